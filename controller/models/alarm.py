@@ -1,0 +1,82 @@
+"""Alarms: one model for every source (o-ran-fm notifications, Alertmanager, own checks)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+
+from controller.models.network import Noun
+
+
+class PerceivedSeverity(StrEnum):
+    """X.733 perceived severity (TS 28.532)."""
+
+    CRITICAL = "CRITICAL"
+    MAJOR = "MAJOR"
+    MINOR = "MINOR"
+    WARNING = "WARNING"
+    INDETERMINATE = "INDETERMINATE"
+    CLEARED = "CLEARED"
+
+
+class AlarmState(StrEnum):
+    """Where an alarm is in its life; the last three are terminal."""
+
+    RAISED = "raised"
+    REPAIRING = "repairing"
+    CLEARED = "cleared"
+    REPAIRED = "repaired"
+    ESCALATED = "escalated"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
+
+
+class Alarm(Noun):
+    """A normalised fault on an object.
+
+    Identity for deduplication is (source kind independent) station, object, probable cause and
+    specific problem (TS 28.532); while one is open, further reports only count up.
+
+    Attributes:
+        object: Managed object, as a device path (``controller.nrm.tree``) or ``station``/``station/cell``.
+        tenant: Tenant whose service it concerns, empty for the host or all.
+        probable_cause: Kebab-case, as in ``core-link-down`` or ``configuration-drift``.
+        source: ``oran-fm``, ``alertmanager`` or ``check``.
+        count: Reports received.
+        run: Id of the latest repair run, empty if none.
+    """
+
+    id: str
+    station: str
+    object: str
+    tenant: str
+    probable_cause: str
+    specific_problem: str
+    severity: PerceivedSeverity
+    text: str
+    source: str
+    state: AlarmState
+    raised: AwareDatetime
+    changed: AwareDatetime
+    cleared: AwareDatetime | None = None
+    count: int = 1
+    run: str = ""
+    note: str = ""
+
+
+class AlarmReport(Noun):
+    """What a source says, before deduplication. ``severity`` CLEARED clears the open alarm."""
+
+    station: str
+    object: str
+    tenant: str = ""
+    probable_cause: str
+    specific_problem: str = ""
+    severity: PerceivedSeverity
+    text: str = ""
+    source: str
+    at: AwareDatetime

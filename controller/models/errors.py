@@ -1,0 +1,169 @@
+"""The one error tree of the controller.
+
+    MinkaError
+    ├── InputError              what a person or file gave is wrong            never
+    │   ├── NetworkFilesError   problems of network files, all at once         never
+    │   ├── NotFoundError       no such object                                 never
+    │   ├── ConflictError       the object's state forbids it                  never
+    │   └── PlanRefusedError    a plan that may not be made or applied         never
+    ├── DeviceError             a device or the way to it                      (see below)
+    │   ├── UnreachableError    no session could be opened                     safe
+    │   ├── HostKeyError        the device showed another host key             never
+    │   ├── AuthenticationError the device refused our credentials             never
+    │   ├── DeviceBusyError     lock-denied or in-use                          safe
+    │   ├── DeviceRefusedError  the device answered with rpc-errors            never
+    │   └── SessionLostError    the session ended or an answer is missing      after_readback
+    ├── StoreError              the database refused or is unreachable         safe
+    └── LeaseLostError          another worker owns the device now             never
+
+Each class says whether the failed step may be repeated: ``never``, always (``safe``), or
+``after_readback`` of the device. A class's docstring is its default message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Retry(StrEnum):
+    """Whether the step that raised may be repeated."""
+
+    NEVER = "never"
+    SAFE = "safe"
+    AFTER_READBACK = "after_readback"
+
+
+class MinkaError(Exception):
+    """Minka could not do what was asked."""
+
+    retry: ClassVar[Retry] = Retry.NEVER
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+    @property
+    def message(self) -> str:
+        """What went wrong, for people."""
+        return str(self.args[0])
+
+
+class InputError(MinkaError):
+    """The input is not valid."""
+
+    code = "invalid-input"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in the input: where, what, and what would be right.
+
+    Attributes:
+        file: File name relative to the network directory, or the name of the request part.
+        line: Line number from 1, or 0 where the input has no lines.
+        field: Path of the field, as in ``agreements[bitel-cusco].scope.regions[0]``.
+        value: The offending value as written, shortened; never a secret.
+        message: What is wrong.
+        expected: What would be right, or an empty string where the message says it.
+    """
+
+    file: str
+    line: int
+    field: str
+    value: str
+    message: str
+    expected: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        value = f" = {self.value!r}" if self.value else ""
+        expected = f"; {self.expected}" if self.expected else ""
+        return f"{where}: {self.field}{value}: {self.message}{expected}"
+
+
+class NetworkFilesError(InputError):
+    """The network files are not valid."""
+
+    code = "invalid-network-files"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class NotFoundError(InputError):
+    """There is no such object."""
+
+    code = "not-found"
+
+
+class ConflictError(InputError):
+    """The object's state forbids this."""
+
+    code = "conflict"
+
+
+class PlanRefusedError(InputError):
+    """The plan may not be made or applied."""
+
+    code = "plan-refused"
+
+
+class DeviceError(MinkaError):
+    """The device could not be worked on."""
+
+    code = "device-error"
+
+
+class UnreachableError(DeviceError):
+    """No session to the device could be opened."""
+
+    code = "unreachable"
+    retry = Retry.SAFE
+
+
+class HostKeyError(DeviceError):
+    """The device showed another host key than the inventory pins; nothing was sent to it."""
+
+    code = "host-key-changed"
+
+
+class AuthenticationError(DeviceError):
+    """The device refused our credentials."""
+
+    code = "authentication-failed"
+
+
+class DeviceBusyError(DeviceError):
+    """Another session holds the device's lock."""
+
+    code = "device-busy"
+    retry = Retry.SAFE
+
+
+class DeviceRefusedError(DeviceError):
+    """The device refused the request."""
+
+    code = "device-refused"
+
+
+class SessionLostError(DeviceError):
+    """The session ended or an answer is missing; the request may or may not have been carried out."""
+
+    code = "session-lost"
+    retry = Retry.AFTER_READBACK
+
+
+class StoreError(MinkaError):
+    """The database is unreachable or refused the transaction."""
+
+    code = "store-unavailable"
+    retry = Retry.SAFE
+
+
+class LeaseLostError(MinkaError):
+    """Another worker owns the device now; this one must not touch it any more."""
+
+    code = "lease-lost"

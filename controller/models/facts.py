@@ -1,0 +1,150 @@
+"""Facts: the vendor-neutral things a device should carry, each with its owners.
+
+Intent makes facts, profiles render them into device trees. Facts are plain frozen
+dataclasses, since a network has hundreds of thousands of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.models.network import HOST, Plmn, Rat, ResourceType, Snssai
+
+#: Owners of a fact or node: tenant ids, or ``("host",)``; sorted, never empty.
+Owners = tuple[str, ...]
+HOST_OWNED: Owners = (HOST,)
+
+
+@dataclass(frozen=True, slots=True)
+class StationFact:
+    """The station's own identity: node ids and the PLMN of its global id (the first cell's primary)."""
+
+    station: str
+    name: str
+    global_plmn: Plmn
+    enb_id: int | None
+    enb_id_length: int
+    gnb_id: int | None
+    gnb_id_length: int
+    owners: Owners = HOST_OWNED
+
+
+@dataclass(frozen=True, slots=True)
+class CellFact:
+    """A cell's identity and carrier, owned by the host."""
+
+    station: str
+    cell: str
+    rat: Rat
+    local_id: int
+    band: str
+    arfcn_dl: int
+    arfcn_ul: int
+    bandwidth_mhz: float
+    pci: int
+    tac: int
+    primary_plmn: Plmn
+    owners: Owners = HOST_OWNED
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastFact:
+    """A PLMN (on NR with its slices) broadcast by a cell, owned by that PLMN's tenant.
+
+    ``primary`` marks the PLMN that stands first. The order of the others is by tenant and PLMN
+    for new cells; on existing cells new entries append.
+    """
+
+    station: str
+    cell: str
+    rat: Rat
+    plmn: Plmn
+    slices: tuple[Snssai, ...]
+    primary: bool
+    owners: Owners
+
+
+@dataclass(frozen=True, slots=True)
+class ShareFact:
+    """A tenant's share of one radio resource of a cell, in percent (TS 28.541 §4.3.36)."""
+
+    station: str
+    cell: str
+    rat: Rat
+    resource: ResourceType
+    plmns: tuple[Plmn, ...]
+    slices: tuple[Snssai, ...]
+    dedicated: int
+    min: int
+    max: int
+    owners: Owners
+
+
+class LinkKind(StrEnum):
+    """Kind of core link: control plane to an MME or AMF, user plane to a UPF."""
+
+    S1C = "S1C"
+    NGC = "NGC"
+    NGU = "NGU"
+
+
+@dataclass(frozen=True, slots=True)
+class CoreLinkFact:
+    """One core link of a tenant: endpoint here, core node there, in the tenant's VLAN."""
+
+    station: str
+    kind: LinkKind
+    id: str
+    plmns: tuple[Plmn, ...]
+    local_address: str
+    vlan: int
+    remote_address: str
+    owners: Owners
+
+
+Fact = StationFact | CellFact | BroadcastFact | ShareFact | CoreLinkFact
+
+
+class Severity(StrEnum):
+    """Weight of a finding. Errors refuse a plan for the stations they name."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a person should know: a contract broken, an unenforceable share, an unknown node.
+
+    Attributes:
+        code: Stable kebab-case name of the check, as in ``plmn-limit`` or ``unknown-plmn-on-air``.
+        severity: ``error`` keeps the named station out of plans.
+        message: One sentence naming agreement and cell.
+        station: Station id, or an empty string for the network as a whole.
+        cell: Cell id within the station, or an empty string.
+        tenant: Tenant id, or an empty string.
+        agreement: Agreement id, or an empty string.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    station: str = ""
+    cell: str = ""
+    tenant: str = ""
+    agreement: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What every device should carry, and what was found on the way.
+
+    Attributes:
+        facts: Facts by station id, in canonical order.
+        findings: Contract findings, in canonical order.
+    """
+
+    facts: dict[str, tuple[Fact, ...]]
+    findings: tuple[Finding, ...]

@@ -1,0 +1,192 @@
+"""Runs: one execution of a procedure, its waves and jobs, and how each device ended."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from controller.models.network import Noun
+
+
+class RunState(StrEnum):
+    """State of a run. The last six are terminal; a run ends in exactly one of them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+    DIVERGED = "diverged"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more happens."""
+        return self not in (RunState.QUEUED, RunState.RUNNING, RunState.CANCELLING)
+
+
+class JobState(StrEnum):
+    """State of a job: waiting for its wave, claimable, claimed by a worker, or done."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+class Outcome(StrEnum):
+    """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done."""
+
+    SUCCEEDED = "succeeded"
+    UNCHANGED = "unchanged"
+    FAILED_SAFE = "failed-safe"
+    ROLLED_BACK = "rolled-back"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+    CANCELLED = "cancelled"
+    DIVERGED = "diverged"
+
+    @property
+    def good(self) -> bool:
+        """Whether the device carries what was wanted."""
+        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
+
+    @property
+    def counts_as_failure(self) -> bool:
+        """Whether it counts towards a run's stop threshold (an unreachable device does not)."""
+        return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.DIVERGED)
+
+
+class Strategy(Noun):
+    """How a run goes through its stations.
+
+    Attributes:
+        canary: Stations in the first wave, on their own.
+        wave_size: Stations in each later wave; tracking areas are never cut.
+        parallel: Device transactions at once.
+        stop_after: Failures after which no further wave starts.
+        confirm_timeout: Seconds of the confirmed commit, chosen up front and never extended.
+        check_timeout: Seconds to wait for cells and core links before the confirm.
+    """
+
+    canary: int = Field(default=1, ge=0)
+    wave_size: int = Field(default=50, ge=1)
+    parallel: int = Field(default=500, ge=1)
+    stop_after: int = Field(default=1, ge=1)
+    confirm_timeout: int = Field(default=120, ge=5, le=3600)
+    check_timeout: int = Field(default=30, ge=1, le=1800)
+
+
+class Job(Noun):
+    """One step of a run on one device."""
+
+    id: str
+    run: str
+    wave: int
+    station: str
+    state: JobState
+    attempts: int = 0
+    outcome: Outcome | None = None
+    detail: str = ""
+    started: AwareDatetime | None = None
+    finished: AwareDatetime | None = None
+
+
+class Run(Noun):
+    """One execution of a procedure.
+
+    Attributes:
+        procedure: Name of the procedure; ``apply`` is built in.
+        plan: Id of the plan it executes.
+        cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
+        requested_by: Name of the token's owner, or of the rule.
+        counts: Jobs by outcome, plus ``pending``.
+    """
+
+    id: str
+    procedure: str
+    plan: str
+    state: RunState
+    strategy: Strategy
+    cause: str
+    requested_by: str
+    reason: str = ""
+    created: AwareDatetime
+    started: AwareDatetime | None = None
+    finished: AwareDatetime | None = None
+    wave: int = 0
+    waves: int = 0
+    counts: dict[str, int] = {}
+
+
+class Step(StrEnum):
+    """Journal steps of a device transaction, in order; each is written before its act."""
+
+    OPENED = "opened"
+    LOCKED = "locked"
+    READ = "read"
+    EDITING = "editing"
+    COMMITTING = "committing"
+    PREPARED = "prepared"
+    CONFIRMING = "confirming"
+    CANCELLING = "cancelling"
+    REVERTING = "reverting"
+    FINISHED = "finished"
+
+
+class JournalEntry(Noun):
+    """One row of a device transaction's journal.
+
+    Attributes:
+        transaction: Id shared by all rows of one attempt chain; also the persist token's name.
+        phase: Index of the phase of the change, from 0.
+        persist: Persist token of the confirmed commit, empty where there is none.
+        deadline: When the device reverts by itself, if a confirmed commit is pending.
+        session: NETCONF session id, for kill-session and to find ourselves in lock-denied.
+    """
+
+    transaction: str
+    job: str
+    station: str
+    seq: int
+    at: AwareDatetime
+    step: Step
+    phase: int = 0
+    persist: str = ""
+    deadline: AwareDatetime | None = None
+    session: str = ""
+    detail: str = ""
+
+
+class Hold(Noun):
+    """A person's stop on a site, cell or station: who, why, until when."""
+
+    id: str
+    target: str = Field(description="Station id, station/cell, or site:<id>.")
+    by: str
+    reason: str
+    created: AwareDatetime
+    until: AwareDatetime | None = None
+
+
+class LedgerEntry(Noun):
+    """A node on a device that Minka adopted or applied, and for whom."""
+
+    station: str
+    path: str
+    owners: tuple[str, ...]
+    plan: str = Field(default="", description="Plan that applied it, empty where it was adopted.")
+
+
+class AuditRow(Noun):
+    """One row of the audit trail; commits with the state it describes."""
+
+    id: int
+    at: AwareDatetime
+    actor: str
+    action: str
+    object: str
+    detail: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""Network resource models: device trees, diff, inverse, fingerprint, profiles and wire codecs. Pure."""

@@ -1,0 +1,100 @@
+"""What a profile knows of a device's nodes: names, namespaces, keys, leaves and how each may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from controller.nrm.tree import Path, Value, steps
+
+
+class Mutability(StrEnum):
+    """How a leaf may be changed on an existing entry."""
+
+    LIVE = "live"
+    LOCKED = "locked"
+    RESTART = "restart"
+    CREATE_ONLY = "create-only"
+
+
+@dataclass(frozen=True, slots=True)
+class LeafSpec:
+    """One leaf (or leaf-list) of an entry.
+
+    Attributes:
+        name: Relative path, as in ``tac`` or ``localAddress/vlanId``.
+        default: Canonical default, or None; a leaf at its default equals an absent one.
+        mutability: How it may be changed on an existing entry.
+        state: Read-only state data (config false).
+        normalise: Text as read → canonical text (``sd``, decimals, numbers, addresses).
+        namespace: Namespace where it differs from its entry's (an augmented leaf).
+        label: Words for the human diff; empty means the name.
+    """
+
+    name: str
+    default: Value | None = None
+    mutability: Mutability = Mutability.LIVE
+    state: bool = False
+    leaf_list: bool = False
+    normalise: Callable[[str], str] = str.strip
+    namespace: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One keyed list of the device model.
+
+    Attributes:
+        name: Local name.
+        namespace: XML namespace; never derived from a pattern.
+        keys: Key leaves in schema order.
+        leaves: Leaves other than keys.
+        children: Keyed lists below.
+        attributes: Whether leaves and attribute lists stand in an ``attributes`` container (3GPP classes).
+        in_attributes: Whether this list itself stands in its parent's ``attributes`` container.
+        user_ordered: ``ordered-by user``.
+        mutability: How entries may be created and deleted: live, or only on a locked cell.
+        is_cell: Whether an entry is a cell (has administrativeState, operationalState, cellState).
+    """
+
+    name: str
+    namespace: str
+    keys: tuple[str, ...] = ("id",)
+    leaves: tuple[LeafSpec, ...] = ()
+    children: tuple[NodeSpec, ...] = ()
+    attributes: bool = True
+    in_attributes: bool = False
+    user_ordered: bool = False
+    mutability: Mutability = Mutability.LIVE
+    is_cell: bool = False
+    key_normalisers: dict[str, Callable[[str], str]] = field(default_factory=dict)
+
+    @cached_property
+    def leaf_by_name(self) -> dict[str, LeafSpec]:
+        """Leaves by name."""
+        return {leaf.name: leaf for leaf in self.leaves}
+
+    @cached_property
+    def child_by_name(self) -> dict[str, NodeSpec]:
+        """Children by local name (unique within a parent in all profiles)."""
+        return {node.name: node for node in self.children}
+
+    def walk(self) -> Iterator[NodeSpec]:
+        """This node and all below, parents first."""
+        yield self
+        for node in self.children:
+            yield from node.walk()
+
+
+def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:
+    """The spec of the entry at ``path``, or None if the schema does not know it."""
+    names = [name for name, _ in steps(path)]
+    if names[0] != root.name:
+        return None
+    node: NodeSpec | None = root
+    for name in names[1:]:
+        node = node.child_by_name.get(name) if node else None
+    return node

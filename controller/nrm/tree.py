@@ -1,0 +1,59 @@
+"""Device trees: the managed nodes of one device as a flat, keyed, ordered mapping.
+
+A tree maps the path of every list entry (a managed object or an entry of an attribute list) to
+its leaves. Paths read like ``/ManagedElement[PE-CUS-0042]/ENBFunction[1]/EUtranCellFDD[1]/plmnIdList[716,15]``:
+names without namespaces (the profile's schema knows them), keys in the schema's order, each key
+percent-encoded where it holds one of ``/ [ ] , %``. The ``attributes`` container of 3GPP classes
+is not part of the path, since every class has it; the schema puts it back on the wire. Leaves of
+other containers are named by their relative path, as in ``localAddress/vlanId``.
+
+The order of entries in the mapping is the order on the device; it matters for lists that are
+ordered by user, and only there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, unquote
+
+#: Path of a list entry, canonical text form.
+Path = str
+#: Leaf name, relative to the entry.
+LeafName = str
+#: Canonical text of a leaf's value; a tuple for a leaf-list.
+Value = str | tuple[str, ...]
+Leaves = Mapping[LeafName, Value]
+#: A device tree. Keys of list entries are in the path and never repeated among the leaves.
+Tree = Mapping[Path, Leaves]
+
+
+def child(parent: Path, name: str, *keys: str) -> Path:
+    """Path of the entry ``name[keys]`` below ``parent`` (an empty string is the root)."""
+    return f"{parent}/{name}[{','.join(quote(key, safe=_SAFE) for key in keys)}]"
+
+
+_SAFE = " !\"#$&'()*+-.:;<=>?@\\^_`{|}~"
+
+
+def parent(path: Path) -> Path:
+    """Path of the enclosing entry, an empty string at the top."""
+    return path[: path.rindex("/")]
+
+
+def step(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Name and keys of the last entry of a path."""
+    last = path[path.rindex("/") + 1 :]
+    name, _, keys = last[:-1].partition("[")
+    return name, tuple(unquote(key) for key in keys.split(","))
+
+
+def steps(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names and keys from the top down."""
+    for part in path.split("/")[1:]:
+        name, _, keys = part[:-1].partition("[")
+        yield name, tuple(unquote(key) for key in keys.split(","))
+
+
+def is_below(path: Path, ancestor: Path) -> bool:
+    """Whether ``path`` is ``ancestor`` or lies below it."""
+    return path == ancestor or path.startswith(ancestor + "/")

@@ -1,0 +1,159 @@
+"""Devices: sessions to base stations, in terms of device trees and edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from controller.models.plan import Edit
+from controller.nrm.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTarget:
+    """How to reach a station and how it speaks.
+
+    Attributes:
+        host_key: OpenSSH public key line without comment; the only one accepted.
+        credential: Reference to the secret (``env:NAME``, ``file:PATH``), never the secret.
+        profiles: Names of the profiles that describe its nodes.
+    """
+
+    station: str
+    address: str
+    port: int
+    host_key: str
+    username: str
+    credential: str
+    profiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the device said in its hello, as far as transactions care.
+
+    ``confirmed_commit`` means with persist (1.1); ``trustworthy`` is false for releases that are
+    known to get it wrong, which then run with the stored inverse.
+    """
+
+    candidate: bool
+    confirmed_commit: bool
+    writable_running: bool
+    startup: bool
+    validate: bool
+    trustworthy: bool = True
+
+    @property
+    def safe_commit(self) -> bool:
+        """Whether confirmed commit can be the safety net."""
+        return self.candidate and self.confirmed_commit and self.trustworthy
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a device says of itself.
+
+    Attributes:
+        tree: Managed configuration nodes, in device order, canonical values.
+        state: Read-only leaves (operationalState, cellState …) by the path of their entry.
+        unknown: Paths or qualified names of nodes below managed nodes that the profile does not know.
+    """
+
+    tree: Tree
+    state: Tree = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+
+
+class DeviceSession(Protocol):
+    """One session to one device.
+
+    Every method raises ``SessionLostError`` when the session ended or no answer came in time,
+    ``DeviceRefusedError`` for rpc-errors (warnings are logged, never raised) and
+    ``DeviceBusyError`` for lock-denied and in-use.
+    """
+
+    @property
+    def session_id(self) -> str:
+        """The NETCONF session id from the device's hello."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the device offers."""
+        ...
+
+    async def lock(self) -> None:
+        """Lock the candidate (and running where the device permits both), or running without a candidate."""
+        ...
+
+    async def unlock(self) -> None:
+        """Release what ``lock`` took."""
+        ...
+
+    async def discard(self) -> None:
+        """Set the candidate back to running; nothing on devices without a candidate."""
+        ...
+
+    async def read(self) -> Observed:
+        """Managed nodes of running with their state, in one ``get``."""
+        ...
+
+    async def read_candidate(self) -> Tree:
+        """Managed nodes of the candidate."""
+        ...
+
+    async def edit(self, edits: Sequence[Edit]) -> None:
+        """Send one edit-config, ``default-operation none``, explicit operations only."""
+        ...
+
+    async def commit(self) -> None:
+        """Plain commit; nothing on devices without a candidate."""
+        ...
+
+    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:
+        """Confirmed commit with ``persist``; ``follows`` names the pending one by ``persist-id`` too.
+
+        Args:
+            persist: The persist token, stored before this call.
+            timeout: Seconds until the device reverts by itself.
+            follows: Whether a confirmed commit of the same token is pending already.
+        """
+        ...
+
+    async def confirm(self, persist: str) -> None:
+        """Confirming commit of the pending confirmed commit with this token."""
+        ...
+
+    async def cancel(self, persist: str) -> None:
+        """Cancel the pending confirmed commit with this token."""
+        ...
+
+    async def copy_to_startup(self) -> None:
+        """Copy running to startup where there is one; nothing elsewhere."""
+        ...
+
+    async def kill(self, session_id: str) -> None:
+        """Kill a session of ours that did not end; only for ids that our journal holds."""
+        ...
+
+    async def abandon(self) -> None:
+        """Close the transport at once, without close-session: the device discards and unlocks by itself."""
+        ...
+
+
+class Devices(Protocol):
+    """Opens sessions, keeps warm ones."""
+
+    def session(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
+        """A session for the caller alone; a warm one if there is one.
+
+        Raises on entering: UnreachableError, HostKeyError, AuthenticationError, SessionLostError.
+        A session that failed in the body is closed, not reused.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all sessions."""
+        ...

@@ -1,0 +1,351 @@
+"""The store: the database is the record of everything.
+
+All methods are synchronous and each is one transaction: it either happened whole, with its audit
+row, or not at all. On the worker's loop they go through ``StoreLoop``, whose single writer thread
+commits them in groups. A database that is down or locked too long raises ``StoreError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from controller.models.alarm import Alarm, AlarmReport, AlarmState
+from controller.models.health import Health
+from controller.models.network import Network
+from controller.models.plan import Change, LedgerNode, Plan
+from controller.models.run import AuditRow, Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState, Strategy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the record says of a station.
+
+    Attributes:
+        adopted: When it was adopted, or None while it is observe-only.
+        network_digest: Digest of the network that was last applied (or adopted) on it.
+        applied: When that was; intent is evaluated as of then when drift is judged.
+    """
+
+    station: str
+    adopted: datetime | None
+    network_digest: str
+    applied: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be created with its run."""
+
+    wave: int
+    station: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job in a worker's hands, with the lease of its device.
+
+    Attributes:
+        transaction: Id of the device transaction; the same after a take-over.
+        fence: Grows with each lease of the device; writes with an older one are refused.
+        recovers: Whether an earlier worker may have left the transaction unfinished.
+    """
+
+    job: Job
+    run: Run
+    change: Change
+    network_digest: str
+    transaction: str
+    fence: int
+    incarnation: str
+    recovers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How a claimed job ended.
+
+    Attributes:
+        gained: Nodes that enter the ledger.
+        lost: Paths that leave it.
+        applied: Whether the station now carries the plan's network version.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    gained: tuple[LedgerNode, ...] = ()
+    lost: tuple[str, ...] = ()
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What happens next to a run: a new state, or the next wave, or both.
+
+    Attributes:
+        wave: Wave whose jobs become claimable, or None.
+        cancel_rest: Whether jobs that were not claimed end ``cancelled``.
+        reason: Why, for the record.
+    """
+
+    state: RunState
+    wave: int | None = None
+    cancel_rest: bool = False
+    reason: str = ""
+
+
+Decide = Callable[[Run, Sequence[Job]], Transition | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """One life of a worker process; ``counter`` grows while it lives."""
+
+    id: str
+    name: str
+    counter: int
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where to start and how much to return; lists are newest first unless said otherwise."""
+
+    limit: int = 100
+    offset: int = 0
+
+
+class Store(Protocol):
+    """Everything that is on record."""
+
+    # networks and devices
+    def save_network(self, network: Network, digest: str, actor: str) -> bool:
+        """Keep a network version and make it the current one; False if it was current already."""
+        ...
+
+    def network(self, digest: str | None = None) -> tuple[str, Network]:
+        """Digest and network of a version, the current one by default. Raises NotFoundError."""
+        ...
+
+    def devices(self, stations: Iterable[str] | None = None) -> dict[str, Device]:
+        """Records of stations; stations never seen are absent."""
+        ...
+
+    def adopt(self, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str) -> None:
+        """Make a station ours: its nodes enter the ledger. Repeating it adds nodes, removes none."""
+        ...
+
+    def ledger(self, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
+        """Ledger entries by station and path."""
+        ...
+
+    def save_health(self, healths: Sequence[Health]) -> None:
+        """Keep the latest health of stations (older ones are dropped)."""
+        ...
+
+    def healths(self, stations: Iterable[str] | None = None) -> dict[str, Health]:
+        """Latest health by station."""
+        ...
+
+    # plans and runs
+    def save_plan(self, plan: Plan, actor: str) -> None:
+        """Keep a plan; keeping an equal one again changes nothing."""
+        ...
+
+    def plan(self, plan_id: str) -> Plan:
+        """A plan by id. Raises NotFoundError."""
+        ...
+
+    def plans(self, page: Page) -> tuple[int, list[Plan]]:
+        """Total and one page of plans, newest first."""
+        ...
+
+    def create_run(
+        self,
+        plan: Plan,
+        procedure: str,
+        strategy: Strategy,
+        jobs: Sequence[NewJob],
+        *,
+        cause: str,
+        actor: str,
+        reason: str = "",
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """Accept a run (state ``queued``) with its jobs (``waiting``).
+
+        With a key that was used before, returns that run if plan and procedure are equal.
+
+        Raises:
+            ConflictError: The key was used for something else.
+        """
+        ...
+
+    def run(self, run_id: str) -> Run:
+        """A run with its counts. Raises NotFoundError."""
+        ...
+
+    def runs(self, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
+        """Total and one page of runs, newest first."""
+        ...
+
+    def jobs(self, run_id: str) -> list[Job]:
+        """All jobs of a run, by wave and station."""
+        ...
+
+    def request_cancel(self, run_id: str, actor: str) -> Run:
+        """Turn ``queued``/``running`` into ``cancelling``; terminal runs stay as they are."""
+        ...
+
+    def advance(self, run_id: str, decide: Decide) -> Transition | None:
+        """Let ``decide`` look at a run and its jobs and carry out what it says, in one transaction."""
+        ...
+
+    def active_runs(self) -> list[str]:
+        """Ids of runs that are not terminal, oldest first."""
+        ...
+
+    # workers, leases, journal
+    def register_worker(self, name: str) -> str:
+        """A new incarnation; returns its id."""
+        ...
+
+    def heartbeat(self, incarnation: str) -> None:
+        """Count up. Raises LeaseLostError if the incarnation was buried."""
+        ...
+
+    def incarnations(self) -> list[Incarnation]:
+        """Incarnations that are alive on record."""
+        ...
+
+    def bury(self, incarnation: str, counter: int) -> bool:
+        """Declare an incarnation dead if its counter still stands at ``counter``: its claimed jobs become
+        claimable again (to recover their transactions) and its leases lose their holder. False if it moved on."""
+        ...
+
+    def claim(self, incarnation: str, limit: int) -> list[Claim]:
+        """Up to ``limit`` claimable jobs with the leases of their devices.
+
+        A device under another lease is passed over; one with an unresolved transaction is given only
+        to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; runs take
+        turns, so that a big one does not starve the others.
+        """
+        ...
+
+    def journal(self, entry: JournalEntry, claim: Claim) -> None:
+        """Append a journal row. Raises LeaseLostError if the claim's fence is no longer the newest."""
+        ...
+
+    def journal_of(self, transaction: str) -> list[JournalEntry]:
+        """Rows of a transaction in order."""
+        ...
+
+    def release(self, claim: Claim, detail: str, *, keep_transaction: bool) -> None:
+        """Give a job back (``ready``) to be tried again, for example when the process stops at a safe point.
+
+        ``keep_transaction`` keeps the device reserved for the job that recovers the transaction.
+        """
+        ...
+
+    def finish(self, claim: Claim, result: JobResult) -> None:
+        """End a job: state, outcome, ledger, device record, last journal row, audit row, lease. Raises LeaseLostError."""
+        ...
+
+    # alarms, holds, switches
+    def report_alarm(self, report: AlarmReport) -> Alarm:
+        """Deduplicate a report into an alarm: new, counted up, or cleared.
+
+        A clearing report without an open alarm is kept as a cleared alarm, so that a late raising one
+        with an older time does not open it again.
+        """
+        ...
+
+    def alarm(self, alarm_id: str) -> Alarm:
+        """An alarm by id. Raises NotFoundError."""
+        ...
+
+    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
+        """Total and one page of alarms, newest first."""
+        ...
+
+    def move_alarm(
+        self,
+        alarm_id: str,
+        allowed: Iterable[AlarmState],
+        state: AlarmState,
+        *,
+        actor: str,
+        run: str = "",
+        note: str = "",
+    ) -> Alarm | None:
+        """Change an alarm's state if it is in one of ``allowed``; None if it is not."""
+        ...
+
+    def repairs_since(self, rule: str, object_path: str, since: datetime) -> int:
+        """Repair runs that a rule started for an object since then."""
+        ...
+
+    def record_repair(self, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
+        """Record that a rule started a repair."""
+        ...
+
+    def add_hold(self, target: str, by: str, reason: str, until: datetime | None) -> Hold:
+        """Put a hold."""
+        ...
+
+    def end_hold(self, hold_id: str, actor: str) -> None:
+        """Lift a hold. Raises NotFoundError."""
+        ...
+
+    def holds(self, at: datetime) -> list[Hold]:
+        """Holds in force."""
+        ...
+
+    def switch(self, name: str) -> bool:
+        """Whether a switch is on; switches are off until set. ``remediation-stopped`` is the kill switch."""
+        ...
+
+    def set_switch(self, name: str, on: bool, actor: str) -> None:
+        """Set a switch."""
+        ...
+
+    # tokens, audit, figures
+    def add_token(self, digest: str, name: str) -> None:
+        """Keep the SHA-256 of an API token."""
+        ...
+
+    def token_name(self, digest: str) -> str | None:
+        """Owner of a token by its SHA-256."""
+        ...
+
+    def audit(self, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
+        """Append an audit row of its own, for acts that change no other state."""
+        ...
+
+    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
+        """Total and one page of audit rows, newest first."""
+        ...
+
+    def figures(self) -> dict[str, dict[tuple[str, ...], float]]:
+        """Gauge values for the metrics door, by name and label values.
+
+        ``runs`` by state; ``jobs`` by state; ``oldest_claimable_seconds``; ``alarms`` by state, severity and
+        probable cause; ``repairs`` by rule; ``devices_adopted``; ``workers_alive``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class StoreLoop(Protocol):
+    """The store as seen from an asyncio loop."""
+
+    async def call(self, method: Callable[[Store], T]) -> T:
+        """Run ``method`` on the writer thread; its effects are committed when this returns."""
+        ...
