@@ -1,0 +1,69 @@
+"""The backhaul tree: fibre to the regions, microwave chains beyond, satellites in the jungle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from simulators.generate.layout import Area, Mast
+from simulators.generate.places import Zone
+
+ROOT = "core-lima"
+_TOWN = 20_000  # inhabitants from which fibre reaches the mast
+
+
+@dataclass(frozen=True)
+class BackhaulRow:
+    """A row of backhaul.csv."""
+
+    id: str
+    kind: str
+    parent: str
+    capacity_mbps: int
+
+
+def root() -> BackhaulRow:
+    """The node in front of the tenants' cores."""
+    return BackhaulRow(ROOT, "fibre", "", 100_000)
+
+
+def region_hub(area: Area) -> BackhaulRow:
+    """The fibre node of the area's region."""
+    return BackhaulRow(f"fibre-{area.region.id}", "fibre", ROOT, 40_000)
+
+
+def plan(area: Area) -> tuple[list[BackhaulRow], dict[str, str]]:
+    """Nodes of a tracking area and the node each mast (by id) hangs on.
+
+    Towns hang on fibre; other masts on a microwave chain of up to three hops, the farther
+    from the middle the deeper; in the jungle small places have a satellite link.
+    """
+    fibre = BackhaulRow(f"fibre-{area.id}", "fibre", f"fibre-{area.region.id}", 10_000)
+    satellite = BackhaulRow(f"satellite-{area.id}", "satellite", ROOT, 20)
+    on: dict[str, str] = {}
+    rest = []
+    for mast in area.masts:
+        if mast.place.population >= _TOWN:
+            on[mast.id] = fibre.id
+        elif area.region.zone is Zone.SELVA and mast.place.population < 2_000:
+            on[mast.id] = satellite.id
+        else:
+            rest.append(mast)
+    nodes = [node for node in (fibre, satellite) if node.id in on.values()]
+    parent = fibre.id if fibre in nodes else f"fibre-{area.region.id}"
+    for hop, group in enumerate(_hops(rest), 1):
+        node = BackhaulRow(f"microwave-{area.id}-{hop}", "microwave", parent, 800 // 2 ** (hop - 1))
+        nodes.append(node)
+        parent = node.id
+        on.update((mast.id, node.id) for mast in group)
+    return nodes, on
+
+
+def _hops(masts: list[Mast]) -> list[list[Mast]]:
+    """Masts in up to three groups, from the middle outwards."""
+    if not masts:
+        return []
+    middle = (sum(m.latitude for m in masts) / len(masts), sum(m.longitude for m in masts) / len(masts))
+    ordered = sorted(masts, key=lambda m: (math.dist(middle, (m.latitude, m.longitude)), m.id))
+    size = math.ceil(len(ordered) / 3)
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]

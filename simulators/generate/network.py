@@ -1,0 +1,198 @@
+"""Puts the parts together and writes network files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simulators.generate import backhaul, contracts, layout, radio
+from simulators.generate.keys import public_host_key
+from simulators.generate.layout import Area, Base
+from simulators.generate.places import read_places
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """A row of sites.csv."""
+
+    id: str
+    name: str
+    region: str
+    latitude: float
+    longitude: float
+    population: int
+    backhaul: str
+
+
+@dataclass(frozen=True)
+class StationRow:
+    """A row of stations.csv."""
+
+    id: str
+    site: str
+    profiles: str
+    transport_address: str
+    enb_id: int | str
+    enb_id_length: int | str
+    gnb_id: int | str
+    gnb_id_length: int | str
+
+
+@dataclass(frozen=True)
+class RouterRow:
+    """A row of routers.csv."""
+
+    id: str
+    site: str
+    address: str
+    port: int
+    platform: str
+
+
+@dataclass(frozen=True)
+class EndpointRow:
+    """A row of endpoints.csv."""
+
+    station: str
+    address: str
+    port: int
+    host_key: str
+
+
+def generate(
+    localities: Path,
+    *,
+    stations: int = 3100,
+    seed: int = 716,
+    network: str = "peru",
+    name: str = "Peru",
+    areas: Sequence[str] = (),
+    schema: str | None = None,
+) -> dict[str, str]:
+    """Generate a network; the result maps file names to contents.
+
+    Args:
+        localities: CSV of real places, as peru-localities.csv.
+        stations: how many base stations the whole network has.
+        seed: equal seeds give equal networks.
+        network: id of the network; host keys of simulated stations depend on it.
+        name: what people call it.
+        areas: keep only these tracking areas (as ``cusco-03``); none given keeps all.
+        schema: path of the JSON Schema, as editors shall find it from the files.
+
+    Raises:
+        ValueError: if an area is unknown or the numbers run out.
+    """
+    planned = layout.areas(layout.apportion(read_places(localities), stations), seed)
+    kept = _keep(planned, areas)
+    files = _yaml_files(kept, network, name, schema)
+    files |= _inventory(kept)
+    files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed)])
+    files["endpoints.csv"] = _csv(_endpoints(kept, network))
+    return files
+
+
+def write(files: dict[str, str], directory: Path) -> None:
+    """Write generated files into a directory, which is made if need be."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / name).write_text(content, encoding="utf-8", newline="\n")
+
+
+def to_yaml(content: dict[str, Any], schema: str | None) -> str:
+    """YAML text, with the line by which editors find the schema."""
+    head = f"# yaml-language-server: $schema={schema}\n" if schema else ""
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _keep(planned: list[Area], wanted: Sequence[str]) -> list[Area]:
+    unknown = set(wanted) - {area.id for area in planned}
+    if unknown:
+        raise ValueError(f"no such tracking area: {', '.join(sorted(unknown))}")
+    return [area for area in planned if not wanted or area.id in wanted]
+
+
+def _yaml_files(kept: list[Area], network: str, name: str, schema: str | None) -> dict[str, str]:
+    regions = {area.region for area in kept}
+    ids = {region.id for region in regions}
+    head = {
+        "network": {"id": network, "name": name, "country": "PE", "timezone": "America/Lima"},
+        "regions": [{"id": r.id, "name": r.name} for r in sorted(regions, key=lambda region: region.id)],
+    }
+    agreements = [found for contract in contracts.CONTRACTS if (found := contract.as_file(ids))]
+    return {
+        "network.yaml": to_yaml(head, schema),
+        "tenants.yaml": to_yaml({"tenants": contracts.tenants()}, schema),
+        "agreements.yaml": to_yaml({"agreements": agreements}, schema),
+    }
+
+
+def _inventory(kept: list[Area]) -> dict[str, str]:
+    nodes = {backhaul.ROOT: backhaul.root()}
+    sites: list[SiteRow] = []
+    stations: list[StationRow] = []
+    routers: list[RouterRow] = []
+    for area in kept:
+        found, hangs_on = backhaul.plan(area)
+        hub = backhaul.region_hub(area)
+        nodes[hub.id] = hub
+        nodes |= {node.id: node for node in found}
+        first = {base.mast.id: base for base in reversed(area.bases)}
+        for mast in area.masts:
+            sites.append(
+                SiteRow(
+                    mast.id, mast.name, area.region.id, mast.latitude, mast.longitude, mast.population,
+                    hangs_on[mast.id],
+                )
+            )  # fmt: skip
+            routers.append(_router(mast.id, first[mast.id]))
+        stations.extend(_station(base) for base in area.bases)
+    return {
+        "backhaul.csv": _csv(list(nodes.values())),
+        "sites.csv": _csv(sites),
+        "stations.csv": _csv(stations),
+        "routers.csv": _csv(routers),
+    }
+
+
+def _station(base: Base) -> StationRow:
+    enb: tuple[int | str, int | str] = (radio.node_id(base), 20) if base.kind.lte else ("", "")
+    gnb: tuple[int | str, int | str] = (radio.node_id(base), 24) if base.kind.nr else ("", "")
+    return StationRow(base.id, base.mast.id, " ".join(base.kind.value), _address(64, base.order), *enb, *gnb)
+
+
+def _router(site: str, base: Base) -> RouterRow:
+    return RouterRow(base.id.replace("PE-", "RT-", 1), site, _address(128, base.order), 22, "cisco_ios")
+
+
+def _address(second: int, order: int) -> str:
+    """The address of the n-th device in 10.``second``.0.0 and up."""
+    return f"10.{second + order // 62500}.{order // 250 % 250}.{order % 250 + 1}"
+
+
+def _endpoints(kept: list[Area], fleet_seed: str) -> list[EndpointRow]:
+    """Endpoints of the simulators: one loopback address per station, counted within this network."""
+    ids = [base.id for area in kept for base in area.bases]
+    return [
+        EndpointRow(
+            station,
+            f"127.{20 + index // 62500}.{index // 250 % 250}.{index % 250 + 1}",
+            8300,
+            public_host_key(fleet_seed, station),
+        )
+        for index, station in enumerate(sorted(ids))
+    ]
+
+
+def _csv(rows: Sequence[Any]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.name for column in fields(rows[0])])
+    writer.writerows(astuple(row) for row in rows)
+    return text.getvalue()

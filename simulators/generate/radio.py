@@ -1,0 +1,137 @@
+"""The radio plan: carriers, cell identities, PCIs and tracking area codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from simulators.generate.contracts import PLMN, has_own_carrier, on_air
+from simulators.generate.layout import Area, Base
+from simulators.generate.places import Region, Zone, draw
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """A row of cells.csv."""
+
+    station: str
+    id: str
+    rat: str
+    local_id: int
+    band: str
+    arfcn_dl: int
+    arfcn_ul: int
+    bandwidth_mhz: int
+    pci: int
+    tac: int
+    primary_plmn: str
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A carrier as licensed to one tenant; local cell ids of a band start above ``local_base``."""
+
+    tenant: str
+    rat: str
+    band: str
+    arfcn_dl: int
+    arfcn_ul: int
+    bandwidth_mhz: int
+    local_base: int
+
+
+# Channel numbers lie in the operators' parts of the bands (TS 36.101 §5.7.3, TS 38.104 §5.4.2.1).
+_B28 = Carrier("movistar", "LTE", "B28", 9285, 27285, 15, 0)  # 765.5 MHz down, 710.5 MHz up
+_B8 = Carrier("bitel", "LTE", "B8", 3650, 21650, 10, 20)  # 945 MHz, 900 MHz
+_B40 = Carrier("entel", "LTE", "B40", 38950, 38950, 20, 30)  # 2330 MHz TDD
+_B2 = Carrier("claro", "LTE", "B2", 750, 18750, 10, 40)  # 1945 MHz, 1865 MHz
+_B4 = (
+    Carrier("entel", "LTE", "B4", 2300, 20300, 20, 10),  # 2145 MHz, 1745 MHz
+    Carrier("movistar", "LTE", "B4", 2050, 20050, 20, 10),  # 2120 MHz, 1720 MHz
+)
+_N78 = (
+    Carrier("claro", "NR", "n78", 630000, 630000, 100, 0),  # 3450 MHz TDD
+    Carrier("entel", "NR", "n78", 640000, 640000, 100, 0),  # 3600 MHz
+    Carrier("movistar", "NR", "n78", 623334, 623334, 100, 0),  # 3350.01 MHz
+)
+
+# TACs: 2,000 per region, the upper 1,000 for carriers of a tenant's own (their PLMN set differs).
+_TACS_PER_REGION = 2000
+_MORAN_TAC = 1000
+_NR_TAC = 100_000
+_NODES_PER_REGION = 20_000
+
+
+def node_id(base: Base) -> int:
+    """The eNB and gNB id: unique network-wide, within 20 bits.
+
+    Raises:
+        ValueError: if the region has more stations than numbers.
+    """
+    if base.number >= _NODES_PER_REGION:
+        raise ValueError(f"more than {_NODES_PER_REGION} stations in one region: {base.id}")
+    return base.mast.place.region.index * _NODES_PER_REGION + base.number
+
+
+def cells(area: Area, seed: int) -> Iterator[CellRow]:
+    """The cells of a tracking area, station by station."""
+    for base in area.bases:
+        sectors = 3 if base.mast.place.population >= 1000 else 2
+        for carrier in _carriers(base, seed):
+            for sector in range(1, sectors + 1):
+                yield CellRow(
+                    station=base.id,
+                    id=f"{carrier.band}-{sector}",
+                    rat=carrier.rat,
+                    local_id=carrier.local_base + sector,
+                    band=carrier.band,
+                    arfcn_dl=carrier.arfcn_dl,
+                    arfcn_ul=carrier.arfcn_ul,
+                    bandwidth_mhz=carrier.bandwidth_mhz,
+                    pci=_pci(base, carrier.rat, sector),
+                    tac=_tac(area, carrier),
+                    primary_plmn=PLMN[carrier.tenant],
+                )
+
+
+def _pci(base: Base, rat: str, sector: int) -> int:
+    """Three PCIs per station (TS 36.211 §6.11, TS 38.211 §7.4.2): neighbours in number, so in place, differ."""
+    groups = 336 if rat == "NR" else 168
+    return 3 * ((base.number + 37 * base.mast.place.region.index) % groups) + sector - 1
+
+
+def _tac(area: Area, carrier: Carrier) -> int:
+    code = area.region.index * _TACS_PER_REGION + area.number
+    if carrier.rat == "NR":
+        return _NR_TAC + code
+    return code + _MORAN_TAC if carrier is _B2 else code
+
+
+def _carriers(base: Base, seed: int) -> Iterator[Carrier]:
+    region = base.mast.place.region
+    if base.kind.lte:
+        yield from _lte_carriers(base, region, seed)
+    if base.kind.nr:
+        yield _licensed(_N78, region)
+
+
+def _lte_carriers(base: Base, region: Region, seed: int) -> Iterator[Carrier]:
+    """A coverage band everywhere; capacity bands and Claro's own carrier in larger places."""
+    people = base.mast.place.population
+
+    def chance(what: str) -> float:
+        return draw(seed, what, base.id)
+
+    low_band_900 = region.zone is Zone.SELVA and on_air("bitel", region, "LTE") and chance("B8") < 0.4
+    yield _B8 if low_band_900 else _B28
+    if people >= 10_000 or chance("B4") < 0.1:
+        yield _licensed(_B4, region)
+    if people >= 100_000 and on_air("entel", region, "LTE") and chance("B40") < 0.3:
+        yield _B40
+    if people >= 20_000 and has_own_carrier("claro", region) and chance("B2") < 0.25:
+        yield _B2
+
+
+def _licensed(carriers: tuple[Carrier, ...], region: Region) -> Carrier:
+    """The first carrier whose licensee shares it in the region: its PLMN is the primary one, so it must be on air."""
+    return next(carrier for carrier in carriers if on_air(carrier.tenant, region, carrier.rat))

@@ -1,0 +1,43 @@
+"""How the networks under ``deploy/networks`` were made: ``python -m simulators.generate.shipped deploy/networks``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from simulators.generate.contracts import ADD_ENTEL
+from simulators.generate.network import generate, to_yaml, write
+
+_SCHEMA = "playbooks/schemas/network.schema.json"
+
+#: Tracking areas of peru-mini: the city of Cusco, and the road into the jungle of Ucayali.
+MINI_AREAS = ("cusco-13", "ucayali-01")
+
+
+def peru(localities: Path) -> dict[str, str]:
+    """Files of ``deploy/networks/peru``."""
+    return generate(localities, schema=f"../../../{_SCHEMA}")
+
+
+def peru_mini(localities: Path) -> dict[str, str]:
+    """Files of ``deploy/networks/peru-mini``: whole tracking areas of ``peru``."""
+    return generate(
+        localities, network="peru-mini", name="Peru, in small", areas=MINI_AREAS, schema=f"../../../{_SCHEMA}"
+    )
+
+
+def add_entel() -> str:
+    """The agreement that brings the fourth tenant onto all stations of Cusco in ``peru-mini``."""
+    return to_yaml({"agreements": [ADD_ENTEL.as_file({"cusco"})]}, f"../../{_SCHEMA}")
+
+
+def main(directory: Path) -> None:
+    """Write all shipped networks into a directory that holds peru-localities.csv."""
+    localities = directory / "peru-localities.csv"
+    write(peru(localities), directory / "peru")
+    write(peru_mini(localities), directory / "peru-mini")
+    write({"peru-mini-add-entel.yaml": add_entel()}, directory)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
