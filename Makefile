@@ -1,0 +1,42 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Tests run on all cores; files that share servers stay together.
+PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile
+
+.PHONY: demo test check bench soak clean lock programs
+
+demo: $(READY)
+	$(BIN)/python -m deploy.demo $(DEMO_ARGS)
+
+test: $(READY) programs
+	$(PYTEST) tests
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(READY) programs
+	MINKA_SOAK=1 $(BIN)/python -m pytest tests/chaos --timeout 3600
+
+programs:
+	sh tests/install-programs.sh
+
+clean:
+	rm -rf $(VENV) .minka .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+lock: $(READY)
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml deploy/setup-venv.sh
+	sh deploy/setup-venv.sh "$(PYTHON)" "$(VENV)"
+	touch $@
