@@ -78,6 +78,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
+        if not self.field:
+            return f"{where}: {self.message}{f'; {self.expected}' if self.expected else ''}"
         value = f" = {self.value!r}" if self.value else ""
         expected = f"; {self.expected}" if self.expected else ""
         return f"{where}: {self.field}{value}: {self.message}{expected}"

@@ -2,7 +2,8 @@
 
 All models are frozen and refuse unknown fields. Limits and their sources stand beside
 the fields (3GPP TS 28.541, TS 28.658, TS 36.101, TS 38.104). Rules that need more than
-one object (PLMNs per tracking area, sums of shares, bands) live in ``controller.intent``.
+one object stand elsewhere: references, identities and bands in ``controller.inventory``,
+contracts (PLMNs per tracking area, sums of shares) in ``controller.intent``.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import re
 from datetime import date, time
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -32,7 +33,7 @@ HOST = "host"
 class Noun(BaseModel):
     """Base of every frozen model: unknown fields are errors, change is by copy."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
 
 
 # --------------------------------------------------------------------- small types
@@ -53,17 +54,12 @@ CellId = Annotated[
     Field(description="Name of the cell within its station, as in 1 or n78-1."),
 ]
 
-_PLMN = re.compile(r"^[02-79][0-9]{2}-[0-9]{2,3}$")
-
-
-def _plmn(value: str) -> str:
-    if not _PLMN.match(value):
-        raise ValueError("a PLMN is MCC-MNC with a three-digit MCC and a two- or three-digit MNC, as in 716-06")
-    return value
-
-
 #: PLMN identity as ``MCC-MNC``. 716-06 and 716-006 are different networks (TS 23.003 §2.2).
-Plmn = Annotated[str, AfterValidator(_plmn)]
+Plmn = Annotated[
+    str,
+    StringConstraints(pattern=r"^[02-79][0-9]{2}-[0-9]{2,3}$"),
+    Field(description="MCC-MNC with a three-digit MCC and a two- or three-digit MNC, as in 716-06."),
+]
 
 
 def mcc_mnc(plmn: str) -> tuple[str, str]:
@@ -73,19 +69,80 @@ def mcc_mnc(plmn: str) -> tuple[str, str]:
 
 
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError("not an IANA time zone, as in America/Lima")
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:  # unknown, malformed, or the name of a directory
+        raise ValueError("not an IANA time zone, as in America/Lima") from error
     return value
+
+
+def _ip_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ip_address(value)
+    except ValueError as error:
+        raise ValueError("not an IP address, as in 10.64.0.1 or 2001:db8::1") from error
 
 
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Percent = Annotated[int, Field(ge=0, le=100)]
-IpAddress = IPv4Address | IPv6Address
+IpAddress = Annotated[IPv4Address | IPv6Address, BeforeValidator(_ip_address)]
+#: What people call something: one line without control characters, which could play tricks on terminals.
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    Field(description="One line of text, at most 200 characters."),
+]
+HostAddress = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$"), Field(description="Host name or IP address.")
+]
+HostKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+$"),
+    Field(description="Public host key as in a known_hosts line, without the host name."),
+]
+Username = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$"),
+    Field(description="Letters, digits, dots, underscores, hyphens and @, at most 64."),
+]
+Credential = Annotated[
+    str,
+    StringConstraints(pattern=r"^(env:[A-Z_][A-Z0-9_]*|file:\S+)$"),
+    Field(description="Reference to a secret, env:NAME or file:PATH; never the secret itself."),
+]
 
 
 def _words(value: Any) -> Any:
     """A CSV cell holds a list as words separated by blanks."""
     return value.split() if isinstance(value, str) else value
+
+
+Band = Annotated[
+    str, StringConstraints(pattern=r"^[Bn][0-9]{1,3}$"), Field(description="Operating band, as in B28 or n78.")
+]
+
+
+def _whole_number(value: Any) -> Any:
+    """Choices of numbers, unlike numbers, aren't read from text by themselves."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("not a date, as in 2025-12-31")
+    return value
+
+
+def _time_of_day(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"\d{2}:\d{2}(:\d{2})?", value):
+        raise ValueError("not a time of day, as in 01:30 or 23:00")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 
 
 class Rat(StrEnum):
@@ -112,13 +169,18 @@ class ResourceType(StrEnum):
     DRB = "DRB"
 
 
+SliceDifferentiator = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9A-Fa-f]{6}$", to_upper=True),
+    Field(description="Slice differentiator, six hex digits; FFFFFF means none."),
+]
+
+
 class Snssai(Noun):
     """Single network slice selection assistance information (TS 23.003 §28.4.2)."""
 
     sst: Annotated[int, Field(ge=0, le=255)]
-    sd: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{6}$", to_upper=True)] = Field(
-        default="FFFFFF", description="Slice differentiator, six hex digits; FFFFFF means none."
-    )
+    sd: SliceDifferentiator = "FFFFFF"
 
     def __str__(self) -> str:
         return f"{self.sst}" if self.sd == "FFFFFF" else f"{self.sst}-{self.sd}"
@@ -130,19 +192,15 @@ class Snssai(Noun):
 class ManagementDefaults(Noun):
     """How stations are reached when their endpoint does not say otherwise."""
 
-    username: str = "minka"
-    credential: str = Field(
-        default="env:MINKA_DEVICE_PASSWORD",
-        pattern=r"^(env:[A-Z_][A-Z0-9_]*|file:.+)$",
-        description="Reference to a secret, env:NAME or file:PATH; never the secret itself.",
-    )
+    username: Username = "minka"
+    credential: Credential = "env:MINKA_DEVICE_PASSWORD"
 
 
 class NetworkHeader(Noun):
     """The head of the network: one per directory, in any YAML file under ``network``."""
 
     id: Identifier
-    name: str
+    name: Name
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
     timezone: Timezone
     management: ManagementDefaults = ManagementDefaults()
@@ -152,7 +210,7 @@ class Region(Noun):
     """A part of the country that agreements refer to."""
 
     id: Identifier
-    name: str
+    name: Name
     timezone: Timezone | None = None
 
 
@@ -177,7 +235,7 @@ class Site(Noun):
     """A place with a mast."""
 
     id: Identifier
-    name: str
+    name: Name
     region: Identifier
     latitude: Annotated[float, Field(ge=-90, le=90)]
     longitude: Annotated[float, Field(ge=-180, le=180)]
@@ -193,7 +251,7 @@ class Station(Noun):
     profiles: Annotated[tuple[Literal["lte-28658", "nr-28541"], ...], BeforeValidator(_words), Field(min_length=1)]
     transport_address: IpAddress = Field(description="Local address of the core links, the same in each tenant's VRF.")
     enb_id: Annotated[int, Field(ge=0, lt=2**28)] | None = None
-    enb_id_length: Literal[18, 20, 21, 28] = 20
+    enb_id_length: Annotated[Literal[18, 20, 21, 28], BeforeValidator(_whole_number)] = 20
     gnb_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     gnb_id_length: Annotated[int, Field(ge=22, le=32)] = 24
 
@@ -218,11 +276,11 @@ class Endpoint(Noun):
     """Management endpoint of a station; a file of its own, since it differs between laboratory and field."""
 
     station: StationId
-    address: str = Field(min_length=1, description="Host name or IP address.")
+    address: HostAddress
     port: Annotated[int, Field(ge=1, le=65535)] = 830
-    host_key: Annotated[str, StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+$")]
-    username: str | None = None
-    credential: Annotated[str, StringConstraints(pattern=r"^(env:[A-Z_][A-Z0-9_]*|file:.+)$")] | None = None
+    host_key: HostKey
+    username: Username | None = None
+    credential: Credential | None = None
 
 
 class Cell(Noun):
@@ -236,7 +294,7 @@ class Cell(Noun):
     id: CellId
     rat: Rat
     local_id: Annotated[int, Field(ge=0, le=16383)] = Field(description="cellLocalId: LTE 0..255, NR 0..16383.")
-    band: Annotated[str, StringConstraints(pattern=r"^[Bn][0-9]{1,3}$")] = Field(description="As in B28 or n78.")
+    band: Band
     arfcn_dl: Annotated[int, Field(ge=0, le=3279165)]
     arfcn_ul: Annotated[int, Field(ge=0, le=3279165)]
     bandwidth_mhz: Annotated[float, Field(gt=0, le=100)]
@@ -250,15 +308,20 @@ class Cell(Noun):
         return f"{self.station}/{self.id}"
 
 
+Platform = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"), Field(description="Device type of netmiko, as in cisco_ios.")
+]
+
+
 class Router(Noun):
     """The cell-site router of a site."""
 
     id: StationId
     site: Identifier
-    address: str
+    address: HostAddress
     port: Annotated[int, Field(ge=1, le=65535)] = 22
-    platform: str = Field(default="cisco_ios", description="netmiko device type.")
-    host_key: str | None = None
+    platform: Platform = "cisco_ios"
+    host_key: HostKey | None = None
 
 
 # ------------------------------------------------------------- tenants, agreements
@@ -284,7 +347,7 @@ class Tenant(Noun):
     """A mobile operator that uses the shared RAN."""
 
     id: Identifier
-    name: str
+    name: Name
     plmns: tuple[Plmn, ...] = Field(min_length=1)
     slices: tuple[Snssai, ...] = ()
     core: Core
@@ -304,7 +367,7 @@ class Scope(Noun):
     sites: tuple[Identifier, ...] = ()
     stations: tuple[StationId, ...] = ()
     cells: tuple[str, ...] = Field(default=(), description="Cells as station/cell.")
-    bands: tuple[str, ...] = ()
+    bands: tuple[Band, ...] = ()
     rats: tuple[Rat, ...] = ()
 
     @model_validator(mode="after")
@@ -330,8 +393,8 @@ class RadioShare(Noun):
 class Validity(Noun):
     """Days on which an agreement holds, both included, in the network's time zone."""
 
-    start: date
-    end: date | None = None
+    start: Day
+    end: Day | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Validity:
@@ -356,8 +419,8 @@ class MaintenanceWindow(Noun):
     """A weekly window in local time; ``end`` before ``start`` runs past midnight."""
 
     days: tuple[Weekday, ...] = tuple(Weekday)
-    start: time
-    end: time
+    start: TimeOfDay
+    end: TimeOfDay
 
 
 class Consent(StrEnum):
