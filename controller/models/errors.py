@@ -139,10 +139,18 @@ class AuthenticationError(DeviceError):
 
 
 class DeviceBusyError(DeviceError):
-    """Another session holds the device's lock."""
+    """Another session holds the device's lock.
+
+    Attributes:
+        holder: NETCONF session id of the holder; 0 for a holder that is no NETCONF session.
+    """
 
     code = "device-busy"
     retry = Retry.SAFE
+
+    def __init__(self, message: str | None = None, holder: str = "0") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class DeviceRefusedError(DeviceError):

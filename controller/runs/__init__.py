@@ -1,0 +1,1 @@
+"""The durable run engine: procedures, waves, device transactions and the loop that drives them."""

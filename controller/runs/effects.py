@@ -1,0 +1,68 @@
+"""The net effect of a change's phases, to tell from a device's tree whether they happened. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from controller.models.plan import Edit, Op, Phase
+from controller.nrm.tree import LeafName, Path, Tree, Value
+
+_Pair = tuple[Value | None, Value | None]
+
+
+@dataclass(slots=True)
+class Effects:
+    """What the edits of some phases amount to together.
+
+    Attributes:
+        exists: Whether each created or deleted entry exists before and after.
+        leaves: Value of each edited leaf before and after, None where it is absent.
+    """
+
+    exists: dict[Path, tuple[bool, bool]] = field(default_factory=dict)
+    leaves: dict[Path, dict[LeafName, _Pair]] = field(default_factory=dict)
+
+    def after_holds(self, tree: Tree) -> bool:
+        """Whether the tree is as it is after all the phases."""
+        return self._holds(tree, 1)
+
+    def before_holds(self, tree: Tree) -> bool:
+        """Whether the tree is as it was before all the phases."""
+        return self._holds(tree, 0)
+
+    def _holds(self, tree: Tree, side: int) -> bool:
+        if any((path in tree) is not pair[side] for path, pair in self.exists.items()):
+            return False
+        return all(
+            tree.get(path, {}).get(leaf) == pair[side]
+            for path, pairs in self.leaves.items()
+            if self.exists.get(path, (True, True))[side]
+            for leaf, pair in pairs.items()
+        )
+
+    def add(self, edit: Edit) -> None:
+        """Put one more edit on top."""
+        if edit.op is Op.MERGE:
+            for leaf in {*edit.before, *edit.after}:
+                self._leaf(edit.path, leaf, edit.before.get(leaf), edit.after.get(leaf))
+            return
+        exists_after = edit.op is Op.CREATE
+        before = self.exists.get(edit.path, (not exists_after, False))[0]
+        self.exists[edit.path] = (before, exists_after)
+        for leaf, value in edit.after.items() if exists_after else edit.before.items():
+            self._leaf(edit.path, leaf, None if exists_after else value, value if exists_after else None)
+
+    def _leaf(self, path: Path, leaf: LeafName, before: Value | None, after: Value | None) -> None:
+        pairs = self.leaves.setdefault(path, {})
+        first = pairs[leaf][0] if leaf in pairs else before
+        pairs[leaf] = (first, after)
+
+
+def effects(phases: Sequence[Phase]) -> Effects:
+    """Net effect of phases in order."""
+    total = Effects()
+    for phase in phases:
+        for edit in phase.edits:
+            total.add(edit)
+    return total

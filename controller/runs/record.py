@@ -1,0 +1,103 @@
+"""A device transaction's record: the journal it writes before every act, and the lease it works under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from controller.models.errors import LeaseLostError
+from controller.models.run import JournalEntry, Step
+from controller.ports.clock import Clock
+from controller.ports.store import Claim, StoreLoop
+
+#: Steps after which the device may carry something of ours.
+_MARKS = (Step.COMMITTING, Step.PREPARED, Step.CONFIRMING, Step.CANCELLING, Step.REVERTING)
+
+
+class Record:
+    """Journal and lease of one claim.
+
+    Args:
+        alive: Whether this worker may still believe in its leases (its heartbeat is on record).
+    """
+
+    def __init__(self, claim: Claim, store: StoreLoop, clock: Clock, alive: Callable[[], bool]) -> None:
+        self._claim = claim
+        self._store = store
+        self._clock = clock
+        self._alive = alive
+        self._rows: list[JournalEntry] = []
+
+    async def load(self) -> None:
+        """Read what earlier workers wrote about this transaction."""
+        self._rows = await self._store.call(lambda store: store.journal_of(self._claim.transaction))
+
+    async def write(
+        self,
+        step: Step,
+        *,
+        phase: int = 0,
+        persist: str = "",
+        deadline: datetime | None = None,
+        session: str = "",
+        detail: str = "",
+    ) -> None:
+        """Write one row; it is on record when this returns.
+
+        Raises:
+            LeaseLostError: Another worker owns the device.
+        """
+        entry = JournalEntry(
+            transaction=self._claim.transaction,
+            job=self._claim.job.id,
+            station=self._claim.job.station,
+            seq=len(self._rows),
+            at=self._clock.now(),
+            step=step,
+            phase=phase,
+            persist=persist,
+            deadline=deadline,
+            session=session,
+            detail=detail,
+        )
+        await self._store.call(lambda store: store.journal(entry, self._claim))
+        self._rows.append(entry)
+
+    def check(self) -> None:
+        """Called before every mutating RPC.
+
+        Raises:
+            LeaseLostError: This worker's own deadline has passed: others may hold it for dead.
+        """
+        if not self._alive():
+            raise LeaseLostError
+
+    @property
+    def mark(self) -> JournalEntry | None:
+        """The last row after which the device may carry something of ours, or None."""
+        for row in reversed(self._rows):
+            if row.step is Step.READ:
+                return None
+            if row.step in _MARKS:
+                return row
+        return None
+
+    @property
+    def persist(self) -> JournalEntry | None:
+        """The last row that names a persist token, or None."""
+        return next((row for row in reversed(self._rows) if row.persist), None)
+
+    @property
+    def started(self) -> datetime:
+        """When the transaction began."""
+        return self._rows[0].at if self._rows else self._clock.now()
+
+    @property
+    def beginnings(self) -> int:
+        """How often the transaction was begun afresh."""
+        return sum(row.step is Step.READ for row in self._rows)
+
+    @property
+    def sessions(self) -> frozenset[str]:
+        """NETCONF session ids of ours on this device, newest transaction only."""
+        return frozenset(row.session for row in self._rows if row.session)

@@ -1,0 +1,64 @@
+"""Cutting a plan into waves: a canary first, then waves that never cut a tracking area. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controller.models.network import Network, Rat
+from controller.models.plan import Change, Plan
+from controller.models.run import Strategy
+from controller.ports.store import NewJob
+
+
+def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob, ...]:
+    """Jobs of a plan, by wave.
+
+    Stations whose LTE PLMN lists change move together with all planned stations of the same
+    tracking area, since every cell of a tracking area broadcasts the same PLMNs (TS 23.251 §4.2.2):
+    such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the
+    smallest units that make up ``strategy.canary`` stations.
+    """
+    units = sorted(_units(plan, network), key=lambda unit: (len(unit), unit))
+    waves: list[list[str]] = []
+    room = 0
+    for index, unit in enumerate(_after_canary(units, strategy.canary, waves)):
+        if index == 0 or len(unit) > room:
+            waves.append([])
+            room = strategy.wave_size
+        waves[-1].extend(unit)
+        room -= len(unit)
+    return tuple(NewJob(wave, station) for wave, stations in enumerate(waves) for station in sorted(stations))
+
+
+def _after_canary(units: list[tuple[str, ...]], canary: int, waves: list[list[str]]) -> list[tuple[str, ...]]:
+    """Put the smallest units into the canary wave; return the others in order of their first station."""
+    taken = 0
+    first: list[str] = []
+    while taken < len(units) and len(first) < canary:
+        first.extend(units[taken])
+        taken += 1
+    if first:
+        waves.append(first)
+    return sorted(units[taken:])
+
+
+def _units(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
+    """Groups of stations that are decided together."""
+    group: dict[str, set[str]] = {}
+    by_area: dict[int, str] = {}
+    for change in plan.changes:
+        mine = group.setdefault(change.station, {change.station})
+        for area in _areas(change, network):
+            other = by_area.setdefault(area, change.station)
+            if group[other] is not mine:
+                mine |= group[other]
+                for member in mine:
+                    group[member] = mine
+    return {tuple(sorted(members)) for members in group.values()}
+
+
+def _areas(change: Change, network: Network) -> set[int]:
+    """Tracking areas whose PLMN set the change touches."""
+    if not any("/plmnIdList[" in edit.path for phase in change.phases for edit in phase.edits):
+        return set()
+    return {cell.tac for cell in network.cells_by_station.get(change.station, ()) if cell.rat is Rat.LTE}
