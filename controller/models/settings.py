@@ -1,0 +1,48 @@
+"""Settings of all processes, from the environment (``MINKA_…``) with defaults for the embedded shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things are and how much is done at once.
+
+    Without any variable set, everything lives under ``home`` and no server is needed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MINKA_", frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path(".minka"), description="Folder of the embedded database, spool, token and logs.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty means SQLite under home.")
+    broker_url: str = Field(default="minka-spool://", description="Celery broker: minka-spool:// or redis://…")
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8470, ge=0, le=65535)
+    api_url: str = Field(default="", description="Where the command line finds the API; empty means api_host:api_port.")
+    token: str = Field(default="", description="API token of the command line; empty means the file under home.")
+    webhook_token: str = Field(default="", description="Bearer token of the alarm webhook; empty means the API token.")
+    escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
+    rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
+    capacity: int = Field(default=500, ge=1, description="Device transactions at once in one worker.")
+    workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
+    health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")
+    rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
+    log_format: str = Field(default="json", pattern="^(json|console)$")
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{(self.home / 'minka.sqlite3').absolute()}"
+
+    @property
+    def url(self) -> str:
+        """The API's base URL as clients see it."""
+        return self.api_url or f"http://{self.api_host}:{self.api_port}"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the embedded token lives (mode 600)."""
+        return self.home / "token"

@@ -1,0 +1,46 @@
+"""The Celery app: one task, JSON only, no results, no chords, no ETAs (docs/queue.md says why)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from controller.queue import spool  # noqa: F401 - registers the transport
+
+#: Name of the only task: it wakes the process that receives it.
+WAKE = "minka.wake"
+QUEUE = "minka"
+
+
+def make_app(broker_url: str, spool_folder: Path) -> Celery:
+    """The app for a broker: ``minka-spool://`` (a folder, no server to install) or ``redis://…``."""
+    options: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True}
+    if broker_url.startswith("minka-spool"):
+        messages, control = spool_folder / "messages", spool_folder / "control"
+        for folder in (messages, control):
+            folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "data_folder_in": str(messages),
+            "data_folder_out": str(messages),
+            "control_folder": str(control),
+            # The default of one second is the whole latency of the embedded shape.
+            "polling_interval": 0.05,
+        }
+    app = Celery("minka", broker=broker_url)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_max_retries=None,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options=options,
+        result_backend=None,
+        task_default_queue=QUEUE,
+        task_ignore_result=True,
+        task_serializer="json",
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+    )
+    return app

@@ -1,0 +1,195 @@
+"""The worker's loop: claims jobs from the database and runs hundreds of device transactions at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from controller.models.errors import LeaseLostError, MinkaError, StoreError
+from controller.models.run import Outcome
+from controller.ports.queue import Doorbell
+from controller.ports.store import Claim, JobResult
+from controller.runs.observer import Observer, tell
+from controller.runs.procedures import Tools, procedure
+from controller.runs.record import Record
+from controller.runs.sweeper import Sweeper
+
+log = structlog.get_logger()
+
+#: Seconds after its last recorded heartbeat during which a worker believes in its leases.
+BELIEF = 6.0
+_HEARTBEAT = 1.5
+_POLL = 1.0
+#: Claims of one job after which it is given up instead of tried once more (a job that kills its workers).
+_MAX_ATTEMPTS = 5
+
+
+class WorkerLoop:
+    """One process's loop.
+
+    Args:
+        capacity: Device transactions at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tools: Tools,
+        doorbell: Doorbell,
+        *,
+        capacity: int = 500,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._name = name
+        self._tools = tools
+        self._capacity = capacity
+        self._observers = observers
+        self._sweeper = Sweeper(tools.store, doorbell, tools.clock, observers)
+        self._incarnation = ""
+        self._last_beat = float("-inf")
+        self._running: set[asyncio.Task[None]] = set()
+        self._work = asyncio.Event()
+        self._moved: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Look for work now. May be called from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._work.set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``; then claim nothing more and let running transactions end."""
+        self._loop = asyncio.get_running_loop()
+        await self._register()
+        keepers = [asyncio.create_task(self._beat()), asyncio.create_task(self._sweep())]
+        stopper = asyncio.create_task(self._stop_wakes(stop))
+        try:
+            while not stop.is_set():
+                await self._claim()
+                await self._next_look()
+            while self._running:
+                await asyncio.wait(self._running)
+        finally:
+            for task in (*keepers, stopper):
+                task.cancel()
+            await asyncio.gather(*keepers, stopper, return_exceptions=True)
+
+    async def _stop_wakes(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._work.set()
+
+    async def _next_look(self) -> None:
+        """Wait for a ring, a finished job or the polling interval."""
+        timer = asyncio.create_task(self._tools.clock.sleep(_POLL))
+        ring = asyncio.create_task(self._work.wait())
+        await asyncio.wait({timer, ring}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (timer, ring):
+            task.cancel()
+        self._work.clear()
+
+    # ------------------------------------------------------------------- claims
+
+    async def _claim(self) -> None:
+        room = self._capacity - len(self._running)
+        if room <= 0 or not self._alive(self._incarnation):
+            return
+        try:
+            claims = await self._tools.store.call(lambda store: store.claim(self._incarnation, room))
+        except StoreError as error:
+            log.warning("worker.store_unavailable", reason=error.message)
+            return
+        for claim in claims:
+            task = asyncio.create_task(self._job(claim))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _job(self, claim: Claim) -> None:
+        started = self._tools.clock.monotonic()
+        tell(self._observers, lambda observer: observer.job_started(claim.job))
+        try:
+            result = await self._result(claim)
+            await self._finish(claim, result)
+        except LeaseLostError:
+            log.warning("job.lease_lost", job=claim.job.id, station=claim.job.station)
+            return
+        seconds = self._tools.clock.monotonic() - started
+        log.info(
+            "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
+        )
+        tell(self._observers, lambda observer: observer.job_finished(claim.job, result, seconds))
+        self._moved.add(claim.run.id)
+        self._work.set()
+
+    async def _result(self, claim: Claim) -> JobResult:
+        if claim.job.attempts > _MAX_ATTEMPTS:
+            return await self._give_up(claim, f"given up after {claim.job.attempts - 1} attempts that ended its worker")
+        try:
+            return await procedure(claim.run.procedure).work(claim, self._tools, lambda: self._alive(claim.incarnation))
+        except LeaseLostError:
+            raise
+        except MinkaError as error:
+            return await self._give_up(claim, error.message)
+        except Exception as error:
+            log.exception("job.bug", job=claim.job.id, station=claim.job.station)
+            return await self._give_up(claim, f"an error in Minka itself: {type(error).__name__}")
+
+    async def _give_up(self, claim: Claim, reason: str) -> JobResult:
+        """End a job that can't go on: safe if it never touched the device, diverged otherwise."""
+        record = Record(claim, self._tools.store, self._tools.clock, lambda: True)
+        await record.load()
+        return JobResult(Outcome.FAILED_SAFE if record.mark is None else Outcome.DIVERGED, reason)
+
+    async def _finish(self, claim: Claim, result: JobResult) -> None:
+        """Put the result on record, waiting out a database that is away: the device was changed."""
+        while True:
+            try:
+                await self._tools.store.call(lambda store: store.finish(claim, result))
+                return
+            except StoreError as error:
+                log.warning("job.finish_waits", job=claim.job.id, reason=error.message)
+                await self._tools.clock.sleep(_POLL)
+
+    # ---------------------------------------------------------- life, progress
+
+    def _alive(self, incarnation: str) -> bool:
+        recent = self._tools.clock.monotonic() - self._last_beat < BELIEF
+        return recent and incarnation == self._incarnation
+
+    async def _register(self) -> None:
+        begun = self._tools.clock.monotonic()
+        self._incarnation = await self._tools.store.call(lambda store: store.register_worker(self._name))
+        self._last_beat = begun
+
+    async def _beat(self) -> None:
+        """Heartbeat; a worker that was buried comes back as a new incarnation without leases."""
+        while True:
+            await self._tools.clock.sleep(_HEARTBEAT)
+            begun = self._tools.clock.monotonic()
+            try:
+                await self._tools.store.call(lambda store: store.heartbeat(self._incarnation))
+                self._last_beat = begun
+            except LeaseLostError:
+                log.warning("worker.was_buried", incarnation=self._incarnation)
+                await self._register()
+            except StoreError as error:
+                log.warning("worker.store_unavailable", reason=error.message)
+
+    async def _sweep(self) -> None:
+        """Move runs on as their jobs end, and look at everything once in a while."""
+        next_round = 0.0
+        while True:
+            moved, self._moved = self._moved, set()
+            try:
+                for run_id in moved:
+                    await self._sweeper.advance(run_id)
+            except StoreError as error:
+                self._moved |= moved
+                log.warning("worker.store_unavailable", reason=error.message)
+            if self._tools.clock.monotonic() >= next_round:
+                await self._sweeper.sweep()
+                next_round = self._tools.clock.monotonic() + _POLL
+            if moved:
+                self._work.set()
+            await self._tools.clock.sleep(0.05)

@@ -1,0 +1,79 @@
+"""Procedures: what a run does on each of its stations. ``apply`` is built in; playbooks add theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from controller.models.errors import NotFoundError
+from controller.models.network import Network
+from controller.models.plan import Plan
+from controller.models.run import Strategy
+from controller.ports.clock import Clock
+from controller.ports.devices import Devices, DeviceTarget
+from controller.ports.store import Claim, JobResult, NewJob, StoreLoop
+from controller.runs.record import Record
+from controller.runs.transaction import Patience, Transaction
+from controller.runs.waves import cut_waves
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a procedure works with.
+
+    Attributes:
+        target_of: Endpoint of a station in a network; raises NotFoundError where it has none.
+    """
+
+    store: StoreLoop
+    devices: Devices
+    clock: Clock
+    target_of: Callable[[Network, str], DeviceTarget]
+    patience: Patience = field(default_factory=Patience)
+
+
+class Procedure(Protocol):
+    """One kind of run."""
+
+    name: str
+
+    def jobs(self, plan: Plan, network: Network, strategy: Strategy) -> Sequence[NewJob]:
+        """The run's jobs, by wave."""
+        ...
+
+    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
+        """Bring one job to its result."""
+        ...
+
+
+class Apply:
+    """Applies a plan's Changes, each as a device transaction."""
+
+    name = "apply"
+
+    def jobs(self, plan: Plan, network: Network, strategy: Strategy) -> Sequence[NewJob]:
+        """One job a change, in waves that never cut a tracking area."""
+        return cut_waves(plan, network, strategy)
+
+    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
+        """See ``Transaction``."""
+        _, network = await tools.store.call(lambda store: store.network())
+        target = tools.target_of(network, claim.job.station)
+        record = Record(claim, tools.store, tools.clock, alive)
+        return await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
+
+
+#: Procedures by name.
+PROCEDURES: dict[str, Procedure] = {Apply.name: Apply()}
+
+
+def procedure(name: str) -> Procedure:
+    """A procedure by name.
+
+    Raises:
+        NotFoundError: There is none of that name.
+    """
+    if name not in PROCEDURES:
+        raise NotFoundError(f"there is no procedure {name!r}; known: {', '.join(sorted(PROCEDURES))}")
+    return PROCEDURES[name]

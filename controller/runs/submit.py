@@ -1,0 +1,48 @@
+"""Accepting a run: a plan becomes a run with jobs, on record before anything is rung."""
+
+from __future__ import annotations
+
+from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.plan import Plan
+from controller.models.run import Run, Strategy
+from controller.ports.queue import Doorbell
+from controller.ports.store import Store
+from controller.runs.procedures import procedure
+
+
+def submit(
+    store: Store,
+    doorbell: Doorbell,
+    plan: Plan,
+    *,
+    actor: str,
+    strategy: Strategy,
+    procedure_name: str = "apply",
+    cause: str = "person",
+    reason: str = "",
+    idempotency_key: str | None = None,
+) -> Run:
+    """Accept a run of a plan.
+
+    Raises:
+        PlanRefusedError: The plan is empty.
+        ConflictError: The plan was made on another network than the current one, or the key was used otherwise.
+    """
+    if plan.is_empty:
+        raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
+    digest, network = store.network()
+    if cause == "person" and digest != plan.network_digest:
+        raise ConflictError(f"plan {plan.id} was made on an older version of the network files: plan again")
+    jobs = procedure(procedure_name).jobs(plan, network, strategy)
+    run = store.create_run(
+        plan,
+        procedure_name,
+        strategy,
+        jobs,
+        cause=cause,
+        actor=actor,
+        reason=reason,
+        idempotency_key=idempotency_key,
+    )
+    doorbell.ring(run.id)
+    return run

@@ -1,0 +1,86 @@
+"""The sweeper: moves runs on, buries dead workers, rings again. Every worker and the scheduler have one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from controller.models.errors import StoreError
+from controller.ports.clock import Clock
+from controller.ports.queue import Doorbell
+from controller.ports.store import StoreLoop, Transition
+from controller.runs.decide import decide
+from controller.runs.observer import Observer, tell
+
+log = structlog.get_logger()
+
+#: Seconds without a heartbeat, on the observer's own clock, after which a worker is buried. More than
+#: twice ``loop.BELIEF``, so that a worker has stopped believing in its leases before others take them.
+BURY_AFTER = 15.0
+
+
+class Sweeper:
+    """Looks at everything that should make progress.
+
+    Args:
+        reminds: Whether each round rings again for every active run: the scheduler's does; a worker
+            looks into the database by itself.
+    """
+
+    def __init__(
+        self,
+        store: StoreLoop,
+        doorbell: Doorbell,
+        clock: Clock,
+        observers: Sequence[Observer] = (),
+        *,
+        reminds: bool = False,
+    ) -> None:
+        self._store = store
+        self._doorbell = doorbell
+        self._clock = clock
+        self._observers = observers
+        self._reminds = reminds
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    async def sweep(self) -> None:
+        """One round; a database that is down is logged and met again next round."""
+        try:
+            await self._bury()
+            for run_id in await self._store.call(lambda store: store.active_runs()):
+                await self.advance(run_id)
+                if self._reminds:
+                    self._doorbell.ring(run_id)
+        except StoreError as error:
+            log.warning("sweeper.store_unavailable", reason=error.message)
+
+    async def advance(self, run_id: str) -> None:
+        """Move one run on as far as it goes."""
+        for _ in range(16):
+            moved = await self._store.call(lambda store: store.advance(run_id, decide))
+            if moved is None:
+                return
+            self._tell(run_id, moved)
+
+    def _tell(self, run_id: str, moved: Transition) -> None:
+        log.info("run.moved", run=run_id, state=moved.state, wave=moved.wave, reason=moved.reason)
+        if moved.wave is not None:
+            self._doorbell.ring(run_id)
+        tell(self._observers, lambda observer: observer.run_moved(run_id, moved))
+
+    async def _bury(self) -> None:
+        """Bury incarnations whose counter stood still for too long on this process's own clock."""
+        now = self._clock.monotonic()
+        living = await self._store.call(lambda store: store.incarnations())
+        self._seen = {
+            one.id: self._seen[one.id]
+            if one.id in self._seen and self._seen[one.id][0] == one.counter
+            else (one.counter, now)
+            for one in living
+        }
+        for incarnation, (counter, since) in self._seen.items():
+            if now - since > BURY_AFTER:
+                buried = await self._store.call(lambda store, i=incarnation, c=counter: store.bury(i, c))
+                if buried:
+                    log.warning("worker.buried", incarnation=incarnation)

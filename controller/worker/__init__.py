@@ -1,0 +1,1 @@
+"""The worker process: a Celery consumer that only wakes, and the loop that does the work."""

@@ -1,0 +1,80 @@
+"""One worker process: Celery's threads pool beside one asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import structlog
+from celery import Celery
+
+from controller.queue.app import WAKE
+from controller.runs.loop import WorkerLoop
+
+log = structlog.get_logger()
+
+
+class LoopThread(threading.Thread):
+    """Runs a worker loop until told to stop; ``failed`` says whether it ended by an error."""
+
+    def __init__(self, make: Callable[[], WorkerLoop], on_end: Callable[[], None]) -> None:
+        super().__init__(name="device-loop")
+        self._make = make
+        self._on_end = on_end
+        self._ready = threading.Event()
+        self._asyncio: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self.worker: WorkerLoop | None = None
+        self.failed = False
+
+    def run(self) -> None:
+        """Body of the thread."""
+        try:
+            asyncio.run(self._main())
+        except Exception:
+            log.exception("worker.loop_failed")
+            self.failed = True
+        finally:
+            self._ready.set()
+            self._on_end()
+
+    async def _main(self) -> None:
+        self._asyncio = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.worker = self._make()
+        self._ready.set()
+        await self.worker.run(self._stop)
+
+    def wake(self) -> None:
+        """Pass a ring on."""
+        if self.worker is not None:
+            self.worker.wake()
+
+    def stop(self) -> None:
+        """Let running transactions end, then end the thread."""
+        self._ready.wait()
+        if self._asyncio is not None and self._stop is not None and not self._asyncio.is_closed():
+            self._asyncio.call_soon_threadsafe(self._stop.set)
+
+
+def serve(app: Celery, make: Callable[[], WorkerLoop], name: str) -> int:
+    """Serve until SIGTERM; returns the exit status, non-zero where a supervisor should start anew.
+
+    A poison message can end Celery's consumer; the loop then still ends its transactions first.
+    """
+    worker = app.Worker(pool="threads", concurrency=1, hostname=f"{name}@%h", loglevel="WARNING", without_gossip=True)
+    thread = LoopThread(make, on_end=worker.stop)
+    app.task(name=WAKE)(lambda run: thread.wake())
+    thread.start()
+    status = 0
+    try:
+        worker.start()
+        status = worker.exitcode or 0
+    except Exception:
+        log.exception("worker.consumer_failed")
+        status = 1
+    finally:
+        thread.stop()
+        thread.join()
+    return 1 if thread.failed else status
