@@ -1,0 +1,1 @@
+"""Network files: reading, checking, writing; the backhaul tree; selecting stations."""

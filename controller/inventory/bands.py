@@ -1,0 +1,109 @@
+"""Operating bands: which channel numbers and bandwidths a carrier may have.
+
+Sources: TS 36.101 tables 5.5-1 (bands), 5.6.1-1 (bandwidths), 5.7.3-1 (EARFCN);
+TS 38.104 tables 5.2-1 (bands), 5.3.5-1 (bandwidths), 5.4.2.3-1 (NR-ARFCN and raster).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controller.models.network import Cell, Rat
+
+
+@dataclass(frozen=True)
+class Band:
+    """An operating band. TDD bands have the same channel number both ways."""
+
+    name: str
+    rat: Rat
+    dl: range
+    ul: range
+    bandwidths: tuple[float, ...]
+    raster: int = 1
+
+    @property
+    def tdd(self) -> bool:
+        """Whether up- and downlink take turns on one carrier."""
+        return self.dl == self.ul
+
+
+def _lte(name: str, dl: tuple[int, int], bandwidths: str, *, tdd: bool = False) -> Band:
+    """An LTE band whose uplink numbers lie 18,000 above the downlink's, as in all FDD bands below 64."""
+    down = range(dl[0], dl[1] + 1)
+    up = down if tdd else range(dl[0] + 18000, dl[1] + 18001)
+    return Band(name, Rat.LTE, down, up, tuple(float(word) for word in bandwidths.split()))
+
+
+def _nr(name: str, dl: tuple[int, int], ul: tuple[int, int], bandwidths: str, raster: int) -> Band:
+    down, up = range(dl[0], dl[1] + 1), range(ul[0], ul[1] + 1)
+    return Band(name, Rat.NR, down, up, tuple(float(word) for word in bandwidths.split()), raster)
+
+
+_ALL = (
+    _lte("B1", (0, 599), "5 10 15 20"),
+    _lte("B2", (600, 1199), "1.4 3 5 10 15 20"),
+    _lte("B3", (1200, 1949), "1.4 3 5 10 15 20"),
+    _lte("B4", (1950, 2399), "1.4 3 5 10 15 20"),
+    _lte("B5", (2400, 2649), "1.4 3 5 10"),
+    _lte("B7", (2750, 3449), "5 10 15 20"),
+    _lte("B8", (3450, 3799), "1.4 3 5 10"),
+    _lte("B28", (9210, 9659), "3 5 10 15 20"),
+    _lte("B38", (37750, 38249), "5 10 15 20", tdd=True),
+    _lte("B40", (38650, 39649), "5 10 15 20", tdd=True),
+    _lte("B41", (39650, 41589), "5 10 15 20", tdd=True),
+    _lte("B42", (41590, 43589), "5 10 15 20", tdd=True),
+    _lte("B43", (43590, 45589), "5 10 15 20", tdd=True),
+    _nr("n1", (422000, 434000), (384000, 396000), "5 10 15 20 25 30 40 45 50", 20),
+    _nr("n3", (361000, 376000), (342000, 357000), "5 10 15 20 25 30 35 40 45 50", 20),
+    _nr("n5", (173800, 178800), (164800, 169800), "5 10 15 20 25", 20),
+    _nr("n7", (524000, 538000), (500000, 514000), "5 10 15 20 25 30 35 40 50", 20),
+    _nr("n8", (185000, 192000), (176000, 183000), "5 10 15 20 35", 20),
+    _nr("n28", (151600, 160600), (140600, 149600), "5 10 15 20 25 30", 20),
+    _nr("n40", (460000, 480000), (460000, 480000), "5 10 15 20 25 30 40 50 60 70 80 90 100", 20),
+    _nr("n41", (499200, 537999), (499200, 537999), "10 15 20 30 40 50 60 70 80 90 100", 3),
+    _nr("n77", (620000, 680000), (620000, 680000), "10 15 20 25 30 40 50 60 70 80 90 100", 1),
+    _nr("n78", (620000, 653333), (620000, 653333), "10 15 20 25 30 40 50 60 70 80 90 100", 1),
+)
+BANDS = {band.name: band for band in _ALL}
+
+
+def carrier_problems(cell: Cell, band: Band) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a cell's carrier in its band, as (field, message, what would be right)."""
+    if band.rat is not cell.rat:
+        fitting = ", ".join(known.name for known in _ALL if known.rat is cell.rat)
+        yield "band", f"not a band of {cell.rat}", f"bands of {cell.rat} are {fitting}"
+        return
+    if cell.bandwidth_mhz not in band.bandwidths:
+        yield "bandwidth_mhz", f"no bandwidth of {band.name}", f"one of {', '.join(f'{b:g}' for b in band.bandwidths)}"
+        return
+    if problem := _channel_problem(cell.arfcn_dl, band.dl, cell.bandwidth_mhz, band):
+        yield "arfcn_dl", *problem
+    elif cell.arfcn_ul != (right := band.ul.start + cell.arfcn_dl - band.dl.start):
+        paired = "in TDD both ways are the same" if band.tdd else f"{band.name} pairs it with {cell.arfcn_dl} down"
+        yield "arfcn_ul", "does not go with arfcn_dl", f"{right}, since {paired}"
+
+
+def _channel_problem(arfcn: int, numbers: range, bandwidth: float, band: Band) -> tuple[str, str] | None:
+    """Why a carrier can't be centred on a channel number."""
+    if arfcn not in numbers:
+        return f"outside {band.name}", f"{numbers.start} to {numbers[-1]}"
+    step = _step_khz(arfcn, band)
+    margin = math.ceil(bandwidth * 500 / step)  # channel numbers between the centre and the edge of the carrier
+    # NR counts both edges of the band as channels, LTE only the lower one.
+    last = numbers[-1] if band.rat is Rat.NR else numbers.stop
+    if not numbers.start + margin <= arfcn <= last - margin:
+        edges = f"{numbers.start + margin} to {last - margin}"
+        return f"a carrier of {bandwidth:g} MHz would reach beyond {band.name}", edges
+    if (arfcn - numbers.start) % band.raster:
+        return f"not on the channel raster of {band.name}", f"steps of {band.raster} from {numbers.start}"
+    return None
+
+
+def _step_khz(arfcn: int, band: Band) -> int:
+    """Spacing of channel numbers: LTE 100 kHz (TS 36.101 §5.7.1), NR 5 or 15 kHz (TS 38.104 table 5.4.2.1-1)."""
+    if band.rat is Rat.LTE:
+        return 100
+    return 5 if arfcn < 600_000 else 15

@@ -1,0 +1,104 @@
+"""Load a directory of network files into one checked Network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from controller.inventory.check import Objects, check_header, check_places, check_stations
+from controller.inventory.check_radio import check_cells
+from controller.inventory.check_sharing import check_agreements, check_tenants
+from controller.inventory.parse import declared, read_file, validate
+from controller.inventory.source import Entry, Report
+from controller.models.errors import NetworkFilesError
+from controller.models.network import Network, NetworkHeader, Noun
+
+_CHECKS: tuple[Callable[[Objects], None], ...] = (
+    check_places,
+    check_stations,
+    check_cells,
+    check_tenants,
+    check_agreements,
+)
+
+
+def load_network(directory: Path, *, endpoints: Path | None = None) -> Network:
+    """Read, validate and check all network files under a directory.
+
+    Args:
+        directory: holds ``*.yaml`` and ``*.csv`` at any depth; hidden files and folders are left out.
+        endpoints: a CSV or YAML file of endpoints that replaces those of the directory.
+
+    Returns:
+        The network in canonical order: equal content is equal, however it is spread over files and rows.
+
+    Raises:
+        NetworkFilesError: with every problem of every file.
+    """
+    report = Report()
+    entries = list(_entries(directory, endpoints, report))
+    found: dict[str, list[tuple[Entry, Noun]]] = {}
+    for entry in entries:
+        if (item := validate(entry, report)) is not None:
+            found.setdefault(entry.kind, []).append((entry, item))
+    objects = Objects(found, declared(entries), report)
+    header = check_header(objects)
+    for check in _CHECKS:
+        check(objects)
+    if report.problems or header is None:
+        problems = sorted(report.problems, key=lambda p: (p.file, p.line, p.field, p.message))
+        raise NetworkFilesError(tuple(problems))
+    return _network(header, found)
+
+
+def _entries(directory: Path, endpoints: Path | None, report: Report) -> Iterator[Entry]:
+    if not directory.is_dir():
+        report.file(str(directory), 0, "no such directory")
+        return
+    for path in _files(directory):
+        file = path.relative_to(directory).as_posix()
+        if path.suffix not in {".yaml", ".csv"}:
+            report.file(file, 0, "would not be read", "network files end in .yaml or .csv")
+        else:
+            for entry in read_file(path, file, report):
+                if endpoints is None or entry.kind != "endpoints":
+                    yield entry
+    if endpoints is not None:
+        yield from _replacement(endpoints, report)
+
+
+def _replacement(path: Path, report: Report) -> Iterator[Entry]:
+    """The entries of a file of endpoints outside the directory, whatever its name is."""
+    for entry in read_file(path, path.name, report, kind="endpoints"):
+        if entry.kind == "endpoints":
+            yield entry
+        else:
+            report.file(path.name, entry.line, f"{entry.kind} in a file of endpoints")
+
+
+def _files(directory: Path) -> list[Path]:
+    """Candidates in a fixed order; names that network files might have by mistake are among them."""
+    found = []
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(folder, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in {".yaml", ".yml", ".csv"}
+        ]
+    return sorted(found)
+
+
+def _network(header: NetworkHeader, found: dict[str, list[tuple[Entry, Noun]]]) -> Network:
+    parts: dict[str, Any] = {
+        kind: tuple(sorted((item for _, item in items), key=_canonical))
+        for kind, items in found.items()
+        if kind != "network"
+    }
+    return Network(header=header, **parts)
+
+
+def _canonical(item: Any) -> tuple[str, str]:
+    return getattr(item, "station", ""), getattr(item, "id", "")

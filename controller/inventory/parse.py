@@ -1,0 +1,188 @@
+"""From entries of files to models, and from what pydantic says to what people can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import StringConstraints, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from controller.inventory.csv_rows import read_rows
+from controller.inventory.source import CSV_LIMIT, YAML_LIMIT, Entry, Node, Report, read_text, show
+from controller.inventory.yaml_tree import read_yaml
+from controller.models import network as nouns
+from controller.models.network import Noun
+
+#: What may stand in network files: key or file stem → model.
+KINDS: dict[str, type[Noun]] = {
+    "network": nouns.NetworkHeader,
+    "regions": nouns.Region,
+    "backhaul": nouns.BackhaulNode,
+    "sites": nouns.Site,
+    "stations": nouns.Station,
+    "endpoints": nouns.Endpoint,
+    "cells": nouns.Cell,
+    "routers": nouns.Router,
+    "tenants": nouns.Tenant,
+    "agreements": nouns.Agreement,
+}
+BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", "routers")
+
+
+def _forms() -> dict[str, str]:
+    """What each pattern of the models means, in the words of the models."""
+    found = {}
+    for alias in vars(nouns).values():
+        parts = get_args(alias)[1:]
+        patterns = [part.pattern for part in parts if isinstance(part, StringConstraints)]
+        texts = [part.description for part in parts if isinstance(part, FieldInfo) and part.description]
+        found.update({str(pattern): text.rstrip(".") for pattern in patterns for text in texts})
+    return found
+
+
+_FORMS = _forms()
+
+
+def read_file(path: Path, file: str, report: Report, kind: str | None = None) -> Iterator[Entry]:
+    """The entries of a YAML or CSV file; ``kind`` says what a CSV file holds if not its name."""
+    if path.suffix == ".csv":
+        yield from _read_csv(path, file, report, kind or path.stem)
+        return
+    text = read_text(path, file, YAML_LIMIT, report)
+    root = read_yaml(text, file, report) if text is not None else None
+    if root is None or root.value is None:
+        return
+    if not isinstance(root.value, dict):
+        report.file(file, root.line, "the top level must be a mapping", f"with keys of {', '.join(KINDS)}")
+        return
+    for key, node in root.value.items():
+        yield from _read_key(key, node, file, report)
+
+
+def _read_csv(path: Path, file: str, report: Report, kind: str) -> Iterator[Entry]:
+    if kind not in BULK_KINDS:
+        expected = report.did_you_mean(kind, BULK_KINDS) or f"names are {', '.join(f'{k}.csv' for k in BULK_KINDS)}"
+        report.file(file, 0, "no such kind of CSV file", expected)
+        return
+    text = read_text(path, file, CSV_LIMIT, report)
+    if text is None:
+        return
+    model = KINDS[kind]
+    required = [name for name, info in model.model_fields.items() if info.is_required()]
+    for line, row in read_rows(text, file, tuple(model.model_fields), required, report):
+        yield Entry(kind, file, line, f"{kind}[{_name(kind, row) or f'line {line}'}]", row)
+
+
+def _read_key(key: str, node: Node, file: str, report: Report) -> Iterator[Entry]:
+    if key not in KINDS:
+        expected = report.did_you_mean(key, KINDS) or f"keys are {', '.join(KINDS)}"
+        report.file(file, node.line, f"no such key: {show(key)!r}", expected)
+    elif node.value is None:
+        return
+    elif key == "network":
+        yield Entry(key, file, node.line, key, node.plain(), node)
+    elif not isinstance(node.value, list):
+        report.file(file, node.line, f"{key} must be a list")
+    else:
+        for index, item in enumerate(node.value, 1):
+            data = item.plain()
+            yield Entry(key, file, item.line, f"{key}[{_name(key, data) or f'#{index}'}]", data, item)
+
+
+def _name(kind: str, data: Any) -> str:
+    """What an entry calls itself: its id, or its station, or both for a cell."""
+    if not isinstance(data, dict):
+        return ""
+    keys = {"cells": ("station", "id"), "endpoints": ("station",)}.get(kind, ("id",))
+    words = [show(data.get(key, "")) for key in keys]
+    return "/".join(words) if all(words) else ""
+
+
+def validate(entry: Entry, report: Report) -> Noun | None:
+    """The model of an entry, or none if, as reported, it is not valid."""
+    try:
+        return KINDS[entry.kind].model_validate(entry.data)
+    except ValidationError as failure:
+        for error in failure.errors(include_url=False):
+            _report_error(entry, error, report)
+        return None
+
+
+def _report_error(entry: Entry, error: ErrorDetails, report: Report) -> None:
+    path = tuple(part for part in error["loc"] if part != "[key]")
+    value = error["input"]
+    if error["type"] == "extra_forbidden":
+        # Never the value: an unknown field may be somebody's idea of where a password goes.
+        fields = _fields_at(KINDS[entry.kind], path[:-1])
+        expected = report.did_you_mean(str(path[-1]), fields) or f"fields are {', '.join(fields)}"
+        report.entry(entry, path, "no such field", expected=expected)
+        return
+    message, expected = _explain(error, report)
+    report.entry(entry, path, message, value=None if error["type"] == "missing" else value, expected=expected)
+
+
+def _fields_at(model: type[Noun], path: tuple[str | int, ...]) -> tuple[str, ...]:
+    """Field names of the model that stands at a path."""
+    for part in path:
+        if isinstance(part, str):
+            model = next(_models_in(model.model_fields[part].annotation), model)
+    return tuple(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[Noun]]:
+    if isinstance(annotation, type) and issubclass(annotation, Noun):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+_Explanation = Callable[[dict[str, Any]], tuple[str, str]]
+
+_EXPLANATIONS: dict[str, _Explanation] = {
+    "missing": lambda _: ("missing", ""),
+    "string_pattern_mismatch": lambda ctx: ("not of the right form", _FORMS.get(str(ctx["pattern"]), "")),
+    "string_too_long": lambda ctx: ("too long", f"at most {ctx['max_length']} characters"),
+    "string_type": lambda _: ("must be text", ""),
+    "int_parsing": lambda _: ("not a whole number", ""),
+    "int_from_float": lambda _: ("not a whole number", ""),
+    "int_parsing_size": lambda _: ("too large", ""),
+    "int_type": lambda _: ("must be a whole number", ""),
+    "float_parsing": lambda _: ("not a number", ""),
+    "float_type": lambda _: ("must be a number", ""),
+    "finite_number": lambda _: ("must be a finite number", ""),
+    "bool_parsing": lambda _: ("not a truth value", "true or false"),
+    "greater_than": lambda ctx: ("too small", f"more than {ctx['gt']}"),
+    "greater_than_equal": lambda ctx: ("too small", f"at least {ctx['ge']}"),
+    "less_than": lambda ctx: ("too large", f"less than {ctx['lt']}"),
+    "less_than_equal": lambda ctx: ("too large", f"at most {ctx['le']}"),
+    "too_short": lambda _: ("empty", "at least one is needed"),
+    "tuple_type": lambda _: ("must be a list", ""),
+    "model_type": lambda _: ("must be a mapping", ""),
+    "dict_type": lambda _: ("must be a mapping", ""),
+    "value_error": lambda ctx: (str(ctx["error"]), ""),
+    "date_from_datetime_parsing": lambda ctx: (f"no such date: {ctx['error']}", ""),
+    "time_parsing": lambda ctx: (f"no such time: {ctx['error']}", ""),
+}
+
+
+def _explain(error: ErrorDetails, report: Report) -> tuple[str, str]:
+    """What is wrong and what would be right."""
+    context = error.get("ctx", {})
+    if error["type"] in {"enum", "literal_error"}:
+        choices = context["expected"].replace("'", "")
+        words = choices.replace(" or ", ", ").split(", ")
+        return "not one of the choices", report.did_you_mean(show(error["input"]), words) or choices
+    explanation = _EXPLANATIONS.get(error["type"])
+    return explanation(context) if explanation else (error["msg"], "")
+
+
+def declared(entries: Iterable[Entry]) -> dict[str, set[str]]:
+    """Names that entries give themselves, by kind, valid or not: others may refer to them."""
+    names: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for entry in entries:
+        if name := _name(entry.kind, entry.data):
+            names[entry.kind].add(name)
+    return names

@@ -1,0 +1,125 @@
+"""Where the objects of network files come from: files, lines, and problems with both."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from controller.models.errors import Problem
+
+#: Largest file in bytes: a larger one would only be a mistake or an attack.
+YAML_LIMIT = 10 * 2**20
+CSV_LIMIT = 64 * 2**20
+
+FieldPath = Sequence[str | int]
+
+# Fields in which somebody might have written the secret itself.
+_HIDDEN = frozenset({"credential", "host_key", "management", "password", "secret", "token"})
+_LONGEST_VALUE = 60
+
+
+@dataclass(slots=True)
+class Node:
+    """A node of a YAML document: text, nothing, a list or a mapping, and the line it stands on."""
+
+    value: str | list[Node] | dict[str, Node] | None
+    line: int
+
+    def plain(self) -> Any:
+        """The value without lines; keys without a value are left out, as if they weren't there."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items() if node.value is not None}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object as it stands in a file, before and after it became a model."""
+
+    kind: str
+    file: str
+    line: int
+    label: str
+    data: Any
+    node: Node | None = None
+
+    def line_of(self, path: FieldPath) -> int:
+        """The line on which a field stands, or the nearest object around it."""
+        node, line = self.node, self.line
+        for part in path:
+            inner: Node | None = None
+            if node is not None and isinstance(node.value, dict) and isinstance(part, str):
+                inner = node.value.get(part)
+            elif node is not None and isinstance(node.value, list) and isinstance(part, int):
+                inner = node.value[part] if part < len(node.value) else None
+            if inner is None:
+                return line
+            node, line = inner, inner.line
+        return line
+
+
+@dataclass
+class Report:
+    """Collects the problems of all files."""
+
+    problems: list[Problem] = field(default_factory=list)
+    #: Whether every file could be read: if not, objects may be missing for no fault of those who refer to them.
+    complete: bool = True
+    _asked: int = 0
+
+    def file(self, file: str, line: int, message: str, expected: str = "") -> None:
+        """Report a problem with a file that makes it, or a part of it, unreadable."""
+        self.complete = False
+        self.problems.append(Problem(file, line, "", "", message, expected))
+
+    def entry(self, entry: Entry, path: FieldPath, message: str, *, value: Any = "", expected: str = "") -> None:
+        """Report a problem with a field of an object, or with the whole object if the path is empty."""
+        shown = "" if any(part in _HIDDEN for part in path) else show(value)
+        name = entry.label + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+        self.problems.append(Problem(entry.file, entry.line_of(path), name, shown, message, expected))
+
+    def did_you_mean(self, value: str, candidates: Iterable[str]) -> str:
+        """A suggestion for a misspelt word, or an empty string."""
+        self._asked += 1
+        # Comparing is slow; whoever has a hundred misspellings has another trouble.
+        return suggest(value, candidates) if self._asked <= 100 else ""
+
+
+def suggest(value: str, candidates: Iterable[str]) -> str:
+    """``did you mean 'cusco'?`` for the nearest candidate, or an empty string if none is near."""
+    spelling = {candidate.lower(): candidate for candidate in sorted(candidates)}
+    near = difflib.get_close_matches(value.lower(), spelling, n=1)
+    return f"did you mean {spelling[near[0]]!r}?" if near else ""
+
+
+def show(value: Any) -> str:
+    """A value as it may stand in a message: shortened, and only if it is a single word or number."""
+    if value is None or isinstance(value, (list, tuple, dict)):
+        return ""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def read_text(path: Path, file: str, limit: int, report: Report) -> str | None:
+    """Read a UTF-8 file of at most ``limit`` bytes; reports and returns none if that can't be done."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except OSError as error:
+        report.file(file, 0, f"cannot be read: {error.strerror}")
+        return None
+    if len(content) > limit:
+        line = content.count(b"\n") + 1
+        report.file(file, line, f"the file is larger than {limit // 2**20} MB", "split it, or write bulk rows as CSV")
+        return None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        report.file(file, line, f"byte 0x{content[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+        return None

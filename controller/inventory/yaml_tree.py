@@ -1,0 +1,133 @@
+"""YAML for network files: a small, safe part of the language, with line numbers.
+
+Anchors, aliases, tags, several documents and duplicate keys are errors, so that a file
+means what it seems to say and can't grow in memory. Words are taken as written: which are
+numbers, dates or truth values is said by the models, not guessed from their looks, so
+that ``NO`` stays a country, ``000601`` a slice and ``22:00`` a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import yaml
+
+from controller.inventory.source import Node, Report
+
+_DEEPEST = 32
+_MOST_VALUES = 500_000
+_NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+class _StopError(Exception):
+    """The file can't be read any further."""
+
+    def __init__(self, line: int, message: str, expected: str = "") -> None:
+        super().__init__(message)
+        self.line, self.message, self.expected = line, message, expected
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping that is being filled; ``key`` waits for its value."""
+
+    node: Node
+    key: tuple[str, int] | None = None
+
+
+def read_yaml(text: str, file: str, report: Report) -> Node | None:
+    """Read a document; none if it is empty or, as reported, not to be used."""
+    builder = _Builder(file, report)
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            builder.take(event)
+    except _StopError as stop:
+        report.file(file, stop.line, stop.message, stop.expected)
+        return None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        report.file(file, mark.line + 1 if mark else 0, f"not YAML: {error.problem or error.context}")
+        return None
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        report.file(file, line, f"not YAML: {error.reason}")
+        return None
+    return None if builder.broken else builder.root
+
+
+class _Builder:
+    """Builds nodes from parser events without recursion, so that depth can't exhaust the stack."""
+
+    def __init__(self, file: str, report: Report) -> None:
+        self.root: Node | None = None
+        self.broken = False
+        self._file = file
+        self._report = report
+        self._open: list[_Open] = []
+        self._documents = 0
+        self._values = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Take the next event of the parser."""
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.ScalarEvent):
+            self._refuse_extras(event, line)
+            nothing = event.style is None and event.value in _NOTHING
+            self._scalar(None if nothing else event.value, line)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._refuse_extras(event, line)
+            self._begin(Node({} if isinstance(event, yaml.MappingStartEvent) else [], line))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._open.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            self._problem(line, f"aliases (*{event.anchor}) are not supported", "write the value out")
+            self._scalar(None, line)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise _StopError(line, "a second document begins here", "write one document per file")
+
+    def _refuse_extras(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, line: int) -> None:
+        if event.anchor is not None:
+            self._problem(line, f"anchors (&{event.anchor}) are not supported", "write the value out")
+        if event.tag is not None:
+            self._problem(line, f"tags ({event.tag}) are not supported", "leave the tag out")
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise _StopError(line, f"more than {_MOST_VALUES} values in one file", "write bulk rows as CSV")
+
+    def _scalar(self, value: str | None, line: int) -> None:
+        top = self._open[-1] if self._open else None
+        if top is not None and isinstance(top.node.value, dict) and top.key is None:
+            top.key = (value or "", line)
+            if value is not None and value in top.node.value:
+                first = top.node.value[value].line
+                self._problem(line, f"the key {value!r} is given twice; first on line {first}")
+        else:
+            self._place(Node(value, line))
+
+    def _begin(self, node: Node) -> None:
+        if len(self._open) >= _DEEPEST:
+            raise _StopError(node.line, f"nested deeper than {_DEEPEST} levels")
+        top = self._open[-1] if self._open else None
+        if top is not None and isinstance(top.node.value, dict) and top.key is None:
+            raise _StopError(node.line, "a key must be a single word")
+        self._place(node)
+        self._open.append(_Open(node))
+
+    def _place(self, node: Node) -> None:
+        if not self._open:
+            self.root = node
+            return
+        top = self._open[-1]
+        if isinstance(top.node.value, list):
+            top.node.value.append(node)
+        elif isinstance(top.node.value, dict) and top.key is not None:
+            key, line = top.key
+            node.line = line
+            top.node.value.setdefault(key, node)
+            top.key = None
+
+    def _problem(self, line: int, message: str, expected: str = "") -> None:
+        self.broken = True
+        self._report.file(self._file, line, message, expected)
