@@ -1,0 +1,174 @@
+"""From a network to facts and findings: ``compile_intent``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date
+
+from controller.intent.coverage import cover
+from controller.intent.findings import Check, canonical, finding
+from controller.intent.grants import Grant, grants_in_force
+from controller.intent.identities import identity_findings, tenant_findings
+from controller.intent.links import CoreLinks
+from controller.intent.radio import radio_faults
+from controller.intent.terms import Terms, agree
+from controller.intent.tracking import Placed, tracking_area_findings
+from controller.models.errors import NotFoundError
+from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, ShareFact, StationFact
+from controller.models.network import Cell, Network, Plmn, Rat, Station
+
+
+def compile_intent(network: Network, as_of: date, stations: Collection[str] | None = None) -> Intent:
+    """Work out what every station should carry, for whom, and which contracts that breaks.
+
+    Pure and deterministic: the order of anything in ``network`` changes nothing. A tenant's facts
+    depend on the inventory, that tenant and its agreements in force only; how tenants' agreements
+    meet shows in findings alone. An agreement that is not in force gives no facts and a finding.
+    Errors always name a station. Facts of stations with errors are given as well, so that they can
+    be shown, but must not be planned: they may contradict each other.
+
+    Args:
+        network: The network as loaded.
+        as_of: The day, in the network's time zone, whose agreements count.
+        stations: Give facts of these stations only, and findings about these and the network as
+            a whole. The facts and findings are the same as without it.
+
+    Raises:
+        NotFoundError: ``stations`` names one that the network does not have.
+    """
+    wanted = _wanted(network, stations)
+    cells = sorted(network.cells, key=lambda cell: (cell.station, cell.id))
+    grants, findings = grants_in_force(network, as_of)
+    covering = cover(network, cells, grants)
+    placed = _place(network, cells, grants, covering)
+    findings += _matching_nothing(grants, covering)
+    findings += tenant_findings(network.tenants)
+    findings += identity_findings(network, cells)
+    findings += tracking_area_findings(placed, grants)
+    facts = _StationFacts(network, placed)
+    intent: dict[str, tuple[Fact, ...]] = {}
+    for station in sorted(wanted, key=lambda station: station.id):
+        intent[station.id] = tuple(facts.of(station))
+    named = {"", *intent} if stations is not None else None
+    found = canonical((*findings, *facts.findings))
+    return Intent(intent, found if named is None else tuple(f for f in found if f.station in named))
+
+
+def _wanted(network: Network, stations: Collection[str] | None) -> Sequence[Station]:
+    if stations is None:
+        return network.stations
+    missing = sorted(set(stations) - network.station_by_id.keys())
+    if missing:
+        raise NotFoundError(f"the network has no station {', '.join(missing)}")
+    return [network.station_by_id[station] for station in set(stations)]
+
+
+def _place(
+    network: Network, cells: Sequence[Cell], grants: Sequence[Grant], covering: Sequence[tuple[int, ...]]
+) -> list[Placed]:
+    """Each cell with its terms, worked out once for cells that agree in what terms depend on."""
+    claims: dict[Plmn, list[str]] = defaultdict(list)
+    for tenant in sorted(network.tenants, key=lambda tenant: tenant.id):
+        for plmn in set(tenant.plmns):
+            claims[plmn].append(tenant.id)
+    known: dict[tuple[Rat, Plmn, tuple[int, ...]], Terms] = {}
+    placed: list[Placed] = []
+    for cell, numbers in zip(cells, covering, strict=True):
+        key = (cell.rat, cell.primary_plmn, numbers)
+        terms = known.get(key)
+        if terms is None:
+            terms = known[key] = agree(cell.rat, cell.primary_plmn, [grants[number] for number in numbers], claims)
+        placed.append((cell, terms, numbers))
+    return placed
+
+
+def _matching_nothing(grants: Sequence[Grant], covering: Iterable[tuple[int, ...]]) -> Iterator[Finding]:
+    used = {number for numbers in covering for number in numbers}
+    for number, grant in enumerate(grants):
+        if number not in used:
+            text = f"agreement {grant.agreement}: its scope matches no cell; nothing is removed by that"
+            yield finding(Check.AGREEMENT_MATCHES_NOTHING, text, tenant=grant.tenant, agreement=grant.agreement)
+
+
+class _StationFacts:
+    """Facts station by station; what is wrong on the way collects in ``findings``."""
+
+    def __init__(self, network: Network, placed: Iterable[Placed]) -> None:
+        self.findings: list[Finding] = []
+        self._links = CoreLinks(network.tenants)
+        self._cells: dict[str, list[tuple[Cell, Terms]]] = defaultdict(list)
+        for cell, terms, _ in placed:
+            self._cells[cell.station].append((cell, terms))
+
+    def of(self, station: Station) -> Iterator[Fact]:
+        """The station, its cells in order with PLMNs and shares, and its core links."""
+        cells = self._cells.get(station.id, [])
+        if cells:
+            yield _station_fact(station, cells[0][0])
+        for cell, terms in cells:
+            yield _cell_fact(cell)
+            yield from _broadcasts(cell, terms)
+            yield from _shares(cell, terms)
+            self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *terms.faults))
+        links, findings = self._links.of(station, ((cell.rat, terms) for cell, terms in cells))
+        self.findings += findings
+        yield from links
+
+
+def _station_fact(station: Station, first: Cell) -> StationFact:
+    return StationFact(
+        station=station.id,
+        name=station.id,
+        global_plmn=first.primary_plmn,
+        enb_id=station.enb_id,
+        enb_id_length=station.enb_id_length,
+        gnb_id=station.gnb_id,
+        gnb_id_length=station.gnb_id_length,
+    )
+
+
+def _cell_fact(cell: Cell) -> CellFact:
+    return CellFact(
+        station=cell.station,
+        cell=cell.id,
+        rat=cell.rat,
+        local_id=cell.local_id,
+        band=cell.band,
+        arfcn_dl=cell.arfcn_dl,
+        arfcn_ul=cell.arfcn_ul,
+        bandwidth_mhz=cell.bandwidth_mhz,
+        pci=cell.pci,
+        tac=cell.tac,
+        primary_plmn=cell.primary_plmn,
+    )
+
+
+def _broadcasts(cell: Cell, terms: Terms) -> Iterator[BroadcastFact]:
+    for on_air in terms.broadcasts:
+        yield BroadcastFact(
+            station=cell.station,
+            cell=cell.id,
+            rat=cell.rat,
+            plmn=on_air.plmn,
+            slices=on_air.slices,
+            primary=on_air.primary,
+            owners=(on_air.tenant,),
+        )
+
+
+def _shares(cell: Cell, terms: Terms) -> Iterator[ShareFact]:
+    for portion in terms.portions:
+        share = portion.share
+        yield ShareFact(
+            station=cell.station,
+            cell=cell.id,
+            rat=cell.rat,
+            resource=share.resource,
+            plmns=portion.plmns,
+            slices=portion.slices,
+            dedicated=share.dedicated,
+            min=share.min,
+            max=share.max,
+            owners=(portion.tenant,),
+        )

@@ -1,0 +1,102 @@
+"""The contract checks by name, how grave each is, and how a finding is worded.
+
+Each check and how to mend what it finds stands in ``docs/intent.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.models.facts import Finding, Severity
+from controller.models.network import Cell
+
+
+class Check(StrEnum):
+    """Code of a finding. Stable: people and rules refer to it."""
+
+    # Agreements
+    AGREEMENT_EXPIRED = "agreement-expired"
+    AGREEMENT_NOT_YET_VALID = "agreement-not-yet-valid"
+    AGREEMENT_DANGLING = "agreement-dangling"
+    AGREEMENT_MATCHES_NOTHING = "agreement-matches-nothing"
+    AGREEMENT_OVERLAP = "agreement-overlap"
+    PLMN_NOT_OF_TENANT = "plmn-not-of-tenant"
+    SLICE_NOT_OF_TENANT = "slice-not-of-tenant"
+    NR_WITHOUT_SLICES = "nr-without-slices"
+    CORE_POOL_MISSING = "core-pool-missing"
+    USER_PLANE_POOL_MISSING = "user-plane-pool-missing"
+    # PLMNs of cells and tracking areas
+    PLMN_LIMIT = "plmn-limit"
+    PRIMARY_WITHOUT_AGREEMENT = "primary-without-agreement"
+    MORAN_CARRIER_SHARED = "moran-carrier-shared"
+    TRACKING_AREA_PLMNS = "tracking-area-plmns"
+    # Shares
+    SHARE_ORDER = "share-order"
+    SHARE_DUPLICATE = "share-duplicate"
+    SHARE_SUM = "share-sum"
+    # Tenants among each other
+    PLMN_CLAIMED_TWICE = "plmn-claimed-twice"
+    SLICE_USED_TWICE = "slice-used-twice"
+    VLAN_USED_TWICE = "vlan-used-twice"
+    CORE_LINK_CLASH = "core-link-clash"
+    # Radio
+    LOCAL_ID_RANGE = "local-id-range"
+    PCI_RANGE = "pci-range"
+    TAC_RANGE = "tac-range"
+    CARRIER_BAND = "carrier-band"
+    # Identities
+    NODE_ID_MISSING = "node-id-missing"
+    NODE_ID_CLASH = "node-id-clash"
+    CELL_ID_CLASH = "cell-id-clash"
+    STATION_DANGLING = "station-dangling"
+
+
+#: Everything else is an error. An error always names a station, which it keeps out of plans.
+_MILDER = {
+    Check.AGREEMENT_EXPIRED: Severity.WARNING,
+    Check.AGREEMENT_NOT_YET_VALID: Severity.INFO,
+    Check.AGREEMENT_DANGLING: Severity.WARNING,
+    Check.AGREEMENT_MATCHES_NOTHING: Severity.WARNING,
+    Check.USER_PLANE_POOL_MISSING: Severity.WARNING,
+    Check.SLICE_USED_TWICE: Severity.WARNING,
+    Check.VLAN_USED_TWICE: Severity.WARNING,
+}
+
+
+def severity_of(check: Check) -> Severity:
+    """Severity of all findings of a check."""
+    return _MILDER.get(check, Severity.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A contract broken on every cell with the same terms, still without the cell's name."""
+
+    check: Check
+    text: str
+    tenant: str = ""
+    agreement: str = ""
+
+    def at(self, cell: Cell) -> Finding:
+        """The finding for one cell."""
+        return Finding(
+            code=self.check.value,
+            severity=severity_of(self.check),
+            message=f"cell {cell.name}: {self.text}",
+            station=cell.station,
+            cell=cell.id,
+            tenant=self.tenant,
+            agreement=self.agreement,
+        )
+
+
+def finding(check: Check, message: str, *, station: str = "", tenant: str = "", agreement: str = "") -> Finding:
+    """A finding about a station, or about the network as a whole."""
+    return Finding(check.value, severity_of(check), message, station=station, tenant=tenant, agreement=agreement)
+
+
+def canonical(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in their one order: network first, then by station, cell, code, agreement and tenant."""
+    return tuple(sorted(findings, key=lambda f: (f.station, f.cell, f.code, f.agreement, f.tenant, f.message)))
