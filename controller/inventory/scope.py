@@ -1,0 +1,32 @@
+"""Which cells the scope of an agreement covers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.models.network import Cell, Network, Scope
+
+
+def covers(scope: Scope, cell: Cell, *, site: str, region: str) -> bool:
+    """Whether a cell of a station on this site and in this region falls under the scope.
+
+    Every criterion that the scope gives must match. Validity is not looked at.
+    """
+    return (
+        (not scope.regions or region in scope.regions)
+        and (not scope.sites or site in scope.sites)
+        and (not scope.stations or cell.station in scope.stations)
+        and (not scope.cells or cell.name in scope.cells)
+        and (not scope.bands or cell.band in scope.bands)
+        and (not scope.rats or cell.rat in scope.rats)
+    )
+
+
+def cells_in(network: Network, scope: Scope) -> Iterator[Cell]:
+    """The cells of a network that fall under a scope, in canonical order."""
+    for station, cells in network.cells_by_station.items():
+        site = network.station_by_id[station].site
+        region = network.site_by_id[site].region
+        for cell in cells:
+            if covers(scope, cell, site=site, region=region):
+                yield cell

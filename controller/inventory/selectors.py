@@ -1,0 +1,120 @@
+"""A small language that selects stations: ``region=cusco|puno,rat=NR,PE-CUS-*``.
+
+Conditions are joined by commas and must all hold; a condition is a key, ``=`` and one or
+more values joined by ``|``, of which one must match. Values may hold ``*`` and ``?``. A
+condition without a key is one on the station's id, so ``*`` selects everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from controller.inventory.scope import cells_in
+from controller.inventory.source import suggest
+from controller.models.errors import InputError
+from controller.models.network import Network
+
+_Facets = dict[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: some value of the station under ``key`` matches one of ``patterns``."""
+
+    key: str
+    patterns: tuple[str, ...]
+
+    def holds(self, values: set[str]) -> bool:
+        """Whether one of a station's values matches."""
+        return any(fnmatchcase(value, pattern) for pattern in self.patterns for value in values)
+
+
+def parse_selector(selector: str) -> tuple[Condition, ...]:
+    """Read a selector without looking at a network.
+
+    Raises:
+        InputError: if it can't be read; the message says where and what would be right.
+    """
+    conditions = []
+    for text in selector.split(","):
+        key, _, values = text.partition("=") if "=" in text else ("station", "=", text)
+        key = key.strip()
+        patterns = tuple(value.strip() for value in values.split("|"))
+        if key not in _FACETS:
+            hint = suggest(key, _FACETS) or f"keys are {', '.join(_FACETS)}"
+            raise InputError(f"selector {selector!r}: no such key: {key!r}; {hint}")
+        if not all(patterns):
+            raise InputError(
+                f"selector {selector!r}: a value is missing in {text.strip()!r}; as in region=cusco,rat=NR"
+            )
+        conditions.append(Condition(key, patterns))
+    return tuple(conditions)
+
+
+def select(network: Network, selector: str) -> tuple[str, ...]:
+    """Ids of the stations that a selector matches, sorted; empty if it matches none.
+
+    ``tenant`` matches stations with a cell in the scope of one of the tenant's agreements,
+    whether or not that is in force today.
+
+    Raises:
+        InputError: if the selector can't be read, or a value without wildcards is in no file.
+    """
+    chosen = set(network.station_by_id)
+    for condition in parse_selector(selector):
+        known, of_station = _FACETS[condition.key](network)
+        for pattern in condition.patterns:
+            if not {"*", "?", "["} & set(pattern) and pattern not in known:
+                hint = suggest(pattern, known)
+                raise InputError(
+                    f"selector {selector!r}: no such {condition.key}: {pattern!r}{f'; {hint}' if hint else ''}"
+                )
+        chosen = {station for station in chosen if condition.holds(of_station.get(station, set()))}
+    return tuple(sorted(chosen))
+
+
+def _by_region(network: Network) -> tuple[set[str], _Facets]:
+    return {region.id for region in network.regions}, {s.id: {network.region_of(s.id)} for s in network.stations}
+
+
+def _by_site(network: Network) -> tuple[set[str], _Facets]:
+    return {site.id for site in network.sites}, {station.id: {station.site} for station in network.stations}
+
+
+def _by_station(network: Network) -> tuple[set[str], _Facets]:
+    return set(network.station_by_id), {station.id: {station.id} for station in network.stations}
+
+
+def _by_profile(network: Network) -> tuple[set[str], _Facets]:
+    return {"lte-28658", "nr-28541"}, {station.id: set(station.profiles) for station in network.stations}
+
+
+def _by_rat(network: Network) -> tuple[set[str], _Facets]:
+    return {"LTE", "NR"}, {s: {cell.rat.value for cell in cells} for s, cells in network.cells_by_station.items()}
+
+
+def _by_band(network: Network) -> tuple[set[str], _Facets]:
+    found = {station: {cell.band for cell in cells} for station, cells in network.cells_by_station.items()}
+    return set().union(*found.values()), found
+
+
+def _by_tenant(network: Network) -> tuple[set[str], _Facets]:
+    found: _Facets = {}
+    for agreement in network.agreements:
+        for cell in cells_in(network, agreement.scope):
+            found.setdefault(cell.station, set()).add(agreement.tenant)
+    return set(network.tenant_by_id), found
+
+
+#: Key → (all values of the network, values of each station).
+_FACETS: dict[str, Callable[[Network], tuple[set[str], _Facets]]] = {
+    "region": _by_region,
+    "site": _by_site,
+    "tenant": _by_tenant,
+    "rat": _by_rat,
+    "band": _by_band,
+    "profile": _by_profile,
+    "station": _by_station,
+}
