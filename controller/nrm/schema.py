@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from controller.models.facts import LinkKind
 from controller.nrm.tree import Path, Value, steps
 
 
@@ -24,13 +25,17 @@ class LeafSpec:
     """One leaf (or leaf-list) of an entry.
 
     Attributes:
-        name: Relative path, as in ``tac`` or ``localAddress/vlanId``.
+        name: Local name.
         default: Canonical default, or None; a leaf at its default equals an absent one.
         mutability: How it may be changed on an existing entry.
         state: Read-only state data (config false).
         normalise: Text as read → canonical text (``sd``, decimals, numbers, addresses).
         namespace: Namespace where it differs from its entry's (an augmented leaf).
         label: Words for the human diff; empty means the name.
+        operational_intent: People's and phases' own switch (administrativeState): it is read into the
+            tree, profiles never render it, and it is never repaired as drift. A plan writes it
+            only in its lock and unlock phases.
+        initial: Only a start value for entries that we create; on existing entries any value is right.
     """
 
     name: str
@@ -41,6 +46,17 @@ class LeafSpec:
     normalise: Callable[[str], str] = str.strip
     namespace: str = ""
     label: str = ""
+    operational_intent: bool = False
+    initial: bool = False
+
+    @property
+    def compared(self) -> bool:
+        """Whether a difference on an existing entry is a difference at all.
+
+        A compared leaf that is absent from the desired leaves means its default; one without
+        default is then not managed there and stays as it is.
+        """
+        return not (self.state or self.operational_intent or self.initial)
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,10 @@ class NodeSpec:
         user_ordered: ``ordered-by user``.
         mutability: How entries may be created and deleted: live, or only on a locked cell.
         is_cell: Whether an entry is a cell (has administrativeState, operationalState, cellState).
+        key_normalisers: Key name → text as read → canonical text, for keys that have several spellings.
+        link: Kind of core link that an entry is, None for all else.
+        broadcast: Whether an entry is a PLMN on air: its first two keys are MCC and MNC.
+        label: Words for the human diff; empty means the name.
     """
 
     name: str
@@ -71,6 +91,9 @@ class NodeSpec:
     mutability: Mutability = Mutability.LIVE
     is_cell: bool = False
     key_normalisers: dict[str, Callable[[str], str]] = field(default_factory=dict)
+    link: LinkKind | None = None
+    broadcast: bool = False
+    label: str = ""
 
     @cached_property
     def leaf_by_name(self) -> dict[str, LeafSpec]:
@@ -81,6 +104,21 @@ class NodeSpec:
     def child_by_name(self) -> dict[str, NodeSpec]:
         """Children by local name (unique within a parent in all profiles)."""
         return {node.name: node for node in self.children}
+
+    @cached_property
+    def leaf_by_tag(self) -> dict[str, LeafSpec]:
+        """Leaves by qualified name, ``{namespace}name``."""
+        return {f"{{{leaf.namespace or self.namespace}}}{leaf.name}": leaf for leaf in self.leaves}
+
+    @cached_property
+    def child_by_tag(self) -> dict[str, NodeSpec]:
+        """Children by qualified name."""
+        return {node.tag: node for node in self.children}
+
+    @cached_property
+    def tag(self) -> str:
+        """Qualified name, ``{namespace}name``."""
+        return f"{{{self.namespace}}}{self.name}"
 
     def walk(self) -> Iterator[NodeSpec]:
         """This node and all below, parents first."""

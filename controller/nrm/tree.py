@@ -4,8 +4,7 @@ A tree maps the path of every list entry (a managed object or an entry of an att
 its leaves. Paths read like ``/ManagedElement[PE-CUS-0042]/ENBFunction[1]/EUtranCellFDD[1]/plmnIdList[716,15]``:
 names without namespaces (the profile's schema knows them), keys in the schema's order, each key
 percent-encoded where it holds one of ``/ [ ] , %``. The ``attributes`` container of 3GPP classes
-is not part of the path, since every class has it; the schema puts it back on the wire. Leaves of
-other containers are named by their relative path, as in ``localAddress/vlanId``.
+is not part of the path, since every class has it; the schema puts it back on the wire.
 
 The order of entries in the mapping is the order on the device; it matters for lists that are
 ordered by user, and only there.
@@ -14,6 +13,7 @@ ordered by user, and only there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 #: Path of a list entry, canonical text form.
@@ -57,3 +57,18 @@ def steps(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 def is_below(path: Path, ancestor: Path) -> bool:
     """Whether ``path`` is ``ancestor`` or lies below it."""
     return path == ancestor or path.startswith(ancestor + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a device says of itself.
+
+    Attributes:
+        tree: Managed configuration nodes, in device order, canonical values.
+        state: Read-only leaves (operationalState, cellState …) by the path of their entry.
+        unknown: Paths or qualified names of nodes below managed nodes that the profile does not know.
+    """
+
+    tree: Tree
+    state: Tree = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from controller.models.plan import Edit
-from controller.nrm.tree import Tree
+from controller.nrm.tree import Observed, Tree
+
+__all__ = ["Capabilities", "DeviceSession", "DeviceTarget", "Devices", "Observed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +51,6 @@ class Capabilities:
     def safe_commit(self) -> bool:
         """Whether confirmed commit can be the safety net."""
         return self.candidate and self.confirmed_commit and self.trustworthy
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What a device says of itself.
-
-    Attributes:
-        tree: Managed configuration nodes, in device order, canonical values.
-        state: Read-only leaves (operationalState, cellState …) by the path of their entry.
-        unknown: Paths or qualified names of nodes below managed nodes that the profile does not know.
-    """
-
-    tree: Tree
-    state: Tree = field(default_factory=dict)
-    unknown: tuple[str, ...] = ()
 
 
 class DeviceSession(Protocol):

@@ -1,0 +1,138 @@
+"""Profiles: how device families write facts.
+
+``render`` turns the facts of one station into the device tree that it should carry. What the
+entries of a tree are about (cells, links, PLMNs, their state) is answered by the functions of
+``controller.nrm.profiles.lookup``, all offered here too.
+
+administrativeState is read into trees (absent means its default, LOCKED for cells) and never
+rendered: a plan that locks or unlocks a cell merges the leaf in a phase of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from controller.models.errors import NotFoundError
+from controller.models.facts import HOST_OWNED, Fact, Finding, Owners
+from controller.models.network import Rat
+from controller.nrm.profiles.base import Output, Profile, StationFacts, managed_element, tenant_of
+from controller.nrm.profiles.lookup import (
+    PROFILES,
+    CellEntry,
+    LinkEntry,
+    administrative_state,
+    broadcast_plmn,
+    cell_of,
+    cells,
+    link_of,
+    link_up,
+    links,
+    on_air,
+)
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import LeafName, Path, Value, child
+
+__all__ = [
+    "PROFILES",
+    "CellEntry",
+    "LinkEntry",
+    "Rendered",
+    "administrative_state",
+    "broadcast_plmn",
+    "cell_of",
+    "cell_path",
+    "cells",
+    "link_of",
+    "link_up",
+    "links",
+    "on_air",
+    "render",
+    "root_spec",
+]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What one station should carry.
+
+    Attributes:
+        tree: The device tree, without leaves at their default.
+        owners: Owners of every entry of the tree.
+        findings: What the profiles can't express (``unenforceable``) or left out.
+    """
+
+    tree: dict[Path, dict[LeafName, Value]]
+    owners: dict[Path, Owners]
+    findings: tuple[Finding, ...]
+
+
+def root_spec(profiles: tuple[str, ...]) -> NodeSpec:
+    """ManagedElement with the functions of all named profiles; the order of names does not matter.
+
+    Raises:
+        NotFoundError: There is no profile of that name.
+    """
+    return _root_spec(tuple(sorted(profiles)))
+
+
+@lru_cache
+def _root_spec(profiles: tuple[str, ...]) -> NodeSpec:
+    return managed_element(tuple(function for name in profiles for function in _profile(name).functions))
+
+
+def render(profiles: tuple[str, ...], facts: Sequence[Fact]) -> Rendered:
+    """The device tree of one station; the order of facts and profiles does not matter.
+
+    Raises:
+        ValueError: The facts are not those of exactly one station.
+        NotFoundError: There is no profile of that name.
+    """
+    grouped = StationFacts.of(facts)
+    out = Output(grouped.station.station)
+    root = root_spec(profiles)
+    element = out.add(root, "", (out.station,), {"priorityLabel": "1"}, HOST_OWNED)
+    used = [_profile(name) for name in sorted(profiles)]
+    for profile in used:
+        profile.render(grouped, element, out)
+    _find_left_out(grouped, used, out)
+    findings = sorted(out.findings, key=lambda f: (f.cell, f.tenant, f.code, f.message))
+    return Rendered(out.tree, out.owners, tuple(findings))
+
+
+def cell_path(profiles: tuple[str, ...], station: str, cell: str, rat: Rat, band: str) -> Path:
+    """Path of the entry that has a cell's states (the band tells FDD from TDD on LTE).
+
+    Raises:
+        NotFoundError: None of the profiles has cells of this radio technology.
+    """
+    for name in profiles:
+        profile = _profile(name)
+        if profile.rat is rat:
+            return profile.cell_path(child("", "ManagedElement", station), cell, band)
+    raise NotFoundError(f"none of the profiles {', '.join(profiles)} of {station} has {rat} cells")
+
+
+def _profile(name: str) -> Profile:
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise NotFoundError(f"there is no profile {name}; there are {', '.join(sorted(PROFILES))}") from None
+
+
+def _find_left_out(facts: StationFacts, used: Sequence[Profile], out: Output) -> None:
+    names = ", ".join(profile.name for profile in used)
+    rats = {profile.rat for profile in used}
+    kinds = {kind for profile in used for kind in profile.links}
+    for cell in facts.cells:
+        where = f"cell {cell.station}/{cell.cell}"
+        if cell.rat not in rats:
+            out.find("unenforceable", f"{where} is {cell.rat}, which {names} can't express", cell=cell.cell)
+        elif cell.cell not in facts.broadcasts:
+            out.find("cell-without-plmn", f"{where} has no PLMN to broadcast and is left out", cell=cell.cell)
+    for link in facts.links:
+        if link.kind not in kinds:
+            tenant = tenant_of(link.owners)
+            message = f"{tenant}'s {link.kind} link {link.id} of {link.station} can't be expressed by {names}"
+            out.find("unenforceable", message, tenant=tenant)

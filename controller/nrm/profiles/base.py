@@ -1,0 +1,203 @@
+"""What every profile is made of: its node specs, and a renderer that adds entries to an output."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from controller.models.facts import (
+    HOST_OWNED,
+    BroadcastFact,
+    CellFact,
+    CoreLinkFact,
+    Fact,
+    Finding,
+    LinkKind,
+    Owners,
+    Severity,
+    ShareFact,
+    StationFact,
+)
+from controller.models.network import Plmn, Rat
+from controller.nrm import namespaces as ns
+from controller.nrm.profiles.values import address, integer
+from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.tree import LeafName, Path, Value, child
+
+#: Id of every function object; a station has one of each kind.
+FUNCTION_ID = "1"
+
+USER_LABEL = LeafSpec("userLabel")
+#: Mandatory in all 3GPP functions, without meaning for sharing.
+PRIORITY_LABEL = LeafSpec("priorityLabel", normalise=integer, initial=True)
+
+
+def number(
+    name: str,
+    label: str = "",
+    *,
+    default: Value | None = None,
+    mutability: Mutability = Mutability.LIVE,
+    initial: bool = False,
+) -> LeafSpec:
+    """Spec of a leaf that holds a whole number."""
+    return LeafSpec(name, default=default, mutability=mutability, normalise=integer, label=label, initial=initial)
+
+
+def state(name: str, *, leaf_list: bool = False, namespace: str = "") -> LeafSpec:
+    """Spec of a read-only leaf."""
+    return LeafSpec(name, state=True, leaf_list=leaf_list, namespace=namespace)
+
+
+def administrative_state(default: str) -> LeafSpec:
+    """Spec of an administrativeState (X.731; TS 28.625): LOCKED, UNLOCKED or SHUTTINGDOWN."""
+    return LeafSpec("administrativeState", default=default, label="administrative state", operational_intent=True)
+
+
+def local_address(namespace: str) -> NodeSpec:
+    """Spec of a link's near end (TS 28.541, localAddress): a keyed list of one, so a new VLAN is a new entry."""
+    return NodeSpec(
+        "localAddress",
+        namespace,
+        keys=("ipAddress", "vlanId"),
+        key_normalisers={"ipAddress": address, "vlanId": integer},
+        attributes=False,
+        in_attributes=True,
+        label="local address and VLAN",
+    )
+
+
+def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
+    """Spec of the root, ManagedElement (TS 28.622 §4.3.3); factories fill its attributes, we add functions."""
+    return NodeSpec(
+        "ManagedElement",
+        ns.MANAGED_ELEMENT,
+        leaves=(
+            LeafSpec("dnPrefix"),
+            USER_LABEL,
+            LeafSpec("userDefinedState"),
+            PRIORITY_LABEL,
+            state("locationName"),
+            state("managedBy", leaf_list=True),
+            state("managedElementTypeList", leaf_list=True),
+            state("vendorName"),
+            state("swVersion"),
+        ),
+        children=functions,
+        label="station",
+    )
+
+
+@dataclass(frozen=True)
+class StationFacts:
+    """The facts of one station by kind, each in canonical order."""
+
+    station: StationFact
+    cells: tuple[CellFact, ...]
+    broadcasts: Mapping[str, tuple[BroadcastFact, ...]]
+    shares: Mapping[str, tuple[ShareFact, ...]]
+    links: tuple[CoreLinkFact, ...]
+
+    @classmethod
+    def of(cls, facts: Sequence[Fact]) -> StationFacts:
+        """Sort the facts of one station.
+
+        Raises:
+            ValueError: Not exactly one station, or a PLMN or share without its cell.
+        """
+        stations = [fact for fact in facts if isinstance(fact, StationFact)]
+        if len(stations) != 1 or any(fact.station != stations[0].station for fact in facts):
+            raise ValueError("the facts of exactly one station, with its StationFact, are wanted")
+        cells = {fact.cell: fact for fact in facts if isinstance(fact, CellFact)}
+        broadcasts: dict[str, list[BroadcastFact]] = defaultdict(list)
+        shares: dict[str, list[ShareFact]] = defaultdict(list)
+        for fact in facts:
+            if isinstance(fact, BroadcastFact):
+                broadcasts[fact.cell].append(fact)
+            elif isinstance(fact, ShareFact):
+                shares[fact.cell].append(fact)
+        if orphans := (broadcasts.keys() | shares.keys()) - cells.keys():
+            raise ValueError(f"facts of cells without a CellFact: {sorted(orphans)}")
+        return cls(
+            station=stations[0],
+            cells=tuple(cells[cell] for cell in sorted(cells)),
+            broadcasts={cell: tuple(sorted(found, key=_broadcast_order)) for cell, found in broadcasts.items()},
+            shares={cell: tuple(sorted(found, key=_share_order)) for cell, found in shares.items()},
+            links=tuple(
+                sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.kind, f.owners, f.id))
+            ),
+        )
+
+    def on_air(self, rat: Rat) -> Iterator[CellFact]:
+        """Cells of one radio technology that have a PLMN to broadcast."""
+        return (cell for cell in self.cells if cell.rat is rat and cell.cell in self.broadcasts)
+
+
+def _broadcast_order(fact: BroadcastFact) -> tuple[bool, Owners, Plmn]:
+    return not fact.primary, fact.owners, fact.plmn
+
+
+def _share_order(fact: ShareFact) -> tuple[object, ...]:
+    return fact.owners, fact.resource, fact.plmns, fact.dedicated, fact.min, fact.max
+
+
+@dataclass
+class Output:
+    """A device tree in the making."""
+
+    station: str
+    tree: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
+    owners: dict[Path, Owners] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(
+        self,
+        spec: NodeSpec,
+        above: Path,
+        keys: tuple[str, ...],
+        leaves: Mapping[LeafName, Value] | None = None,
+        owners: Owners = HOST_OWNED,
+    ) -> Path:
+        """Add an entry; the same entry for several owners is theirs together.
+
+        Returns:
+            Path of the entry.
+        """
+        path = child(above, spec.name, *keys)
+        if path in self.tree:
+            owners = tuple(sorted({*self.owners[path], *owners}))
+        entry = self.tree.setdefault(path, {})
+        if leaves:
+            known = spec.leaf_by_name
+            entry.update({name: value for name, value in leaves.items() if value != known[name].default})
+        self.owners[path] = owners
+        return path
+
+    def find(self, code: str, message: str, *, cell: str = "", tenant: str = "") -> None:
+        """Report something that the profile can't express."""
+        self.findings.append(Finding(code, Severity.WARNING, message, self.station, cell, tenant))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a device family writes facts.
+
+    Attributes:
+        functions: Specs of the functions below ManagedElement.
+        links: Kinds of core link it can carry.
+        render: Adds the station's entries of this radio technology, below the given ManagedElement.
+        cell_path: Path of a cell below ManagedElement, by cell id and band.
+    """
+
+    name: str
+    rat: Rat
+    functions: tuple[NodeSpec, ...]
+    links: tuple[LinkKind, ...]
+    render: Callable[[StationFacts, Path, Output], None]
+    cell_path: Callable[[Path, str, str], Path]
+
+
+def tenant_of(owners: Owners) -> str:
+    """The owners as one word, for ids and findings."""
+    return "-".join(owners)

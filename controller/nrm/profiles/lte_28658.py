@@ -1,0 +1,275 @@
+"""Profile ``lte-28658``: LTE stations modelled like TS 28.658, with a radio share per PLMN as vendors have it.
+
+Decisions:
+    - Radio shares are per PLMN and cover PRBs of both directions only. A share of several PLMNs can't
+      be written as one pot: the guarantees go to the first PLMN of the share (the cell's primary, else
+      the lowest), the others get the same ceiling without guarantee, and a finding says so.
+    - Shares of PRB_UL, PRB_DL, RRC and DRB are findings ``unenforceable``.
+    - TDD cells are those in bands 33 to 53 (TS 36.101 §5.5); their frame configuration starts as
+      2/7 and is then left as it is.
+"""
+
+from __future__ import annotations
+
+from controller.models.facts import CellFact, CoreLinkFact, LinkKind, ShareFact
+from controller.models.network import Plmn, Rat, ResourceType, mcc_mnc
+from controller.nrm import namespaces as ns
+from controller.nrm.profiles.base import (
+    FUNCTION_ID,
+    PRIORITY_LABEL,
+    USER_LABEL,
+    Output,
+    Profile,
+    StationFacts,
+    administrative_state,
+    local_address,
+    number,
+    state,
+    tenant_of,
+)
+from controller.nrm.profiles.values import address, decimal1, integer
+from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.tree import LeafName, Path, Value, child
+
+_PLMN_KEYS = ("mcc", "mnc")
+_LOCKED = Mutability.LOCKED
+_TDD_BANDS = range(33, 54)
+
+_GLOBAL_PLMN = NodeSpec(
+    "pLMNId",
+    ns.EUTRAN,
+    keys=_PLMN_KEYS,
+    attributes=False,
+    in_attributes=True,
+    mutability=Mutability.RESTART,
+    label="PLMN of the global eNB id",
+)
+_BROADCAST = NodeSpec(
+    "plmnIdList",
+    ns.EUTRAN,
+    keys=_PLMN_KEYS,
+    leaves=(
+        LeafSpec(
+            "cellReservedForOperatorUse", default="false", label="reserved for operator use", operational_intent=True
+        ),
+    ),
+    attributes=False,
+    in_attributes=True,
+    user_ordered=True,
+    broadcast=True,
+    label="PLMN",
+)
+_OWN_IDENTITY = NodeSpec(
+    "cellAccessInfoList",
+    ns.EUTRAN,
+    keys=_PLMN_KEYS,
+    leaves=(number("tac", "TAC"), number("cellId", "cell identity")),
+    attributes=False,
+    in_attributes=True,
+    broadcast=True,
+    label="PLMN with its own TAC",
+)
+_SHARE = NodeSpec(
+    "plmnRadioShareList",
+    ns.EUTRAN,
+    keys=_PLMN_KEYS,
+    leaves=(
+        number("dedicatedRatio", "dedicated %", default="0"),
+        number("minRatio", "minimum %", default="0"),
+        number("maxRatio", "maximum %", default="100"),
+    ),
+    attributes=False,
+    in_attributes=True,
+    label="radio share",
+)
+_SERVED = NodeSpec(
+    "servedPlmnList", ns.EUTRAN, keys=_PLMN_KEYS, attributes=False, in_attributes=True, label="served PLMN"
+)
+_LOCAL = local_address(ns.EUTRAN)
+
+
+def _cell(name: str, *carrier: LeafSpec) -> NodeSpec:
+    return NodeSpec(
+        name,
+        ns.EUTRAN,
+        leaves=(
+            USER_LABEL,
+            PRIORITY_LABEL,
+            number("cellLocalId", "local id", mutability=Mutability.CREATE_ONLY),
+            administrative_state("LOCKED"),
+            state("operationalState"),
+            state("cellState"),
+            state("availabilityStatus", leaf_list=True),
+            number("tac", "TAC", mutability=_LOCKED),
+            number("pci", "PCI", mutability=_LOCKED),
+            number("maximumTransmissionPower", "transmission power"),
+            number("referenceSignalPower", "reference signal power"),
+            *carrier,
+        ),
+        children=(_BROADCAST, _OWN_IDENTITY, _SHARE),
+        is_cell=True,
+        label="cell",
+    )
+
+
+def _bandwidth(name: str, label: str) -> LeafSpec:
+    return LeafSpec(name, mutability=_LOCKED, normalise=decimal1, label=label)
+
+
+_FDD = _cell(
+    "EUtranCellFDD",
+    number("earfcnDl", "downlink EARFCN", mutability=_LOCKED),
+    number("earfcnUl", "uplink EARFCN", mutability=_LOCKED),
+    _bandwidth("dlChannelBandwidth", "downlink bandwidth MHz"),
+    _bandwidth("ulChannelBandwidth", "uplink bandwidth MHz"),
+)
+_TDD = _cell(
+    "EUtranCellTDD",
+    number("earfcn", "EARFCN", mutability=_LOCKED),
+    _bandwidth("channelBandwidth", "bandwidth MHz"),
+    number("sfAssignment", "subframe assignment", mutability=_LOCKED, initial=True),
+    number("specialSfPatterns", "special subframe pattern", mutability=_LOCKED, initial=True),
+)
+_S1C = NodeSpec(
+    "EP_S1C",
+    ns.EUTRAN,
+    leaves=(
+        USER_LABEL,
+        state("farEndEntity"),
+        LeafSpec("remoteAddress", normalise=address, label="MME address"),
+        administrative_state("UNLOCKED"),
+        state("operationalState"),
+        number("mmeGroupId", "MME group"),
+        number("mmeCode", "MME code"),
+        state("relativeMmeCapacity"),
+    ),
+    children=(_LOCAL, _SERVED),
+    link=LinkKind.S1C,
+    label="S1 link",
+)
+_ENB = NodeSpec(
+    "ENBFunction",
+    ns.EUTRAN,
+    leaves=(
+        USER_LABEL,
+        PRIORITY_LABEL,
+        number("eNBId", "eNB id", mutability=Mutability.CREATE_ONLY),
+        LeafSpec("eNBIdLength", default="20", mutability=Mutability.CREATE_ONLY, normalise=integer),
+        LeafSpec("eNBName", label="name"),
+    ),
+    children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C),
+    label="eNB",
+)
+
+
+def _render(facts: StationFacts, element: Path, out: Output) -> None:
+    station = facts.station
+    enb = out.add(
+        _ENB,
+        element,
+        (FUNCTION_ID,),
+        {
+            "priorityLabel": "1",
+            "eNBId": str(station.enb_id),
+            "eNBIdLength": str(station.enb_id_length),
+            "eNBName": station.name,
+        },
+        station.owners,
+    )
+    out.add(_GLOBAL_PLMN, enb, mcc_mnc(station.global_plmn), owners=station.owners)
+    for cell in facts.on_air(Rat.LTE):
+        _render_cell(facts, cell, enb, out)
+    for link in facts.links:
+        if link.kind is LinkKind.S1C:
+            _render_link(link, enb, out)
+
+
+def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) -> None:
+    tdd = _is_tdd(cell.band)
+    leaves: dict[LeafName, Value] = {
+        "priorityLabel": "1",
+        "cellLocalId": str(cell.local_id),
+        "tac": str(cell.tac),
+        "pci": str(cell.pci),
+        **(_tdd_carrier(cell) if tdd else _fdd_carrier(cell)),
+    }
+    path = out.add(_TDD if tdd else _FDD, enb, (cell.cell,), leaves, cell.owners)
+    for broadcast in facts.broadcasts[cell.cell]:
+        out.add(_BROADCAST, path, mcc_mnc(broadcast.plmn), owners=broadcast.owners)
+    for share in facts.shares.get(cell.cell, ()):
+        _render_share(share, cell, path, out)
+
+
+def _fdd_carrier(cell: CellFact) -> dict[LeafName, Value]:
+    bandwidth = f"{cell.bandwidth_mhz:.1f}"
+    return {
+        "earfcnDl": str(cell.arfcn_dl),
+        "earfcnUl": str(cell.arfcn_ul),
+        "dlChannelBandwidth": bandwidth,
+        "ulChannelBandwidth": bandwidth,
+    }
+
+
+def _tdd_carrier(cell: CellFact) -> dict[LeafName, Value]:
+    return {
+        "earfcn": str(cell.arfcn_dl),
+        "channelBandwidth": f"{cell.bandwidth_mhz:.1f}",
+        "sfAssignment": "2",
+        "specialSfPatterns": "7",
+    }
+
+
+def _render_share(share: ShareFact, cell: CellFact, path: Path, out: Output) -> None:
+    tenant = tenant_of(share.owners)
+    if share.resource is not ResourceType.PRB:
+        out.find(
+            "unenforceable",
+            f"{tenant}'s share of {share.resource} on cell {cell.station}/{cell.cell} can't be enforced: "
+            "LTE stations divide PRBs of both directions only",
+            cell=cell.cell,
+            tenant=tenant,
+        )
+        return
+    first, *others = _primary_first(share.plmns, cell.primary_plmn)
+    guarantees = {"dedicatedRatio": str(share.dedicated), "minRatio": str(share.min)}
+    ceiling = {"maxRatio": str(share.max)}
+    out.add(_SHARE, path, mcc_mnc(first), {**guarantees, **ceiling}, share.owners)
+    for plmn in others:
+        out.add(_SHARE, path, mcc_mnc(plmn), ceiling, share.owners)
+    if others:
+        out.find(
+            "unenforceable",
+            f"{tenant}'s share of PRB on cell {cell.station}/{cell.cell} can't be one pot of {len(share.plmns)} PLMNs: "
+            f"{first} gets the guarantees, {', '.join(others)} only the ceiling of {share.max} %",
+            cell=cell.cell,
+            tenant=tenant,
+        )
+
+
+def _primary_first(plmns: tuple[Plmn, ...], primary: Plmn) -> list[Plmn]:
+    return sorted(plmns, key=lambda plmn: (plmn != primary, plmn))
+
+
+def _render_link(link: CoreLinkFact, enb: Path, out: Output) -> None:
+    path = out.add(_S1C, enb, (link.id,), {"remoteAddress": address(link.remote_address)}, link.owners)
+    out.add(_LOCAL, path, (address(link.local_address), str(link.vlan)), owners=link.owners)
+    for plmn in sorted(link.plmns):
+        out.add(_SERVED, path, mcc_mnc(plmn), owners=link.owners)
+
+
+def _is_tdd(band: str) -> bool:
+    return int(band[1:]) in _TDD_BANDS
+
+
+def _cell_path(element: Path, cell: str, band: str) -> Path:
+    return child(child(element, _ENB.name, FUNCTION_ID), (_TDD if _is_tdd(band) else _FDD).name, cell)
+
+
+PROFILE = Profile(
+    name="lte-28658",
+    rat=Rat.LTE,
+    functions=(_ENB,),
+    links=(LinkKind.S1C,),
+    render=_render,
+    cell_path=_cell_path,
+)

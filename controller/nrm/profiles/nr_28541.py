@@ -1,0 +1,272 @@
+"""Profile ``nr-28541``: NR stations in the names and namespaces of TS 28.541, Release 17.
+
+Decisions:
+    - A tenant without slices is broadcast with S-NSSAI SST 1 (eMBB) and no SD, since an entry of
+      pLMNInfoList can't be without one.
+    - One RRMPolicyRatio per share, below NRCellDU, for every resource type.
+    - What a cell needs but no network file says (SSB, sector carrier reference) is a start value:
+      the SSB stands on the raster point next to the carrier's centre (TS 38.104 §5.4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from controller.models.facts import CellFact, CoreLinkFact, LinkKind, Owners, ShareFact, StationFact
+from controller.models.network import Plmn, Rat, Snssai, mcc_mnc
+from controller.nrm import namespaces as ns
+from controller.nrm.profiles.base import (
+    FUNCTION_ID,
+    PRIORITY_LABEL,
+    USER_LABEL,
+    Output,
+    Profile,
+    StationFacts,
+    administrative_state,
+    local_address,
+    number,
+    state,
+    tenant_of,
+)
+from controller.nrm.profiles.values import address, integer, slice_differentiator
+from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.tree import LeafName, Path, Value, child
+
+_LOCKED = Mutability.LOCKED
+_CREATE_ONLY = Mutability.CREATE_ONLY
+_EMBB = (Snssai(sst=1),)
+#: From here on (3 GHz) NR-ARFCNs count 15 kHz, below 5 kHz (TS 38.104 §5.4.2.1).
+_ARFCN_3_GHZ = 600000
+
+_INFO_KEYS = ("mcc", "mnc", "sd", "sst")
+_INFO_NORMALISERS: dict[str, Callable[[str], str]] = {"sd": slice_differentiator, "sst": integer}
+
+
+def _info_list(name: str, namespace: str, label: str) -> NodeSpec:
+    return NodeSpec(
+        name,
+        namespace,
+        keys=_INFO_KEYS,
+        key_normalisers=_INFO_NORMALISERS,
+        attributes=False,
+        in_attributes=True,
+        label=label,
+    )
+
+
+_GLOBAL_PLMN = NodeSpec(
+    "pLMNId",
+    ns.GNBCUCP_FUNCTION,
+    keys=("mcc", "mnc"),
+    attributes=False,
+    in_attributes=True,
+    mutability=Mutability.RESTART,
+    label="PLMN of the global gNB id",
+)
+_CU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_CU, "PLMN and slice (CU)"), broadcast=True)
+_DU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_DU, "PLMN and slice"), broadcast=True, user_ordered=True)
+_MEMBER = _info_list("rRMPolicyMemberList", ns.RRM_POLICY, "member of the radio share")
+_UP_INFO = _info_list("pLMNInfoList", ns.GNBCUUP_FUNCTION, "PLMN and slice (user plane)")
+_LOCAL = local_address(ns.NR_EP)
+
+_GNB_IDENTITY = (
+    USER_LABEL,
+    PRIORITY_LABEL,
+    number("gNBId", "gNB id", mutability=_CREATE_ONLY),
+    number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY),
+)
+
+
+def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
+    return NodeSpec(
+        name,
+        ns.NR_EP,
+        leaves=(
+            USER_LABEL,
+            state("farEndEntity"),
+            LeafSpec("remoteAddress", normalise=address, label=far_end),
+            state("operationalState", namespace=ns.EP_STATE),
+        ),
+        children=(_LOCAL,),
+        link=kind,
+        label=label,
+    )
+
+
+_NGC = _endpoint("EP_NgC", LinkKind.NGC, "AMF address", "NG-C link")
+_NGU = _endpoint("EP_NgU", LinkKind.NGU, "UPF address", "NG-U link")
+_POLICY = NodeSpec(
+    "RRMPolicyRatio",
+    ns.RRM_POLICY,
+    leaves=(
+        LeafSpec("resourceType", label="resource"),
+        number("rRMPolicyMaxRatio", "maximum %", default="100"),
+        number("rRMPolicyMinRatio", "minimum %", default="0"),
+        number("rRMPolicyDedicatedRatio", "dedicated %", default="0"),
+    ),
+    children=(_MEMBER,),
+    label="radio share",
+)
+_CELL_CU = NodeSpec(
+    "NRCellCU",
+    ns.NR_CELL_CU,
+    leaves=(
+        USER_LABEL,
+        PRIORITY_LABEL,
+        number("cellLocalId", "local id", mutability=_CREATE_ONLY),
+        state("nRFrequencyRef"),
+    ),
+    children=(_CU_INFO, _POLICY),
+    label="cell (CU)",
+)
+_CELL_DU = NodeSpec(
+    "NRCellDU",
+    ns.NR_CELL_DU,
+    leaves=(
+        USER_LABEL,
+        PRIORITY_LABEL,
+        number("cellLocalId", "local id", mutability=_CREATE_ONLY),
+        administrative_state("LOCKED"),
+        state("operationalState"),
+        state("cellState"),
+        number("nRPCI", "PCI", mutability=_LOCKED),
+        number("nRTAC", "TAC", mutability=_LOCKED),
+        number("arfcnDL", "downlink ARFCN", mutability=_LOCKED),
+        number("arfcnUL", "uplink ARFCN", mutability=_LOCKED),
+        number("bSChannelBwDL", "downlink bandwidth MHz", mutability=_LOCKED),
+        number("bSChannelBwUL", "uplink bandwidth MHz", mutability=_LOCKED),
+        number("ssbFrequency", mutability=_LOCKED, initial=True),
+        number("ssbPeriodicity", mutability=_LOCKED, initial=True),
+        number("ssbSubCarrierSpacing", mutability=_LOCKED, initial=True),
+        number("ssbOffset", mutability=_LOCKED, initial=True),
+        number("ssbDuration", mutability=_LOCKED, initial=True),
+        LeafSpec("nRSectorCarrierRef", leaf_list=True, mutability=_LOCKED, initial=True),
+    ),
+    children=(_DU_INFO, _POLICY),
+    is_cell=True,
+    label="cell",
+)
+_CUCP = NodeSpec(
+    "GNBCUCPFunction",
+    ns.GNBCUCP_FUNCTION,
+    leaves=(*_GNB_IDENTITY, LeafSpec("gNBCUName", label="name")),
+    children=(_GLOBAL_PLMN, _CELL_CU, _NGC),
+    label="gNB-CU-CP",
+)
+_CUUP = NodeSpec(
+    "GNBCUUPFunction",
+    ns.GNBCUUP_FUNCTION,
+    leaves=(*_GNB_IDENTITY, state("gNBCUUPId")),
+    children=(_UP_INFO, _NGU),
+    label="gNB-CU-UP",
+)
+_DU = NodeSpec(
+    "GNBDUFunction",
+    ns.GNBDU_FUNCTION,
+    leaves=(*_GNB_IDENTITY, number("gNBDUId", "gNB-DU id", initial=True), LeafSpec("gNBDUName", label="name")),
+    children=(_CELL_DU,),
+    label="gNB-DU",
+)
+
+
+def _render(facts: StationFacts, element: Path, out: Output) -> None:
+    station = facts.station
+    identity = _identity(station)
+    cucp = out.add(_CUCP, element, (FUNCTION_ID,), {**identity, "gNBCUName": station.name}, station.owners)
+    out.add(_GLOBAL_PLMN, cucp, mcc_mnc(station.global_plmn), owners=station.owners)
+    cuup = out.add(_CUUP, element, (FUNCTION_ID,), identity, station.owners)
+    du_leaves = {**identity, "gNBDUId": FUNCTION_ID, "gNBDUName": station.name}
+    du = out.add(_DU, element, (FUNCTION_ID,), du_leaves, station.owners)
+    for cell in facts.on_air(Rat.NR):
+        _render_cell(facts, cell, cucp, du, out)
+    for link in facts.links:
+        if link.kind is LinkKind.NGC:
+            _render_link(_NGC, link, cucp, out)
+        elif link.kind is LinkKind.NGU:
+            _render_link(_NGU, link, cuup, out)
+
+
+def _identity(station: StationFact) -> dict[LeafName, Value]:
+    return {"priorityLabel": "1", "gNBId": str(station.gnb_id), "gNBIdLength": str(station.gnb_id_length)}
+
+
+def _render_cell(facts: StationFacts, cell: CellFact, cucp: Path, du: Path, out: Output) -> None:
+    identity: dict[LeafName, Value] = {"priorityLabel": "1", "cellLocalId": str(cell.local_id)}
+    cu_path = out.add(_CELL_CU, cucp, (cell.cell,), identity, cell.owners)
+    du_path = out.add(_CELL_DU, du, (cell.cell,), {**identity, **_carrier(cell)}, cell.owners)
+    for broadcast in facts.broadcasts[cell.cell]:
+        for keys in _infos((broadcast.plmn,), broadcast.slices):
+            out.add(_CU_INFO, cu_path, keys, owners=broadcast.owners)
+            out.add(_DU_INFO, du_path, keys, owners=broadcast.owners)
+    for share in facts.shares.get(cell.cell, ()):
+        _render_share(share, du_path, out)
+
+
+def _carrier(cell: CellFact) -> dict[LeafName, Value]:
+    bandwidth = str(round(cell.bandwidth_mhz))
+    return {
+        "nRPCI": str(cell.pci),
+        "nRTAC": str(cell.tac),
+        "arfcnDL": str(cell.arfcn_dl),
+        "arfcnUL": str(cell.arfcn_ul),
+        "bSChannelBwDL": bandwidth,
+        "bSChannelBwUL": bandwidth,
+        "ssbFrequency": str(_ssb_frequency(cell.arfcn_dl)),
+        "ssbPeriodicity": "20",
+        "ssbSubCarrierSpacing": "30" if cell.arfcn_dl >= _ARFCN_3_GHZ else "15",
+        "ssbOffset": "0",
+        "ssbDuration": "1",
+        "nRSectorCarrierRef": (
+            f"ManagedElement={cell.station},GNBDUFunction={FUNCTION_ID},NRSectorCarrier={cell.cell}",
+        ),
+    }
+
+
+def _ssb_frequency(arfcn: int) -> int:
+    """NR-ARFCN of the synchronisation raster point next to ``arfcn``: each 1.44 MHz from 3 GHz, else 1.2 MHz."""
+    if arfcn >= _ARFCN_3_GHZ:
+        return _ARFCN_3_GHZ + round((arfcn - _ARFCN_3_GHZ) / 96) * 96
+    return round((arfcn - 30) / 240) * 240 + 30
+
+
+def _infos(plmns: tuple[Plmn, ...], slices: tuple[Snssai, ...]) -> list[tuple[str, str, str, str]]:
+    ordered = sorted((one.sst, one.sd) for one in slices or _EMBB)
+    return [(*mcc_mnc(plmn), sd, str(sst)) for plmn in plmns for sst, sd in ordered]
+
+
+def _render_share(share: ShareFact, du_cell: Path, out: Output) -> None:
+    policy = out.add(
+        _POLICY,
+        du_cell,
+        (f"{tenant_of(share.owners)}-{share.resource.lower()}",),
+        {
+            "resourceType": str(share.resource),
+            "rRMPolicyMaxRatio": str(share.max),
+            "rRMPolicyMinRatio": str(share.min),
+            "rRMPolicyDedicatedRatio": str(share.dedicated),
+        },
+        share.owners,
+    )
+    for keys in _infos(tuple(sorted(share.plmns)), share.slices):
+        out.add(_MEMBER, policy, keys, owners=share.owners)
+
+
+def _render_link(spec: NodeSpec, link: CoreLinkFact, function: Path, out: Output) -> None:
+    owners: Owners = link.owners
+    path = out.add(spec, function, (link.id,), {"remoteAddress": address(link.remote_address)}, owners)
+    out.add(_LOCAL, path, (address(link.local_address), str(link.vlan)), owners=owners)
+
+
+def _cell_path(element: Path, cell: str, _band: str) -> Path:
+    return child(child(element, _DU.name, FUNCTION_ID), _CELL_DU.name, cell)
+
+
+PROFILE = Profile(
+    name="nr-28541",
+    rat=Rat.NR,
+    functions=(_CUCP, _CUUP, _DU),
+    links=(LinkKind.NGC, LinkKind.NGU),
+    render=_render,
+    cell_path=_cell_path,
+)
