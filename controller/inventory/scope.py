@@ -10,16 +10,16 @@ from controller.models.network import Cell, Network, Scope
 def covers(scope: Scope, cell: Cell, *, site: str, region: str) -> bool:
     """Whether a cell of a station on this site and in this region falls under the scope.
 
-    Every criterion that the scope gives must match. Validity is not looked at.
+    Validity is not looked at.
     """
-    return (
-        (not scope.regions or region in scope.regions)
-        and (not scope.sites or site in scope.sites)
-        and (not scope.stations or cell.station in scope.stations)
-        and (not scope.cells or cell.name in scope.cells)
-        and (not scope.bands or cell.band in scope.bands)
-        and (not scope.rats or cell.rat in scope.rats)
+    placed = (
+        scope.everywhere
+        or region in scope.regions
+        or site in scope.sites
+        or cell.station in scope.stations
+        or cell.name in scope.cells
     )
+    return placed and (not scope.bands or cell.band in scope.bands) and (not scope.rats or cell.rat in scope.rats)
 
 
 def cells_in(network: Network, scope: Scope) -> Iterator[Cell]:

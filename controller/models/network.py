@@ -360,7 +360,11 @@ class Tenant(Noun):
 
 
 class Scope(Noun):
-    """Which cells an agreement covers: every given criterion must match; none given matches nothing."""
+    """Which cells an agreement covers.
+
+    Places (``everywhere``, ``regions``, ``sites``, ``stations``, ``cells``) are alternatives: a cell
+    lies in the scope if any of them names it. ``bands`` and ``rats``, where given, then restrict.
+    """
 
     everywhere: bool = False
     regions: tuple[Identifier, ...] = ()
