@@ -1,0 +1,179 @@
+"""From YANG modules to a Schema: pyang reads and checks them, this keeps what a datastore needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pyang.context import Context
+from pyang.error import err_level, err_to_str, is_error
+from pyang.repository import FileRepository
+
+from simulators.datastore.schema import Kind, ModuleInfo, Must, Node, Schema
+from simulators.datastore.typecompiler import default_of_type, leaf_type
+
+#: The modules that ship with the simulators.
+YANG_PATH = Path(__file__).parents[1] / "yang"
+
+#: What every NETCONF server of ours implements.
+BASE_MODULES = (
+    "ietf-netconf",
+    "ietf-netconf-monitoring",
+    "ietf-netconf-with-defaults",
+    "ietf-yang-library",
+    "o-ran-fm",
+)
+
+#: Modules of a station by profile, without the base modules; a station may have several profiles.
+PROFILE_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "lte-28658": ("_3gpp-common-managed-element", "minka-eutran-nrm"),
+        "nr-28541": (
+            "_3gpp-common-managed-element",
+            "_3gpp-nr-nrm-gnbcucpfunction",
+            "_3gpp-nr-nrm-gnbcuupfunction",
+            "_3gpp-nr-nrm-gnbdufunction",
+            "_3gpp-nr-nrm-nrcellcu",
+            "_3gpp-nr-nrm-nrcelldu",
+            "_3gpp-nr-nrm-rrmpolicy",
+            "_3gpp-nr-nrm-ep",
+            "minka-ep-state",
+        ),
+    }
+)
+
+#: A pyang statement; pyang has no types.
+Statement = Any
+
+#: Statements under a data node whose meaning this compiler would lose.
+_UNSUPPORTED = ("when", "unique", "choice", "case", "anydata", "anyxml")
+
+
+class SchemaError(Exception):
+    """The modules can't be read, or use what this compiler doesn't know."""
+
+
+def load_schema(profile_modules: Iterable[str] | None = None) -> Schema:
+    """Return the schema of the named modules and the base modules; none named means all profiles.
+
+    Compiled once per process for each set of modules.
+    """
+    if profile_modules is None:
+        profile_modules = (name for names in PROFILE_MODULES.values() for name in names)
+    return _load(frozenset(profile_modules))
+
+
+@cache
+def _load(profile_modules: frozenset[str]) -> Schema:
+    return compile_schema([YANG_PATH], sorted({*BASE_MODULES, *profile_modules}))
+
+
+def compile_schema(folders: Iterable[Path], names: Iterable[str]) -> Schema:
+    """Compile the named modules, which lie with all that they import in the folders.
+
+    Raises:
+        SchemaError: a module is absent, wrong, or beyond this compiler.
+    """
+    context = Context(FileRepository(":".join(map(str, folders)), use_env=False, no_path_recurse=True))
+    wanted = tuple(names)
+    for name in wanted:
+        if context.search_module(None, name) is None:
+            raise SchemaError(f"YANG module {name} is not in {', '.join(map(str, folders))}")
+    context.validate()
+    problems = [f"{where}: {err_to_str(tag, args)}" for where, tag, args in context.errors if is_error(err_level(tag))]
+    if problems:
+        raise SchemaError("\n".join(problems))
+    modules = [context.get_module(name) for name in sorted({name for name, _ in context.modules})]
+    root = Node("", "", "", Kind.CONTAINER, True, None, presence=True)
+    _adopt(root, (child for module in modules for child in _data_nodes(module.i_children)))
+    return Schema(root, tuple(_module_info(context, module, module.arg in wanted) for module in modules))
+
+
+def _module_info(context: Context, module: Statement, implemented: bool) -> ModuleInfo:
+    return ModuleInfo(
+        name=module.arg,
+        revision=module.i_latest_revision,
+        namespace=module.search_one("namespace").arg,
+        features=tuple(sorted(module.i_features)) if implemented else (),
+        source_path=Path(module.pos.ref),
+        implemented=implemented,
+    )
+
+
+def _adopt(parent: Node, statements: Iterable[Statement]) -> None:
+    children = [_node(statement, parent) for statement in statements]
+    if len({child.name for child in children}) != len(children):
+        raise SchemaError(f"two children of {parent.name or 'the root'} share a name")
+    parent.adopt(children)
+
+
+def _data_nodes(statements: Iterable[Statement]) -> Iterator[Statement]:
+    for statement in statements:
+        if statement.keyword in ("container", "list", "leaf", "leaf-list"):
+            yield statement
+        elif statement.keyword in ("choice", "case") and not statement.i_config:
+            # State is never checked for the rules of a choice: we write it ourselves.
+            yield from _data_nodes(statement.i_children)
+        elif statement.keyword in _UNSUPPORTED:
+            raise SchemaError(f"{statement.pos}: {statement.keyword} is beyond this compiler")
+
+
+def _node(statement: Statement, parent: Node) -> Node:
+    for keyword in _UNSUPPORTED:
+        if statement.i_config and statement.search_one(keyword) is not None:
+            raise SchemaError(f"{statement.pos}: {keyword} is beyond this compiler")
+    module = statement.i_module
+    node = Node(
+        statement.arg,
+        module.search_one("namespace").arg,
+        module.search_one("prefix").arg,
+        Kind(statement.keyword),
+        bool(statement.i_config),
+        parent,
+        presence=statement.search_one("presence") is not None,
+        user_ordered=_arg(statement, "ordered-by") == "user",
+        mandatory=_arg(statement, "mandatory") == "true",
+        min_elements=int(_arg(statement, "min-elements") or 0),
+        max_elements=_max_elements(statement),
+        musts=tuple(_must(must) for must in statement.search("must")),
+    )
+    if node.is_branch:
+        keys = [key.arg for key in getattr(statement, "i_key", None) or ()]
+        _adopt(node, sorted(_data_nodes(statement.i_children), key=lambda child: _rank(child.arg, keys)))
+        node.keys = tuple(range(len(keys)))
+    else:
+        type_statement = statement.search_one("type")
+        node.type = leaf_type(type_statement)
+        default = _arg(statement, "default") or default_of_type(type_statement)
+        if default is not None and not node.mandatory:
+            node.default = node.type.canonical(default)
+    return node
+
+
+def _rank(name: str, keys: list[str]) -> int:
+    """Key leaves come first, in the order of the key statement (RFC 7950 §7.8.5)."""
+    return keys.index(name) if name in keys else len(keys)
+
+
+def _arg(statement: Statement, keyword: str) -> str | None:
+    found = statement.search_one(keyword)
+    return None if found is None else str(found.arg)
+
+
+def _max_elements(statement: Statement) -> int | None:
+    limit = _arg(statement, "max-elements")
+    return None if limit in (None, "unbounded") else int(limit)
+
+
+def _must(statement: Statement) -> Must:
+    return Must(
+        # Names of siblings are unique without their prefixes (see _adopt), so trees without
+        # namespaces do, and lxml then needs no prefix for the module's own names.
+        expression=re.sub(r"[A-Za-z_][\w.-]*:(?=[A-Za-z_*])", "", statement.arg),
+        message=_arg(statement, "error-message") or f"must {statement.arg}",
+        app_tag=_arg(statement, "error-app-tag") or "must-violation",
+    )

@@ -1,0 +1,116 @@
+"""A configuration: immutable, compact, sharing with others what it has in common with them."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from simulators.datastore.edit import Edit, Operation
+from simulators.datastore.errors import RpcErrors
+from simulators.datastore.instance import Instance, Path
+from simulators.datastore.render import WithDefaults, fill_defaults, render
+from simulators.datastore.schema import Branch, Schema
+from simulators.datastore.state import State, overlay
+from simulators.datastore.subtree import select
+from simulators.datastore.validation import violations
+from simulators.datastore.xmltext import document_of, parse_top_level
+
+
+class Config:
+    """The content of a datastore; two are equal when they hold the same nodes in the same order."""
+
+    __slots__ = ("_branch", "schema")
+
+    def __init__(self, schema: Schema, branch: Branch) -> None:
+        self.schema = schema
+        self._branch = branch
+
+    @classmethod
+    def empty(cls, schema: Schema) -> Config:
+        """The configuration without any node."""
+        return cls(schema, schema.root.blank)
+
+    @classmethod
+    def from_xml(cls, schema: Schema, xml: etree._Element | bytes) -> Config:
+        """Read a document: ``<config>``, ``<data>`` or a single top-level element.
+
+        Raises:
+            RpcError: the document does not fit the schema. Completeness is left to ``validate``.
+        """
+        return cls(schema, Edit(schema, document_of(xml)).apply(schema.root.blank, Operation.MERGE))
+
+    def edit(self, edit: etree._Element, default_operation: str = "merge") -> Config:
+        """Apply the ``<config>`` element of an edit-config (RFC 6241 §7.2) and return the result.
+
+        This configuration stays as it is. An edit that changes nothing returns an equal configuration.
+
+        Raises:
+            RpcError: the first error in the order of the document.
+        """
+        operation = Operation.as_default(default_operation)
+        branch = Edit(self.schema, edit).apply(self._branch, operation)
+        return self if branch == self._branch else Config(self.schema, branch)
+
+    def validate(self) -> None:
+        """Check what concerns the whole: mandatory nodes, numbers of entries, must statements.
+
+        Types, keys and unknown nodes were checked when the configuration was made.
+
+        Raises:
+            RpcErrors: everything that is wrong.
+        """
+        errors = violations(self.schema, self._branch)
+        if errors:
+            raise RpcErrors(errors)
+
+    @property
+    def root(self) -> Instance:
+        """The root, to read configuration without XML."""
+        return Instance(self.schema.root, self._branch)
+
+    def get(self, path: Path) -> Instance | None:
+        """The container or list entry at a path, None when it is absent."""
+        return self.root.find(path)
+
+    def to_text(
+        self,
+        *,
+        filter: etree._Element | None = None,
+        with_defaults: WithDefaults = "explicit",
+        state: State | None = None,
+    ) -> str:
+        """Return the top-level elements as XML text.
+
+        Args:
+            filter: a ``<filter type="subtree">`` element; None selects everything.
+            with_defaults: mode of RFC 6243. In ``trim`` the filter still sees what is left out.
+            state: state to lay over the configuration, for ``<get>``.
+        """
+        root, branch = self.schema.root, self._branch
+        if state is not None:
+            branch = overlay(root, branch, state.root)
+        if with_defaults in ("report-all", "report-all-tagged"):
+            branch = fill_defaults(root, branch)
+        if filter is not None:
+            branch = select(root, branch, filter)
+        return render(root, branch, with_defaults)
+
+    def to_xml(
+        self,
+        *,
+        filter: etree._Element | None = None,
+        with_defaults: WithDefaults = "explicit",
+        state: State | None = None,
+    ) -> list[etree._Element]:
+        """Return the top-level elements; the arguments are those of ``to_text``, which is quicker."""
+        return parse_top_level(self.to_text(filter=filter, with_defaults=with_defaults, state=state))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Config):
+            return NotImplemented
+        return self.schema is other.schema and self._branch == other._branch
+
+    def __hash__(self) -> int:
+        return hash(self._branch)
+
+    def __repr__(self) -> str:
+        return f"<Config {self.to_text()!r}>"

@@ -1,0 +1,259 @@
+"""edit-config on values: a new tree that shares all it did not change (RFC 6241 §7.2)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from enum import Enum
+
+from lxml import etree
+
+from simulators.datastore.errorpaths import path_namespaces, path_text, places_of
+from simulators.datastore.errors import DEFAULT_NS, NETCONF_NS, ErrorType, RpcError
+from simulators.datastore.insertion import INSERT, KEY, VALUE, InsertionError, insertion_point
+from simulators.datastore.schema import Branch, Kind, Node, Schema, Value
+
+_OPERATION = f"{{{NETCONF_NS}}}operation"
+_DEFAULT = f"{{{DEFAULT_NS}}}default"
+_NAMES = {_OPERATION: "operation", _DEFAULT: "default", INSERT: "insert", KEY: "key", VALUE: "value"}
+
+
+class Operation(Enum):
+    """What an element of an edit asks for."""
+
+    MERGE = "merge"
+    REPLACE = "replace"
+    CREATE = "create"
+    DELETE = "delete"
+    REMOVE = "remove"
+    NONE = "none"
+
+    @classmethod
+    def as_default(cls, name: str) -> Operation:
+        """Return the default operation of that name.
+
+        Raises:
+            RpcError: invalid-value, none of merge, replace and none.
+        """
+        if name not in ("merge", "replace", "none"):
+            message = f"default-operation {name!r} is none of merge, replace, none"
+            raise RpcError("invalid-value", message, type="protocol", info={"bad-element": "default-operation"})
+        return cls(name)
+
+
+#: Operations that the attribute may name; ``none`` is for the default operation only.
+_ATTRIBUTE_OPERATIONS = {operation.value: operation for operation in Operation if operation is not Operation.NONE}
+_TAKING_AWAY = (Operation.DELETE, Operation.REMOVE)
+
+
+class Edit:
+    """One document laid upon trees. With ``allow_state`` it may hold config-false nodes, for State."""
+
+    def __init__(self, schema: Schema, document: etree._Element, *, allow_state: bool = False) -> None:
+        self._schema = schema
+        self._document = document
+        self._allow_state = allow_state
+
+    def apply(self, root: Branch, operation: Operation) -> Branch:
+        """Return the edited root.
+
+        Raises:
+            RpcError: the first error in the order of the document.
+        """
+        base = self._schema.root.blank if operation is Operation.REPLACE else root
+        return self._children(self._schema.root, base, self._document, operation)
+
+    # ------------------------------------------------------------------ kinds of node
+
+    def _children(self, parent: Node, base: Branch, element: etree._Element, operation: Operation) -> Branch:
+        if element.text and element.text.strip():
+            raise self._error("bad-element", "text where only elements may stand", element, element)
+        values = list(base)
+        for child in element.iterchildren(tag=etree.Element):
+            node = self._resolve(parent, child)
+            if not node.is_key:
+                values[node.index] = self._child(node, values[node.index], child, operation)
+        return tuple(values)
+
+    def _child(self, node: Node, old: Value, element: etree._Element, inherited: Operation) -> Value:
+        operation = self._operation(node, element, inherited)
+        if node.kind is Kind.LEAF:
+            return self._leaf(node, old, element, operation)
+        if node.kind is Kind.LEAF_LIST:
+            return self._leaf_list(node, old or (), element, operation) or None
+        if node.kind is Kind.CONTAINER:
+            return self._container(node, old, element, operation)
+        return self._list(node, old or (), element, operation) or None
+
+    def _container(self, node: Node, old: Branch | None, element: etree._Element, operation: Operation) -> Value:
+        if node.presence or operation is not Operation.NONE:
+            self._check_existence(operation, old is not None, element)
+        if operation in _TAKING_AWAY:
+            self._check_known(node, element)
+            return None
+        base = node.blank if old is None or operation is Operation.REPLACE else old
+        branch = self._children(node, base, element, operation)
+        # A container without presence that holds nothing is the same as none (RFC 7950 §7.5.1).
+        return branch if node.presence or branch != node.blank else None
+
+    def _list(
+        self, node: Node, entries: tuple[Branch, ...], element: etree._Element, operation: Operation
+    ) -> tuple[Branch, ...]:
+        if not node.keys:
+            return (*entries, self._children(node, node.blank, element, operation))
+        keys = self._key_values(node, element)
+        at = node.position(entries, keys)
+        self._check_existence(operation, at is not None, element)
+        if operation in _TAKING_AWAY:
+            self._check_known(node, element)
+            return entries if at is None else entries[:at] + entries[at + 1 :]
+        fresh = keys + node.blank[len(keys) :]
+        base = fresh if at is None or operation is Operation.REPLACE else entries[at]
+        entry = self._children(node, base, element, operation)
+        return self._placed(node, entries, at, entry, element)
+
+    def _leaf(self, node: Node, old: str | None, element: etree._Element, operation: Operation) -> str | None:
+        self._check_existence(operation, old is not None, element)
+        if operation in _TAKING_AWAY:
+            return None
+        value = self._text(node, element)
+        if operation is Operation.NONE:
+            return old
+        if element.get(_DEFAULT) in ("true", "1"):
+            if value != node.default:
+                raise self._error("invalid-value", f"{value!r} is not the default of {node.name}", element)
+            return None
+        return value
+
+    def _leaf_list(
+        self, node: Node, values: tuple[str, ...], element: etree._Element, operation: Operation
+    ) -> tuple[str, ...]:
+        value = self._text(node, element)
+        at = values.index(value) if value in values else None
+        self._check_existence(operation, at is not None, element)
+        if operation in _TAKING_AWAY:
+            return values if at is None else values[:at] + values[at + 1 :]
+        return self._placed(node, values, at, value, element)
+
+    # ---------------------------------------------------------------------- helpers
+
+    def _placed(
+        self, node: Node, items: tuple[Value, ...], at: int | None, item: Value, element: etree._Element
+    ) -> tuple[Value, ...]:
+        """Put a list entry, or a value of a leaf-list, where it belongs.
+
+        What the system orders is kept sorted by key, so that equal content is an equal tree.
+        """
+        insert = element.get(INSERT)
+        if insert is not None:
+            rest = items if at is None else items[:at] + items[at + 1 :]
+            try:
+                index = insertion_point(node, rest, element, insert)
+            except InsertionError as error:
+                raise self._bad_attribute(error.attribute, str(error), element, error.app_tag) from error
+            return (*rest[:index], item, *rest[index:])
+        if at is not None:
+            return items if items[at] == item else (*items[:at], item, *items[at + 1 :])
+        if node.user_ordered:
+            return (*items, item)
+        order = node.key_of if node.kind is Kind.LIST else str
+        index = bisect_left(items, order(item), key=order)
+        return (*items[:index], item, *items[index:])
+
+    def _resolve(self, parent: Node, element: etree._Element) -> Node:
+        node = parent.by_tag.get(str(element.tag))
+        if node is not None and (node.config or self._allow_state):
+            return node
+        name = etree.QName(element)
+        if node is not None:
+            raise self._error("unknown-element", f"{name.localname} is state and can't be configured", element, element)
+        if (name.namespace or "") not in self._schema.namespaces:
+            raise self._error(
+                "unknown-namespace",
+                f"no module has namespace {name.namespace or 'none'}",
+                element,
+                info={"bad-element": name.localname, "bad-namespace": name.namespace or ""},
+            )
+        where = parent.name or "the configuration"
+        raise self._error("unknown-element", f"{where} has no {name.localname} of that namespace", element, element)
+
+    def _check_known(self, parent: Node, element: etree._Element) -> None:
+        """What is taken away may be described, and then in known words."""
+        for child in element.iterchildren(tag=etree.Element):
+            node = self._resolve(parent, child)
+            if node.is_branch:
+                self._check_known(node, child)
+
+    def _operation(self, node: Node, element: etree._Element, inherited: Operation) -> Operation:
+        allowed = {_OPERATION}
+        if node.user_ordered:
+            allowed |= {INSERT, KEY, VALUE}
+        if node.kind is Kind.LEAF:
+            allowed.add(_DEFAULT)
+        for name in map(str, element.attrib):
+            if name not in allowed:
+                bad = {"bad-attribute": etree.QName(name).localname, "bad-element": node.name}
+                raise self._error("unknown-attribute", f"{name} has no meaning here", element, info=bad)
+        asked = element.get(_OPERATION)
+        if asked is None:
+            return inherited
+        if asked not in _ATTRIBUTE_OPERATIONS:
+            raise self._bad_attribute(_OPERATION, f"{asked!r} is no operation", element)
+        return _ATTRIBUTE_OPERATIONS[asked]
+
+    def _check_existence(self, operation: Operation, exists: bool, element: etree._Element) -> None:
+        if operation is Operation.CREATE and exists:
+            raise self._error("data-exists", "can't create what is there already", element)
+        if operation in (Operation.DELETE, Operation.NONE) and not exists:
+            raise self._error("data-missing", "not there", element)
+
+    def _key_values(self, node: Node, element: etree._Element) -> tuple[str, ...]:
+        values = []
+        for key in (node.children[index] for index in node.keys):
+            leaf = element.find(key.tag)
+            if leaf is None:
+                message = f"{node.name} needs its key {key.name}"
+                raise self._error("missing-element", message, element, info={"bad-element": key.name})
+            values.append(self._text(key, leaf))
+        return tuple(values)
+
+    def _text(self, node: Node, element: etree._Element) -> str:
+        if next(element.iterchildren(tag=etree.Element), None) is not None:
+            raise self._error("bad-element", f"{node.name} holds a value, not elements", element, element)
+        assert node.type is not None
+        text = (element.text or "") + "".join(comment.tail or "" for comment in element)
+        try:
+            return node.type.canonical(text)
+        except ValueError as error:
+            info = {"bad-element": node.name}
+            raise self._error("invalid-value", f"{node.name}: {error}", element, info=info) from error
+
+    def _bad_attribute(
+        self, attribute: str, message: str, element: etree._Element, app_tag: str | None = None
+    ) -> RpcError:
+        info = {"bad-attribute": _NAMES[attribute], "bad-element": etree.QName(element).localname}
+        return self._error("bad-attribute", message, element, info=info, app_tag=app_tag)
+
+    def _error(
+        self,
+        tag: str,
+        message: str,
+        element: etree._Element,
+        bad_element: etree._Element | None = None,
+        *,
+        info: Mapping[str, str] | None = None,
+        app_tag: str | None = None,
+    ) -> RpcError:
+        if bad_element is not None:
+            info = {"bad-element": etree.QName(bad_element).localname}
+        places = places_of(self._schema.root, self._document, element)
+        kind: ErrorType = "protocol" if tag in ("bad-attribute", "unknown-attribute") else "application"
+        return RpcError(
+            tag,
+            message,
+            type=kind,
+            path=path_text(places) or None,
+            namespaces=path_namespaces(places),
+            info=info or {},
+            app_tag=app_tag,
+        )

@@ -1,0 +1,70 @@
+"""From values to XML text, with the four modes of with-defaults (RFC 6243 §3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+from xml.sax.saxutils import escape
+
+from simulators.datastore.errors import DEFAULT_NS
+from simulators.datastore.schema import Branch, Kind, Node, Value
+
+WithDefaults = Literal["explicit", "report-all", "trim", "report-all-tagged"]
+
+_TAG = f' xmlns:wd="{DEFAULT_NS}" wd:default="true"'
+
+
+def render(node: Node, branch: Branch, with_defaults: WithDefaults = "explicit") -> str:
+    """Write the children of a branch. Defaults must have been filled in for the report-all modes."""
+    parts: list[str] = []
+    _write(node, branch, with_defaults, parts)
+    return "".join(parts)
+
+
+def render_bare(node: Node, branch: Branch) -> str:
+    """Write the children of a branch without namespaces, for must expressions."""
+    parts: list[str] = []
+    for child, value in _instances(node, branch):
+        text = render_bare(child, value) if child.is_branch else escape(value)
+        parts.append(f"<{child.name}>{text}</{child.name}>")
+    return "".join(parts)
+
+
+def fill_defaults(node: Node, branch: Branch) -> Branch:
+    """Set each leaf that is absent and has a default, also in containers without presence."""
+    return tuple(_filled(child, value) for child, value in zip(node.children, branch, strict=True))
+
+
+def _filled(node: Node, value: Value) -> Value:
+    if node.kind is Kind.LEAF:
+        return node.default if value is None else value
+    if node.kind is Kind.LIST:
+        return value and tuple(fill_defaults(node, entry) for entry in value)
+    if node.kind is Kind.CONTAINER and (value is not None or not node.presence):
+        filled = fill_defaults(node, node.blank if value is None else value)
+        return filled if filled != node.blank or value is not None else None
+    return value
+
+
+def _instances(node: Node, branch: Branch) -> list[tuple[Node, Value]]:
+    """Children with each of their instances."""
+    instances: list[tuple[Node, Value]] = []
+    for child, value in zip(node.children, branch, strict=True):
+        if value is None:
+            continue
+        if child.kind is Kind.LEAF or child.kind is Kind.CONTAINER:
+            instances.append((child, value))
+        else:
+            instances.extend((child, item) for item in value)
+    return instances
+
+
+def _write(node: Node, branch: Branch, with_defaults: WithDefaults, parts: list[str]) -> None:
+    for child, value in _instances(node, branch):
+        if child.is_branch:
+            parts.append(child.start)
+            _write(child, value, with_defaults, parts)
+            parts.append(child.end)
+        elif child.default is None or value != child.default or with_defaults in ("explicit", "report-all"):
+            parts.append(f"{child.start}{escape(value)}{child.end}")
+        elif with_defaults == "report-all-tagged":
+            parts.append(f"{child.start[:-1]}{_TAG}>{escape(value)}{child.end}")
