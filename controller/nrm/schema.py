@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
 from controller.models.facts import LinkKind
-from controller.nrm.tree import Path, Value, steps
+from controller.nrm.tree import Path, Value
 
 
 class Mutability(StrEnum):
@@ -76,6 +77,8 @@ class NodeSpec:
         is_cell: Whether an entry is a cell (has administrativeState, operationalState, cellState).
         key_normalisers: Key name → text as read → canonical text, for keys that have several spellings.
         link: Kind of core link that an entry is, None for all else.
+        single: At most one entry stands below a parent, so that another one takes the first one's place:
+            it is one attribute of the parent, written as a list (TS 28.541 localAddress, pLMNId).
         broadcast: Whether an entry is a PLMN on air: its first two keys are MCC and MNC.
         label: Words for the human diff; empty means the name.
     """
@@ -92,6 +95,7 @@ class NodeSpec:
     is_cell: bool = False
     key_normalisers: dict[str, Callable[[str], str]] = field(default_factory=dict)
     link: LinkKind | None = None
+    single: bool = False
     broadcast: bool = False
     label: str = ""
 
@@ -116,9 +120,22 @@ class NodeSpec:
         return {node.tag: node for node in self.children}
 
     @cached_property
+    def key_tags(self) -> dict[str, str]:
+        """Key names by qualified name."""
+        return {f"{{{self.namespace}}}{key}": key for key in self.keys}
+
+    @cached_property
     def tag(self) -> str:
         """Qualified name, ``{namespace}name``."""
         return f"{{{self.namespace}}}{self.name}"
+
+    @cached_property
+    def by_class_path(self) -> dict[str, NodeSpec]:
+        """This node and all below by their paths without keys, as in ``/ManagedElement/ENBFunction``."""
+        found = {f"/{self.name}": self}
+        for node in self.children:
+            found.update({f"/{self.name}{below}": spec for below, spec in node.by_class_path.items()})
+        return found
 
     def walk(self) -> Iterator[NodeSpec]:
         """This node and all below, parents first."""
@@ -127,12 +144,9 @@ class NodeSpec:
             yield from node.walk()
 
 
+_KEYS = re.compile(r"\[[^]]*]")
+
+
 def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:
     """The spec of the entry at ``path``, or None if the schema does not know it."""
-    names = [name for name, _ in steps(path)]
-    if names[0] != root.name:
-        return None
-    node: NodeSpec | None = root
-    for name in names[1:]:
-        node = node.child_by_name.get(name) if node else None
-    return node
+    return root.by_class_path.get(_KEYS.sub("", path))

@@ -64,6 +64,7 @@ def local_address(namespace: str) -> NodeSpec:
         key_normalisers={"ipAddress": address, "vlanId": integer},
         attributes=False,
         in_attributes=True,
+        single=True,
         label="local address and VLAN",
     )
 

@@ -42,6 +42,7 @@ _GLOBAL_PLMN = NodeSpec(
     attributes=False,
     in_attributes=True,
     mutability=Mutability.RESTART,
+    single=True,
     label="PLMN of the global eNB id",
 )
 _BROADCAST = NodeSpec(

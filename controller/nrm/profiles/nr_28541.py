@@ -62,6 +62,7 @@ _GLOBAL_PLMN = NodeSpec(
     attributes=False,
     in_attributes=True,
     mutability=Mutability.RESTART,
+    single=True,
     label="PLMN of the global gNB id",
 )
 _CU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_CU, "PLMN and slice (CU)"), broadcast=True)

@@ -1,0 +1,99 @@
+"""Fingerprints: has anything changed that a change edits or that its checks read?
+
+What a fingerprint covers is named by paths: the path of an entry covers it with all below it
+(an absent entry is covered too: it must stay absent), ``<entry>/<leaf>`` covers one leaf. Only
+configuration counts, in its canonical form: a leaf at its default equals an absent one, and order
+counts in lists that are ordered by user only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from controller.models.plan import Fingerprint
+from controller.nrm.diff import effective
+from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.tree import LeafName, Path, Tree, Value
+
+
+def fingerprint(root: NodeSpec, tree: Tree, paths: Iterable[Path]) -> Fingerprint:
+    """Fingerprint of the smallest set of ``paths`` that covers them all."""
+    covered = smallest(paths)
+    return Fingerprint(paths=covered, digest=_digest(root, tree, covered))
+
+
+def matches(root: NodeSpec, tree: Tree, expected: Fingerprint) -> bool:
+    """Whether a tree still has this fingerprint."""
+    return _digest(root, tree, expected.paths) == expected.digest
+
+
+def differences(root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path]) -> tuple[str, ...]:
+    """Where two trees differ within ``paths``, in words: ``<path> tac: 7 instead of 8``."""
+    covered = smallest(paths)
+    mine, theirs = _extract(root, seen, covered), _extract(root, expected, covered)
+    found = []
+    for path in sorted({*mine, *theirs}):
+        here, there = mine.get(path), theirs.get(path)
+        if here == there:
+            continue
+        if here is None or there is None:
+            found.append(f"{path}: {'missing' if here is None else 'unexpected'}")
+            continue
+        found.extend(
+            f"{path} {name}: {_text(here.get(name))} instead of {_text(there.get(name))}"
+            for name in sorted({*here, *there})
+            if here.get(name) != there.get(name)
+        )
+    if not found and _orders(root, seen, mine) != _orders(root, expected, theirs):
+        found.append("the order of a list that is ordered by user")
+    return tuple(found)
+
+
+def smallest(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Paths, sorted, without those that another one covers."""
+    wanted = set(paths)
+    return tuple(sorted(path for path in wanted if not any(above in wanted for above in _ancestors(path))))
+
+
+def _ancestors(path: Path) -> Iterable[Path]:
+    at = path.rfind("/")
+    while at > 0:
+        yield path[:at]
+        at = path.rfind("/", 0, at)
+
+
+def _digest(root: NodeSpec, tree: Tree, paths: tuple[Path, ...]) -> str:
+    entries = _extract(root, tree, paths)
+    form = [paths, sorted(entries.items()), _orders(root, tree, entries)]
+    return hashlib.sha256(orjson.dumps(form, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _extract(root: NodeSpec, tree: Tree, paths: tuple[Path, ...]) -> dict[Path, dict[LeafName, Value]]:
+    """Covered entries with their covered leaves; an absent entry has no item."""
+    entire = {path for path in paths if path.endswith("]")}
+    leaves: dict[Path, set[LeafName]] = {}
+    for path in paths:
+        if path not in entire:
+            entry, _, leaf = path.rpartition("/")
+            leaves.setdefault(entry, set()).add(leaf)
+    found: dict[Path, dict[LeafName, Value]] = {}
+    for path, values in tree.items():
+        if path in entire or not entire.isdisjoint(_ancestors(path)):
+            found[path] = effective(root, path, values)
+        elif path in leaves:
+            found[path] = {k: v for k, v in effective(root, path, values).items() if k in leaves[path]}
+    return found
+
+
+def _orders(root: NodeSpec, tree: Tree, entries: Mapping[Path, Any]) -> list[Path]:
+    """Covered entries of user-ordered lists in device order, list by list."""
+    ordered = [p for p in tree if p in entries and (spec := spec_of(root, p)) is not None and spec.user_ordered]
+    return sorted(ordered, key=lambda path: path[: path.rindex("[")])
+
+
+def _text(value: Value | None) -> str:
+    return "nothing" if value is None else value if isinstance(value, str) else " ".join(value)
