@@ -1,5 +1,9 @@
 """XML namespaces on the wire. Each is written out: several 3GPP modules break the naming pattern."""
 
+from __future__ import annotations
+
+from typing import cast
+
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 YANG = "urn:ietf:params:xml:ns:yang:1"
 
@@ -14,3 +18,8 @@ RRM_POLICY = "urn:3gpp:sa5:_3gpp-nr-nrm-rrmpolicy"
 
 EUTRAN = "urn:minka:eutran-nrm"
 EP_STATE = "urn:minka:ep-state"
+
+
+def as_default(namespace: str) -> dict[str, str]:
+    """An lxml nsmap that makes a namespace the default (lxml's stubs know no None key)."""
+    return cast("dict[str, str]", {None: namespace})

@@ -125,6 +125,11 @@ class NodeSpec:
         return {f"{{{self.namespace}}}{key}": key for key in self.keys}
 
     @cached_property
+    def key_readers(self) -> tuple[tuple[str, Callable[[str], str]], ...]:
+        """Qualified name and normaliser of each key."""
+        return tuple((tag, self.key_normalisers.get(key, str.strip)) for tag, key in self.key_tags.items())
+
+    @cached_property
     def tag(self) -> str:
         """Qualified name, ``{namespace}name``."""
         return f"{{{self.namespace}}}{self.name}"

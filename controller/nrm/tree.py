@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 #: Path of a list entry, canonical text form.
@@ -29,10 +30,15 @@ Tree = Mapping[Path, Leaves]
 
 def child(parent: Path, name: str, *keys: str) -> Path:
     """Path of the entry ``name[keys]`` below ``parent`` (an empty string is the root)."""
-    return f"{parent}/{name}[{','.join(quote(key, safe=_SAFE) for key in keys)}]"
+    return f"{parent}/{name}[{_encoded(keys)}]"
 
 
 _SAFE = " !\"#$&'()*+-.:;<=>?@\\^_`{|}~"
+
+
+@lru_cache(maxsize=65536)
+def _encoded(keys: tuple[str, ...]) -> str:
+    return ",".join(quote(key, safe=_SAFE) for key in keys)
 
 
 def parent(path: Path) -> Path:

@@ -1,0 +1,137 @@
+"""Device trees on the wire: the filter that reads them and the replies that carry them.
+
+Trees are canonical: values are normalised (``sd``, decimals, numbers, addresses, blanks) and
+leaves at their default are left out, so that devices with ``explicit``, ``trim`` and ``report-all``
+defaults (RFC 6243) give equal trees. Writing is the business of ``controller.nrm.encode``, whose
+``encode_edit`` is offered here too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from controller.models.errors import DeviceRefusedError
+from controller.nrm import namespaces as ns
+from controller.nrm.encode import encode_edit
+from controller.nrm.schema import LeafSpec, NodeSpec
+from controller.nrm.tree import LeafName, Observed, Path, Value, child
+
+__all__ = ["decode", "encode_edit", "read_filter"]
+
+
+def read_filter(root: NodeSpec, station: str) -> etree._Element:
+    """Content of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station."""
+    element = etree.Element(root.tag, nsmap=ns.as_default(root.namespace))
+    etree.SubElement(element, f"{{{root.namespace}}}id").text = station
+    etree.SubElement(element, f"{{{root.namespace}}}attributes")
+    for function in root.children:
+        etree.SubElement(element, function.tag, nsmap=ns.as_default(function.namespace))
+    return element
+
+
+def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observed:
+    """Read the ``<data>`` of a reply (or the whole reply, or a ManagedElement).
+
+    A station that does not have the ManagedElement reads as an empty tree; ManagedElements of
+    other names are listed as unknown.
+
+    Raises:
+        DeviceRefusedError: The bytes are no well-formed XML.
+    """
+    reader = _Reader()
+    for element in _managed_elements(_parsed(data), root.tag):
+        if (element.findtext(f"{{{root.namespace}}}id") or "").strip() == station:
+            reader.entry(root, element, "")
+        else:
+            reader.mark_unknown("", element)
+    return Observed(reader.tree, reader.state, tuple(dict.fromkeys(reader.unknown)))
+
+
+def _parsed(data: etree._Element | bytes) -> etree._Element:
+    if not isinstance(data, bytes):
+        return data
+    # Devices are not trusted: no entities, no files, no network.
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise DeviceRefusedError(f"the device answered with malformed XML: {error.msg}") from error
+
+
+def _managed_elements(element: etree._Element, tag: str) -> list[etree._Element]:
+    if element.tag == tag:
+        return [element]
+    if element.tag == f"{{{ns.NETCONF}}}rpc-reply":
+        found = element.find(f"{{{ns.NETCONF}}}data")
+        return [] if found is None else found.findall(tag)
+    return element.findall(tag)
+
+
+@dataclass(slots=True)
+class _Reader:
+    tree: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
+    state: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+    def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
+        """Read one list entry with all below it."""
+        keys = _keys(spec, element)
+        if keys is None:
+            self.mark_unknown(above, element)
+            return
+        path = child(above, spec.name, *keys)
+        if path in self.tree:
+            # Two spellings of one key, as in sd 0000d1 and 0000D1: we can only speak of the first.
+            self.mark_unknown(above, element)
+            return
+        self.tree[path] = {}
+        if len(element) == len(keys) and element[-1].tag in spec.key_tags:  # nothing but keys, as most entries
+            return
+        attributes = f"{{{spec.namespace}}}attributes" if spec.attributes else None
+        for node in element:
+            if node.tag == attributes:
+                for inner in node:
+                    self._node(spec, inner, path, inside=True)
+            elif node.tag not in spec.key_tags:
+                self._node(spec, node, path, inside=not spec.attributes)
+
+    def _node(self, spec: NodeSpec, node: etree._Element, path: Path, *, inside: bool) -> None:
+        tag = node.tag
+        if not isinstance(tag, str):  # a comment or processing instruction
+            return
+        leaf = spec.leaf_by_tag.get(tag) if inside else None
+        if leaf is not None:
+            self._leaf(leaf, node.text or "", path)
+            return
+        below = spec.child_by_tag.get(tag)
+        if below is not None and below.in_attributes == (inside and spec.attributes):
+            self.entry(below, node, path)
+        else:
+            self.mark_unknown(path, node)
+
+    def _leaf(self, leaf: LeafSpec, text: str, path: Path) -> None:
+        value = leaf.normalise(text)
+        leaves = self.state.setdefault(path, {}) if leaf.state else self.tree[path]
+        if leaf.leaf_list:
+            leaves[leaf.name] = (*leaves.get(leaf.name, ()), value)
+        elif value != leaf.default:
+            leaves[leaf.name] = value
+
+    def mark_unknown(self, above: Path, element: etree._Element) -> None:
+        """List a node that the profile does not know, with its id if it has one."""
+        name = etree.QName(element)
+        identity = (element.findtext(f"{{{name.namespace}}}id") or "").strip()
+        self.unknown.append(f"{above}/{{{name.namespace}}}{name.localname}{f'[{identity}]' if identity else ''}")
+
+
+def _keys(spec: NodeSpec, element: etree._Element) -> tuple[str, ...] | None:
+    """Canonical keys of an entry, or None where one is missing (an absent ``sd`` is a value)."""
+    keys = []
+    for node, (tag, normalise) in zip(element, spec.key_readers, strict=False):
+        if node.tag != tag:  # RFC 7950 §7.8.5 wants keys first and in order; not every server does it
+            keys = [reader(element.findtext(name) or "") for name, reader in spec.key_readers]
+            break
+        keys.append(normalise(node.text or ""))
+    return tuple(keys) if len(keys) == len(spec.keys) and all(keys) else None
