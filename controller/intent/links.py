@@ -14,21 +14,27 @@ from controller.models.network import CoreNode, Plmn, Rat, Station, Tenant
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """Core nodes that every station with cells of a technology links to."""
+    """Core nodes, as (link id, address), that every station with cells of a technology links to."""
 
     rat: Rat
     kind: LinkKind
     name: str
-    nodes: tuple[CoreNode, ...]
+    vlan: int
+    nodes: tuple[tuple[str, str], ...]
     missing: Check
 
 
 def _pools(tenant: Tenant) -> tuple[_Pool, ...]:
     core = tenant.core
+
+    def pool(rat: Rat, kind: LinkKind, name: str, nodes: Iterable[CoreNode], missing: Check) -> _Pool:
+        named = sorted((f"{tenant.id}-{node.id}", str(node.address)) for node in nodes)
+        return _Pool(rat, kind, name, core.vlan, tuple(named), missing)
+
     return (
-        _Pool(Rat.LTE, LinkKind.S1C, "MME", core.mme_pool, Check.CORE_POOL_MISSING),
-        _Pool(Rat.NR, LinkKind.NGC, "AMF", core.amf_pool, Check.CORE_POOL_MISSING),
-        _Pool(Rat.NR, LinkKind.NGU, "UPF", core.upf_pool, Check.USER_PLANE_POOL_MISSING),
+        pool(Rat.LTE, LinkKind.S1C, "MME", core.mme_pool, Check.CORE_POOL_MISSING),
+        pool(Rat.NR, LinkKind.NGC, "AMF", core.amf_pool, Check.CORE_POOL_MISSING),
+        pool(Rat.NR, LinkKind.NGU, "UPF", core.upf_pool, Check.USER_PLANE_POOL_MISSING),
     )
 
 
@@ -36,7 +42,6 @@ class CoreLinks:
     """Works out the core links of stations."""
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
-        self._tenants = {tenant.id: tenant for tenant in tenants}
         self._pools = {tenant.id: _pools(tenant) for tenant in tenants}
 
     def of(self, station: Station, cells: Iterable[tuple[Rat, Terms]]) -> tuple[list[CoreLinkFact], list[Finding]]:
@@ -50,25 +55,24 @@ class CoreLinks:
                     continue
                 if not pool.nodes:
                     findings.append(_missing(station, tenant, pool))
-                facts.extend(self._links(station.id, address, tenant, pool, plmns[pool.rat]))
+                facts.extend(_links(station.id, address, tenant, pool, plmns[pool.rat]))
         findings.extend(_clashes(station, facts))
         return facts, findings
 
-    def _links(
-        self, station: str, address: str, tenant: str, pool: _Pool, plmns: Iterable[Plmn]
-    ) -> Iterator[CoreLinkFact]:
-        served = tuple(sorted(plmns))
-        for node in sorted(pool.nodes, key=lambda node: node.id):
-            yield CoreLinkFact(
-                station=station,
-                kind=pool.kind,
-                id=f"{tenant}-{node.id}",
-                plmns=served,
-                local_address=address,
-                vlan=self._tenants[tenant].core.vlan,
-                remote_address=str(node.address),
-                owners=(tenant,),
-            )
+
+def _links(station: str, address: str, tenant: str, pool: _Pool, plmns: Iterable[Plmn]) -> Iterator[CoreLinkFact]:
+    served = tuple(sorted(plmns))
+    for name, remote_address in pool.nodes:
+        yield CoreLinkFact(
+            station=station,
+            kind=pool.kind,
+            id=name,
+            plmns=served,
+            local_address=address,
+            vlan=pool.vlan,
+            remote_address=remote_address,
+            owners=(tenant,),
+        )
 
 
 def _served(cells: Iterable[tuple[Rat, Terms]]) -> Mapping[str, Mapping[Rat, set[Plmn]]]:

@@ -1,0 +1,201 @@
+"""Generated networks, small but with everything that contracts speak of.
+
+``networks`` draws any mixture, most of which breaks some contract; ``sound_networks``
+draws only networks that keep them all. Both are made of model objects with unique ids and
+references that lead somewhere, as a loader would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from hypothesis import strategies as st
+
+from controller.models.network import Network
+
+#: The day on which the tests compile; the drawn validities lie around it.
+TODAY = date(2026, 6, 15)
+
+_SLICES = [{"sst": sst, "sd": sd} for sst in (1, 2) for sd in ("0000A1", "0000A2", "FFFFFF")]
+_CARRIERS = {
+    "B28": ("LTE", 9285, 27285, 10),
+    "B2": ("LTE", 900, 18900, 10),
+    "n78": ("NR", 630000, 630000, 100),
+}
+_VALIDITIES = [
+    {"start": "2020-01-01"},
+    {"start": "2026-06-15", "end": "2026-06-15"},
+    {"start": "2020-01-01", "end": "2026-06-14"},
+    {"start": "2026-06-16"},
+]
+
+
+def _tenant(number: int, plmns: int, slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    core = {
+        f"{kind}_pool": [{"id": f"{kind}-{n}", "address": f"10.{number}.{part}.{n}"} for n in (1, 2)]
+        for part, kind in enumerate(("mme", "amf", "upf"), 1)
+    }
+    return {
+        "id": f"tenant-{number}",
+        "name": f"Tenant {number}",
+        "plmns": [f"999-{number}{n}" for n in range(plmns)],
+        "slices": list(slices),
+        "core": {"vlan": 100 + number, **core},
+    }
+
+
+def _inventory(layout: Sequence[tuple[int, Sequence[str]]]) -> dict[str, Any]:
+    """Regions, a site and a station for each (region, bands of its cells)."""
+    regions = sorted({region for region, _ in layout})
+    return {
+        "header": {"id": "generated", "name": "Generated", "country": "PE", "timezone": "America/Lima"},
+        "regions": [{"id": f"region-{region}", "name": f"Region {region}"} for region in regions],
+        "sites": [
+            {"id": f"site-{n}", "name": f"Site {n}", "region": f"region-{region}", "latitude": 0, "longitude": 0}
+            for n, (region, _) in enumerate(layout)
+        ],
+        "stations": [
+            {
+                "id": f"ST-{n}",
+                "site": f"site-{n}",
+                "profiles": ["lte-28658", "nr-28541"],
+                "transport_address": f"10.200.0.{n + 1}",
+                "enb_id": n + 1,
+                "gnb_id": n + 1,
+            }
+            for n in range(len(layout))
+        ],
+    }
+
+
+def _cell(station: int, number: int, band: str, tac: int, primary: str) -> dict[str, Any]:
+    rat, arfcn_dl, arfcn_ul, bandwidth = _CARRIERS[band]
+    return {
+        "station": f"ST-{station}",
+        "id": f"{band}-{number}",
+        "rat": rat,
+        "local_id": number,
+        "band": band,
+        "arfcn_dl": arfcn_dl,
+        "arfcn_ul": arfcn_ul,
+        "bandwidth_mhz": bandwidth,
+        "pci": 3 * station + number,
+        "tac": tac,
+        "primary_plmn": primary,
+    }
+
+
+_layouts = st.lists(
+    st.tuples(st.integers(1, 3), st.lists(st.sampled_from(sorted(_CARRIERS)), max_size=3)), min_size=1, max_size=5
+)
+_shares = st.builds(
+    lambda resource, numbers: dict(zip(("resource", "dedicated", "min", "max"), (resource, *numbers), strict=True)),
+    st.sampled_from(["PRB", "PRB", "PRB_DL", "PRB_UL", "RRC"]),
+    st.one_of(
+        st.tuples(*[st.integers(0, 100)] * 3).map(lambda numbers: tuple(sorted(numbers))),
+        st.tuples(*[st.integers(0, 100)] * 3),
+    ),
+)
+
+
+@st.composite
+def _scopes(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
+    cells = [f"{cell['station']}/{cell['id']}" for cell in network["cells"]]
+    places: dict[str, Any] = {
+        "everywhere": True,
+        "regions": [region["id"] for region in network["regions"]],
+        "sites": [site["id"] for site in network["sites"]],
+        "stations": [station["id"] for station in network["stations"]],
+        "cells": cells or ["ST-0/none"],
+    }
+    scope: dict[str, Any] = {}
+    for place in draw(st.lists(st.sampled_from(sorted(places)), min_size=1, max_size=2, unique=True)):
+        choices = places[place]
+        scope[place] = choices if choices is True else draw(st.lists(st.sampled_from(choices), min_size=1, max_size=3))
+    scope["bands"] = draw(st.lists(st.sampled_from(sorted(_CARRIERS)), max_size=2, unique=True))
+    scope["rats"] = draw(st.sampled_from([[], [], ["LTE"], ["NR"]]))
+    return scope
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Network:
+    """Any network: contracts are broken more often than not."""
+    layout = draw(_layouts)
+    tenants = [
+        _tenant(number, draw(st.integers(1, 3)), draw(st.lists(st.sampled_from(_SLICES), max_size=2)))
+        for number in range(1, draw(st.integers(1, 4)) + 1)
+    ]
+    plmns = [plmn for tenant in tenants for plmn in tenant["plmns"]]
+    network = _inventory(layout) | {"tenants": tenants}
+    network["cells"] = [
+        _cell(station, number, band, draw(st.integers(1, 3)), draw(st.sampled_from(plmns)))
+        for station, (_, bands) in enumerate(layout)
+        for number, band in enumerate(bands)
+    ]
+    network["agreements"] = [
+        {
+            "id": f"agreement-{number}",
+            "tenant": tenant["id"],
+            "sharing": draw(st.sampled_from(["MOCN", "MOCN", "MOCN", "MORAN"])),
+            "scope": draw(_scopes(network)),
+            "plmns": draw(st.lists(st.sampled_from(plmns), max_size=2)),
+            "slices": draw(st.lists(st.sampled_from(_SLICES), max_size=1)),
+            "shares": draw(st.lists(_shares, max_size=2)),
+            "validity": draw(st.sampled_from([_VALIDITIES[0], *_VALIDITIES])),
+        }
+        for number, tenant in enumerate(draw(st.lists(st.sampled_from(tenants), max_size=6)))
+    ]
+    return Network.model_validate(network)
+
+
+@st.composite
+def sound_networks(draw: st.DrawFn) -> Network:
+    """Networks that break no contract.
+
+    Tenant 1 shares the common carriers (B28, n78) everywhere and owns their primary PLMN; others
+    share them in whole regions. Band 2 is the last tenant's alone (MORAN), in areas of its own.
+    """
+    layout = draw(_layouts)
+    tenants = [
+        _tenant(number, draw(st.integers(1, 1 + (number < 3))), [{"sst": 1, "sd": f"0000A{number}"}])
+        for number in range(1, draw(st.integers(2, 4)) + 1)
+    ]
+    network = _inventory(layout) | {"tenants": tenants}
+    last = tenants[-1]
+    network["cells"] = [
+        _cell(station, number, band, 2 * region + 1, last["plmns"][0])
+        if band == "B2"
+        else _cell(station, number, band, 2 * region, "999-10")
+        for station, (region, bands) in enumerate(layout)
+        for number, band in enumerate(bands)
+    ]
+    regions = [region["id"] for region in network["regions"]]
+    common = {"bands": ["B28", "n78"]}
+    scopes = [{"everywhere": True} | common] + [
+        {"regions": draw(st.lists(st.sampled_from(regions), min_size=1, unique=True))} | common for _ in tenants[1:]
+    ]
+    share = st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(25, 100)).map(
+        lambda n: {"dedicated": min(n[0], n[1]), "min": max(n[0], n[1]), "max": n[2]}
+    )
+    network["agreements"] = [
+        {
+            "id": f"{tenant['id']}-mocn",
+            "tenant": tenant["id"],
+            "scope": scope,
+            "shares": draw(st.lists(share, max_size=1)),
+            "validity": _VALIDITIES[0],
+        }
+        for tenant, scope in zip(tenants, scopes, strict=True)
+    ]
+    network["agreements"].append(
+        {
+            "id": f"{last['id']}-moran",
+            "tenant": last["id"],
+            "sharing": "MORAN",
+            "scope": {"everywhere": True, "bands": ["B2"]},
+            "validity": _VALIDITIES[0],
+        }
+    )
+    return Network.model_validate(network)

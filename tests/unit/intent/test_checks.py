@@ -1,0 +1,295 @@
+"""Each check by example: a sound network, one thing broken, and exactly that found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.intent import compile_intent
+from controller.intent.findings import Check, severity_of
+from controller.models.errors import NotFoundError
+from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, ShareFact
+from controller.models.network import Network
+
+TODAY = date(2026, 6, 15)
+Draft = dict[str, Any]
+
+
+def _tenant(number: int) -> Draft:
+    pools = {f"{kind}_pool": [{"id": kind, "address": f"10.{number}.0.1"}] for kind in ("mme", "amf", "upf")}
+    return {
+        "id": "abc"[number - 1],
+        "name": "Somebody",
+        "plmns": [f"999-0{number}"],
+        "slices": [{"sst": 1, "sd": f"00000{number}"}],
+        "core": {"vlan": 100 + number, **pools},
+    }
+
+
+def _cell(station: str, name: str, **changes: Any) -> Draft:
+    lte = {"rat": "LTE", "band": "B28", "arfcn_dl": 9285, "arfcn_ul": 27285, "bandwidth_mhz": 10, "tac": 7}
+    nr = {"rat": "NR", "band": "n78", "arfcn_dl": 630000, "arfcn_ul": 630000, "bandwidth_mhz": 100, "tac": 70}
+    common = {"station": station, "id": name, "local_id": 1, "pci": 1, "primary_plmn": "999-01"}
+    return common | (nr if name == "nr" else lte) | changes
+
+
+def _agreement(tenant: str, **changes: Any) -> Draft:
+    share = {"dedicated": 10, "min": 20, "max": 100}
+    common = {"id": f"{tenant}-deal", "tenant": tenant, "validity": {"start": "2020-01-01"}, "shares": [share]}
+    return common | {"scope": {"everywhere": True}} | changes
+
+
+def sound() -> Draft:
+    """Two stations with an LTE and an NR cell each, tenants a and b on all of them; c has no agreement."""
+    return {
+        "header": {"id": "example", "name": "Example", "country": "PE", "timezone": "America/Lima"},
+        "regions": [{"id": "here", "name": "Here"}],
+        "sites": [{"id": "hill", "name": "Hill", "region": "here", "latitude": 0, "longitude": 0}],
+        "stations": [
+            {
+                "id": f"S{n}",
+                "site": "hill",
+                "profiles": ["lte-28658", "nr-28541"],
+                "transport_address": f"10.9.0.{n}",
+                "enb_id": n,
+                "gnb_id": n,
+            }
+            for n in (1, 2)
+        ],
+        "cells": [_cell(station, name) for station in ("S1", "S2") for name in ("lte", "nr")],
+        "tenants": [_tenant(n) for n in (1, 2, 3)],
+        "agreements": [_agreement("a"), _agreement("b")],
+    }
+
+
+def found(draft: Draft) -> list[tuple[str, str]]:
+    """Findings as (code, station/cell)."""
+    findings = compile_intent(Network.model_validate(draft), TODAY).findings
+    return [(finding.code, f"{finding.station}/{finding.cell}") for finding in findings]
+
+
+def _agreement_of(draft: Draft, tenant: str, **changes: Any) -> None:
+    agreement = next(a for a in draft["agreements"] if a["tenant"] == tenant)
+    agreement.update(changes)
+
+
+def _lte(draft: Draft, **changes: Any) -> None:
+    """Change the LTE cell of S1."""
+    draft["cells"][0].update(changes)
+
+
+def _nr(draft: Draft, **changes: Any) -> None:
+    """Change the NR cell of S1."""
+    draft["cells"][1].update(changes)
+
+
+def _many_plmns(draft: Draft, rat: str, number: int) -> None:
+    plmns = [f"999-{n}" for n in range(10, 10 + number - 1)]
+    draft["tenants"][1]["plmns"] = plmns
+    _agreement_of(draft, "b", plmns=plmns, scope={"everywhere": True, "rats": [rat]})
+
+
+def _add(draft: Draft, tenant: str, **changes: Any) -> None:
+    draft["agreements"].append(_agreement(tenant, id=f"{tenant}-more") | changes)
+
+
+def _tenant_named(draft: Draft, number: int, name: str) -> None:
+    draft["tenants"][number]["id"] = name
+    draft["agreements"][number].update(tenant=name)
+
+
+def _core_link_clash(draft: Draft) -> None:
+    _tenant_named(draft, 0, "x")
+    _tenant_named(draft, 1, "x-y")
+    draft["tenants"][0]["core"]["mme_pool"][0]["id"] = "y-mme"
+
+
+def _moran_carrier(draft: Draft) -> None:
+    """Tenant a gets a carrier of its own; everybody's common agreements are restricted to the common bands."""
+    own = {"band": "B2", "arfcn_dl": 900, "arfcn_ul": 18900, "tac": 8, "local_id": 2}
+    draft["cells"].append(_cell("S1", "own", **own))
+    for tenant in "ab":
+        _agreement_of(draft, tenant, scope={"everywhere": True, "bands": ["B28", "n78"]})
+    _add(draft, "a", sharing="MORAN", scope={"everywhere": True, "bands": ["B2"]})
+
+
+def _wide_gnb_id(draft: Draft) -> None:
+    draft["stations"][0].update(gnb_id_length=32)
+    _nr(draft, local_id=16)
+
+
+ALL = ["S1/lte", "S1/nr", "S2/lte", "S2/nr"]
+LTE, NR, FIRST, STATIONS, NETWORK = ["S1/lte", "S2/lte"], ["S1/nr", "S2/nr"], ["S1/lte"], ["S1/", "S2/"], ["/"]
+
+CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
+    (Check.AGREEMENT_EXPIRED, NETWORK, lambda d: _add(d, "c", validity={"start": "2020-01-01", "end": "2026-06-14"})),
+    (Check.AGREEMENT_NOT_YET_VALID, NETWORK, lambda d: _add(d, "c", validity={"start": "2026-06-16"})),
+    (Check.AGREEMENT_DANGLING, NETWORK, lambda d: _add(d, "nobody")),
+    (Check.AGREEMENT_DANGLING, NETWORK, lambda d: _agreement_of(d, "b", scope={"regions": ["here", "there"]})),
+    (Check.AGREEMENT_DANGLING, NETWORK, lambda d: _agreement_of(d, "b", scope={"sites": ["hill", "there"]})),
+    (Check.AGREEMENT_DANGLING, NETWORK, lambda d: _agreement_of(d, "b", scope={"stations": ["S1", "S2", "S3"]})),
+    (Check.AGREEMENT_DANGLING, NETWORK, lambda d: _agreement_of(d, "b", scope={"cells": [*ALL, "S1/x"]})),
+    (Check.AGREEMENT_MATCHES_NOTHING, NETWORK, lambda d: _add(d, "c", scope={"everywhere": True, "bands": ["B3"]})),
+    (Check.AGREEMENT_OVERLAP, FIRST, lambda d: _add(d, "a", scope={"cells": ["S1/lte"]})),
+    (Check.PLMN_NOT_OF_TENANT, ALL, lambda d: _agreement_of(d, "b", plmns=["999-02", "999-03"])),
+    (Check.SLICE_NOT_OF_TENANT, ALL, lambda d: _agreement_of(d, "b", slices=[{"sst": 1, "sd": "000002"}, {"sst": 2}])),
+    (Check.NR_WITHOUT_SLICES, NR, lambda d: d["tenants"][1].update(slices=[])),
+    (Check.CORE_POOL_MISSING, STATIONS, lambda d: d["tenants"][1]["core"].update(mme_pool=[])),
+    (Check.CORE_POOL_MISSING, STATIONS, lambda d: d["tenants"][1]["core"].update(amf_pool=[])),
+    (Check.USER_PLANE_POOL_MISSING, STATIONS, lambda d: d["tenants"][1]["core"].update(upf_pool=[])),
+    (Check.PLMN_LIMIT, LTE, lambda d: _many_plmns(d, "LTE", 7)),
+    (Check.PLMN_LIMIT, NR, lambda d: _many_plmns(d, "NR", 13)),
+    (Check.PRIMARY_WITHOUT_AGREEMENT, FIRST, lambda d: _lte(d, primary_plmn="999-03")),
+    (Check.PRIMARY_WITHOUT_AGREEMENT, ["S1/nr"], lambda d: _nr(d, primary_plmn="999-99")),
+    (Check.MORAN_CARRIER_SHARED, ALL, lambda d: _agreement_of(d, "b", sharing="MORAN")),
+    (Check.TRACKING_AREA_PLMNS, STATIONS, lambda d: _add(d, "c", scope={"cells": ["S1/lte"]})),
+    (Check.SHARE_ORDER, ALL, lambda d: _agreement_of(d, "b", shares=[{"dedicated": 30, "min": 20}])),
+    (Check.SHARE_ORDER, ALL, lambda d: _agreement_of(d, "b", shares=[{"min": 20, "max": 10}])),
+    (
+        Check.SHARE_DUPLICATE,
+        ALL,
+        lambda d: _agreement_of(d, "b", shares=[{"min": 20}, {"resource": "PRB_UL", "min": 30}]),
+    ),
+    (Check.SHARE_SUM, ALL, lambda d: _agreement_of(d, "b", shares=[{"min": 81}])),
+    (Check.SHARE_SUM, ALL, lambda d: _agreement_of(d, "b", shares=[{"resource": "PRB_DL", "min": 81}])),
+    (Check.PLMN_CLAIMED_TWICE, ALL, lambda d: d["tenants"][2].update(plmns=["999-02", "999-03"])),
+    (Check.SLICE_USED_TWICE, NETWORK, lambda d: d["tenants"][2].update(slices=[{"sst": 1, "sd": "000002"}])),
+    (Check.VLAN_USED_TWICE, NETWORK, lambda d: d["tenants"][2]["core"].update(vlan=101)),
+    (Check.CORE_LINK_CLASH, STATIONS, _core_link_clash),
+    (Check.LOCAL_ID_RANGE, FIRST, lambda d: _lte(d, local_id=256)),
+    (Check.LOCAL_ID_RANGE, ["S1/nr"], _wide_gnb_id),
+    (Check.PCI_RANGE, FIRST, lambda d: _lte(d, pci=504)),
+    (Check.TAC_RANGE, FIRST, lambda d: _lte(d, tac=0x10000)),
+    (Check.TAC_RANGE, FIRST, lambda d: _lte(d, tac=0)),
+    (Check.TAC_RANGE, FIRST, lambda d: _lte(d, tac=0xFFFE)),
+    (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, band="B99")),
+    (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, arfcn_dl=100, arfcn_ul=18100)),
+    (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, bandwidth_mhz=1.4)),
+    (Check.NODE_ID_MISSING, FIRST, lambda d: d["stations"][0].update(profiles=["nr-28541"], enb_id=None)),
+    (Check.NODE_ID_CLASH, STATIONS, lambda d: d["stations"][1].update(enb_id=1)),
+    (Check.NODE_ID_CLASH, STATIONS, lambda d: d["stations"][1].update(gnb_id=4, gnb_id_length=26)),
+    (Check.CELL_ID_CLASH, ["S1/lte", "S1/lte2"], lambda d: d["cells"].append(_cell("S1", "lte2", pci=2))),
+    (Check.CELL_ID_CLASH, ["S1/nr"], lambda d: d["cells"].append(_cell("S1", "nr", local_id=2))),
+    (Check.STATION_DANGLING, ["S1/"], lambda d: d["stations"][0].update(site="valley")),
+    (Check.STATION_DANGLING, ["S9/lte"], lambda d: d["cells"].append(_cell("S9", "lte"))),
+]
+
+
+def test_the_sound_network_has_no_findings() -> None:
+    assert found(sound()) == []
+
+
+@pytest.mark.parametrize(("check", "where", "spoil"), CASES, ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)])
+def test_a_broken_contract_is_found_and_nothing_else(
+    check: Check, where: list[str], spoil: Callable[[Draft], object]
+) -> None:
+    draft = deepcopy(sound())
+    spoil(draft)
+    assert found(draft) == [(check.value, place) for place in where]
+
+
+def test_every_check_has_an_example_and_a_description() -> None:
+    assert {case[0] for case in CASES} == set(Check)
+    text = (Path(__file__).parents[3] / "docs" / "intent.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "| `" in line}
+    assert rows == {f"`{check.value}`": severity_of(check).value for check in Check}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda d: _many_plmns(d, "LTE", 6), id="six PLMNs in LTE"),
+        pytest.param(lambda d: _many_plmns(d, "NR", 12), id="twelve PLMNs in NR"),
+        pytest.param(lambda d: _agreement_of(d, "b", shares=[{"dedicated": 80, "min": 80}]), id="sums of 100"),
+        pytest.param(lambda d: _agreement_of(d, "b", validity={"start": "2020-01-01", "end": "2026-06-15"}), id="last"),
+        pytest.param(lambda d: _agreement_of(d, "b", validity={"start": "2026-06-15"}), id="first day"),
+        pytest.param(
+            lambda d: _agreement_of(
+                d, "b", shares=[{"resource": "PRB_DL", "min": 80}, {"resource": "PRB_UL", "min": 80}]
+            ),
+            id="a share for each direction",
+        ),
+        pytest.param(_moran_carrier, id="a MORAN carrier with a TAC of its own"),
+    ],
+)
+def test_what_just_keeps_the_contract_is_no_finding(spoil: Callable[[Draft], object]) -> None:
+    draft = sound()
+    spoil(draft)
+    assert found(draft) == []
+
+
+def _findings(spoil: Callable[[Draft], object]) -> tuple[Finding, ...]:
+    draft = sound()
+    spoil(draft)
+    return compile_intent(Network.model_validate(draft), TODAY).findings
+
+
+def test_messages_name_cell_agreement_and_numbers() -> None:
+    (first, *_) = _findings(lambda d: _agreement_of(d, "b", shares=[{"min": 81}]))
+    assert first.message == (
+        "cell S1/lte: min shares of PRB add up to 101 %, 100 is all there is (a-deal 20, b-deal 81)"
+    )
+
+
+def test_a_tracking_area_is_reported_with_its_sets_and_the_partial_agreement() -> None:
+    first, second = _findings(lambda d: _add(d, "c", scope={"cells": ["S1/lte"]}))
+    assert (
+        first.message
+        == second.message
+        == (
+            "tracking area 7: LTE cells differ in PLMNs, 999-01 999-02 on S2/lte; 999-01 999-02 999-03 on S1/lte; "
+            "agreement c-more covering only a part"
+        )
+    )
+    assert (first.agreement, first.tenant) == ("c-more", "c")
+
+
+def test_an_expired_agreement_leaves_no_facts_and_says_that_nothing_is_removed() -> None:
+    draft = sound()
+    _agreement_of(draft, "b", validity={"start": "2020-01-01", "end": "2025-12-31"})
+    intent = compile_intent(Network.model_validate(draft), TODAY)
+    assert not any("b" in fact.owners for facts in intent.facts.values() for fact in facts)
+    (expired,) = intent.findings
+    assert "b-deal expired on 2025-12-31" in expired.message
+    assert "nothing is removed" in expired.message
+
+
+def test_facts_stand_in_order_with_the_primary_first() -> None:
+    draft = sound()
+    _lte(draft, primary_plmn="999-02")
+    facts = compile_intent(Network.model_validate(draft), TODAY, ["S1"]).facts["S1"]
+    assert [type(fact).__name__ for fact in facts] == [
+        "StationFact",
+        *(["CellFact"] + ["BroadcastFact"] * 2 + ["ShareFact"] * 2) * 2,
+        *["CoreLinkFact"] * 6,
+    ]
+    assert [f.plmn for f in facts if isinstance(f, BroadcastFact) and f.cell == "lte"] == ["999-02", "999-01"]
+    assert [f.id for f in facts if isinstance(f, CoreLinkFact)] == [
+        "a-mme",
+        "a-amf",
+        "a-upf",
+        "b-mme",
+        "b-amf",
+        "b-upf",
+    ]
+
+
+def test_slices_and_pools_go_with_the_radio_technology() -> None:
+    draft = sound()
+    _agreement_of(draft, "b", scope={"everywhere": True, "rats": ["LTE"]})
+    facts = compile_intent(Network.model_validate(draft), TODAY).facts["S1"]
+    assert [f.id for f in facts if isinstance(f, CoreLinkFact) and f.owners == ("b",)] == ["b-mme"]
+    assert {(f.rat.value, len(f.slices)) for f in facts if isinstance(f, (BroadcastFact, ShareFact))} == {
+        ("LTE", 0),
+        ("NR", 1),
+    }
+
+
+def test_unknown_stations_are_refused() -> None:
+    with pytest.raises(NotFoundError, match="S3"):
+        compile_intent(Network.model_validate(sound()), TODAY, ["S1", "S3"])

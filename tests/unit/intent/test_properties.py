@@ -1,0 +1,196 @@
+"""Properties of intent over generated networks; the oracles are written without the code under test."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controller.intent import compile_intent
+from controller.intent.findings import Check
+from controller.models.facts import BroadcastFact, CoreLinkFact, Fact, Finding, Intent, Severity, ShareFact
+from controller.models.network import HOST, Agreement, Cell, Network
+from tests.strategies.networks import TODAY, networks, sound_networks
+
+generated = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def _in_force(agreement: Agreement, day: date) -> bool:
+    return agreement.validity.start <= day and (agreement.validity.end is None or day <= agreement.validity.end)
+
+
+def _in_scope(agreement: Agreement, network: Network, cell: Cell) -> bool:
+    scope, station = agreement.scope, network.station_by_id[cell.station]
+    placed = (
+        scope.everywhere
+        or network.region_of(cell.station) in scope.regions
+        or station.site in scope.sites
+        or station.id in scope.stations
+        or cell.name in scope.cells
+    )
+    return placed and (not scope.bands or cell.band in scope.bands) and (not scope.rats or cell.rat in scope.rats)
+
+
+def _covering(network: Network, cell: Cell) -> list[Agreement]:
+    return [a for a in network.agreements if _in_force(a, TODAY) and _in_scope(a, network, cell)]
+
+
+def _not_of(intent: Intent, tenant: str) -> dict[str, list[Fact]]:
+    return {station: [f for f in facts if tenant not in f.owners] for station, facts in intent.facts.items()}
+
+
+def _of(findings: tuple[Finding, ...], check: Check) -> set[tuple[str, str]]:
+    return {(finding.station, finding.cell) for finding in findings if finding.code == check}
+
+
+@generated
+@given(st.data(), networks())
+def test_an_agreement_changes_no_facts_of_others(data: st.DataObject, network: Network) -> None:
+    if not network.agreements:
+        return
+    agreement = data.draw(st.sampled_from(network.agreements))
+    others = tuple(a for a in network.agreements if a is not agreement)
+    without = network.model_copy(update={"agreements": others})
+    assert _not_of(compile_intent(network, TODAY), agreement.tenant) == _not_of(
+        compile_intent(without, TODAY), agreement.tenant
+    )
+
+
+@generated
+@given(st.data(), st.one_of(networks(), sound_networks()), st.booleans())
+def test_removing_a_tenant_leaves_the_rest_and_is_refused_where_it_owns_the_primary(
+    data: st.DataObject, network: Network, keeps_agreements: bool
+) -> None:
+    leaver = data.draw(st.sampled_from(network.tenants))
+    without = Network.model_validate(
+        {
+            **dict(network),
+            "tenants": tuple(t for t in network.tenants if t is not leaver),
+            "agreements": tuple(a for a in network.agreements if keeps_agreements or a.tenant != leaver.id),
+        }
+    )
+    before, after = compile_intent(network, TODAY), compile_intent(without, TODAY)
+    assert _not_of(before, leaver.id) == {station: list(facts) for station, facts in after.facts.items()}
+    owned = {(cell.station, cell.id) for cell in network.cells if cell.primary_plmn in leaver.plmns}
+    assert owned <= _of(after.findings, Check.PRIMARY_WITHOUT_AGREEMENT)
+
+
+@generated
+@given(st.data(), networks())
+def test_order_of_input_does_not_matter(data: st.DataObject, network: Network) -> None:
+    shuffled = Network.model_validate(
+        {name: data.draw(st.permutations(value)) if isinstance(value, tuple) else value for name, value in network}
+    )
+    one, other = compile_intent(network, TODAY), compile_intent(shuffled, TODAY)
+    assert list(one.facts.items()) == list(other.facts.items())
+    assert one.findings == other.findings
+
+
+@generated
+@given(networks())
+def test_every_violated_share_sum_is_found_and_no_other(network: Network) -> None:
+    intent = compile_intent(network, TODAY)
+    totals: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    for facts in intent.facts.values():
+        for fact in facts:
+            if isinstance(fact, ShareFact):
+                for resource in {"PRB": ("PRB_DL", "PRB_UL")}.get(fact.resource, (fact.resource.value,)):
+                    totals[fact.station, fact.cell, resource, "min"] += fact.min
+                    totals[fact.station, fact.cell, resource, "dedicated"] += fact.dedicated
+    violated = {(station, cell) for (station, cell, _, _), total in totals.items() if total > 100}
+    assert _of(intent.findings, Check.SHARE_SUM) == violated
+
+
+@generated
+@given(networks())
+def test_facts_belong_to_the_host_or_to_tenants_with_an_agreement_in_force_there(network: Network) -> None:
+    cells = {(cell.station, cell.id): cell for cell in network.cells}
+    intent = compile_intent(network, TODAY)
+    for station, facts in intent.facts.items():
+        for fact in facts:
+            if isinstance(fact, (BroadcastFact, ShareFact)):
+                tenants = {a.tenant for a in _covering(network, cells[station, fact.cell])}
+            elif isinstance(fact, CoreLinkFact):
+                tenants = {a.tenant for cell in network.cells_by_station[station] for a in _covering(network, cell)}
+            else:
+                tenants = {HOST}
+            assert len(fact.owners) == 1
+            assert set(fact.owners) <= tenants
+
+
+@generated
+@given(networks())
+def test_tenants_get_exactly_their_agreed_plmns(network: Network) -> None:
+    intent = compile_intent(network, TODAY)
+    on_air = {
+        (f.station, f.cell, f.owners[0], f.plmn)
+        for facts in intent.facts.values()
+        for f in facts
+        if isinstance(f, BroadcastFact)
+    }
+    expected = {
+        (cell.station, cell.id, agreement.tenant, plmn)
+        for cell in network.cells
+        for agreement in _covering(network, cell)
+        for plmn in (agreement.plmns or network.tenant_by_id[agreement.tenant].plmns)
+        if plmn in network.tenant_by_id[agreement.tenant].plmns
+    }
+    assert on_air == expected
+
+
+@generated
+@given(networks())
+def test_members_of_shares_are_on_air_in_their_cell(network: Network) -> None:
+    for facts in compile_intent(network, TODAY).facts.values():
+        on_air = {(f.cell, f.plmn): set(f.slices) for f in facts if isinstance(f, BroadcastFact)}
+        for share in (f for f in facts if isinstance(f, ShareFact)):
+            assert all(set(share.slices) <= on_air[share.cell, plmn] for plmn in share.plmns)
+
+
+@generated
+@given(networks())
+def test_tracking_areas_with_different_plmn_sets_are_found(network: Network) -> None:
+    intent = compile_intent(network, TODAY)
+    areas: dict[int, list[Cell]] = defaultdict(list)
+    for cell in network.cells:
+        if cell.rat == "LTE":
+            areas[cell.tac].append(cell)
+    on_air: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for facts in intent.facts.values():
+        for fact in facts:
+            if isinstance(fact, BroadcastFact):
+                on_air[fact.station, fact.cell].add(fact.plmn)
+    broken = {
+        (cell.station, "")
+        for cells in areas.values()
+        if len({frozenset(on_air[cell.station, cell.id]) for cell in cells}) > 1
+        for cell in cells
+    }
+    assert _of(intent.findings, Check.TRACKING_AREA_PLMNS) == broken
+
+
+@generated
+@given(st.data(), networks())
+def test_some_stations_get_what_they_get_among_all(data: st.DataObject, network: Network) -> None:
+    some = data.draw(st.sets(st.sampled_from(sorted(network.station_by_id))))
+    whole, part = compile_intent(network, TODAY), compile_intent(network, TODAY, some)
+    assert part.facts == {station: facts for station, facts in whole.facts.items() if station in some}
+    assert part.findings == tuple(f for f in whole.findings if f.station in some or not f.station)
+
+
+@generated
+@given(sound_networks())
+def test_sound_networks_have_no_errors(network: Network) -> None:
+    errors = [f.message for f in compile_intent(network, TODAY).findings if f.severity is Severity.ERROR]
+    assert errors == []
+
+
+@generated
+@given(networks())
+def test_errors_name_a_station_of_the_network(network: Network) -> None:
+    for finding in compile_intent(network, TODAY).findings:
+        if finding.severity is Severity.ERROR:
+            assert finding.station in network.station_by_id
+            assert finding.station in finding.message or finding.code == Check.TRACKING_AREA_PLMNS
