@@ -2,7 +2,11 @@
 
 All methods are synchronous and each is one transaction: it either happened whole, with its audit
 row, or not at all. On the worker's loop they go through ``StoreLoop``, whose single writer thread
-commits them in groups. A database that is down or locked too long raises ``StoreError``.
+commits them in groups. A database that is down or locked too long raises ``StoreError``, after a
+few attempts. Where the connection went away during the commit, it may or may not have happened:
+``journal`` and ``finish`` may simply be repeated then, and ``held`` tells what a claim took.
+
+The shipped fake is the store itself on a database in memory (``open_store("sqlite://")``).
 """
 
 from __future__ import annotations
@@ -202,7 +206,16 @@ class Store(Protocol):
         ...
 
     def advance(self, run_id: str, decide: Decide) -> Transition | None:
-        """Let ``decide`` look at a run and its jobs and carry out what it says, in one transaction."""
+        """Let ``decide`` look at a run and its jobs and carry out what it says, in one transaction.
+
+        The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again
+        when the transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares
+        jobs that must still recover a transaction: they stay claimable until they are done.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: A terminal state was asked for while jobs are not done.
+        """
         ...
 
     def active_runs(self) -> list[str]:
@@ -232,12 +245,22 @@ class Store(Protocol):
 
         A device under another lease is passed over; one with an unresolved transaction is given only
         to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; runs take
-        turns, so that a big one does not starve the others.
+        turns, so that a big one does not starve the others. A ``cancelling`` run gives only jobs
+        that recover a transaction. Raises LeaseLostError if the incarnation was buried.
         """
         ...
 
+    def held(self, incarnation: str) -> list[Claim]:
+        """What an incarnation holds on record, to compare with what it has in hand after a ``StoreError``."""
+        ...
+
     def journal(self, entry: JournalEntry, claim: Claim) -> None:
-        """Append a journal row. Raises LeaseLostError if the claim's fence is no longer the newest."""
+        """Append a journal row; the very same row again changes nothing.
+
+        Raises:
+            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was buried.
+            ConflictError: The row belongs to another transaction, or its number is taken by another row.
+        """
         ...
 
     def journal_of(self, transaction: str) -> list[JournalEntry]:
@@ -252,15 +275,21 @@ class Store(Protocol):
         ...
 
     def finish(self, claim: Claim, result: JobResult) -> None:
-        """End a job: state, outcome, ledger, device record, last journal row, audit row, lease. Raises LeaseLostError."""
+        """End a job: state, outcome, ledger, device record, last journal row (``finished``, written here),
+        audit row, lease. The very same call again changes nothing. Raises LeaseLostError."""
         ...
 
     # alarms, holds, switches
     def report_alarm(self, report: AlarmReport) -> Alarm:
         """Deduplicate a report into an alarm: new, counted up, or cleared.
 
+        Events count in the order of their own times (``at``): one that is older than what an alarm
+        already heard, or than its clearing, only counts up; at equal times the later arrival wins.
         A clearing report without an open alarm is kept as a cleared alarm, so that a late raising one
-        with an older time does not open it again.
+        with an older time does not open it again. It clears a ``raised`` alarm; a ``repairing`` one
+        stays so and only gets its ``cleared`` time, for the verifier to end it as repaired. An
+        ``escalated`` one stays escalated, but until it was cleared it goes on taking in reports,
+        so that what people were told of is not raised anew by each repeated notification.
         """
         ...
 
@@ -328,6 +357,10 @@ class Store(Protocol):
 
     def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
         """Total and one page of audit rows, newest first."""
+        ...
+
+    def verify_audit(self) -> int | None:
+        """Number of the first audit row that was changed, removed or cut off; None if the chain is whole."""
         ...
 
     def figures(self) -> dict[str, dict[tuple[str, ...], float]]:

@@ -1,0 +1,156 @@
+"""Alarms: many reports become one alarm, whatever their number and order."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, func, select, update
+
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.errors import NotFoundError
+from controller.ports.store import Page
+from controller.store.tables import alarms, repairs
+from controller.store.transaction import Transactions, Tx, reads, writes
+
+_OPEN = (AlarmState.RAISED.value, AlarmState.REPAIRING.value)
+
+
+class AlarmRecords(Transactions):
+    """Faults, and the repairs that rules started for them."""
+
+    @writes
+    def report_alarm(self, tx: Tx, report: AlarmReport) -> Alarm:
+        """See ``Store.report_alarm``."""
+        tx.guard("\x1f".join(("alarm", *_identity(report))))
+        same = [alarms.c[name] == value for name, value in zip(_IDENTITY, _identity(report), strict=True)]
+        newest = tx.execute(select(alarms).where(*same).order_by(alarms.c.number.desc()).limit(1)).one_or_none()
+        if newest is not None and (report.at < _last_word(newest) or _stands(newest) or _clears(report)):
+            return _absorb(tx, newest, report)
+        return _open(tx, report)
+
+    @reads
+    def alarm(self, tx: Tx, alarm_id: str) -> Alarm:
+        """See ``Store.alarm``."""
+        return _load(tx, alarm_id)
+
+    @reads
+    def alarms(self, tx: Tx, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
+        """See ``Store.alarms``."""
+        chosen = [] if states is None else [alarms.c.state.in_([state.value for state in states])]
+        total = tx.execute(select(func.count()).select_from(alarms).where(*chosen)).scalar_one()
+        newest = select(alarms).where(*chosen).order_by(alarms.c.number.desc())
+        return total, [_as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+
+    @writes
+    def move_alarm(
+        self,
+        tx: Tx,
+        alarm_id: str,
+        allowed: Iterable[AlarmState],
+        state: AlarmState,
+        *,
+        actor: str,
+        run: str = "",
+        note: str = "",
+    ) -> Alarm | None:
+        """See ``Store.move_alarm``."""
+        before = _load(tx, alarm_id, lock=True)
+        if before.state not in set(allowed):
+            return None
+        values: dict[str, Any] = {"state": state.value, "changed": tx.now}
+        values |= {key: value for key, value in (("run", run), ("note", note)) if value}
+        if state in (AlarmState.CLEARED, AlarmState.REPAIRED) and before.cleared is None:
+            values["cleared"] = tx.now
+        tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(values))
+        tx.note(actor, f"alarm.{state.value}", alarm_id, before=before.state.value, run=run, note=note)
+        return _load(tx, alarm_id)
+
+    @reads
+    def repairs_since(self, tx: Tx, rule: str, object_path: str, since: datetime) -> int:
+        """See ``Store.repairs_since``."""
+        chosen = and_(repairs.c.rule == rule, repairs.c.object == object_path, repairs.c.at >= since)
+        return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
+
+    @writes
+    def record_repair(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
+        """See ``Store.record_repair``."""
+        row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
+        tx.execute(repairs.insert().values(row))
+        tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+
+_IDENTITY = ("station", "object", "probable_cause", "specific_problem")
+
+
+def _identity(report: AlarmReport) -> tuple[str, str, str, str]:
+    return report.station, report.object, report.probable_cause, report.specific_problem
+
+
+def _clears(report: AlarmReport) -> bool:
+    return report.severity is PerceivedSeverity.CLEARED
+
+
+def _stands(row: Row[Any]) -> bool:
+    """Whether further reports belong to this alarm: work goes on, or people know and it was not cleared yet."""
+    return row.state in _OPEN or (row.state == AlarmState.ESCALATED.value and row.cleared is None)
+
+
+def _last_word(row: Row[Any]) -> datetime:
+    """Events before this time are late: they count, and change nothing."""
+    reported: datetime = row.reported
+    return reported if row.cleared is None else max(reported, row.cleared)
+
+
+def _absorb(tx: Tx, row: Row[Any], report: AlarmReport) -> Alarm:
+    """Let an alarm take in a report; one that is late only counts."""
+    values: dict[str, Any] = {"count": alarms.c.count + 1}
+    action = ""
+    if report.at >= _last_word(row):
+        values["reported"] = report.at
+        if _stands(row) and _clears(report):
+            values |= {"cleared": report.at, "changed": report.at}
+            action = "alarm.clear-reported"
+            if row.state == AlarmState.RAISED.value:
+                values["state"] = AlarmState.CLEARED.value
+                action = "alarm.cleared"
+        elif _stands(row):
+            values |= {"severity": report.severity.value, "text": report.text, "tenant": report.tenant}
+            values |= {"cleared": None, "changed": report.at}
+            action = "alarm.changed" if report.severity.value != row.severity or row.cleared else ""
+    tx.execute(update(alarms).where(alarms.c.number == row.number).values(values))
+    if action:
+        tx.note(report.source, action, row.id, severity=report.severity.value, at=report.at.isoformat())
+    return _load(tx, row.id)
+
+
+def _open(tx: Tx, report: AlarmReport) -> Alarm:
+    """Keep a new alarm; one that begins with a clearing report is over already."""
+    alarm_id = f"a-{secrets.token_hex(5)}"
+    state = AlarmState.CLEARED if _clears(report) else AlarmState.RAISED
+    values = report.model_dump(exclude={"at"}) | {
+        "id": alarm_id,
+        "state": state.value,
+        "raised": report.at,
+        "changed": report.at,
+        "cleared": report.at if _clears(report) else None,
+        "reported": report.at,
+        "count": 1,
+    }
+    tx.execute(alarms.insert().values(values))
+    tx.note(report.source, f"alarm.{state.value}", alarm_id, object=report.object, cause=report.probable_cause)
+    return _load(tx, alarm_id)
+
+
+def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
+    query = select(alarms).where(alarms.c.id == alarm_id)
+    row = tx.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no alarm {alarm_id}")
+    return _as_alarm(row)
+
+
+def _as_alarm(row: Row[Any]) -> Alarm:
+    return Alarm(**{name: value for name, value in row._mapping.items() if name in Alarm.model_fields})

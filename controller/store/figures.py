@@ -1,0 +1,37 @@
+"""Figures for the metrics door."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, func, select
+
+from controller.models.run import JobState
+from controller.store.tables import alarms, devices, jobs, repairs, runs, workers
+from controller.store.transaction import Transactions, Tx, reads
+
+
+class FigureRecords(Transactions):
+    """Counts over the record."""
+
+    @reads
+    def figures(self, tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:
+        """See ``Store.figures``."""
+        oldest = tx.execute(select(func.min(jobs.c.ready)).where(jobs.c.state == JobState.READY.value)).scalar()
+        age = 0.0 if oldest is None else max(0.0, (tx.now - oldest).total_seconds())
+        return {
+            "runs": _grouped(tx, runs.c.state),
+            "jobs": _grouped(tx, jobs.c.state),
+            "oldest_claimable_seconds": {(): age},
+            "alarms": _grouped(tx, alarms.c.state, alarms.c.severity, alarms.c.probable_cause),
+            "repairs": _grouped(tx, repairs.c.rule),
+            "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
+            "workers_alive": {(): _counted(tx, workers.c.alive)},
+        }
+
+
+def _grouped(tx: Tx, *columns: ColumnElement[str]) -> dict[tuple[str, ...], float]:
+    rows = tx.execute(select(*columns, func.count()).group_by(*columns))
+    return {tuple(row[:-1]): float(row[-1]) for row in rows}
+
+
+def _counted(tx: Tx, where: ColumnElement[bool]) -> float:
+    return float(tx.execute(select(func.count()).where(where)).scalar_one())

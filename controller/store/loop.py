@@ -1,0 +1,92 @@
+"""The store on an asyncio loop: one writer thread per process, which commits in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from controller.models.errors import StoreError
+from controller.ports.store import Store
+from controller.store.store import SqlStore
+
+T = TypeVar("T")
+
+#: Calls committed together at most, so that the first of them does not wait long.
+GROUP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: Callable[[Store], Any]
+    answer: Future[Any]
+
+
+class LoopStore:
+    """``StoreLoop`` over a ``SqlStore``.
+
+    Calls that come while a commit is under way wait for the next one and share it. A call's answer
+    is given when it is committed. A call whose caller was cancelled may still take place.
+
+    Args:
+        store: The store; stays open when the loop store is closed.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._closing = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def call(self, method: Callable[[Store], T]) -> T:
+        """See ``StoreLoop.call``."""
+        answer: Future[T] = Future()
+        with self._lock:
+            if self._closing:
+                raise StoreError("the store is being closed")
+            self._calls.put(_Call(method, answer))
+        return await asyncio.wrap_future(answer)
+
+    async def close(self) -> None:
+        """Commit what was called, then stop the writer thread."""
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                self._calls.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _write(self) -> None:
+        while (first := self._calls.get()) is not None:
+            group = [first]
+            last = False
+            while len(group) < GROUP and not last:
+                try:
+                    call = self._calls.get_nowait()
+                except queue.Empty:
+                    break
+                if call is None:
+                    last = True
+                else:
+                    group.append(call)
+            self._commit([call for call in group if call.answer.set_running_or_notify_cancel()])
+            if last:
+                return
+
+    def _commit(self, group: list[_Call]) -> None:
+        results: list[Any]
+        try:
+            results = self._store.together([partial(call.method, self._store) for call in group])
+        except Exception as error:  # noqa: BLE001  # the thread must go on, and every caller must hear
+            results = [error] * len(group)
+        for call, result in zip(group, results, strict=True):
+            if isinstance(result, Exception):
+                call.answer.set_exception(result)
+            else:
+                call.answer.set_result(result)

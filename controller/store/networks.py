@@ -1,0 +1,132 @@
+"""Network versions, devices, ledger and health."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Engine, select, update
+
+from controller.models.errors import NotFoundError
+from controller.models.health import Health
+from controller.models.network import Network
+from controller.models.plan import LedgerNode
+from controller.models.run import LedgerEntry
+from controller.ports.clock import Clock
+from controller.ports.store import Device
+from controller.store.encoding import packed, rows_of, unpacked
+from controller.store.tables import devices, healths, ledger, networks
+from controller.store.transaction import Transactions, Tx, reads, writes
+
+#: Network versions kept in memory by each process: the current one and those that running plans were made of.
+_CACHED = 4
+
+
+class NetworkRecords(Transactions):
+    """What should be, and what we know of devices."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        super().__init__(engine, clock)
+        self._networks: dict[str, Network] = {}
+
+    @writes
+    def save_network(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
+        """See ``Store.save_network``."""
+        tx.guard("network")
+        if tx.execute(select(networks.c.digest).where(networks.c.current)).scalar() == digest:
+            return False
+        tx.execute(update(networks).where(networks.c.current).values(current=False))
+        row = tx.insert(networks).values(digest=digest, current=True, saved=tx.now, content=packed(network))
+        again = {"current": True, "saved": row.excluded.saved}
+        tx.execute(row.on_conflict_do_update(index_elements=["digest"], set_=again))
+        tx.note(actor, "network.saved", network.header.id, digest=digest)
+        return True
+
+    @reads
+    def network(self, tx: Tx, digest: str | None = None) -> tuple[str, Network]:
+        """See ``Store.network``."""
+        found = digest or tx.execute(select(networks.c.digest).where(networks.c.current)).scalar()
+        if found is None:
+            raise NotFoundError("no network was loaded yet")
+        cached = self._networks.get(found)
+        if cached is None:
+            content = tx.execute(select(networks.c.content).where(networks.c.digest == found)).scalar()
+            if content is None:
+                raise NotFoundError(f"there is no network version {found}")
+            cached = unpacked(Network, content)
+            # A new dict each time: other threads may be reading the old one.
+            kept = list(self._networks.items())[1 - _CACHED :]
+            self._networks = {**dict(kept), found: cached}
+        return found, cached
+
+    @reads
+    def devices(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
+        """See ``Store.devices``."""
+        rows = rows_of(tx, select(devices), devices.c.station, stations)
+        return {row.station: Device(row.station, row.adopted, row.network_digest, row.applied) for row in rows}
+
+    @writes
+    def adopt(self, tx: Tx, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str) -> None:
+        """See ``Store.adopt``."""
+        row = tx.insert(devices).values(station=station, adopted=tx.now, network_digest=network_digest, applied=tx.now)
+        values = {"adopted": row.excluded.adopted, "network_digest": network_digest, "applied": tx.now}
+        tx.execute(
+            row.on_conflict_do_update(index_elements=["station"], set_=values, where=devices.c.adopted.is_(None))
+        )
+        enter_ledger(tx, station, nodes, plan="")
+        tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
+
+    @reads
+    def ledger(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
+        """See ``Store.ledger``."""
+        entries: dict[str, dict[str, LedgerEntry]] = {}
+        for row in rows_of(tx, select(ledger), ledger.c.station, stations):
+            # Our own rows need no validation; a network has a hundred thousand of them.
+            entries.setdefault(row.station, {})[row.path] = LedgerEntry.model_construct(
+                station=row.station, path=row.path, owners=tuple(row.owners.split(" ")), plan=row.plan
+            )
+        return entries
+
+    @writes
+    def save_health(self, tx: Tx, seen: Sequence[Health]) -> None:
+        """See ``Store.save_health``."""
+        if not seen:
+            return
+        row = tx.insert(healths)
+        update_newer = row.on_conflict_do_update(
+            index_elements=["station"],
+            set_={"at": row.excluded.at, "content": row.excluded.content},
+            where=healths.c.at <= row.excluded.at,
+        )
+        ordered = sorted(seen, key=lambda health: health.station)  # the same order of locks in every process
+        tx.execute(
+            update_newer,
+            [{"station": health.station, "at": health.at, "content": health.model_dump_json()} for health in ordered],
+        )
+
+    @reads
+    def healths(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
+        """See ``Store.healths``."""
+        rows = rows_of(tx, select(healths), healths.c.station, stations)
+        return {row.station: Health.model_validate_json(row.content) for row in rows}
+
+
+def enter_ledger(tx: Tx, station: str, nodes: Sequence[LedgerNode], plan: str) -> None:
+    """Put nodes into the ledger; owners and plan of a node that is there already are replaced."""
+    if not nodes:
+        return
+    row = tx.insert(ledger)
+    values = {"owners": row.excluded.owners, "plan": row.excluded.plan}
+    tx.execute(
+        row.on_conflict_do_update(index_elements=["station", "path"], set_=values),
+        [
+            {"station": station, "path": node.path, "owners": " ".join(node.owners), "plan": plan}
+            for node in sorted(nodes, key=lambda node: node.path)
+        ],
+    )
+
+
+def leave_ledger(tx: Tx, station: str, paths: Sequence[str]) -> None:
+    """Take paths out of the ledger."""
+    for start in range(0, len(paths), 1000):
+        chunk = paths[start : start + 1000]
+        tx.execute(ledger.delete().where(ledger.c.station == station, ledger.c.path.in_(chunk)))

@@ -1,0 +1,88 @@
+"""What people put on record themselves: holds, switches, tokens, acts; and the audit trail of everyone."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import and_, func, or_, select, update
+
+from controller.models.errors import NotFoundError
+from controller.models.run import AuditRow, Hold
+from controller.ports.store import Page
+from controller.store import audit
+from controller.store.tables import audit as audit_rows
+from controller.store.tables import holds, switches, tokens
+from controller.store.transaction import Transactions, Tx, reads, writes
+
+
+class PeopleRecords(Transactions):
+    """Acts of people."""
+
+    @writes
+    def add_hold(self, tx: Tx, target: str, by: str, reason: str, until: datetime | None) -> Hold:
+        """See ``Store.add_hold``."""
+        hold = Hold(id=f"h-{secrets.token_hex(4)}", target=target, by=by, reason=reason, created=tx.now, until=until)
+        tx.execute(holds.insert().values(hold.model_dump()))
+        tx.note(by, "hold.put", target, hold=hold.id, reason=reason, until=until and until.isoformat())
+        return hold
+
+    @writes
+    def end_hold(self, tx: Tx, hold_id: str, actor: str) -> None:
+        """See ``Store.end_hold``."""
+        in_force = and_(holds.c.id == hold_id, holds.c.ended.is_(None))
+        target = tx.execute(select(holds.c.target).where(in_force).with_for_update()).scalar()
+        if target is None:
+            raise NotFoundError(f"there is no hold {hold_id}")
+        tx.execute(update(holds).where(in_force).values(ended=tx.now))
+        tx.note(actor, "hold.lifted", target, hold=hold_id)
+
+    @reads
+    def holds(self, tx: Tx, at: datetime) -> list[Hold]:
+        """See ``Store.holds``."""
+        in_force = and_(holds.c.ended.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
+        rows = tx.execute(select(holds).where(in_force).order_by(holds.c.number.desc()))
+        names = tuple(Hold.model_fields)
+        return [Hold(**{name: row._mapping[name] for name in names}) for row in rows]
+
+    @reads
+    def switch(self, tx: Tx, name: str) -> bool:
+        """See ``Store.switch``."""
+        return bool(tx.execute(select(switches.c.on).where(switches.c.name == name)).scalar())
+
+    @writes
+    def set_switch(self, tx: Tx, name: str, on: bool, actor: str) -> None:
+        """See ``Store.set_switch``."""
+        row = tx.insert(switches).values(name=name, on=on)
+        tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"on": on}))
+        tx.note(actor, "switch.set", name, on="on" if on else "off")
+
+    @writes
+    def add_token(self, tx: Tx, digest: str, name: str) -> None:
+        """See ``Store.add_token``."""
+        row = tx.insert(tokens).values(digest=digest, name=name, created=tx.now)
+        tx.execute(row.on_conflict_do_update(index_elements=["digest"], set_={"name": name}))
+        tx.note(name, "token.added", name)
+
+    @reads
+    def token_name(self, tx: Tx, digest: str) -> str | None:
+        """See ``Store.token_name``."""
+        return tx.execute(select(tokens.c.name).where(tokens.c.digest == digest)).scalar()
+
+    @writes
+    def audit(self, tx: Tx, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
+        """See ``Store.audit``."""
+        tx.note(actor, action, target, **(detail or {}))
+
+    @reads
+    def audit_rows(self, tx: Tx, page: Page) -> tuple[int, list[AuditRow]]:
+        """See ``Store.audit_rows``."""
+        total = tx.execute(select(func.count()).select_from(audit_rows)).scalar_one()
+        newest = select(audit_rows).order_by(audit_rows.c.id.desc()).limit(page.limit).offset(page.offset)
+        return total, [audit.as_noun(row) for row in tx.execute(newest)]
+
+    @reads
+    def verify_audit(self, tx: Tx) -> int | None:
+        """See ``Store.verify_audit``."""
+        return audit.first_broken(tx.connection)

@@ -1,0 +1,60 @@
+"""Plans, immutable; changes lie apart, so that a claim loads only those of its stations."""
+
+from __future__ import annotations
+
+import zlib
+
+import orjson
+from sqlalchemy import func, select
+
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.plan import Plan
+from controller.ports.store import Page
+from controller.store.encoding import packed
+from controller.store.tables import changes, plans
+from controller.store.transaction import Transactions, Tx, reads, writes
+
+
+class PlanRecords(Transactions):
+    """What people approve."""
+
+    @writes
+    def save_plan(self, tx: Tx, plan: Plan, actor: str) -> None:
+        """See ``Store.save_plan``."""
+        tx.guard(f"plan {plan.id}")
+        kept = tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar()
+        if kept == plan.digest:
+            return
+        if kept is not None:
+            raise ConflictError(f"another plan has the id {plan.id}")
+        tx.execute(plans.insert().values(id=plan.id, digest=plan.digest, head=packed(plan, exclude={"changes"})))
+        rows = [
+            {"plan": plan.id, "station": change.station, "position": position, "content": packed(change)}
+            for position, change in enumerate(plan.changes)
+        ]
+        if rows:
+            tx.execute(changes.insert(), rows)
+        tx.note(actor, "plan.saved", plan.id, network=plan.network_digest, changes=len(rows))
+
+    @reads
+    def plan(self, tx: Tx, plan_id: str) -> Plan:
+        """See ``Store.plan``."""
+        head = tx.execute(select(plans.c.head).where(plans.c.id == plan_id)).scalar()
+        if head is None:
+            raise NotFoundError(f"there is no plan {plan_id}")
+        return _assembled(tx, plan_id, head)
+
+    @reads
+    def plans(self, tx: Tx, page: Page) -> tuple[int, list[Plan]]:
+        """See ``Store.plans``."""
+        total = tx.execute(select(func.count()).select_from(plans)).scalar_one()
+        newest = select(plans.c.id, plans.c.head).order_by(plans.c.number.desc())
+        rows = tx.execute(newest.limit(page.limit).offset(page.offset)).all()
+        return total, [_assembled(tx, row.id, row.head) for row in rows]
+
+
+def _assembled(tx: Tx, plan_id: str, head: bytes) -> Plan:
+    query = select(changes.c.content).where(changes.c.plan == plan_id).order_by(changes.c.position)
+    content = b",".join(zlib.decompress(row) for row in tx.execute(query).scalars())
+    fragment = orjson.Fragment(b"[" + content + b"]")
+    return Plan.model_validate_json(orjson.dumps({**orjson.loads(zlib.decompress(head)), "changes": fragment}))

@@ -1,0 +1,242 @@
+"""Runs and their jobs: acceptance, progress, cancelling."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, exists, func, select, update
+
+from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.plan import Plan
+from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
+from controller.ports.store import Decide, NewJob, Page, Transition
+from controller.store.encoding import rows_of
+from controller.store.tables import changes, jobs, leases, plans, runs
+from controller.store.transaction import Transactions, Tx, reads, writes
+
+#: States of runs that are not terminal.
+ACTIVE = tuple(state.value for state in RunState if not state.terminal)
+
+
+class RunRecords(Transactions):
+    """Executions of procedures."""
+
+    @writes
+    def create_run(
+        self,
+        tx: Tx,
+        plan: Plan,
+        procedure: str,
+        strategy: Strategy,
+        new_jobs: Sequence[NewJob],
+        *,
+        cause: str,
+        actor: str,
+        reason: str = "",
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """See ``Store.create_run``."""
+        if idempotency_key is not None:
+            tx.guard(f"run {idempotency_key}")
+            kept = tx.execute(select(runs).where(runs.c.idempotency_key == idempotency_key)).one_or_none()
+            if kept is not None:
+                if (kept.plan, kept.procedure) != (plan.id, procedure):
+                    raise ConflictError(f"the idempotency key was used for run {kept.id}, which is another one")
+                return _nouns(tx, [kept])[0]
+        _check_plan(tx, plan, new_jobs)
+        run_id = f"r-{secrets.token_hex(5)}"
+        tx.execute(
+            runs.insert().values(
+                id=run_id,
+                procedure=procedure,
+                plan=plan.id,
+                network_digest=plan.network_digest,
+                state=RunState.QUEUED.value,
+                strategy=strategy.model_dump_json(),
+                cause=cause,
+                requested_by=actor,
+                reason=reason,
+                created=tx.now,
+                wave=0,
+                waves=1 + max((job.wave for job in new_jobs), default=-1),
+                idempotency_key=idempotency_key,
+            )
+        )
+        _insert_jobs(tx, run_id, new_jobs)
+        tx.note(actor, "run.created", run_id, plan=plan.id, procedure=procedure, cause=cause, jobs=len(new_jobs))
+        return load_run(tx, run_id)
+
+    @reads
+    def run(self, tx: Tx, run_id: str) -> Run:
+        """See ``Store.run``."""
+        return load_run(tx, run_id)
+
+    @reads
+    def runs(self, tx: Tx, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
+        """See ``Store.runs``."""
+        chosen = [] if states is None else [runs.c.state.in_([state.value for state in states])]
+        total = tx.execute(select(func.count()).select_from(runs).where(*chosen)).scalar_one()
+        newest = select(runs).where(*chosen).order_by(runs.c.number.desc())
+        return total, _nouns(tx, tx.execute(newest.limit(page.limit).offset(page.offset)).all())
+
+    @reads
+    def jobs(self, tx: Tx, run_id: str) -> list[Job]:
+        """See ``Store.jobs``."""
+        return _jobs(tx, run_id)
+
+    @writes
+    def request_cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
+        """See ``Store.request_cancel``."""
+        run = load_run(tx, run_id, lock=True)
+        if run.state not in (RunState.QUEUED, RunState.RUNNING):
+            return run
+        tx.execute(update(runs).where(runs.c.id == run_id).values(state=RunState.CANCELLING.value))
+        tx.note(actor, "run.cancel-requested", run_id)
+        return run.model_copy(update={"state": RunState.CANCELLING})
+
+    @writes
+    def advance(self, tx: Tx, run_id: str, decide: Decide) -> Transition | None:
+        """See ``Store.advance``."""
+        run = load_run(tx, run_id, lock=True)
+        if run.state.terminal:
+            return None
+        transition = decide(run, _jobs(tx, run_id))
+        if transition is None:
+            return None
+        _carry_out(tx, run, transition)
+        return transition
+
+    @reads
+    def active_runs(self, tx: Tx) -> list[str]:
+        """See ``Store.active_runs``."""
+        query = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
+        return list(tx.execute(query).scalars())
+
+
+def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
+    """A run with its counts, its row locked if asked (without keeping jobs from referring to it)."""
+    query = select(runs).where(runs.c.id == run_id)
+    row = tx.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no run {run_id}")
+    return _nouns(tx, [row])[0]
+
+
+def as_job(row: Row[Any]) -> Job:
+    """A row as the noun; our own rows need no validation, and a run has thousands of them."""
+    return Job.model_construct(
+        id=row.id,
+        run=row.run,
+        wave=row.wave,
+        station=row.station,
+        state=JobState(row.state),
+        attempts=row.attempts,
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        detail=row.detail,
+        started=row.started,
+        finished=row.finished,
+    )
+
+
+def _jobs(tx: Tx, run_id: str) -> list[Job]:
+    query = select(jobs).where(jobs.c.run == run_id).order_by(jobs.c.wave, jobs.c.station)
+    return [as_job(row) for row in tx.execute(query)]
+
+
+def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
+    counts: dict[str, dict[str, int]] = {row.id: {} for row in rows}
+    query = select(jobs.c.run, jobs.c.outcome, func.count().label("number")).group_by(jobs.c.run, jobs.c.outcome)
+    for row in rows_of(tx, query, jobs.c.run, counts):
+        counts[row.run][row.outcome or "pending"] = row.number
+    return [
+        Run(
+            id=row.id,
+            procedure=row.procedure,
+            plan=row.plan,
+            state=RunState(row.state),
+            strategy=Strategy.model_validate_json(row.strategy),
+            cause=row.cause,
+            requested_by=row.requested_by,
+            reason=row.reason,
+            created=row.created,
+            started=row.started,
+            finished=row.finished,
+            wave=row.wave,
+            waves=row.waves,
+            counts=counts[row.id],
+        )
+        for row in rows
+    ]
+
+
+def _check_plan(tx: Tx, plan: Plan, new_jobs: Sequence[NewJob]) -> None:
+    if tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar() != plan.digest:
+        raise NotFoundError(f"there is no plan {plan.id}")
+    changed = set(tx.execute(select(changes.c.station).where(changes.c.plan == plan.id)).scalars())
+    strangers = sorted({job.station for job in new_jobs} - changed)
+    if strangers:
+        raise InputError(f"the plan {plan.id} changes nothing on {', '.join(strangers[:5])}")
+
+
+def _insert_jobs(tx: Tx, run_id: str, new_jobs: Sequence[NewJob]) -> None:
+    if not new_jobs:
+        return
+    rows = [
+        {
+            "id": f"{run_id}.{job.wave}.{job.station}",
+            "run": run_id,
+            "wave": job.wave,
+            "station": job.station,
+            "state": JobState.WAITING.value,
+            "attempts": 0,
+            "detail": "",
+        }
+        for job in new_jobs
+    ]
+    tx.execute(jobs.insert(), rows)
+    stations = sorted({job.station for job in new_jobs})  # the same order of locks in every process
+    tx.execute(
+        tx.insert(leases).on_conflict_do_nothing(index_elements=["station"]),
+        [{"station": station, "fence": 0} for station in stations],
+    )
+
+
+def reserved() -> ColumnElement[bool]:
+    """Whether a job's device waits for just this job to recover its transaction."""
+    return exists().where(leases.c.job == jobs.c.id, leases.c.station == jobs.c.station)
+
+
+def _carry_out(tx: Tx, run: Run, transition: Transition) -> None:
+    of_run = jobs.c.run == run.id
+    if transition.cancel_rest:
+        rest = and_(of_run, jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]), ~reserved())
+        done = {"state": JobState.DONE.value, "outcome": Outcome.CANCELLED.value, "finished": tx.now}
+        tx.execute(update(jobs).where(rest).values(done))
+    if transition.wave is not None:
+        waiting = and_(of_run, jobs.c.wave == transition.wave, jobs.c.state == JobState.WAITING.value)
+        tx.execute(update(jobs).where(waiting).values(state=JobState.READY.value, ready=tx.now))
+    values: dict[str, Any] = {"state": transition.state.value}
+    if transition.wave is not None:
+        values["wave"] = transition.wave
+    if run.started is None and transition.state is RunState.RUNNING:
+        values["started"] = tx.now
+    if transition.state.terminal:
+        left = tx.execute(select(func.count()).where(of_run, jobs.c.state != JobState.DONE.value)).scalar_one()
+        if left:
+            raise ConflictError(f"run {run.id} can't end {transition.state.value} with {left} jobs open")
+        values["finished"] = tx.now
+    seen = and_(runs.c.id == run.id, runs.c.state == run.state.value, runs.c.wave == run.wave)
+    if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
+        raise ConflictError(f"run {run.id} moved on meanwhile")
+    tx.note(
+        "engine",
+        "run.advanced",
+        run.id,
+        before=run.state.value,
+        after=transition.state.value,
+        wave=transition.wave,
+        cancel_rest=transition.cancel_rest or None,
+        reason=transition.reason,
+    )

@@ -1,0 +1,47 @@
+"""The store: all parts of the record over one database."""
+
+from __future__ import annotations
+
+from controller.ports.clock import Clock, SystemClock
+from controller.store.alarms import AlarmRecords
+from controller.store.claims import ClaimRecords
+from controller.store.engine import make_engine
+from controller.store.figures import FigureRecords
+from controller.store.networks import NetworkRecords
+from controller.store.people import PeopleRecords
+from controller.store.plans import PlanRecords
+from controller.store.runs import RunRecords
+from controller.store.upgrade import upgrade_engine
+from controller.store.workers import WorkerRecords
+
+
+class SqlStore(
+    NetworkRecords, PlanRecords, RunRecords, WorkerRecords, ClaimRecords, AlarmRecords, PeopleRecords, FigureRecords
+):
+    """``Store`` on SQLite or PostgreSQL."""
+
+    def close(self) -> None:
+        """Release connections."""
+        self._engine.dispose()
+
+
+def open_store(url: str, clock: Clock | None = None, *, busy_timeout: float = 5.0) -> SqlStore:
+    """Open a database, upgraded to this version's tables.
+
+    Args:
+        url: ``sqlite:///path``, ``postgresql://…``, or ``sqlite://`` for a database in memory that
+            lives as long as the store (the shipped fake of tests).
+        clock: Source of time; the machine's own by default.
+        busy_timeout: Seconds that one attempt waits for a lock of the database.
+
+    Raises:
+        StoreError: The database is unreachable, or was made by a newer version.
+    """
+    clock = clock or SystemClock()
+    engine = make_engine(url, busy_timeout)
+    try:
+        upgrade_engine(engine, clock)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlStore(engine, clock)

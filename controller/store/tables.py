@@ -1,0 +1,308 @@
+"""Tables of the record. Constraints that guard a law stand in the database itself, not only in code."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time, UTC; SQLite keeps no time zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn into UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Say that it is UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _name(column: str) -> Column[str]:
+    return Column(column, String, nullable=False)
+
+
+def _text(column: str) -> Column[str]:
+    return Column(column, Text, nullable=False, server_default="")
+
+
+networks = Table(
+    "networks",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("current", Boolean, nullable=False),
+    Column("saved", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index(
+        "ix_networks_current",
+        "current",
+        unique=True,
+        sqlite_where=text('"current"'),
+        postgresql_where=text('"current"'),
+    ),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("adopted", Instant),
+    _name("network_digest"),
+    Column("applied", Instant),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    _name("owners"),
+    Column("plan", String, nullable=False, server_default=""),
+)
+
+healths = Table(
+    "healths",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    _name("digest"),
+    Column("head", LargeBinary, nullable=False),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("plan", String, ForeignKey("plans.id"), primary_key=True),
+    Column("station", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    _name("procedure"),
+    Column("plan", String, ForeignKey("plans.id"), nullable=False),
+    _name("network_digest"),
+    Column("state", String, nullable=False, index=True),
+    Column("strategy", Text, nullable=False),
+    _name("cause"),
+    _name("requested_by"),
+    _text("reason"),
+    Column("created", Instant, nullable=False),
+    Column("started", Instant),
+    Column("finished", Instant),
+    Column("wave", Integer, nullable=False),
+    Column("waves", Integer, nullable=False),
+    Column("idempotency_key", String, unique=True),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    Column("wave", Integer, nullable=False),
+    _name("station"),
+    _name("state"),
+    Column("attempts", Integer, nullable=False),
+    Column("outcome", String),
+    _text("detail"),
+    Column("ready", Instant),
+    Column("started", Instant),
+    Column("finished", Instant),
+    Column("incarnation", String),
+    Index("ix_jobs_run_wave_station", "run", "wave", "station", unique=True),
+    Index("ix_jobs_state_run", "state", "run"),
+    # One writer per device, whatever the code above believes.
+    Index(
+        "ix_jobs_claimed_station",
+        "station",
+        unique=True,
+        sqlite_where=text("state = 'claimed'"),
+        postgresql_where=text("state = 'claimed'"),
+    ),
+)
+
+#: One row per device that ever had a job; it stays, so that fences only grow.
+leases = Table(
+    "leases",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("transaction", String, unique=True),
+    Column("job", String),
+    Column("incarnation", String, index=True),
+    # Whether the transaction had another holder before this one.
+    Column("recovers", Boolean, nullable=False, default=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("transaction", String, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    _name("job"),
+    _name("station"),
+    Column("at", Instant, nullable=False),
+    _name("step"),
+    Column("phase", Integer, nullable=False),
+    _text("persist"),
+    Column("deadline", Instant),
+    _text("session"),
+    _text("detail"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    _name("name"),
+    Column("counter", BigInteger, nullable=False),
+    Column("alive", Boolean, nullable=False),
+)
+
+#: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.
+_STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    _name("station"),
+    _name("object"),
+    _name("tenant"),
+    _name("probable_cause"),
+    _name("specific_problem"),
+    _name("severity"),
+    _text("text"),
+    _name("source"),
+    Column("state", String, nullable=False, index=True),
+    Column("raised", Instant, nullable=False),
+    Column("changed", Instant, nullable=False),
+    Column("cleared", Instant),
+    # Time of the newest event that had its say; older ones only count.
+    Column("reported", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    _text("run"),
+    _text("note"),
+    Index("ix_alarms_identity", "station", "object", "probable_cause", "specific_problem", "number"),
+    Index(
+        "ix_alarms_standing",
+        "station",
+        "object",
+        "probable_cause",
+        "specific_problem",
+        unique=True,
+        sqlite_where=_STANDING,
+        postgresql_where=_STANDING,
+    ),
+)
+
+repairs = Table(
+    "repairs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _name("rule"),
+    _name("object"),
+    Column("at", Instant, nullable=False),
+    _name("alarm"),
+    _name("run"),
+    Index("ix_repairs_rule_object_at", "rule", "object", "at"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    _name("target"),
+    _name("by"),
+    _text("reason"),
+    Column("created", Instant, nullable=False),
+    Column("until", Instant),
+    Column("ended", Instant),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("on", Boolean, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", String, primary_key=True),
+    _name("name"),
+    Column("created", Instant, nullable=False),
+)
+
+#: Rows are chained: each holds the hash of the one before, so that none can be changed or removed unseen.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    _name("actor"),
+    _name("action"),
+    _name("object"),
+    _text("detail"),
+    _name("previous"),
+    _name("hash"),
+)
+
+#: Where the chain ends (one row), so that a cut tail is seen.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("chain", String, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    _name("hash"),
+)

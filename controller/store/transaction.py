@@ -1,0 +1,194 @@
+"""Transactions: every method of the store is one, or joins the one its caller opened."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Engine, Executable, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import Table
+
+from controller.models.errors import StoreError
+from controller.ports.clock import Clock
+from controller.store import audit
+from controller.store.engine import BEGIN, is_passing
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Transactions")
+
+Insert = sqlite.Insert | postgresql.Insert
+Mode = Literal["IMMEDIATE", "DEFERRED"]
+
+#: Attempts of a transaction that meets locks, serialization failures or a lost connection.
+ATTEMPTS = 4
+#: Seconds of pause after the first attempt; doubles each time.
+PAUSE = 0.05
+
+
+@dataclass(slots=True)
+class Tx:
+    """A transaction under way.
+
+    Audit rows wait in ``notes`` until just before the commit: the chain's head is the last lock
+    that a transaction takes, so that audited transactions cannot deadlock on it.
+    """
+
+    connection: Connection
+    clock: Clock
+    notes: list[audit.Note] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        """Time of day."""
+        return self.clock.now()
+
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Execute one statement, many times if ``parameters`` is a list (an empty one must not come here)."""
+        return self.connection.execute(statement, parameters)
+
+    def insert(self, table: Table) -> Insert:
+        """An INSERT of the dialect, which both know ``on_conflict_do_…``."""
+        return sqlite.insert(table) if self.connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+    def guard(self, name: str) -> None:
+        """Let only one transaction at a time pass for ``name``, until it ends (SQLite has one writer anyway)."""
+        if self.connection.dialect.name == "postgresql":
+            self.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+    def note(self, actor: str, action: str, target: str, **detail: object) -> None:
+        """Put an act on the audit trail; the row commits with the transaction."""
+        texts = {key: str(value) for key, value in detail.items() if value not in (None, "")}
+        self.notes.append(audit.Note(self.now, actor, action, target, texts))
+
+    def seal(self) -> None:
+        """Write the audit rows."""
+        if self.notes:
+            self.guard("audit")
+            audit.append(self.connection, self.insert, self.notes)
+
+
+class Transactions:
+    """Base of the store's parts: opens transactions, repeats and translates their failures.
+
+    Args:
+        engine: From ``make_engine``.
+        clock: Source of time for rows, and for pauses between attempts.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._joined = threading.local()
+
+    def in_transaction(self, work: Callable[[Tx], R], mode: Mode = "IMMEDIATE") -> R:
+        """Run ``work`` in the transaction of this thread, or in one of its own, repeated while that may help.
+
+        Raises:
+            StoreError: The database is down, full, or stays locked. Where the connection went away
+                during the commit, it may or may not have happened.
+        """
+        joined: Tx | None = getattr(self._joined, "tx", None)
+        if joined is not None:
+            return work(joined)
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._begin(mode) as tx:
+                    return work(tx)
+            except DBAPIError as error:
+                if attempt == ATTEMPTS - 1 or not is_passing(error):
+                    raise _translated(error) from error
+                self._clock.pause(PAUSE * 2**attempt)
+            except SQLAlchemyError as error:
+                raise _translated(error) from error
+        raise AssertionError  # the last attempt returned or raised
+
+    def together(self, works: Sequence[Callable[[], R]]) -> list[R | Exception]:
+        """Run several pieces of work, committed together; each is all or nothing on its own.
+
+        A piece that raises is rolled back alone. If the group as a whole cannot be committed, each
+        piece gets a transaction of its own, so pieces must be repeatable.
+        """
+        if len(works) > 1:
+            try:
+                with self._begin("IMMEDIATE") as tx:
+                    return [self._saved(tx, work) for work in works]
+            except SQLAlchemyError:
+                # Whatever it was, it will come to light again for the piece that caused it.
+                return [self._alone(work) for work in works]
+            except StoreError as error:
+                return [error] * len(works)
+        return [self._alone(work) for work in works]
+
+    def _alone(self, work: Callable[[], R]) -> R | Exception:
+        try:
+            return self.in_transaction(lambda tx: self._joining(tx, work))
+        except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
+            return error
+
+    def _saved(self, tx: Tx, work: Callable[[], R]) -> R | Exception:
+        notes = len(tx.notes)
+        savepoint = tx.connection.begin_nested()
+        try:
+            result = self._joining(tx, work)
+            savepoint.commit()
+            return result
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
+            savepoint.rollback()
+            del tx.notes[notes:]
+            return error
+
+    def _joining(self, tx: Tx, work: Callable[[], R]) -> R:
+        self._joined.tx = tx
+        try:
+            return work()
+        finally:
+            self._joined.tx = None
+
+    @contextmanager
+    def _begin(self, mode: Mode) -> Iterator[Tx]:
+        with self._engine.connect().execution_options(**{BEGIN: mode}) as connection:
+            connection.begin()
+            tx = Tx(connection, self._clock)
+            yield tx
+            tx.seal()
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise StoreError("the database went away during a commit, which may or may not count") from error
+                raise
+
+
+def _translated(error: SQLAlchemyError) -> StoreError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return StoreError(f"the database refused or is unreachable: {str(cause).strip()}")
+
+
+def writes(method: Callable[Concatenate[S, Tx, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Give a method its transaction."""
+
+    @functools.wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.in_transaction(lambda tx: method(self, tx, *args, **kwargs))
+
+    return run
+
+
+def reads(method: Callable[Concatenate[S, Tx, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Give a method that changes nothing a transaction that blocks no writer."""
+
+    @functools.wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.in_transaction(lambda tx: method(self, tx, *args, **kwargs), "DEFERRED")
+
+    return run
