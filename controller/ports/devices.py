@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+from lxml import etree
 
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
 
-__all__ = ["Capabilities", "DeviceSession", "DeviceTarget", "Devices", "Observed"]
+__all__ = ["Capabilities", "DeviceSession", "DeviceTarget", "Devices", "Notification", "Observed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,22 @@ class Capabilities:
     def safe_commit(self) -> bool:
         """Whether confirmed commit can be the safety net."""
         return self.candidate and self.confirmed_commit and self.trustworthy
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One notification of a device (RFC 5277).
+
+    Attributes:
+        at: The device's event time; None where it can't be read.
+        name: Qualified name of its content, as in ``{urn:o-ran:fm:1.0}alarm-notif``.
+        content: Its content as sent, an element of that name.
+    """
+
+    station: str
+    at: datetime | None
+    name: str
+    content: etree._Element
 
 
 class DeviceSession(Protocol):
@@ -99,7 +118,7 @@ class DeviceSession(Protocol):
         """Plain commit; nothing on devices without a candidate."""
         ...
 
-    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:
+    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:  # noqa: ASYNC109 - the device's timer
         """Confirmed commit with ``persist``; ``follows`` names the pending one by ``persist-id`` too.
 
         Args:
@@ -138,6 +157,14 @@ class Devices(Protocol):
 
         Raises on entering: UnreachableError, HostKeyError, AuthenticationError, SessionLostError.
         A session that failed in the body is closed, not reused.
+        """
+        ...
+
+    def notifications(self, target: DeviceTarget) -> AsyncIterator[Notification]:
+        """Subscribe on a session of its own and yield what comes, until that session ends.
+
+        Raises what ``session`` raises on entering, DeviceRefusedError if the device refuses the
+        subscription, and SessionLostError when the session ends: it never just stops.
         """
         ...
 

@@ -1,0 +1,132 @@
+"""What devices answer: messages parsed with care, rpc-errors classified by ourselves.
+
+ncclient judges a reply by its first error only, so a warning listed first hides an error; and some
+devices prefix or misplace ``rpc-error``. Here every one of them counts, wherever it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from lxml import etree
+
+from controller.models.errors import DeviceBusyError, DeviceRefusedError, SessionLostError
+
+BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
+REPLY = f"{BASE}rpc-reply"
+
+#: Tags that say that somebody else works on the device (RFC 6241 appendix A).
+_BUSY = frozenset({"lock-denied", "in-use"})
+#: How much of a device's complaints goes into an error's message.
+_MOST_ERRORS = 10
+_LONGEST_TEXT = 300
+
+log = structlog.get_logger()
+
+
+class MalformedMessageError(Exception):
+    """The device sent something that is no NETCONF message."""
+
+
+def parse(raw: bytes) -> etree._Element:
+    """Parse one message; entities are never resolved, nothing is loaded, lxml's size limits hold.
+
+    Raises:
+        MalformedMessageError: It is not well-formed, or has a document type (RFC 6241 §3 forbids it).
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(raw, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise MalformedMessageError("it is not well-formed XML") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise MalformedMessageError("it has a document type declaration")
+    return root
+
+
+@dataclass(frozen=True, slots=True)
+class RpcError:
+    """One rpc-error (RFC 6241 §4.3). ``holder`` is the session id in its error-info, else ``0``."""
+
+    severity: str
+    tag: str
+    app_tag: str
+    path: str
+    message: str
+    holder: str
+
+    def __str__(self) -> str:
+        tag = f"{self.tag} ({self.app_tag})" if self.app_tag else self.tag
+        where = f" at {self.path}" if self.path else ""
+        return f"{tag}{where}: {self.message}" if self.message else f"{tag}{where}"
+
+
+def errors_of(reply: etree._Element) -> tuple[RpcError, ...]:
+    """All rpc-errors of a reply, in any namespace and at any depth, in order."""
+    return tuple(_error(element) for element in reply.iter("{*}rpc-error"))
+
+
+def check(reply: etree._Element, station: str, operation: str) -> etree._Element:
+    """Return the reply if it reports no error; warnings are logged.
+
+    Raises:
+        DeviceBusyError: All its errors are lock-denied or in-use.
+        DeviceRefusedError: It reports any other error.
+    """
+    reported = errors_of(reply)
+    for warning in (error for error in reported if error.severity == "warning"):
+        log.warning("device.warning", station=station, operation=operation, text=str(warning))
+    errors = [error for error in reported if error.severity != "warning"]
+    if not errors:
+        return reply
+    text = f"{station} refused {operation}: {'; '.join(str(error) for error in errors[:_MOST_ERRORS])}"
+    if len(errors) > _MOST_ERRORS:
+        text += f"; and {len(errors) - _MOST_ERRORS} more"
+    if all(error.tag in _BUSY for error in errors):
+        raise DeviceBusyError(text, holder=errors[0].holder)
+    raise DeviceRefusedError(text)
+
+
+def check_done(reply: etree._Element, station: str, operation: str) -> None:
+    """Like ``check``, for operations that answer ``<ok/>``.
+
+    Raises:
+        SessionLostError: The reply says neither ok nor what is wrong, so nobody knows what happened.
+    """
+    check(reply, station, operation)
+    if reply.find(f"{BASE}ok") is None and not errors_of(reply):
+        raise SessionLostError(f"{station} answered {operation} with neither ok nor an error.")
+
+
+def data_of(reply: etree._Element, station: str, operation: str) -> etree._Element:
+    """The data of a reply to get or get-config; raises as ``check`` does, and without data SessionLostError."""
+    data = check(reply, station, operation).find(f"{BASE}data")
+    if data is None:
+        raise SessionLostError(f"{station} answered {operation} without data.")
+    return data
+
+
+def _error(element: etree._Element) -> RpcError:
+    holder = _text(element, "error-info/{*}session-id")
+    return RpcError(
+        severity=_text(element, "error-severity") or "error",
+        tag=_text(element, "error-tag") or "unknown",
+        app_tag=_text(element, "error-app-tag"),
+        path=_text(element, "error-path"),
+        message=_text(element, "error-message"),
+        holder=holder or "0",
+    )
+
+
+def _text(element: etree._Element, path: str) -> str:
+    """Text of a child in any namespace, on one line and of bounded length."""
+    text = " ".join((element.findtext(f"{{*}}{path}") or "").split())
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

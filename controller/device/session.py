@@ -1,0 +1,180 @@
+"""A device's session in terms of device trees and edits: the ``DeviceSession`` of the port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncssh
+import structlog
+from lxml import etree
+from ncclient.operations.edit import CancelCommit, Commit, CopyConfig, DiscardChanges, EditConfig
+from ncclient.operations.lock import Lock, Unlock
+from ncclient.operations.retrieve import Get, GetConfig
+from ncclient.operations.rpc import RPC, GenericRPC
+from ncclient.operations.session import KillSession
+
+from controller.device.capabilities import capabilities_of
+from controller.device.replies import BASE, check_done, data_of
+from controller.device.transport import Transport
+from controller.models.errors import DeviceBusyError, DeviceRefusedError
+from controller.models.plan import Edit
+from controller.nrm.codec import decode, encode_edit, read_filter
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Tree
+from controller.ports.devices import Capabilities, DeviceTarget, Observed
+
+log = structlog.get_logger()
+
+#: Holder of a lock that belongs to no NETCONF session (RFC 6241 §7.5).
+_NOBODY = "0"
+
+
+class NetconfSession:
+    """One session; implements ``controller.ports.devices.DeviceSession``."""
+
+    def __init__(self, target: DeviceTarget, connection: asyncssh.SSHClientConnection, transport: Transport) -> None:
+        self._station = target.station
+        self._root = root_spec(target.profiles)
+        self._connection = connection
+        self._transport = transport
+        self._locked: list[str] = []
+        self._capabilities = capabilities_of(transport.hello)
+        self._target = "candidate" if self._capabilities.candidate else "running"
+
+    @property
+    def session_id(self) -> str:
+        """See ``DeviceSession.session_id``."""
+        return str(self._transport.id)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``DeviceSession.capabilities``."""
+        return self._capabilities
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the next caller may have it: alive and without locks."""
+        return not self._transport.lost and not self._locked
+
+    async def lock(self) -> None:
+        """See ``DeviceSession.lock``.
+
+        Running is locked beside the candidate where the device grants it. A denial that names no
+        session is no competitor (some servers refuse while a confirmed commit is pending), and the
+        candidate's lock alone then protects the transaction.
+        """
+        await self._lock(self._target)
+        if self._target == "running":
+            return
+        try:
+            await self._lock("running")
+        except DeviceBusyError as busy:
+            if busy.holder != _NOBODY:
+                await self.unlock()
+                raise
+            log.info("device.running_not_locked", station=self._station, reason=busy.message)
+        except DeviceRefusedError as refused:
+            log.info("device.running_not_locked", station=self._station, reason=refused.message)
+
+    async def _lock(self, datastore: str) -> None:
+        await self._done("lock", Lock, datastore)
+        self._locked.append(datastore)
+
+    async def unlock(self) -> None:
+        """See ``DeviceSession.unlock``."""
+        while self._locked:
+            await self._done("unlock", Unlock, self._locked[-1])
+            self._locked.pop()
+
+    async def discard(self) -> None:
+        """See ``DeviceSession.discard``."""
+        if self._capabilities.candidate:
+            await self._done("discard-changes", DiscardChanges)
+
+    async def read(self) -> Observed:
+        """See ``DeviceSession.read``."""
+        return self._decoded(await self._asked(Get, filter=self._filter()), "get")
+
+    async def read_candidate(self) -> Tree:
+        """See ``DeviceSession.read_candidate``."""
+        reply = await self._asked(GetConfig, source=self._target, filter=self._filter())
+        return self._decoded(reply, "get-config").tree
+
+    async def edit(self, edits: Sequence[Edit]) -> None:
+        """See ``DeviceSession.edit``."""
+        capabilities = self._transport.server_capabilities
+        await self._done(
+            "edit-config",
+            EditConfig,
+            config=encode_edit(self._root, edits),
+            target=self._target,
+            default_operation="none",
+            test_option="test-then-set" if self._capabilities.validate else None,
+            error_option="rollback-on-error" if ":rollback-on-error" in capabilities else None,
+        )
+
+    async def commit(self) -> None:
+        """See ``DeviceSession.commit``."""
+        if self._capabilities.candidate:
+            await self._done("commit", Commit)
+
+    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:  # noqa: ASYNC109 - the device's timer
+        """See ``DeviceSession.commit_confirmed``."""
+        if follows:
+            # ncclient refuses persist beside persist-id, which RFC 6241 §8.4 wants in a follow-up that goes on.
+            await self._done("commit", GenericRPC, _follow_up(persist, timeout))
+        else:
+            await self._done("commit", Commit, confirmed=True, timeout=str(timeout), persist=persist)
+
+    async def confirm(self, persist: str) -> None:
+        """See ``DeviceSession.confirm``."""
+        await self._done("commit", Commit, persist_id=persist)
+
+    async def cancel(self, persist: str) -> None:
+        """See ``DeviceSession.cancel``."""
+        await self._done("cancel-commit", CancelCommit, persist_id=persist)
+
+    async def copy_to_startup(self) -> None:
+        """See ``DeviceSession.copy_to_startup``."""
+        if self._capabilities.startup:
+            await self._done("copy-config", CopyConfig, source="running", target="startup")
+
+    async def kill(self, session_id: str) -> None:
+        """See ``DeviceSession.kill``."""
+        await self._done("kill-session", KillSession, session_id)
+
+    async def abandon(self) -> None:
+        """See ``DeviceSession.abandon``."""
+        self.drop("we abandoned it")
+
+    def drop(self, reason: str) -> None:
+        """Close the transport at once."""
+        self._transport.fail(reason)
+        self._connection.abort()
+
+    async def close(self) -> None:
+        """Close the transport in good order; the session must not be in use."""
+        self._transport.fail("it was closed")
+        self._connection.close()
+        await self._connection.wait_closed()
+
+    async def _asked(self, operation: type[RPC], *args: Any, **kwargs: Any) -> etree._Element:
+        return await self._transport.request(operation, *args, **kwargs)
+
+    async def _done(self, name: str, operation: type[RPC], *args: Any, **kwargs: Any) -> None:
+        check_done(await self._asked(operation, *args, **kwargs), self._station, name)
+
+    def _filter(self) -> tuple[str, etree._Element]:
+        return ("subtree", read_filter(self._root, self._station))
+
+    def _decoded(self, reply: etree._Element, operation: str) -> Observed:
+        return decode(self._root, data_of(reply, self._station, operation), self._station)
+
+
+def _follow_up(persist: str, timeout: int) -> etree._Element:
+    commit = etree.Element(f"{BASE}commit")
+    etree.SubElement(commit, f"{BASE}confirmed")
+    for name, text in (("confirm-timeout", str(timeout)), ("persist", persist), ("persist-id", persist)):
+        etree.SubElement(commit, f"{BASE}{name}").text = text
+    return commit

@@ -1,0 +1,29 @@
+"""How a station of a network is reached."""
+
+from __future__ import annotations
+
+from controller.models.errors import NotFoundError
+from controller.models.network import Network
+from controller.ports.devices import DeviceTarget
+
+
+def target_of(network: Network, station: str) -> DeviceTarget:
+    """Target of a station: its endpoint, with the network's management defaults where that is silent.
+
+    Raises:
+        NotFoundError: The network has no such station, or no endpoint for it.
+    """
+    endpoint = network.endpoint_by_station.get(station)
+    known = network.station_by_id.get(station)
+    if endpoint is None or known is None:
+        raise NotFoundError(f"the network has no management endpoint for station {station!r}")
+    defaults = network.header.management
+    return DeviceTarget(
+        station=station,
+        address=endpoint.address,
+        port=endpoint.port,
+        host_key=endpoint.host_key,
+        username=endpoint.username or defaults.username,
+        credential=endpoint.credential or defaults.credential,
+        profiles=tuple(known.profiles),
+    )
