@@ -13,6 +13,8 @@ from controller.nrm.tree import Leaves, Path, Tree, is_below, parent
 def apply_edits(root: NodeSpec, tree: Tree, edits: Sequence[Edit]) -> Tree:
     """The tree after the edits, one by one in order; ``tree`` itself stays as it is.
 
+    Canonical like what devices are read as: leaves that are set to their default are left out.
+
     Raises:
         DeviceRefusedError: What a device would refuse: ``data-exists`` for a create, ``data-missing``
             for a merge, a delete or a create below nothing, ``unknown-element`` for what the schema
@@ -27,8 +29,12 @@ def apply_edits(root: NodeSpec, tree: Tree, edits: Sequence[Edit]) -> Tree:
         elif edit.op is Op.DELETE:
             result = {path: leaves for path, leaves in result.items() if not is_below(path, edit.path)}
         else:
-            kept = {name: value for name, value in result[edit.path].items() if name not in edit.before}
-            result[edit.path] = {**kept, **edit.after}
+            kept = {
+                name: value
+                for name, value in result[edit.path].items()
+                if name not in edit.before and name not in edit.after
+            }
+            result[edit.path] = {**kept, **_without_defaults(spec_of(root, edit.path), edit.after)}
     return result
 
 
@@ -41,7 +47,7 @@ def _create(root: NodeSpec, tree: dict[Path, Leaves], edit: Edit) -> dict[Path, 
     spec = spec_of(root, edit.path)
     if spec is None:
         raise DeviceRefusedError(f"unknown-element: {edit.path}")
-    leaves: Leaves = dict(edit.after)
+    leaves = _without_defaults(spec, edit.after)
     if edit.after_sibling is None or not spec.user_ordered:
         tree[edit.path] = leaves
         return tree
@@ -63,6 +69,11 @@ def _insert(tree: dict[Path, Leaves], new: Path, leaves: Leaves, sibling: Path) 
             result[new] = leaves
     result.setdefault(new, leaves)
     return result
+
+
+def _without_defaults(spec: NodeSpec | None, leaves: Leaves) -> Leaves:
+    known = spec.leaf_by_name if spec else {}
+    return {name: value for name, value in leaves.items() if name not in known or known[name].default != value}
 
 
 def siblings(tree: Tree, path: Path) -> list[Path]:

@@ -1,0 +1,282 @@
+"""A fake base station in memory, with true transactions and scripted faults.
+
+A fake device has what RFC 6241 asks of one: running and candidate, locks held by sessions,
+confirmed commit with persist (§8.4), and a timer on the Clock that reverts it. Its state follows
+its configuration: unlocked cells come on air, complete core links come up. Like real stations it
+refuses to change on an unlocked cell what its schema lets change on a locked one only.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.models.errors import DeviceBusyError, DeviceRefusedError
+from controller.models.plan import Edit
+from controller.nrm.apply import apply_edits
+from controller.nrm.schema import Mutability, NodeSpec, spec_of
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
+from controller.ports.clock import Clock
+from controller.ports.devices import Capabilities
+
+#: What a well-behaved station offers.
+SAFE = Capabilities(candidate=True, confirmed_commit=True, writable_running=False, startup=False, validate=True)
+#: A station that knows nothing but its running datastore.
+RUNNING_ONLY = Capabilities(
+    candidate=False, confirmed_commit=False, writable_running=True, startup=True, validate=False
+)
+
+
+class Wrong(StrEnum):
+    """What goes wrong with one operation."""
+
+    DROP_BEFORE = "drop-before"
+    """The session ends before the device has seen the request."""
+    DROP_AFTER = "drop-after"
+    """The device carries it out, then the session ends without an answer."""
+    LOSE_REPLY = "lose-reply"
+    """The device carries it out, the answer never comes, and the device keeps session and locks."""
+    REFUSE = "refuse"
+    """The device answers with an rpc-error."""
+    LIE = "lie"
+    """The device answers ok and does nothing."""
+
+
+@dataclass
+class Fault:
+    """One scripted fault.
+
+    Attributes:
+        operation: Method of the session, as in ``commit_confirmed``.
+        wrong: What goes wrong; None where only ``act`` happens.
+        act: Called before the operation, as in ``lambda: device.foreign_edit(edits)``.
+        skip: Operations of this kind that pass unharmed first.
+        times: Operations that it hits; afterwards it is spent.
+    """
+
+    operation: str
+    wrong: Wrong | None = None
+    act: Callable[[], None] | None = None
+    skip: int = 0
+    times: int = 1
+
+
+@dataclass
+class _Pending:
+    """A confirmed commit that waits for its confirmation."""
+
+    persist: str
+    backup: Tree
+    deadline: float
+
+
+class FakeDevice:
+    """One station in memory. Tests may look at and set its attributes.
+
+    Attributes:
+        unreachable: Why no session can be opened, empty if one can.
+        host_key: The key it shows, empty for the one that is expected.
+        broken_links: Core links that don't come up however they are configured.
+        failed_cells: Cells that don't come on air.
+        on_air_after: Seconds from unlocking a cell until it is on air, and from editing a link until it is up.
+        latency: Seconds that each operation takes.
+        faults: Faults to come, in any order.
+        history: Every configuration that running has had, oldest first.
+        log: Operations that the device carried out, as ``session operation``.
+    """
+
+    def __init__(self, station: str, root: NodeSpec, tree: Tree, capabilities: Capabilities, clock: Clock) -> None:
+        self.station = station
+        self.root = root
+        self.capabilities = capabilities
+        self.unreachable = ""
+        self.host_key = ""
+        self.broken_links: set[Path] = set()
+        self.failed_cells: set[Path] = set()
+        self.on_air_after = 0.0
+        self.latency = 0.0
+        self.faults: list[Fault] = []
+        self.history: list[Tree] = [dict(tree)]
+        self.log: list[str] = []
+        self.candidate: Tree = dict(tree)
+        self.startup: Tree = dict(tree)
+        self.lock_holder = ""
+        self.sessions: set[str] = set()
+        self._clock = clock
+        self._pending: _Pending | None = None
+        self._since: dict[Path, float] = {}
+        self._ids = itertools.count(1)
+
+    @property
+    def running(self) -> Tree:
+        """What the device carries now."""
+        self._revert_if_due()
+        return self.history[-1]
+
+    @property
+    def pending(self) -> str:
+        """Persist token of the confirmed commit that waits for its confirmation, empty if there is none."""
+        self._revert_if_due()
+        return self._pending.persist if self._pending else ""
+
+    def observe(self) -> Observed:
+        """What a read returns: running, and the state that follows from it."""
+        tree = self.running
+        state = {path: found for path, spec in self._specs(tree) if (found := self._state(tree, path, spec))}
+        return Observed(dict(tree), state)
+
+    def foreign_edit(self, edits: Sequence[Edit]) -> None:
+        """Somebody else changes running, past all locks."""
+        self._become(apply_edits(self.root, self.running, edits))
+
+    def reboot(self) -> None:
+        """Power fails: sessions end, a pending confirmed commit reverts."""
+        if self._pending:
+            self._become(self._pending.backup)
+            self._pending = None
+        for session in tuple(self.sessions):
+            self.end(session)
+
+    def open(self) -> str:
+        """Begin a session; its id."""
+        session = str(next(self._ids))
+        self.sessions.add(session)
+        return session
+
+    def end(self, session: str) -> None:
+        """End a session: its locks go, and uncommitted edits with them."""
+        self.sessions.discard(session)
+        if self.lock_holder == session:
+            self.lock_holder = ""
+            self.candidate = self.running
+
+    # -------------------------------------------------------------- operations
+
+    def lock(self, session: str) -> None:
+        """Take the lock."""
+        if self.lock_holder:
+            raise DeviceBusyError(f"session {self.lock_holder} holds the lock", self.lock_holder)
+        self.lock_holder = session
+
+    def unlock(self, session: str) -> None:
+        """Release the lock; like many servers, discard what was not committed."""
+        if self.lock_holder != session:
+            raise DeviceRefusedError("operation-failed: the lock is not this session's")
+        self.lock_holder = ""
+        self.candidate = self.running
+
+    def edit(self, session: str, edits: Sequence[Edit]) -> None:
+        """Edit the candidate, or running where there is none."""
+        self._check_lock(session)
+        base = self.candidate if self.capabilities.candidate else self.running
+        edited = apply_edits(self.root, base, edits)
+        self._check_mutability(edited)
+        if self.capabilities.candidate:
+            self.candidate = edited
+        else:
+            self._become(edited)
+
+    def commit(self, session: str) -> None:
+        """Plain commit."""
+        self._check_lock(session)
+        if self.pending:
+            raise DeviceRefusedError("in-use: a confirmed commit with a persist token is pending")
+        if self.capabilities.candidate:
+            self._become(self.candidate)
+
+    def commit_confirmed(self, session: str, persist: str, timeout: int, follows: bool) -> None:
+        """Confirmed commit; one that follows keeps the first one's backup and sets a new deadline."""
+        if not self.capabilities.confirmed_commit:
+            raise DeviceRefusedError("operation-not-supported: confirmed-commit")
+        self._check_lock(session)
+        if self.pending != (persist if follows else ""):
+            raise DeviceRefusedError(f"invalid-value: the pending confirmed commit is {self.pending or 'none'}")
+        backup = self._pending.backup if self._pending else self.running
+        self._become(self.candidate)
+        self._pending = _Pending(persist, backup, self._clock.monotonic() + timeout)
+
+    def confirm(self, session: str, persist: str) -> None:
+        """Confirming commit: it also commits whatever the candidate holds."""
+        self._check_lock(session)
+        self._check_persist(persist)
+        self._become(self.candidate)
+        self._pending = None
+
+    def cancel(self, session: str, persist: str) -> None:
+        """Cancel the pending confirmed commit."""
+        self._check_lock(session)
+        self._check_persist(persist)
+        if self._pending:
+            self._become(self._pending.backup)
+        self._pending = None
+
+    def _check_lock(self, session: str) -> None:
+        if self.lock_holder not in ("", session):
+            raise DeviceBusyError(f"in-use: session {self.lock_holder} holds the lock", self.lock_holder)
+
+    def _check_persist(self, persist: str) -> None:
+        if self.pending != persist or not persist:
+            raise DeviceRefusedError(f"invalid-value: no confirmed commit {persist!r} is pending")
+
+    def _check_mutability(self, edited: Tree) -> None:
+        for path, spec in self._specs(edited):
+            before = self.running.get(path)
+            if before is None or before == edited[path]:
+                continue
+            changed = {name for name in {*before, *edited[path]} if before.get(name) != edited[path].get(name)}
+            for leaf in spec.leaves:
+                if leaf.name not in changed:
+                    continue
+                if leaf.mutability is Mutability.CREATE_ONLY:
+                    raise DeviceRefusedError(f"operation-failed: {path} {leaf.name} can't be changed")
+                if spec.is_cell and leaf.mutability is Mutability.LOCKED and _unlocked(before):
+                    raise DeviceRefusedError(f"operation-failed: {path} {leaf.name} changes on a locked cell only")
+
+    def _revert_if_due(self) -> None:
+        if self._pending and self._clock.monotonic() >= self._pending.deadline:
+            self._become(self._pending.backup)
+            self._pending = None
+
+    def _become(self, tree: Tree) -> None:
+        """Make ``tree`` running, and note which cells and links it moves."""
+        old = self.history[-1]
+        for path, spec in self._specs(tree):
+            if (spec.is_cell and _unlocked(tree[path]) and not _unlocked(old.get(path, {}))) or (
+                spec.link and _below(tree, path) != _below(old, path)
+            ):
+                self._since[path] = self._clock.monotonic()
+        if tree != old or list(tree) != list(old):
+            self.history.append(dict(tree))
+
+    def _specs(self, tree: Tree) -> list[tuple[Path, NodeSpec]]:
+        return [(path, spec) for path in tree if (spec := spec_of(self.root, path))]
+
+    def _state(self, tree: Tree, path: Path, spec: NodeSpec) -> dict[LeafName, Value]:
+        settled = self._clock.monotonic() - self._since.get(path, -self.on_air_after) >= self.on_air_after
+        if spec.is_cell:
+            enabled = path not in self.failed_cells
+            active = enabled and settled and _unlocked(tree[path])
+            return {
+                "operationalState": "ENABLED" if enabled else "DISABLED",
+                "cellState": "ACTIVE" if active else "INACTIVE" if _unlocked(tree[path]) else "IDLE",
+            }
+        if spec.link:
+            complete = {child.name for child in spec.children if child.single} <= {
+                below[len(path) + 1 :].partition("[")[0] for below in _below(tree, path)
+            }
+            up = complete and settled and path not in self.broken_links
+            up = (
+                up and "remoteAddress" in tree[path] and tree[path].get("administrativeState", "UNLOCKED") == "UNLOCKED"
+            )
+            return {"operationalState": "ENABLED" if up else "DISABLED"}
+        return {}
+
+
+def _unlocked(leaves: Leaves) -> bool:
+    return leaves.get("administrativeState") == "UNLOCKED"
+
+
+def _below(tree: Tree, path: Path) -> dict[Path, Leaves]:
+    return {below: leaves for below, leaves in tree.items() if is_below(below, path)}
