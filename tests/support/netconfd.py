@@ -1,0 +1,108 @@
+"""Debian's netconfd (Yuma123 2.14) behind a real OpenSSH server, with the modules of our stations.
+
+How it behaves, observed here and held by ``tests/integration/device/test_netconfd.py``:
+
+- It has candidate and confirmed-commit:1.1; running is not writable. Constraints are checked at edit-config.
+- ``validate`` then ``commit`` answers ok twice, changes nothing and empties the candidate: never validate.
+- While a confirmed commit is pending, every other session's ``lock`` (candidate and running) is denied with
+  ``in-use`` and app-tag ``outstanding-confirmed-commit``, persist or not, and so is a commit without the
+  token. Who takes over can't lock; confirm and cancel by persist-id work without.
+- Meanwhile anybody may edit the candidate, and a confirming commit takes such edits along.
+- A follow-up confirmed commit with persist and persist-id works, and a later cancel goes back to the state
+  before the first one.
+- It answers for config false leaves only where something provides them: here nothing does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.ports.devices import DeviceTarget
+from tests.support.openssh import OpenSsh, free_port, openssh, stop
+
+YANG = Path(__file__).parents[2] / "simulators" / "yang"
+_MODULES = (
+    "_3gpp-common-managed-element",
+    "_3gpp-nr-nrm-gnbcucpfunction",
+    "_3gpp-nr-nrm-gnbcuupfunction",
+    "_3gpp-nr-nrm-gnbdufunction",
+    "_3gpp-nr-nrm-nrcellcu",
+    "_3gpp-nr-nrm-nrcelldu",
+    "_3gpp-nr-nrm-ep",
+    "_3gpp-nr-nrm-rrmpolicy",
+    "minka-eutran-nrm",
+    "minka-ep-state",
+)
+
+
+@dataclass(frozen=True)
+class Netconfd:
+    """A running netconfd and the sshd in front of it."""
+
+    ssh: OpenSsh
+    log: Path
+
+    def target(self, station: str, profiles: tuple[str, ...] = ("lte-28658", "nr-28541")) -> DeviceTarget:
+        """How the controller reaches it; it carries any station, since it starts without configuration."""
+        return DeviceTarget(
+            station=station,
+            address="127.0.0.1",
+            port=self.ssh.port,
+            host_key=self.ssh.host_key,
+            username=self.ssh.username,
+            credential=f"file:{self.ssh.client_key}",
+            profiles=profiles,
+        )
+
+
+@contextlib.contextmanager
+def netconfd(startup: str | None = None) -> Iterator[Netconfd]:
+    """Run netconfd on a socket of its own, as the current user, its superuser.
+
+    Args:
+        startup: XML of its startup configuration (``<config>``); none starts it empty.
+    """
+    # Not in pytest's folders: their paths are too long for the name of a Unix socket.
+    folder = Path(tempfile.mkdtemp(prefix="minka-ncd-"))
+    listens, log, port = folder / "ncx.sock", folder / "log", free_port()
+    begin = "--no-startup"
+    if startup is not None:
+        (folder / "startup-cfg.xml").write_text(startup)
+        begin = f"--startup={folder / 'startup-cfg.xml'}"
+    command = [
+        "/usr/sbin/netconfd",
+        *(f"--module={YANG / module}.yang" for module in _MODULES),
+        f"--modpath={YANG}:/usr/share/yuma/modules",
+        f"--ncxserver-sockname={listens}",
+        f"--port={port}",
+        f"--superuser={getpass.getuser()}",
+        f"--home={folder}",
+        begin,
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    try:
+        _wait_for(listens, process, log)
+        with openssh(f"/usr/sbin/netconf-subsystem --ncxserver-sockname={port}@{listens}", port) as ssh:
+            yield Netconfd(ssh, log)
+    finally:
+        stop(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(listens: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        if listens.exists():
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"netconfd did not start:\n{log.read_text()}")

@@ -1,0 +1,49 @@
+"""Targets: endpoints first, the network's defaults behind them."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.device import target_of
+from controller.models.errors import NotFoundError
+from controller.models.network import Endpoint, ManagementDefaults, Network, NetworkHeader, Station
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
+
+
+def network(*endpoints: Endpoint) -> Network:
+    return Network(
+        header=NetworkHeader(
+            id="n",
+            name="N",
+            country="PE",
+            timezone="America/Lima",
+            management=ManagementDefaults(username="minka", credential="env:SECRET"),
+        ),
+        stations=tuple(
+            Station.model_validate(
+                {"id": name, "site": "s", "profiles": "lte-28658", "transport_address": "10.0.0.1", "enb_id": 1}
+            )
+            for name in ("A", "B")
+        ),
+        endpoints=endpoints,
+    )
+
+
+def test_defaults_fill_what_the_endpoint_leaves_out() -> None:
+    target = target_of(network(Endpoint(station="A", address="10.1.1.1", host_key=KEY)), "A")
+    assert (target.address, target.port, target.username, target.credential) == ("10.1.1.1", 830, "minka", "env:SECRET")
+    assert target.profiles == ("lte-28658",)
+
+
+def test_the_endpoint_wins() -> None:
+    endpoint = Endpoint(station="A", address="a", port=8300, host_key=KEY, username="u", credential="file:/k")
+    target = target_of(network(endpoint), "A")
+    assert (target.username, target.credential, target.port) == ("u", "file:/k", 8300)
+
+
+@pytest.mark.parametrize("station", ["B", "C"])
+def test_without_endpoint_or_station_there_is_no_target(station: str) -> None:
+    stray = Endpoint(station="C", address="a", host_key=KEY)
+    with pytest.raises(NotFoundError, match=station):
+        target_of(network(Endpoint(station="A", address="a", host_key=KEY), stray), station)
