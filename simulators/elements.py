@@ -1,0 +1,23 @@
+"""Small XML elements, each child in the namespace of its parent."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from lxml import etree
+
+
+def root(namespace: str, name: str, **prefixes: str) -> etree._Element:
+    """An element that makes its namespace the default one."""
+    nsmap = cast("dict[str, str]", {None: namespace, **prefixes})
+    return etree.Element(f"{{{namespace}}}{name}", nsmap=nsmap)
+
+
+def node(parent: etree._Element, name: str) -> etree._Element:
+    """Add a child."""
+    return etree.SubElement(parent, f"{{{etree.QName(parent).namespace}}}{name}")
+
+
+def leaf(parent: etree._Element, name: str, text: str) -> None:
+    """Add a child with text."""
+    node(parent, name).text = text

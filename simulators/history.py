@@ -1,0 +1,73 @@
+"""What happened on a station, in order, so that tests and people can look it up."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+#: Events kept per station; the counts go on for ever.
+KEPT = 500
+
+
+class EventKind(StrEnum):
+    """Kinds of event."""
+
+    SESSION_OPENED = "session-opened"
+    SESSION_CLOSED = "session-closed"
+    AUTHENTICATION_FAILED = "authentication-failed"
+    EDITED = "edited"
+    RUNNING_CHANGED = "running-changed"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    ALARM_RAISED = "alarm-raised"
+    ALARM_CLEARED = "alarm-cleared"
+    LINK_BROKEN = "link-broken"
+    LINK_CURED = "link-cured"
+    FAULT_STRUCK = "fault-struck"
+    PROTOCOL_ERROR = "protocol-error"
+    RESTARTED = "restarted"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: when, what, by which session and user (0 and ``station`` for the station itself)."""
+
+    time: datetime
+    kind: EventKind
+    session: int
+    user: str
+    detail: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as JSON carries it."""
+        return {
+            "time": self.time.isoformat(),
+            "kind": self.kind.value,
+            "session": self.session,
+            "user": self.user,
+            "detail": dict(self.detail),
+        }
+
+
+class History:
+    """The latest events of a station and how many there were of each kind."""
+
+    __slots__ = ("_events", "counts")
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=KEPT)
+        self.counts: Counter[EventKind] = Counter()
+
+    def add(self, event: Event) -> None:
+        """Record an event."""
+        self._events.append(event)
+        self.counts[event.kind] += 1
+
+    def events(self, kind: EventKind | None = None) -> tuple[Event, ...]:
+        """The kept events, oldest first, of one kind if named."""
+        return tuple(event for event in self._events if kind is None or event.kind is kind)

@@ -1,0 +1,164 @@
+"""NETCONF messages as XML: requests taken apart, replies and notifications put together (RFC 6241 §4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from simulators import elements
+from simulators.alarms import timestamp
+from simulators.datastore import RpcError
+
+BASE_NS = "urn:ietf:params:xml:ns:netconf:base:1.0"
+NOTIFICATION_NS = "urn:ietf:params:xml:ns:netconf:notification:1.0"
+
+_HELLO = f"{{{BASE_NS}}}hello"
+_RPC = f"{{{BASE_NS}}}rpc"
+
+
+class MalformedMessageError(Exception):
+    """The message is no XML that a station takes: not well-formed, or with a document type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An ``<rpc>``: its attributes, which the reply must carry too, and the operation in it."""
+
+    rpc: etree._Element
+    operation: etree._Element
+
+    @property
+    def name(self) -> str:
+        """Local name of the operation."""
+        return etree.QName(self.operation).localname
+
+
+def parse(message: bytes) -> etree._Element:
+    """Parse one message without ever following what it points to.
+
+    Raises:
+        MalformedMessageError: not well-formed UTF-8 XML, or with a document type (RFC 6241 §3 forbids one).
+    """
+    parser = etree.XMLParser(
+        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        root = etree.fromstring(message.strip(), parser)
+    except etree.XMLSyntaxError as error:
+        raise MalformedMessageError(str(error)) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise MalformedMessageError("a document type is not allowed")
+    return root
+
+
+def read_hello(root: etree._Element) -> frozenset[str]:
+    """Return the capabilities of a client's ``<hello>``.
+
+    Raises:
+        MalformedMessageError: it is no hello, or carries a session id (RFC 6241 §8.1).
+    """
+    if root.tag != _HELLO:
+        raise MalformedMessageError(f"want hello, got {root.tag!r:.80}")
+    if root.find(f"{{{BASE_NS}}}session-id") is not None:
+        raise MalformedMessageError("a client's hello carries no session-id")
+    return frozenset((element.text or "").strip() for element in root.iter(f"{{{BASE_NS}}}capability"))
+
+
+def read_request(root: etree._Element) -> Request:
+    """Take an ``<rpc>`` apart.
+
+    Raises:
+        MalformedMessageError: it is no rpc.
+        RpcError: missing-attribute without message-id, malformed-message without exactly one operation.
+    """
+    if root.tag != _RPC:
+        raise MalformedMessageError(f"want rpc, got {root.tag!r:.80}")
+    if "message-id" not in root.attrib:
+        info = {"bad-attribute": "message-id", "bad-element": "rpc"}
+        raise RpcError("missing-attribute", "an rpc needs a message-id", type="rpc", info=info)
+    operations = [child for child in root if isinstance(child.tag, str)]
+    if len(operations) != 1:
+        raise RpcError("malformed-message", f"{len(operations)} operations in one rpc, want one", type="rpc")
+    return Request(root, operations[0])
+
+
+def hello(session: int, capabilities: Iterable[str]) -> bytes:
+    """The station's ``<hello>``."""
+    root = elements.root(BASE_NS, "hello")
+    container = elements.node(root, "capabilities")
+    for capability in capabilities:
+        elements.leaf(container, "capability", capability)
+    elements.leaf(root, "session-id", str(session))
+    return _serialise(root)
+
+
+def reply_ok(rpc: etree._Element) -> bytes:
+    """The reply of an operation that has nothing to return."""
+    return reply(rpc, [etree.Element(f"{{{BASE_NS}}}ok")])
+
+
+def reply_errors(rpc: etree._Element | None, errors: Sequence[RpcError]) -> bytes:
+    """The reply of an operation that failed; without an rpc where none could be read."""
+    return reply(rpc, [error.to_element() for error in errors])
+
+
+def reply(rpc: etree._Element | None, content: Iterable[etree._Element]) -> bytes:
+    """A reply with the attributes of its rpc."""
+    prefixes = {} if rpc is None else {prefix: uri for prefix, uri in rpc.nsmap.items() if prefix is not None}
+    root = elements.root(BASE_NS, "rpc-reply", **prefixes)
+    if rpc is not None:
+        root.attrib.update(rpc.attrib)
+    root.extend(content)
+    return _serialise(root)
+
+
+def data(content: Iterable[etree._Element]) -> etree._Element:
+    """The ``<data>`` of a reply."""
+    element = elements.root(BASE_NS, "data")
+    element.extend(content)
+    return element
+
+
+def notification(when: datetime, content: etree._Element) -> bytes:
+    """A ``<notification>`` (RFC 5277 §4)."""
+    root = elements.root(NOTIFICATION_NS, "notification")
+    elements.leaf(root, "eventTime", timestamp(when))
+    root.append(deepcopy(content))
+    return _serialise(root)
+
+
+def child(element: etree._Element, name: str) -> etree._Element | None:
+    """The parameter of an operation, in the namespace of the operation itself."""
+    return element.find(f"{{{etree.QName(element).namespace}}}{name}")
+
+
+def text(element: etree._Element, name: str) -> str | None:
+    """The text of a parameter, none if it is absent."""
+    found = child(element, name)
+    return None if found is None else (found.text or "").strip()
+
+
+_DIGITS = re.compile(r"[0-9]{1,10}")
+
+
+def number(element: etree._Element, name: str, low: int, high: int) -> int | None:
+    """A whole-number parameter within its range, none if it is absent.
+
+    Raises:
+        RpcError: invalid-value.
+    """
+    value = text(element, name)
+    if value is None:
+        return None
+    if not _DIGITS.fullmatch(value) or not low <= int(value) <= high:
+        raise RpcError("invalid-value", f"{name} {value!r:.40} is not within {low}..{high}", type="protocol")
+    return int(value)
+
+
+def _serialise(root: etree._Element) -> bytes:
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")

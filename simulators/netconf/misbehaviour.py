@@ -1,0 +1,74 @@
+"""How the faults in wait turn a well-behaved answer into a bad one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulators.datastore import RpcError
+from simulators.faults import STATION_FAULTS, Fault, FaultKind
+from simulators.history import EventKind
+from simulators.netconf.framing import MAX_CHUNK
+from simulators.station import Station
+from simulators.transactions import NO_SESSION, Origin
+
+_OPERATION_FAULTS = frozenset(FaultKind) - STATION_FAULTS
+#: What a station that lost its mind sends.
+GARBAGE = b"\x00\xff\xfe<<<not netconf>>>\r\n\x1b[2J"
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """The faults that hit one operation."""
+
+    faults: tuple[Fault, ...]
+
+    def __contains__(self, kind: FaultKind) -> bool:
+        return any(fault.kind is kind for fault in self.faults)
+
+    @property
+    def seconds(self) -> float:
+        """How much longer the operation takes."""
+        return sum(fault.seconds for fault in self.faults if fault.kind is FaultKind.DELAY)
+
+    @property
+    def foreign_edits(self) -> tuple[str, ...]:
+        """What somebody else writes just before the operation."""
+        return tuple(fault.config for fault in self.faults if fault.kind is FaultKind.FOREIGN_EDIT)
+
+
+_NOTHING = Strike(())
+
+
+def strike(station: Station, origin: Origin, operation: str) -> Strike:
+    """Take the faults that hit this operation and record them."""
+    faults = station.faults.take(_OPERATION_FAULTS, operation)
+    if not faults:
+        return _NOTHING
+    for fault in faults:
+        station.record(EventKind.FAULT_STRUCK, origin, fault=fault.kind.value, operation=operation)
+    return Strike(faults)
+
+
+def errors(strike: Strike) -> list[RpcError]:
+    """The errors that an operation is answered with instead of being carried out."""
+    found = []
+    if FaultKind.LOCK_DENIED in strike:
+        info = {"session-id": str(NO_SESSION)}
+        found.append(RpcError("lock-denied", "held by an operator at the console", type="protocol", info=info))
+    if FaultKind.WARNING_BEFORE_ERROR in strike:
+        found.append(RpcError("operation-failed", "licence usage above 90 percent", severity="warning"))
+        found.append(RpcError("operation-failed", "the radio software refused the change"))
+    if FaultKind.FAIL in strike:
+        found.append(RpcError("operation-failed", "the radio software refused the operation"))
+    return found
+
+
+def spoil(frame: bytes, strike: Strike, *, chunked: bool) -> bytes:
+    """The frame as it goes out."""
+    if FaultKind.GARBAGE_FRAME in strike:
+        return GARBAGE
+    if FaultKind.TRUNCATED_FRAME in strike:
+        return frame[: len(frame) // 2]
+    if FaultKind.OVERSIZED_CHUNK in strike and chunked:
+        return b"\n#%d\n%b" % (MAX_CHUNK + 1, frame)
+    return frame

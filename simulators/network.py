@@ -1,0 +1,170 @@
+"""The simulators' own reader of network files: stations, cells, tenants' core nodes, endpoints.
+
+Reads only what a simulated station must know and trusts the rest; thorough checking is the
+controller's work. See ``docs`` for the format: YAML at any depth, CSV for bulk.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_BULK = ("sites", "stations", "cells", "endpoints")
+
+
+class NetworkFileError(Exception):
+    """A network file can't be used; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What a tenant's core looks like from a station: its VLAN and the addresses of its nodes."""
+
+    tenant: str
+    vlan: int
+    mme: frozenset[str]
+    amf: frozenset[str]
+    upf: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StationRecord:
+    """A station of the network files."""
+
+    id: str
+    site: str
+    profiles: tuple[str, ...]
+    transport_address: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """Where a station listens."""
+
+    station: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedNetwork:
+    """Everything the simulators take from network files, in order of station id."""
+
+    id: str
+    stations: tuple[StationRecord, ...]
+    cores: tuple[Core, ...]
+    endpoints: Mapping[str, EndpointRecord]
+
+
+def read_network(directory: Path, endpoints_file: Path | None = None) -> SimulatedNetwork:
+    """Read a directory of network files; ``endpoints_file`` replaces the endpoints found there.
+
+    Raises:
+        NetworkFileError: a file can't be read, or lacks a field that the simulators need.
+    """
+    rows: dict[str, list[tuple[Path, Mapping[str, Any]]]] = {name: [] for name in (*_BULK, "tenants", "network")}
+    for kind, path, row in _rows(directory):
+        if kind in rows:
+            rows[kind].append((path, row))
+    if endpoints_file is not None:
+        rows["endpoints"] = [(endpoints_file, row) for row in _csv(endpoints_file)]
+    if len(rows["network"]) != 1:
+        raise NetworkFileError(f"{directory}: {len(rows['network'])} network headers, want exactly one")
+    cells: dict[str, list[str]] = {}
+    for path, row in rows["cells"]:
+        cells.setdefault(_text(path, row, "station"), []).append(_text(path, row, "id"))
+    stations = [_station(path, row, cells) for path, row in rows["stations"]]
+    endpoints = [_endpoint(path, row) for path, row in rows["endpoints"]]
+    header_path, header = rows["network"][0]
+    return SimulatedNetwork(
+        id=_text(header_path, header, "id"),
+        stations=tuple(sorted(stations, key=lambda station: station.id)),
+        cores=tuple(_core(path, row) for path, row in rows["tenants"]),
+        endpoints={endpoint.station: endpoint for endpoint in endpoints},
+    )
+
+
+def _rows(directory: Path) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
+    if not directory.is_dir():
+        raise NetworkFileError(f"{directory} is not a directory")
+    for path in sorted(directory.rglob("*")):
+        if path.suffix == ".csv" and path.stem in _BULK:
+            yield from ((path.stem, path, row) for row in _csv(path))
+        elif path.suffix == ".yaml":
+            document = _yaml(path)
+            for kind, content in document.items():
+                entries = [content] if kind == "network" else content or []
+                yield from ((kind, path, row) for row in entries)
+
+
+def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise NetworkFileError(f"{path}: {error}") from error
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file:
+            document = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (safe loaders)
+    except (OSError, yaml.YAMLError) as error:
+        raise NetworkFileError(f"{path}: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise NetworkFileError(f"{path}: not a mapping")
+    return document
+
+
+def _text(path: Path, row: Mapping[str, Any], field: str) -> str:
+    try:
+        return str(row[field])
+    except (KeyError, TypeError) as error:
+        raise NetworkFileError(f"{path}: an entry lacks {field}: {row!r:.120}") from error
+
+
+def _number(path: Path, row: Mapping[str, Any], field: str) -> int:
+    text = _text(path, row, field)
+    try:
+        return int(text)
+    except ValueError as error:
+        raise NetworkFileError(f"{path}: {field} {text!r} is no whole number") from error
+
+
+def _station(path: Path, row: Mapping[str, Any], cells: Mapping[str, list[str]]) -> StationRecord:
+    profiles = row.get("profiles") or ()
+    return StationRecord(
+        id=(station := _text(path, row, "id")),
+        site=_text(path, row, "site"),
+        profiles=tuple(profiles.split() if isinstance(profiles, str) else profiles),
+        transport_address=_text(path, row, "transport_address"),
+        cells=tuple(sorted(cells.get(station, ()))),
+    )
+
+
+def _endpoint(path: Path, row: Mapping[str, Any]) -> EndpointRecord:
+    port = _number(path, row, "port") if row.get("port") else 830
+    return EndpointRecord(_text(path, row, "station"), _text(path, row, "address"), port)
+
+
+def _core(path: Path, row: Mapping[str, Any]) -> Core:
+    core = row.get("core") or {}
+
+    def pool(name: str) -> frozenset[str]:
+        return frozenset(_text(path, node, "address") for node in core.get(name) or ())
+
+    return Core(
+        tenant=_text(path, row, "id"),
+        vlan=_number(path, core, "vlan"),
+        mme=pool("mme_pool"),
+        amf=pool("amf_pool"),
+        upf=pool("upf_pool"),
+    )

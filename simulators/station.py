@@ -1,0 +1,255 @@
+"""One simulated base station: its datastores, radio, alarms, sessions, faults and history."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from lxml import etree
+
+from simulators import elements
+from simulators.alarms import Alarm
+from simulators.clock import Clock
+from simulators.datastore import PROFILE_MODULES, Config, Schema, State, load_schema
+from simulators.faults import Faults
+from simulators.history import Event, EventKind, History
+from simulators.netconf import capabilities
+from simulators.netconf.changes import config_change
+from simulators.network import Core, StationRecord
+from simulators.radio import Radio
+from simulators.transactions import ITSELF, NO_SESSION, Datastores, Origin, RunningChange
+
+_BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
+_ME_NS = "urn:3gpp:sa5:_3gpp-common-managed-element"
+#: Earlier running configurations that a station can be put back to.
+REMEMBERED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What a station can't do, and how slow it is.
+
+    Attributes:
+        base_1_1: Speaks chunked framing.
+        confirmed_commit: Takes confirmed commits.
+        settle_seconds: Until a cell is on air after it was unlocked, or a core link up after its creation.
+        delays: Seconds that an operation takes, by name (``edit-config``, ``commit``, ``get`` …).
+    """
+
+    base_1_1: bool = True
+    confirmed_commit: bool = True
+    settle_seconds: float = 1.0
+    delays: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class SessionHandle(Protocol):
+    """What a station needs of its sessions."""
+
+    origin: Origin
+    subscribed: bool
+
+    def drop(self) -> None:
+        """End the session without a word."""
+
+    def notify(self, content: etree._Element) -> None:
+        """Send a notification if the client wants it."""
+
+
+class UnknownRevisionError(Exception):
+    """The station does not remember such a revision of its running configuration."""
+
+
+class Station:
+    """A station; everything in it happens at once and in order, only its sessions wait."""
+
+    def __init__(self, record: StationRecord, cores: tuple[Core, ...], clock: Clock, quirks: Quirks) -> None:
+        self.id = record.id
+        self.clock = clock
+        self.quirks = quirks
+        self.schema: Schema = load_schema(name for profile in record.profiles for name in PROFILE_MODULES[profile])
+        self.faults = Faults()
+        self.history = History()
+        self.sessions: dict[int, SessionHandle] = {}
+        self._sessions_so_far = 0
+        self.revision = 0
+        factory = _factory(self.schema, record.id)
+        self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
+        self.datastores = Datastores(factory, clock, self._running_changed)
+        self._radio = Radio(record, cores, clock, quirks.settle_seconds, self._alarm_changed)
+        self._radio.follow(factory)
+
+    # ------------------------------------------------------------- sessions
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What a hello says."""
+        return capabilities.of_station(
+            self.schema.modules, base_1_1=self.quirks.base_1_1, confirmed_commit=self.quirks.confirmed_commit
+        )
+
+    def next_session_id(self) -> int:
+        """A session id that this station never used."""
+        self._sessions_so_far += 1
+        return self._sessions_so_far
+
+    def session_opened(self, session: SessionHandle) -> None:
+        """Take a session on."""
+        self.sessions[session.origin.session] = session
+        self.record(EventKind.SESSION_OPENED, session.origin)
+
+    def session_closed(self, session: SessionHandle) -> None:
+        """Forget a session and what it held."""
+        self.sessions.pop(session.origin.session, None)
+        self.record(EventKind.SESSION_CLOSED, session.origin)
+        self.datastores.session_ended(session.origin.session)
+
+    # -------------------------------------------------------------- reading
+
+    def state(self) -> State:
+        """State below the configuration."""
+        return self._radio.state()
+
+    @property
+    def alarms(self) -> Iterable[Alarm]:
+        """Active alarms."""
+        return self._radio.alarms
+
+    def summary(self) -> dict[str, Any]:
+        """The station at a glance."""
+        return {
+            "station": self.id,
+            "revision": self.revision,
+            "sessions": len(self.sessions),
+            "awaiting_confirmation": self.datastores.awaiting_confirmation,
+            "faults": len(self.faults.list()),
+            **self._radio.summary(),
+            "counts": {kind.value: count for kind, count in sorted(self.history.counts.items())},
+        }
+
+    # -------------------------------------------------- what sessions report
+
+    def operation_name(self, operation: etree._Element) -> str:
+        """The name by which delays and faults know an operation."""
+        name = etree.QName(operation).localname
+        if name == "commit" and operation.find(f"{_BASE}confirmed") is None and self.datastores.awaiting_confirmation:
+            return "confirm"
+        return name
+
+    def edited(self, origin: Origin, config: etree._Element) -> None:
+        """An edit of the candidate was accepted."""
+        self.record(EventKind.EDITED, origin, operations=dict(_operations([config])))
+
+    def confirmed(self, origin: Origin) -> None:
+        """A pending commit was confirmed."""
+        self.record(EventKind.CONFIRMED, origin, revision=self.revision)
+
+    def record(self, kind: EventKind, origin: Origin, **detail: Any) -> None:
+        """Write an event into the history."""
+        self.history.add(Event(self.clock.now(), kind, origin.session, origin.user, MappingProxyType(detail)))
+
+    # ---------------------------------------------- what people do to it
+
+    def foreign_edits(self, configs: Iterable[str]) -> None:
+        """Foreign edits as XML text, as faults carry them."""
+        for config in configs:
+            self.foreign_edit(etree.fromstring(config))
+
+    def foreign_edit(self, config: etree._Element, user: str = "technician") -> None:
+        """Change running behind everybody's back.
+
+        Raises:
+            RpcError, RpcErrors: the edit does not fit.
+        """
+        edited = self.datastores.running.edit(config, "merge")
+        edited.validate()
+        self.datastores.overwrite(edited, Origin(NO_SESSION, user))
+
+    def revert(self, revision: int, user: str = "technician") -> None:
+        """Put an earlier running configuration back, behind everybody's back.
+
+        Raises:
+            UnknownRevisionError: it is not among those remembered.
+        """
+        for known, config in self._revisions:
+            if known == revision:
+                self.datastores.overwrite(config, Origin(NO_SESSION, user))
+                return
+        raise UnknownRevisionError(f"{self.id} does not remember revision {revision}")
+
+    def break_link(self, wanted: str) -> tuple[str, ...]:
+        """Break core links by tenant or end point id; return their names.
+
+        Raises:
+            UnknownLinkError: no configured link fits.
+        """
+        names = self._radio.break_link(wanted)
+        self.record(EventKind.LINK_BROKEN, ITSELF, links=list(names))
+        return names
+
+    def restore_link(self, wanted: str) -> tuple[str, ...]:
+        """Take the fault away from core links; return the names of those that were broken.
+
+        Raises:
+            UnknownLinkError: no configured link fits.
+        """
+        names = self._radio.restore_link(wanted)
+        self._links_cured(names)
+        return names
+
+    def restart(self) -> None:
+        """Lose power and come up again: sessions, locks and unconfirmed commits are gone."""
+        for session in list(self.sessions.values()):
+            session.drop()
+        self.datastores.restart()
+        self.record(EventKind.RESTARTED, ITSELF)
+
+    # ------------------------------------------------------- consequences
+
+    def _running_changed(self, change: RunningChange) -> None:
+        if change.before == change.after:
+            return
+        self.revision += 1
+        self._revisions.append((self.revision, change.after))
+        self.record(
+            EventKind.RUNNING_CHANGED,
+            change.origin,
+            cause=change.cause.value,
+            revision=self.revision,
+            edits=len(change.edits),
+            operations=dict(_operations(change.edits)),
+        )
+        self._links_cured(self._radio.follow(change.after, change.stages))
+        self._notify(config_change(change))
+
+    def _links_cured(self, names: tuple[str, ...]) -> None:
+        if names:
+            self.record(EventKind.LINK_CURED, ITSELF, links=list(names))
+
+    def _alarm_changed(self, alarm: Alarm, raised: bool) -> None:
+        kind = EventKind.ALARM_RAISED if raised else EventKind.ALARM_CLEARED
+        self.record(kind, ITSELF, source=alarm.source, text=alarm.text)
+        self._notify(alarm.notification_element(self.clock.now(), is_cleared=not raised))
+
+    def _notify(self, content: etree._Element) -> None:
+        for session in list(self.sessions.values()):
+            session.notify(content)
+
+
+def _factory(schema: Schema, station: str) -> Config:
+    """What a station comes with: its own name and nothing else."""
+    element = elements.root(_ME_NS, "ManagedElement")
+    elements.leaf(element, "id", station)
+    attributes = elements.node(element, "attributes")
+    elements.leaf(attributes, "userLabel", station)
+    elements.leaf(attributes, "priorityLabel", "1")
+    return Config.from_xml(schema, element)
+
+
+def _operations(edits: Iterable[etree._Element]) -> Counter[str]:
+    """How often each operation is named in edits."""
+    return Counter(
+        str(operation) for edit in edits for element in edit.iter() if (operation := element.get(f"{_BASE}operation"))
+    )
