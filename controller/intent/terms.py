@@ -67,7 +67,7 @@ def agree(rat: Rat, primary: Plmn, grants: Sequence[Grant], claims: Mapping[Plmn
     faults = (
         *(fault for grant in grants for fault in grant.faults),
         *_slice_faults(rat, grants),
-        *_plmn_faults(rat, primary, broadcasts, claims),
+        *_plmn_faults(rat, primary, grants, claims),
         *_exclusion_faults(grants),
         *_overlap_faults(rat, grants),
         *_sum_faults(portions),
@@ -103,11 +103,12 @@ def _slice_faults(rat: Rat, grants: Sequence[Grant]) -> Iterator[Fault]:
 
 
 def _plmn_faults(
-    rat: Rat, primary: Plmn, broadcasts: Sequence[Broadcast], claims: Mapping[Plmn, Sequence[str]]
+    rat: Rat, primary: Plmn, grants: Sequence[Grant], claims: Mapping[Plmn, Sequence[str]]
 ) -> Iterator[Fault]:
-    plmns = sorted({broadcast.plmn for broadcast in broadcasts})
+    plmns = sorted({plmn for grant in grants for plmn in grant.plmns})
     if len(plmns) > PLMN_LIMIT[rat]:
-        text = f"{len(plmns)} PLMNs ({', '.join(plmns)}); {rat} cells carry at most {PLMN_LIMIT[rat]}"
+        given = ", ".join(f"{grant.agreement} {' '.join(grant.plmns)}" for grant in grants)
+        text = f"{len(plmns)} PLMNs, but {rat} cells carry at most {PLMN_LIMIT[rat]} ({given})"
         yield Fault(Check.PLMN_LIMIT, text)
     for plmn in plmns:
         owners = claims[plmn]
@@ -116,9 +117,8 @@ def _plmn_faults(
             yield Fault(Check.PLMN_CLAIMED_TWICE, text, owners[0])
     if primary not in plmns:
         owners = claims.get(primary, ())
-        whose = f"of {' and '.join(owners)}, who has" if owners else "is no tenant's, so it has"
         text = (
-            f"primary PLMN {primary} {whose} no agreement in force here; "
+            f"no agreement in force here gives its primary PLMN {primary} ({' and '.join(owners) or 'no tenant'}'s); "
             "move the primary to another PLMN first, or make the agreement"
         )
         yield Fault(Check.PRIMARY_WITHOUT_AGREEMENT, text, owners[0] if owners else "")

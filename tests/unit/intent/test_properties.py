@@ -9,7 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.intent import compile_intent
+from controller.intent.coverage import cover
 from controller.intent.findings import Check
+from controller.intent.grants import grants_in_force
+from controller.inventory.scope import covers
 from controller.models.facts import BroadcastFact, CoreLinkFact, Fact, Finding, Intent, Severity, ShareFact
 from controller.models.network import HOST, Agreement, Cell, Network
 from tests.strategies.networks import TODAY, networks, sound_networks
@@ -194,3 +197,12 @@ def test_errors_name_a_station_of_the_network(network: Network) -> None:
         if finding.severity is Severity.ERROR:
             assert finding.station in network.station_by_id
             assert finding.station in finding.message or finding.code == Check.TRACKING_AREA_PLMNS
+
+
+@generated
+@given(networks())
+def test_the_index_of_scopes_agrees_with_the_scope_of_the_inventory(network: Network) -> None:
+    grants, _ = grants_in_force(network, TODAY)
+    for cell, numbers in zip(network.cells, cover(network, network.cells, grants), strict=True):
+        site, region = network.station_by_id[cell.station].site, network.region_of(cell.station)
+        assert list(numbers) == [n for n, g in enumerate(grants) if covers(g.scope, cell, site=site, region=region)]

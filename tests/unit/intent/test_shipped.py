@@ -1,0 +1,45 @@
+"""The shipped sample networks keep all contracts, before and after the demo's new agreement."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from controller.intent import compile_intent
+from controller.inventory.load import load_network
+from controller.models.facts import BroadcastFact, Fact
+
+NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
+TODAY = date(2026, 6, 15)
+
+
+@pytest.mark.parametrize("name", ["peru", "peru-mini"])
+def test_no_findings(name: str) -> None:
+    network = load_network(NETWORKS / name)
+    intent = compile_intent(network, TODAY)
+    assert intent.findings == ()
+    assert set(intent.facts) == set(network.station_by_id)
+    on_air = {(f.station, f.cell) for facts in intent.facts.values() for f in facts if isinstance(f, BroadcastFact)}
+    assert on_air == {(cell.station, cell.id) for cell in network.cells}
+
+
+def test_the_demo_brings_entel_onto_all_stations_of_cusco_and_changes_nothing_else(tmp_path: Path) -> None:
+    shutil.copytree(NETWORKS / "peru-mini", tmp_path / "network")
+    before = load_network(tmp_path / "network")
+    shutil.copy(NETWORKS / "peru-mini-add-entel.yaml", tmp_path / "network" / "add-entel.yaml")
+    network = load_network(tmp_path / "network")
+    old, new = compile_intent(before, TODAY), compile_intent(network, TODAY)
+    assert new.findings == ()
+    gained = {station: set(new.facts[station]) - set(old.facts[station]) for station in new.facts}
+    assert {station for station, facts in gained.items() if facts} == {
+        station for station in network.station_by_id if network.region_of(station) == "cusco"
+    }
+    assert all(_is_entels(fact) for facts in gained.values() for fact in facts)
+    assert all(set(old.facts[station]) <= set(new.facts[station]) for station in old.facts)
+
+
+def _is_entels(fact: Fact) -> bool:
+    return fact.owners == ("entel",)
