@@ -49,7 +49,7 @@ class Objects:
             if value is None:
                 continue
             if value in first:
-                self.report.entry(entry, path, f"{what} of {first[value].label}, {at(first[value])}")
+                self.report.entry(entry, path, f"the same {what} as {first[value].label}, {at(first[value])}")
             else:
                 first[value] = entry
 
@@ -72,7 +72,7 @@ def check_header(objects: Objects) -> NetworkHeader | None:
 def check_places(objects: Objects) -> None:
     """Regions, backhaul, sites, routers."""
     for kind, model in (("regions", Region), ("backhaul", BackhaulNode), ("sites", Site), ("routers", Router)):
-        objects.unique(objects.all(kind, model), lambda item: getattr(item, "id", None), ("id",), "the id is that")
+        objects.unique(objects.all(kind, model), lambda item: getattr(item, "id", None), ("id",), "id")
     for entry, node in objects.all("backhaul", BackhaulNode):
         objects.refer(entry, ("parent",), node.parent, "backhaul", "backhaul node")
     for entry, site in objects.all("sites", Site):
@@ -88,15 +88,15 @@ def check_places(objects: Objects) -> None:
 def check_stations(objects: Objects) -> None:
     """Stations and their endpoints."""
     stations = objects.all("stations", Station)
-    objects.unique(stations, lambda s: s.id, ("id",), "the id is that")
-    objects.unique(stations, lambda s: s.transport_address, ("transport_address",), "the address is that")
-    objects.unique(stations, _enb, ("enb_id",), "the eNB id is that")
-    objects.unique(stations, _gnb, ("gnb_id",), "the gNB id is that")
+    objects.unique(stations, lambda s: s.id, ("id",), "id")
+    objects.unique(stations, lambda s: s.transport_address, ("transport_address",), "transport address")
+    objects.unique(stations, _enb, ("enb_id",), "eNB id")
+    objects.unique(stations, _gnb, ("gnb_id",), "gNB id")
     for entry, station in stations:
         objects.refer(entry, ("site",), station.site, "sites", "site")
     endpoints = objects.all("endpoints", Endpoint)
-    objects.unique(endpoints, lambda e: e.station, ("station",), "the station is that")
-    objects.unique(endpoints, lambda e: (e.address.lower(), e.port), ("address",), "address and port are those")
+    objects.unique(endpoints, lambda e: e.station, ("station",), "station")
+    objects.unique(endpoints, lambda e: (e.address.lower(), e.port), ("address",), "address and port")
     for entry, endpoint in endpoints:
         objects.refer(entry, ("station",), endpoint.station, "stations", "station")
 

@@ -17,8 +17,8 @@ def check_cells(objects: Objects) -> None:
     cells = objects.all("cells", Cell)
     stations = {station.id: station for _, station in objects.all("stations", Station)}
     plmns = {plmn for _, tenant in objects.all("tenants", Tenant) for plmn in tenant.plmns}
-    objects.unique(cells, lambda cell: (cell.station, cell.id), ("id",), "the id is that")
-    objects.unique(cells, lambda cell: _identity(cell, stations), ("local_id",), "the global cell identity is that")
+    objects.unique(cells, lambda cell: (cell.station, cell.id), ("id",), "id")
+    objects.unique(cells, lambda cell: _identity(cell, stations), ("local_id",), "global cell identity")
     tenants_known = len(objects.found.get("tenants", [])) == len(objects.names["tenants"])
     for entry, cell in cells:
         objects.refer(entry, ("station",), cell.station, "stations", "station")

@@ -14,8 +14,8 @@ from controller.models.network import Agreement, Core, Tenant
 def check_tenants(objects: Objects) -> None:
     """Each PLMN and VLAN belongs to one tenant: they are what keeps tenants apart."""
     tenants = objects.all("tenants", Tenant)
-    objects.unique(tenants, lambda tenant: tenant.id, ("id",), "the id is that")
-    objects.unique(tenants, lambda tenant: tenant.core.vlan, ("core", "vlan"), "the VLAN is that")
+    objects.unique(tenants, lambda tenant: tenant.id, ("id",), "id")
+    objects.unique(tenants, lambda tenant: tenant.core.vlan, ("core", "vlan"), "VLAN")
     owners: dict[str, Entry] = {}
     for entry, tenant in tenants:
         for index, plmn in enumerate(tenant.plmns):
@@ -42,7 +42,7 @@ def _doubles(objects: Objects, entry: Entry, path: tuple[str, ...], values: Iter
 def check_agreements(objects: Objects) -> None:
     """Agreements refer to what there is, and to what is the tenant's."""
     agreements = objects.all("agreements", Agreement)
-    objects.unique(agreements, lambda agreement: agreement.id, ("id",), "the id is that")
+    objects.unique(agreements, lambda agreement: agreement.id, ("id",), "id")
     tenants = {tenant.id: tenant for _, tenant in objects.all("tenants", Tenant)}
     for entry, agreement in agreements:
         objects.refer(entry, ("tenant",), agreement.tenant, "tenants", "tenant")

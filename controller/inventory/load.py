@@ -44,9 +44,9 @@ def load_network(directory: Path, *, endpoints: Path | None = None) -> Network:
         if (item := validate(entry, report)) is not None:
             found.setdefault(entry.kind, []).append((entry, item))
     objects = Objects(found, declared(entries), report)
-    header = check_header(objects)
     for check in _CHECKS:
         check(objects)
+    header = check_header(objects)
     if report.problems or header is None:
         problems = sorted(report.problems, key=lambda p: (p.file, p.line, p.field, p.message))
         raise NetworkFilesError(tuple(problems))

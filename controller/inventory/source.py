@@ -98,10 +98,10 @@ def suggest(value: str, candidates: Iterable[str]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as it may stand in a message: shortened, and only if it is a single word or number."""
-    if value is None or isinstance(value, (list, tuple, dict)):
-        return ""
+    """A value as it may stand in a message: shortened, a single word or number, and no login such as user:word@host."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None or isinstance(value, (list, tuple, dict)) or "@" in text:
+        return ""
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 

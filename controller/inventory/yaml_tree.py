@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from controller.inventory.source import Node, Report
+from controller.inventory.source import Node, Report, show
 
 _DEEPEST = 32
 _MOST_VALUES = 500_000
@@ -80,7 +80,7 @@ class _Builder:
         elif isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
         elif isinstance(event, yaml.AliasEvent):
-            self._problem(line, f"aliases (*{event.anchor}) are not supported", "write the value out")
+            self._problem(line, f"aliases (*{show(event.anchor)}) are not supported", "write the value out")
             self._scalar(None, line)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
@@ -89,9 +89,9 @@ class _Builder:
 
     def _refuse_extras(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, line: int) -> None:
         if event.anchor is not None:
-            self._problem(line, f"anchors (&{event.anchor}) are not supported", "write the value out")
+            self._problem(line, f"anchors (&{show(event.anchor)}) are not supported", "write the value out")
         if event.tag is not None:
-            self._problem(line, f"tags ({event.tag}) are not supported", "leave the tag out")
+            self._problem(line, f"tags ({show(event.tag)!r}) are not supported", "leave the tag out")
         self._values += 1
         if self._values > _MOST_VALUES:
             raise _StopError(line, f"more than {_MOST_VALUES} values in one file", "write bulk rows as CSV")
@@ -102,7 +102,7 @@ class _Builder:
             top.key = (value or "", line)
             if value is not None and value in top.node.value:
                 first = top.node.value[value].line
-                self._problem(line, f"the key {value!r} is given twice; first on line {first}")
+                self._problem(line, f"the key {show(value)!r} is given twice; first on line {first}")
         else:
             self._place(Node(value, line))
 

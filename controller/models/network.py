@@ -94,6 +94,9 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
     Field(description="One line of text, at most 200 characters."),
 ]
+Country = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="Country code of ISO 3166-1, as in PE.")
+]
 HostAddress = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$"), Field(description="Host name or IP address.")
 ]
@@ -201,7 +204,7 @@ class NetworkHeader(Noun):
 
     id: Identifier
     name: Name
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    country: Country
     timezone: Timezone
     management: ManagementDefaults = ManagementDefaults()
 

@@ -1,0 +1,131 @@
+"""A small valid network, and ways to break it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from controller.inventory.load import load_network
+from controller.models.errors import NetworkFilesError
+
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
+
+FILES: Mapping[str, str] = {
+    "network.yaml": """\
+network:
+  id: test
+  name: Test network
+  country: PE
+  timezone: America/Lima
+  management:
+    username: minka
+    credential: env:TEST_PASSWORD
+regions:
+- id: cusco
+  name: Cusco
+- id: puno
+  name: Puno
+backhaul:
+- id: core
+  kind: fibre
+- id: hill
+  kind: microwave
+  parent: core
+- id: peak
+  kind: microwave
+  parent: hill
+""",
+    "tenants.yaml": """\
+tenants:
+- id: movistar
+  name: Movistar
+  plmns: [716-06]
+  slices:
+  - {sst: 1, sd: 000601}
+  core:
+    vlan: 1006
+    mme_pool:
+    - {id: mme-lima, address: 10.6.1.11}
+    amf_pool:
+    - {id: amf-lima, address: 10.6.2.11}
+- id: bitel
+  name: Bitel
+  plmns: [716-15]
+  core:
+    vlan: 1015
+    mme_pool:
+    - {id: mme-lima, address: 10.15.1.11}
+""",
+    "agreements.yaml": """\
+agreements:
+- id: movistar-all
+  tenant: movistar
+  scope:
+    everywhere: true
+  shares:
+  - {resource: PRB, dedicated: 10, min: 30, max: 100}
+  validity:
+    start: 2024-01-01
+    end: 2030-12-31
+- id: bitel-cusco
+  tenant: bitel
+  scope:
+    regions: [cusco]
+    bands: [B28]
+  validity:
+    start: 2024-01-01
+  windows:
+  - {days: [sat, sun], start: 23:00, end: 04:30}
+  consents:
+    restore: standing
+""",
+    "sites.csv": """\
+id,name,region,latitude,longitude,backhaul
+cusco-1,Cusco,cusco,-13.5,-71.9,hill
+puno-1,Puno,puno,-15.8,-70.0,
+""",
+    "stations.csv": """\
+id,site,profiles,transport_address,enb_id,gnb_id,gnb_id_length
+PE-CUS-0001,cusco-1,lte-28658 nr-28541,10.64.0.1,1,1,24
+PE-PUN-0001,puno-1,lte-28658,10.64.0.2,2,,
+""",
+    "cells.csv": """\
+station,id,rat,local_id,band,arfcn_dl,arfcn_ul,bandwidth_mhz,pci,tac,primary_plmn
+PE-CUS-0001,B28-1,LTE,1,B28,9285,27285,15,1,101,716-06
+PE-CUS-0001,n78-1,NR,1,n78,630000,630000,100,1007,70101,716-06
+PE-PUN-0001,B28-1,LTE,1,B28,9285,27285,15,2,102,716-06
+PE-PUN-0001,B40-1,LTE,2,B40,38950,38950,20,2,102,716-06
+""",
+    "routers.csv": "id,site,address\nRT-1,cusco-1,10.0.0.1\n",
+    "endpoints.csv": f"""\
+station,address,port,host_key
+PE-CUS-0001,127.0.0.1,8301,{_KEY}
+PE-PUN-0001,127.0.0.1,8302,{_KEY}
+""",
+}
+
+
+def write(directory: Path, changes: Mapping[str, str] | None = None) -> Path:
+    """Write the small network with some files changed or added."""
+    for name, content in {**FILES, **(changes or {})}.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8", newline="")
+    return directory
+
+
+def changed(file: str, old: str, new: str) -> dict[str, str]:
+    """One file with one place changed."""
+    assert FILES[file].count(old) >= 1, f"{old!r} is not in {file}"
+    return {file: FILES[file].replace(old, new, 1)}
+
+
+def problems(directory: Path, changes: Mapping[str, str]) -> list[str]:
+    """What the loader says about the small network with these changes."""
+    write(directory, changes)
+    with pytest.raises(NetworkFilesError) as caught:
+        load_network(directory)
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+    return [str(problem) for problem in caught.value.problems]

@@ -1,0 +1,68 @@
+"""Selectors: what they match and what they say when they can't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.inventory.load import load_network
+from controller.inventory.selectors import select
+from controller.models.errors import InputError
+from controller.models.network import Network
+from tests.unit.inventory.files import write
+
+_BOTH = ("PE-CUS-0001", "PE-PUN-0001")
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    return load_network(write(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ("*", _BOTH),
+        ("PE-CUS-*", _BOTH[:1]),
+        ("station=PE-???-0001", _BOTH),
+        ("region=cusco", _BOTH[:1]),
+        ("region=cusco|puno", _BOTH),
+        ("region=cusco,region=puno", ()),
+        ("site=puno-1", _BOTH[1:]),
+        ("rat=NR", _BOTH[:1]),
+        ("rat=LTE, band=B40", _BOTH[1:]),
+        ("profile=nr-28541", _BOTH[:1]),
+        ("profile=lte*", _BOTH),
+        ("tenant=bitel", _BOTH[:1]),
+        ("tenant=movistar", _BOTH),
+        ("tenant=movistar,rat=NR|LTE,PE-PUN-0001", _BOTH[1:]),
+        ("band=n7*", _BOTH[:1]),
+        ("region=lima*", ()),
+    ],
+)
+def test_selects(network: Network, selector: str, expected: tuple[str, ...]) -> None:
+    assert select(network, selector) == expected
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("regoin=cusco", "selector 'regoin=cusco': no such key: 'regoin'; did you mean 'region'?"),
+        (
+            "colour=red",
+            "selector 'colour=red': no such key: 'colour'; keys are region, site, tenant, rat, band, profile, station",
+        ),
+        ("region=", "selector 'region=': a value is missing in 'region='; as in region=cusco,rat=NR"),
+        ("region=cusco,", "selector 'region=cusco,': a value is missing in ''; as in region=cusco,rat=NR"),
+        ("region=cusco||puno", "a value is missing in 'region=cusco||puno'; as in region=cusco,rat=NR"),
+        ("", "selector '': a value is missing in ''; as in region=cusco,rat=NR"),
+        ("region=cuzco", "selector 'region=cuzco': no such region: 'cuzco'; did you mean 'cusco'?"),
+        ("PE-CUS-0002", "selector 'PE-CUS-0002': no such station: 'PE-CUS-0002'; did you mean 'PE-CUS-0001'?"),
+        ("rat=5G", "selector 'rat=5G': no such rat: '5G'"),
+    ],
+)
+def test_says_what_is_wrong(network: Network, selector: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        select(network, selector)
+    assert message in str(caught.value)

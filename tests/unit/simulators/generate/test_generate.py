@@ -1,0 +1,187 @@
+"""The generator: what it makes is what is committed, loads without a word, and keeps its promises."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from controller.inventory.load import load_network
+from controller.inventory.scope import cells_in
+from controller.models.network import BackhaulKind, Network, Rat, SharingKind
+from simulators.generate import shipped
+from simulators.generate.__main__ import main
+from simulators.generate.keys import private_host_key, public_host_key
+from simulators.generate.network import generate, write
+from simulators.generate.places import draw, slug
+
+_NETWORKS = Path("deploy/networks")
+_PLACES = _NETWORKS / "peru-localities.csv"
+
+
+@pytest.fixture(scope="module")
+def peru() -> Network:
+    return load_network(_NETWORKS / "peru")
+
+
+@pytest.fixture(scope="module")
+def mini() -> Network:
+    return load_network(_NETWORKS / "peru-mini")
+
+
+@pytest.mark.parametrize(("name", "make"), [("peru", shipped.peru), ("peru-mini", shipped.peru_mini)])
+def test_what_is_committed_is_what_the_generator_makes(name: str, make: shipped.Maker) -> None:
+    files = make(_PLACES)
+    assert {path.name for path in (_NETWORKS / name).iterdir()} == set(files)
+    for file, content in files.items():
+        assert (_NETWORKS / name / file).read_bytes() == content.encode(), (
+            f"{name}/{file} differs: run python -m simulators.generate.shipped deploy/networks"
+        )
+
+
+def test_the_ready_made_agreement_is_what_the_generator_makes() -> None:
+    assert (_NETWORKS / "peru-mini-add-entel.yaml").read_text(encoding="utf-8") == shipped.add_entel()
+
+
+def test_peru_is_large_mostly_lte_and_everywhere(peru: Network) -> None:
+    assert len(peru.stations) >= 3100
+    kinds: dict[tuple[str, ...], int] = defaultdict(int)
+    for station in peru.stations:
+        kinds[station.profiles] += 1
+    assert kinds["lte-28658",] > 0.8 * len(peru.stations)
+    assert kinds["nr-28541",] >= 50
+    assert kinds["lte-28658", "nr-28541"] >= 200
+    assert len(peru.regions) == 25
+    assert {tenant.plmns for tenant in peru.tenants} == {("716-06",), ("716-10",), ("716-15",), ("716-17",)}
+    assert {node.kind for node in peru.backhaul} == set(BackhaulKind)
+
+
+def test_larger_places_get_more_stations(peru: Network) -> None:
+    stations: dict[str, int] = defaultdict(int)
+    for station in peru.stations:
+        stations[station.site.rsplit("-", 1)[0]] += 1
+    assert stations["lima-lima"] > stations["cusco-cusco"] > stations["ucayali-aguaytia"] > 1
+    assert stations["amazonas-aramango"] == 1
+
+
+def test_mini_is_a_part_of_peru_with_whole_tracking_areas(peru: Network, mini: Network) -> None:
+    assert len(mini.stations) == 24
+    ids = {station.id for station in mini.stations}
+    assert mini.stations == tuple(station for station in peru.stations if station.id in ids)
+    assert mini.cells == tuple(cell for cell in peru.cells if cell.station in ids)
+    tacs = {(cell.rat, cell.tac) for cell in mini.cells}
+    assert {cell.station for cell in peru.cells if (cell.rat, cell.tac) in tacs} == ids
+    assert len(mini.regions) == 2
+    assert {station.profiles for station in mini.stations} == {
+        ("lte-28658",), ("nr-28541",), ("lte-28658", "nr-28541"),
+    }  # fmt: skip
+    assert len({cell.station for cell in mini.cells if cell.band == "B2"}) == 1
+
+
+def test_three_tenants_share_cusco_and_the_fourth_comes_onto_every_station(mini: Network, tmp_path: Path) -> None:
+    cusco = {station.id for station in mini.stations if mini.region_of(station.id) == "cusco"}
+    assert _tenants_on(mini, cusco) == {"movistar", "claro", "bitel"}
+
+    for path in (_NETWORKS / "peru-mini").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "entel.yaml").write_bytes((_NETWORKS / "peru-mini-add-entel.yaml").read_bytes())
+    grown = load_network(tmp_path)
+
+    added = next(agreement for agreement in grown.agreements if agreement.tenant == "entel")
+    assert {cell.station for cell in cells_in(grown, added.scope)} == cusco
+    _assert_contracts_kept(grown)
+
+
+def _tenants_on(network: Network, stations: set[str]) -> set[str]:
+    return {
+        agreement.tenant
+        for agreement in network.agreements
+        for cell in cells_in(network, agreement.scope)
+        if cell.station in stations
+    }
+
+
+@pytest.mark.parametrize("seed", [1, 716])
+@pytest.mark.parametrize("stations", [60, 2296, 5000])
+def test_contracts_are_kept_whatever_the_size_and_seed(tmp_path: Path, stations: int, seed: int) -> None:
+    write(generate(_PLACES, stations=stations, seed=seed), tmp_path)
+    network = load_network(tmp_path)
+
+    assert len(network.stations) == stations
+    _assert_contracts_kept(network)
+
+
+def _assert_contracts_kept(network: Network) -> None:
+    on: dict[str, set[str]] = defaultdict(set)
+    least: dict[str, int] = defaultdict(int)
+    dedicated: dict[str, int] = defaultdict(int)
+    moran = set()
+    for agreement in network.agreements:
+        plmns = agreement.plmns or network.tenant_by_id[agreement.tenant].plmns
+        for cell in cells_in(network, agreement.scope):
+            assert not on[cell.name] & set(plmns), f"{agreement.id} overlaps on {cell.name}"
+            on[cell.name] |= set(plmns)
+            least[cell.name] += sum(share.min for share in agreement.shares)
+            dedicated[cell.name] += sum(share.dedicated for share in agreement.shares)
+            if agreement.sharing is SharingKind.MORAN:
+                moran.add(cell.name)
+    areas: dict[int, set[frozenset[str]]] = defaultdict(set)
+    for cell in network.cells:
+        assert cell.primary_plmn in on[cell.name]
+        assert len(on[cell.name]) <= (6 if cell.rat is Rat.LTE else 12)
+        assert least[cell.name] <= 100
+        assert dedicated[cell.name] <= 100
+        assert cell.name not in moran or len(on[cell.name]) == 1
+        if cell.rat is Rat.LTE:
+            areas[cell.tac].add(frozenset(on[cell.name]))
+    assert all(len(sets) == 1 for sets in areas.values())
+
+
+def test_neighbours_on_a_carrier_have_pcis_of_their_own(peru: Network) -> None:
+    seen = set()
+    for cell in peru.cells:
+        for place in ("site", peru.station_by_id[cell.station].site), ("area", cell.tac):
+            key = (place, cell.rat, cell.arfcn_dl, cell.pci)
+            assert key not in seen
+            seen.add(key)
+
+
+def test_slices_are_distinct_so_that_counters_can_be_told_apart(peru: Network) -> None:
+    slices = [slice_ for tenant in peru.tenants for slice_ in tenant.slices]
+    assert len(slices) == len(set(slices))
+
+
+def test_host_keys_are_those_that_openssh_reads() -> None:
+    expected = hashlib.sha256(b"minka-simulator-host-key:peru-mini:PE-CUS-0145").digest()
+    assert private_host_key("peru-mini", "PE-CUS-0145").private_bytes_raw() == expected
+    line = public_host_key("peru-mini", "PE-CUS-0145")
+    key = asyncssh.import_public_key(line)
+    assert key.get_algorithm() == "ssh-ed25519"
+    assert key.export_public_key().decode().strip() == line
+    rows = csv.DictReader(io.StringIO((_NETWORKS / "peru-mini" / "endpoints.csv").read_text()))
+    first = next(rows)
+    assert (first["station"], first["address"], first["port"], first["host_key"]) == (
+        "PE-CUS-0145", "127.20.0.1", "8300", line,
+    )  # fmt: skip
+
+
+def test_the_command_line_writes_a_network_and_says_what_it_cannot_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--localities", str(_PLACES), "--stations", "40", "--seed", "3", "--id", "small"]
+    assert main([*arguments, str(tmp_path / "small")]) == 0
+    assert len(load_network(tmp_path / "small").stations) == 40
+    assert main([*arguments, "--area", "cusco-99", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == "cannot generate: no such tracking area: cusco-99\n"
+    assert not (tmp_path / "none").exists()
+
+
+def test_draws_depend_on_seed_and_words_alone() -> None:
+    assert draw(1, "a") == draw(1, "a") != draw(2, "a")
+    assert 0 <= draw(1, "a") < 1
+    assert slug("San Martín de Porres (Ñ)") == "san-martin-de-porres-n"
