@@ -1,0 +1,222 @@
+"""Commands: start a fleet, and put faults into one that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from simulators.clock import RealClock
+from simulators.control import serve_control
+from simulators.faults import ANY, FaultKind
+from simulators.fleet import Fleet, Placement, as_in, ports_from
+from simulators.netconf.ssh import Credentials
+from simulators.network import NetworkFileError, read_network
+from simulators.station import Quirks
+
+#: Password of the stations when the environment names none.
+DEFAULT_PASSWORD = "minka-sim"  # noqa: S105 (the simulators' well-known one)
+DEFAULT_CONTROL = "127.0.0.1:8390"
+
+app = typer.Typer(
+    name="simulators",
+    help="Simulated base stations: NETCONF servers that behave like field equipment.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+fault_app = typer.Typer(help="Put faults into stations that run.", no_args_is_help=True)
+app.add_typer(fault_app, name="fault")
+
+ControlUrl = Annotated[
+    str, typer.Option("--control", envvar="MINKA_SIMULATORS_CONTROL", help="Control interface of the fleet, HOST:PORT.")
+]
+
+
+@app.command(
+    epilog="""Examples:
+
+`python -m simulators up --network deploy/networks/peru-mini`
+
+`python -m simulators up --network NET --address 127.0.0.1 --port-base 9000 --endpoints-out endpoints.csv`"""
+)
+def up(
+    network: Annotated[Path, typer.Option(help="Directory of network files.")],
+    endpoints: Annotated[Path | None, typer.Option(help="CSV file that replaces the endpoints found there.")] = None,
+    endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints with host keys here (CSV).")] = None,
+    address: Annotated[str, typer.Option(help="Listen on this address, with --port-base.")] = "127.0.0.1",
+    port_base: Annotated[
+        int | None, typer.Option(help="Listen on consecutive ports from here, not on the endpoints of the network.")
+    ] = None,
+    control: Annotated[str, typer.Option(help="Where the control interface listens, HOST:PORT.")] = DEFAULT_CONTROL,
+    username: Annotated[str, typer.Option(help="User name that the stations accept.")] = "minka",
+    password_env: Annotated[
+        str, typer.Option(help="Environment variable with their password; `minka-sim` if it isn't set.")
+    ] = "MINKA_DEVICE_PASSWORD",  # noqa: S107 (its name, not its value)
+    authorized_keys: Annotated[Path | None, typer.Option(help="Public keys that the stations accept.")] = None,
+    station: Annotated[list[str] | None, typer.Option(help="Start this station only; may be repeated.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Seed of the host keys; the network's id by default.")] = None,
+    settle_seconds: Annotated[float, typer.Option(min=0, help="Until an unlocked cell is on air.")] = 1.0,
+    speed: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
+) -> None:
+    """Start the stations of a network and run until SIGTERM or Ctrl-C.
+
+    Prints one line of JSON when all of them listen: how many, and the URL of the control interface.
+    """
+    try:
+        files = read_network(network, endpoints)
+    except NetworkFileError as error:
+        raise typer.BadParameter(str(error), param_hint="--network") from error
+    placement: Placement = as_in(files) if port_base is None else ports_from(address, port_base)
+    keys = () if authorized_keys is None else tuple(authorized_keys.read_text(encoding="utf-8").split("\n"))
+    fleet = Fleet(
+        files,
+        clock=RealClock(speed),
+        credentials=Credentials(
+            username, os.environ.get(password_env, DEFAULT_PASSWORD), tuple(key for key in keys if key.strip())
+        ),
+        placement=placement,
+        default_quirks=Quirks(settle_seconds=settle_seconds),
+        seed=seed,
+        only=station or None,
+    )
+    _allow_open_files()
+    asyncio.run(_run(fleet, control, endpoints_out))
+
+
+def _allow_open_files() -> None:
+    """Each listener and each session is an open file: take all that the system grants."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _run(fleet: Fleet, control: str, endpoints_out: Path | None) -> None:
+    host, _, port = control.rpartition(":")
+    async with AsyncExitStack() as stack:
+        stop = await stack.enter_async_context(_until_told())
+        await stack.enter_async_context(fleet)
+        url = await stack.enter_async_context(serve_control(fleet, host.strip("[]"), int(port)))
+        if endpoints_out is not None:
+            fleet.write_endpoints(endpoints_out)
+        ready = {"ready": True, "endpoints": len(fleet.stations), "control": url, "pid": os.getpid()}
+        typer.echo(json.dumps(ready))
+        await stop.wait()
+
+
+@asynccontextmanager
+async def _until_told() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+# ------------------------------------------------------------------------ faults
+
+
+@fault_app.command(
+    "inject",
+    epilog="""Examples:
+
+`python -m simulators fault inject PE-CUS-0042 drop-after --operation commit`
+
+`python -m simulators fault inject PE-CUS-0042 delay --operation edit-config --seconds 20 --count 3`
+
+`python -m simulators fault inject PE-CUS-0042 refuse-sessions --always`""",
+)
+def inject(
+    station: Annotated[str, typer.Argument(help="Station id.")],
+    kind: Annotated[FaultKind, typer.Argument(help="What goes wrong.")],
+    operation: Annotated[str, typer.Option(help="The operation it strikes, as in commit; any if not given.")] = ANY,
+    count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
+    always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay.")] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="File with the <config> of a foreign edit.")] = None,
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Put a fault in wait on a station."""
+    body = {
+        "kind": kind.value,
+        "operation": operation,
+        "count": None if always else count,
+        "seconds": seconds,
+        "config": "" if config is None else config.read_text(encoding="utf-8"),
+    }
+    _print(_call("POST", control, f"/stations/{station}/faults", body))
+
+
+@fault_app.command("list", epilog="Example: `python -m simulators fault list PE-CUS-0042`")
+def list_faults(
+    station: Annotated[str, typer.Argument(help="Station id.")], control: ControlUrl = DEFAULT_CONTROL
+) -> None:
+    """List the faults in wait on a station."""
+    _print(_call("GET", control, f"/stations/{station}/faults"))
+
+
+@fault_app.command("clear", epilog="Example: `python -m simulators fault clear PE-CUS-0042 --id 3`")
+def clear(
+    station: Annotated[str, typer.Argument(help="Station id.")],
+    fault_id: Annotated[int | None, typer.Option("--id", help="Only this fault, not all of the station.")] = None,
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Clear faults of a station."""
+    suffix = "" if fault_id is None else f"/{fault_id}"
+    _print(_call("DELETE", control, f"/stations/{station}/faults{suffix}"))
+
+
+@fault_app.command("break-link", epilog="Example: `python -m simulators fault break-link PE-CUS-0042 claro`")
+def break_link(
+    station: Annotated[str, typer.Argument(help="Station id.")],
+    link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Break core links, until their end points are deleted and created again."""
+    _print(_call("POST", control, f"/stations/{station}/links/break", {"link": link}))
+
+
+@fault_app.command("restore-link", epilog="Example: `python -m simulators fault restore-link PE-CUS-0042 claro`")
+def restore_link(
+    station: Annotated[str, typer.Argument(help="Station id.")],
+    link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Take the fault away from core links."""
+    _print(_call("POST", control, f"/stations/{station}/links/restore", {"link": link}))
+
+
+def _call(method: str, control: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    url = control if control.startswith("http") else f"http://{control}"
+    try:
+        response = httpx.request(method, url.rstrip("/") + path, json=body, timeout=10)
+    except httpx.HTTPError as error:
+        typer.echo(f"no fleet answers at {control}: {error}", err=True)
+        raise typer.Exit(2) from error
+    answer = response.json()
+    if response.is_error:
+        typer.echo(f"refused: {answer.get('detail', answer)}", err=True)
+        raise typer.Exit(1)
+    return answer
+
+
+def _print(answer: Any) -> None:
+    typer.echo(json.dumps(answer))
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="python -m simulators")
