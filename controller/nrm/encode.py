@@ -103,10 +103,8 @@ class _Writer:
     def _place(self, edit: Edit, spec: NodeSpec, element: etree._Element) -> None:
         """Say where in its user-ordered list an entry goes (RFC 7950 §7.8.6)."""
         sibling = edit.after_sibling
-        if not spec.user_ordered or edit.op is Op.DELETE:
-            raise ValueError(f"{edit.path} has no place to choose")
-        if edit.op is Op.MERGE:
-            element.set(_OPERATION, Op.MERGE)
+        if not spec.user_ordered or edit.op is not Op.CREATE:
+            raise ValueError(f"{edit.op} of {edit.path} has no place to choose")
         if not sibling:
             element.set(_INSERT, "first")
             return

@@ -1,0 +1,84 @@
+"""Facts of small stations, fixed and generated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, Fact, LinkKind, ShareFact, StationFact
+from controller.models.network import Rat, ResourceType, Snssai
+
+STATION = "PE-CUS-0042"
+BOTH = ("lte-28658", "nr-28541")
+PLMNS = {"movistar": "716-06", "claro": "716-10", "bitel": "716-15", "entel": "716-17"}
+TENANTS = tuple(PLMNS)
+SLICES = (Snssai(sst=1, sd="0000D1"), Snssai(sst=2))
+
+
+def station() -> StationFact:
+    return StationFact(STATION, "Cusco 42", "716-06", 160042, 20, 160042, 24)
+
+
+def cell(name: str, rat: Rat, band: str, number: int = 1) -> CellFact:
+    arfcn = {"B28": (9285, 27285), "B40": (38950, 38950), "n78": (623334, 623334), "n28": (154600, 143600)}[band]
+    bandwidth = 20 if rat is Rat.NR else 10
+    return CellFact(STATION, name, rat, number, band, *arfcn, bandwidth, 100 + number, 4201, "716-06")
+
+
+def broadcast(cell: CellFact, tenant: str) -> BroadcastFact:
+    slices = SLICES if cell.rat is Rat.NR else ()
+    primary = PLMNS[tenant] == cell.primary_plmn
+    return BroadcastFact(STATION, cell.cell, cell.rat, PLMNS[tenant], slices, primary, (tenant,))
+
+
+def share(cell: CellFact, tenant: str, resource: ResourceType = ResourceType.PRB, *more_plmns: str) -> ShareFact:
+    plmns = (PLMNS[tenant], *more_plmns)
+    slices = SLICES if cell.rat is Rat.NR else ()
+    return ShareFact(STATION, cell.cell, cell.rat, resource, plmns, slices, 5, 20, 80, (tenant,))
+
+
+def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
+    number = TENANTS.index(tenant) + 1
+    return CoreLinkFact(
+        STATION,
+        kind,
+        name or f"{tenant}-{kind.lower()}-lima",
+        (PLMNS[tenant],),
+        "10.64.4.76",
+        1000 + number,
+        f"10.{number}.1.11",
+        (tenant,),
+    )
+
+
+def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS) -> list[Fact]:
+    """All cells with all tenants, their shares and links."""
+    facts: list[Fact] = [station(), *cells]
+    for each in cells:
+        facts += [fact for tenant in tenants for fact in (broadcast(each, tenant), share(each, tenant))]
+    for tenant in tenants:
+        if any(each.rat is Rat.LTE for each in cells):
+            facts.append(link(LinkKind.S1C, tenant))
+        if any(each.rat is Rat.NR for each in cells):
+            facts += [link(LinkKind.NGC, tenant), link(LinkKind.NGU, tenant)]
+    return facts
+
+
+LTE_CELLS = (cell("B28-1", Rat.LTE, "B28", 1), cell("B40-1", Rat.LTE, "B40", 2))
+NR_CELLS = (cell("n78-1", Rat.NR, "n78", 1), cell("n28-1", Rat.NR, "n28", 2))
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> list[Fact]:
+    """Facts of a station with any of these cells, tenants, shares and links, in any order."""
+    cells = draw(st.lists(st.sampled_from(LTE_CELLS + NR_CELLS), unique=True, max_size=4))
+    found: list[Fact] = [station(), *cells]
+    for each in cells:
+        for tenant in draw(st.lists(st.sampled_from(TENANTS), unique=True)):
+            found.append(broadcast(each, tenant))
+            resources = draw(st.lists(st.sampled_from(ResourceType), unique=True, max_size=2))
+            found += [share(each, tenant, resource) for resource in resources]
+    pairs = st.tuples(st.sampled_from(LinkKind), st.sampled_from(TENANTS))
+    found += [link(kind, tenant) for kind, tenant in draw(st.lists(pairs, unique=True))]
+    return draw(st.permutations(found))

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from controller.models.errors import DeviceRefusedError
+from controller.models.facts import Fact
+from controller.models.plan import Edit, Op
+from controller.nrm import namespaces as ns
+from controller.nrm.codec import decode, encode_edit, read_filter
+from controller.nrm.profiles import render, root_spec
+from controller.nrm.schema import spec_of
+from controller.nrm.tree import LeafName, Path, Tree, Value, child, parent, step
+from tests.unit.nrm import samples
+from tests.unit.nrm.samples import BOTH, STATION
+
+ROOT = root_spec(BOTH)
+ELEMENT = f"/ManagedElement[{STATION}]"
+FDD = f"{ELEMENT}/ENBFunction[1]/EUtranCellFDD[B28-1]"
+DU = f"{ELEMENT}/GNBDUFunction[1]/NRCellDU[n78-1]"
+HOST = ("host",)
+
+
+def creates(tree: Tree) -> list[Edit]:
+    return [Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=HOST) for path, leaves in tree.items()]
+
+
+def lte(cell: str, function: str = "") -> bytes:
+    """A reply with one LTE cell."""
+    return f"""
+      <rpc-reply xmlns="{ns.NETCONF}" message-id="1"><data>
+        <ManagedElement xmlns="{ns.MANAGED_ELEMENT}">
+          <id>{STATION}</id>
+          <attributes><priorityLabel>1</priorityLabel></attributes>
+          <ENBFunction xmlns="{ns.EUTRAN}">
+            <id> 1 </id>
+            <attributes><eNBId>42</eNBId></attributes>
+            <EUtranCellFDD><id>B28-1</id><attributes>{cell}</attributes></EUtranCellFDD>
+            {function}
+          </ENBFunction>
+        </ManagedElement>
+      </data></rpc-reply>""".encode()
+
+
+def nr(cell: str) -> bytes:
+    """Data with one NR cell."""
+    return f"""
+      <data xmlns="{ns.NETCONF}">
+        <ManagedElement xmlns="{ns.MANAGED_ELEMENT}"><id>{STATION}</id>
+          <du:GNBDUFunction xmlns:du="{ns.GNBDU_FUNCTION}"><du:id>1</du:id>
+            <NRCellDU xmlns="{ns.NR_CELL_DU}"><id>n78-1</id><attributes>{cell}</attributes></NRCellDU>
+          </du:GNBDUFunction>
+        </ManagedElement>
+      </data>""".encode()
+
+
+def info(mcc: str = "716", mnc: str = "15", sd: str = "<sd>0000D1</sd>", sst: str = "1") -> str:
+    return f"<pLMNInfoList><mcc>{mcc}</mcc><mnc>{mnc}</mnc>{sd}<sst>{sst}</sst></pLMNInfoList>"
+
+
+def test_filter_names_the_station_and_its_functions() -> None:
+    element = read_filter(ROOT, STATION)
+    assert etree.QName(element).namespace == ns.MANAGED_ELEMENT
+    assert [(etree.QName(node).localname, node.text) for node in element] == [
+        ("id", STATION),
+        ("attributes", None),
+        ("ENBFunction", None),
+        ("GNBCUCPFunction", None),
+        ("GNBCUUPFunction", None),
+        ("GNBDUFunction", None),
+    ]
+
+
+def test_configuration_and_state_are_told_apart() -> None:
+    observed = decode(
+        ROOT,
+        lte(
+            "<tac>4201</tac><administrativeState>UNLOCKED</administrativeState>"
+            "<operationalState>ENABLED</operationalState><cellState>ACTIVE</cellState>"
+            "<availabilityStatus>DEGRADED</availabilityStatus><availabilityStatus>LOG_FULL</availabilityStatus>"
+        ),
+        STATION,
+    )
+    assert observed.tree[FDD] == {"tac": "4201", "administrativeState": "UNLOCKED"}
+    assert observed.state == {
+        FDD: {
+            "operationalState": "ENABLED",
+            "cellState": "ACTIVE",
+            "availabilityStatus": ("DEGRADED", "LOG_FULL"),
+        }
+    }
+    assert observed.unknown == ()
+
+
+def test_state_of_an_augmenting_module_is_read() -> None:
+    data = f"""
+      <ManagedElement xmlns="{ns.MANAGED_ELEMENT}"><id>{STATION}</id>
+        <GNBCUCPFunction xmlns="{ns.GNBCUCP_FUNCTION}"><id>1</id>
+          <EP_NgC xmlns="{ns.NR_EP}"><id>x</id><attributes>
+            <localAddress><ipAddress>2001:DB8::0:1</ipAddress><vlanId>0103</vlanId></localAddress>
+            <remoteAddress> 10.4.1.11 </remoteAddress>
+            <operationalState xmlns="{ns.EP_STATE}">ENABLED</operationalState>
+            <operationalState>DISABLED</operationalState>
+          </attributes></EP_NgC>
+        </GNBCUCPFunction>
+      </ManagedElement>"""
+    observed = decode(ROOT, data.encode(), STATION)
+    link = f"{ELEMENT}/GNBCUCPFunction[1]/EP_NgC[x]"
+    assert observed.tree[link] == {"remoteAddress": "10.4.1.11"}
+    assert f"{link}/localAddress[2001:db8::1,103]" in observed.tree
+    assert observed.state == {link: {"operationalState": "ENABLED"}}
+    assert observed.unknown == (f"{link}/{{{ns.NR_EP}}}operationalState",)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        (info(sd="<sd>0000d1</sd>"), "[716,15,0000D1,1]"),
+        (info(sd="<sd>00:00:d1</sd>"), "[716,15,0000D1,1]"),
+        (info(sd="<sd> 0000D1\n</sd>"), "[716,15,0000D1,1]"),
+        (info(sd=""), "[716,15,FFFFFF,1]"),
+        (info(sd="<sd/>"), "[716,15,FFFFFF,1]"),
+        (info(sst="001"), "[716,15,0000D1,1]"),
+        (info(mnc="015"), "[716,015,0000D1,1]"),
+        ("<pLMNInfoList><sst>1</sst><sd>0000D1</sd><mnc>15</mnc><mcc>716</mcc></pLMNInfoList>", "[716,15,0000D1,1]"),
+        ("<!-- a comment --><pLMNInfoList><mcc>716</mcc><mnc>15</mnc><sst>1</sst></pLMNInfoList>", "[716,15,FFFFFF,1]"),
+    ],
+)
+def test_spellings_of_one_slice_are_one(written: str, canonical: str) -> None:
+    assert list(decode(ROOT, nr(written), STATION).tree)[-1] == f"{DU}/pLMNInfoList{canonical}"
+
+
+@pytest.mark.parametrize(
+    ("leaf", "written", "canonical"),
+    [
+        ("dlChannelBandwidth", "10", "10.0"),
+        ("dlChannelBandwidth", "10.00", "10.0"),
+        ("dlChannelBandwidth", "1.4", "1.4"),
+        ("dlChannelBandwidth", "wide", "wide"),
+        ("pci", " 007 ", "7"),
+        ("pci", "seven", "seven"),
+        ("userLabel", "\n Cusco 1 ", "Cusco 1"),
+    ],
+)
+def test_values_are_canonical(leaf: str, written: str, canonical: str) -> None:
+    assert decode(ROOT, lte(f"<{leaf}>{written}</{leaf}>"), STATION).tree[FDD] == {leaf: canonical}
+
+
+def test_unknown_nodes_are_listed_and_left_out() -> None:
+    vendor = '<boost xmlns="urn:vendor">9</boost>'
+    function = '<EUtranRelation><id>7</id></EUtranRelation><X xmlns="urn:vendor"><id>8</id></X>'
+    observed = decode(
+        ROOT, lte(f"<tac>1</tac>{vendor}{vendor}<plmnIdList><mcc>716</mcc></plmnIdList>", function), STATION
+    )
+    assert observed.tree[FDD] == {"tac": "1"}
+    enb = f"{ELEMENT}/ENBFunction[1]"
+    assert observed.unknown == (
+        f"{FDD}/{{urn:vendor}}boost",
+        f"{FDD}/{{{ns.EUTRAN}}}plmnIdList",
+        f"{enb}/{{{ns.EUTRAN}}}EUtranRelation[7]",
+        f"{enb}/{{urn:vendor}}X[8]",
+    )
+
+
+def test_nodes_in_the_wrong_place_are_unknown() -> None:
+    observed = decode(ROOT, lte("<tac>1</tac>", "<eNBName>outside of attributes</eNBName>"), STATION)
+    assert observed.unknown == (f"{ELEMENT}/ENBFunction[1]/{{{ns.EUTRAN}}}eNBName",)
+
+
+def test_a_second_spelling_of_a_key_is_unknown() -> None:
+    observed = decode(ROOT, nr(info() + info(sd="<sd>0000d1</sd>")), STATION)
+    assert list(observed.tree)[-1] == f"{DU}/pLMNInfoList[716,15,0000D1,1]"
+    assert observed.unknown == (f"{DU}/{{{ns.NR_CELL_DU}}}pLMNInfoList",)
+
+
+def test_other_elements_are_unknown_and_none_is_empty() -> None:
+    other = f'<data><ManagedElement xmlns="{ns.MANAGED_ELEMENT}"><id>other</id></ManagedElement></data>'
+    observed = decode(ROOT, other.encode(), STATION)
+    assert observed.tree == {}
+    assert observed.unknown == (f"/{{{ns.MANAGED_ELEMENT}}}ManagedElement[other]",)
+    assert decode(ROOT, f'<rpc-reply xmlns="{ns.NETCONF}"/>'.encode(), STATION).tree == {}
+
+
+def test_malformed_and_dangerous_xml() -> None:
+    with pytest.raises(DeviceRefusedError, match="malformed"):
+        decode(ROOT, b"<data><ManagedElement>", STATION)
+    bomb = b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/hostname">]>' + lte("<userLabel>&x;</userLabel>").strip()
+    assert "userLabel" not in {
+        name for leaves in decode(ROOT, bomb, STATION).tree.values() for name in leaves if leaves[name]
+    }
+
+
+def lists(tree: Tree) -> dict[tuple[Path, str], list[Path]]:
+    """The entries of every list, in order."""
+    found: dict[tuple[Path, str], list[Path]] = {}
+    for path in tree:
+        found.setdefault((parent(path), step(path)[0]), []).append(path)
+    return found
+
+
+@given(samples.facts())
+def test_what_is_written_is_read_back(facts: list[Fact]) -> None:
+    tree = render(BOTH, facts).tree
+    observed = decode(ROOT, etree.tostring(encode_edit(ROOT, creates(tree))), STATION)
+    assert observed.tree == tree
+    assert lists(observed.tree) == lists(tree)
+    assert observed.state == {}
+    assert observed.unknown == ()
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).map(str.strip).filter(bool)
+
+
+@given(TEXT, TEXT)
+def test_any_id_and_label_survives_the_wire(name: str, label: str) -> None:
+    tree: dict[Path, dict[LeafName, Value]] = {ELEMENT: {}}
+    enb = child(ELEMENT, "ENBFunction", "1")
+    tree[enb] = {"eNBName": label}
+    tree[child(enb, "EP_S1C", name)] = {"userLabel": label}
+    assert decode(ROOT, etree.tostring(encode_edit(ROOT, creates(tree))), STATION).tree == tree
+
+
+@given(samples.facts(), st.data())
+def test_defaults_reported_or_not_are_equal(facts: list[Fact], data: st.DataObject) -> None:
+    tree = render(BOTH, facts).tree
+    verbose: dict[Path, dict[LeafName, Value]] = {}
+    for path, leaves in tree.items():
+        spec = spec_of(ROOT, path)
+        assert spec is not None
+        defaults = {leaf.name: leaf.default for leaf in spec.leaves if leaf.default is not None}
+        reported = {name: value for name, value in defaults.items() if data.draw(st.booleans())}
+        verbose[path] = {**reported, **leaves}
+    assert decode(ROOT, etree.tostring(encode_edit(ROOT, creates(verbose))), STATION).tree == tree

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from controller.models.errors import NotFoundError
+from controller.models.facts import BroadcastFact, CellFact, Fact, LinkKind
+from controller.models.network import Rat, ResourceType
+from controller.nrm.profiles import cell_of, cell_path, render, root_spec
+from controller.nrm.schema import Mutability, NodeSpec, spec_of
+from controller.nrm.tree import parent
+from tests.unit.nrm import samples
+from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS, STATION
+
+FDD = f"/ManagedElement[{STATION}]/ENBFunction[1]/EUtranCellFDD[B28-1]"
+TDD = f"/ManagedElement[{STATION}]/ENBFunction[1]/EUtranCellTDD[B40-1]"
+DU = f"/ManagedElement[{STATION}]/GNBDUFunction[1]/NRCellDU[n78-1]"
+CU = f"/ManagedElement[{STATION}]/GNBCUCPFunction[1]/NRCellCU[n78-1]"
+
+
+def children(tree: object, path: str, name: str) -> list[str]:
+    assert isinstance(tree, dict)
+    return [each.removeprefix(f"{path}/{name}") for each in tree if each.startswith(f"{path}/{name}[")]
+
+
+def test_lte_cell_with_its_carrier_plmns_and_shares() -> None:
+    rendered = render(("lte-28658",), samples.station_facts(LTE_CELLS))
+    assert rendered.tree[FDD] == {
+        "priorityLabel": "1",
+        "cellLocalId": "1",
+        "tac": "4201",
+        "pci": "101",
+        "earfcnDl": "9285",
+        "earfcnUl": "27285",
+        "dlChannelBandwidth": "10.0",
+        "ulChannelBandwidth": "10.0",
+    }
+    assert rendered.tree[TDD]["earfcn"] == "38950"
+    assert rendered.tree[TDD]["channelBandwidth"] == "10.0"
+    # The primary PLMN stands first, the others by tenant.
+    assert children(rendered.tree, FDD, "plmnIdList") == ["[716,06]", "[716,15]", "[716,10]", "[716,17]"]
+    assert rendered.tree[f"{FDD}/plmnRadioShareList[716,15]"] == {
+        "dedicatedRatio": "5",
+        "minRatio": "20",
+        "maxRatio": "80",
+    }
+    assert rendered.owners[f"{FDD}/plmnRadioShareList[716,15]"] == ("bitel",)
+    assert rendered.owners[FDD] == ("host",)
+    assert rendered.findings == ()
+
+
+def test_lte_core_link() -> None:
+    tree = render(("lte-28658",), samples.station_facts(LTE_CELLS)).tree
+    path = f"/ManagedElement[{STATION}]/ENBFunction[1]/EP_S1C[claro-s1c-lima]"
+    assert tree[path] == {"remoteAddress": "10.2.1.11"}
+    assert children(tree, path, "localAddress") == ["[10.64.4.76,1002]"]
+    assert children(tree, path, "servedPlmnList") == ["[716,10]"]
+
+
+def test_nr_cell_in_both_units() -> None:
+    rendered = render(("nr-28541",), samples.station_facts(NR_CELLS, ("movistar", "bitel")))
+    assert rendered.tree[DU] == {
+        "priorityLabel": "1",
+        "cellLocalId": "1",
+        "nRPCI": "101",
+        "nRTAC": "4201",
+        "arfcnDL": "623334",
+        "arfcnUL": "623334",
+        "bSChannelBwDL": "20",
+        "bSChannelBwUL": "20",
+        "ssbFrequency": "623328",
+        "ssbPeriodicity": "20",
+        "ssbSubCarrierSpacing": "30",
+        "ssbOffset": "0",
+        "ssbDuration": "1",
+        "nRSectorCarrierRef": (f"ManagedElement={STATION},GNBDUFunction=1,NRSectorCarrier=n78-1",),
+    }
+    assert rendered.tree[CU] == {"priorityLabel": "1", "cellLocalId": "1"}
+    infos = ["[716,06,0000D1,1]", "[716,06,FFFFFF,2]", "[716,15,0000D1,1]", "[716,15,FFFFFF,2]"]
+    assert children(rendered.tree, DU, "pLMNInfoList") == infos
+    assert children(rendered.tree, CU, "pLMNInfoList") == infos
+    policy = f"{DU}/RRMPolicyRatio[bitel-prb]"
+    assert rendered.tree[policy] == {
+        "resourceType": "PRB",
+        "rRMPolicyMaxRatio": "80",
+        "rRMPolicyMinRatio": "20",
+        "rRMPolicyDedicatedRatio": "5",
+    }
+    assert children(rendered.tree, policy, "rRMPolicyMemberList") == infos[2:]
+    assert rendered.owners[policy] == ("bitel",)
+    assert rendered.findings == ()
+
+
+def test_nr_core_links_stand_in_their_functions() -> None:
+    tree = render(("nr-28541",), samples.station_facts(NR_CELLS, ("entel",))).tree
+    element = f"/ManagedElement[{STATION}]"
+    assert tree[f"{element}/GNBCUCPFunction[1]/EP_NgC[entel-ngc-lima]"] == {"remoteAddress": "10.4.1.11"}
+    assert f"{element}/GNBCUUPFunction[1]/EP_NgU[entel-ngu-lima]/localAddress[10.64.4.76,1004]" in tree
+
+
+def test_a_tenant_without_slices_gets_embb() -> None:
+    cell = NR_CELLS[0]
+    facts: list[Fact] = [samples.station(), cell, replace(samples.broadcast(cell, "movistar"), slices=())]
+    assert children(render(("nr-28541",), facts).tree, DU, "pLMNInfoList") == ["[716,06,FFFFFF,1]"]
+
+
+def test_ratios_at_their_default_are_left_out() -> None:
+    cell = LTE_CELLS[0]
+    everything = replace(samples.share(cell, "movistar"), dedicated=0, min=0, max=100)
+    facts: list[Fact] = [samples.station(), cell, samples.broadcast(cell, "movistar"), everything]
+    assert render(("lte-28658",), facts).tree[f"{FDD}/plmnRadioShareList[716,06]"] == {}
+
+
+def test_a_plmn_of_two_tenants_is_owned_by_both() -> None:
+    cell = LTE_CELLS[0]
+    one = samples.broadcast(cell, "movistar")
+    facts: list[Fact] = [samples.station(), cell, one, replace(one, owners=("claro",))]
+    assert render(("lte-28658",), facts).owners[f"{FDD}/plmnIdList[716,06]"] == ("claro", "movistar")
+
+
+def test_lte_cannot_share_what_is_not_prb() -> None:
+    cell = LTE_CELLS[0]
+    facts = [*samples.station_facts((cell,), ("movistar",)), samples.share(cell, "movistar", ResourceType.RRC)]
+    (finding,) = render(("lte-28658",), facts).findings
+    assert (finding.code, finding.tenant, finding.station, finding.cell) == (
+        "unenforceable",
+        "movistar",
+        STATION,
+        "B28-1",
+    )
+    assert "RRC" in finding.message
+
+
+def test_lte_gives_the_guarantees_of_several_plmns_to_one() -> None:
+    cell = LTE_CELLS[0]
+    shared = samples.share(cell, "claro", ResourceType.PRB, "716-99", "716-06")
+    rendered = render(("lte-28658",), [samples.station(), cell, samples.broadcast(cell, "movistar"), shared])
+    assert rendered.tree[f"{FDD}/plmnRadioShareList[716,06]"]["minRatio"] == "20"
+    assert rendered.tree[f"{FDD}/plmnRadioShareList[716,10]"] == {"maxRatio": "80"}
+    assert rendered.tree[f"{FDD}/plmnRadioShareList[716,99]"] == {"maxRatio": "80"}
+    assert [finding.code for finding in rendered.findings] == ["unenforceable"]
+
+
+def test_what_no_profile_expresses_is_found() -> None:
+    facts: list[Fact] = [*samples.station_facts(LTE_CELLS[:1], ("claro",)), NR_CELLS[0]]
+    facts.append(samples.link(LinkKind.NGC, "claro"))
+    findings = render(("lte-28658",), facts).findings
+    assert [(finding.code, finding.cell, finding.tenant) for finding in findings] == [
+        ("unenforceable", "", "claro"),
+        ("unenforceable", "n78-1", ""),
+    ]
+
+
+def test_a_cell_without_plmn_is_left_out_and_found() -> None:
+    rendered = render(("lte-28658",), [samples.station(), LTE_CELLS[0]])
+    assert FDD not in rendered.tree
+    assert [finding.code for finding in rendered.findings] == ["cell-without-plmn"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [],
+        [LTE_CELLS[0]],
+        [samples.station(), replace(LTE_CELLS[0], station="PE-CUS-0043")],
+        [samples.station(), samples.broadcast(LTE_CELLS[0], "claro")],
+    ],
+)
+def test_facts_of_other_than_one_station_are_refused(facts: list[Fact]) -> None:
+    with pytest.raises(ValueError, match="facts"):
+        render(BOTH, facts)
+
+
+def test_unknown_profiles_are_refused() -> None:
+    with pytest.raises(NotFoundError, match="huawei"):
+        root_spec(("huawei",))
+    with pytest.raises(NotFoundError, match="NR cells"):
+        cell_path(("lte-28658",), STATION, "n78-1", Rat.NR, "n78")
+
+
+@given(samples.facts())
+def test_neither_the_order_of_facts_nor_of_profiles_matters(facts: list[Fact]) -> None:
+    once = render(BOTH, facts)
+    again = render(BOTH[::-1], sorted(facts, key=repr))
+    assert list(once.tree.items()) == list(again.tree.items())
+    assert once == again
+
+
+@given(samples.facts())
+def test_every_entry_is_known_has_its_parent_and_owners(facts: list[Fact]) -> None:
+    rendered = render(BOTH, facts)
+    root = root_spec(BOTH)
+    assert rendered.owners.keys() == rendered.tree.keys()
+    seen = {""}
+    for path, leaves in rendered.tree.items():
+        spec = spec_of(root, path)
+        assert spec is not None
+        assert parent(path) in seen
+        seen.add(path)
+        for name, value in leaves.items():
+            leaf = spec.leaf_by_name[name]
+            assert value != leaf.default
+            assert leaf.compared or leaf.initial
+            assert isinstance(value, tuple) == leaf.leaf_list
+
+
+@given(samples.facts())
+def test_a_tenants_facts_make_only_entries_of_that_tenant(facts: list[Fact]) -> None:
+    without = [fact for fact in facts if fact.owners != ("bitel",)]
+    on_air = {fact.cell for fact in without if isinstance(fact, BroadcastFact)}
+    # A cell that only this tenant puts on air goes with it, and with the cell the others' shares.
+    lost = {fact.cell for fact in facts if isinstance(fact, CellFact)} - on_air
+    before, after = render(BOTH, without), render(BOTH, facts)
+    kept = {path for path in after.tree if "bitel" not in after.owners[path] and cell_of(path) not in lost}
+    assert before.tree == {path: after.tree[path] for path in kept}
+
+
+def test_cell_paths_are_those_that_render_makes() -> None:
+    tree = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS)).tree
+    for cell in LTE_CELLS + NR_CELLS:
+        assert "cellLocalId" in tree[cell_path(BOTH, STATION, cell.cell, cell.rat, cell.band)]
+
+
+def test_mutabilities_of_what_is_dangerous() -> None:
+    root = root_spec(BOTH)
+
+    def mutability(path: str, leaf: str) -> Mutability:
+        spec = spec_of(root, path)
+        assert isinstance(spec, NodeSpec)
+        return spec.leaf_by_name[leaf].mutability
+
+    locked = [(FDD, "pci"), (FDD, "tac"), (FDD, "earfcnDl"), (FDD, "dlChannelBandwidth"), (TDD, "earfcn")]
+    locked += [(DU, "nRPCI"), (DU, "nRTAC"), (DU, "arfcnDL"), (DU, "bSChannelBwDL")]
+    assert {mutability(*each) for each in locked} == {Mutability.LOCKED}
+    identities = [(FDD, "cellLocalId"), (DU, "cellLocalId"), (parent(FDD), "eNBId"), (parent(DU), "gNBId")]
+    assert {mutability(*each) for each in identities} == {Mutability.CREATE_ONLY}
+
+
+def test_only_leaves_that_we_answer_for_are_compared() -> None:
+    spec = spec_of(root_spec(BOTH), DU)
+    assert spec is not None
+    ignored = {leaf.name for leaf in spec.leaves if not leaf.compared}
+    assert {"administrativeState", "operationalState", "cellState", "priorityLabel", "ssbFrequency"} <= ignored
+    assert not {"nRPCI", "cellLocalId", "arfcnDL"} & ignored
