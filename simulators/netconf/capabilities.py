@@ -16,8 +16,10 @@ CONFIRMED_COMMIT_1_1 = "urn:ietf:params:netconf:capability:confirmed-commit:1.1"
 VALIDATE_1_0 = "urn:ietf:params:netconf:capability:validate:1.0"
 VALIDATE_1_1 = "urn:ietf:params:netconf:capability:validate:1.1"
 ROLLBACK_ON_ERROR = "urn:ietf:params:netconf:capability:rollback-on-error:1.0"
-WITH_DEFAULTS = "urn:ietf:params:netconf:capability:with-defaults:1.0"
+WITH_DEFAULTS = (
+    "urn:ietf:params:netconf:capability:with-defaults:1.0"
     "?basic-mode=explicit&also-supported=report-all,report-all-tagged,trim"
+)
 NOTIFICATION = "urn:ietf:params:netconf:capability:notification:1.0"
 INTERLEAVE = "urn:ietf:params:netconf:capability:interleave:1.0"
 YANG_LIBRARY = "urn:ietf:params:netconf:capability:yang-library:1.1"
