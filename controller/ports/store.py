@@ -227,8 +227,8 @@ class Store(Protocol):
         """A new incarnation; returns its id."""
         ...
 
-    def heartbeat(self, incarnation: str) -> None:
-        """Count up. Raises LeaseLostError if the incarnation was buried."""
+    def heartbeat(self, incarnation: str, sessions: int = 0) -> None:
+        """Count up, and note the open sessions to devices. Raises LeaseLostError if the incarnation was buried."""
         ...
 
     def incarnations(self) -> list[Incarnation]:
@@ -236,8 +236,10 @@ class Store(Protocol):
         ...
 
     def bury(self, incarnation: str, counter: int) -> bool:
-        """Declare an incarnation dead if its counter still stands at ``counter``: its claimed jobs become
-        claimable again (to recover their transactions) and its leases lose their holder. False if it moved on."""
+        """Declare an incarnation dead if its counter still stands at ``counter``; False if it moved on.
+
+        Its claimed jobs become claimable again (to recover their transactions), its leases lose their holder.
+        """
         ...
 
     def claim(self, incarnation: str, limit: int) -> list[Claim]:
@@ -248,6 +250,10 @@ class Store(Protocol):
         turns, so that a big one does not starve the others. A ``cancelling`` run gives only jobs
         that recover a transaction. Raises LeaseLostError if the incarnation was buried.
         """
+        ...
+
+    def leased(self, stations: Iterable[str]) -> frozenset[str]:
+        """Those of the stations that a job works on, or that wait for one to recover their transaction."""
         ...
 
     def held(self, incarnation: str) -> list[Claim]:
@@ -275,8 +281,11 @@ class Store(Protocol):
         ...
 
     def finish(self, claim: Claim, result: JobResult) -> None:
-        """End a job: state, outcome, ledger, device record, last journal row (``finished``, written here),
-        audit row, lease. The very same call again changes nothing. Raises LeaseLostError."""
+        """End a job: state, outcome, ledger, device record, last journal row, audit row, lease.
+
+        The store writes the journal's ``finished`` row itself. The very same call again changes
+        nothing. Raises LeaseLostError.
+        """
         ...
 
     # alarms, holds, switches
@@ -366,7 +375,8 @@ class Store(Protocol):
     def figures(self) -> dict[str, dict[tuple[str, ...], float]]:
         """Gauge values for the metrics door, by name and label values.
 
-        ``runs`` by state; ``jobs`` by state; ``oldest_claimable_seconds``; ``alarms`` by state, severity and
+        ``runs`` by state; ``jobs`` by state; ``outcomes`` (ended jobs) by outcome; ``sessions`` by process name;
+        ``oldest_claimable_seconds``; ``alarms`` by state, severity and
         probable cause; ``repairs`` by rule; ``devices_adopted``; ``workers_alive``.
         """
         ...

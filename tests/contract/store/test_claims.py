@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import pytest
+
+from controller.models.errors import ConflictError, LeaseLostError
+from controller.models.plan import LedgerNode
+from controller.models.run import JobState, LedgerEntry, Outcome, Step, Strategy
+from controller.ports.clock import VirtualClock
+from controller.ports.store import JobResult, Page
+from controller.store import SqlStore
+from tests.support.records import make_change, make_entry, make_network, start_run, stations
+
+
+def test_a_claim_carries_all_that_a_transaction_needs(store: SqlStore, clock: VirtualClock) -> None:
+    run = start_run(store, stations(2))
+    worker = store.register_worker("w")
+    claims = store.claim(worker, 10)
+    assert [claim.job.station for claim in claims] == stations(2)
+    claim = claims[0]
+    assert claim.change == make_change("PE-00000")
+    assert (claim.run.id, claim.network_digest) == (run.id, make_network()[0])
+    assert (claim.fence, claim.incarnation, claim.recovers) == (1, worker, False)
+    assert (claim.job.state, claim.job.attempts, claim.job.started) == (JobState.CLAIMED, 1, clock.now())
+    assert claim.job == store.jobs(run.id)[0]
+    assert claims[0].transaction != claims[1].transaction
+    assert store.held(worker) == claims
+    assert store.claim(worker, 10) == []
+
+
+def test_a_claim_is_limited_and_never_exceeds_a_runs_parallel(store: SqlStore) -> None:
+    run = start_run(store, stations(5), strategy=Strategy(parallel=3))
+    worker, other = store.register_worker("w"), store.register_worker("x")
+    first = store.claim(worker, 2)
+    assert len(first) == 2
+    assert len(store.claim(other, 10)) == 1
+    assert store.claim(worker, 10) == []
+    store.finish(first[0], JobResult(Outcome.SUCCEEDED))
+    assert len(store.claim(worker, 10)) == 1
+    assert store.run(run.id).counts == {"succeeded": 1, "pending": 4}
+
+
+def test_runs_take_turns(store: SqlStore) -> None:
+    big = start_run(store, stations(50), salt="big")
+    small = start_run(store, ["X-1", "X-2"], salt="small")
+    claims = store.claim(store.register_worker("w"), 5)
+    assert [claim.run.id for claim in claims] == [big.id, small.id, big.id, small.id, big.id]
+
+
+def test_a_device_has_one_writer_and_the_next_run_waits(store: SqlStore) -> None:
+    first, second = start_run(store, ["A"], salt="1"), start_run(store, ["A"], salt="2")
+    worker = store.register_worker("w")
+    (claim,) = store.claim(worker, 10)
+    assert claim.run.id == first.id
+    assert store.claim(worker, 10) == []
+    store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    (later,) = store.claim(worker, 10)
+    assert (later.run.id, later.fence, later.recovers) == (second.id, 2, False)
+    assert later.transaction != claim.transaction
+
+
+def test_jobs_of_later_waves_are_not_claimable(store: SqlStore) -> None:
+    start_run(store, stations(4), waves=2)
+    assert [claim.job.wave for claim in store.claim(store.register_worker("w"), 10)] == [0, 0]
+
+
+def test_a_buried_worker_loses_everything_to_the_next(store: SqlStore) -> None:
+    run = start_run(store, ["A"])
+    dead, heir = store.register_worker("w"), store.register_worker("w")
+    (claim,) = store.claim(dead, 10)
+    store.journal(make_entry(claim, 0), claim)
+    store.heartbeat(dead)
+    assert not store.bury(dead, 0)
+    assert store.bury(dead, 1)
+    assert not store.bury(dead, 1)
+    assert [incarnation.id for incarnation in store.incarnations()] == [heir]
+
+    for late in (
+        lambda: store.journal(make_entry(claim, 1), claim),
+        lambda: store.finish(claim, JobResult(Outcome.SUCCEEDED)),
+        lambda: store.release(claim, "", keep_transaction=True),
+        lambda: store.heartbeat(dead),
+        lambda: store.claim(dead, 1),
+    ):
+        with pytest.raises(LeaseLostError):
+            late()
+
+    (taken,) = store.claim(heir, 10)
+    assert (taken.transaction, taken.fence, taken.recovers, taken.job.attempts) == (claim.transaction, 2, True, 2)
+    with pytest.raises(LeaseLostError):
+        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.journal(make_entry(taken, 1, Step.CANCELLING), taken)
+    store.finish(taken, JobResult(Outcome.ROLLED_BACK, "reverted"))
+    assert [entry.step for entry in store.journal_of(claim.transaction)] == [
+        Step.OPENED,
+        Step.CANCELLING,
+        Step.FINISHED,
+    ]
+    assert store.run(run.id).counts == {"rolled-back": 1}
+
+
+def test_an_unresolved_transaction_keeps_its_device_for_its_job(store: SqlStore) -> None:
+    start_run(store, ["A"], salt="1")
+    start_run(store, ["A"], salt="2")
+    worker = store.register_worker("w")
+    (claim,) = store.claim(worker, 1)
+    store.release(claim, "stopped at a safe point", keep_transaction=True)
+    (again,) = store.claim(worker, 10)
+    assert (again.job.id, again.transaction, again.recovers) == (claim.job.id, claim.transaction, True)
+    assert again.job.detail == "stopped at a safe point"
+    store.release(again, "nothing was sent", keep_transaction=False)
+    (fresh,) = store.claim(worker, 10)
+    assert (fresh.transaction == claim.transaction, fresh.recovers, fresh.fence) == (False, False, 3)
+
+
+def test_the_journal_keeps_persist_tokens_and_refuses_what_is_not_its_own(store: SqlStore) -> None:
+    start_run(store, stations(2))
+    one, two = store.claim(store.register_worker("w"), 10)
+    entries = [make_entry(one, 0), make_entry(one, 1, Step.COMMITTING, persist="p-1")]
+    for entry in entries:
+        store.journal(entry, one)
+        store.journal(entry, one)  # its answer was lost
+    assert store.journal_of(one.transaction) == entries
+    with pytest.raises(ConflictError):
+        store.journal(make_entry(one, 1, Step.PREPARED), one)
+    with pytest.raises(ConflictError):
+        store.journal(make_entry(one, 2), two)
+    assert store.journal_of(two.transaction) == []
+
+
+def test_finishing_is_one_act(store: SqlStore, clock: VirtualClock) -> None:
+    digest = make_network()[0]
+    store.adopt(
+        "A", [LedgerNode(path="/old", owners=("host",)), LedgerNode(path="/both", owners=("host",))], digest, "ana"
+    )
+    run = start_run(store, ["A"])
+    (claim,) = store.claim(store.register_worker("w"), 10)
+    clock.pause(60)
+    gained = (LedgerNode(path="/new", owners=("bitel", "entel")), LedgerNode(path="/both", owners=("entel",)))
+    result = JobResult(Outcome.SUCCEEDED, "on air", gained=gained, lost=("/old", "/never-there"), applied=True)
+    store.finish(claim, result)
+    store.finish(claim, result)  # its answer was lost
+    assert store.ledger(["A"]) == {
+        "A": {
+            "/new": LedgerEntry(station="A", path="/new", owners=("bitel", "entel"), plan=run.plan),
+            "/both": LedgerEntry(station="A", path="/both", owners=("entel",), plan=run.plan),
+        }
+    }
+    device = store.devices()["A"]
+    assert (device.adopted, device.applied) == (claim.job.started, clock.now())
+    (job,) = store.jobs(run.id)
+    assert (job.state, job.outcome, job.detail, job.finished) == (
+        JobState.DONE,
+        Outcome.SUCCEEDED,
+        "on air",
+        clock.now(),
+    )
+    row = store.audit_rows(Page(limit=1))[1][0]
+    assert (row.action, row.object, row.detail["outcome"]) == ("job.finished", job.id, "succeeded")
+    assert [entry.step for entry in store.journal_of(claim.transaction)] == [Step.FINISHED]
+    assert store.verify_audit() is None
+    with pytest.raises(LeaseLostError):
+        store.finish(claim, JobResult(Outcome.FAILED_SAFE))
+
+
+def test_a_failed_job_leaves_ledger_and_device_alone(store: SqlStore) -> None:
+    start_run(store, ["A"])
+    (claim,) = store.claim(store.register_worker("w"), 10)
+    store.finish(claim, JobResult(Outcome.FAILED_SAFE, "refused"))
+    assert store.ledger() == {}
+    assert store.devices() == {}

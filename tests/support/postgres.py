@@ -1,0 +1,175 @@
+"""A real PostgreSQL for tests: one server per test session, one database per test."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+
+def free_port() -> int:
+    """A loopback port that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server that trusts everyone on loopback."""
+
+    folder: Path
+    port: int
+
+    @property
+    def pid(self) -> int:
+        """Process id of the postmaster."""
+        return int((self.folder / "data" / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
+
+    def url(self, database: str) -> str:
+        """URL of a database, as the store takes it."""
+        return f"postgresql://minka@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        """Run a statement in the maintenance database."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """URL of a fresh database that is dropped at the end."""
+        name = f"t{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name}")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        data = self.folder / "data"
+        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self.folder}"
+        # Fast rather than safe: these databases only have to outlive the processes of a test.
+        options += " -c fsync=off -c full_page_writes=off -c max_connections=200 -c shared_buffers=32MB"
+        _run("pg_ctl", "-D", str(data), "-l", str(self.folder / "log"), "-o", options, "-w", "-t", "60", "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server."""
+        _run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
+
+    def kill(self) -> None:
+        """kill -9 the postmaster, and wait until its children are gone with it."""
+        pid = self.pid
+        children = _children(pid)
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while any(Path(f"/proc/{each}").exists() for each in (pid, *children)):
+            if time.monotonic() > deadline:
+                raise TimeoutError("PostgreSQL does not die")
+            time.sleep(0.02)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of one's own, in a temporary folder."""
+    server = _create()
+    try:
+        yield server
+    finally:
+        _remove(server)
+
+
+@contextmanager
+def shared_postgres(temporary: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The server that all processes of a test session share; the last one to leave stops it.
+
+    To be called from a fixture of session scope.
+    """
+    base = temporary.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    note, users = folder / "postgres", folder / "postgres.users"
+    with _alone(folder):
+        if note.exists():
+            place, port = note.read_text(encoding="utf-8").split("\n")
+            server = PostgresServer(Path(place), int(port))
+        else:
+            server = _create()
+            note.write_text(f"{server.folder}\n{server.port}", encoding="utf-8")
+        users.write_text(str(_count(users) + 1), encoding="ascii")
+    try:
+        yield server
+    finally:
+        with _alone(folder):
+            users.write_text(str(_count(users) - 1), encoding="ascii")
+            if _count(users) == 0:
+                note.unlink()
+                _remove(server)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / "postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _count(users: Path) -> int:
+    return int(users.read_text(encoding="ascii")) if users.exists() else 0
+
+
+def _create() -> PostgresServer:
+    # Not below pytest's folders, which only their owner may enter: the server runs as somebody else.
+    folder = Path(tempfile.mkdtemp(prefix="minka-pg-", dir="/tmp"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    _run("initdb", "-D", str(folder / "data"), "-U", "minka", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+    server = PostgresServer(folder, free_port())
+    server.start()
+    return server
+
+
+def _remove(server: PostgresServer) -> None:
+    if (server.folder / "data" / "postmaster.pid").exists():
+        server.stop()
+    shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def _run(program: str, *arguments: str) -> None:
+    binaries = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    found = str(binaries[-1]) if binaries else shutil.which(program)
+    if found is None:
+        raise FileNotFoundError(f"{program} is missing: install Debian's postgresql")
+    command = [found, *arguments]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
+    # Output goes to a file: a server that pg_ctl started would keep a pipe open.
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", check=False)
+        output.seek(0)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed: {output.read().decode()}")
+
+
+def _children(pid: int) -> tuple[int, ...]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # that process ended meanwhile
+        if int(fields[1]) == pid:
+            found.append(int(status.parent.name))
+    return tuple(found)

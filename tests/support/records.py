@@ -1,0 +1,91 @@
+"""Small nouns for tests of the record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from controller.models.network import Network, NetworkHeader
+from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Phase, PhaseKind, Plan
+from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
+from controller.ports.store import Claim, NewJob, Transition
+from controller.store import SqlStore
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make_network(name: str = "Peru") -> tuple[str, Network]:
+    """Digest and network."""
+    network = Network(header=NetworkHeader(id="peru", name=name, country="PE", timezone="America/Lima"))
+    return hashlib.sha256(name.encode()).hexdigest(), network
+
+
+def stations(number: int) -> list[str]:
+    """Station ids."""
+    return [f"PE-{index:05}" for index in range(number)]
+
+
+def make_change(station: str, edits: int = 1) -> Change:
+    """A change that creates list entries on a station."""
+    paths = [f"/ManagedElement[{station}]/ENBFunction[1]/EP_S1C[e{index}]" for index in range(edits)]
+    return Change(
+        station=station,
+        phases=(
+            Phase(
+                kind=PhaseKind.EDIT,
+                edits=tuple(
+                    Edit(op=Op.CREATE, path=path, after={"remoteAddress": "10.0.0.1"}, owners=("entel",))
+                    for path in paths
+                ),
+                inverse=tuple(
+                    Edit(op=Op.DELETE, path=path, before={"remoteAddress": "10.0.0.1"}, owners=("entel",))
+                    for path in paths
+                ),
+            ),
+        ),
+        diff=(),
+        touched=("entel",),
+        fingerprint=Fingerprint(paths=tuple(paths), digest="0" * 64),
+        gained=tuple(LedgerNode(path=path, owners=("entel",)) for path in paths),
+    )
+
+
+def make_plan(names: Sequence[str], salt: str = "", edits: int = 1) -> Plan:
+    """A plan that changes some stations."""
+    digest = hashlib.sha256(repr((salt, list(names), edits)).encode()).hexdigest()
+    return Plan(
+        id=digest[:12],
+        digest=digest,
+        created=START,
+        network="peru",
+        network_digest=make_network()[0],
+        selector="all",
+        changes=tuple(make_change(name, edits) for name in names),
+    )
+
+
+def start_run(
+    store: SqlStore, names: Sequence[str], *, salt: str = "", strategy: Strategy | None = None, waves: int = 1
+) -> Run:
+    """A running run whose first wave is claimable; stations go to waves in turn."""
+    plan = make_plan(names, salt)
+    store.save_plan(plan, "ana")
+    jobs = [NewJob(index % waves, name) for index, name in enumerate(names)]
+    run = store.create_run(plan, "apply", strategy or Strategy(), jobs, cause="person", actor="ana")
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    return store.run(run.id)
+
+
+def make_entry(claim: Claim, seq: int, step: Step = Step.OPENED, persist: str = "") -> JournalEntry:
+    """A journal row of a claim."""
+    return JournalEntry(
+        transaction=claim.transaction,
+        job=claim.job.id,
+        station=claim.job.station,
+        seq=seq,
+        at=START,
+        step=step,
+        persist=persist,
+        deadline=START if persist else None,
+    )
