@@ -8,23 +8,76 @@ contracts (PLMNs per tracking area, sums of shares) in ``controller.intent``.
 
 from __future__ import annotations
 
-import re
-from datetime import date, time
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from controller.models.scalars import (
+    Band,
+    CellId,
+    Country,
+    Credential,
+    Day,
+    HostAddress,
+    HostKey,
+    Identifier,
+    IpAddress,
+    Name,
+    Percent,
+    Platform,
+    Plmn,
+    SliceDifferentiator,
+    StationId,
+    TimeOfDay,
+    Timezone,
+    Username,
+    mcc_mnc,
+    whole_number,
+    words,
 )
+
+__all__ = [
+    "HOST",
+    "ActionClass",
+    "Agreement",
+    "BackhaulKind",
+    "BackhaulNode",
+    "Cell",
+    "CellId",
+    "Consent",
+    "Core",
+    "CoreNode",
+    "Endpoint",
+    "Identifier",
+    "IpAddress",
+    "MaintenanceWindow",
+    "ManagementDefaults",
+    "Network",
+    "NetworkHeader",
+    "Noun",
+    "Percent",
+    "Plmn",
+    "RadioShare",
+    "Rat",
+    "Region",
+    "ResourceType",
+    "Router",
+    "Scope",
+    "SharingKind",
+    "Site",
+    "Sla",
+    "Snssai",
+    "Station",
+    "StationId",
+    "Tenant",
+    "Timezone",
+    "Validity",
+    "Weekday",
+    "mcc_mnc",
+]
 
 #: Owner name of everything that belongs to no tenant.
 HOST = "host"
@@ -34,118 +87,6 @@ class Noun(BaseModel):
     """Base of every frozen model: unknown fields are errors, change is by copy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
-
-
-# --------------------------------------------------------------------- small types
-
-Identifier = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$"),
-    Field(description="Lower-case letters, digits and inner hyphens, at most 64."),
-]
-StationId = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$"),
-    Field(description="Letters, digits, inner hyphens and underscores, at most 64, as in PE-CUS-0042."),
-]
-CellId = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?$"),
-    Field(description="Name of the cell within its station, as in 1 or n78-1."),
-]
-
-#: PLMN identity as ``MCC-MNC``. 716-06 and 716-006 are different networks (TS 23.003 §2.2).
-Plmn = Annotated[
-    str,
-    StringConstraints(pattern=r"^[02-79][0-9]{2}-[0-9]{2,3}$"),
-    Field(description="MCC-MNC with a three-digit MCC and a two- or three-digit MNC, as in 716-06."),
-]
-
-
-def mcc_mnc(plmn: str) -> tuple[str, str]:
-    """Split ``716-06`` into ``("716", "06")``."""
-    mcc, mnc = plmn.split("-")
-    return mcc, mnc
-
-
-def _timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:  # unknown, malformed, or the name of a directory
-        raise ValueError("not an IANA time zone, as in America/Lima") from error
-    return value
-
-
-def _ip_address(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return ip_address(value)
-    except ValueError as error:
-        raise ValueError("not an IP address, as in 10.64.0.1 or 2001:db8::1") from error
-
-
-Timezone = Annotated[str, AfterValidator(_timezone)]
-Percent = Annotated[int, Field(ge=0, le=100)]
-IpAddress = Annotated[IPv4Address | IPv6Address, BeforeValidator(_ip_address)]
-#: What people call something: one line without control characters, which could play tricks on terminals.
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
-    Field(description="One line of text, at most 200 characters."),
-]
-Country = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="Country code of ISO 3166-1, as in PE.")
-]
-HostAddress = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$"), Field(description="Host name or IP address.")
-]
-HostKey = Annotated[
-    str,
-    StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+$"),
-    Field(description="Public host key as in a known_hosts line, without the host name."),
-]
-Username = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$"),
-    Field(description="Letters, digits, dots, underscores, hyphens and @, at most 64."),
-]
-Credential = Annotated[
-    str,
-    StringConstraints(pattern=r"^(env:[A-Z_][A-Z0-9_]*|file:\S+)$"),
-    Field(description="Reference to a secret, env:NAME or file:PATH; never the secret itself."),
-]
-
-
-def _words(value: Any) -> Any:
-    """A CSV cell holds a list as words separated by blanks."""
-    return value.split() if isinstance(value, str) else value
-
-
-Band = Annotated[
-    str, StringConstraints(pattern=r"^[Bn][0-9]{1,3}$"), Field(description="Operating band, as in B28 or n78.")
-]
-
-
-def _whole_number(value: Any) -> Any:
-    """Choices of numbers, unlike numbers, aren't read from text by themselves."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
-def _day(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        raise ValueError("not a date, as in 2025-12-31")
-    return value
-
-
-def _time_of_day(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch(r"\d{2}:\d{2}(:\d{2})?", value):
-        raise ValueError("not a time of day, as in 01:30 or 23:00")
-    return value
-
-
-Day = Annotated[date, BeforeValidator(_day)]
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 
 
 class Rat(StrEnum):
@@ -170,13 +111,6 @@ class ResourceType(StrEnum):
     PRB_DL = "PRB_DL"
     RRC = "RRC"
     DRB = "DRB"
-
-
-SliceDifferentiator = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9A-Fa-f]{6}$", to_upper=True),
-    Field(description="Slice differentiator, six hex digits; FFFFFF means none."),
-]
 
 
 class Snssai(Noun):
@@ -251,10 +185,10 @@ class Station(Noun):
 
     id: StationId
     site: Identifier
-    profiles: Annotated[tuple[Literal["lte-28658", "nr-28541"], ...], BeforeValidator(_words), Field(min_length=1)]
+    profiles: Annotated[tuple[Literal["lte-28658", "nr-28541"], ...], BeforeValidator(words), Field(min_length=1)]
     transport_address: IpAddress = Field(description="Local address of the core links, the same in each tenant's VRF.")
     enb_id: Annotated[int, Field(ge=0, lt=2**28)] | None = None
-    enb_id_length: Annotated[Literal[18, 20, 21, 28], BeforeValidator(_whole_number)] = 20
+    enb_id_length: Annotated[Literal[18, 20, 21, 28], BeforeValidator(whole_number)] = 20
     gnb_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     gnb_id_length: Annotated[int, Field(ge=22, le=32)] = 24
 
@@ -309,11 +243,6 @@ class Cell(Noun):
     def name(self) -> str:
         """Network-wide name, ``station/cell``."""
         return f"{self.station}/{self.id}"
-
-
-Platform = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"), Field(description="Device type of netmiko, as in cisco_ios.")
-]
 
 
 class Router(Noun):

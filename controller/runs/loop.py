@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -31,6 +31,7 @@ class WorkerLoop:
 
     Args:
         capacity: Device transactions at once.
+        sessions: Number of open sessions of this process, for the figures.
     """
 
     def __init__(
@@ -41,15 +42,19 @@ class WorkerLoop:
         *,
         capacity: int = 500,
         observers: Sequence[Observer] = (),
+        sessions: Callable[[], int] = lambda: 0,
     ) -> None:
         self._name = name
+        self._sessions = sessions
         self._tools = tools
         self._capacity = capacity
         self._observers = observers
         self._sweeper = Sweeper(tools.store, doorbell, tools.clock, observers)
         self._incarnation = ""
         self._last_beat = float("-inf")
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        # A claim whose answer was lost may have been committed: then look at what we hold first.
+        self._uncertain = False
         self._work = asyncio.Event()
         self._moved: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -70,7 +75,7 @@ class WorkerLoop:
                 await self._claim()
                 await self._next_look()
             while self._running:
-                await asyncio.wait(self._running)
+                await asyncio.wait(self._running.values())
         finally:
             for task in (*keepers, stopper):
                 task.cancel()
@@ -95,15 +100,21 @@ class WorkerLoop:
         room = self._capacity - len(self._running)
         if room <= 0 or not self._alive(self._incarnation):
             return
+        incarnation, uncertain = self._incarnation, self._uncertain
+        self._uncertain = True
         try:
-            claims = await self._tools.store.call(lambda store: store.claim(self._incarnation, room))
-        except StoreError as error:
-            log.warning("worker.store_unavailable", reason=error.message)
+            claims = await self._tools.store.call(
+                lambda store: store.held(incarnation) if uncertain else store.claim(incarnation, room)
+            )
+        except (StoreError, LeaseLostError) as error:
+            log.warning("worker.no_claims", reason=error.message)
             return
+        self._uncertain = False
         for claim in claims:
-            task = asyncio.create_task(self._job(claim))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            if claim.job.id not in self._running:
+                task = asyncio.create_task(self._job(claim))
+                self._running[claim.job.id] = task
+                task.add_done_callback(lambda _, job=claim.job.id: self._running.pop(job, None))
 
     async def _job(self, claim: Claim) -> None:
         started = self._tools.clock.monotonic()
@@ -168,7 +179,7 @@ class WorkerLoop:
             await self._tools.clock.sleep(_HEARTBEAT)
             begun = self._tools.clock.monotonic()
             try:
-                await self._tools.store.call(lambda store: store.heartbeat(self._incarnation))
+                await self._tools.store.call(lambda store: store.heartbeat(self._incarnation, self._sessions()))
                 self._last_beat = begun
             except LeaseLostError:
                 log.warning("worker.was_buried", incarnation=self._incarnation)

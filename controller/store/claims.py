@@ -37,6 +37,13 @@ class ClaimRecords(Transactions):
         return _claims(tx, [row.id for row in chosen])
 
     @reads
+    def leased(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
+        """See ``Store.leased``."""
+        wanted = frozenset(stations)
+        busy = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), leases.c.transaction.is_not(None)))
+        return wanted & frozenset(tx.execute(busy).scalars())
+
+    @reads
     def held(self, tx: Tx, incarnation: str) -> list[Claim]:
         """See ``Store.held``."""
         query = select(leases.c.job).where(leases.c.incarnation == incarnation)

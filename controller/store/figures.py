@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, func, select
 
 from controller.models.run import JobState
@@ -20,6 +22,8 @@ class FigureRecords(Transactions):
         return {
             "runs": _grouped(tx, runs.c.state),
             "jobs": _grouped(tx, jobs.c.state),
+            "outcomes": _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
+            "sessions": _sessions(tx),
             "oldest_claimable_seconds": {(): age},
             "alarms": _grouped(tx, alarms.c.state, alarms.c.severity, alarms.c.probable_cause),
             "repairs": _grouped(tx, repairs.c.rule),
@@ -28,9 +32,19 @@ class FigureRecords(Transactions):
         }
 
 
-def _grouped(tx: Tx, *columns: ColumnElement[str]) -> dict[tuple[str, ...], float]:
-    rows = tx.execute(select(*columns, func.count()).group_by(*columns))
+def _grouped(
+    tx: Tx, *columns: ColumnElement[Any], where: ColumnElement[bool] | None = None
+) -> dict[tuple[str, ...], float]:
+    query = select(*columns, func.count()).group_by(*columns)
+    rows = tx.execute(query if where is None else query.where(where))
     return {tuple(row[:-1]): float(row[-1]) for row in rows}
+
+
+def _sessions(tx: Tx) -> dict[tuple[str, ...], float]:
+    rows = tx.execute(
+        select(workers.c.name, func.sum(workers.c.sessions)).where(workers.c.alive).group_by(workers.c.name)
+    )
+    return {(name,): float(count) for name, count in rows}
 
 
 def _counted(tx: Tx, where: ColumnElement[bool]) -> float:

@@ -105,8 +105,7 @@ class RunRecords(Transactions):
         transition = decide(run, _jobs(tx, run_id))
         if transition is None:
             return None
-        _carry_out(tx, run, transition)
-        return transition
+        return transition if _carry_out(tx, run, transition) else None
 
     @reads
     def active_runs(self, tx: Tx) -> list[str]:
@@ -208,12 +207,15 @@ def reserved() -> ColumnElement[bool]:
     return exists().where(leases.c.job == jobs.c.id, leases.c.station == jobs.c.station)
 
 
-def _carry_out(tx: Tx, run: Run, transition: Transition) -> None:
+def _carry_out(tx: Tx, run: Run, transition: Transition) -> bool:
+    """Do what was decided; False where only jobs that must be recovered first are left to cancel."""
     of_run = jobs.c.run == run.id
     if transition.cancel_rest:
         rest = and_(of_run, jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]), ~reserved())
         done = {"state": JobState.DONE.value, "outcome": Outcome.CANCELLED.value, "finished": tx.now}
-        tx.execute(update(jobs).where(rest).values(done))
+        cancelled = tx.execute(update(jobs).where(rest).values(done)).rowcount
+        if not cancelled and transition.state is run.state and transition.wave is None:
+            return False
     if transition.wave is not None:
         waiting = and_(of_run, jobs.c.wave == transition.wave, jobs.c.state == JobState.WAITING.value)
         tx.execute(update(jobs).where(waiting).values(state=JobState.READY.value, ready=tx.now))
@@ -240,3 +242,4 @@ def _carry_out(tx: Tx, run: Run, transition: Transition) -> None:
         cancel_rest=transition.cancel_rest or None,
         reason=transition.reason,
     )
+    return True

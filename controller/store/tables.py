@@ -203,6 +203,8 @@ workers = Table(
     Column("id", String, nullable=False, unique=True),
     _name("name"),
     Column("counter", BigInteger, nullable=False),
+    # Sessions to devices that the process has open.
+    Column("sessions", Integer, nullable=False, server_default="0"),
     Column("alive", Boolean, nullable=False),
 )
 

@@ -25,10 +25,11 @@ class WorkerRecords(Transactions):
         return incarnation
 
     @writes
-    def heartbeat(self, tx: Tx, incarnation: str) -> None:
+    def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0) -> None:
         """See ``Store.heartbeat``."""
         living = and_(workers.c.id == incarnation, workers.c.alive)
-        if tx.execute(update(workers).where(living).values(counter=workers.c.counter + 1)).rowcount != 1:
+        beat = {"counter": workers.c.counter + 1, "sessions": sessions}
+        if tx.execute(update(workers).where(living).values(beat)).rowcount != 1:
             raise buried(incarnation)
 
     @reads

@@ -188,6 +188,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("counter", sa.BigInteger(), nullable=False),
+        sa.Column("sessions", sa.Integer(), server_default="0", nullable=False),
         sa.Column("alive", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_workers")),
         sa.UniqueConstraint("id", name=op.f("uq_workers_id")),

@@ -1,0 +1,55 @@
+"""The api process: uvicorn over the app, parts and token made at start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from controller.api.app import make_app
+from controller.api.auth import digest, ensure_token
+from controller.api.services import Services
+from controller.bootstrap import parts
+from controller.models.settings import Settings
+from controller.observe.exposition import exposition
+
+log = structlog.get_logger()
+
+
+def served_app(settings: Settings) -> FastAPI:
+    """The app whose services live as long as the server."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with parts(settings) as made:
+            ensure_token(settings.token_file, made.store)
+            if settings.webhook_token and made.store.token_name(digest(settings.webhook_token)) is None:
+                made.store.add_token(digest(settings.webhook_token), "webhook")
+            app.state.services = Services(
+                settings=settings,
+                store=made.store,
+                devices=made.devices,
+                planner=made.planner,
+                doorbell=made.doorbell,
+                clock=made.clock,
+                exposition=partial(exposition, made.store),
+            )
+            yield
+
+    return make_app(lifespan)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM."""
+    uvicorn.run(
+        served_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )

@@ -1,0 +1,78 @@
+"""Alarms: list and follow; the webhook that Alertmanager calls; the remediation switch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from controller.api.auth import Caller
+from controller.api.services import Backend, Body, Paging, Services, listing
+from controller.api.sse import event, keep_alive
+from controller.models.alarm import Alarm, AlarmState
+from controller.ports.store import Page
+
+router = APIRouter(prefix="/v1", tags=["alarms"])
+
+#: Name of the kill switch of all automatic repair.
+REMEDIATION_STOPPED = "remediation-stopped"
+
+
+class Switch(Body):
+    """Whether automatic repair is stopped."""
+
+    stopped: bool
+
+
+@router.get("/alarms")
+def alarms(
+    backend: Backend, paging: Paging, _: Caller, state: Annotated[list[AlarmState] | None, Query()] = None
+) -> dict[str, Any]:
+    """Alarms, newest first."""
+    total, found = backend.store.alarms(paging, state)
+    return listing(total, list(found), paging)
+
+
+@router.get("/alarms/events")
+async def events(backend: Backend, _: Caller) -> StreamingResponse:
+    """Server-sent events: each alarm as it is now, then again whenever it changes."""
+    return StreamingResponse(_follow(backend), media_type="text/event-stream")
+
+
+async def _follow(backend: Services) -> AsyncIterator[str]:
+    told: dict[str, Alarm] = {}
+    silent = 0.0
+    while True:
+        _, found = await run_in_threadpool(backend.store.alarms, Page(limit=1000))
+        for alarm in reversed(found):
+            if told.get(alarm.id) != alarm:
+                told[alarm.id] = alarm
+                silent = 0.0
+                yield event("alarm", alarm)
+        silent += 0.5
+        if silent >= 15:
+            yield keep_alive()
+            silent = 0.0
+        await backend.clock.sleep(0.5)
+
+
+@router.get("/alarms/{alarm_id}")
+def show(alarm_id: str, backend: Backend, _: Caller) -> Alarm:
+    """One alarm."""
+    return backend.store.alarm(alarm_id)
+
+
+@router.get("/remediation")
+def remediation(backend: Backend, _: Caller) -> Switch:
+    """Whether automatic repair is stopped."""
+    return Switch(stopped=backend.store.switch(REMEDIATION_STOPPED))
+
+
+@router.put("/remediation")
+def switch(asked: Switch, backend: Backend, who: Caller) -> Switch:
+    """The kill switch: stop or resume all automatic repair. Repairs under way reach their end."""
+    backend.store.set_switch(REMEDIATION_STOPPED, asked.stopped, who)
+    return asked

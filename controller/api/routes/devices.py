@@ -1,0 +1,112 @@
+"""Devices: what the record and the stations say; adopt, drift, live read, import."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+
+from controller.api.auth import Caller
+from controller.api.services import Backend, Body, Services
+from controller.inventory.selectors import select
+from controller.models.errors import NotFoundError
+from controller.models.health import Health
+from controller.models.network import Network
+from controller.models.plan import DiffRow
+from controller.ports.store import Device
+
+router = APIRouter(prefix="/v1/devices", tags=["devices"])
+
+
+class DeviceView(Body):
+    """A station on record with its latest health."""
+
+    station: str
+    site: str
+    region: str
+    profiles: tuple[str, ...]
+    adopted: datetime | None
+    applied: datetime | None
+    network_digest: str
+    health: Health | None
+
+
+class Selection(Body):
+    """Stations by selector."""
+
+    selector: str = "*"
+
+
+class LiveConfig(Body):
+    """A station's managed nodes and their state, read just now."""
+
+    station: str
+    tree: dict[str, dict[str, Any]]
+    state: dict[str, dict[str, Any]]
+    unknown: tuple[str, ...]
+
+
+def _view(network: Network, station: str, record: Device | None, health: Health | None) -> DeviceView:
+    known = network.station_by_id[station]
+    return DeviceView(
+        station=station,
+        site=known.site,
+        region=network.region_of(station),
+        profiles=known.profiles,
+        adopted=record.adopted if record else None,
+        applied=record.applied if record else None,
+        network_digest=record.network_digest if record else "",
+        health=health,
+    )
+
+
+def _views(backend: Services, network: Network, stations: tuple[str, ...]) -> list[DeviceView]:
+    records, healths = backend.store.devices(stations), backend.store.healths(stations)
+    return [_view(network, name, records.get(name), healths.get(name)) for name in stations]
+
+
+def _known(network: Network, station: str) -> str:
+    if station not in network.station_by_id:
+        raise NotFoundError(f"there is no station {station} in the network")
+    return station
+
+
+@router.get("")
+def devices(backend: Backend, _: Caller, selector: str = "*") -> list[DeviceView]:
+    """Stations by selector, with record and health."""
+    _digest, network = backend.store.network()
+    return _views(backend, network, select(network, selector))
+
+
+@router.post("/adopt")
+async def adopt(asked: Selection, backend: Backend, who: Caller) -> dict[str, str]:
+    """Make stations ours; until then they are only observed. Changes nothing on them."""
+    return await backend.planner.adopt(asked.selector, who)
+
+
+@router.post("/drift")
+async def drift(asked: Selection, backend: Backend, _: Caller) -> dict[str, tuple[DiffRow, ...]]:
+    """What differs on adopted stations from what was last applied, read just now."""
+    _digest, network = backend.store.network()
+    return await backend.planner.drift(select(network, asked.selector))
+
+
+@router.get("/{station}")
+def show(station: str, backend: Backend, _: Caller) -> DeviceView:
+    """One station on record."""
+    _digest, network = backend.store.network()
+    return _views(backend, network, (_known(network, station),))[0]
+
+
+@router.get("/{station}/config")
+async def config(station: str, backend: Backend, _: Caller) -> LiveConfig:
+    """One station's managed nodes and state, read just now."""
+    _digest, network = backend.store.network()
+    observed = await backend.planner.read(network, _known(network, station))
+    return LiveConfig(
+        station=station,
+        tree={path: dict(leaves) for path, leaves in observed.tree.items()},
+        state={path: dict(leaves) for path, leaves in observed.state.items()},
+        unknown=observed.unknown,
+    )

@@ -1,0 +1,56 @@
+"""Holds: a person's stop on a station, cell or site."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, Field
+
+from controller.api.auth import Caller
+from controller.api.services import Backend, Body
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.network import Network
+from controller.models.run import Hold
+
+router = APIRouter(prefix="/v1/holds", tags=["holds"])
+
+
+class NewHold(Body):
+    """What to hold, why, and until when (none: until lifted)."""
+
+    target: str = Field(description="Station id, station/cell, or site:<id>.")
+    reason: str = Field(min_length=1)
+    until: AwareDatetime | None = None
+
+
+def _check_target(network: Network, target: str) -> None:
+    """Raise NotFoundError unless the target is in the network."""
+    station, _, cell = target.partition("/")
+    if target.startswith("site:"):
+        known = target.removeprefix("site:") in network.site_by_id
+    elif cell:
+        known = any(one.id == cell for one in network.cells_by_station.get(station, ()))
+    else:
+        known = station in network.station_by_id
+    if not known:
+        raise NotFoundError(f"there is no {target!r} in the network: name a station, station/cell or site:<id>")
+
+
+@router.get("")
+def holds(backend: Backend, _: Caller) -> list[Hold]:
+    """Holds in force."""
+    return backend.store.holds(backend.clock.now())
+
+
+@router.post("", status_code=201)
+def put(asked: NewHold, backend: Backend, who: Caller) -> Hold:
+    """Put a hold: nothing automatic works there, plans leave it out."""
+    if asked.until is not None and asked.until <= backend.clock.now():
+        raise ConflictError("the hold would end before it begins: until lies in the past")
+    _check_target(backend.store.network()[1], asked.target)
+    return backend.store.add_hold(asked.target, who, asked.reason, asked.until)
+
+
+@router.delete("/{hold_id}", status_code=204)
+def lift(hold_id: str, backend: Backend, who: Caller) -> None:
+    """Lift a hold."""
+    backend.store.end_hold(hold_id, who)

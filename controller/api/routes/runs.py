@@ -1,0 +1,107 @@
+"""Runs: start, list, show, watch, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from controller.api.auth import Caller
+from controller.api.services import Backend, Body, Paging, Services, listing
+from controller.api.sse import event, keep_alive
+from controller.models.run import Job, Run, RunState, Strategy
+from controller.runs.submit import submit
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+
+
+class NewRun(Body):
+    """A plan to apply, how, and why."""
+
+    plan: str
+    procedure: str = "apply"
+    strategy: Strategy = Strategy()
+    reason: str = ""
+
+
+@router.post("", status_code=202)
+def start(
+    asked: NewRun,
+    backend: Backend,
+    who: Caller,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> Run:
+    """Accept a run. The same Idempotency-Key returns the same run; another body with it is a conflict."""
+    return submit(
+        backend.store,
+        backend.doorbell,
+        backend.store.plan(asked.plan),
+        actor=who,
+        strategy=asked.strategy,
+        procedure_name=asked.procedure,
+        reason=asked.reason,
+        idempotency_key=idempotency_key,
+    )
+
+
+@router.get("")
+def runs(
+    backend: Backend, paging: Paging, _: Caller, state: Annotated[list[RunState] | None, Query()] = None
+) -> dict[str, Any]:
+    """Runs, newest first; ``state`` may be given several times."""
+    total, found = backend.store.runs(paging, state)
+    return listing(total, list(found), paging)
+
+
+@router.get("/{run_id}")
+def show(run_id: str, backend: Backend, _: Caller) -> Run:
+    """One run with its counts."""
+    return backend.store.run(run_id)
+
+
+@router.get("/{run_id}/jobs")
+def jobs(run_id: str, backend: Backend, _: Caller) -> list[Job]:
+    """Jobs of a run, by wave and station."""
+    backend.store.run(run_id)
+    return backend.store.jobs(run_id)
+
+
+@router.post("/{run_id}/cancel", status_code=202)
+def cancel(run_id: str, backend: Backend, who: Caller) -> Run:
+    """Start nothing more; devices under way reach their end. Cancelling a finished run changes nothing."""
+    run = backend.store.request_cancel(run_id, who)
+    backend.doorbell.ring(run_id)
+    return run
+
+
+@router.get("/{run_id}/events")
+async def events(run_id: str, backend: Backend, _: Caller) -> StreamingResponse:
+    """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
+    await run_in_threadpool(backend.store.run, run_id)
+    return StreamingResponse(_follow(backend, run_id), media_type="text/event-stream")
+
+
+async def _follow(backend: Services, run_id: str) -> AsyncIterator[str]:
+    """What is on record, as it changes; the database is looked at twice a second."""
+    told: set[str] = set()
+    last: Run | None = None
+    silent = 0.0
+    while True:
+        run = await run_in_threadpool(backend.store.run, run_id)
+        if run != last:
+            for job in await run_in_threadpool(backend.store.jobs, run_id):
+                if job.outcome is not None and job.id not in told:
+                    told.add(job.id)
+                    yield event("job", job)
+            yield event("run", run)
+            last, silent = run, 0.0
+        if run.state.terminal:
+            return
+        silent += 0.5
+        if silent >= 15:
+            yield keep_alive()
+            silent = 0.0
+        await backend.clock.sleep(0.5)

@@ -1,0 +1,40 @@
+"""The system itself: probes, metrics, audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from controller import __version__
+from controller.api.auth import Caller
+from controller.api.services import Backend, Paging, listing
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/healthz")
+def alive() -> dict[str, str]:
+    """Whether the process answers; needs no token."""
+    return {"status": "ok", "version": __version__}
+
+
+@router.get("/readyz")
+def ready(backend: Backend) -> dict[str, str]:
+    """Whether the database answers; needs no token. 503 if not."""
+    backend.store.active_runs()
+    return {"status": "ready"}
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(backend: Backend) -> Response:
+    """Prometheus exposition of controller and network; needs no token, holds no secrets."""
+    return Response(backend.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/audit")
+def audit(backend: Backend, paging: Paging, _: Caller) -> dict[str, Any]:
+    """The audit trail, newest first."""
+    total, found = backend.store.audit_rows(paging)
+    return listing(total, list(found), paging)

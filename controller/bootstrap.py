@@ -1,0 +1,90 @@
+"""The only place that wires adapters to ports: from settings to the parts of each process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from controller.assurance.checker import Checker
+from controller.device import SshDevices, target_of
+from controller.models.settings import Settings
+from controller.observe.webhook import WebhookNotifier
+from controller.ports.clock import Clock, SystemClock
+from controller.ports.secrets import EnvironmentSecrets
+from controller.queue.app import make_app
+from controller.queue.doorbell import CeleryDoorbell
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import load_rules
+from controller.runs.loop import WorkerLoop
+from controller.runs.planner import Planner
+from controller.runs.procedures import Tools
+from controller.runs.sweeper import Sweeper
+from controller.store import LoopStore, SqlStore, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a process is made of. Belongs to the loop it was made on."""
+
+    settings: Settings
+    clock: Clock
+    store: SqlStore
+    loop_store: LoopStore
+    devices: SshDevices
+    doorbell: CeleryDoorbell
+    planner: Planner
+
+    def worker_loop(self, name: str) -> WorkerLoop:
+        """The loop of a worker process."""
+        tools = Tools(self.loop_store, self.devices, self.clock, target_of)
+        return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
+
+    def sessions(self) -> int:
+        """Open sessions to devices."""
+        return sum(self.devices.counts().values())
+
+    def sweeper(self) -> Sweeper:
+        """The scheduler's sweeper, which rings again."""
+        return Sweeper(self.loop_store, self.doorbell, self.clock, reminds=True)
+
+    def remediator(self) -> Remediator:
+        """The remediation loop with the rules of the settings' folder."""
+        notifier = WebhookNotifier(self.settings.escalation_url)
+        rules = load_rules(self.settings.rules)
+        return Remediator(self.loop_store, self.planner, self.doorbell, notifier, self.clock, rules)
+
+    def checker(self) -> Checker:
+        """Health checks."""
+        return Checker(self.loop_store, self.planner, self.clock)
+
+
+@asynccontextmanager
+async def parts(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts of one process, closed at the end.
+
+    Raises:
+        StoreError: The database is unreachable or made by a newer version.
+    """
+    clock = SystemClock()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    store = await asyncio.to_thread(open_store, settings.database, clock)
+    loop_store = LoopStore(store)
+    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=settings.rpc_timeout)
+    doorbell = CeleryDoorbell(make_app(settings.broker_url, settings.home / "spool"))
+    try:
+        yield Parts(
+            settings,
+            clock,
+            store,
+            loop_store,
+            devices,
+            doorbell,
+            Planner(loop_store, devices, clock, target_of),
+        )
+    finally:
+        await devices.close()
+        doorbell.close()
+        await loop_store.close()
+        store.close()

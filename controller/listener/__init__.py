@@ -1,0 +1,1 @@
+"""The listener: always-on sessions to stations, whose notifications become alarms."""

@@ -1,0 +1,1 @@
+"""Remediation: rules, guards, repair runs, verification, escalation. It owns no path to devices."""

@@ -1,0 +1,94 @@
+"""Rules: which alarm asks for which repair, under which guards. One YAML file each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text
+from controller.inventory.yaml_tree import read_yaml
+from controller.models.alarm import Alarm
+from controller.models.errors import InputError
+from controller.models.network import Identifier, Noun
+
+
+class Repair(StrEnum):
+    """What a rule does."""
+
+    RECREATE_ENDPOINT = "recreate-endpoint"
+    REPAIR_DRIFT = "repair-drift"
+
+
+class Guards(Noun):
+    """When a rule may act.
+
+    Attributes:
+        settle_seconds: An alarm must have stood this long: most clear by themselves.
+        cool_down_seconds: Window in which repairs of one object are counted.
+        attempts: Repairs of one object within the window; one more is escalated instead. The second drift
+            right after a repair means that something else writes the node: ask a person.
+    """
+
+    settle_seconds: float = Field(default=5, ge=0)
+    cool_down_seconds: float = Field(default=3600, gt=0)
+    attempts: int = Field(default=1, ge=1)
+
+
+class Rule(Noun):
+    """One rule.
+
+    Attributes:
+        probable_cause: The alarm's probable cause that it answers.
+        verify_seconds: How long after the repair the alarm must be cleared and the object healthy.
+    """
+
+    name: Identifier
+    description: str
+    probable_cause: Identifier
+    repair: Repair
+    guards: Guards = Guards()
+    verify_seconds: float = Field(default=60, gt=0)
+
+
+def load_rules(folder: Path) -> tuple[Rule, ...]:
+    """All rules of a folder, by name.
+
+    Raises:
+        InputError: Every problem of every file, one a line; or the folder is missing.
+    """
+    if not folder.is_dir():
+        raise InputError(f"the rules folder {folder} does not exist: set MINKA_RULES")
+    report = Report()
+    rules: dict[str, Rule] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        rule = _load(path, report)
+        if rule is None:
+            continue
+        other = next((one for one in rules.values() if one.probable_cause == rule.probable_cause), None)
+        if other is not None:
+            report.file(path.name, 0, f"rule {other.name} answers {rule.probable_cause!r} already")
+        rules[rule.name] = rule
+    if report.problems:
+        raise InputError("\n".join(str(problem) for problem in report.problems))
+    return tuple(rules[name] for name in sorted(rules))
+
+
+def _load(path: Path, report: Report) -> Rule | None:
+    text = read_text(path, path.name, YAML_LIMIT, report)
+    node = read_yaml(text, path.name, report) if text is not None else None
+    if node is None:
+        return None
+    try:
+        return Rule.model_validate(node.plain())
+    except ValidationError as error:
+        entry = Entry("rule", path.name, node.line, "rule", None, node)
+        for one in error.errors():
+            report.entry(entry, one["loc"], one["msg"], value=one["input"])
+        return None
+
+
+def rule_for(rules: tuple[Rule, ...], alarm: Alarm) -> Rule | None:
+    """The rule that answers an alarm."""
+    return next((rule for rule in rules if rule.probable_cause == alarm.probable_cause), None)

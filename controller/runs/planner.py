@@ -1,0 +1,262 @@
+"""Making plans on live devices: read the stations, compile the intent, compare, keep the plan.
+
+The pure work happens in ``intent``, ``nrm`` and ``plan``; this is where it meets store and devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from controller.intent import compile_intent
+from controller.inventory.selectors import select
+from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
+from controller.models.facts import Intent
+from controller.models.network import Network
+from controller.models.plan import Change, DiffRow, LedgerNode, Plan
+from controller.nrm.profiles import Rendered, render
+from controller.plan import (
+    PlanOptions,
+    StationView,
+    adopted_nodes,
+    assemble,
+    drift,
+    make_plan,
+    recreate_endpoint_change,
+)
+from controller.ports.clock import Clock
+from controller.ports.devices import Devices, DeviceTarget, Observed
+from controller.ports.store import Device, StoreLoop
+
+#: Stations read at once.
+_PARALLEL = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What a person wants planned.
+
+    Attributes:
+        selector: Stations (``controller.inventory.selectors``); ``*`` is all of them.
+        remove: Nodes that may be removed, by tenant, as named by the person.
+        expect_stations: Number of stations the person expects to be touched; needed above a set share.
+    """
+
+    selector: str = "*"
+    remove: Mapping[str, int] = field(default_factory=dict)
+    expect_stations: int | None = None
+
+
+class Planner:
+    """Reads devices and makes plans."""
+
+    def __init__(
+        self,
+        store: StoreLoop,
+        devices: Devices,
+        clock: Clock,
+        target_of: Callable[[Network, str], DeviceTarget],
+    ) -> None:
+        self._store = store
+        self._devices = devices
+        self._clock = clock
+        self._target_of = target_of
+
+    # ---------------------------------------------------------------- reading
+
+    async def read(self, network: Network, station: str) -> Observed:
+        """One station's managed nodes, live.
+
+        Raises:
+            DeviceError: It could not be read.
+            NotFoundError: It has no endpoint.
+        """
+        async with self._devices.session(self._target_of(network, station)) as session:
+            return await session.read()
+
+    async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
+        """What stations carry and what the record says of them; an unreadable one says why."""
+        wanted = tuple(stations)
+        records, ledger = await self._store.call(lambda store: (store.devices(wanted), store.ledger(wanted)))
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def view(station: str) -> StationView:
+            record = records.get(station)
+            adopted = record is not None and record.adopted is not None
+            async with gate:
+                try:
+                    observed = await self.read(network, station)
+                except (DeviceError, NotFoundError) as error:
+                    return StationView(None, adopted, ledger.get(station, {}), error.message)
+            return StationView(observed, adopted, ledger.get(station, {}))
+
+        found = await asyncio.gather(*(view(station) for station in wanted))
+        return dict(zip(wanted, found, strict=True))
+
+    # --------------------------------------------------------------- planning
+
+    async def plan(self, request: PlanRequest, actor: str) -> Plan:
+        """A plan that brings the selected stations to what the current network files say.
+
+        Raises:
+            InputError: The selector is wrong or matches nothing.
+            PlanRefusedError: It removes or touches more than was named.
+        """
+        digest, network = await self._store.call(lambda store: store.network())
+        stations = _selected(network, request.selector)
+        now = self._clock.now()
+        views = await self.views(network, stations)
+        holds = await self._store.call(lambda store: store.holds(now))
+        options = PlanOptions(
+            selector=request.selector,
+            remove=dict(request.remove),
+            expect_stations=request.expect_stations,
+            held=_held(network, [hold.target for hold in holds]),
+        )
+        intent = await asyncio.to_thread(compile_intent, network, _today(network, now), stations)
+        plan = await asyncio.to_thread(make_plan, network, digest, intent, views, options, now)
+        await self._store.call(lambda store: store.save_plan(plan, actor))
+        return plan
+
+    async def adopt(self, selector: str, actor: str) -> dict[str, str]:
+        """Adopt the selected stations: their nodes that the intent wants enter the ledger.
+
+        Returns:
+            By station, ``adopted`` with the number of nodes, or why not.
+        """
+        digest, network = await self._store.call(lambda store: store.network())
+        stations = _selected(network, selector)
+        views = await self.views(network, stations)
+        intent = await asyncio.to_thread(compile_intent, network, _today(network, self._clock.now()), stations)
+        said: dict[str, str] = {}
+        for station in stations:
+            observed = views[station].observed
+            if observed is None:
+                said[station] = views[station].unreachable
+                continue
+            nodes = adopted_nodes(_rendered(network, intent, station), observed)
+            await self._adopt(station, nodes, digest, actor)
+            said[station] = f"adopted, {len(nodes)} nodes"
+        return said
+
+    async def _adopt(self, station: str, nodes: Sequence[LedgerNode], digest: str, actor: str) -> None:
+        await self._store.call(lambda store: store.adopt(station, nodes, digest, actor))
+
+    # ------------------------------------------------------- drift and repair
+
+    async def drift(self, stations: Sequence[str]) -> dict[str, tuple[DiffRow, ...]]:
+        """What differs from what was last applied, for stations that were adopted and can be read."""
+        rendered = await self.applied(stations)
+        _, network = await self._store.call(lambda store: store.network())
+        views = await self.views(network, rendered)
+        return {station: drift(rendered[station], view) for station, view in views.items() if view.observed is not None}
+
+    async def applied(self, stations: Sequence[str]) -> dict[str, Rendered]:
+        """What adopted stations should carry by the network version that was last applied on them.
+
+        Drift is judged against this and not against the current files, so that a change that is
+        loaded but not applied yet is never repaired onto a station without a person's apply.
+        """
+        records = await self._store.call(lambda store: store.devices(stations))
+        versions: dict[tuple[str, date], list[Device]] = {}
+        networks: dict[str, Network] = {}
+        for record in records.values():
+            if record.adopted is None:
+                continue
+            digest = record.network_digest
+            if digest not in networks:
+                networks[digest] = (await self._version(digest))[1]
+            day = _today(networks[digest], record.applied or record.adopted)
+            versions.setdefault((digest, day), []).append(record)
+        rendered: dict[str, Rendered] = {}
+        for (digest, day), group in versions.items():
+            network = networks[digest]
+            names = [record.station for record in group if record.station in network.station_by_id]
+            intent = await asyncio.to_thread(compile_intent, network, day, names)
+            rendered |= {name: _rendered(network, intent, name) for name in names}
+        return rendered
+
+    async def _version(self, digest: str) -> tuple[str, Network]:
+        return await self._store.call(lambda store: store.network(digest))
+
+    async def repair_plan(self, station: str, actor: str) -> Plan:
+        """A plan that brings one station back to what was last applied on it; never its administrative state.
+
+        Raises:
+            ConflictError: The station was not adopted.
+            DeviceError: It can't be read.
+        """
+        records = await self._store.call(lambda store: store.devices([station]))
+        record = records.get(station)
+        if record is None or record.adopted is None:
+            raise ConflictError(f"station {station} is not adopted: it is observe-only")
+        _, current = await self._store.call(lambda store: store.network())
+        digest, network = await self._version(record.network_digest)
+        view = (await self.views(current, [station]))[station]
+        if view.observed is None:
+            raise DeviceError(view.unreachable)
+        now = self._clock.now()
+        holds = await self._store.call(lambda store: store.holds(now))
+        options = PlanOptions(
+            selector=station,
+            expect_stations=1,
+            held=_held(current, [hold.target for hold in holds]),
+            automatic=True,
+        )
+        intent = await asyncio.to_thread(compile_intent, network, _today(network, record.applied or now), [station])
+        plan = make_plan(network, digest, intent, {station: view}, options, now)
+        await self._store.call(lambda store: store.save_plan(plan, actor))
+        return plan
+
+    async def recreate_plan(self, station: str, path: str, actor: str) -> Plan:
+        """A plan that deletes one core endpoint of ours and makes it again as it was applied.
+
+        Raises:
+            ConflictError: The endpoint is not in the ledger.
+            DeviceError: The station can't be read.
+        """
+        _, current = await self._store.call(lambda store: store.network())
+        view = (await self.views(current, [station]))[station]
+        if view.observed is None:
+            raise DeviceError(view.unreachable)
+        if path not in view.ledger or path not in view.observed.tree:
+            raise ConflictError(f"{path} is not an endpoint of ours on {station}")
+        record = (await self._store.call(lambda store: store.devices([station])))[station]
+        profiles = current.station_by_id[station].profiles
+        change: Change = recreate_endpoint_change(station, profiles, view.observed, path, view.ledger[path].owners)
+        network_id = current.header.id
+        plan = assemble(network_id, record.network_digest, station, (change,), created=self._clock.now())
+        await self._store.call(lambda store: store.save_plan(plan, actor))
+        return plan
+
+
+def _selected(network: Network, selector: str) -> tuple[str, ...]:
+    stations = select(network, selector)
+    if not stations:
+        raise InputError(f"the selector {selector!r} matches no station")
+    return stations
+
+
+def _rendered(network: Network, intent: Intent, station: str) -> Rendered:
+    facts = intent.facts.get(station, ())
+    if not facts:
+        return Rendered({}, {}, ())
+    return render(network.station_by_id[station].profiles, facts)
+
+
+def _today(network: Network, at: datetime) -> date:
+    return at.astimezone(ZoneInfo(network.header.timezone)).date()
+
+
+def _held(network: Network, targets: Iterable[str]) -> frozenset[str]:
+    """Stations and cells under hold; a hold on a site holds all its stations."""
+    held: set[str] = set()
+    for target in targets:
+        if target.startswith("site:"):
+            held |= {station.id for station in network.stations if station.site == target.removeprefix("site:")}
+        else:
+            held.add(target)
+    return frozenset(held)
