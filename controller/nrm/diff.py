@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.nrm.apply import siblings
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value
 
@@ -74,21 +73,6 @@ def effective(root: NodeSpec, path: Path, leaves: Leaves) -> dict[LeafName, Valu
         for name, value in leaves.items()
         if (leaf := known.get(name)) is None or not (leaf.state or leaf.default == value)
     }
-
-
-def primary_of(root: NodeSpec, tree: Tree, path: Path) -> tuple[Path, ...]:
-    """Entries of the user-ordered list of ``path`` that stand for its first: the first one, and all of its PLMN.
-
-    On NR one PLMN has an entry for each slice; the cell's primary PLMN is that of the first entry.
-    """
-    order = siblings(tree, path)
-    if not order:
-        return ()
-    spec = spec_of(root, path)
-    if spec is None or not spec.broadcast:
-        return (order[0],)
-    plmn = plmn_part(order[0])
-    return tuple(entry for entry in order if plmn_part(entry) == plmn)
 
 
 def plmn_part(path: Path) -> str:

@@ -1,0 +1,39 @@
+"""Plans: observed × desired → immutable, content-hashed Changes that people read and approve (pure)."""
+
+from controller.plan.document import (
+    PlanDifference,
+    compare,
+    network_digest,
+    plan_digest,
+    plan_from_json,
+    plan_to_json,
+    seal,
+)
+from controller.plan.drift import adopted_nodes, drift, drifted_nodes
+from controller.plan.fleet import make_plan
+from controller.plan.recreate import recreate_endpoint_change
+from controller.plan.show import PlanRow, headline, render_text
+from controller.plan.station import StationPlan, plan_station
+from controller.plan.views import PlanOptions, StationView
+
+__all__ = [
+    "PlanDifference",
+    "PlanOptions",
+    "PlanRow",
+    "StationPlan",
+    "StationView",
+    "adopted_nodes",
+    "compare",
+    "drift",
+    "drifted_nodes",
+    "headline",
+    "make_plan",
+    "network_digest",
+    "plan_digest",
+    "plan_from_json",
+    "plan_station",
+    "plan_to_json",
+    "recreate_endpoint_change",
+    "render_text",
+    "seal",
+]

@@ -1,0 +1,140 @@
+"""Plans as documents: content hash, canonical JSON, comparison."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from pydantic import ValidationError
+
+from controller.models.errors import InputError
+from controller.models.facts import Finding
+from controller.models.network import Network
+from controller.models.plan import PLAN_FORMAT, Change, DiffRow, Plan
+
+
+def network_digest(network: Network) -> str:
+    """SHA-256 of a network's canonical JSON, hex; equal networks have equal digests."""
+    return _sha256(network.model_dump(mode="json"))
+
+
+def seal(
+    *,
+    created: datetime,
+    network: str,
+    network_digest: str,
+    selector: str,
+    changes: Sequence[Change],
+    unchanged: Sequence[str] = (),
+    unplanned: Mapping[str, str] | None = None,
+    findings: Sequence[Finding] = (),
+    removals: Mapping[str, int] | None = None,
+) -> Plan:
+    """A plan with its id and digest; everything is put into canonical order first."""
+    plan = Plan(
+        id="",
+        digest="",
+        created=created,
+        network=network,
+        network_digest=network_digest,
+        selector=selector,
+        changes=tuple(sorted(changes, key=lambda change: change.station)),
+        unchanged=tuple(sorted(unchanged)),
+        unplanned=dict(sorted((unplanned or {}).items())),
+        findings=tuple(sorted(findings, key=_finding_order)),
+        removals=dict(sorted((removals or {}).items())),
+    )
+    digest = plan_digest(plan)
+    return plan.model_copy(update={"id": digest[:12], "digest": digest})
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256 of the canonical JSON of everything but id, digest and created, hex."""
+    return _sha256(plan.model_dump(mode="json", exclude={"id", "digest", "created"}))
+
+
+def plan_to_json(plan: Plan) -> bytes:
+    """Canonical JSON: sorted keys, no blanks, one line."""
+    return orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def plan_from_json(data: bytes | str) -> Plan:
+    """Read a plan that ``plan_to_json`` wrote.
+
+    Raises:
+        InputError: It is no plan, of another format version, or its content is not what its digest says.
+    """
+    try:
+        raw = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"this is no plan: {error}") from error
+    if not isinstance(raw, dict) or "format" not in raw:
+        raise InputError("this is no plan: it does not name its format")
+    if raw["format"] != PLAN_FORMAT:
+        raise InputError(f"plans of format {raw['format']} can't be read here, only format {PLAN_FORMAT}")
+    try:
+        plan = Plan.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"this is no plan: {where}: {first['msg']}") from error
+    if plan_digest(plan) != plan.digest or plan.id != plan.digest[:12]:
+        raise InputError(f"plan {plan.id} was altered: its content does not have the digest that it names")
+    return plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDifference:
+    """One line of a comparison: what only the one or only the other plan does on a station."""
+
+    station: str
+    only_in: str
+    text: str
+
+
+def compare(a: Plan, b: Plan) -> tuple[PlanDifference, ...]:
+    """What two plans do differently, in words; empty if they do the same."""
+    found: list[PlanDifference] = []
+    mine, theirs = ({change.station: change for change in plan.changes} for plan in (a, b))
+    for station in sorted({*mine, *theirs}):
+        one, other = _lines(mine.get(station)), _lines(theirs.get(station))
+        found.extend(PlanDifference(station, a.id, line) for line in one if line not in other)
+        found.extend(PlanDifference(station, b.id, line) for line in other if line not in one)
+        if one == other and mine[station] != theirs[station]:
+            found.append(PlanDifference(station, "both", "the same edits on another state of the station"))
+    for station in sorted({*a.unplanned, *b.unplanned}):
+        reasons = (a.unplanned.get(station), b.unplanned.get(station))
+        if reasons[0] != reasons[1]:
+            found.extend(
+                PlanDifference(station, plan.id, f"left out: {reason}")
+                for plan, reason in zip((a, b), reasons, strict=True)
+                if reason
+            )
+    return tuple(found)
+
+
+def _lines(change: Change | None) -> list[str]:
+    return [_line(row) for row in change.diff] if change else []
+
+
+def _line(row: DiffRow) -> str:
+    cell = f"cell {row.cell}: " if row.cell else ""
+    return f"{cell}{row.tenant}: {row.what}: {row.before} → {row.after}"
+
+
+def _sha256(content: object) -> str:
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _finding_order(finding: Finding) -> tuple[str, ...]:
+    return (
+        finding.station,
+        finding.cell,
+        finding.code,
+        finding.agreement,
+        finding.tenant,
+        finding.message,
+    )

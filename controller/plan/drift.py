@@ -1,0 +1,59 @@
+"""Drift: what differs on a station from what should be there, and what adoption would record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.models.plan import DiffRow, LedgerNode
+from controller.nrm.diff import diff
+from controller.nrm.profiles import Rendered
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import Observed, Path
+from controller.plan.edits import find_edits
+from controller.plan.views import StationView
+from controller.plan.words import NOTHING, contents, entry_name, leaf_texts, row
+
+
+def drift(root: NodeSpec, rendered: Rendered, view: StationView) -> tuple[DiffRow, ...]:
+    """What differs from what should be there: ``before`` is what the station has, ``after`` what it should have.
+
+    Orphans and unknown nodes are listed too. A station that could not be read has no rows.
+    """
+    if view.observed is None:
+        return ()
+    return tuple(_rows(root, rendered, view, view.observed))
+
+
+def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Observed) -> Iterator[DiffRow]:
+    difference = diff(root, observed.tree, rendered.tree)
+    for path in difference.missing:
+        wanted = contents(root, path, rendered.tree[path])
+        yield row(path, rendered.owners[path], entry_name(root, path), NOTHING, wanted)
+    for path, leaves in difference.changed.items():
+        for texts in leaf_texts(root, path, leaves.before, leaves.after):
+            yield row(path, rendered.owners[path], *texts)
+    edits = find_edits(root, observed.tree, observed.unknown, rendered, view.ledger, ())
+    for new, old in edits.replaced.items():
+        has = contents(root, old, observed.tree[old])
+        yield row(old, rendered.owners[new], entry_name(root, old), has, NOTHING)
+    for path, owners in edits.orphans.items():
+        yield row(
+            path, owners, entry_name(root, path), contents(root, path, observed.tree[path]), "nothing asks for it"
+        )
+    for path in edits.unknown:
+        yield row(path, (), entry_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
+    for name in observed.unknown:
+        yield DiffRow(cell="", tenant="", what=name, before="present", after="unknown, left alone")
+
+
+def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:
+    """Nodes that should be there and are missing or differ: what ``Health.drift`` counts."""
+    difference = diff(root, observed.tree, rendered.tree)
+    return (*difference.missing, *difference.changed)
+
+
+def adopted_nodes(rendered: Rendered, observed: Observed) -> tuple[LedgerNode, ...]:
+    """Nodes both wanted and there: they enter the ledger when the station is adopted."""
+    return tuple(
+        LedgerNode(path=path, owners=owners) for path, owners in rendered.owners.items() if path in observed.tree
+    )

@@ -1,0 +1,166 @@
+"""Phases: which cells have to be locked for the edits, and in what order everything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.models.facts import HOST_OWNED, Owners
+from controller.models.plan import Edit, Op, Phase, PhaseKind, WaitFor
+from controller.nrm.apply import apply_edits
+from controller.nrm.inverse import invert
+from controller.nrm.profiles import administrative_state, cell_of, on_air
+from controller.nrm.schema import Mutability, NodeSpec, spec_of
+from controller.nrm.tree import Observed, Path, Tree, is_below, parent
+from controller.plan.edits import ADMINISTRATIVE_STATE
+
+#: Expected seconds; estimates for people, nothing waits by them.
+LOCK_SECONDS = 2
+EDIT_SECONDS = 1
+ON_AIR_SECONDS = 5
+#: A core link that is configured anew sets up its association again.
+LINK_SECONDS = 5
+RESTART_SECONDS = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """Which cells the edits concern in a way that live cells don't bear.
+
+    Attributes:
+        cells: Cells that have to be locked already or by us, in device order.
+        to_lock: Those of them that are unlocked now: we lock them, and unlock those that remain.
+        restarts: Whether the station restarts.
+    """
+
+    cells: tuple[Path, ...]
+    to_lock: tuple[Path, ...]
+    restarts: bool
+
+
+def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit]) -> Locks:
+    """Cells to lock for the edits."""
+    cells = [path for path in observed if (spec := spec_of(root, path)) and spec.is_cell]
+    concerned: set[Path] = set()
+    restarts = False
+    for edit in edits:
+        need = _need(root, observed, edit)
+        if need is Mutability.RESTART:
+            restarts = True
+            concerned.update(cells)
+        elif need is Mutability.LOCKED:
+            own = {cell for cell in cells if is_below(edit.path, cell) or cell_of(cell) == cell_of(edit.path)}
+            concerned.update(own or cells)
+    ordered = tuple(cell for cell in cells if cell in concerned)
+    to_lock = tuple(cell for cell in ordered if administrative_state(observed, cell) == "UNLOCKED")
+    return Locks(ordered, to_lock, restarts)
+
+
+def _need(root: NodeSpec, observed: Tree, edit: Edit) -> Mutability:
+    """How gravely an edit concerns a running station."""
+    spec = spec_of(root, edit.path)
+    if spec is None:
+        return Mutability.LIVE
+    if edit.op is Op.MERGE:
+        kinds = {spec.leaf_by_name[name].mutability for name in {*edit.before, *edit.after}}
+        return next((kind for kind in (Mutability.RESTART, Mutability.LOCKED) if kind in kinds), Mutability.LIVE)
+    if edit.op is Op.DELETE:
+        # No cell leaves the air without having been locked.
+        below = (child for path in observed if is_below(path, edit.path) and (child := spec_of(root, path)))
+        return Mutability.LOCKED if any(child.is_cell for child in below) else spec.mutability
+    return spec.mutability if parent(edit.path) in observed else Mutability.LIVE
+
+
+def build_phases(
+    root: NodeSpec,
+    observed: Observed,
+    edits: Sequence[Edit],
+    locks: Locks,
+    keep_locked: frozenset[Path],
+    owners: Mapping[Path, Owners],
+) -> tuple[tuple[Phase, ...], Tree]:
+    """Lock, edit, unlock, each with its exact inverse; and the tree after all of them.
+
+    Args:
+        root: Schema of the station.
+        observed: What it says of itself now.
+        edits: The edits of the edit phase.
+        locks: Which cells they need locked.
+        keep_locked: New cells that stay locked (they are under a hold).
+        owners: Owners of all nodes, wanted or in the ledger.
+    """
+    made = [edit.path for edit in edits if edit.op is Op.CREATE and _is_cell(root, edit.path)]
+    gone = {edit.path for edit in edits if edit.op is Op.DELETE}
+    back = [cell for cell in locks.to_lock if not any(is_below(cell, path) for path in gone)]
+    unlocked = [*back, *(cell for cell in made if cell not in keep_locked)]
+    failed = {cell for cell in locks.to_lock if was_failed(observed, cell)}
+    steps: list[tuple[PhaseKind, Sequence[Edit], tuple[WaitFor, ...]]] = [
+        (PhaseKind.LOCK, _switch(locks.to_lock, "UNLOCKED", "LOCKED", owners), _waits("cell-off-air", locks.to_lock)),
+        (PhaseKind.EDIT, edits, ()),
+        (
+            PhaseKind.UNLOCK,
+            _switch(unlocked, "LOCKED", "UNLOCKED", owners),
+            _waits("cell-on-air", (cell for cell in unlocked if cell not in failed)),
+        ),
+    ]
+    phases = []
+    tree = observed.tree
+    for kind, sent, wait in steps:
+        if sent:
+            inverse = invert(root, tree, sent, owners)
+            phases.append(Phase(kind=kind, edits=tuple(sent), inverse=inverse, wait=wait))
+            tree = apply_edits(root, tree, sent)
+    return tuple(phases), tree
+
+
+def was_failed(observed: Observed, cell: Path) -> bool:
+    """Whether a cell is not on air although it is unlocked: a fault that was there before us."""
+    return (
+        cell in observed.tree
+        and cell in observed.state
+        and administrative_state(observed.tree, cell) == "UNLOCKED"
+        and not on_air(observed, cell)
+    )
+
+
+def outage_seconds(root: NodeSpec, observed: Tree, edits: Sequence[Edit], locks: Locks) -> int:
+    """Expected seconds of outage of the worst cell (or, for a link that is configured anew, of its tenant)."""
+    if locks.restarts:
+        return RESTART_SECONDS
+    if locks.to_lock:
+        return LOCK_SECONDS + EDIT_SECONDS + ON_AIR_SECONDS
+    return LINK_SECONDS if any(_renews_link(root, observed, edit) for edit in edits) else 0
+
+
+def _renews_link(root: NodeSpec, observed: Tree, edit: Edit) -> bool:
+    """Whether the edit moves an end of a link that is there."""
+    if edit.op is Op.MERGE:
+        spec = spec_of(root, edit.path)
+        return spec is not None and spec.link is not None and "remoteAddress" in edit.after
+    above = spec_of(root, parent(edit.path)) if parent(edit.path) in observed else None
+    spec = spec_of(root, edit.path)
+    return above is not None and above.link is not None and spec is not None and spec.single
+
+
+def _is_cell(root: NodeSpec, path: Path) -> bool:
+    spec = spec_of(root, path)
+    return spec is not None and spec.is_cell
+
+
+def _switch(cells: Iterable[Path], before: str, after: str, owners: Mapping[Path, Owners]) -> tuple[Edit, ...]:
+    return tuple(
+        Edit(
+            op=Op.MERGE,
+            path=cell,
+            before={ADMINISTRATIVE_STATE: before},
+            after={ADMINISTRATIVE_STATE: after},
+            owners=owners.get(cell, HOST_OWNED),
+        )
+        for cell in cells
+    )
+
+
+def _waits(kind: str, cells: Iterable[Path]) -> tuple[WaitFor, ...]:
+    if kind == "cell-on-air":
+        return tuple(WaitFor(kind="cell-on-air", path=cell) for cell in cells)
+    return tuple(WaitFor(kind="cell-off-air", path=cell) for cell in cells)

@@ -1,0 +1,183 @@
+"""One station: what it is and what it should be → one Change, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.models.facts import Finding, Owners
+from controller.models.network import HOST
+from controller.models.plan import Change, DiffRow, Edit, LedgerNode, Op, WaitFor
+from controller.models.run import LedgerEntry
+from controller.nrm.fingerprint import fingerprint
+from controller.nrm.profiles import Rendered, administrative_state, cell_of, root_spec
+from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.tree import Observed, Path, Tree
+from controller.plan.edits import ADMINISTRATIVE_STATE, Edits, find_edits
+from controller.plan.findings import foreign_locks, station_findings
+from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
+from controller.plan.views import PlanOptions, StationView
+from controller.plan.words import describe, entry_name, row
+
+
+@dataclass(frozen=True, slots=True)
+class StationPlan:
+    """What came out for one station.
+
+    Attributes:
+        change: The change; None if nothing is to be done or nothing may be done.
+        reason: Why nothing may be done, empty if it may.
+        findings: What people should know.
+    """
+
+    change: Change | None = None
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+def plan_station(
+    station: str, profiles: tuple[str, ...], rendered: Rendered, view: StationView, options: PlanOptions
+) -> StationPlan:
+    """Plan one station. Administrative state is never repaired: a lock that is not ours is a hold."""
+    if view.observed is None:
+        return StationPlan(reason=f"unreachable: {view.unreachable or 'it was not read'}")
+    root = root_spec(profiles)
+    remove = {owner for owner, count in options.remove.items() if count}
+    observed = view.observed
+    edits = find_edits(root, observed.tree, observed.unknown, rendered, view.ledger, remove)
+    locks = find_locks(root, observed.tree, edits.edits)
+    edits.refused.extend(_shutting_down(observed.tree, locks))
+    findings = station_findings(station, root, observed, edits, options)
+    reason = _reason(station, root, view, options, edits, observed)
+    if reason or not edits.edits:
+        return StationPlan(reason=reason, findings=findings)
+    change = _Builder(station, root, rendered, observed, view.ledger, edits, locks, options).change()
+    return StationPlan(change=change, findings=findings)
+
+
+def _reason(
+    station: str, root: NodeSpec, view: StationView, options: PlanOptions, edits: Edits, observed: Observed
+) -> str:
+    if not view.adopted:
+        return "not adopted: observe-only"
+    if edits.refused:
+        code, path, text = edits.refused[0]
+        return f"{code}: {entry_name(root, path)}: {text}"
+    if not options.automatic:
+        return ""
+    held = sorted(name for name in options.held if name == station or name.startswith(station + "/"))
+    if held:
+        return f"hold on {', '.join(held)}"
+    locked = [cell_of(cell) for cell in foreign_locks(root, observed.tree)]
+    return f"somebody else locked cell {', '.join(locked)}" if locked else ""
+
+
+def _shutting_down(tree: Tree, locks: Locks) -> Iterator[tuple[str, Path, str]]:
+    for cell in locks.cells:
+        if administrative_state(tree, cell) == "SHUTTINGDOWN":
+            yield "cell-shutting-down", cell, "somebody is shutting it down; plan again when it is LOCKED or UNLOCKED"
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    """Puts a Change together."""
+
+    station: str
+    root: NodeSpec
+    rendered: Rendered
+    observed: Observed
+    ledger: Mapping[Path, LedgerEntry]
+    edits: Edits
+    locks: Locks
+    options: PlanOptions
+
+    def change(self) -> Change:
+        owners = {**{path: entry.owners for path, entry in self.ledger.items()}, **self.rendered.owners}
+        edits = tuple(self.edits.edits)
+        phases, after = build_phases(self.root, self.observed, edits, self.locks, self._held_cells(), owners)
+        touched = sorted({owner for edit in edits for owner in edit.owners} - {HOST})
+        interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - set(touched))
+        checks = (*self._cells(after), *self._links(after, {*touched, *interrupted}))
+        seconds = outage_seconds(self.root, self.observed.tree, edits, self.locks)
+        return Change(
+            station=self.station,
+            phases=phases,
+            diff=(
+                *(self._lock_row(cell, seconds) for cell in self.locks.to_lock),
+                *describe(self.root, edits, self.edits.replaced),
+            ),
+            touched=tuple(touched),
+            interrupted=tuple(interrupted),
+            outage_seconds=seconds,
+            fingerprint=fingerprint(self.root, self.observed.tree, self._covered(edits, checks)),
+            checks=checks,
+            gained=self._gained(),
+            lost=tuple(sorted(self.edits.lost)),
+            removes=dict(sorted(self.edits.removes.items())),
+        )
+
+    def _held_cells(self) -> frozenset[Path]:
+        held = self.options.held
+        return frozenset(
+            path
+            for path in self.rendered.tree
+            if self._is_cell(path) and (self.station in held or f"{self.station}/{cell_of(path)}" in held)
+        )
+
+    def _tenants_on(self, cells: Sequence[Path], owners: Mapping[Path, Owners]) -> set[str]:
+        """Tenants on the cells now; all of the station where it restarts."""
+        names = {cell_of(cell) for cell in cells}
+        tenants: set[str] = set()
+        for path, owner in owners.items():
+            if path in self.observed.tree and (self.locks.restarts or cell_of(path) in names):
+                tenants.update(owner)
+        return tenants - {HOST}
+
+    def _cells(self, after: Tree) -> Iterator[WaitFor]:
+        """Cells that have to be on air: unlocked ones, except those with a fault that was there before."""
+        for path in after:
+            if (
+                path in self.rendered.tree
+                and self._is_cell(path)
+                and administrative_state(after, path) == "UNLOCKED"
+                and not was_failed(self.observed, path)
+            ):
+                yield WaitFor(kind="cell-on-air", path=path)
+
+    def _links(self, after: Tree, tenants: set[str]) -> Iterator[WaitFor]:
+        """Core links of the tenants that this change concerns, except locked ones."""
+        for path in after:
+            spec = spec_of(self.root, path)
+            owners = self.rendered.owners.get(path, ())
+            if spec is None or spec.link is None or tenants.isdisjoint(owners):
+                continue
+            if after[path].get(ADMINISTRATIVE_STATE, "UNLOCKED") == "UNLOCKED":
+                yield WaitFor(kind="link-up", path=path, tenant=", ".join(owners))
+
+    def _covered(self, edits: Sequence[Edit], checks: Sequence[WaitFor]) -> Iterator[Path]:
+        """What must not have changed when the change is applied: what it edits, and what its checks depend on."""
+        for edit in edits:
+            if edit.op is Op.MERGE:
+                yield from (f"{edit.path}/{leaf}" for leaf in {*edit.before, *edit.after})
+            else:
+                yield edit.path
+        # Who is interrupted was decided by what these cells carry.
+        yield from self.locks.to_lock
+        yield from (f"{cell}/{ADMINISTRATIVE_STATE}" for cell in self.locks.cells)
+        for check in checks:
+            yield check.path if check.kind == "link-up" else f"{check.path}/{ADMINISTRATIVE_STATE}"
+
+    def _gained(self) -> tuple[LedgerNode, ...]:
+        return tuple(
+            LedgerNode(path=path, owners=owners)
+            for path, owners in self.rendered.owners.items()
+            if path not in self.ledger or self.ledger[path].owners != owners
+        )
+
+    def _lock_row(self, cell: Path, seconds: int) -> DiffRow:
+        what = f"{entry_name(self.root, cell)}: administrative state"
+        return row(cell, (HOST,), what, "UNLOCKED", f"LOCKED for about {seconds} s, then as before")
+
+    def _is_cell(self, path: Path) -> bool:
+        spec = spec_of(self.root, path)
+        return spec is not None and spec.is_cell

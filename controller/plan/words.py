@@ -1,0 +1,120 @@
+"""A change in words: rows that a NOC engineer understands at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from controller.models.facts import Owners
+from controller.models.plan import DiffRow, Edit, Op
+from controller.nrm.profiles import cell_of
+from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.tree import Leaves, Path, Value, parent, step
+
+#: Stands for something that is not there.
+NOTHING = "–"
+
+
+def describe(root: NodeSpec, edits: Sequence[Edit], replaced: Mapping[Path, Path]) -> tuple[DiffRow, ...]:
+    """Rows for edits: one for each entry made or removed, one for each leaf changed.
+
+    Args:
+        root: Schema of the device.
+        edits: The edits of a change's edit phase.
+        replaced: New path → old path of entries that take another one's place: one row for both.
+    """
+    made = {edit.path for edit in edits if edit.op is Op.CREATE}
+    details = {edit.path for edit in edits if edit.op is Op.CREATE and _is_detail(root, edit.path, made)}
+    gone = set(replaced.values())
+    rows: list[DiffRow] = []
+    for edit in edits:
+        if edit.path in details or edit.path in gone:
+            continue
+        if edit.op is Op.MERGE:
+            rows.extend(_leaf_rows(root, edit))
+        elif edit.path in replaced:
+            rows.append(_replaced_row(root, edit, replaced[edit.path]))
+        else:
+            below = [other for other in edits if other.path in details and parent(other.path) == edit.path]
+            rows.append(_entry_row(root, edit, below))
+    return tuple(rows)
+
+
+def row(path: Path, owners: Owners, what: str, before: str, after: str) -> DiffRow:
+    """A row about the entry at ``path``."""
+    return DiffRow(cell=cell_of(path), tenant=", ".join(owners), what=what, before=before, after=after)
+
+
+def entry_name(root: NodeSpec, path: Path) -> str:
+    """An entry in words, as in ``PLMN 716-10`` or ``S1 link claro-mme-lima``."""
+    spec = spec_of(root, path)
+    label = (spec.label or spec.name) if spec else step(path)[0]
+    return f"{label} {_key_words(spec, path)}".rstrip()
+
+
+def contents(root: NodeSpec, path: Path, leaves: Leaves) -> str:
+    """What an entry holds, in words."""
+    spec = spec_of(root, path)
+    if spec is None:
+        return "present"
+    known = spec.leaf_by_name
+    words = [
+        f"{known[name].label} {_text(value)}"
+        for name, value in leaves.items()
+        if name in known and known[name].label and not known[name].operational_intent
+    ]
+    return ", ".join(words) or ("broadcast" if spec.broadcast else "present")
+
+
+def leaf_texts(root: NodeSpec, path: Path, before: Leaves, after: Leaves) -> list[tuple[str, str, str]]:
+    """What, before and after of each leaf that differs; an absent one shows its default."""
+    spec = spec_of(root, path)
+    known = spec.leaf_by_name if spec else {}
+    texts = []
+    for name in {**before, **after}:
+        leaf = known[name]
+        what = f"{entry_name(root, path)}: {leaf.label or name}"
+        texts.append((what, _text(before.get(name, leaf.default)), _text(after.get(name, leaf.default))))
+    return texts
+
+
+def _is_detail(root: NodeSpec, path: Path, made: set[Path]) -> bool:
+    """Whether a new entry is told with the one above it: addresses and PLMNs of a link, members of a share."""
+    spec = spec_of(root, path)
+    above = spec_of(root, parent(path)) if parent(path) in made else None
+    return spec is not None and above is not None and not (spec.broadcast or spec.children or above.is_cell)
+
+
+def _leaf_rows(root: NodeSpec, edit: Edit) -> list[DiffRow]:
+    return [row(edit.path, edit.owners, *texts) for texts in leaf_texts(root, edit.path, edit.before, edit.after)]
+
+
+def _entry_row(root: NodeSpec, edit: Edit, details: Sequence[Edit]) -> DiffRow:
+    words = contents(root, edit.path, edit.before if edit.op is Op.DELETE else edit.after)
+    words = "; ".join([words, *(entry_name(root, detail.path) for detail in details)])
+    before, after = (words, NOTHING) if edit.op is Op.DELETE else (NOTHING, words)
+    return row(edit.path, edit.owners, entry_name(root, edit.path), before, after)
+
+
+def _replaced_row(root: NodeSpec, edit: Edit, old: Path) -> DiffRow:
+    spec = spec_of(root, edit.path)
+    label = (spec.label or spec.name) if spec else ""
+    what = f"{entry_name(root, parent(edit.path))}: {label}"
+    return row(edit.path, edit.owners, what, _key_words(spec, old), _key_words(spec, edit.path))
+
+
+def _key_words(spec: NodeSpec | None, path: Path) -> str:
+    keys = step(path)[1]
+    if spec is None or spec.keys[:2] != ("mcc", "mnc"):
+        return " ".join(keys) if spec is None or spec.keys != ("id",) or keys != ("1",) or spec.is_cell else ""
+    plmn = "-".join(keys[:2])
+    named = dict(zip(spec.keys, keys, strict=True))
+    if "sst" not in named:
+        return plmn
+    slice_name = named["sst"] if named.get("sd", "FFFFFF") == "FFFFFF" else f"{named['sst']}-{named['sd']}"
+    return f"{plmn} slice {slice_name}"
+
+
+def _text(value: Value | None) -> str:
+    if value is None:
+        return NOTHING
+    return value if isinstance(value, str) else " ".join(value)
