@@ -6,8 +6,24 @@ import os
 import shutil
 from collections.abc import Iterable
 from glob import glob
+from pathlib import Path
 
 import pytest
+
+#: The official 3GPP modules: they have no open licence and stand beside a checkout, if at all.
+OFFICIAL_MODULES = Path(__file__).parents[2] / "shared" / "yang"
+_OFFICIAL_TESTS = "test_official_modules.py"
+
+
+def pytest_report_header() -> str:
+    """Say whether the tests against the official modules run."""
+    found = "found" if OFFICIAL_MODULES.is_dir() else f"not found, so all {_OFFICIAL_TESTS} are left out"
+    return f"official 3GPP modules in ../shared/yang: {found}"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave the tests against the official modules out where there are none."""
+    return True if collection_path.name == _OFFICIAL_TESTS and not OFFICIAL_MODULES.is_dir() else None
 
 
 def find_program(name: str) -> str | None:
