@@ -8,46 +8,27 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
-from controller.nrm.codec import encode_edit
-from controller.nrm.profiles import render, root_spec
 from tests.conftest import OFFICIAL_MODULES
-from tests.unit.nrm import samples
-from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS
+from tests.unit.nrm import lint, samples
+from tests.unit.nrm.lint import document
+from tests.unit.nrm.samples import BOTH
 
 pytestmark = pytest.mark.needs("yanglint")
 
-REPOSITORY = Path(__file__).parents[3]
-EDITS = sorted((REPOSITORY / "tests/conformance/edit_config").glob("*/output.xml"))
+EDITS = sorted((lint.REPOSITORY / "tests/conformance/edit_config").glob("*/output.xml"))
 
 
 def yanglint(kind: str, document: etree._Element, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Validate a ManagedElement as configuration (``config``) or edit (``edit``)."""
-    path = folder / "document.xml"
-    path.write_bytes(etree.tostring(document))
-    search = [f"-p{OFFICIAL_MODULES / name}" for name in ("3gpp", "ietf", "iana", "local")]
-    modules = [str(OFFICIAL_MODULES / line) for line in (OFFICIAL_MODULES / "load-3gpp.txt").read_text().split()]
+    """Validate under the official modules, the deviations that make RIM and NPN optional, and our LTE module."""
+    search = [OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "local")]
+    modules = [OFFICIAL_MODULES / line for line in (OFFICIAL_MODULES / "load-3gpp.txt").read_text().split()]
     modules += [
-        str(OFFICIAL_MODULES / "ietf/ietf-netconf@2011-06-01.yang"),
-        str(OFFICIAL_MODULES / "local/vran-3gpp-deviations.yang"),
-        str(REPOSITORY / "simulators/yang/minka-eutran-nrm.yang"),
+        OFFICIAL_MODULES / "ietf/ietf-netconf@2011-06-01.yang",
+        OFFICIAL_MODULES / "local/vran-3gpp-deviations.yang",
+        lint.SIMULATED_MODULES / "minka-eutran-nrm.yang",
     ]
-    command = ["yanglint", *search, "-t", kind, *modules, str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-def document(profiles: tuple[str, ...], tenants: tuple[str, ...]) -> etree._Element:
-    """A rendered tree as a whole configuration."""
-    cells = (LTE_CELLS if "lte-28658" in profiles else ()) + (NR_CELLS if "nr-28541" in profiles else ())
-    rendered = render(profiles, samples.station_facts(cells, tenants))
-    edits = [
-        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
-        for path, leaves in rendered.tree.items()
-    ]
-    element = encode_edit(root_spec(profiles), edits)[0]
-    del element.attrib[f"{{{ns.NETCONF}}}operation"]
-    return element
+    return lint.yanglint(kind, document, folder, search, modules)
 
 
 @pytest.mark.parametrize("tenants", [("movistar",), samples.TENANTS], ids=len)

@@ -1,0 +1,42 @@
+"""Validation by yanglint, which nobody here wrote."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from lxml import etree
+
+from controller.models.plan import Edit, Op
+from controller.nrm import namespaces as ns
+from controller.nrm.codec import encode_edit
+from controller.nrm.profiles import render, root_spec
+from tests.unit.nrm import samples
+from tests.unit.nrm.samples import LTE_CELLS, NR_CELLS
+
+REPOSITORY = Path(__file__).parents[3]
+SIMULATED_MODULES = REPOSITORY / "simulators" / "yang"
+
+
+def yanglint(
+    kind: str, document: etree._Element, folder: Path, search: Sequence[Path], modules: Sequence[Path]
+) -> subprocess.CompletedProcess[str]:
+    """Validate a ManagedElement as configuration (``config``) or edit (``edit``), writing it into ``folder``."""
+    path = folder / "document.xml"
+    path.write_bytes(etree.tostring(document))
+    command = ["yanglint", *(f"-p{each}" for each in search), "-t", kind, *map(str, modules), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def document(profiles: tuple[str, ...], tenants: tuple[str, ...]) -> etree._Element:
+    """A rendered tree as a whole configuration."""
+    cells = (LTE_CELLS if "lte-28658" in profiles else ()) + (NR_CELLS if "nr-28541" in profiles else ())
+    rendered = render(profiles, samples.station_facts(cells, tenants))
+    edits = [
+        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
+        for path, leaves in rendered.tree.items()
+    ]
+    element = encode_edit(root_spec(profiles), edits)[0]
+    del element.attrib[f"{{{ns.NETCONF}}}operation"]
+    return element

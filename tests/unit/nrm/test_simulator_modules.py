@@ -1,0 +1,22 @@
+"""What we write is valid under the modules of our simulated stations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.nrm import lint, samples
+from tests.unit.nrm.lint import SIMULATED_MODULES, document
+from tests.unit.nrm.samples import BOTH
+
+MODULES = ("_3gpp-nr-nrm-ep", "_3gpp-nr-nrm-rrmpolicy", "minka-ep-state", "minka-eutran-nrm")
+
+
+@pytest.mark.needs("yanglint")
+@pytest.mark.parametrize("profiles", [("lte-28658",), ("nr-28541",), BOTH], ids="+".join)
+def test_rendered_trees_are_valid_configurations(profiles: tuple[str, ...], tmp_path: Path) -> None:
+    modules = [SIMULATED_MODULES / f"{name}.yang" for name in MODULES]
+    tree = document(profiles, samples.TENANTS)
+    result = lint.yanglint("config", tree, tmp_path, [SIMULATED_MODULES], modules)
+    assert result.returncode == 0, result.stderr
