@@ -41,10 +41,9 @@ def _grouped(
 
 
 def _sessions(tx: Tx) -> dict[tuple[str, ...], float]:
-    rows = tx.execute(
-        select(workers.c.name, func.sum(workers.c.sessions)).where(workers.c.alive).group_by(workers.c.name)
-    )
-    return {(name,): float(count) for name, count in rows}
+    query = select(workers.c.name, func.sum(workers.c.sessions).label("open"))
+    rows = tx.execute(query.where(workers.c.alive).group_by(workers.c.name))
+    return {(row.name,): float(row.open) for row in rows}
 
 
 def _counted(tx: Tx, where: ColumnElement[bool]) -> float:

@@ -112,6 +112,15 @@ def test_an_unresolved_transaction_keeps_its_device_for_its_job(store: SqlStore)
     assert (fresh.transaction == claim.transaction, fresh.recovers, fresh.fence) == (False, False, 3)
 
 
+def test_stations_that_someone_is_at_or_must_recover_are_leased(store: SqlStore) -> None:
+    start_run(store, stations(3))
+    first, second, third = store.claim(store.register_worker("w"), 10)
+    store.finish(first, JobResult(Outcome.SUCCEEDED))
+    store.release(second, "", keep_transaction=True)
+    assert store.leased([*stations(3), "unknown"]) == {second.job.station, third.job.station}
+    assert store.leased(["PE-00000"]) == frozenset()
+
+
 def test_the_journal_keeps_persist_tokens_and_refuses_what_is_not_its_own(store: SqlStore) -> None:
     start_run(store, stations(2))
     one, two = store.claim(store.register_worker("w"), 10)

@@ -162,6 +162,9 @@ def test_cancelling_spares_a_job_that_must_recover(store: SqlStore) -> None:
     store.release(claim, "stopping", keep_transaction=True)
     store.request_cancel(run.id, "ana")
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
+    assert (
+        store.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True)) is None
+    )  # nothing but the recovery is left to wait for
     assert [(job.state, job.outcome) for job in store.jobs(run.id)] == [
         (JobState.READY, None),
         (JobState.DONE, Outcome.CANCELLED),

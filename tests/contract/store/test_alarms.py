@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.errors import NotFoundError
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import SqlStore
+from tests.support.records import START
+
+MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED
+
+
+def report(severity: PerceivedSeverity, at: int, station: str = "A", text: str = "") -> AlarmReport:
+    return AlarmReport(
+        station=station,
+        object=f"/ManagedElement[{station}]",
+        tenant="entel",
+        probable_cause="core-link-down",
+        severity=severity,
+        text=text,
+        source="check",
+        at=START + timedelta(seconds=at),
+    )
+
+
+def only(store: SqlStore) -> Alarm:
+    total, (alarm,) = store.alarms(Page())
+    assert total == 1
+    return alarm
+
+
+def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
+    first = store.report_alarm(report(MAJOR, 1, text="down"))
+    again = store.report_alarm(report(CRITICAL, 2, text="still down"))
+    other = store.report_alarm(report(MAJOR, 1, station="B"))
+    assert (first.state, first.severity, first.raised, first.count) == (
+        AlarmState.RAISED,
+        MAJOR,
+        START + timedelta(seconds=1),
+        1,
+    )
+    assert (again.id, again.severity, again.text, again.count, again.raised) == (
+        first.id,
+        CRITICAL,
+        "still down",
+        2,
+        first.raised,
+    )
+    assert store.alarms(Page()) == (2, [other, again])
+    assert store.alarm(again.id) == again
+    with pytest.raises(NotFoundError):
+        store.alarm("a-none")
+
+
+def test_a_clearing_report_clears_and_a_newer_fault_is_a_new_alarm(store: SqlStore) -> None:
+    first = store.report_alarm(report(MAJOR, 1))
+    cleared = store.report_alarm(report(CLEARED, 2))
+    assert (cleared.id, cleared.state, cleared.severity) == (first.id, AlarmState.CLEARED, MAJOR)
+    assert cleared.cleared == START + timedelta(seconds=2)
+    second = store.report_alarm(report(MAJOR, 3))
+    assert second.id != first.id
+    assert store.alarms(Page(), [AlarmState.RAISED]) == (1, [second])
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_events_count_by_their_own_time_in_whatever_order_they_come(store: SqlStore, order: tuple[int, ...]) -> None:
+    # Raised at 1, worse at 2, cleared at 3: however they arrive, in the end nothing stands.
+    events = {1: report(MAJOR, 1), 2: report(CRITICAL, 2), 3: report(CLEARED, 3)}
+    for at in order:
+        store.report_alarm(events[at])
+    assert store.alarms(Page(), [AlarmState.RAISED, AlarmState.REPAIRING])[0] == 0
+    alarm = only(store)
+    assert (alarm.state, alarm.count) == (AlarmState.CLEARED, 3)
+
+
+def test_an_older_report_never_overrides_a_newer_one(store: SqlStore) -> None:
+    store.report_alarm(report(MAJOR, 5, text="newer"))
+    store.report_alarm(report(CRITICAL, 4, text="older"))
+    store.report_alarm(report(CLEARED, 3))
+    alarm = only(store)
+    assert (alarm.state, alarm.severity, alarm.text, alarm.count) == (AlarmState.RAISED, MAJOR, "newer", 3)
+
+
+def test_a_clearing_report_alone_is_kept_as_cleared(store: SqlStore) -> None:
+    alarm = store.report_alarm(report(CLEARED, 5))
+    assert alarm.state is AlarmState.CLEARED
+    assert store.report_alarm(report(MAJOR, 4)).id == alarm.id
+    assert only(store).state is AlarmState.CLEARED
+    assert store.report_alarm(report(MAJOR, 6)).state is AlarmState.RAISED
+
+
+def test_a_clear_during_repair_is_for_the_verifier_to_judge(store: SqlStore) -> None:
+    alarm = store.report_alarm(report(MAJOR, 1))
+    moved = store.move_alarm(
+        alarm.id, [AlarmState.RAISED], AlarmState.REPAIRING, actor="rule", run="r-1", note="rebuild"
+    )
+    assert moved is not None
+    assert (moved.state, moved.run, moved.note) == (AlarmState.REPAIRING, "r-1", "rebuild")
+    cleared = store.report_alarm(report(CLEARED, 2))
+    assert (cleared.state, cleared.cleared) == (AlarmState.REPAIRING, START + timedelta(seconds=2))
+    raised_again = store.report_alarm(report(MAJOR, 3))
+    assert (raised_again.id, raised_again.cleared) == (alarm.id, None)
+    store.report_alarm(report(CLEARED, 4))
+    done = store.move_alarm(alarm.id, [AlarmState.REPAIRING], AlarmState.REPAIRED, actor="rule")
+    assert done is not None
+    assert (done.state, done.cleared, done.run) == (AlarmState.REPAIRED, START + timedelta(seconds=4), "r-1")
+
+
+def test_a_move_happens_only_from_an_allowed_state(store: SqlStore, clock: VirtualClock) -> None:
+    alarm = store.report_alarm(report(MAJOR, 1))
+    assert store.move_alarm(alarm.id, [AlarmState.REPAIRING], AlarmState.REPAIRED, actor="rule") is None
+    assert only(store) == alarm
+    clock.pause(10)
+    repaired = store.move_alarm(alarm.id, [AlarmState.RAISED], AlarmState.REPAIRED, actor="rule")
+    assert repaired is not None
+    assert repaired.cleared == clock.now()
+    # Alertmanager repeats what began before the repair until it notices; that is no new fault.
+    assert store.report_alarm(report(MAJOR, 1)).id == alarm.id
+    assert only(store).state is AlarmState.REPAIRED
+    with pytest.raises(NotFoundError):
+        store.move_alarm("a-none", [AlarmState.RAISED], AlarmState.REPAIRED, actor="rule")
+
+
+def test_an_escalated_alarm_takes_in_repeats_until_it_is_cleared(store: SqlStore) -> None:
+    alarm = store.report_alarm(report(MAJOR, 1))
+    store.move_alarm(alarm.id, [AlarmState.RAISED], AlarmState.ESCALATED, actor="rule")
+    assert store.report_alarm(report(MAJOR, 2)).id == alarm.id
+    cleared = store.report_alarm(report(CLEARED, 3))
+    assert (cleared.state, cleared.cleared) == (AlarmState.ESCALATED, START + timedelta(seconds=3))
+    assert store.report_alarm(report(MAJOR, 4)).id != alarm.id
+
+
+def test_repairs_are_counted_by_rule_object_and_time(store: SqlStore, clock: VirtualClock) -> None:
+    store.record_repair("rebuild", "/x", "a-1", "r-1")
+    clock.pause(60)
+    store.record_repair("rebuild", "/x", "a-1", "r-2")
+    store.record_repair("rebuild", "/y", "a-2", "r-3")
+    assert store.repairs_since("rebuild", "/x", START) == 2
+    assert store.repairs_since("rebuild", "/x", START + timedelta(seconds=1)) == 1
+    assert store.repairs_since("other", "/x", START) == 0

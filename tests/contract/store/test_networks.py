@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from controller.models.errors import NotFoundError
+from controller.models.health import Health, LinkHealth
+from controller.models.plan import LedgerNode
+from controller.models.run import LedgerEntry
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import SqlStore
+from tests.support.records import START, make_network
+
+
+def test_the_current_network_is_the_one_saved_last(store: SqlStore) -> None:
+    with pytest.raises(NotFoundError):
+        store.network()
+    old, new = make_network("old"), make_network("new")
+    assert store.save_network(old[1], old[0], "ana")
+    assert not store.save_network(old[1], old[0], "ana")
+    assert store.save_network(new[1], new[0], "ana")
+    assert store.network() == new
+    assert store.network(old[0]) == old
+    assert store.save_network(old[1], old[0], "ana")
+    assert store.network() == old
+    with pytest.raises(NotFoundError):
+        store.network("f" * 64)
+    assert store.audit_rows(Page())[0] == 3
+
+
+def test_more_versions_than_are_cached_stay_readable(store: SqlStore) -> None:
+    versions = [make_network(str(number)) for number in range(7)]
+    for digest, network in versions:
+        store.save_network(network, digest, "ana")
+    for _ in range(2):
+        for digest, network in versions:
+            assert store.network(digest) == (digest, network)
+
+
+def test_adopting_adds_nodes_and_keeps_the_first_day(store: SqlStore, clock: VirtualClock) -> None:
+    digest = make_network()[0]
+    store.adopt("A", [LedgerNode(path="/one", owners=("host",))], digest, "ana")
+    clock.pause(60)
+    store.adopt("A", [LedgerNode(path="/two", owners=("bitel", "entel"))], "f" * 64, "ana")
+    device = store.devices()["A"]
+    assert (device.adopted, device.applied, device.network_digest) == (START, START, digest)
+    assert list(store.ledger()["A"].values()) == [
+        LedgerEntry(station="A", path="/one", owners=("host",)),
+        LedgerEntry(station="A", path="/two", owners=("bitel", "entel")),
+    ]
+
+
+def test_devices_and_ledger_of_chosen_stations(store: SqlStore) -> None:
+    names = [f"S{number}" for number in range(1500)]
+    for name in names[:3]:
+        store.adopt(name, [LedgerNode(path="/x", owners=("host",))], "d", "ana")
+    assert set(store.devices(names)) == {"S0", "S1", "S2"}
+    assert set(store.ledger(names)) == {"S0", "S1", "S2"}
+    assert set(store.devices(["S1", "none"])) == {"S1"}
+    assert store.devices([]) == {}
+    assert store.ledger([]) == {}
+
+
+def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
+    link = LinkHealth(path="/link", tenant="entel", kind="s1c", up=True)
+    newer = Health(station="A", at=START + timedelta(seconds=1), reachable=True, cells={"1": True}, links=(link,))
+    older = Health(station="A", at=START, reachable=False)
+    store.save_health([newer, Health(station="B", at=START, reachable=True)])
+    store.save_health([older])
+    store.save_health([])
+    assert store.healths(["A"]) == {"A": newer}
+    assert set(store.healths()) == {"A", "B"}

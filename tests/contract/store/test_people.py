@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from controller.models.errors import NotFoundError
+from controller.models.run import AuditRow, Outcome
+from controller.ports.clock import VirtualClock
+from controller.ports.store import JobResult, Page
+from controller.store import SqlStore
+from tests.contract.store.test_alarms import MAJOR, report
+from tests.support.records import START, start_run, stations
+
+
+def test_a_hold_binds_until_it_ends_or_is_lifted(store: SqlStore) -> None:
+    hour = timedelta(hours=1)
+    short = store.add_hold("site:cusco-1", "ana", "someone on the mast", START + hour)
+    long = store.add_hold("PE-00001/1", "ana", "tests", None)
+    assert store.holds(START) == [long, short]
+    assert store.holds(START + hour) == [long]
+    store.end_hold(long.id, "eva")
+    assert store.holds(START + hour) == []
+    for gone in (long.id, "h-none"):
+        with pytest.raises(NotFoundError):
+            store.end_hold(gone, "eva")
+
+
+def test_switches_are_off_until_set(store: SqlStore) -> None:
+    assert not store.switch("remediation-stopped")
+    store.set_switch("remediation-stopped", True, "ana")
+    assert store.switch("remediation-stopped")
+    store.set_switch("remediation-stopped", False, "ana")
+    assert not store.switch("remediation-stopped")
+
+
+def test_tokens_are_known_by_their_digest(store: SqlStore) -> None:
+    store.add_token("0" * 64, "ana")
+    store.add_token("0" * 64, "eva")
+    assert store.token_name("0" * 64) == "eva"
+    assert store.token_name("1" * 64) is None
+
+
+def test_acts_of_their_own_are_on_record(store: SqlStore, clock: VirtualClock) -> None:
+    store.audit("ana", "network.imported", "peru", {"stations": "3"})
+    clock.pause(1)
+    store.audit("ana", "alarm.read", "a-1")
+    total, rows = store.audit_rows(Page(limit=1))
+    later = START + timedelta(seconds=1)
+    assert (total, rows) == (2, [AuditRow(id=2, at=later, actor="ana", action="alarm.read", object="a-1")])
+    assert store.audit_rows(Page(limit=1, offset=1))[1][0].detail == {"stations": "3"}
+    assert store.verify_audit() is None
+
+
+def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -> None:
+    start_run(store, stations(3))
+    worker = store.register_worker("w")
+    store.heartbeat(worker, sessions=40)
+    store.heartbeat(store.register_worker("w"), sessions=2)
+    store.bury(store.register_worker("w"), 0)
+    clock.pause(7)
+    first, _ = store.claim(worker, 2)
+    store.finish(first, JobResult(Outcome.SUCCEEDED))
+    store.report_alarm(report(MAJOR, 1))
+    store.record_repair("rebuild", "/x", "a-1", "r-1")
+    store.adopt("A", [], "d", "ana")
+    assert store.figures() == {
+        "runs": {("running",): 1.0},
+        "jobs": {("ready",): 1.0, ("claimed",): 1.0, ("done",): 1.0},
+        "outcomes": {("succeeded",): 1.0},
+        "sessions": {("w",): 42.0},
+        "oldest_claimable_seconds": {(): 7.0},
+        "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
+        "repairs": {("rebuild",): 1.0},
+        "devices_adopted": {(): 1.0},
+        "workers_alive": {(): 2.0},
+    }
