@@ -13,7 +13,8 @@ from lxml import etree
 from simulators import elements
 from simulators.alarms import Alarm
 from simulators.clock import Clock
-from simulators.datastore import PROFILE_MODULES, Config, Schema, State, load_schema
+from simulators.datastore import PROFILE_MODULES, Config, ModuleInfo, Schema, State, load_schema
+from simulators.datastore.xmltext import document_of
 from simulators.faults import Faults
 from simulators.history import Event, EventKind, History
 from simulators.netconf import capabilities
@@ -84,10 +85,15 @@ class Station:
     # ------------------------------------------------------------- sessions
 
     @property
+    def modules(self) -> tuple[ModuleInfo, ...]:
+        """Its YANG modules."""
+        return capabilities.modules_of_station(self.schema.modules, confirmed_commit=self.quirks.confirmed_commit)
+
+    @property
     def capabilities(self) -> tuple[str, ...]:
         """What a hello says."""
         return capabilities.of_station(
-            self.schema.modules, base_1_1=self.quirks.base_1_1, confirmed_commit=self.quirks.confirmed_commit
+            self.modules, base_1_1=self.quirks.base_1_1, confirmed_commit=self.quirks.confirmed_commit
         )
 
     def next_session_id(self) -> int:
@@ -158,12 +164,12 @@ class Station:
             self.foreign_edit(etree.fromstring(config))
 
     def foreign_edit(self, config: etree._Element, user: str = "technician") -> None:
-        """Change running behind everybody's back.
+        """Change running behind everybody's back: with a ``<config>`` element, or a single top-level one.
 
         Raises:
             RpcError, RpcErrors: the edit does not fit.
         """
-        edited = self.datastores.running.edit(config, "merge")
+        edited = self.datastores.running.edit(document_of(config), "merge")
         edited.validate()
         self.datastores.overwrite(edited, Origin(NO_SESSION, user))
 
@@ -209,7 +215,8 @@ class Station:
     # ------------------------------------------------------- consequences
 
     def _running_changed(self, change: RunningChange) -> None:
-        if change.before == change.after:
+        cured = self._radio.follow(change.after, change.stages)
+        if change.before == change.after and not cured:
             return
         self.revision += 1
         self._revisions.append((self.revision, change.after))
@@ -221,7 +228,7 @@ class Station:
             edits=len(change.edits),
             operations=dict(_operations(change.edits)),
         )
-        self._links_cured(self._radio.follow(change.after, change.stages))
+        self._links_cured(cured)
         self._notify(config_change(change))
 
     def _links_cured(self, names: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -48,6 +49,13 @@ def module_capability(module: ModuleInfo) -> str:
     if module.features:
         capability += "&features=" + ",".join(sorted(module.features))
     return capability
+
+
+@lru_cache(maxsize=256)
+def modules_of_station(modules: tuple[ModuleInfo, ...], *, confirmed_commit: bool) -> tuple[ModuleInfo, ...]:
+    """The modules with the features that the station has: of ietf-netconf it has some only."""
+    features = ("candidate", *(("confirmed-commit",) if confirmed_commit else ()), "rollback-on-error", "validate")
+    return tuple(replace(module, features=features) if module.name == "ietf-netconf" else module for module in modules)
 
 
 @lru_cache(maxsize=256)

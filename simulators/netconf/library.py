@@ -58,9 +58,7 @@ def schema_text(station: Station, operation: etree._Element) -> etree._Element:
     identifier, version = text(operation, "identifier"), text(operation, "version")
     wanted = text(operation, "format") or "yang"
     found = [
-        module
-        for module in station.schema.modules
-        if module.name == identifier and version in (None, "", module.revision)
+        module for module in station.modules if module.name == identifier and version in (None, "", module.revision)
     ]
     if not found or wanted.rpartition(":")[2] != "yang":
         message = f"no schema {identifier!r:.80}, version {version!r:.20}, format {wanted!r:.20}"
@@ -75,7 +73,7 @@ def _monitoring(station: Station) -> etree._Element:
     _capabilities(top, station.capabilities)
     _datastores(top, station.datastores.locks)
     schemas = node(top, "schemas")
-    for module in station.schema.modules:
+    for module in station.modules:
         entry = node(schemas, "schema")
         leaf(entry, "identifier", module.name)
         leaf(entry, "version", module.revision)
@@ -120,7 +118,7 @@ _STATE: Mapping[str, Callable[[Station], etree._Element]] = MappingProxyType(
     {
         FM_NS: lambda station: active_alarm_list(station.alarms),
         MONITORING_NS: _monitoring,
-        LIBRARY_NS: lambda station: yang_library(station.schema.modules),
+        LIBRARY_NS: lambda station: yang_library(station.modules),
         STREAMS_NS: lambda _station: _streams(),
     }
 )

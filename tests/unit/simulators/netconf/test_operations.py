@@ -1,0 +1,292 @@
+"""Locks, edits, reading and the operations around them (RFC 6241 §7)."""
+
+from __future__ import annotations
+
+import pytest
+from lxml import etree
+
+from simulators.clock import VirtualClock
+from simulators.history import EventKind
+from simulators.station import Quirks, Station
+from tests.unit.simulators.netconf.desk import (
+    BASE,
+    CREATE,
+    DELETE,
+    ENB,
+    ME,
+    Client,
+    cell,
+    edit,
+    enb,
+    label_config,
+    link,
+    make_station,
+    within_enb,
+)
+
+LOCK = "<lock><target><candidate/></target></lock>"
+UNLOCK = "<unlock><target><candidate/></target></unlock>"
+OLD = "T-LTE-1"
+
+
+def number(client: Client) -> dict[str, str]:
+    return {"session-id": str(client.session.origin.session)}
+
+
+# ------------------------------------------------------------------------ hello
+
+
+async def test_hello_names_what_the_station_can_do(station: Station) -> None:
+    client = Client(station)
+    await client.receive()
+    names = [element.text or "" for element in client.inbox[0].iter(f"{{{BASE}}}capability")]
+    for wanted in ("base:1.0", "base:1.1", "candidate:1.0", "confirmed-commit:1.1", "validate:1.1", "interleave:1.0"):
+        assert any(name.endswith(wanted) for name in names), wanted
+    assert any("basic-mode=explicit" in name for name in names)
+    assert any(name.startswith("urn:minka:eutran-nrm?module=minka-eutran-nrm&revision=") for name in names)
+    assert client.inbox[0].findtext(f"{{{BASE}}}session-id") == "1"
+
+
+async def test_base_1_0_stations_answer_in_old_framing(clock: VirtualClock) -> None:
+    station = make_station(clock, Quirks(base_1_1=False))
+    client = Client(station, chunked=False)
+    await client.greeted()
+    assert await client.label() == OLD
+
+
+async def test_old_clients_get_old_framing(station: Station) -> None:
+    client = await Client(station, chunked=False).greeted()
+    assert await client.label() == OLD
+
+
+async def test_without_confirmed_commit(clock: VirtualClock) -> None:
+    station = make_station(clock, Quirks(confirmed_commit=False))
+    assert not any("confirmed-commit" in name for name in station.capabilities)
+    client = await Client(station).greeted()
+    await client.set_label("new")
+    assert (await client.error("<commit><confirmed/></commit>"))[0] == "unknown-element"
+    assert (await client.error("<cancel-commit/>"))[0] == "operation-not-supported"
+    await client.ok("<commit/>")
+    assert await client.label() == "new"
+
+
+# ------------------------------------------------------------------------ locks
+
+
+async def test_second_lock_names_the_holder(client: Client, other: Client) -> None:
+    await client.ok(LOCK)
+    assert await other.error(LOCK) == ("lock-denied", number(client))
+    assert await client.error(LOCK) == ("lock-denied", number(client))
+    await client.ok(UNLOCK)
+    await other.ok(LOCK)
+
+
+async def test_only_the_holder_edits_and_commits(client: Client, other: Client) -> None:
+    await client.ok(LOCK)
+    for operation in (edit(label_config("x")), "<commit/>", "<discard-changes/>"):
+        assert await other.error(operation) == ("in-use", number(client))
+    assert (await other.error(UNLOCK))[0] == "operation-failed"
+    await client.ok(edit(label_config("x")))
+
+
+async def test_lock_on_running_stops_commits_of_others(client: Client, other: Client) -> None:
+    await client.ok("<lock><target><running/></target></lock>")
+    await other.set_label("new")
+    assert await other.error("<commit/>") == ("in-use", number(client))
+
+
+async def test_dirty_candidate_cannot_be_locked(client: Client, other: Client) -> None:
+    await client.set_label("new")
+    assert await other.error(LOCK) == ("lock-denied", {"session-id": "0"})
+    await client.ok("<discard-changes/>")
+    await other.ok(LOCK)
+
+
+async def test_unlock_and_session_loss_discard_the_candidate(client: Client, other: Client) -> None:
+    for end in (UNLOCK, None):
+        await client.ok(LOCK)
+        await client.set_label("new")
+        if end:
+            await client.ok(end)
+        else:
+            client.session.lost()
+        assert await other.label("candidate") == OLD
+        await other.ok(LOCK)
+        await other.ok(UNLOCK)
+
+
+async def test_unlocked_edits_stay_when_their_session_goes(client: Client, other: Client) -> None:
+    await client.set_label("new")
+    client.session.lost()
+    assert await other.label("candidate") == "new"
+
+
+# ------------------------------------------------------------------------- edits
+
+
+async def test_edit_is_seen_in_candidate_then_in_running(client: Client, station: Station) -> None:
+    await client.set_label("new")
+    assert (await client.label("candidate"), await client.label()) == ("new", OLD)
+    await client.ok("<commit/>")
+    assert (await client.label("candidate"), await client.label()) == ("new", "new")
+    (event,) = station.history.events(EventKind.RUNNING_CHANGED)
+    assert (event.user, event.session, event.detail["cause"]) == ("minka", 1, "commit")
+
+
+async def test_a_commit_that_changes_nothing_is_no_change(client: Client, station: Station) -> None:
+    await client.ok("<commit/>")
+    await client.set_label(OLD)
+    await client.ok("<commit/>")
+    assert station.history.counts[EventKind.RUNNING_CHANGED] == 0
+
+
+async def test_operations_are_counted_in_the_history(client: Client, station: Station) -> None:
+    await client.ok(edit(enb(cell() + link(operation=CREATE), operation=CREATE), "none"))
+    await client.ok("<commit/>")
+    (event,) = station.history.events(EventKind.RUNNING_CHANGED)
+    assert event.detail["operations"] == {"create": 2}
+
+
+async def test_create_delete_remove_replace(client: Client) -> None:
+    await client.ok(edit(enb(cell() + link(), operation=CREATE), "none"))
+    assert (await client.error(edit(enb(cell(), operation=CREATE), "none")))[0] == "data-exists"
+    gone = f"<EP_S1C{DELETE}><id>andes-mme-1</id></EP_S1C>"
+    await client.ok(edit(within_enb(gone), "none"))
+    assert (await client.error(edit(within_enb(gone), "none")))[0] == "data-missing"
+    await client.ok(edit(within_enb(gone.replace("delete", "remove")), "none"))
+    await client.ok(edit(label_config("replaced"), "replace"))
+    data = await client.data("<get-config><source><candidate/></source></get-config>")
+    assert data.find(f".//{{{ENB}}}ENBFunction") is None
+    assert (await client.error(edit(within_enb(cell()), "none")))[0] == "data-missing"
+
+
+async def test_an_edit_that_fails_changes_nothing(client: Client) -> None:
+    bad = label_config("new") + within_enb("<EUtranCellFDD><id>1</id><nonsense/></EUtranCellFDD>")
+    tag, _ = await client.error(edit(bad, extra="<error-option>continue-on-error</error-option>"))
+    assert tag == "unknown-element"
+    assert await client.label("candidate") == OLD
+
+
+async def test_test_only_tries(client: Client) -> None:
+    await client.ok(edit(label_config("new"), extra="<test-option>test-only</test-option>"))
+    assert await client.label("candidate") == OLD
+    incomplete = f'<ManagedElement xmlns="{ME}"><id>T-LTE-1</id><ENBFunction xmlns="{ENB}"><id>1</id></ENBFunction></ManagedElement>'
+    reply = await client.rpc(edit(incomplete, extra="<test-option>test-then-set</test-option>"))
+    assert all(child.tag == f"{{{BASE}}}rpc-error" for child in reply)
+    await client.ok(edit(incomplete, extra="<test-option>set</test-option>"))
+
+
+async def test_what_is_incomplete_is_refused_by_validate_and_commit(client: Client) -> None:
+    incomplete = within_enb("<EUtranCellFDD><id>1</id><attributes><pci>1</pci></attributes></EUtranCellFDD>")
+    await client.ok(edit(incomplete))
+    for operation in ("<validate><source><candidate/></source></validate>", "<commit/>"):
+        reply = await client.rpc(operation)
+        assert len(reply) > 1
+        assert all(error.findtext(f"{{{BASE}}}error-severity") == "error" for error in reply)
+    assert await client.label() == OLD
+
+
+@pytest.mark.parametrize(
+    ("operation", "tag"),
+    [
+        ("<get-config/>", "missing-element"),
+        ("<get-config><source><startup/></source></get-config>", "invalid-value"),
+        ("<get-config><source/></get-config>", "invalid-value"),
+        ("<get><filter type='xpath' select='/'/></get>", "bad-attribute"),
+        ("<edit-config><target><candidate/></target></edit-config>", "missing-element"),
+        ("<edit-config><target><running/></target><config/></edit-config>", "operation-not-supported"),
+        (edit("", "merger"), "invalid-value"),
+        (edit("", extra="<test-option>no</test-option>"), "invalid-value"),
+        (edit("", extra="<error-option>no</error-option>"), "invalid-value"),
+        ("<copy-config><target><running/></target><source><candidate/></source></copy-config>", "operation-not-supported"),
+        ("<delete-config><target><running/></target></delete-config>", "operation-not-supported"),
+        ("<delete-config><target><startup/></target></delete-config>", "invalid-value"),
+        ("<lock><target><startup/></target></lock>", "invalid-value"),
+        ("<kill-session><session-id>1</session-id></kill-session>", "invalid-value"),
+        ("<kill-session><session-id>77</session-id></kill-session>", "invalid-value"),
+        ("<kill-session><session-id>0</session-id></kill-session>", "invalid-value"),
+        ("<kill-session/>", "missing-element"),
+        ("<launch-rocket/>", "operation-not-supported"),
+        ('<commit xmlns="urn:else"/>', "operation-not-supported"),
+    ],
+)  # fmt: skip
+async def test_refusals(client: Client, operation: str, tag: str) -> None:
+    assert (await client.error(operation))[0] == tag
+    assert await client.label() == OLD
+
+
+async def test_copy_config_fills_the_candidate(client: Client) -> None:
+    await client.set_label("new")
+    await client.ok("<copy-config><target><candidate/></target><source><running/></source></copy-config>")
+    assert await client.label("candidate") == OLD
+    config = f"<config>{label_config('copied')}</config>"
+    await client.ok(f"<copy-config><target><candidate/></target><source>{config}</source></copy-config>")
+    assert await client.label("candidate") == "copied"
+
+
+# ----------------------------------------------------------------------- replies
+
+
+async def test_attributes_of_the_rpc_come_back(client: Client) -> None:
+    client.send(f'<x:rpc xmlns:x="{BASE}" xmlns:u="urn:u" message-id="a &lt; b" u:tag="7"><x:get/></x:rpc>'.encode())
+    await client.receive()
+    reply = client.inbox.pop()
+    assert dict(reply.attrib) == {"message-id": "a < b", "{urn:u}tag": "7"}
+
+
+async def test_missing_message_id(client: Client) -> None:
+    client.send(f'<rpc xmlns="{BASE}"><get/></rpc>'.encode())
+    await client.receive()
+    assert client.inbox.pop().findtext(f".//{{{BASE}}}error-tag") == "missing-attribute"
+
+
+async def test_pipelined_operations_are_answered_in_order(client: Client) -> None:
+    numbers = [client.post(operation) for operation in (edit(label_config("new")), "<commit/>", "<get/>", "<commit/>")]
+    await client.receive()
+    assert [reply.get("message-id") for reply in client.inbox] == numbers
+
+
+async def test_with_defaults(client: Client) -> None:
+    await client.ok(edit(enb(cell())))
+    get = "<get-config><source><candidate/></source>{}</get-config>"
+    mode = '<with-defaults xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults">{}</with-defaults>'
+    length = f".//{{{ENB}}}eNBIdLength"
+    assert (await client.data(get.format(""))).find(length) is None
+    assert (await client.data(get.format(mode.format("report-all")))).findtext(length) == "20"
+    assert (await client.error(get.format(mode.format("some"))))[0] == "invalid-value"
+
+
+async def test_subtree_filter_on_state(client: Client, clock: VirtualClock) -> None:
+    await client.ok(edit(enb(cell() + link())))
+    await client.ok("<commit/>")
+    clock.advance(5)
+    data = await client.data(
+        f'<get><filter type="subtree"><ManagedElement xmlns="{ME}"><ENBFunction xmlns="{ENB}"><EUtranCellFDD>'
+        "<id/><attributes><cellState/></attributes></EUtranCellFDD></ENBFunction></ManagedElement></filter></get>"
+    )
+    assert data.findtext(f".//{{{ENB}}}cellState") == "ACTIVE"
+    assert data.find(f".//{{{ENB}}}pci") is None
+    assert data.find(f".//{{{ENB}}}EP_S1C") is None
+
+
+async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:
+    data = await client.data("<get/>")
+    names = {etree.QName(child).localname for child in data}
+    assert names == {"ManagedElement", "active-alarm-list", "netconf-state", "yang-library", "netconf"}
+    library = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
+    modules = {name.text for name in data.iter(f"{{{library}}}name")}
+    assert {"minka-eutran-nrm", "ietf-yang-types"} <= modules
+    only = await client.data(
+        f'<get><filter><yang-library xmlns="{library}"><content-id/></yang-library></filter></get>'
+    )
+    assert [etree.QName(child).localname for child in only[0]] == ["content-id"]
+
+
+async def test_get_schema_gives_the_text_of_every_module(client: Client, station: Station) -> None:
+    space = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+    for module in station.schema.modules:
+        request = f'<get-schema xmlns="{space}"><identifier>{module.name}</identifier><version>{module.revision}</version></get-schema>'
+        (data,) = await client.rpc(request)
+        assert f"module {module.name}" in (data.text or "")
+    tag, _ = await client.error(f'<get-schema xmlns="{space}"><identifier>nope</identifier></get-schema>')
+    assert tag == "invalid-value"
