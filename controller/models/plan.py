@@ -41,8 +41,8 @@ class Edit(Noun):
 
     op: Op
     path: str
-    before: LeafValues = {}
-    after: LeafValues = {}
+    before: LeafValues = Field(default_factory=dict)
+    after: LeafValues = Field(default_factory=dict)
     owners: Owners
     after_sibling: str | None = None
 
@@ -97,7 +97,8 @@ class Fingerprint(Noun):
     """Hash over the nodes a change edits and those its checks read.
 
     Attributes:
-        paths: Entries (with all below them) that the hash covers, sorted.
+        paths: What the hash covers, sorted: an entry's path covers it with all below it, be it there
+            or not; ``<entry>/<leaf>`` covers one leaf.
         digest: SHA-256 of their canonical form, hex.
     """
 

@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from controller.models.facts import LinkKind
 from controller.nrm.tree import Path, Value
+
+#: The keys of the steps of a path.
+_KEYS = re.compile(r"\[[^]]*]")
 
 
 class Mutability(StrEnum):
@@ -142,6 +145,12 @@ class NodeSpec:
             found.update({f"/{self.name}{below}": spec for below, spec in node.by_class_path.items()})
         return found
 
+    @cached_property
+    def at(self) -> Callable[[Path], NodeSpec | None]:
+        """The spec of the entry at a path that starts with this node; remembers the latest paths."""
+        by_class_path = self.by_class_path
+        return lru_cache(maxsize=4096)(lambda path: by_class_path.get(_KEYS.sub("", path)))
+
     def walk(self) -> Iterator[NodeSpec]:
         """This node and all below, parents first."""
         yield self
@@ -149,9 +158,6 @@ class NodeSpec:
             yield from node.walk()
 
 
-_KEYS = re.compile(r"\[[^]]*]")
-
-
 def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:
     """The spec of the entry at ``path``, or None if the schema does not know it."""
-    return root.by_class_path.get(_KEYS.sub("", path))
+    return root.at(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from controller.models.plan import PLAN_FORMAT, Change, DiffRow, Plan
 
 def network_digest(network: Network) -> str:
     """SHA-256 of a network's canonical JSON, hex; equal networks have equal digests."""
-    return _sha256(network.model_dump(mode="json"))
+    return hashlib.sha256(_canonical(network.model_dump(mode="json"))).hexdigest()
 
 
 def seal(
@@ -53,12 +53,25 @@ def seal(
 
 def plan_digest(plan: Plan) -> str:
     """SHA-256 of the canonical JSON of everything but id, digest and created, hex."""
-    return _sha256(plan.model_dump(mode="json", exclude={"id", "digest", "created"}))
+    digest = hashlib.sha256()
+    for part in _json_parts(plan, {"id", "digest", "created"}):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def plan_to_json(plan: Plan) -> bytes:
     """Canonical JSON: sorted keys, no blanks, one line."""
-    return orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    return b"".join((*_json_parts(plan, set()), b"\n"))
+
+
+def _json_parts(plan: Plan, exclude: set[str]) -> Iterator[bytes]:
+    """Canonical JSON change by change, since a whole plan as Python dicts takes gigabytes."""
+    yield b'{"changes":['  # the first of the sorted keys
+    for index, change in enumerate(plan.changes):
+        yield b"," if index else b""
+        yield _canonical(change.model_dump(mode="json"))
+    rest = _canonical(plan.model_dump(mode="json", exclude={*exclude, "changes"}))
+    yield b"]," + rest.removeprefix(b"{")
 
 
 def plan_from_json(data: bytes | str) -> Plan:
@@ -125,8 +138,8 @@ def _line(row: DiffRow) -> str:
     return f"{cell}{row.tenant}: {row.what}: {row.before} → {row.after}"
 
 
-def _sha256(content: object) -> str:
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _canonical(content: object) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
 def _finding_order(finding: Finding) -> tuple[str, ...]:

@@ -23,19 +23,22 @@ def describe(root: NodeSpec, edits: Sequence[Edit], replaced: Mapping[Path, Path
         replaced: New path → old path of entries that take another one's place: one row for both.
     """
     made = {edit.path for edit in edits if edit.op is Op.CREATE}
-    details = {edit.path for edit in edits if edit.op is Op.CREATE and _is_detail(root, edit.path, made)}
+    details: dict[Path, list[Edit]] = {}
+    for edit in edits:
+        if edit.op is Op.CREATE and _is_detail(root, edit.path, made):
+            details.setdefault(parent(edit.path), []).append(edit)
+    told = {edit.path for below in details.values() for edit in below}
     gone = set(replaced.values())
     rows: list[DiffRow] = []
     for edit in edits:
-        if edit.path in details or edit.path in gone:
+        if edit.path in told or edit.path in gone:
             continue
         if edit.op is Op.MERGE:
             rows.extend(_leaf_rows(root, edit))
         elif edit.path in replaced:
             rows.append(_replaced_row(root, edit, replaced[edit.path]))
         else:
-            below = [other for other in edits if other.path in details and parent(other.path) == edit.path]
-            rows.append(_entry_row(root, edit, below))
+            rows.append(_entry_row(root, edit, details.get(edit.path, ())))
     return tuple(rows)
 
 
