@@ -290,6 +290,15 @@ def test_slices_and_pools_go_with_the_radio_technology() -> None:
     }
 
 
+def test_slices_stand_in_order() -> None:
+    draft = sound()
+    draft["tenants"][1]["slices"] = [{"sst": sst, "sd": sd} for sst in (3, 2, 4) for sd in ("0000B2", "0000A2")]
+    facts = compile_intent(Network.model_validate(draft), TODAY).facts["S1"]
+    expected = [f"{sst}-{sd}" for sst in (2, 3, 4) for sd in ("0000A2", "0000B2")]
+    served = [f.slices for f in facts if isinstance(f, (BroadcastFact, ShareFact)) and f.owners == ("b",) and f.slices]
+    assert [[str(slice_) for slice_ in slices] for slices in served] == [expected, expected]
+
+
 def test_unknown_stations_are_refused() -> None:
     with pytest.raises(NotFoundError, match="S3"):
         compile_intent(Network.model_validate(sound()), TODAY, ["S1", "S3"])
