@@ -14,6 +14,7 @@ from controller.inventory.csv_rows import read_rows
 from controller.inventory.source import CSV_LIMIT, YAML_LIMIT, Entry, Node, Report, read_text, show
 from controller.inventory.yaml_tree import read_yaml
 from controller.models import network as nouns
+from controller.models import scalars
 from controller.models.network import Noun
 
 #: What may stand in network files: key or file stem → model.
@@ -35,7 +36,7 @@ BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", 
 def _forms() -> dict[str, str]:
     """What each pattern of the models means, in the words of the models."""
     found = {}
-    for alias in vars(nouns).values():
+    for alias in vars(scalars).values():
         parts = get_args(alias)[1:]
         patterns = [part.pattern for part in parts if isinstance(part, StringConstraints)]
         texts = [part.description for part in parts if isinstance(part, FieldInfo) and part.description]

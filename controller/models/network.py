@@ -4,6 +4,9 @@ All models are frozen and refuse unknown fields. Limits and their sources stand 
 the fields (3GPP TS 28.541, TS 28.658, TS 36.101, TS 38.104). Rules that need more than
 one object stand elsewhere: references, identities and bands in ``controller.inventory``,
 contracts (PLMNs per tracking area, sums of shares) in ``controller.intent``.
+
+The inventory and the network as a whole stand here; tenants and agreements in ``sharing``,
+the small types in ``scalars``. Import all of them from here.
 """
 
 from __future__ import annotations
@@ -13,30 +16,47 @@ from functools import cached_property
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from controller.models.scalars import (
+    HOST,
     Band,
     CellId,
     Country,
     Credential,
-    Day,
     HostAddress,
     HostKey,
     Identifier,
     IpAddress,
     Name,
+    Noun,
     Percent,
     Platform,
     Plmn,
-    SliceDifferentiator,
+    Rat,
     StationId,
-    TimeOfDay,
     Timezone,
     Username,
     mcc_mnc,
     whole_number,
     words,
+)
+from controller.models.sharing import (
+    ActionClass,
+    Agreement,
+    Consent,
+    Core,
+    CoreNode,
+    MaintenanceWindow,
+    RadioShare,
+    ResourceType,
+    Scope,
+    SharingKind,
+    Sla,
+    Snssai,
+    Tenant,
+    Validity,
+    Weekday,
 )
 
 __all__ = [
@@ -78,50 +98,6 @@ __all__ = [
     "Weekday",
     "mcc_mnc",
 ]
-
-#: Owner name of everything that belongs to no tenant.
-HOST = "host"
-
-
-class Noun(BaseModel):
-    """Base of every frozen model: unknown fields are errors, change is by copy."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
-
-
-class Rat(StrEnum):
-    """Radio access technology of a cell."""
-
-    LTE = "LTE"
-    NR = "NR"
-
-
-class SharingKind(StrEnum):
-    """Kind of active sharing (TS 32.130): MOCN shares the carrier, MORAN only the equipment."""
-
-    MOCN = "MOCN"
-    MORAN = "MORAN"
-
-
-class ResourceType(StrEnum):
-    """Radio resource that a share divides (TS 28.541 §4.4.1, resourceType)."""
-
-    PRB = "PRB"
-    PRB_UL = "PRB_UL"
-    PRB_DL = "PRB_DL"
-    RRC = "RRC"
-    DRB = "DRB"
-
-
-class Snssai(Noun):
-    """Single network slice selection assistance information (TS 23.003 §28.4.2)."""
-
-    sst: Annotated[int, Field(ge=0, le=255)]
-    sd: SliceDifferentiator = "FFFFFF"
-
-    def __str__(self) -> str:
-        return f"{self.sst}" if self.sd == "FFFFFF" else f"{self.sst}-{self.sd}"
-
 
 # ----------------------------------------------------------------------- inventory
 
@@ -254,149 +230,6 @@ class Router(Noun):
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     platform: Platform = "cisco_ios"
     host_key: HostKey | None = None
-
-
-# ------------------------------------------------------------- tenants, agreements
-
-
-class CoreNode(Noun):
-    """One MME, AMF or UPF of a tenant."""
-
-    id: Identifier
-    address: IpAddress
-
-
-class Core(Noun):
-    """A tenant's core network as the shared RAN sees it."""
-
-    vlan: Annotated[int, Field(ge=1, le=4094)]
-    mme_pool: tuple[CoreNode, ...] = ()
-    amf_pool: tuple[CoreNode, ...] = ()
-    upf_pool: tuple[CoreNode, ...] = ()
-
-
-class Tenant(Noun):
-    """A mobile operator that uses the shared RAN."""
-
-    id: Identifier
-    name: Name
-    plmns: tuple[Plmn, ...] = Field(min_length=1)
-    slices: tuple[Snssai, ...] = ()
-    core: Core
-
-    @model_validator(mode="after")
-    def _not_host(self) -> Tenant:
-        if self.id == HOST:
-            raise ValueError("the id 'host' is taken by the neutral host itself")
-        return self
-
-
-class Scope(Noun):
-    """Which cells an agreement covers.
-
-    Places (``everywhere``, ``regions``, ``sites``, ``stations``, ``cells``) are alternatives: a cell
-    lies in the scope if any of them names it. ``bands`` and ``rats``, where given, then restrict.
-    """
-
-    everywhere: bool = False
-    regions: tuple[Identifier, ...] = ()
-    sites: tuple[Identifier, ...] = ()
-    stations: tuple[StationId, ...] = ()
-    cells: tuple[str, ...] = Field(default=(), description="Cells as station/cell.")
-    bands: tuple[Band, ...] = ()
-    rats: tuple[Rat, ...] = ()
-
-    @model_validator(mode="after")
-    def _says_where(self) -> Scope:
-        if not (self.everywhere or self.regions or self.sites or self.stations or self.cells):
-            raise ValueError("a scope names regions, sites, stations or cells, or says everywhere: true")
-        return self
-
-
-class RadioShare(Noun):
-    """Share of one radio resource in percent (TS 28.541 §4.3.36 RRMPolicyRatio).
-
-    Dedicated is never lent, min − dedicated is guaranteed on demand, max − min is best effort.
-    The order dedicated ≤ min ≤ max is a contract check, so that it can name the cell.
-    """
-
-    resource: ResourceType = ResourceType.PRB
-    dedicated: Percent = 0
-    min: Percent = 0
-    max: Percent = 100
-
-
-class Validity(Noun):
-    """Days on which an agreement holds, both included, in the network's time zone."""
-
-    start: Day
-    end: Day | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Validity:
-        if self.end is not None and self.end < self.start:
-            raise ValueError("end is before start")
-        return self
-
-
-class Weekday(StrEnum):
-    """Day of the week of a maintenance window."""
-
-    MON = "mon"
-    TUE = "tue"
-    WED = "wed"
-    THU = "thu"
-    FRI = "fri"
-    SAT = "sat"
-    SUN = "sun"
-
-
-class MaintenanceWindow(Noun):
-    """A weekly window in local time; ``end`` before ``start`` runs past midnight."""
-
-    days: tuple[Weekday, ...] = tuple(Weekday)
-    start: TimeOfDay
-    end: TimeOfDay
-
-
-class Consent(StrEnum):
-    """How an owner agrees to a class of action on a shared node."""
-
-    STANDING = "standing"
-    NOTICE = "notice"
-    APPROVAL = "approval"
-
-
-class ActionClass(StrEnum):
-    """Classes of action that a consent speaks of."""
-
-    RESTORE = "restore"
-    CONFIGURE = "configure"
-    INTERRUPT = "interrupt"
-    REDUCE = "reduce"
-
-
-class Sla(Noun):
-    """What the host owes the tenant."""
-
-    availability_percent: Annotated[float, Field(gt=0, le=100)] = 99.0
-    restore_hours: Annotated[float, Field(gt=0)] = 24.0
-
-
-class Agreement(Noun):
-    """A sharing agreement of one tenant."""
-
-    id: Identifier
-    tenant: Identifier
-    sharing: SharingKind = SharingKind.MOCN
-    scope: Scope
-    plmns: tuple[Plmn, ...] = Field(default=(), description="Subset of the tenant's PLMNs; none given means all.")
-    slices: tuple[Snssai, ...] = Field(default=(), description="Subset of the tenant's slices; none given means all.")
-    shares: tuple[RadioShare, ...] = ()
-    validity: Validity
-    windows: tuple[MaintenanceWindow, ...] = ()
-    consents: dict[ActionClass, Consent] = {}
-    sla: Sla = Sla()
 
 
 # --------------------------------------------------------------------- the network

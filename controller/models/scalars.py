@@ -1,14 +1,26 @@
-"""The words and numbers of network files: small types with their limits, and how to write them."""
+"""What the models of network files are made of: the base of all, and small types with their limits."""
 
 from __future__ import annotations
 
 import re
 from datetime import date, time
+from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+#: Owner name of everything that belongs to no tenant.
+HOST = "host"
+
+
+class Noun(BaseModel):
+    """Base of every frozen model: unknown fields are errors, change is by copy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
+
 
 Identifier = Annotated[
     str,
@@ -127,3 +139,10 @@ SliceDifferentiator = Annotated[
 Platform = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"), Field(description="Device type of netmiko, as in cisco_ios.")
 ]
+
+
+class Rat(StrEnum):
+    """Radio access technology of a cell."""
+
+    LTE = "LTE"
+    NR = "NR"
