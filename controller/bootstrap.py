@@ -43,7 +43,7 @@ class Parts:
 
     def sessions(self) -> int:
         """Open sessions to devices."""
-        return sum(self.devices.counts().values())
+        return sum(self.devices.counts.values())
 
     def sweeper(self) -> Sweeper:
         """The scheduler's sweeper, which rings again."""

@@ -9,11 +9,10 @@ import structlog
 from controller.assurance.health import health_of, reports_of
 from controller.models.alarm import AlarmState, PerceivedSeverity
 from controller.models.health import Health
-from controller.models.plan import DiffRow
-from controller.plan import StationView, drift
+from controller.plan import StationView, drifted_nodes
 from controller.ports.clock import Clock
 from controller.ports.store import Page, StoreLoop
-from controller.runs.planner import Planner
+from controller.runs.planner import Planner, Wanted
 
 log = structlog.get_logger()
 
@@ -30,14 +29,13 @@ class Checker:
     async def check(self, stations: Sequence[str]) -> dict[str, Health]:
         """Read stations, save their health, report alarms. Stations under a running job are left alone."""
         free = await self._free(stations)
-        rendered = await self._planner.applied(free)
+        wanted = await self._planner.applied(free)
         _, network = await self._store.call(lambda store: store.network())
-        views = await self._planner.views(network, rendered)
-        still_free = set(await self._free(tuple(views)))
-        found: dict[str, Health] = {}
-        for station, view in views.items():
-            if station in still_free:
-                found[station] = self._health(station, view, drift(rendered[station], view))
+        views = await self._planner.views(network, wanted)
+        found = {
+            station: self._health(station, views[station], wanted[station])
+            for station in await self._free(tuple(views))
+        }
         await self._keep(found)
         return found
 
@@ -46,11 +44,12 @@ class Checker:
         busy = await self._store.call(lambda store: store.leased(stations))
         return [station for station in stations if station not in busy]
 
-    def _health(self, station: str, view: StationView, drifted: Sequence[DiffRow]) -> Health:
+    def _health(self, station: str, view: StationView, wanted: Wanted) -> Health:
         now = self._clock.now()
         if view.observed is None:
             return Health(station=station, at=now, reachable=False)
-        return health_of(station, view.observed, view.ledger, drifted, now)
+        drift = len(drifted_nodes(wanted.root, wanted.rendered, view.observed))
+        return health_of(station, view.observed, view.ledger, drift, now)
 
     async def _keep(self, found: dict[str, Health]) -> None:
         """Save health; tell the alarm list what is wrong, and what is well only where it has something open."""
@@ -66,7 +65,6 @@ class Checker:
             or (report.station, report.object, report.probable_cause) in known
         ]
         await self._store.call(lambda store: store.save_health(tuple(found.values())))
-        for report in reports:
-            alarm = await self._store.call(lambda store, report=report: store.report_alarm(report))
+        for alarm in await self._store.call(lambda store: [store.report_alarm(report) for report in reports]):
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
         self._last |= found

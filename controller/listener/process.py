@@ -59,7 +59,7 @@ class Listener:
         try:
             while not stop.is_set():
                 try:
-                    await self._store.call(lambda store, i=incarnation: store.heartbeat(i, self._sessions()))
+                    await self._beat(incarnation)
                     await self._round()
                 except LeaseLostError:
                     incarnation = await self._store.call(lambda store: store.register_worker("listener"))
@@ -70,6 +70,9 @@ class Listener:
             for task in self._subscriptions.values():
                 task.cancel()
             await asyncio.gather(*self._subscriptions.values(), return_exceptions=True)
+
+    async def _beat(self, incarnation: str) -> None:
+        await self._store.call(lambda store: store.heartbeat(incarnation, self._sessions()))
 
     async def _round(self) -> None:
         """Follow the adopted stations, check those that are due."""

@@ -22,7 +22,7 @@ def decide(run: Run, jobs: Sequence[Job]) -> Transition | None:
         return None
     if run.state is RunState.QUEUED:
         return Transition(RunState.RUNNING, wave=0, reason="started") if jobs else _end(run, jobs)
-    outcomes = Counter(job.outcome for job in jobs if job.outcome)
+    outcomes = Counter(job.outcome for job in jobs)
     reason = _stop_reason(run, outcomes)
     if reason and any(job.state in _UNBEGUN for job in jobs):
         return Transition(run.state, cancel_rest=True, reason=reason)

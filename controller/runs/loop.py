@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -114,7 +115,11 @@ class WorkerLoop:
             if claim.job.id not in self._running:
                 task = asyncio.create_task(self._job(claim))
                 self._running[claim.job.id] = task
-                task.add_done_callback(lambda _, job=claim.job.id: self._running.pop(job, None))
+                task.add_done_callback(partial(self._ended, claim.job.id))
+
+    def _ended(self, job: str, _task: asyncio.Task[None]) -> None:
+        self._running.pop(job, None)
+        self._work.set()
 
     async def _job(self, claim: Claim) -> None:
         started = self._tools.clock.monotonic()
@@ -131,7 +136,6 @@ class WorkerLoop:
         )
         tell(self._observers, lambda observer: observer.job_finished(claim.job, result, seconds))
         self._moved.add(claim.run.id)
-        self._work.set()
 
     async def _result(self, claim: Claim) -> JobResult:
         if claim.job.attempts > _MAX_ATTEMPTS:

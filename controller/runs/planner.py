@@ -16,16 +16,17 @@ from controller.inventory.selectors import select
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.facts import Intent
 from controller.models.network import Network
-from controller.models.plan import Change, DiffRow, LedgerNode, Plan
-from controller.nrm.profiles import Rendered, render
+from controller.models.plan import DiffRow, LedgerNode, Plan
+from controller.nrm.profiles import Rendered, render, root_spec
+from controller.nrm.schema import NodeSpec
 from controller.plan import (
     PlanOptions,
     StationView,
     adopted_nodes,
-    assemble,
     drift,
     make_plan,
     recreate_endpoint_change,
+    seal,
 )
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
@@ -48,6 +49,14 @@ class PlanRequest:
     selector: str = "*"
     remove: Mapping[str, int] = field(default_factory=dict)
     expect_stations: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one station should carry, and the schema that it is written in."""
+
+    root: NodeSpec
+    rendered: Rendered
 
 
 class Planner:
@@ -137,7 +146,7 @@ class Planner:
             if observed is None:
                 said[station] = views[station].unreachable
                 continue
-            nodes = adopted_nodes(_rendered(network, intent, station), observed)
+            nodes = adopted_nodes(_wanted(network, intent, station).rendered, observed)
             await self._adopt(station, nodes, digest, actor)
             said[station] = f"adopted, {len(nodes)} nodes"
         return said
@@ -149,12 +158,16 @@ class Planner:
 
     async def drift(self, stations: Sequence[str]) -> dict[str, tuple[DiffRow, ...]]:
         """What differs from what was last applied, for stations that were adopted and can be read."""
-        rendered = await self.applied(stations)
+        wanted = await self.applied(stations)
         _, network = await self._store.call(lambda store: store.network())
-        views = await self.views(network, rendered)
-        return {station: drift(rendered[station], view) for station, view in views.items() if view.observed is not None}
+        views = await self.views(network, wanted)
+        return {
+            station: drift(wanted[station].root, wanted[station].rendered, view)
+            for station, view in views.items()
+            if view.observed is not None
+        }
 
-    async def applied(self, stations: Sequence[str]) -> dict[str, Rendered]:
+    async def applied(self, stations: Sequence[str]) -> dict[str, Wanted]:
         """What adopted stations should carry by the network version that was last applied on them.
 
         Drift is judged against this and not against the current files, so that a change that is
@@ -171,13 +184,13 @@ class Planner:
                 networks[digest] = (await self._version(digest))[1]
             day = _today(networks[digest], record.applied or record.adopted)
             versions.setdefault((digest, day), []).append(record)
-        rendered: dict[str, Rendered] = {}
+        wanted: dict[str, Wanted] = {}
         for (digest, day), group in versions.items():
             network = networks[digest]
             names = [record.station for record in group if record.station in network.station_by_id]
             intent = await asyncio.to_thread(compile_intent, network, day, names)
-            rendered |= {name: _rendered(network, intent, name) for name in names}
-        return rendered
+            wanted |= {name: _wanted(network, intent, name) for name in names}
+        return wanted
 
     async def _version(self, digest: str) -> tuple[str, Network]:
         return await self._store.call(lambda store: store.network(digest))
@@ -226,9 +239,14 @@ class Planner:
             raise ConflictError(f"{path} is not an endpoint of ours on {station}")
         record = (await self._store.call(lambda store: store.devices([station])))[station]
         profiles = current.station_by_id[station].profiles
-        change: Change = recreate_endpoint_change(station, profiles, view.observed, path, view.ledger[path].owners)
-        network_id = current.header.id
-        plan = assemble(network_id, record.network_digest, station, (change,), created=self._clock.now())
+        change = recreate_endpoint_change(station, profiles, view.observed, path, view.ledger[path].owners)
+        plan = seal(
+            created=self._clock.now(),
+            network=current.header.id,
+            network_digest=record.network_digest,
+            selector=station,
+            changes=(change,),
+        )
         await self._store.call(lambda store: store.save_plan(plan, actor))
         return plan
 
@@ -240,11 +258,10 @@ def _selected(network: Network, selector: str) -> tuple[str, ...]:
     return stations
 
 
-def _rendered(network: Network, intent: Intent, station: str) -> Rendered:
+def _wanted(network: Network, intent: Intent, station: str) -> Wanted:
+    profiles = network.station_by_id[station].profiles
     facts = intent.facts.get(station, ())
-    if not facts:
-        return Rendered({}, {}, ())
-    return render(network.station_by_id[station].profiles, facts)
+    return Wanted(root_spec(profiles), render(profiles, facts) if facts else Rendered({}, {}, ()))
 
 
 def _today(network: Network, at: datetime) -> date:

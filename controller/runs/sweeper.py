@@ -81,6 +81,8 @@ class Sweeper:
         }
         for incarnation, (counter, since) in self._seen.items():
             if now - since > BURY_AFTER:
-                buried = await self._store.call(lambda store, i=incarnation, c=counter: store.bury(i, c))
-                if buried:
-                    log.warning("worker.buried", incarnation=incarnation)
+                await self._bury_one(incarnation, counter)
+
+    async def _bury_one(self, incarnation: str, counter: int) -> None:
+        if await self._store.call(lambda store: store.bury(incarnation, counter)):
+            log.warning("worker.buried", incarnation=incarnation)

@@ -10,7 +10,7 @@ from pydantic import Field
 from controller.api.auth import Caller
 from controller.api.services import Backend, Body, Paging, listing
 from controller.models.plan import Plan
-from controller.plan import compare
+from controller.plan import PlanDifference, compare
 from controller.runs.planner import PlanRequest
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
@@ -78,6 +78,6 @@ def show(plan_id: str, backend: Backend, _: Caller) -> Plan:
 
 
 @router.get("/{plan_id}/compare/{other_id}")
-def difference(plan_id: str, other_id: str, backend: Backend, _: Caller) -> list[str]:
-    """How the other plan differs from this one, in words, a line each; an empty list means not at all."""
+def difference(plan_id: str, other_id: str, backend: Backend, _: Caller) -> list[PlanDifference]:
+    """How the other plan differs from this one, a line each; an empty list means not at all."""
     return list(compare(backend.store.plan(plan_id), backend.store.plan(other_id)))

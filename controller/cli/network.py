@@ -1,0 +1,124 @@
+"""``minka network``: check, load, show, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.client import WRONG_INPUT, CliError
+from controller.cli.output import Json, client, err, escape, out, print_json, table
+from controller.models.errors import NetworkFilesError
+from controller.models.network import Network
+
+app = typer.Typer(no_args_is_help=True, help="Network files: what is shared, by whom, and under which agreement.")
+
+Directory = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Directory of network files.")]
+Endpoints = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="endpoints.csv that replaces the directory's.")
+]
+
+
+@app.command(epilog="Example: minka network check deploy/networks/peru-mini")
+def check(directory: Directory, endpoints: Endpoints = None, as_json: Json = False) -> None:
+    """Check network files and contracts; touches nothing and needs no controller."""
+    from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
+
+    try:
+        network, findings = check_files(directory, endpoints)
+    except NetworkFilesError as error:
+        if as_json:
+            print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
+        else:
+            for problem in error.problems:
+                err.print(escape(problem))
+            err.print(f"[red]{len(error.problems)} problems[/]")
+        raise typer.Exit(WRONG_INPUT) from error
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if as_json:
+        print_json({"valid": not errors, "counts": _counts(network), "findings": [_plain(f) for f in findings]})
+    else:
+        for finding in findings:
+            out.print(f"{finding.severity}: {escape(finding.message)} ({finding.code})")
+        out.print(", ".join(f"{count} {kind}" for kind, count in _counts(network).items()))
+        out.print(f"[red]{len(errors)} contract errors[/]" if errors else "[green]valid[/]")
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command(epilog="Example: minka network load deploy/networks/peru-mini")
+def load(directory: Directory, endpoints: Endpoints = None, as_json: Json = False) -> None:
+    """Make network files the controller's current version. Changes nothing on any station."""
+    files = {
+        str(path.relative_to(directory)): path.read_text(encoding="utf-8")
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.suffix in (".yaml", ".yml", ".csv")
+    }
+    replacement = endpoints.read_text(encoding="utf-8") if endpoints else None
+    said = client().put("/v1/network", {"files": files, "endpoints": replacement})
+    if as_json:
+        print_json(said)
+        return
+    state = "loaded" if said["changed"] else "unchanged: this version was current already"
+    out.print(f"{escape(said['name'])} ({said['digest'][:12]}) {state}")
+    out.print(", ".join(f"{count} {kind}" for kind, count in said["counts"].items()))
+
+
+@app.command(epilog="Example: minka network show agreements")
+def show(
+    kind: Annotated[str | None, typer.Argument(help="stations, cells, tenants, agreements, …")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the controller's current network, or all objects of one kind."""
+    if kind is not None:
+        items = client().get(f"/v1/network/{kind}")
+        if as_json or not items:
+            print_json(items)
+            return
+        columns = [name for name, value in items[0].items() if not isinstance(value, dict)]
+        table(f"{len(items)} {kind}", columns, ([escape(item[name]) for name in columns] for item in items))
+        return
+    said = client().get("/v1/network")
+    if as_json:
+        print_json(said)
+        return
+    out.print(f"{escape(said['name'])} ({said['id']}, version {said['digest'][:12]})")
+    table("", ("kind", "count"), said["counts"].items())
+
+
+@app.command("import", epilog="Example: minka network import endpoints.csv --header network.yaml --to found/")
+def import_(
+    endpoints: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="endpoints.csv of live stations.")],
+    header: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="YAML with network, regions, sites and tenants.")
+    ],
+    to: Annotated[Path, typer.Option(help="Directory to write; must not hold network files yet.")],
+    as_json: Json = False,
+) -> None:
+    """Write network files from live stations: their cells, identities, PLMNs, shares and core links.
+
+    The stations are only read. Check the files, load them, then adopt the stations.
+    """
+    if to.exists() and any(to.iterdir()):
+        raise CliError(f"{to} is not empty: name a new directory", WRONG_INPUT)
+    said = client().post(
+        "/v1/network/import",
+        {"endpoints": endpoints.read_text(encoding="utf-8"), "header": header.read_text(encoding="utf-8")},
+    )
+    to.mkdir(parents=True, exist_ok=True)
+    for name, text in said["files"].items():
+        (to / name).write_text(text, encoding="utf-8")
+    if as_json:
+        print_json({"written": sorted(said["files"]), "notes": said["notes"]})
+        return
+    for note in said["notes"]:
+        out.print(escape(note))
+    out.print(f"wrote {', '.join(sorted(said['files']))} to {to}; next: minka network check {to}")
+
+
+def _counts(network: Network) -> dict[str, int]:
+    return {kind: len(getattr(network, kind)) for kind in ("stations", "cells", "tenants", "agreements")}
+
+
+def _plain(finding: object) -> dict[str, str]:
+    return {name: str(getattr(finding, name)) for name in finding.__dataclass_fields__}  # type: ignore[attr-defined]
