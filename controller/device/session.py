@@ -60,12 +60,15 @@ class NetconfSession:
     async def lock(self) -> None:
         """See ``DeviceSession.lock``.
 
-        Running is locked beside the candidate where the device grants it. A denial that names no
-        session is no competitor (some servers refuse while a confirmed commit is pending), and the
-        candidate's lock alone then protects the transaction.
+        Beside the candidate running is locked only where it can be written to directly. Elsewhere the
+        candidate's lock alone keeps others out, and running's does harm: netconfd, whose running is
+        locked by anybody, can't take a confirmed commit back and answers ok all the same.
+
+        A denial of running that names no session is no competitor (some servers refuse while a
+        confirmed commit is pending), and the candidate's lock then has to do.
         """
         await self._lock(self._target)
-        if self._target == "running":
+        if self._target == "running" or not self._capabilities.writable_running:
             return
         try:
             await self._lock("running")

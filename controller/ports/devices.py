@@ -91,7 +91,7 @@ class DeviceSession(Protocol):
         ...
 
     async def lock(self) -> None:
-        """Lock the candidate (and running where the device permits both), or running without a candidate."""
+        """Lock the candidate (and running where it is writable and the device permits both), or running alone."""
         ...
 
     async def unlock(self) -> None:

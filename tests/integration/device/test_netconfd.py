@@ -1,0 +1,101 @@
+"""How Debian's netconfd lies, so that a release which stops (or starts) doing so is noticed, and that we come out right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from lxml import etree
+from ncclient.operations.edit import Validate
+from ncclient.operations.lock import Lock, Unlock
+from ncclient.operations.retrieve import GetConfig
+
+from controller.device import SshDevices
+from controller.device.replies import BASE, check_done
+from controller.device.session import NetconfSession
+from controller.models.errors import DeviceBusyError, HostKeyError
+from tests.integration.device.edits import element_path, function, function_path, managed_element, rename
+from tests.support.netconfd import Netconfd
+
+pytestmark = pytest.mark.needs("netconfd", "sshd")
+
+
+async def test_validate_empties_the_candidate_and_commit_still_says_ok(
+    netconfd_server: Netconfd, devices: SshDevices
+) -> None:
+    target = netconfd_server.target("V-1")
+    async with devices.session(target) as session:
+        assert isinstance(session, NetconfSession)
+        await session.edit([managed_element("V-1")])
+        check_done(await session._asked(Validate), "V-1", "validate")
+        await session.commit()
+        assert (await session.read()).tree == {}
+
+
+async def test_with_running_locked_a_cancel_says_ok_and_takes_nothing_back(
+    netconfd_server: Netconfd, devices: SshDevices
+) -> None:
+    target = netconfd_server.target("V-2")
+    async with devices.session(target) as session:
+        assert isinstance(session, NetconfSession)
+        await session.edit([managed_element("V-2")])
+        await session.commit()
+        check_done(await session._asked(Lock, "running"), "V-2", "lock")
+        await session.edit(function("V-2"))
+        await session.commit_confirmed("token-v2", 60, follows=False)
+        await session.cancel("token-v2")
+        assert function_path("V-2") in (await session.read()).tree
+        check_done(await session._asked(Unlock, "running"), "V-2", "unlock")
+        # Which is why lock() leaves running alone here.
+        await session.lock()
+        await session.edit([rename("V-2", "first", "second")])
+        await session.commit_confirmed("token-v2", 60, follows=False)
+        await session.cancel("token-v2")
+        assert (await session.read()).tree[function_path("V-2")]["eNBName"] == "first"
+        await session.unlock()
+
+
+async def test_while_a_commit_is_pending_nobody_else_can_lock_but_anybody_can_edit(
+    netconfd_server: Netconfd, devices: SshDevices
+) -> None:
+    target = netconfd_server.target("V-3")
+    async with devices.session(target) as session:
+        await session.lock()
+        await session.edit([managed_element("V-3")])
+        await session.commit_confirmed("token-v3", 60, follows=False)
+        await session.abandon()
+    async with devices.session(target) as session:
+        with pytest.raises(DeviceBusyError, match="outstanding-confirmed-commit") as denied:
+            await session.lock()
+        assert denied.value.holder == "0"
+        await session.edit(function("V-3"))
+        await session.discard()
+        with pytest.raises(DeviceBusyError):
+            await session.commit()
+        await session.cancel("token-v3")
+        assert element_path("V-3") not in (await session.read()).tree
+
+
+async def test_state_that_nothing_provides_reads_as_absent(netconfd_server: Netconfd, devices: SshDevices) -> None:
+    target = netconfd_server.target("V-4")
+    async with devices.session(target) as session:
+        assert isinstance(session, NetconfSession)
+        await session.edit([managed_element("V-4"), *function("V-4")])
+        await session.commit()
+        observed = await session.read()
+        assert function_path("V-4") in observed.tree
+        assert observed.state == {}
+        reply = await session._asked(GetConfig, source="running")
+        assert isinstance(reply.find(f"{BASE}data"), etree._Element)
+
+
+async def test_a_key_logs_in_and_a_changed_host_key_does_not(netconfd_server: Netconfd, devices: SshDevices) -> None:
+
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
+    before = netconfd_server.ssh.log.read_text().count("Accepted publickey")
+    with pytest.raises(HostKeyError, match="another host key"):
+        async with devices.session(replace(netconfd_server.target("V-5"), host_key=other)):
+            pass
+    log = netconfd_server.ssh.log.read_text()
+    assert log.count("Accepted publickey") == before
+    assert "Failed" not in log
