@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from controller.models.facts import HOST_OWNED, Owners
+from controller.models.facts import Owners
 from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
-from controller.nrm.diff import Difference, diff, plmn_part
+from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Path, Tree, Value, is_below, parent
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent
 
 ADMINISTRATIVE_STATE = "administrativeState"
 
@@ -44,8 +44,7 @@ class Edits:
 
 def find_edits(
     root: NodeSpec,
-    observed: Tree,
-    opaque: Collection[str],
+    observed: Observed,
     rendered: Rendered,
     ledger: Mapping[Path, LedgerEntry],
     remove: Collection[str],
@@ -54,26 +53,26 @@ def find_edits(
 
     Args:
         root: Its schema.
-        observed: Its tree.
-        opaque: Paths of nodes on it that the schema does not know; what holds one is never deleted.
+        observed: What it says of itself.
         rendered: What it should carry.
         ledger: What we adopted or applied there.
         remove: Owners whose unwanted nodes may be removed.
     """
     found = Edits()
-    difference = diff(root, observed, rendered.tree)
-    _surplus(root, observed, opaque, difference, rendered, ledger, remove, found)
+    difference = diff(root, observed.tree, rendered.tree)
+    _Surplus(root, observed, rendered, ledger, frozenset(remove), found).sort(difference)
     for path, leaves in difference.changed.items():
-        fixed = _create_only(root, path, leaves.before, leaves.after)
+        fixed = _create_only(root, path, leaves)
         if fixed:
             found.refused.append(("create-only", path, f"{fixed} can't be changed on an existing entry"))
         found.edits.append(
             Edit(op=Op.MERGE, path=path, before=leaves.before, after=leaves.after, owners=rendered.owners[path])
         )
-    first = _primaries(root, observed, rendered, ledger, found)
+    first = _primaries(root, observed.tree, rendered, ledger, found)
     for path in difference.missing:
         found.edits.append(_create(root, rendered, path, "" if path in first else None))
-    found.lost.extend(path for path in ledger if path not in observed and path not in rendered.tree)
+    found.lost.extend(path for path in ledger if path not in observed.tree and path not in rendered.tree)
+    found.lost[:] = dict.fromkeys(found.lost)
     return found
 
 
@@ -86,84 +85,90 @@ def _create(root: NodeSpec, rendered: Rendered, path: Path, after_sibling: Path 
     return Edit(op=Op.CREATE, path=path, after=after, owners=rendered.owners[path], after_sibling=after_sibling)
 
 
-def _create_only(root: NodeSpec, path: Path, *leaves: Mapping[LeafName, Value]) -> str:
+def _create_only(root: NodeSpec, path: Path, leaves: LeafDifference) -> str:
     spec = spec_of(root, path)
     known = spec.leaf_by_name if spec else {}
-    names = {name for some in leaves for name in some if known[name].mutability is Mutability.CREATE_ONLY}
-    return ", ".join(sorted(names))
+    names = {*leaves.before, *leaves.after}
+    return ", ".join(sorted(name for name in names if known[name].mutability is Mutability.CREATE_ONLY))
 
 
 # -------------------------------------------------------------------------- surplus
 
 
-def _surplus(
-    root: NodeSpec,
-    observed: Tree,
-    opaque: Collection[str],
-    difference: Difference,
-    rendered: Rendered,
-    ledger: Mapping[Path, LedgerEntry],
-    remove: Collection[str],
-    found: Edits,
-) -> None:
-    """Sort out what is there and not wanted: replaced, removed, orphaned or unknown."""
-    places = _vacant(root, difference, rendered)
-    gone: Path = ""
-    for path in difference.surplus:
-        if gone and is_below(path, gone):
-            continue
-        place = places.pop(_list_of(path), None)
-        if place is not None:
-            found.replaced[place] = path
-            found.edits.append(_delete(observed, path, rendered.owners[place]))
-            found.lost.extend(below for below in ledger if is_below(below, path))
-            gone = path
-        elif path not in ledger:
-            if not (found.unknown and is_below(path, found.unknown[-1])):
-                found.unknown.append(path)
-        elif not _may_go(ledger[path], remove):
-            found.orphans[path] = ledger[path].owners
-        elif any(below not in ledger or not _may_go(ledger[below], remove) for below in _below(observed, path)) or any(
-            is_below(node, path) for node in opaque
-        ):
-            found.orphans[path] = ledger[path].owners
-            found.entangled.append(path)
-        else:
-            _remove(observed, path, ledger, found)
-            gone = path
+@dataclass(frozen=True, slots=True)
+class _Surplus:
+    """Sorts what is there and not wanted: replaced, removed, orphaned or unknown."""
 
+    root: NodeSpec
+    observed: Observed
+    rendered: Rendered
+    ledger: Mapping[Path, LedgerEntry]
+    remove: frozenset[str]
+    found: Edits
 
-def _vacant(root: NodeSpec, difference: Difference, rendered: Rendered) -> dict[str, Path]:
-    """Lists that hold one entry at most and that get a new one: list → the new entry."""
-    return {
-        _list_of(path): path
-        for path in difference.missing
-        if (spec := spec_of(root, path)) is not None and spec.single and path in rendered.owners
-    }
+    def sort(self, difference: Difference) -> None:
+        """Go through the surplus from the top down; what goes takes all below with it."""
+        vacant = self._vacant(difference)
+        unknown: set[Path] = set()
+        gone: set[Path] = set()
+        for path in difference.surplus:
+            if parent(path) in gone:
+                gone.add(path)
+                continue
+            place = vacant.pop(_list_of(path), None)
+            if place is not None:
+                self._replace(path, place)
+                gone.add(path)
+            elif path not in self.ledger:
+                if parent(path) not in unknown:
+                    self.found.unknown.append(path)
+                unknown.add(path)
+            elif self._may_go(path) and self._holds_nothing_else(path):
+                self._remove(path)
+                gone.add(path)
+            else:
+                self.found.orphans[path] = self.ledger[path].owners
+                if self._may_go(path):
+                    self.found.entangled.append(path)
+
+    def _vacant(self, difference: Difference) -> dict[str, Path]:
+        """Lists that hold one entry at most and get a new one: list → the new entry."""
+        return {
+            _list_of(path): path
+            for path in difference.missing
+            if (spec := spec_of(self.root, path)) is not None and spec.single
+        }
+
+    def _replace(self, old: Path, new: Path) -> None:
+        """One attribute written as a list changes its value: no removal, and it was ours to set."""
+        self.found.replaced[new] = old
+        self._delete(old, self.rendered.owners[new])
+        self.found.lost.extend(path for path in self.ledger if is_below(path, old))
+
+    def _may_go(self, path: Path) -> bool:
+        return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)
+
+    def _holds_nothing_else(self, path: Path) -> bool:
+        return all(self._may_go(below) for below in self._below(path)) and not any(
+            is_below(node, path) for node in self.observed.unknown
+        )
+
+    def _below(self, path: Path) -> Iterator[Path]:
+        return (other for other in self.observed.tree if is_below(other, path))
+
+    def _remove(self, path: Path) -> None:
+        self._delete(path, self.ledger[path].owners)
+        for below in self._below(path):
+            self.found.lost.append(below)
+            self.found.removes.update(self.ledger[below].owners)
+
+    def _delete(self, path: Path, owners: Owners) -> None:
+        before = dict(self.observed.tree[path])
+        self.found.edits.append(Edit(op=Op.DELETE, path=path, before=before, owners=owners))
 
 
 def _list_of(path: Path) -> str:
     return path[: path.index("[", path.rindex("/"))]
-
-
-def _may_go(entry: LedgerEntry, remove: Collection[str]) -> bool:
-    return all(owner in remove for owner in entry.owners)
-
-
-def _below(tree: Tree, path: Path) -> Iterator[Path]:
-    return (other for other in tree if is_below(other, path))
-
-
-def _remove(observed: Tree, path: Path, ledger: Mapping[Path, LedgerEntry], found: Edits) -> None:
-    found.edits.append(_delete(observed, path, ledger[path].owners))
-    for below in _below(observed, path):
-        found.lost.append(below)
-        found.removes.update(ledger[below].owners)
-    found.lost.extend(below for below in ledger if is_below(below, path) and below not in observed)
-
-
-def _delete(observed: Tree, path: Path, owners: Owners) -> Edit:
-    return Edit(op=Op.DELETE, path=path, before=dict(observed[path]), owners=owners or HOST_OWNED)
 
 
 # -------------------------------------------------------------------------- primary

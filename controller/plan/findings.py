@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from controller.models.facts import Finding, Severity
-from controller.nrm.profiles import administrative_state, broadcast_plmn, cell_of, cells, on_air
-from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.profiles import broadcast_plmn, cell_of, cells, on_air
+from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.edits import Edits
 from controller.plan.views import PlanOptions
@@ -17,9 +17,9 @@ NAMED = 3
 
 
 def station_findings(
-    station: str, root: NodeSpec, observed: Observed, edits: Edits, options: PlanOptions
+    station: str, root: NodeSpec, observed: Observed, edits: Edits, locked: Mapping[Path, str], options: PlanOptions
 ) -> tuple[Finding, ...]:
-    """All findings about one station."""
+    """All findings about one station; ``locked`` are the states of cells that somebody else locked."""
     return (
         *(
             Finding(code, Severity.ERROR, f"{station}: {entry_name(root, path)}: {text}", station, cell_of(path))
@@ -28,7 +28,7 @@ def station_findings(
         *_unknown_plmns(station, observed, edits),
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
-        *_foreign_locks(station, root, observed.tree),
+        *_foreign_locks(station, locked),
         *_holds(station, options),
     )
 
@@ -86,20 +86,10 @@ def _holds(station: str, options: PlanOptions) -> Iterator[Finding]:
             yield Finding("hold", Severity.WARNING, f"{name} is under a hold", station, name[len(station) + 1 :])
 
 
-def _foreign_locks(station: str, root: NodeSpec, tree: Tree) -> Iterator[Finding]:
-    for path in foreign_locks(root, tree):
-        state = administrative_state(tree, path)
+def _foreign_locks(station: str, locked: Mapping[Path, str]) -> Iterator[Finding]:
+    for path, state in locked.items():
         message = f"cell {station}/{cell_of(path)} is {state}, not by us; it stays so and is not expected on air"
         yield Finding("foreign-lock", Severity.INFO, message, station, cell_of(path))
-
-
-def foreign_locks(root: NodeSpec, tree: Tree) -> tuple[Path, ...]:
-    """Cells that are locked or shutting down: Minka leaves none behind, so somebody else did it."""
-    return tuple(
-        path
-        for path in tree
-        if (spec := spec_of(root, path)) and spec.is_cell and administrative_state(tree, path) != "UNLOCKED"
-    )
 
 
 def _some(names: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.models.facts import Finding, Owners
@@ -14,7 +14,7 @@ from controller.nrm.profiles import Rendered, administrative_state, cell_of, roo
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree
 from controller.plan.edits import ADMINISTRATIVE_STATE, Edits, find_edits
-from controller.plan.findings import foreign_locks, station_findings
+from controller.plan.findings import station_findings
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
 from controller.plan.views import PlanOptions, StationView
 from controller.plan.words import describe, entry_name, row
@@ -44,11 +44,12 @@ def plan_station(
     root = root_spec(profiles)
     remove = {owner for owner, count in options.remove.items() if count}
     observed = view.observed
-    edits = find_edits(root, observed.tree, observed.unknown, rendered, view.ledger, remove)
+    edits = find_edits(root, observed, rendered, view.ledger, remove)
     locks = find_locks(root, observed.tree, edits.edits)
     edits.refused.extend(_shutting_down(observed.tree, locks))
-    findings = station_findings(station, root, observed, edits, options)
-    reason = _reason(station, root, view, options, edits, observed)
+    locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})
+    findings = station_findings(station, root, observed, edits, locked, options)
+    reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     if reason or not edits.edits:
         return StationPlan(reason=reason, findings=findings)
     change = _Builder(station, root, rendered, observed, view.ledger, edits, locks, options).change()
@@ -56,8 +57,9 @@ def plan_station(
 
 
 def _reason(
-    station: str, root: NodeSpec, view: StationView, options: PlanOptions, edits: Edits, observed: Observed
+    station: str, root: NodeSpec, view: StationView, options: PlanOptions, edits: Edits, locked: Sequence[str]
 ) -> str:
+    """Why nothing may be done, empty if it may."""
     if not view.adopted:
         return "not adopted: observe-only"
     if edits.refused:
@@ -68,8 +70,19 @@ def _reason(
     held = sorted(name for name in options.held if name == station or name.startswith(station + "/"))
     if held:
         return f"hold on {', '.join(held)}"
-    locked = [cell_of(cell) for cell in foreign_locks(root, observed.tree)]
     return f"somebody else locked cell {', '.join(locked)}" if locked else ""
+
+
+def _foreign_locks(root: NodeSpec, tree: Tree, ours: Collection[Path]) -> dict[Path, str]:
+    """State of our cells that are locked or shutting down: Minka leaves none behind, so somebody else did it."""
+    return {
+        path: state
+        for path in tree
+        if path in ours
+        and (spec := spec_of(root, path))
+        and spec.is_cell
+        and (state := administrative_state(tree, path)) != "UNLOCKED"
+    }
 
 
 def _shutting_down(tree: Tree, locks: Locks) -> Iterator[tuple[str, Path, str]]:
