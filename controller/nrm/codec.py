@@ -57,7 +57,7 @@ def _parsed(data: etree._Element | bytes) -> etree._Element:
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise DeviceRefusedError(f"the device answered with malformed XML: {error.msg}") from error
+        raise DeviceRefusedError(f"the device answered with malformed XML: {error}") from error
 
 
 def _managed_elements(element: etree._Element, tag: str) -> list[etree._Element]:

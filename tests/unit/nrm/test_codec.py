@@ -233,3 +233,17 @@ def test_defaults_reported_or_not_are_equal(facts: list[Fact], data: st.DataObje
         reported = {name: value for name, value in defaults.items() if data.draw(st.booleans())}
         verbose[path] = {**reported, **leaves}
     assert decode(ROOT, etree.tostring(encode_edit(ROOT, creates(verbose))), STATION).tree == tree
+
+
+WHOLE = etree.tostring(encode_edit(ROOT, creates(render(BOTH, samples.station_facts(samples.NR_CELLS)).tree)))
+
+
+@given(st.integers(0, len(WHOLE)), st.integers(0, 200), st.binary(max_size=3))
+def test_garbled_replies_are_read_or_refused(start: int, length: int, garbage: bytes) -> None:
+    data = WHOLE[:start] + garbage + WHOLE[start + length :]
+    try:
+        observed = decode(ROOT, data, STATION)
+    except DeviceRefusedError:
+        return
+    assert all(spec_of(ROOT, path) for path in observed.tree)
+    assert observed.state.keys() <= observed.tree.keys()

@@ -1,0 +1,133 @@
+"""What the codec writes and reads, with Debian's netconfd and our simulated stations in between.
+
+netconfd 2.14 knows no places in user-ordered lists: it refuses ``insert="after"`` (prefixed keys with "missing
+index component", unprefixed ones with "data exists") and answers ok to ``first``, but its commit appends. So
+there everything is appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from controller.device import SshDevices
+from controller.models.plan import Edit, Op
+from controller.nrm.apply import apply_edits
+from controller.nrm.profiles import render, root_spec
+from controller.nrm.tree import Tree
+from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import EnvironmentSecrets
+from simulators.fleet import Fleet
+from simulators.network import SimulatedNetwork, StationRecord
+from tests.support.netconfd import netconfd
+from tests.unit.nrm import samples
+from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS, STATION
+
+ELEMENT = f"/ManagedElement[{STATION}]"
+ENB = f"{ELEMENT}/ENBFunction[1]"
+FDD = f"{ENB}/EUtranCellFDD[B28-1]"
+DU = f"{ELEMENT}/GNBDUFunction[1]/NRCellDU[n78-1]"
+CU = f"{ELEMENT}/GNBCUCPFunction[1]/NRCellCU[n78-1]"
+S1C = f"{ENB}/EP_S1C[claro-s1c-lima]"
+POLICY = f"{DU}/RRMPolicyRatio[bitel-prb]"
+ROOT = root_spec(BOTH)
+
+
+@asynccontextmanager
+async def simulated() -> AsyncIterator[DeviceTarget]:
+    record = StationRecord(STATION, "site", BOTH, "10.64.4.76", ("B28-1",))
+    async with Fleet(SimulatedNetwork("test", (record,), (), {})) as fleet:
+        at = fleet.endpoint(STATION)
+        credential = "env:MINKA_DEVICE_PASSWORD"
+        yield DeviceTarget(STATION, at.address, at.port, at.host_key, "minka", credential, BOTH)
+
+
+@asynccontextmanager
+async def debian() -> AsyncIterator[DeviceTarget]:
+    with netconfd() as server:
+        yield server.target(STATION)
+
+
+async def run_rounds(device: AbstractAsyncContextManager[DeviceTarget], rounds: dict[str, list[Edit]]) -> None:
+    """Edit, commit and read back, comparing with what the edits do to a tree in memory."""
+    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=10)
+    async with device as target, devices.session(target) as session:
+        expected: Tree = (await session.read()).tree
+        for name, edits in {"all from nothing": creates(expected), **rounds}.items():
+            await session.edit(edits)
+            await session.commit()
+            observed = await session.read()
+            expected = apply_edits(ROOT, expected, edits)
+            assert observed.tree == expected, name
+            assert plmn_lists(observed.tree) == plmn_lists(expected), name
+            assert observed.unknown == (), name
+    await devices.close()
+
+
+def creates(before: Tree) -> list[Edit]:
+    rendered = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS))
+    return [
+        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
+        for path, leaves in rendered.tree.items()
+        if path not in before
+    ]
+
+
+def edit(op: Op, path: str, **more: object) -> Edit:
+    return Edit.model_validate({"op": op, "path": path, "owners": ("host",), **more})
+
+
+ROUNDS = {
+    "lock and retune": [
+        edit(Op.MERGE, FDD, before={"pci": "101"}, after={"pci": "102", "administrativeState": "UNLOCKED"}),
+        edit(Op.MERGE, DU, before={"nRPCI": "101"}, after={"nRPCI": "9", "userLabel": 'Núñez & "Cía" <1>'}),
+    ],
+    "return to the default": [
+        edit(Op.MERGE, POLICY, before={"rRMPolicyMinRatio": "20", "rRMPolicyDedicatedRatio": "5"}, after={}),
+        edit(Op.MERGE, FDD, before={"administrativeState": "UNLOCKED"}, after={}),
+        edit(Op.MERGE, f"{FDD}/plmnRadioShareList[716,10]", before={"maxRatio": "80"}, after={"minRatio": "9"}),
+    ],
+    "take tenants out": [
+        edit(Op.DELETE, f"{FDD}/plmnIdList[716,06]"),
+        edit(Op.DELETE, f"{FDD}/plmnIdList[716,10]"),
+        edit(Op.DELETE, f"{DU}/pLMNInfoList[716,06,FFFFFF,2]"),
+        edit(Op.DELETE, f"{CU}/pLMNInfoList[716,06,FFFFFF,2]"),
+        edit(Op.DELETE, POLICY),
+        edit(Op.DELETE, f"{ENB}/EP_S1C[bitel-s1c-lima]"),
+    ],
+    "put them back in their places": [
+        edit(Op.CREATE, f"{FDD}/plmnIdList[716,06]", after_sibling=""),
+        edit(Op.CREATE, f"{FDD}/plmnIdList[716,10]", after_sibling=f"{FDD}/plmnIdList[716,06]"),
+        edit(
+            Op.CREATE,
+            f"{DU}/pLMNInfoList[716,06,FFFFFF,2]",
+            after_sibling=f"{DU}/pLMNInfoList[716,06,0000D1,1]",
+        ),
+        edit(Op.CREATE, f"{CU}/pLMNInfoList[716,06,FFFFFF,2]"),
+    ],
+    "move a link to another VLAN": [
+        edit(Op.MERGE, S1C, before={"remoteAddress": "10.2.1.11"}, after={"remoteAddress": "10.2.1.12"}),
+        edit(Op.DELETE, f"{S1C}/localAddress[10.64.4.76,1002]"),
+        edit(Op.CREATE, f"{S1C}/localAddress[10.64.4.76,2002]"),
+    ],
+}
+
+
+def plmn_lists(tree: Tree) -> tuple[list[str], list[str]]:
+    """The user-ordered lists of one LTE and one NR cell."""
+    return [p for p in tree if f"{FDD}/plmnIdList[" in p], [p for p in tree if f"{DU}/pLMNInfoList[" in p]
+
+
+async def test_simulated_stations_do_what_the_model_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    await run_rounds(simulated(), ROUNDS)
+
+
+@pytest.mark.needs("netconfd", "sshd")
+async def test_netconfd_does_what_the_model_says() -> None:
+    nowhere = {"after_sibling": None}
+    await run_rounds(
+        debian(), {name: [edit.model_copy(update=nowhere) for edit in edits] for name, edits in ROUNDS.items()}
+    )
