@@ -16,8 +16,23 @@ from controller.store.encoding import rows_of, unpacked
 from controller.store.networks import enter_ledger, leave_ledger
 from controller.store.runs import as_job, load_run
 from controller.store.tables import changes, devices, jobs, journal, leases, runs, workers
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.store.transaction import INSERTS, Insert, Transactions, Tx, reads, writes
 from controller.store.workers import buried
+
+
+def _under_lease(insert: Insert) -> Insert:
+    """A journal row that is written only if the lease, which it locks, is still the claim's: one round trip."""
+    values = [bindparam(column.name, type_=column.type) for column in journal.c]
+    device = leases.c.station == bindparam("station", type_=journal.c.station.type)
+    ours = and_(device, leases.c.fence == bindparam("fence"), leases.c.incarnation == bindparam("holder"))
+    rows = insert.from_select(list(journal.c), select(*values).where(ours).with_for_update())
+    written = rows.on_conflict_do_nothing(index_elements=["transaction", "seq"])
+    return written.execution_options(preserve_rowcount=True)
+
+
+# Built once: building them for each journal row takes longer than the database does.
+_LEASE = select(leases.c.fence, leases.c.incarnation).where(leases.c.station == bindparam("device")).with_for_update()
+_JOURNAL_ROW = {dialect: _under_lease(insert(journal)) for dialect, insert in INSERTS.items()}
 
 
 class ClaimRecords(Transactions):
@@ -52,13 +67,12 @@ class ClaimRecords(Transactions):
     @writes
     def journal(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
         """See ``Store.journal``."""
-        _check_lease(tx, claim)
         if (entry.transaction, entry.station) != (claim.transaction, claim.job.station):
             raise ConflictError(f"a journal row of {entry.transaction} can't be written under {claim.transaction}")
-        values = entry.model_dump()
-        row = tx.insert(journal).values(values).on_conflict_do_nothing(index_elements=["transaction", "seq"])
-        if tx.execute(row).rowcount == 1:
+        lease = {"fence": claim.fence, "holder": claim.incarnation}
+        if tx.execute(_JOURNAL_ROW[tx.dialect], entry.model_dump() | lease).rowcount == 1:
             return
+        _check_lease(tx, claim)
         same = and_(journal.c.transaction == entry.transaction, journal.c.seq == entry.seq)
         if _as_entry(tx.execute(select(journal).where(same)).one()) != entry:
             raise ConflictError(f"the journal of {entry.transaction} has another row {entry.seq}")
@@ -81,9 +95,12 @@ class ClaimRecords(Transactions):
     @writes
     def finish(self, tx: Tx, claim: Claim, result: JobResult) -> None:
         """See ``Store.finish``."""
-        if _is_finished(tx, claim, result):
-            return
-        _check_lease(tx, claim)
+        try:
+            _check_lease(tx, claim)
+        except LeaseLostError:
+            if _is_finished(tx, claim, result):
+                return
+            raise
         done = {"state": JobState.DONE.value, "outcome": result.outcome.value, "finished": tx.now}
         tx.execute(
             update(jobs).where(jobs.c.id == claim.job.id).values(done | {"detail": result.detail, "incarnation": None})
@@ -219,8 +236,7 @@ def _changes(tx: Tx, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], bytes]:
 
 def _check_lease(tx: Tx, claim: Claim) -> None:
     """Lock the lease and see that it is still the claim's."""
-    query = select(leases.c.fence, leases.c.incarnation).where(leases.c.station == claim.job.station)
-    if tx.execute(query.with_for_update()).one_or_none() != (claim.fence, claim.incarnation):
+    if tx.execute(_LEASE, {"device": claim.job.station}).one_or_none() != (claim.fence, claim.incarnation):
         raise LeaseLostError(f"{claim.job.station} is no longer leased to {claim.incarnation}")
 
 

@@ -25,6 +25,8 @@ R = TypeVar("R")
 S = TypeVar("S", bound="Transactions")
 
 Insert = sqlite.Insert | postgresql.Insert
+#: INSERT by dialect, each with its ``on_conflict_do_…``.
+INSERTS: dict[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Mode = Literal["IMMEDIATE", "DEFERRED"]
 
 #: Attempts of a transaction that meets locks, serialization failures or a lost connection.
@@ -46,6 +48,11 @@ class Tx:
     notes: list[audit.Note] = field(default_factory=list)
 
     @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.connection.dialect.name
+
+    @property
     def now(self) -> datetime:
         """Time of day."""
         return self.clock.now()
@@ -56,11 +63,11 @@ class Tx:
 
     def insert(self, table: Table) -> Insert:
         """An INSERT of the dialect, which both know ``on_conflict_do_…``."""
-        return sqlite.insert(table) if self.connection.dialect.name == "sqlite" else postgresql.insert(table)
+        return INSERTS[self.dialect](table)
 
     def guard(self, name: str) -> None:
         """Let only one transaction at a time pass for ``name``, until it ends (SQLite has one writer anyway)."""
-        if self.connection.dialect.name == "postgresql":
+        if self.dialect == "postgresql":
             self.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
     def note(self, actor: str, action: str, target: str, **detail: object) -> None:
@@ -135,15 +142,17 @@ class Transactions:
 
     def _saved(self, tx: Tx, work: Callable[[], R]) -> R | Exception:
         notes = len(tx.notes)
-        savepoint = tx.connection.begin_nested()
+        # Not begin_nested(), which compiles these two statements each time.
+        tx.connection.exec_driver_sql("SAVEPOINT piece")
         try:
             result = self._joining(tx, work)
-            savepoint.commit()
+            tx.connection.exec_driver_sql("RELEASE SAVEPOINT piece")
             return result
         except SQLAlchemyError:
             raise
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
-            savepoint.rollback()
+            tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT piece")
+            tx.connection.exec_driver_sql("RELEASE SAVEPOINT piece")
             del tx.notes[notes:]
             return error
 

@@ -33,6 +33,7 @@ class PostgresServer:
 
     folder: Path
     port: int
+    durable: bool = False
 
     @property
     def pid(self) -> int:
@@ -62,8 +63,10 @@ class PostgresServer:
         """Start the server and wait until it answers."""
         data = self.folder / "data"
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self.folder}"
-        # Fast rather than safe: these databases only have to outlive the processes of a test.
-        options += " -c fsync=off -c full_page_writes=off -c max_connections=200 -c shared_buffers=32MB"
+        options += " -c max_connections=200 -c shared_buffers=32MB"
+        if not self.durable:
+            # These databases only have to outlive processes, not the machine.
+            options += " -c fsync=off -c full_page_writes=off"
         _run("pg_ctl", "-D", str(data), "-l", str(self.folder / "log"), "-o", options, "-w", "-t", "60", "start")
 
     def stop(self, mode: str = "immediate") -> None:
@@ -83,9 +86,9 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A server of one's own, in a temporary folder."""
-    server = _create()
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """A server of one's own, in a temporary folder; ``durable`` as in production, for measurements."""
+    server = _create(durable=durable)
     try:
         yield server
     finally:
@@ -130,13 +133,13 @@ def _count(users: Path) -> int:
     return int(users.read_text(encoding="ascii")) if users.exists() else 0
 
 
-def _create() -> PostgresServer:
+def _create(*, durable: bool = False) -> PostgresServer:
     # Not below pytest's folders, which only their owner may enter: the server runs as somebody else.
     folder = Path(tempfile.mkdtemp(prefix="minka-pg-", dir="/tmp"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     _run("initdb", "-D", str(folder / "data"), "-U", "minka", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
-    server = PostgresServer(folder, free_port())
+    server = PostgresServer(folder, free_port(), durable)
     server.start()
     return server
 

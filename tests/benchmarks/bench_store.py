@@ -1,0 +1,122 @@
+"""Rates of the record: ``python -m tests.benchmarks.bench_store [--postgres]``.
+
+Prints claims and finished jobs per second, journal rows per second with group commit against one
+commit each, and what a plan of a whole network costs to keep and to load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.models.plan import LedgerNode
+from controller.models.run import Outcome, Strategy
+from controller.ports.store import Claim, JobResult, Store
+from controller.store import LoopStore, SqlStore, open_store
+from tests.support.postgres import postgres_server
+from tests.support.records import START, make_entry, make_plan, start_run, stations
+
+JOBS = 500
+ROWS = 2000
+STATIONS = 3100
+
+
+@contextmanager
+def measured(what: str, number: int) -> Iterator[None]:
+    """Print the rate of the body."""
+    start = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - start
+    print(f"  {what:<52} {number:>6} in {seconds:7.3f} s  {number / seconds:>9,.0f}/s")
+
+
+async def _together(store: SqlStore, calls: list[Callable[[Store], None]]) -> None:
+    loop = LoopStore(store)
+    await asyncio.gather(*(loop.call(call) for call in calls))
+    await loop.close()
+
+
+def _journalling(claim: Claim, seq: int) -> Callable[[Store], None]:
+    return lambda store: store.journal(make_entry(claim, seq), claim)
+
+
+def _finishing(claim: Claim) -> Callable[[Store], None]:
+    return lambda store: store.finish(claim, JobResult(Outcome.SUCCEEDED, gained=claim.change.gained, applied=True))
+
+
+def _reporting(number: int) -> Callable[[Store], object]:
+    report = AlarmReport(
+        station=f"PE-{number:05}",
+        object="/ManagedElement[1]",
+        probable_cause="core-link-down",
+        severity=PerceivedSeverity.MAJOR,
+        source="check",
+        at=START,
+    )
+    return lambda store: store.report_alarm(report)
+
+
+def bench_jobs(store: SqlStore) -> None:
+    """Claims, journal rows, finishes."""
+    run = start_run(store, stations(STATIONS), strategy=Strategy(parallel=JOBS))
+    worker = store.register_worker("bench")
+    with measured("claim, 3,100 jobs claimable", JOBS):
+        claims = store.claim(worker, JOBS)
+    rows = [_journalling(claims[index % JOBS], index // JOBS) for index in range(ROWS)]
+    with measured("journal rows, group commit", ROWS):
+        asyncio.run(_together(store, rows))
+    with measured("journal rows, one commit each", JOBS):
+        for claim in claims:
+            store.journal(make_entry(claim, 100), claim)
+    with measured("finish, group commit", JOBS):
+        asyncio.run(_together(store, [_finishing(claim) for claim in claims]))
+    with measured("advance over the jobs of a run", 1):
+        store.advance(run.id, lambda _run, _jobs: None)
+    with measured("alarm reports, group commit", JOBS):
+        asyncio.run(_together(store, [_reporting(n) for n in range(JOBS)]))  # type: ignore[misc]
+    with measured("verify the audit chain", store.verify_audit() or 1):
+        store.verify_audit()
+
+
+def bench_plans(store: SqlStore) -> None:
+    """A plan of a whole network, its ledger."""
+    plan = make_plan(stations(STATIONS), salt="big", edits=8)
+    with measured("keep a plan, changes", STATIONS):
+        store.save_plan(plan, "bench")
+    with measured("load it, changes", STATIONS):
+        store.plan(plan.id)
+    nodes = [LedgerNode(path=f"/ManagedElement[1]/x[{n}]", owners=("entel",)) for n in range(40)]
+    with measured("adopt 620 stations, ledger nodes", 620 * 40):
+        asyncio.run(_together(store, [_adopting(name, nodes) for name in stations(620)]))
+    with measured("load the ledger, nodes", 620 * 40):
+        store.ledger()
+
+
+def _adopting(station: str, nodes: list[LedgerNode]) -> Callable[[Store], None]:
+    return lambda store: store.adopt(station, nodes, "digest", "bench")
+
+
+def bench(name: str, url: str) -> None:
+    """All rates on one database."""
+    print(name)
+    with closing(open_store(url)) as store:
+        bench_jobs(store)
+        bench_plans(store)
+
+
+def main() -> None:
+    """Measure SQLite in a file, and PostgreSQL if asked."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench("SQLite, file, synchronous=FULL", f"sqlite:///{folder}/bench.sqlite3")
+    if "--postgres" in sys.argv:
+        with postgres_server(durable=True) as server, server.database() as url:
+            bench("PostgreSQL, loopback", url)
+
+
+if __name__ == "__main__":
+    main()
