@@ -30,6 +30,8 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "a
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 #: All are offered, the pinned key's first: a key of another type is then seen as changed, not as no agreement.
 _HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
+#: What a secret holds if it is a private key and no password.
+_KEY_MARK = "PRIVATE KEY-----"
 
 
 class Connector:
@@ -68,10 +70,11 @@ class Connector:
             AuthenticationError: The credential was refused, or its reference leads nowhere.
             UnreachableError: Anything else went wrong.
         """
-        secret = self._secret(target)
+        secret, key = self._credential(target)
+        pinned = _pinned(target)
         try:
             async with asyncio.timeout(self._timeout):
-                connection = await self._connect(target, secret)
+                connection = await self._connect(target, pinned, secret, key)
                 try:
                     return connection, await self._subsystem(connection, target.station)
                 except BaseException:
@@ -81,25 +84,29 @@ class Connector:
             failure = _explained(target, error)
         raise failure
 
-    def _secret(self, target: DeviceTarget) -> SecretStr:
+    def _credential(self, target: DeviceTarget) -> tuple[SecretStr, asyncssh.SSHKey | None]:
+        """The secret, and the private key if that is what it is."""
         try:
-            return self._secrets.resolve(target.credential)
+            secret = self._secrets.resolve(target.credential)
+            return secret, _private_key(secret) if _KEY_MARK in secret.get_secret_value() else None
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")
+        except ValueError:
+            failure = AuthenticationError(f"{target.station}: the key in {target.credential} can't be read.")
         raise failure
 
-    async def _connect(self, target: DeviceTarget, secret: SecretStr) -> asyncssh.SSHClientConnection:
-        is_key = "PRIVATE KEY-----" in secret.get_secret_value()
-        pinned = asyncssh.import_public_key(target.host_key)
+    async def _connect(
+        self, target: DeviceTarget, pinned: asyncssh.SSHKey, secret: SecretStr, key: asyncssh.SSHKey | None
+    ) -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(
             target.address,
             target.port,
             config=None,
             options=self._options,
             username=target.username,
-            password=None if is_key else secret.get_secret_value(),
-            client_keys=[_private_key(secret)] if is_key else None,
-            preferred_auth=("publickey",) if is_key else ("password", "keyboard-interactive"),
+            password=secret.get_secret_value() if key is None else None,
+            client_keys=None if key is None else [key],
+            preferred_auth=("password", "keyboard-interactive") if key is None else ("publickey",),
             known_hosts=([pinned], [], []),
             server_host_key_algs=sorted(_HOST_KEYS, key=lambda name: name not in _algorithms(target.host_key)),
         )
@@ -117,6 +124,13 @@ def _private_key(secret: SecretStr) -> asyncssh.SSHKey:
     return asyncssh.import_private_key(secret.get_secret_value())
 
 
+def _pinned(target: DeviceTarget) -> asyncssh.SSHKey:
+    try:
+        return asyncssh.import_public_key(target.host_key)
+    except ValueError:
+        raise HostKeyError(f"{target.station}: the host key in the network files can't be read.") from None
+
+
 def _algorithms(host_key: str) -> tuple[str, ...]:
     kind = host_key.partition(" ")[0]
     return ("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,)
@@ -130,8 +144,6 @@ def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
             return HostKeyError(f"{where} showed another host key than the network files pin; nothing was sent to it.")
         case asyncssh.PermissionDenied():
             return AuthenticationError(f"{where} refused user {target.username} with credential {target.credential}.")
-        case asyncssh.KeyImportError():
-            return AuthenticationError(f"{target.station}: the key in {target.credential} can't be read.")
         case TimeoutError():
             return UnreachableError(f"{where} did not open a session in time.")
         case SessionLostError():

@@ -15,7 +15,7 @@ import asyncssh
 from lxml import etree
 from ncclient.capabilities import Capabilities as Uris
 from ncclient.devices.default import DefaultDeviceHandler
-from ncclient.operations.errors import OperationError
+from ncclient.operations.errors import MissingCapabilityError, OperationError
 from ncclient.operations.rpc import RPC
 from ncclient.transport.session import HelloHandler, NetconfBase, Session, SessionListener
 
@@ -88,7 +88,7 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
             rpc = operation(self, self._device_handler, async_mode=True)
             rpc._event = _Answered(answered)
             rpc.request(*args, **kwargs)
-        except OperationError as error:
+        except MissingCapabilityError as error:
             raise DeviceRefusedError(f"{self._station} can't do {operation.__name__}: {error}") from None
         try:
             async with asyncio.timeout(self._patience):

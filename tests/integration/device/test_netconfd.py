@@ -1,4 +1,4 @@
-"""How Debian's netconfd lies, so that a release which stops (or starts) doing so is noticed, and that we come out right."""
+"""How Debian's netconfd lies, so that a release which stops doing so is noticed, and that we come out right."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Framing (RFC 6242): any cut of the bytes gives the same messages, and no bytes give anything but messages or an error."""
+"""Framing (RFC 6242): any cut of the bytes gives the same messages, and garbage gives an error."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ messages_without_delimiter = st.lists(
 
 def _cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def _feed(framer: Framer, pieces: list[bytes]) -> list[bytes]:

@@ -1,0 +1,215 @@
+"""The thread-less session: whatever a device sends, a request ends with its reply or SessionLostError."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ncclient.operations.edit import Commit, DiscardChanges
+from ncclient.operations.retrieve import Get
+
+from controller.device.framing import frame
+from controller.device.transport import BACKLOG, Transport
+from controller.models.errors import DeviceRefusedError, SessionLostError
+
+NS = 'xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"'
+HELLO = (
+    f"<hello {NS}><capabilities>"
+    "<capability> urn:ietf:params:netconf:base:1.0 </capability>"
+    "<capability>urn:ietf:params:netconf:base:1.1</capability>"
+    "<capability>urn:ietf:params:netconf:capability:candidate:1.0</capability>"
+    "</capabilities><session-id>7</session-id></hello>"
+)
+NOTIFICATION = '<notification xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"><a/></notification>'
+
+
+class Channel:
+    """Answers what the transport sends, and notes what it was told."""
+
+    def __init__(self, transport: Transport, answer: Callable[[str], bytes | None]) -> None:
+        self.transport = transport
+        self.answer = answer
+        self.sent: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+        found = re.search(rb'message-id="([^"]+)"', data)
+        answer = self.answer(found[1].decode()) if found else None
+        if answer is not None:
+            asyncio.get_running_loop().call_soon(self.transport.data_received, answer, None)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def reply(identity: str, content: str = "<ok/>") -> bytes:
+    return frame(f'<rpc-reply message-id="{identity}" {NS}>{content}</rpc-reply>'.encode(), chunked=True)
+
+
+async def greeted(
+    answer: Callable[[str], bytes | None] = reply, hello: str = HELLO, **options: Any
+) -> tuple[Transport, Channel]:
+    transport = Transport("PE-1", **{"patience": 0.2, **options})
+    channel = Channel(transport, answer)
+    transport.connection_made(channel)  # type: ignore[arg-type]
+    greeting = asyncio.ensure_future(transport.greet())
+    await asyncio.sleep(0)
+    transport.data_received(frame(hello.encode(), chunked=False), None)
+    await greeting
+    return transport, channel
+
+
+async def test_hello_and_a_request_without_any_thread() -> None:
+    before = threading.active_count()
+    transport, channel = await greeted()
+    answer = await transport.request(DiscardChanges)
+    assert threading.active_count() == before
+    assert transport.id == "7"
+    assert transport.hello[0] == "urn:ietf:params:netconf:base:1.0"
+    assert answer.tag.endswith("rpc-reply")
+    assert channel.sent[0].endswith(b"]]>]]>")
+    assert channel.sent[1].startswith(b"\n#")
+
+
+async def test_a_device_without_base_1_1_is_spoken_to_in_the_old_framing() -> None:
+    old = HELLO.replace("<capability>urn:ietf:params:netconf:base:1.1</capability>", "")
+    transport, channel = await greeted(lambda identity: reply(identity)[5:-4] + b"]]>]]>", old)
+    del channel.sent[0]
+    channel.answer = lambda identity: frame(
+        f'<rpc-reply message-id="{identity}" {NS}><ok/></rpc-reply>'.encode(), chunked=False
+    )
+    assert (await transport.request(DiscardChanges)).tag.endswith("rpc-reply")
+    assert channel.sent[0].endswith(b"]]>]]>")
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        HELLO.replace("<session-id>7</session-id>", ""),
+        HELLO.replace(">7<", ">x<"),
+        HELLO.replace("netconf:base:1.", "netconf:other:1."),
+        f'<rpc-reply {NS} message-id="1"><ok/></rpc-reply>',
+        "SSH banner",
+    ],
+    ids=["no id", "bad id", "no base", "no hello", "text"],
+)
+async def test_a_bad_hello_opens_no_session(hello: str) -> None:
+    with pytest.raises(SessionLostError, match="PE-1"):
+        await greeted(hello=hello)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: b"garbage",
+        lambda _: frame(b"<rpc-reply", chunked=True),
+        lambda _: reply("urn:uuid:another"),
+        lambda identity: frame(f"<rpc-reply {NS}><ok/></rpc-reply>".encode(), chunked=True),
+        lambda identity: frame(f'<rpc {NS} message-id="{identity}"><get/></rpc>'.encode(), chunked=True),
+        lambda identity: frame(f'<rpc-reply message-id="{identity}"><ok/></rpc-reply>'.encode(), chunked=True),
+        lambda identity: frame(HELLO.encode(), chunked=True),
+        lambda identity: frame(NOTIFICATION.encode(), chunked=True),
+        lambda _: b"\n#4294967295\n",
+        lambda identity: b"\n#200\n" + reply(identity),
+        lambda identity: reply(identity)[:-3],
+    ],
+    ids=[
+        "garbage", "not well-formed", "foreign id", "no id", "a request", "no namespace", "second hello",
+        "unasked notification", "oversize", "wrong length", "truncated",
+    ],
+)  # fmt: skip
+async def test_no_bad_answer_is_taken_for_an_answer(answer: Callable[[str], bytes]) -> None:
+    transport, channel = await greeted(answer)
+    with pytest.raises(SessionLostError, match="PE-1"):
+        await transport.request(DiscardChanges)
+    assert transport.lost
+    assert channel.aborted
+    sent = len(channel.sent)
+    with pytest.raises(SessionLostError):
+        await transport.request(DiscardChanges)
+    assert len(channel.sent) == sent
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=120))
+async def test_no_bytes_at_all_make_a_false_ok(data: bytes) -> None:
+    transport, _ = await greeted(lambda _: data, patience=0.01)
+    with pytest.raises(SessionLostError):
+        await transport.request(DiscardChanges)
+
+
+async def test_two_answers_to_one_request_end_the_session_after_it() -> None:
+    transport, _ = await greeted(lambda identity: reply(identity) + reply(identity))
+    await transport.request(DiscardChanges)
+    assert transport.lost
+
+
+async def test_silence_is_a_lost_session() -> None:
+    transport, channel = await greeted(lambda _: None)
+    with pytest.raises(SessionLostError, match=r"not answered within 0\.2 s"):
+        await transport.request(DiscardChanges)
+    assert channel.aborted
+
+
+@pytest.mark.parametrize("error", [None, OSError("reset")])
+async def test_the_end_of_the_connection_reaches_whoever_waits(error: Exception | None) -> None:
+    transport, _ = await greeted(lambda _: None, patience=5)
+    waiting = asyncio.ensure_future(transport.request(DiscardChanges))
+    await asyncio.sleep(0)
+    transport.connection_lost(error)
+    with pytest.raises(SessionLostError, match="connection"):
+        await waiting
+
+
+async def test_answers_find_their_requests_in_any_order() -> None:
+    held: list[str] = []
+    transport, _ = await greeted(held.append)
+    first = asyncio.ensure_future(transport.request(Get))
+    second = asyncio.ensure_future(transport.request(Get))
+    await asyncio.sleep(0)
+    for number, identity in reversed(list(enumerate(held))):
+        transport.data_received(reply(identity, f"<data><n>{number}</n></data>"), None)
+    assert [(await one).findtext(".//{*}n") for one in (first, second)] == ["0", "1"]
+
+
+async def test_an_operation_that_the_device_does_not_offer_is_not_sent() -> None:
+    transport, channel = await greeted()
+    with pytest.raises(DeviceRefusedError, match="confirmed-commit"):
+        await transport.request(Commit, confirmed=True)
+    assert len(channel.sent) == 1
+
+
+async def test_standard_error_of_the_subsystem_is_not_netconf() -> None:
+    transport, _ = await greeted()
+    transport.data_received(b"warning: deprecated", 1)
+    assert not transport.lost
+
+
+async def test_notifications_wait_for_their_listener_but_not_without_bound() -> None:
+    transport, _ = await greeted()
+    transport.subscribed = True
+    transport.data_received(frame(NOTIFICATION.encode(), chunked=True), None)
+    assert (await transport.notification()).tag.endswith("notification")
+    for _ in range(BACKLOG + 1):
+        transport.data_received(frame(NOTIFICATION.encode(), chunked=True), None)
+    assert transport.lost
+    for _ in range(BACKLOG):
+        await transport.notification()
+    with pytest.raises(SessionLostError, match="waiting"):
+        await transport.notification()
+
+
+async def test_a_listener_learns_that_the_session_ended() -> None:
+    transport, _ = await greeted()
+    waiting = asyncio.ensure_future(transport.notification())
+    await asyncio.sleep(0)
+    transport.connection_lost(None)
+    with pytest.raises(SessionLostError):
+        await waiting
