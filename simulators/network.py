@@ -14,6 +14,9 @@ from typing import Any
 
 import yaml
 
+#: Port of an endpoint that names none (RFC 6242).
+DEFAULT_PORT = 830
+
 _BULK = ("sites", "stations", "cells", "endpoints")
 
 
@@ -151,7 +154,7 @@ def _station(path: Path, row: Mapping[str, Any], cells: Mapping[str, list[str]])
 
 
 def _endpoint(path: Path, row: Mapping[str, Any]) -> EndpointRecord:
-    port = _number(path, row, "port") if row.get("port") else 830
+    port = _number(path, row, "port") if row.get("port") else DEFAULT_PORT
     return EndpointRecord(_text(path, row, "station"), _text(path, row, "address"), port)
 
 

@@ -67,11 +67,11 @@ def of_station(modules: tuple[ModuleInfo, ...], *, base_1_1: bool, confirmed_com
     if not confirmed_commit:
         missing |= {CONFIRMED_COMMIT_1_0, CONFIRMED_COMMIT_1_1}
     library = f"{YANG_LIBRARY}?revision=2019-01-04&content-id={content_id(modules)}"
-    implemented = sorted((module for module in modules if module.implemented), key=lambda module: module.name)
     return (
         *(name for name in PROTOCOL if name not in missing),
         library,
-        *(module_capability(module) for module in implemented),
+        # Those that only lend types too: clients without yang-library learn of them nowhere else.
+        *(module_capability(module) for module in sorted(modules, key=lambda module: module.name)),
     )
 
 

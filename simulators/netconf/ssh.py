@@ -29,6 +29,8 @@ _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 #: Concurrent sessions that a station takes, as field equipment does.
 MAX_SESSIONS = 32
+#: Seconds until a client that came must have logged in.
+LOGIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Gate:
             gss_kex=False,
             gss_auth=False,
             server_version="NETCONF-station",
+            login_timeout=LOGIN_SECONDS,
             config=None,
         )
 

@@ -27,6 +27,7 @@ from tests.unit.simulators.netconf.desk import (
 LOCK = "<lock><target><candidate/></target></lock>"
 UNLOCK = "<unlock><target><candidate/></target></unlock>"
 OLD = "T-LTE-1"
+COPY_TO_RUNNING = "<copy-config><target><running/></target><source><candidate/></source></copy-config>"
 
 
 def number(client: Client) -> dict[str, str]:
@@ -170,7 +171,7 @@ async def test_an_edit_that_fails_changes_nothing(client: Client) -> None:
 async def test_test_only_tries(client: Client) -> None:
     await client.ok(edit(label_config("new"), extra="<test-option>test-only</test-option>"))
     assert await client.label("candidate") == OLD
-    incomplete = f'<ManagedElement xmlns="{ME}"><id>T-LTE-1</id><ENBFunction xmlns="{ENB}"><id>1</id></ENBFunction></ManagedElement>'
+    incomplete = within_enb("")
     reply = await client.rpc(edit(incomplete, extra="<test-option>test-then-set</test-option>"))
     assert all(child.tag == f"{{{BASE}}}rpc-error" for child in reply)
     await client.ok(edit(incomplete, extra="<test-option>set</test-option>"))
@@ -198,7 +199,7 @@ async def test_what_is_incomplete_is_refused_by_validate_and_commit(client: Clie
         (edit("", "merger"), "invalid-value"),
         (edit("", extra="<test-option>no</test-option>"), "invalid-value"),
         (edit("", extra="<error-option>no</error-option>"), "invalid-value"),
-        ("<copy-config><target><running/></target><source><candidate/></source></copy-config>", "operation-not-supported"),
+        (COPY_TO_RUNNING, "operation-not-supported"),
         ("<delete-config><target><running/></target></delete-config>", "operation-not-supported"),
         ("<delete-config><target><startup/></target></delete-config>", "invalid-value"),
         ("<lock><target><startup/></target></lock>", "invalid-value"),
@@ -231,7 +232,7 @@ async def test_attributes_of_the_rpc_come_back(client: Client) -> None:
     client.send(f'<x:rpc xmlns:x="{BASE}" xmlns:u="urn:u" message-id="a &lt; b" u:tag="7"><x:get/></x:rpc>'.encode())
     await client.receive()
     reply = client.inbox.pop()
-    assert dict(reply.attrib) == {"message-id": "a < b", "{urn:u}tag": "7"}
+    assert {str(name): value for name, value in reply.attrib.items()} == {"message-id": "a < b", "{urn:u}tag": "7"}
 
 
 async def test_missing_message_id(client: Client) -> None:
@@ -285,8 +286,8 @@ async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:
 async def test_get_schema_gives_the_text_of_every_module(client: Client, station: Station) -> None:
     space = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
     for module in station.schema.modules:
-        request = f'<get-schema xmlns="{space}"><identifier>{module.name}</identifier><version>{module.revision}</version></get-schema>'
-        (data,) = await client.rpc(request)
+        named = f"<identifier>{module.name}</identifier><version>{module.revision}</version>"
+        (data,) = await client.rpc(f'<get-schema xmlns="{space}">{named}</get-schema>')
         assert f"module {module.name}" in (data.text or "")
     tag, _ = await client.error(f'<get-schema xmlns="{space}"><identifier>nope</identifier></get-schema>')
     assert tag == "invalid-value"

@@ -193,7 +193,8 @@ async def test_nr_links_and_cells(clock: VirtualClock) -> None:
         '<GNBCUCPFunction xmlns="urn:3gpp:sa5:_3gpp-nr-nrm-gnbcucpfunction"><id>1</id><attributes>'
         "<priorityLabel>1</priorityLabel><gNBId>5003</gNBId><gNBIdLength>24</gNBIdLength>"
         "<gNBCUName>x</gNBCUName><pLMNId><mcc>999</mcc><mnc>01</mnc></pLMNId></attributes>"
-        f"<EP_NgC {ep}><id>andes-amf-1</id><attributes>{near}<remoteAddress>10.41.1.1</remoteAddress></attributes></EP_NgC>"
+        f"<EP_NgC {ep}><id>andes-amf-1</id><attributes>{near}<remoteAddress>10.41.1.1</remoteAddress>"
+        "</attributes></EP_NgC>"
         "</GNBCUCPFunction></ManagedElement>",
     )
     clock.advance(1)

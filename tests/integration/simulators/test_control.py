@@ -1,0 +1,192 @@
+"""The control interface and the command line, as tests, demos and people use them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from lxml import etree
+
+from simulators.control import serve_control
+from simulators.fleet import Fleet
+from simulators.network import read_network
+from simulators.station import Quirks
+from tests.integration.simulators.client import label_edit, netconf
+from tests.unit.simulators.netconf.desk import enb, label_config, link
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
+STATION = "T-LTE-1"
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    async with Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.0)) as running:
+        yield running
+
+
+@pytest.fixture
+async def control(fleet: Fleet) -> AsyncIterator[httpx.AsyncClient]:
+    async with serve_control(fleet) as url, httpx.AsyncClient(base_url=url) as client:
+        yield client
+
+
+async def test_stations_are_listed(control: httpx.AsyncClient, fleet: Fleet) -> None:
+    stations = (await control.get("/stations")).json()
+    assert [station["station"] for station in stations] == sorted(fleet.stations)
+    assert {station["port"] for station in stations} == {endpoint.port for endpoint in fleet.endpoints()}
+    assert (await control.get(f"/stations/{STATION}")).json()["revision"] == 0
+    assert (await control.get("/stations/NOPE")).status_code == 404
+
+
+async def test_links_break_and_heal(control: httpx.AsyncClient, fleet: Fleet) -> None:
+    fleet.stations[STATION].foreign_edit(etree.fromstring(enb(link())))
+    path = f"/stations/{STATION}"
+    assert (await control.get(path)).json()["links_up"] == 1
+    assert (await control.post(f"{path}/links/break", json={"link": "andes"})).json() == {
+        "links": ["EP_S1C=andes-mme-1"]
+    }
+    summary = (await control.get(path)).json()
+    assert (summary["links_up"], summary["alarms"]) == (0, 1)
+    assert (await control.post(f"{path}/links/restore", json={"link": "andes-mme-1"})).json() == {
+        "links": ["EP_S1C=andes-mme-1"]
+    }
+    assert (await control.get(path)).json()["alarms"] == 0
+    answer = await control.post(f"{path}/links/break", json={"link": "nobody"})
+    assert (answer.status_code, "nobody" in answer.json()["detail"]) == (404, True)
+
+
+async def test_edit_and_revert_behind_the_controllers_back(control: httpx.AsyncClient) -> None:
+    path = f"/stations/{STATION}"
+    answer = await control.post(f"{path}/edit", json={"config": label_config("foreign"), "user": "joe"})
+    assert answer.json() == {"revision": 1}
+    assert "foreign" in (await control.get(f"{path}/running")).text
+    assert (await control.post(f"{path}/revert", json={"revision": 0})).json() == {"revision": 2}
+    assert "foreign" not in (await control.get(f"{path}/running")).text
+    history = (await control.get(f"{path}/history", params={"kind": "running-changed"})).json()
+    assert [(event["user"], event["detail"]["cause"]) for event in history] == [
+        ("joe", "foreign"),
+        ("technician", "foreign"),
+    ]
+    assert (await control.post(f"{path}/revert", json={"revision": 99})).status_code == 404
+    for bad in ("<nonsense/>", "not xml", "<!DOCTYPE a><a/>"):
+        assert (await control.post(f"{path}/edit", json={"config": bad})).status_code == 422
+
+
+async def test_faults_are_put_listed_struck_and_cleared(control: httpx.AsyncClient, fleet: Fleet) -> None:
+    path = f"/stations/{STATION}/faults"
+    body = {"kind": "fail", "operation": "commit", "count": 2}
+    created = await control.post(path, json=body)
+    assert (created.status_code, created.json()["id"]) == (201, 1)
+    async with netconf(fleet.endpoint(STATION)) as client:
+        await client.rpc(label_edit(STATION, "new"))
+        assert "operation-failed" in await client.rpc("<commit/>")
+        (waiting,) = (await control.get(path)).json()
+        assert (waiting["struck"], waiting["count"]) == (1, 1)
+        assert (await control.delete(f"{path}/1")).json() == {"cleared": 1}
+        assert "<ok/>" in await client.rpc("<commit/>")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kind": "nonsense"},
+        {"kind": "fail", "operation": "dance"},
+        {"kind": "fail", "count": 0},
+        {"kind": "foreign-edit"},
+        {"kind": "fail", "config": "<a/>"},
+        {"kind": "foreign-edit", "config": "not xml"},
+        {"kind": "refuse-sessions", "operation": "commit"},
+        {"kind": "fail", "colour": "red"},
+    ],
+)
+async def test_wrong_faults_are_refused(control: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    assert (await control.post(f"/stations/{STATION}/faults", json=body)).status_code == 422
+    assert (await control.get(f"/stations/{STATION}/faults")).json() == []
+
+
+async def test_restart(control: httpx.AsyncClient, fleet: Fleet) -> None:
+    async with netconf(fleet.endpoint(STATION)) as client:
+        await client.rpc(label_edit(STATION, "new"))
+        await client.rpc("<commit><confirmed/><persist>tok</persist></commit>")
+        assert (await control.post(f"/stations/{STATION}/restart")).status_code == 204
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            await client.rpc("<get/>")
+    assert "new" not in (await control.get(f"/stations/{STATION}/running")).text
+
+
+async def test_control_stays_on_loopback(fleet: Fleet) -> None:
+    with pytest.raises(ValueError, match="loopback"):
+        async with serve_control(fleet, "0.0.0.0"):
+            pass
+
+
+# --------------------------------------------------------------- the command line
+
+
+async def command(*arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "simulators",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, output.decode(), errors.decode()
+
+
+async def test_up_faults_and_sigterm(tmp_path: Path) -> None:
+    endpoints = tmp_path / "placed.csv"
+    # Port 0 of each address: any free one.
+    rows = "".join(f"T-{name},127.0.0.1,0,\n" for name in ("LTE-1", "LTE-2", "NR-1", "BOTH-1"))
+    endpoints.write_text("station,address,port,host_key\n" + rows)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "simulators", "up", "--network", str(TINY), "--endpoints", str(endpoints)),
+        *("--endpoints-out", str(tmp_path / "endpoints.csv"), "--control", "127.0.0.1:0"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "MINKA_DEVICE_PASSWORD": "from-environment"},
+    )
+    assert process.stdout is not None
+    ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+    assert ready["endpoints"] == 4
+    control = ready["control"]
+    placed = read_network(TINY, tmp_path / "endpoints.csv").endpoints
+    assert all(endpoint.port for endpoint in placed.values())
+
+    code, output, _ = await command("fault", "inject", STATION, "fail", "--operation", "commit", "--control", control)
+    assert (code, json.loads(output)["kind"]) == (0, "fail")
+    code, output, _ = await command("fault", "list", STATION, "--control", control)
+    assert (code, len(json.loads(output))) == (0, 1)
+    code, output, _ = await command("fault", "clear", STATION, "--control", control)
+    assert (code, json.loads(output)) == (0, {"cleared": 1})
+    code, _, errors = await command("fault", "break-link", STATION, "andes", "--control", control)
+    assert (code, "no core link" in errors) == (1, True)
+
+    process.terminate()
+    _, errors_left = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, errors_left) == (0, b"")
+    code, _, errors = await command("fault", "list", STATION, "--control", control)
+    assert (code, "no fleet answers" in errors) == (2, True)
+
+
+async def test_unusable_network_is_told(tmp_path: Path) -> None:
+    code, _, errors = await command("up", "--network", str(tmp_path))
+    assert code == 2
+    assert "network headers" in errors
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["fault", "inject", "--help"]])
+async def test_help_has_examples(arguments: list[str]) -> None:
+    code, output, _ = await command(*arguments)
+    assert code == 0
+    if len(arguments) > 1:
+        assert "python -m simulators" in output
