@@ -119,8 +119,6 @@ async def test_errors_arrive_as_errors(fleet: Fleet) -> None:
             with pytest.raises(RPCError) as value:
                 first.edit_config(config(enb(cell(pci=504))), target="candidate")
             assert value.value.tag == "invalid-value"
-            second.kill_session(first.session_id)
-            second.lock("candidate")
 
     await asyncio.to_thread(work)
 
@@ -128,8 +126,10 @@ async def test_errors_arrive_as_errors(fleet: Fleet) -> None:
 async def test_killed_session_frees_its_locks(fleet: Fleet) -> None:
     def work() -> None:
         with connected(fleet.endpoint(STATION)) as second:
-            with pytest.raises(TransportError), connected(fleet.endpoint(STATION)) as first:
+            with pytest.raises(TransportError), connected(fleet.endpoint(STATION)) as first:  # noqa: PT012
                 first.lock("candidate")
+                second.kill_session(first.session_id)
+            second.lock("candidate")
 
     await asyncio.to_thread(work)
 
