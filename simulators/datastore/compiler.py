@@ -146,12 +146,19 @@ def _node(statement: Statement, parent: Node) -> Node:
         _adopt(node, sorted(_data_nodes(statement.i_children), key=lambda child: _rank(child.arg, keys)))
         node.keys = tuple(range(len(keys)))
     else:
-        type_statement = statement.search_one("type")
+        _type(node, statement)
+    return node
+
+
+def _type(node: Node, statement: Statement) -> None:
+    type_statement = statement.search_one("type")
+    default = _arg(statement, "default") or default_of_type(type_statement)
+    try:
         node.type = leaf_type(type_statement)
-        default = _arg(statement, "default") or default_of_type(type_statement)
         if default is not None and not node.mandatory:
             node.default = node.type.canonical(default)
-    return node
+    except ValueError as error:
+        raise SchemaError(f"{statement.pos}: {error}") from error
 
 
 def _rank(name: str, keys: list[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 from simulators.datastore.errors import DEFAULT_NS
 from simulators.datastore.schema import Branch, Kind, Node, Value
@@ -11,6 +11,17 @@ from simulators.datastore.schema import Branch, Kind, Node, Value
 WithDefaults = Literal["explicit", "report-all", "trim", "report-all-tagged"]
 
 _TAG = f' xmlns:wd="{DEFAULT_NS}" wd:default="true"'
+
+
+class _Default(str):
+    """A value that nobody set; the basic mode explicit takes just these for defaults (RFC 6243 §2.3.3)."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> str:
+    """Escape text for XML; a carriage return too, since parsers read a bare one as a newline."""
+    return saxutils.escape(text, {"\r": "&#13;"})
 
 
 def render(node: Node, branch: Branch, with_defaults: WithDefaults = "explicit") -> str:
@@ -30,13 +41,15 @@ def render_bare(node: Node, branch: Branch) -> str:
 
 
 def fill_defaults(node: Node, branch: Branch) -> Branch:
-    """Set each leaf that is absent and has a default, also in containers without presence."""
+    """Set each configurable leaf that is absent and has a default, also in containers without presence."""
     return tuple(_filled(child, value) for child, value in zip(node.children, branch, strict=True))
 
 
 def _filled(node: Node, value: Value) -> Value:
+    if not node.config:
+        return value
     if node.kind is Kind.LEAF:
-        return node.default if value is None else value
+        return _Default(node.default) if value is None and node.default is not None else value
     if node.kind is Kind.LIST:
         return value and tuple(fill_defaults(node, entry) for entry in value)
     if node.kind is Kind.CONTAINER and (value is not None or not node.presence):
@@ -64,7 +77,9 @@ def _write(node: Node, branch: Branch, with_defaults: WithDefaults, parts: list[
             parts.append(child.start)
             _write(child, value, with_defaults, parts)
             parts.append(child.end)
-        elif child.default is None or value != child.default or with_defaults in ("explicit", "report-all"):
-            parts.append(f"{child.start}{escape(value)}{child.end}")
-        elif with_defaults == "report-all-tagged":
+        elif with_defaults == "trim" and value == child.default:
+            continue
+        elif with_defaults == "report-all-tagged" and isinstance(value, _Default):
             parts.append(f"{child.start[:-1]}{_TAG}>{escape(value)}{child.end}")
+        else:
+            parts.append(f"{child.start}{escape(value)}{child.end}")
