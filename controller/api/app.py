@@ -11,7 +11,6 @@ from controller import __version__
 from controller.api import problems
 from controller.api.routes import alarms, devices, holds, networks, plans, runs, system, webhooks
 
-
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 

@@ -8,9 +8,12 @@ from collections.abc import Callable
 import structlog
 
 from controller.assurance.checker import Checker
+from controller.bootstrap import parts
+from controller.device import target_of
 from controller.listener.oran_fm import ALARM_NOTIF, report_of
 from controller.models.errors import LeaseLostError, MinkaError
 from controller.models.network import Network
+from controller.models.settings import Settings
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification
 from controller.ports.store import StoreLoop
@@ -120,3 +123,18 @@ class Listener:
             self._due[station] = self._clock.monotonic()
         elif notification.name.endswith(f"}}{_CONFIG_CHANGE}"):
             self._due[station] = self._clock.monotonic()
+
+
+async def listen(settings: Settings, stop: asyncio.Event) -> None:
+    """The listener process, until ``stop``."""
+    async with parts(settings) as made:
+        listener = Listener(
+            made.loop_store,
+            made.devices,
+            made.checker(),
+            made.clock,
+            target_of,
+            health_interval=settings.health_interval,
+            sessions=made.sessions,
+        )
+        await listener.run(stop)

@@ -7,25 +7,27 @@ import threading
 from collections.abc import Callable
 
 import structlog
-from celery import Celery
 
-from controller.queue.app import WAKE
+from controller.bootstrap import parts
+from controller.models.settings import Settings
+from controller.queue.app import WAKE, make_app
 from controller.runs.loop import WorkerLoop
 
 log = structlog.get_logger()
 
 
 class LoopThread(threading.Thread):
-    """Runs a worker loop until told to stop; ``failed`` says whether it ended by an error."""
+    """Runs the device loop until told to stop; ``failed`` says whether it ended by an error."""
 
-    def __init__(self, make: Callable[[], WorkerLoop], on_end: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, name: str, on_end: Callable[[], None]) -> None:
         super().__init__(name="device-loop")
-        self._make = make
+        self._settings = settings
+        self._worker_name = name
         self._on_end = on_end
         self._ready = threading.Event()
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self.worker: WorkerLoop | None = None
+        self._worker: WorkerLoop | None = None
         self.failed = False
 
     def run(self) -> None:
@@ -42,14 +44,15 @@ class LoopThread(threading.Thread):
     async def _main(self) -> None:
         self._asyncio = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self.worker = self._make()
-        self._ready.set()
-        await self.worker.run(self._stop)
+        async with parts(self._settings) as made:
+            self._worker = made.worker_loop(self._worker_name)
+            self._ready.set()
+            await self._worker.run(self._stop)
 
     def wake(self) -> None:
         """Pass a ring on."""
-        if self.worker is not None:
-            self.worker.wake()
+        if self._worker is not None:
+            self._worker.wake()
 
     def stop(self) -> None:
         """Let running transactions end, then end the thread."""
@@ -58,14 +61,19 @@ class LoopThread(threading.Thread):
             self._asyncio.call_soon_threadsafe(self._stop.set)
 
 
-def serve(app: Celery, make: Callable[[], WorkerLoop], name: str) -> int:
+def run(settings: Settings, name: str) -> int:
     """Serve until SIGTERM; returns the exit status, non-zero where a supervisor should start anew.
 
     A poison message can end Celery's consumer; the loop then still ends its transactions first.
     """
+    app = make_app(settings.broker_url, settings.home / "spool")
     worker = app.Worker(pool="threads", concurrency=1, hostname=f"{name}@%h", loglevel="WARNING", without_gossip=True)
-    thread = LoopThread(make, on_end=worker.stop)
-    app.task(name=WAKE)(lambda run: thread.wake())
+    thread = LoopThread(settings, name, on_end=worker.stop)
+
+    @app.task(name=WAKE)  # type: ignore[untyped-decorator]
+    def wake(run_id: str) -> None:  # noqa: ARG001 - a ring says only: look into the database
+        thread.wake()
+
     thread.start()
     status = 0
     try:

@@ -1,0 +1,137 @@
+"""``minka device``: list, show, get, drift, adopt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli.client import DIFFERENT, FAILED
+from controller.cli.output import Json, client, escape, out, print_json, table, when
+
+app = typer.Typer(no_args_is_help=True, help="Base stations: what the record and what they themselves say.")
+
+Selector = Annotated[str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.")]
+Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.")]
+
+
+@app.command("list", epilog="Example: minka device list region=cusco")
+def list_(selector: Selector = "*", as_json: Json = False) -> None:
+    """Stations with their health as last seen."""
+    found = client().get("/v1/devices", selector=selector)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("station", "region", "profiles", "adopted", "seen", "cells on air", "links up", "drift")
+    table("", columns, (_row(device) for device in found))
+
+
+def _row(device: dict[str, Any]) -> list[str]:
+    health = device["health"]
+    row = [device["station"], device["region"], " ".join(device["profiles"]), "yes" if device["adopted"] else "no"]
+    if health is None:
+        return [*row, "-", "-", "-", "-"]
+    if not health["reachable"]:
+        return [*row, when(health["at"]), "[red]unreachable[/]", "", ""]
+    cells, links = health["cells"].values(), [link["up"] for link in health["links"]]
+    return [
+        *row,
+        when(health["at"]),
+        f"{sum(cells)}/{len(cells)}",
+        f"{sum(links)}/{len(links)}",
+        f"[yellow]{health['drift']}[/]" if health["drift"] else "0",
+    ]
+
+
+@app.command(epilog="Example: minka device show PE-CUS-0145")
+def show(station: Station, as_json: Json = False) -> None:
+    """One station on record: adopted or not, health, core links per tenant."""
+    device = client().get(f"/v1/devices/{station}")
+    if as_json:
+        print_json(device)
+        return
+    out.print(f"{station}: site {device['site']}, region {device['region']}, {' '.join(device['profiles'])}")
+    out.print(f"adopted {when(device['adopted'])}, applied {when(device['applied'])}")
+    health = device["health"]
+    if health is None:
+        out.print("not looked at yet")
+        return
+    out.print(f"seen {when(health['at'])}: {'reachable' if health['reachable'] else '[red]unreachable[/]'}")
+    table(
+        "",
+        ("cell", "on air", "locked"),
+        ((cell, _yes(on_air), "yes" if cell in health["locked"] else "no") for cell, on_air in health["cells"].items()),
+    )
+    table(
+        "",
+        ("tenant", "kind", "core link", "up"),
+        (
+            (link["tenant"], link["kind"], escape(link["path"].rpartition("/")[2]), _yes(link["up"]))
+            for link in health["links"]
+        ),
+    )
+
+
+def _yes(good: bool) -> str:
+    return "[green]yes[/]" if good else "[red]no[/]"
+
+
+@app.command(epilog="Example: minka device get PE-CUS-0145 --filter plmnIdList")
+def get(
+    station: Station,
+    contains: Annotated[str, typer.Option("--filter", help="Only entries whose path holds this text.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Read one station's managed nodes and their state, just now, from the station itself."""
+    live = client().get(f"/v1/devices/{station}/config")
+    tree = {path: leaves for path, leaves in live["tree"].items() if contains in path}
+    if as_json:
+        print_json(live | {"tree": tree})
+        return
+    rows = []
+    for path, leaves in tree.items():
+        values = leaves | {f"({name})": value for name, value in live["state"].get(path, {}).items()}
+        rows.append((escape(path), escape("  ".join(f"{name}={value}" for name, value in values.items()))))
+    table("", ("entry", "leaves (state in brackets)"), rows)
+
+
+@app.command(epilog="Example: minka device drift region=cusco --exit-code")
+def drift(
+    selector: Selector = "*",
+    exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if anything differs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What differs on adopted stations from what was last applied, read just now."""
+    found = client().post("/v1/devices/drift", {"selector": selector})
+    differing = {station: rows for station, rows in found.items() if rows}
+    if as_json:
+        print_json(found)
+    elif not differing:
+        out.print(f"[green]no drift[/] on {len(found)} stations")
+    else:
+        table(
+            f"{len(differing)} of {len(found)} stations differ",
+            ("station", "cell", "tenant", "what", "has", "should have"),
+            (
+                (station, *(escape(row[key]) for key in ("cell", "tenant", "what", "before", "after")))
+                for station, rows in differing.items()
+                for row in rows
+            ),
+        )
+    if differing and exit_code:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command(epilog="Example: minka device adopt 'region=cusco'")
+def adopt(selector: Selector, as_json: Json = False) -> None:
+    """Make stations ours: until then Minka only observes them. Changes nothing on them."""
+    said = client().post("/v1/devices/adopt", {"selector": selector})
+    failed = {station: text for station, text in said.items() if not text.startswith("adopted")}
+    if as_json:
+        print_json(said)
+    else:
+        for station, text in failed.items():
+            out.print(f"[red]not adopted[/] {station}: {escape(text)}")
+        out.print(f"{len(said) - len(failed)} of {len(said)} stations adopted")
+    if failed:
+        raise typer.Exit(FAILED)

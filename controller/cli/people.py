@@ -1,0 +1,133 @@
+"""``minka hold``, ``minka audit``, ``minka alarms``: what people and alarms say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
+
+holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
+alarms = typer.Typer(no_args_is_help=True, help="Alarms and their automatic repair.")
+
+
+@holds.command("put", epilog="Example: minka hold put PE-CUS-0145 --reason 'rigger on the mast'")
+def put(
+    target: Annotated[str, typer.Argument(help="Station id, station/cell, or site:<id>.")],
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    until: Annotated[datetime | None, typer.Option(help="End, local time; none: until lifted.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Put a hold: plans leave the target out and nothing automatic works there."""
+    end = until.astimezone().isoformat() if until else None
+    hold = client().post("/v1/holds", {"target": target, "reason": reason, "until": end})
+    if as_json:
+        print_json(hold)
+    else:
+        out.print(f"hold {hold['id']} on {escape(target)}")
+
+
+@holds.command("list")
+def list_holds(as_json: Json = False) -> None:
+    """Holds in force."""
+    found = client().get("/v1/holds")
+    if as_json:
+        print_json(found)
+        return
+    columns = ("id", "target", "by", "reason", "created", "until")
+    times = ("created", "until")
+    table("", columns, ([when(h[c]) if c in times else escape(h[c]) for c in columns] for h in found))
+
+
+@holds.command("lift", epilog="Example: minka hold lift h-1")
+def lift(hold_id: str) -> None:
+    """Lift a hold."""
+    client().delete(f"/v1/holds/{hold_id}")
+    out.print(f"hold {hold_id} lifted")
+
+
+def audit(limit: int = 50, as_json: Json = False) -> None:
+    """Who did what, newest first."""
+    found = client().all("/v1/audit", limit)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "",
+        ("id", "at", "actor", "action", "object", "detail"),
+        (
+            (
+                row["id"],
+                when(row["at"]),
+                escape(row["actor"]),
+                row["action"],
+                escape(row["object"]),
+                escape(" ".join(f"{name}={value}" for name, value in row["detail"].items())),
+            )
+            for row in found
+        ),
+    )
+
+
+@alarms.command("list", epilog="Example: minka alarms list --state raised --state repairing")
+def list_alarms(
+    limit: int = 50,
+    state: Annotated[list[str] | None, typer.Option(help="Only alarms in this state; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Alarms, newest first."""
+    found = client().all("/v1/alarms", limit, state=state)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "",
+        ("id", "state", "severity", "station", "object", "tenant", "cause", "count", "raised", "run", "note"),
+        (
+            (
+                a["id"],
+                coloured(a["state"]),
+                a["severity"],
+                a["station"],
+                escape(a["object"].rpartition("/")[2]),
+                escape(a["tenant"]),
+                a["probable_cause"],
+                a["count"],
+                when(a["raised"]),
+                a["run"],
+                escape(a["note"]),
+            )
+            for a in found
+        ),
+    )
+
+
+@alarms.command("follow")
+def follow(as_json: Json = False) -> None:
+    """Print alarms as they change, until interrupted."""
+    for _, alarm in client().events("/v1/alarms/events"):
+        if as_json:
+            print_json(alarm)
+        else:
+            what = escape(alarm["object"].rpartition("/")[2])
+            out.print(
+                f"{when(alarm['changed'])} {alarm['id']} {coloured(alarm['state'])} {alarm['station']} {what} "
+                f"{alarm['probable_cause']} {escape(alarm['text'])} {escape(alarm['note'])}"
+            )
+
+
+@alarms.command("repair", epilog="Example: minka alarms repair stop")
+def repair(
+    what: Annotated[str, typer.Argument(help="stop, resume or status")] = "status", as_json: Json = False
+) -> None:
+    """The kill switch of all automatic repair."""
+    api = client()
+    if what not in ("stop", "resume", "status"):
+        raise typer.BadParameter("say stop, resume or status")
+    said = api.get("/v1/remediation") if what == "status" else api.put("/v1/remediation", {"stopped": what == "stop"})
+    if as_json:
+        print_json(said)
+    else:
+        out.print("automatic repair is " + ("[red]stopped[/]" if said["stopped"] else "[green]on[/]"))

@@ -1,0 +1,147 @@
+"""The processes: ``minka up`` (all of them), ``api``, ``worker``, ``listener``, ``scheduler``; and ``sim``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from controller.models.settings import Settings
+
+log = structlog.get_logger()
+sim = typer.Typer(no_args_is_help=True, help="Simulated base stations (python -m simulators).")
+
+_SimOption = Annotated[
+    Path | None, typer.Option("--sim", exists=True, file_okay=False, help="Also simulate this network's stations.")
+]
+_Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def _minka(*words: str) -> list[str]:
+    return [sys.executable, "-m", "controller.cli", *words]
+
+
+def up(
+    sim_network: _SimOption = None,
+    sim_control: Annotated[str, typer.Option(help="Control interface of the simulators.")] = "127.0.0.1:8390",
+    sim_ports: Annotated[
+        int | None, typer.Option(help="Simulated stations on 127.0.0.1 from this port on, not where the files say.")
+    ] = None,
+) -> None:
+    """Start everything on this machine and keep it running until Ctrl-C. Needs no server.
+
+    Without MINKA_DATABASE_URL and MINKA_BROKER_URL all state lives under MINKA_HOME (default .minka).
+    """
+    from controller.api.auth import ensure_token  # noqa: PLC0415
+    from controller.cli.supervisor import Supervisor  # noqa: PLC0415
+    from controller.observe.logs import set_up_logs  # noqa: PLC0415
+    from controller.ports.clock import SystemClock  # noqa: PLC0415
+    from controller.store import open_store  # noqa: PLC0415
+
+    settings, clock = Settings(), SystemClock()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    set_up_logs("console", "up")
+    # Before the processes come: one upgrade of the database, one token.
+    store = open_store(settings.database, clock)
+    ensure_token(settings.token_file, store)
+    store.close()
+    commands = {"api": _minka("api"), "listener": _minka("listener"), "scheduler": _minka("scheduler")}
+    commands |= {
+        f"worker-{number}": _minka("worker", "--name", f"worker-{number}") for number in range(settings.workers)
+    }
+    lines = [f"Minka is up: API {settings.url}, token in {settings.token_file}, logs in {settings.home / 'logs'}"]
+    if sim_network is not None:
+        os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
+        endpoints = settings.home / "endpoints.csv"
+        commands = {"simulators": _simulators(sim_network, sim_control, sim_ports, endpoints), **commands}
+        extra = f" --endpoints {endpoints}" if sim_ports is not None else ""
+        lines.append(f"Simulated stations are starting; next: minka network load {sim_network}{extra}")
+    Supervisor(commands, settings.home / "logs", clock).run(lambda: _ready(settings.url), lines)
+
+
+def _ready(url: str) -> bool:
+    """Whether the API answers and has its database."""
+    import httpx  # noqa: PLC0415
+
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _simulators(network: Path, control: str, ports: int | None, endpoints: Path) -> list[str]:
+    command = [sys.executable, "-m", "simulators", "up", "--network", str(network), "--control", control]
+    command += ["--endpoints-out", str(endpoints)]
+    return command if ports is None else [*command, "--port-base", str(ports)]
+
+
+def api() -> None:
+    """One API process."""
+    from controller.api.process import serve  # noqa: PLC0415
+
+    serve(_settings("api"))
+
+
+def worker(name: Annotated[str, typer.Option(help="Name in figures and logs.")] = "worker") -> None:
+    """One worker process: a Celery consumer beside one device loop. Start it again whenever it ends."""
+    from controller.worker.process import run  # noqa: PLC0415
+
+    raise typer.Exit(run(_settings(name), name))
+
+
+def listener() -> None:
+    """One listener: subscriptions to all adopted stations, health checks, alarms."""
+    from controller.listener.process import listen  # noqa: PLC0415
+
+    settings = _settings("listener")
+    asyncio.run(_until_stopped(lambda stop: listen(settings, stop)))
+
+
+def scheduler() -> None:
+    """One scheduler: moves runs on, buries dead workers, rings again, repairs from alarms."""
+    from controller.worker.scheduler import schedule  # noqa: PLC0415
+
+    settings = _settings("scheduler")
+    asyncio.run(_until_stopped(lambda stop: schedule(settings, stop)))
+
+
+@sim.command("up", context_settings=_Passed, epilog="Example: minka sim up --network deploy/networks/peru-mini")
+def sim_up(context: typer.Context) -> None:
+    """Start simulated stations; options are those of `python -m simulators up`."""
+    _pass_on("up", context)
+
+
+@sim.command("fault", context_settings=_Passed, epilog="Example: minka sim fault list PE-CUS-0145")
+def sim_fault(context: typer.Context) -> None:
+    """Inject, clear and list faults; options are those of `python -m simulators fault`."""
+    _pass_on("fault", context)
+
+
+def _pass_on(command: str, context: typer.Context) -> None:
+    # controller and simulators stay strangers: another process, not an import.
+    words = [sys.executable, "-m", "simulators", command, *context.args]
+    raise typer.Exit(subprocess.run(words, check=False).returncode)  # noqa: S603 - our own command
+
+
+def _settings(process: str) -> Settings:
+    from controller.observe.logs import set_up_logs  # noqa: PLC0415
+
+    settings = Settings()
+    set_up_logs(settings.log_format, process)
+    return settings
+
+
+async def _until_stopped(body: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run a body that ends when its event is set by SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await body(stop)

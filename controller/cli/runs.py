@@ -1,0 +1,82 @@
+"""``minka runs``, ``show``, ``watch``, ``cancel``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
+from controller.cli.plan import follow
+
+RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")]
+
+
+def runs(
+    limit: int = 20,
+    state: Annotated[list[str] | None, typer.Option(help="Only runs in this state; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    found = client().all("/v1/runs", limit, state=state)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "",
+        ("id", "state", "procedure", "plan", "cause", "by", "created", "wave", "jobs"),
+        (
+            (
+                run["id"],
+                coloured(run["state"]),
+                run["procedure"],
+                run["plan"],
+                escape(run["cause"]),
+                escape(run["requested_by"]),
+                when(run["created"]),
+                f"{run['wave'] + 1}/{run['waves']}",
+                ", ".join(f"{count} {outcome}" for outcome, count in sorted(run["counts"].items())),
+            )
+            for run in found
+        ),
+    )
+
+
+def show(run_id: RunId, as_json: Json = False) -> None:
+    """Show a run and how each station ended."""
+    api = client()
+    run, jobs = api.get(f"/v1/runs/{run_id}"), api.get(f"/v1/runs/{run_id}/jobs")
+    if as_json:
+        print_json(run | {"jobs": jobs})
+        return
+    out.print(f"run {run_id} of plan {run['plan']}: {coloured(run['state'])} {escape(run['reason'])}")
+    table(
+        "",
+        ("wave", "station", "state", "outcome", "attempts", "finished", "detail"),
+        (
+            (
+                job["wave"],
+                job["station"],
+                job["state"],
+                coloured(job["outcome"] or "-"),
+                job["attempts"],
+                when(job["finished"]),
+                escape(job["detail"]),
+            )
+            for job in jobs
+        ),
+    )
+
+
+def watch(run_id: RunId, as_json: Json = False) -> None:
+    """Follow a run to its end; exit status 0 only if all went well."""
+    follow(run_id, as_json=as_json)
+
+
+def cancel(run_id: RunId, as_json: Json = False) -> None:
+    """Start nothing more; stations under way reach their end."""
+    run = client().post(f"/v1/runs/{run_id}/cancel")
+    if as_json:
+        print_json(run)
+    else:
+        out.print(f"run {run_id} is {coloured(run['state'])}")

@@ -1,0 +1,92 @@
+"""``minka up``: supervises the very processes of the real shape, all on this machine."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from controller.ports.clock import Clock
+
+log = structlog.get_logger()
+
+#: Seconds that a process gets to end its device transactions before it is killed.
+GRACE = 150.0
+#: Seconds after which a process that ended is started again.
+_RESTART = 1.0
+
+
+@dataclass
+class _Child:
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    start_at: float = 0.0
+
+
+class Supervisor:
+    """Starts processes, starts again whatever ends, and takes all down together.
+
+    Args:
+        logs: Folder for one log file a process.
+    """
+
+    def __init__(self, commands: Mapping[str, Sequence[str]], logs: Path, clock: Clock) -> None:
+        self._children = [_Child(name, command) for name, command in commands.items()]
+        self._logs = logs
+        self._clock = clock
+        self._stopping = False
+
+    def run(self, ready: Callable[[], bool], started: Sequence[str]) -> None:
+        """Supervise until SIGTERM or SIGINT; ``started`` is printed once ``ready``."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        try:
+            told = False
+            while not self._stopping:
+                for child in self._children:
+                    self._look_after(child)
+                if not told and ready():
+                    told = True
+                    for line in started:
+                        sys.stdout.write(line + "\n")
+                    sys.stdout.flush()
+                self._clock.pause(0.2)
+        finally:
+            self._take_down()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _look_after(self, child: _Child) -> None:
+        now = self._clock.monotonic()
+        if child.process is not None and child.process.poll() is not None:
+            log.warning("process.ended", name=child.name, status=child.process.returncode)
+            child.process, child.start_at = None, now + _RESTART
+        if child.process is None and now >= child.start_at:
+            with (self._logs / f"{child.name}.log").open("ab") as output:
+                # Its own process group: a Ctrl-C at the terminal reaches the supervisor only.
+                child.process = subprocess.Popen(  # noqa: S603 - our own commands
+                    child.command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+                )
+            log.info("process.started", name=child.name, pid=child.process.pid)
+
+    def _take_down(self) -> None:
+        """Ask all to end, wait for running device transactions, then kill what is left."""
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            process.terminate()
+        end = self._clock.monotonic() + GRACE
+        while any(process.poll() is None for process in running) and self._clock.monotonic() < end:
+            self._clock.pause(0.05)
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
