@@ -10,7 +10,7 @@ from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
-from controller.nrm.profiles import render
+from controller.nrm.profiles import Rendered, render
 from controller.plan.document import seal
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.views import PlanOptions, StationView
@@ -74,15 +74,16 @@ def _plan_one(
     network: Network, intent: Intent, station: str, view: StationView, options: PlanOptions, broken: list[Finding]
 ) -> StationPlan:
     known = network.station_by_id.get(station)
-    facts = intent.facts.get(station, ())
-    if known is None or not facts:
+    if known is None:
         message = f"station {station} is not in the network files (any more); nothing on it was changed"
         finding = Finding("station-not-in-network", Severity.WARNING, message, station)
         return StationPlan(reason="not in the network files", findings=(finding,))
     if broken:
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         return StationPlan(reason=f"contract error {broken[0].code}: {broken[0].message}{more}")
-    rendered = render(known.profiles, facts)
+    facts = intent.facts.get(station, ())
+    # A station without facts should carry nothing: what is ours there is orphaned.
+    rendered = render(known.profiles, facts) if facts else Rendered({}, {}, ())
     result = plan_station(station, known.profiles, rendered, view, options)
     return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
 

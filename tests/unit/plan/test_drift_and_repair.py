@@ -1,0 +1,86 @@
+"""Drift, adoption, and the repair of a core link."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.models.errors import NotFoundError, PlanRefusedError
+from controller.nrm.apply import apply_edits
+from controller.nrm.fingerprint import matches
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Observed
+from controller.plan import adopted_nodes, drift, drifted_nodes, recreate_endpoint_change
+from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network, rendered, view
+
+TWO = network()
+ROOT = root_spec(PROFILES)
+LINK = f"{LTE}/EP_S1C[alfa-mme]"
+
+
+def test_a_station_as_it_should_be_has_no_drift() -> None:
+    assert drift(ROOT, rendered(TWO), view(TWO)) == ()
+    assert drift(ROOT, rendered(TWO), replace(view(TWO), observed=None)) == ()
+
+
+def test_drift_lists_missing_changed_unknown_and_orphaned_nodes() -> None:
+    share = f"{LTE_CELL}/plmnRadioShareList[716,02]"
+    edit = {
+        LTE_CELL: {"tac": "9", "administrativeState": "LOCKED"},
+        share: None,
+        f"{NR_CELL}/pLMNInfoList[999,99,FFFFFF,1]": {},
+        f"{LTE_CELL}/plmnIdList[716,03]": {},
+        f"{LINK}/localAddress[10.0.0.1,101]": None,
+        f"{LINK}/localAddress[10.0.0.1,999]": {},
+    }
+    mine = view(TWO, edit=edit)
+    three = ledger(network(("alfa", "beta", "gamma")))
+    seen = replace(mine, ledger={**mine.ledger, **{p: e for p, e in three.items() if "plmnIdList[716,03]" in p}})
+    rows = {(row.what, row.before, row.after) for row in drift(ROOT, rendered(TWO), seen)}
+    assert rows == {
+        ("cell L1: TAC", "9", "7"),
+        ("radio share 716-02", "–", "dedicated % 5, minimum % 20, maximum % 80"),
+        ("PLMN and slice 999-99 slice 1", "broadcast", "unknown, left alone"),
+        ("PLMN 716-03", "broadcast", "nothing asks for it"),
+        ("local address and VLAN 10.0.0.1 101", "–", "present"),
+        ("local address and VLAN 10.0.0.1 999", "present", "–"),
+    }
+    assert mine.observed
+    assert set(drifted_nodes(ROOT, rendered(TWO), mine.observed)) == {
+        LTE_CELL,
+        share,
+        f"{LINK}/localAddress[10.0.0.1,101]",
+    }
+
+
+def test_adoption_takes_what_is_wanted_and_there() -> None:
+    seen = carrying(TWO, edit={f"{LTE_CELL}/plmnIdList[999,99]": {}, LINK: None})
+    paths = {node.path for node in adopted_nodes(rendered(TWO), seen)}
+    assert paths == {path for path in rendered(TWO).tree if not path.startswith(LINK)}
+
+
+def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
+    seen = carrying(TWO)
+    change = recreate_endpoint_change("S1", PROFILES, seen, LINK, ("alfa",))
+    first, second = change.phases
+    without = apply_edits(ROOT, seen.tree, first.edits)
+    assert set(seen.tree) - set(without) == {path for path in seen.tree if path.startswith(LINK)}
+    assert apply_edits(ROOT, without, second.edits) == seen.tree
+    assert apply_edits(ROOT, without, first.inverse) == seen.tree
+    assert apply_edits(ROOT, seen.tree, second.inverse) == without
+    assert [(check.kind, check.path, check.tenant) for check in change.checks] == [("link-up", LINK, "alfa")]
+    assert matches(ROOT, seen.tree, change.fingerprint)
+    assert change.touched == ("alfa",)
+    assert not change.gained
+    assert not change.lost
+
+
+def test_only_core_links_that_nobody_locked_are_recreated() -> None:
+    with pytest.raises(NotFoundError):
+        recreate_endpoint_change("S1", PROFILES, carrying(TWO), LTE_CELL, ("alfa",))
+    with pytest.raises(NotFoundError):
+        recreate_endpoint_change("S1", PROFILES, Observed({}), LINK, ("alfa",))
+    locked = carrying(TWO, edit={LINK: {"administrativeState": "LOCKED"}})
+    with pytest.raises(PlanRefusedError):
+        recreate_endpoint_change("S1", PROFILES, locked, LINK, ("alfa",))

@@ -1,0 +1,136 @@
+"""Planning many stations: what is refused, what is left out, and how plans are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from controller.models.errors import InputError, PlanRefusedError
+from controller.plan import (
+    PlanOptions,
+    StationView,
+    compare,
+    headline,
+    make_plan,
+    network_digest,
+    plan_digest,
+    plan_from_json,
+    plan_to_json,
+    render_text,
+)
+from tests.unit.plan.samples import FREELY, LTE_CELL, NOW, factory, intent, network, plan, view
+
+TWO = network()
+THREE = network(("alfa", "beta", "gamma"))
+BOTH = {station: view(TWO, station) for station in ("S1", "S2")}
+
+
+def test_removal_needs_the_exact_count_and_says_it() -> None:
+    views = {station: view(THREE, station) for station in ("S1", "S2")}
+    count = sum("gamma" in entry.owners for v in views.values() for entry in v.ledger.values())
+    with pytest.raises(PlanRefusedError) as refused:
+        plan(TWO, views, replace(FREELY, remove={"gamma": 1}))
+    assert f"gamma={count}" in refused.value.message
+    assert f"remove {count} nodes of gamma on 2 stations, but 1 were named" in refused.value.message
+    made = plan(TWO, views, replace(FREELY, remove={"gamma": count}))
+    assert made.removals == {"gamma": count}
+    with pytest.raises(PlanRefusedError, match="leave gamma out"):
+        plan(TWO, BOTH, replace(FREELY, remove={"gamma": 4}))
+
+
+def test_a_plan_for_much_of_the_network_needs_its_number_named() -> None:
+    with pytest.raises(PlanRefusedError, match=r"2 of 2 stations, more than 50%.*expect 2 stations"):
+        plan(THREE, BOTH, PlanOptions())
+    assert len(plan(THREE, BOTH, PlanOptions(expect_stations=2)).changes) == 2
+    with pytest.raises(PlanRefusedError, match="touches 2 stations, but 1 were expected"):
+        plan(THREE, BOTH, PlanOptions(expect_stations=1))
+    assert len(plan(THREE, {"S1": view(TWO)}, PlanOptions()).changes) == 1
+
+
+def test_contract_errors_keep_their_station_out_only() -> None:
+    cells = [cell.model_copy(update={"tac": 65534} if cell.name == "S1/L1" else {}) for cell in THREE.cells]
+    broken = THREE.model_copy(update={"cells": tuple(cells)})
+    made = plan(broken, BOTH)
+    assert made.unplanned["S1"].startswith("contract error tac-range: ")
+    assert [change.station for change in made.changes] == ["S2"]
+
+
+def test_a_station_that_left_the_files_is_a_finding() -> None:
+    made = plan(TWO, {"S9": factory("S9")})
+    assert made.unplanned == {"S9": "not in the network files"}
+    assert "station-not-in-network" in {finding.code for finding in made.findings}
+
+
+def test_a_station_for_which_nothing_is_agreed_any_more_keeps_what_it_has() -> None:
+    bare = TWO.model_copy(update={"cells": ()})
+    made = plan(bare, {"S1": BOTH["S1"]})
+    assert made.is_empty
+    assert {finding.tenant for finding in made.findings if finding.code == "orphan"} == {"alfa", "beta", "host"}
+
+
+def test_equal_content_has_an_equal_id_whenever_it_was_made() -> None:
+    first = plan(THREE, BOTH)
+    views: dict[str, StationView] = dict(reversed(list(BOTH.items())))
+    later = make_plan(THREE, network_digest(THREE), intent(THREE), views, FREELY, NOW + timedelta(days=1))
+    assert later.id == first.id
+    assert later.created != first.created
+    assert plan(THREE, {"S1": BOTH["S1"]}).id != first.id
+
+
+def test_plans_survive_json_and_tampering_shows() -> None:
+    made = plan(THREE, BOTH)
+    text = plan_to_json(made)
+    assert plan_from_json(text) == made
+    assert orjson.loads(text)["id"] == made.id == plan_digest(made)[:12]
+    assert text == orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    with pytest.raises(InputError, match="altered"):
+        plan_from_json(text.replace(b'"80"', b'"81"'))
+    with pytest.raises(InputError, match="format 2"):
+        plan_from_json(text.replace(b'"format":1', b'"format":2'))
+    for broken in (b"{", b"[]", b"{}", text.replace(b'"selector":', b'"selektor":')):
+        with pytest.raises(InputError, match="no plan"):
+            plan_from_json(broken)
+
+
+def test_comparison_names_what_differs() -> None:
+    one, two = (
+        plan(THREE, BOTH),
+        plan(THREE, {"S1": BOTH["S1"], "S2": view(TWO, "S2", {LTE_CELL.replace("S1", "S2"): {"tac": "9"}})}),
+    )
+    assert compare(one, one) == ()
+    found = compare(one, two)
+    assert {difference.station for difference in found} == {"S2"}
+    assert {difference.only_in for difference in found} == {two.id}
+    assert any("TAC: 9 → 7" in difference.text for difference in found)
+    left_out = compare(one, plan(THREE, {**BOTH, "S2": replace(BOTH["S2"], adopted=False)}))
+    assert any("left out: not adopted" in difference.text for difference in left_out)
+
+
+def test_an_empty_plan_says_so() -> None:
+    made = plan(TWO, BOTH)
+    assert made.is_empty
+    assert render_text(made) == ()
+    assert headline(made) == "Nothing to do: 2 stations carry what they should."
+
+
+def test_rows_are_plain_words() -> None:
+    rows = {
+        (row.cell, row.tenant, row.what): (row.before, row.after)
+        for row in render_text(plan(THREE, {"S1": BOTH["S1"]}))
+    }
+    assert rows["L1", "gamma", "PLMN 716-03"] == ("–", "broadcast")
+    assert rows["L1", "gamma", "radio share 716-03"] == ("–", "dedicated % 5, minimum % 20, maximum % 80")
+    assert rows["", "gamma", "S1 link gamma-mme"][1].startswith(
+        "MME address 10.3.0.0; local address and VLAN 10.0.0.1 103"
+    )
+    locked = plan(TWO, {"S1": view(TWO, edit={LTE_CELL: {"tac": "9"}})})
+    assert [(row.what, row.before, row.after) for row in render_text(locked)] == [
+        ("cell L1: administrative state", "UNLOCKED", "LOCKED for about 8 s, then as before"),
+        ("cell L1: TAC", "9", "7"),
+    ]
+    assert headline(locked) == (
+        "1 stations change for the host, 1 with an interruption of up to 8 s; 0 stay as they are."
+    )

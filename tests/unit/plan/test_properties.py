@@ -1,0 +1,146 @@
+"""Laws of planning on generated networks: plans reach what is wanted, touch nothing else, and can be taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.intent import compile_intent
+from controller.models.network import HOST, Network
+from controller.models.plan import Change, Op, Plan
+from controller.nrm.apply import apply_edits, siblings
+from controller.nrm.diff import diff
+from controller.nrm.fingerprint import matches
+from controller.nrm.profiles import render, root_spec
+from controller.nrm.tree import Leaves, Observed, Path
+from controller.plan import PlanOptions, StationView, make_plan, network_digest
+from tests.strategies.networks import TODAY, sound_networks
+from tests.unit.plan.samples import FREELY, NOW, after_change, states
+
+FEW = settings(max_examples=40, deadline=None)
+
+
+def plan(net: Network, views: dict[str, StationView], options: PlanOptions = FREELY) -> Plan:
+    return make_plan(net, network_digest(net), compile_intent(net, TODAY), views, options, NOW)
+
+
+def factory(net: Network) -> dict[str, StationView]:
+    return {station.id: StationView(Observed({f"/ManagedElement[{station.id}]": {}}), True) for station in net.stations}
+
+
+def applied(net: Network, made: Plan, before: dict[str, StationView]) -> dict[str, StationView]:
+    return {**before, **{change.station: _apply(net, change, before[change.station]) for change in made.changes}}
+
+
+def _apply(net: Network, change: Change, before: StationView) -> StationView:
+    profiles = net.station_by_id[change.station].profiles
+    assert before.observed is not None
+    tree = before.observed.tree
+    assert matches(root_spec(profiles), tree, change.fingerprint)
+    for phase in change.phases:
+        tree = apply_edits(root_spec(profiles), tree, phase.edits)
+    return StationView(Observed(tree, states(profiles, tree)), True, after_change(change, before.ledger))
+
+
+def without(net: Network, tenant: str) -> Network:
+    return net.model_copy(update={"agreements": tuple(a for a in net.agreements if a.tenant != tenant)})
+
+
+@FEW
+@given(sound_networks())
+def test_applying_a_plan_reaches_what_is_wanted_and_planning_again_is_empty(net: Network) -> None:
+    views = applied(net, plan(net, factory(net)), factory(net))
+    facts = compile_intent(net, TODAY).facts
+    for station in net.stations:
+        seen, root = views[station.id].observed, root_spec(station.profiles)
+        assert seen is not None
+        if facts[station.id]:
+            assert diff(root, seen.tree, render(station.profiles, facts[station.id]).tree).is_empty
+    assert plan(net, views).is_empty
+
+
+@FEW
+@given(sound_networks())
+def test_a_tenants_agreement_edits_that_tenants_nodes_only(net: Network) -> None:
+    tenant = net.tenants[1].id
+    smaller = without(net, tenant)
+    before = applied(smaller, plan(smaller, factory(net)), factory(net))
+    made = plan(net, before)
+    after = applied(net, made, before)
+    for change in made.changes:
+        if not before[change.station].ledger:  # its primary PLMN is this tenant's: it was not planned without
+            continue
+        old, new = before[change.station].observed, after[change.station].observed
+        assert old is not None
+        assert new is not None
+        owners = {owner for phase in change.phases for edit in phase.edits for owner in edit.owners}
+        # A carrier of its own (MORAN) is made by the host for this tenant.
+        assert owners <= {tenant, HOST}
+        assert all(new.tree[path] == leaves for path, leaves in old.tree.items())
+        assert change.interrupted == ()
+
+
+@FEW
+@given(sound_networks())
+def test_a_named_removal_leaves_all_other_nodes_identical(net: Network) -> None:
+    tenant = net.tenants[-1].id
+    if any(agreement.tenant == tenant and agreement.sharing == "MORAN" for agreement in net.agreements):
+        net = net.model_copy(
+            update={"agreements": tuple(a for a in net.agreements if not (a.tenant == tenant and a.sharing == "MORAN"))}
+        )
+    full = applied(net, plan(net, factory(net)), factory(net))
+    smaller = without(net, tenant)
+    assert plan(smaller, full).is_empty
+    count = sum(entry.owners == (tenant,) for view in full.values() for entry in view.ledger.values())
+    emptied = applied(smaller, plan(smaller, full, replace(FREELY, remove={tenant: count} if count else {})), full)
+    for station, view in emptied.items():
+        old = full[station]
+        assert old.observed is not None
+        assert view.observed is not None
+        kept = {p: v for p, v in old.observed.tree.items() if p not in old.ledger or old.ledger[p].owners != (tenant,)}
+        assert view.observed.tree == kept
+
+
+@FEW
+@given(sound_networks(), st.data())
+def test_drift_is_repaired_and_every_phase_can_be_taken_back_exactly(net: Network, data: st.DataObject) -> None:
+    views = applied(net, plan(net, factory(net)), factory(net))
+    drifted = {name: _drift(net, name, view, data) for name, view in views.items()}
+    made = plan(net, drifted)
+    for change in made.changes:
+        root = root_spec(net.station_by_id[change.station].profiles)
+        seen = drifted[change.station].observed
+        assert seen is not None
+        trees = [seen.tree]
+        for phase in change.phases:
+            trees.append(apply_edits(root, trees[-1], phase.edits))
+        assert all(path in trees[-1] for path in seen.tree if "999,99" in path)
+        for phase, earlier, later in zip(change.phases, trees, trees[1:], strict=False):
+            restored = apply_edits(root, later, phase.inverse)
+            assert restored == earlier
+            assert all(siblings(restored, path) == siblings(earlier, path) for path in earlier if "mnIdList[" in path)
+        assert all(
+            edit.op is not Op.DELETE or "localAddress[" in edit.path for phase in change.phases for edit in phase.edits
+        )
+    assert plan(net, applied(net, made, drifted)).is_empty
+
+
+def _drift(net: Network, name: str, view: StationView, data: st.DataObject) -> StationView:
+    """Somebody takes nodes away, changes leaves, adds a PLMN, moves a VLAN."""
+    assert view.observed is not None
+    tree: dict[Path, Leaves] = dict(view.observed.tree)
+    paths = [path for path in tree if path.count("/") > 2]
+    for path in data.draw(st.lists(st.sampled_from(paths), max_size=3)) if paths else ():
+        if path not in tree:
+            continue
+        if "localAddress[" in path:
+            del tree[path]
+            tree[path[: path.rindex(",")] + ",4000]"] = {}
+        elif "tac" in tree[path]:
+            tree[path] = {**tree[path], "tac": "4242"}
+            tree[f"{path}/plmnIdList[999,99]"] = {}
+        else:
+            tree = {p: v for p, v in tree.items() if p != path and not p.startswith(path + "/")}
+    return replace(view, observed=Observed(tree, states(net.station_by_id[name].profiles, tree)))

@@ -1,0 +1,294 @@
+"""The rules of planning one station, one example each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.models.plan import Change, Op, PhaseKind, Plan
+from controller.nrm.apply import apply_edits, siblings
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Observed, Path
+from controller.plan import PlanOptions
+from tests.unit.plan.samples import (
+    FREELY,
+    LTE,
+    LTE_CELL,
+    NR_CELL,
+    PROFILES,
+    apply,
+    carrying,
+    factory,
+    ledger,
+    network,
+    only_change,
+    plan,
+    states,
+    view,
+)
+
+TWO = network()
+THREE = network(("alfa", "beta", "gamma"))
+GAMMA = "716,03"
+
+
+def kinds(change: Change) -> list[PhaseKind]:
+    return [phase.kind for phase in change.phases]
+
+
+def codes(made: Plan) -> list[str]:
+    return [finding.code for finding in made.findings]
+
+
+# ------------------------------------------------------------------- additions
+
+
+def test_a_new_tenant_is_one_live_edit_of_its_own_nodes() -> None:
+    change = only_change(plan(THREE, {"S1": view(TWO)}))
+    assert kinds(change) == [PhaseKind.EDIT]
+    assert {owner for edit in change.phases[0].edits for owner in edit.owners} == {"gamma"}
+    assert change.touched == ("gamma",)
+    assert change.interrupted == ()
+    assert change.outage_seconds == 0
+    assert {check.tenant for check in change.checks if check.kind == "link-up"} == {"gamma"}
+    assert {check.path for check in change.checks if check.kind == "cell-on-air"} == {LTE_CELL, NR_CELL}
+    assert {node.owners for node in change.gained} == {("gamma",)}
+
+
+def test_new_plmns_append_and_existing_ones_keep_their_order() -> None:
+    before = view(TWO)
+    after = apply(THREE, only_change(plan(THREE, {"S1": before})), before)
+    assert after.observed
+    order = siblings(after.observed.tree, f"{LTE_CELL}/plmnIdList[716,01]")
+    assert [path[-7:-1] for path in order] == ["716,01", "716,02", GAMMA]
+
+
+def test_a_factory_station_gets_its_cells_locked_and_then_unlocked() -> None:
+    change = only_change(plan(TWO, {"S1": factory()}))
+    assert kinds(change) == [PhaseKind.EDIT, PhaseKind.UNLOCK]
+    created = {edit.path: edit.after for edit in change.phases[0].edits}
+    assert created[LTE_CELL]["administrativeState"] == "LOCKED"
+    assert [wait.kind for wait in change.phases[1].wait] == ["cell-on-air", "cell-on-air"]
+    assert change.outage_seconds == 0
+    assert {check.path for check in change.checks if check.kind == "cell-on-air"} == {LTE_CELL, NR_CELL}
+
+
+def test_a_new_cell_under_a_hold_stays_locked() -> None:
+    options = replace(FREELY, held=frozenset({"S1/L1"}))
+    made = plan(TWO, {"S1": factory()}, options)
+    change = only_change(made)
+    assert [edit.path for edit in change.phases[1].edits] == [NR_CELL]
+    assert LTE_CELL not in {check.path for check in change.checks}
+    assert "hold" in codes(made)
+
+
+def test_equal_stations_have_no_change() -> None:
+    made = plan(TWO, {"S1": view(TWO)})
+    assert made.is_empty
+    assert made.unchanged == ("S1",)
+
+
+# ------------------------------------------------------------------ lock phases
+
+
+def test_a_carrier_change_locks_edits_and_unlocks() -> None:
+    change = only_change(plan(TWO, {"S1": view(TWO, edit={LTE_CELL: {"tac": "9"}})}))
+    assert kinds(change) == [PhaseKind.LOCK, PhaseKind.EDIT, PhaseKind.UNLOCK]
+    lock, edit, unlock = change.phases
+    assert [wait.kind for wait in lock.wait] == ["cell-off-air"]
+    assert [wait.kind for wait in unlock.wait] == ["cell-on-air"]
+    assert edit.edits[0].before == {"tac": "9"}
+    assert edit.edits[0].after == {"tac": "7"}
+    assert {each.path for phase in change.phases for each in phase.edits} == {LTE_CELL}
+    assert change.touched == ()
+    assert change.interrupted == ("alfa", "beta")
+    assert change.outage_seconds > 0
+    assert {check.tenant for check in change.checks if check.kind == "link-up"} == {"alfa", "beta"}
+    assert LTE_CELL in change.fingerprint.paths
+
+
+def test_a_cell_that_somebody_locked_is_edited_but_stays_locked() -> None:
+    before = view(TWO, edit={LTE_CELL: {"tac": "9", "administrativeState": "LOCKED"}})
+    made = plan(TWO, {"S1": before})
+    change = only_change(made)
+    assert kinds(change) == [PhaseKind.EDIT]
+    assert LTE_CELL not in {check.path for check in change.checks}
+    assert change.interrupted == ()
+    assert "foreign-lock" in codes(made)
+
+
+def test_a_shutting_down_cell_is_not_touched_by_what_needs_a_lock() -> None:
+    before = view(TWO, edit={LTE_CELL: {"tac": "9", "administrativeState": "SHUTTINGDOWN"}})
+    assert "cell-shutting-down" in plan(TWO, {"S1": before}).unplanned["S1"]
+
+
+def test_administrative_state_alone_is_no_difference() -> None:
+    assert plan(TWO, {"S1": view(TWO, edit={LTE_CELL: {"administrativeState": "LOCKED"}})}).is_empty
+
+
+def test_a_cell_that_failed_before_is_neither_waited_for_nor_checked() -> None:
+    before = view(TWO, edit={LTE_CELL: {"tac": "9"}})
+    assert before.observed
+    failed = replace(
+        before, observed=Observed(before.observed.tree, states(PROFILES, before.observed.tree, [LTE_CELL]))
+    )
+    change = only_change(plan(TWO, {"S1": failed}))
+    assert change.phases[2].wait == ()
+    assert LTE_CELL not in {check.path for check in change.checks}
+
+
+@pytest.mark.parametrize("options", [PlanOptions(automatic=True), PlanOptions(automatic=False)])
+def test_automatic_plans_keep_off_foreign_locks_and_holds(options: PlanOptions) -> None:
+    locked = view(TWO, edit={NR_CELL: {"administrativeState": "LOCKED"}, LTE_CELL: {"tac": "9"}})
+    held = replace(options, held=frozenset({"S1"}))
+    drifted = view(TWO, edit={LTE_CELL: {"tac": "9"}})
+    assert ("S1" in plan(TWO, {"S1": locked}, options).unplanned) is options.automatic
+    assert ("S1" in plan(TWO, {"S1": drifted}, held).unplanned) is options.automatic
+    assert not plan(TWO, {"S1": drifted}, options).unplanned
+
+
+# ------------------------------------------------------------- user order, keys
+
+
+def test_another_plmn_in_first_place_is_an_operation_of_its_own() -> None:
+    before = view(TWO, edit={f"{LTE_CELL}/plmnIdList[716,01]": None, f"{LTE_CELL}/plmnIdList[716,02]": {}})
+    not_ours = replace(before, ledger={})
+    made = plan(TWO, {"S1": not_ours})
+    assert made.unplanned["S1"].startswith("primary-plmn-change")
+    assert "primary-plmn-change" in codes(made)
+
+
+@pytest.mark.parametrize("cell", [f"{LTE_CELL}/plmnIdList[716,01]", f"{NR_CELL}/pLMNInfoList[716,01,000001,1]"])
+def test_a_vanished_primary_of_ours_goes_back_to_first_place(cell: Path) -> None:
+    before = view(TWO, edit={cell: None})
+    after = apply(TWO, only_change(plan(TWO, {"S1": before})), before)
+    assert after.observed
+    assert siblings(after.observed.tree, cell)[0] == cell
+
+
+def test_a_create_only_leaf_is_refused() -> None:
+    made = plan(TWO, {"S1": view(TWO, edit={LTE_CELL: {"cellLocalId": "9"}})})
+    assert made.unplanned["S1"].startswith("create-only")
+
+
+def test_a_moved_vlan_replaces_the_address_and_removes_nothing() -> None:
+    link = f"{LTE}/EP_S1C[alfa-mme]"
+    before = view(TWO, edit={f"{link}/localAddress[10.0.0.1,101]": None, f"{link}/localAddress[10.0.0.1,999]": {}})
+    change = only_change(plan(TWO, {"S1": before}))
+    assert [(edit.op, edit.path[-12:]) for edit in change.phases[0].edits] == [
+        (Op.DELETE, "10.0.0.1,999]"[-12:]),
+        (Op.CREATE, "10.0.0.1,101]"[-12:]),
+    ]
+    assert change.removes == {}
+    assert [(row.before, row.after) for row in change.diff] == [("10.0.0.1 999", "10.0.0.1 101")]
+    assert plan(TWO, {"S1": apply(TWO, change, before)}).is_empty
+
+
+# ----------------------------------------------------------- removals, unknowns
+
+
+def test_nothing_disappears_by_itself() -> None:
+    made = plan(TWO, {"S1": view(THREE)})
+    assert made.is_empty
+    assert [f.tenant for f in made.findings if f.code == "orphan"] == ["gamma"]
+
+
+def test_a_named_removal_deletes_ledger_nodes_and_nothing_else() -> None:
+    before = view(THREE)
+    count = sum("gamma" in entry.owners for entry in before.ledger.values())
+    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, remove={"gamma": count})))
+    assert change.removes == {"gamma": count}
+    assert set(change.lost) == {path for path, entry in before.ledger.items() if entry.owners == ("gamma",)}
+    after = apply(TWO, change, before)
+    assert after.observed
+    assert before.observed
+    assert after.observed.tree == carrying(TWO).tree
+    assert after.ledger == ledger(TWO)
+
+
+def test_a_node_with_something_foreign_below_is_not_deleted() -> None:
+    link = f"{LTE}/EP_S1C[gamma-mme]"
+    foreign = f"{link}/servedPlmnList[716,09]"
+    before = view(THREE, edit={foreign: {}})
+    count = sum("gamma" in entry.owners for entry in before.ledger.values()) - 1
+    made = plan(TWO, {"S1": before}, replace(FREELY, remove={"gamma": count}))
+    after = apply(TWO, only_change(made), before)
+    assert after.observed
+    assert foreign in after.observed.tree
+    assert link in after.observed.tree
+    assert "removal-blocked" in codes(made)
+
+
+def test_a_node_with_something_unreadable_below_is_not_deleted() -> None:
+    link = f"{LTE}/EP_S1C[gamma-mme]"
+    before = view(THREE)
+    assert before.observed
+    opaque = replace(before, observed=replace(before.observed, unknown=(f"{link}/{{urn:x}}secret",)))
+    count = sum("gamma" in entry.owners for entry in before.ledger.values()) - 1
+    change = only_change(plan(TWO, {"S1": opaque}, replace(FREELY, remove={"gamma": count})))
+    assert link not in {edit.path for edit in change.phases[0].edits}
+
+
+def test_the_primary_can_not_be_removed_from_under_a_cell() -> None:
+    net = network(("beta",))
+    before = view(TWO)
+    made = plan(net, {"S1": before}, replace(FREELY, remove={"alfa": 0}))
+    assert "S1" in made.unplanned
+
+
+def test_an_unknown_plmn_on_air_is_told_loudly_and_left_alone() -> None:
+    foreign = f"{LTE_CELL}/plmnIdList[999,99]"
+    before = view(TWO, edit={foreign: {}})
+    made = plan(TWO, {"S1": before})
+    assert made.is_empty
+    loud = [f for f in made.findings if f.code == "unknown-plmn-on-air"]
+    assert [(f.station, f.cell, f.severity) for f in loud] == [("S1", "L1", "warning")]
+    assert "999-99" in loud[0].message
+
+
+def test_an_unknown_plmn_in_a_locked_cell_is_a_quiet_finding() -> None:
+    edit = {f"{LTE_CELL}/plmnIdList[999,99]": {}, LTE_CELL: {"administrativeState": "LOCKED"}}
+    found = codes(plan(TWO, {"S1": view(TWO, edit=edit)}))
+    assert "unknown-node" in found
+    assert "unknown-plmn-on-air" not in found
+
+
+def test_a_ledger_node_that_vanished_is_created_again() -> None:
+    share = f"{LTE_CELL}/plmnRadioShareList[716,02]"
+    change = only_change(plan(TWO, {"S1": view(TWO, edit={share: None})}))
+    assert [(edit.op, edit.path) for edit in change.phases[0].edits] == [(Op.CREATE, share)]
+
+
+def test_a_leaf_at_its_default_equals_an_absent_one() -> None:
+    spec_default = {f"{LTE_CELL}/plmnIdList[716,02]": {"cellReservedForOperatorUse": "false"}}
+    assert plan(TWO, {"S1": view(TWO, edit=spec_default)}).is_empty
+
+
+# --------------------------------------------------------------- left out, exact
+
+
+def test_stations_that_are_not_ours_or_not_reached_are_left_out() -> None:
+    made = plan(
+        TWO,
+        {
+            "S1": replace(factory(), adopted=False),
+            "S2": replace(view(TWO, "S2"), observed=None, unreachable="no route"),
+        },
+    )
+    assert made.unplanned == {"S1": "not adopted: observe-only", "S2": "unreachable: no route"}
+
+
+def test_phases_and_their_inverses_are_exact() -> None:
+    before = view(THREE, edit={LTE_CELL: {"tac": "9"}})
+    count = sum("gamma" in entry.owners for entry in before.ledger.values())
+    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, remove={"gamma": count})))
+    assert before.observed
+    root, tree, seen = root_spec(PROFILES), before.observed.tree, []
+    for phase in change.phases:
+        seen.append(tree)
+        tree = apply_edits(root, tree, phase.edits)
+    for phase, earlier in zip(reversed(change.phases), reversed(seen), strict=True):
+        tree = apply_edits(root, tree, phase.inverse)
+        assert tree == earlier
+        assert siblings(tree, f"{LTE_CELL}/plmnIdList[716,01]") == siblings(earlier, f"{LTE_CELL}/plmnIdList[716,01]")
