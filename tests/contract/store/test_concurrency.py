@@ -1,0 +1,190 @@
+"""Many threads, several processes, one database: what must hold whoever comes first."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from controller.models.errors import LeaseLostError
+from controller.models.run import Outcome, RunState, Strategy
+from controller.ports.store import JobResult, NewJob, Page, Transition
+from controller.store import SqlStore, open_store
+from tests.contract.store.test_alarms import MAJOR, report
+from tests.support.processes import in_processes
+from tests.support.records import make_entry, make_plan, start_run, stations
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def shared(shared_url: str) -> Iterator[SqlStore]:
+    """A store whose database others may use too."""
+    with closing(open_store(shared_url)) as opened:
+        yield opened
+
+
+def at_once(number: int, call: Callable[[int], T]) -> list[T]:
+    """Results of calls that begin together, each in a thread of its own."""
+    barrier = threading.Barrier(number)
+
+    def begin(index: int) -> T:
+        barrier.wait(30)
+        return call(index)
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(begin, range(number)))
+
+
+def test_a_hundred_equal_reports_at_once_are_one_alarm(store: SqlStore) -> None:
+    ids = {alarm.id for alarm in at_once(100, lambda _: store.report_alarm(report(MAJOR, 1)))}
+    assert len(ids) == 1
+    total, (alarm,) = store.alarms(Page())
+    assert (total, alarm.count) == (1, 100)
+    assert [row.action for row in store.audit_rows(Page())[1]] == ["alarm.raised"]
+    assert store.verify_audit() is None
+
+
+def test_an_idempotency_key_makes_one_run_however_many_ask_at_once(store: SqlStore) -> None:
+    plan = make_plan(stations(3))
+    store.save_plan(plan, "ana")
+    jobs = [NewJob(0, name) for name in stations(3)]
+
+    def create(_: int) -> str:
+        created = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", idempotency_key="k")
+        return created.id
+
+    assert len(set(at_once(16, create))) == 1
+    assert store.runs(Page())[0] == 1
+
+
+def test_the_same_plan_may_be_saved_by_many_at_once(store: SqlStore) -> None:
+    plan = make_plan(stations(20))
+    at_once(8, lambda _: store.save_plan(plan, "ana"))
+    assert store.plans(Page()) == (1, [plan])
+
+
+def test_the_audit_chain_has_one_order(store: SqlStore) -> None:
+    at_once(16, lambda index: [store.audit(f"p{index}", "did", str(number)) for number in range(10)])
+    assert store.audit_rows(Page(limit=1))[0] == 160
+    assert store.verify_audit() is None
+
+
+def test_a_decision_is_made_once(store: SqlStore) -> None:
+    run = start_run(store, stations(4), waves=2)
+    made: list[int] = []
+
+    def decide(index: int) -> bool:
+        return (
+            store.advance(run.id, lambda seen, _jobs: None if seen.wave else Transition(RunState.RUNNING, wave=1))
+            is not None
+        )
+
+    made = [index for index, decided in enumerate(at_once(12, decide)) if decided]
+    assert len(made) == 1
+    assert store.run(run.id).wave == 1
+
+
+def test_a_cancel_and_a_claim_at_once_leave_no_job_in_between(store: SqlStore) -> None:
+    run = start_run(store, stations(40))
+    worker = store.register_worker("w")
+    held: list[str] = []
+
+    def act(index: int) -> None:
+        if index % 2:
+            held.extend(claim.job.id for claim in store.claim(worker, 3))
+        else:
+            store.request_cancel(run.id, "ana")
+            store.advance(run.id, lambda seen, _jobs: Transition(seen.state, cancel_rest=True))
+
+    at_once(8, act)
+    counts = store.run(run.id).counts
+    assert counts.get("pending", 0) == len(held) == len(set(held))
+    assert counts["cancelled"] == 40 - len(held)
+
+
+def test_threads_never_claim_the_same_device(store: SqlStore) -> None:
+    for salt in ("one", "two"):
+        start_run(store, stations(60), salt=salt, strategy=Strategy(parallel=25))
+    workers = [store.register_worker(f"w{index}") for index in range(6)]
+
+    def claim(index: int) -> list[tuple[str, str]]:
+        return [(taken.run.id, taken.job.station) for _ in range(4) for taken in store.claim(workers[index], 5)]
+
+    taken = [each for claims in at_once(6, claim) for each in claims]
+    assert len({station for _, station in taken}) == len(taken)
+    assert max(Counter(run for run, _ in taken).values()) <= 25
+
+
+def test_processes_never_work_on_the_same_device_and_finish_each_job_once(shared: SqlStore, shared_url: str) -> None:
+    runs = [start_run(shared, stations(80), salt=salt, strategy=Strategy(parallel=15)) for salt in ("one", "two")]
+    done = in_processes(_work, [(shared_url, f"w{number}", 160) for number in range(3)])
+    spans = sorted(span for each in done for span in each)
+    assert len(spans) == 160
+    # Fences of a device are handed out one after another: no two jobs share one.
+    assert len({(station, fence) for station, fence in spans}) == 160
+    for run in runs:
+        assert shared.run(run.id).counts == {"succeeded": 80}
+    assert {station: max(f for s, f in spans if s == station) for station in stations(80)} == dict.fromkeys(
+        stations(80), 2
+    )
+    assert shared.verify_audit() is None
+    assert shared.leased(stations(80)) == frozenset()
+
+
+def _work(url: str, name: str, all_jobs: int) -> list[tuple[str, int]]:
+    """Claim, journal and finish until everything is done."""
+    done = []
+    with closing(open_store(url)) as store:
+        incarnation = store.register_worker(name)
+        while store.figures()["jobs"].get(("done",), 0) < all_jobs:
+            for claim in store.claim(incarnation, 7):
+                store.journal(make_entry(claim, 0), claim)
+                store.finish(claim, JobResult(Outcome.SUCCEEDED))
+                done.append((claim.job.station, claim.fence))
+    return done
+
+
+def test_a_funeral_during_work_lets_only_the_heir_write(shared: SqlStore, shared_url: str) -> None:
+    run = start_run(shared, stations(30))
+    dead = shared.register_worker("dead")
+    claims = shared.claim(dead, 30)
+
+    def act(index: int) -> int:
+        if index == 0:
+            assert shared.bury(dead, 0)
+            heir = shared.register_worker("heir")
+            taken = shared.claim(heir, 30)
+            for claim in taken:
+                shared.finish(claim, JobResult(Outcome.ROLLED_BACK))
+            return len(taken)
+        finished = 0
+        for claim in claims:
+            try:
+                shared.finish(claim, JobResult(Outcome.SUCCEEDED))
+                finished += 1
+            except LeaseLostError:
+                continue
+        return finished
+
+    by_heir, by_dead = at_once(2, act)
+    counts = shared.run(run.id).counts
+    assert by_heir + by_dead == 30
+    assert (counts.get("rolled-back", 0), counts.get("succeeded", 0)) == (by_heir, by_dead)
+    assert all(len(shared.journal_of(claim.transaction)) == 1 for claim in claims)
+
+
+def test_another_process_sees_what_was_committed(shared: SqlStore, shared_url: str, tmp_path: Path) -> None:
+    shared.set_switch("remediation-stopped", True, "ana")
+    assert in_processes(_reads_switch, [(shared_url,)]) == [True]
+
+
+def _reads_switch(url: str) -> bool:
+    with closing(open_store(url)) as store:
+        return store.switch("remediation-stopped")

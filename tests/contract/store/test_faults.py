@@ -1,0 +1,200 @@
+"""Faults 21 and 22, and a writer that dies: no partial row, and StoreError for whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from controller.models.errors import StoreError
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import LoopStore, SqlStore, open_store
+from tests.support.postgres import PostgresServer, postgres_server
+from tests.support.records import make_plan, start_run, stations
+
+#: Begins a group of writes, says so, and waits for its death in the middle of it.
+_DYING = """
+import sys, time
+from controller.store import open_store
+store = open_store(sys.argv[1])
+
+def linger():
+    print("written", flush=True)
+    time.sleep(60)
+
+store.together([
+    lambda: store.set_switch("half", True, "dying"),
+    lambda: store.add_hold("A", "dying", "", None),
+    linger,
+])
+"""
+
+
+def test_a_writer_that_is_killed_leaves_nothing_behind(shared_url: str) -> None:
+    with closing(open_store(shared_url)) as store:
+        store.set_switch("before", True, "ana")
+        process = subprocess.Popen([sys.executable, "-c", _DYING, shared_url], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        store.set_switch("after", True, "ana")  # the dead writer's locks went with it
+        assert [store.switch(name) for name in ("before", "half", "after")] == [True, False, True]
+        assert store.holds(VirtualClock().now()) == []
+        assert [row.actor for row in store.audit_rows(Page())[1]] == ["ana", "ana"]
+        assert store.verify_audit() is None
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[tuple[SqlStore, Path]]:
+    """A store on SQLite that is soon full, and its file."""
+    file = tmp_path / "minka.sqlite3"
+    with closing(open_store(f"sqlite:///{file}", busy_timeout=0.1)) as store:
+        yield store, file
+
+
+def _limit_pages(engine: Engine, pages: int) -> None:
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
+
+
+def test_a_full_disk_is_a_store_error_and_no_partial_row(small: tuple[SqlStore, Path]) -> None:
+    store, file = small
+    with sqlite3.connect(file) as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.close()
+    _limit_pages(store._engine, pages + 4)
+    with pytest.raises(StoreError, match="full"):
+        store.save_plan(make_plan(stations(500), edits=10), "ana")
+    assert store.plans(Page()) == (0, [])
+    assert store.audit_rows(Page()) == (0, [])
+    store.set_switch("small", True, "ana")
+    assert store.verify_audit() is None
+
+
+async def test_a_full_disk_fails_only_the_call_that_needs_room(small: tuple[SqlStore, Path]) -> None:
+    store, file = small
+    with sqlite3.connect(file) as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.close()
+    _limit_pages(store._engine, pages + 4)
+    loop = LoopStore(store)
+    results = await asyncio.gather(
+        loop.call(lambda s: s.set_switch("a", True, "ana")),
+        loop.call(lambda s: s.save_plan(make_plan(stations(500), edits=10), "ana")),
+        loop.call(lambda s: s.set_switch("b", True, "ana")),
+        return_exceptions=True,
+    )
+    await loop.close()
+    assert [type(result) for result in results] == [type(None), StoreError, type(None)]
+    assert [store.switch("a"), store.switch("b")] == [True, True]
+    assert store.verify_audit() is None
+
+
+def test_a_database_locked_for_long_is_a_store_error(small: tuple[SqlStore, Path]) -> None:
+    store, file = small
+    with closing(sqlite3.connect(file, isolation_level=None)) as hog:
+        hog.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="locked"):
+            store.set_switch("x", True, "ana")
+        assert time.monotonic() - began < 5
+        assert not store.switch("x")  # readers go on
+        hog.execute("ROLLBACK")
+    store.set_switch("x", True, "ana")
+    assert store.switch("x")
+
+
+def test_a_lock_that_goes_away_is_waited_for(small: tuple[SqlStore, Path]) -> None:
+    store, file = small
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as hog:
+        hog.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.25, lambda: hog.execute("ROLLBACK"))
+        timer.start()
+        store.set_switch("x", True, "ana")
+        timer.join()
+    assert store.switch("x")
+
+
+def test_an_unreachable_database_is_a_store_error(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    with pytest.raises(StoreError):
+        open_store(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.sqlite3'}", clock)
+    with pytest.raises(StoreError):
+        open_store("postgresql://minka@127.0.0.1:1/minka", clock)
+    assert clock.monotonic() > 0  # it was tried again
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[tuple[PostgresServer, SqlStore]]:
+    """A PostgreSQL that the test may kill, and a store on it."""
+    with postgres_server() as server, server.database() as url, closing(open_store(url, busy_timeout=0.3)) as store:
+        yield server, store
+
+
+@pytest.mark.needs("initdb")
+def test_postgres_that_dies_and_comes_back(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+    server, store = own_postgres
+    store.set_switch("before", True, "ana")
+    server.kill()
+    with pytest.raises(StoreError):
+        store.set_switch("x", True, "ana")
+    server.start()
+    assert store.switch("before")  # on a connection that died with the server
+    store.set_switch("x", True, "ana")
+    assert store.verify_audit() is None
+
+
+@pytest.mark.needs("initdb")
+def test_a_connection_that_is_cut_is_opened_again(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+    server, store = own_postgres
+    run = start_run(store, stations(3))
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 't%'")
+    assert len(store.claim(store.register_worker("w"), 3)) == 3
+    assert store.run(run.id).counts == {"pending": 3}
+
+
+@pytest.mark.needs("initdb")
+def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+    _, store = own_postgres
+    run = start_run(store, stations(1))
+    url = store._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as hog:
+        hog.execute("SELECT * FROM runs FOR UPDATE")
+        with pytest.raises(StoreError, match="lock timeout"):
+            store.request_cancel(run.id, "ana")
+        assert store.run(run.id) == run
+    assert store.request_cancel(run.id, "ana").state == "cancelling"
+
+
+@pytest.mark.needs("initdb")
+def test_a_commit_whose_answer_is_lost_is_not_repeated_by_itself(
+    own_postgres: tuple[PostgresServer, SqlStore],
+) -> None:
+    server, store = own_postgres
+    cut = iter([True])
+
+    def lose_answer(connection: object) -> None:
+        if next(cut, False):
+            server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 't%'")
+
+    event.listen(store._engine, "commit", lose_answer)
+    with pytest.raises(StoreError, match="may or may not count"):
+        store.audit("ana", "did", "it")
+    assert store.audit_rows(Page())[0] == 0
+    store.audit("ana", "did", "it")
+    assert store.audit_rows(Page())[0] == 1
