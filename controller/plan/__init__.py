@@ -9,7 +9,7 @@ from controller.plan.document import (
     plan_to_json,
     seal,
 )
-from controller.plan.drift import adopted_nodes, drift, drifted_nodes
+from controller.plan.drift import adopted_nodes, drift, drifted_nodes, limited_to
 from controller.plan.fleet import make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.show import PlanRow, headline, render_text
@@ -27,6 +27,7 @@ __all__ = [
     "drift",
     "drifted_nodes",
     "headline",
+    "limited_to",
     "make_plan",
     "network_digest",
     "plan_digest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from controller.models.plan import DiffRow, LedgerNode
 from controller.nrm.diff import diff
@@ -50,6 +50,16 @@ def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tup
     """Nodes that should be there and are missing or differ: what ``Health.drift`` counts."""
     difference = diff(root, observed.tree, rendered.tree)
     return (*difference.missing, *difference.changed)
+
+
+def limited_to(rendered: Rendered, ledger: Collection[Path]) -> Rendered:
+    """What should be there of what we adopted or applied: the part of the desired tree that is in the ledger.
+
+    Drift is judged and repaired against this, so that what the network files ask for and nobody
+    applied yet neither counts as drift nor reaches a station by a repair.
+    """
+    tree = {path: leaves for path, leaves in rendered.tree.items() if path in ledger}
+    return Rendered(tree, {path: rendered.owners[path] for path in tree}, rendered.findings)
 
 
 def adopted_nodes(rendered: Rendered, observed: Observed) -> tuple[LedgerNode, ...]:

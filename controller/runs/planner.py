@@ -11,26 +11,34 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from controller.intent import compile_intent
+from controller.inventory.frame import Frame
 from controller.inventory.selectors import select
-from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
+from controller.models.errors import ConflictError, DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent
-from controller.models.network import Network
+from controller.models.network import Endpoint, Network
 from controller.models.plan import DiffRow, LedgerNode, Plan
-from controller.nrm.profiles import Rendered, render, root_spec
+from controller.nrm.profiles import PROFILES, Rendered, render, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     PlanOptions,
     StationView,
     adopted_nodes,
     drift,
+    limited_to,
     make_plan,
+    plan_station,
     recreate_endpoint_change,
     seal,
 )
+from controller.plan.importing import Imported, import_network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import Device, StoreLoop
+
+log = structlog.get_logger()
 
 #: Stations read at once.
 _PARALLEL = 500
@@ -105,6 +113,44 @@ class Planner:
         found = await asyncio.gather(*(view(station) for station in wanted))
         return dict(zip(wanted, found, strict=True))
 
+    async def observe(self, frame: Frame) -> dict[str, Observed | str]:
+        """What the stations of an import say of themselves, or why they could not be read."""
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def observed(endpoint: Endpoint) -> Observed | str:
+            async with gate:
+                try:
+                    return await self._read_unknown(frame, endpoint)
+                except (DeviceError, InputError) as error:
+                    return error.message
+
+        found = await asyncio.gather(*(observed(endpoint) for endpoint in frame.endpoints))
+        return {endpoint.station: seen for endpoint, seen in zip(frame.endpoints, found, strict=True)}
+
+    async def _read_unknown(self, frame: Frame, endpoint: Endpoint) -> Observed:
+        """Read a station of unknown profile: with all of them, else, where it refuses that, one by one."""
+        names = tuple(PROFILES)
+        for profiles in (names, *((name,) for name in names[:-1])):
+            try:
+                return await self._read(frame, endpoint, profiles)
+            except DeviceRefusedError as refused:
+                log.info("import.profiles_refused", station=endpoint.station, profiles=profiles, error=refused.message)
+        return await self._read(frame, endpoint, names[-1:])
+
+    async def _read(self, frame: Frame, endpoint: Endpoint, profiles: Sequence[str]) -> Observed:
+        target = DeviceTarget.at(endpoint, frame.network.header.management, profiles)
+        async with self._devices.session(target) as session:
+            return await session.read()
+
+    async def import_network(self, frame: Frame, actor: str) -> Imported:
+        """Network files from live stations, which are only read; see ``controller.plan.importing``."""
+        observed = await self.observe(frame)
+        network = frame.network
+        made = await asyncio.to_thread(import_network, frame, observed, _today(network, self._clock.now()))
+        counts = {"asked": str(len(observed)), "found": str(len(made.network.stations))}
+        await self._store.call(lambda store: store.audit(actor, "network.imported", network.header.id, counts))
+        return made
+
     # --------------------------------------------------------------- planning
 
     async def plan(self, request: PlanRequest, actor: str) -> Plan:
@@ -168,7 +214,7 @@ class Planner:
         }
 
     async def applied(self, stations: Sequence[str]) -> dict[str, Wanted]:
-        """What adopted stations should carry by the network version that was last applied on them.
+        """What adopted stations should carry of what is in the ledger, by the network version last applied on them.
 
         Drift is judged against this and not against the current files, so that a change that is
         loaded but not applied yet is never repaired onto a station without a person's apply.
@@ -184,12 +230,15 @@ class Planner:
                 networks[digest] = (await self._version(digest))[1]
             day = _today(networks[digest], record.applied or record.adopted)
             versions.setdefault((digest, day), []).append(record)
+        ledger = await self._store.call(lambda store: store.ledger(stations))
         wanted: dict[str, Wanted] = {}
         for (digest, day), group in versions.items():
             network = networks[digest]
             names = [record.station for record in group if record.station in network.station_by_id]
             intent = await asyncio.to_thread(compile_intent, network, day, names)
-            wanted |= {name: _wanted(network, intent, name) for name in names}
+            for name in names:
+                full = _wanted(network, intent, name)
+                wanted[name] = Wanted(full.root, limited_to(full.rendered, ledger.get(name, {})))
         return wanted
 
     async def _version(self, digest: str) -> tuple[str, Network]:
@@ -213,14 +262,20 @@ class Planner:
             raise DeviceError(view.unreachable)
         now = self._clock.now()
         holds = await self._store.call(lambda store: store.holds(now))
-        options = PlanOptions(
+        options = PlanOptions(held=_held(current, [hold.target for hold in holds]), automatic=True)
+        wanted = (await self.applied([station]))[station]
+        profiles = network.station_by_id[station].profiles
+        made = plan_station(station, profiles, wanted.rendered, view, options)
+        plan = seal(
+            created=now,
+            network=current.header.id,
+            network_digest=digest,
             selector=station,
-            expect_stations=1,
-            held=_held(current, [hold.target for hold in holds]),
-            automatic=True,
+            changes=() if made.change is None else (made.change,),
+            unchanged=() if made.change or made.reason else (station,),
+            unplanned={station: made.reason} if made.reason else {},
+            findings=made.findings,
         )
-        intent = await asyncio.to_thread(compile_intent, network, _today(network, record.applied or now), [station])
-        plan = make_plan(network, digest, intent, {station: view}, options, now)
         await self._store.call(lambda store: store.save_plan(plan, actor))
         return plan
 

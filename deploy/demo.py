@@ -1,0 +1,282 @@
+"""``make demo``: the main job on the embedded controller and simulated base stations, in two minutes.
+
+Everything that is shown comes from the ``minka`` command and from the stations themselves. State lives in a
+temporary folder; nothing keeps running afterwards unless KEEP=1 is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from ncclient import manager
+from rich.console import Console
+
+from controller.ports.clock import SystemClock
+
+HERE = Path(__file__).parent
+MINI = HERE / "networks" / "peru-mini"
+NEW_AGREEMENT = HERE / "networks" / "peru-mini-add-entel.yaml"
+REGION = "cusco"
+STATION = "PE-CUS-0145"
+CELL = "B28-1"
+NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
+NRM = "urn:3gpp:sa5:_3gpp-common-managed-element"
+EUTRAN = "urn:minka:eutran-nrm"
+
+CLOCK = SystemClock()
+console = Console(highlight=False)
+
+
+class DemoError(Exception):
+    """The demo did not go as it should."""
+
+
+class Demo:
+    """The controller of the demo and the words around it."""
+
+    def __init__(self, home: Path, control: str) -> None:
+        self.home = home
+        self.control = control
+        self.began = CLOCK.monotonic()
+        self._step = 0
+
+    def say(self, title: str, text: str = "") -> None:
+        """Begin a step."""
+        self._step += 1
+        console.print(f"\n[bold cyan]{self._step}. {title}[/] [dim]({CLOCK.monotonic() - self.began:.0f} s)[/]")
+        if text:
+            console.print(f"[dim]{text}[/]")
+
+    def minka(self, *words: str, fine: tuple[int, ...] = (0,)) -> None:
+        """Run a command as a user would, its output straight to the terminal."""
+        console.print("[green]$[/] minka " + " ".join(f"'{w}'" if " " in w or "*" in w else w for w in words))
+        status = subprocess.run([sys.executable, "-m", "controller.cli", *words], check=False).returncode
+        if status not in fine:
+            raise DemoError(f"minka {words[0]} ended with status {status}")
+
+    def ask(self, *words: str) -> Any:
+        """Run a command for its JSON, without showing it."""
+        command = [sys.executable, "-m", "controller.cli", *words, "--json"]
+        answer = subprocess.run(command, check=False, capture_output=True, text=True)
+        if answer.returncode not in (0, 10):
+            raise DemoError(f"minka {' '.join(words)}: {answer.stdout or answer.stderr}")
+        return json.loads(answer.stdout)
+
+    def until(self, what: str, seconds: float, *words: str, holds: Any) -> Any:
+        """Ask again until ``holds`` likes the answer."""
+        end = CLOCK.monotonic() + seconds
+        while True:
+            answer = self.ask(*words)
+            if holds(answer):
+                return answer
+            if CLOCK.monotonic() > end:
+                raise DemoError(f"{what} did not happen within {seconds:.0f} s")
+            CLOCK.pause(0.5)
+
+    def plan(self, selector: str, expect: int) -> str:
+        """Show a plan and return its id."""
+        self.minka("plan", selector, "--expect", str(expect))
+        return str(self.ask("plan", selector, "--expect", str(expect))["id"])
+
+    def read(self, words: str) -> None:
+        """Show what a cell broadcasts and how it is shared, read from the station just now."""
+        config = self.ask("device", "get", STATION, "--filter", f"EUtranCellFDD[{CELL}]")
+        plmns = [path.rpartition("[")[2].rstrip("]") for path in config["tree"] if "/plmnIdList[" in path]
+        shares = {
+            path.rpartition("[")[2].rstrip("]").replace(",", "-"): leaves
+            for path, leaves in config["tree"].items()
+            if "/plmnRadioShareList[" in path
+        }
+        on_air = next(state["cellState"] for path, state in config["state"].items() if path.endswith(f"[{CELL}]"))
+        console.print(f"[bold]{words}[/] {STATION}/{CELL} ({on_air}) broadcasts", end=" ")
+        console.print(", ".join(plmn.replace(",", "-") for plmn in plmns))
+        for plmn, share in shares.items():
+            console.print(f"    {plmn}: min {share.get('minRatio', 0)} %, max {share.get('maxRatio', 100)} %")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _free_range(count: int) -> int:
+    """First of ``count`` consecutive ports that nobody uses."""
+    for base in range(20000, 60000, 100):
+        probes = [socket.socket() for _ in range(count)]
+        try:
+            for offset, probe in enumerate(probes):
+                probe.bind(("127.0.0.1", base + offset))
+            return base
+        except OSError:
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+    raise DemoError(f"there are no {count} free ports in a row")
+
+
+@contextmanager
+def _controller(home: Path) -> Iterator[Demo]:
+    """``minka up`` with simulated stations, taken down at the end unless KEEP=1."""
+    ports, api, control = _free_range(24), _free_port(), f"127.0.0.1:{_free_port()}"
+    os.environ.update(
+        MINKA_HOME=str(home),
+        MINKA_API_PORT=str(api),
+        MINKA_DEVICE_PASSWORD="minka-sim",  # noqa: S106 - the simulators' own default
+        MINKA_HEALTH_INTERVAL="5",
+        MINKA_RULES=str(HERE.parent / "playbooks" / "rules"),
+    )
+    words = ["up", "--sim", str(MINI), "--sim-ports", str(ports), "--sim-control", control]
+    log = (home / "up.log").open("wb")
+    up = subprocess.Popen([sys.executable, "-m", "controller.cli", *words], stdout=log, stderr=log)
+    try:
+        demo = Demo(home, control)
+        _wait_ready(up, api, control)
+        yield demo
+    finally:
+        log.close()
+        if os.environ.get("KEEP") == "1" and up.poll() is None:
+            console.print(f"\nKEEP=1: it runs on. Stop it with: kill {up.pid}")
+            console.print(f"export MINKA_HOME={home} MINKA_API_PORT={api} MINKA_SIMULATORS_CONTROL={control}")
+        else:
+            up.send_signal(signal.SIGTERM)
+            up.wait(timeout=180)
+
+
+def _wait_ready(up: subprocess.Popen[bytes], api: int, control: str) -> None:
+    end = CLOCK.monotonic() + 60
+    for url in (f"http://127.0.0.1:{api}/readyz", f"http://{control}/stations"):
+        while True:
+            try:
+                if httpx.get(url, timeout=2).is_success:
+                    break
+            except httpx.HTTPError:
+                if up.poll() is not None or CLOCK.monotonic() > end:
+                    raise DemoError("the controller did not come up; see up.log and logs/ in its folder") from None
+            CLOCK.pause(0.2)
+
+
+def _technician(endpoint: dict[str, Any]) -> None:
+    """Somebody with a laptop and a stock NETCONF client takes Claro off a cell and retunes a share."""
+    edit = f"""
+    <config xmlns="{NETCONF}" xmlns:nc="{NETCONF}"><ManagedElement xmlns="{NRM}"><id>{STATION}</id>
+      <ENBFunction xmlns="{EUTRAN}"><id>1</id><EUtranCellFDD><id>{CELL}</id><attributes>
+        <plmnIdList nc:operation="delete"><mcc>716</mcc><mnc>10</mnc></plmnIdList>
+        <plmnRadioShareList><mcc>716</mcc><mnc>06</mnc><minRatio>80</minRatio></plmnRadioShareList>
+      </attributes></EUtranCellFDD></ENBFunction></ManagedElement></config>"""
+    with manager.connect(
+        host=endpoint["address"],
+        port=endpoint["port"],
+        username="minka",
+        password=os.environ["MINKA_DEVICE_PASSWORD"],
+        hostkey_verify=False,
+        look_for_keys=False,
+        allow_agent=False,
+    ) as session:
+        session.edit_config(target="candidate", config=edit)
+        session.commit()
+
+
+def _provision(demo: Demo) -> None:
+    demo.say("Load the network files", "24 real places in Cusco and Ucayali; three operators share every station.")
+    endpoints = str(demo.home / "endpoints.csv")
+    demo.minka("network", "check", str(MINI))
+    demo.minka("network", "load", str(MINI), "--endpoints", endpoints)
+    demo.say("Provision the bare stations", "They come from the factory: no cells, no tenants. First they are adopted.")
+    demo.minka("device", "adopt", "*")
+    plan = demo.ask("plan", "*", "--expect", "24")
+    console.print(f"plan {plan['id']}: {sum(len(change['diff']) for change in plan['changes'])} lines of change")
+    demo.minka("apply", plan["id"], "--canary", "2", "--wave-size", "12", "--reason", "provisioning")
+
+
+def _fourth_tenant(demo: Demo) -> None:
+    demo.say(f"A fourth operator joins all of {REGION}", f"One more agreement: {NEW_AGREEMENT.name}.")
+    network = demo.home / "network"
+    shutil.copytree(MINI, network)
+    shutil.copy(NEW_AGREEMENT, network / "agreements-entel.yaml")
+    demo.minka("network", "load", str(network), "--endpoints", str(demo.home / "endpoints.csv"))
+    plan = demo.plan(f"region={REGION}", 13)
+    demo.read("before:")
+    demo.minka("apply", plan, "--canary", "1", "--wave-size", "6", "--reason", "Entel joins Cusco")
+    demo.read("after: ")
+
+
+def _drift(demo: Demo) -> None:
+    demo.say("Somebody changes a cell behind the controller's back", "Automatic repair is stopped, to look first.")
+    demo.minka("alarms", "repair", "stop")
+    endpoint = next(one for one in demo.ask("network", "show", "endpoints") if one["station"] == STATION)
+    _technician(endpoint)
+    demo.read("now:   ")
+    demo.minka("device", "drift", f"region={REGION}", "--exit-code", fine=(10,))
+    demo.say("Repair the drift")
+    demo.minka("apply", demo.plan(STATION, 1), "--reason", "repair drift")
+    demo.minka("device", "drift", f"region={REGION}", "--exit-code")
+    demo.minka("alarms", "repair", "resume")
+
+
+def _alarm(demo: Demo) -> None:
+    demo.say("Break a tenant's core link", "The station raises an alarm; a rule re-creates the endpoint.")
+    httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
+
+    def ended(alarms: list[dict[str, Any]]) -> bool:
+        mine = [alarm for alarm in alarms if alarm["probable_cause"] == "core-link-down"]
+        return bool(mine) and all(alarm["state"] not in ("raised", "repairing") for alarm in mine)
+
+    demo.until("the repair", 60, "alarms", "list", holds=ended)
+    demo.minka("alarms", "list")
+    demo.minka("device", "show", STATION)
+
+
+def _summary(demo: Demo, api: str) -> None:
+    demo.say("What is on record")
+    demo.minka("runs")
+    demo.minka("audit", "--limit", "5")
+    wanted = ("minka_jobs_ended_total", "minka_repairs_started_total", "minka_alarms{", "minka_stations_adopted")
+    console.print(f"\n[bold]Metrics to look at[/] ({api}/metrics):")
+    for line in httpx.get(f"{api}/metrics").text.splitlines():
+        if line.startswith(wanted):
+            console.print("  " + line, markup=False)
+    console.print("\n[bold]Next[/]: KEEP=1 make demo keeps it running; then try")
+    for words in (
+        "device list",
+        f"device get {STATION}",
+        f"hold put {STATION} --reason 'rigger on the mast'",
+        "plans list",
+    ):
+        console.print(f"  minka {words}")
+
+
+def main() -> int:
+    """Run the demo; 0 if everything went as it should."""
+    home = Path(tempfile.mkdtemp(prefix="minka-demo-"))
+    try:
+        with _controller(home) as demo:
+            _provision(demo)
+            _fourth_tenant(demo)
+            _drift(demo)
+            _alarm(demo)
+            _summary(demo, f"http://127.0.0.1:{os.environ['MINKA_API_PORT']}")
+            console.print(f"\n[bold green]Done[/] in {CLOCK.monotonic() - demo.began:.0f} s.")
+    except DemoError as error:
+        console.print(f"[bold red]The demo failed:[/] {error}\nLogs are in {home}", markup=True)
+        return 1
+    if os.environ.get("KEEP") != "1":
+        shutil.rmtree(home)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
