@@ -1,0 +1,166 @@
+"""Our subset modules against the official ones, which can't be shipped (see tests/conftest.py).
+
+Two ways: fact by fact, since the official modules go through the same compiler; and document by
+document, with yanglint. The official modules are taken with the deviations that make optional what
+TS 28.541 makes conditional (RIM, NPN).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulators.datastore import PROFILE_MODULES, Config, Schema, compiler, load_schema
+from simulators.datastore.leaftypes import LeafType, StringType, UnionType
+from simulators.datastore.schema import Node
+from tests.conftest import OFFICIAL_MODULES, find_program
+from tests.unit.simulators.datastore.documents import ENB, GNB
+from tests.unit.simulators.datastore.test_yang_modules import WRONG, wrong
+
+FOLDERS = [OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "local")]
+#: Modules of the official set that our stations have, and the deviations.
+OFFICIAL = [*(name for name in PROFILE_MODULES["nr-28541"] if name.startswith("_")), "vran-3gpp-deviations"]
+#: Nodes that no official module has.
+OURS_ALONE = ("urn:minka:ep-state", "urn:minka:eutran-nrm")
+
+
+@cache
+def official(*names: str) -> Schema:
+    """Official modules, less the choices in their measurement jobs, which no station of ours has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "_UNSUPPORTED", ())
+        return compiler.compile_schema(FOLDERS, names or OFFICIAL)
+
+
+def pairs(ours: Node, theirs: Node) -> Iterator[tuple[Node, Node]]:
+    """Our nodes, each with the official one of the same name and namespace."""
+    for child in ours.children:
+        if child.namespace not in OURS_ALONE:
+            counterpart = theirs.by_tag[child.tag]
+            yield child, counterpart
+            yield from pairs(child, counterpart)
+
+
+def station_pairs() -> list[tuple[Node, Node]]:
+    ours = load_schema().root.by_name["ManagedElement"]
+    theirs = official().root.by_name["ManagedElement"]
+    return [(ours, theirs), *pairs(ours, theirs)]
+
+
+def facts(node: Node) -> tuple[object, ...]:
+    keys = [node.children[index].name for index in node.keys]
+    limits = node.min_elements, node.max_elements
+    # A key is mandatory, whatever its statement says.
+    mandatory = node.mandatory or node.is_key
+    return (
+        *(node.tag, node.prefix, node.kind, node.config, node.presence, keys, node.user_ordered),
+        *(mandatory, limits, node.default, without_patterns(node.type)),
+    )
+
+
+def without_patterns(kind: LeafType | None) -> LeafType | None:
+    """Patterns may be written otherwise; what they take is compared below."""
+    if isinstance(kind, StringType):
+        return dataclasses.replace(kind, patterns=())
+    if isinstance(kind, UnionType):
+        return UnionType(tuple(member for item in kind.members if (member := without_patterns(item)) is not None))
+    return kind
+
+
+def test_every_node_is_as_in_the_official_modules() -> None:
+    compared = station_pairs()
+    assert len(compared) > 150
+    assert [(facts(ours), facts(theirs)) for ours, theirs in compared if facts(ours) != facts(theirs)] == []
+
+
+def test_nothing_that_must_be_there_is_left_out() -> None:
+    for ours, theirs in station_pairs():
+        left_out = [node for node in theirs.children if node.tag not in ours.by_tag and node.config]
+        assert [node.name for node in left_out if node.mandatory or node.min_elements] == []
+
+
+def written_otherwise() -> dict[str, tuple[re.Pattern[str], re.Pattern[str]]]:
+    found = {}
+    for ours, theirs in station_pairs():
+        if isinstance(ours.type, StringType) and isinstance(theirs.type, StringType):
+            assert len(ours.type.patterns) == len(theirs.type.patterns)
+            for mine, other in zip(ours.type.patterns, theirs.type.patterns, strict=True):
+                if mine.pattern != other.pattern:
+                    found[mine.pattern] = mine, other
+    return found
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_patterns_take_the_same_texts(data: st.DataObject) -> None:
+    patterns = list(written_otherwise().values())
+    assert len(patterns) == 3  # mcc, mnc, distinguished names
+    mine, other = data.draw(st.sampled_from(patterns))
+    for text in (data.draw(st.from_regex(mine, fullmatch=True)), data.draw(st.from_regex(other, fullmatch=True))):
+        broken = data.draw(st.sampled_from([text, text[1:], text[:-1], text + ",", text.replace("=", "")]))
+        for sample in (text, broken):
+            assert bool(mine.fullmatch(sample)) is bool(other.fullmatch(sample)), sample
+
+
+@pytest.mark.needs("yanglint")
+class TestDocuments:
+    def lint(self, folder: Path, document: str) -> bool:
+        program = find_program("yanglint")
+        assert program is not None
+        (folder / "document.xml").write_text(document)
+        modules = [next(found for path in FOLDERS if (found := path / f"{name}.yang").exists()) for name in OFFICIAL]
+        search = [item for path in FOLDERS for item in ("-p", path)]
+        command = [program, *search, "-t", "config", *modules, folder / "document.xml"]
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+    def test_our_document_is_valid_there(self, tmp_path: Path) -> None:
+        assert self.lint(tmp_path, GNB)
+        assert self.lint(tmp_path, Config.from_xml(load_schema(), GNB.encode()).to_text(with_defaults="report-all"))
+
+    @pytest.mark.parametrize("name", [name for name, (document, _, _) in WRONG.items() if document is GNB])
+    def test_what_we_refuse_is_refused_there(self, name: str, tmp_path: Path) -> None:
+        assert not self.lint(tmp_path, wrong(name))
+
+    def test_their_documents_are_valid_here(self, tmp_path: Path) -> None:
+        document = (OFFICIAL_MODULES / "examples/01b-shared-gnb-config-relaxed.xml").read_text()
+        # Sector carriers are no nodes of ours.
+        document = re.sub(r"<NRSectorCarrier .*</NRSectorCarrier>", "", document, flags=re.DOTALL)
+        assert self.lint(tmp_path, document)
+        Config.from_xml(load_schema(), document.encode()).validate()
+
+    def test_the_draft_of_the_lte_model_is_contained_in_ours(self) -> None:
+        document = (OFFICIAL_MODULES / "examples/08-shared-enb-lte-config.xml").read_text()
+        document = document.replace("urn:example:vran:eutran-nrm", "urn:minka:eutran-nrm")
+        Config.from_xml(load_schema(), document.encode()).validate()
+        draft = official("_3gpp-common-managed-element", "vran-eutran-nrm")
+        theirs = draft.root.by_name["ManagedElement"].by_name["ENBFunction"]
+        ours = load_schema().root.by_name["ManagedElement"].by_name["ENBFunction"]
+        added = {node.name for node in ours.by_name["EUtranCellFDD"].by_name["attributes"].children} - set(
+            theirs.by_name["EUtranCellFDD"].by_name["attributes"].by_name
+        )
+        assert added == {"cellState", "plmnRadioShareList"}
+        assert ENB.count("plmnRadioShareList") == 2
+
+
+def test_nothing_was_copied() -> None:
+    """The official modules have no open licence: only names may agree, no sentence of theirs."""
+    theirs = {
+        " ".join(text.split())
+        for path in (OFFICIAL_MODULES / "3gpp").glob("*.yang")
+        for text in re.findall(r'description\s+"([^"]*)"', path.read_text())
+    }
+    folder = Path(load_schema().modules[0].source_path).parent
+    ours = {
+        " ".join(text.split())
+        for path in folder.glob("_3gpp*.yang")
+        for text in re.findall(r'description\s+"([^"]*)"', path.read_text())
+    }
+    assert not {text for text in ours & theirs if len(text) > 20}
