@@ -91,7 +91,11 @@ def up(
         only=station or None,
     )
     _allow_open_files()
-    asyncio.run(_run(fleet, control, endpoints_out))
+    try:
+        asyncio.run(_run(fleet, control, endpoints_out))
+    except OSError as error:
+        typer.echo(f"the fleet can't run: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def _allow_open_files() -> None:

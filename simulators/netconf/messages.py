@@ -117,11 +117,12 @@ def reply(rpc: etree._Element | None, content: Iterable[etree._Element]) -> byte
     return _serialise(root)
 
 
-def data(content: Iterable[etree._Element]) -> etree._Element:
-    """The ``<data>`` of a reply."""
+def reply_data(rpc: etree._Element, content: str) -> bytes:
+    """A reply whose ``<data>`` holds what was rendered already."""
     element = elements.root(BASE_NS, "data")
-    element.extend(content)
-    return element
+    element.text = "@"
+    # Unique: the text of an attribute never holds a bare "<".
+    return reply(rpc, [element]).replace(b">@</", f">{content}</".encode(), 1)
 
 
 def notification(when: datetime, content: etree._Element) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from lxml import etree
 
 from simulators.datastore import Config, RpcError
-from simulators.netconf import library, messages
+from simulators.netconf import library
 from simulators.netconf.messages import BASE_NS, NOTIFICATION_NS, Request, child, number, text
 from simulators.transactions import DEFAULT_CONFIRM_TIMEOUT, CommitRequest
 
@@ -27,7 +27,8 @@ _WITH_DEFAULTS: Mapping[str, WithDefaults] = MappingProxyType(
     }
 )
 
-Content = Iterable[etree._Element] | None
+#: Elements of the reply, or the rendered content of its ``<data>``, or none for ok.
+Content = Iterable[etree._Element] | str | None
 Handler = Callable[["Session", etree._Element], Content]
 
 
@@ -49,15 +50,15 @@ def perform(session: Session, request: Request) -> Content:
 
 def _get(session: Session, operation: etree._Element) -> Content:
     station, wanted = session.station, _filter(operation)
-    found = station.datastores.running.to_xml(
+    found = station.datastores.running.to_text(
         filter=wanted, with_defaults=_with_defaults(operation), state=station.state()
     )
-    return [messages.data([*found, *library.state(station, wanted)])]
+    return found + "".join(etree.tostring(element, encoding="unicode") for element in library.state(station, wanted))
 
 
 def _get_config(session: Session, operation: etree._Element) -> Content:
     config = _config_of(session, operation, "source")
-    return [messages.data(config.to_xml(filter=_filter(operation), with_defaults=_with_defaults(operation)))]
+    return config.to_text(filter=_filter(operation), with_defaults=_with_defaults(operation))
 
 
 def _filter(operation: etree._Element) -> etree._Element | None:

@@ -210,7 +210,11 @@ class Session:
             return self._refuse(request, [error])
         except RpcErrors as errors:
             return self._refuse(request, list(errors.errors))
-        return messages.reply_ok(request.rpc) if content is None else messages.reply(request.rpc, content)
+        if content is None:
+            return messages.reply_ok(request.rpc)
+        if isinstance(content, str):
+            return messages.reply_data(request.rpc, content)
+        return messages.reply(request.rpc, content)
 
     def _refuse(self, request: Request, errors: list[RpcError]) -> bytes:
         tags = [error.tag for error in errors]
