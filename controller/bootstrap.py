@@ -17,6 +17,7 @@ from controller.queue.app import make_app
 from controller.queue.doorbell import CeleryDoorbell
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
+from controller.runs.importer import Importer
 from controller.runs.loop import WorkerLoop
 from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
@@ -48,6 +49,10 @@ class Parts:
     def sweeper(self) -> Sweeper:
         """The scheduler's sweeper, which rings again."""
         return Sweeper(self.loop_store, self.doorbell, self.clock, reminds=True)
+
+    def importer(self) -> Importer:
+        """Reads live stations into network files."""
+        return Importer(self.loop_store, self.devices, self.clock)
 
     def remediator(self) -> Remediator:
         """The remediation loop with the rules of the settings' folder."""

@@ -17,13 +17,4 @@ def target_of(network: Network, station: str) -> DeviceTarget:
     known = network.station_by_id.get(station)
     if endpoint is None or known is None:
         raise NotFoundError(f"the network has no management endpoint for station {station!r}")
-    defaults = network.header.management
-    return DeviceTarget(
-        station=station,
-        address=endpoint.address,
-        port=endpoint.port,
-        host_key=endpoint.host_key,
-        username=endpoint.username or defaults.username,
-        credential=endpoint.credential or defaults.credential,
-        profiles=tuple(known.profiles),
-    )
+    return DeviceTarget.at(endpoint, network.header.management, known.profiles)

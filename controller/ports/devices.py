@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lxml import etree
 
+from controller.models.network import Endpoint, ManagementDefaults
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
 
@@ -33,6 +34,19 @@ class DeviceTarget:
     username: str
     credential: str
     profiles: tuple[str, ...]
+
+    @classmethod
+    def at(cls, endpoint: Endpoint, defaults: ManagementDefaults, profiles: Sequence[str]) -> DeviceTarget:
+        """The station at an endpoint, with the network's management defaults where that is silent."""
+        return cls(
+            station=endpoint.station,
+            address=endpoint.address,
+            port=endpoint.port,
+            host_key=endpoint.host_key,
+            username=endpoint.username or defaults.username,
+            credential=endpoint.credential or defaults.credential,
+            profiles=tuple(profiles),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from controller.intent import compile_intent
-from controller.inventory.frame import Frame
 from controller.inventory.selectors import select
-from controller.models.errors import ConflictError, DeviceError, DeviceRefusedError, InputError, NotFoundError
+from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.facts import Intent
-from controller.models.network import Endpoint, Network
+from controller.models.network import Network
 from controller.models.plan import DiffRow, LedgerNode, Plan
-from controller.nrm.profiles import PROFILES, Rendered, render, root_spec
+from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     PlanOptions,
@@ -33,12 +30,9 @@ from controller.plan import (
     recreate_endpoint_change,
     seal,
 )
-from controller.plan.importing import Imported, import_network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import Device, StoreLoop
-
-log = structlog.get_logger()
 
 #: Stations read at once.
 _PARALLEL = 500
@@ -112,44 +106,6 @@ class Planner:
 
         found = await asyncio.gather(*(view(station) for station in wanted))
         return dict(zip(wanted, found, strict=True))
-
-    async def observe(self, frame: Frame) -> dict[str, Observed | str]:
-        """What the stations of an import say of themselves, or why they could not be read."""
-        gate = asyncio.Semaphore(_PARALLEL)
-
-        async def observed(endpoint: Endpoint) -> Observed | str:
-            async with gate:
-                try:
-                    return await self._read_unknown(frame, endpoint)
-                except (DeviceError, InputError) as error:
-                    return error.message
-
-        found = await asyncio.gather(*(observed(endpoint) for endpoint in frame.endpoints))
-        return {endpoint.station: seen for endpoint, seen in zip(frame.endpoints, found, strict=True)}
-
-    async def _read_unknown(self, frame: Frame, endpoint: Endpoint) -> Observed:
-        """Read a station of unknown profile: with all of them, else, where it refuses that, one by one."""
-        names = tuple(PROFILES)
-        for profiles in (names, *((name,) for name in names[:-1])):
-            try:
-                return await self._read(frame, endpoint, profiles)
-            except DeviceRefusedError as refused:
-                log.info("import.profiles_refused", station=endpoint.station, profiles=profiles, error=refused.message)
-        return await self._read(frame, endpoint, names[-1:])
-
-    async def _read(self, frame: Frame, endpoint: Endpoint, profiles: Sequence[str]) -> Observed:
-        target = DeviceTarget.at(endpoint, frame.network.header.management, profiles)
-        async with self._devices.session(target) as session:
-            return await session.read()
-
-    async def import_network(self, frame: Frame, actor: str) -> Imported:
-        """Network files from live stations, which are only read; see ``controller.plan.importing``."""
-        observed = await self.observe(frame)
-        network = frame.network
-        made = await asyncio.to_thread(import_network, frame, observed, _today(network, self._clock.now()))
-        counts = {"asked": str(len(observed)), "found": str(len(made.network.stations))}
-        await self._store.call(lambda store: store.audit(actor, "network.imported", network.header.id, counts))
-        return made
 
     # --------------------------------------------------------------- planning
 

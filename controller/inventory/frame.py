@@ -1,0 +1,76 @@
+"""What an import from live stations starts with: everything of a network that stations can't say themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.inventory.csv_rows import read_rows
+from controller.inventory.load import load_network
+from controller.inventory.parse import read_file, validate
+from controller.inventory.source import CSV_LIMIT, Report, read_text
+from controller.models.errors import InputError, NetworkFilesError
+from controller.models.network import Endpoint, Network
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The frame of an import.
+
+    Attributes:
+        network: Header, regions, backhaul, sites, routers and tenants; no stations, no agreements.
+        endpoints: Where to reach the stations.
+        places: Site of each station whose site is known.
+    """
+
+    network: Network
+    endpoints: tuple[Endpoint, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_frame(directory: Path, endpoints: Path, places: Path | None = None) -> Frame:
+    """Read the frame of an import.
+
+    Args:
+        directory: Network files without stations, cells, endpoints and agreements: those will be found.
+        endpoints: A CSV file of endpoints.
+        places: A CSV file with the columns ``station`` and ``site``.
+
+    Raises:
+        NetworkFilesError: With every problem of every file.
+        InputError: The files hold what the stations shall tell.
+    """
+    network = load_network(directory)
+    told = [kind for kind in ("stations", "cells", "endpoints", "agreements") if getattr(network, kind)]
+    if told:
+        raise InputError(f"the files hold {', '.join(told)} already: an import finds these on the stations")
+    report = Report()
+    found = _endpoints(endpoints, report)
+    where = _places(places, report) if places else {}
+    for station, site in where.items():
+        if site not in network.site_by_id:
+            report.file("places.csv", 0, f"station {station} stands on no site of the files: {site!r}")
+    if report.problems:
+        raise NetworkFilesError(tuple(report.problems))
+    if not found:
+        raise InputError("the file of endpoints names no station")
+    return Frame(network, found, where)
+
+
+def _endpoints(path: Path, report: Report) -> tuple[Endpoint, ...]:
+    found: dict[str, Endpoint] = {}
+    for entry in read_file(path, path.name, report, kind="endpoints"):
+        item = validate(entry, report)
+        if isinstance(item, Endpoint):
+            if item.station in found:
+                report.entry(entry, ("station",), "the same station twice", value=item.station)
+            found[item.station] = item
+    return tuple(found[station] for station in sorted(found))
+
+
+def _places(path: Path, report: Report) -> dict[str, str]:
+    text = read_text(path, path.name, CSV_LIMIT, report)
+    columns = ("station", "site")
+    rows = read_rows(text or "", path.name, columns, columns, report)
+    return {row["station"]: row["site"] for _, row in rows if len(row) == len(columns)}

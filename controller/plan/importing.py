@@ -1,0 +1,247 @@
+"""Network files from live stations: what they carry becomes inventory and agreements.
+
+The reverse of intent and profiles. What stations can't say (sites, tenants, cores) is given; what the
+models can't say of a station is a note. The last word has the difference between what the new files ask
+for and what the stations carry: every line of it is a note too, so nothing is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from pydantic import ValidationError
+
+from controller.intent import compile_intent
+from controller.inventory.bands import BANDS, Band, carrier_problems
+from controller.inventory.frame import Frame
+from controller.models.facts import Fact
+from controller.models.network import Agreement, Cell, Network, Region, Scope, Site, Station, Validity
+from controller.nrm.profiles import Rendered, render, root_spec
+from controller.nrm.profiles.reading import CellReading, StationReading, read_station
+from controller.nrm.tree import Observed
+from controller.plan.drift import drift
+from controller.plan.import_terms import CellTerms, Tenants
+from controller.plan.views import StationView
+
+#: Region of stations whose place nobody named, where the network has not exactly one region.
+UNPLACED = "imported"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A network as its stations tell it, and what could not be told in network files."""
+
+    network: Network
+    notes: tuple[str, ...]
+
+
+def import_network(frame: Frame, observed: Mapping[str, Observed | str], today: date) -> Imported:
+    """Write down what stations carry.
+
+    A station that nobody gave a site gets one of its own at 0° N 0° E, in the only region or in a region
+    ``imported``. Tenants found on air get one agreement for each set of terms, valid from today, MOCN.
+
+    Args:
+        frame: What stations can't say.
+        observed: What each station says, or why it could not be read.
+        today: First day of the agreements.
+    """
+    return _Import(frame).run(observed, today)
+
+
+class _Import:
+    """One import: objects and notes in the making."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._tenants = Tenants(frame.network.tenants)
+        self._notes = _Notes()
+        self._stations: list[Station] = []
+        self._cells: list[Cell] = []
+        self._terms: dict[CellTerms, list[Cell]] = defaultdict(list)
+        self._sites: list[Site] = []
+        self._regions: list[Region] = []
+
+    def run(self, observed: Mapping[str, Observed | str], today: date) -> Imported:
+        for name in sorted(observed):
+            seen = observed[name]
+            if isinstance(seen, str):
+                self._notes.add(f"left out, not read: {seen}", name)
+            else:
+                self._take(name, read_station(seen.tree))
+        network = self._network(today)
+        facts = compile_intent(network, today).facts
+        for name, seen in sorted(observed.items()):
+            if name in facts and isinstance(seen, Observed):
+                self._compare(network.station_by_id[name], facts[name], seen)
+        return Imported(network, self._notes.texts())
+
+    # ------------------------------------------------------------------ inventory
+
+    def _take(self, name: str, reading: StationReading) -> None:
+        if not reading.profiles:
+            self._notes.add("left out: it has no eNB and no gNB function yet", name)
+            return
+        if not reading.addresses:
+            self._notes.add("left out: it has no core link, which would tell its transport address", name)
+            return
+        for other in reading.addresses[1:]:
+            self._notes.add(f"has a core link from {other} beside {reading.addresses[0]}", name)
+        station = _model(Station, self._notes, name, self._station_fields(name, reading))
+        if station is not None:
+            self._stations.append(station)
+            for cell in reading.cells:
+                self._take_cell(name, cell)
+
+    def _station_fields(self, name: str, reading: StationReading) -> dict[str, Any]:
+        fields = {"id": name, "profiles": reading.profiles, "transport_address": reading.addresses[0]}
+        return {**fields, "site": self._site(name), **reading.fields}
+
+    def _site(self, station: str) -> str:
+        known = self._frame.places.get(station)
+        if known is not None and known in self._frame.network.site_by_id:
+            return known
+        if known is not None:
+            self._notes.add(f"its site {known} is in no file", station)
+        site = re.sub(r"[^a-z0-9-]", "-", station.lower())
+        if site not in self._frame.network.site_by_id:
+            self._sites.append(Site(id=site, name=station, region=self._region(), latitude=0, longitude=0))
+        self._notes.add("has no site given; it got one of its own at 0, 0: mend sites.csv", station)
+        return site
+
+    def _region(self) -> str:
+        regions = self._frame.network.regions
+        if len(regions) == 1:
+            return regions[0].id
+        if not self._regions and all(region.id != UNPLACED for region in regions):
+            self._regions.append(Region(id=UNPLACED, name="Imported"))
+        return UNPLACED
+
+    def _take_cell(self, station: str, reading: CellReading) -> None:
+        name = f"{station}/{reading.cell}"
+        if not reading.broadcasts:
+            self._notes.add("left out: the cell has no PLMN, so no primary PLMN", name)
+            return
+        primary = next(iter(reading.broadcasts))
+        if self._tenants.of(primary) is None:
+            self._notes.add(f"left out: its primary PLMN {primary} is no tenant's", name)
+            return
+        identity = {"station": station, "id": reading.cell, "rat": reading.rat, "primary_plmn": primary}
+        cell = _model(Cell, self._notes, name, {**identity, "band": "B1", **reading.fields})
+        band = _band(cell, reading.tdd) if cell else None
+        if cell is None or band is None:
+            if cell is not None:
+                self._notes.add(f"left out: no known band has its carrier (channel {cell.arfcn_dl})", name)
+            return
+        placed = cell.model_copy(update={"band": band.name})
+        self._cells.append(placed)
+        for terms in self._tenants.terms(reading):
+            self._terms[terms].append(placed)
+
+    # ----------------------------------------------------------------- agreements
+
+    def _network(self, today: date) -> Network:
+        given = self._frame.network
+        stations = {station.id for station in self._stations}
+        # Not a copy, which would take what the given network remembers of itself along.
+        return Network(
+            header=given.header,
+            backhaul=given.backhaul,
+            routers=given.routers,
+            tenants=given.tenants,
+            regions=_by_id((*given.regions, *self._regions)),
+            sites=_by_id((*given.sites, *self._sites)),
+            stations=_by_id(self._stations),
+            endpoints=tuple(e for e in self._frame.endpoints if e.station in stations),
+            cells=tuple(sorted(self._cells, key=lambda cell: (cell.station, cell.id))),
+            agreements=_by_id(tuple(self._agreements(today))),
+        )
+
+    def _agreements(self, today: date) -> Iterator[Agreement]:
+        by_tenant: dict[str, list[tuple[CellTerms, list[Cell]]]] = defaultdict(list)
+        for terms, cells in self._terms.items():
+            by_tenant[terms.tenant].append((terms, cells))
+        cells_of: dict[str, list[Cell]] = defaultdict(list)
+        for cell in self._cells:
+            cells_of[cell.station].append(cell)
+        for tenant, found in by_tenant.items():
+            found.sort(key=lambda item: (-len(item[1]), item[1][0].name))
+            for number, (terms, cells) in enumerate(found, 1):
+                yield Agreement(
+                    id=f"{tenant[:56]}-{number}",
+                    tenant=tenant,
+                    scope=_scope(cells, cells_of),
+                    plmns=terms.plmns,
+                    slices=terms.slices,
+                    shares=terms.shares,
+                    validity=Validity(start=today),
+                )
+
+    # ----------------------------------------------------------------- the proof
+
+    def _compare(self, station: Station, facts: Sequence[Fact], observed: Observed) -> None:
+        """Note what the new files don't say of a station, or say otherwise."""
+        rendered = render(station.profiles, facts) if facts else Rendered({}, {}, ())
+        for row in drift(root_spec(station.profiles), rendered, StationView(observed, adopted=True)):
+            where = f"{station.id}/{row.cell}" if row.cell else station.id
+            owner = f"{row.tenant}: " if row.tenant else ""
+            self._notes.add(f"{owner}{row.what}: has {row.before}, by these files: {row.after}", where)
+
+
+@dataclass
+class _Notes:
+    """Notes with what they are about; equal ones are told once for all."""
+
+    _about: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, text: str, about: str) -> None:
+        self._about.setdefault(text, []).append(about)
+
+    def texts(self) -> tuple[str, ...]:
+        return tuple(f"{_some(names)}: {text}" for text, names in self._about.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+
+
+def _model(model: type[Any], notes: _Notes, name: str, fields: Mapping[str, Any]) -> Any:
+    """The model of what was read, or None and a note."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as failure:
+        wrong = sorted({".".join(str(part) for part in error["loc"]) or error["msg"] for error in failure.errors()})
+        notes.add(f"left out: missing or out of range: {', '.join(wrong)}", name)
+        return None
+
+
+def _band(cell: Cell, tdd: bool | None) -> Band | None:
+    """The narrowest band that has the carrier: what lies in n78 lies in n77 too."""
+    fitting = [
+        band
+        for band in BANDS.values()
+        if band.rat is cell.rat and tdd in (None, band.tdd) and not any(carrier_problems(cell, band))
+    ]
+    return min(fitting, key=lambda band: len(band.dl), default=None)
+
+
+def _scope(cells: Sequence[Cell], cells_of: Mapping[str, Sequence[Cell]]) -> Scope:
+    """The shortest scope of exactly these cells: whole stations, their cells of some bands, else cell by cell."""
+    stations = sorted({cell.station for cell in cells})
+    bands = sorted({cell.band for cell in cells})
+    candidates = [cell for station in stations for cell in cells_of[station]]
+    if len(candidates) == len(cells):
+        return Scope(stations=tuple(stations))
+    if sum(cell.band in bands for cell in candidates) == len(cells):
+        return Scope(stations=tuple(stations), bands=tuple(bands))
+    return Scope(cells=tuple(sorted(cell.name for cell in cells)))
+
+
+def _by_id(items: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(items, key=lambda item: str(item.id)))

@@ -1,0 +1,71 @@
+"""Importing live stations: read them all, and let ``controller.plan.importing`` write down what they carry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from controller.inventory.frame import Frame
+from controller.models.errors import DeviceError, DeviceRefusedError, InputError
+from controller.models.network import Endpoint
+from controller.nrm.profiles import PROFILES
+from controller.plan.importing import Imported, import_network
+from controller.ports.clock import Clock
+from controller.ports.devices import Devices, DeviceTarget, Observed
+from controller.ports.store import StoreLoop
+
+log = structlog.get_logger()
+
+#: Stations read at once.
+_PARALLEL = 500
+
+
+class Importer:
+    """Makes network files from stations, which it only reads."""
+
+    def __init__(self, store: StoreLoop, devices: Devices, clock: Clock) -> None:
+        self._store = store
+        self._devices = devices
+        self._clock = clock
+
+    async def import_network(self, frame: Frame, actor: str) -> Imported:
+        """Network files from live stations, which are only read; see ``controller.plan.importing``."""
+        observed = await self._observe(frame)
+        network = frame.network
+        today = self._clock.now().astimezone(ZoneInfo(network.header.timezone)).date()
+        made = await asyncio.to_thread(import_network, frame, observed, today)
+        counts = {"asked": str(len(observed)), "found": str(len(made.network.stations))}
+        await self._store.call(lambda store: store.audit(actor, "network.imported", network.header.id, counts))
+        return made
+
+    async def _observe(self, frame: Frame) -> dict[str, Observed | str]:
+        """What the stations of an import say of themselves, or why they could not be read."""
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def observed(endpoint: Endpoint) -> Observed | str:
+            async with gate:
+                try:
+                    return await self._read_unknown(frame, endpoint)
+                except (DeviceError, InputError) as error:
+                    return error.message
+
+        found = await asyncio.gather(*(observed(endpoint) for endpoint in frame.endpoints))
+        return {endpoint.station: seen for endpoint, seen in zip(frame.endpoints, found, strict=True)}
+
+    async def _read_unknown(self, frame: Frame, endpoint: Endpoint) -> Observed:
+        """Read a station of unknown profile: with all of them, else, where it refuses that, one by one."""
+        names = tuple(PROFILES)
+        for profiles in (names, *((name,) for name in names[:-1])):
+            try:
+                return await self._read(frame, endpoint, profiles)
+            except DeviceRefusedError as refused:
+                log.info("import.profiles_refused", station=endpoint.station, profiles=profiles, error=refused.message)
+        return await self._read(frame, endpoint, names[-1:])
+
+    async def _read(self, frame: Frame, endpoint: Endpoint, profiles: Sequence[str]) -> Observed:
+        target = DeviceTarget.at(endpoint, frame.network.header.management, profiles)
+        async with self._devices.session(target) as session:
+            return await session.read()

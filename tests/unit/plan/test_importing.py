@@ -1,0 +1,162 @@
+"""Networks come back from what their stations carry, and what can't come back is said."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.intent import compile_intent
+from controller.inventory.frame import Frame
+from controller.inventory.load import load_network
+from controller.inventory.write import write_network
+from controller.models.network import Network, SharingKind
+from controller.nrm.profiles import render
+from controller.nrm.tree import Leaves, Observed
+from controller.nrm.tree import Path as NodePath
+from controller.plan.importing import UNPLACED, Imported, import_network
+
+SHIPPED = Path(__file__).parents[3] / "deploy" / "networks" / "peru-mini"
+DAY = date(2026, 6, 15)
+Trees = dict[str, dict[NodePath, Leaves]]
+STATION = "PE-CUS-0145"
+CELL = f"/ManagedElement[{STATION}]/ENBFunction[1]/EUtranCellFDD[B28-1]"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Network:
+    return load_network(SHIPPED)
+
+
+def carried(network: Network) -> Trees:
+    """What stations carry when everything was applied."""
+    facts = compile_intent(network, DAY).facts
+    return {s.id: dict(render(s.profiles, facts[s.id]).tree) for s in network.stations}
+
+
+def frame(network: Network, **changes: Any) -> Frame:
+    bare = network.model_copy(update={"stations": (), "cells": (), "endpoints": (), "agreements": (), **changes})
+    return Frame(bare, network.endpoints, {station.id: station.site for station in network.stations})
+
+
+def imported(network: Network, trees: Trees, **changes: Any) -> Imported:
+    return import_network(frame(network, **changes), {name: Observed(tree) for name, tree in trees.items()}, DAY)
+
+
+def test_the_network_that_comes_back_asks_for_what_is_there(shipped: Network) -> None:
+    trees = carried(shipped)
+    made = imported(shipped, trees)
+    assert made.notes == ()
+    assert carried(made.network) == trees
+    assert made.network.stations == shipped.stations
+    assert made.network.cells == shipped.cells
+    assert made.network.endpoints == shipped.endpoints
+    assert not [f for f in compile_intent(made.network, DAY).findings if f.severity == "error"]
+
+
+def test_what_comes_back_are_valid_files(shipped: Network, tmp_path: Path) -> None:
+    made = imported(shipped, carried(shipped)).network
+    write_network(made, tmp_path)
+    assert load_network(tmp_path) == made
+
+
+def test_agreements_are_few_and_start_today(shipped: Network) -> None:
+    agreements = imported(shipped, carried(shipped)).network.agreements
+    assert {agreement.tenant for agreement in agreements} == {"movistar", "claro", "bitel"}
+    assert {agreement.validity.start for agreement in agreements} == {DAY}
+    assert {agreement.sharing for agreement in agreements} == {SharingKind.MOCN}
+    assert len(agreements) <= 7
+    by_shares = {(a.tenant, a.shares[0].max) for a in agreements if a.shares}
+    assert by_shares == {("movistar", 100), ("claro", 80), ("claro", 60), ("bitel", 90)}
+
+
+def test_a_plmn_of_nobody_is_said_and_leaves_the_rest(shipped: Network) -> None:
+    trees = carried(shipped)
+    trees[STATION][f"{CELL}/plmnIdList[716,99]"] = {}
+    made = imported(shipped, trees)
+    assert made.notes == (f"{STATION}/B28-1: PLMN 716-99: has broadcast, by these files: unknown, left alone",)
+    assert made.network.cells == shipped.cells
+
+
+def test_a_cell_whose_primary_is_nobodys_is_left_out(shipped: Network) -> None:
+    trees = carried(shipped)
+    tenants = tuple(tenant for tenant in shipped.tenants if tenant.id != "movistar")
+    made = imported(shipped, {STATION: trees[STATION]}, tenants=tenants)
+    assert made.network.cells == ()
+    assert "left out: its primary PLMN 716-06 is no tenant's" in made.notes[0]
+
+
+def test_another_core_node_is_said_once_for_all_stations(shipped: Network) -> None:
+    trees = carried(shipped)
+    for tree in trees.values():
+        for path in tree:
+            if path.endswith("EP_S1C[claro-mme-lima]"):
+                tree[path] = {**tree[path], "remoteAddress": "10.99.0.1"}
+    made = imported(shipped, trees)
+    assert len(made.notes) == 1
+    assert "S1 link claro-mme-lima: MME address: has 10.99.0.1, by these files: 10.10.1.11" in made.notes[0]
+    assert " and " in made.notes[0]
+    assert "more:" in made.notes[0]
+
+
+def test_a_share_of_another_name_is_said(shipped: Network) -> None:
+    trees = carried(shipped)
+    station, policy = next((s, p) for s, tree in trees.items() for p in tree if p.endswith("[claro-prb]"))
+    trees[station] = {
+        path.replace("RRMPolicyRatio[claro-prb]", "RRMPolicyRatio[7]") if path.startswith(policy) else path: leaves
+        for path, leaves in trees[station].items()
+    }
+    notes = imported(shipped, trees).notes
+    assert any("radio share 7" in note and "unknown, left alone" in note for note in notes)
+    assert any("radio share claro-prb" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ("no answer within 20 s", "left out, not read: no answer within 20 s"),
+        (Observed({f"/ManagedElement[{STATION}]": {}}), "left out: it has no eNB and no gNB function yet"),
+        (
+            Observed({f"/ManagedElement[{STATION}]": {}, f"/ManagedElement[{STATION}]/ENBFunction[1]": {"eNBId": "1"}}),
+            "left out: it has no core link, which would tell its transport address",
+        ),
+    ],
+)
+def test_stations_that_tell_too_little_are_left_out(shipped: Network, seen: Observed | str, said: str) -> None:
+    made = import_network(frame(shipped), {STATION: seen}, DAY)
+    assert made.notes == (f"{STATION}: {said}",)
+    assert made.network.stations == ()
+    assert made.network.endpoints == ()
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value", "said"),
+    [
+        ("tac", None, "missing or out of range: tac"),
+        ("pci", "9999", "missing or out of range: pci"),
+        ("earfcnDl", "1", "no known band has its carrier (channel 1)"),
+    ],
+)
+def test_cells_out_of_range_are_left_out(shipped: Network, leaf: str, value: str | None, said: str) -> None:
+    trees = carried(shipped)
+    leaves = {name: text for name, text in trees[STATION][CELL].items() if name != leaf}
+    trees[STATION][CELL] = leaves if value is None else {**leaves, leaf: value}
+    made = imported(shipped, {STATION: trees[STATION]})
+    assert f"{STATION}/B28-1: left out: {said}" in made.notes
+    assert "B28-1" not in {cell.id for cell in made.network.cells}
+
+
+def test_stations_without_a_place_get_one(shipped: Network) -> None:
+    bare = Frame(frame(shipped).network.model_copy(update={"sites": (), "routers": ()}), shipped.endpoints)
+    made = import_network(bare, {STATION: Observed(carried(shipped)[STATION])}, DAY)
+    assert [(site.id, site.region) for site in made.network.sites] == [("pe-cus-0145", UNPLACED)]
+    assert made.network.region_of(STATION) == UNPLACED
+    assert any("has no site given" in note for note in made.notes)
+
+
+def test_one_region_takes_stations_without_a_place(shipped: Network) -> None:
+    bare = frame(shipped).network.model_copy(update={"sites": (), "routers": (), "regions": shipped.regions[:1]})
+    made = import_network(Frame(bare, shipped.endpoints), {STATION: Observed(carried(shipped)[STATION])}, DAY)
+    assert made.network.region_of(STATION) == "cusco"
