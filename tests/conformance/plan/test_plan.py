@@ -15,7 +15,7 @@ import pytest
 
 from controller.models.plan import Change
 from controller.models.run import LedgerEntry
-from controller.nrm.profiles import Rendered, root_spec
+from controller.nrm.profiles import Rendered
 from controller.nrm.tree import Observed
 from controller.plan import PlanOptions, StationView, plan_station
 
