@@ -110,7 +110,7 @@ class Edit:
         fresh = keys + node.blank[len(keys) :]
         base = fresh if at is None or operation is Operation.REPLACE else entries[at]
         entry = self._children(node, base, element, operation)
-        return self._placed(node, entries, at, entry, element)
+        return self._placed(node, entries, at, entry, element, operation)
 
     def _leaf(self, node: Node, old: str | None, element: etree._Element, operation: Operation) -> str | None:
         self._check_existence(operation, old is not None, element)
@@ -133,19 +133,25 @@ class Edit:
         self._check_existence(operation, at is not None, element)
         if operation in _TAKING_AWAY:
             return values if at is None else values[:at] + values[at + 1 :]
-        return self._placed(node, values, at, value, element)
+        return self._placed(node, values, at, value, element, operation)
 
     # ---------------------------------------------------------------------- helpers
 
     def _placed(
-        self, node: Node, items: tuple[Value, ...], at: int | None, item: Value, element: etree._Element
+        self,
+        node: Node,
+        items: tuple[Value, ...],
+        at: int | None,
+        item: Value,
+        element: etree._Element,
+        operation: Operation,
     ) -> tuple[Value, ...]:
         """Put a list entry, or a value of a leaf-list, where it belongs.
 
         What the system orders is kept sorted by key, so that equal content is an equal tree.
         """
         insert = element.get(INSERT)
-        if insert is not None:
+        if insert is not None and operation is not Operation.NONE:
             rest = items if at is None else items[:at] + items[at + 1 :]
             try:
                 index = insertion_point(node, rest, element, insert)
@@ -214,6 +220,8 @@ class Edit:
             if leaf is None:
                 message = f"{node.name} needs its key {key.name}"
                 raise self._error("missing-element", message, element, info={"bad-element": key.name})
+            if self._operation(key, leaf, Operation.NONE) in _TAKING_AWAY:
+                raise self._bad_attribute(_OPERATION, "a key goes with its entry only", leaf)
             values.append(self._text(key, leaf))
         return tuple(values)
 

@@ -48,7 +48,7 @@ class Must:
     app_tag: str
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Node:
     """One data node of the schema. Nodes are compared by identity and never change once compiled."""
 
@@ -74,6 +74,9 @@ class Node:
     blank: Branch = ()
     start: str = ""
     end: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Node {self.prefix}:{self.name}>"
 
     @property
     def tag(self) -> str:

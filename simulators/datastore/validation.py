@@ -8,9 +8,11 @@ from lxml import etree
 
 from simulators.datastore.errorpaths import Place, path_namespaces, path_text
 from simulators.datastore.errors import RpcError
-from simulators.datastore.render import render_bare
+from simulators.datastore.render import fill_defaults, render_bare
 from simulators.datastore.schema import Branch, Kind, Must, Node, Schema, Value
 
+#: A slash that no step stands before is the root, which is <data> in our documents.
+_ROOT = re.compile(r"(?<![\w\])*.\-/])/(?=[\w*])")
 _CURRENT = re.compile(r"current\(\s*\)")
 
 
@@ -66,7 +68,7 @@ class _Check:
 def _broken_musts(schema: Schema, root: Branch, bound: list[tuple[Place, ...]]) -> list[RpcError]:
     if not bound:
         return []
-    tree = etree.fromstring(f"<data>{render_bare(schema.root, root)}</data>")
+    tree = etree.fromstring(f"<data>{render_bare(schema.root, fill_defaults(schema.root, root))}</data>")
     return [
         _error("operation-failed", must.message, places, must.app_tag)
         for places in bound
@@ -76,7 +78,7 @@ def _broken_musts(schema: Schema, root: Branch, bound: list[tuple[Place, ...]]) 
 
 
 def _holds(must: Must, element: etree._Element) -> bool:
-    expression = _CURRENT.sub("$current", must.expression)
+    expression = _ROOT.sub("/data/", _CURRENT.sub("$current", must.expression))
     return bool(element.xpath(f"boolean({expression})", current=[element]))
 
 

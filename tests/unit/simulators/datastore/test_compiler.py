@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from simulators.datastore import PROFILE_MODULES, load_schema
+from simulators.datastore import PROFILE_MODULES, Config, load_schema
 from simulators.datastore.compiler import SchemaError, compile_schema
 from simulators.datastore.schema import Kind, Node, Schema
+from simulators.datastore.validation import violations
 
 
 def node(schema: Schema, *names: str) -> Node:
@@ -62,6 +63,18 @@ def test_modules_say_what_hello_and_the_library_need() -> None:
     assert ep.source_path.read_text().startswith("module _3gpp-nr-nrm-ep {")
     assert not modules["_3gpp-common-yang-types"].implemented
     assert {"ietf-netconf-monitoring", "ietf-yang-library", "o-ran-fm"} <= set(modules)
+
+
+def test_must_sees_defaults(tmp_path: Path) -> None:
+    schema = module(
+        tmp_path,
+        """leaf limit { type uint8; default 5; }
+           container a { presence "here"; leaf b { type uint8; }
+             must "toy:b <= /toy:limit and ../limit = 5 and //a/b and count(/*) > 1" { error-app-tag high; } }""",
+    )
+    for value, tags in (("5", []), ("6", ["high"])):
+        config = Config.from_xml(schema, f'<a xmlns="urn:toy"><b>{value}</b></a>'.encode())
+        assert [error.app_tag for error in violations(schema, config.root.branch)] == tags
 
 
 def test_typedefs_lend_defaults_ranges_and_names(tmp_path: Path) -> None:

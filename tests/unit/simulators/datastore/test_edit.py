@@ -286,6 +286,13 @@ class TestErrors:
         namespaces = {str(prefix): uri for prefix, uri in path.nsmap.items() if prefix}
         assert tree.xpath(f"string(.{path.text})", namespaces=namespaces) == "101"
 
+    def test_a_key_can_not_be_taken_from_its_entry(self) -> None:
+        content = slice_info("pLMNInfoList", "10").replace("<sst>", '<sst nc:operation="delete">')
+        error = refused(gnb(), cell_edit(content))
+        assert (error.tag, error.info) == ("bad-attribute", {"bad-attribute": "operation", "bad-element": "sst"})
+        content = slice_info("pLMNInfoList", "10").replace("<sst>", '<sst colour="red">')
+        assert refused(gnb(), cell_edit(content)).tag == "unknown-attribute"
+
 
 class TestOrderOfUsers:
     def insert(self, mnc: str, attributes: str) -> etree._Element:
@@ -307,6 +314,10 @@ class TestOrderOfUsers:
     def test_a_new_entry(self, where: str, order: list[str]) -> None:
         document = self.insert("15", f'xmlns:d="{CELL_DU}" nc:operation="create" {where}')
         assert plmns(gnb().edit(document, "none")) == order
+
+    def test_none_moves_nothing(self) -> None:
+        config = gnb()
+        assert config.edit(self.insert("06", 'yang:insert="first"'), "none") is config
 
     @pytest.mark.parametrize("operation", ["merge", "replace"])
     def test_a_known_entry_moves(self, operation: str) -> None:
