@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from controller.models.alarm import Alarm, AlarmReport
 from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, RunState, Strategy
 from controller.ports.store import JobResult, NewJob, Page, Transition
@@ -42,12 +44,17 @@ def at_once(number: int, call: Callable[[int], T]) -> list[T]:
         return list(pool.map(begin, range(number)))
 
 
+def _reported(store: SqlStore, same: AlarmReport, _: int) -> Alarm:
+    return store.report_alarm(same)
+
+
 def test_a_hundred_equal_reports_at_once_are_one_alarm(store: SqlStore) -> None:
-    ids = {alarm.id for alarm in at_once(100, lambda _: store.report_alarm(report(MAJOR, 1)))}
-    assert len(ids) == 1
-    total, (alarm,) = store.alarms(Page())
-    assert (total, alarm.count) == (1, 100)
-    assert [row.action for row in store.audit_rows(Page())[1]] == ["alarm.raised"]
+    for station in stations(3):  # the first one only warms up
+        same = report(MAJOR, 1, station)
+        assert len({alarm.id for alarm in at_once(100, partial(_reported, store, same))}) == 1
+    total, alarms = store.alarms(Page())
+    assert (total, [alarm.count for alarm in alarms]) == (3, [100] * 3)
+    assert [row.action for row in store.audit_rows(Page())[1]] == ["alarm.raised"] * 3
     assert store.verify_audit() is None
 
 
@@ -124,7 +131,7 @@ def test_threads_never_claim_the_same_device(store: SqlStore) -> None:
 
 def test_processes_never_work_on_the_same_device_and_finish_each_job_once(shared: SqlStore, shared_url: str) -> None:
     runs = [start_run(shared, stations(80), salt=salt, strategy=Strategy(parallel=15)) for salt in ("one", "two")]
-    done = in_processes(_work, [(shared_url, f"w{number}", 160) for number in range(3)])
+    done = in_processes(_work, [(shared_url, f"w{number}", 160) for number in range(2)])
     spans = sorted(span for each in done for span in each)
     assert len(spans) == 160
     # Fences of a device are handed out one after another: no two jobs share one.
@@ -178,6 +185,33 @@ def test_a_funeral_during_work_lets_only_the_heir_write(shared: SqlStore, shared
     assert by_heir + by_dead == 30
     assert (counts.get("rolled-back", 0), counts.get("succeeded", 0)) == (by_heir, by_dead)
     assert all(len(shared.journal_of(claim.transaction)) == 1 for claim in claims)
+
+
+def test_a_funeral_waits_for_what_its_worker_is_writing(store: SqlStore) -> None:
+    start_run(store, ["A"])
+    worker = store.register_worker("w")
+    (claim,) = store.claim(worker, 1)
+    written, buried = threading.Event(), threading.Event()
+
+    def act(index: int) -> None:
+        if index == 0:
+            store.together(
+                [
+                    lambda: store.journal(make_entry(claim, 0), claim),
+                    written.set,
+                    lambda: order.append(f"buried: {buried.wait(0.5)}"),
+                ]
+            )
+        else:
+            written.wait(10)
+            store.bury(worker, 0)
+            buried.set()
+
+    order: list[str] = []
+    at_once(2, act)
+    assert order == ["buried: False"]
+    assert len(store.journal_of(claim.transaction)) == 1
+    assert buried.is_set()
 
 
 def test_another_process_sees_what_was_committed(shared: SqlStore, shared_url: str, tmp_path: Path) -> None:
