@@ -8,6 +8,9 @@ from pydantic import AwareDatetime
 
 from controller.models.network import Noun
 
+#: Switch in the store that stops all automatic repair while it is on.
+REMEDIATION_STOPPED = "remediation-stopped"
+
 
 class PerceivedSeverity(StrEnum):
     """X.733 perceived severity (TS 28.532)."""

@@ -302,6 +302,14 @@ class Store(Protocol):
         """
         ...
 
+    def report_alarms(self, reports: Sequence[AlarmReport]) -> list[Alarm]:
+        """Many reports in one transaction, all or none; the alarms that they became, in order."""
+        ...
+
+    def standing_alarms(self, stations: Iterable[str] | None = None) -> list[Alarm]:
+        """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
+        ...
+
     def alarm(self, alarm_id: str) -> Alarm:
         """An alarm by id. Raises NotFoundError."""
         ...

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.ports.store import Page
+from controller.store.encoding import rows_of
 from controller.store.tables import alarms, repairs
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -24,12 +25,22 @@ class AlarmRecords(Transactions):
     @writes
     def report_alarm(self, tx: Tx, report: AlarmReport) -> Alarm:
         """See ``Store.report_alarm``."""
-        tx.guard("\x1f".join(("alarm", *_identity(report))))
-        same = [alarms.c[name] == value for name, value in zip(_IDENTITY, _identity(report), strict=True)]
-        newest = tx.execute(select(alarms).where(*same).order_by(alarms.c.number.desc()).limit(1)).one_or_none()
-        if newest is not None and (report.at < _last_word(newest) or _stands(newest) or _clears(report)):
-            return _absorb(tx, newest, report)
-        return _open(tx, report)
+        return _take(tx, report)
+
+    @writes
+    def report_alarms(self, tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
+        """See ``Store.report_alarms``."""
+        # The same order of locks in every process; reports of one identity keep their own.
+        order = sorted(range(len(reports)), key=lambda index: _identity(reports[index]))
+        taken = {index: _take(tx, reports[index]) for index in order}
+        return [taken[index] for index in range(len(reports))]
+
+    @reads
+    def standing_alarms(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
+        """See ``Store.standing_alarms``."""
+        told = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
+        standing = select(alarms).where(or_(alarms.c.state.in_(_OPEN), told)).order_by(alarms.c.number)
+        return [_as_alarm(row) for row in rows_of(tx, standing, alarms.c.station, stations)]
 
     @reads
     def alarm(self, tx: Tx, alarm_id: str) -> Alarm:
@@ -80,6 +91,15 @@ class AlarmRecords(Transactions):
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         tx.execute(repairs.insert().values(row))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+
+def _take(tx: Tx, report: AlarmReport) -> Alarm:
+    tx.guard("\x1f".join(("alarm", *_identity(report))))
+    same = [alarms.c[name] == value for name, value in zip(_IDENTITY, _identity(report), strict=True)]
+    newest = tx.execute(select(alarms).where(*same).order_by(alarms.c.number.desc()).limit(1)).one_or_none()
+    if newest is not None and (report.at < _last_word(newest) or _stands(newest) or _clears(report)):
+        return _absorb(tx, newest, report)
+    return _open(tx, report)
 
 
 _IDENTITY = ("station", "object", "probable_cause", "specific_problem")
