@@ -44,10 +44,7 @@ class _Filter:
 
 def select(root: Node, branch: Branch, filter_element: etree._Element) -> Branch:
     """Return what a ``<filter>`` selects of a tree; an empty filter selects nothing."""
-    compiled = tuple(_compile(child) for child in filter_element.iterchildren(tag=etree.Element))
-    if not compiled:
-        return root.blank
-    return _chosen(root, branch, compiled)
+    return _chosen(root, branch, [_compile(child) for child in filter_element.iterchildren(tag=etree.Element)])
 
 
 def _compile(element: etree._Element) -> _Filter:

@@ -147,6 +147,12 @@ class TestOperations:
         document = edit(f'<ManagedElement xmlns="{ELEMENT}"><id>X</id><attributes/></ManagedElement>')
         assert bare.edit(document) == bare
 
+    def test_none_passes_through_a_container_that_holds_nothing(self) -> None:
+        bare = Config.from_xml(gnb().schema, f'<ManagedElement xmlns="{ELEMENT}"><id>X</id></ManagedElement>'.encode())
+        label = '<attributes><userLabel nc:operation="create">a</userLabel></attributes>'
+        after = bare.edit(edit(f'<ManagedElement xmlns="{ELEMENT}"><id>X</id>{label}</ManagedElement>'), "none")
+        assert "<attributes><userLabel>a</userLabel></attributes>" in after.to_text()
+
     def test_a_value_tagged_as_default_is_not_set(self) -> None:
         after = gnb().edit(cell_edit('<administrativeState wd:default="true">LOCKED</administrativeState>'))
         assert "<administrativeState>" not in after.to_text().split("n78-2")[0]
@@ -202,6 +208,10 @@ class TestErrors:
         document = edit(f'<ManagedElement xmlns="{ELEMENT}"><id>PE-1</id>{content}</ManagedElement>')
         after = gnb().edit(document, "none")
         assert refused(after, document, "none").tag == "data-missing"
+
+    def test_keys_with_quotes_in_paths(self) -> None:
+        document = edit(f'<ManagedElement xmlns="{ELEMENT}" nc:operation="delete"><id>it\'s</id></ManagedElement>')
+        assert refused(gnb(), document).path == '/me3gpp:ManagedElement[me3gpp:id="it\'s"]'
 
     def test_unknown_element(self) -> None:
         error = refused(gnb(), cell_edit("<pLMNInfolist/>"))
