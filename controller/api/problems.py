@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from controller.models.errors import (
@@ -32,45 +34,79 @@ _STATUS: tuple[tuple[type[MinkaError], int], ...] = (
     (StoreError, 503),
     (MinkaError, 500),
 )
+_CODES = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+}
+MEDIA_TYPE = "application/problem+json"
 
 
-def problem(status: int, code: str, detail: str, **extra: Any) -> JSONResponse:
+class Problem(BaseModel):
+    """Problem details (RFC 9457) of every answer that is no success.
+
+    ``type`` ends in a stable code; ``detail`` is for people. Where several things are wrong,
+    ``problems`` lists them.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    problems: list[dict[str, Any]] | None = None
+
+
+def problem(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any
+) -> JSONResponse:
     """A problem+json answer: ``type`` is a stable code of the error tree, ``detail`` is for people."""
     body = {"type": f"urn:minka:error:{code}", "title": code.replace("-", " "), "status": status, "detail": detail}
-    headers = {"Retry-After": "5"} if status == 503 else None
+    said = dict(headers or {})
+    if status == 503:
+        said["Retry-After"] = "5"
     if status == 401:
-        headers = {"WWW-Authenticate": "Bearer"}
-    return JSONResponse(body | extra, status, headers, media_type="application/problem+json")
+        said["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body | extra, status, said, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: MinkaError) -> JSONResponse:
+    """An error of the error tree as an answer."""
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    extra: dict[str, Any] = {}
+    if isinstance(error, NetworkFilesError):
+        extra["problems"] = [
+            {name: getattr(one, name) for name in ("file", "line", "field", "value", "message", "expected")}
+            for one in error.problems
+        ]
+    return problem(status, error.code, error.message, **extra)
+
+
+def answer(error: HTTPException) -> JSONResponse:
+    """What the framework refused, as an answer."""
+    return problem(error.status_code, _CODES.get(error.status_code, "http-error"), str(error.detail), error.headers)
+
+
+def invalid(error: RequestValidationError) -> JSONResponse:
+    """A request that is not as the OpenAPI document wants it; values are not repeated."""
+    problems = [{"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]} for one in error.errors()]
+    detail = "; ".join(f"{one['field']}: {one['message']}" for one in problems)
+    return problem(422, "invalid-input", detail, problems=problems)
+
+
+def bug(request: Request, error: Exception) -> JSONResponse:
+    """An error that nobody foresaw: the log has it, the answer only says so."""
+    log.error("api.bug", path=request.url.path, error=type(error).__name__, exc_info=error)
+    return problem(500, "bug", "an error in Minka itself; the log of the api process tells more")
 
 
 def install(app: FastAPI) -> None:
     """Give the app its error handlers."""
-
-    @app.exception_handler(MinkaError)
-    def minka(_: Request, error: MinkaError) -> JSONResponse:
-        status = next(status for kind, status in _STATUS if isinstance(error, kind))
-        extra: dict[str, Any] = {}
-        if isinstance(error, NetworkFilesError):
-            extra["problems"] = [
-                {name: getattr(one, name) for name in ("file", "line", "field", "value", "message", "expected")}
-                for one in error.problems
-            ]
-        return problem(status, error.code, error.message, **extra)
-
-    @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        problems = [
-            {"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]} for one in error.errors()
-        ]
-        detail = "; ".join(f"{one['field']}: {one['message']}" for one in problems)
-        return problem(422, "invalid-input", detail, problems=problems)
-
-    @app.exception_handler(HTTPException)
-    def http(_: Request, error: HTTPException) -> JSONResponse:
-        codes = {401: "unauthenticated", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
-        return problem(error.status_code, codes.get(error.status_code, "http-error"), str(error.detail))
-
-    @app.exception_handler(Exception)
-    def bug(request: Request, error: Exception) -> JSONResponse:
-        log.exception("api.bug", path=request.url.path, error=type(error).__name__)
-        return problem(500, "bug", "an error in Minka itself; the log of the api process tells more")
+    app.exception_handler(MinkaError)(lambda _, error: problem_of(error))
+    app.exception_handler(RequestValidationError)(lambda _, error: invalid(error))
+    app.exception_handler(HTTPException)(lambda _, error: answer(error))
+    app.exception_handler(Exception)(bug)

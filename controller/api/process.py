@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import make_app
-from controller.api.auth import digest, ensure_token
+from controller.api.auth import WEBHOOK, digest, ensure_token
 from controller.api.services import Services
 from controller.bootstrap import parts
 from controller.models.settings import Settings
@@ -28,12 +28,13 @@ def served_app(settings: Settings) -> FastAPI:
         async with parts(settings) as made:
             ensure_token(settings.token_file, made.store)
             if settings.webhook_token and made.store.token_name(digest(settings.webhook_token)) is None:
-                made.store.add_token(digest(settings.webhook_token), "webhook")
+                made.store.add_token(digest(settings.webhook_token), WEBHOOK)
             app.state.services = Services(
                 settings=settings,
                 store=made.store,
                 devices=made.devices,
                 planner=made.planner,
+                importer=made.importer(),
                 doorbell=made.doorbell,
                 clock=made.clock,
                 exposition=partial(exposition, made.store),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,10 @@ from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store
+from controller.runs.importer import Importer
 from controller.runs.planner import Planner
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Services:
     store: Store
     devices: Devices
     planner: Planner
+    importer: Importer
     doorbell: Doorbell
     clock: Clock
     exposition: Callable[[], bytes]
@@ -51,7 +55,20 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def listing(total: int, items: list[object], asked: Page) -> dict[str, object]:
-    """One page of a list: ``count``, ``results`` and the offset of the next page or null."""
+class Listing(Body, Generic[Item]):
+    """One page of a list: how many there are in all, and the offset of the next page or null."""
+
+    count: int
+    next: int | None
+    results: list[Item]
+
+
+def listing(total: int, items: Sequence[Item], asked: Page) -> Listing[Item]:
+    """One page of a list whose store pages itself."""
     following = asked.offset + len(items)
-    return {"count": total, "next": following if following < total else None, "results": items}
+    return Listing(count=total, next=following if following < total else None, results=list(items))
+
+
+def cut(items: Sequence[Item], asked: Page) -> Listing[Item]:
+    """One page of a list that is there as a whole."""
+    return listing(len(items), items[asked.offset : asked.offset + asked.limit], asked)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Caller
-from controller.api.services import Backend, Body, Paging, Services, listing
-from controller.api.sse import event, keep_alive
+from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.api.sse import EventStream, event, keep_alive
 from controller.models.alarm import Alarm, AlarmState
 from controller.ports.store import Page
 
@@ -30,16 +29,16 @@ class Switch(Body):
 @router.get("/alarms")
 def alarms(
     backend: Backend, paging: Paging, _: Caller, state: Annotated[list[AlarmState] | None, Query()] = None
-) -> dict[str, Any]:
+) -> Listing[Alarm]:
     """Alarms, newest first."""
     total, found = backend.store.alarms(paging, state)
-    return listing(total, list(found), paging)
+    return listing(total, found, paging)
 
 
-@router.get("/alarms/events")
-async def events(backend: Backend, _: Caller) -> StreamingResponse:
+@router.get("/alarms/events", response_class=EventStream)
+async def events(backend: Backend, _: Caller) -> EventStream:
     """Server-sent events: each alarm as it is now, then again whenever it changes."""
-    return StreamingResponse(_follow(backend), media_type="text/event-stream")
+    return EventStream(_follow(backend))
 
 
 async def _follow(backend: Services) -> AsyncIterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from controller.api.auth import Caller
-from controller.api.services import Backend, Body, Services
+from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.inventory.selectors import select
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
@@ -73,10 +73,12 @@ def _known(network: Network, station: str) -> str:
 
 
 @router.get("")
-def devices(backend: Backend, _: Caller, selector: str = "*") -> list[DeviceView]:
-    """Stations by selector, with record and health."""
+def devices(backend: Backend, paging: Paging, _: Caller, selector: str = "*") -> Listing[DeviceView]:
+    """Stations by selector, by id, with record and health."""
     _digest, network = backend.store.network()
-    return _views(backend, network, select(network, selector))
+    chosen = select(network, selector)
+    asked = chosen[paging.offset : paging.offset + paging.limit]
+    return listing(len(chosen), _views(backend, network, asked), paging)
 
 
 @router.post("/adopt")

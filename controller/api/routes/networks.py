@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,9 +13,11 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Caller
-from controller.api.services import Backend, Body
+from controller.api.services import Backend, Body, Listing, Paging, cut
+from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
-from controller.models.errors import InputError
+from controller.inventory.write import render_network
+from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
 from controller.plan import network_digest
 
@@ -28,6 +32,24 @@ class NetworkUpload(Body):
 
     files: dict[str, str] = Field(min_length=1, max_length=10_000)
     endpoints: str | None = None
+
+
+class ImportUpload(Body):
+    """What stations can't say: network files with header, regions, sites and tenants, and their endpoints.
+
+    ``places`` is CSV with the columns ``station`` and ``site``.
+    """
+
+    files: dict[str, str] = Field(min_length=1, max_length=10_000)
+    endpoints: str
+    places: str | None = None
+
+
+class ImportedFiles(Body):
+    """Network files by name, and what could not be told in them."""
+
+    files: dict[str, str]
+    notes: tuple[str, ...]
 
 
 class NetworkSummary(Body):
@@ -46,21 +68,52 @@ def _summary(digest: str, network: Network, *, changed: bool = False) -> Network
     return NetworkSummary(id=network.header.id, name=network.header.name, digest=digest, counts=counts, changed=changed)
 
 
-def _load(upload: NetworkUpload) -> Network:
-    with tempfile.TemporaryDirectory(prefix="minka-network-") as folder:
-        root = Path(folder, "files")
-        for name, text in upload.files.items():
-            path = PurePosixPath(name)
-            if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in name:
-                raise InputError(f"{name!r} is no file name within a network directory")
-            target = root.joinpath(*path.parts)
+def _write(folder: Path, files: Mapping[str, str]) -> Path:
+    """Uploaded files as a directory.
+
+    Raises:
+        InputError: A name leads out of the directory, or can't be one.
+    """
+    root = folder / "files"
+    root.mkdir()
+    for name, text in files.items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in name:
+            raise InputError(f"{name!r} is no file name within a network directory")
+        target = root.joinpath(*path.parts)
+        try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        endpoints = None
-        if upload.endpoints is not None:
-            endpoints = Path(folder, "endpoints.csv")
-            endpoints.write_text(upload.endpoints, encoding="utf-8")
-        return load_network(root, endpoints=endpoints)
+            target.write_bytes(text.encode())
+        except (FileExistsError, NotADirectoryError, IsADirectoryError, UnicodeError) as error:
+            raise InputError(f"the file {name!r} can't be taken: {type(error).__name__}") from error
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise InputError("a file name is too long") from error
+    return root
+
+
+def _beside(folder: Path, name: str, text: str | None) -> Path | None:
+    """A file that is uploaded beside the directory."""
+    if text is None:
+        return None
+    path = folder / name
+    path.write_text(text, encoding="utf-8", errors="replace")
+    return path
+
+
+def _load(upload: NetworkUpload) -> Network:
+    with tempfile.TemporaryDirectory(prefix="minka-network-") as name:
+        folder = Path(name)
+        return load_network(_write(folder, upload.files), endpoints=_beside(folder, "endpoints.csv", upload.endpoints))
+
+
+def _frame(upload: ImportUpload) -> Frame:
+    with tempfile.TemporaryDirectory(prefix="minka-import-") as name:
+        folder = Path(name)
+        endpoints, places = folder / "endpoints.csv", _beside(folder, "places.csv", upload.places)
+        endpoints.write_text(upload.endpoints, encoding="utf-8", errors="replace")
+        return load_frame(_write(folder, upload.files), endpoints, places)
 
 
 @router.put("")
@@ -82,11 +135,24 @@ def show(backend: Backend, _: Caller) -> NetworkSummary:
     return _summary(digest, network)
 
 
+@router.post("/import")
+async def import_(upload: ImportUpload, backend: Backend, who: Caller) -> ImportedFiles:
+    """Read live stations and write down what they carry as network files; the current network stays as it is.
+
+    Stations are only read. Sharing that was found becomes agreements, valid from today. What network
+    files can't say of a station, and stations that could not be read, are notes.
+    """
+    frame = await run_in_threadpool(_frame, upload)
+    made = await backend.importer.import_network(frame, who)
+    return ImportedFiles(files=await run_in_threadpool(render_network, made.network), notes=made.notes)
+
+
 @router.get("/{kind}")
-def items(kind: str, backend: Backend, _: Caller) -> list[dict[str, Any]]:
-    """All objects of one kind of the current network (stations, cells, tenants, agreements …)."""
+def items(kind: str, backend: Backend, paging: Paging, _: Caller) -> Listing[dict[str, Any]]:
+    """Objects of one kind of the current network (stations, cells, tenants, agreements …), by id."""
     _, network = backend.store.network()
     if kind not in Network.model_fields or kind == "header":
         kinds = ", ".join(name for name in Network.model_fields if name != "header")
-        raise InputError(f"there is no kind {kind!r} of network objects; kinds are {kinds}")
-    return [item.model_dump(mode="json") for item in getattr(network, kind)]
+        raise NotFoundError(f"there is no kind {kind!r} of network objects; kinds are {kinds}")
+    found = cut(getattr(network, kind), paging)
+    return Listing(count=found.count, next=found.next, results=[item.model_dump(mode="json") for item in found.results])

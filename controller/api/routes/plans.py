@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Caller
-from controller.api.services import Backend, Body, Paging, listing
+from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.models.plan import Plan
-from controller.plan import PlanDifference, compare
+from controller.plan import PlanDifference, compare, plan_to_json
 from controller.runs.planner import PlanRequest
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
@@ -54,27 +53,33 @@ def _summary(plan: Plan) -> PlanSummary:
     )
 
 
-@router.post("", status_code=201)
-async def make(asked: NewPlan, backend: Backend, who: Caller) -> Plan:
+def _whole(plan: Plan, status: int = 200) -> Response:
+    """A plan as it is saved: a network-wide one is too big to go through the framework's encoder."""
+    return Response(plan_to_json(plan), status, media_type="application/json")
+
+
+@router.post("", status_code=201, response_model=Plan)
+async def make(asked: NewPlan, backend: Backend, who: Caller) -> Response:
     """Read the selected stations and plan what brings them to the current network files.
 
     Nothing is changed. An equal plan has an equal id, so asking twice is harmless.
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations)
-    return await backend.planner.plan(request, who)
+    made = await backend.planner.plan(request, who)
+    return await run_in_threadpool(_whole, made, 201)
 
 
 @router.get("")
-def plans(backend: Backend, paging: Paging, _: Caller) -> dict[str, Any]:
+def plans(backend: Backend, paging: Paging, _: Caller) -> Listing[PlanSummary]:
     """Plans, newest first."""
     total, found = backend.store.plans(paging)
     return listing(total, [_summary(plan) for plan in found], paging)
 
 
-@router.get("/{plan_id}")
-def show(plan_id: str, backend: Backend, _: Caller) -> Plan:
+@router.get("/{plan_id}", response_model=Plan)
+def show(plan_id: str, backend: Backend, _: Caller) -> Response:
     """One plan, whole."""
-    return backend.store.plan(plan_id)
+    return _whole(backend.store.plan(plan_id))
 
 
 @router.get("/{plan_id}/compare/{other_id}")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
-from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Caller
-from controller.api.services import Backend, Body, Paging, Services, listing
-from controller.api.sse import event, keep_alive
+from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.api.sse import EventStream, event, keep_alive
 from controller.models.run import Job, Run, RunState, Strategy
 from controller.runs.submit import submit
 
@@ -50,10 +49,10 @@ def start(
 @router.get("")
 def runs(
     backend: Backend, paging: Paging, _: Caller, state: Annotated[list[RunState] | None, Query()] = None
-) -> dict[str, Any]:
+) -> Listing[Run]:
     """Runs, newest first; ``state`` may be given several times."""
     total, found = backend.store.runs(paging, state)
-    return listing(total, list(found), paging)
+    return listing(total, found, paging)
 
 
 @router.get("/{run_id}")
@@ -77,11 +76,11 @@ def cancel(run_id: str, backend: Backend, who: Caller) -> Run:
     return run
 
 
-@router.get("/{run_id}/events")
-async def events(run_id: str, backend: Backend, _: Caller) -> StreamingResponse:
+@router.get("/{run_id}/events", response_class=EventStream)
+async def events(run_id: str, backend: Backend, _: Caller) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
     await run_in_threadpool(backend.store.run, run_id)
-    return StreamingResponse(_follow(backend, run_id), media_type="text/event-stream")
+    return EventStream(_follow(backend, run_id))
 
 
 async def _follow(backend: Services, run_id: str) -> AsyncIterator[str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from controller import __version__
 from controller.api.auth import Caller
-from controller.api.services import Backend, Paging, listing
+from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.models.run import AuditRow
 
 router = APIRouter(tags=["system"])
+
+
+class AuditProof(Body):
+    """Whether the audit trail is whole; if not, the first row that was changed, removed or cut off."""
+
+    whole: bool
+    first_broken: int | None
 
 
 @router.get("/healthz")
@@ -34,7 +40,14 @@ def metrics(backend: Backend) -> Response:
 
 
 @router.get("/v1/audit")
-def audit(backend: Backend, paging: Paging, _: Caller) -> dict[str, Any]:
+def audit(backend: Backend, paging: Paging, _: Caller) -> Listing[AuditRow]:
     """The audit trail, newest first."""
     total, found = backend.store.audit_rows(paging)
-    return listing(total, list(found), paging)
+    return listing(total, found, paging)
+
+
+@router.get("/v1/audit/verify")
+def verify_audit(backend: Backend, _: Caller) -> AuditProof:
+    """Recompute the hash chain over the whole audit trail."""
+    broken = backend.store.verify_audit()
+    return AuditProof(whole=broken is None, first_broken=broken)
