@@ -18,10 +18,23 @@ UNTRUSTWORTHY = {
 }
 
 
+class KnownUris(Uris):  # type: ignore[misc]
+    """The capabilities of ncclient, which searches them for every request; here each answer is kept."""
+
+    def __init__(self, hello: tuple[str, ...]) -> None:
+        super().__init__(hello)
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, key: str) -> bool:
+        if key not in self._known:
+            self._known[key] = super().__contains__(key)
+        return self._known[key]
+
+
 @lru_cache(maxsize=256)
-def uris_of(hello: tuple[str, ...]) -> Uris:
-    """Ncclient's view of a hello's capability URIs; a fleet shares few different ones. Never change it."""
-    return Uris(hello)
+def uris_of(hello: tuple[str, ...]) -> KnownUris:
+    """Capability URIs as ncclient's operations see them; a fleet shares few hellos. Never change the result."""
+    return KnownUris(hello)
 
 
 @lru_cache(maxsize=256)

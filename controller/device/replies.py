@@ -22,6 +22,16 @@ _BUSY = frozenset({"lock-denied", "in-use"})
 _MOST_ERRORS = 10
 _LONGEST_TEXT = 300
 
+#: Shared, since making one costs as much as parsing an ok.
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+)
+
 log = structlog.get_logger()
 
 
@@ -35,16 +45,8 @@ def parse(raw: bytes) -> etree._Element:
     Raises:
         MalformedMessageError: It is not well-formed, or has a document type (RFC 6241 §3 forbids it).
     """
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        root = etree.fromstring(raw, parser)
+        root = etree.fromstring(raw, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise MalformedMessageError("it is not well-formed XML") from error
     if root.getroottree().docinfo.internalDTD is not None:

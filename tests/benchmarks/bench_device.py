@@ -4,9 +4,8 @@
 
 Stations and each client run in processes of their own, so that client CPU (user and system, all
 threads) stands alone. Compare the ratios: absolute figures belong to the machine. Every client pins
-host keys and logs in by password; ours also decodes each reply into a device tree, stock ncclient only
-parses it. The whole safe transaction is lock, discard, read, edit, confirmed commit, read, confirm,
-read, unlock.
+host keys and logs in by password. The whole safe transaction is lock, discard, read, edit, confirmed
+commit, read, confirm, read, unlock, with each read decoded into a device tree.
 """
 
 from __future__ import annotations
@@ -23,8 +22,11 @@ from dataclasses import asdict
 from typing import Any
 
 from lxml import etree
+from ncclient.operations.retrieve import Get
 
 from controller.device import SshDevices
+from controller.device.replies import data_of
+from controller.device.session import NetconfSession
 from controller.models.plan import Edit, Op
 from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
@@ -90,8 +92,9 @@ def change(station: str, name: str) -> list[Edit]:
 
 
 async def get_edit_commit(session: DeviceSession, station: str, name: str) -> None:
-    """What is compared."""
-    await session.read()
+    """What is compared: as with stock ncclient, the reply is parsed and not decoded."""
+    assert isinstance(session, NetconfSession)
+    data_of(await session._asked(Get, filter=session._filter()), station, "get")
     await session.edit(change(station, name))
     await session.commit()
 

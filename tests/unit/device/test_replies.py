@@ -123,7 +123,7 @@ def test_an_error_without_severity_or_tag_is_an_error() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        f'<nc:rpc-error {NS.replace("xmlns", "xmlns:nc")}><nc:error-tag>in-use</nc:error-tag></nc:rpc-error>',
+        f"<nc:rpc-error {NS.replace('xmlns', 'xmlns:nc')}><nc:error-tag>in-use</nc:error-tag></nc:rpc-error>",
         '<rpc-error xmlns=""><error-tag>in-use</error-tag><error-severity>error</error-severity></rpc-error>',
         f'<results xmlns="urn:x"><rpc-error {NS}><error-tag>in-use</error-tag></rpc-error></results>',
     ],
