@@ -18,7 +18,7 @@ import typer
 from simulators.clock import RealClock
 from simulators.control import serve_control
 from simulators.faults import ANY, FaultKind
-from simulators.fleet import Fleet, Placement, as_in, ports_from
+from simulators.fleet import Fleet, as_in, ports_from
 from simulators.netconf.ssh import Credentials
 from simulators.network import NetworkFileError, read_network
 from simulators.station import Quirks
@@ -75,27 +75,26 @@ def up(
     """
     try:
         files = read_network(network, endpoints)
-    except NetworkFileError as error:
-        raise typer.BadParameter(str(error), param_hint="--network") from error
-    placement: Placement = as_in(files) if port_base is None else ports_from(address, port_base)
-    keys = () if authorized_keys is None else tuple(authorized_keys.read_text(encoding="utf-8").split("\n"))
-    fleet = Fleet(
-        files,
-        clock=RealClock(speed),
-        credentials=Credentials(
-            username, os.environ.get(password_env, DEFAULT_PASSWORD), tuple(key for key in keys if key.strip())
-        ),
-        placement=placement,
-        default_quirks=Quirks(settle_seconds=settle_seconds),
-        seed=seed,
-        only=station or None,
-    )
-    _allow_open_files()
-    try:
+        fleet = Fleet(
+            files,
+            clock=RealClock(speed),
+            credentials=_credentials(username, password_env, authorized_keys),
+            placement=as_in(files) if port_base is None else ports_from(address, port_base),
+            default_quirks=Quirks(settle_seconds=settle_seconds),
+            seed=seed,
+            only=station or None,
+        )
+        _allow_open_files()
         asyncio.run(_run(fleet, control, endpoints_out))
-    except OSError as error:
+    except (NetworkFileError, ValueError, OSError) as error:
         typer.echo(f"the fleet can't run: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _credentials(username: str, password_env: str, authorized_keys: Path | None) -> Credentials:
+    lines = [] if authorized_keys is None else authorized_keys.read_text(encoding="utf-8").splitlines()
+    password = os.environ.get(password_env, DEFAULT_PASSWORD)
+    return Credentials(username, password, tuple(line for line in lines if line.strip()))
 
 
 def _allow_open_files() -> None:
@@ -201,6 +200,26 @@ def restore_link(
 ) -> None:
     """Take the fault away from core links."""
     _print(_call("POST", control, f"/stations/{station}/links/restore", {"link": link}))
+
+
+@fault_app.command("edit", epilog="Example: `python -m simulators fault edit PE-CUS-0042 change.xml`")
+def edit(
+    station: Annotated[str, typer.Argument(help="Station id.")],
+    file: Annotated[Path, typer.Argument(help="XML file: a <config>, or a single top-level element.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Change running behind everybody's back."""
+    _print(_call("POST", control, f"/stations/{station}/edit", {"config": file.read_text(encoding="utf-8")}))
+
+
+@fault_app.command("revert", epilog="Example: `python -m simulators fault revert PE-CUS-0042 3`")
+def revert(
+    station: Annotated[str, typer.Argument(help="Station id.")],
+    revision: Annotated[int, typer.Argument(min=0, help="As in the history; 0 is the factory's.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Put an earlier running configuration back, behind everybody's back."""
+    _print(_call("POST", control, f"/stations/{station}/revert", {"revision": revision}))
 
 
 def _call(method: str, control: str, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
 from lxml import etree
 
 
-def root(namespace: str, name: str, **prefixes: str) -> etree._Element:
+def root(namespace: str, name: str, prefixes: Mapping[str, str] = MappingProxyType({})) -> etree._Element:
     """An element that makes its namespace the default one."""
     nsmap = cast("dict[str, str]", {None: namespace, **prefixes})
     return etree.Element(f"{{{namespace}}}{name}", nsmap=nsmap)

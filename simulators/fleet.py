@@ -60,6 +60,9 @@ class Fleet:
         quirks: What some stations can't do, by id; ``default_quirks`` hold for the others.
         seed: Makes the host keys; the network's id unless told otherwise.
         only: Ids of the stations to start; none given means all.
+
+    Raises:
+        ValueError: a station named in ``quirks`` or ``only`` is not in the network.
     """
 
     def __init__(
@@ -76,6 +79,9 @@ class Fleet:
     ) -> None:
         self.clock = clock or RealClock()
         wanted = None if only is None else frozenset(only)
+        unknown = {*(wanted or ()), *(quirks or {})} - {record.id for record in network.stations}
+        if unknown:
+            raise ValueError(f"network {network.id} has no station {', '.join(sorted(unknown))}")
         self._records = [record for record in network.stations if wanted is None or record.id in wanted]
         self._placement = placement
         self._gate = Gate(seed or network.id, credentials or Credentials())

@@ -17,7 +17,8 @@ import yaml
 #: Port of an endpoint that names none (RFC 6242).
 DEFAULT_PORT = 830
 
-_BULK = ("sites", "stations", "cells", "endpoints")
+_BULK = ("stations", "cells", "endpoints")
+_KINDS = (*_BULK, "tenants", "network")
 
 
 class NetworkFileError(Exception):
@@ -71,10 +72,9 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
     Raises:
         NetworkFileError: a file can't be read, or lacks a field that the simulators need.
     """
-    rows: dict[str, list[tuple[Path, Mapping[str, Any]]]] = {name: [] for name in (*_BULK, "tenants", "network")}
+    rows: dict[str, list[tuple[Path, Mapping[str, Any]]]] = {kind: [] for kind in _KINDS}
     for kind, path, row in _rows(directory):
-        if kind in rows:
-            rows[kind].append((path, row))
+        rows[kind].append((path, row))
     if endpoints_file is not None:
         rows["endpoints"] = [(endpoints_file, row) for row in _csv(endpoints_file)]
     if len(rows["network"]) != 1:
@@ -102,7 +102,11 @@ def _rows(directory: Path) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
         elif path.suffix == ".yaml":
             document = _yaml(path)
             for kind, content in document.items():
+                if kind not in _KINDS:
+                    continue
                 entries = [content] if kind == "network" else content or []
+                if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+                    raise NetworkFileError(f"{path}: {kind} is no list of mappings")
                 yield from ((kind, path, row) for row in entries)
 
 
@@ -128,10 +132,10 @@ def _yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _text(path: Path, row: Mapping[str, Any], field: str) -> str:
-    try:
-        return str(row[field])
-    except (KeyError, TypeError) as error:
-        raise NetworkFileError(f"{path}: an entry lacks {field}: {row!r:.120}") from error
+    value = row.get(field)
+    if value is None or value == "":
+        raise NetworkFileError(f"{path}: an entry lacks {field}: {row!r:.120}")
+    return str(value)
 
 
 def _number(path: Path, row: Mapping[str, Any], field: str) -> int:

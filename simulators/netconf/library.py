@@ -28,7 +28,7 @@ STREAM = "NETCONF"
 
 def yang_library(modules: tuple[ModuleInfo, ...]) -> etree._Element:
     """The ``yang-library`` container: one module set, one schema, the same for each datastore."""
-    top = root(LIBRARY_NS, "yang-library", ds=_DATASTORES_NS)
+    top = root(LIBRARY_NS, "yang-library", {"ds": _DATASTORES_NS})
     module_set = node(top, "module-set")
     leaf(module_set, "name", "station")
     for module in sorted(modules, key=lambda module: (not module.implemented, module.name)):

@@ -110,7 +110,7 @@ def reply_errors(rpc: etree._Element | None, errors: Sequence[RpcError]) -> byte
 def reply(rpc: etree._Element | None, content: Iterable[etree._Element]) -> bytes:
     """A reply with the attributes of its rpc."""
     prefixes = {} if rpc is None else {prefix: uri for prefix, uri in rpc.nsmap.items() if prefix is not None}
-    root = elements.root(BASE_NS, "rpc-reply", **prefixes)
+    root = elements.root(BASE_NS, "rpc-reply", prefixes)
     if rpc is not None:
         root.attrib.update(rpc.attrib)
     root.extend(content)

@@ -27,6 +27,8 @@ _WITH_DEFAULTS: Mapping[str, WithDefaults] = MappingProxyType(
     }
 )
 
+_DATASTORES = frozenset(etree.QName(BASE_NS, name) for name in ("running", "candidate", "config"))
+
 #: Elements of the reply, or the rendered content of its ``<data>``, or none for ok.
 Content = Iterable[etree._Element] | str | None
 Handler = Callable[["Session", etree._Element], Content]
@@ -87,11 +89,11 @@ def _named_datastore(operation: etree._Element, parameter: str) -> str:
     if holder is None:
         info = {"bad-element": parameter}
         raise RpcError("missing-element", f"{parameter} is missing", type="protocol", info=info)
-    names = [etree.QName(element).localname for element in holder]
-    if len(names) != 1 or names[0] not in ("running", "candidate", "config"):
-        info = {"bad-element": names[0] if names else parameter}
+    names = [etree.QName(element) for element in holder]
+    if len(names) != 1 or names[0] not in _DATASTORES:
+        info = {"bad-element": names[0].localname if names else parameter}
         raise RpcError("invalid-value", f"{parameter} names no datastore of this station", type="protocol", info=info)
-    return names[0]
+    return names[0].localname
 
 
 def _config_of(session: Session, operation: etree._Element, parameter: str) -> Config:
@@ -119,6 +121,7 @@ def _edit_config(session: Session, operation: etree._Element) -> Content:
     if config is None:
         info = {"bad-element": "config"}
         raise RpcError("missing-element", "config is missing (url is not supported)", type="protocol", info=info)
+    # Only who asks for it gets the whole candidate tested (as with sysrepo); types, keys and names always are.
     station, explicit = session.station, child(operation, "test-option") is not None
     if explicit and test != "set":
         station.datastores.edit(session.origin, config, default, keep=False)

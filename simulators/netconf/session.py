@@ -129,6 +129,12 @@ class Session:
 
     # --------------------------------------------------------------- inside
 
+    def _hang_up(self) -> None:
+        """Close after what was sent; what the session held is free at once, so that its client can come again."""
+        self.closing = True
+        self._channel.close()
+        self.lost()
+
     def _be_patient(self) -> None:
         self._lose_patience()
         self._patience = self.station.clock.call_later(PATIENCE, self.drop)
@@ -150,6 +156,9 @@ class Session:
                     return
         except (FramingError, MalformedMessageError) as error:
             self._protocol_error(str(error))
+        except Exception:  # noqa: BLE001 (a bug met by one session must not touch the others)
+            _log.exception("session %d of %s met a bug: dropped", self.origin.session, self.station.id)
+            self.drop()
         finally:
             self._pump = None
         if self._paused:
@@ -183,8 +192,7 @@ class Session:
         self.station.record(EventKind.PROTOCOL_ERROR, self.origin, reason=reason[:200])
         if self._greeted and self._chunked:
             self._send(messages.reply_errors(None, [RpcError("malformed-message", reason[:200], type="rpc")]))
-        self.closing = True
-        self._channel.close()
+        self._hang_up()
 
     async def _answer(self, request: Request) -> None:
         """Carry out one operation, with whatever faults are in wait for it."""
@@ -229,5 +237,4 @@ class Session:
         if FaultKind.DROP_AFTER in strike:
             self.drop()
         elif self.closing or FaultKind.TRUNCATED_FRAME in strike:
-            self.closing = True
-            self._channel.close()
+            self._hang_up()

@@ -182,8 +182,11 @@ async def test_up_faults_and_sigterm(tmp_path: Path) -> None:
 
 async def test_unusable_network_is_told(tmp_path: Path) -> None:
     code, _, errors = await command("up", "--network", str(tmp_path))
-    assert code == 2
+    assert code == 1
     assert "network headers" in errors
+    code, _, errors = await command("up", "--network", str(TINY), "--station", "NOPE")
+    assert code == 1
+    assert "no station NOPE" in errors
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["fault", "inject", "--help"]])

@@ -9,9 +9,21 @@ from hypothesis import strategies as st
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.framing import MAX_MESSAGE, encode
-from simulators.netconf.session import PATIENCE, READ_AHEAD
-from simulators.station import Station
-from tests.unit.simulators.netconf.desk import BASE, Client, edit, label_config, make_station, run_loop
+from simulators.netconf.session import PATIENCE, READ_AHEAD, Session
+from simulators.station import Quirks, Station
+from tests.unit.simulators.netconf.desk import (
+    BASE,
+    CREATE,
+    DELETE,
+    ENB,
+    ME,
+    Client,
+    Wire,
+    edit,
+    label_config,
+    make_station,
+    run_loop,
+)
 
 BOMB = (
     b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">'
@@ -77,9 +89,6 @@ async def test_a_message_beyond_the_limit_is_refused(client: Client) -> None:
 
 
 async def test_silent_client_is_dropped(station: Station, clock: VirtualClock) -> None:
-    from simulators.netconf.session import Session
-    from tests.unit.simulators.netconf.desk import Wire
-
     wire = Wire()
     session = Session(station, "minka", wire)
     session.open()
@@ -114,8 +123,6 @@ async def test_client_that_reads_again_is_served(client: Client, clock: VirtualC
 
 
 async def test_a_flood_is_not_read_while_an_operation_takes_its_time(clock: VirtualClock) -> None:
-    from simulators.station import Quirks
-
     client = await Client(make_station(clock, Quirks(delays={"commit": 10.0}))).greeted()
     client.post("<commit/>")
     await run_loop()
@@ -126,7 +133,7 @@ async def test_a_flood_is_not_read_while_an_operation_takes_its_time(clock: Virt
     assert client.wire.reading
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=120), max_size=4), st.booleans())
 async def test_fuzz(pieces: list[bytes], framed: bool) -> None:
     station = make_station(VirtualClock())
@@ -137,3 +144,44 @@ async def test_fuzz(pieces: list[bytes], framed: bool) -> None:
         await run_loop()
     assert b"<ok/>" not in victim.wire.sent
     assert await witness.label() == "T-LTE-1"
+
+
+NAMES = (
+    *("get", "get-config", "edit-config", "copy-config", "lock", "unlock", "commit", "cancel-commit", "validate"),
+    *("kill-session", "create-subscription", "get-schema", "delete-config", "discard-changes", "filter", "source"),
+    *("target", "running", "candidate", "config", "default-operation", "test-option", "confirmed", "persist", "id"),
+    *("persist-id", "session-id", "confirm-timeout", "ManagedElement", "ENBFunction", "attributes", "EUtranCellFDD"),
+    *("userLabel", "plmnIdList", "mcc", "mnc", "identifier", "stream", "with-defaults"),
+)
+SPACES = ("", f' xmlns="{BASE}"', f' xmlns="{ME}"', f' xmlns="{ENB}"', ' xmlns="urn:else"', CREATE, DELETE)
+TEXTS = st.sampled_from(("", "1", "T-LTE-1", "716", "merge", "none", "replace", "-1", "99999999999", "x y", "&#x2028;"))
+
+
+def _element(name: str, space: str, content: str) -> str:
+    return f"<{name}{space}>{content}</{name}>"
+
+
+TREES = st.recursive(
+    TEXTS,
+    lambda inner: st.builds(
+        _element, st.sampled_from(NAMES), st.sampled_from(SPACES), st.lists(inner, max_size=3).map("".join)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(NAMES[:16]), st.lists(TREES, max_size=3)), min_size=1, max_size=3))
+async def test_every_well_formed_rpc_gets_one_reply(operations: list[tuple[str, list[str]]]) -> None:
+    """No combination of known words makes a station fall silent or lose the session."""
+    station = make_station(VirtualClock())
+    client = await Client(station).greeted()
+    numbers = []
+    for number, (name, content) in enumerate(operations):
+        numbers.append(str(number))
+        operation = _element(name, "", "".join(content))
+        client.send(f'<rpc xmlns="{BASE}" xmlns:nc="{BASE}" message-id="{number}">{operation}</rpc>'.encode())
+    await client.receive()
+    replies = [reply for reply in client.inbox if reply.tag == f"{{{BASE}}}rpc-reply"]
+    assert [reply.get("message-id") for reply in replies] == numbers
+    assert not client.wire.aborted

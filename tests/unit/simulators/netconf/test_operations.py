@@ -207,6 +207,8 @@ async def test_what_is_incomplete_is_refused_by_validate_and_commit(client: Clie
         ("<kill-session><session-id>77</session-id></kill-session>", "invalid-value"),
         ("<kill-session><session-id>0</session-id></kill-session>", "invalid-value"),
         ("<kill-session/>", "missing-element"),
+        ("<validate><source><config xmlns='urn:else'/></source></validate>", "invalid-value"),
+        ("<lock><target><config/></target></lock>", "invalid-value"),
         ("<launch-rocket/>", "operation-not-supported"),
         ('<commit xmlns="urn:else"/>', "operation-not-supported"),
     ],
@@ -233,6 +235,13 @@ async def test_attributes_of_the_rpc_come_back(client: Client) -> None:
     await client.receive()
     reply = client.inbox.pop()
     assert {str(name): value for name, value in reply.attrib.items()} == {"message-id": "a < b", "{urn:u}tag": "7"}
+
+
+async def test_any_prefix_will_do(client: Client) -> None:
+    for prefix in ("name", "namespace", "nc", "rpc", "self"):
+        client.send(f'<{prefix}:rpc xmlns:{prefix}="{BASE}" message-id="1"><{prefix}:commit/></{prefix}:rpc>'.encode())
+        await client.receive()
+        assert client.inbox.pop()[0].tag == f"{{{BASE}}}ok"
 
 
 async def test_missing_message_id(client: Client) -> None:
