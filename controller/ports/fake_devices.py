@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from lxml import etree
 
 from controller.models.errors import DeviceRefusedError, HostKeyError, SessionLostError, UnreachableError
 from controller.models.plan import Edit
@@ -11,7 +15,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Tree
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget
+from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
 from controller.ports.fake_device import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
 
 __all__ = ["RUNNING_ONLY", "SAFE", "FakeDevice", "FakeDevices", "FakeSession", "Fault", "Wrong"]
@@ -154,6 +158,7 @@ class FakeDevices:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._devices: dict[str, FakeDevice] = {}
+        self._listeners: defaultdict[str, list[asyncio.Queue[Notification | None]]] = defaultdict(list)
 
     def add(
         self, station: str, profiles: tuple[str, ...] | NodeSpec, tree: Tree, capabilities: Capabilities = SAFE
@@ -184,8 +189,32 @@ class FakeDevices:
         finally:
             session.leave()
 
+    def notify(self, station: str, content: etree._Element) -> None:
+        """Send a notification to whoever listens to the station."""
+        for listener in self._listeners[station]:
+            listener.put_nowait(Notification(station, self._clock.now(), str(content.tag), content))
+
+    def end_notifications(self, station: str) -> None:
+        """End the sessions of whoever listens to the station."""
+        for listener in self._listeners[station]:
+            listener.put_nowait(None)
+
+    async def notifications(self, target: DeviceTarget) -> AsyncIterator[Notification]:
+        """See ``Devices.notifications``."""
+        arrived: asyncio.Queue[Notification | None] = asyncio.Queue()
+        async with self._session(target):
+            self._listeners[target.station].append(arrived)
+            try:
+                while (notification := await arrived.get()) is not None:
+                    yield notification
+            finally:
+                self._listeners[target.station].remove(arrived)
+        raise SessionLostError(f"the notification session to {target.station} has ended")
+
     async def close(self) -> None:
         """See ``Devices.close``."""
+        for station in self._listeners:
+            self.end_notifications(station)
         for device in self._devices.values():
             for session in tuple(device.sessions):
                 device.end(session)

@@ -33,8 +33,18 @@ class EnvironmentSecrets:
         if kind == "env" and name in os.environ:
             return SecretStr(os.environ[name])
         if kind == "file" and Path(name).is_file():
-            return SecretStr(Path(name).read_text(encoding="utf-8").rstrip("\n"))
+            return _content(reference, Path(name))
         raise InputError(f"the secret reference {reference!r} leads nowhere: set the variable or create the file")
+
+
+def _content(reference: str, path: Path) -> SecretStr:
+    """The file's text without the newline at its end."""
+    try:
+        return SecretStr(path.read_text(encoding="utf-8").rstrip("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = type(error).__name__
+    # Outside of the handler: a decoding error holds the file's bytes, and would travel along as context.
+    raise InputError(f"the secret behind {reference!r} can't be read ({reason})")
 
 
 class FakeSecrets:
