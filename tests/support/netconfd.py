@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import os
 import shutil
 import subprocess
 import tempfile
@@ -68,19 +69,11 @@ class Netconfd:
 
 
 @contextlib.contextmanager
-def netconfd(startup: str | None = None) -> Iterator[Netconfd]:
-    """Run netconfd on a socket of its own, as the current user, its superuser.
-
-    Args:
-        startup: XML of its startup configuration (``<config>``); none starts it empty.
-    """
+def netconfd() -> Iterator[Netconfd]:
+    """Run netconfd on a socket of its own, without configuration, as the current user, its superuser."""
     # Not in pytest's folders: their paths are too long for the name of a Unix socket.
     folder = Path(tempfile.mkdtemp(prefix="minka-ncd-"))
     listens, log, port = folder / "ncx.sock", folder / "log", free_port()
-    begin = "--no-startup"
-    if startup is not None:
-        (folder / "startup-cfg.xml").write_text(startup)
-        begin = f"--startup={folder / 'startup-cfg.xml'}"
     command = [
         "/usr/sbin/netconfd",
         *(f"--module={YANG / module}.yang" for module in _MODULES),
@@ -88,11 +81,18 @@ def netconfd(startup: str | None = None) -> Iterator[Netconfd]:
         f"--ncxserver-sockname={listens}",
         f"--port={port}",
         f"--superuser={getpass.getuser()}",
-        f"--home={folder}",
-        begin,
+        "--no-startup",
     ]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        # It keeps its startup configuration below HOME whatever --home says: parallel tests would share it.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder)},
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+        )
     try:
         _wait_for(listens, process, log)
         with openssh(f"/usr/sbin/netconf-subsystem --ncxserver-sockname={port}@{listens}", port) as ssh:
