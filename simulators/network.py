@@ -1,7 +1,7 @@
 """The simulators' own reader of network files: stations, cells, tenants' core nodes, endpoints.
 
 Reads only what a simulated station must know and trusts the rest; thorough checking is the
-controller's work. See ``docs`` for the format: YAML at any depth, CSV for bulk.
+controller's work. Network files are YAML at any depth, and CSV for bulk.
 """
 
 from __future__ import annotations

@@ -202,6 +202,39 @@ async def test_nr_links_and_cells(clock: VirtualClock) -> None:
     assert (summary["links"], summary["links_up"]) == (1, 1)
 
 
+async def test_nr_cell_comes_on_air(clock: VirtualClock) -> None:
+    station = make_station(clock, station="T-NR-1")
+    client = await Client(station).greeted()
+    du, space = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbdufunction", "urn:3gpp:sa5:_3gpp-nr-nrm-nrcelldu"
+    leaves = {
+        "priorityLabel": 1,
+        "cellLocalId": 1,
+        "administrativeState": "UNLOCKED",
+        "nRPCI": 31,
+        "arfcnDL": 640000,
+        "ssbFrequency": 640000,
+        "ssbPeriodicity": 20,
+        "ssbSubCarrierSpacing": 30,
+        "ssbOffset": 0,
+        "ssbDuration": 1,
+        "nRSectorCarrierRef": "ManagedElement=T-NR-1,GNBDUFunction=1,NRSectorCarrier=1",
+    }
+    attributes = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
+    plmn = "<pLMNInfoList><mcc>999</mcc><mnc>01</mnc><sd>0000A1</sd><sst>1</sst></pLMNInfoList>"
+    function = "<priorityLabel>1</priorityLabel><gNBId>5003</gNBId><gNBIdLength>24</gNBIdLength><gNBDUId>1</gNBDUId>"
+    await commit(
+        client,
+        f'<ManagedElement xmlns="{ME}"><id>T-NR-1</id><GNBDUFunction xmlns="{du}"><id>1</id>'
+        f"<attributes>{function}</attributes>"
+        f'<NRCellDU xmlns="{space}"><id>n78-1</id><attributes>{attributes}{plmn}</attributes></NRCellDU>'
+        "</GNBDUFunction></ManagedElement>",
+    )
+    path = f".//{{{space}}}cellState"
+    assert (await client.data("<get/>")).findtext(path) == "INACTIVE"
+    clock.advance(1)
+    assert (await client.data("<get/>")).findtext(path) == "ACTIVE"
+
+
 async def test_revert_and_foreign_edit_are_on_record(client: Client, station: Station) -> None:
     await client.set_label("one")
     await client.ok("<commit/>")
