@@ -167,10 +167,13 @@ def test_a_funeral_during_work_lets_only_the_heir_write(shared: SqlStore, shared
         if index == 0:
             assert shared.bury(dead, 0)
             heir = shared.register_worker("heir")
-            taken = shared.claim(heir, 30)
-            for claim in taken:
-                shared.finish(claim, JobResult(Outcome.ROLLED_BACK))
-            return len(taken)
+            taken = 0
+            # A device at which the dead one is trying its luck just now is passed over until the next claim.
+            while shared.run(run.id).counts.get("pending"):
+                for claim in shared.claim(heir, 30):
+                    shared.finish(claim, JobResult(Outcome.ROLLED_BACK))
+                    taken += 1
+            return taken
         finished = 0
         for claim in claims:
             try:
