@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import simulators
 from simulators.clock import VirtualClock
 from simulators.faults import Fault, FaultKind
 from simulators.history import EventKind
+from simulators.netconf.framing import FramingError
 from simulators.station import Station
 from tests.unit.simulators.netconf.desk import BASE, Client, label_config
 
@@ -82,8 +86,6 @@ async def test_confirm_is_an_operation_of_its_own(client: Client, station: Stati
 
 @pytest.mark.parametrize("kind", [FaultKind.GARBAGE_FRAME, FaultKind.TRUNCATED_FRAME, FaultKind.OVERSIZED_CHUNK])
 async def test_spoilt_frames(client: Client, station: Station, kind: FaultKind) -> None:
-    from simulators.netconf.framing import FramingError
-
     station.faults.inject(Fault(kind, "commit"))
     await prepared(client)
     client.post("<commit/>")
@@ -138,3 +140,8 @@ async def test_faults_of_one_operation_leave_others_alone(client: Client, statio
     assert await client.label() == OLD
     await client.ok(LOCK)
     assert len(station.faults.list()) == 1
+
+
+def test_every_fault_is_described() -> None:
+    text = (Path(simulators.__file__).parent / "README.md").read_text()
+    assert [kind.value for kind in FaultKind if f"`{kind.value}`" not in text] == []
