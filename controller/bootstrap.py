@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from controller.assurance.checker import Checker
 from controller.device import SshDevices, target_of
+from controller.models.alarm import AlarmSource
 from controller.models.settings import Settings
 from controller.observe.webhook import WebhookNotifier
 from controller.ports.clock import Clock, SystemClock
@@ -58,11 +59,13 @@ class Parts:
         """The remediation loop with the rules of the settings' folder."""
         notifier = WebhookNotifier(self.settings.escalation_url)
         rules = load_rules(self.settings.rules)
-        return Remediator(self.loop_store, self.planner, self.doorbell, notifier, self.clock, rules)
+        checker = Checker(self.loop_store, self.planner, self.clock, reports=False)
+        return Remediator(self.loop_store, self.planner, checker, self.doorbell, notifier, self.clock, rules)
 
     def checker(self) -> Checker:
         """Health checks."""
-        return Checker(self.loop_store, self.planner, self.clock)
+        reports = AlarmSource.CHECK in self.settings.alarm_sources
+        return Checker(self.loop_store, self.planner, self.clock, reports=reports)
 
 
 @asynccontextmanager

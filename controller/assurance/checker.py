@@ -2,69 +2,164 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
-from controller.assurance.health import health_of, reports_of
-from controller.models.alarm import AlarmState, PerceivedSeverity
+from controller.assurance.health import Wrong, health_of, reports_of, wrongs
+from controller.models.alarm import Alarm, AlarmReport
+from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
-from controller.plan import StationView, drifted_nodes
+from controller.models.network import Network
+from controller.models.run import LedgerEntry
+from controller.nrm.tree import Path
+from controller.plan import drifted_nodes
 from controller.ports.clock import Clock
-from controller.ports.store import Page, StoreLoop
+from controller.ports.devices import Observed
+from controller.ports.store import Device, Store, StoreLoop
 from controller.runs.planner import Planner, Wanted
 
 log = structlog.get_logger()
 
+_Ledger = Mapping[Path, LedgerEntry]
+#: What the part of the desired tree that is ours depends on.
+_Basis = tuple[str, datetime | None, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a station brought.
+
+    Attributes:
+        reason: Code of the error that kept us from reading it, empty where it was read.
+    """
+
+    station: str
+    at: datetime
+    observed: Observed | None
+    reason: str = ""
+
 
 class Checker:
-    """Checks stations; keeps the last health of each to tell a passing state from a lasting one."""
+    """Looks at stations; keeps the last health of each to tell a passing state from a lasting one.
 
-    def __init__(self, store: StoreLoop, planner: Planner, clock: Clock) -> None:
+    Args:
+        reports: Whether what is wrong becomes alarms; if not, health is kept and others raise the alarms.
+    """
+
+    def __init__(self, store: StoreLoop, planner: Planner, clock: Clock, *, reports: bool = True) -> None:
         self._store = store
         self._planner = planner
         self._clock = clock
+        self._reports = reports
         self._last: dict[str, Health] = {}
+        self._wanted: dict[str, tuple[_Basis, Wanted]] = {}
 
-    async def check(self, stations: Sequence[str]) -> dict[str, Health]:
-        """Read stations, save their health, report alarms. Stations under a running job are left alone."""
-        free = await self._free(stations)
-        wanted = await self._planner.applied(free)
+    async def look(self, network: Network, station: str) -> Look:
+        """Read one station; that it can't be read is an answer too."""
+        try:
+            observed = await self._planner.read(network, station)
+        except (DeviceError, NotFoundError) as error:
+            log.info("station.unreadable", station=station, code=error.code, reason=error.message)
+            return Look(station, self._clock.now(), None, error.code)
+        return Look(station, self._clock.now(), observed)
+
+    async def health(self, station: str) -> Health:
+        """What one station says of itself just now; nothing is kept.
+
+        Raises:
+            NotFoundError: It was not adopted.
+        """
         _, network = await self._store.call(lambda store: store.network())
-        views = await self._planner.views(network, wanted)
-        found = {
-            station: self._health(station, views[station], wanted[station])
-            for station in await self._free(tuple(views))
-        }
-        await self._keep(found)
-        return found
+        found = await self._judge([await self.look(network, station)])
+        if station not in found:
+            raise NotFoundError(f"station {station} is not adopted")
+        return found[station]
 
-    async def _free(self, stations: Sequence[str]) -> list[str]:
-        """Stations that no job works on: between two phases a station is neither old nor new."""
+    async def record(self, looks: Sequence[Look]) -> frozenset[str]:
+        """Save the health that looks showed and report alarms; stations under a job are left alone.
+
+        Returns:
+            Stations to look at again soon: what is wrong there changed, or a job works on them: between two
+            phases a station is neither old nor new.
+
+        Raises:
+            StoreError: Nothing is kept.
+        """
+        stations = [look.station for look in looks]
         busy = await self._store.call(lambda store: store.leased(stations))
-        return [station for station in stations if station not in busy]
-
-    def _health(self, station: str, view: StationView, wanted: Wanted) -> Health:
-        now = self._clock.now()
-        if view.observed is None:
-            return Health(station=station, at=now, reachable=False)
-        drift = len(drifted_nodes(wanted.root, wanted.rendered, view.observed))
-        return health_of(station, view.observed, view.ledger, drift, now)
-
-    async def _keep(self, found: dict[str, Health]) -> None:
-        """Save health; tell the alarm list what is wrong, and what is well only where it has something open."""
-        _, opened = await self._store.call(
-            lambda store: store.alarms(Page(limit=10_000), (AlarmState.RAISED, AlarmState.REPAIRING))
-        )
-        known = {(alarm.station, alarm.object, alarm.probable_cause) for alarm in opened}
+        found = await self._judge([look for look in looks if look.station not in busy])
+        standing = await self._store.call(lambda store: store.standing_alarms(found))
         reports = [
             report
             for station, health in found.items()
-            for report in reports_of(self._last.get(station), health)
-            if report.severity is not PerceivedSeverity.CLEARED
-            or (report.station, report.object, report.probable_cause) in known
+            for report in reports_of(self._last.get(station), health, _uncleared(standing, station))
+            if self._reports
         ]
-        await self._store.call(lambda store: store.save_health(tuple(found.values())))
-        for alarm in await self._store.call(lambda store: [store.report_alarm(report) for report in reports]):
+        alarms = await self._store.call(lambda store: _keep(store, tuple(found.values()), reports))
+        for alarm in alarms:
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
+        changed = {station for station, health in found.items() if self._changed(station, health)}
         self._last |= found
+        return busy | changed
+
+    def _changed(self, station: str, health: Health) -> bool:
+        before = self._last.get(station)
+        return wrongs(health).keys() != (wrongs(before).keys() if before else set())
+
+    # ------------------------------------------------------------------ judge
+
+    async def _judge(self, looks: Sequence[Look]) -> dict[str, Health]:
+        """Health by station, for adopted ones; judged against what was applied there."""
+        stations = [look.station for look in looks]
+        devices, ledger = await self._store.call(lambda store: (store.devices(stations), store.ledger(stations)))
+        await self._want([look.station for look in looks if look.observed is not None], devices, ledger)
+        return await asyncio.to_thread(
+            lambda: {
+                look.station: self._health(look, ledger.get(look.station, {}))
+                for look in looks
+                if look.station in devices and devices[look.station].adopted is not None
+            }
+        )
+
+    async def _want(
+        self, stations: Sequence[str], devices: Mapping[str, Device], ledger: Mapping[str, _Ledger]
+    ) -> None:
+        """See to it that what the stations should carry is at hand: making it anew takes long."""
+        basis = {name: _basis(devices[name], ledger.get(name, {})) for name in stations if name in devices}
+        stale = [name for name, key in basis.items() if self._wanted.get(name, (None,))[0] != key]
+        if stale:
+            for name in stale:
+                self._wanted.pop(name, None)
+            made = await self._planner.applied(stale)
+            self._wanted |= {name: (basis[name], wanted) for name, wanted in made.items()}
+
+    def _health(self, look: Look, ledger: _Ledger) -> Health:
+        if look.observed is None:
+            return Health(station=look.station, at=look.at, reachable=False, reason=look.reason)
+        drift = 0
+        if look.station in self._wanted:
+            _, wanted = self._wanted[look.station]
+            drift = len(drifted_nodes(wanted.root, wanted.rendered, look.observed))
+        return health_of(look.station, look.observed, ledger, drift, look.at)
+
+
+def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport]) -> list[Alarm]:
+    store.save_health(healths)
+    return store.report_alarms(reports)
+
+
+def _basis(device: Device, ledger: _Ledger) -> _Basis:
+    return device.network_digest, device.applied, hash(frozenset(ledger))
+
+
+def _uncleared(standing: Collection[Alarm], station: str) -> set[Wrong]:
+    """Alarms of a station that were not cleared; a repair under way may have a cleared one, to be raised again."""
+    return {
+        (alarm.object, alarm.probable_cause)
+        for alarm in standing
+        if alarm.station == station and alarm.cleared is None and not alarm.specific_problem
+    }

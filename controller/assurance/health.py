@@ -1,11 +1,13 @@
-"""Health of a station from one read of it. Pure."""
+"""Health of a station from one read of it, and what two reads in a row say to the alarm list. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.errors import AuthenticationError, HostKeyError
 from controller.models.health import Health, LinkHealth
 from controller.models.network import HOST
 from controller.models.run import LedgerEntry
@@ -17,71 +19,112 @@ from controller.ports.devices import Observed
 CORE_LINK_DOWN = "core-link-down"
 CONFIGURATION_DRIFT = "configuration-drift"
 UNREACHABLE = "station-unreachable"
-#: What drift is about: the station as a whole.
+#: Why a station can't be read, where that is not just a matter of the way to it.
+_REASONS = (HostKeyError.code, AuthenticationError.code)
+#: Causes that are known without reading the station, then all.
+_WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
+OWN_CAUSES = _WITHOUT_READING | {CORE_LINK_DOWN, CONFIGURATION_DRIFT}
+#: What drift and unreachability are about: the station as a whole.
 STATION = "station"
+
+#: Object and probable cause: what is wrong where, on one station.
+Wrong = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    severity: PerceivedSeverity
+    text: str
+    tenant: str = ""
 
 
 def health_of(station: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], drift: int, at: datetime) -> Health:
     """Cells on air, core links up and drift, as the station says it itself.
 
-    Links that are not in the ledger belong to nobody known and are left out.
+    Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
     """
     entries = cells(observed.tree)
+    locked = (e.cell for e in entries if e.path in ledger and administrative_state(observed.tree, e.path) != "UNLOCKED")
     return Health(
         station=station,
         at=at,
         reachable=True,
         cells={entry.cell: on_air(observed, entry.path) for entry in entries},
-        locked=tuple(sorted(e.cell for e in entries if administrative_state(observed.tree, e.path) != "UNLOCKED")),
+        locked=tuple(sorted(locked)),
         links=tuple(
             LinkHealth(
-                path=link.path, tenant=_tenant(ledger[link.path]), kind=link.kind, up=link_up(observed, link.path)
+                path=link.path,
+                tenant=tenant_of(ledger[link.path]),
+                kind=link.kind,
+                up=link_up(observed, link.path),
+                locked=observed.tree.get(link.path, {}).get("administrativeState", "UNLOCKED") != "UNLOCKED",
             )
-            for link in links(observed.tree)
-            if link.path in ledger
+            for link in links({path: {} for path in ledger})
         ),
         drift=drift,
     )
 
 
-def reports_of(before: Health | None, now: Health) -> tuple[AlarmReport, ...]:
+def tenant_of(entry: LedgerEntry) -> str:
+    """The tenant whose node it is, empty where that is the host or several tenants."""
+    owner = entry.owners[0] if len(entry.owners) == 1 else HOST
+    return "" if owner == HOST else owner
+
+
+def wrongs(health: Health) -> dict[Wrong, _Fault]:
+    """What is wrong on a station, by object and probable cause. A locked link is no fault."""
+    if not health.reachable:
+        if health.reason in _REASONS:
+            text = (
+                "the station shows another host key"
+                if health.reason == HostKeyError.code
+                else "it refuses to log us in"
+            )
+            return {(STATION, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
+        return {(STATION, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, "the station can't be reached")}
+    found = {
+        (link.path, CORE_LINK_DOWN): _Fault(
+            PerceivedSeverity.MAJOR, f"{link.kind} link of {link.tenant or 'the host'} is down", link.tenant
+        )
+        for link in health.links
+        if not link.up and not link.locked
+    }
+    if health.drift:
+        text = f"{health.drift} managed nodes differ from what was applied"
+        found[STATION, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
+    return found
+
+
+def reports_of(before: Health | None, now: Health, standing: Collection[Wrong]) -> tuple[AlarmReport, ...]:
     """What two reads in a row have to say to the alarm list.
 
-    A link or a drift is reported when both reads saw it, since a change under way passes through
-    states that one read may catch; what is well again is reported as cleared at once.
+    What is wrong is reported when both reads saw it, since a change under way passes through states
+    that one read may catch; what is well again is reported as cleared at once. A station that can't
+    be read says nothing of its links and its configuration. ``standing`` are alarms of the station
+    that were raised and not cleared yet.
     """
-    if not now.reachable:
-        return (_report(now, STATION, UNREACHABLE, PerceivedSeverity.MAJOR, "the station can't be reached"),)
-    found = [_report(now, STATION, UNREACHABLE, PerceivedSeverity.CLEARED, "")]
-    down_before = {link.path for link in before.links if not link.up} if before else set()
-    for link in now.links:
-        if link.up:
-            found.append(_report(now, link.path, CORE_LINK_DOWN, PerceivedSeverity.CLEARED, "", link.tenant))
-        elif link.path in down_before:
-            text = f"{link.kind} link of {link.tenant} is down"
-            found.append(_report(now, link.path, CORE_LINK_DOWN, PerceivedSeverity.MAJOR, text, link.tenant))
-    if not now.drift:
-        found.append(_report(now, STATION, CONFIGURATION_DRIFT, PerceivedSeverity.CLEARED, ""))
-    elif before is not None and before.drift:
-        text = f"{now.drift} managed values differ from what was applied"
-        found.append(_report(now, STATION, CONFIGURATION_DRIFT, PerceivedSeverity.WARNING, text))
-    return tuple(found)
+    found = wrongs(now)
+    lasting = found.keys() & (wrongs(before).keys() if before else ())
+    raised = [_report(now, wrong, found[wrong]) for wrong in found if wrong in lasting and wrong not in standing]
+    cleared = [
+        _report(now, wrong, _Fault(PerceivedSeverity.CLEARED, "")) for wrong in standing if _is_well(now, wrong, found)
+    ]
+    return (*raised, *cleared)
 
 
-def _tenant(entry: LedgerEntry) -> str:
-    return entry.owners[0] if entry.owners and entry.owners[0] != HOST else ""
+def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
+    _, cause = wrong
+    return wrong not in found and cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)
 
 
-def _report(
-    health: Health, what: str, cause: str, severity: PerceivedSeverity, text: str, tenant: str = ""
-) -> AlarmReport:
+def _report(health: Health, wrong: Wrong, fault: _Fault) -> AlarmReport:
     return AlarmReport(
         station=health.station,
-        object=what,
-        tenant=tenant,
-        probable_cause=cause,
-        severity=severity,
-        text=text,
-        source="check",
+        object=wrong[0],
+        tenant=fault.tenant,
+        probable_cause=wrong[1],
+        severity=fault.severity,
+        text=fault.text,
+        source=AlarmSource.CHECK,
         at=health.at,
     )

@@ -7,9 +7,8 @@ from datetime import datetime
 
 from lxml import etree
 
-from controller.assurance.health import CORE_LINK_DOWN, STATION
-from controller.models.alarm import AlarmReport, PerceivedSeverity
-from controller.models.network import HOST
+from controller.assurance.health import CORE_LINK_DOWN, STATION, tenant_of
+from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Path, step
 
@@ -27,7 +26,8 @@ def report_of(
 
     A fault source ``EP_…=id`` is looked up among the nodes of the ledger, so that the alarm is about the
     same object as the one that our own check raises; everything else is about the station and keeps
-    fault id and source as its specific problem.
+    fault id and source as its specific problem. ``at`` is when it came in by our own clock: the clocks of
+    stations differ, and reports of all sources are put in order by their times.
     """
     source = _text(content, "fault-source")
     cleared = _text(content, "is-cleared") == "true"
@@ -35,15 +35,14 @@ def report_of(
     name, _, key = source.partition("=")
     for path, entry in ledger if name in _ENDPOINTS else ():
         if step(path) == (name, (key,)):
-            owner = entry.owners[0]
             return AlarmReport(
                 station=station,
                 object=path,
-                tenant="" if owner == HOST else owner,
+                tenant=tenant_of(entry),
                 probable_cause=CORE_LINK_DOWN,
                 severity=severity,
                 text=_text(content, "fault-text"),
-                source="oran-fm",
+                source=AlarmSource.ORAN_FM,
                 at=at,
             )
     return AlarmReport(
@@ -53,7 +52,7 @@ def report_of(
         specific_problem=source,
         severity=severity,
         text=_text(content, "fault-text"),
-        source="oran-fm",
+        source=AlarmSource.ORAN_FM,
         at=at,
     )
 

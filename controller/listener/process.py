@@ -1,8 +1,9 @@
-"""The listener's loop: one subscription a station, and a health check whenever there is a reason for one."""
+"""The listener process: hears what stations notify, looks at each of them, and reports alarms."""
 
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Callable
 
 import structlog
@@ -10,10 +11,14 @@ import structlog
 from controller.assurance.checker import Checker
 from controller.bootstrap import parts
 from controller.device import target_of
+from controller.listener.checks import Checks
 from controller.listener.oran_fm import ALARM_NOTIF, report_of
-from controller.models.errors import LeaseLostError, MinkaError
+from controller.listener.subscriptions import Subscriptions
+from controller.models.alarm import AlarmSource
+from controller.models.errors import LeaseLostError, StoreError
 from controller.models.network import Network
 from controller.models.settings import Settings
+from controller.observe.rounds import repeat
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification
 from controller.ports.store import StoreLoop
@@ -21,18 +26,17 @@ from controller.ports.store import StoreLoop
 log = structlog.get_logger()
 
 _CONFIG_CHANGE = "netconf-config-change"
-#: Seconds between two looks at which stations are adopted, and between a reason for a check and the check.
-_ROUND = 2.0
-#: Seconds before a lost subscription is tried again, at first and at most.
-_RETRY = (1.0, 60.0)
+#: Seconds between two heartbeats, two looks at which stations are adopted, and two rounds of checks.
+_HEARTBEAT, _FOLLOW, _CHECK = 1.5, 2.0, 0.5
 
 
 class Listener:
-    """Subscribes to every adopted station and keeps their health.
+    """Subscribes to every adopted station, and checks each one regularly and whenever it says something.
 
     Args:
         health_interval: Seconds between two checks of a station without another reason.
         sessions: Number of open sessions of this process, for the figures.
+        notified_alarms: Whether o-ran-fm notifications become alarms; if not, they are a reason to check.
     """
 
     def __init__(
@@ -45,88 +49,75 @@ class Listener:
         *,
         health_interval: float,
         sessions: Callable[[], int],
+        notified_alarms: bool = True,
     ) -> None:
         self._store = store
-        self._devices = devices
-        self._checker = checker
         self._clock = clock
-        self._target_of = target_of
-        self._interval = health_interval
         self._sessions = sessions
-        self._subscriptions: dict[str, asyncio.Task[None]] = {}
-        self._due: dict[str, float] = {}
+        self._notified_alarms = notified_alarms
+        self._incarnation = ""
+        self._checks = Checks(store, checker, clock, health_interval)
+        self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self._checks.poke)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until ``stop``."""
-        incarnation = await self._store.call(lambda store: store.register_worker("listener"))
+        loops = [
+            asyncio.create_task(repeat(name, work, self._clock, seconds))
+            for name, work, seconds in (
+                ("heartbeat", self._beat, _HEARTBEAT),
+                ("follow", self._follow, _FOLLOW),
+                ("begin checks", self._checks.begin, _CHECK),
+                ("record checks", self._checks.record, _CHECK),
+            )
+        ]
+        await stop.wait()
+        for task in loops:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await self._subscriptions.close()
+        await self._checks.close()
+
+    async def _beat(self) -> None:
+        if not self._incarnation:
+            self._incarnation = await self._store.call(lambda store: store.register_worker("listener"))
         try:
-            while not stop.is_set():
-                try:
-                    await self._beat(incarnation)
-                    await self._round()
-                except LeaseLostError:
-                    incarnation = await self._store.call(lambda store: store.register_worker("listener"))
-                except MinkaError as error:
-                    log.warning("listener.round_failed", reason=error.message)
-                await self._clock.sleep(_ROUND)
-        finally:
-            for task in self._subscriptions.values():
-                task.cancel()
-            await asyncio.gather(*self._subscriptions.values(), return_exceptions=True)
+            await self._store.call(lambda store: store.heartbeat(self._incarnation, self._sessions()))
+        except LeaseLostError:
+            # It was buried while it could not reach the database: it begins a new life.
+            self._incarnation = ""
+            raise
 
-    async def _beat(self, incarnation: str) -> None:
-        await self._store.call(lambda store: store.heartbeat(incarnation, self._sessions()))
-
-    async def _round(self) -> None:
-        """Follow the adopted stations, check those that are due."""
+    async def _follow(self) -> None:
         records = await self._store.call(lambda store: store.devices())
         adopted = {station for station, record in records.items() if record.adopted is not None}
-        for station in adopted - self._subscriptions.keys():
-            self._subscriptions[station] = asyncio.create_task(self._follow(station))
-        for station in self._subscriptions.keys() - adopted:
-            self._subscriptions.pop(station).cancel()
-        now = self._clock.monotonic()
-        due = sorted(station for station in adopted if self._due.get(station, now) <= now)
-        if due:
-            checked = await self._checker.check(due)
-            for station in due:
-                health = checked.get(station)
-                lasting = health is not None and not (health.drift or any(not link.up for link in health.links))
-                self._due[station] = now + (self._interval if lasting else _ROUND)
+        self._checks.follow(adopted)
+        self._subscriptions.follow(adopted)
 
-    async def _follow(self, station: str) -> None:
-        """One station's subscription, taken up again whenever it is lost."""
-        wait = _RETRY[0]
-        while True:
-            try:
-                _, network = await self._store.call(lambda store: store.network())
-                target = self._target_of(network, station)
-                async for notification in self._devices.notifications(target):
-                    wait = _RETRY[0]
-                    await self._take(notification)
-            except MinkaError as error:
-                log.info("listener.subscription_lost", station=station, reason=error.message)
-            # What happened meanwhile was not heard: look.
-            self._due[station] = self._clock.monotonic()
-            await self._clock.sleep(wait)
-            wait = min(_RETRY[1], wait * 2)
-
-    async def _take(self, notification: Notification) -> None:
+    async def _hear(self, notification: Notification) -> None:
         station = notification.station
         if notification.name == ALARM_NOTIF:
-            ledger = await self._store.call(lambda store: store.ledger([station]))
-            report = report_of(
-                station, notification.content, notification.at or self._clock.now(), ledger.get(station, {}).items()
-            )
-            alarm = await self._store.call(lambda store: store.report_alarm(report))
-            log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)
-            self._due[station] = self._clock.monotonic()
+            self._checks.poke(station)
+            if self._notified_alarms:
+                await self._report(notification)
         elif notification.name.endswith(f"}}{_CONFIG_CHANGE}"):
-            self._due[station] = self._clock.monotonic()
+            self._checks.poke(station)
+
+    async def _report(self, notification: Notification) -> None:
+        station, at = notification.station, self._clock.now()
+        try:
+            ledger = await self._store.call(lambda store: store.ledger([station]))
+            report = report_of(station, notification.content, at, ledger.get(station, {}).items())
+            alarm = await self._store.call(lambda store: store.report_alarm(report))
+        except StoreError as error:
+            # Not lost for core links: the check that it caused reports what is wrong.
+            log.warning("alarm.not_recorded", station=station, reason=error.message)
+            return
+        log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)
 
 
 async def listen(settings: Settings, stop: asyncio.Event) -> None:
     """The listener process, until ``stop``."""
+    _allow_open_files()
     async with parts(settings) as made:
         listener = Listener(
             made.loop_store,
@@ -136,5 +127,12 @@ async def listen(settings: Settings, stop: asyncio.Event) -> None:
             target_of,
             health_interval=settings.health_interval,
             sessions=made.sessions,
+            notified_alarms=AlarmSource.ORAN_FM in settings.alarm_sources,
         )
         await listener.run(stop)
+
+
+def _allow_open_files() -> None:
+    """Each session is an open file, and every station has two of them: take all that the system grants."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

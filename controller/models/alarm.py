@@ -38,6 +38,14 @@ class AlarmState(StrEnum):
         return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
 
 
+class AlarmSource(StrEnum):
+    """Who says that something is wrong."""
+
+    CHECK = "check"
+    ORAN_FM = "oran-fm"
+    ALERTMANAGER = "alertmanager"
+
+
 class Alarm(Noun):
     """A normalised fault on an object.
 
@@ -48,7 +56,8 @@ class Alarm(Noun):
         object: Managed object, as a device path (``controller.nrm.tree``) or ``station``/``station/cell``.
         tenant: Tenant whose service it concerns, empty for the host or all.
         probable_cause: Kebab-case, as in ``core-link-down`` or ``configuration-drift``.
-        source: ``oran-fm``, ``alertmanager`` or ``check``.
+        source: Who said it first.
+        note: What became of it, or what its repair waits for.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
     """
@@ -61,7 +70,7 @@ class Alarm(Noun):
     specific_problem: str
     severity: PerceivedSeverity
     text: str
-    source: str
+    source: AlarmSource
     state: AlarmState
     raised: AwareDatetime
     changed: AwareDatetime
@@ -81,5 +90,5 @@ class AlarmReport(Noun):
     specific_problem: str = ""
     severity: PerceivedSeverity
     text: str = ""
-    source: str
+    source: AlarmSource
     at: AwareDatetime

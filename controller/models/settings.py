@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from controller.models.alarm import AlarmSource
 
 
 class Settings(BaseSettings):
@@ -29,8 +32,17 @@ class Settings(BaseSettings):
     capacity: int = Field(default=500, ge=1, description="Device transactions at once in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")
+    alarm_sources: Annotated[frozenset[AlarmSource], NoDecode] = Field(
+        default=frozenset(AlarmSource),
+        description="Who may raise and clear alarms, as words: check (our own health reads), oran-fm, alertmanager.",
+    )
     rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
     log_format: str = Field(default="json", pattern="^(json|console)$")
+
+    @field_validator("alarm_sources", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        return value.split() if isinstance(value, str) else value
 
     @property
     def database(self) -> str:

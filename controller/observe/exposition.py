@@ -1,5 +1,7 @@
-"""The text that Prometheus scrapes. Everything comes from the database, so it is the same from every
-process, survives restarts, and needs no shared memory between workers.
+"""The text that Prometheus scrapes.
+
+Everything comes from the database, so it is the same from every process, survives restarts, and
+needs no shared memory between workers.
 """
 
 from __future__ import annotations
@@ -18,39 +20,52 @@ _Figures = Mapping[str, Mapping[tuple[str, ...], float]]
 
 #: Gauges and counters over the record: figure name → (metric, help, labels).
 _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "runs": ("minka_runs", "Runs by state.", ("state",)),
-    "jobs": ("minka_jobs", "Jobs by state.", ("state",)),
+    "runs": ("minka_runs", "Runs on record by state.", ("state",)),
+    "jobs": ("minka_jobs", "Jobs on record by state.", ("state",)),
     "sessions": ("minka_sessions", "Open NETCONF sessions by process.", ("process",)),
     "oldest_claimable_seconds": ("minka_oldest_claimable_job_age_seconds", "Age of the oldest claimable job.", ()),
-    "alarms": ("minka_alarms", "Alarms by state.", ("state", "severity", "probable_cause")),
+    "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
     "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
-    "workers_alive": ("minka_processes_alive", "Processes with a heartbeat on record.", ()),
+    "workers_alive": ("minka_processes_alive", "Workers and listeners with a heartbeat on record.", ()),
 }
 _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outcomes": ("minka_jobs_ended", "Jobs that ended, by outcome.", ("outcome",)),
     "repairs": ("minka_repairs_started", "Repair runs that rules started.", ("rule",)),
 }
+#: Gauges over the network: metric → help. Rendered by hand, since there are a hundred thousand values of them:
+#: prometheus-client takes many times as long (tests/benchmarks/bench_exposition.py).
+_NETWORK: dict[str, str] = {
+    "minka_station_reachable": "Whether the station answered when it was last looked at.",
+    "minka_station_seen_timestamp_seconds": "When the station was last looked at.",
+    "minka_station_drift_nodes": "Managed nodes that differ from what was applied.",
+    "minka_cell_on_air": "Whether the cell is unlocked, enabled and active.",
+    "minka_cell_locked": "Cells that somebody locked; only they are listed.",
+    "minka_core_link_up": "Whether the core link works.",
+    "minka_core_link_locked": "Core links that somebody locked; only they are listed.",
+}
+
+
+def exposition(store: Store) -> bytes:
+    """All metrics in Prometheus' text form. Raises StoreError if the database is away."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Record(store.figures()))
+    return generate_latest(registry) + network_text(store.healths().values())
 
 
 class _Record(Collector):
-    """The controller's own figures and the health of the network, read at each scrape."""
+    """The controller's own figures."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, figures: _Figures) -> None:
+        self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("minka_build_info", "Version of Minka.", labels=["version"])
         info.add_metric([__version__], 1)
         yield info
-        yield from _controller(self._store.figures())
-        yield from _network(self._store.healths().values())
-
-
-def _controller(figures: _Figures) -> Iterator[Metric]:
-    for name, (metric, text, labels) in _GAUGES.items():
-        yield _filled(GaugeMetricFamily(metric, text, labels=labels), figures.get(name, {}))
-    for name, (metric, text, labels) in _COUNTERS.items():
-        yield _filled(CounterMetricFamily(metric, text, labels=labels), figures.get(name, {}))
+        for name, (metric, text, labels) in _GAUGES.items():
+            yield _filled(GaugeMetricFamily(metric, text, labels=labels), self._figures.get(name, {}))
+        for name, (metric, text, labels) in _COUNTERS.items():
+            yield _filled(CounterMetricFamily(metric, text, labels=labels), self._figures.get(name, {}))
 
 
 def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[tuple[str, ...], float]) -> Metric:
@@ -59,33 +74,39 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[tup
     return family
 
 
-def _network(healths: Iterable[Health]) -> Iterator[Metric]:
-    reachable = GaugeMetricFamily("minka_station_reachable", "Whether the station answered.", labels=["station"])
-    drift = GaugeMetricFamily(
-        "minka_station_drift_nodes", "Managed values that differ from what was applied.", labels=["station"]
-    )
-    seen = GaugeMetricFamily(
-        "minka_station_seen_timestamp_seconds", "When the station was last looked at.", labels=["station"]
-    )
-    air = GaugeMetricFamily("minka_cell_on_air", "Whether the cell is on air.", labels=["station", "cell"])
-    links = GaugeMetricFamily(
-        "minka_core_link_up", "Whether the core link works.", labels=["station", "tenant", "kind", "object"]
-    )
+def network_text(healths: Iterable[Health]) -> bytes:
+    """The health of the network. Of a station that can't be read only that is known."""
+    lines: dict[str, list[str]] = {name: [] for name in _NETWORK}
     for health in healths:
-        reachable.add_metric([health.station], health.reachable)
-        seen.add_metric([health.station], health.at.timestamp())
-        if not health.reachable:
-            continue
-        drift.add_metric([health.station], health.drift)
-        for cell, on_air in health.cells.items():
-            air.add_metric([health.station, cell], on_air)
-        for link in health.links:
-            links.add_metric([health.station, link.tenant, link.kind, link.path], link.up)
-    return iter((reachable, seen, drift, air, links))
+        _add(lines, health)
+    blocks = (f"# HELP {name} {text}\n# TYPE {name} gauge\n{''.join(lines[name])}" for name, text in _NETWORK.items())
+    return "".join(blocks).encode()
 
 
-def exposition(store: Store) -> bytes:
-    """All metrics in Prometheus' text form. Raises StoreError if the database is away."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Record(store))
-    return generate_latest(registry)
+def _add(lines: Mapping[str, list[str]], health: Health) -> None:
+    station = f'station="{_escaped(health.station)}"'
+
+    def sample(name: str, value: float, labels: str = "") -> None:
+        lines[name].append(f"{name}{{{station}{labels}}} {value}\n")
+
+    sample("minka_station_reachable", int(health.reachable))
+    sample("minka_station_seen_timestamp_seconds", health.at.timestamp())
+    if not health.reachable:
+        return
+    sample("minka_station_drift_nodes", health.drift)
+    for cell, on_air in health.cells.items():
+        sample("minka_cell_on_air", int(on_air), f',cell="{_escaped(cell)}"')
+    for cell in health.locked:
+        sample("minka_cell_locked", 1, f',cell="{_escaped(cell)}"')
+    for link in health.links:
+        labels = f',tenant="{_escaped(link.tenant)}",kind="{link.kind}",object="{_escaped(link.path)}"'
+        sample("minka_core_link_up", int(link.up), labels)
+        if link.locked:
+            sample("minka_core_link_locked", 1, labels)
+
+
+def _escaped(value: str) -> str:
+    """A label value as the text format has it."""
+    if "\\" in value or '"' in value or "\n" in value:
+        return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return value

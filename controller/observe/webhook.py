@@ -12,7 +12,11 @@ log = structlog.get_logger()
 
 
 class WebhookNotifier:
-    """Posts escalations as JSON ``{"alarm": …, "reason": …}``; without a URL they are logged only."""
+    """Posts escalations as JSON ``{"alarm": …, "reason": …}``; without a URL they are logged only.
+
+    At least once: the same alarm may come again after a crash or a lost answer, with the same
+    ``Idempotency-Key`` header.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -30,5 +34,5 @@ class WebhookNotifier:
                     headers={"Idempotency-Key": f"escalate-{alarm.id}"},
                 )
                 answer.raise_for_status()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise MinkaError(f"the escalation webhook did not take alarm {alarm.id}: {type(error).__name__}") from error

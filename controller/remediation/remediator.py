@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 
-from controller.assurance.health import CONFIGURATION_DRIFT
-from controller.models.alarm import Alarm, AlarmState
-from controller.models.errors import ConflictError, InputError, MinkaError, StoreError
+from controller.assurance.checker import Checker
+from controller.assurance.health import CORE_LINK_DOWN, wrongs
+from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState, PerceivedSeverity
+from controller.models.errors import ConflictError, InputError, MinkaError
+from controller.models.health import Health
 from controller.models.plan import Plan
 from controller.models.run import Run, RunState, Strategy
-from controller.nrm.profiles import cell_of, link_up
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell
@@ -23,21 +25,31 @@ from controller.runs.submit import submit
 
 log = structlog.get_logger()
 
-#: Name of the kill switch (docs/remediation.md).
-KILL_SWITCH = "remediation-stopped"
-_LOOK = Page(limit=1000)
+_OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
+#: Alarms looked at in one round, and alarms worked on at once.
+_LOOK, _AT_ONCE = Page(limit=100_000), 50
+#: Seconds until an alarm is looked at again: while its run works, while something stands in the way.
+_SOON, _LATER = 1.0, 5.0
+#: Seconds until the next try after the first failed one; doubles up to the second.
+_RETRY = (1.0, 60.0)
+#: Seconds that an alarm has to clear after its repair where its rule is gone meanwhile.
+_VERIFY = 300.0
+#: Notified warnings are never cleared by their station (o-ran-fm): they expire.
+_WARNINGS_EXPIRE = timedelta(hours=24)
 
 
 class Remediator:
     """Looks at open alarms again and again; every decision is on record before the next one.
 
-    Success is the alarm cleared and the object healthy; anything else is escalated to people.
+    Success is the alarm cleared and its object healthy; anything else is escalated to people. Each alarm
+    is worked on by a task of its own, so that a slow station delays no other's repair.
     """
 
     def __init__(
         self,
         store: StoreLoop,
         planner: Planner,
+        checker: Checker,
         doorbell: Doorbell,
         notifier: Notifier,
         clock: Clock,
@@ -45,52 +57,96 @@ class Remediator:
     ) -> None:
         self._store = store
         self._planner = planner
+        self._checker = checker
         self._doorbell = doorbell
         self._notifier = notifier
         self._clock = clock
         self._rules = tuple(rules)
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._due: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        self._well_since: dict[str, float] = {}
 
     async def step(self) -> None:
-        """One round over all open alarms; one that fails is logged and met again next round."""
-        open_states = (AlarmState.RAISED, AlarmState.REPAIRING)
-        _, alarms = await self._store.call(lambda store: store.alarms(_LOOK, open_states))
-        stopped = await self._store.call(lambda store: store.switch(KILL_SWITCH))
-        for alarm in alarms:
-            rule = rule_for(self._rules, alarm)
-            if rule is None:
-                continue
-            try:
-                if alarm.state is AlarmState.REPAIRING:
-                    await self._verify(alarm, rule)
-                elif not stopped:
-                    await self._repair(alarm, rule)
-            except StoreError as error:
-                log.warning("remediation.store_unavailable", reason=error.message)
-                return
-            except MinkaError as error:
-                log.warning("remediation.failed", alarm=alarm.id, reason=error.message)
+        """One round over all open alarms: begins work on those that are due.
+
+        Raises:
+            StoreError: The database is away; the next round looks again.
+        """
+        _, alarms = await self._store.call(lambda store: store.alarms(_LOOK, _OPEN))
+        self._forget_all_but({alarm.id for alarm in alarms})
+        now = self._clock.monotonic()
+        for alarm in reversed(alarms):
+            if alarm.id not in self._tasks and self._due.get(alarm.id, now) <= now:
+                self._tasks[alarm.id] = asyncio.create_task(self._attend(alarm))
+
+    def _forget_all_but(self, known: set[str]) -> None:
+        for memory in (self._due, self._failures, self._well_since):
+            for alarm in memory.keys() - known:
+                del memory[alarm]
+
+    async def settle(self) -> None:
+        """Wait for the work that was begun."""
+        await asyncio.gather(*self._tasks.values())
+
+    async def _attend(self, alarm: Alarm) -> None:
+        """Take one alarm as far as it goes now, and note when to look at it again."""
+        try:
+            async with self._places:
+                wait = await self._advance(alarm)
+            self._failures.pop(alarm.id, None)
+        except MinkaError as error:
+            wait = self._wait_after_failure(alarm)
+            log.warning("remediation.failed", alarm=alarm.id, code=error.code, reason=error.message)
+        except Exception:
+            wait = self._wait_after_failure(alarm)
+            log.exception("remediation.bug", alarm=alarm.id)
+        finally:
+            del self._tasks[alarm.id]
+        self._due[alarm.id] = self._clock.monotonic() + wait
+
+    def _wait_after_failure(self, alarm: Alarm) -> float:
+        failures = self._failures[alarm.id] = self._failures.get(alarm.id, 0) + 1
+        return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
+
+    async def _advance(self, alarm: Alarm) -> float:
+        """Returns seconds until the next look."""
+        alarm = await self._store.call(lambda store: store.alarm(alarm.id))
+        if alarm.state.terminal:
+            return _SOON
+        rule = rule_for(self._rules, alarm)
+        if alarm.state is AlarmState.REPAIRING:
+            return await self._verify(alarm, rule.verify_seconds if rule else _VERIFY)
+        if rule is None:
+            return await self._expire(alarm)
+        return await self._repair(alarm, rule)
 
     # -------------------------------------------------------------------- act
 
-    async def _repair(self, alarm: Alarm, rule: Rule) -> None:
-        now = self._clock.now()
-        if now - alarm.raised < timedelta(seconds=rule.guards.settle_seconds) or await self._held(alarm):
-            return
-        since = now - timedelta(seconds=rule.guards.cool_down_seconds)
+    async def _repair(self, alarm: Alarm, rule: Rule) -> float:
+        unsettled = timedelta(seconds=rule.guards.settle_seconds) - (self._clock.now() - alarm.raised)
+        if unsettled > timedelta():
+            return min(_LATER, unsettled.total_seconds())
+        if obstacle := await self._store.call(lambda store: self._obstacle(store, alarm)):
+            return await self._wait(alarm, obstacle)
+        since = self._clock.now() - timedelta(seconds=rule.guards.cool_down_seconds)
         earlier = await self._store.call(lambda store: store.repairs_since(rule.name, _key(alarm), since))
         if earlier >= rule.guards.attempts:
-            await self._escalate(alarm, f"it came back after {earlier} repairs; something else may be writing here")
-            return
+            return await self._escalate(alarm, f"it is back after {earlier} repairs: does something else write there?")
         try:
-            plan = await self._plan(alarm, rule)
+            health = await self._checker.health(alarm.station)
+            if obstacle := _obstacle_there(alarm, health):
+                return await self._wait(alarm, obstacle)
+            plan = await self._plan(alarm, rule) if _is_wrong(alarm, health) else None
         except InputError as error:
-            await self._escalate(alarm, f"no repair could be planned: {error.message}")
-            return
-        if plan.is_empty:
-            await self._nothing_to_do(alarm, plan)
-            return
+            return await self._escalate(alarm, f"no repair could be planned: {error.message}")
+        if plan is None or plan.is_empty:
+            return await self._nothing_to_do(alarm, rule, plan)
+        self._well_since.pop(alarm.id, None)
         run = await self._store.call(lambda store: self._begin(store, alarm, rule, plan))
         log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
+        return _SOON
 
     async def _plan(self, alarm: Alarm, rule: Rule) -> Plan:
         if rule.repair is Repair.RECREATE_ENDPOINT:
@@ -98,7 +154,12 @@ class Remediator:
         return await self._planner.repair_plan(alarm.station, _actor(rule))
 
     def _begin(self, store: Store, alarm: Alarm, rule: Rule, plan: Plan) -> Run:
-        """Run, guard's record and alarm state in one transaction: none without the others."""
+        """Run, cool-down's record and alarm state in one transaction: none without the others.
+
+        The guards are asked once more in it, since planning took its time.
+        """
+        if obstacle := self._obstacle(store, alarm):
+            raise ConflictError(f"no repair was started: {obstacle}")
         run = submit(
             store,
             self._doorbell,
@@ -117,63 +178,108 @@ class Remediator:
             raise ConflictError(f"alarm {alarm.id} moved on meanwhile")
         return run
 
-    async def _nothing_to_do(self, alarm: Alarm, plan: Plan) -> None:
-        """The repair finds nothing to change: healed already, or kept out of plans (hold, not adopted)."""
-        if alarm.station in plan.unplanned:
-            log.info("remediation.held", alarm=alarm.id, reason=plan.unplanned[alarm.station])
-        elif alarm.probable_cause == CONFIGURATION_DRIFT:
-            log.info("remediation.healed", alarm=alarm.id, station=alarm.station)
-
-    async def _held(self, alarm: Alarm) -> bool:
-        """Whether a person's hold covers the alarm's station, cell or site."""
-        now = self._clock.now()
-        holds, (_, network) = await self._store.call(lambda store: (store.holds(now), store.network()))
+    def _obstacle(self, store: Store, alarm: Alarm) -> str:
+        """What on record forbids a repair now, empty if nothing does."""
+        if store.switch(REMEDIATION_STOPPED):
+            return "automatic repair is stopped"
+        _, network = store.network()
         station = network.station_by_id.get(alarm.station)
-        names = {alarm.station, f"site:{station.site}" if station else ""}
-        if cell := cell_of(alarm.object):
-            names.add(f"{alarm.station}/{cell}")
-        return any(hold.target in names for hold in holds)
+        site = f"site:{station.site}" if station else ""
+        for hold in store.holds(self._clock.now()):
+            # A hold on one cell is a hold on its station: who is on the mast is beside the others, too.
+            if hold.target in (alarm.station, site) or hold.target.startswith(f"{alarm.station}/"):
+                return f"hold on {hold.target} by {hold.by}"
+        return "a job works on the station" if store.leased([alarm.station]) else ""
+
+    async def _wait(self, alarm: Alarm, obstacle: str) -> float:
+        """Say once in the alarm why nothing happens; look again later."""
+        note = f"waits: {obstacle}"
+        if alarm.note != note:
+            await self._store.call(
+                lambda store: store.move_alarm(
+                    alarm.id, (AlarmState.RAISED,), AlarmState.RAISED, actor="remediation", note=note
+                )
+            )
+        return _LATER
+
+    async def _nothing_to_do(self, alarm: Alarm, rule: Rule, plan: Plan | None) -> float:
+        """Healed already, then the source says so soon; or the plan leaves the station out."""
+        if plan is not None and plan.unplanned:
+            return await self._escalate(alarm, f"no repair could be planned: {plan.unplanned[alarm.station]}")
+        now = self._clock.monotonic()
+        if now - self._well_since.setdefault(alarm.id, now) > rule.verify_seconds:
+            return await self._escalate(alarm, "the station itself says that nothing is wrong, yet the alarm stands")
+        return _LATER
+
+    async def _expire(self, alarm: Alarm) -> float:
+        if alarm.severity is PerceivedSeverity.WARNING and self._clock.now() - alarm.changed > _WARNINGS_EXPIRE:
+            await self._store.call(
+                lambda store: store.move_alarm(
+                    alarm.id, (AlarmState.RAISED,), AlarmState.CLEARED, actor="remediation", note="expired"
+                )
+            )
+        return _RETRY[1]
 
     # ----------------------------------------------------------------- verify
 
-    async def _verify(self, alarm: Alarm, rule: Rule) -> None:
+    async def _verify(self, alarm: Alarm, seconds: float) -> float:
         """After the run: the alarm must clear and the object be healthy in time."""
         run = await self._store.call(lambda store: store.run(alarm.run))
         if not run.state.terminal:
-            return
+            return _SOON
         if run.state is not RunState.SUCCEEDED:
-            await self._escalate(alarm, f"repair run {run.id} ended {run.state}")
-            return
-        if alarm.cleared is not None and await self._healthy(alarm):
-            await self._store.call(
-                lambda store: store.move_alarm(
-                    alarm.id, (AlarmState.REPAIRING,), AlarmState.REPAIRED, actor=_actor(rule), note=f"by {run.id}"
-                )
-            )
-            log.info("remediation.repaired", alarm=alarm.id, run=run.id)
-            return
-        ended = run.finished or alarm.changed
-        if self._clock.now() - ended > timedelta(seconds=rule.verify_seconds):
-            state = "is still open" if alarm.cleared is None else "is cleared, but its object is not healthy"
-            await self._escalate(alarm, f"repair run {run.id} succeeded, yet the alarm {state}")
+            return await self._escalate(alarm, f"repair run {run.id} ended {run.state}")
+        if alarm.cleared is not None:
+            health = await self._checker.health(alarm.station)
+            if health.reachable and not _is_wrong(alarm, health):
+                return await self._close(alarm, run)
+        if self._clock.now() - (run.finished or alarm.changed) > timedelta(seconds=seconds):
+            state = "stands" if alarm.cleared is None else "is cleared, but its object is not healthy"
+            return await self._escalate(alarm, f"repair run {run.id} succeeded, yet the alarm {state}")
+        return _SOON
 
-    async def _healthy(self, alarm: Alarm) -> bool:
-        """What the station itself says of the alarm's object, read just now."""
-        if alarm.probable_cause == CONFIGURATION_DRIFT:
-            return not (await self._planner.drift([alarm.station])).get(alarm.station)
-        _, network = await self._store.call(lambda store: store.network())
-        return link_up(await self._planner.read(network, alarm.station), alarm.object)
-
-    async def _escalate(self, alarm: Alarm, reason: str) -> None:
-        """Tell people, then close the alarm as escalated; a notifier that is away is tried again next round."""
-        await self._notifier.escalate(alarm, reason)
-        open_states = (AlarmState.RAISED, AlarmState.REPAIRING)
+    async def _close(self, alarm: Alarm, run: Run) -> float:
         await self._store.call(
             lambda store: store.move_alarm(
-                alarm.id, open_states, AlarmState.ESCALATED, actor="remediation", note=reason
+                alarm.id, (AlarmState.REPAIRING,), AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}"
             )
         )
+        log.info("remediation.repaired", alarm=alarm.id, run=run.id, station=alarm.station)
+        return _SOON
+
+    async def _escalate(self, alarm: Alarm, reason: str) -> float:
+        """Tell people, then close the alarm as escalated.
+
+        In this order, so that no alarm is closed that nobody heard of: who dies in between tells again, with
+        the same idempotency key. One that ended meanwhile is not told.
+        """
+        now = await self._store.call(lambda store: store.alarm(alarm.id))
+        if now.state.terminal:
+            return _SOON
+        await self._notifier.escalate(now, reason)
+        await self._store.call(
+            lambda store: store.move_alarm(alarm.id, _OPEN, AlarmState.ESCALATED, actor="remediation", note=reason)
+        )
         log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
+        return _SOON
+
+
+def _obstacle_there(alarm: Alarm, health: Health) -> str:
+    """What on the station itself forbids a repair now, empty if nothing does."""
+    if not health.reachable:
+        return f"the station can't be read ({health.reason})"
+    if health.locked:
+        return f"somebody else locked cell {', '.join(health.locked)}"
+    if any(link.path == alarm.object and link.locked for link in health.links):
+        return "somebody locked the link"
+    if alarm.probable_cause == CORE_LINK_DOWN and health.drift:
+        return "the configuration drifted, which is repaired first"
+    return ""
+
+
+def _is_wrong(alarm: Alarm, health: Health) -> bool:
+    """Whether the station itself finds the alarm's object at fault."""
+    return any(what == alarm.object for what, _ in wrongs(health))
 
 
 def _actor(rule: Rule) -> str:

@@ -49,7 +49,7 @@ class Rule(Noun):
     probable_cause: Identifier
     repair: Repair
     guards: Guards = Guards()
-    verify_seconds: float = Field(default=60, gt=0)
+    verify_seconds: float = Field(default=300, gt=0)
 
 
 def load_rules(folder: Path) -> tuple[Rule, ...]:

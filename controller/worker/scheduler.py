@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from controller.bootstrap import parts
-from controller.models.errors import MinkaError
 from controller.models.settings import Settings
-from controller.ports.clock import Clock
-from controller.remediation.remediator import Remediator
-from controller.runs.sweeper import Sweeper
-
-log = structlog.get_logger()
+from controller.observe.rounds import repeat
 
 #: Seconds between two sweeps; and between two looks at open alarms.
 _SWEEP, _REMEDIATE = 5.0, 1.0
@@ -24,32 +17,16 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         InputError: A remediation rule is wrong; nothing is started.
+        StoreError: The database is unreachable, at the start.
     """
     async with parts(settings) as made:
-        remediator = made.remediator()
-        tasks = [
-            asyncio.create_task(_sweep(made.sweeper(), made.clock)),
-            asyncio.create_task(_remediate(remediator, made.clock)),
-            asyncio.create_task(stop.wait()),
+        sweeper, remediator = made.sweeper(), made.remediator()
+        loops = [
+            asyncio.create_task(repeat("sweep", sweeper.sweep, made.clock, _SWEEP)),
+            asyncio.create_task(repeat("remediation", remediator.step, made.clock, _REMEDIATE)),
         ]
-        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        for task in done:
-            task.result()
-
-
-async def _sweep(sweeper: Sweeper, clock: Clock) -> None:
-    while True:
-        await sweeper.sweep()
-        await clock.sleep(_SWEEP)
-
-
-async def _remediate(remediator: Remediator, clock: Clock) -> None:
-    while True:
-        try:
-            await remediator.step()
-        except MinkaError as error:
-            log.warning("remediation.round_failed", reason=error.message)
-        await clock.sleep(_REMEDIATE)
+        await stop.wait()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await remediator.settle()

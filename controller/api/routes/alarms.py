@@ -1,23 +1,28 @@
-"""Alarms: list and follow; the webhook that Alertmanager calls; the remediation switch."""
+"""Alarms: list and follow; the remediation switch."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Caller
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.api.sse import EventStream, event, keep_alive
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState
+from controller.models.errors import StoreError
 from controller.ports.store import Page
 
+log = structlog.get_logger()
 router = APIRouter(prefix="/v1", tags=["alarms"])
 
-#: Name of the kill switch of all automatic repair.
-REMEDIATION_STOPPED = "remediation-stopped"
+#: Alarms that a follower is told of: the newest ones.
+_FOLLOWED = Page(limit=1000)
+#: Seconds between two looks for changed alarms, and of silence after which a sign of life is sent.
+_LOOK, _SILENCE = 0.5, 15.0
 
 
 class Switch(Body):
@@ -35,7 +40,7 @@ def alarms(
     return listing(total, found, paging)
 
 
-@router.get("/alarms/events", response_class=EventStream)
+@router.get("/alarms/events", status_code=200, response_class=EventStream)
 async def events(backend: Backend, _: Caller) -> EventStream:
     """Server-sent events: each alarm as it is now, then again whenever it changes."""
     return EventStream(_follow(backend))
@@ -45,17 +50,20 @@ async def _follow(backend: Services) -> AsyncIterator[str]:
     told: dict[str, Alarm] = {}
     silent = 0.0
     while True:
-        _, found = await run_in_threadpool(backend.store.alarms, Page(limit=1000))
-        for alarm in reversed(found):
-            if told.get(alarm.id) != alarm:
-                told[alarm.id] = alarm
-                silent = 0.0
-                yield event("alarm", alarm)
-        silent += 0.5
-        if silent >= 15:
+        try:
+            _, found = await run_in_threadpool(backend.store.alarms, _FOLLOWED)
+        except StoreError as error:
+            log.warning("alarms.follow_waits", reason=error.message)
+            found = list(told.values())[::-1]
+        news = [alarm for alarm in reversed(found) if told.get(alarm.id) != alarm]
+        told = {alarm.id: alarm for alarm in reversed(found)}
+        for alarm in news:
+            yield event("alarm", alarm)
+        silent = 0.0 if news else silent + _LOOK
+        if silent >= _SILENCE:
             yield keep_alive()
             silent = 0.0
-        await backend.clock.sleep(0.5)
+        await backend.clock.sleep(_LOOK)
 
 
 @router.get("/alarms/{alarm_id}")

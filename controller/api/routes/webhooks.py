@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import structlog
@@ -10,13 +11,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from controller.api.auth import Caller
 from controller.api.services import Backend, Body
-from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.assurance.health import STATION
+from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import InputError
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-
-_SEVERITIES = {severity.value for severity in PerceivedSeverity}
 
 
 class AlertmanagerAlert(BaseModel):
@@ -42,13 +42,13 @@ class AlertmanagerWebhook(BaseModel):
 
 
 class Accepted(Body):
-    """Ids of the alarms that the alerts became, in order; alerts without a station label are counted."""
+    """Ids of the alarms that the alerts became, in order, and how many of them were not about a station."""
 
     alarms: list[str]
     ignored: int
 
 
-def _report(alert: AlertmanagerAlert) -> AlarmReport | None:
+def _report(alert: AlertmanagerAlert, now: datetime) -> AlarmReport | None:
     """An alert about a station as a report; None for alerts about something else.
 
     Labels: ``station`` (needed), ``object`` (path; the station itself by default), ``tenant``,
@@ -57,31 +57,40 @@ def _report(alert: AlertmanagerAlert) -> AlarmReport | None:
     labels = alert.labels
     if not labels.get("station"):
         return None
-    severity = labels.get("severity", "MAJOR").upper()
     resolved = alert.status == "resolved"
     if resolved and alert.ends_at is None:
         raise InputError("a resolved alert needs endsAt")
+    at = (alert.ends_at if resolved else None) or alert.starts_at
     return AlarmReport(
         station=labels["station"],
-        object=labels.get("object", "station"),
+        object=labels.get("object", STATION),
         tenant=labels.get("tenant", ""),
         probable_cause=labels.get("probable_cause", labels.get("alertname", "unknown")),
-        severity=PerceivedSeverity.CLEARED if resolved else PerceivedSeverity(_known(severity)),
+        severity=PerceivedSeverity.CLEARED if resolved else _severity(labels.get("severity", "")),
         text=alert.annotations.get("summary", ""),
-        source="alertmanager",
-        at=(alert.ends_at if resolved else None) or alert.starts_at,
+        source=AlarmSource.ALERTMANAGER,
+        # Reports of all sources are put in order by their times: none may come from the future.
+        at=min(at, now),
     )
 
 
-def _known(severity: str) -> str:
-    return severity if severity in _SEVERITIES else PerceivedSeverity.MAJOR.value
+def _severity(word: str) -> PerceivedSeverity:
+    """The severity that a firing alert names; MAJOR for words of another scale."""
+    try:
+        severity = PerceivedSeverity(word.upper())
+    except ValueError:
+        return PerceivedSeverity.MAJOR
+    return PerceivedSeverity.MAJOR if severity is PerceivedSeverity.CLEARED else severity
 
 
 @router.post("/alertmanager")
 def alertmanager(message: AlertmanagerWebhook, backend: Backend, who: Caller) -> Accepted:
-    """Take alerts in. Answered only when the database has them all; 503 makes Alertmanager try again."""
-    reports = [_report(alert) for alert in message.alerts]
+    """Take alerts in, all or none. Answered when the database has them; 503 makes Alertmanager try again."""
     if message.truncated_alerts:
         log.warning("webhook.truncated", missing=message.truncated_alerts, by=who)
-    alarms = [backend.store.report_alarm(report).id for report in reports if report is not None]
-    return Accepted(alarms=alarms, ignored=reports.count(None))
+    if AlarmSource.ALERTMANAGER not in backend.settings.alarm_sources:
+        return Accepted(alarms=[], ignored=len(message.alerts))
+    now = backend.clock.now()
+    reports = [report for alert in message.alerts if (report := _report(alert, now)) is not None]
+    taken = backend.store.report_alarms(reports)
+    return Accepted(alarms=[alarm.id for alarm in taken], ignored=len(message.alerts) - len(taken))

@@ -1,0 +1,99 @@
+"""When which station is looked at: spread over time, and at once where there is a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+import structlog
+
+from controller.assurance.checker import Checker, Look
+from controller.models.alarm import AlarmState
+from controller.models.errors import MinkaError
+from controller.models.network import Network
+from controller.ports.clock import Clock
+from controller.ports.store import Page, StoreLoop
+
+log = structlog.get_logger()
+
+#: Stations read at once; a dead one holds its place until its time-out and delays no other result.
+_AT_ONCE = 100
+#: Seconds between the first looks at two new stations, at most.
+_APART = 0.05
+#: Seconds until a station is looked at again whose state is passing, or that a job works on.
+_SOON = 2.0
+
+
+class Checks:
+    """Looks at each followed station every ``interval`` seconds, not at all of them at once."""
+
+    def __init__(self, store: StoreLoop, checker: Checker, clock: Clock, interval: float) -> None:
+        self._store = store
+        self._checker = checker
+        self._clock = clock
+        self._interval = interval
+        self._due: dict[str, float] = {}
+        self._looking: dict[str, asyncio.Task[None]] = {}
+        self._looks: list[Look] = []
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    def follow(self, stations: Collection[str]) -> None:
+        """Look at these stations and no others; the first looks at many new ones are spread over one interval."""
+        now = self._clock.monotonic()
+        new = sorted(set(stations) - self._due.keys())
+        for index, station in enumerate(new):
+            self._due[station] = now + index * min(_APART, self._interval / len(new))
+        for station in self._due.keys() - set(stations):
+            del self._due[station]
+
+    def poke(self, station: str) -> None:
+        """Look at a station as soon as possible."""
+        if station in self._due:
+            self._due[station] = self._clock.monotonic()
+
+    async def begin(self) -> None:
+        """Begin to look at the stations that are due; those under a job wait, those just repaired come first."""
+        _, repairing = await self._store.call(lambda store: store.alarms(Page(1000), (AlarmState.REPAIRING,)))
+        for alarm in repairing:
+            self.poke(alarm.station)
+        now = self._clock.monotonic()
+        due = [station for station, at in self._due.items() if at <= now and station not in self._looking]
+        if not due:
+            return
+        busy, (_, network) = await self._store.call(lambda store: (store.leased(due), store.network()))
+        for station in due:
+            self._due[station] = now + (_SOON if station in busy else self._interval)
+            if station not in busy:
+                self._looking[station] = asyncio.create_task(self._look(network, station))
+
+    async def record(self) -> None:
+        """Put on record what was seen since the last time; a record that is away is tried with fresh looks."""
+        looks, self._looks = self._looks, []
+        if not looks:
+            return
+        try:
+            again = await self._checker.record(looks)
+        except MinkaError:
+            for look in looks:
+                self.poke(look.station)
+            raise
+        soon = self._clock.monotonic() + _SOON
+        for station in again & self._due.keys():
+            self._due[station] = min(self._due[station], soon)
+
+    async def close(self) -> None:
+        """Look no more."""
+        for task in self._looking.values():
+            task.cancel()
+        await asyncio.gather(*self._looking.values(), return_exceptions=True)
+
+    async def _look(self, network: Network, station: str) -> None:
+        try:
+            async with self._places:
+                self._looks.append(await self._checker.look(network, station))
+        except MinkaError as error:
+            log.warning("check.failed", station=station, code=error.code, reason=error.message)
+        except Exception:
+            log.exception("check.bug", station=station)
+        finally:
+            del self._looking[station]

@@ -1,0 +1,85 @@
+"""Always-on sessions: one subscription a station, taken up again whenever it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+
+import structlog
+
+from controller.models.errors import MinkaError
+from controller.models.network import Network
+from controller.ports.clock import Clock
+from controller.ports.devices import Devices, DeviceTarget, Notification
+from controller.ports.store import StoreLoop
+
+log = structlog.get_logger()
+
+#: Subscriptions begun in a second: thousands of SSH handshakes at once would starve all else.
+_PER_SECOND = 50
+#: Seconds before a lost subscription is tried again, at first and at most.
+_RETRY = (1.0, 60.0)
+
+
+class Subscriptions:
+    """Follows stations; passes on what they notify.
+
+    Args:
+        heard: Called with each notification.
+        lost: Called with the station whenever something may have gone unheard.
+    """
+
+    def __init__(
+        self,
+        store: StoreLoop,
+        devices: Devices,
+        clock: Clock,
+        target_of: Callable[[Network, str], DeviceTarget],
+        heard: Callable[[Notification], Awaitable[None]],
+        lost: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._devices = devices
+        self._clock = clock
+        self._target_of = target_of
+        self._heard = heard
+        self._lost = lost
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._turnstile = asyncio.Lock()
+
+    def follow(self, stations: Collection[str]) -> None:
+        """Follow these stations and no others."""
+        for station in sorted(set(stations) - self._tasks.keys()):
+            self._tasks[station] = asyncio.create_task(self._keep(station))
+        for station in self._tasks.keys() - set(stations):
+            self._tasks.pop(station).cancel()
+
+    async def close(self) -> None:
+        """End all subscriptions."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
+
+    async def _keep(self, station: str) -> None:
+        wait = _RETRY[0]
+        while True:
+            async with self._turnstile:
+                await self._clock.sleep(1 / _PER_SECOND)
+            begun = self._clock.monotonic()
+            try:
+                await self._subscribe(station)
+            except MinkaError as error:
+                log.info("subscription.lost", station=station, code=error.code, reason=error.message)
+            except Exception:
+                log.exception("subscription.bug", station=station)
+            self._lost(station)
+            if self._clock.monotonic() - begun > _RETRY[1]:
+                wait = _RETRY[0]
+            await self._clock.sleep(wait)
+            wait = min(_RETRY[1], wait * 2)
+
+    async def _subscribe(self, station: str) -> None:
+        _, network = await self._store.call(lambda store: store.network())
+        async for notification in self._devices.notifications(self._target_of(network, station)):
+            await self._heard(notification)
