@@ -76,7 +76,7 @@ def cancel(run_id: str, backend: Backend, who: Caller) -> Run:
     return run
 
 
-@router.get("/{run_id}/events", response_class=EventStream)
+@router.get("/{run_id}/events", status_code=200, response_class=EventStream)
 async def events(run_id: str, backend: Backend, _: Caller) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
     await run_in_threadpool(backend.store.run, run_id)

@@ -1,0 +1,78 @@
+"""The API in process: real routes, a real SQLite store, fake devices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+
+from controller.api.app import make_app
+from controller.api.auth import WEBHOOK, digest
+from controller.api.services import Services
+from controller.device import target_of
+from controller.models.settings import Settings
+from controller.observe.exposition import exposition
+from controller.ports.clock import SystemClock
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.queue import FakeDoorbell
+from controller.runs.importer import Importer
+from controller.runs.planner import Planner
+from controller.store import LoopStore, SqlStore, open_store
+
+TOKEN, WEBHOOK_TOKEN = "token-of-ana", "token-of-alertmanager"
+NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
+
+
+@dataclass
+class Desk:
+    """The API and what is behind it; ``client`` has a token, ``stranger`` has none."""
+
+    app: FastAPI
+    store: SqlStore
+    devices: FakeDevices
+    doorbell: FakeDoorbell
+    client: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+
+    def with_token(self, token: str) -> httpx.AsyncClient:
+        return _client(self.app, {"Authorization": f"Bearer {token}"})
+
+
+def _client(app: FastAPI, headers: dict[str, str]) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://minka", headers=headers)
+
+
+def files_of(directory: Path) -> dict[str, str]:
+    """Network files as they are uploaded."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.iterdir())}
+
+
+@asynccontextmanager
+async def open_desk(folder: Path) -> AsyncIterator[Desk]:
+    clock = SystemClock()
+    store = open_store(f"sqlite:///{folder / 'minka.sqlite3'}", clock)
+    store.add_token(digest(TOKEN), "ana")
+    store.add_token(digest(WEBHOOK_TOKEN), WEBHOOK)
+    loop_store, devices, doorbell = LoopStore(store), FakeDevices(clock), FakeDoorbell()
+    app = make_app()
+    app.state.services = Services(
+        settings=Settings(home=folder),
+        store=store,
+        devices=devices,
+        planner=Planner(loop_store, devices, clock, target_of),
+        importer=Importer(loop_store, devices, clock),
+        doorbell=doorbell,
+        clock=clock,
+        exposition=partial(exposition, store),
+    )
+    async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as stranger:
+        yield Desk(app, store, devices, doorbell, client, stranger)
+    await loop_store.close()
+    store.close()

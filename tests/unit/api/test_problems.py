@@ -1,0 +1,259 @@
+"""One shape for every error.
+
+Every answer that is no success is ``application/problem+json`` with ``type`` (``urn:minka:error:`` and a
+stable code), ``title``, ``status`` (the same as the answer's) and ``detail`` (words for people).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.api import routes
+from controller.api.app import make_app
+from controller.api.guard import LIMIT, OPEN, WEBHOOK_LIMIT
+from controller.models.errors import InputError, StoreError
+from tests.unit.api.desk import TINY, WEBHOOK_TOKEN, Desk, files_of
+
+
+def operations() -> Iterator[tuple[str, str]]:
+    """Method and path of every operation, parameters filled with an id that nothing has."""
+    for path, methods in make_app().openapi()["paths"].items():
+        for method in methods:
+            yield method.upper(), path.replace("{", "").replace("}", "")
+
+
+GUARDED = [(method, path) for method, path in operations() if path not in OPEN]
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem in an answer, checked for its shape."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = answer.json()
+    assert {"type", "title", "status", "detail"} <= said.keys()
+    assert said["type"] == f"urn:minka:error:{code}"
+    assert said["title"] == code.replace("-", " ")
+    assert said["status"] == status
+    assert said["detail"]
+    return said
+
+
+def test_there_are_routes() -> None:
+    assert len(GUARDED) >= 25
+    assert {path for _, path in operations()} >= {"/healthz", "/readyz", "/metrics"}
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic YTpi", "bearer \xe9"])
+async def test_without_a_known_token_nothing_is_told(desk: Desk, header: str) -> None:
+    headers = [(b"Authorization", header.encode("latin-1"))] if header else []
+    for method, path in GUARDED:
+        answer = await desk.stranger.request(method, path, content=b"{not json", headers=headers)
+        problem(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_the_webhook_token_opens_webhooks_only(desk: Desk) -> None:
+    async with desk.with_token(WEBHOOK_TOKEN) as alertmanager:
+        for method, path in GUARDED:
+            answer = await alertmanager.request(method, path, json={"version": "4", "alerts": []})
+            if path.startswith("/v1/webhooks/"):
+                assert answer.status_code == 200
+            else:
+                problem(answer, 403, "forbidden")
+
+
+async def test_unknown_paths_are_for_those_with_a_token(desk: Desk) -> None:
+    problem(await desk.stranger.get("/v1/nothing"), 401, "unauthenticated")
+    problem(await desk.client.get("/v1/nothing"), 404, "not-found")
+    problem(await desk.client.get("/v1/plans/"), 404, "not-found")
+
+
+async def test_wrong_methods_name_the_right_ones(desk: Desk) -> None:
+    answer = await desk.client.delete("/v1/plans")
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])
+async def test_open_paths_need_no_token(desk: Desk, path: str) -> None:
+    assert (await desk.stranger.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/plans/000000000000",
+        "/v1/plans/000000000000/compare/111111111111",
+        "/v1/runs/r-0",
+        "/v1/runs/r-0/jobs",
+        "/v1/runs/r-0/events",
+        "/v1/alarms/a-0",
+        "/v1/network",
+        "/v1/network/stations",
+        "/v1/devices",
+        "/v1/devices/PE-1",
+        "/v1/devices/PE-1/config",
+    ],
+)
+async def test_what_is_not_there_is_not_found(desk: Desk, path: str) -> None:
+    problem(await desk.client.get(path), 404, "not-found")
+
+
+async def test_unknown_things_of_a_loaded_network(desk: Desk) -> None:
+    await desk.client.put("/v1/network", json={"files": files_of(TINY)})
+    assert "PE-9" in problem(await desk.client.get("/v1/devices/PE-9"), 404, "not-found")["detail"]
+    assert "kinds are" in problem(await desk.client.get("/v1/network/fruits"), 404, "not-found")["detail"]
+    said = problem(await desk.client.get("/v1/devices", params={"selector": "regio=x"}), 422, "invalid-input")
+    assert "no such key" in said["detail"]
+    problem(await desk.client.post("/v1/holds", json={"target": "PE-9", "reason": "x"}), 404, "not-found")
+    problem(await desk.client.delete("/v1/holds/h-9"), 404, "not-found")
+    problem(await desk.client.post("/v1/runs/r-9/cancel"), 404, "not-found")
+    problem(await desk.client.post("/v1/runs", json={"plan": "9"}), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/v1/plans", b"{not json", "body"),
+        ("POST", "/v1/plans", b'{"selector": 5}', "body.selector"),
+        ("POST", "/v1/plans", b'{"colour": "red"}', "body.colour"),
+        ("POST", "/v1/plans", b'{"expect_stations": -1}', "body.expect_stations"),
+        ("POST", "/v1/runs", b"{}", "body.plan"),
+        ("POST", "/v1/runs", b'{"plan": "1", "strategy": {"confirm_timeout": 1}}', "body.strategy.confirm_timeout"),
+        ("POST", "/v1/holds", b'{"target": "a", "reason": ""}', "body.reason"),
+        ("GET", "/v1/runs?limit=0", b"", "query.limit"),
+        ("GET", "/v1/runs?offset=-1", b"", "query.offset"),
+        ("GET", "/v1/runs?state=busy", b"", "query.state"),
+        ("PUT", "/v1/network", b'{"files": {}}', "body.files"),
+        ("POST", "/v1/webhooks/alertmanager", b'{"version": "5", "alerts": []}', "body.version"),
+    ],
+)
+async def test_invalid_requests_name_the_field(desk: Desk, method: str, path: str, body: bytes, field: str) -> None:
+    answer = await desk.client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    said = problem(answer, 422, "invalid-input")
+    assert said["problems"]
+    assert any(one["field"].startswith(field) for one in said["problems"])
+
+
+async def test_a_value_is_not_repeated(desk: Desk) -> None:
+    body = {"selector": ["canary-in-a-wrong-place"], "password": "canary-in-a-wrong-place"}
+    assert "canary" not in (await desk.client.post("/v1/plans", json=body)).text
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/v1/plans", LIMIT), ("/v1/webhooks/alertmanager", WEBHOOK_LIMIT), ("/v1/holds", LIMIT)]
+)
+@pytest.mark.parametrize("announced", [True, False])
+async def test_large_bodies_are_refused(desk: Desk, path: str, limit: int, announced: bool) -> None:
+    async def pieces() -> Any:
+        for _ in range(limit // 65536 + 1):
+            yield b" " * 65536
+
+    content: Any = b" " * (limit + 1) if announced else pieces()
+    answer = await desk.client.post(path, content=content, headers={"Content-Type": "application/json"})
+    problem(answer, 413, "too-large")
+
+
+async def test_a_database_that_is_away_is_said_to_be_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr(desk.store, "active_runs", away)
+    monkeypatch.setattr(desk.store, "plans", away)
+    for answer in (await desk.stranger.get("/readyz"), await desk.client.get("/v1/plans")):
+        problem(answer, 503, "store-unavailable")
+        assert answer.headers["retry-after"] == "5"
+    monkeypatch.setattr(desk.store, "token_name", away)
+    problem(await desk.client.get("/v1/plans"), 503, "store-unavailable")
+
+
+async def test_a_bug_is_owned_up_to_and_tells_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("canary")
+
+    monkeypatch.setattr(desk.store, "plans", broken)
+    said = problem(await desk.client.get("/v1/plans"), 500, "bug")
+    assert "canary" not in str(said)
+
+
+async def test_all_problems_of_network_files_are_told(desk: Desk) -> None:
+    answer = await desk.client.put("/v1/network", json={"files": {"sites.csv": "id,nam\n", "network.yaml": "a: 1\n"}})
+    said = problem(answer, 422, "invalid-network-files")
+    assert {one["file"] for one in said["problems"]} == {"sites.csv", "network.yaml"}
+    assert all(one["message"] for one in said["problems"])
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../x.yaml", "a/../../x.yaml", "", ".", "x\0.yaml", "a" * 300 + ".yaml", "\ud800.yaml"]
+)
+async def test_file_names_stay_in_their_folder(desk: Desk, name: str) -> None:
+    content = '{"files": {"' + name.encode("unicode_escape").decode().replace("\\x", "\\u00") + '": "a"}}'
+    answer = await desk.client.put("/v1/network", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_files_that_are_folders_too_are_refused(desk: Desk) -> None:
+    answer = await desk.client.put("/v1/network", json={"files": {"a.yaml": "", "a.yaml/b.yaml": ""}})
+    problem(answer, 422, "invalid-input")
+
+
+def test_every_error_of_the_tree_has_a_code_of_its_own() -> None:
+    def below(kind: type[InputError]) -> Iterator[type[InputError]]:
+        yield kind
+        for one in kind.__subclasses__():
+            yield from below(one)
+
+    codes = [kind.code for kind in below(InputError)]
+    assert len(codes) == len(set(codes))
+
+
+def test_every_route_says_what_it_does() -> None:
+    document = make_app().openapi()
+    identifiers = [op["operationId"] for ops in document["paths"].values() for op in ops.values()]
+    assert len(identifiers) == len(set(identifiers))
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert operation.get("description"), (method, path)
+            assert operation["tags"], (method, path)
+            assert "application/problem+json" in operation["responses"]["default"]["content"]
+            assert bool(operation.get("security")) == (path not in OPEN), (method, path)
+            (good,) = [code for code in operation["responses"] if code.startswith("2")]
+            content = operation["responses"][good].get("content", {})
+            assert good == "204" or all("schema" in one for one in content.values()), (method, path)
+
+
+def test_every_reference_of_the_document_leads_somewhere() -> None:
+    document = make_app().openapi()
+
+    def references(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            for value in node.values():
+                yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    found = set(references(document))
+    assert found
+    for reference in found:
+        here: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            here = here[part]
+    assert "HTTPValidationError" not in str(document)
+
+
+def test_no_route_is_missing_from_the_document() -> None:
+    modules = [import_module(f"{routes.__name__}.{module.name}") for module in iter_modules(routes.__path__)]
+    paths = {route.path for module in modules for route in module.router.routes}
+    assert len(paths) >= 20
+    assert paths == set(make_app().openapi()["paths"])

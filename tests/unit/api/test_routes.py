@@ -1,0 +1,251 @@
+"""What the routes do: networks, plans, runs, pages, events, audit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.api.auth import digest, ensure_token
+from controller.models.run import Outcome, RunState
+from controller.ports.store import JobResult, Transition
+from tests.unit.api.desk import TINY, Desk, files_of
+
+ELEMENT = {"priorityLabel": "1"}
+
+
+async def load(desk: Desk, **files: str) -> dict[str, Any]:
+    answer = await desk.client.put("/v1/network", json={"files": {**files_of(TINY), **files}})
+    assert answer.status_code == 200, answer.text
+    said: dict[str, Any] = answer.json()
+    return said
+
+
+async def load_and_adopt(desk: Desk) -> list[str]:
+    """The tiny network, its stations as the factory made them, adopted."""
+    await load(desk)
+    network = desk.store.network()[1]
+    for station in network.stations:
+        desk.devices.add(station.id, station.profiles, {f"/ManagedElement[{station.id}]": ELEMENT})
+    answer = await desk.client.post("/v1/devices/adopt", json={"selector": "*"})
+    assert all(text.startswith("adopted") for text in answer.json().values())
+    return [station.id for station in network.stations]
+
+
+async def plan(desk: Desk, **body: Any) -> dict[str, Any]:
+    answer = await desk.client.post("/v1/plans", json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def test_a_network_is_loaded_once(desk: Desk) -> None:
+    first = await load(desk)
+    assert first["changed"]
+    assert first["counts"]["stations"] == len(desk.store.network()[1].stations)
+    assert (await load(desk)) == first | {"changed": False}
+    assert (await desk.client.get("/v1/network")).json()["digest"] == first["digest"]
+
+
+async def test_a_wrong_network_leaves_the_old_one(desk: Desk) -> None:
+    first = await load(desk)
+    answer = await desk.client.put("/v1/network", json={"files": {"network.yaml": "network: {}"}})
+    assert answer.status_code == 422
+    assert desk.store.network()[0] == first["digest"]
+
+
+async def test_endpoints_can_be_replaced(desk: Desk) -> None:
+    await load(desk)
+    before = desk.store.network()[1].endpoints
+    text = files_of(TINY)["endpoints.csv"].replace("127.", "126.")
+    await desk.client.put("/v1/network", json={"files": files_of(TINY), "endpoints": text})
+    after = desk.store.network()[1].endpoints
+    assert [e.station for e in after] == [e.station for e in before]
+    assert all(e.address.startswith("126.") for e in after)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+async def test_pages_add_up_to_the_whole(desk: Desk, limit: int) -> None:
+    await load(desk)
+    cells = [cell.id for cell in desk.store.network()[1].cells]
+    found: list[str] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = (await desk.client.get("/v1/network/cells", params={"limit": limit, "offset": offset})).json()
+        assert page["count"] == len(cells)
+        assert len(page["results"]) <= limit
+        found += [item["id"] for item in page["results"]]
+        offset = page["next"]
+    assert found == cells
+
+
+async def test_pages_of_plans_and_stations(desk: Desk) -> None:
+    stations = await load_and_adopt(desk)
+    for station in stations[:3]:
+        await plan(desk, selector=station)
+    first = (await desk.client.get("/v1/plans", params={"limit": 2})).json()
+    rest = (await desk.client.get("/v1/plans", params={"limit": 2, "offset": first["next"]})).json()
+    assert [p["selector"] for p in first["results"] + rest["results"]] == stations[2::-1]
+    assert (first["count"], rest["next"]) == (3, None)
+    beyond = (await desk.client.get("/v1/plans", params={"offset": 10})).json()
+    assert beyond == {"count": 3, "next": None, "results": []}
+    page = (await desk.client.get("/v1/devices", params={"limit": 1, "offset": 1})).json()
+    assert [device["station"] for device in page["results"]] == stations[1:2]
+
+
+async def test_a_fresh_fleet_is_left_out_until_adopted(desk: Desk) -> None:
+    await load(desk)
+    for station in desk.store.network()[1].stations:
+        desk.devices.add(station.id, station.profiles, {f"/ManagedElement[{station.id}]": ELEMENT})
+    made = await plan(desk)
+    assert made["changes"] == []
+    assert all("adopt" in reason for reason in made["unplanned"].values())
+
+
+async def test_an_equal_plan_is_the_same_plan(desk: Desk) -> None:
+    (station, *_) = await load_and_adopt(desk)
+    one, other = await plan(desk, selector=station), await plan(desk, selector=station)
+    assert one["id"] == other["id"]
+    assert (await desk.client.get(f"/v1/plans/{one['id']}")).json()["digest"] == one["digest"]
+    assert (await desk.client.get(f"/v1/plans/{one['id']}/compare/{other['id']}")).json() == []
+
+
+async def test_a_plan_that_touches_too_much_is_refused_until_named(desk: Desk) -> None:
+    stations = await load_and_adopt(desk)
+    answer = await desk.client.post("/v1/plans", json={})
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "urn:minka:error:plan-refused"
+    assert str(len(stations)) in answer.json()["detail"]
+    assert len((await plan(desk, expect_stations=len(stations)))["changes"]) == len(stations)
+
+
+async def start(desk: Desk, plan_id: str, key: str, **more: Any) -> httpx.Response:
+    return await desk.client.post("/v1/runs", json={"plan": plan_id, **more}, headers={"Idempotency-Key": key})
+
+
+async def test_a_key_starts_one_run(desk: Desk) -> None:
+    (station, other, *_) = await load_and_adopt(desk)
+    made = await plan(desk, selector=station)
+    answers = await asyncio.gather(*(start(desk, made["id"], "CHG-1", reason="why") for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert (await desk.client.get("/v1/runs")).json()["count"] == 1
+    another = await plan(desk, selector=other)
+    for wrong in (
+        await start(desk, another["id"], "CHG-1", reason="why"),
+        await start(desk, made["id"], "CHG-1", reason="another"),
+        await start(desk, made["id"], "CHG-1", reason="why", strategy={"canary": 0}),
+    ):
+        assert wrong.status_code == 409
+        assert wrong.json()["type"] == "urn:minka:error:conflict"
+    assert (await desk.client.get("/v1/runs")).json()["count"] == 1
+
+
+async def test_without_a_key_every_request_is_a_run(desk: Desk) -> None:
+    (station, *_) = await load_and_adopt(desk)
+    made = await plan(desk, selector=station)
+    runs = [(await desk.client.post("/v1/runs", json={"plan": made["id"]})).json() for _ in range(2)]
+    assert runs[0]["id"] != runs[1]["id"]
+    assert desk.doorbell.rings == [run["id"] for run in runs]
+    assert runs[0]["requested_by"] == "ana"
+
+
+async def test_a_plan_of_an_older_network_is_refused(desk: Desk) -> None:
+    (station, *_) = await load_and_adopt(desk)
+    made = await plan(desk, selector=station)
+    renamed = files_of(TINY)["network.yaml"].replace("name: ", "name: New ", 1)
+    await load(desk, **{"network.yaml": renamed})
+    answer = await desk.client.post("/v1/runs", json={"plan": made["id"]})
+    assert answer.status_code == 409
+    assert "older version" in answer.json()["detail"]
+
+
+def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for block in text.strip().split("\n\n"):
+        if not block.startswith(":"):
+            name, data = block.split("\n")
+            found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+async def test_events_of_a_run_end_with_the_run(desk: Desk) -> None:
+    (station, *_) = await load_and_adopt(desk)
+    made = await plan(desk, selector=station)
+    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()
+    watching = asyncio.create_task(desk.client.get(f"/v1/runs/{run['id']}/events"))
+    await asyncio.sleep(0.2)
+    desk.store.advance(run["id"], lambda *_: Transition(RunState.RUNNING, wave=0))
+    worker = desk.store.register_worker("w")
+    (claim,) = desk.store.claim(worker, 10)
+    await asyncio.sleep(0.7)
+    desk.store.finish(claim, JobResult(Outcome.SUCCEEDED, "fine"))
+    desk.store.advance(run["id"], lambda *_: Transition(RunState.SUCCEEDED))
+    answer = await asyncio.wait_for(watching, 10)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "no-cache"
+    events = events_of(answer.text)
+    assert next(data["state"] for name, data in events if name == "run") == "queued"
+    assert [data["outcome"] for name, data in events if name == "job"] == ["succeeded"]
+    assert events[-1][0] == "run"
+    assert events[-1][1]["state"] == "succeeded"
+    again = events_of((await desk.client.get(f"/v1/runs/{run['id']}/events")).text)
+    assert [name for name, _ in again] == ["job", "run"]
+
+
+async def test_cancelling_twice_is_cancelling_once(desk: Desk) -> None:
+    (station, *_) = await load_and_adopt(desk)
+    made = await plan(desk, selector=station)
+    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()
+    states = [(await desk.client.post(f"/v1/runs/{run['id']}/cancel")).json()["state"] for _ in range(2)]
+    assert states == ["cancelling", "cancelling"]
+
+
+async def test_holds_are_put_listed_and_lifted(desk: Desk) -> None:
+    (station, *_) = await load_and_adopt(desk)
+    hold = (await desk.client.post("/v1/holds", json={"target": station, "reason": "mast"})).json()
+    assert hold["by"] == "ana"
+    assert (await desk.client.get("/v1/holds")).json() == [hold]
+    past = datetime(2020, 1, 1, tzinfo=UTC).isoformat()
+    body = {"target": station, "reason": "late", "until": past}
+    assert (await desk.client.post("/v1/holds", json=body)).status_code == 409
+    assert (await desk.client.delete(f"/v1/holds/{hold['id']}")).status_code == 204
+    assert (await desk.client.get("/v1/holds")).json() == []
+
+
+async def test_the_audit_trail_is_listed_and_proved(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    page = (await desk.client.get("/v1/audit", params={"limit": 500})).json()
+    assert {"network.saved", "station.adopted"} <= {row["action"] for row in page["results"]}
+    proof = (await desk.client.get("/v1/audit/verify")).json()
+    assert proof == {"whole": True, "first_broken": None}
+
+
+async def test_the_kill_switch(desk: Desk) -> None:
+    assert (await desk.client.get("/v1/remediation")).json() == {"stopped": False}
+    await desk.client.put("/v1/remediation", json={"stopped": True})
+    assert (await desk.client.get("/v1/remediation")).json() == {"stopped": True}
+
+
+async def test_an_import_over_http(desk: Desk) -> None:
+    files = {name: text for name, text in files_of(TINY).items() if name in ("network.yaml", "tenants.yaml")}
+    body = {"files": files, "endpoints": files_of(TINY)["endpoints.csv"]}
+    made = (await desk.client.post("/v1/network/import", json=body)).json()
+    assert "stations.csv" not in made["files"]
+    assert any("not read" in note for note in made["notes"])
+    whole = await desk.client.post("/v1/network/import", json=body | {"files": files_of(TINY)})
+    assert whole.status_code == 422
+    assert "an import finds these" in whole.json()["detail"]
+    assert (await desk.client.get("/v1/network")).status_code == 404
+
+
+def test_a_token_is_made_once_and_only_its_owner_reads_it(desk: Desk, tmp_path: Any) -> None:
+    path = tmp_path / "new" / "token"
+    first = ensure_token(path, desk.store)
+    assert ensure_token(path, desk.store) == first
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert desk.store.token_name(digest(first)) == "noc"
