@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
-from glob import glob
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,8 @@ def find_program(name: str) -> str | None:
     found = shutil.which(name) or shutil.which(f"/usr/sbin/{name}")
     if found:
         return found
-    candidates = sorted(glob(f"/usr/lib/postgresql/*/bin/{name}"))
-    return candidates[-1] if candidates else None
+    candidates = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(candidates[-1]) if candidates else None
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:

@@ -1,0 +1,78 @@
+"""What README and docs say exists: pages, commands and their options, settings, make targets."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from controller.cli.main import app
+from controller.models.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
+_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+
+
+def _commands(page: Path, program: str) -> Iterator[list[str]]:
+    """Words of each command of a program in the shell blocks of a page."""
+    for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if program in words[:1]:
+                yield [word for word in words[1:] if word != "&"]
+
+
+def _resolve(words: list[str]) -> None:
+    """Find the command and its options without running anything."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        assert words[0] in command.commands, f"No such command: {words[0]}"
+        command, words = command.commands[words[0]], words[1:]
+    known = {"--help"} | {name for parameter in command.params for name in parameter.opts}
+    if command.context_settings.get("ignore_unknown_options"):
+        return
+    for word in words:
+        assert not word.startswith("--") or word.partition("=")[0] in known, f"No such option: {word}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist_with_their_options(page: Path) -> None:
+    for words in _commands(page, "minka"):
+        _resolve(list(words))
+
+
+def test_a_wrong_command_would_be_found() -> None:
+    for words in (["plan", "--expct", "1"], ["netwrk", "load", "."]):
+        with pytest.raises(AssertionError, match="No such"):
+            _resolve(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"`(?:KEEP=1 )?make ([a-z]+)`", text)) <= targets
+
+
+def test_every_setting_is_described() -> None:
+    text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(MINKA_[A-Z_]+)`", text, re.MULTILINE))
+    assert named == {f"MINKA_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_benchmarks_named_exist() -> None:
+    for page in PAGES:
+        for name in re.findall(r"python -m tests\.benchmarks ([a-z_]+)", page.read_text(encoding="utf-8")):
+            assert (ROOT / "tests" / "benchmarks" / f"bench_{name}.py").is_file(), f"{page.name}: {name}"

@@ -1,0 +1,31 @@
+"""``make demo``, whole: it says what it did, from the devices, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MINKA_")}
+    environment |= {"TMPDIR": str(tmp_path), "COLUMNS": "160"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "deploy.demo"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    said = ran.stdout
+    assert ran.returncode == 0, said + ran.stderr
+    assert "24 succeeded" in said
+    assert "before: PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10\n" in said
+    assert "after:  PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10, 716-17\n" in said
+    assert "now:    PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-17\n" in said
+    assert "1 of 13 stations differ" in said
+    assert "no drift on 13 stations" in said
+    assert 'minka_repairs_started_total{rule="core-link-down"} 2.0' in said
+    assert list(tmp_path.iterdir()) == []
