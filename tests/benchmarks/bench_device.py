@@ -4,8 +4,9 @@
 
 Stations and each client run in processes of their own, so that client CPU (user and system, all
 threads) stands alone. Compare the ratios: absolute figures belong to the machine. Every client pins
-host keys and logs in by password; ours works on up to 500 stations at once, as runs do. The whole safe transaction is lock, discard, read, edit, confirmed
-commit, read, confirm, read, unlock, with each read decoded into a device tree.
+host keys and logs in by password; ours works on up to 500 stations at once, as runs do. The whole safe
+transaction is lock, discard, read, edit, confirmed commit, read, confirm, read, unlock, with each read
+decoded into a device tree.
 """
 
 from __future__ import annotations
