@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from controller.models.plan import Edit, Op, Phase
+from controller.nrm.diff import effective
+from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, Value
 
 _Pair = tuple[Value | None, Value | None]
@@ -13,13 +15,15 @@ _Pair = tuple[Value | None, Value | None]
 
 @dataclass(slots=True)
 class Effects:
-    """What the edits of some phases amount to together.
+    """What the edits of some phases amount to together; a leaf at its default equals an absent one.
 
     Attributes:
+        root: Schema of the device.
         exists: Whether each created or deleted entry exists before and after.
         leaves: Value of each edited leaf before and after, None where it is absent.
     """
 
+    root: NodeSpec
     exists: dict[Path, tuple[bool, bool]] = field(default_factory=dict)
     leaves: dict[Path, dict[LeafName, _Pair]] = field(default_factory=dict)
 
@@ -35,11 +39,15 @@ class Effects:
         if any((path in tree) is not pair[side] for path, pair in self.exists.items()):
             return False
         return all(
-            tree.get(path, {}).get(leaf) == pair[side]
+            self._leaves_hold(path, {leaf: pair[side] for leaf, pair in pairs.items()}, tree)
             for path, pairs in self.leaves.items()
             if self.exists.get(path, (True, True))[side]
-            for leaf, pair in pairs.items()
         )
+
+    def _leaves_hold(self, path: Path, wanted: dict[LeafName, Value | None], tree: Tree) -> bool:
+        there = effective(self.root, path, tree.get(path, {}))
+        given = effective(self.root, path, {leaf: value for leaf, value in wanted.items() if value is not None})
+        return all(there.get(leaf) == given.get(leaf) for leaf in wanted)
 
     def add(self, edit: Edit) -> None:
         """Put one more edit on top."""
@@ -59,9 +67,9 @@ class Effects:
         pairs[leaf] = (first, after)
 
 
-def effects(phases: Sequence[Phase]) -> Effects:
+def effects(root: NodeSpec, phases: Sequence[Phase]) -> Effects:
     """Net effect of phases in order."""
-    total = Effects()
+    total = Effects(root)
     for phase in phases:
         for edit in phase.edits:
             total.add(edit)

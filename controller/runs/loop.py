@@ -11,7 +11,7 @@ import structlog
 from controller.models.errors import LeaseLostError, MinkaError, StoreError
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
-from controller.ports.store import Claim, JobResult
+from controller.ports.store import Claim, JobResult, Store
 from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools, procedure
 from controller.runs.record import Record
@@ -53,7 +53,8 @@ class WorkerLoop:
         self._sweeper = Sweeper(tools.store, doorbell, tools.clock, observers)
         self._incarnation = ""
         self._last_beat = float("-inf")
-        self._running: dict[str, asyncio.Task[None]] = {}
+        #: By job and fence: after a funeral the same job may come back under a newer lease.
+        self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         # A claim whose answer was lost may have been committed: then look at what we hold first.
         self._uncertain = False
         self._work = asyncio.Event()
@@ -66,33 +67,46 @@ class WorkerLoop:
             self._loop.call_soon_threadsafe(self._work.set)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop``; then claim nothing more and let running transactions end."""
+        """Work until ``stop``; then claim nothing more and let running transactions end.
+
+        Raises:
+            Exception: The heartbeat or the sweeper failed by an error of ours. What runs is cut off, for
+                others to recover: a worker that does not show its life has no leases.
+        """
         self._loop = asyncio.get_running_loop()
         await self._register()
-        keepers = [asyncio.create_task(self._beat()), asyncio.create_task(self._sweep())]
-        stopper = asyncio.create_task(self._stop_wakes(stop))
+        stopper = asyncio.create_task(self._until(stop))
+        keepers = {stopper, asyncio.create_task(self._beat()), asyncio.create_task(self._sweep())}
+        try:
+            done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*keepers, *self._running.values()):
+                task.cancel()
+            await asyncio.gather(*keepers, *self._running.values(), return_exceptions=True)
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        """Claim until ``stop``, then wait for what runs."""
+        stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
                 await self._claim()
-                await self._next_look()
-            while self._running:
-                await asyncio.wait(self._running.values())
+                await self._next_look(stopped)
         finally:
-            for task in (*keepers, stopper):
-                task.cancel()
-            await asyncio.gather(*keepers, stopper, return_exceptions=True)
+            stopped.cancel()
+        while self._running:
+            await asyncio.wait(self._running.values())
 
-    async def _stop_wakes(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._work.set()
-
-    async def _next_look(self) -> None:
-        """Wait for a ring, a finished job or the polling interval."""
+    async def _next_look(self, stopped: asyncio.Task[bool]) -> None:
+        """Wait for a ring, a finished job, the polling interval or the end."""
         timer = asyncio.create_task(self._tools.clock.sleep(_POLL))
         ring = asyncio.create_task(self._work.wait())
-        await asyncio.wait({timer, ring}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (timer, ring):
-            task.cancel()
+        try:
+            await asyncio.wait({timer, ring, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            ring.cancel()
         self._work.clear()
 
     # ------------------------------------------------------------------- claims
@@ -112,21 +126,21 @@ class WorkerLoop:
             return
         self._uncertain = False
         for claim in claims:
-            if claim.job.id not in self._running:
+            key = (claim.job.id, claim.fence)
+            if key not in self._running:
                 task = asyncio.create_task(self._job(claim))
-                self._running[claim.job.id] = task
-                task.add_done_callback(partial(self._ended, claim.job.id))
+                self._running[key] = task
+                task.add_done_callback(partial(self._ended, key))
 
-    def _ended(self, job: str, _task: asyncio.Task[None]) -> None:
-        self._running.pop(job, None)
+    def _ended(self, key: tuple[str, int], _task: asyncio.Task[None]) -> None:
+        self._running.pop(key, None)
         self._work.set()
 
     async def _job(self, claim: Claim) -> None:
         started = self._tools.clock.monotonic()
         tell(self._observers, lambda observer: observer.job_started(claim.job))
         try:
-            result = await self._result(claim)
-            await self._finish(claim, result)
+            result = await self._recorded(claim)
         except LeaseLostError:
             log.warning("job.lease_lost", job=claim.job.id, station=claim.job.station)
             return
@@ -137,12 +151,27 @@ class WorkerLoop:
         tell(self._observers, lambda observer: observer.job_finished(claim.job, result, seconds))
         self._moved.add(claim.run.id)
 
+    async def _recorded(self, claim: Claim) -> JobResult:
+        """Work, and put the result on record; a database that is away is waited for.
+
+        Working again after a ``StoreError`` is a take-over from ourselves: it starts by reading back.
+        """
+        result: JobResult | None = None
+        while True:
+            try:
+                result = result or await self._result(claim)
+                await self._tools.store.call(partial(_finish, claim, result))
+                return result
+            except StoreError as error:
+                log.warning("job.waits_for_store", job=claim.job.id, reason=error.message)
+                await self._tools.clock.sleep(_POLL)
+
     async def _result(self, claim: Claim) -> JobResult:
         if claim.job.attempts > _MAX_ATTEMPTS:
             return await self._give_up(claim, f"given up after {claim.job.attempts - 1} attempts that ended its worker")
         try:
             return await procedure(claim.run.procedure).work(claim, self._tools, lambda: self._alive(claim.incarnation))
-        except LeaseLostError:
+        except (LeaseLostError, StoreError):
             raise
         except MinkaError as error:
             return await self._give_up(claim, error.message)
@@ -155,16 +184,6 @@ class WorkerLoop:
         record = Record(claim, self._tools.store, self._tools.clock, lambda: True)
         await record.load()
         return JobResult(Outcome.FAILED_SAFE if record.mark is None else Outcome.DIVERGED, reason)
-
-    async def _finish(self, claim: Claim, result: JobResult) -> None:
-        """Put the result on record, waiting out a database that is away: the device was changed."""
-        while True:
-            try:
-                await self._tools.store.call(lambda store: store.finish(claim, result))
-                return
-            except StoreError as error:
-                log.warning("job.finish_waits", job=claim.job.id, reason=error.message)
-                await self._tools.clock.sleep(_POLL)
 
     # ---------------------------------------------------------- life, progress
 
@@ -181,30 +200,37 @@ class WorkerLoop:
         """Heartbeat; a worker that was buried comes back as a new incarnation without leases."""
         while True:
             await self._tools.clock.sleep(_HEARTBEAT)
-            begun = self._tools.clock.monotonic()
             try:
-                await self._tools.store.call(lambda store: store.heartbeat(self._incarnation, self._sessions()))
-                self._last_beat = begun
-            except LeaseLostError:
-                log.warning("worker.was_buried", incarnation=self._incarnation)
-                await self._register()
+                await self._beat_once()
             except StoreError as error:
                 log.warning("worker.store_unavailable", reason=error.message)
+
+    async def _beat_once(self) -> None:
+        begun = self._tools.clock.monotonic()
+        try:
+            await self._tools.store.call(lambda store: store.heartbeat(self._incarnation, self._sessions()))
+            self._last_beat = begun
+        except LeaseLostError:
+            log.warning("worker.was_buried", incarnation=self._incarnation)
+            # Whoever holds the devices now must not meet our sessions there.
+            for task in self._running.values():
+                task.cancel()
+            await self._register()
 
     async def _sweep(self) -> None:
         """Move runs on as their jobs end, and look at everything once in a while."""
         next_round = 0.0
         while True:
             moved, self._moved = self._moved, set()
-            try:
-                for run_id in moved:
-                    await self._sweeper.advance(run_id)
-            except StoreError as error:
-                self._moved |= moved
-                log.warning("worker.store_unavailable", reason=error.message)
+            for run_id in moved:
+                await self._sweeper.advance(run_id)
             if self._tools.clock.monotonic() >= next_round:
                 await self._sweeper.sweep()
                 next_round = self._tools.clock.monotonic() + _POLL
             if moved:
                 self._work.set()
             await self._tools.clock.sleep(0.05)
+
+
+def _finish(claim: Claim, result: JobResult, store: Store) -> None:
+    store.finish(claim, result)

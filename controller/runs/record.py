@@ -83,14 +83,15 @@ class Record:
         return None
 
     @property
-    def persist(self) -> JournalEntry | None:
-        """The last row that names a persist token, or None."""
-        return next((row for row in reversed(self._rows) if row.persist), None)
+    def committed(self) -> bool:
+        """Whether a commit of the newest beginning was seen on the device."""
+        return any(row.step is Step.PREPARED for row in self._rows[self._begun :])
 
     @property
-    def started(self) -> datetime:
-        """When the transaction began."""
-        return self._rows[0].at if self._rows else self._clock.now()
+    def excused(self) -> tuple[str, ...]:
+        """Links that the newest beginning found down (see ``checks.excused``)."""
+        begun = self._rows[self._begun] if self._rows else None
+        return tuple(begun.detail.split("\n")) if begun is not None and begun.step is Step.READ else ()
 
     @property
     def beginnings(self) -> int:
@@ -99,5 +100,10 @@ class Record:
 
     @property
     def sessions(self) -> frozenset[str]:
-        """NETCONF session ids of ours on this device, newest transaction only."""
+        """NETCONF session ids of ours on this device, of this transaction only."""
         return frozenset(row.session for row in self._rows if row.session)
+
+    @property
+    def _begun(self) -> int:
+        """Where the newest beginning stands among the rows, 0 if there is none."""
+        return max((index for index, row in enumerate(self._rows) if row.step is Step.READ), default=0)

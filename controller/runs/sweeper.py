@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from controller.models.errors import StoreError
+from controller.models.errors import MinkaError, StoreError
 from controller.ports.clock import Clock
 from controller.ports.queue import Doorbell
 from controller.ports.store import StoreLoop, Transition
@@ -48,20 +48,24 @@ class Sweeper:
         """One round; a database that is down is logged and met again next round."""
         try:
             await self._bury()
-            for run_id in await self._store.call(lambda store: store.active_runs()):
-                await self.advance(run_id)
-                if self._reminds:
-                    self._doorbell.ring(run_id)
+            active = await self._store.call(lambda store: store.active_runs())
         except StoreError as error:
             log.warning("sweeper.store_unavailable", reason=error.message)
+            return
+        for run_id in active:
+            await self.advance(run_id)
+            if self._reminds:
+                self._doorbell.ring(run_id)
 
     async def advance(self, run_id: str) -> None:
-        """Move one run on as far as it goes."""
-        for _ in range(16):
-            moved = await self._store.call(lambda store: store.advance(run_id, decide))
-            if moved is None:
-                return
-            self._tell(run_id, moved)
+        """Move one run on as far as it goes; one that can't be moved never keeps the others from it."""
+        try:
+            while (moved := await self._store.call(lambda store: store.advance(run_id, decide))) is not None:
+                self._tell(run_id, moved)
+        except MinkaError as error:
+            log.warning("run.not_moved", run=run_id, reason=error.message)
+        except Exception:
+            log.exception("run.bug", run=run_id)
 
     def _tell(self, run_id: str, moved: Transition) -> None:
         log.info("run.moved", run=run_id, state=moved.state, wave=moved.wave, reason=moved.reason)

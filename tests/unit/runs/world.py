@@ -1,0 +1,267 @@
+"""A controller's record and a station in memory, in time that jumps, for transactions to go wrong in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import TypeVar
+
+from controller.models.network import Network
+from controller.models.plan import Change, Plan
+from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
+from controller.nrm.tree import Observed, Tree
+from controller.ports.clock import VirtualClock
+from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget
+from controller.ports.fake_device import SAFE, FakeDevice, Fault, Wrong
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
+from controller.plan import network_digest
+from controller.runs.record import Record
+from controller.runs.transaction import Patience, Transaction
+from controller.store import SqlStore, open_store
+from tests.unit.plan import samples
+
+T = TypeVar("T")
+STATION = "S1"
+TARGET = DeviceTarget(STATION, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "env:X", samples.PROFILES)
+#: Offers a candidate, but no confirmed commit that could be trusted.
+UNSAFE = Capabilities(candidate=True, confirmed_commit=False, writable_running=False, startup=False, validate=True)
+
+
+class JumpClock(VirtualClock):
+    """Virtual time in which whoever sleeps is the only one awake: sleeping moves it on."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.pause(seconds)
+        await asyncio.sleep(0)
+
+
+class Killed(BaseException):
+    """The process died here."""
+
+
+@dataclass
+class Interrupter:
+    """Kills at the n-th call of a device or of the record.
+
+    Attributes:
+        at: Number of the call, from 1; 0 never kills.
+        after: Whether the call still takes effect.
+        hung: Whether the host vanished, so that the device keeps session and locks.
+        calls: What was called, in order.
+    """
+
+    at: int = 0
+    after: bool = False
+    hung: bool = False
+    calls: list[str] = field(default_factory=list)
+
+    def due(self, name: str) -> bool:
+        self.calls.append(name)
+        return len(self.calls) == self.at
+
+
+class InstantStore:
+    """A ``StoreLoop`` without a thread."""
+
+    def __init__(self, store: Store, interrupter: Interrupter | None = None) -> None:
+        self._store = store
+        self._interrupter = interrupter or Interrupter()
+
+    async def call(self, method: Callable[[Store], T]) -> T:
+        await asyncio.sleep(0)
+        killed = self._interrupter.due("record")
+        if killed and not self._interrupter.after:
+            raise Killed
+        result = method(self._store)
+        if killed:
+            raise Killed
+        return result
+
+
+class _Session:
+    """A session whose every call may be the process's last."""
+
+    def __init__(self, session: DeviceSession, interrupter: Interrupter) -> None:
+        self._session = session
+        self._interrupter = interrupter
+
+    def __getattr__(self, name: str) -> object:
+        attribute = getattr(self._session, name)
+        if name in ("session_id", "capabilities"):
+            return attribute
+
+        async def call(*args: object, **kwargs: object) -> object:
+            killed = self._interrupter.due(name)
+            if killed and not self._interrupter.after:
+                self._die()
+            result = await attribute(*args, **kwargs)
+            if killed:
+                self._die()
+            return result
+
+        return call
+
+    def _die(self) -> None:
+        if self._interrupter.hung:
+            self._session._hung = True  # type: ignore[attr-defined]
+        raise Killed
+
+
+class MortalDevices:
+    """``Devices`` for a process that may die."""
+
+    def __init__(self, devices: FakeDevices, interrupter: Interrupter) -> None:
+        self._devices = devices
+        self._interrupter = interrupter
+
+    @asynccontextmanager
+    async def session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
+        async with self._devices.session(target) as session:
+            yield _Session(session, self._interrupter)  # type: ignore[misc]
+
+
+def _retuned() -> Network:
+    cells = [cell.model_dump() for cell in samples.network().cells]
+    for cell in cells:
+        if cell["rat"] == "LTE":
+            cell["pci"] = 7
+    return samples.network(cells=cells)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A station, and what is planned on it."""
+
+    before: Observed
+    plan: Plan
+    capabilities: Capabilities = SAFE
+
+    @cached_property
+    def change(self) -> Change:
+        return samples.only_change(self.plan)
+
+    @cached_property
+    def after(self) -> Tree:
+        view = samples.StationView(self.before, adopted=True)
+        observed = samples.apply(samples.network(), self.change, view).observed
+        assert observed is not None
+        return observed.tree
+
+
+@cache
+def add_tenant(capabilities: Capabilities = SAFE) -> Scenario:
+    """One phase: a third tenant comes onto the station."""
+    old = samples.network()
+    made = samples.plan(samples.network(("alfa", "beta", "gamma")), {STATION: samples.view(old)})
+    return Scenario(samples.carrying(old), made, capabilities)
+
+
+@cache
+def retune(capabilities: Capabilities = SAFE) -> Scenario:
+    """Three phases: lock, edit, unlock."""
+    old = samples.network()
+    return Scenario(samples.carrying(old), samples.plan(_retuned(), {STATION: samples.view(old)}), capabilities)
+
+
+class World:
+    """One run of one plan on one station."""
+
+    def __init__(self, scenario: Scenario, strategy: Strategy = Strategy()) -> None:
+        self.scenario = scenario
+        self.clock = JumpClock()
+        self.store: SqlStore = open_store("sqlite://", self.clock)
+        self.devices = FakeDevices(self.clock)
+        self.device: FakeDevice = self.devices.add(
+            STATION, samples.PROFILES, scenario.before.tree, scenario.capabilities
+        )
+        self.alive = True
+        self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
+        self.store.save_plan(scenario.plan, "ana")
+        self.run = self.start(strategy)
+
+    def start(self, strategy: Strategy) -> Run:
+        jobs = [NewJob(0, STATION)]
+        run = self.store.create_run(self.scenario.plan, "apply", strategy, jobs, cause="person", actor="ana")
+        self.store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        return self.store.run(run.id)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def claim(self) -> Claim:
+        """The job, in the hands of a new worker."""
+        (claim,) = self.store.claim(self.store.register_worker("w"), 10)
+        return claim
+
+    def bury(self, claim: Claim) -> None:
+        """Declare the worker of a claim dead."""
+        counter = next(one.counter for one in self.store.incarnations() if one.id == claim.incarnation)
+        assert self.store.bury(claim.incarnation, counter)
+
+    def transaction(self, claim: Claim, interrupter: Interrupter | None = None) -> Transaction:
+        interrupter = interrupter or Interrupter()
+        record = Record(claim, InstantStore(self.store, interrupter), self.clock, lambda: self.alive)
+        devices = MortalDevices(self.devices, interrupter)
+        return Transaction(claim, TARGET, devices, record, self.clock, Patience())  # type: ignore[arg-type]
+
+    async def work(self, claim: Claim | None = None) -> JobResult:
+        """Bring the job to its end, on record."""
+        claim = claim or self.claim()
+        result = await self.transaction(claim).run()
+        self.store.finish(claim, result)
+        return result
+
+    # ------------------------------------------------------------------ faults
+
+    def fault(self, operation: str, wrong: Wrong | None = None, *, skip: int = 0, times: int = 1) -> None:
+        self.device.faults.append(Fault(operation, wrong, skip=skip, times=times))
+
+    def act(self, operation: str, act: Callable[[], None], *, skip: int = 0) -> None:
+        self.device.faults.append(Fault(operation, None, act, skip))
+
+    def break_link(self) -> None:
+        """The new tenant's core does not answer."""
+        self.device.broken_links = {path for path in self.scenario.after if "EP_S1C[gamma" in path}
+
+    # ------------------------------------------------------------------- looks
+
+    @property
+    def steps(self) -> list[Step]:
+        return [row.step for row in self.journal]
+
+    @property
+    def journal(self) -> list[JournalEntry]:
+        (transaction,) = {row.transaction for row in self._rows()} or {""}
+        return self.store.journal_of(transaction)
+
+    def _rows(self) -> list[JournalEntry]:
+        with self.store._engine.connect() as connection:
+            names = connection.exec_driver_sql("SELECT DISTINCT \"transaction\" FROM journal").scalars().all()
+        return [row for name in names for row in self.store.journal_of(name)]
+
+    def outlive_timers(self) -> None:
+        """Let every timer of the device run out."""
+        self.clock.pause(4000)
+
+    def assert_settled(self, result: JobResult) -> None:
+        """Device, ledger and record say the same, now and after every timer; nothing is left behind."""
+        done = result.outcome.good
+        self.outlive_timers()
+        assert self.device.running == (self.scenario.after if done else self.scenario.before.tree), result
+        assert not self.device.pending
+        assert not self.device.lock_holder
+        assert self.device.candidate == self.device.running
+        ledger = self.store.ledger([STATION]).get(STATION, {})
+        gained = {node.path for node in self.scenario.change.gained}
+        assert set(ledger) == (gained if done else set())
+        (job,) = self.store.jobs(self.run.id)
+        assert job.outcome is result.outcome
+        assert self.steps.count(Step.FINISHED) == 1
+        assert not self.store.leased([STATION])
+        assert self.store.verify_audit() is None
+        _, rows = self.store.audit_rows(Page(limit=1000))
+        assert sum(row.action == "job.finished" for row in rows) == 1
