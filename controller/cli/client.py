@@ -89,7 +89,10 @@ class Client:
             raise self._silent(error) from error
         if answer.is_error:
             raise _refused(answer)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise CliError(f"{self._url} is not Minka's API: it does not answer in JSON", UNREACHABLE) from error
 
     def _silent(self, error: httpx.HTTPError) -> CliError:
         return CliError(
@@ -101,9 +104,10 @@ def _refused(answer: httpx.Response) -> CliError:
     try:
         problem = answer.json()
     except ValueError:
-        problem = {"detail": answer.text[:200], "status": answer.status_code}
-    status = WRONG_INPUT if answer.status_code in (401, 404, 409, 413, 422) else FAILED
-    message = str(problem.get("detail", answer.status_code))
+        # Not ours: a proxy, or another program on this port.
+        problem = {"detail": f"{answer.status_code} from {answer.url}: {answer.text[:200]}"}
+    status = WRONG_INPUT if answer.status_code in (400, 401, 403, 404, 409, 413, 422) else FAILED
+    message = str(problem.get("detail", problem) if isinstance(problem, dict) else problem)
     if answer.status_code == 401:
         message += " (set MINKA_TOKEN, or MINKA_HOME to the folder of the embedded controller)"
     return CliError(message, status, problem)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from controller import __version__
 from controller.cli import device, network, people, plan, processes, runs
-from controller.cli.client import WRONG_INPUT, CliError
+from controller.cli.client import FAILED, WRONG_INPUT, CliError
 from controller.cli.output import err, escape, print_json
 from controller.models.errors import InputError, MinkaError
 
@@ -49,28 +49,41 @@ app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
 app.command(epilog="Example: minka audit --limit 5 --json")(people.audit)
 app.command(epilog="Example: minka up --sim deploy/networks/peru-mini")(processes.up)
-app.command()(processes.api)
-app.command()(processes.worker)
-app.command()(processes.listener)
-app.command()(processes.scheduler)
+app.command(epilog="Example: MINKA_DATABASE_URL=postgresql://minka@db/minka minka api")(processes.api)
+app.command(epilog="Example: minka worker --name worker-1")(processes.worker)
+app.command(epilog="Example: minka listener")(processes.listener)
+app.command(epilog="Example: minka scheduler")(processes.scheduler)
 app.add_typer(processes.sim, name="sim")
+
+
+#: What a wrong command line raises: click's UsageError, or that of Typer's own copy of click.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
     """Entry point: known errors become one line and an exit status, never a traceback."""
+    as_json = "--json" in sys.argv
     try:
-        app()
+        # With --json usage errors are JSON as well; without it Typer words them.
+        status = app(prog_name="minka", standalone_mode=not as_json)
     except CliError as error:
         _leave(str(error), error.status, error.problem)
     except InputError as error:
         _leave(error.message, WRONG_INPUT, {"detail": error.message, "type": error.code})
     except MinkaError as error:
-        _leave(error.message, 1, {"detail": error.message, "type": error.code})
+        _leave(error.message, FAILED, {"detail": error.message, "type": error.code})
+    except _USAGE_ERROR as error:
+        message = str(getattr(error, "message", "") or error)
+        _leave(message, WRONG_INPUT, {"detail": message, "type": "usage"})
+    except OSError as error:
+        message = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+        _leave(message, FAILED, {"detail": message, "type": "file"})
+    sys.exit(status)
 
 
-def _leave(message: str, status: int, problem: dict[str, object]) -> None:
+def _leave(message: str, status: int, problem: dict[str, object]) -> NoReturn:
     if "--json" in sys.argv:
         print_json({"error": problem})
     else:
-        err.print(f"[red]error:[/] {escape(message)}")
+        err.print(f"[red]error:[/] {escape(message)}", soft_wrap=True)
     sys.exit(status)

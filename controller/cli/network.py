@@ -49,13 +49,8 @@ def check(directory: Directory, endpoints: Endpoints = None, as_json: Json = Fal
 @app.command(epilog="Example: minka network load deploy/networks/peru-mini")
 def load(directory: Directory, endpoints: Endpoints = None, as_json: Json = False) -> None:
     """Make network files the controller's current version. Changes nothing on any station."""
-    files = {
-        str(path.relative_to(directory)): path.read_text(encoding="utf-8")
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and path.suffix in (".yaml", ".yml", ".csv")
-    }
-    replacement = endpoints.read_text(encoding="utf-8") if endpoints else None
-    said = client().put("/v1/network", {"files": files, "endpoints": replacement})
+    replacement = _text(endpoints) if endpoints else None
+    said = client().put("/v1/network", {"files": _files(directory), "endpoints": replacement})
     if as_json:
         print_json(said)
         return
@@ -71,7 +66,7 @@ def show(
 ) -> None:
     """Show the controller's current network, or all objects of one kind."""
     if kind is not None:
-        items = client().get(f"/v1/network/{kind}")
+        items = client().all(f"/v1/network/{kind}", 10_000_000)
         if as_json or not items:
             print_json(items)
             return
@@ -86,34 +81,60 @@ def show(
     table("", ("kind", "count"), said["counts"].items())
 
 
-@app.command("import", epilog="Example: minka network import endpoints.csv --header network.yaml --to found/")
+@app.command("import", epilog="Example: minka network import endpoints.csv --header our-network/ --to found/")
 def import_(
     endpoints: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="endpoints.csv of live stations.")],
     header: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="YAML with network, regions, sites and tenants.")
+        Path, typer.Option(exists=True, help="YAML, or directory of files, with network, regions, sites and tenants.")
     ],
-    to: Annotated[Path, typer.Option(help="Directory to write; must not hold network files yet.")],
+    to: Annotated[Path, typer.Option(help="Directory to write; must be new or empty.")],
+    sites: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="CSV with station,site; without it each gets its own site."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write network files from live stations: their cells, identities, PLMNs, shares and core links.
 
     The stations are only read. Check the files, load them, then adopt the stations.
     """
-    if to.exists() and any(to.iterdir()):
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise CliError(f"{to} is not empty: name a new directory", WRONG_INPUT)
-    said = client().post(
-        "/v1/network/import",
-        {"endpoints": endpoints.read_text(encoding="utf-8"), "header": header.read_text(encoding="utf-8")},
-    )
+    files = _files(header) if header.is_dir() else {header.name: _text(header)}
+    body = {"files": files, "endpoints": _text(endpoints), "places": _text(sites) if sites else None}
+    said = client().post("/v1/network/import", body)
     to.mkdir(parents=True, exist_ok=True)
     for name, text in said["files"].items():
-        (to / name).write_text(text, encoding="utf-8")
+        (to / name).write_text(text, encoding="utf-8", newline="\n")
     if as_json:
         print_json({"written": sorted(said["files"]), "notes": said["notes"]})
         return
     for note in said["notes"]:
-        out.print(escape(note))
-    out.print(f"wrote {', '.join(sorted(said['files']))} to {to}; next: minka network check {to}")
+        out.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
+    out.print(f"wrote {', '.join(sorted(said['files']))} to {to}; next: minka network check {to}", soft_wrap=True)
+
+
+def _files(directory: Path) -> dict[str, str]:
+    """Network files of a directory as they are uploaded; hidden ones are left out, as in loading."""
+    return {
+        path.relative_to(directory).as_posix(): _text(path)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+        and path.suffix.lower() in (".yaml", ".yml", ".csv")
+        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    }
+
+
+def _text(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        CliError: It is no UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CliError(f"{path} is not UTF-8: {error.reason} at byte {error.start}", WRONG_INPUT) from error
 
 
 def _counts(network: Network) -> dict[str, int]:

@@ -17,8 +17,20 @@ from controller.models.settings import Settings
 #: Option of every command.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+#: Columns of output that no terminal will show: wide enough that nothing is ever broken, for grep and logs.
+_WIDE = 4000
+#: Columns that may be broken over lines; ids and states stay whole.
+_PROSE = frozenset({"what", "before", "→ after", "detail", "note", "has", "should have", "cause", "object", "reason"})
+
+
+def _console(*, stderr: bool) -> Console:
+    """A console; colours and width follow the terminal, NO_COLOR and COLUMNS."""
+    made = Console(stderr=stderr, highlight=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDE)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 _COLOURS = {
     "succeeded": "green",
@@ -46,10 +58,11 @@ def client() -> Client:
     return Client(Settings())
 
 
-def print_json(data: Any) -> None:
-    """Data as JSON on standard output."""
-    json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
+def print_json(data: Any, *, line: bool = False) -> None:
+    """Data as JSON on standard output; as one line where more will follow."""
+    json.dump(data, sys.stdout, indent=None if line else 2, ensure_ascii=False)
     sys.stdout.write("\n")
+    sys.stdout.flush()
 
 
 def coloured(word: Any) -> str:
@@ -67,7 +80,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     """A table; cells are Rich markup."""
     made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column not in _PROSE)
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     out.print(made)

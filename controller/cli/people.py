@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.client import FAILED
 from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
+
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
 alarms = typer.Typer(no_args_is_help=True, help="Alarms and their automatic repair.")
@@ -29,7 +32,7 @@ def put(
         out.print(f"hold {hold['id']} on {escape(target)}")
 
 
-@holds.command("list")
+@holds.command("list", epilog="Example: minka hold list --json")
 def list_holds(as_json: Json = False) -> None:
     """Holds in force."""
     found = client().get("/v1/holds")
@@ -41,15 +44,27 @@ def list_holds(as_json: Json = False) -> None:
     table("", columns, ([when(h[c]) if c in times else escape(h[c]) for c in columns] for h in found))
 
 
-@holds.command("lift", epilog="Example: minka hold lift h-1")
-def lift(hold_id: str) -> None:
+@holds.command("lift", epilog="Example: minka hold lift h-1f2e3d4c")
+def lift(
+    hold_id: Annotated[str, typer.Argument(help="Id of a hold, as in h-1f2e3d4c.")], as_json: Json = False
+) -> None:
     """Lift a hold."""
     client().delete(f"/v1/holds/{hold_id}")
-    out.print(f"hold {hold_id} lifted")
+    if as_json:
+        print_json({"lifted": hold_id})
+    else:
+        out.print(f"hold {hold_id} lifted")
 
 
-def audit(limit: int = 50, as_json: Json = False) -> None:
+def audit(
+    limit: Limit = 50,
+    verify: Annotated[bool, typer.Option("--verify", help="Prove that no row was changed or removed.")] = False,
+    as_json: Json = False,
+) -> None:
     """Who did what, newest first."""
+    if verify:
+        _verify_audit(as_json=as_json)
+        return
     found = client().all("/v1/audit", limit)
     if as_json:
         print_json(found)
@@ -71,9 +86,21 @@ def audit(limit: int = 50, as_json: Json = False) -> None:
     )
 
 
+def _verify_audit(*, as_json: bool) -> None:
+    proof = client().get("/v1/audit/verify")
+    if as_json:
+        print_json(proof)
+    elif proof["whole"]:
+        out.print("[green]the audit trail is whole[/]")
+    else:
+        out.print(f"[red]the audit trail was tampered with[/], first at row {proof['first_broken']}")
+    if not proof["whole"]:
+        raise typer.Exit(FAILED)
+
+
 @alarms.command("list", epilog="Example: minka alarms list --state raised --state repairing")
 def list_alarms(
-    limit: int = 50,
+    limit: Limit = 50,
     state: Annotated[list[str] | None, typer.Option(help="Only alarms in this state; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -104,12 +131,12 @@ def list_alarms(
     )
 
 
-@alarms.command("follow")
+@alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")
 def follow(as_json: Json = False) -> None:
     """Print alarms as they change, until interrupted."""
     for _, alarm in client().events("/v1/alarms/events"):
         if as_json:
-            print_json(alarm)
+            print_json(alarm, line=True)
         else:
             what = escape(alarm["object"].rpartition("/")[2])
             out.print(

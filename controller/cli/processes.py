@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from controller.cli.client import FAILED, CliError
 from controller.models.settings import Settings
 
 log = structlog.get_logger()
@@ -47,6 +49,9 @@ def up(
     from controller.store import open_store  # noqa: PLC0415
 
     settings, clock = Settings(), SystemClock()
+    _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
+    if sim_network is not None:
+        _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
     settings.home.mkdir(parents=True, exist_ok=True)
     set_up_logs("console", "up")
     # Before the processes come: one upgrade of the database, one token.
@@ -58,23 +63,51 @@ def up(
         f"worker-{number}": _minka("worker", "--name", f"worker-{number}") for number in range(settings.workers)
     }
     lines = [f"Minka is up: API {settings.url}, token in {settings.token_file}, logs in {settings.home / 'logs'}"]
+    urls = [f"{settings.url}/readyz"]
     if sim_network is not None:
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
         endpoints = settings.home / "endpoints.csv"
         commands = {"simulators": _simulators(sim_network, sim_control, sim_ports, endpoints), **commands}
         extra = f" --endpoints {endpoints}" if sim_ports is not None else ""
-        lines.append(f"Simulated stations are starting; next: minka network load {sim_network}{extra}")
-    Supervisor(commands, settings.home / "logs", clock).run(lambda: _ready(settings.url), lines)
+        lines.append(f"Simulated stations are up too; next: minka network load {sim_network}{extra}")
+        urls.append(f"http://{sim_control}/stations")
+    Supervisor(commands, settings.home / "logs", clock).run(lambda: all(map(_answers, urls)), lines)
 
 
-def _ready(url: str) -> bool:
-    """Whether the API answers and has its database."""
+def _answers(url: str) -> bool:
+    """Whether the API has its database, or the simulators listen."""
     import httpx  # noqa: PLC0415
 
     try:
-        return httpx.get(f"{url}/readyz", timeout=2).is_success
+        return httpx.get(url, timeout=2).is_success
     except httpx.HTTPError:
         return False
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise typer.BadParameter(f"{text!r} is no HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _need_port(host: str, port: int, what: str, instead: str) -> None:
+    """See that a port is free before processes would try in vain, again and again.
+
+    Raises:
+        CliError: It is not, or the address is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CliError(
+                f"{what} can't have port {port} on {host}: {error.strerror}; is another `minka up` running? "
+                f"Stop it, or {instead}",
+                FAILED,
+            ) from error
 
 
 def _simulators(network: Path, control: str, ports: int | None, endpoints: Path) -> list[str]:

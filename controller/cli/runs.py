@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.follow import follow
 from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
-from controller.cli.plan import follow
 
 RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")]
 
 
 def runs(
-    limit: int = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     state: Annotated[list[str] | None, typer.Option(help="Only runs in this state; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -12,6 +12,7 @@ from types import FrameType
 
 import structlog
 
+from controller.cli.client import FAILED, CliError
 from controller.ports.clock import Clock
 
 log = structlog.get_logger()
@@ -20,6 +21,10 @@ log = structlog.get_logger()
 GRACE = 150.0
 #: Seconds after which a process that ended is started again.
 _RESTART = 1.0
+#: Ends of one process before everything was up, after which it is taken for broken and not for unlucky.
+_TRIES = 3
+#: Lines of its log that the message then repeats.
+_TAIL = 5
 
 
 @dataclass
@@ -28,6 +33,7 @@ class _Child:
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
     start_at: float = 0.0
+    ended: int = 0
 
 
 class Supervisor:
@@ -44,7 +50,11 @@ class Supervisor:
         self._stopping = False
 
     def run(self, ready: Callable[[], bool], started: Sequence[str]) -> None:
-        """Supervise until SIGTERM or SIGINT; ``started`` is printed once ``ready``."""
+        """Supervise until SIGTERM or SIGINT; ``started`` is printed once ``ready``.
+
+        Raises:
+            CliError: A process ends again and again before everything was ready; all others were stopped.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -53,6 +63,8 @@ class Supervisor:
             while not self._stopping:
                 for child in self._children:
                     self._look_after(child)
+                    if not told and child.ended >= _TRIES:
+                        raise self._broken(child)
                 if not told and ready():
                     told = True
                     for line in started:
@@ -69,14 +81,22 @@ class Supervisor:
         now = self._clock.monotonic()
         if child.process is not None and child.process.poll() is not None:
             log.warning("process.ended", name=child.name, status=child.process.returncode)
-            child.process, child.start_at = None, now + _RESTART
+            child.process, child.start_at, child.ended = None, now + _RESTART, child.ended + 1
         if child.process is None and now >= child.start_at:
-            with (self._logs / f"{child.name}.log").open("ab") as output:
+            with self._log_of(child).open("ab") as output:
                 # Its own process group: a Ctrl-C at the terminal reaches the supervisor only.
                 child.process = subprocess.Popen(  # noqa: S603 - our own commands
                     child.command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
                 )
             log.info("process.started", name=child.name, pid=child.process.pid)
+
+    def _log_of(self, child: _Child) -> Path:
+        return self._logs / f"{child.name}.log"
+
+    def _broken(self, child: _Child) -> CliError:
+        lines = self._log_of(child).read_text(encoding="utf-8", errors="replace").splitlines()
+        tail = "\n".join(f"  {line}" for line in lines[-_TAIL:])
+        return CliError(f"{child.name} does not start; the end of {self._log_of(child)} says:\n{tail}", FAILED)
 
     def _take_down(self) -> None:
         """Ask all to end, wait for running device transactions, then kill what is left."""

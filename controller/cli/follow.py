@@ -1,0 +1,100 @@
+"""Following a run to its end: a bar a wave, failures as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from controller.cli.client import FAILED, UNREACHABLE, Client, CliError
+from controller.cli.output import client, coloured, err, escape, out, print_json
+from controller.ports.clock import Clock, SystemClock
+
+#: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
+_ATTEMPTS = 30
+_GOING_ON = ("queued", "running", "cancelling")
+
+
+class _Bars:
+    """Progress by wave; without a terminal a line for each wave that ends."""
+
+    def __init__(self, jobs: list[dict[str, Any]], *, silent: bool) -> None:
+        self._totals: dict[int, int] = {}
+        for job in jobs:
+            self._totals[job["wave"]] = self._totals.get(job["wave"], 0) + 1
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
+        self._silent = silent
+        self._tasks: dict[int, TaskID] = {
+            wave: self.progress.add_task(self._name(wave), total=count, start=False)
+            for wave, count in sorted(self._totals.items())
+        }
+        self._done = dict.fromkeys(self._totals, 0)
+
+    def _name(self, wave: int) -> str:
+        return "canary" if wave == 0 and len(self._totals) > 1 else f"wave {wave}"
+
+    def run(self, run: dict[str, Any]) -> None:
+        """The run moved on: its wave is being worked on."""
+        for wave, task in self._tasks.items():
+            if wave <= run["wave"] and run["state"] != "queued":
+                self.progress.start_task(task)
+
+    def job(self, job: dict[str, Any]) -> None:
+        """A job ended; what did not go well is told at once."""
+        wave = job["wave"]
+        self._done[wave] += 1
+        self.progress.advance(self._tasks[wave])
+        if self._silent:
+            return
+        if job["outcome"] not in ("succeeded", "unchanged"):
+            out.print(f"{job['station']}: {coloured(job['outcome'])} {escape(job['detail'])}", soft_wrap=True)
+        if not out.is_terminal and self._done[wave] == self._totals[wave]:
+            out.print(f"{self._name(wave)}: {self._totals[wave]} done")
+
+
+def follow(run_id: str, *, as_json: bool = False) -> None:
+    """Watch a run to its end; exit status 1 unless all went well. Interrupting it does not interrupt the run."""
+    api = client()
+    bars = _Bars(api.get(f"/v1/runs/{run_id}/jobs"), silent=as_json)
+    last: dict[str, Any] = {}
+    told: set[str] = set()
+    try:
+        with bars.progress:
+            for name, data in _events(api, run_id, SystemClock()):
+                if name == "run":
+                    last = data
+                    bars.run(data)
+                elif data["id"] not in told:
+                    told.add(data["id"])
+                    bars.job(data)
+    except KeyboardInterrupt:
+        err.print(f"no longer watching; run {run_id} goes on: minka watch {run_id}, or stop it: minka cancel {run_id}")
+        raise
+    if as_json:
+        print_json(last | {"jobs": api.get(f"/v1/runs/{run_id}/jobs")})
+    else:
+        counts = ", ".join(f"{count} {coloured(outcome)}" for outcome, count in sorted(last["counts"].items()))
+        out.print(f"run {run_id} {coloured(last['state'])}: {counts}", soft_wrap=True)
+    if last["state"] != "succeeded":
+        raise typer.Exit(FAILED)
+
+
+def _events(api: Client, run_id: str, clock: Clock) -> Iterator[tuple[str, Any]]:
+    """Events to the end of the run, taken up again where the stream breaks off; the API then repeats what was."""
+    left = _ATTEMPTS
+    while True:
+        try:
+            for name, data in api.events(f"/v1/runs/{run_id}/events"):
+                left = _ATTEMPTS
+                yield name, data
+                if name == "run" and data["state"] not in _GOING_ON:
+                    return
+        except CliError as error:
+            if error.status != UNREACHABLE or left <= 0:
+                raise
+        # The stream broke off, or ended with the API that is being restarted.
+        left -= 1
+        clock.pause(1)

@@ -1,0 +1,201 @@
+"""A plan for people: equal lines of many cells and stations become one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.cli.output import escape, out, table
+
+#: A plan of no more lines is shown line by line.
+SHORT = 30
+#: Groups of lines, reasons and findings shown before the rest is only counted.
+_MOST = 40
+
+#: Addresses differ by station where the change is the same; numbers do so in what is the host's own (PCI, ids).
+_ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]+\b")
+_NUMBER = re.compile(r"\d[\d.]*")
+_VARIES = "…"
+
+Row = dict[str, str]
+
+
+@dataclass
+class Group:
+    """Lines that say the same, and where."""
+
+    row: Row
+    _before: list[str] = field(default_factory=list)
+    _after: list[str] = field(default_factory=list)
+    places: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, station: str, row: Row) -> None:
+        """One more line of the same kind."""
+        self.places.append((station, row["cell"]))
+        self._before.append(row["before"])
+        self._after.append(row["after"])
+
+    @property
+    def before(self) -> str:
+        """The value that all have, with … where they differ."""
+        return _common(self._before)
+
+    @property
+    def after(self) -> str:
+        """The value that all get, with … where they differ."""
+        return _common(self._after)
+
+    @property
+    def where(self) -> str:
+        """Stations and cells, counted if there are many."""
+        stations = sorted({station for station, _ in self.places})
+        cells = [cell for _, cell in self.places if cell]
+        if len(stations) == 1:
+            named = f"{stations[0]}: {', '.join(sorted(cells))}" if cells else stations[0]
+            return named if len(cells) <= 6 else f"{stations[0]}: {len(cells)} cells"
+        return f"{len(stations)} stations" + (f", {len(cells)} cells" if cells else "")
+
+
+def grouped(lines: Iterable[tuple[str, Row]]) -> list[Group]:
+    """Lines of (station, row) by what they say, in the order of their first."""
+    groups: dict[tuple[str, ...], Group] = {}
+    for station, row in lines:
+        key = (row["tenant"], _what(row), *(_shape(row, row[side]) for side in ("before", "after")))
+        groups.setdefault(key, Group({**row, "what": _what(row)})).add(station, row)
+    return list(groups.values())
+
+
+def _what(row: Row) -> str:
+    """What changes, without the name of the cell: that belongs to where."""
+    words = row["what"].split(" ")
+    return " ".join(word for word in words if word.rstrip(":") != row["cell"]) if row["cell"] else row["what"]
+
+
+def _shape(row: Row, text: str) -> str:
+    return (_NUMBER if row["tenant"] in ("", "host") else _ADDRESS).sub(_VARIES, text)
+
+
+def _common(texts: Sequence[str]) -> str:
+    """What texts of one shape have in common, word by word."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    columns = zip(*(text.split(" ") for text in texts), strict=False)
+    return " ".join(words[0] if len(set(words)) == 1 else _masked(words[0]) for words in columns)
+
+
+def _masked(word: str) -> str:
+    return _VARIES + word[len(word.rstrip(",;")) :]
+
+
+# ------------------------------------------------------------------------------ showing
+
+
+def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
+    """A plan for people: what changes, what is left out, what was found, what to do next."""
+    lines = [(change["station"], row) for change in made["changes"] for row in change["diff"]]
+    if lines and (every or len(lines) <= SHORT):
+        _show_lines(made["id"], lines)
+    elif lines:
+        _show_groups(made["id"], lines)
+    _show_left_out(made["unplanned"])
+    _show_findings(made["findings"])
+    out.print(sentence(made), soft_wrap=True)
+
+
+def _show_lines(plan_id: str, lines: Sequence[tuple[str, Row]]) -> None:
+    columns = ("station", "cell", "tenant", "what", "before", "→ after")
+    keys = ("cell", "tenant", "what", "before", "after")
+    table(f"Plan {plan_id}", columns, ((station, *(escape(row[key]) for key in keys)) for station, row in lines))
+
+
+def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]]) -> None:
+    groups = grouped(lines)
+    table(
+        f"Plan {plan_id}",
+        ("where", "tenant", "what", "before", "→ after"),
+        (
+            [escape(text) for text in (group.where, group.row["tenant"], group.row["what"], group.before, group.after)]
+            for group in groups[:_MOST]
+        ),
+    )
+    if len(groups) > _MOST:
+        out.print(f"… and {len(groups) - _MOST} more kinds of change")
+    out.print(f"{len(lines)} lines in all; each of them: minka plans show {plan_id} --all")
+
+
+def _show_left_out(unplanned: Mapping[str, str]) -> None:
+    reasons: dict[str, list[str]] = {}
+    for station, reason in unplanned.items():
+        reasons.setdefault(reason, []).append(station)
+    for reason, stations in list(reasons.items())[:_MOST]:
+        out.print(f"[yellow]left out[/] {escape(_some(stations))}: {escape(reason)}", soft_wrap=True)
+    if len(reasons) > _MOST:
+        out.print(f"… and {len(reasons) - _MOST} more reasons")
+
+
+def _some(stations: Sequence[str]) -> str:
+    if len(stations) <= 3:
+        return ", ".join(stations)
+    return f"{len(stations)} stations ({stations[0]} … {stations[-1]})"
+
+
+def _show_findings(findings: Sequence[Mapping[str, str]]) -> None:
+    by_code: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        if finding["severity"] != "info":
+            by_code.setdefault((finding["severity"], finding["code"]), []).append(finding["message"])
+    for (severity, code), messages in sorted(by_code.items()):
+        colour = "red" if severity == "error" else "yellow"
+        for message in messages[:3]:
+            out.print(f"[{colour}]{severity}[/] {escape(message)}", soft_wrap=True)
+        if len(messages) > 3:
+            out.print(f"… and {len(messages) - 3} more of {code}")
+
+
+def sentence(made: Mapping[str, Any]) -> str:
+    """The plan in a sentence, and the next command."""
+    changes, unplanned = made["changes"], made["unplanned"]
+    observed_only = [station for station, reason in unplanned.items() if reason.startswith("not adopted")]
+    hint = _adopt_hint(made["selector"], len(observed_only)) if observed_only else ""
+    left_out = f"; {len(unplanned)} left out" if unplanned else ""
+    unchanged = len(made["unchanged"])
+    if not changes and unplanned and not unchanged:
+        return f"[yellow]Nothing planned[/]: {_all(len(unplanned))} left out.{hint}"
+    if not changes:
+        return f"[green]Nothing to do[/]: {_stations(unchanged)} what they should{left_out}.{hint}"
+    return (
+        f"{_change_words(made)}; {unchanged} stay as they are{left_out}.{hint}\nApply it with: minka apply {made['id']}"
+    )
+
+
+def _change_words(made: Mapping[str, Any]) -> str:
+    changes = made["changes"]
+    touched = sorted({tenant for change in changes for tenant in change["touched"]})
+    interrupted = sorted({tenant for change in changes for tenant in change["interrupted"]})
+    outage = max(change["outage_seconds"] for change in changes)
+    number = "1 station changes" if len(changes) == 1 else f"{len(changes)} stations change"
+    words = [f"Plan [bold]{made['id']}[/]: {number} for {', '.join(touched) or 'the host'}"]
+    if outage:
+        others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""
+        words.append(f"cells are off air for up to {outage} s{others}")
+    if made["removals"]:
+        words.append("removes " + ", ".join(f"{n} nodes of {tenant}" for tenant, n in made["removals"].items()))
+    return "; ".join(words)
+
+
+def _adopt_hint(selector: str, count: int) -> str:
+    them = "it is" if count == 1 else "they are"
+    return (
+        f"\nMinka changes only stations that were adopted; {count} of these {'was' if count == 1 else 'were'} not, "
+        f"so {them} only observed.\nAdopt them with: minka device adopt '{escape(selector)}'"
+    )
+
+
+def _all(count: int) -> str:
+    return "the only station is" if count == 1 else f"all {count} stations are"
+
+
+def _stations(count: int) -> str:
+    return "1 station carries" if count == 1 else f"{count} stations carry"
