@@ -57,6 +57,7 @@ class SshDevices:
                 raise
             finally:
                 self._in_use.discard(session)
+                session.forget()
                 if session.reusable:
                     self._idle[target.station] = (target, session)
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,8 @@ class NetconfSession:
         self._locked: list[str] = []
         self._capabilities = capabilities_of(transport.hello)
         self._target = "candidate" if self._capabilities.candidate else "running"
+        self._digest = b""
+        self._seen = Observed({})
 
     @property
     def session_id(self) -> str:
@@ -56,6 +59,10 @@ class NetconfSession:
     def reusable(self) -> bool:
         """Whether the next caller may have it: alive and without locks."""
         return not self._transport.lost and not self._locked
+
+    def forget(self) -> None:
+        """Forget what was read last: an idle session is kept for long and should cost little."""
+        self._digest, self._seen = b"", Observed({})
 
     async def lock(self) -> None:
         """See ``DeviceSession.lock``.
@@ -110,7 +117,7 @@ class NetconfSession:
         await self._done(
             "edit-config",
             EditConfig,
-            config=encode_edit(self._root, edits),
+            config=encode_edit(self._root, edits, self._seen.spelled),
             target=self._target,
             default_operation="none",
             test_option="test-then-set" if self._capabilities.validate else None,
@@ -172,7 +179,12 @@ class NetconfSession:
         return ("subtree", read_filter(self._root, self._station))
 
     def _decoded(self, reply: etree._Element, operation: str) -> Observed:
-        return decode(self._root, data_of(reply, self._station, operation), self._station)
+        """Decode a reply, unless it says the very same as the one before: a transaction reads many times."""
+        data = data_of(reply, self._station, operation)
+        digest = hashlib.sha256(etree.tostring(data)).digest()
+        if digest != self._digest:
+            self._digest, self._seen = digest, decode(self._root, data, self._station)
+        return self._seen
 
 
 def _follow_up(persist: str, timeout: int) -> etree._Element:

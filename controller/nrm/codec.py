@@ -46,7 +46,7 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
             reader.entry(root, element, "")
         else:
             reader.mark_unknown("", element)
-    return Observed(reader.tree, reader.state, tuple(dict.fromkeys(reader.unknown)))
+    return Observed(reader.tree, reader.state, tuple(dict.fromkeys(reader.unknown)), reader.spelled)
 
 
 def _parsed(data: etree._Element | bytes) -> etree._Element:
@@ -74,6 +74,7 @@ class _Reader:
     tree: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     state: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    spelled: dict[Path, tuple[str, ...]] = field(default_factory=dict)
 
     def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
         """Read one list entry with all below it."""
@@ -87,6 +88,10 @@ class _Reader:
             self.mark_unknown(above, element)
             return
         self.tree[path] = {}
+        if spec.key_normalisers:
+            written = tuple((element.findtext(tag) or "").strip() for tag, _ in spec.key_readers)
+            if written != keys:
+                self.spelled[path] = written
         if len(element) == len(keys) and element[-1].tag in spec.key_tags:  # nothing but keys, as most entries
             return
         attributes = f"{{{spec.namespace}}}attributes" if spec.attributes else None

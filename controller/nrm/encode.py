@@ -5,7 +5,7 @@ Containers carry no operation; create, merge and delete stand on the smallest no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
@@ -19,23 +19,26 @@ _INSERT = f"{{{ns.YANG}}}insert"
 _KEY = f"{{{ns.YANG}}}key"
 
 
-def encode_edit(root: NodeSpec, edits: Sequence[Edit]) -> etree._Element:
+def encode_edit(
+    root: NodeSpec, edits: Sequence[Edit], spelled: Mapping[Path, tuple[str, ...]] | None = None
+) -> etree._Element:
     """Merge edits of one station into the ``<config>`` of one edit-config.
 
     Entries below a created or deleted entry share its operation. New entries of user-ordered
-    lists follow the order of the edits unless they name a sibling.
+    lists follow the order of the edits unless they name a sibling. ``spelled`` holds the keys of
+    existing entries as the device writes them (``Observed.spelled``).
 
     Raises:
         ValueError: The edits contradict each other, or name what the profile does not know.
     """
-    writer = _Writer(root, edits)
+    writer = _Writer(root, edits, spelled or {})
     for edit in edits:
         writer.write(edit)
     return writer.config
 
 
 class _Writer:
-    def __init__(self, root: NodeSpec, edits: Sequence[Edit]) -> None:
+    def __init__(self, root: NodeSpec, edits: Sequence[Edit], spelled: Mapping[Path, tuple[str, ...]]) -> None:
         # Prefixes for yang:key, which names the keys of a sibling; elements themselves need none.
         self._prefixes = _user_ordered_prefixes(root) if any(edit.after_sibling for edit in edits) else {}
         nsmap = {
@@ -46,6 +49,7 @@ class _Writer:
         }
         self.config = etree.Element(f"{{{ns.NETCONF}}}config", nsmap=nsmap)
         self._root = root
+        self._spelled = spelled
         self._open: dict[Path, tuple[NodeSpec, etree._Element]] = {}
         self._ops = {edit.path: edit.op for edit in edits}
         if len(self._ops) != len(edits):
@@ -95,7 +99,7 @@ class _Writer:
             raise ValueError(f"the profile knows no {path}")
         nsmap = None if above and above_spec.namespace == spec.namespace else ns.as_default(spec.namespace)
         element = etree.SubElement(container, spec.tag, nsmap=nsmap)
-        for key, value in zip(spec.keys, keys, strict=True):
+        for key, value in zip(spec.keys, self._spelled.get(path, keys), strict=True):
             etree.SubElement(element, f"{{{spec.namespace}}}{key}").text = value
         self._open[path] = spec, element
         return spec, element
@@ -113,7 +117,8 @@ class _Writer:
             raise ValueError(f"{sibling} is no sibling of {edit.path}")
         element.set(_INSERT, "after")
         prefix = self._prefixes[spec.namespace]
-        predicates = (f"[{prefix}:{key}={_quoted(value)}]" for key, value in zip(spec.keys, keys, strict=True))
+        written = zip(spec.keys, self._spelled.get(sibling, keys), strict=True)
+        predicates = (f"[{prefix}:{key}={_quoted(value)}]" for key, value in written)
         element.set(_KEY, "".join(predicates))
 
     def _merge(self, edit: Edit, spec: NodeSpec, element: etree._Element) -> None:
