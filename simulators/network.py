@@ -7,9 +7,12 @@ controller's work. Network files are YAML at any depth, and CSV for bulk.
 from __future__ import annotations
 
 import csv
+import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -17,7 +20,7 @@ import yaml
 #: Port of an endpoint that names none (RFC 6242).
 DEFAULT_PORT = 830
 
-_BULK = ("stations", "cells", "endpoints")
+_BULK = ("stations", "cells", "endpoints", "sites", "backhaul")
 _KINDS = (*_BULK, "tenants", "network")
 
 
@@ -34,17 +37,24 @@ class Core:
     mme: frozenset[str]
     amf: frozenset[str]
     upf: frozenset[str]
+    plmns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StationRecord:
-    """A station of the network files."""
+    """A station of the network files.
+
+    ``population`` is its part of the people of its site; ``backhaul`` the node that its site hangs on.
+    """
 
     id: str
     site: str
     profiles: tuple[str, ...]
     transport_address: str
     cells: tuple[str, ...]
+    region: str = ""
+    population: int = 0
+    backhaul: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,30 @@ class EndpointRecord:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedNetwork:
-    """Everything the simulators take from network files, in order of station id."""
+    """Everything the simulators take from network files, in order of station id.
+
+    ``parents`` leads from each backhaul node to the one above it, to an empty text from the topmost.
+    """
 
     id: str
     stations: tuple[StationRecord, ...]
     cores: tuple[Core, ...]
     endpoints: Mapping[str, EndpointRecord]
+    parents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    timezone: str = "UTC"
+
+    def below(self, node: str) -> frozenset[str]:
+        """A backhaul node and all that hang on it.
+
+        Raises:
+            KeyError: there is no such node.
+        """
+        if node not in self.parents:
+            raise KeyError(node)
+        found = {node}
+        while more := {child for child, parent in self.parents.items() if parent in found} - found:
+            found |= more
+        return frozenset(found)
 
 
 def read_network(directory: Path, endpoints_file: Path | None = None) -> SimulatedNetwork:
@@ -82,7 +110,9 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
     cells: dict[str, list[str]] = {}
     for path, row in rows["cells"]:
         cells.setdefault(_text(path, row, "station"), []).append(_text(path, row, "id"))
-    stations = [_station(path, row, cells) for path, row in rows["stations"]]
+    sites = {_text(path, row, "id"): row for path, row in rows["sites"]}
+    neighbours = Counter(str(row.get("site")) for _, row in rows["stations"])
+    stations = [_station(path, row, cells, sites, neighbours) for path, row in rows["stations"]]
     endpoints = [_endpoint(path, row) for path, row in rows["endpoints"]]
     header_path, header = rows["network"][0]
     return SimulatedNetwork(
@@ -90,6 +120,8 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
         stations=tuple(sorted(stations, key=lambda station: station.id)),
         cores=tuple(_core(path, row) for path, row in rows["tenants"]),
         endpoints={endpoint.station: endpoint for endpoint in endpoints},
+        parents={_text(path, row, "id"): str(row.get("parent") or "") for path, row in rows["backhaul"]},
+        timezone=str(header.get("timezone") or "UTC"),
     )
 
 
@@ -146,14 +178,24 @@ def _number(path: Path, row: Mapping[str, Any], field: str) -> int:
         raise NetworkFileError(f"{path}: {field} {text!r} is no whole number") from error
 
 
-def _station(path: Path, row: Mapping[str, Any], cells: Mapping[str, list[str]]) -> StationRecord:
+def _station(
+    path: Path,
+    row: Mapping[str, Any],
+    cells: Mapping[str, list[str]],
+    sites: Mapping[str, Mapping[str, Any]],
+    neighbours: Mapping[str, int],
+) -> StationRecord:
     profiles = row.get("profiles") or ()
+    site = sites.get(place := _text(path, row, "site"), {})
     return StationRecord(
         id=(station := _text(path, row, "id")),
-        site=_text(path, row, "site"),
+        site=place,
         profiles=tuple(profiles.split() if isinstance(profiles, str) else profiles),
         transport_address=_text(path, row, "transport_address"),
         cells=tuple(sorted(cells.get(station, ()))),
+        region=sys.intern(str(site.get("region") or "")),
+        population=int(site.get("population") or 0) // neighbours[place],
+        backhaul=sys.intern(str(site.get("backhaul") or "")),
     )
 
 
@@ -174,4 +216,5 @@ def _core(path: Path, row: Mapping[str, Any]) -> Core:
         mme=pool("mme_pool"),
         amf=pool("amf_pool"),
         upf=pool("upf_pool"),
+        plmns=tuple(str(plmn) for plmn in row.get("plmns") or ()),
     )
