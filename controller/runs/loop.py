@@ -143,6 +143,8 @@ class WorkerLoop:
             result = await self._recorded(claim)
         except LeaseLostError:
             log.warning("job.lease_lost", job=claim.job.id, station=claim.job.station)
+            # If only our own belief lapsed (a stalled process), the job is still ours on record: take it up again.
+            self._uncertain = True
             return
         seconds = self._tools.clock.monotonic() - started
         log.info(
