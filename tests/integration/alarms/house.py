@@ -1,0 +1,247 @@
+"""A whole house in one process: simulated stations, worker, listener, remediation and API on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from lxml import etree
+
+from controller.api.app import make_app
+from controller.api.auth import digest
+from controller.api.services import Services
+from controller.assurance.checker import Checker
+from controller.device import SshDevices, target_of
+from controller.inventory.load import load_network
+from controller.listener.process import Listener
+from controller.models.alarm import Alarm, AlarmSource, AlarmState
+from controller.models.run import RunState, Strategy
+from controller.models.settings import Settings
+from controller.observe.exposition import exposition
+from controller.observe.rounds import repeat
+from controller.plan import network_digest
+from controller.ports.clock import SystemClock
+from controller.ports.notifier import FakeNotifier, Notifier
+from controller.ports.queue import FakeDoorbell
+from controller.ports.secrets import EnvironmentSecrets
+from controller.ports.store import Page
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import Guards, Rule, load_rules
+from controller.runs.importer import Importer
+from controller.runs.loop import WorkerLoop
+from controller.runs.planner import Planner, PlanRequest
+from controller.runs.procedures import Tools
+from controller.runs.submit import submit
+from controller.store import LoopStore, open_store
+from simulators.fleet import Fleet
+from simulators.network import read_network
+from simulators.station import Quirks
+
+ROOT = Path(__file__).parents[3]
+TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
+#: A station of one tenant's core links, and another.
+LTE, NR = "T-LTE-1", "T-NR-1"
+TOKEN = "a-token-of-this-test"
+#: Seconds within which everything in these tests happens, on a machine that does much else.
+PATIENCE = 40.0
+
+
+def rules(settle: float = 0.2, verify: float = 60) -> tuple[Rule, ...]:
+    """The shipped rules, less patient."""
+    guards = Guards(settle_seconds=settle)
+    shipped = load_rules(ROOT / "playbooks" / "rules")
+    return tuple(rule.model_copy(update={"guards": guards, "verify_seconds": verify}) for rule in shipped)
+
+
+async def until(what: str, holds: Callable[[], Awaitable[object]], seconds: float = PATIENCE) -> None:
+    """Wait until ``holds`` is true."""
+    end = time.monotonic() + seconds
+    while not await holds():
+        assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
+        await asyncio.sleep(0.1)
+
+
+class House:
+    """Everything but processes."""
+
+    def __init__(
+        self, folder: Path, stack: AsyncExitStack, fleet: Fleet, sources: frozenset[AlarmSource], interval: float
+    ) -> None:
+        self.fleet = fleet
+        self.clock = SystemClock()
+        self._stack = stack
+        self._interval = interval
+        self.settings = Settings(home=folder, alarm_sources=sources)
+        self.store = open_store(self.settings.database, self.clock)
+        stack.callback(self.store.close)
+        self.loop_store = LoopStore(self.store)
+        stack.push_async_callback(self.loop_store.close)
+        self.devices = SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=5)
+        stack.push_async_callback(self.devices.close)
+        self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
+        self.doorbell = FakeDoorbell()
+
+    # ------------------------------------------------------------------ parts
+
+    async def work(self) -> None:
+        """Start a worker."""
+        tools = Tools(self.loop_store, self.devices, self.clock, target_of)
+        worker = WorkerLoop("worker", tools, self.doorbell)
+        stop = asyncio.Event()
+        task = asyncio.create_task(worker.run(stop))
+        self._stack.push_async_callback(self._end, task, stop)
+
+    def listen(self) -> None:
+        """Start a listener."""
+        listener = Listener(
+            self.loop_store,
+            self.devices,
+            self.checker(AlarmSource.CHECK in self.settings.alarm_sources),
+            self.clock,
+            target_of,
+            health_interval=self._interval,
+            sessions=lambda: 0,
+            notified_alarms=AlarmSource.ORAN_FM in self.settings.alarm_sources,
+        )
+        stop = asyncio.Event()
+        self._stack.push_async_callback(self._end, asyncio.create_task(listener.run(stop)), stop)
+
+    def checker(self, reports: bool = True) -> Checker:
+        """A checker of its own."""
+        return Checker(self.loop_store, self.planner, self.clock, reports=reports)
+
+    def remediator(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> Remediator:
+        """A remediator that does nothing by itself."""
+        told = notifier or FakeNotifier()
+        checker = self.checker(reports=False)
+        return Remediator(
+            self.loop_store, self.planner, checker, self.doorbell, told, self.clock, rules() if chosen is None else chosen
+        )
+
+    def remediate(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> None:
+        """Start a remediator."""
+        made = self.remediator(notifier, chosen)
+        task = asyncio.create_task(repeat("remediation", made.step, self.clock, 0.1))
+        self._stack.push_async_callback(self._end, task)
+
+    @staticmethod
+    async def _end(task: asyncio.Task[None], stop: asyncio.Event | None = None) -> None:
+        if stop is not None:
+            stop.set()
+        else:
+            task.cancel()
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 30)
+
+    def app(self) -> FastAPI:
+        """The API."""
+        self.store.add_token(digest(TOKEN), "ana")
+        app = make_app()
+        app.state.services = Services(
+            settings=self.settings,
+            store=self.store,
+            devices=self.devices,
+            planner=self.planner,
+            importer=Importer(self.loop_store, self.devices, self.clock),
+            doorbell=self.doorbell,
+            clock=self.clock,
+            exposition=partial(exposition, self.store),
+        )
+        return app
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client of the API."""
+        transport = httpx.ASGITransport(self.app())
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://minka", headers=headers) as client:
+            yield client
+
+    # ------------------------------------------------------------------- acts
+
+    async def provision(self) -> None:
+        """Load the network, adopt all stations and apply it as a person would; needs a worker."""
+        plan = await self.planner.plan(PlanRequest("*", expect_stations=len(self.fleet.stations)), "ana")
+        run = submit(self.store, self.doorbell, plan, actor="ana", strategy=Strategy(canary=0))
+
+        async def done() -> bool:
+            return self.store.run(run.id).state.terminal
+
+        await until("the network is applied", done)
+        assert self.store.run(run.id).state is RunState.SUCCEEDED, self.store.jobs(run.id)
+
+    async def adopt(self, endpoints: Path) -> None:
+        """Load the network and adopt all stations."""
+        network = load_network(TINY, endpoints=endpoints)
+        self.store.save_network(network, network_digest(network), "ana")
+        await self.planner.adopt("*", "ana")
+
+    async def observed(self) -> None:
+        """Wait until the listener saw every station well."""
+
+        async def well() -> bool:
+            healths = self.store.healths().values()
+            return len(healths) == len(self.fleet.stations) and all(
+                not health.drift and health.links and all(link.up for link in health.links) for health in healths
+            )
+
+        await until("all is well", well)
+
+    def change(self, station: str, cell: str = "1", **leaves: str) -> None:
+        """Change attributes of a cell behind the controller's back."""
+        text = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
+        config = (
+            f'<ManagedElement xmlns="urn:3gpp:sa5:_3gpp-common-managed-element"><id>{station}</id>'
+            f'<ENBFunction xmlns="urn:minka:eutran-nrm"><id>1</id><EUtranCellFDD><id>{cell}</id>'
+            f"<attributes>{text}</attributes></EUtranCellFDD></ENBFunction></ManagedElement>"
+        )
+        self.fleet.stations[station].foreign_edit(etree.fromstring(config))
+
+    def running(self, station: str) -> str:
+        """Running configuration of a station."""
+        return self.fleet.stations[station].datastores.running.to_text()
+
+    def alarms(self, station: str | None = None) -> list[Alarm]:
+        """All alarms, oldest first."""
+        _, found = self.store.alarms(Page(limit=1000))
+        return [alarm for alarm in reversed(found) if station in (None, alarm.station)]
+
+    async def ended(self, station: str, state: AlarmState) -> Alarm:
+        """Wait until the newest alarm of a station is in a state."""
+
+        async def holds() -> bool:
+            found = self.alarms(station)
+            return bool(found) and found[-1].state is state
+
+        try:
+            await until(f"an alarm of {station} is {state}", holds)
+        except AssertionError:
+            raise AssertionError(self.alarms(station)) from None
+        return self.alarms(station)[-1]
+
+    def runs_for_alarms(self) -> int:
+        """How many repairs were started."""
+        _, runs = self.store.runs(Page(limit=1000))
+        return sum(run.cause.startswith("alarm:") for run in runs)
+
+
+@asynccontextmanager
+async def open_house(
+    folder: Path, *, sources: frozenset[AlarmSource] = frozenset(AlarmSource), interval: float = 2.0
+) -> AsyncIterator[House]:
+    """A house whose stations are adopted and configured; listener and remediation are not started yet."""
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.2))
+        await stack.enter_async_context(fleet)
+        house = House(folder, stack, fleet, sources, interval)
+        endpoints = folder / "endpoints.csv"
+        fleet.write_endpoints(endpoints)
+        await house.adopt(endpoints)
+        await house.work()
+        await house.provision()
+        yield house
