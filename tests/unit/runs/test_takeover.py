@@ -7,13 +7,14 @@ every one of them, before and after it took effect, with its connection closed o
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
+from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, Step, Strategy
 from controller.ports.fake_devices import RUNNING_ONLY, Wrong
+from controller.ports.store import Claim
 from tests.unit.runs.world import UNSAFE, Interrupter, Killed, Scenario, World, add_tenant, retune
 
 Prepare = Callable[[World], None]
@@ -43,26 +44,23 @@ SCENARIOS: dict[str, tuple[Callable[[], Scenario], Prepare]] = {
 }
 
 
-@contextmanager
-def world_of(name: str) -> Iterator[World]:
+def world_of(name: str) -> World:
     make, prepare = SCENARIOS[name]
     # Check for a second only, so that failing checks don't take hundreds of reads.
     world = World(make(), Strategy(check_timeout=1, confirm_timeout=60))
     prepare(world)
-    try:
-        yield world
-    finally:
-        world.close()
+    return world
 
 
-async def calls_of(name: str) -> int:
-    with world_of(name) as world:
-        interrupter = Interrupter()
-        claim = world.claim()
-        result = await world.transaction(claim, interrupter).run()
-        world.store.finish(claim, result)
-        world.assert_settled(result)
-        return len(interrupter.calls)
+async def calls_of(name: str) -> list[str]:
+    """What is called when nothing goes wrong."""
+    world, interrupter = world_of(name), Interrupter()
+    claim = world.claim()
+    result = await world.transaction(claim, interrupter).run()
+    world.store.finish(claim, result)
+    world.assert_settled(result)
+    assert len(interrupter.calls) > 10
+    return interrupter.calls
 
 
 async def interrupted(world: World, *interrupters: Interrupter) -> None:
@@ -82,84 +80,85 @@ async def interrupted(world: World, *interrupters: Interrupter) -> None:
     assert result.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.FAILED_SAFE), result
 
 
-@pytest.mark.parametrize("hung", [False, True], ids=["closed", "hung"])
+async def all_interrupted(name: str, *interrupters: Interrupter) -> None:
+    world = world_of(name)
+    try:
+        await interrupted(world, *interrupters)
+    except AssertionError as error:
+        raise AssertionError(f"{interrupters}: {error}; {world.steps}") from error
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_killed_at_every_call(name: str, after: bool, hung: bool) -> None:
+async def test_killed_at_every_call(name: str, after: bool) -> None:
     calls = await calls_of(name)
-    assert calls > 10
-    for at in range(1, calls + 1):
-        with world_of(name) as world:
-            try:
-                await interrupted(world, Interrupter(at, after, hung))
-            except AssertionError as error:
-                raise AssertionError(f"killed at call {at} of {calls}: {error}; {world.steps}") from error
+    for at in range(1, len(calls) + 1):
+        await all_interrupted(name, Interrupter(at, after, hung=False))
+        await all_interrupted(name, Interrupter(at, after, hung=True))
 
 
-@pytest.mark.parametrize("name", ["one-phase", "three-phases", "inverse-three-phases", "failing-checks"])
+@pytest.mark.parametrize("name", SCENARIOS)
 async def test_killed_twice(name: str) -> None:
     """The second worker dies while it recovers; a third one ends it."""
     calls = await calls_of(name)
     chance = random.Random(name)
-    for _ in range(60):
-        first, second = (
-            Interrupter(chance.randint(1, calls), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)
-        )
-        with world_of(name) as world:
-            try:
-                await interrupted(world, first, second)
-            except AssertionError as error:
-                raise AssertionError(f"killed by {first} and {second}: {error}; {world.steps}") from error
+    for _ in range(30):
+        deaths = [
+            Interrupter(chance.randint(1, len(calls)), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)
+        ]
+        await all_interrupted(name, *deaths)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in-time", "too-late"])
 async def test_what_was_committed_is_confirmed_by_the_next_worker(late: bool) -> None:
-    with world_of("one-phase") as world:
+    at = (await calls_of("one-phase")).index("commit_confirmed") + 1
+    world = world_of("one-phase")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(at, after=True)).run()
+    assert world.device.pending
+    if late:
+        world.clock.pause(61)
+    world.bury(claim)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    # In time, the pending commit is confirmed: one change of running. Too late, it is made anew.
+    assert len(world.device.history) == (4 if late else 2)
+    assert world.steps.count(Step.READ) == (2 if late else 1)
+    world.assert_settled(result)
+
+
+class _Watch(Interrupter):
+    """Loses the lease at the n-th call, and notes what is still sent to the device to change it."""
+
+    def __init__(self, at: int, world: World, claim: Claim) -> None:
+        super().__init__(at)
+        self._world, self._claim = world, claim
+        self.sent: list[str] = []
+
+    def due(self, name: str) -> bool:
+        if super().due(name):
+            self._world.alive = False
+            self._world.bury(self._claim)
+        if len(self.calls) > self.at and name in MUTATING:
+            self.sent.append(name)
+        return False
+
+
+MUTATING = ("edit", "commit", "commit_confirmed", "confirm", "cancel", "kill", "copy_to_startup")
+
+
+@pytest.mark.parametrize("name", ["three-phases", "failing-checks", "inverse-three-phases"])
+async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str) -> None:
+    """It was stopped, and wakes up when its device belongs to others."""
+    calls = await calls_of(name)
+    for at in range(1, len(calls) + 1):
+        world = world_of(name)
         claim = world.claim()
-        interrupter = Interrupter()
-        at = 0
-        with world_of("one-phase") as rehearsal:
-            await rehearsal.transaction(rehearsal.claim(), interrupter).run()
-            at = interrupter.calls.index("commit_confirmed") + 1
-        with pytest.raises(Killed):
-            await world.transaction(claim, Interrupter(at, after=True)).run()
-        assert world.device.pending
-        if late:
-            world.clock.pause(61)
-        world.bury(claim)
-        result = await world.work()
-        assert result.outcome is Outcome.SUCCEEDED
-        # In time, the pending commit is confirmed: one change of running. Too late, it is made anew.
-        assert len(world.device.history) == (4 if late else 2)
-        assert world.steps.count(Step.READ) == (2 if late else 1)
-        world.assert_settled(result)
-
-
-async def test_a_worker_that_lost_its_lease_sends_nothing_more() -> None:
-    """It wakes up when another one holds the device: its next act is refused by the record or by its own clock."""
-    calls = await calls_of("three-phases")
-    from controller.models.errors import LeaseLostError
-
-    for at in range(1, calls + 1):
-        with world_of("three-phases") as world:
-            claim = world.claim()
-            mutating = ("edit", "commit", "commit_confirmed", "confirm", "cancel", "kill", "copy_to_startup")
-            sent: list[int] = []
-
-            class Watch(Interrupter):
-                def due(self, name: str) -> bool:
-                    super().due(name)
-                    if len(self.calls) == at:
-                        world.alive = False
-                        world.bury(claim)
-                    if len(self.calls) > at and name in mutating:
-                        sent.append(len(self.calls))
-                    return False
-
-            with pytest.raises(LeaseLostError):
-                await world.transaction(claim, Watch()).run()
-                # The very last calls change nothing any more; the record then refuses the result.
-                raise LeaseLostError
-            assert not sent, (at, sent)
-            world.alive = True
-            world.assert_settled(await world.work())
+        watch = _Watch(at, world, claim)
+        with pytest.raises(LeaseLostError):
+            # Where it changes nothing any more it may come to a result, which the record refuses.
+            world.store.finish(claim, await world.transaction(claim, watch).run())
+        assert not watch.sent, (at, watch.sent)
+        world.alive = True
+        world.assert_settled(await world.work())

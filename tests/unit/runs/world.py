@@ -22,6 +22,7 @@ from controller.plan import network_digest
 from controller.runs.record import Record
 from controller.runs.transaction import Patience, Transaction
 from controller.store import SqlStore, open_store
+from controller.store.tables import metadata
 from tests.unit.plan import samples
 
 T = TypeVar("T")
@@ -167,13 +168,27 @@ def retune(capabilities: Capabilities = SAFE) -> Scenario:
     return Scenario(samples.carrying(old), samples.plan(_retuned(), {STATION: samples.view(old)}), capabilities)
 
 
+@cache
+def _shared_store() -> tuple[SqlStore, JumpClock]:
+    clock = JumpClock()
+    return open_store("sqlite://", clock), clock
+
+
+def _empty_store() -> tuple[SqlStore, JumpClock]:
+    """Always the same store, emptied: making one takes longer than a transaction does."""
+    store, clock = _shared_store()
+    with store._engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    return store, clock
+
+
 class World:
-    """One run of one plan on one station."""
+    """One run of one plan on one station. There is only one world at a time."""
 
     def __init__(self, scenario: Scenario, strategy: Strategy = Strategy()) -> None:
         self.scenario = scenario
-        self.clock = JumpClock()
-        self.store: SqlStore = open_store("sqlite://", self.clock)
+        self.store, self.clock = _empty_store()
         self.devices = FakeDevices(self.clock)
         self.device: FakeDevice = self.devices.add(
             STATION, samples.PROFILES, scenario.before.tree, scenario.capabilities
@@ -188,9 +203,6 @@ class World:
         run = self.store.create_run(self.scenario.plan, "apply", strategy, jobs, cause="person", actor="ana")
         self.store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
         return self.store.run(run.id)
-
-    def close(self) -> None:
-        self.store.close()
 
     def claim(self) -> Claim:
         """The job, in the hands of a new worker."""

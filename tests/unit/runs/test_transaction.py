@@ -1,0 +1,492 @@
+"""One job, step by step, and everything that goes wrong in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.models.errors import AuthenticationError
+from controller.models.plan import Edit, Op
+from controller.models.run import Outcome, Step, Strategy
+from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, Wrong
+from tests.unit.plan.samples import LTE_CELL
+from tests.unit.runs.world import UNSAFE, Scenario, World, add_tenant, retune
+
+QUICK = Strategy(check_timeout=2, confirm_timeout=60)
+#: Somebody else changes the identity of the cell that the plan works on.
+FOREIGN = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",)),)
+
+
+def changed(world: World) -> int:
+    """Changes of running so far."""
+    return len(world.device.history) - 1
+
+
+# ------------------------------------------------------------------- as it should be
+
+
+@pytest.mark.parametrize("scenario", [add_tenant(), retune()], ids=["one-phase", "three-phases"])
+async def test_success(scenario: Scenario) -> None:
+    world = World(scenario)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert result.applied
+    assert changed(world) == len(scenario.change.phases)
+    phases = [Step.EDITING, Step.COMMITTING, Step.PREPARED] * len(scenario.change.phases)
+    assert world.steps == [Step.OPENED, Step.LOCKED, Step.READ, *phases, Step.CONFIRMING, Step.FINISHED]
+    world.assert_settled(result)
+
+
+async def test_the_journal_names_token_deadline_and_session_before_the_act() -> None:
+    world = World(add_tenant(), QUICK)
+    seen: list[tuple[Step, str]] = []
+    for operation in ("lock", "commit_confirmed", "confirm"):
+        world.act(operation, lambda: seen.append((world.journal[-1].step, world.journal[-1].persist)))
+    await world.work()
+    token = f"minka-{world.journal[0].transaction}-1"
+    assert seen == [(Step.OPENED, ""), (Step.COMMITTING, token), (Step.CONFIRMING, token)]
+    committing = next(row for row in world.journal if row.step is Step.COMMITTING)
+    assert committing.deadline is not None
+    assert (committing.deadline - world.journal[0].at).total_seconds() == pytest.approx(60, abs=1)
+    assert world.journal[0].session
+
+
+async def test_one_deadline_for_all_phases() -> None:
+    """Follow-up commits shorten the timer by what has passed; nothing extends it."""
+    world = World(retune(), QUICK)
+    world.device.on_air_after = 1.5
+    started = world.clock.monotonic()
+    deadlines: list[float] = []
+
+    def note() -> None:
+        assert world.device._pending is not None
+        deadlines.append(world.device._pending.deadline - started)
+
+    world.device.faults += [Fault("read", act=note, skip=n) for n in (1, 4)]
+    assert (await world.work()).outcome is Outcome.SUCCEEDED
+    assert all(deadline <= 60 + 1.5 for deadline in deadlines), deadlines
+
+
+@pytest.mark.parametrize("scenario", [add_tenant(UNSAFE), retune(UNSAFE), retune(RUNNING_ONLY)])
+async def test_success_with_the_stored_inverse(scenario: Scenario) -> None:
+    world = World(scenario, QUICK)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert Step.CONFIRMING not in world.steps
+    if scenario.capabilities.startup:
+        assert world.device.startup == scenario.after
+    world.assert_settled(result)
+
+
+async def test_a_release_that_is_not_trusted_runs_with_the_stored_inverse() -> None:
+    world = World(add_tenant(replace(SAFE, trustworthy=False)), QUICK)
+    assert (await world.work()).outcome is Outcome.SUCCEEDED
+    assert not any("commit_confirmed" in line for line in world.device.log)
+
+
+async def test_unchanged_and_adopted_into_the_ledger() -> None:
+    world = World(add_tenant(), QUICK)
+    world.device.history.append(dict(world.scenario.after))
+    result = await world.work()
+    assert result.outcome is Outcome.UNCHANGED
+    assert changed(world) == 1
+    world.assert_settled(result)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+async def test_a_stale_fingerprint_is_refused_before_any_edit() -> None:
+    world = World(retune(), QUICK)
+    world.device.foreign_edit(FOREIGN)
+    result = await world.work()
+    assert result.outcome is Outcome.REFUSED
+    assert "plan again" in result.detail
+    assert not any(" edit" in line for line in world.device.log)
+    assert not world.device.lock_holder
+
+
+async def test_a_change_elsewhere_stales_nothing() -> None:
+    world = World(add_tenant(), QUICK)
+    world.device.foreign_edit(FOREIGN)
+    assert (await world.work()).outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("skip", [0, 1, 2])
+async def test_a_refused_edit_leaves_the_station_as_it_was(skip: int) -> None:
+    world = World(retune(), QUICK)
+    world.fault("edit", Wrong.REFUSE, skip=skip)
+    result = await world.work()
+    assert result.outcome is (Outcome.ROLLED_BACK if skip else Outcome.FAILED_SAFE)
+    assert "refuses edit" in result.detail
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("skip", [0, 1, 2])
+async def test_a_refused_commit_leaves_the_station_as_it_was(skip: int) -> None:
+    world = World(retune(), QUICK)
+    world.fault("commit_confirmed", Wrong.REFUSE, skip=skip)
+    result = await world.work()
+    assert result.outcome is (Outcome.ROLLED_BACK if skip else Outcome.FAILED_SAFE)
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("operation", ["discard", "read", "lock"])
+async def test_a_station_that_refuses_to_begin(operation: str) -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault(operation, Wrong.REFUSE)
+    result = await world.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("operation", ["unlock", "copy_to_startup"])
+async def test_what_is_refused_after_the_confirm_changes_no_outcome(operation: str) -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault(operation, Wrong.REFUSE)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert ("restart" in result.detail) is (operation == "copy_to_startup")
+    world.assert_settled(result)
+
+
+# ------------------------------------------------------------------------- lies
+
+
+async def test_an_ok_to_a_commit_that_did_nothing() -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault("commit_confirmed", Wrong.LIE)
+    result = await world.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "answered ok but carries something else" in result.detail
+    world.assert_settled(result)
+
+
+async def test_an_ok_to_an_edit_that_did_nothing() -> None:
+    world = World(retune(), QUICK)
+    world.fault("edit", Wrong.LIE, skip=1)
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    world.assert_settled(result)
+
+
+async def test_a_confirm_that_did_nothing_is_repeated() -> None:
+    """Running looks the same before and after a confirm: only a second one tells whether the first counted."""
+    world = World(add_tenant(), QUICK)
+    world.fault("confirm", Wrong.LIE)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    world.assert_settled(result)
+
+
+async def test_a_station_that_never_confirms_is_read_after_its_timer() -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault("confirm", Wrong.LIE, times=10)
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    world.assert_settled(result)
+
+
+async def test_a_cancel_that_did_nothing_is_repeated() -> None:
+    world = World(add_tenant(), QUICK)
+    world.break_link()
+    world.fault("cancel", Wrong.LIE)
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("wrong", [Wrong.LIE, Wrong.REFUSE])
+async def test_a_station_that_never_cancels_is_left_to_its_timer(wrong: Wrong) -> None:
+    world = World(add_tenant(), QUICK)
+    world.break_link()
+    world.fault("cancel", wrong, times=10)
+    started = world.clock.monotonic()
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert 55 < world.clock.monotonic() - started < 70
+    world.assert_settled(result)
+
+
+async def test_an_inverse_that_did_nothing_ends_diverged() -> None:
+    world = World(add_tenant(UNSAFE), QUICK)
+    world.break_link()
+    world.fault("commit", Wrong.LIE, skip=1)
+    result = await world.work()
+    assert result.outcome is Outcome.DIVERGED
+    assert "could not be brought back" in result.detail
+    assert not result.gained
+
+
+async def test_an_inverse_that_is_refused_ends_diverged() -> None:
+    world = World(add_tenant(UNSAFE), QUICK)
+    world.break_link()
+    world.fault("edit", Wrong.REFUSE, skip=1)
+    result = await world.work()
+    assert result.outcome is Outcome.DIVERGED
+    assert "refused" in result.detail
+
+
+# ------------------------------------------------------------ sessions that end
+
+OPERATIONS = ("lock", "discard", "read", "edit", "commit_confirmed", "confirm", "unlock", "copy_to_startup")
+
+
+@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY])
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_a_session_that_ends_anywhere_changes_nothing_but_time(operation: str, wrong: Wrong) -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault(operation, wrong)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert changed(world) == 1
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY])
+async def test_a_session_that_ends_at_the_cancel(wrong: Wrong) -> None:
+    world = World(add_tenant(), QUICK)
+    world.break_link()
+    world.fault("cancel", wrong)
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "link-up" in result.detail
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY])
+@pytest.mark.parametrize("skip", [0, 1, 2, 3])
+async def test_a_session_that_ends_with_the_stored_inverse(skip: int, wrong: Wrong) -> None:
+    world = World(retune(UNSAFE), QUICK)
+    world.fault("commit", wrong, skip=skip)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    world.assert_settled(result)
+
+
+async def test_sessions_that_always_end_before_the_commit_end_the_job() -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault("edit", Wrong.DROP_BEFORE, times=100)
+    result = await world.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "Nothing was committed" in result.detail
+    assert world.steps.count(Step.READ) == 3
+    world.assert_settled(result)
+
+
+async def test_commits_that_are_always_lost_end_the_job() -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault("commit_confirmed", Wrong.DROP_BEFORE, times=100)
+    result = await world.work()
+    assert result.outcome in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK)
+    assert world.steps.count(Step.READ) == 3
+    world.assert_settled(result)
+
+
+# ------------------------------------------------------------ the confirm window
+
+
+async def test_a_restart_in_the_window_fails_the_job() -> None:
+    """Fault 6: the old configuration is seen, and what made a station restart is not sent again."""
+    world = World(add_tenant(), QUICK)
+    world.device.faults.append(Fault("read", act=world.device.reboot, skip=2))
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "restart" in result.detail
+    assert changed(world) == 2
+    world.assert_settled(result)
+
+
+async def test_a_station_that_drops_the_commit_silently() -> None:
+    """Its timer is wrong: it reverts early, and keeps the session."""
+    world = World(add_tenant(), QUICK)
+
+    def revert() -> None:
+        assert world.device._pending is not None
+        world.device._pending.deadline = 0
+
+    world.device.faults.append(Fault("read", act=revert, skip=3))
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    world.assert_settled(result)
+
+
+async def test_a_foreign_edit_before_the_confirm_is_named_and_takes_all_back() -> None:
+    world = World(retune(), QUICK)
+    edit = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "7"}, after={"pci": "99"}, owners=("host",)),)
+    # After the last phase: reads are 1 begin, 2-3 lock, 4 edit, 5-6 unlock, 7 checks, 8 the last before the confirm.
+    world.device.faults.append(Fault("read", act=lambda: world.device.foreign_edit(edit), skip=7))
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "99" in result.detail
+    assert "pci" in result.detail
+    assert Step.CONFIRMING not in world.steps
+    world.assert_settled(result)
+
+
+async def test_too_little_time_left_takes_back() -> None:
+    world = World(add_tenant(), Strategy(check_timeout=100, confirm_timeout=20))
+    world.device.on_air_after = 17
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "left to confirm" in result.detail
+    world.assert_settled(result)
+
+
+async def test_checks_that_outlast_the_timer() -> None:
+    world = World(add_tenant(), Strategy(check_timeout=100, confirm_timeout=20))
+    world.break_link()
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("scenario", [add_tenant(), add_tenant(UNSAFE)], ids=["confirmed", "inverse"])
+async def test_failing_checks_take_back_and_say_what_failed(scenario: Scenario) -> None:
+    world = World(scenario, QUICK)
+    world.break_link()
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "link-up" in result.detail
+    assert "gamma" in result.detail
+    world.assert_settled(result)
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+async def test_links_that_were_down_before_are_not_this_change_s_fault(taken_over: bool) -> None:
+    world = World(retune(), QUICK)
+    world.device.broken_links = {path for path in world.device.running if "EP_S1C[alfa" in path and "]/" in path}
+    world.device.broken_links = {path for path in world.device.broken_links if path.count("/") == 3}
+    assert world.device.broken_links
+    if taken_over:
+        world.fault("read", Wrong.DROP_BEFORE, skip=7)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert world.steps.count(Step.READ) == 1
+    world.assert_settled(result)
+
+
+# ------------------------------------------------------- locks, ways to the station
+
+
+async def test_a_foreign_lock_defers_and_is_never_killed() -> None:
+    world = World(add_tenant(), QUICK)
+    foreign = world.device.open()
+    world.device.lock(foreign)
+    result = await world.work()
+    assert result.outcome is Outcome.DEFERRED
+    assert foreign in world.device.sessions
+    assert world.device.lock_holder == foreign
+    assert changed(world) == 0
+
+
+async def test_a_foreign_lock_that_goes_in_time_is_waited_for() -> None:
+    world = World(add_tenant(), QUICK)
+    foreign = world.device.open()
+    world.device.lock(foreign)
+    world.act("lock", lambda: world.device.unlock(foreign), skip=4)
+    assert (await world.work()).outcome is Outcome.SUCCEEDED
+
+
+async def test_our_own_dead_session_is_killed() -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault("edit", Wrong.LOSE_REPLY)
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    kills = [line for line in world.device.log if line.endswith(" kill")]
+    assert len(kills) == 1
+    world.assert_settled(result)
+
+
+async def test_a_dead_session_that_ends_before_we_kill_it() -> None:
+    world = World(add_tenant(), QUICK)
+    world.fault("edit", Wrong.LOSE_REPLY)
+    world.act("kill", lambda: world.device.end(world.device.lock_holder))
+    assert (await world.work()).outcome is Outcome.SUCCEEDED
+
+
+async def test_an_unreachable_station_is_deferred() -> None:
+    world = World(add_tenant(), QUICK)
+    world.device.unreachable = "no route"
+    result = await world.work()
+    assert result.outcome is Outcome.DEFERRED
+    assert world.steps == [Step.FINISHED]
+
+
+async def test_a_changed_host_key_fails_before_anything_is_sent() -> None:
+    world = World(add_tenant(), QUICK)
+    world.device.host_key = "ssh-ed25519 BBBB"
+    result = await world.work()
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert "host key" in result.detail
+    assert world.device.log == []
+
+
+@pytest.mark.parametrize("back_after", [30, 10_000], ids=["comes back", "never comes back"])
+async def test_a_station_that_vanishes_with_ours_on_it(back_after: float) -> None:
+    world = World(add_tenant(), QUICK)
+    gone_at: list[float] = []
+
+    def vanish() -> None:
+        gone_at.append(world.clock.monotonic())
+        world.device.unreachable = "no route"
+
+    sleep = world.clock.sleep
+
+    async def sleep_and_return(seconds: float) -> None:
+        await sleep(seconds)
+        if gone_at and world.clock.monotonic() - gone_at[0] > back_after:
+            world.device.unreachable = ""
+
+    world.device.faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=vanish))
+    world.clock.sleep = sleep_and_return  # type: ignore[method-assign]
+    try:
+        result = await world.work()
+    finally:
+        world.clock.sleep = sleep  # type: ignore[method-assign]
+    if back_after == 30:
+        assert result.outcome is Outcome.SUCCEEDED
+        world.assert_settled(result)
+    else:
+        # Nobody knows what it carries, so nothing is claimed and a person is told.
+        assert result.outcome is Outcome.DIVERGED
+        assert not result.gained
+        assert world.clock.monotonic() - gone_at[0] >= 60 + 120 - 5
+
+
+async def test_a_changed_host_key_while_ours_is_on_it_is_not_called_safe() -> None:
+    world = World(add_tenant(), QUICK)
+
+    def swap() -> None:
+        world.device.host_key = "ssh-ed25519 BBBB"
+
+    world.device.faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=swap))
+    result = await world.work()
+    assert result.outcome is Outcome.DIVERGED
+
+
+async def test_a_refused_credential_is_safe() -> None:
+    world = World(add_tenant(), QUICK)
+
+    def session(_target: object) -> None:
+        raise AuthenticationError("S1 refused user minka")
+
+    world.devices.session = session  # type: ignore[assignment, method-assign]
+    assert (await world.work()).outcome is Outcome.FAILED_SAFE
+
+
+async def test_a_wall_clock_that_is_set_back_extends_no_timer() -> None:
+    from datetime import timedelta
+
+    world = World(retune(), QUICK)
+    asked: list[float] = []
+    world.act("commit_confirmed", lambda: setattr(world.clock, "_start", world.clock._start - timedelta(hours=1)))
+    world.device.faults.append(
+        Fault("read", act=lambda: asked.append(world.device._pending.deadline - world.clock.monotonic()), skip=3)  # type: ignore[union-attr]
+    )
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert asked
+    assert asked[0] <= 60
+    world.clock._start += timedelta(hours=1)
