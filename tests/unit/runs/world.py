@@ -13,12 +13,12 @@ from controller.models.network import Network
 from controller.models.plan import Change, Plan
 from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
 from controller.nrm.tree import Observed, Tree
+from controller.plan import StationView, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget
 from controller.ports.fake_device import SAFE, FakeDevice, Fault, Wrong
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
-from controller.plan import network_digest
 from controller.runs.record import Record
 from controller.runs.transaction import Patience, Transaction
 from controller.store import SqlStore, open_store
@@ -147,7 +147,7 @@ class Scenario:
 
     @cached_property
     def after(self) -> Tree:
-        view = samples.StationView(self.before, adopted=True)
+        view = StationView(self.before, adopted=True)
         observed = samples.apply(samples.network(), self.change, view).observed
         assert observed is not None
         return observed.tree
@@ -186,7 +186,7 @@ def _empty_store() -> tuple[SqlStore, JumpClock]:
 class World:
     """One run of one plan on one station. There is only one world at a time."""
 
-    def __init__(self, scenario: Scenario, strategy: Strategy = Strategy()) -> None:
+    def __init__(self, scenario: Scenario, strategy: Strategy | None = None) -> None:
         self.scenario = scenario
         self.store, self.clock = _empty_store()
         self.devices = FakeDevices(self.clock)
@@ -196,7 +196,7 @@ class World:
         self.alive = True
         self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
         self.store.save_plan(scenario.plan, "ana")
-        self.run = self.start(strategy)
+        self.run = self.start(strategy or Strategy())
 
     def start(self, strategy: Strategy) -> Run:
         jobs = [NewJob(0, STATION)]
@@ -252,7 +252,7 @@ class World:
 
     def _rows(self) -> list[JournalEntry]:
         with self.store._engine.connect() as connection:
-            names = connection.exec_driver_sql("SELECT DISTINCT \"transaction\" FROM journal").scalars().all()
+            names = connection.exec_driver_sql('SELECT DISTINCT "transaction" FROM journal').scalars().all()
         return [row for name in names for row in self.store.journal_of(name)]
 
     def outlive_timers(self) -> None:

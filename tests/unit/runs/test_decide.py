@@ -1,0 +1,143 @@
+"""Runs end in exactly one terminal state, whatever their jobs come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
+from controller.ports.store import Transition
+from controller.runs.decide import decide
+
+ENDS = [outcome for outcome in Outcome if outcome is not Outcome.CANCELLED]
+
+
+class Simulation:
+    """A run and its jobs as the store keeps them, moved by ``decide`` alone."""
+
+    def __init__(self, waves: list[int], strategy: Strategy) -> None:
+        self.run = Run(
+            id="r", procedure="apply", plan="p", state=RunState.QUEUED, strategy=strategy, cause="person",
+            requested_by="ana", created=datetime(2026, 1, 1, tzinfo=UTC), waves=max(waves, default=-1) + 1,
+        )  # fmt: skip
+        self.jobs = [
+            Job(id=str(n), run="r", wave=wave, station=f"S{n}", state=JobState.WAITING) for n, wave in enumerate(waves)
+        ]
+        self.started_after_stop = False
+
+    def settle(self) -> None:
+        while (moved := decide(self.run, self.jobs)) is not None:
+            assert not self.run.state.terminal
+            self._carry_out(moved)
+
+    def _carry_out(self, moved: Transition) -> None:
+        if moved.cancel_rest:
+            self.jobs = [
+                job.model_copy(update={"state": JobState.DONE, "outcome": Outcome.CANCELLED})
+                if job.state in (JobState.WAITING, JobState.READY)
+                else job
+                for job in self.jobs
+            ]
+        if moved.wave is not None:
+            assert all(job.state is JobState.DONE for job in self.jobs if job.wave < moved.wave)
+            self.jobs = [
+                job.model_copy(update={"state": JobState.READY}) if job.wave == moved.wave else job for job in self.jobs
+            ]
+        wave = self.run.wave if moved.wave is None else moved.wave
+        self.run = self.run.model_copy(update={"state": moved.state, "wave": wave})
+        if moved.state.terminal:
+            assert all(job.state is JobState.DONE for job in self.jobs)
+
+    def move(self, index: int, state: JobState, outcome: Outcome | None = None) -> None:
+        self.jobs[index] = self.jobs[index].model_copy(update={"state": state, "outcome": outcome})
+
+    def cancel(self) -> None:
+        if self.run.state in (RunState.QUEUED, RunState.RUNNING):
+            self.run = self.run.model_copy(update={"state": RunState.CANCELLING})
+
+    def of(self, state: JobState) -> list[int]:
+        return [index for index, job in enumerate(self.jobs) if job.state is state]
+
+
+@given(
+    data=st.data(),
+    sizes=st.lists(st.integers(1, 4), max_size=4),
+    stop_after=st.integers(1, 4),
+    cancel_at=st.integers(-1, 12),
+)
+def test_every_run_ends_in_one_terminal_state(
+    data: st.DataObject, sizes: list[int], stop_after: int, cancel_at: int
+) -> None:
+    world = Simulation([wave for wave, size in enumerate(sizes) for _ in range(size)], Strategy(stop_after=stop_after))
+    failures = 0
+    for step in range(200):
+        if step == cancel_at:
+            world.cancel()
+        world.settle()
+        if world.run.state.terminal:
+            break
+        ready, claimed = world.of(JobState.READY), world.of(JobState.CLAIMED)
+        # Nothing can be begun once the threshold is reached, a device diverged or a person said stop.
+        assert not (ready and failures >= stop_after)
+        assert ready or claimed, "a run that is not terminal must have something to do"
+        index = data.draw(st.sampled_from(ready + claimed))
+        if index in ready:
+            world.move(index, JobState.CLAIMED)
+        elif data.draw(st.integers(0, 5)) == 0:
+            # Its worker was buried.
+            world.move(index, JobState.READY)
+            if failures >= stop_after:
+                world.settle()
+        else:
+            outcome = data.draw(st.sampled_from(ENDS))
+            failures += outcome.counts_as_failure
+            failures = 100 if outcome is Outcome.DIVERGED else failures
+            world.move(index, JobState.DONE, outcome)
+    assert world.run.state.terminal
+    assert decide(world.run, world.jobs) is None
+    _check_end(world)
+
+
+def _check_end(world: Simulation) -> None:
+    outcomes = Counter(job.outcome for job in world.jobs)
+    good = outcomes[Outcome.SUCCEEDED] + outcomes[Outcome.UNCHANGED]
+    state = world.run.state
+    assert (state is RunState.DIVERGED) == bool(outcomes[Outcome.DIVERGED])
+    if state is RunState.SUCCEEDED:
+        assert good == len(world.jobs)
+    if state in (RunState.STOPPED, RunState.CANCELLED):
+        assert outcomes[Outcome.CANCELLED]
+    if state is RunState.FAILED:
+        assert not good
+    if state is RunState.PARTIAL:
+        assert 0 < good < len(world.jobs)
+
+
+def _ended(outcomes: list[Outcome], **strategy: int) -> RunState:
+    world = Simulation(list(range(len(outcomes))), Strategy(**strategy))
+    world.settle()
+    for outcome in outcomes:
+        for index in world.of(JobState.READY)[:1]:
+            world.move(index, JobState.DONE, outcome)
+        world.settle()
+    return world.run.state
+
+
+def test_the_states_by_example() -> None:
+    assert _ended([Outcome.SUCCEEDED, Outcome.UNCHANGED]) is RunState.SUCCEEDED
+    assert _ended([Outcome.SUCCEEDED, Outcome.DEFERRED]) is RunState.PARTIAL
+    assert _ended([Outcome.DEFERRED, Outcome.DEFERRED]) is RunState.FAILED
+    assert _ended([Outcome.REFUSED, Outcome.SUCCEEDED]) is RunState.STOPPED
+    assert _ended([Outcome.REFUSED, Outcome.SUCCEEDED], stop_after=2) is RunState.PARTIAL
+    assert _ended([Outcome.DIVERGED, Outcome.SUCCEEDED], stop_after=5) is RunState.DIVERGED
+
+
+def test_a_run_that_was_cancelled_before_it_began() -> None:
+    world = Simulation([0, 0, 1], Strategy())
+    world.cancel()
+    world.settle()
+    assert world.run.state is RunState.CANCELLED
+    assert all(job.outcome is Outcome.CANCELLED for job in world.jobs)

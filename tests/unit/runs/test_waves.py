@@ -1,0 +1,98 @@
+"""Waves: every station once, canary first, tracking areas whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.models.network import Network
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
+from controller.models.run import Strategy
+from controller.runs.waves import cut_waves
+from tests.support.records import make_plan
+from tests.unit.plan import samples
+
+
+def network(areas: list[set[int]]) -> Network:
+    """LTE stations with a cell in each of their tracking areas."""
+    base = samples.network()
+    site, station, cell = base.sites[0], base.stations[0], base.cells[0]
+    stations = [station.model_copy(update={"id": f"P{n}", "site": site.id}) for n in range(len(areas))]
+    cells = [
+        cell.model_copy(update={"station": f"P{n}", "id": f"L{tac}", "tac": tac})
+        for n, tacs in enumerate(areas)
+        for tac in sorted(tacs)
+    ]
+    return base.model_copy(update={"stations": tuple(stations), "cells": tuple(cells)})
+
+
+def plan_of(broadcast: list[bool]) -> Plan:
+    """A plan on all stations; ``broadcast`` says whether its PLMN list changes."""
+    made = make_plan([f"P{n}" for n in range(len(broadcast))])
+    return made.model_copy(
+        update={"changes": tuple(_change(c, b) for c, b in zip(made.changes, broadcast, strict=True))}
+    )
+
+
+def _change(change: Change, broadcast: bool) -> Change:
+    if not broadcast:
+        return change
+    path = f"/ManagedElement[{change.station}]/ENBFunction[1]/EUtranCellFDD[1]/plmnIdList[716,17]"
+    edit = Edit(op=Op.CREATE, path=path, owners=("entel",))
+    return change.model_copy(update={"phases": (Phase(kind=PhaseKind.EDIT, edits=(edit,), inverse=()),)})
+
+
+@given(
+    stations=st.lists(st.tuples(st.sets(st.integers(1, 6), min_size=1, max_size=2), st.booleans()), max_size=12),
+    canary=st.integers(0, 3),
+    size=st.integers(1, 5),
+)
+def test_every_station_once_and_no_tracking_area_cut(
+    stations: list[tuple[set[int], bool]], canary: int, size: int
+) -> None:
+    areas = [tacs for tacs, _ in stations]
+    broadcast = [moved for _, moved in stations]
+    plan = plan_of(broadcast)
+    jobs = cut_waves(plan, network(areas), Strategy(canary=canary, wave_size=size))
+    assert sorted(job.station for job in jobs) == sorted(change.station for change in plan.changes)
+    wave_of = {job.station: job.wave for job in jobs}
+    waves = sorted(set(wave_of.values()))
+    assert waves == list(range(len(waves)))
+    in_area: dict[int, set[int]] = defaultdict(set)
+    for index, (tacs, moved) in enumerate(stations):
+        for tac in tacs if moved else ():
+            in_area[tac].add(wave_of[f"P{index}"])
+    assert all(len(found) == 1 for found in in_area.values()), "a tracking area is cut"
+    # A wave is larger than asked only where one unit alone is.
+    linked = _linked(areas, broadcast)
+    for wave in waves[1 if canary else 0 :]:
+        members = {job.station for job in jobs if job.wave == wave}
+        assert len(members) <= size or any(unit == members for unit in linked)
+
+
+def _linked(areas: list[set[int]], broadcast: list[bool]) -> list[set[str]]:
+    units: list[tuple[set[int], set[str]]] = []
+    for index, (tacs, moved) in enumerate(zip(areas, broadcast, strict=True)):
+        mine = (set(tacs) if moved else set(), {f"P{index}"})
+        for unit in [unit for unit in units if unit[0] & mine[0]]:
+            units.remove(unit)
+            mine = (mine[0] | unit[0], mine[1] | unit[1])
+        units.append(mine)
+    return [members for _, members in units]
+
+
+def test_the_canary_is_the_smallest_unit() -> None:
+    plan = plan_of([True, True, True, False])
+    jobs = cut_waves(plan, network([{1}, {1}, {2}, {3}]), Strategy(canary=1, wave_size=10))
+    assert [(job.wave, job.station) for job in jobs] == [(0, "P2"), (1, "P0"), (1, "P1"), (1, "P3")]
+
+
+def test_without_a_canary_all_waves_are_equal() -> None:
+    jobs = cut_waves(plan_of([False] * 4), network([{1}] * 4), Strategy(canary=0, wave_size=2))
+    assert [job.wave for job in jobs] == [0, 0, 1, 1]
+
+
+def test_no_stations_no_waves() -> None:
+    assert cut_waves(plan_of([]), network([]), Strategy()) == ()
