@@ -1,0 +1,180 @@
+"""The fakes of the small ports behave as the real ones: secrets, doorbell, notifier, clock."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
+from controller.models.errors import InputError, MinkaError
+from controller.observe.webhook import WebhookNotifier
+from controller.ports.clock import Clock, SystemClock, VirtualClock
+from controller.ports.notifier import FakeNotifier, Notifier
+from controller.ports.queue import Doorbell, FakeDoorbell
+from controller.ports.secrets import EnvironmentSecrets, FakeSecrets, Secrets
+from controller.queue.app import make_app
+from controller.queue.doorbell import CeleryDoorbell
+
+ALARM = Alarm(
+    id="a-1",
+    station="S-1",
+    object="station",
+    tenant="",
+    probable_cause="configuration-drift",
+    specific_problem="",
+    severity=PerceivedSeverity.WARNING,
+    text="2 values differ",
+    source="check",
+    state=AlarmState.RAISED,
+    raised=datetime(2026, 1, 1, tzinfo=UTC),
+    changed=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+# ------------------------------------------------------------------------- secrets
+
+
+@pytest.fixture(params=["real", "fake"])
+def secrets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Secrets, str]:
+    file = tmp_path / "password"
+    file.write_text("from-file\n", encoding="utf-8")
+    monkeypatch.setenv("MINKA_TEST_SECRET", "from-env")
+    reference = f"file:{file}"
+    if request.param == "real":
+        return EnvironmentSecrets(), reference
+    return FakeSecrets({"env:MINKA_TEST_SECRET": "from-env", reference: "from-file"}), reference
+
+
+def test_references_resolve(secrets: tuple[Secrets, str]) -> None:
+    resolver, file = secrets
+    assert resolver.resolve("env:MINKA_TEST_SECRET").get_secret_value() == "from-env"
+    assert resolver.resolve(file).get_secret_value() == "from-file"
+    assert "from-env" not in repr(resolver.resolve("env:MINKA_TEST_SECRET"))
+
+
+@pytest.mark.parametrize("reference", ["env:MINKA_NOT_SET", "file:/nowhere/at/all", "plain", ""])
+def test_a_reference_that_leads_nowhere_names_itself(secrets: tuple[Secrets, str], reference: str) -> None:
+    with pytest.raises(InputError, match="secret reference"):
+        secrets[0].resolve(reference)
+
+
+# ------------------------------------------------------------------------ doorbell
+
+
+@pytest.fixture(params=["real", "fake"])
+def doorbell(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Doorbell, Callable[[], list[str]]]:
+    if request.param == "fake":
+        fake = FakeDoorbell()
+        return fake, lambda: fake.rings
+    bell = CeleryDoorbell(make_app("minka-spool://", tmp_path))
+
+    def rung() -> list[str]:
+        bell.close()
+        messages = sorted((tmp_path / "messages").glob("*.msg"))
+        return [json.loads(one.read_text())["headers"]["argsrepr"].strip("(),'") for one in messages]
+
+    return bell, rung
+
+
+def test_rings_arrive_in_order(doorbell: tuple[Doorbell, Callable[[], list[str]]]) -> None:
+    bell, rung = doorbell
+    for run in ("r-1", "r-2", "r-1"):
+        bell.ring(run)
+    assert rung() == ["r-1", "r-2", "r-1"]
+
+
+def test_a_broker_that_is_away_costs_nobody_anything() -> None:
+    app = make_app("redis://127.0.0.1:1/0", Path("unused"))
+    bell = CeleryDoorbell(app)
+    clock = SystemClock()
+    began = clock.monotonic()
+    for number in range(1000):
+        bell.ring(f"r-{number}")
+    assert clock.monotonic() - began < 1
+
+
+# ------------------------------------------------------------------------ notifier
+
+
+class _Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server: Any = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.sent.append((body["alarm"]["id"], body["reason"], self.headers["Idempotency-Key"]))
+        self.send_response(server.status)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay silent."""
+
+
+@contextmanager
+def _hook(status: int) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    server.sent, server.status = [], status
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/", server.sent
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def test_an_escalation_is_delivered_by_both() -> None:
+    fake = FakeNotifier()
+    with _hook(204) as (url, sent):
+        for notifier in (fake, WebhookNotifier(url)):
+            told: Notifier = notifier
+            await told.escalate(ALARM, "it came back")
+    assert [(alarm.id, reason) for alarm, reason in fake.sent] == [("a-1", "it came back")]
+    assert sent == [("a-1", "it came back", "escalate-a-1")]
+
+
+async def test_a_webhook_that_refuses_is_an_error_to_try_again() -> None:
+    with _hook(500) as (url, sent), pytest.raises(MinkaError, match="a-1"):
+        await WebhookNotifier(url).escalate(ALARM, "it came back")
+    assert len(sent) == 1
+
+
+# --------------------------------------------------------------------------- clock
+
+
+@pytest.mark.parametrize("make", [SystemClock, VirtualClock])
+async def test_sleepers_wake_in_order(make: Callable[[], Clock]) -> None:
+    clock = make()
+    woken: list[float] = []
+
+    async def sleeper(seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append(seconds)
+
+    began, day = clock.monotonic(), clock.now()
+    sleepers = [asyncio.create_task(sleeper(seconds)) for seconds in (0.09, 0.01, 0.05, 0, -1)]
+    if isinstance(clock, VirtualClock):
+        await clock.advance(0.1)
+    await asyncio.gather(*sleepers)
+    assert woken[-3:] == [0.01, 0.05, 0.09]
+    assert clock.monotonic() - began >= 0.09
+    assert clock.now().tzinfo is not None
+    assert (clock.now() - day).total_seconds() >= 0.08
+
+
+async def test_virtual_time_stands_still_by_itself() -> None:
+    clock = VirtualClock()
+    sleeper = asyncio.create_task(clock.sleep(600))
+    await asyncio.sleep(0.01)
+    assert not sleeper.done()
+    assert clock.monotonic() == 0
+    await clock.advance(600)
+    assert sleeper.done()
