@@ -1,0 +1,49 @@
+"""A webhook of people who are told what automation could not do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class People:
+    """What a local webhook took in; the first ``refusals`` calls are answered with 503."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.refusals = refusals
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.calls = 0
+        self.url = ""
+
+
+@contextmanager
+def webhook(refusals: int = 0) -> Iterator[People]:
+    """A webhook on a free port of loopback."""
+    people = People(refusals)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            people.calls += 1
+            if people.calls > people.refusals:
+                people.told.append((self.headers["Idempotency-Key"], body))
+            self.send_response(503 if people.calls <= people.refusals else 204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    people.url = f"http://127.0.0.1:{server.server_port}/"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield people
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
