@@ -96,9 +96,13 @@ def check_stations(objects: Objects) -> None:
         objects.refer(entry, ("site",), station.site, "sites", "site")
     endpoints = objects.all("endpoints", Endpoint)
     objects.unique(endpoints, lambda e: e.station, ("station",), "station")
-    objects.unique(endpoints, lambda e: (e.address.lower(), e.port), ("address",), "address and port")
+    objects.unique(endpoints, _address, ("address",), "address and port")
     for entry, endpoint in endpoints:
         objects.refer(entry, ("station",), endpoint.station, "stations", "station")
+
+
+def _address(endpoint: Endpoint) -> Hashable:
+    return None if endpoint.address is None else (endpoint.address.lower(), endpoint.port)
 
 
 def _enb(station: Station) -> Hashable:

@@ -17,7 +17,9 @@ CSV_LIMIT = 64 * 2**20
 FieldPath = Sequence[str | int]
 
 # Fields in which somebody might have written the secret itself.
-_HIDDEN = frozenset({"credential", "host_key", "management", "password", "secret", "token"})
+_HIDDEN = frozenset(
+    {"authority", "certificate", "client_certificate", "credential", "host_key", "management", "password", "secret", "token"}
+)
 _LONGEST_VALUE = 60
 
 

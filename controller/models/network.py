@@ -24,6 +24,7 @@ from controller.models.scalars import (
     CellId,
     Country,
     Credential,
+    Fingerprint,
     HostAddress,
     HostKey,
     Identifier,
@@ -107,6 +108,7 @@ class ManagementDefaults(Noun):
 
     username: Username = "minka"
     credential: Credential = "env:MINKA_DEVICE_PASSWORD"
+    client_certificate: Credential = "env:MINKA_DEVICE_CERTIFICATE"
 
 
 class NetworkHeader(Noun):
@@ -186,14 +188,45 @@ class Station(Noun):
 
 
 class Endpoint(Noun):
-    """Management endpoint of a station; a file of its own, since it differs between laboratory and field."""
+    """Management endpoint of a station; a file of its own, since it differs between laboratory and field.
+
+    Over SSH (RFC 6242) the station is known by ``host_key``. Over TLS (RFC 7589) it is known by the
+    fingerprint of its ``certificate``, or by an ``authority`` that signed a certificate for its address;
+    ``username`` and ``credential`` then mean nothing, ``client_certificate`` says who we are. A station that
+    calls home (RFC 8071) is never connected to, so it needs no address.
+    """
 
     station: StationId
-    address: HostAddress
+    address: HostAddress | None = None
     port: Annotated[int, Field(ge=1, le=65535)] = 830
-    host_key: HostKey
+    transport: Literal["ssh", "tls"] = "ssh"
+    host_key: HostKey | None = None
+    certificate: Fingerprint | None = None
+    authority: Credential | None = Field(None, description="Reference to the certificates of an authority, PEM.")
+    client_certificate: Credential | None = Field(
+        None, description="Reference to our certificate and its private key, PEM, one after the other."
+    )
+    call_home: bool = False
     username: Username | None = None
     credential: Credential | None = None
+
+    @model_validator(mode="after")
+    def _identity(self) -> Endpoint:
+        if self.address is None and not self.call_home:
+            raise ValueError("address is missing, and the station does not call home")
+        if self.transport == "ssh":
+            if self.host_key is None:
+                raise ValueError("host_key is missing: a station reached over SSH is known by it")
+            if self.certificate or self.authority or self.client_certificate:
+                raise ValueError("certificate, authority and client_certificate belong to transport tls")
+        else:
+            if self.host_key is not None:
+                raise ValueError("host_key belongs to transport ssh")
+            if self.certificate is None and self.authority is None:
+                raise ValueError("certificate or authority is missing: a station reached over TLS is known by one")
+            if self.call_home:
+                raise ValueError("call_home is for transport ssh")
+        return self
 
 
 class Cell(Noun):

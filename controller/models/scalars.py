@@ -89,6 +89,11 @@ HostKey = Annotated[
     StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+$"),
     Field(description="Public host key as in a known_hosts line, without the host name."),
 ]
+Fingerprint = Annotated[
+    str,
+    StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
+    Field(description="SHA-256 of a certificate's DER form, as in sha256: and 64 lower-case hex digits."),
+]
 Username = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$"),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lxml import etree
 
@@ -22,9 +22,15 @@ class DeviceTarget:
     """How to reach a station and how it speaks.
 
     Attributes:
-        host_key: OpenSSH public key line without comment; the only one accepted.
+        host_key: OpenSSH public key line without comment; the only one accepted over SSH.
         credential: Reference to the secret (``env:NAME``, ``file:PATH``), never the secret.
         profiles: Names of the profiles that describe its nodes.
+        transport: ``ssh`` (RFC 6242) or ``tls`` (RFC 7589).
+        certificate: Over TLS the only certificate accepted, ``sha256:`` and its fingerprint; empty for any
+            that the authority vouches for.
+        authority: Reference to the certificates of the authority; empty where the fingerprint is enough.
+        client_certificate: Reference to our certificate and its private key.
+        call_home: Whether the station connects to us (RFC 8071) and is never connected to.
     """
 
     station: str
@@ -34,18 +40,28 @@ class DeviceTarget:
     username: str
     credential: str
     profiles: tuple[str, ...]
+    transport: Literal["ssh", "tls"] = "ssh"
+    certificate: str = ""
+    authority: str = ""
+    client_certificate: str = ""
+    call_home: bool = False
 
     @classmethod
     def at(cls, endpoint: Endpoint, defaults: ManagementDefaults, profiles: Sequence[str]) -> DeviceTarget:
         """The station at an endpoint, with the network's management defaults where that is silent."""
         return cls(
             station=endpoint.station,
-            address=endpoint.address,
+            address=endpoint.address or "",
             port=endpoint.port,
-            host_key=endpoint.host_key,
+            host_key=endpoint.host_key or "",
             username=endpoint.username or defaults.username,
             credential=endpoint.credential or defaults.credential,
             profiles=tuple(profiles),
+            transport=endpoint.transport,
+            certificate=endpoint.certificate or "",
+            authority=endpoint.authority or "",
+            client_certificate=endpoint.client_certificate or defaults.client_certificate,
+            call_home=endpoint.call_home,
         )
 
 

@@ -1,0 +1,48 @@
+"""Endpoints over SSH, over TLS, and of stations that call home."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from controller.models.network import Endpoint, ManagementDefaults
+from controller.ports.devices import DeviceTarget
+
+KEY = "ssh-ed25519 AAAA"
+PRINT = f"sha256:{'0a' * 32}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"host_key": KEY}, "address is missing, and the station does not call home"),
+        ({"address": "a"}, "host_key is missing: a station reached over SSH is known by it"),
+        ({"address": "a", "host_key": KEY, "certificate": PRINT}, "belong to transport tls"),
+        ({"address": "a", "host_key": KEY, "client_certificate": "env:C"}, "belong to transport tls"),
+        ({"address": "a", "transport": "tls"}, "certificate or authority is missing"),
+        ({"address": "a", "transport": "tls", "host_key": KEY, "certificate": PRINT}, "host_key belongs to"),
+        ({"transport": "tls", "certificate": PRINT, "call_home": True}, "call_home is for transport ssh"),
+        ({"address": "a", "transport": "tls", "certificate": "sha256:0A"}, "should match pattern"),
+        ({"address": "a", "transport": "telnet", "host_key": KEY}, "'ssh' or 'tls'"),
+    ],
+)
+def test_an_endpoint_says_how_its_station_is_known(fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Endpoint.model_validate({"station": "A", **fields})
+
+
+def test_targets_carry_what_their_transport_needs() -> None:
+    defaults = ManagementDefaults(client_certificate="file:/c")
+    over_tls = Endpoint(station="A", address="a", transport="tls", certificate=PRINT, authority="file:/ca")
+    assert DeviceTarget.at(over_tls, defaults, ("lte-28658",)) == DeviceTarget(
+        *("A", "a", 830, "", "minka", "env:MINKA_DEVICE_PASSWORD", ("lte-28658",)),
+        transport="tls",
+        certificate=PRINT,
+        authority="file:/ca",
+        client_certificate="file:/c",
+    )
+    caller = Endpoint.model_validate({"station": "A", "host_key": KEY, "call_home": "true"})
+    target = DeviceTarget.at(caller, defaults, ())
+    assert (target.call_home, target.address) == (True, "")
