@@ -186,9 +186,10 @@ def _station(
     neighbours: Mapping[str, int],
 ) -> StationRecord:
     profiles = row.get("profiles") or ()
-    site = sites.get(place := _text(path, row, "site"), {})
+    station, place = _text(path, row, "id"), _text(path, row, "site")
+    site = sites.get(place, {})
     return StationRecord(
-        id=(station := _text(path, row, "id")),
+        id=station,
         site=place,
         profiles=tuple(profiles.split() if isinstance(profiles, str) else profiles),
         transport_address=_text(path, row, "transport_address"),

@@ -26,6 +26,11 @@ BASE_MODULES = (
     "ietf-netconf-with-defaults",
     "ietf-yang-library",
     "o-ran-fm",
+    "o-ran-operations",
+    "o-ran-software-management",
+    "o-ran-supervision",
+    "minka-equipment",
+    "minka-performance",
 )
 
 #: Modules of a station by profile, without the base modules; a station may have several profiles.

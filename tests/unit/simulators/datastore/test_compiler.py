@@ -33,8 +33,9 @@ def test_compiled_once_for_each_set_of_modules() -> None:
 def test_a_station_knows_only_its_profiles() -> None:
     lte = node(load_schema(PROFILE_MODULES["lte-28658"]), "ManagedElement")
     nr = node(load_schema(PROFILE_MODULES["nr-28541"]), "ManagedElement")
-    assert set(lte.by_name) == {"id", "attributes", "ENBFunction"}
-    assert set(nr.by_name) == {"id", "attributes", "GNBCUCPFunction", "GNBCUUPFunction", "GNBDUFunction"}
+    assert set(lte.by_name) == {"id", "attributes", "AlarmList", "PerfMetricJob", "ENBFunction"}
+    functions = {"GNBCUCPFunction", "GNBCUUPFunction", "GNBDUFunction"}
+    assert set(nr.by_name) == {"id", "attributes", "AlarmList", "PerfMetricJob", *functions}
 
 
 def test_facts_of_nodes() -> None:
