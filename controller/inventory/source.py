@@ -18,7 +18,17 @@ FieldPath = Sequence[str | int]
 
 # Fields in which somebody might have written the secret itself.
 _HIDDEN = frozenset(
-    {"authority", "certificate", "client_certificate", "credential", "host_key", "management", "password", "secret", "token"}
+    {
+        "authority",
+        "certificate",
+        "client_certificate",
+        "credential",
+        "host_key",
+        "management",
+        "password",
+        "secret",
+        "token",
+    }
 )
 _LONGEST_VALUE = 60
 
