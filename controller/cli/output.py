@@ -83,7 +83,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         made.add_column(column, overflow="fold", no_wrap=column not in _PROSE)
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
-    out.print(made)
+    if made.row_count:
+        out.print(made)
+    else:
+        out.print("none")
 
 
 def when(text: str | None) -> str:

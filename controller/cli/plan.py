@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,14 @@ def _removals(words: list[str]) -> dict[str, int]:
     return found
 
 
+def _allow_words(message: str) -> str:
+    """How to say what a refusal asks for, in words of this command."""
+    if found := re.search(r"expect (\d+) stations$", message):
+        return f" (--expect {found[1]})"
+    found = re.search(r"name (\S+=\d+)$", message)
+    return f" (--remove {found[1]})" if found else ""
+
+
 def plan(
     selector: Annotated[str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.")] = "*",
     remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that may be removed; repeatable.")] = None,
@@ -41,7 +50,10 @@ def plan(
 ) -> None:
     """Read the selected stations and plan what brings them to the loaded network files. Changes nothing."""
     body = {"selector": selector, "remove": _removals(remove or []), "expect_stations": expect}
-    made = client().post("/v1/plans", body)
+    try:
+        made = client().post("/v1/plans", body)
+    except CliError as error:
+        raise CliError(f"{error}{_allow_words(str(error))}", error.status, error.problem) from error
     if save is not None:
         save.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if as_json:

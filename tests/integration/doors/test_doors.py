@@ -1,0 +1,268 @@
+"""The whole way through the doors: command line → API → worker → stations, and back as network files.
+
+The tests of this file go on from each other, as a day at work does; each can tell on its own what broke.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.doors.conftest import CANARY, PERU_MINI
+from tests.support.minka import ROOT, Embedded, environment, free_ports
+
+STATION = "PE-CUS-0145"
+PERU = PERU_MINI.parent / "peru"
+
+
+@pytest.fixture(scope="module")
+def loaded(up: Embedded) -> Embedded:
+    up("network", "load", str(PERU_MINI), "--endpoints", str(up.endpoints))
+    return up
+
+
+@pytest.fixture(scope="module")
+def applied(loaded: Embedded) -> tuple[Embedded, str]:
+    """Everything adopted, planned and applied; the id of the run."""
+    before = loaded("plan")
+    assert "all 24 stations are left out" in before.out
+    assert "minka device adopt '*'" in before.out
+    assert "24 of 24 stations adopted" in loaded("device", "adopt", "*").out
+    refused = loaded("plan", status=2)
+    assert "--expect 24" in refused.err
+    made = loaded("plan", "--expect", "24", "--json", "--exit-code", status=10).json
+    run = loaded("apply", made["id"], "--canary", "2", "--wave-size", "8", "--key", "K1", "--reason", "CHG-1", "--json")
+    assert run.json["state"] == "succeeded", run.out
+    assert {job["outcome"] for job in run.json["jobs"]} == {"succeeded"}
+    return loaded, run.json["id"]
+
+
+def test_a_key_that_was_used_starts_nothing(applied: tuple[Embedded, str]) -> None:
+    up, run = applied
+    plan = up("show", run, "--json").json["plan"]
+    words = ("--canary", "2", "--wave-size", "8", "--key", "K1", "--reason", "CHG-1", "--json")
+    assert up("apply", plan, *words).json["id"] == run
+    assert "idempotency key" in up("apply", plan, "--key", "K1", status=2).err
+    assert len(up("runs", "--json").json) == 1
+
+
+def test_runs_are_listed_shown_and_watched(applied: tuple[Embedded, str]) -> None:
+    up, run = applied
+    assert run in up("runs", "--state", "succeeded").out
+    assert "none" in up("runs", "--state", "failed").out
+    shown = up("show", run).out
+    assert "CHG-1" in shown
+    assert shown.count("PE-") == 24
+    watched = up("watch", run).out
+    assert "canary: 2 done" in watched
+    assert watched.splitlines()[-1].endswith("succeeded: 24 succeeded")
+    assert "succeeded" in up("cancel", run).out
+
+
+def test_stations_show_what_they_carry(applied: tuple[Embedded, str]) -> None:
+    up, _ = applied
+    assert len(up("device", "list", "region=cusco", "--json").json) == 13
+    assert "adopted 20" in up("device", "show", STATION).out
+    entries = up("device", "get", STATION, "--filter", "plmnIdList", "--json").json["tree"]
+    assert any(path.endswith("plmnIdList[716,10]") for path in entries)
+    assert f"/ManagedElement[{STATION}]" in up("device", "get", STATION).out
+    assert "no drift on 24 stations" in up("device", "drift", "--exit-code").out
+
+
+def test_live_stations_come_back_as_network_files(applied: tuple[Embedded, str], tmp_path: Path) -> None:
+    up, _ = applied
+    frame, found = tmp_path / "frame", tmp_path / "found"
+    frame.mkdir()
+    for name in ("network.yaml", "tenants.yaml", "sites.csv", "backhaul.csv", "routers.csv"):
+        shutil.copy(PERU_MINI / name, frame)
+    rows = [line.split(",")[:2] for line in (PERU_MINI / "stations.csv").read_text().splitlines()[1:]]
+    sites = tmp_path / "places.csv"
+    sites.write_text("station,site\n" + "".join(f"{station},{site}\n" for station, site in rows))
+    words = ("--header", str(frame), "--sites", str(sites), "--to", str(found))
+    said = up("network", "import", str(up.endpoints), *words, "--json").json
+    assert said["notes"] == []
+    assert up("network", "check", str(found)).out.splitlines()[-1] == "valid"
+    assert "not empty" in up("network", "import", str(up.endpoints), *words, status=2).err
+    _plan_is_empty(found, tmp_path, up)
+
+
+def _plan_is_empty(found: Path, folder: Path, stations: Embedded) -> None:
+    """What was imported asks for nothing new, of a controller that has never seen these stations."""
+    home = folder / "another"
+    env = environment(home, free_ports(1), MINKA_DEVICE_PASSWORD=CANARY)
+    another = subprocess.Popen([sys.executable, "-m", "controller.cli", "api"], cwd=ROOT, env={**os.environ, **env})
+    controller = Embedded(home, env, f"http://127.0.0.1:{env['MINKA_API_PORT']}", another)  # type: ignore[arg-type]
+    try:
+        _until_ready(controller.url)
+        controller("network", "load", str(found))
+        assert "24 stations (" in controller("plan").out
+        controller("device", "adopt", "*")
+        assert "Nothing to do: 24 stations carry what they should" in controller("plan", "--exit-code").out
+        assert "no drift on 24" in controller("device", "drift").out
+    finally:
+        another.send_signal(signal.SIGTERM)
+        assert another.wait(30) in (0, -signal.SIGTERM)
+    assert stations.process.poll() is None
+
+
+def _until_ready(url: str) -> None:
+    for _ in range(300):
+        try:
+            if httpx.get(f"{url}/readyz").is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} never became ready")
+
+
+def test_a_station_that_says_too_little_is_a_note(applied: tuple[Embedded, str], tmp_path: Path) -> None:
+    up, _ = applied
+    rows = up.endpoints.read_text().splitlines()
+    key = rows[2].split(",")[3]
+    (tmp_path / "endpoints.csv").write_text(
+        f"{rows[0]}\n{rows[1].rpartition(',')[0]},{key}\nPE-X,127.0.0.1,1,{key}\n{rows[3]}\n"
+    )
+    (tmp_path / "head.yaml").write_text(
+        (PERU_MINI / "network.yaml").read_text() + (PERU_MINI / "tenants.yaml").read_text().split("\n", 1)[1]
+    )
+    words = ("--header", str(tmp_path / "head.yaml"), "--to", str(tmp_path / "found"))
+    said = up("network", "import", str(tmp_path / "endpoints.csv"), *words).out
+    assert f"{rows[1].split(',')[0]}: left out, not read: " in said
+    assert "host key" in said
+    assert "PE-X: left out, not read: " in said
+    assert f"{rows[3].split(',')[0]}: has no site given" in said
+
+
+def test_holds_keep_stations_out_of_plans(applied: tuple[Embedded, str]) -> None:
+    up, _ = applied
+    hold = up("hold", "put", STATION, "--reason", "rigger on the mast", "--json").json
+    assert STATION in up("hold", "list").out
+    assert "rigger" in up("hold", "list", "--json").json[0]["reason"]
+    assert up("hold", "lift", hold["id"], "--json").json == {"lifted": hold["id"]}
+    assert "no hold" in up("hold", "lift", hold["id"], status=2).err
+
+
+def test_alarms_and_the_kill_switch(applied: tuple[Embedded, str]) -> None:
+    up, _ = applied
+    up("alarms", "list", "--json")
+    assert "stopped" in up("alarms", "repair", "stop").out
+    assert up("alarms", "repair", "status", "--json").json == {"stopped": True}
+    assert "on" in up("alarms", "repair", "resume").out
+
+
+def test_the_audit_trail(applied: tuple[Embedded, str]) -> None:
+    up, _ = applied
+    actions = {row["action"] for row in up("audit", "--limit", "1000", "--json").json}
+    assert {"network.saved", "station.adopted", "plan.saved", "run.created"} <= actions
+    assert "whole" in up("audit", "--verify").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "r-nope"),
+        ("watch", "r-nope"),
+        ("cancel", "r-nope"),
+        ("plans", "show", "nope"),
+        ("plans", "compare", "nope", "nope"),
+        ("apply", "nope"),
+        ("device", "show", "PE-NOPE"),
+        ("device", "get", "PE-NOPE"),
+        ("hold", "put", "PE-NOPE", "--reason", "x"),
+        ("hold", "lift", "h-nope"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_unknown_ids_are_said_in_words(loaded: Embedded, words: tuple[str, ...], as_json: bool) -> None:
+    said = loaded(*words, *(["--json"] if as_json else []), status=2)
+    if as_json:
+        assert said.json["error"]["type"] == "urn:minka:error:not-found"
+        assert said.err == ""
+    else:
+        assert re.match(r"error: there is no .*nope", said.err, re.IGNORECASE)
+        assert said.out == ""
+
+
+def test_a_selector_of_nothing_says_what_there_is(loaded: Embedded) -> None:
+    assert "did you mean 'cusco'" in loaded("plan", "region=cuzco", status=2).err
+    assert "keys are" in loaded("device", "list", "colour=red", status=2).err
+
+
+def test_a_large_network_is_taken_in_seconds(up: Embedded) -> None:
+    current = up("network", "show", "--json").json["digest"] if up("audit", "--json").json else ""
+    began = time.monotonic()
+    said = up("network", "load", str(PERU), "--json").json
+    took = time.monotonic() - began
+    assert said["counts"]["stations"] >= 3100
+    assert took < 30, f"{took:.1f} s"
+    assert len(up("network", "show", "cells", "--json").json) == said["counts"]["cells"]
+    assert len(up("device", "list", "--json").json) == said["counts"]["stations"]
+    again = up("network", "load", str(PERU_MINI), "--endpoints", str(up.endpoints), "--json").json
+    assert again["digest"] == current
+
+
+def test_a_client_that_goes_away_is_let_go(applied: tuple[Embedded, str]) -> None:
+    up, run = applied
+    headers = {"Authorization": f"Bearer {up.token}"}
+    for path in ("/v1/alarms/events", f"/v1/runs/{run}/events"):
+        with httpx.stream("GET", up.url + path, headers=headers, timeout=10) as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            threading.Event().wait(0.1)
+    assert httpx.get(f"{up.url}/readyz", timeout=10).is_success
+    assert "Traceback" not in (up.home / "logs" / "api.log").read_text()
+
+
+def test_metrics_and_probes_need_no_token(applied: tuple[Embedded, str]) -> None:
+    up, _ = applied
+    metrics = httpx.get(f"{up.url}/metrics").text
+    assert 'minka_jobs_ended_total{outcome="succeeded"}' in metrics
+    assert httpx.get(f"{up.url}/healthz").json()["status"] == "ok"
+    assert httpx.get(f"{up.url}/v1/runs").status_code == 401
+
+
+def test_a_second_controller_on_the_same_port_says_so(up: Embedded) -> None:
+    said = up("up", status=1)
+    assert f"can't have port {up.env['MINKA_API_PORT']}" in said.err
+    assert "MINKA_API_PORT" in said.err
+
+
+def test_no_secret_is_seen_anywhere(applied: tuple[Embedded, str]) -> None:
+    """Fault 35: password and token in no answer, log, plan, metric, nor in the database."""
+    up, run = applied
+    headers = {"Authorization": f"Bearer {up.token}"}
+    document = httpx.get(f"{up.url}/openapi.json").json()
+    plan = up("show", run, "--json").json["plan"]
+    names = {"{run_id}": run, "{plan_id}": plan, "{other_id}": plan, "{station}": STATION, "{alarm_id}": "a"}
+    seen = [httpx.get(f"{up.url}/metrics").text, up("plans", "show", plan, "--all").out, json.dumps(document)]
+    kinds = ("stations", "endpoints", "tenants", "agreements")
+    for path in document["paths"]:
+        if "get" in document["paths"][path] and path != "/v1/alarms/events":
+            for kind in kinds if "{kind}" in path else ("",):
+                filled = path.replace("{kind}", kind)
+                for name, value in names.items():
+                    filled = filled.replace(name, value)
+                seen.append(httpx.get(up.url + filled, headers=headers, timeout=60).text)
+    assert len(seen) > 20
+    assert not [text[:200] for text in seen if CANARY in text or up.token in text]
+    for path in up.home.rglob("*"):
+        if path.is_file() and path.name != "token":
+            content = path.read_bytes()
+            assert CANARY.encode() not in content, path
+            assert up.token.encode() not in content, path
+    with sqlite3.connect(up.home / "minka.sqlite3") as database:
+        dump = "\n".join(database.iterdump())
+    assert CANARY not in dump
+    assert up.token not in dump

@@ -1,0 +1,144 @@
+"""The ``minka`` command of tests: in this process, and a whole embedded controller beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import random
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from controller.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+#: Seconds in which everything is up, on a busy machine.
+_PATIENCE = 90
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command wrote and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def minka(*words: str, env: Mapping[str, str] | None = None) -> Said:
+    """Run a command in this process, through its entry point."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.object(sys, "argv", ["minka", *words]),
+        patch.dict(os.environ, dict(env or {})),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+            status: Any = 0
+        except SystemExit as leaving:
+            status = leaving.code
+    return Said(int(status or 0), out.getvalue(), err.getvalue())
+
+
+def free_ports(count: int) -> int:
+    """First of ``count`` consecutive ports that nobody has right now."""
+    for _ in range(200):
+        base = random.randrange(20000, 32000 - count)
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(base, base + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return base
+    raise RuntimeError(f"no {count} free ports in a row")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """An embedded controller with simulated stations, all of them started by ``minka up``."""
+
+    home: Path
+    env: Mapping[str, str]
+    url: str
+    process: subprocess.Popen[str]
+
+    def __call__(self, *words: str, status: int = 0) -> Said:
+        """Run a command against it, and see how it ends."""
+        said = minka(*words, env=self.env)
+        assert said.status == status, f"minka {' '.join(words)}: {said}"
+        return said
+
+    @property
+    def endpoints(self) -> Path:
+        return self.home / "endpoints.csv"
+
+    @property
+    def token(self) -> str:
+        return (self.home / "token").read_text(encoding="utf-8").strip()
+
+
+def environment(home: Path, port: int, **more: str) -> dict[str, str]:
+    """Variables of a controller of its own, nothing of ours mixed in."""
+    return {"MINKA_HOME": str(home), "MINKA_API_PORT": str(port), "MINKA_TOKEN": "", "MINKA_API_URL": "", **more}
+
+
+@contextlib.contextmanager
+def embedded(folder: Path, network: Path, stations: int, **more: str) -> Iterator[Embedded]:
+    """``minka up`` with simulated stations; everything is stopped at the end."""
+    ports = free_ports(stations + 2)
+    home = folder / "home"
+    env = environment(home, ports, **more)
+    command = [sys.executable, "-m", "controller.cli", "up", "--sim", str(network)]
+    command += ["--sim-ports", str(ports + 2), "--sim-control", f"127.0.0.1:{ports + 1}"]
+    with (folder / "up.log").open("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **env}, stdout=output, stderr=output, text=True
+        )
+        try:
+            _wait(process, folder / "up.log")
+            yield Embedded(home, env, f"http://127.0.0.1:{ports}", process)
+        finally:
+            stop(process)
+
+
+def _wait(process: subprocess.Popen[str], log: Path) -> None:
+    end = time.monotonic() + _PATIENCE
+    while "Minka is up" not in (text := log.read_text(encoding="utf-8")):
+        assert process.poll() is None, text
+        assert time.monotonic() < end, text
+        time.sleep(0.1)
+
+
+def stop(process: subprocess.Popen[str]) -> int:
+    """Ask it to end, and see that it does."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def words_of(line: str) -> Sequence[str]:
+    """A command line of a document as words, without ``minka``."""
+    first, *rest = shlex.split(line)
+    assert first == "minka", line
+    return rest

@@ -1,0 +1,189 @@
+"""The command as a program: help, exit status, JSON on every path, completion, ports."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import typer
+
+from controller.cli.main import app
+from tests.support.minka import ROOT, environment, free_ports, minka
+
+TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
+#: Commands that run until they are stopped, or hand their options on.
+ENDLESS = {"up", "api", "worker", "listener", "scheduler", "sim up", "sim fault"}
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """All commands by their words."""
+
+    def below(group: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from below(command, (*words, name))
+            else:
+                yield " ".join((*words, name)), command
+
+    yield from below(typer.main.get_command(app), ())
+
+
+ALL = dict(commands())
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """No API answers here."""
+    return environment(tmp_path, free_ports(1))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_explains_itself_with_an_example(name: str) -> None:
+    command = ALL[name]
+    assert command.help
+    assert command.epilog, f"minka {name} has no example"
+    assert command.epilog.startswith("Example: ")
+    assert f"minka {name}" in command.epilog
+    for parameter in command.params:
+        assert getattr(parameter, "help", ""), f"minka {name}: {parameter.name} is not explained"
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - ENDLESS))
+def test_every_command_that_ends_speaks_json(name: str) -> None:
+    assert any("--json" in parameter.opts for parameter in ALL[name].params)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("network", "show"),
+        ("network", "load", str(TINY)),
+        ("plan",),
+        ("plans", "list"),
+        ("apply", "x"),
+        ("runs",),
+        ("watch", "x"),
+        ("device", "list"),
+        ("hold", "list"),
+        ("alarms", "follow"),
+        ("audit",),
+    ],
+)
+def test_without_an_api_the_status_is_3(nowhere: dict[str, str], words: tuple[str, ...]) -> None:
+    said = minka(*words, env=nowhere)
+    assert said.status == 3
+    assert "is `minka up` running?" in said.err
+    said = minka(*words, "--json", env=nowhere)
+    assert said.status == 3
+    assert "no answer from the API" in said.json["error"]["detail"]
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("runs", "--bogus"),
+        ("show",),
+        ("plan", "--expect", "many"),
+        ("plan", "--remove", "bitel"),
+        ("network", "check", "/nowhere"),
+        ("nonsense",),
+    ],
+)
+def test_wrong_words_have_status_2(nowhere: dict[str, str], words: tuple[str, ...]) -> None:
+    assert minka(*words, env=nowhere).status == 2
+    said = minka(*words, "--json", env=nowhere)
+    assert said.status == 2
+    assert said.json["error"]["detail"]
+
+
+def test_checking_files_needs_no_controller(nowhere: dict[str, str], tmp_path: Path) -> None:
+    assert minka("network", "check", str(TINY), env=nowhere).status == 0
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sites.csv").write_text("id,nam\n")
+    assert minka("network", "check", str(broken), env=nowhere).status == 2
+    said = minka("network", "check", str(broken), "--json", env=nowhere)
+    assert (said.status, said.json["valid"]) == (2, False)
+
+
+def test_files_that_are_not_text_are_refused(nowhere: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe")
+    said = minka("network", "load", str(tmp_path), env=nowhere)
+    assert said.status == 2
+    assert "not UTF-8" in said.err
+
+
+def test_another_program_on_the_port_is_told_from_the_api(
+    nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def html(*_: object, **__: object) -> httpx.Response:
+        return httpx.Response(200, text="<html>", request=httpx.Request("GET", "http://x"))
+
+    monkeypatch.setattr(httpx.Client, "request", html)
+    assert minka("runs", env=nowhere).status == 3
+
+
+def test_versions_and_help_have_status_0(nowhere: dict[str, str]) -> None:
+    assert minka("--version", env=nowhere).out.startswith("minka ")
+    for words in ((), ("network",), ("plan", "--help")):
+        said = minka(*words, env=nowhere)
+        assert "Usage: minka" in said.out + said.err
+
+
+def complete(line: str, shell: str) -> str:
+    """What a shell is offered at the end of a line."""
+    env = {**os.environ, "_MINKA_COMPLETE": f"complete_{shell}", "COMP_WORDS": line}
+    env |= {"COMP_CWORD": str(len(line.split(" ")) - 1), "_TYPER_COMPLETE_ARGS": line}
+    return subprocess.run(
+        [sys.executable, "-m", "controller.cli"], env=env, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shells_complete(shell: str) -> None:
+    assert {"plan", "plans"} <= set(complete("minka pla", shell).replace('"', " ").split())
+    assert "adopt" in complete("minka device ", shell)
+    assert "--json" in complete("minka runs --", shell)
+
+
+def test_no_colours_where_there_is_no_terminal(nowhere: dict[str, str]) -> None:
+    assert "\x1b" not in minka("network", "check", str(TINY), env=nowhere).out
+    assert "\x1b" not in minka("runs", env=nowhere).err
+
+
+def up(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "controller.cli", "up", *words]
+    return subprocess.run(
+        command, env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90
+    )
+
+
+def test_up_names_a_port_that_is_taken(nowhere: dict[str, str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(nowhere["MINKA_API_PORT"])))
+        other.listen()
+        said = up(nowhere)
+    assert said.returncode == 1
+    assert "the API can't have port" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_up_gives_up_on_simulators_that_find_no_place(nowhere: dict[str, str], tmp_path: Path) -> None:
+    base = free_ports(5)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", base + 2))
+        other.listen()
+        said = up(nowhere, "--sim", str(TINY), "--sim-ports", str(base), "--sim-control", f"127.0.0.1:{base + 4}")
+    assert said.returncode == 1
+    assert "simulators does not start" in said.stderr
+    assert "address already in use" in said.stderr
+    assert str(base + 2) in said.stderr
+    assert str(tmp_path) in said.stderr

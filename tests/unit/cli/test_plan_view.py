@@ -1,0 +1,104 @@
+"""Equal lines of a plan become one, and what differs shows as …"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.cli.plan_view import Row, grouped, sentence, show_plan
+
+LINK = "MME address 10.17.1.11; local address and VLAN {} 1017; served PLMN 716-17"
+
+
+def row(what: str, after: str, *, cell: str = "", tenant: str = "entel", before: str = "–") -> Row:
+    return {"cell": cell, "tenant": tenant, "what": what, "before": before, "after": after}
+
+
+def plan(lines: list[tuple[str, Row]], **more: Any) -> dict[str, Any]:
+    changes: list[dict[str, Any]] = [
+        {"station": station, "diff": [r for s, r in lines if s == station], "touched": ["entel"], "interrupted": []}
+        for station in sorted({station for station, _ in lines})
+    ]
+    for change in changes:
+        change["outage_seconds"] = 0
+    empty = {"unchanged": [], "unplanned": {}, "findings": [], "removals": {}, "selector": "region=cusco"}
+    return {"id": "42327bc0ca30", "changes": changes, **empty, **more}
+
+
+def test_the_same_on_many_cells_is_one_line() -> None:
+    lines = [(f"S{n}", row("PLMN 716-17", "broadcast", cell=f"B28-{m}")) for n in range(4) for m in range(3)]
+    (group,) = grouped(lines)
+    assert (group.where, group.row["what"], group.after) == ("4 stations, 12 cells", "PLMN 716-17", "broadcast")
+
+
+def test_one_station_is_named_with_its_cells() -> None:
+    lines = [("S1", row("PLMN 716-17", "broadcast", cell=cell)) for cell in ("B4-1", "B28-1")]
+    assert grouped(lines)[0].where == "S1: B28-1, B4-1"
+    assert grouped([("S1", row("S1 link", "x"))])[0].where == "S1"
+    many = [("S1", row("PLMN 716-17", "broadcast", cell=str(n))) for n in range(9)]
+    assert grouped(many)[0].where == "S1: 9 cells"
+
+
+def test_addresses_of_stations_are_masked_and_those_of_the_core_shown() -> None:
+    lines = [(f"S{n}", row("S1 link entel-mme-lima", LINK.format(f"10.64.0.{n}"))) for n in range(1, 4)]
+    (group,) = grouped(lines)
+    assert group.after == LINK.format("…")
+
+
+def test_shares_that_differ_stay_apart() -> None:
+    lines = [("S1", row("radio share", "dedicated % 5")), ("S2", row("radio share", "dedicated % 10"))]
+    assert [group.after for group in grouped(lines)] == ["dedicated % 5", "dedicated % 10"]
+
+
+def test_the_hosts_own_numbers_are_masked() -> None:
+    lines = [
+        ("S1", row("cell B28-1", "local id 1, PCI 5", cell="B28-1", tenant="host")),
+        ("S2", row("cell B28-2", "local id 2, PCI 5", cell="B28-2", tenant="host")),
+    ]
+    (group,) = grouped(lines)
+    assert (group.row["what"], group.after) == ("cell", "local id …, PCI 5")
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_every_line_is_there_when_asked_for(capsys: pytest.CaptureFixture[str], every: bool) -> None:
+    lines = [(f"S{n:02}", row("PLMN 716-17", "broadcast", cell="B28-1")) for n in range(50)]
+    show_plan(plan(lines), every=every)
+    said = capsys.readouterr().out
+    assert said.count("716-17") == (50 if every else 1)
+    assert ("50 stations, 50 cells" in said) is not every
+    assert ("minka plans show 42327bc0ca30 --all" in said) is not every
+    assert said.endswith("Apply it with: minka apply 42327bc0ca30\n")
+
+
+def test_long_words_are_whole_where_nobody_has_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    word = "a-very-long-name-" * 30
+    show_plan(plan([("S1", row(word, word, cell="B28-1"))]))
+    assert capsys.readouterr().out.count(word) == 2
+
+
+def test_a_fresh_fleet_is_told_how_to_begin() -> None:
+    said = sentence(plan([], unplanned={f"S{n}": "not adopted: observe-only" for n in range(3)}))
+    assert "all 3 stations are left out" in said
+    assert said.endswith("Adopt them with: minka device adopt 'region=cusco'")
+
+
+def test_nothing_to_do_is_said() -> None:
+    assert sentence(plan([], unchanged=["S1"])) == "[green]Nothing to do[/]: 1 station carries what they should."
+
+
+def test_outage_interruption_and_removals_are_said() -> None:
+    made = plan([("S1", row("x", "y"))], removals={"bitel": 42}, unchanged=["S2"])
+    made["changes"][0] |= {"outage_seconds": 40, "interrupted": ["claro"]}
+    said = sentence(made)
+    assert "1 station changes for entel; cells are off air for up to 40 s, interrupting claro too" in said
+    assert "removes 42 nodes of bitel; 1 stay as they are." in said
+
+
+def test_findings_of_a_kind_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = [{"severity": "warning", "code": "orphan", "message": f"S{n} has [orphans]"} for n in range(9)]
+    show_plan(plan([], findings=[*findings, {"severity": "info", "code": "x", "message": "quiet"}]))
+    said = capsys.readouterr().out
+    assert "warning S0 has [orphans]" in said
+    assert "… and 6 more of orphan" in said
+    assert "quiet" not in said
