@@ -64,7 +64,7 @@ class Parts:
 
     def checker(self) -> Checker:
         """Health checks."""
-        reports = AlarmSource.CHECK in self.settings.alarm_sources
+        reports = AlarmSource.CHECK in self.settings.sources
         return Checker(self.loop_store, self.planner, self.clock, reports=reports)
 
 

@@ -127,7 +127,7 @@ async def listen(settings: Settings, stop: asyncio.Event) -> None:
             target_of,
             health_interval=settings.health_interval,
             sessions=made.sessions,
-            notified_alarms=AlarmSource.ORAN_FM in settings.alarm_sources,
+            notified_alarms=AlarmSource.ORAN_FM in settings.sources,
         )
         await listener.run(stop)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controller.models.alarm import AlarmSource
 
@@ -32,17 +31,22 @@ class Settings(BaseSettings):
     capacity: int = Field(default=500, ge=1, description="Device transactions at once in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")
-    alarm_sources: Annotated[frozenset[AlarmSource], NoDecode] = Field(
-        default=frozenset(AlarmSource),
-        description="Who may raise and clear alarms, as words: check (our own health reads), oran-fm, alertmanager.",
+    alarm_sources: str = Field(
+        default="check oran-fm alertmanager",
+        description="Who may raise and clear alarms: check (our own health reads), oran-fm, alertmanager.",
     )
     rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
     log_format: str = Field(default="json", pattern="^(json|console)$")
 
-    @field_validator("alarm_sources", mode="before")
+    @field_validator("alarm_sources")
     @classmethod
-    def _words(cls, value: object) -> object:
-        return value.split() if isinstance(value, str) else value
+    def _known_sources(cls, value: str) -> str:
+        return " ".join(AlarmSource(word) for word in value.split())
+
+    @property
+    def sources(self) -> frozenset[AlarmSource]:
+        """Who may raise and clear alarms."""
+        return frozenset(AlarmSource(word) for word in self.alarm_sources.split())
 
     @property
     def database(self) -> str:

@@ -88,7 +88,7 @@ def alertmanager(message: AlertmanagerWebhook, backend: Backend, who: Caller) ->
     """Take alerts in, all or none. Answered when the database has them; 503 makes Alertmanager try again."""
     if message.truncated_alerts:
         log.warning("webhook.truncated", missing=message.truncated_alerts, by=who)
-    if AlarmSource.ALERTMANAGER not in backend.settings.alarm_sources:
+    if AlarmSource.ALERTMANAGER not in backend.settings.sources:
         return Accepted(alarms=[], ignored=len(message.alerts))
     now = backend.clock.now()
     reports = [report for alert in message.alerts if (report := _report(alert, now)) is not None]

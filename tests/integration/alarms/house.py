@@ -77,7 +77,7 @@ class House:
         self.clock = SystemClock()
         self._stack = stack
         self._interval = interval
-        self.settings = Settings(home=folder, alarm_sources=sources)
+        self.settings = Settings(home=folder, alarm_sources=" ".join(sources))
         self.store = open_store(self.settings.database, self.clock)
         stack.callback(self.store.close)
         self.loop_store = LoopStore(self.store)
@@ -102,12 +102,12 @@ class House:
         listener = Listener(
             self.loop_store,
             self.devices,
-            self.checker(AlarmSource.CHECK in self.settings.alarm_sources),
+            self.checker(AlarmSource.CHECK in self.settings.sources),
             self.clock,
             target_of,
             health_interval=self._interval,
             sessions=lambda: 0,
-            notified_alarms=AlarmSource.ORAN_FM in self.settings.alarm_sources,
+            notified_alarms=AlarmSource.ORAN_FM in self.settings.sources,
         )
         stop = asyncio.Event()
         self._stack.push_async_callback(self._end, asyncio.create_task(listener.run(stop)), stop)
@@ -121,7 +121,13 @@ class House:
         told = notifier or FakeNotifier()
         checker = self.checker(reports=False)
         return Remediator(
-            self.loop_store, self.planner, checker, self.doorbell, told, self.clock, rules() if chosen is None else chosen
+            self.loop_store,
+            self.planner,
+            checker,
+            self.doorbell,
+            told,
+            self.clock,
+            rules() if chosen is None else chosen,
         )
 
     def remediate(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> None:

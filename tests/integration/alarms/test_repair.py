@@ -6,9 +6,12 @@ import asyncio
 import re
 from datetime import timedelta
 
+import pytest
+
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmSource, AlarmState
 from controller.models.run import RunState
 from controller.ports.notifier import FakeNotifier
+from simulators.faults import Fault, FaultKind
 from tests.integration.alarms.house import LTE, House, rules, until
 
 
@@ -170,8 +173,6 @@ async def test_an_unreachable_station_is_an_alarm_but_no_drift(house: House) -> 
 
 
 async def test_a_changed_host_key_is_an_alarm_of_its_own(house: House) -> None:
-    from simulators.faults import Fault, FaultKind
-
     house.listen()
     await house.observed()
     station = house.fleet.stations[LTE]
@@ -195,36 +196,36 @@ async def test_what_was_loaded_and_not_applied_is_neither_drift_nor_repaired(hou
     assert house.store.devices([LTE])[LTE].network_digest == digest
 
 
-async def test_a_station_under_a_job_is_left_alone(house: House) -> None:
+async def test_a_station_under_a_job_is_left_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await _report_by_alertmanager(house)
     house.fleet.stations[LTE].break_link("condor")
     remediator = house.remediator()
-    original = house.store.leased
-    house.store.leased = lambda _stations: frozenset({LTE})  # type: ignore[method-assign]
+    monkeypatch.setattr(house.store, "leased", lambda _stations: frozenset({LTE}))
     await asyncio.sleep(0.3)
     await remediator.step()
     await remediator.settle()
     assert house.alarms()[0].note == "waits: a job works on the station"
     assert house.runs_for_alarms() == 0
-    house.store.leased = original  # type: ignore[method-assign]
 
 
-async def test_a_scheduler_killed_before_the_commit_leaves_no_half_repair(house: House) -> None:
+async def test_a_scheduler_killed_before_the_commit_leaves_no_half_repair(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await _report_by_alertmanager(house)
     house.fleet.stations[LTE].break_link("condor")
-    original = house.store.move_alarm
     await asyncio.sleep(0.3)
 
     def die(*_args: object, **_options: object) -> None:
         raise RuntimeError("killed here")
 
-    house.store.move_alarm = die  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(house.store, "move_alarm", die)
     remediator = house.remediator()
     await remediator.step()
     await remediator.settle()
     assert house.runs_for_alarms() == 0, "a run without its alarm's state must not exist"
     assert house.store.repairs_since("core-link-down", f"{LTE}:{_LINK}", house.clock.now() - timedelta(hours=1)) == 0
-    house.store.move_alarm = original  # type: ignore[method-assign]
+    monkeypatch.undo()
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
     other = house.remediator()
     await other.step()
     await other.settle()
@@ -251,8 +252,6 @@ async def _report_by_alertmanager(house: House) -> None:
 
 
 def _refuse_sessions(house: House) -> None:
-    from simulators.faults import Fault, FaultKind
-
     station = house.fleet.stations[LTE]
     station.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
     station.restart()

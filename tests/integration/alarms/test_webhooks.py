@@ -98,7 +98,10 @@ async def test_labels_are_text(house: House) -> None:
         {"version": "3", "alerts": []},
         {"version": "4"},
         {"version": "4", "alerts": [{"status": "firing", "labels": {}, "startsAt": "yesterday"}]},
-        {"version": "4", "alerts": [{"status": "resolved", "labels": {"station": "A"}, "startsAt": "2026-01-01T00:00:00Z"}]},
+        {
+            "version": "4",
+            "alerts": [{"status": "resolved", "labels": {"station": "A"}, "startsAt": "2026-01-01T00:00:00Z"}],
+        },
     ],
 )
 async def test_what_is_no_webhook_of_version_4_is_refused_whole(house: House, message: dict[str, Any]) -> None:

@@ -1,0 +1,79 @@
+"""The whole circle with Debian's Prometheus and Alertmanager, which nobody here wrote."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from controller.models.alarm import AlarmSource, AlarmState
+from controller.models.run import RunState
+from tests.integration.alarms.house import LTE, TOKEN, House, open_house, until
+from tests.support.prometheus import monitoring
+
+pytestmark = [pytest.mark.needs("prometheus", "prometheus-alertmanager"), pytest.mark.timeout(180)]
+
+
+@asynccontextmanager
+async def served(house: House) -> AsyncIterator[str]:
+    """The house's API on a free port; yields host:port."""
+    server = uvicorn.Server(uvicorn.Config(house.app(), port=0, log_level="warning", access_log=False))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    try:
+        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) -> None:
+    # Only Alertmanager raises alarms, as where an operator wants Prometheus' patience and grouping.
+    only = frozenset({AlarmSource.ALERTMANAGER})
+    async with open_house(tmp_path, sources=only) as house, served(house) as api:
+        with monitoring(tmp_path, api, TOKEN) as (prometheus, alertmanager):
+            async with httpx.AsyncClient() as client:
+                house.listen()
+                await house.observed()
+                query = f'minka_core_link_up{{station="{LTE}",tenant="condor"}}'
+
+                async def metric() -> float | None:
+                    answer = await client.get(f"{prometheus}/api/v1/query", params={"query": query})
+                    result = answer.json()["data"]["result"]
+                    return float(result[0]["value"][1]) if result else None
+
+                async def alerts() -> list[str]:
+                    found = (await client.get(f"{alertmanager}/api/v2/alerts")).json()
+                    return [alert["labels"]["alertname"] for alert in found]
+
+                async def up() -> bool:
+                    return await metric() == 1
+
+                async def down() -> bool:
+                    return await metric() == 0
+
+                async def quiet() -> bool:
+                    return "MinkaCoreLinkDown" not in await alerts()
+
+                await until("the metric is up", up)
+                house.fleet.stations[LTE].break_link("condor")
+                await until("the metric is down", down)
+                alarm = await house.ended(LTE, AlarmState.RAISED)
+                assert (alarm.source, alarm.tenant) == (AlarmSource.ALERTMANAGER, "condor")
+                assert "MinkaCoreLinkDown" in await alerts()
+                house.remediate()
+                ended = await house.ended(LTE, AlarmState.REPAIRED)
+                assert ended.id == alarm.id
+                run = house.store.run(ended.run)
+                assert (run.cause, run.state) == (f"alarm:{alarm.id}", RunState.SUCCEEDED)
+                assert await metric() == 1
+                await until("the alert is resolved", quiet)
+                (only_alarm,) = [one for one in house.alarms() if one.probable_cause == "core-link-down"]
+                assert only_alarm.cleared is not None
+                assert only_alarm.cleared >= (run.finished or only_alarm.cleared)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.assurance.health import (
+    CONFIGURATION_DRIFT,
+    CORE_LINK_DOWN,
+    STATION,
+    UNREACHABLE,
+    health_of,
+    reports_of,
+    tenant_of,
+    wrongs,
+)
+from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.models.health import Health, LinkHealth
+from controller.models.run import LedgerEntry
+from controller.nrm.tree import Observed
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ME = "/ManagedElement[A]/ENBFunction[1]"
+CELL, OTHER, LINK = f"{ME}/EUtranCellFDD[1]", f"{ME}/EUtranCellFDD[2]", f"{ME}/EP_S1C[claro-1]"
+
+
+def entry(path: str, *owners: str) -> LedgerEntry:
+    return LedgerEntry(station="A", path=path, owners=owners)
+
+
+def seen(*, up: bool = True, drift: int = 0, locked: bool = False, reachable: bool = True, reason: str = "") -> Health:
+    if not reachable:
+        return Health(station="A", at=AT, reachable=False, reason=reason)
+    link = LinkHealth(path=LINK, tenant="claro", kind="S1C", up=up, locked=locked)
+    return Health(station="A", at=AT, reachable=True, links=(link,), drift=drift)
+
+
+def said(reports: tuple[AlarmReport, ...]) -> list[tuple[str, str, str]]:
+    return [(report.object, report.probable_cause, report.severity.value) for report in reports]
+
+
+def test_health_is_what_the_station_says_of_what_is_ours() -> None:
+    state = {
+        CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"},
+        LINK: {"operationalState": "ENABLED"},
+    }
+    tree = {CELL: {"administrativeState": "UNLOCKED"}, OTHER: {}, LINK: {}, f"{ME}/EP_S1C[unknown]": {}}
+    ledger = {path: entry(path, "claro") for path in (CELL, OTHER, LINK)}
+    health = health_of("A", Observed(tree, state, ()), ledger, 2, AT)
+    assert health.cells == {"1": True, "2": False}
+    assert health.locked == ("2",)
+    assert health.links == (LinkHealth(path=LINK, tenant="claro", kind="S1C", up=True),)
+    assert health.drift == 2
+
+
+def test_a_link_of_ours_that_vanished_is_down() -> None:
+    health = health_of("A", Observed({}, {}, ()), {LINK: entry(LINK, "claro")}, 0, AT)
+    assert [(link.path, link.up, link.locked) for link in health.links] == [(LINK, False, False)]
+
+
+def test_a_locked_cell_that_is_not_ours_holds_nothing() -> None:
+    assert health_of("A", Observed({CELL: {}}, {}, ()), {}, 0, AT).locked == ()
+
+
+def test_a_locked_link_is_no_fault() -> None:
+    tree = {LINK: {"administrativeState": "LOCKED"}}
+    health = health_of(
+        "A", Observed(tree, {LINK: {"operationalState": "DISABLED"}}, ()), {LINK: entry(LINK, "claro")}, 0, AT
+    )
+    assert (health.links[0].up, health.links[0].locked) == (False, True)
+    assert wrongs(health) == {}
+
+
+@pytest.mark.parametrize(("owners", "tenant"), [(("claro",), "claro"), (("host",), ""), (("claro", "entel"), "")])
+def test_a_node_of_several_tenants_concerns_none_in_particular(owners: tuple[str, ...], tenant: str) -> None:
+    assert tenant_of(entry(LINK, *owners)) == tenant
+
+
+@pytest.mark.parametrize("wrong", [{"up": False}, {"drift": 1}, {"reachable": False}])
+def test_one_read_raises_nothing_and_two_do(wrong: dict[str, bool]) -> None:
+    now = seen(**wrong)  # type: ignore[arg-type]
+    assert reports_of(None, now, ()) == ()
+    assert reports_of(seen(), now, ()) == ()
+    assert len(reports_of(now, now, ())) == 1
+
+
+def test_what_is_known_is_not_said_again() -> None:
+    now = seen(up=False, drift=1)
+    assert said(reports_of(now, now, [(LINK, CORE_LINK_DOWN)])) == [(STATION, CONFIGURATION_DRIFT, "WARNING")]
+
+
+def test_what_is_well_again_is_cleared_at_once() -> None:
+    standing = [(LINK, CORE_LINK_DOWN), (STATION, CONFIGURATION_DRIFT), (STATION, UNREACHABLE)]
+    assert said(reports_of(None, seen(), standing)) == [(what, cause, "CLEARED") for what, cause in standing]
+
+
+def test_a_link_that_is_no_longer_ours_is_cleared() -> None:
+    gone = Health(station="A", at=AT, reachable=True)
+    assert said(reports_of(seen(up=False), gone, [(LINK, CORE_LINK_DOWN)])) == [(LINK, CORE_LINK_DOWN, "CLEARED")]
+
+
+def test_alarms_of_other_causes_are_left_to_their_sources() -> None:
+    assert reports_of(seen(), seen(), [(STATION, "o-ran-fault-26"), ("cell/1", "cell-sleeping")]) == ()
+
+
+def test_an_unreachable_station_says_nothing_of_links_and_drift() -> None:
+    now = seen(reachable=False)
+    standing = [(LINK, CORE_LINK_DOWN), (STATION, CONFIGURATION_DRIFT)]
+    assert said(reports_of(seen(up=False, drift=2), now, standing)) == []
+    assert said(reports_of(now, now, standing)) == [(STATION, UNREACHABLE, "MAJOR")]
+
+
+def test_a_changed_host_key_is_no_matter_of_the_way_there() -> None:
+    now = seen(reachable=False, reason="host-key-changed")
+    assert said(reports_of(now, now, [(STATION, UNREACHABLE)])) == [
+        (STATION, "host-key-changed", "CRITICAL"),
+        (STATION, UNREACHABLE, "CLEARED"),
+    ]
+
+
+def test_reports_carry_tenant_time_and_source() -> None:
+    later = seen(up=False).model_copy(update={"at": AT + timedelta(seconds=2)})
+    (report,) = reports_of(seen(up=False), later, ())
+    assert report == AlarmReport(
+        station="A",
+        object=LINK,
+        tenant="claro",
+        probable_cause=CORE_LINK_DOWN,
+        severity=PerceivedSeverity.MAJOR,
+        text="S1C link of claro is down",
+        source="check",
+        at=AT + timedelta(seconds=2),
+    )
