@@ -7,12 +7,14 @@ password in local variables, and some log formats print those.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import lru_cache
 
 import asyncssh
 from pydantic import SecretStr
 
-from controller.device.transport import Transport
+from controller.device.tls import TlsConnector
+from controller.device.transport import Connection, Transport
 from controller.models.errors import (
     AuthenticationError,
     DeviceError,
@@ -29,9 +31,17 @@ _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 #: All are offered, the pinned key's first: a key of another type is then seen as changed, not as no agreement.
-_HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
+HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
 #: What a secret holds if it is a private key and no password.
 _KEY_MARK = "PRIVATE KEY-----"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to log in: by password or by key."""
+
+    password: SecretStr | None = None
+    key: asyncssh.SSHKey | None = None
 
 
 class Connector:
@@ -42,13 +52,18 @@ class Connector:
         timeout: Seconds for connecting, authentication and the exchange of hellos together.
         keepalive: Seconds of silence after which a connection is probed; three unanswered probes end it.
         patience: Seconds to wait for the answer of a request on the sessions opened.
+
+    Attributes:
+        timeout: As given.
+        options: What all SSH connections share.
     """
 
     def __init__(self, secrets: Secrets, timeout: float, keepalive: float, patience: float) -> None:
         self._secrets = secrets
-        self._timeout = timeout
+        self.timeout = timeout
         self._patience = patience
-        self._options = asyncssh.SSHClientConnectionOptions(
+        self._tls = TlsConnector(secrets, timeout, keepalive, patience)
+        self.options = asyncssh.SSHClientConnectionOptions(
             config=None,
             agent_path=None,
             client_keys=None,
@@ -62,21 +77,23 @@ class Connector:
             keepalive_count_max=3,
         )
 
-    async def open(self, target: DeviceTarget) -> tuple[asyncssh.SSHClientConnection, Transport]:
-        """Connect, authenticate and exchange hellos.
+    async def open(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+        """Connect over the target's transport, authenticate and exchange hellos.
 
         Raises:
             HostKeyError: Another host key than the pinned one was shown; no credential was sent.
             AuthenticationError: The credential was refused, or its reference leads nowhere.
             UnreachableError: Anything else went wrong.
         """
-        secret, key = self._credential(target)
+        if target.transport == "tls":
+            return await self._tls.open(target)
+        login = self.login(target)
         pinned = _pinned(target)
         try:
-            async with asyncio.timeout(self._timeout):
-                connection = await self._connect(target, pinned, secret, key)
+            async with asyncio.timeout(self.timeout):
+                connection = await self._connect(target, pinned, login)
                 try:
-                    return connection, await self._subsystem(connection, target.station)
+                    return connection, await self.session_on(connection, target.station)
                 except BaseException:
                     connection.abort()
                     raise
@@ -84,38 +101,47 @@ class Connector:
             failure = _explained(target, error)
         raise failure
 
-    def _credential(self, target: DeviceTarget) -> tuple[SecretStr, asyncssh.SSHKey | None]:
-        """The secret, and the private key if that is what it is."""
+    def login(self, target: DeviceTarget) -> Login:
+        """The target's credential: a password, or a private key if that is what it is.
+
+        Raises:
+            AuthenticationError: The reference leads nowhere, or to a key that can't be read.
+        """
         try:
             secret = self._secrets.resolve(target.credential)
-            return secret, _private_key(secret) if _KEY_MARK in secret.get_secret_value() else None
+            return Login(key=_private_key(secret)) if _KEY_MARK in secret.get_secret_value() else Login(secret)
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")
         except ValueError:
             failure = AuthenticationError(f"{target.station}: the key in {target.credential} can't be read.")
         raise failure
 
+    async def session_on(self, connection: asyncssh.SSHClientConnection, station: str) -> Transport:
+        """A new NETCONF session on a connection, hellos exchanged.
+
+        Raises:
+            asyncssh.Error, SessionLostError: The station opened none; callers bound the time.
+        """
+        transport = Transport(station, self._patience)
+        await connection.create_session(lambda: transport, subsystem="netconf", encoding=None)
+        await transport.greet()
+        return transport
+
     async def _connect(
-        self, target: DeviceTarget, pinned: asyncssh.SSHKey, secret: SecretStr, key: asyncssh.SSHKey | None
+        self, target: DeviceTarget, pinned: asyncssh.SSHKey, login: Login
     ) -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(
             target.address,
             target.port,
             config=None,
-            options=self._options,
+            options=self.options,
             username=target.username,
-            password=secret.get_secret_value() if key is None else None,
-            client_keys=None if key is None else [key],
-            preferred_auth=("password", "keyboard-interactive") if key is None else ("publickey",),
+            password=login.password.get_secret_value() if login.password else None,
+            client_keys=[login.key] if login.key else None,
+            preferred_auth=("publickey",) if login.key else ("password", "keyboard-interactive"),
             known_hosts=([pinned], [], []),
-            server_host_key_algs=sorted(_HOST_KEYS, key=lambda name: name not in _algorithms(target.host_key)),
+            server_host_key_algs=sorted(HOST_KEYS, key=lambda name: name not in _algorithms(target.host_key)),
         )
-
-    async def _subsystem(self, connection: asyncssh.SSHClientConnection, station: str) -> Transport:
-        transport = Transport(station, self._patience)
-        await connection.create_session(lambda: transport, subsystem="netconf", encoding=None)
-        await transport.greet()
-        return transport
 
 
 @lru_cache(maxsize=64)

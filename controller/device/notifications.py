@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
 from lxml import etree
 from ncclient.operations.rpc import GenericRPC
 
-from controller.device.connect import Connector
 from controller.device.replies import check_done
+from controller.device.transport import Connection, Transport
 from controller.ports.devices import DeviceTarget, Notification
+
+#: Opens a session of its own to a target.
+Opening = Callable[[DeviceTarget], Awaitable[tuple[Connection, Transport]]]
 
 _NS = "{urn:ietf:params:xml:ns:netconf:notification:1.0}"
 
 
-async def subscribe(connector: Connector, target: DeviceTarget) -> AsyncIterator[Notification]:
+async def subscribe(opening: Opening, target: DeviceTarget) -> AsyncIterator[Notification]:
     """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``."""
-    connection, transport = await connector.open(target)
+    connection, transport = await opening(target)
     try:
         transport.subscribed = True
         # By hand: ncclient puts parts of it into a namespace that servers refuse.

@@ -1,22 +1,30 @@
-"""Warm sessions: one per device, handed to one caller at a time, bounded in number."""
+"""Warm sessions: one per device, handed to one caller at a time, bounded in number.
+
+A device that calls home is no different, but that its session comes by itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+import asyncssh
+
+from controller.device.callhome import CallHome
 from controller.device.connect import Connector
 from controller.device.notifications import subscribe
 from controller.device.session import NetconfSession
+from controller.device.transport import Borrowed, Connection, Transport
+from controller.models.errors import SessionLostError, UnreachableError
 from controller.ports.devices import DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
 
 
 class SshDevices:
-    """NETCONF over SSH; implements ``controller.ports.devices.Devices``. Belongs to one loop.
+    """NETCONF over SSH and TLS; implements ``controller.ports.devices.Devices``. Belongs to one loop.
 
     Args:
         secrets: Resolves credentials, at each connect.
@@ -24,6 +32,7 @@ class SshDevices:
         rpc_timeout: Seconds to wait for the answer of a request.
         connect_timeout: Seconds for opening a session.
         keepalive: Seconds of silence after which a connection is probed.
+        call_timeout: Seconds to wait for a station that calls home; O-RAN's stations try every 60 s.
     """
 
     def __init__(
@@ -34,6 +43,7 @@ class SshDevices:
         rpc_timeout: float = 60.0,
         connect_timeout: float = 20.0,
         keepalive: float = 30.0,
+        call_timeout: float = 90.0,
     ) -> None:
         self._connector = Connector(secrets, connect_timeout, keepalive, rpc_timeout)
         self._limit = limit
@@ -42,6 +52,10 @@ class SshDevices:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_use: set[NetconfSession] = set()
         self._idle: OrderedDict[str, tuple[DeviceTarget, NetconfSession]] = OrderedDict()
+        self._home = CallHome(self._connector, self._called)
+        self._call_timeout = call_timeout
+        self._callers: dict[str, asyncssh.SSHClientConnection] = {}
+        self._awaited: dict[str, asyncio.Event] = {}
 
     @asynccontextmanager
     async def session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
@@ -58,17 +72,31 @@ class SshDevices:
             finally:
                 self._in_use.discard(session)
                 session.forget()
-                if session.reusable:
+                if session.reusable and target.station not in self._idle:
                     self._idle[target.station] = (target, session)
                 else:
-                    session.drop("it can't be reused")
+                    session.drop("it can't be reused, or the station has called anew")
 
     def notifications(self, target: DeviceTarget) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
-        return subscribe(self._connector, target)
+        return subscribe(self._open_beside if target.call_home else self._connector.open, target)
+
+    def listen(self, address: str, port: int) -> int:
+        """Let stations call home; return the port.
+
+        Raises:
+            OSError: The address can't be listened on.
+        """
+        return self._home.listen(address, port)
+
+    def expect(self, targets: Iterable[DeviceTarget]) -> None:
+        """Let these stations in when they call, before anybody asks for them; unknown callers are refused."""
+        for target in targets:
+            self._home.expect(target)
 
     async def close(self) -> None:
         """See ``Devices.close``; sessions in use are cut off."""
+        await self._home.close()
         for session in self._in_use:
             session.drop("the controller shuts down")
         idle = [session for _, session in self._idle.values()]
@@ -100,9 +128,68 @@ class SshDevices:
         return None
 
     async def _open(self, target: DeviceTarget) -> NetconfSession:
+        if target.call_home:
+            return await self._await_call(target)
+        self._make_room()
+        connection, transport = await self._connector.open(target)
+        return NetconfSession(target, connection, transport)
+
+    def _make_room(self) -> None:
         # The caller's slot is counted among the taken ones; idle sessions make room for it.
         while self._idle and len(self._idle) + self._taken > self._limit:
             _, (_, oldest) = self._idle.popitem(last=False)
             oldest.drop("another device needed its place")
-        connection, transport = await self._connector.open(target)
-        return NetconfSession(target, connection, transport)
+
+    # ------------------------------------------------------------------ call home
+
+    async def _await_call(self, target: DeviceTarget) -> NetconfSession:
+        """The session of a station that has called, or calls in time."""
+        called = await self._expect_now(target)
+        while (session := self._warm(target)) is None:
+            called.clear()
+            await self._next_call(target, called)
+        return session
+
+    async def _open_beside(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+        """One more session on the connection that a station made to us."""
+        called = await self._expect_now(target)
+        while (connection := self._callers.get(target.station)) is None or connection.is_closed():
+            called.clear()
+            await self._next_call(target, called)
+        try:
+            async with asyncio.timeout(self._connector.timeout):
+                return Borrowed(), await self._connector.session_on(connection, target.station)
+        except (OSError, asyncssh.Error, SessionLostError) as error:
+            failure = UnreachableError(f"{target.station} opened no further session: {error}")
+        raise failure
+
+    async def _expect_now(self, target: DeviceTarget) -> asyncio.Event:
+        if not self._home.listening:
+            raise UnreachableError(f"{target.station} calls home, and nobody here takes calls.")
+        self._home.expect(target)
+        return self._awaited.setdefault(target.station, asyncio.Event())
+
+    async def _next_call(self, target: DeviceTarget, called: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(self._call_timeout):
+                await called.wait()
+        except TimeoutError:
+            failure = UnreachableError(f"{target.station} did not call home within {self._call_timeout:g} s.")
+        else:
+            return
+        raise failure
+
+    def _called(self, target: DeviceTarget, connection: asyncssh.SSHClientConnection, transport: Transport) -> None:
+        """A station has called: its session is warm, and an older idle one is of no use any more."""
+        session = NetconfSession(target, connection, transport)
+        _, older = self._idle.pop(target.station, (None, None))
+        if older is not None:
+            older.drop("the station has called anew")
+        waited_for = target.station in self._turns
+        if not waited_for and len(self._idle) + self._taken >= self._limit:
+            session.drop("there are too many sessions")
+            return
+        self._idle[target.station] = (target, session)
+        self._callers[target.station] = connection
+        if called := self._awaited.get(target.station):
+            called.set()

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import asyncssh
 import structlog
 from lxml import etree
 from ncclient.operations.edit import CancelCommit, Commit, CopyConfig, DiscardChanges, EditConfig
@@ -17,7 +16,7 @@ from ncclient.operations.session import KillSession
 
 from controller.device.capabilities import capabilities_of
 from controller.device.replies import BASE, check_done, data_of
-from controller.device.transport import Transport
+from controller.device.transport import Connection, Transport
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.models.plan import Edit
 from controller.nrm.codec import decode, encode_edit, read_filter
@@ -34,7 +33,7 @@ _NOBODY = "0"
 class NetconfSession:
     """One session; implements ``controller.ports.devices.DeviceSession``."""
 
-    def __init__(self, target: DeviceTarget, connection: asyncssh.SSHClientConnection, transport: Transport) -> None:
+    def __init__(self, target: DeviceTarget, connection: Connection, transport: Transport) -> None:
         self._station = target.station
         self._root = root_spec(target.profiles)
         self._connection = connection

@@ -1,4 +1,4 @@
-"""ncclient's Session without its thread: a NETCONF session whose transport is an asyncssh channel.
+"""ncclient's Session without its thread: a NETCONF session on an asyncssh channel, or on TLS.
 
 ncclient's operations build the requests and find their replies by message id; nothing here waits
 in a thread. A session that broke (time-out, garbage, an answer nobody asked for, the channel's end)
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
 import asyncssh
 from lxml import etree
@@ -34,8 +34,49 @@ _HANDLER = DefaultDeviceHandler({"name": "default"})
 _HELLO: str = HelloHandler.build(_CAPABILITIES, _HANDLER)
 
 
+class Channel(Protocol):
+    """What a session writes to."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        ...
+
+    def abort(self) -> None:
+        """Break it at once."""
+        ...
+
+
+class Connection(Protocol):
+    """What carries a session: a connection over SSH or TLS."""
+
+    def abort(self) -> None:
+        """Break it at once."""
+        ...
+
+    def close(self) -> None:
+        """Close it in good order."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Wait until it is closed."""
+        ...
+
+
+class Borrowed:
+    """The connection of a session that shares it with others, and so can't end it; its channel ends by itself."""
+
+    def abort(self) -> None:
+        """Leave it."""
+
+    def close(self) -> None:
+        """Leave it."""
+
+    async def wait_closed(self) -> None:
+        """Return at once."""
+
+
 class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc]
-    """One NETCONF session on one SSH channel.
+    """One NETCONF session on one SSH channel, or on TLS.
 
     Args:
         station: Its name in errors.
@@ -53,7 +94,7 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
         self._patience = patience
         self._device_handler = _HANDLER
         self._framer = Framer(limit)
-        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._channel: Channel | None = None
         self._failure: str | None = None
         self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting: set[asyncio.Future[None]] = {self._greeted}
@@ -171,9 +212,9 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
             self._framer.chunked = True
         self._greeted.set_result(None)
 
-    # --------------------------------------------------------- what asyncssh calls
+    # --------------------------------------------- what asyncssh or TLS calls
 
-    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+    def connection_made(self, chan: Channel) -> None:
         """The channel is open."""
         self._channel = chan
         self._connected = True
