@@ -1,7 +1,9 @@
-"""kombu's filesystem transport, made safe: a message appears whole or not at all.
+"""kombu's filesystem transport, made safe: a message appears whole, goes to one reader, and can't harm it.
 
-kombu writes a message file in place, and a reader that finds it empty stops its worker. Ours is
-written beside the spool and renamed into it.
+kombu writes a message file in place, and a reader that finds it empty stops its worker; it moves what it
+reads to the system's temporary folder, which may be another file system, where two readers can both have
+it; and what is no message ends the worker. Ours is written beside the spool and renamed into it, taken by
+renaming, and set aside if it is no message.
 """
 
 from __future__ import annotations
@@ -9,14 +11,18 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+import structlog
 from kombu.transport import TRANSPORT_ALIASES, filesystem
-from kombu.utils.json import dumps
+from kombu.utils.json import dumps, loads
+
+log = structlog.get_logger()
 
 
 class Channel(filesystem.Channel):  # type: ignore[misc]
-    """A filesystem channel whose put is atomic."""
+    """A filesystem channel whose put and get are atomic."""
 
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
         spool = Path(self.data_folder_out)
@@ -26,6 +32,40 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
         # Names sort by age, as the reader takes the first; the random part comes from mkstemp.
         part = Path(name)
         part.rename(spool / f"{part.stat().st_mtime_ns:020d}_{part.name.strip('.').removesuffix('.part')}.{queue}.msg")
+
+    def _get(self, queue: str) -> Any:
+        for found in sorted(Path(self.data_folder_in).glob(f"*.{queue}.msg")):
+            payload = self._take(found)
+            if payload is not None:
+                return payload
+        raise Empty
+
+    def _take(self, found: Path) -> Any:
+        """The message if it is one and nobody else took it, else None."""
+        mine = found.with_name(f".{found.name}.taken")
+        try:
+            found.rename(mine)
+            text = mine.read_bytes()
+        except OSError:
+            # Another reader was first.
+            return None
+        payload = _message(text)
+        if payload is None:
+            log.warning("spool.garbage", file=found.name)
+            mine.rename(found.with_suffix(".garbage"))
+        else:
+            mine.unlink(missing_ok=True)
+        return payload
+
+
+def _message(text: bytes) -> Any:
+    """A message as kombu wrote it, or None."""
+    try:
+        payload = loads(text.decode())
+    except ValueError:
+        return None
+    whole = isinstance(payload, dict) and isinstance(payload.get("properties"), dict) and "body" in payload
+    return payload if whole else None
 
 
 class Transport(filesystem.Transport):  # type: ignore[misc]

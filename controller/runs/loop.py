@@ -115,16 +115,17 @@ class WorkerLoop:
         room = self._capacity - len(self._running)
         if room <= 0 or not self._alive(self._incarnation):
             return
-        incarnation, uncertain = self._incarnation, self._uncertain
-        self._uncertain = True
+        incarnation = self._incarnation
+        # Whoever becomes uncertain while we ask must not be overheard.
+        uncertain, self._uncertain = self._uncertain, False
         try:
             claims = await self._tools.store.call(
                 lambda store: store.held(incarnation) if uncertain else store.claim(incarnation, room)
             )
         except (StoreError, LeaseLostError) as error:
             log.warning("worker.no_claims", reason=error.message)
+            self._uncertain = True
             return
-        self._uncertain = False
         for claim in claims:
             key = (claim.job.id, claim.fence)
             if key not in self._running:

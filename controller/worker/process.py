@@ -71,7 +71,7 @@ def run(settings: Settings, name: str) -> int:
     thread = LoopThread(settings, name, on_end=worker.stop)
 
     @app.task(name=WAKE)  # type: ignore[untyped-decorator]
-    def wake(run_id: str) -> None:  # noqa: ARG001 - a ring says only: look into the database
+    def wake(run_id: str) -> None:
         thread.wake()
 
     thread.start()

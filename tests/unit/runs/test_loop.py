@@ -271,6 +271,22 @@ async def test_without_heartbeat_a_worker_stops_believing_in_its_leases(plant: P
         assert worker._alive(worker._incarnation)
 
 
+async def test_a_stall_that_nobody_noticed_is_slept_off(plant: Plant) -> None:
+    """Its own deadline passed, so it sent nothing more; but the job is still its own, and it takes it up again."""
+    store = FlakyStore(plant.store)
+    plant.device.latency = 0.4
+    async with plant.working(plant.worker(store)):
+        run = plant.submit()
+        await plant.advance(2)
+        assert plant.job(run).state is JobState.CLAIMED
+        store.thawed.clear()
+        await plant.advance(BELIEF + 3)
+        store.thawed.set()
+        await plant.advance(30)
+        plant.assert_succeeded(run)
+        assert plant.job(run).attempts == 1
+
+
 async def test_belief_ends_well_before_the_funeral() -> None:
     assert BELIEF * 2 < BURY_AFTER
 
