@@ -102,24 +102,30 @@ def drift(
     as_json: Json = False,
 ) -> None:
     """What differs on adopted stations from what was last applied, read just now."""
-    found = client().post("/v1/devices/drift", {"selector": selector})
-    differing = {station: rows for station, rows in found.items() if rows}
+    said = client().post("/v1/devices/drift", {"selector": selector})
+    differing = {station: rows for station, rows in said["stations"].items() if rows}
     if as_json:
-        print_json(found)
-    elif not differing:
-        out.print(f"[green]no drift[/] on {len(found)} stations")
+        print_json(said)
     else:
-        table(
-            f"{len(differing)} of {len(found)} stations differ",
-            ("station", "cell", "tenant", "what", "has", "should have"),
-            (
-                (station, *(escape(row[key]) for key in ("cell", "tenant", "what", "before", "after")))
-                for station, rows in differing.items()
-                for row in rows
-            ),
-        )
+        _show_drift(said, differing)
+    if said["unread"]:
+        raise typer.Exit(FAILED)
     if differing and exit_code:
         raise typer.Exit(DIFFERENT)
+
+
+def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
+    columns = ("station", "cell", "tenant", "what", "has", "should have")
+    keys = ("cell", "tenant", "what", "before", "after")
+    if differing:
+        rows = ((name, *(escape(row[key]) for key in keys)) for name, found in differing.items() for row in found)
+        table(f"{len(differing)} of {len(said['stations'])} stations differ", columns, rows)
+    elif said["stations"]:
+        out.print(f"[green]no drift[/] on {len(said['stations'])} stations")
+    if said["not_adopted"]:
+        out.print(f"{said['not_adopted']} stations are not adopted, so nothing says what they should carry")
+    for name in said["unread"]:
+        out.print(f"[red]not read[/] {name}")
 
 
 @app.command(epilog="Example: minka device adopt 'region=cusco'")

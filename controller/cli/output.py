@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from controller.cli.client import Client
@@ -84,9 +85,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     if made.row_count:
-        out.print(made)
+        _fitting(made).print(made)
     else:
         out.print("none")
+
+
+def _fitting(made: Table) -> Console:
+    """A console on which no id is cut: where the terminal is too narrow, its lines go on in the next."""
+    needed = Measurement.get(out, out.options.update(max_width=_WIDE), made).minimum
+    return out if needed <= out.width else Console(highlight=False, width=needed)
 
 
 def when(text: str | None) -> str:

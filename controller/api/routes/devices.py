@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Caller
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
@@ -14,7 +15,7 @@ from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.plan import DiffRow
-from controller.ports.store import Device
+from controller.ports.store import Device, Store
 
 router = APIRouter(prefix="/v1/devices", tags=["devices"])
 
@@ -36,6 +37,17 @@ class Selection(Body):
     """Stations by selector."""
 
     selector: str = "*"
+
+
+class Drift(Body):
+    """What differs by station, an empty list where nothing does.
+
+    ``unread`` are adopted stations that did not answer; ``not_adopted`` counts those with nothing to compare with.
+    """
+
+    stations: dict[str, tuple[DiffRow, ...]]
+    unread: tuple[str, ...]
+    not_adopted: int
 
 
 class LiveConfig(Body):
@@ -88,10 +100,19 @@ async def adopt(asked: Selection, backend: Backend, who: Caller) -> dict[str, st
 
 
 @router.post("/drift")
-async def drift(asked: Selection, backend: Backend, _: Caller) -> dict[str, tuple[DiffRow, ...]]:
+async def drift(asked: Selection, backend: Backend, _: Caller) -> Drift:
     """What differs on adopted stations from what was last applied, read just now."""
-    _digest, network = backend.store.network()
-    return await backend.planner.drift(select(network, asked.selector))
+    chosen, adopted = await run_in_threadpool(_adopted, backend.store, asked.selector)
+    found = await backend.planner.drift(chosen)
+    unread = tuple(station for station in adopted if station not in found)
+    return Drift(stations=found, unread=unread, not_adopted=len(chosen) - len(adopted))
+
+
+def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
+    """The selected stations, and those of them that are adopted."""
+    chosen = select(store.network()[1], selector)
+    records = store.devices(chosen)
+    return chosen, [name for name in chosen if (record := records.get(name)) is not None and record.adopted is not None]
 
 
 @router.get("/{station}")

@@ -65,7 +65,7 @@ async def test_endpoints_can_be_replaced(desk: Desk) -> None:
     await desk.client.put("/v1/network", json={"files": files_of(TINY), "endpoints": text})
     after = desk.store.network()[1].endpoints
     assert [e.station for e in after] == [e.station for e in before]
-    assert all(e.address.startswith("126.") for e in after)
+    assert all(str(e.address).startswith("126.") for e in after)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 1000])
@@ -104,6 +104,17 @@ async def test_a_fresh_fleet_is_left_out_until_adopted(desk: Desk) -> None:
     made = await plan(desk)
     assert made["changes"] == []
     assert all("adopt" in reason for reason in made["unplanned"].values())
+
+
+async def test_drift_says_what_it_could_not_compare(desk: Desk) -> None:
+    await load(desk)
+    assert (await desk.client.post("/v1/devices/drift", json={})).json()["not_adopted"] == 4
+    stations = await load_and_adopt(desk)
+    desk.devices[stations[0]].unreachable = "the cable is cut"
+    said = (await desk.client.post("/v1/devices/drift", json={})).json()
+    assert said["unread"] == stations[:1]
+    assert said["not_adopted"] == 0
+    assert list(said["stations"]) == stations[1:]
 
 
 async def test_an_equal_plan_is_the_same_plan(desk: Desk) -> None:

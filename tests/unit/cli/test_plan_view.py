@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from controller.cli import output
 from controller.cli.plan_view import Row, grouped, sentence, show_plan
 
 LINK = "MME address 10.17.1.11; local address and VLAN {} 1017; served PLMN 716-17"
@@ -102,3 +104,15 @@ def test_findings_of_a_kind_are_counted(capsys: pytest.CaptureFixture[str]) -> N
     assert "warning S0 has [orphans]" in said
     assert "… and 6 more of orphan" in said
     assert "quiet" not in said
+
+
+def test_ids_are_whole_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "out", Console(highlight=False, width=40))
+    output.table(
+        "", ("station", "state", "run", "detail"), [("PE-CUS-0145" * 3, "succeeded", "r-21748f9c95", "a b c " * 9)]
+    )
+    said = capsys.readouterr().out
+    assert "PE-CUS-0145" * 3 in said
+    assert "r-21748f9c95" in said
