@@ -62,8 +62,15 @@ def limited_to(rendered: Rendered, ledger: Collection[Path]) -> Rendered:
     return Rendered(tree, {path: rendered.owners[path] for path in tree}, rendered.findings)
 
 
-def adopted_nodes(rendered: Rendered, observed: Observed) -> tuple[LedgerNode, ...]:
-    """Nodes both wanted and there: they enter the ledger when the station is adopted."""
+def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[LedgerNode, ...]:
+    """Nodes that are there just as wanted: they enter the ledger when the station is adopted.
+
+    One that differs enters it by a person's plan: until then nobody applied what the files say of it, so
+    that it is no drift and no repair touches it.
+    """
+    differing = set(drifted_nodes(root, rendered, observed))
     return tuple(
-        LedgerNode(path=path, owners=owners) for path, owners in rendered.owners.items() if path in observed.tree
+        LedgerNode(path=path, owners=owners)
+        for path, owners in rendered.owners.items()
+        if path in observed.tree and path not in differing
     )

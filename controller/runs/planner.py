@@ -133,7 +133,7 @@ class Planner:
         return plan
 
     async def adopt(self, selector: str, actor: str) -> dict[str, str]:
-        """Adopt the selected stations: their nodes that the intent wants enter the ledger.
+        """Adopt the selected stations: their nodes that are just as the intent wants them enter the ledger.
 
         Returns:
             By station, ``adopted`` with the number of nodes, or why not.
@@ -148,7 +148,8 @@ class Planner:
             if observed is None:
                 said[station] = views[station].unreachable
                 continue
-            nodes = adopted_nodes(_wanted(network, intent, station).rendered, observed)
+            wanted = _wanted(network, intent, station)
+            nodes = adopted_nodes(wanted.root, wanted.rendered, observed)
             await self._adopt(station, nodes, digest, actor)
             said[station] = f"adopted, {len(nodes)} nodes"
         return said

@@ -11,7 +11,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed
-from controller.plan import adopted_nodes, drift, drifted_nodes, recreate_endpoint_change
+from controller.plan import adopted_nodes, drift, drifted_nodes, limited_to, recreate_endpoint_change
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network, rendered, view
 
 TWO = network()
@@ -56,8 +56,16 @@ def test_drift_lists_missing_changed_unknown_and_orphaned_nodes() -> None:
 
 def test_adoption_takes_what_is_wanted_and_there() -> None:
     seen = carrying(TWO, edit={f"{LTE_CELL}/plmnIdList[999,99]": {}, LINK: None})
-    paths = {node.path for node in adopted_nodes(rendered(TWO), seen)}
+    paths = {node.path for node in adopted_nodes(ROOT, rendered(TWO), seen)}
     assert paths == {path for path in rendered(TWO).tree if not path.startswith(LINK)}
+
+
+def test_adoption_leaves_out_what_differs() -> None:
+    seen = carrying(TWO, edit={LTE_CELL: {**rendered(TWO).tree[LTE_CELL], "tac": "999"}})
+    wanted = rendered(TWO)
+    paths = {node.path for node in adopted_nodes(ROOT, wanted, seen)}
+    assert paths == set(wanted.tree) - {LTE_CELL}
+    assert drifted_nodes(ROOT, limited_to(wanted, paths), seen) == ()
 
 
 def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
