@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import closing
+from typing import Any, cast
+
+from controller.assurance.checker import Checker, Look
+from controller.listener.checks import Checks
+from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.errors import StoreError
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Store
+from controller.store import open_store
+from tests.support.records import make_network
+
+INTERVAL = 30.0
+
+
+class DirectStore:
+    """A store loop without a thread: virtual time has none."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def call(self, method: Any) -> Any:
+        return method(self._store)
+
+
+class FakeChecker:
+    """Counts looks; ``hang`` never answer, ``again`` are to be looked at soon."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.looks: list[tuple[float, str]] = []
+        self.at_once = self.most_at_once = 0
+        self.hang: set[str] = set()
+        self.again: frozenset[str] = frozenset()
+        self.recorded: Counter[str] = Counter()
+        self.away = False
+
+    async def look(self, _network: object, station: str) -> Look:
+        self.looks.append((self.clock.monotonic(), station))
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        await self.clock.sleep(10_000 if station in self.hang else 0.2)
+        self.at_once -= 1
+        return Look(station, self.clock.now(), None, "unreachable")
+
+    async def record(self, looks: list[Look]) -> frozenset[str]:
+        if self.away:
+            raise StoreError
+        self.recorded.update(look.station for look in looks)
+        return self.again & {look.station for look in looks}
+
+
+class Bench:
+    """Checks in virtual time."""
+
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
+        self.store, self.clock = store, clock
+        self.checker = FakeChecker(clock)
+        self.checks = Checks(cast("Any", DirectStore(store)), cast("Checker", self.checker), clock, INTERVAL)
+        digest, network = make_network()
+        store.save_network(network, digest, "ana")
+
+    async def run(self, seconds: float) -> None:
+        """Rounds as the listener makes them."""
+        for _ in range(int(seconds * 2)):
+            await self.checks.begin()
+            await self.clock.advance(0.5)
+            try:
+                await self.checks.record()
+            except StoreError:
+                continue
+
+    def times(self, station: str) -> list[float]:
+        """When a station was looked at."""
+        return [at for at, name in self.checker.looks if name == station]
+
+
+def bench() -> tuple[Store, Bench]:
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
+    return store, Bench(store, clock)
+
+
+async def test_a_big_network_is_read_evenly_each_once_an_interval() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow([f"S{number}" for number in range(1200)])
+        await made.run(2 * INTERVAL)
+        counts = Counter(name for _, name in made.checker.looks)
+        assert len(counts) == 1200
+        assert set(counts.values()) <= {1, 2}
+        twice = [made.times(station) for station, count in list(counts.items())[:50] if count == 2]
+        assert all(INTERVAL <= second - first <= INTERVAL + 1 for first, second in twice)
+        assert twice
+        per_second = Counter(int(at) for at, _ in made.checker.looks)
+        assert max(per_second.values()) <= 2 * 1200 / INTERVAL
+        assert made.checker.most_at_once <= 100
+
+
+async def test_a_few_stations_are_read_soon() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow([f"S{number}" for number in range(20)])
+        await made.run(2)
+        assert len(made.checker.recorded) == 20
+
+
+async def test_a_dead_station_delays_no_other_and_is_not_read_twice_at_once() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checker.hang = {"S0"}
+        made.checks.follow(["S0", "S1"])
+        await made.run(2 * INTERVAL + 5)
+        assert len(made.times("S0")) == 1
+        assert len(made.times("S1")) == 3
+        assert made.checker.recorded == {"S1": 3}
+        await made.checks.close()
+
+
+async def test_a_poked_station_is_read_at_once_and_a_passing_state_again_soon() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow(["S0", "S1"])
+        await made.run(3)
+        made.checks.poke("S0")
+        made.checks.poke("unknown")
+        await made.run(1)
+        assert len(made.times("S0")) == 2
+        made.checker.again = frozenset({"S1"})
+        made.checks.poke("S1")
+        await made.run(5)
+        assert len(made.times("S1")) == 3
+        assert len(made.times("S0")) == 2
+
+
+async def test_a_record_that_is_away_is_made_up_for() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow(["S0"])
+        made.checker.away = True
+        await made.run(3)
+        assert made.checker.recorded == {}
+        made.checker.away = False
+        await made.run(2)
+        assert made.checker.recorded["S0"] >= 1
+
+
+async def test_a_station_that_was_repaired_is_read_until_its_alarm_ends() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow(["S0"])
+        await made.run(2)
+        report = AlarmReport(
+            station="S0",
+            object="station",
+            probable_cause="configuration-drift",
+            severity=PerceivedSeverity.WARNING,
+            source="check",
+            at=made.clock.now(),
+        )
+        alarm = store.report_alarm(report)
+        store.move_alarm(alarm.id, (AlarmState.RAISED,), AlarmState.REPAIRING, actor="rule", run="r-1")
+        await made.run(5)
+        assert len(made.times("S0")) >= 4
+        store.move_alarm(alarm.id, (AlarmState.REPAIRING,), AlarmState.REPAIRED, actor="rule")
+        before = len(made.times("S0"))
+        await made.run(5)
+        assert len(made.times("S0")) <= before + 1
+
+
+async def test_stations_that_are_no_longer_followed_are_left_alone() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow(["S0"])
+        await made.run(2)
+        made.checks.follow([])
+        await made.run(2 * INTERVAL)
+        assert len(made.times("S0")) == 1
+        await asyncio.sleep(0)
