@@ -13,7 +13,7 @@ ANY = "any"
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. Those of the first group strike an operation, the others the station.
+    """What goes wrong: to an operation, by a bad habit seen on real servers, or to the station as a whole.
 
     ``operation`` of a fault is the name of the RPC (``get``, ``edit-config``, ``lock`` …); a commit that
     confirms a pending one is called ``confirm``.
@@ -43,6 +43,25 @@ class FaultKind(StrEnum):
     """A lock is denied, as if a forgotten session held it."""
     FOREIGN_EDIT = "foreign-edit"
     """Somebody else changes running (``config``) just before the operation is carried out."""
+    HALF_APPLIED_EDIT = "half-applied-edit"
+    """An edit of the candidate or of running fails half way, and what was applied stays."""
+    MANY_ERRORS = "many-errors"
+    """The operation fails with twenty errors and more in one reply."""
+    NOTIFICATION_STORM = "notification-storm"
+    """Subscribers get a thousand notifications before the operation is carried out."""
+
+    VALIDATE_SPOILS_COMMIT = "validate-spoils-commit"
+    """A commit after a validate is answered ok, changes nothing and empties the candidate (Yuma123)."""
+    KEYLESS_IGNORED = "keyless-ignored"
+    """List entries without their keys are accepted and ignored (netopeer2)."""
+    ROLLBACK_EMPTIES_RUNNING = "rollback-empties-running"
+    """Another session's commit is taken while one waits for confirmation; the timer then empties running (clixon)."""
+    SECOND_COMMIT_OVERWRITES_BACKUP = "second-commit-overwrites-backup"
+    """A second confirmed commit makes the first one's result what a rollback goes back to."""
+    SUBSCRIPTION_REFUSED = "subscription-refused"
+    """Notifications are advertised and create-subscription is refused (clixon)."""
+    STUCK_LOCK = "stuck-lock"
+    """The locks of a session outlive it, until the station restarts."""
 
     REFUSE_SESSIONS = "refuse-sessions"
     """Connections are closed as they come in."""
@@ -50,8 +69,19 @@ class FaultKind(StrEnum):
     """The station shows a host key that is not the known one."""
 
 
+#: Bad habits: each has its own moment, so that they name no operation.
+HABITS = frozenset(
+    {
+        FaultKind.VALIDATE_SPOILS_COMMIT,
+        FaultKind.KEYLESS_IGNORED,
+        FaultKind.ROLLBACK_EMPTIES_RUNNING,
+        FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP,
+        FaultKind.SUBSCRIPTION_REFUSED,
+        FaultKind.STUCK_LOCK,
+    }
+)
 #: Faults of the station as a whole, which name no operation.
-STATION_FAULTS = frozenset({FaultKind.REFUSE_SESSIONS, FaultKind.CHANGED_HOST_KEY})
+STATION_FAULTS = frozenset({FaultKind.REFUSE_SESSIONS, FaultKind.CHANGED_HOST_KEY}) | HABITS
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -15,33 +16,35 @@ from simulators.alarms import Alarm
 from simulators.clock import Clock
 from simulators.datastore import PROFILE_MODULES, Config, ModuleInfo, Schema, State, load_schema
 from simulators.datastore.xmltext import document_of
-from simulators.faults import Faults
+from simulators.faults import Fault, FaultKind, Faults
 from simulators.history import Event, EventKind, History
-from simulators.netconf import capabilities
-from simulators.netconf.changes import config_change
+from simulators.netconf import capabilities, changes
+from simulators.netconf.profiles import STANDARD, Profile
+from simulators.netconf.statistics import Counts, Statistics, Termination
+from simulators.netconf.subscription import Notified, ReplayLog, Subscription
 from simulators.network import Core, StationRecord
 from simulators.radio import Radio
-from simulators.transactions import ITSELF, NO_SESSION, Datastores, Origin, RunningChange
+from simulators.transactions import ITSELF, NO_SESSION, Confirmation, Datastores, Origin, RunningChange
 
 _BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
 _ME_NS = "urn:3gpp:sa5:_3gpp-common-managed-element"
 #: Earlier running configurations that a station can be put back to.
 REMEMBERED = 50
+#: Notifications of a storm, and the o-ran-fm fault-id that they are about.
+STORM, STORM_FAULT_ID = 1000, 1999
 
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """What a station can't do, and how slow it is.
+    """How a station speaks NETCONF, and how slow it is.
 
     Attributes:
-        base_1_1: Speaks chunked framing.
-        confirmed_commit: Takes confirmed commits.
+        profile: Its capabilities and habits.
         settle_seconds: Until a cell is on air after it was unlocked, or a core link up after its creation.
         delays: Seconds that an operation takes, by name (``edit-config``, ``commit``, ``get`` …).
     """
 
-    base_1_1: bool = True
-    confirmed_commit: bool = True
+    profile: Profile = STANDARD
     settle_seconds: float = 1.0
     delays: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -50,12 +53,14 @@ class SessionHandle(Protocol):
     """What a station needs of its sessions."""
 
     origin: Origin
-    subscribed: bool
+    since: datetime
+    counts: Counts
+    subscription: Subscription | None
 
-    def drop(self) -> None:
+    def drop(self, reason: Termination = Termination.DROPPED, killed_by: int | None = None) -> None:
         """End the session without a word."""
 
-    def notify(self, content: etree._Element) -> None:
+    def notify(self, notified: Notified) -> None:
         """Send a notification if the client wants it."""
 
 
@@ -70,15 +75,20 @@ class Station:
         self.id = record.id
         self.clock = clock
         self.quirks = quirks
+        self.profile = quirks.profile
         self.schema: Schema = load_schema(name for profile in record.profiles for name in PROFILE_MODULES[profile])
         self.faults = Faults()
+        for kind in sorted(self.profile.faults):
+            self.faults.inject(Fault(kind, count=None))
         self.history = History()
         self.sessions: dict[int, SessionHandle] = {}
         self._sessions_so_far = 0
+        self.statistics = Statistics(clock.now(), Counts())
+        self.replay = ReplayLog(self.profile.replay, clock.now()) if self.profile.replay else None
         self.revision = 0
         factory = _factory(self.schema, record.id)
         self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
-        self.datastores = Datastores(factory, clock, self._running_changed)
+        self.datastores = Datastores(factory, clock, self.profile, self)
         self._radio = Radio(record, cores, clock, quirks.settle_seconds, self._alarm_changed)
         self._radio.follow(factory)
 
@@ -87,14 +97,17 @@ class Station:
     @property
     def modules(self) -> tuple[ModuleInfo, ...]:
         """Its YANG modules."""
-        return capabilities.modules_of_station(self.schema.modules, confirmed_commit=self.quirks.confirmed_commit)
+        return capabilities.modules_of_station(self.schema.modules, self.profile)
 
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What a hello says."""
-        return capabilities.of_station(
-            self.modules, base_1_1=self.quirks.base_1_1, confirmed_commit=self.quirks.confirmed_commit
-        )
+        return capabilities.of_station(self.modules, self.profile)
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no further session."""
+        return len(self.sessions) >= self.profile.max_sessions
 
     def next_session_id(self) -> int:
         """A session id that this station never used."""
@@ -104,13 +117,19 @@ class Station:
     def session_opened(self, session: SessionHandle) -> None:
         """Take a session on."""
         self.sessions[session.origin.session] = session
+        self.statistics.in_sessions += 1
         self.record(EventKind.SESSION_OPENED, session.origin)
+        if self._listened:
+            self._notify(changes.session_start(session.origin))
 
-    def session_closed(self, session: SessionHandle) -> None:
+    def session_closed(self, session: SessionHandle, reason: Termination, killed_by: int | None = None) -> None:
         """Forget a session and what it held."""
         self.sessions.pop(session.origin.session, None)
-        self.record(EventKind.SESSION_CLOSED, session.origin)
+        self.statistics.dropped_sessions += reason is not Termination.CLOSED
+        self.record(EventKind.SESSION_CLOSED, session.origin, reason=reason.value)
         self.datastores.session_ended(session.origin.session)
+        if self._listened:
+            self._notify(changes.session_end(session.origin, reason, killed_by))
 
     # -------------------------------------------------------------- reading
 
@@ -214,7 +233,34 @@ class Station:
 
     # ------------------------------------------------------- consequences
 
-    def _running_changed(self, change: RunningChange) -> None:
+    def has_habit(self, kind: FaultKind) -> bool:
+        """Whether the station does this wrong now."""
+        return bool(self.faults.take((kind,)))
+
+    def check_writes(self, origin: Origin, before: Config, after: Config) -> None:
+        """Refuse a change that the user may not make.
+
+        Raises:
+            RpcError: access-denied.
+        """
+        access = self.profile.access.get(origin.user)
+        if access is not None:
+            access.check_writes(before.changes(after, deep=True))
+
+    def confirmation(self, event: Confirmation, origin: Origin, timeout: int | None) -> None:
+        """Something happened to a confirmed commit."""
+        if self._listened:
+            self._notify(changes.confirmed_commit(event, origin, timeout))
+
+    def storm(self) -> None:
+        """Send a thousand notifications at once."""
+        alarm = Alarm(STORM_FAULT_ID, "battery", (), "WARNING", "battery charge unknown", self.clock.now())
+        content = alarm.notification_element(self.clock.now(), is_cleared=False)
+        for _ in range(STORM):
+            self._notify(content)
+
+    def running_changed(self, change: RunningChange) -> None:
+        """Take on a running configuration, and tell whoever wants to know."""
         cured = self._radio.follow(change.after, change.stages)
         if change.before == change.after and not cured:
             return
@@ -229,7 +275,8 @@ class Station:
             operations=dict(_operations(change.edits)),
         )
         self._links_cured(cured)
-        self._notify(config_change(change))
+        if self._listened:
+            self._notify(changes.config_change(change))
 
     def _links_cured(self, names: tuple[str, ...]) -> None:
         if names:
@@ -240,9 +287,17 @@ class Station:
         self.record(kind, ITSELF, source=alarm.source, text=alarm.text)
         self._notify(alarm.notification_element(self.clock.now(), is_cleared=not raised))
 
+    @property
+    def _listened(self) -> bool:
+        """Whether a notification would be sent or kept."""
+        return self.replay is not None or any(session.subscription for session in self.sessions.values())
+
     def _notify(self, content: etree._Element) -> None:
+        notified = Notified(self.clock.now(), content)
+        if self.replay is not None:
+            self.replay.add(notified)
         for session in list(self.sessions.values()):
-            session.notify(content)
+            session.notify(notified)
 
 
 def _factory(schema: Schema, station: str) -> Config:

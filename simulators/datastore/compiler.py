@@ -23,6 +23,7 @@ YANG_PATH = Path(__file__).parents[1] / "yang"
 BASE_MODULES = (
     "ietf-netconf",
     "ietf-netconf-monitoring",
+    "ietf-netconf-notifications",
     "ietf-netconf-with-defaults",
     "ietf-yang-library",
     "o-ran-fm",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lxml import etree
 
-from simulators.datastore.edit import Edit, Operation
-from simulators.datastore.errors import RpcErrors
+from simulators.datastore.access import Access
+from simulators.datastore.changes import NodeChange, node_changes
+from simulators.datastore.edit import STRICT, Edit, EditRules, ErrorOption, Operation
+from simulators.datastore.errors import RpcError, RpcErrors
 from simulators.datastore.instance import Instance, Path
 from simulators.datastore.render import WithDefaults, fill_defaults, render
 from simulators.datastore.schema import Branch, Schema
@@ -18,11 +20,12 @@ from simulators.datastore.xmltext import document_of, parse_top_level
 class Config:
     """The content of a datastore; two are equal when they hold the same nodes in the same order."""
 
-    __slots__ = ("_branch", "schema")
+    __slots__ = ("_branch", "_valid", "schema")
 
     def __init__(self, schema: Schema, branch: Branch) -> None:
         self.schema = schema
         self._branch = branch
+        self._valid = False
 
     @classmethod
     def empty(cls, schema: Schema) -> Config:
@@ -38,7 +41,7 @@ class Config:
         """
         return cls(schema, Edit(schema, document_of(xml)).apply(schema.root.blank, Operation.MERGE))
 
-    def edit(self, edit: etree._Element, default_operation: str = "merge") -> Config:
+    def edit(self, edit: etree._Element, default_operation: str = "merge", rules: EditRules = STRICT) -> Config:
         """Apply the ``<config>`` element of an edit-config (RFC 6241 §7.2) and return the result.
 
         This configuration stays as it is. An edit that changes nothing returns an equal configuration.
@@ -47,20 +50,38 @@ class Config:
             RpcError: the first error in the order of the document.
         """
         operation = Operation.as_default(default_operation)
-        branch = Edit(self.schema, edit).apply(self._branch, operation)
+        return self._with(Edit(self.schema, edit, rules=rules).apply(self._branch, operation))
+
+    def edit_partly(
+        self, edit: etree._Element, default_operation: str, rules: EditRules, on_error: ErrorOption
+    ) -> tuple[Config, tuple[RpcError, ...]]:
+        """Apply what can be applied, up to the first error or beyond it; return it with the errors."""
+        document = Edit(self.schema, edit, rules=rules, on_error=on_error)
+        branch = document.apply(self._branch, Operation.as_default(default_operation))
+        return self._with(branch), tuple(document.errors)
+
+    def _with(self, branch: Branch) -> Config:
         return self if branch == self._branch else Config(self.schema, branch)
 
     def validate(self) -> None:
         """Check what concerns the whole: mandatory nodes, numbers of entries, must statements.
 
-        Types, keys and unknown nodes were checked when the configuration was made.
+        Types, keys and unknown nodes were checked when the configuration was made. What was found
+        valid once is not checked again.
 
         Raises:
             RpcErrors: everything that is wrong.
         """
+        if self._valid:
+            return
         errors = violations(self.schema, self._branch)
         if errors:
             raise RpcErrors(errors)
+        self._valid = True
+
+    def changes(self, after: Config, *, deep: bool = False) -> list[NodeChange]:
+        """What differs in another configuration of the same schema; ``deep`` names what goes along, too."""
+        return list(node_changes(self.schema.root, self._branch, after._branch, deep=deep))
 
     @property
     def root(self) -> Instance:
@@ -77,6 +98,7 @@ class Config:
         filter: etree._Element | None = None,
         with_defaults: WithDefaults = "explicit",
         state: State | None = None,
+        access: Access | None = None,
     ) -> str:
         """Return the top-level elements as XML text.
 
@@ -84,10 +106,13 @@ class Config:
             filter: a ``<filter type="subtree">`` element; None selects everything.
             with_defaults: mode of RFC 6243. In ``trim`` the filter still sees what is left out.
             state: state to lay over the configuration, for ``<get>``.
+            access: of who reads; what it hides looks as if it were not there.
         """
         root, branch = self.schema.root, self._branch
         if state is not None:
             branch = overlay(root, branch, state.root)
+        if access is not None:
+            branch = access.readable(root, branch)
         if with_defaults in ("report-all", "report-all-tagged"):
             branch = fill_defaults(root, branch)
         if filter is not None:
@@ -100,9 +125,10 @@ class Config:
         filter: etree._Element | None = None,
         with_defaults: WithDefaults = "explicit",
         state: State | None = None,
+        access: Access | None = None,
     ) -> list[etree._Element]:
         """Return the top-level elements; the arguments are those of ``to_text``, which is quicker."""
-        return parse_top_level(self.to_text(filter=filter, with_defaults=with_defaults, state=state))
+        return parse_top_level(self.to_text(filter=filter, with_defaults=with_defaults, state=state, access=access))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
 from lxml import etree
@@ -11,6 +12,7 @@ from lxml import etree
 from simulators.datastore.errorpaths import path_namespaces, path_text, places_of
 from simulators.datastore.errors import DEFAULT_NS, NETCONF_NS, ErrorType, RpcError
 from simulators.datastore.insertion import INSERT, KEY, VALUE, InsertionError, insertion_point
+from simulators.datastore.render import WithDefaults
 from simulators.datastore.schema import Branch, Kind, Node, Schema, Value
 
 _OPERATION = f"{{{NETCONF_NS}}}operation"
@@ -46,19 +48,58 @@ _ATTRIBUTE_OPERATIONS = {operation.value: operation for operation in Operation i
 _TAKING_AWAY = (Operation.DELETE, Operation.REMOVE)
 
 
-class Edit:
-    """One document laid upon trees. With ``allow_state`` it may hold config-false nodes, for State."""
+class ErrorOption(Enum):
+    """What becomes of an edit that meets an error (RFC 6241 §7.2)."""
 
-    def __init__(self, schema: Schema, document: etree._Element, *, allow_state: bool = False) -> None:
+    ROLLBACK = "rollback-on-error"
+    STOP = "stop-on-error"
+    CONTINUE = "continue-on-error"
+
+
+@dataclass(frozen=True, slots=True)
+class EditRules:
+    """How a device takes edits.
+
+    Attributes:
+        basic_mode: Its basic mode of with-defaults, which says whether a default value exists (RFC 6243 §2).
+        keyless_ignored: It takes list entries without their keys, and forgets them.
+    """
+
+    basic_mode: WithDefaults = "explicit"
+    keyless_ignored: bool = False
+
+
+#: As RFC 7950 has it, in basic mode explicit.
+STRICT = EditRules()
+
+
+class Edit:
+    """One document laid upon trees. With ``allow_state`` it may hold config-false nodes, for State.
+
+    Unless ``on_error`` is ROLLBACK, errors are gathered in ``errors`` and what was applied stays.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        document: etree._Element,
+        *,
+        allow_state: bool = False,
+        rules: EditRules = STRICT,
+        on_error: ErrorOption = ErrorOption.ROLLBACK,
+    ) -> None:
         self._schema = schema
         self._document = document
         self._allow_state = allow_state
+        self._rules = rules
+        self._on_error = on_error
+        self.errors: list[RpcError] = []
 
     def apply(self, root: Branch, operation: Operation) -> Branch:
         """Return the edited root.
 
         Raises:
-            RpcError: the first error in the order of the document.
+            RpcError: the first error in the order of the document, when errors are not gathered.
         """
         base = self._schema.root.blank if operation is Operation.REPLACE else root
         return self._children(self._schema.root, base, self._document, operation)
@@ -70,9 +111,16 @@ class Edit:
             raise self._error("bad-element", "text where only elements may stand", element, element)
         values = list(base)
         for child in element.iterchildren(tag=etree.Element):
-            node = self._resolve(parent, child)
-            if not node.is_key:
-                values[node.index] = self._child(node, values[node.index], child, operation)
+            try:
+                node = self._resolve(parent, child)
+                if not node.is_key:
+                    values[node.index] = self._child(node, values[node.index], child, operation)
+            except RpcError as error:
+                if self._on_error is ErrorOption.ROLLBACK:
+                    raise
+                self.errors.append(error)
+            if self.errors and self._on_error is ErrorOption.STOP:
+                break
         return tuple(values)
 
     def _child(self, node: Node, old: Value, element: etree._Element, inherited: Operation) -> Value:
@@ -101,6 +149,8 @@ class Edit:
     ) -> tuple[Branch, ...]:
         if not node.keys:
             return (*entries, self._children(node, node.blank, element, operation))
+        if self._rules.keyless_ignored and any(element.find(node.children[index].tag) is None for index in node.keys):
+            return entries
         keys = self._key_values(node, element)
         at = node.position(entries, keys)
         self._check_existence(operation, at is not None, element)
@@ -113,7 +163,10 @@ class Edit:
         return self._placed(node, entries, at, entry, element, operation)
 
     def _leaf(self, node: Node, old: str | None, element: etree._Element, operation: Operation) -> str | None:
-        self._check_existence(operation, old is not None, element)
+        mode = self._rules.basic_mode
+        # To a device that reports all, a default value is there like any other (RFC 6243 §2.1.2).
+        there = old is not None or (mode == "report-all" and node.default is not None)
+        self._check_existence(operation, there, element)
         if operation in _TAKING_AWAY:
             return None
         value = self._text(node, element)
@@ -123,7 +176,8 @@ class Edit:
             if value != node.default:
                 raise self._error("invalid-value", f"{value!r} is not the default of {node.name}", element)
             return None
-        return value
+        # To a device that trims, it never is (§2.2.2).
+        return None if mode == "trim" and value == node.default else value
 
     def _leaf_list(
         self, node: Node, values: tuple[str, ...], element: etree._Element, operation: Operation

@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote
 
 from simulators.datastore import ModuleInfo
+from simulators.datastore.compiler import YANG_PATH
+from simulators.netconf.profiles import Profile
 
 BASE_1_0 = "urn:ietf:params:netconf:base:1.0"
 BASE_1_1 = "urn:ietf:params:netconf:base:1.1"
-CANDIDATE = "urn:ietf:params:netconf:capability:candidate:1.0"
-CONFIRMED_COMMIT_1_0 = "urn:ietf:params:netconf:capability:confirmed-commit:1.0"
-CONFIRMED_COMMIT_1_1 = "urn:ietf:params:netconf:capability:confirmed-commit:1.1"
-VALIDATE_1_0 = "urn:ietf:params:netconf:capability:validate:1.0"
-VALIDATE_1_1 = "urn:ietf:params:netconf:capability:validate:1.1"
-ROLLBACK_ON_ERROR = "urn:ietf:params:netconf:capability:rollback-on-error:1.0"
-WITH_DEFAULTS = (
-    "urn:ietf:params:netconf:capability:with-defaults:1.0"
-    "?basic-mode=explicit&also-supported=report-all,report-all-tagged,trim"
-)
-NOTIFICATION = "urn:ietf:params:netconf:capability:notification:1.0"
-INTERLEAVE = "urn:ietf:params:netconf:capability:interleave:1.0"
-YANG_LIBRARY = "urn:ietf:params:netconf:capability:yang-library:1.1"
+_CAPABILITY = "urn:ietf:params:netconf:capability"
+#: Revision of ietf-yang-library by version of the capability: RFC 7895, RFC 8525.
+_LIBRARY = {"1.0": "2016-06-21", "1.1": "2019-01-04"}
 
-#: All protocol capabilities of a station without quirks.
-PROTOCOL = (
-    BASE_1_0,
-    BASE_1_1,
-    CANDIDATE,
-    CONFIRMED_COMMIT_1_0,
-    CONFIRMED_COMMIT_1_1,
-    VALIDATE_1_0,
-    VALIDATE_1_1,
-    ROLLBACK_ON_ERROR,
-    WITH_DEFAULTS,
-    NOTIFICATION,
-    INTERLEAVE,
-)
+
+def _protocol(profile: Profile) -> Iterator[str]:
+    """The capabilities of a profile, in the order of the RFCs."""
+    if profile.base_1_0:
+        yield BASE_1_0
+    if profile.base_1_1:
+        yield BASE_1_1
+    for name, offered in (
+        ("writable-running:1.0", profile.writable_running),
+        ("candidate:1.0", profile.candidate),
+        ("confirmed-commit:1.0", profile.confirmed_commit is not None),
+        ("confirmed-commit:1.1", profile.confirmed_commit == "1.1"),
+        ("rollback-on-error:1.0", profile.rollback_on_error),
+        ("validate:1.0", profile.validate is not None),
+        ("validate:1.1", profile.validate == "1.1"),
+        ("startup:1.0", profile.startup),
+        ("xpath:1.0", profile.xpath),
+        ("notification:1.0", profile.notification),
+        ("interleave:1.0", profile.notification and profile.interleave),
+    ):
+        if offered:
+            yield f"{_CAPABILITY}:{name}"
+    if profile.basic_mode is not None:
+        also = ",".join(profile.also_supported)
+        yield f"{_CAPABILITY}:with-defaults:1.0?basic-mode={profile.basic_mode}&also-supported={also}"
 
 
 def module_capability(module: ModuleInfo) -> str:
@@ -51,28 +55,68 @@ def module_capability(module: ModuleInfo) -> str:
     return capability
 
 
-@lru_cache(maxsize=256)
-def modules_of_station(modules: tuple[ModuleInfo, ...], *, confirmed_commit: bool) -> tuple[ModuleInfo, ...]:
-    """The modules with the features that the station has: of ietf-netconf it has some only."""
-    features = ("candidate", *(("confirmed-commit",) if confirmed_commit else ()), "rollback-on-error", "validate")
-    return tuple(replace(module, features=features) if module.name == "ietf-netconf" else module for module in modules)
+def _features(profile: Profile) -> tuple[str, ...]:
+    """Features of ietf-netconf."""
+    return tuple(
+        name
+        for name, offered in (
+            ("candidate", profile.candidate),
+            ("confirmed-commit", profile.confirmed_commit is not None),
+            ("rollback-on-error", profile.rollback_on_error),
+            ("startup", profile.startup),
+            ("validate", profile.validate is not None),
+            ("writable-running", profile.writable_running),
+            ("xpath", profile.xpath),
+        )
+        if offered
+    )
+
+
+#: Modules that a station without what they are about does not have.
+_OPTIONAL: Mapping[str, Callable[[Profile], bool]] = {
+    "ietf-netconf-monitoring": lambda profile: profile.monitoring,
+    "ietf-netconf-notifications": lambda profile: profile.notification,
+    "ietf-netconf-with-defaults": lambda profile: profile.basic_mode is not None,
+    "ietf-yang-library": lambda profile: profile.yang_library is not None,
+}
 
 
 @lru_cache(maxsize=256)
-def of_station(modules: tuple[ModuleInfo, ...], *, base_1_1: bool, confirmed_commit: bool) -> tuple[str, ...]:
-    """All capabilities of a station with these modules and quirks."""
-    missing = set()
-    if not base_1_1:
-        missing.add(BASE_1_1)
-    if not confirmed_commit:
-        missing |= {CONFIRMED_COMMIT_1_0, CONFIRMED_COMMIT_1_1}
-    library = f"{YANG_LIBRARY}?revision=2019-01-04&content-id={content_id(modules)}"
+def modules_of_station(modules: tuple[ModuleInfo, ...], profile: Profile) -> tuple[ModuleInfo, ...]:
+    """The modules of a station, with the features that it has."""
+    return tuple(
+        _as_offered(module, profile)
+        for module in modules
+        if module.name not in _OPTIONAL or _OPTIONAL[module.name](profile)
+    )
+
+
+def _as_offered(module: ModuleInfo, profile: Profile) -> ModuleInfo:
+    if module.name == "ietf-netconf":
+        return replace(module, features=_features(profile))
+    if module.name == "ietf-yang-library" and profile.yang_library == "1.0":
+        revision = _LIBRARY["1.0"]
+        path = YANG_PATH / "older" / f"{module.name}@{revision}.yang"
+        return replace(module, revision=revision, source_path=path)
+    return module
+
+
+@lru_cache(maxsize=256)
+def of_station(modules: tuple[ModuleInfo, ...], profile: Profile) -> tuple[str, ...]:
+    """All capabilities of a station with these modules, which are those of ``modules_of_station``."""
     return (
-        *(name for name in PROTOCOL if name not in missing),
-        library,
+        *_protocol(profile),
+        *_library(modules, profile),
         # Those that only lend types too: clients without yang-library learn of them nowhere else.
         *(module_capability(module) for module in sorted(modules, key=lambda module: module.name)),
     )
+
+
+def _library(modules: tuple[ModuleInfo, ...], profile: Profile) -> Iterator[str]:
+    if profile.yang_library is not None:
+        fingerprint = "content-id" if profile.yang_library == "1.1" else "module-set-id"
+        name = f"{_CAPABILITY}:yang-library:{profile.yang_library}"
+        yield f"{name}?revision={_LIBRARY[profile.yang_library]}&{fingerprint}={content_id(modules)}"
 
 
 @lru_cache(maxsize=256)

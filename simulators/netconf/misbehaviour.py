@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
+
+from lxml import etree
 
 from simulators.datastore import RpcError
 from simulators.faults import STATION_FAULTS, Fault, FaultKind
 from simulators.history import EventKind
 from simulators.netconf.framing import MAX_CHUNK
+from simulators.netconf.messages import BASE_NS, Request
 from simulators.station import Station
 from simulators.transactions import NO_SESSION, Origin
 
 _OPERATION_FAULTS = frozenset(FaultKind) - STATION_FAULTS
+#: No module of a station has it, so that an edit ends where it stands.
+_NO_ELEMENT = "{urn:minka:simulators}no-such-element"
+#: Errors of a reply that has many.
+MANY = 25
 #: What a station that lost its mind sends.
 GARBAGE = b"\x00\xff\xfe<<<not netconf>>>\r\n\x1b[2J"
 
@@ -58,9 +66,32 @@ def errors(strike: Strike) -> list[RpcError]:
     if FaultKind.WARNING_BEFORE_ERROR in strike:
         found.append(RpcError("operation-failed", "licence usage above 90 percent", severity="warning"))
         found.append(RpcError("operation-failed", "the radio software refused the change"))
+    if FaultKind.MANY_ERRORS in strike:
+        found += [RpcError("operation-failed", f"the radio software refused value {n}") for n in range(MANY)]
     if FaultKind.FAIL in strike:
         found.append(RpcError("operation-failed", "the radio software refused the operation"))
     return found
+
+
+def half_an_edit(request: Request) -> Request:
+    """An edit that meets something impossible in its middle and keeps what it has done until then."""
+    rpc = deepcopy(request.rpc)
+    edit = next(rpc.iterchildren(tag=etree.Element))
+    config = edit.find(f"{{{BASE_NS}}}config")
+    if config is None:
+        return request
+    branches = [element for element in config.iterdescendants(tag=etree.Element) if len(element)]
+    if branches:
+        middle = branches[-1]
+        middle.insert(len(middle) // 2 + 1, etree.Element(_NO_ELEMENT))
+    for name in ("test-option", "error-option"):
+        for element in edit.findall(f"{{{BASE_NS}}}{name}"):
+            edit.remove(element)
+    for name, value in (("test-option", "set"), ("error-option", "stop-on-error")):
+        option = etree.Element(f"{{{BASE_NS}}}{name}")
+        option.text = value
+        config.addprevious(option)
+    return Request(request.rpc, edit)
 
 
 def spoil(frame: bytes, strike: Strike, *, chunked: bool) -> bytes:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 from typing import Protocol
 
 from lxml import etree
 
 from simulators.clock import Timer
-from simulators.datastore import RpcError, RpcErrors
+from simulators.datastore import Access, RpcError, RpcErrors
 from simulators.faults import FaultKind
 from simulators.history import EventKind
 from simulators.netconf import capabilities, messages, misbehaviour
 from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
 from simulators.netconf.operations import perform
-from simulators.netconf.subtree import select
+from simulators.netconf.statistics import Counts, Termination
+from simulators.netconf.subscription import REPLAY_NS, Notified, Subscription
 from simulators.station import Station
 from simulators.transactions import Origin
 
@@ -53,9 +55,13 @@ class Session:
     def __init__(self, station: Station, user: str, channel: Channel) -> None:
         self.station = station
         self.origin = Origin(station.next_session_id(), user)
+        self.access: Access | None = station.profile.access.get(user)
+        self.since = station.clock.now()
+        self.counts = Counts()
         self.closing = False
-        self.subscription: etree._Element | None = None
-        self.subscribed = False
+        self.subscription: Subscription | None = None
+        self._subscribing: tuple[Subscription, datetime | None] | None = None
+        self._stop: Timer | None = None
         self._channel = channel
         self._decoder = Decoder()
         self._greeted = False
@@ -70,9 +76,13 @@ class Session:
     # -------------------------------------------------- from the transport
 
     def open(self) -> None:
-        """Join the station's sessions and say hello."""
+        """Join the station's sessions and say hello; one too many is dropped."""
+        if self.station.full:
+            self._ended = True
+            self._channel.abort()
+            return
         self.station.session_opened(self)
-        self._patience = self.station.clock.call_later(PATIENCE, self.drop)
+        self._be_patient(Termination.BAD_HELLO)
         self._channel.write(
             encode(messages.hello(self.origin.session, self.station.capabilities), chunked=False),
         )
@@ -98,46 +108,84 @@ class Session:
         self._writable.set()
         self._lose_patience()
 
-    def lost(self) -> None:
+    def lost(self, reason: Termination | None = None, killed_by: int | None = None) -> None:
         """The transport is gone, for whatever reason."""
         if self._ended:
             return
         self._ended = True
         self._lose_patience()
+        if self._stop is not None:
+            self._stop.cancel()
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
-        self.station.session_closed(self)
+        usual = Termination.CLOSED if self.closing else Termination.DROPPED
+        self.station.session_closed(self, reason or usual, killed_by)
 
     # ----------------------------------------------------- from the station
 
-    def drop(self) -> None:
+    def drop(self, reason: Termination = Termination.DROPPED, killed_by: int | None = None) -> None:
         """End the session without a word."""
         self._channel.abort()
-        self.lost()
+        self.lost(reason, killed_by)
 
-    def notify(self, content: etree._Element) -> None:
+    def notify(self, notified: Notified) -> None:
         """Send a notification if the client subscribed to it; one that does not read is dropped."""
-        if not self.subscribed or self.closing or self._ended:
+        if self.subscription is None or self.closing or self._ended:
             return
-        if self.subscription is not None and not select([content], self.subscription):
+        if not self.subscription.wants(notified.content):
             return
         if not self._writable.is_set():
             _log.warning("session %d of %s does not read: dropped", self.origin.session, self.station.id)
             self.drop()
             return
-        self._send(messages.notification(self.station.clock.now(), content))
+        self._notify(notified)
+
+    def _notify(self, notified: Notified) -> None:
+        self.counts.out_notifications += 1
+        self.station.statistics.counts.out_notifications += 1
+        self._send(messages.notification(notified.when, notified.content))
+
+    # -------------------------------------------------------- subscriptions
+
+    def subscribe(self, subscription: Subscription, start: datetime | None) -> None:
+        """Subscribe once the operation was answered; with ``start`` begin with what was then."""
+        self._subscribing = subscription, start
+
+    def _begin_subscription(self) -> None:
+        if self._subscribing is None:
+            return
+        (subscription, start), self._subscribing = self._subscribing, None
+        self.subscription = subscription
+        log, now = self.station.replay, self.station.clock.now()
+        if start is not None and log is not None:
+            for notified in log.between(start, subscription.stop):
+                if subscription.wants(notified.content):
+                    self._notify(notified)
+            self._notify(Notified(now, etree.Element(f"{{{REPLAY_NS}}}replayComplete")))
+        if subscription.stop is not None:
+            if subscription.stop <= now:
+                self._end_subscription()
+            else:
+                seconds = (subscription.stop - now).total_seconds()
+                self._stop = self.station.clock.call_later(seconds, self._end_subscription)
+
+    def _end_subscription(self) -> None:
+        self.subscription = None
+        if not self._ended:
+            complete = etree.Element(f"{{{REPLAY_NS}}}notificationComplete")
+            self._notify(Notified(self.station.clock.now(), complete))
 
     # --------------------------------------------------------------- inside
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, reason: Termination = Termination.CLOSED) -> None:
         """Close after what was sent; what the session held is free at once, so that its client can come again."""
         self.closing = True
         self._channel.close()
-        self.lost()
+        self.lost(reason)
 
-    def _be_patient(self) -> None:
+    def _be_patient(self, reason: Termination = Termination.TIMEOUT) -> None:
         self._lose_patience()
-        self._patience = self.station.clock.call_later(PATIENCE, self.drop)
+        self._patience = self.station.clock.call_later(PATIENCE, lambda: self.drop(reason))
 
     def _lose_patience(self) -> None:
         if self._patience is not None:
@@ -170,11 +218,15 @@ class Session:
             self._take_hello(message)
             return
         root: etree._Element | None = None
+        self.counts.in_rpcs += 1
+        self.station.statistics.counts.in_rpcs += 1
         try:
             root = messages.parse(message)
             request = messages.read_request(root)
         except RpcError as error:
-            self._send(messages.reply_errors(root, [error]))
+            self.counts.in_bad_rpcs += 1
+            self.station.statistics.counts.in_bad_rpcs += 1
+            self._send(self._errors(root, [error]))
             return
         await self._answer(request)
 
@@ -192,7 +244,9 @@ class Session:
         self.station.record(EventKind.PROTOCOL_ERROR, self.origin, reason=reason[:200])
         if self._greeted and self._chunked:
             self._send(messages.reply_errors(None, [RpcError("malformed-message", reason[:200], type="rpc")]))
-        self._hang_up()
+        if not self._greeted:
+            self.station.statistics.in_bad_hellos += 1
+        self._hang_up(Termination.OTHER if self._greeted else Termination.BAD_HELLO)
 
     async def _answer(self, request: Request) -> None:
         """Carry out one operation, with whatever faults are in wait for it."""
@@ -202,13 +256,17 @@ class Session:
         if seconds:
             await self.station.clock.sleep(seconds)
         self.station.foreign_edits(strike.foreign_edits)
+        if FaultKind.NOTIFICATION_STORM in strike:
+            self.station.storm()
         if FaultKind.DROP_BEFORE in strike:
             self.drop()
         elif FaultKind.OK_WITHOUT_EFFECT in strike:
             self._send(messages.reply_ok(request.rpc))
         elif errors := misbehaviour.errors(strike):
-            self._send(messages.reply_errors(request.rpc, errors))
+            self._send(self._errors(request.rpc, errors))
         else:
+            if FaultKind.HALF_APPLIED_EDIT in strike:
+                request = misbehaviour.half_an_edit(request)
             self._deliver(self._carry_out(request), strike)
 
     def _carry_out(self, request: Request) -> bytes:
@@ -227,7 +285,12 @@ class Session:
     def _refuse(self, request: Request, errors: list[RpcError]) -> bytes:
         tags = [error.tag for error in errors]
         self.station.record(EventKind.REFUSED, self.origin, operation=request.name, tags=tags)
-        return messages.reply_errors(request.rpc, errors)
+        return self._errors(request.rpc, errors)
+
+    def _errors(self, rpc: etree._Element | None, errors: list[RpcError]) -> bytes:
+        self.counts.out_rpc_errors += 1
+        self.station.statistics.counts.out_rpc_errors += 1
+        return messages.reply_errors(rpc, errors)
 
     def _deliver(self, reply: bytes, strike: misbehaviour.Strike) -> None:
         if self._ended:
@@ -236,5 +299,7 @@ class Session:
             self._channel.write(misbehaviour.spoil(encode(reply, chunked=self._chunked), strike, chunked=self._chunked))
         if FaultKind.DROP_AFTER in strike:
             self.drop()
-        elif self.closing or FaultKind.TRUNCATED_FRAME in strike:
+            return
+        self._begin_subscription()
+        if self.closing or FaultKind.TRUNCATED_FRAME in strike:
             self._hang_up()

@@ -13,7 +13,8 @@ from simulators.faults import Fault, FaultKind
 from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.framing import encode
-from simulators.netconf.ssh import MAX_SESSIONS, Credentials
+from simulators.netconf.profiles import STANDARD
+from simulators.netconf.ssh import Credentials
 from simulators.network import SimulatedNetwork, StationRecord, read_network
 from tests.integration.simulators.client import BASE, HELLO, label_edit, login, netconf
 
@@ -107,7 +108,7 @@ async def test_station_faults_refuse_sessions_and_change_the_host_key() -> None:
 
 async def test_sessions_are_limited() -> None:
     async with Fleet(read_network(TINY), only=[STATION]) as fleet, login(fleet.endpoint(STATION)) as connection:
-        opened = [await connection.open_session(subsystem="netconf", encoding=None) for _ in range(MAX_SESSIONS)]
+        opened = [await connection.open_session(subsystem="netconf", encoding=None) for _ in range(STANDARD.max_sessions)]
         assert len(fleet.stations[STATION].sessions) == len(opened)
         with pytest.raises(asyncssh.ChannelOpenError):
             await connection.open_session(subsystem="netconf", encoding=None)

@@ -216,7 +216,7 @@ async def test_a_commit_that_fails_leaves_the_pending_one_pending(client: Client
     await client.set_label(NEW)
     await client.ok(confirmed(30))
     await client.ok(
-        "<edit-config><target><candidate/></target><config>"
+        "<edit-config><target><candidate/></target><test-option>set</test-option><config>"
         '<ManagedElement xmlns="urn:3gpp:sa5:_3gpp-common-managed-element"><id>T-LTE-1</id>'
         '<ENBFunction xmlns="urn:minka:eutran-nrm"><id>1</id></ENBFunction></ManagedElement></config></edit-config>'
     )

@@ -7,6 +7,7 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
+from simulators.netconf.profiles import PROFILES
 from simulators.station import Quirks, Station
 from tests.unit.simulators.netconf.desk import (
     BASE,
@@ -49,7 +50,7 @@ async def test_hello_names_what_the_station_can_do(station: Station) -> None:
 
 
 async def test_base_1_0_stations_answer_in_old_framing(clock: VirtualClock) -> None:
-    station = make_station(clock, Quirks(base_1_1=False))
+    station = make_station(clock, Quirks(profile=PROFILES["base-1.0"]))
     client = Client(station, chunked=False)
     await client.greeted()
     assert await client.label() == OLD
@@ -61,7 +62,7 @@ async def test_old_clients_get_old_framing(station: Station) -> None:
 
 
 async def test_without_confirmed_commit(clock: VirtualClock) -> None:
-    station = make_station(clock, Quirks(confirmed_commit=False))
+    station = make_station(clock, Quirks(profile=PROFILES["plain-commit"]))
     assert not any("confirmed-commit" in name for name in station.capabilities)
     client = await Client(station).greeted()
     await client.set_label("new")
@@ -148,6 +149,9 @@ async def test_operations_are_counted_in_the_history(client: Client, station: St
     assert event.detail["operations"] == {"create": 2}
 
 
+SET = "<test-option>set</test-option>"
+
+
 async def test_create_delete_remove_replace(client: Client) -> None:
     await client.ok(edit(enb(cell() + link(), operation=CREATE), "none"))
     assert (await client.error(edit(enb(cell(), operation=CREATE), "none")))[0] == "data-exists"
@@ -155,7 +159,7 @@ async def test_create_delete_remove_replace(client: Client) -> None:
     await client.ok(edit(within_enb(gone), "none"))
     assert (await client.error(edit(within_enb(gone), "none")))[0] == "data-missing"
     await client.ok(edit(within_enb(gone.replace("delete", "remove")), "none"))
-    await client.ok(edit(label_config("replaced"), "replace"))
+    await client.ok(edit(label_config("replaced"), "replace", SET))
     data = await client.data("<get-config><source><candidate/></source></get-config>")
     assert data.find(f".//{{{ENB}}}ENBFunction") is None
     assert (await client.error(edit(within_enb(cell()), "none")))[0] == "data-missing"
@@ -179,7 +183,7 @@ async def test_test_only_tries(client: Client) -> None:
 
 async def test_what_is_incomplete_is_refused_by_validate_and_commit(client: Client) -> None:
     incomplete = within_enb("<EUtranCellFDD><id>1</id><attributes><pci>1</pci></attributes></EUtranCellFDD>")
-    await client.ok(edit(incomplete))
+    await client.ok(edit(incomplete, extra=SET))
     for operation in ("<validate><source><candidate/></source></validate>", "<commit/>"):
         reply = await client.rpc(operation)
         assert len(reply) > 1
@@ -192,7 +196,7 @@ async def test_what_is_incomplete_is_refused_by_validate_and_commit(client: Clie
     [
         ("<get-config/>", "missing-element"),
         ("<get-config><source><startup/></source></get-config>", "invalid-value"),
-        ("<get-config><source/></get-config>", "invalid-value"),
+        ("<get-config><source/></get-config>", "missing-element"),
         ("<get><filter type='xpath' select='/'/></get>", "bad-attribute"),
         ("<edit-config><target><candidate/></target></edit-config>", "missing-element"),
         ("<edit-config><target><running/></target><config/></edit-config>", "operation-not-supported"),
@@ -209,6 +213,8 @@ async def test_what_is_incomplete_is_refused_by_validate_and_commit(client: Clie
         ("<kill-session/>", "missing-element"),
         ("<validate><source><config xmlns='urn:else'/></source></validate>", "invalid-value"),
         ("<lock><target><config/></target></lock>", "invalid-value"),
+            ("<get><source><running/></source></get>", "unknown-element"),
+        ("<commit><now/></commit>", "unknown-element"),
         ("<launch-rocket/>", "operation-not-supported"),
         ('<commit xmlns="urn:else"/>', "operation-not-supported"),
     ],

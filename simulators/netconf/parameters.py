@@ -1,0 +1,172 @@
+"""The parameters of operations, read and checked (RFC 6241 §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from lxml import etree
+
+from simulators.datastore import RpcError, WithDefaults
+from simulators.netconf.messages import BASE_NS, NOTIFICATION_NS, child, text
+from simulators.netconf.profiles import Profile
+from simulators.netconf.subscription import Filter
+from simulators.netconf.xpath import XPathFilter
+
+WITH_DEFAULTS_NS = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
+MONITORING_NS = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+_WITH_DEFAULTS = f"{{{WITH_DEFAULTS_NS}}}with-defaults"
+_CONFIG = f"{{{BASE_NS}}}config"
+
+
+def _of(namespace: str, *names: str) -> frozenset[str]:
+    return frozenset(f"{{{namespace}}}{name}" for name in names)
+
+
+#: What may stand in an operation of RFC 6241, RFC 5277 and RFC 6022; other operations look for themselves.
+_KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "get": _of(BASE_NS, "filter") | {_WITH_DEFAULTS},
+        "get-config": _of(BASE_NS, "source", "filter") | {_WITH_DEFAULTS},
+        "edit-config": _of(BASE_NS, "target", "default-operation", "test-option", "error-option", "config", "url"),
+        "copy-config": _of(BASE_NS, "target", "source") | {_WITH_DEFAULTS},
+        "delete-config": _of(BASE_NS, "target"),
+        "lock": _of(BASE_NS, "target"),
+        "unlock": _of(BASE_NS, "target"),
+        "validate": _of(BASE_NS, "source"),
+        "commit": _of(BASE_NS, "confirmed", "confirm-timeout", "persist", "persist-id"),
+        "cancel-commit": _of(BASE_NS, "persist-id"),
+        "discard-changes": frozenset(),
+        "close-session": frozenset(),
+        "kill-session": _of(BASE_NS, "session-id"),
+        "create-subscription": _of(NOTIFICATION_NS, "stream", "filter", "startTime", "stopTime"),
+        "get-schema": _of(MONITORING_NS, "identifier", "version", "format"),
+    }
+)
+
+
+def missing(name: str, why: str = "") -> RpcError:
+    """A parameter is not there."""
+    message = f"{name} is missing{why}"
+    return RpcError("missing-element", message, type="protocol", info={"bad-element": name})
+
+
+def refused(tag: str, name: str, message: str) -> RpcError:
+    """Something is wrong with a parameter."""
+    return RpcError(tag, message, type="protocol", info={"bad-element": name})
+
+
+def check_known(operation: etree._Element, profile: Profile) -> None:
+    """Refuse parameters that the operation does not have.
+
+    Raises:
+        RpcError: unknown-element, or unknown-namespace for one in a namespace that has nothing to do with it.
+    """
+    name = etree.QName(operation).localname
+    known = _KNOWN.get(name)
+    if known is None:
+        return
+    if name == "commit":
+        known = _commit_parameters(known, profile)
+    for element in operation.iterchildren(tag=etree.Element):
+        if element.tag not in known or (element.tag == _WITH_DEFAULTS and profile.basic_mode is None):
+            local = etree.QName(element).localname
+            raise refused("unknown-element", local, f"{name} has no {local} of that namespace")
+
+
+def _commit_parameters(known: frozenset[str], profile: Profile) -> frozenset[str]:
+    if profile.confirmed_commit is None:
+        return frozenset()
+    return known if profile.confirmed_commit == "1.1" else known - _of(BASE_NS, "persist", "persist-id")
+
+
+def datastore(operation: etree._Element, parameter: str, profile: Profile) -> str:
+    """The datastore that a source or target names, ``config`` for one that is given in the message.
+
+    Raises:
+        RpcError: missing-element, or invalid-value when the station has no such datastore.
+    """
+    holder = child(operation, parameter)
+    if holder is None:
+        raise missing(parameter)
+    names = list(holder.iterchildren(tag=etree.Element))
+    if not names:
+        raise missing(parameter, ": it names no datastore")
+    name = etree.QName(names[0])
+    known = name.namespace == BASE_NS and name.localname in (*profile.datastores, "config")
+    if len(names) != 1 or not known:
+        raise refused("invalid-value", name.localname, f"{parameter} names no datastore of this station")
+    return name.localname
+
+
+def inline_config(operation: etree._Element, parameter: str) -> etree._Element:
+    """The ``<config>`` in a source, which ``datastore`` has found there."""
+    found = operation.find(f"{{{BASE_NS}}}{parameter}/{_CONFIG}")
+    assert found is not None
+    return found
+
+
+def choice(operation: etree._Element, parameter: str, allowed: tuple[str, ...]) -> str | None:
+    """An enumerated parameter, none if it is absent.
+
+    Raises:
+        RpcError: invalid-value.
+    """
+    value = text(operation, parameter)
+    if value is not None and value not in allowed:
+        raise refused("invalid-value", parameter, f"{parameter} {value!r:.40} is none of {', '.join(allowed)}")
+    return value
+
+
+def read_filter(operation: etree._Element, profile: Profile) -> Filter | None:
+    """The filter of an operation.
+
+    Raises:
+        RpcError: bad-attribute or missing-attribute when it is of no kind that the station has.
+    """
+    found = child(operation, "filter")
+    if found is None:
+        return None
+    kind = found.get("type", found.get(f"{{{BASE_NS}}}type", "subtree"))
+    if kind == "subtree":
+        return found
+    if kind == "xpath" and profile.xpath:
+        return XPathFilter.of(found)
+    info = {"bad-attribute": "type", "bad-element": "filter"}
+    raise RpcError("bad-attribute", f"filters of type {kind!r:.40} are not supported", type="protocol", info=info)
+
+
+def with_defaults(operation: etree._Element, profile: Profile) -> WithDefaults:
+    """The mode of with-defaults: the one named, else the basic mode.
+
+    Raises:
+        RpcError: invalid-value.
+    """
+    basic = profile.basic_mode or "explicit"
+    found = operation.find(_WITH_DEFAULTS)
+    if found is None:
+        return basic
+    named = (found.text or "").strip()
+    for mode in (basic, *profile.also_supported):
+        if named == mode:
+            return mode
+    raise refused("invalid-value", "with-defaults", f"with-defaults {named!r:.40} is not supported")
+
+
+def moment(operation: etree._Element, parameter: str) -> datetime | None:
+    """A date-and-time in UTC, none if it is absent.
+
+    Raises:
+        RpcError: invalid-value, also without an offset from UTC.
+    """
+    value = text(operation, parameter)
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise refused("invalid-value", parameter, f"{parameter} {value!r:.40} is no date-and-time")
+    return found.astimezone(UTC)

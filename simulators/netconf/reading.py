@@ -1,0 +1,66 @@
+"""Operations that read: get, get-config and get-schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from simulators.datastore import State
+from simulators.datastore.xmltext import parse_top_level
+from simulators.elements import root
+from simulators.netconf import library, parameters
+from simulators.netconf.messages import BASE_NS
+from simulators.netconf.monitoring import schema_text
+from simulators.netconf.xpath import XPathFilter
+
+if TYPE_CHECKING:
+    from simulators.netconf.session import Session
+
+
+def get(session: Session, operation: etree._Element) -> str | Iterable[etree._Element]:
+    """``<get>``: running and state."""
+    station = session.station
+    wanted = parameters.read_filter(operation, station.profile)
+    if isinstance(wanted, XPathFilter):
+        tops = [*_parsed(session, operation, "running", station.state()), *library.state(station, None, session.access)]
+        return _data(session, wanted, tops)
+    found = station.datastores.running.to_text(
+        filter=wanted,
+        with_defaults=parameters.with_defaults(operation, station.profile),
+        state=station.state(),
+        access=session.access,
+    )
+    more = library.state(station, wanted, session.access)
+    return found + "".join(etree.tostring(element, encoding="unicode") for element in more)
+
+
+def get_config(session: Session, operation: etree._Element) -> str | Iterable[etree._Element]:
+    """``<get-config>``."""
+    profile = session.station.profile
+    source = parameters.datastore(operation, "source", profile)
+    if source == "config":
+        raise parameters.refused("invalid-value", "config", "source is no datastore")
+    wanted = parameters.read_filter(operation, profile)
+    if isinstance(wanted, XPathFilter):
+        return _data(session, wanted, _parsed(session, operation, source, None))
+    mode = parameters.with_defaults(operation, profile)
+    return session.station.datastores.named(source).to_text(filter=wanted, with_defaults=mode, access=session.access)
+
+
+def _parsed(session: Session, operation: etree._Element, source: str, state: State | None) -> list[etree._Element]:
+    mode = parameters.with_defaults(operation, session.station.profile)
+    config = session.station.datastores.named(source)
+    return parse_top_level(config.to_text(with_defaults=mode, state=state, access=session.access))
+
+
+def _data(session: Session, wanted: XPathFilter, tops: Iterable[etree._Element]) -> list[etree._Element]:
+    data = root(BASE_NS, "data")
+    data.extend(wanted.select(tops, session.station.schema))
+    return [data]
+
+
+def get_schema(session: Session, operation: etree._Element) -> Iterable[etree._Element]:
+    """``<get-schema>``."""
+    return [schema_text(session.station, operation)]
