@@ -31,6 +31,9 @@ class EventKind(StrEnum):
     FAULT_STRUCK = "fault-struck"
     PROTOCOL_ERROR = "protocol-error"
     RESTARTED = "restarted"
+    SAVED = "saved"
+    RELOAD_PLANNED = "reload-planned"
+    RELOAD_CANCELLED = "reload-cancelled"
 
 
 @dataclass(frozen=True, slots=True)

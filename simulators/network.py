@@ -20,7 +20,10 @@ import yaml
 #: Port of an endpoint that names none (RFC 6242).
 DEFAULT_PORT = 830
 
-_BULK = ("stations", "cells", "endpoints", "sites", "backhaul")
+#: Port of a router that names none (RFC 4253).
+DEFAULT_ROUTER_PORT = 22
+
+_BULK = ("stations", "cells", "endpoints", "sites", "backhaul", "routers")
 _KINDS = (*_BULK, "tenants", "network")
 
 
@@ -67,8 +70,20 @@ class EndpointRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RouterRecord:
+    """The router of a site, and where it is managed in the field."""
+
+    id: str
+    site: str
+    address: str
+    port: int = DEFAULT_ROUTER_PORT
+    platform: str = "cisco_ios"
+    backhaul: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedNetwork:
-    """Everything the simulators take from network files, in order of station id.
+    """Everything the simulators take from network files, in order of station id and of router id.
 
     ``parents`` leads from each backhaul node to the one above it, to an empty text from the topmost.
     """
@@ -79,6 +94,7 @@ class SimulatedNetwork:
     endpoints: Mapping[str, EndpointRecord]
     parents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     timezone: str = "UTC"
+    routers: tuple[RouterRecord, ...] = ()
 
     def below(self, node: str) -> frozenset[str]:
         """A backhaul node and all that hang on it.
@@ -122,6 +138,7 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
         endpoints={endpoint.station: endpoint for endpoint in endpoints},
         parents={_text(path, row, "id"): str(row.get("parent") or "") for path, row in rows["backhaul"]},
         timezone=str(header.get("timezone") or "UTC"),
+        routers=tuple(sorted((_router(p, row, sites) for p, row in rows["routers"]), key=lambda router: router.id)),
     )
 
 
@@ -203,6 +220,18 @@ def _station(
 def _endpoint(path: Path, row: Mapping[str, Any]) -> EndpointRecord:
     port = _number(path, row, "port") if row.get("port") else DEFAULT_PORT
     return EndpointRecord(_text(path, row, "station"), _text(path, row, "address"), port)
+
+
+def _router(path: Path, row: Mapping[str, Any], sites: Mapping[str, Mapping[str, Any]]) -> RouterRecord:
+    site = _text(path, row, "site")
+    return RouterRecord(
+        id=_text(path, row, "id"),
+        site=site,
+        address=_text(path, row, "address"),
+        port=_number(path, row, "port") if row.get("port") else DEFAULT_ROUTER_PORT,
+        platform=str(row.get("platform") or "cisco_ios"),
+        backhaul=sys.intern(str(sites.get(site, {}).get("backhaul") or "")),
+    )
 
 
 def _core(path: Path, row: Mapping[str, Any]) -> Core:
