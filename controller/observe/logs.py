@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import structlog
@@ -15,8 +16,9 @@ def set_up_logs(form: str, process: str) -> None:
         form: ``json`` or ``console``.
         process: Name of this process, in every record.
     """
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=colours)
     )
     structlog.configure(
         processors=[

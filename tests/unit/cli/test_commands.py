@@ -187,3 +187,5 @@ def test_up_gives_up_on_simulators_that_find_no_place(nowhere: dict[str, str], t
     assert "address already in use" in said.stderr
     assert str(base + 2) in said.stderr
     assert str(tmp_path) in said.stderr
+    assert "process.ended" in said.stderr
+    assert "\x1b" not in said.stderr
