@@ -28,6 +28,7 @@ class Cause(StrEnum):
     DISCONNECT = "disconnect"
     RESTART = "restart"
     FOREIGN = "foreign"
+    STATION = "station"
 
 
 class Confirmation(StrEnum):

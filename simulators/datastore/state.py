@@ -19,7 +19,8 @@ StateValue = str | Sequence[Any] | Mapping[str, Any]
 class State:
     """An immutable tree of state; keys of configured lists in it say where the state belongs.
 
-    State of a list entry that the configuration lacks is left out of replies.
+    State of a list entry that the configuration lacks is left out of replies, unless the entry holds nodes
+    that could be configured: then the station made it by itself, as it does alarm records.
     """
 
     __slots__ = ("root", "schema")
@@ -73,10 +74,19 @@ def _overlaid(node: Node, config: Value, state: Value) -> Value:
             return None
         merged = overlay(node, node.blank if config is None else config, state)
         return merged if merged != node.blank or node.presence else None
-    if node.kind is Kind.LIST and config is not None:
+    if node.kind is Kind.LIST:
         by_keys = {node.key_of(entry): entry for entry in state}
-        return tuple(overlay(node, entry, by_keys.get(node.key_of(entry), node.blank)) for entry in config)
-    return config
+        shown = [overlay(node, entry, by_keys.pop(node.key_of(entry), node.blank)) for entry in config or ()]
+        return tuple(shown + [entry for entry in by_keys.values() if _made_by_station(node, entry)]) or None
+    return state if config is None else config
+
+
+def _made_by_station(node: Node, entry: Branch) -> bool:
+    """Whether an entry that nobody configured exists all the same: it says more than could be its state alone."""
+    return any(
+        child.config and not child.is_key and value is not None
+        for child, value in zip(node.children, entry, strict=True)
+    )
 
 
 def _union(node: Node, first: Branch, second: Branch) -> Branch:

@@ -29,6 +29,7 @@ class Profile:
         replay: Notifications kept for replay, 0 without replay.
         yang_library: 1.1 as in RFC 8525, 1.0 as in RFC 7895, none without.
         max_sessions: Sessions at the same time; the next one gets no channel, or is dropped when ``drops_excess``.
+        strict: Carrier and tracking area of an unlocked cell can't be changed: lock, change, unlock.
         access: What users may do, by name; those not named may do everything.
         faults: What always goes wrong.
     """
@@ -51,6 +52,7 @@ class Profile:
     yang_library: Literal["1.0", "1.1"] | None = "1.1"
     max_sessions: int = 32
     drops_excess: bool = False
+    strict: bool = False
     access: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     faults: frozenset[FaultKind] = frozenset()
 
@@ -83,6 +85,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "writable-running": _DIRECT,
         "startup": replace(_DIRECT, startup=True, validate=None, rollback_on_error=False),
         "late-errors": replace(STANDARD, tests_edits=False),
+        "strict": replace(STANDARD, strict=True),
         "trim": replace(STANDARD, basic_mode="trim"),
         "report-all": replace(STANDARD, basic_mode="report-all"),
         "library-1.0": replace(STANDARD, yang_library="1.0"),
