@@ -1,0 +1,190 @@
+"""The connections of a device, and what becomes of them when the way to it is cut.
+
+A real network falls silent: packets vanish, and neither side hears that the other has gone. So here:
+a cut device forgets its sessions at once, while their clients see connections on which nothing comes
+any more. When the way is mended, those connections are reset, as by a device that does not know them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+
+class Outage(StrEnum):
+    """What a client sees of a device that is off the net."""
+
+    SILENCE = "silence"
+    """Nothing comes, on old connections and on new ones."""
+    REFUSAL = "refusal"
+    """Connections are reset, old ones and new ones."""
+
+
+class Refusal(asyncio.Protocol):
+    """A connection that is reset as it comes in."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Break it."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+class Lines:
+    """The connections of one device; ``outage`` is none while it is on the net."""
+
+    __slots__ = ("_open", "outage")
+
+    def __init__(self) -> None:
+        self.outage: Outage | None = None
+        self._open: set[_Line] | None = None
+
+    def accept(self, make: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
+        """The protocol of a connection that comes in; ``make`` makes the device's own."""
+        if self.outage is Outage.REFUSAL:
+            return Refusal()
+        return _Line(self, None if self.outage is Outage.SILENCE else make())
+
+    def cut(self, outage: Outage) -> None:
+        """Take the device off the net."""
+        self.outage = outage
+        for line in list(self._open or ()):
+            line.fall_silent()
+            if outage is Outage.REFUSAL:
+                line.reset()
+
+    def mend(self) -> None:
+        """Put the device on the net again; connections from before the cut are reset."""
+        self.outage = None
+        self.reset_silent()
+
+    def reset_silent(self) -> None:
+        """Reset the connections on which nothing comes any more."""
+        for line in list(self._open or ()):
+            if line.silent:
+                line.reset()
+
+    def came(self, line: _Line) -> None:
+        """A connection is there."""
+        self._open = self._open or set()
+        self._open.add(line)
+
+    def went(self, line: _Line) -> None:
+        """A connection is gone."""
+        if self._open is not None:
+            self._open.discard(line)
+
+
+class _Line(asyncio.Protocol):
+    """A connection: the device's protocol on one side, the transport on the other, unless it fell silent.
+
+    To the device it is the transport. Without a device it is silent from its beginning.
+    """
+
+    def __init__(self, lines: Lines, device: asyncio.Protocol | None) -> None:
+        self._lines = lines
+        self._device = device
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the device has forgotten it."""
+        return self._device is None
+
+    def fall_silent(self) -> None:
+        """The device loses it; the client hears nothing."""
+        device, self._device = self._device, None
+        if device is not None:
+            device.connection_lost(ConnectionResetError("the way to the client is cut"))
+
+    def reset(self) -> None:
+        """Break it for the client."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ------------------------------------------------- what the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._lines.came(self)
+        if self._device is not None:
+            self._device.connection_made(_Plug(self, transport))
+
+    def data_received(self, data: bytes) -> None:
+        """The client sent something."""
+        if self._device is not None:
+            self._device.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """The client sends no more."""
+        return None if self._device is None else self._device.eof_received()
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        if self._device is not None:
+            self._device.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._device is not None:
+            self._device.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._lines.went(self)
+        device, self._device = self._device, None
+        if device is not None:
+            device.connection_lost(exc)
+
+
+class _Plug(asyncio.Transport):
+    """The transport as the device has it: nothing gets through once the line is silent."""
+
+    def __init__(self, line: _Line, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._line = line
+        self._transport = transport
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, unless silent."""
+        if not self._line.silent:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether it is no use to write."""
+        return self._line.silent or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close in good order, unless silent."""
+        if not self._line.silent:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Reset, unless silent."""
+        if not self._line.silent:
+            self._transport.abort()
+
+    def pause_reading(self) -> None:
+        """Take nothing more for now."""
+        if not self._line.silent:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take data again."""
+        if not self._line.silent:
+            self._transport.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """As of the transport."""
+        return self._transport.get_extra_info(name, default)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """As of the transport."""
+        self._transport.set_write_buffer_limits(high, low)
+
+    def get_write_buffer_size(self) -> int:
+        """As of the transport."""
+        return self._transport.get_write_buffer_size()

@@ -1,0 +1,329 @@
+"""Configuration lines of the top level, of VRFs and of access lists."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from simulators.routers.addresses import NULL, PORTS, Prefix, mask_length
+from simulators.routers.config import AccessList, Interface, Route, RouterConfig, Vrf
+from simulators.routers.editor import GRAMMARS, Editor, Mode
+from simulators.routers.grammar import CommandError
+
+_top = GRAMMARS[Mode.CONFIG]
+_vrf = GRAMMARS[Mode.VRF]
+_LIST_MODES = {"standard": Mode.STANDARD_LIST, "extended": Mode.EXTENDED_LIST}
+#: What an extended entry may speak of.
+_PROTOCOLS = frozenset({"ip", "tcp", "udp", "icmp", "sctp", "gre", "esp"})
+
+
+@_top.command("hostname WORD")
+def _hostname(_editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    if not re.fullmatch(r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", name):
+        raise CommandError("% Hostname contains one or more illegal characters.")
+    return replace(config, hostname=name)
+
+
+@_top.command("no hostname [WORD]")
+def _no_hostname(_editor: Editor, config: RouterConfig, _name: str = "") -> RouterConfig:
+    return replace(config, hostname="Router")
+
+
+# ------------------------------------------------------------------- interfaces
+
+
+@_top.command("interface INTERFACE")
+def _interface(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    if name == NULL:
+        raise CommandError("% Interface Null0 can not be configured")
+    editor.enter(Mode.INTERFACE, name)
+    return config if name in config.interfaces else config.with_interface(name, Interface())
+
+
+@_top.command("no interface INTERFACE")
+def _no_interface(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    if name in PORTS:
+        raise CommandError("% Removal of physical interfaces is not permitted")
+    if name not in config.interfaces:
+        raise CommandError("% Interface does not exist")
+    editor.enter(Mode.CONFIG)
+    kept = tuple(route for route in config.routes if route.interface != name)
+    return config.with_interface(name, None).with_routes(kept)
+
+
+@_top.command("default interface INTERFACE")
+def _default_interface(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    editor.enter(Mode.CONFIG)
+    editor.notice = f"Interface {name} set to default configuration"
+    return config.with_interface(name, Interface())
+
+
+# ------------------------------------------------------------------------- VRFs
+
+
+@_top.command("vrf definition NAME", "ip vrf NAME")
+def _vrf_definition(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    editor.enter(Mode.VRF, name)
+    return config if name in config.vrfs else config.with_vrf(name, Vrf())
+
+
+@_top.command("no vrf definition NAME", "no ip vrf NAME")
+def _no_vrf_definition(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    """Take a VRF away; its interfaces lose their addresses, its routes are gone."""
+    if name not in config.vrfs:
+        raise CommandError(f"% VRF {name} does not exist")
+    editor.enter(Mode.CONFIG)
+    editor.notice = f"% IPv4 and IPv6 addresses from all interfaces in VRF {name} have been removed"
+    bare = _without_ipv4(config, name).with_vrf(name, None)
+    interfaces = {
+        key: replace(interface, vrf="") if interface.vrf == name else interface
+        for key, interface in bare.interfaces.items()
+    }
+    return replace(bare, interfaces=interfaces)
+
+
+def _without_ipv4(config: RouterConfig, name: str) -> RouterConfig:
+    """Without the addresses and the routes of a VRF."""
+    interfaces = {
+        key: replace(interface, address=None) if interface.vrf == name else interface
+        for key, interface in config.interfaces.items()
+    }
+    kept = tuple(route for route in config.routes if route.vrf != name)
+    return replace(config, interfaces=interfaces).with_routes(kept)
+
+
+def _with_vrf(editor: Editor, config: RouterConfig, vrf: Vrf) -> RouterConfig:
+    return config.with_vrf(editor.subject, vrf)
+
+
+def _current_vrf(editor: Editor, config: RouterConfig) -> Vrf:
+    return config.vrfs.get(editor.subject, Vrf())
+
+
+@_vrf.command("description LINE")
+def _vrf_description(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+    return _with_vrf(editor, config, replace(_current_vrf(editor, config), description=text))
+
+
+@_vrf.command("no description [LINE]")
+def _no_vrf_description(editor: Editor, config: RouterConfig, _text: str = "") -> RouterConfig:
+    return _with_vrf(editor, config, replace(_current_vrf(editor, config), description=""))
+
+
+@_vrf.command("rd RD")
+def _rd(editor: Editor, config: RouterConfig, rd: str) -> RouterConfig:
+    vrf = _current_vrf(editor, config)
+    if any(other.rd == rd for name, other in config.vrfs.items() if name != editor.subject):
+        raise CommandError(f'% Cannot set RD, "{rd}" is already in use')
+    if vrf.rd not in ("", rd):
+        raise CommandError('% Do "no rd" first before changing RD')
+    return _with_vrf(editor, config, replace(vrf, rd=rd))
+
+
+@_vrf.command("no rd [RD]")
+def _no_rd(editor: Editor, config: RouterConfig, _rd: str = "") -> RouterConfig:
+    return _with_vrf(editor, config, replace(_current_vrf(editor, config), rd=""))
+
+
+@_vrf.command("address-family ipv4 [unicast]")
+def _address_family(editor: Editor, config: RouterConfig) -> RouterConfig:
+    changed = _with_vrf(editor, config, replace(_current_vrf(editor, config), ipv4=True))
+    editor.enter(Mode.ADDRESS_FAMILY, editor.subject)
+    return changed
+
+
+@_vrf.command("no address-family ipv4 [unicast]")
+def _no_address_family(editor: Editor, config: RouterConfig) -> RouterConfig:
+    changed = _with_vrf(editor, config, replace(_current_vrf(editor, config), ipv4=False))
+    return _without_ipv4(changed, editor.subject)
+
+
+# ---------------------------------------------------------------- static routes
+
+
+@_top.command(
+    "ip route ADDRESS MASK ADDRESS [DISTANCE]",
+    "ip route ADDRESS MASK INTERFACE [DISTANCE]",
+    "ip route ADDRESS MASK INTERFACE ADDRESS [DISTANCE]",
+)
+def _global_route(_editor: Editor, config: RouterConfig, address: int, mask: int, *way: int | str) -> RouterConfig:
+    return _add_route(config, _route("", address, mask, way))
+
+
+@_top.command(
+    "ip route vrf NAME ADDRESS MASK ADDRESS [DISTANCE]",
+    "ip route vrf NAME ADDRESS MASK INTERFACE [DISTANCE]",
+    "ip route vrf NAME ADDRESS MASK INTERFACE ADDRESS [DISTANCE]",
+)
+def _vrf_route(
+    _editor: Editor, config: RouterConfig, vrf: str, address: int, mask: int, *way: int | str
+) -> RouterConfig:
+    return _add_route(config, _route(vrf, address, mask, way))
+
+
+@_top.command(
+    "no ip route ADDRESS MASK",
+    "no ip route ADDRESS MASK ADDRESS [DISTANCE]",
+    "no ip route ADDRESS MASK INTERFACE [DISTANCE]",
+    "no ip route ADDRESS MASK INTERFACE ADDRESS [DISTANCE]",
+)
+def _no_global_route(_editor: Editor, config: RouterConfig, address: int, mask: int, *way: int | str) -> RouterConfig:
+    return _remove_route(config, _route("", address, mask, way), anyway=not way)
+
+
+@_top.command(
+    "no ip route vrf NAME ADDRESS MASK",
+    "no ip route vrf NAME ADDRESS MASK ADDRESS [DISTANCE]",
+    "no ip route vrf NAME ADDRESS MASK INTERFACE [DISTANCE]",
+    "no ip route vrf NAME ADDRESS MASK INTERFACE ADDRESS [DISTANCE]",
+)
+def _no_vrf_route(
+    _editor: Editor, config: RouterConfig, vrf: str, address: int, mask: int, *way: int | str
+) -> RouterConfig:
+    return _remove_route(config, _route(vrf, address, mask, way), anyway=not way)
+
+
+def _route(vrf: str, address: int, mask: int, way: tuple[int | str, ...]) -> Route:
+    length = mask_length(mask)
+    if length is None or Prefix(address, length).network.address != address:
+        raise CommandError("%Inconsistent address and mask")
+    interface = next((step for step in way if isinstance(step, str)), "")
+    numbers = [step for step in way if isinstance(step, int)]
+    # An address is always above the largest distance, 255: 0.0.0.x is no next hop.
+    next_hop = next((number for number in numbers if number > 255), None)
+    distance = next((number for number in numbers if 0 < number <= 255), 1)
+    if way and not interface and next_hop is None:
+        raise CommandError("%Invalid next hop address")
+    return Route(vrf, Prefix(address, length), interface, next_hop, distance)
+
+
+def _add_route(config: RouterConfig, route: Route) -> RouterConfig:
+    if route.vrf and route.vrf not in config.vrfs:
+        raise CommandError(f"% VRF {route.vrf} does not exist")
+    if route.vrf and not config.vrfs[route.vrf].ipv4:
+        raise CommandError(f"% IPv4 address family is not enabled in VRF {route.vrf}")
+    if route.interface not in ("", NULL) and route.interface not in config.interfaces:
+        raise CommandError(f"% Interface {route.interface} does not exist")
+    same = [other for other in config.routes if other._replace(distance=route.distance) == route]
+    return config.with_routes((*(other for other in config.routes if other not in same), route))
+
+
+def _remove_route(config: RouterConfig, route: Route, *, anyway: bool) -> RouterConfig:
+    """Without a way, all routes to the target are meant; a distance need not be repeated."""
+
+    def meant(other: Route) -> bool:
+        if other.vrf != route.vrf or other.target != route.target:
+            return False
+        return anyway or (other.interface == route.interface and other.next_hop == route.next_hop)
+
+    kept = tuple(other for other in config.routes if not meant(other))
+    if len(kept) == len(config.routes):
+        raise CommandError("%No matching route to delete")
+    return config.with_routes(kept)
+
+
+# ----------------------------------------------------------------- access lists
+
+
+@_top.command("ip access-list standard NAME")
+def _standard_list(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    return _open_list(editor, config, "standard", name)
+
+
+@_top.command("ip access-list extended NAME")
+def _extended_list(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    return _open_list(editor, config, "extended", name)
+
+
+def _open_list(editor: Editor, config: RouterConfig, kind: str, name: str) -> RouterConfig:
+    if name in config.access_lists and config.access_lists[name].kind != kind:
+        raise CommandError("% A named list of another type has this name")
+    editor.enter(_LIST_MODES[kind], name)
+    return config if name in config.access_lists else config.with_access_list(name, AccessList(kind))
+
+
+@_top.command("no ip access-list standard NAME", "no ip access-list extended NAME", "no access-list NAME")
+def _no_list(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
+    editor.enter(Mode.CONFIG)
+    return config.with_access_list(name, None)
+
+
+@_top.command("access-list STANDARD permit LINE")
+def _numbered_permit(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+    return _with_rule(config, str(number), "standard", None, f"permit {text}")
+
+
+@_top.command("access-list STANDARD deny LINE")
+def _numbered_deny(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+    return _with_rule(config, str(number), "standard", None, f"deny {text}")
+
+
+@_top.command("access-list EXTENDED permit LINE")
+def _extended_permit(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+    return _with_rule(config, str(number), "extended", None, f"permit {text}")
+
+
+@_top.command("access-list EXTENDED deny LINE")
+def _extended_deny(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+    return _with_rule(config, str(number), "extended", None, f"deny {text}")
+
+
+def _with_rule(config: RouterConfig, name: str, kind: str, number: int | None, text: str) -> RouterConfig:
+    """An entry is added at its number, or ten behind the last; the same one twice is one."""
+    words = text.split()
+    if kind == "extended" and words[1].lower() not in _PROTOCOLS:
+        raise CommandError(f"% Unknown protocol {words[1]}")
+    rule = " ".join(words)
+    entries = dict(config.access_lists.get(name, AccessList(kind)).entries)
+    if number is None and rule in entries.values():
+        return config
+    position = number or max(entries, default=0) // 10 * 10 + 10
+    if entries.get(position, rule) != rule:
+        raise CommandError("% Duplicate sequence number")
+    entries[position] = rule
+    return config.with_access_list(name, AccessList(kind, tuple(sorted(entries.items()))))
+
+
+def _add_list_commands(mode: Mode, kind: str) -> None:
+    grammar = GRAMMARS[mode]
+
+    @grammar.command("permit LINE")
+    def _permit(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+        return _with_rule(config, editor.subject, kind, None, f"permit {text}")
+
+    @grammar.command("deny LINE")
+    def _deny(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+        return _with_rule(config, editor.subject, kind, None, f"deny {text}")
+
+    @grammar.command("SEQUENCE permit LINE")
+    def _permit_at(editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+        return _with_rule(config, editor.subject, kind, number, f"permit {text}")
+
+    @grammar.command("SEQUENCE deny LINE")
+    def _deny_at(editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+        return _with_rule(config, editor.subject, kind, number, f"deny {text}")
+
+    @grammar.command("no SEQUENCE [LINE]")
+    def _no_number(editor: Editor, config: RouterConfig, number: int, _text: str = "") -> RouterConfig:
+        entries = config.access_lists.get(editor.subject, AccessList(kind)).entries
+        kept = tuple(entry for entry in entries if entry[0] != number)
+        return config.with_access_list(editor.subject, AccessList(kind, kept))
+
+    @grammar.command("no permit LINE")
+    def _no_permit(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+        return _without_rule(editor, config, f"permit {text}")
+
+    @grammar.command("no deny LINE")
+    def _no_deny(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+        return _without_rule(editor, config, f"deny {text}")
+
+    def _without_rule(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+        entries = config.access_lists.get(editor.subject, AccessList(kind)).entries
+        kept = tuple(entry for entry in entries if entry[1] != " ".join(text.split()))
+        if len(kept) == len(entries):
+            raise CommandError("% Specified access-list entry does not exist")
+        return config.with_access_list(editor.subject, AccessList(kind, kept))
+
+
+for _kind, _mode in _LIST_MODES.items():
+    _add_list_commands(_mode, _kind)

@@ -1,0 +1,136 @@
+"""Faults on request: what a router does wrong, at which line and how often; the same again for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class RouterFaultKind(StrEnum):
+    """What goes wrong. Those of the first group strike a line, the others the router."""
+
+    REFUSE_LINE = "refuse-line"
+    """A configuration line is refused with a % and not applied."""
+    REFUSE_LINE_PLAINLY = "refuse-line-plainly"
+    """A configuration line is refused in words without a %."""
+    SWALLOW_LINE = "swallow-line"
+    """A configuration line is taken without a word and without effect."""
+    SAVE_FAILS_SILENTLY = "save-fails-silently"
+    """Saving prints neither OK nor an error, and saves nothing."""
+    SAVE_LIES = "save-lies"
+    """Saving prints OK and saves nothing."""
+    DROP_BEFORE = "drop-before"
+    """The session drops before a line is carried out."""
+    DROP_AFTER = "drop-after"
+    """The session drops after a line was carried out."""
+    HANG = "hang"
+    """The line is carried out, and nothing comes from the session ever after."""
+    DELAY = "delay"
+    """The next prompt comes ``seconds`` later."""
+    GARBAGE = "garbage"
+    """Characters that make no sense come before the prompt."""
+    LOG_LINES = "log-lines"
+    """A log message with a % comes before the prompt although the line went well."""
+
+    REFUSE_SESSIONS = "refuse-sessions"
+    """Connections are closed as they come in."""
+    CHANGED_HOST_KEY = "changed-host-key"
+    """The router shows a host key that is not the known one."""
+
+
+#: Faults of the router as a whole.
+ROUTER_FAULTS = frozenset({RouterFaultKind.REFUSE_SESSIONS, RouterFaultKind.CHANGED_HOST_KEY})
+#: Faults of lines that would change the configuration.
+CONFIGURATION_FAULTS = frozenset(
+    {RouterFaultKind.REFUSE_LINE, RouterFaultKind.REFUSE_LINE_PLAINLY, RouterFaultKind.SWALLOW_LINE}
+)
+SAVE_FAULTS = frozenset({RouterFaultKind.SAVE_FAILS_SILENTLY, RouterFaultKind.SAVE_LIES})
+LINE_FAULTS = frozenset(RouterFaultKind) - ROUTER_FAULTS - CONFIGURATION_FAULTS - SAVE_FAULTS
+
+
+@dataclass(slots=True)
+class RouterFault:
+    """One fault in wait.
+
+    Attributes:
+        command: Beginning of the full command it strikes, as in ``ip route`` or ``write``; empty means any.
+        line: The how-manieth line since ``configure terminal`` it strikes, from 1; 0 means any line anywhere.
+        count: How many times it still strikes; none means until it is cleared.
+        probability: How probable a strike is each time it could be; drawn from the fleet's seed.
+        seconds: Length of a delay.
+    """
+
+    kind: RouterFaultKind
+    command: str = ""
+    line: int = 0
+    count: int | None = 1
+    probability: float = 1.0
+    seconds: float = 0.0
+    id: int = 0
+    struck: int = 0
+
+    def fits(self, command: str, line: int) -> bool:
+        """Whether it may strike here; ``line`` is 0 outside configuration mode."""
+        return command.startswith(self.command) and self.line in (0, line)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fault as JSON carries it."""
+        return {
+            "id": self.id,
+            "kind": self.kind.value,
+            "command": self.command,
+            "line": self.line,
+            "count": self.count,
+            "probability": self.probability,
+            "seconds": self.seconds,
+            "struck": self.struck,
+        }
+
+
+@dataclass(slots=True)
+class RouterFaults:
+    """The faults of one router."""
+
+    seed: str
+    _waiting: list[RouterFault] = field(default_factory=list)
+    _dice: dict[int, random.Random] = field(default_factory=dict)
+    _ids: int = 0
+
+    def inject(self, fault: RouterFault) -> RouterFault:
+        """Put a fault in wait and give it an id."""
+        self._ids += 1
+        fault.id = self._ids
+        self._waiting.append(fault)
+        self._dice[fault.id] = random.Random(f"{self.seed}:{fault.id}")  # noqa: S311 (replayed on purpose)
+        return fault
+
+    def clear(self, fault_id: int | None = None) -> int:
+        """Forget one fault, or all; return how many."""
+        kept = [fault for fault in self._waiting if fault_id is not None and fault.id != fault_id]
+        cleared = len(self._waiting) - len(kept)
+        self._keep(kept)
+        return cleared
+
+    def list(self) -> tuple[RouterFault, ...]:
+        """The faults that may still strike."""
+        return tuple(self._waiting)
+
+    def take(self, kinds: frozenset[RouterFaultKind], command: str = "", line: int = 0) -> tuple[RouterFault, ...]:
+        """Return the faults of these kinds that strike here and now, each counted down by one."""
+        if not self._waiting:
+            return ()
+        fitting = [fault for fault in self._waiting if fault.kind in kinds and fault.fits(command, line)]
+        striking = [fault for fault in fitting if self._dice[fault.id].random() < fault.probability]
+        for fault in striking:
+            fault.struck += 1
+            if fault.count is not None:
+                fault.count -= 1
+        self._keep([fault for fault in self._waiting if fault.count is None or fault.count > 0])
+        return tuple(striking)
+
+    def _keep(self, faults: Sequence[RouterFault]) -> None:
+        self._waiting = [*faults]
+        self._dice = {fault.id: self._dice[fault.id] for fault in faults}

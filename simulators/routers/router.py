@@ -1,0 +1,293 @@
+"""One simulated cell-site router: running and startup configuration, timed reload, sessions, faults, history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from simulators.clock import Clock, Timer
+from simulators.history import Event, EventKind, History
+from simulators.network import RouterRecord
+from simulators.routers import configure, configure_interface, forwarding
+from simulators.routers.addresses import NULL
+from simulators.routers.config import RouterConfig
+from simulators.routers.editor import Change, Editor
+from simulators.routers.factory import management_address
+from simulators.routers.faults import CONFIGURATION_FAULTS, SAVE_FAULTS, RouterFault, RouterFaultKind, RouterFaults
+from simulators.routers.grammar import CommandError, Match
+from simulators.transactions import ITSELF, NO_SESSION, Origin
+
+#: The modules whose lines ``Editor`` knows once they are loaded.
+COMMANDS = (configure, configure_interface)
+_REFUSED = "% Command rejected: the platform has no resources for it"
+_REFUSED_PLAINLY = "Command rejected: hardware resources exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterQuirks:
+    """How a router is set up, and how slow it is.
+
+    Attributes:
+        enable_password: Sessions start unprivileged and need it; none means they start privileged.
+        reload_seconds: How long a reload keeps the router off the net.
+        idle_seconds: After how long without a line a session is closed.
+        prompt_seconds: How long every prompt takes.
+    """
+
+    enable_password: str | None = None
+    reload_seconds: float = 90.0
+    idle_seconds: float = 600.0
+    prompt_seconds: float = 0.0
+
+
+class SessionHandle(Protocol):
+    """What a router needs of its sessions."""
+
+    origin: Origin
+
+    def drop(self) -> None:
+        """End the session without a word."""
+
+
+class World(Protocol):
+    """What a router needs of the network around it."""
+
+    def on_net(self, site: str) -> bool:
+        """Whether the backhaul of a site leads anywhere."""
+
+    def answers(self, site: str, address: int) -> bool:
+        """Whether a station of the site or a core node has this address, and can be reached from there."""
+
+    def router_changed(self, router: Router) -> None:
+        """What a router forwards, or whether it can be reached, may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReload:
+    """A reload that will come unless it is cancelled."""
+
+    due: datetime
+    timer: Timer
+    reason: str
+
+
+class Router:
+    """A router; everything in it happens at once and in order, only its sessions wait.
+
+    Args:
+        seed: Makes the dice of its faults.
+        factory: Makes the configuration it comes with, when that is needed first.
+    """
+
+    def __init__(
+        self,
+        record: RouterRecord,
+        clock: Clock,
+        quirks: RouterQuirks,
+        *,
+        seed: str,
+        factory: Callable[[], RouterConfig],
+        world: World,
+    ) -> None:
+        self.record = record
+        self.clock = clock
+        self.quirks = quirks
+        self.booted = clock.monotonic()
+        self.reloading = False
+        self.reload: PlannedReload | None = None
+        self.revision = 0
+        self._seed = seed
+        self._factory = factory
+        self._world = world
+        self._running: RouterConfig | None = None
+        self._startup: RouterConfig | None = None
+        self._sessions_so_far = 0
+
+    # What most routers of a fleet never need is made at first use.
+
+    @property
+    def id(self) -> str:
+        """Its id in the network files."""
+        return self.record.id
+
+    @cached_property
+    def faults(self) -> RouterFaults:
+        """The faults in wait."""
+        return RouterFaults(f"{self._seed}:{self.id}")
+
+    @cached_property
+    def history(self) -> History:
+        """What happened so far."""
+        return History()
+
+    @cached_property
+    def sessions(self) -> dict[int, SessionHandle]:
+        """Open sessions by number."""
+        return {}
+
+    # --------------------------------------------------------- configuration
+
+    @property
+    def running(self) -> RouterConfig:
+        """The configuration in effect."""
+        if self._running is None:
+            self._running = self._startup = self._factory()
+        return self._running
+
+    @property
+    def startup(self) -> RouterConfig:
+        """The configuration that a reload brings."""
+        return self.running if self._startup is None else self._startup
+
+    def apply(self, editor: Editor, match: Match[Change], origin: Origin, line: str, number: int = 0) -> str:
+        """Carry out one configuration line, the how-manieth of its session; return what it prints.
+
+        Raises:
+            CommandError: it is refused; nothing changed, earlier lines stay.
+        """
+        for fault in self.take_faults(CONFIGURATION_FAULTS, origin, match.name, number):
+            if fault.kind is RouterFaultKind.SWALLOW_LINE:
+                return ""
+            text = _REFUSED if fault.kind is RouterFaultKind.REFUSE_LINE else _REFUSED_PLAINLY
+            raise CommandError(text)
+        self._change(editor.apply(match, self.running), origin, line=line.strip())
+        return editor.notice
+
+    def foreign_edit(self, lines: Iterable[str], user: str = "technician") -> None:
+        """Type configuration lines behind everybody's back.
+
+        Raises:
+            CommandError: a line is refused; those before it stay applied.
+        """
+        editor, origin = Editor(), Origin(NO_SESSION, user)
+        for line in lines:
+            if line.strip() and not line.lstrip().startswith("!"):
+                match = editor.match(line)
+                self._change(editor.apply(match, self.running), origin, line=line.strip())
+
+    def save(self, origin: Origin) -> bool:
+        """Copy running to startup; return whether the router says OK, which need not be true."""
+        for fault in self.take_faults(SAVE_FAULTS, origin, "write"):
+            return fault.kind is RouterFaultKind.SAVE_LIES
+        self._startup = self.running
+        self.record_event(EventKind.SAVED, origin, revision=self.revision)
+        return True
+
+    def _change(self, config: RouterConfig, origin: Origin, **detail: Any) -> None:
+        if config == self.running:
+            return
+        self._running = config
+        self.revision += 1
+        self.record_event(EventKind.RUNNING_CHANGED, origin, revision=self.revision, **detail)
+        self._world.router_changed(self)
+
+    # ---------------------------------------------------------------- reload
+
+    def plan_reload(self, minutes: int, reason: str, origin: Origin) -> PlannedReload:
+        """Reload after so many minutes unless it is cancelled; a new plan replaces the old one."""
+        self.cancel_reload(ITSELF)
+        due = self.clock.now() + timedelta(minutes=minutes)
+        self.reload = PlannedReload(due, self.clock.call_later(minutes * 60.0, self.restart), reason)
+        self.record_event(EventKind.RELOAD_PLANNED, origin, due=due.isoformat())
+        return self.reload
+
+    def cancel_reload(self, origin: Origin) -> bool:
+        """Forget the planned reload; return whether there was one."""
+        if self.reload is None:
+            return False
+        self.reload.timer.cancel()
+        self.reload = None
+        if origin is not ITSELF:
+            self.record_event(EventKind.RELOAD_CANCELLED, origin)
+        return True
+
+    def restart(self) -> None:
+        """Lose power: startup becomes running, sessions are gone, and it takes a while to come up again."""
+        self.cancel_reload(ITSELF)
+        self.reloading = True
+        self.record_event(EventKind.RESTARTED, ITSELF)
+        self._world.router_changed(self)
+        for session in list(self.sessions.values()):
+            session.drop()
+        self._change(self.startup, ITSELF, line="reload")
+        self.clock.call_later(self.quirks.reload_seconds, self._up_again)
+
+    def _up_again(self) -> None:
+        self.reloading = False
+        self.booted = self.clock.monotonic()
+        self._world.router_changed(self)
+
+    # -------------------------------------------------------------- sessions
+
+    def next_session_id(self) -> int:
+        """A session number that this router never used."""
+        self._sessions_so_far += 1
+        return self._sessions_so_far
+
+    def session_opened(self, session: SessionHandle) -> None:
+        """Take a session on."""
+        self.sessions[session.origin.session] = session
+        self.record_event(EventKind.SESSION_OPENED, session.origin)
+
+    def session_closed(self, session: SessionHandle) -> None:
+        """Forget a session."""
+        if self.sessions.pop(session.origin.session, None) is not None:
+            self.record_event(EventKind.SESSION_CLOSED, session.origin)
+
+    # --------------------------------------------------------------- the rest
+
+    @property
+    def reachable(self) -> bool:
+        """Whether its management address can be reached, as far as the router itself is concerned."""
+        return not self.reloading and (
+            self._running is None or forwarding.manageable(self._running, management_address(self.record.address))
+        )
+
+    def carries(self, vlan: int, local: int, remote: int) -> bool:
+        """Whether it joins a station to a core node by this VLAN."""
+        return not self.reloading and forwarding.carries(self.running, vlan, local, remote)
+
+    def pings(self, vrf: str, address: int) -> bool:
+        """Whether an echo request from this table is answered."""
+        own = ((name, i.address.address) for name, i in self.running.interfaces.items() if i.vrf == vrf and i.address)
+        if any(mine == address and forwarding.is_up(self.running, name) for name, mine in own):
+            return True
+        entry = forwarding.lookup(forwarding.table(self.running, vrf), address)
+        if entry is None or entry.interface == NULL:
+            return False
+        next_hops = {route.next_hop for route in self.running.routes if route.vrf == vrf}
+        neighbour = entry.route is None and address in next_hops and self._world.on_net(self.record.site)
+        return neighbour or self._world.answers(self.record.site, address)
+
+    def take_faults(
+        self, kinds: frozenset[RouterFaultKind], origin: Origin, command: str = "", line: int = 0
+    ) -> tuple[RouterFault, ...]:
+        """The faults that strike now; they are recorded."""
+        if "faults" not in self.__dict__:
+            return ()
+        struck = self.faults.take(kinds, command, line)
+        for fault in struck:
+            self.record_event(EventKind.FAULT_STRUCK, origin, fault=fault.kind.value, command=command)
+        return struck
+
+    def record_event(self, kind: EventKind, origin: Origin, **detail: Any) -> None:
+        """Write an event into the history."""
+        self.history.add(Event(self.clock.now(), kind, origin.session, origin.user, MappingProxyType(detail)))
+
+    def summary(self) -> dict[str, Any]:
+        """The router at a glance."""
+        return {
+            "router": self.id,
+            "site": self.record.site,
+            "revision": self.revision,
+            "saved": self.running == self.startup,
+            "sessions": len(self.sessions),
+            "reachable": self.reachable,
+            "reload_due": None if self.reload is None else self.reload.due.isoformat(),
+            "faults": len(self.faults.list()),
+            "counts": {kind.value: count for kind, count in sorted(self.history.counts.items())},
+        }

@@ -1,0 +1,171 @@
+"""SSH in front of a router's command line: a shell on a terminal, or one command per channel."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import OrderedDict
+from functools import lru_cache
+
+import asyncssh
+
+from simulators.history import EventKind
+from simulators.lines import Refusal
+from simulators.netconf.ssh import Gate, host_key
+from simulators.routers.faults import RouterFaultKind
+from simulators.routers.router import Router
+from simulators.routers.shell import Shell
+from simulators.transactions import NO_SESSION, Origin
+
+#: Seconds until a client that came must have logged in.
+LOGIN_SECONDS = 60.0
+#: Concurrent sessions that a router takes: its vty lines.
+MAX_SESSIONS = 16
+_REFUSE = frozenset({RouterFaultKind.REFUSE_SESSIONS})
+_CHANGED_KEY = frozenset({RouterFaultKind.CHANGED_HOST_KEY})
+
+
+@lru_cache(maxsize=40_000)
+def _host_keys(seed: str, router: str) -> OrderedDict[bytes, asyncssh.SSHKeyPair]:
+    (pair,) = asyncssh.load_keypairs([host_key(seed, router)])
+    return OrderedDict((algorithm, pair) for algorithm in pair.host_key_algorithms)
+
+
+class RouterGate:
+    """What all routers of a fleet share at their SSH doors; who may log in is the stations' gate to say."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._options = asyncssh.SSHServerConnectionOptions(
+            server_host_keys=[host_key(gate.seed, "")],
+            compression_algs=["none"],
+            encoding=None,
+            line_editor=False,
+            agent_forwarding=False,
+            kbdint_auth=False,
+            gss_host=None,
+            gss_kex=False,
+            gss_auth=False,
+            server_version="IOS-like-1.25",
+            login_timeout=LOGIN_SECONDS,
+            config=None,
+        )
+
+    def protocol(self, router: Router) -> asyncio.Protocol:
+        """A connection that came in for a router."""
+        nobody = Origin(NO_SESSION, "")
+        if router.take_faults(_REFUSE, nobody):
+            return Refusal()
+        options = copy.copy(self._options)
+        changed = router.take_faults(_CHANGED_KEY, nobody)
+        options.server_host_keys = _host_keys(self.gate.seed, f"{router.id}#changed" if changed else router.id)
+        options.protocol_factory = lambda: _Door(router, self.gate)
+        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
+
+
+class _Door(asyncssh.SSHServer):
+    """Log-in to one router and the sessions behind it."""
+
+    def __init__(self, router: Router, gate: Gate) -> None:
+        self._router = router
+        self._gate = gate
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        if self._gate.accepts_password(username, password):
+            return True
+        self._router.record_event(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
+        return False
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return self._gate.accepts_key(username, key)
+
+    def session_requested(self) -> _ShellChannel | bool:
+        if len(self._router.sessions) >= MAX_SESSIONS or self._connection is None:
+            return False
+        return _ShellChannel(self._router, self._connection)
+
+
+class _ShellChannel(asyncssh.SSHServerSession[bytes]):
+    """An SSH channel that carries a command line."""
+
+    def __init__(self, router: Router, connection: asyncssh.SSHServerConnection) -> None:
+        self._router = router
+        self._connection = connection
+        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._shell: Shell | None = None
+        self._command: str | None = None
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+
+    def pty_requested(self, term_type: str, term_size: tuple[int, int, int, int], term_modes: object) -> bool:
+        return True
+
+    def shell_requested(self) -> bool:
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        self._command = command
+        return True
+
+    def session_started(self) -> None:
+        assert self._channel is not None
+        username = str(self._channel.get_extra_info("username"))
+        self._shell = Shell(self._router, username, _Terminal(self._channel, self._connection))
+        self._shell.open(self._command)
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        if self._shell is not None:
+            self._shell.receive(data)
+
+    def pause_writing(self) -> None:
+        if self._shell is not None:
+            self._shell.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._shell is not None:
+            self._shell.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._shell is not None:
+            self._shell.lost()
+
+
+class _Terminal:
+    """The channel as a session sees it; writing to one that has just gone does nothing."""
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], connection: asyncssh.SSHServerConnection) -> None:
+        self._channel = channel
+        self._connection = connection
+
+    def write(self, data: bytes) -> None:
+        if not self._channel.is_closing():
+            self._channel.write(data)
+
+    def close(self) -> None:
+        """Routers hang up with the session: no channel outlives it."""
+        if not self._channel.is_closing():
+            self._channel.exit(0)
+        self._connection.close()
+
+    def abort(self) -> None:
+        self._connection.abort()
+
+    def pause_reading(self) -> None:
+        self._channel.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._channel.resume_reading()
