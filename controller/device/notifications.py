@@ -18,9 +18,13 @@ Opening = Callable[[DeviceTarget], Awaitable[tuple[Connection, Transport]]]
 _NS = "{urn:ietf:params:xml:ns:netconf:notification:1.0}"
 
 
-async def subscribe(opening: Opening, target: DeviceTarget) -> AsyncIterator[Notification]:
-    """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``."""
+async def subscribe(opening: Opening, target: DeviceTarget, subscribed: set[Transport]) -> AsyncIterator[Notification]:
+    """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``.
+
+    While the session is open it is one of ``subscribed``.
+    """
     connection, transport = await opening(target)
+    subscribed.add(transport)
     try:
         transport.subscribed = True
         # By hand: ncclient puts parts of it into a namespace that servers refuse.
@@ -30,6 +34,7 @@ async def subscribe(opening: Opening, target: DeviceTarget) -> AsyncIterator[Not
             for notification in _parsed(target.station, await transport.notification()):
                 yield notification
     finally:
+        subscribed.discard(transport)
         transport.fail("nobody listens any more")
         connection.abort()
 

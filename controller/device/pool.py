@@ -51,6 +51,7 @@ class SshDevices:
         self._taken = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_use: set[NetconfSession] = set()
+        self._subscribed: set[Transport] = set()
         self._idle: OrderedDict[str, tuple[DeviceTarget, NetconfSession]] = OrderedDict()
         self._home = CallHome(self._connector, self._called)
         self._call_timeout = call_timeout
@@ -79,7 +80,7 @@ class SshDevices:
 
     def notifications(self, target: DeviceTarget) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
-        return subscribe(self._open_beside if target.call_home else self._connector.open, target)
+        return subscribe(self._open_beside if target.call_home else self._connector.open, target, self._subscribed)
 
     def listen(self, address: str, port: int) -> int:
         """Let stations call home; return the port.
@@ -105,8 +106,8 @@ class SshDevices:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Sessions by state, ``in-use`` and ``idle``."""
-        return {"in-use": len(self._in_use), "idle": len(self._idle)}
+        """Sessions by state: ``in-use`` and ``idle`` for requests, ``subscribed`` for notifications."""
+        return {"in-use": len(self._in_use), "idle": len(self._idle), "subscribed": len(self._subscribed)}
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

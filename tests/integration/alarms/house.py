@@ -201,10 +201,13 @@ class House:
     def change(self, station: str, cell: str = "1", **leaves: str) -> None:
         """Change attributes of a cell behind the controller's back."""
         text = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
+        self.edit(station, f"<EUtranCellFDD><id>{cell}</id><attributes>{text}</attributes></EUtranCellFDD>")
+
+    def edit(self, station: str, function: str) -> None:
+        """Merge the content of an ENBFunction into a station behind the controller's back."""
         config = (
             f'<ManagedElement xmlns="urn:3gpp:sa5:_3gpp-common-managed-element"><id>{station}</id>'
-            f'<ENBFunction xmlns="urn:minka:eutran-nrm"><id>1</id><EUtranCellFDD><id>{cell}</id>'
-            f"<attributes>{text}</attributes></EUtranCellFDD></ENBFunction></ManagedElement>"
+            f'<ENBFunction xmlns="urn:minka:eutran-nrm"><id>1</id>{function}</ENBFunction></ManagedElement>'
         )
         self.fleet.stations[station].foreign_edit(etree.fromstring(config))
 
@@ -238,7 +241,12 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    folder: Path, *, sources: frozenset[AlarmSource] = frozenset(AlarmSource), interval: float = 2.0
+    folder: Path,
+    *,
+    sources: frozenset[AlarmSource] = frozenset(AlarmSource),
+    interval: float = 2.0,
+    before_adoption: Callable[[House], None] | None = None,
+    apply: bool = True,
 ) -> AsyncIterator[House]:
     """A house whose stations are adopted and configured; listener and remediation are not started yet."""
     async with AsyncExitStack() as stack:
@@ -247,7 +255,10 @@ async def open_house(
         house = House(folder, stack, fleet, sources, interval)
         endpoints = folder / "endpoints.csv"
         fleet.write_endpoints(endpoints)
+        if before_adoption:
+            before_adoption(house)
         await house.adopt(endpoints)
         await house.work()
-        await house.provision()
+        if apply:
+            await house.provision()
         yield house

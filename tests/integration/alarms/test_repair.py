@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +13,14 @@ from controller.models.alarm import REMEDIATION_STOPPED, AlarmSource, AlarmState
 from controller.models.run import RunState
 from controller.ports.notifier import FakeNotifier
 from simulators.faults import Fault, FaultKind
-from tests.integration.alarms.house import LTE, House, rules, until
+from tests.integration.alarms.house import LTE, House, open_house, rules, until
 
 
 async def test_a_broken_core_link_is_notified_repaired_and_proven(house: House) -> None:
     house.listen()
     house.remediate()
     await house.observed()
+    assert house.devices.counts["subscribed"] == len(house.fleet.stations)
     house.fleet.stations[LTE].break_link("condor")
     alarm = await house.ended(LTE, AlarmState.REPAIRED)
     assert alarm.source is AlarmSource.ORAN_FM
@@ -196,6 +198,21 @@ async def test_what_was_loaded_and_not_applied_is_neither_drift_nor_repaired(hou
     assert house.store.devices([LTE])[LTE].network_digest == digest
 
 
+async def test_what_adoption_found_different_is_neither_drift_nor_repaired(tmp_path: Path) -> None:
+    async with open_house(tmp_path, before_adoption=_build_by_hand, apply=False) as house:
+        house.listen()
+        house.remediate()
+
+        async def seen() -> bool:
+            return len(house.store.healths()) == len(house.fleet.stations)
+
+        await until("all stations are seen", seen)
+        await asyncio.sleep(5)
+        assert house.alarms() == []
+        assert "<pci>99</pci>" in house.running(LTE)
+        assert house.store.healths([LTE])[LTE].drift == 0
+
+
 async def test_a_station_under_a_job_is_left_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await _report_by_alertmanager(house)
     house.fleet.stations[LTE].break_link("condor")
@@ -234,6 +251,22 @@ async def test_a_scheduler_killed_before_the_commit_leaves_no_half_repair(
 
 
 _LINK = f"/ManagedElement[{LTE}]/ENBFunction[1]/EP_S1C[condor-condor-mme-1]"
+
+
+def _build_by_hand(house: House) -> None:
+    """A station that was there before Minka: one of its cells, with another PCI than the files say."""
+    plmn = "<mcc>999</mcc><mnc>01</mnc>"
+    cell = (
+        f"<EUtranCellFDD><id>1</id><attributes><priorityLabel>1</priorityLabel><cellLocalId>1</cellLocalId>"
+        f"<plmnIdList>{plmn}</plmnIdList><tac>101</tac><pci>99</pci><earfcnDl>9410</earfcnDl>"
+        f"<earfcnUl>27410</earfcnUl><dlChannelBandwidth>10</dlChannelBandwidth>"
+        f"<ulChannelBandwidth>10</ulChannelBandwidth><administrativeState>UNLOCKED</administrativeState>"
+        f"</attributes></EUtranCellFDD>"
+    )
+    attributes = (
+        f"<priorityLabel>1</priorityLabel><eNBId>1001</eNBId><eNBIdLength>20</eNBIdLength><pLMNId>{plmn}</pLMNId>"
+    )
+    house.edit(LTE, f"<attributes>{attributes}</attributes>{cell}")
 
 
 async def _note(house: House, words: str) -> bool:

@@ -45,7 +45,7 @@ async def test_two_hundred_stations_at_once(devices: SshDevices) -> None:
     async with fleet_of(200) as fleet:
         names = await asyncio.gather(*(work(fleet, station) for station in fleet.stations))
         assert names == ["first"] * 200
-        assert devices.counts == {"in-use": 0, "idle": 200}
+        assert devices.counts == {"in-use": 0, "idle": 200, "subscribed": 0}
         assert all(len(station.sessions) == 1 for station in fleet.stations.values())
 
 
