@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import AwareDatetime, Field
 
@@ -68,6 +69,7 @@ class Strategy(Noun):
         wave_size: Stations in each later wave; tracking areas are never cut.
         parallel: Device transactions at once.
         stop_after: Failures after which no further wave starts.
+        soak: Seconds between the end of a wave and the start of the next.
         confirm_timeout: Seconds of the confirmed commit, chosen up front and never extended.
         check_timeout: Seconds to wait for cells and core links before the confirm.
     """
@@ -76,6 +78,7 @@ class Strategy(Noun):
     wave_size: int = Field(default=50, ge=1)
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
+    soak: int = Field(default=0, ge=0)
     confirm_timeout: int = Field(default=120, ge=5, le=3600)
     check_timeout: int = Field(default=30, ge=1, le=1800)
 
@@ -99,11 +102,13 @@ class Run(Noun):
     """One execution of a procedure.
 
     Attributes:
-        procedure: Name of the procedure; ``apply`` is built in.
+        procedure: Name of the procedure: ``apply``, which is built in, or of a playbook.
         plan: Id of the plan it executes.
         cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
         requested_by: Name of the token's owner, or of the rule.
         counts: Jobs by outcome, plus ``pending``.
+        playbook: Digest of the playbook's text; empty for procedures that are built in.
+        parameters: The playbook's parameters.
     """
 
     id: str
@@ -120,6 +125,8 @@ class Run(Noun):
     wave: int = 0
     waves: int = 0
     counts: dict[str, int] = {}
+    playbook: str = ""
+    parameters: dict[str, Any] = {}
 
 
 class Step(StrEnum):

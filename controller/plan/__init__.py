@@ -14,6 +14,8 @@ from controller.plan.fleet import make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.show import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
+from controller.plan.switching import switch_change
+from controller.plan.undo import undo_change
 from controller.plan.views import PlanOptions, StationView
 
 __all__ = [
@@ -37,4 +39,6 @@ __all__ = [
     "recreate_endpoint_change",
     "render_text",
     "seal",
+    "switch_change",
+    "undo_change",
 ]

@@ -21,6 +21,8 @@ from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.plan import Change, LedgerNode, Plan
 from controller.models.run import AuditRow, Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState, Strategy
+from controller.models.step import RunPlaybook
+from controller.ports.playbooks import PlaybookRecords
 
 T = TypeVar("T")
 
@@ -54,14 +56,15 @@ class Claim:
     """A job in a worker's hands, with the lease of its device.
 
     Attributes:
-        transaction: Id of the device transaction; the same after a take-over.
+        change: What the run's plan does on the station; None where it does nothing there.
+        transaction: Id of the device transaction; the same after a take-over. Steps add a suffix (``t-1f.0.1``).
         fence: Grows with each lease of the device; writes with an older one are refused.
         recovers: Whether an earlier worker may have left the transaction unfinished.
     """
 
     job: Job
     run: Run
-    change: Change
+    change: Change | None
     network_digest: str
     transaction: str
     fence: int
@@ -123,7 +126,7 @@ class Page:
     offset: int = 0
 
 
-class Store(Protocol):
+class Store(PlaybookRecords, Protocol):
     """Everything that is on record."""
 
     # networks and devices
@@ -179,10 +182,12 @@ class Store(Protocol):
         actor: str,
         reason: str = "",
         idempotency_key: str | None = None,
+        playbook: RunPlaybook | None = None,
     ) -> Run:
         """Accept a run (state ``queued``) with its jobs (``waiting``).
 
-        With a key that was used before, returns that run if plan and procedure are equal.
+        With a key that was used before, returns that run if plan and procedure are equal, or playbook
+        and parameters.
 
         Raises:
             ConflictError: The key was used for something else.

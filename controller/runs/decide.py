@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from controller.models.run import Job, JobState, Outcome, Run, RunState
 from controller.ports.store import Transition
@@ -12,11 +13,16 @@ from controller.ports.store import Transition
 _UNBEGUN = (JobState.WAITING, JobState.READY)
 
 
-def decide(run: Run, jobs: Sequence[Job]) -> Transition | None:
+def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transition | None:
     """The next transition of a run, or None while there is nothing to decide.
 
     A run starts with wave 0, opens a wave when the one before is done, starts no job any more
     once ``strategy.stop_after`` jobs failed or a device diverged, and ends in one terminal state.
+
+    Args:
+        run: The run.
+        jobs: All its jobs.
+        now: Time of day, for ``strategy.soak``; None waits for no soak.
     """
     if run.state.terminal:
         return None
@@ -32,8 +38,16 @@ def decide(run: Run, jobs: Sequence[Job]) -> Transition | None:
     if not open_waves:
         return _end(run, jobs)
     if open_waves[0] > run.wave:
+        if now is not None and _soaks(run, jobs, now):
+            return None
         return Transition(RunState.RUNNING, wave=open_waves[0], reason=f"wave {run.wave} done")
     return None
+
+
+def _soaks(run: Run, jobs: Sequence[Job], now: datetime) -> bool:
+    """Whether the wave that is done has to stand for a while longer."""
+    ended = [job.finished for job in jobs if job.wave == run.wave and job.finished is not None]
+    return bool(ended) and now < max(ended) + timedelta(seconds=run.strategy.soak)
 
 
 def _stop_reason(run: Run, outcomes: Counter[Outcome | None]) -> str:

@@ -8,13 +8,12 @@ from functools import partial
 
 import structlog
 
-from controller.models.errors import LeaseLostError, MinkaError, StoreError
+from controller.models.errors import LeaseLostError, MinkaError, NotFoundError, StoreError
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
 from controller.ports.store import Claim, JobResult, Store
 from controller.runs.observer import Observer, tell
-from controller.runs.procedures import Tools, procedure
-from controller.runs.record import Record
+from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
 
 log = structlog.get_logger()
@@ -173,7 +172,8 @@ class WorkerLoop:
         if claim.job.attempts > _MAX_ATTEMPTS:
             return await self._give_up(claim, f"given up after {claim.job.attempts - 1} attempts that ended its worker")
         try:
-            return await procedure(claim.run.procedure).work(claim, self._tools, lambda: self._alive(claim.incarnation))
+            work = self._tools.procedure_of(claim.run).work
+            return await work(claim, self._tools, lambda: self._alive(claim.incarnation))
         except (LeaseLostError, StoreError):
             raise
         except MinkaError as error:
@@ -184,9 +184,11 @@ class WorkerLoop:
 
     async def _give_up(self, claim: Claim, reason: str) -> JobResult:
         """End a job that can't go on: safe if it never touched the device, diverged otherwise."""
-        record = Record(claim, self._tools.store, self._tools.clock, lambda: True)
-        await record.load()
-        return JobResult(Outcome.FAILED_SAFE if record.mark is None else Outcome.DIVERGED, reason)
+        try:
+            touched = await self._tools.procedure_of(claim.run).touched(claim, self._tools)
+        except NotFoundError:
+            touched = claim.recovers  # nothing this worker knows: only an earlier one can have begun
+        return JobResult(Outcome.DIVERGED if touched else Outcome.FAILED_SAFE, reason)
 
     # ---------------------------------------------------------- life, progress
 

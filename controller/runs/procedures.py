@@ -9,7 +9,7 @@ from typing import Protocol
 from controller.models.errors import NotFoundError
 from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.models.run import Strategy
+from controller.models.run import Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import Claim, JobResult, NewJob, StoreLoop
@@ -24,6 +24,7 @@ class Tools:
 
     Attributes:
         target_of: Endpoint of a station in a network; raises NotFoundError where it has none.
+        procedure_of: What a run executes.
     """
 
     store: StoreLoop
@@ -31,19 +32,18 @@ class Tools:
     clock: Clock
     target_of: Callable[[Network, str], DeviceTarget]
     patience: Patience = field(default_factory=Patience)
+    procedure_of: Callable[[Run], Procedure] = lambda run: procedure(run.procedure)
 
 
 class Procedure(Protocol):
     """One kind of run."""
 
-    name: str
-
-    def jobs(self, plan: Plan, network: Network, strategy: Strategy) -> Sequence[NewJob]:
-        """The run's jobs, by wave."""
-        ...
-
     async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
         """Bring one job to its result."""
+        ...
+
+    async def touched(self, claim: Claim, tools: Tools) -> bool:
+        """Whether a job that can't go on may have left something on its station."""
         ...
 
 
@@ -63,13 +63,19 @@ class Apply:
         record = Record(claim, tools.store, tools.clock, alive)
         return await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
 
+    async def touched(self, claim: Claim, tools: Tools) -> bool:
+        """See ``Procedure.touched``."""
+        record = Record(claim, tools.store, tools.clock, lambda: True)
+        await record.load()
+        return record.mark is not None
 
-#: Procedures by name.
-PROCEDURES: dict[str, Procedure] = {Apply.name: Apply()}
+
+#: Procedures that are built in, by name.
+PROCEDURES: dict[str, Apply] = {Apply.name: Apply()}
 
 
-def procedure(name: str) -> Procedure:
-    """A procedure by name.
+def procedure(name: str) -> Apply:
+    """A built-in procedure by name.
 
     Raises:
         NotFoundError: There is none of that name.

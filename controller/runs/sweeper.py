@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from controller.models.errors import MinkaError, StoreError
+from controller.models.run import Job, Run
 from controller.ports.clock import Clock
 from controller.ports.queue import Doorbell
 from controller.ports.store import StoreLoop, Transition
@@ -60,12 +61,15 @@ class Sweeper:
     async def advance(self, run_id: str) -> None:
         """Move one run on as far as it goes; one that can't be moved never keeps the others from it."""
         try:
-            while (moved := await self._store.call(lambda store: store.advance(run_id, decide))) is not None:
+            while (moved := await self._store.call(lambda store: store.advance(run_id, self._decide))) is not None:
                 self._tell(run_id, moved)
         except MinkaError as error:
             log.warning("run.not_moved", run=run_id, reason=error.message)
         except Exception:
             log.exception("run.bug", run=run_id)
+
+    def _decide(self, run: Run, jobs: Sequence[Job]) -> Transition | None:
+        return decide(run, jobs, self._clock.now())
 
     def _tell(self, run_id: str, moved: Transition) -> None:
         log.info("run.moved", run=run_id, state=moved.state, wave=moved.wave, reason=moved.reason)

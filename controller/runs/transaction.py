@@ -75,6 +75,8 @@ class Transaction:
         clock: Clock,
         patience: Patience = Patience(),
     ) -> None:
+        if claim.change is None:
+            raise ValueError(f"job {claim.job.id} has no change")
         self._change: Change = claim.change
         self._strategy = claim.run.strategy
         self._id = claim.transaction

@@ -18,7 +18,12 @@ def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob,
     such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the
     smallest units that make up ``strategy.canary`` stations.
     """
-    units = sorted(_units(plan, network), key=lambda unit: (len(unit), unit))
+    return cut_units(units_of(plan, network), strategy)
+
+
+def cut_units(found: Iterable[tuple[str, ...]], strategy: Strategy) -> tuple[NewJob, ...]:
+    """Jobs of stations, by wave; units are never cut. See ``cut_waves``."""
+    units = sorted(found, key=lambda unit: (len(unit), unit))
     waves: list[list[str]] = []
     room = 0
     for index, unit in enumerate(_after_canary(units, strategy.canary, waves)):
@@ -42,7 +47,7 @@ def _after_canary(units: list[tuple[str, ...]], canary: int, waves: list[list[st
     return sorted(units[taken:])
 
 
-def _units(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
+def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
     """Groups of stations that are decided together."""
     group: dict[str, set[str]] = {}
     by_area: dict[int, str] = {}

@@ -67,12 +67,12 @@ class ClaimRecords(Transactions):
     @writes
     def journal(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
         """See ``Store.journal``."""
-        if (entry.transaction, entry.station) != (claim.transaction, claim.job.station):
+        if (entry.transaction.split(".")[0], entry.station) != (claim.transaction.split(".")[0], claim.job.station):
             raise ConflictError(f"a journal row of {entry.transaction} can't be written under {claim.transaction}")
         lease = {"fence": claim.fence, "holder": claim.incarnation}
         if tx.execute(_JOURNAL_ROW[tx.dialect], entry.model_dump() | lease).rowcount == 1:
             return
-        _check_lease(tx, claim)
+        check_lease(tx, claim)
         same = and_(journal.c.transaction == entry.transaction, journal.c.seq == entry.seq)
         if _as_entry(tx.execute(select(journal).where(same)).one()) != entry:
             raise ConflictError(f"the journal of {entry.transaction} has another row {entry.seq}")
@@ -86,7 +86,7 @@ class ClaimRecords(Transactions):
     @writes
     def release(self, tx: Tx, claim: Claim, detail: str, *, keep_transaction: bool) -> None:
         """See ``Store.release``."""
-        _check_lease(tx, claim)
+        check_lease(tx, claim)
         ready = {"state": JobState.READY.value, "ready": tx.now, "detail": detail, "incarnation": None}
         tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(ready))
         _free(tx, claim, keep_transaction=keep_transaction)
@@ -96,7 +96,7 @@ class ClaimRecords(Transactions):
     def finish(self, tx: Tx, claim: Claim, result: JobResult) -> None:
         """See ``Store.finish``."""
         try:
-            _check_lease(tx, claim)
+            check_lease(tx, claim)
         except LeaseLostError:
             if _is_finished(tx, claim, result):
                 return
@@ -211,7 +211,7 @@ def _claims(tx: Tx, job_ids: Sequence[str]) -> list[Claim]:
         Claim(
             job=as_job(row),
             run=run_of[row.run],
-            change=unpacked(Change, contents[row.plan, row.station]),
+            change=_change(contents.get((row.plan, row.station))),
             network_digest=row.network_digest,
             transaction=row.transaction,
             fence=row.fence,
@@ -220,6 +220,10 @@ def _claims(tx: Tx, job_ids: Sequence[str]) -> list[Claim]:
         )
         for row in (rows[job_id] for job_id in job_ids)
     ]
+
+
+def _change(content: bytes | None) -> Change | None:
+    return None if content is None else unpacked(Change, content)
 
 
 def _changes(tx: Tx, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], bytes]:
@@ -234,7 +238,7 @@ def _changes(tx: Tx, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], bytes]:
     return contents
 
 
-def _check_lease(tx: Tx, claim: Claim) -> None:
+def check_lease(tx: Tx, claim: Claim) -> None:
     """Lock the lease and see that it is still the claim's."""
     if tx.execute(_LEASE, {"device": claim.job.station}).one_or_none() != (claim.fence, claim.incarnation):
         raise LeaseLostError(f"{claim.job.station} is no longer leased to {claim.incarnation}")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, Row, and_, exists, func, select, update
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.plan import Plan
 from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.step import RunPlaybook
 from controller.ports.store import Decide, NewJob, Page, Transition
 from controller.store.encoding import rows_of
-from controller.store.tables import changes, jobs, leases, plans, runs
+from controller.store.tables import changes, jobs, leases, plans, playbooks, run_playbooks, runs
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 #: States of runs that are not terminal.
@@ -36,16 +39,18 @@ class RunRecords(Transactions):
         actor: str,
         reason: str = "",
         idempotency_key: str | None = None,
+        playbook: RunPlaybook | None = None,
     ) -> Run:
         """See ``Store.create_run``."""
         if idempotency_key is not None:
             tx.guard(f"run {idempotency_key}")
             kept = tx.execute(select(runs).where(runs.c.idempotency_key == idempotency_key)).one_or_none()
             if kept is not None:
-                if (kept.plan, kept.procedure) != (plan.id, procedure):
+                known = _nouns(tx, [kept])[0]
+                if not _same_request(known, plan, procedure, playbook):
                     raise ConflictError(f"the idempotency key was used for run {kept.id}, which is another one")
-                return _nouns(tx, [kept])[0]
-        _check_plan(tx, plan, new_jobs)
+                return known
+        _check_plan(tx, plan, [] if playbook else new_jobs)
         run_id = f"r-{secrets.token_hex(5)}"
         tx.execute(
             runs.insert().values(
@@ -64,8 +69,19 @@ class RunRecords(Transactions):
                 idempotency_key=idempotency_key,
             )
         )
+        if playbook is not None:
+            _keep_playbook(tx, run_id, playbook)
         _insert_jobs(tx, run_id, new_jobs)
-        tx.note(actor, "run.created", run_id, plan=plan.id, procedure=procedure, cause=cause, jobs=len(new_jobs))
+        tx.note(
+            actor,
+            "run.created",
+            run_id,
+            plan=plan.id,
+            procedure=procedure,
+            cause=cause,
+            jobs=len(new_jobs),
+            playbook=playbook and playbook.digest,
+        )
         return load_run(tx, run_id)
 
     @reads
@@ -149,6 +165,7 @@ def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
     query = select(jobs.c.run, jobs.c.outcome, func.count().label("number")).group_by(jobs.c.run, jobs.c.outcome)
     for row in rows_of(tx, query, jobs.c.run, counts):
         counts[row.run][row.outcome or "pending"] = row.number
+    used = {row.run: row for row in rows_of(tx, select(run_playbooks), run_playbooks.c.run, counts)}
     return [
         Run(
             id=row.id,
@@ -165,9 +182,26 @@ def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
             wave=row.wave,
             waves=row.waves,
             counts=counts[row.id],
+            playbook=used[row.id].digest if row.id in used else "",
+            parameters=orjson.loads(used[row.id].parameters) if row.id in used else {},
         )
         for row in rows
     ]
+
+
+def _same_request(known: Run, plan: Plan, procedure: str, playbook: RunPlaybook | None) -> bool:
+    """Whether a run is what is asked for; a playbook's plan may differ, since devices move on meanwhile."""
+    if playbook is None:
+        return (known.plan, known.procedure) == (plan.id, procedure)
+    return (known.playbook, known.parameters) == (playbook.digest, playbook.parameters)
+
+
+def _keep_playbook(tx: Tx, run_id: str, used: RunPlaybook) -> None:
+    """What a new run executes."""
+    row = tx.insert(playbooks).values(digest=used.digest, name=used.name, content=zlib.compress(used.text.encode()))
+    tx.execute(row.on_conflict_do_nothing(index_elements=["digest"]))
+    parameters = orjson.dumps(used.parameters, option=orjson.OPT_SORT_KEYS).decode()
+    tx.execute(run_playbooks.insert().values(run=run_id, digest=used.digest, parameters=parameters))
 
 
 def _check_plan(tx: Tx, plan: Plan, new_jobs: Sequence[NewJob]) -> None:

@@ -11,12 +11,21 @@ from controller.store.networks import NetworkRecords
 from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
 from controller.store.runs import RunRecords
+from controller.store.steps import StepRecords
 from controller.store.upgrade import upgrade_engine
 from controller.store.workers import WorkerRecords
 
 
 class SqlStore(
-    NetworkRecords, PlanRecords, RunRecords, WorkerRecords, ClaimRecords, AlarmRecords, PeopleRecords, FigureRecords
+    NetworkRecords,
+    PlanRecords,
+    RunRecords,
+    StepRecords,
+    WorkerRecords,
+    ClaimRecords,
+    AlarmRecords,
+    PeopleRecords,
+    FigureRecords,
 ):
     """``Store`` on SQLite or PostgreSQL."""
 

@@ -140,6 +140,42 @@ runs = Table(
     Column("idempotency_key", String, unique=True),
 )
 
+#: Texts of playbooks that runs were accepted with: a file that changes later changes no run.
+playbooks = Table(
+    "playbooks",
+    metadata,
+    Column("digest", String, primary_key=True),
+    _name("name"),
+    Column("content", LargeBinary, nullable=False),
+)
+
+run_playbooks = Table(
+    "run_playbooks",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("digest", String, ForeignKey("playbooks.digest"), nullable=False),
+    Column("parameters", Text, nullable=False),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("job", String, ForeignKey("jobs.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("undo", Boolean, primary_key=True),
+    _name("name"),
+    _name("action"),
+    _name("state"),
+    Column("attempt", Integer, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("change", LargeBinary),
+    Column("output", Text, nullable=False),
+    Column("outcome", String),
+    _text("detail"),
+    Column("started", Instant, nullable=False),
+    Column("finished", Instant),
+)
+
 jobs = Table(
     "jobs",
     metadata,

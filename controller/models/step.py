@@ -1,0 +1,75 @@
+"""Steps of playbook runs on record: what was meant, what came of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime
+
+from controller.models.network import Noun
+from controller.models.plan import Change
+from controller.models.run import Outcome
+
+
+class StepState(StrEnum):
+    """State of a step on one station. All but ``started`` are final."""
+
+    STARTED = "started"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class StepRecord(Noun):
+    """One step of a playbook on one station; written before its act and again after it.
+
+    Attributes:
+        position: Index of the step in the playbook, from 0.
+        undo: Whether this is the undoing of the step, and not the step itself.
+        attempt: Number of the try, from 1; a device transaction is named after it.
+        inputs: What the action was given, expressions already evaluated.
+        change: What the step does to the device, if anything; on record before it is sent.
+        output: What the action had to say.
+        outcome: How the device transaction ended, if there was one.
+    """
+
+    job: str
+    position: int
+    undo: bool = False
+    name: str
+    action: str
+    state: StepState
+    attempt: int = 1
+    inputs: dict[str, Any] = {}
+    change: Change | None = None
+    output: dict[str, Any] = {}
+    outcome: Outcome | None = None
+    detail: str = ""
+    started: AwareDatetime
+    finished: AwareDatetime | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the device carries something of this step's that could be undone."""
+        return self.change is not None and self.outcome is Outcome.SUCCEEDED
+
+    @property
+    def transaction(self) -> str:
+        """Suffix that tells the step's device transaction from others of its job."""
+        return f"{self.position}{'u' if self.undo else ''}.{self.attempt}"
+
+
+class RunPlaybook(Noun):
+    """What a run executes: the playbook as it was when the run was accepted, and its parameters.
+
+    Attributes:
+        digest: SHA-256 of the text, hex.
+        text: The YAML file, whole.
+        parameters: By name, in plain JSON values.
+    """
+
+    name: str
+    digest: str
+    text: str
+    parameters: dict[str, Any] = {}

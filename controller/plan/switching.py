@@ -1,0 +1,110 @@
+"""Locking and unlocking cells at a person's word: changes of the administrative state and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.facts import HOST_OWNED, Owners
+from controller.models.network import HOST
+from controller.models.plan import Change, DiffRow, Edit, Op, Phase, PhaseKind, WaitFor
+from controller.nrm.apply import apply_edits
+from controller.nrm.fingerprint import fingerprint
+from controller.nrm.inverse import invert
+from controller.nrm.profiles import administrative_state, cell_of, cells, root_spec
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import Observed, Path, Tree
+from controller.plan.edits import ADMINISTRATIVE_STATE
+from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
+from controller.plan.words import entry_name, row
+
+#: What each way of switching goes through, and what is waited for after each state.
+_WAYS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "lock": (("LOCKED", "cell-off-air"),),
+    "soft-lock": (("SHUTTINGDOWN", "cell-drained"), ("LOCKED", "cell-off-air")),
+    "unlock": (("UNLOCKED", "cell-on-air"),),
+}
+
+
+def switch_change(
+    station: str,
+    profiles: tuple[str, ...],
+    observed: Observed,
+    names: Sequence[str],
+    way: str,
+    owners: Mapping[Path, Owners],
+) -> Change | None:
+    """Lock, soft-lock (drain first) or unlock cells; None where all are so already.
+
+    Args:
+        station: Station id.
+        profiles: Its profiles.
+        observed: What it says of itself.
+        names: Cells by their names on the station; empty for all that are ours.
+        way: ``lock``, ``soft-lock`` or ``unlock``.
+        owners: Owners of the nodes that are ours there; other cells are not switched.
+
+    Raises:
+        NotFoundError: The station has no such cell.
+        ConflictError: A cell is not ours, or somebody is shutting it down.
+    """
+    root = root_spec(profiles)
+    wanted = _chosen(station, observed.tree, names, owners)
+    final = _WAYS[way][-1][0]
+    paths = [path for path in wanted if administrative_state(observed.tree, path) != final]
+    busy = [cell_of(path) for path in paths if administrative_state(observed.tree, path) == "SHUTTINGDOWN"]
+    if busy and way != "lock":
+        raise ConflictError(f"somebody is shutting cell {', '.join(busy)} of {station} down")
+    if not paths:
+        return None
+    phases = []
+    tree: Tree = observed.tree
+    for state, kind in _WAYS[way]:
+        edits = tuple(_edit(tree, path, state, owners) for path in paths)
+        waits = tuple(WaitFor.model_validate({"kind": kind, "path": path}) for path in paths)
+        role = PhaseKind.UNLOCK if state == "UNLOCKED" else PhaseKind.LOCK
+        phases.append(Phase(kind=role, edits=edits, inverse=invert(root, tree, edits, owners), wait=waits))
+        tree = apply_edits(root, tree, edits)
+    tenants = {owner for path in paths for owner in _tenants_on(path, owners)}
+    return Change(
+        station=station,
+        phases=tuple(phases),
+        diff=tuple(_row(root, observed.tree, path, final) for path in paths),
+        touched=(),
+        interrupted=tuple(sorted(tenants)),
+        outage_seconds=ON_AIR_SECONDS if way == "unlock" else LOCK_SECONDS,
+        fingerprint=fingerprint(root, observed.tree, [f"{path}/{ADMINISTRATIVE_STATE}" for path in paths]),
+        checks=phases[-1].wait,
+    )
+
+
+def _chosen(station: str, tree: Tree, names: Sequence[str], owners: Mapping[Path, Owners]) -> list[Path]:
+    there = {entry.cell: entry.path for entry in cells(tree)}
+    missing = [name for name in names if name not in there]
+    if missing:
+        known = ", ".join(there) or "none"
+        raise NotFoundError(f"{station} has no cell {', '.join(missing)}; it has {known}")
+    foreign = [name for name in names if there[name] not in owners]
+    if foreign:
+        raise ConflictError(f"cell {', '.join(foreign)} of {station} is not ours")
+    return [path for name, path in there.items() if path in owners and (not names or name in names)]
+
+
+def _edit(tree: Tree, path: Path, state: str, owners: Mapping[Path, Owners]) -> Edit:
+    return Edit(
+        op=Op.MERGE,
+        path=path,
+        before={ADMINISTRATIVE_STATE: administrative_state(tree, path)},
+        after={ADMINISTRATIVE_STATE: state},
+        owners=owners.get(path, HOST_OWNED),
+    )
+
+
+def _tenants_on(path: Path, owners: Mapping[Path, Owners]) -> set[str]:
+    name = cell_of(path)
+    return {owner for other, found in owners.items() if cell_of(other) == name for owner in found} - {HOST}
+
+
+def _row(root: NodeSpec, tree: Tree, path: Path, after: str) -> DiffRow:
+    what = f"{entry_name(root, path)}: administrative state"
+    return row(path, HOST_OWNED, what, administrative_state(tree, path), after)

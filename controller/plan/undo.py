@@ -1,0 +1,69 @@
+"""Taking an applied change back: a change of its own, from the inverses that were made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.models.errors import ConflictError, DeviceRefusedError
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
+from controller.nrm.apply import apply_edits
+from controller.nrm.fingerprint import fingerprint
+from controller.nrm.inverse import invert
+from controller.nrm.profiles import administrative_state, root_spec
+from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.tree import Observed, Tree
+from controller.plan.edits import ADMINISTRATIVE_STATE
+
+_OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
+
+
+def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -> Change:
+    """The change that takes ``change`` back on a station that carries it.
+
+    The ledger is not in it: a change that is taken back never entered it.
+
+    Raises:
+        ConflictError: The station no longer carries what the change left there.
+    """
+    root = root_spec(profiles)
+    tree: Tree = observed.tree
+    phases = []
+    try:
+        for done in reversed(change.phases):
+            back = invert(root, tree, done.inverse, {})
+            tree = apply_edits(root, tree, done.inverse)
+            phases.append(
+                Phase(
+                    kind=_OPPOSITE[done.kind], edits=done.inverse, inverse=back, wait=tuple(_waits(root, done.inverse))
+                )
+            )
+    except DeviceRefusedError as error:
+        raise ConflictError(f"{change.station} was changed since: {error.message}") from error
+    return Change(
+        station=change.station,
+        phases=tuple(phases),
+        diff=tuple(row.model_copy(update={"before": row.after, "after": row.before}) for row in change.diff),
+        touched=change.touched,
+        interrupted=change.interrupted,
+        outage_seconds=change.outage_seconds,
+        fingerprint=fingerprint(root, observed.tree, change.fingerprint.paths),
+        checks=tuple(check for check in change.checks if _holds_again(tree, check)),
+    )
+
+
+def _waits(root: NodeSpec, edits: tuple[Edit, ...]) -> Iterator[WaitFor]:
+    """Cells that the edits lock have to leave the air, those that they unlock to come back."""
+    for edit in edits:
+        spec = spec_of(root, edit.path)
+        state = edit.after.get(ADMINISTRATIVE_STATE, edit.before.get(ADMINISTRATIVE_STATE) and "LOCKED")
+        if edit.op is Op.MERGE and spec is not None and spec.is_cell and state:
+            yield WaitFor(kind="cell-on-air" if state == "UNLOCKED" else "cell-off-air", path=edit.path)
+
+
+def _holds_again(tree: Tree, check: WaitFor) -> bool:
+    """Whether what was checked after the change can be expected after its undoing, too."""
+    if check.path not in tree:
+        return False
+    return check.kind == "link-up" or (
+        check.kind == "cell-on-air" and administrative_state(tree, check.path) == "UNLOCKED"
+    )
