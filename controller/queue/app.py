@@ -41,6 +41,7 @@ def make_app(broker_url: str, spool_folder: Path) -> Celery:
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
+        worker_redirect_stdouts=False,
         worker_send_task_events=False,
     )
     return app

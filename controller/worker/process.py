@@ -26,7 +26,7 @@ class LoopThread(threading.Thread):
         self._on_end = on_end
         self._ready = threading.Event()
         self._asyncio: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._ending: asyncio.Event | None = None
         self._worker: WorkerLoop | None = None
         self.failed = False
 
@@ -43,11 +43,11 @@ class LoopThread(threading.Thread):
 
     async def _main(self) -> None:
         self._asyncio = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+        self._ending = asyncio.Event()
         async with parts(self._settings) as made:
             self._worker = made.worker_loop(self._worker_name)
             self._ready.set()
-            await self._worker.run(self._stop)
+            await self._worker.run(self._ending)
 
     def wake(self) -> None:
         """Pass a ring on."""
@@ -57,8 +57,8 @@ class LoopThread(threading.Thread):
     def stop(self) -> None:
         """Let running transactions end, then end the thread."""
         self._ready.wait()
-        if self._asyncio is not None and self._stop is not None and not self._asyncio.is_closed():
-            self._asyncio.call_soon_threadsafe(self._stop.set)
+        if self._asyncio is not None and self._ending is not None and not self._asyncio.is_closed():
+            self._asyncio.call_soon_threadsafe(self._ending.set)
 
 
 def run(settings: Settings, name: str) -> int:

@@ -1,0 +1,42 @@
+"""A plant of four stations on PostgreSQL and Redis, to break things in. MINKA_SOAK=1 breaks them for longer."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.controller import Plant, plant, temporary_folder
+from tests.support.minka import ROOT
+from tests.support.postgres import PostgresServer, shared_postgres
+
+TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
+SOAK = os.environ.get("MINKA_SOAK") == "1"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with shared_postgres(tmp_path_factory) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(postgres: PostgresServer) -> Iterator[Plant]:
+    """The plant, its stations adopted and carrying the network."""
+    with temporary_folder() as folder, plant(folder, "servers", TINY, postgres) as made:
+        made.load(TINY)
+        made.call("POST", "/devices/adopt", {"selector": "*"})
+        run = made.apply(made.plan())
+        assert made.ended(run).counts == {"succeeded": 4}, made.store.jobs(run)
+        yield made
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Seeded chance; a soak draws a seed and prints it."""
+    seed = int(os.environ.get("MINKA_SEED", secrets.randbits(32) if SOAK else 7))
+    print(f"MINKA_SEED={seed}")
+    return random.Random(seed)

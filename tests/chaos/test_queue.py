@@ -1,0 +1,105 @@
+"""The queue is a doorbell: lost, wiped, full of garbage, it costs latency and a worker's restart, never work."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from kombu import Connection
+
+from controller.models.run import Step
+from controller.queue.app import QUEUE
+from tests.chaos.world import STATION, assert_right, begin, change, reached
+from tests.support.controller import Plant
+
+pytestmark = pytest.mark.needs("initdb", "redis-server")
+
+
+@pytest.fixture(autouse=True)
+def _whole(site: Plant) -> None:
+    assert site.redis is not None
+    site.clear_faults(STATION)
+
+
+@pytest.mark.parametrize("how", ["restarted", "wiped", "wiped and away for a while"])
+def test_redis_is_lost_in_mid_run(site: Plant, how: str) -> None:
+    assert site.redis is not None
+    plan = change(site, "*")
+    for each in plan.changes:
+        site.fault(each.station, "delay", "commit", seconds=2)
+    attempt = begin(site, plan)
+    reached(site, attempt, Step.COMMITTING)
+    if how == "restarted":
+        site.redis.restart()
+    elif how == "wiped":
+        site.redis.wipe()
+    else:
+        site.redis.kill()
+        # Accepted while there is no broker at all: the database is the record.
+        assert_right(site, attempt)
+        second = begin(site, change(site))
+        assert_right(site, second)
+        site.redis.wipe()
+    assert_right(site, attempt)
+    # And it rings again.
+    assert_right(site, begin(site, change(site)))
+
+
+def _put(site: Plant, text: bytes) -> None:
+    """Put raw bytes where Celery's workers read."""
+    assert site.redis is not None
+    with Connection(site.redis.url) as connection:
+        connection.channel().client.lpush(QUEUE, text)
+
+
+def _message(task: str, body: str, **properties: object) -> bytes:
+    headers = {"lang": "py", "task": task, "id": "x-1", "root_id": "x-1", "parent_id": None, "group": None}
+    delivery = {
+        "delivery_info": {"exchange": "", "routing_key": QUEUE},
+        "delivery_tag": "t-1",
+        "body_encoding": "utf-8",
+    }
+    content = {"body": body, "headers": headers, "properties": {**delivery, **properties},
+               "content-type": "application/json", "content-encoding": "utf-8"}  # fmt: skip
+    return json.dumps(content).encode()
+
+
+GARBAGE = {
+    "no JSON": b"not-json",
+    "another shape": b'{"some": "thing"}',
+    "a list": b"[1, 2, 3]",
+    "an unknown task": _message("minka.from-the-future", "[[], {}, {}]"),
+    "arguments that don't fit": _message("minka.wake", "[[1, 2, 3], {}, {}]"),
+    "a body that is no JSON": _message("minka.wake", "]["),
+}
+
+
+@pytest.mark.parametrize("what", GARBAGE)
+def test_garbage_on_the_queue(site: Plant, what: str) -> None:
+    """A poison message may end a worker, which then ends its transactions first; it is back at once."""
+    plan = change(site)
+    site.fault(STATION, "delay", "commit", seconds=2)
+    attempt = begin(site, plan)
+    reached(site, attempt, Step.COMMITTING)
+    for _ in range(3):
+        _put(site, GARBAGE[what])
+    assert_right(site, attempt)
+    began = time.monotonic()
+    second = begin(site, change(site))
+    assert_right(site, second)
+    assert time.monotonic() - began < 30
+    # Whoever ended was started again, and is at work.
+    site.until(
+        "both workers are up", lambda: {"worker-1", "worker-2"} <= {one.name for one in site.store.incarnations()}
+    )
+
+
+def test_doubled_and_foreign_rings(site: Plant) -> None:
+    plan = change(site, "*")
+    for _ in range(50):
+        _put(site, _message("minka.wake", '[["r-nobody"], {}, {}]'))
+    attempt = begin(site, plan)
+    for _ in range(50):
+        _put(site, _message("minka.wake", json.dumps([[attempt.run], {}, {}])))
+    assert_right(site, attempt)

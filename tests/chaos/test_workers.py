@@ -1,0 +1,101 @@
+"""Workers that are killed, stopped and woken at the worst moments, as real processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from controller.models.run import Step
+from controller.runs.sweeper import BURY_AFTER
+from tests.chaos.conftest import SOAK
+from tests.chaos.world import STATION, assert_right, begin, change, reached
+from tests.support.controller import Plant
+
+pytestmark = pytest.mark.needs("initdb", "redis-server")
+
+#: The journal's step after which the worker is killed, and the operation that is slow then.
+MOMENTS = {
+    "before the edit": (Step.EDITING, "edit-config"),
+    "before the commit": (Step.COMMITTING, "commit"),
+    "after the commit": (Step.PREPARED, "get"),
+    "before the confirm": (Step.CONFIRMING, "confirm"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_worker(site: Plant) -> None:
+    """Only one worker is at work when a run begins, so that it is the one to be struck."""
+    site.clear_faults(STATION)
+    for name in ("worker-1", "worker-2"):
+        if name in site.processes:
+            site.stop(name)
+    site.start_worker("worker-1")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed(site: Plant, moment: str) -> None:
+    step, operation = MOMENTS[moment]
+    plan = change(site)
+    site.fault(STATION, "delay", operation, seconds=4, **({"count": 2} if operation == "get" else {}))
+    attempt = begin(site, plan)
+    reached(site, attempt, step)
+    if step is Step.PREPARED:
+        assert site.changes(STATION, attempt.before[STATION]) == ["confirmed-commit"]
+    site.kill("worker-1")
+    site.start_worker("worker-2")
+    assert_right(site, attempt)
+    assert site.job(attempt.run, STATION).attempts == 2
+    assert "worker.buried" in site.log("worker-2") + site.log("scheduler")
+
+
+def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
+    plan = change(site)
+    site.fault(STATION, "delay", "commit", seconds=2)
+    attempt = begin(site, plan)
+    reached(site, attempt, Step.COMMITTING)
+    stopped = site.processes["worker-1"].pid
+    os.kill(stopped, signal.SIGSTOP)
+    site.start_worker("worker-2")
+    site.until("it is buried", lambda: "worker-1" not in {one.name for one in site.store.incarnations()})
+    os.kill(stopped, signal.SIGCONT)
+    assert_right(site, attempt)
+    assert site.job(attempt.run, STATION).attempts == 2
+    # It is back as another incarnation, and nothing it still wanted to do counts.
+    site.until("it is back", lambda: "worker-1" in {one.name for one in site.store.incarnations()})
+    assert site.store.verify_audit() is None
+    assert site.store.run(attempt.run).counts == {"succeeded": 1}
+    assert BURY_AFTER < 20
+
+
+def test_a_worker_that_is_asked_to_end_ends_its_transactions_first(site: Plant) -> None:
+    plan = change(site)
+    site.fault(STATION, "delay", "commit", seconds=3)
+    attempt = begin(site, plan)
+    reached(site, attempt, Step.COMMITTING)
+    assert site.stop("worker-1") == 0
+    assert site.job(attempt.run, STATION).attempts == 1
+    site.start_worker("worker-2")
+    assert_right(site, attempt)
+
+
+def test_by_chance(site: Plant, chance: random.Random) -> None:
+    """Faults of all stations at once and workers killed at random, one round with a fixed seed; a soak does many."""
+    for _ in range(int(os.environ.get("MINKA_ROUNDS", "30" if SOAK else "1"))):
+        plan = change(site, "*")
+        for each in plan.changes:
+            kind = chance.choice(["delay", "drop-after", "drop-before", "lose-reply"])
+            operation = chance.choice(["edit-config", "commit", "confirm", "lock", "get"])
+            site.fault(each.station, kind, operation, **({"seconds": 2} if kind == "delay" else {}))
+        attempt = begin(site, plan, stop_after=10)
+        name = f"worker-{chance.randint(1, 2)}"
+        if name in site.processes and chance.random() < 0.7:
+            time.sleep(chance.random() * 3)
+            site.kill(name)
+            site.start_worker(name)
+        assert_right(site, attempt)
+        for each in plan.changes:
+            site.clear_faults(each.station)

@@ -1,0 +1,92 @@
+"""What the chaos tests share: something to change, and what must be true afterwards."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.models.plan import Plan
+from controller.models.run import JournalEntry, Outcome, Run, RunState, Step
+from tests.chaos.conftest import TINY
+from tests.support.controller import Plant
+
+STATION = "T-LTE-2"
+#: Causes of a change of running by which a station takes our own change back.
+TAKEN_BACK = ("timeout", "cancel", "restart", "disconnect")
+_shares = itertools.count(1)
+_AGREEMENTS = (TINY / "agreements.yaml").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run under way, and how often its stations' running had changed before."""
+
+    run: str
+    plan: Plan
+    before: dict[str, int]
+    ledger: dict[str, frozenset[str]]
+
+
+def change(site: Plant, selector: str = STATION) -> Plan:
+    """A plan of something new for the selected stations."""
+    share = 21 + next(_shares) % 30
+    site.load(TINY, agreements_yaml=_AGREEMENTS.replace("min: 20", f"min: {share}"))
+    plan = site.plan(selector)
+    assert plan.changes
+    return plan
+
+
+def begin(site: Plant, plan: Plan, **strategy: int) -> Attempt:
+    """Apply it."""
+    stations = [each.station for each in plan.changes]
+    before = {station: len(site.changes(station)) for station in stations}
+    ledger = {station: frozenset(entries) for station, entries in site.store.ledger(stations).items()}
+    return Attempt(site.apply(plan, **{"canary": 0, **strategy}), plan, before, ledger)
+
+
+def reached(site: Plant, attempt: Attempt, step: Step, station: str = STATION) -> list[JournalEntry]:
+    """Wait until the journal of a station holds a step."""
+
+    def rows() -> list[JournalEntry]:
+        found = site.journal(attempt.run, station)
+        return found if any(row.step is step for row in found) else []
+
+    return list(site.until(f"{step} is on record", rows))
+
+
+def assert_right(site: Plant, attempt: Attempt, *, effects: bool = True) -> Run:
+    """The run ended once; each device has one effect or none; record, ledger and device agree; nothing is left.
+
+    Args:
+        effects: Whether every change has succeeded, or none of them.
+    """
+    ended = site.ended(attempt.run)
+    site.assert_recorded(attempt.run)
+    for each in attempt.plan.changes:
+        outcome = site.job(attempt.run, each.station).outcome
+        assert outcome is not None
+        assert outcome.good is effects, (outcome, site.job(attempt.run, each.station).detail)
+        assert_one_effect(site.changes(each.station, attempt.before[each.station]), len(each.phases), effects)
+        site.assert_agree(each.station)
+        ledger = frozenset(site.store.ledger([each.station])[each.station])
+        gained = frozenset(node.path for node in each.gained)
+        assert ledger == (attempt.ledger[each.station] | gained if effects else attempt.ledger[each.station])
+    again = site.plan(attempt.plan.selector)
+    assert again.is_empty if effects else again.changes == attempt.plan.changes
+    return ended
+
+
+def assert_one_effect(causes: Sequence[str], phases: int, effects: bool) -> None:
+    """What stood in the end was changed once: whatever came before was taken back whole."""
+    standing = 0
+    for cause in causes:
+        standing = 0 if cause in TAKEN_BACK else standing + 1
+    assert standing == (phases if effects else 0), causes
+
+
+def assert_failed(site: Plant, attempt: Attempt, *outcomes: Outcome) -> None:
+    """It failed, safely and as expected."""
+    ended = assert_right(site, attempt, effects=False)
+    assert ended.state in (RunState.FAILED, RunState.STOPPED)
+    assert site.job(attempt.run, attempt.plan.changes[0].station).outcome in outcomes

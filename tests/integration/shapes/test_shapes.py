@@ -1,0 +1,103 @@
+"""The main job over real processes, the same in both shapes. The tests of a shape build on one another."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from controller.models.run import Outcome, RunState
+from controller.ports.store import Page
+from tests.integration.shapes.conftest import PERU_MINI
+from tests.support.controller import Plant
+from tests.support.minka import ROOT
+
+ENTEL = (ROOT / "deploy" / "networks" / "peru-mini-add-entel.yaml").read_text(encoding="utf-8")
+STATIONS = 24
+
+
+def test_load_and_adopt(running: Plant) -> None:
+    running.load(PERU_MINI)
+    said = running.call("POST", "/devices/adopt", {"selector": "*"})
+    assert len(said) == STATIONS
+    assert all(text.startswith("adopted") for text in said.values()), said
+    assert len(running.store.devices()) == STATIONS
+
+
+def test_apply_all_of_it(running: Plant) -> None:
+    plan = running.plan()
+    assert len(plan.changes) == STATIONS
+    run = running.apply(plan, wave_size=8)
+    ended = running.ended(run)
+    assert ended.state is RunState.SUCCEEDED, running.store.jobs(run)
+    assert ended.counts == {"succeeded": STATIONS}
+    assert ended.waves > 2
+    running.assert_recorded(run)
+    for change in plan.changes:
+        changes = running.changes(change.station)
+        assert changes == ["confirmed-commit"] * len(change.phases), (change.station, changes)
+        assert len(running.history(change.station, "confirmed")) >= 1
+        running.assert_agree(change.station)
+
+
+def test_a_second_plan_is_empty(running: Plant) -> None:
+    plan = running.plan()
+    assert plan.is_empty
+    assert len(plan.unchanged) == STATIONS
+    refused = running.call("POST", "/runs", {"plan": plan.id}, status=409)
+    assert "nothing" in refused["detail"]
+
+
+def test_one_key_one_run(running: Plant) -> None:
+    running.load(PERU_MINI, entel_yaml=ENTEL)
+    plan = running.plan()
+    assert 0 < len(plan.changes) < STATIONS
+    first = running.apply(plan, "only-once")
+    assert running.apply(plan, "only-once") == first
+    assert running.ended(first).state is RunState.SUCCEEDED
+    assert running.apply(plan, "only-once") == first
+    total, _ = running.store.runs(Page(limit=1000))
+    assert total == 2
+
+
+def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: Plant) -> None:
+    """Back to fewer shares: another agreement file changes all stations once more."""
+    agreements = (PERU_MINI / "agreements.yaml").read_text(encoding="utf-8")
+    running.load(PERU_MINI, entel_yaml=ENTEL, agreements_yaml=agreements.replace("max: 80", "max: 70"))
+    plan = running.plan()
+    assert len(plan.changes) >= 3
+    for change in plan.changes:
+        running.fault(change.station, "delay", "edit-config", seconds=3)
+    run = running.apply(plan, canary=1, wave_size=2)
+    running.until("the canary is under way", lambda: running.store.run(run).counts.get("pending"))
+    time.sleep(0.5)
+    running.call("POST", f"/runs/{run}/cancel", status=202)
+    ended = running.ended(run)
+    for change in plan.changes:
+        running.clear_faults(change.station)
+    assert ended.state is RunState.CANCELLED
+    outcomes = {job.station: job.outcome for job in running.store.jobs(run)}
+    assert set(outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.CANCELLED}
+    assert sum(outcome is Outcome.CANCELLED for outcome in outcomes.values()) >= len(plan.changes) - 1
+    running.assert_recorded(run)
+
+
+def test_a_run_is_taken_up_quickly(running: Plant) -> None:
+    agreements = (PERU_MINI / "agreements.yaml").read_text(encoding="utf-8")
+    took = []
+    for share in (61, 62, 63):
+        changed = agreements.replace("max: 80", f"max: {share}")
+        running.load(PERU_MINI, entel_yaml=ENTEL, agreements_yaml=changed)
+        plan = running.plan("PE-CUS-0145")
+        run = running.apply(plan)
+        ended = running.ended(run)
+        assert ended.state is RunState.SUCCEEDED
+        job = running.job(run, "PE-CUS-0145")
+        assert job.started is not None
+        took.append((job.started - ended.created).total_seconds())
+    assert statistics.median(took) < 2, took
+
+
+def test_workers_end_in_good_order(running: Plant) -> None:
+    for name in ("worker-1", "worker-2"):
+        assert running.stop(name) == 0
+        running.start_worker(name)

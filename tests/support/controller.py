@@ -1,0 +1,310 @@
+"""A whole controller in processes of its own, in both shapes, with simulated stations: to work with and to break."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from controller.models.plan import Plan
+from controller.models.run import Job, JournalEntry, Run, RunState
+from controller.ports.clock import SystemClock
+from controller.ports.store import Page
+from controller.store import SqlStore, open_store
+from tests.support.minka import ROOT, free_ports
+from tests.support.postgres import PostgresServer
+from tests.support.redis import RedisServer, redis_server
+
+Shape = Literal["embedded", "servers"]
+#: Seconds in which anything happens, a burial included, on a machine that does much else.
+PATIENCE = 90.0
+
+
+@dataclass
+class Plant:
+    """Running processes, the API, the record, and the stations' control interface.
+
+    Attributes:
+        redis: The broker, where there is one.
+        supervised: Names of processes that are started again when they end, as systemd would.
+        ends: Names of processes that ended by themselves, with their status.
+    """
+
+    folder: Path
+    env: Mapping[str, str]
+    api: httpx.Client
+    control: httpx.Client
+    store: SqlStore
+    endpoints: Path
+    redis: RedisServer | None = None
+    supervised: set[str] = field(default_factory=set)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    ends: list[tuple[str, int]] = field(default_factory=list)
+
+    # --------------------------------------------------------------- processes
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a process: ``api``, ``scheduler``, ``listener``, or a worker by any other name."""
+        doors = ("api", "scheduler", "listener")
+        words = [name] if name in doors else ["worker", "--name", name]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "controller.cli", *words],
+                cwd=ROOT, env=dict(self.env), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        self.processes[name] = process
+        self.supervised.add(name)
+        return process
+
+    def start_worker(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a worker and wait until it is on record."""
+        process = self.start(name)
+        known = self._alive(name)
+        self.until(f"{name} is at work", lambda: self._alive(name) - known)
+        return process
+
+    def _alive(self, name: str) -> set[str]:
+        return {one.id for one in self.store.incarnations() if one.name == name}
+
+    def kill(self, name: str) -> None:
+        """kill -9, and nobody starts it again."""
+        self.supervised.discard(name)
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self, name: str) -> int:
+        """SIGTERM; the exit status."""
+        self.supervised.discard(name)
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        try:
+            return process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{name} does not end:\n{self.log(name)[-4000:]}") from None
+
+    def tend(self) -> None:
+        """Start again whatever ended."""
+        for name in tuple(self.supervised):
+            status = self.processes[name].poll()
+            if status is not None:
+                self.ends.append((name, status))
+                self.start(name)
+
+    def log(self, name: str) -> str:
+        """What a process logged."""
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
+    def until(self, what: str, holds: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+        """Wait until ``holds`` returns something true, and return it; processes are tended meanwhile."""
+        end = time.monotonic() + seconds
+        while not (found := holds()):
+            self.tend()
+            if time.monotonic() > end:
+                logs = "\n".join(f"--- {name}\n{self.log(name)[-3000:]}" for name in self.processes)
+                raise AssertionError(f"{what}: did not happen within {seconds:g} s\n{logs}")
+            time.sleep(0.05)
+        return found
+
+    # --------------------------------------------------------------------- API
+
+    def call(self, method: str, path: str, body: Any = None, *, status: int = 200, **headers: str) -> Any:
+        """Call the API and see how it answers."""
+        answer = self.api.request(method, f"/v1{path}", json=body, headers=headers)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def load(self, network: Path, **replaced: str) -> None:
+        """Make network files the current version; ``replaced`` are texts by file name, with ``_`` for the dot."""
+        files = {
+            str(path.relative_to(network)): path.read_text(encoding="utf-8")
+            for path in sorted(network.rglob("*"))
+            if path.suffix in (".yaml", ".csv")
+        }
+        files |= {name.replace("_", ".", 1): text for name, text in replaced.items()}
+        self.call("PUT", "/network", {"files": files, "endpoints": self.endpoints.read_text(encoding="utf-8")})
+
+    def plan(self, selector: str = "*") -> Plan:
+        """Plan, naming the number of stations that it touches where that is asked for."""
+        body: dict[str, Any] = {"selector": selector}
+        answer = self.api.request("POST", "/v1/plans", json=body)
+        touched = re.search(r"touches (\d+) ", answer.text) if answer.status_code == 409 else None
+        if touched is not None:
+            body["expect_stations"] = int(touched[1])
+        return Plan.model_validate(self.call("POST", "/plans", body, status=201))
+
+    def apply(self, plan: Plan, key: str = "", /, **strategy: int) -> str:
+        """Apply; the run's id."""
+        headers = {"Idempotency-Key": key} if key else {}
+        body = {"plan": plan.id, "strategy": {"check_timeout": 10, "confirm_timeout": 60, **strategy}}
+        return str(self.call("POST", "/runs", body, status=202, **headers)["id"])
+
+    def ended(self, run: str, seconds: float = PATIENCE) -> Run:
+        """The run when it is done."""
+        self.until(f"{run} ends", lambda: self.store.run(run).state.terminal, seconds)
+        return self.store.run(run)
+
+    def tree(self, station: str) -> dict[str, Any]:
+        """What a station carries, read live."""
+        return dict(self.call("GET", f"/devices/{station}/config")["tree"])
+
+    # ------------------------------------------------------------------ record
+
+    def job(self, run: str, station: str) -> Job:
+        """The job of a station."""
+        return next(job for job in self.store.jobs(run) if job.station == station)
+
+    def journal(self, run: str, station: str) -> list[JournalEntry]:
+        """Rows of a job's transaction, in order."""
+        with self.store._engine.connect() as connection:
+            text = f"SELECT DISTINCT \"transaction\" FROM journal WHERE job = '{self.job(run, station).id}'"
+            names = connection.exec_driver_sql(text).scalars().all()
+        return [row for name in names for row in self.store.journal_of(name)]
+
+    def assert_recorded(self, run: str) -> None:
+        """The run ended once, every job has one outcome and one audit row, the chain is whole, no lease is left."""
+        ended = self.store.run(run)
+        assert ended.state.terminal
+        jobs = self.store.jobs(run)
+        assert all(job.outcome is not None for job in jobs)
+        assert self.store.verify_audit() is None
+        _, rows = self.store.audit_rows(Page(limit=100_000))
+        for job in jobs:
+            finished = [row for row in rows if row.action == "job.finished" and row.object == job.id]
+            assert len(finished) <= 1, finished
+        moves = [row.detail["after"] for row in rows if row.action == "run.advanced" and row.object == run]
+        assert sum(RunState(state).terminal for state in moves) == 1, moves
+        assert not self.store.leased(job.station for job in jobs)
+
+    def assert_agree(self, station: str) -> None:
+        """All that the ledger says is ours is on the station."""
+        ledger = self.store.ledger([station]).get(station, {})
+        missing = set(ledger) - set(self.tree(station))
+        assert not missing, missing
+
+    # ---------------------------------------------------------------- stations
+
+    def fault(self, station: str, kind: str, operation: str = "any", **more: Any) -> None:
+        """Put a fault in wait."""
+        body = {"kind": kind, "operation": operation, **more}
+        answer = self.control.post(f"/stations/{station}/faults", json=body)
+        assert answer.status_code == 201, answer.text
+
+    def clear_faults(self, station: str) -> None:
+        """Forget all faults."""
+        self.control.delete(f"/stations/{station}/faults").raise_for_status()
+
+    def changes(self, station: str, since: int = 0) -> list[str]:
+        """Causes of the accepted changes of running after the first ``since``, in order."""
+        return [event["detail"]["cause"] for event in self.history(station, "running-changed")][since:]
+
+    def history(self, station: str, kind: str) -> list[dict[str, Any]]:
+        """Events of a kind."""
+        answer = self.control.get(f"/stations/{station}/history", params={"kind": kind})
+        answer.raise_for_status()
+        return list(answer.json())
+
+
+@contextmanager
+def plant(
+    folder: Path, shape: Shape, network: Path, postgres: PostgresServer | None = None, *, listener: bool = False
+) -> Iterator[Plant]:
+    """A plant with two workers, a scheduler and an API; everything is stopped at the end."""
+    with ExitStack() as stack:
+        stations = len((network / "stations.csv").read_text(encoding="utf-8").splitlines()) - 1
+        ports = free_ports(stations + 2)
+        env = {
+            **os.environ,
+            "MINKA_HOME": str(folder / "home"),
+            "MINKA_API_PORT": str(ports),
+            "MINKA_DEVICE_PASSWORD": "minka-sim",
+            "MINKA_RULES": str(folder / "no-rules"),
+            "MINKA_RPC_TIMEOUT": "8",
+        }
+        (folder / "no-rules").mkdir()
+        redis = None
+        if shape == "servers":
+            assert postgres is not None
+            redis = stack.enter_context(redis_server())
+            env["MINKA_DATABASE_URL"] = stack.enter_context(postgres.database())
+            env["MINKA_BROKER_URL"] = redis.url
+        endpoints = folder / "endpoints.csv"
+        control = stack.enter_context(_simulators(folder, network, ports + 1, env))
+        database = env.get("MINKA_DATABASE_URL") or f"sqlite:///{folder / 'home' / 'minka.sqlite3'}"
+        (folder / "home").mkdir()
+        store = stack.enter_context(closing(open_store(database, SystemClock())))
+        api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports}", timeout=60))
+        stations_api = stack.enter_context(httpx.Client(base_url=control, timeout=20))
+        made = Plant(folder, env, api, stations_api, store, endpoints, redis)
+        stack.callback(_take_down, made)
+        made.start("api")
+        made.until("the API answers", lambda: _ready(api))
+        token = (folder / "home" / "token").read_text(encoding="utf-8").strip()
+        api.headers["Authorization"] = f"Bearer {token}"
+        for name in ("scheduler", *(["listener"] if listener else [])):
+            made.start(name)
+        for name in ("worker-1", "worker-2"):
+            made.start_worker(name)
+        yield made
+
+
+@contextmanager
+def _simulators(folder: Path, network: Path, ports: int, env: Mapping[str, str]) -> Iterator[str]:
+    """The stations' process; yields the URL of their control interface."""
+    command = [sys.executable, "-m", "simulators", "up", "--network", str(network), "--settle-seconds", "0.1"]
+    command += ["--port-base", str(ports + 1), "--control", f"127.0.0.1:{ports}"]
+    command += ["--endpoints-out", str(folder / "endpoints.csv")]
+    with (folder / "simulators.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=dict(env), stdout=subprocess.PIPE, stderr=log)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, (folder / "simulators.log").read_text(encoding="utf-8")
+        yield str(json.loads(line)["control"])
+    finally:
+        process.terminate()
+        process.wait(20)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _ready(api: httpx.Client) -> bool:
+    try:
+        return api.get("/readyz").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _take_down(made: Plant) -> None:
+    """Ask all processes to end at once, and see that they do."""
+    for process in made.processes.values():
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+    for name in tuple(made.processes):
+        made.stop(name)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder with a short name, as pytest's are too long for some."""
+    folder = Path(tempfile.mkdtemp(prefix="minka-plant-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
