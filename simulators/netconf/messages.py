@@ -157,7 +157,8 @@ def number(element: etree._Element, name: str, low: int, high: int) -> int | Non
     if value is None:
         return None
     if not _DIGITS.fullmatch(value) or not low <= int(value) <= high:
-        raise RpcError("invalid-value", f"{name} {value!r:.40} is not within {low}..{high}", type="protocol")
+        message = f"{name} {value!r:.40} is not within {low}..{high}"
+        raise RpcError("invalid-value", message, type="protocol", info={"bad-element": name})
     return int(value)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
-from simulators.datastore import READ_ONLY, UNRESTRICTED, Access, WithDefaults
+from simulators.datastore import READ_ONLY, UNRESTRICTED, Access, Rule, WithDefaults
 from simulators.faults import FaultKind
 
 #: Modes of with-defaults beside the basic one, in the order in which the capability names them.
@@ -71,6 +71,16 @@ class Profile:
         )
 
 
+_ENB = ("ManagedElement", "ENBFunction")
+#: A team that sees no cells, writes end points only and locks nothing.
+_TRANSPORT = Access(
+    (
+        Rule(permit=False, rpc="lock"),
+        Rule(permit=False, path=(*_ENB, "EUtranCellFDD")),
+        Rule(permit=True, path=(*_ENB, "EP_S1C")),
+    )
+)
+
 STANDARD = Profile()
 _DIRECT = replace(STANDARD, candidate=False, writable_running=True, confirmed_commit=None)
 
@@ -89,7 +99,9 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "trim": replace(STANDARD, basic_mode="trim"),
         "report-all": replace(STANDARD, basic_mode="report-all"),
         "library-1.0": replace(STANDARD, yang_library="1.0"),
-        "guarded": replace(STANDARD, access=MappingProxyType({"viewer": READ_ONLY, "admin": UNRESTRICTED})),
+        "guarded": replace(
+            STANDARD, access=MappingProxyType({"viewer": READ_ONLY, "transport": _TRANSPORT, "admin": UNRESTRICTED})
+        ),
         # What servers were seen to do, in one bundle each.
         "like-yuma123": replace(
             STANDARD, xpath=True, replay=1000, faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT})
