@@ -21,16 +21,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from simulators.faults import FaultKind
 from simulators.history import EventKind
 from simulators.netconf.session import Session
+from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
 from simulators.station import Station
 from simulators.transactions import NO_SESSION, Origin
 
 #: Cheapest first; the others are for clients that lack it.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
-#: Concurrent sessions that a station takes, as field equipment does.
-MAX_SESSIONS = 32
-#: Seconds until a client that came must have logged in.
-LOGIN_SECONDS = 30.0
+#: Seconds until a controller that was called must have logged in: it may have thousands to let in.
+_CALL_SECONDS = 300.0
+#: Seconds of silence after which a station asks whether the controller that it called still lives.
+_CALL_KEEPALIVE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def _host_keys(seed: str, station: str) -> OrderedDict[bytes, asyncssh.SSHKeyPai
 class Gate:
     """What all stations of a fleet share at their SSH doors."""
 
-    def __init__(self, seed: str, credentials: Credentials) -> None:
+    def __init__(self, seed: str, credentials: Credentials, strangers: Strangers | None = None) -> None:
         self.seed = seed
+        self.strangers = strangers or Strangers()
         self._credentials = credentials
         self._keys = frozenset(asyncssh.import_public_key(key).public_data for key in credentials.authorized_keys)
         self._options = asyncssh.SSHServerConnectionOptions(
@@ -89,12 +91,22 @@ class Gate:
     def protocol(self, station: Station) -> asyncio.Protocol:
         """A connection that came in for a station."""
         if station.faults.take([FaultKind.REFUSE_SESSIONS]):
-            return _Refusal()
+            return Refusal()
+        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), self._options_of(station))
+
+    def calling(self, station: Station) -> asyncssh.SSHServerConnection:
+        """A connection that a station makes to a controller (RFC 8071)."""
+        options = self._options_of(station, called=True)
+        options.login_timeout = _CALL_SECONDS
+        options.keepalive_interval = _CALL_KEEPALIVE
+        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
+
+    def _options_of(self, station: Station, *, called: bool = False) -> asyncssh.SSHServerConnectionOptions:
         options = copy.copy(self._options)
         changed = station.faults.take([FaultKind.CHANGED_HOST_KEY])
         options.server_host_keys = _host_keys(self.seed, f"{station.id}#changed" if changed else station.id)
-        options.protocol_factory = lambda: _Door(station, self)
-        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
+        options.protocol_factory = lambda: _Door(station, self, called=called)
+        return options
 
     def accepts_password(self, username: str, password: str) -> bool:
         """Whether this user has this password."""
@@ -110,10 +122,11 @@ class Gate:
         return username == self._credentials.username and key.public_data in self._keys
 
 
-class _Refusal(asyncio.Protocol):
+class Refusal(asyncio.Protocol):
     """A station that takes no connections."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Break it."""
         assert isinstance(transport, asyncio.Transport)
         transport.abort()
 
@@ -121,14 +134,25 @@ class _Refusal(asyncio.Protocol):
 class _Door(asyncssh.SSHServer):
     """Log-in to one station and the sessions behind it."""
 
-    def __init__(self, station: Station, gate: Gate) -> None:
+    def __init__(self, station: Station, gate: Gate, *, called: bool) -> None:
         self._station = station
         self._gate = gate
+        self._called = called
         self._connection: asyncssh.SSHServerConnection | None = None
         self._channels = 0
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
+        if not self._called:
+            self._gate.strangers.came(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.no_stranger()
+
+    def no_stranger(self) -> None:
+        """A session runs on it now, or it is gone."""
+        if self._connection is not None:
+            self._gate.strangers.leave(self._connection)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -149,7 +173,8 @@ class _Door(asyncssh.SSHServer):
         return self._gate.accepts_key(username, key)
 
     def session_requested(self) -> _NetconfChannel | bool:
-        if len(self._station.sessions) >= MAX_SESSIONS:
+        # Some stations take one session too many, and drop it before its hello.
+        if self._station.full and not self._station.profile.drops_excess:
             return False
         self._channels += 1
         return _NetconfChannel(self._station, self)
@@ -183,6 +208,7 @@ class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         assert self._channel is not None
+        self._door.no_stranger()
         username = str(self._channel.get_extra_info("username"))
         self._session = Session(self._station, username, _Wire(self._channel, self._door))
         self._session.open()

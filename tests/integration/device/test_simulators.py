@@ -338,7 +338,7 @@ async def test_changes_are_notified_on_a_session_of_their_own(devices: SshDevice
     target = target_in(fleet, "S-0")
     stream = devices.notifications(target)
     first = asyncio.ensure_future(_next(stream))
-    while not any(session.subscribed for session in fleet.stations["S-0"].sessions.values()):
+    while not any(session.subscription is not None for session in fleet.stations["S-0"].sessions.values()):
         await asyncio.sleep(0.01)
     async with devices.session(target) as session:
         await session.edit(function("S-0"))

@@ -1,0 +1,178 @@
+"""TLS under NETCONF (RFC 7589): both sides show certificates, and the client's names the user.
+
+TLS runs through memory BIOs, since asyncio's own keeps 256 kB for every connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+
+from simulators.clock import Timer
+from simulators.faults import FaultKind
+from simulators.history import EventKind
+from simulators.netconf.certificates import Authority
+from simulators.netconf.session import Session
+from simulators.netconf.ssh import Credentials, Refusal
+from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
+from simulators.station import Station
+from simulators.transactions import NO_SESSION, Origin
+
+_READ = 64 * 1024
+#: Contexts kept for stations whose clients come again; one in use is kept by its connection.
+_REMEMBERED = 256
+
+
+class TlsGate:
+    """What all stations of a fleet share at their TLS doors."""
+
+    def __init__(self, seed: str, credentials: Credentials, strangers: Strangers) -> None:
+        self.authority = Authority(seed)
+        self.strangers = strangers
+        self._credentials = credentials
+        self._context = lru_cache(maxsize=_REMEMBERED)(self._make_context)
+
+    def protocol(self, station: Station, address: str) -> asyncio.Protocol:
+        """A connection that came in for a station."""
+        if station.faults.take([FaultKind.REFUSE_SESSIONS]):
+            return Refusal()
+        changed = station.faults.take([FaultKind.CHANGED_HOST_KEY])
+        name = f"{station.id}#changed" if changed else station.id
+        return _TlsDoor(station, self, self._context(name, address))
+
+    def knows(self, username: str) -> bool:
+        """Whether a certificate of this user lets anybody in."""
+        return username == self._credentials.username
+
+    def _make_context(self, station: str, address: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.num_tickets = 0
+        context.load_verify_locations(cadata=self.authority.certificate)
+        # OpenSSL takes the key from a file only; this one is in memory.
+        with open(os.memfd_create("certificate"), "wb", buffering=0) as file:  # noqa: PTH123 (a descriptor, no path)
+            file.write(self.authority.station(station, address).encode())
+            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+        return context
+
+
+class _TlsDoor(asyncio.Protocol):
+    """One connection: a stranger until the handshake is over, then a session."""
+
+    def __init__(self, station: Station, gate: TlsGate, context: ssl.SSLContext) -> None:
+        self._station = station
+        self._gate = gate
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._tcp: asyncio.Transport | None = None
+        self._session: Session | None = None
+        self._patience: Timer | None = None
+
+    # ------------------------------------------------------------ from the network
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._tcp = transport
+        self._patience = self._station.clock.call_later(LOGIN_SECONDS, self.abort)
+        self._gate.strangers.came(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._incoming.write(data)
+        try:
+            if self._session is None:
+                self._tls.do_handshake()
+                self._let_in()
+            while self._session is not None and (plain := self._tls.read(_READ)):
+                self._session.receive(plain)
+            self._hang_up()
+        except ssl.SSLWantReadError:
+            self._flush()
+        except ssl.SSLZeroReturnError:
+            self._hang_up()
+        except ssl.SSLError:
+            # What OpenSSL has to say about it is an alert among the outgoing bytes.
+            self._hang_up()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        if self._session is not None:
+            self._session.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._session is not None:
+            self._session.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._no_stranger()
+        if self._session is not None:
+            self._session.lost()
+
+    def _let_in(self) -> None:
+        """Who shows a certificate of the authority is the user that it names (RFC 7589 §7, common-name)."""
+        self._no_stranger()
+        username = _common_name(self._tls.getpeercert() or {})
+        if not self._gate.knows(username):
+            self._station.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
+            return
+        self._session = Session(self._station, username, self)
+        self._session.open()
+
+    def _no_stranger(self) -> None:
+        self._gate.strangers.leave(self)
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _flush(self) -> None:
+        if self._tcp is not None and self._outgoing.pending:
+            self._tcp.write(self._outgoing.read())
+
+    def _hang_up(self) -> None:
+        self._flush()
+        if self._tcp is not None:
+            self._tcp.close()
+
+    # ----------------------------------------------- the channel of the session
+
+    def write(self, data: bytes) -> None:
+        """Send; to a connection that has just gone this does nothing."""
+        left = memoryview(data)
+        with suppress(ssl.SSLError):
+            while left:
+                left = left[self._tls.write(left) :]
+        self._flush()
+
+    def close(self) -> None:
+        """Say good-bye, and close after everything was sent."""
+        with suppress(ssl.SSLError):  # it wants the client's good-bye, for which nobody waits
+            self._tls.unwrap()
+        self._hang_up()
+
+    def abort(self) -> None:
+        """Break the connection at once."""
+        if self._tcp is not None:
+            self._tcp.abort()
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the client for now."""
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take from the client again."""
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.resume_reading()
+
+
+def _common_name(certificate: Mapping[str, object]) -> str:
+    """The common name of a certificate's subject, as ``ssl`` presents it."""
+    subject = certificate.get("subject", ())
+    assert isinstance(subject, tuple)
+    return next((value for part in subject for name, value in part if name == "commonName"), "")

@@ -1,0 +1,234 @@
+"""Stations that call home, and a controller that knows them by nothing but their host keys."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+
+import pytest
+
+from controller.device import SshDevices
+from controller.device.callhome import CallHome
+from controller.device.connect import Connector
+from controller.models.errors import UnreachableError
+from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import FakeSecrets
+from simulators.faults import Fault, FaultKind
+from simulators.fleet import Fleet
+from simulators.history import EventKind
+from simulators.netconf.callhome import Home
+from simulators.netconf.ssh import Credentials, public_host_key
+from simulators.network import SimulatedNetwork, StationRecord
+from tests.integration.device.edits import function
+
+PROFILES = ("lte-28658",)
+SECRETS = FakeSecrets({"env:P": "minka-sim", "env:WRONG": "wrong"})
+
+
+def made_network(count: int) -> SimulatedNetwork:
+    stations = tuple(StationRecord(f"S-{index}", "site", PROFILES, f"10.0.0.{index}", ()) for index in range(count))
+    return SimulatedNetwork("made", stations, (), {})
+
+
+def target(station: str, **fields: str) -> DeviceTarget:
+    known = DeviceTarget(station, "", 830, public_host_key("made", station), "minka", "env:P", PROFILES, call_home=True)
+    return replace(known, **fields)
+
+
+@asynccontextmanager
+async def at_home(
+    call_timeout: float = 10.0, connect_timeout: float = 20.0, limit: int = 4000
+) -> AsyncIterator[tuple[SshDevices, int]]:
+    devices = SshDevices(
+        SECRETS, rpc_timeout=20, call_timeout=call_timeout, connect_timeout=connect_timeout, limit=limit
+    )
+    try:
+        yield devices, devices.listen("127.0.0.1", 0)
+    finally:
+        await devices.close()
+
+
+@contextmanager
+def many_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_transaction_on_a_station_that_called() -> None:
+    async with at_home() as (devices, port), Fleet(made_network(1), home=Home("127.0.0.1", port)) as fleet:
+        async with devices.session(target("S-0")) as session:
+            await session.lock()
+            await session.edit(list(function("S-0")))
+            await session.commit()
+            await session.unlock()
+            first = session.session_id
+        async with devices.session(target("S-0")) as session:
+            assert session.session_id == first
+        assert fleet.stations["S-0"].revision == 1
+
+
+async def test_a_station_calls_again_after_a_restart() -> None:
+    async with at_home() as (devices, port), Fleet(made_network(1), home=Home("127.0.0.1", port, 0.1)) as fleet:
+        async with devices.session(target("S-0")) as session:
+            first = session.session_id
+        fleet.stations["S-0"].restart()
+        await asyncio.sleep(0.2)
+        async with devices.session(target("S-0")) as session:
+            assert session.session_id != first
+            await session.read()
+
+
+async def test_a_station_calls_until_somebody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with Fleet(made_network(1), home=Home("127.0.0.1", port, 0.1)):
+        await asyncio.sleep(0.3)
+        devices = SshDevices(SECRETS)
+        devices.listen("127.0.0.1", port)
+        async with devices.session(target("S-0")) as session:
+            await session.read()
+        await devices.close()
+
+
+async def test_who_is_not_expected_is_refused_whatever_the_address() -> None:
+    """Both stations call from one address; only the one whose key is known gets our password."""
+    async with at_home(call_timeout=1) as (devices, port):
+        devices.expect([target("S-0", host_key=public_host_key("made", "S-1"))])
+        async with Fleet(made_network(1), home=Home("127.0.0.1", port, 0.1)) as fleet:
+            wrong = target("S-0", host_key=public_host_key("other", "S-0"))
+            with pytest.raises(UnreachableError, match="S-0 did not call home within 1 s"):
+                async with devices.session(wrong):
+                    pass
+            assert fleet.stations["S-0"].history.counts[EventKind.SESSION_OPENED] == 0
+            assert fleet.stations["S-0"].history.counts[EventKind.AUTHENTICATION_FAILED] == 0
+            async with devices.session(target("S-0")) as session:
+                await session.read()
+
+
+async def test_a_changed_host_key_is_a_stranger() -> None:
+    async with at_home() as (devices, port):
+        devices.expect([target("S-0")])
+        fleet = Fleet(made_network(1), home=Home("127.0.0.1", port, 0.2))
+        fleet.stations["S-0"].faults.inject(Fault(FaultKind.CHANGED_HOST_KEY))
+        async with fleet, devices.session(target("S-0")) as session:
+            assert fleet.stations["S-0"].faults.list() == (), "the first call showed another key"
+            await session.read()
+
+
+async def test_each_station_has_its_own_user_and_credential() -> None:
+    async with at_home(call_timeout=1) as (devices, port):
+        credentials = Credentials("ops", "minka-sim")
+        async with Fleet(made_network(2), home=Home("127.0.0.1", port, 0.2), credentials=credentials) as fleet:
+            async with devices.session(target("S-0", username="ops")) as session:
+                await session.read()
+            with pytest.raises(UnreachableError):
+                async with devices.session(target("S-1", username="ops", credential="env:WRONG")):
+                    pass
+            assert fleet.stations["S-1"].history.counts[EventKind.AUTHENTICATION_FAILED] >= 1
+            with pytest.raises(UnreachableError):
+                async with devices.session(target("S-1", username="ops", credential="env:MISSING")):
+                    pass
+
+
+async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
+    async with at_home() as (devices, port), Fleet(made_network(1), home=Home("127.0.0.1", port)) as fleet:
+        notifications = devices.notifications(target("S-0"))
+        waiting = asyncio.ensure_future(anext(notifications))
+        async with asyncio.timeout(10), devices.session(target("S-0")) as session:
+            while len(fleet.stations["S-0"].sessions) < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            await session.edit(list(function("S-0")))
+            await session.commit()
+            assert "netconf-config-change" in (await waiting).name
+        await notifications.aclose()
+        async with devices.session(target("S-0")) as session:
+            await session.read()
+
+
+async def test_nobody_takes_calls_here() -> None:
+    devices = SshDevices(SECRETS)
+    with pytest.raises(UnreachableError, match="nobody here takes calls"):
+        async with devices.session(target("S-0")):
+            pass
+
+
+async def test_more_stations_than_the_pool_holds_disturb_no_session() -> None:
+    async with at_home(limit=3) as (devices, port):
+        devices.expect(target(f"S-{index}") for index in range(10))
+        async with Fleet(made_network(10), home=Home("127.0.0.1", port, 0.2)), devices.session(target("S-7")) as held:
+            await asyncio.sleep(0.5)
+            await held.read()
+            assert sum(devices.counts.values()) <= 3
+            async with devices.session(target("S-2")) as other:
+                await other.read()
+
+
+async def test_a_storm_of_calls_among_silent_callers() -> None:
+    """All stations call at once, a thousand others say nothing, and a session at work goes on."""
+    stations, silent = 400, 1000
+    with many_files():
+        async with at_home(call_timeout=60) as (devices, port):
+            names = [f"S-{index}" for index in range(stations)]
+            devices.expect(map(target, names))
+            held = [socket.create_connection(("127.0.0.1", port)) for _ in range(silent)]
+            async with Fleet(made_network(stations), home=Home("127.0.0.1", port)) as fleet:
+
+                async def work(name: str) -> None:
+                    async with devices.session(target(name)) as session:
+                        await session.read()
+
+                async with devices.session(target("S-0")) as session:
+                    storm = asyncio.gather(*map(work, names[1:]))
+                    while not storm.done():
+                        await asyncio.wait_for(session.read(), 5)
+                        await asyncio.sleep(0.02)
+                    await storm
+                opened = [station.history.counts[EventKind.SESSION_OPENED] for station in fleet.stations.values()]
+                assert opened == [1] * stations, "nobody had to call twice"
+            for connection in held:
+                connection.close()
+
+
+async def test_the_oldest_silent_callers_make_room() -> None:
+    taken: list[str] = []
+    connector = Connector(SECRETS, 10, 30, 10)
+    home = CallHome(connector, lambda target, *_: taken.append(target.station), callers=20)
+    port = home.listen("127.0.0.1", 0)
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]
+    async with asyncio.timeout(10):
+        for reader, _ in held[:30]:
+            assert await reader.read() == b""
+    home.expect(target("S-0"))
+    async with Fleet(made_network(1), home=Home("127.0.0.1", port)), asyncio.timeout(10):
+        while not taken:
+            await asyncio.sleep(0.01)
+    assert [reader.at_eof() for reader, _ in held[30:]].count(True) <= 1
+    for _, writer in held:
+        writer.close()
+    await home.close()
+
+
+async def test_a_silent_caller_is_hung_up_on() -> None:
+    home = CallHome(Connector(SECRETS, 10, 30, 10), lambda *_: None, silence=0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", home.listen("127.0.0.1", 0))
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    await home.close()
+
+
+@pytest.mark.parametrize("noise", [b"GET / HTTP/1.0\r\n\r\n", b"\x00" * 5000, b"SSH-2.0-x\r\n" + b"\xff" * 3000])
+async def test_noise_is_refused_and_the_next_caller_is_let_in(noise: bytes) -> None:
+    async with at_home(connect_timeout=1) as (devices, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(noise)
+        await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        async with Fleet(made_network(1), home=Home("127.0.0.1", port)), devices.session(target("S-0")) as session:
+            await session.read()

@@ -1,0 +1,196 @@
+"""NETCONF over TLS: our device layer against simulated stations, and what either side refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.device import SshDevices
+from controller.models.errors import AuthenticationError, HostKeyError, UnreachableError
+from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import FakeSecrets
+from simulators.faults import Fault, FaultKind
+from simulators.fleet import Fleet, anywhere
+from simulators.history import EventKind
+from simulators.netconf.certificates import Authority
+from simulators.network import SimulatedNetwork, StationRecord
+from tests.integration.device.edits import cell, function
+
+PROFILES = ("lte-28658",)
+
+
+def made_network(count: int) -> SimulatedNetwork:
+    stations = tuple(StationRecord(f"S-{index}", "site", PROFILES, f"10.0.0.{index}", ()) for index in range(count))
+    return SimulatedNetwork("made", stations, (), {})
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    async with Fleet(made_network(3), tls=anywhere) as running:
+        yield running
+
+
+@pytest.fixture
+def secrets(fleet: Fleet) -> dict[str, str]:
+    return {
+        "env:OURS": fleet.authority.client("minka"),
+        "env:CA": fleet.authority.certificate,
+        "env:NOBODY": fleet.authority.client("nobody"),
+        "env:FOREIGN": Authority("another").client("minka"),
+        "env:FOREIGN_CA": Authority("another").certificate,
+        "env:NOISE": "no certificate",
+    }
+
+
+@pytest.fixture
+async def devices(secrets: dict[str, str]) -> AsyncIterator[SshDevices]:
+    pool = SshDevices(FakeSecrets(secrets), rpc_timeout=10, connect_timeout=10)
+    yield pool
+    await pool.close()
+
+
+def target(fleet: Fleet, station: str = "S-0") -> DeviceTarget:
+    at = fleet.tls_endpoint(station)
+    return DeviceTarget(
+        *(station, at.address, at.port, "", "unused", "env:UNUSED", PROFILES),
+        transport="tls",
+        certificate=at.certificate,
+        client_certificate="env:OURS",
+    )
+
+
+async def test_a_whole_transaction(fleet: Fleet, devices: SshDevices) -> None:
+    async with devices.session(target(fleet)) as session:
+        assert session.capabilities.safe_commit
+        await session.lock()
+        await session.edit(list(function("S-0")))
+        await session.commit_confirmed("token", 60, follows=False)
+        await session.confirm("token")
+        assert len((await session.read()).tree) > 1
+        await session.unlock()
+        first = session.session_id
+    async with devices.session(target(fleet)) as session:
+        assert session.session_id == first, "a warm session is kept"
+    opened = fleet.stations["S-0"].history.events(EventKind.SESSION_OPENED)
+    assert [event.user for event in opened] == ["minka"]
+
+
+async def test_large_answers_and_many_sessions(fleet: Fleet, devices: SshDevices) -> None:
+    """More than one TLS record each way."""
+    text = "x" * 200_000
+    async with devices.session(target(fleet)) as session:
+        await session.edit([*function("S-0"), *cell("S-0", userLabel=text)])
+        await session.commit()
+        assert text in str((await session.read()).tree)
+
+    async def read(station: str) -> None:
+        async with devices.session(target(fleet, station)) as session:
+            await session.read()
+
+    await asyncio.gather(*(read(station) for station in fleet.stations for _ in range(10)))
+
+
+async def test_an_authority_that_vouches_is_enough(fleet: Fleet, devices: SshDevices) -> None:
+    by_authority = replace(target(fleet), certificate="", authority="env:CA")
+    async with devices.session(by_authority) as session:
+        await session.read()
+
+
+async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None:
+    notifications = devices.notifications(target(fleet))
+    waiting = asyncio.ensure_future(anext(notifications))
+    async with asyncio.timeout(10), devices.session(target(fleet)) as session:
+        while not fleet.stations["S-0"].sessions:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        await session.edit(list(function("S-0")))
+        await session.commit()
+        assert "netconf-config-change" in (await waiting).name
+    await notifications.aclose()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"certificate": f"sha256:{'00' * 32}"}, "another certificate than the pinned one"),
+        ({"certificate": "", "authority": "env:FOREIGN_CA"}, "showed a certificate that is not accepted"),
+        ({"certificate": "", "authority": "env:CA", "address": "localhost"}, "Hostname mismatch"),
+    ],
+)
+async def test_a_wrong_certificate_gets_nothing(
+    fleet: Fleet, devices: SshDevices, change: dict[str, str], says: str
+) -> None:
+    with pytest.raises(HostKeyError, match=says) as caught:
+        async with devices.session(replace(target(fleet), **change)):
+            pass
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert "protocol-error" not in fleet.stations["S-0"].history.counts
+
+
+async def test_a_station_with_a_changed_certificate(fleet: Fleet, devices: SshDevices) -> None:
+    fleet.stations["S-0"].faults.inject(Fault(FaultKind.CHANGED_HOST_KEY))
+    with pytest.raises(HostKeyError):
+        async with devices.session(target(fleet)):
+            pass
+    async with devices.session(target(fleet)) as session:
+        await session.read()
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("env:FOREIGN", "refused the certificate in env:FOREIGN .*UNKNOWN_CA"),
+        ("env:NOISE", "env:NOISE holds no certificate, or not its key"),
+        ("env:MISSING", "'env:MISSING' leads nowhere"),
+    ],
+)
+async def test_our_certificate_must_be_right(fleet: Fleet, devices: SshDevices, reference: str, says: str) -> None:
+    with pytest.raises(AuthenticationError, match=says) as caught:
+        async with devices.session(replace(target(fleet), client_certificate=reference)):
+            pass
+    assert caught.value.__context__ is None
+
+
+async def test_a_user_the_station_does_not_know(fleet: Fleet, devices: SshDevices) -> None:
+    with pytest.raises(UnreachableError, match="opened no session"):
+        async with devices.session(replace(target(fleet), client_certificate="env:NOBODY")):
+            pass
+    failed = fleet.stations["S-0"].history.events(EventKind.AUTHENTICATION_FAILED)
+    assert [event.user for event in failed] == ["nobody"]
+
+
+async def test_nobody_without_a_certificate_is_let_in(fleet: Fleet) -> None:
+    at = fleet.tls_endpoint("S-0")
+    context = ssl.create_default_context(cadata=fleet.authority.certificate)
+    reader, writer = await asyncio.open_connection(at.address, at.port, ssl=context)
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+        await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+async def test_other_clients_of_tls_talk_to_it(fleet: Fleet, secrets: dict[str, str], tmp_path: Path) -> None:
+    """The standard library's own client: TLS 1.2 too, and a good-bye at the end."""
+    at = fleet.tls_endpoint("S-0")
+    context = ssl.create_default_context(cadata=fleet.authority.certificate)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    path = tmp_path / "client.pem"
+    path.write_text(secrets["env:OURS"])
+    context.load_cert_chain(path)
+    reader, writer = await asyncio.open_connection(at.address, at.port, ssl=context)
+    hello = await asyncio.wait_for(reader.readuntil(b"]]>]]>"), 10)
+    assert b"session-id" in hello
+    writer.write(hello.replace(b"<session-id>1</session-id>", b"").replace(b"base:1.1", b"base:9"))
+    writer.write(b'<rpc xmlns="urn:ietf:params:xml:ns:netconf:base:1.0" message-id="1"><close-session/></rpc>]]>]]>')
+    assert b"<ok/>" in await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+def test_certificates_are_the_same_every_time() -> None:
+    assert Authority("seed").station("S", "127.0.0.1") == Authority("seed").station("S", "127.0.0.1")
+    assert Authority("seed").fingerprint("S", "127.0.0.1") != Authority("other").fingerprint("S", "127.0.0.1")
