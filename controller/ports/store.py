@@ -119,6 +119,20 @@ class Incarnation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanHead:
+    """A plan in a list: what it is about, with the numbers of stations and findings."""
+
+    id: str
+    created: datetime
+    network_digest: str
+    selector: str
+    stations: int
+    unchanged: int
+    unplanned: int
+    findings: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Where to start and how much to return; lists are newest first unless said otherwise."""
 
@@ -167,8 +181,8 @@ class Store(PlaybookRecords, Protocol):
         """A plan by id. Raises NotFoundError."""
         ...
 
-    def plans(self, page: Page) -> tuple[int, list[Plan]]:
-        """Total and one page of plans, newest first."""
+    def plans(self, page: Page) -> tuple[int, list[PlanHead]]:
+        """Total and one page of plans without their changes, newest first."""
         ...
 
     def create_run(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from datetime import datetime
 
 import orjson
 from sqlalchemy import func, select
 
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.plan import Plan
-from controller.ports.store import Page
+from controller.ports.store import Page, PlanHead
 from controller.store.encoding import packed
 from controller.store.tables import changes, plans
 from controller.store.transaction import Transactions, Tx, reads, writes
@@ -45,12 +46,27 @@ class PlanRecords(Transactions):
         return _assembled(tx, plan_id, head)
 
     @reads
-    def plans(self, tx: Tx, page: Page) -> tuple[int, list[Plan]]:
+    def plans(self, tx: Tx, page: Page) -> tuple[int, list[PlanHead]]:
         """See ``Store.plans``."""
         total = tx.execute(select(func.count()).select_from(plans)).scalar_one()
-        newest = select(plans.c.id, plans.c.head).order_by(plans.c.number.desc())
-        rows = tx.execute(newest.limit(page.limit).offset(page.offset)).all()
-        return total, [_assembled(tx, row.id, row.head) for row in rows]
+        of_plan = select(func.count()).where(changes.c.plan == plans.c.id).scalar_subquery()
+        newest = select(plans.c.head, of_plan.label("stations")).order_by(plans.c.number.desc())
+        rows = tx.execute(newest.limit(page.limit).offset(page.offset))
+        return total, [_head(row.head, row.stations) for row in rows]
+
+
+def _head(packed_head: bytes, stations: int) -> PlanHead:
+    head = orjson.loads(zlib.decompress(packed_head))
+    return PlanHead(
+        id=head["id"],
+        created=datetime.fromisoformat(head["created"]),
+        network_digest=head["network_digest"],
+        selector=head["selector"],
+        stations=stations,
+        unchanged=len(head["unchanged"]),
+        unplanned=len(head["unplanned"]),
+        findings=len(head["findings"]),
+    )
 
 
 def _assembled(tx: Tx, plan_id: str, head: bytes) -> Plan:

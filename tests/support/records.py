@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from controller.models.network import Network, NetworkHeader
 from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Phase, PhaseKind, Plan
 from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
-from controller.ports.store import Claim, NewJob, Transition
+from controller.ports.store import Claim, NewJob, PlanHead, Transition
 from controller.store import SqlStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,6 +24,20 @@ def make_network(name: str = "Peru") -> tuple[str, Network]:
 def stations(number: int) -> list[str]:
     """Station ids."""
     return [f"PE-{index:05}" for index in range(number)]
+
+
+def head_of(plan: Plan) -> PlanHead:
+    """A plan as lists show it."""
+    return PlanHead(
+        id=plan.id,
+        created=plan.created,
+        network_digest=plan.network_digest,
+        selector=plan.selector,
+        stations=len(plan.changes),
+        unchanged=len(plan.unchanged),
+        unplanned=len(plan.unplanned),
+        findings=len(plan.findings),
+    )
 
 
 def make_change(station: str, edits: int = 1) -> Change:

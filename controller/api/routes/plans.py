@@ -10,6 +10,7 @@ from controller.api.auth import Caller
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.models.plan import Plan
 from controller.plan import PlanDifference, compare, plan_to_json
+from controller.ports.store import PlanHead
 from controller.runs.planner import PlanRequest
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
@@ -25,32 +26,6 @@ class NewPlan(Body):
     selector: str = "*"
     remove: dict[str, int] = {}
     expect_stations: int | None = Field(default=None, ge=0)
-
-
-class PlanSummary(Body):
-    """A plan in a list."""
-
-    id: str
-    created: str
-    network_digest: str
-    selector: str
-    stations: int
-    unchanged: int
-    unplanned: int
-    findings: int
-
-
-def _summary(plan: Plan) -> PlanSummary:
-    return PlanSummary(
-        id=plan.id,
-        created=plan.created.isoformat(),
-        network_digest=plan.network_digest,
-        selector=plan.selector,
-        stations=len(plan.changes),
-        unchanged=len(plan.unchanged),
-        unplanned=len(plan.unplanned),
-        findings=len(plan.findings),
-    )
 
 
 def _whole(plan: Plan, status: int = 200) -> Response:
@@ -70,10 +45,10 @@ async def make(asked: NewPlan, backend: Backend, who: Caller) -> Response:
 
 
 @router.get("")
-def plans(backend: Backend, paging: Paging, _: Caller) -> Listing[PlanSummary]:
+def plans(backend: Backend, paging: Paging, _: Caller) -> Listing[PlanHead]:
     """Plans, newest first."""
     total, found = backend.store.plans(paging)
-    return listing(total, [_summary(plan) for plan in found], paging)
+    return listing(total, found, paging)
 
 
 @router.get("/{plan_id}", response_model=Plan)

@@ -9,7 +9,7 @@ from controller.models.run import Job, JobState, Outcome, Run, RunState, Strateg
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, Page, Store, Transition
 from controller.store import SqlStore
-from tests.support.records import make_plan, start_run, stations
+from tests.support.records import head_of, make_plan, start_run, stations
 
 
 def test_the_sql_store_is_a_store(store: SqlStore) -> None:
@@ -25,8 +25,8 @@ def test_plans_come_back_equal_and_newest_first(store: SqlStore) -> None:
     assert store.plan(first.id) == first
     assert store.plan(second.id) == second
     assert store.plan(empty.id) == empty
-    assert store.plans(Page(limit=2)) == (3, [empty, second])
-    assert store.plans(Page(limit=2, offset=2)) == (3, [first])
+    assert store.plans(Page(limit=2)) == (3, [head_of(empty), head_of(second)])
+    assert store.plans(Page(limit=2, offset=2)) == (3, [head_of(first)])
     with pytest.raises(NotFoundError):
         store.plan("000000000000")
 
