@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import asyncssh
 from lxml import etree
 
+from controller.ports.devices import Notification
 from simulators.fleet import Endpoint
 from simulators.netconf.framing import Decoder, encode
 
@@ -87,3 +88,10 @@ def label_edit(station: str, label: str) -> str:
         f'<userLabel xmlns:nc="{BASE}" nc:operation="replace">{label}</userLabel>'
         "</attributes></ManagedElement></config></edit-config>"
     )
+
+
+async def change_in(notifications: AsyncIterator[Notification]) -> Notification:
+    """The next notification of a changed configuration; those of sessions that open and close pass by."""
+    while not (notification := await anext(notifications)).name.endswith("}netconf-config-change"):
+        pass
+    return notification

@@ -24,6 +24,7 @@ from simulators.netconf.callhome import Home
 from simulators.netconf.ssh import Credentials, public_host_key
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import function
+from tests.integration.simulators.client import change_in
 
 PROFILES = ("lte-28658",)
 SECRETS = FakeSecrets({"env:P": "minka-sim", "env:WRONG": "wrong"})
@@ -139,14 +140,13 @@ async def test_each_station_has_its_own_user_and_credential() -> None:
 async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
     async with at_home() as (devices, port), Fleet(made_network(1), home=Home("127.0.0.1", port)) as fleet:
         notifications = devices.notifications(target("S-0"))
-        waiting = asyncio.ensure_future(anext(notifications))
+        waiting = asyncio.ensure_future(change_in(notifications))
         async with asyncio.timeout(10), devices.session(target("S-0")) as session:
-            while len(fleet.stations["S-0"].sessions) < 2:
+            while not any(known.subscription for known in fleet.stations["S-0"].sessions.values()):
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.1)
             await session.edit(list(function("S-0")))
             await session.commit()
-            assert "netconf-config-change" in (await waiting).name
+            await waiting
         await notifications.aclose()
         async with devices.session(target("S-0")) as session:
             await session.read()

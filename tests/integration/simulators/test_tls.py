@@ -20,6 +20,7 @@ from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import cell, function
+from tests.integration.simulators.client import change_in
 
 PROFILES = ("lte-28658",)
 
@@ -103,14 +104,13 @@ async def test_an_authority_that_vouches_is_enough(fleet: Fleet, devices: SshDev
 
 async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None:
     notifications = devices.notifications(target(fleet))
-    waiting = asyncio.ensure_future(anext(notifications))
+    waiting = asyncio.ensure_future(change_in(notifications))
     async with asyncio.timeout(10), devices.session(target(fleet)) as session:
-        while not fleet.stations["S-0"].sessions:
+        while not any(known.subscription for known in fleet.stations["S-0"].sessions.values()):
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
         await session.edit(list(function("S-0")))
         await session.commit()
-        assert "netconf-config-change" in (await waiting).name
+        await waiting
     await notifications.aclose()
 
 
