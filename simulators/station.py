@@ -18,12 +18,14 @@ from simulators.datastore import PROFILE_MODULES, Config, ModuleInfo, Schema, St
 from simulators.datastore.xmltext import document_of
 from simulators.faults import Fault, FaultKind, Faults
 from simulators.history import Event, EventKind, History
+from simulators.life import POWER_ON, Life
+from simulators.listing import ALARM_LIST
 from simulators.netconf import capabilities, changes
 from simulators.netconf.profiles import STANDARD, Profile
 from simulators.netconf.statistics import Counts, Statistics, Termination
 from simulators.netconf.subscription import Notified, ReplayLog, Subscription
 from simulators.network import Core, StationRecord
-from simulators.radio import Radio
+from simulators.surroundings import Surroundings
 from simulators.transactions import ITSELF, NO_SESSION, Confirmation, Datastores, Origin, RunningChange
 
 _BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
@@ -41,11 +43,13 @@ class Quirks:
     Attributes:
         profile: Its capabilities and habits.
         settle_seconds: Until a cell is on air after it was unlocked, or a core link up after its creation.
+        boot_seconds: Until a station takes sessions again after a restart, and its cells begin to settle.
         delays: Seconds that an operation takes, by name (``edit-config``, ``commit``, ``get`` …).
     """
 
     profile: Profile = STANDARD
     settle_seconds: float = 1.0
+    boot_seconds: float = 0.0
     delays: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -64,6 +68,16 @@ class SessionHandle(Protocol):
         """Send a notification if the client wants it."""
 
 
+class Observer(Protocol):
+    """Who wants to know what happens on stations."""
+
+    def happened(self, station: str, event: Event) -> None:
+        """An event was written into a history."""
+
+    def alarmed(self, station: str, alarm: Alarm, raised: bool, when: datetime) -> None:
+        """An alarm was raised or cleared."""
+
+
 class UnknownRevisionError(Exception):
     """The station does not remember such a revision of its running configuration."""
 
@@ -71,7 +85,14 @@ class UnknownRevisionError(Exception):
 class Station:
     """A station; everything in it happens at once and in order, only its sessions wait."""
 
-    def __init__(self, record: StationRecord, cores: tuple[Core, ...], clock: Clock, quirks: Quirks) -> None:
+    def __init__(
+        self,
+        record: StationRecord,
+        cores: tuple[Core, ...],
+        clock: Clock,
+        quirks: Quirks,
+        around: Surroundings | None = None,
+    ) -> None:
         self.id = record.id
         self.clock = clock
         self.quirks = quirks
@@ -89,8 +110,9 @@ class Station:
         factory = _factory(self.schema, record.id)
         self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
         self.datastores = Datastores(factory, clock, self.profile, self)
-        self._radio = Radio(record, cores, clock, quirks.settle_seconds, self._alarm_changed)
-        self._radio.follow(factory)
+        self.observers: tuple[Observer, ...] = ()
+        self.life = Life(self, record, around or Surroundings(cores), quirks.settle_seconds)
+        self.life.radio.follow(factory)
 
     # ------------------------------------------------------------- sessions
 
@@ -120,7 +142,7 @@ class Station:
         self.statistics.in_sessions += 1
         self.record(EventKind.SESSION_OPENED, session.origin)
         if self._listened:
-            self._notify(changes.session_start(session.origin))
+            self.notify(changes.session_start(session.origin))
 
     def session_closed(self, session: SessionHandle, reason: Termination, killed_by: int | None = None) -> None:
         """Forget a session and what it held."""
@@ -129,18 +151,18 @@ class Station:
         self.record(EventKind.SESSION_CLOSED, session.origin, reason=reason.value)
         self.datastores.session_ended(session.origin.session)
         if self._listened:
-            self._notify(changes.session_end(session.origin, reason, killed_by))
+            self.notify(changes.session_end(session.origin, reason, killed_by))
 
     # -------------------------------------------------------------- reading
 
     def state(self) -> State:
         """State below the configuration."""
-        return self._radio.state()
+        return self.life.state()
 
     @property
     def alarms(self) -> Iterable[Alarm]:
         """Active alarms."""
-        return self._radio.alarms
+        return self.life.book.active
 
     def summary(self) -> dict[str, Any]:
         """The station at a glance."""
@@ -150,7 +172,8 @@ class Station:
             "sessions": len(self.sessions),
             "awaiting_confirmation": self.datastores.awaiting_confirmation,
             "faults": len(self.faults.list()),
-            **self._radio.summary(),
+            "up": not self.life.down,
+            **self.life.summary(),
             "counts": {kind.value: count for kind, count in sorted(self.history.counts.items())},
         }
 
@@ -173,7 +196,10 @@ class Station:
 
     def record(self, kind: EventKind, origin: Origin, **detail: Any) -> None:
         """Write an event into the history."""
-        self.history.add(Event(self.clock.now(), kind, origin.session, origin.user, MappingProxyType(detail)))
+        event = Event(self.clock.now(), kind, origin.session, origin.user, MappingProxyType(detail))
+        self.history.add(event)
+        for observer in self.observers:
+            observer.happened(self.id, event)
 
     # ---------------------------------------------- what people do to it
 
@@ -204,13 +230,13 @@ class Station:
                 return
         raise UnknownRevisionError(f"{self.id} does not remember revision {revision}")
 
-    def break_link(self, wanted: str) -> tuple[str, ...]:
+    def break_link(self, wanted: str, *, curable: bool = True) -> tuple[str, ...]:
         """Break core links by tenant or end point id; return their names.
 
         Raises:
             UnknownLinkError: no configured link fits.
         """
-        names = self._radio.break_link(wanted)
+        names = self.life.radio.break_link(wanted, curable=curable)
         self.record(EventKind.LINK_BROKEN, ITSELF, links=list(names))
         return names
 
@@ -220,16 +246,31 @@ class Station:
         Raises:
             UnknownLinkError: no configured link fits.
         """
-        names = self._radio.restore_link(wanted)
-        self._links_cured(names)
+        names = self.life.radio.restore_link(wanted)
+        self.links_healed(names)
         return names
 
-    def restart(self) -> None:
-        """Lose power and come up again: sessions, locks and unconfirmed commits are gone."""
+    def restart(self, cause: str = POWER_ON) -> None:
+        """Start anew: sessions, locks and unconfirmed commits are gone, cells come on air again after the boot."""
+        self.fall_silent()
+        self.datastores.restart()
+        self.record(EventKind.RESTARTED, ITSELF, cause=cause)
+        if self.quirks.boot_seconds:
+            self.clock.call_later(self.quirks.boot_seconds, lambda: self._come_up(cause))
+        else:
+            self._come_up(cause)
+
+    def fall_silent(self) -> None:
+        """Lose power: sessions are gone, and no connection is taken."""
+        self.life.power(False)
         for session in list(self.sessions.values()):
             session.drop()
-        self.datastores.restart()
-        self.record(EventKind.RESTARTED, ITSELF)
+
+    def _come_up(self, cause: str) -> None:
+        if self.life.dark:
+            return
+        self.life.power(True, cause)
+        self.record(EventKind.UP_AGAIN, ITSELF, cause=cause)
 
     # ------------------------------------------------------- consequences
 
@@ -238,11 +279,13 @@ class Station:
         return bool(self.faults.take((kind,)))
 
     def check_writes(self, origin: Origin, before: Config, after: Config) -> None:
-        """Refuse a change that the user may not make.
+        """Refuse a change that the user may not make, or that the radio can't make now.
 
         Raises:
-            RpcError: access-denied.
+            RpcError: access-denied or in-use.
         """
+        if self.profile.strict:
+            self.life.check(before, after)
         access = self.profile.access.get(origin.user)
         if access is not None:
             access.check_writes(before.changes(after, deep=True))
@@ -250,18 +293,18 @@ class Station:
     def confirmation(self, event: Confirmation, origin: Origin, timeout: int | None) -> None:
         """Something happened to a confirmed commit."""
         if self._listened:
-            self._notify(changes.confirmed_commit(event, origin, timeout))
+            self.notify(changes.confirmed_commit(event, origin, timeout))
 
     def storm(self) -> None:
         """Send a thousand notifications at once."""
         alarm = Alarm(STORM_FAULT_ID, "battery", (), "WARNING", "battery charge unknown", self.clock.now())
         content = alarm.notification_element(self.clock.now(), is_cleared=False)
         for _ in range(STORM):
-            self._notify(content)
+            self.notify(content)
 
     def running_changed(self, change: RunningChange) -> None:
         """Take on a running configuration, and tell whoever wants to know."""
-        cured = self._radio.follow(change.after, change.stages)
+        cured = self.life.follow(change)
         if change.before == change.after and not cured:
             return
         self.revision += 1
@@ -274,25 +317,31 @@ class Station:
             edits=len(change.edits),
             operations=dict(_operations(change.edits)),
         )
-        self._links_cured(cured)
+        self.links_healed(cured)
         if self._listened:
-            self._notify(changes.config_change(change))
+            self.notify(changes.config_change(change))
 
-    def _links_cured(self, names: tuple[str, ...]) -> None:
+    def links_healed(self, names: tuple[str, ...]) -> None:
+        """Broken links were cured."""
         if names:
             self.record(EventKind.LINK_CURED, ITSELF, links=list(names))
 
-    def _alarm_changed(self, alarm: Alarm, raised: bool) -> None:
+    def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
+        """An alarm was raised or cleared: tell whoever wants to know."""
         kind = EventKind.ALARM_RAISED if raised else EventKind.ALARM_CLEARED
         self.record(kind, ITSELF, source=alarm.source, text=alarm.text)
-        self._notify(alarm.notification_element(self.clock.now(), is_cleared=not raised))
+        if self._listened:
+            self.notify(alarm.notification_element(self.clock.now(), is_cleared=not raised))
+        for observer in self.observers:
+            observer.alarmed(self.id, alarm, raised, self.clock.now())
 
     @property
     def _listened(self) -> bool:
         """Whether a notification would be sent or kept."""
         return self.replay is not None or any(session.subscription for session in self.sessions.values())
 
-    def _notify(self, content: etree._Element) -> None:
+    def notify(self, content: etree._Element) -> None:
+        """Send a notification to all subscribers, and keep it for replay."""
         notified = Notified(self.clock.now(), content)
         if self.replay is not None:
             self.replay.add(notified)
@@ -301,12 +350,15 @@ class Station:
 
 
 def _factory(schema: Schema, station: str) -> Config:
-    """What a station comes with: its own name and nothing else."""
+    """What a station comes with: its own name, an empty list of alarms, and nothing else."""
     element = elements.root(_ME_NS, "ManagedElement")
     elements.leaf(element, "id", station)
     attributes = elements.node(element, "attributes")
     elements.leaf(attributes, "userLabel", station)
     elements.leaf(attributes, "priorityLabel", "1")
+    listing = elements.node(element, "AlarmList")
+    elements.leaf(listing, "id", ALARM_LIST)
+    elements.node(listing, "attributes")
     return Config.from_xml(schema, element)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,6 +25,7 @@ _CARRIER: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "NRCellDU": ("nRPCI", "arfcnDL", "arfcnUL", "bSChannelBwDL", "bSChannelBwUL"),
     }
 )
+_NUMBER = re.compile(r"\d+$")
 #: Function class → the end point class in it, and which nodes of a core it leads to.
 _LINKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -36,12 +38,51 @@ _LINKS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class CellSurvey:
-    """A configured cell; ``path`` leads to its ``attributes``."""
+    """A configured cell; ``path`` leads to its ``attributes``.
+
+    ``carrier`` is what can't change while it is on air, ``tac`` what strict stations refuse to change then.
+    """
 
     path: Path
-    wants_air: bool
-    unlocked: bool
+    administrative: str
+    broadcasts: bool
     carrier: tuple[str | None, ...]
+    tac: str | None
+
+    @property
+    def unlocked(self) -> bool:
+        """Whether it may serve."""
+        return self.administrative == "UNLOCKED"
+
+    @property
+    def wants_air(self) -> bool:
+        """Whether it may serve and has somebody to serve."""
+        return self.unlocked and self.broadcasts
+
+    @property
+    def cell_class(self) -> str:
+        """Its class, as in NRCellDU."""
+        return str(self.path[-2][0])
+
+    @property
+    def id(self) -> str:
+        """Its id within its function."""
+        return str(self.path[-2][1])
+
+    @property
+    def name(self) -> str:
+        """Its name, as in NRCellDU=n78-1."""
+        return f"{self.cell_class}={self.id}"
+
+    @property
+    def unit(self) -> str:
+        """Radio unit that transmits it: cells with the same number at the end share a unit."""
+        return unit_of(self.id)
+
+    @property
+    def distinguished_name(self) -> str:
+        """The object's name within the network (TS 32.300)."""
+        return distinguished_name(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +103,18 @@ class LinkSurvey:
     @property
     def distinguished_name(self) -> str:
         """The object's name within the network (TS 32.300)."""
-        return ",".join(f"{step[0]}={step[1]}" for step in self.path if not isinstance(step, str))
+        return distinguished_name(self.path)
+
+
+def distinguished_name(path: Path) -> str:
+    """Name of the object at a path (TS 32.300)."""
+    return ",".join(f"{step[0]}={step[1]}" for step in path if not isinstance(step, str))
+
+
+def unit_of(cell: str) -> str:
+    """Name of the radio unit that transmits a cell."""
+    number = _NUMBER.search(cell)
+    return f"ru-{int(number[0]) if number else 1}"
 
 
 def cells_of(config: Config) -> Iterator[CellSurvey]:
@@ -76,12 +128,12 @@ def cells_of(config: Config) -> Iterator[CellSurvey]:
 
 def _cell(path: Path, cell_class: str, cell: Instance, plmns: str) -> CellSurvey:
     attributes = _attributes(cell)
-    unlocked = attributes.leaf("administrativeState") == "UNLOCKED"
     return CellSurvey(
         path=path,
-        unlocked=unlocked,
-        wants_air=unlocked and any(True for _ in attributes.entries(plmns)),
+        administrative=attributes.leaf("administrativeState") or "LOCKED",
+        broadcasts=any(True for _ in attributes.entries(plmns)),
         carrier=tuple(attributes.leaf(name) for name in _CARRIER[cell_class]),
+        tac=attributes.leaf("nRTAC" if cell_class == "NRCellDU" else "tac"),
     )
 
 

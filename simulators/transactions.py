@@ -357,9 +357,9 @@ class Datastores:
             if start != self._running:
                 self._replace_running(start, Cause.RESTART, ITSELF)
 
-    def overwrite(self, config: Config, origin: Origin) -> None:
-        """Change running behind everybody's back, as somebody on the local console would."""
-        self._replace_running(config, Cause.FOREIGN, origin)
+    def overwrite(self, config: Config, origin: Origin, cause: Cause = Cause.FOREIGN) -> None:
+        """Change running behind everybody's back, as somebody on the local console would, or the station itself."""
+        self._replace_running(config, cause, origin)
 
     def _replace_running(self, config: Config, cause: Cause, origin: Origin, draft: _Draft | None = None) -> None:
         before, self._running = self._running, config

@@ -11,10 +11,13 @@ from lxml import etree
 from simulators.alarms import FM_NS, active_alarm_list, timestamp
 from simulators.datastore import Access, ModuleInfo
 from simulators.elements import leaf, node, root
+from simulators.equipment import EQUIPMENT_NS, OPERATIONS_NS, equipment, operational_info
+from simulators.measurements import PERFORMANCE_NS, performance
 from simulators.netconf.capabilities import content_id
 from simulators.netconf.monitoring import MONITORING_NS, netconf_state
 from simulators.netconf.subscription import STREAM
 from simulators.netconf.subtree import select
+from simulators.software import SOFTWARE_NS, inventory
 
 if TYPE_CHECKING:
     from simulators.station import Station
@@ -90,6 +93,10 @@ def _streams(station: Station) -> list[etree._Element]:
 _STATE: Mapping[str, Callable[[Station], list[etree._Element]]] = MappingProxyType(
     {
         FM_NS: lambda station: [active_alarm_list(station.alarms)],
+        SOFTWARE_NS: lambda station: [inventory(station.life.slots)],
+        OPERATIONS_NS: lambda station: [operational_info(station)],
+        EQUIPMENT_NS: lambda station: [equipment(station)],
+        PERFORMANCE_NS: lambda station: [performance(station)],
         MONITORING_NS: lambda station: [netconf_state(station)] if station.profile.monitoring else [],
         LIBRARY_NS: _library,
         STREAMS_NS: _streams,

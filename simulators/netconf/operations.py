@@ -9,7 +9,7 @@ from lxml import etree
 
 from simulators.datastore import RpcError, denied
 from simulators.faults import FaultKind
-from simulators.netconf import parameters, reading, writing
+from simulators.netconf import oran, parameters, reading, writing
 from simulators.netconf.messages import BASE_NS, NOTIFICATION_NS, Request, number, text
 from simulators.netconf.parameters import MONITORING_NS, refused
 from simulators.netconf.profiles import Profile
@@ -34,7 +34,7 @@ def perform(session: Session, request: Request) -> Content:
         RpcError, RpcErrors: it was refused.
     """
     profile = session.station.profile
-    handler = _HANDLERS.get(request.operation.tag)
+    handler = oran.perform if request.operation.tag in oran.OPERATIONS else _HANDLERS.get(request.operation.tag)
     needed = _NEEDS.get(request.operation.tag)
     if handler is None or (needed is not None and not needed(profile)):
         raise refused("operation-not-supported", request.name, f"{request.name} is not supported")

@@ -288,7 +288,10 @@ async def test_subtree_filter_on_state(client: Client, clock: VirtualClock) -> N
 async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:
     data = await client.data("<get/>")
     names = {etree.QName(child).localname for child in data}
-    assert names == {"ManagedElement", "active-alarm-list", "netconf-state", "yang-library", "netconf"}
+    assert names == {
+        *("ManagedElement", "active-alarm-list", "netconf-state", "yang-library", "netconf"),
+        *("equipment", "operational-info", "performance", "software-inventory"),
+    }
     library = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
     modules = {name.text for name in data.iter(f"{{{library}}}name")}
     assert {"minka-eutran-nrm", "ietf-yang-types"} <= modules

@@ -1,0 +1,112 @@
+"""Operations beyond RFC 6241: software, restarts, supervision (O-RAN) and repairs (minka-equipment)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from simulators.alarms import timestamp
+from simulators.datastore import RpcError
+from simulators.elements import leaf, root
+from simulators.equipment import EQUIPMENT_NS, OPERATIONS_NS
+from simulators.software import SOFTWARE_NS
+from simulators.supervision import SUPERVISION_NS
+
+if TYPE_CHECKING:
+    from simulators.netconf.session import Session
+    from simulators.station import Station
+
+#: Seconds of the supervision interval and of the guard beyond it unless the manager says otherwise.
+INTERVAL, GUARD = 60, 10
+#: Seconds that a manager should wait for the event of an operation.
+NOTIFICATION_TIMEOUT = 60
+
+
+def _text(operation: etree._Element, name: str) -> str:
+    """A mandatory parameter.
+
+    Raises:
+        RpcError: missing-element.
+    """
+    found = operation.findtext(f"{{{etree.QName(operation).namespace}}}{name}")
+    if found is None or not found.strip():
+        raise RpcError("missing-element", f"{name} is missing", type="protocol", info={"bad-element": name})
+    return found.strip()
+
+
+def _seconds(operation: etree._Element, name: str, default: int) -> int:
+    text = operation.findtext(f"{{{SUPERVISION_NS}}}{name}")
+    if text is None:
+        return default
+    if not text.strip().isdecimal() or int(text) > 65535:
+        raise RpcError("invalid-value", f"{name} is no number of seconds", info={"bad-element": name})
+    return int(text)
+
+
+def _acknowledged(refusal: str, *, timeout: bool) -> list[etree._Element]:
+    """The output of an operation whose outcome an event tells."""
+    holder = root(SOFTWARE_NS, "output")
+    leaf(holder, "status", "FAILED" if refusal else "STARTED")
+    if refusal:
+        leaf(holder, "error-message", refusal)
+    elif timeout:
+        leaf(holder, "notification-timeout", str(NOTIFICATION_TIMEOUT))
+    return list(holder)
+
+
+def _download(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
+    return _acknowledged(station.life.software.download(_text(operation, "remote-file-path")), timeout=True)
+
+
+def _install(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
+    files = [element.text or "" for element in operation.iterchildren(f"{{{SOFTWARE_NS}}}file-names")]
+    return _acknowledged(station.life.software.install(_text(operation, "slot-name"), files), timeout=False)
+
+
+def _activate(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
+    return _acknowledged(station.life.software.activate(_text(operation, "slot-name")), timeout=True)
+
+
+def _reset(station: Station, _operation: etree._Element) -> None:
+    station.life.reset_later()
+
+
+def _reset_unit(station: Station, operation: etree._Element) -> None:
+    station.life.reset_unit(_text(operation, "name"))
+
+
+def _reload_licence(station: Station, _operation: etree._Element) -> None:
+    station.life.reload_licence()
+
+
+def _watchdog(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
+    interval = _seconds(operation, "supervision-notification-interval", INTERVAL)
+    guard = _seconds(operation, "guard-timer-overhead", GUARD)
+    holder = root(SUPERVISION_NS, "output")
+    leaf(holder, "next-update-at", timestamp(station.life.supervision.reset(interval, guard)))
+    return list(holder)
+
+
+_OPERATIONS: dict[str, Callable[[Station, etree._Element], Iterable[etree._Element] | None]] = {
+    f"{{{SOFTWARE_NS}}}software-download": _download,
+    f"{{{SOFTWARE_NS}}}software-install": _install,
+    f"{{{SOFTWARE_NS}}}software-activate": _activate,
+    f"{{{OPERATIONS_NS}}}reset": _reset,
+    f"{{{SUPERVISION_NS}}}supervision-watchdog-reset": _watchdog,
+    f"{{{EQUIPMENT_NS}}}reset-unit": _reset_unit,
+    f"{{{EQUIPMENT_NS}}}reload-licence": _reload_licence,
+}
+
+#: Tags of these operations.
+OPERATIONS = frozenset(_OPERATIONS)
+
+
+def perform(session: Session, operation: etree._Element) -> Iterable[etree._Element] | None:
+    """Carry out one of these operations.
+
+    Raises:
+        RpcError: it was refused.
+    """
+    return _OPERATIONS[operation.tag](session.station, operation)

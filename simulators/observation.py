@@ -1,0 +1,74 @@
+"""What a station knows of its own traffic: a timeline of what held when, and what was measured in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from simulators.clock import Clock
+from simulators.datastore import Config
+from simulators.network import StationRecord
+from simulators.performance import PERIOD, Epoch, Observer, Period, Timeline
+from simulators.radio import Radio
+from simulators.surroundings import Surroundings
+from simulators.survey import CellSurvey
+from simulators.traffic import Place
+
+#: Users below which a cell counts as idle.
+_NOBODY = 0.5
+#: The timeline of a station without cells.
+_EMPTY = Timeline()
+
+
+class Observation:
+    """The traffic of one station; costs nothing until there is a cell."""
+
+    __slots__ = ("_around", "_clock", "_radio", "_record", "_timeline")
+
+    def __init__(self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio) -> None:
+        self._record = record
+        self._around = around
+        self._clock = clock
+        self._radio = radio
+        self._timeline: Timeline | None = None
+
+    def note(self, config: Config) -> None:
+        """Note what holds from now on."""
+        cells = tuple(self._radio.cells)
+        if self._timeline is None:
+            if not cells:
+                return
+            self._timeline = Timeline()
+        now = self._clock.monotonic()
+        self._timeline.note(Epoch(now, config, cells, self._radio.tenants_connected, self._radio.powered))
+
+    @property
+    def _place(self) -> Place:
+        cells = sum(1 for _ in self._radio.cells)
+        around, record = self._around, self._record
+        return Place(around.seed, record.id, record.population, cells, around.plmns)
+
+    def period_begin(self, seconds: int = PERIOD) -> datetime:
+        """When the present period began; periods are aligned to the hour."""
+        now = self._clock.now().timestamp()
+        return datetime.fromtimestamp(now - now % seconds, UTC)
+
+    def _local(self) -> datetime:
+        return self.period_begin().astimezone(self._around.timezone)
+
+    def users(self, cell: CellSurvey) -> float:
+        """Users in a cell now."""
+        return (self._timeline or _EMPTY).users(self._place, self._around.tenants, cell.id, self._local())
+
+    def usage(self, cell: CellSurvey) -> str:
+        """IDLE, ACTIVE or BUSY (X.731)."""
+        if self.users(cell) < _NOBODY:
+            return "IDLE"
+        wanted = (self._timeline or _EMPTY).wanted(self._place, self._around.tenants, cell.id, self._local())
+        return "BUSY" if wanted >= 100.0 else "ACTIVE"
+
+    def measure(self, seconds: int = PERIOD, end: datetime | None = None) -> Period:
+        """The counters of the period that ends then; of the latest that ended if no end is named."""
+        begin = (end or self.period_begin(seconds)) - timedelta(seconds=seconds)
+        offset = self._clock.monotonic() - (self._clock.now() - begin).total_seconds()
+        observer = Observer(self._place, self._around.tenants, self._around.timezone)
+        return observer.measure(self._timeline or _EMPTY, begin, seconds, offset)

@@ -1,0 +1,202 @@
+"""Software slots of a station and the operations of o-ran-software-management on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from lxml import etree
+
+from simulators.clock import Clock
+from simulators.elements import leaf, node, root
+
+SOFTWARE_NS = "urn:o-ran:software-management:1.0"
+#: Version of the build that a station comes with, and of the one that somebody leaves there by mistake.
+FACTORY_VERSION, CURRENT_VERSION, WRONG_VERSION = "20.0.0", "24.2.1", "19.9.9"
+#: Seconds that a download, an installation and an activation take.
+DOWNLOAD_SECONDS, INSTALL_SECONDS, ACTIVATE_SECONDS = 20.0, 30.0, 5.0
+_VERSION = re.compile(r"(\d+(?:\.\d+)+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot and what it holds; ``status`` is VALID, INVALID or EMPTY."""
+
+    name: str
+    status: str
+    version: str = ""
+    active: bool = False
+    running: bool = False
+    writable: bool = True
+
+
+#: What all stations come with; only those whose software was touched have slots of their own.
+FACTORY_SLOTS = (
+    Slot("slot-factory", "VALID", FACTORY_VERSION, writable=False),
+    Slot("slot-a", "VALID", CURRENT_VERSION, active=True, running=True),
+    Slot("slot-b", "EMPTY"),
+)
+
+
+class SoftwareSite(Protocol):
+    """What software needs of its station."""
+
+    clock: Clock
+
+    def notify(self, content: etree._Element) -> None:
+        """Send a notification."""
+
+    def software_event(self, **detail: str) -> None:
+        """Write into the history."""
+
+    def take_trouble(self, name: str) -> bool:
+        """Whether a fault of this name waits; it is over with that."""
+
+
+class Software:
+    """The software of one station. Operations return why they could not begin, empty when they did."""
+
+    __slots__ = ("_epoch", "_files", "_site", "slots")
+
+    def __init__(self, site: SoftwareSite) -> None:
+        self._site = site
+        self._files: dict[str, str] = {}
+        self._epoch = 0
+        self.slots: tuple[Slot, ...] = FACTORY_SLOTS
+
+    @property
+    def version(self) -> str:
+        """Version of the build that runs."""
+        return next(slot.version for slot in self.slots if slot.running)
+
+    # ----------------------------------------------------------- operations
+
+    def download(self, path: str) -> str:
+        """Fetch a file from a server."""
+        name = path.rpartition("/")[2]
+        if "://" not in path or not name:
+            return f"{path!r:.80} names no file on a server"
+        self._later(DOWNLOAD_SECONDS, lambda: self._downloaded(name))
+        return ""
+
+    def _downloaded(self, name: str) -> None:
+        if self._site.take_trouble("download-fails"):
+            self._tell("download-event", "FILE_NOT_FOUND", "the server has no such file", file_name=name)
+            return
+        found = _VERSION.search(name)
+        self._files[name] = found[1] if found else "0.0.0"
+        self._tell("download-event", "COMPLETED", file_name=name)
+
+    def install(self, slot_name: str, files: list[str]) -> str:
+        """Put downloaded files into a slot that is neither active nor running."""
+        slot = self._slot(slot_name)
+        if slot is None or not slot.writable:
+            return f"there is no slot {slot_name!r:.40} to install to"
+        if slot.active or slot.running:
+            return f"{slot_name} is active or running"
+        names = files or list(self._files)
+        missing = [name for name in names if name not in self._files]
+        if missing or not names:
+            return f"not downloaded: {', '.join(missing) or 'nothing is'}"
+        self._put(replace(slot, status="INVALID", version=""))
+        self._later(INSTALL_SECONDS, lambda: self._installed(slot_name, names[0]))
+        return ""
+
+    def _installed(self, slot_name: str, name: str) -> None:
+        slot = self._slot(slot_name)
+        assert slot is not None
+        if self._site.take_trouble("wrong-checksum"):
+            self._tell("install-event", "INTEGRITY_ERROR", f"{name}: wrong checksum", slot_name=slot_name)
+        elif self._site.take_trouble("install-fails"):
+            self._tell("install-event", "APPLICATION_ERROR", "no space left in the slot", slot_name=slot_name)
+        else:
+            self._put(replace(slot, status="VALID", version=self._files[name]))
+            self._tell("install-event", "COMPLETED", slot_name=slot_name)
+
+    def activate(self, slot_name: str) -> str:
+        """Let the next start take a slot."""
+        slot = self._slot(slot_name)
+        if slot is None or slot.status != "VALID":
+            return f"there is no valid slot {slot_name!r:.40}"
+        self._later(ACTIVATE_SECONDS, lambda: self._activated(slot_name))
+        return ""
+
+    def _activated(self, slot_name: str) -> None:
+        if self._site.take_trouble("activation-fails"):
+            self._tell("activation-event", "APPLICATION_ERROR", "the slot can't be started from", slot_name=slot_name)
+            return
+        self.slots = tuple(replace(slot, active=slot.name == slot_name) for slot in self.slots)
+        self._tell("activation-event", "COMPLETED", slot_name=slot_name)
+
+    # ------------------------------------------------------ what happens to it
+
+    def started(self) -> bool:
+        """The station starts from the active slot, or from the old one if that fails; return if its build is new."""
+        self._epoch += 1
+        active = next(slot for slot in self.slots if slot.active)
+        if active.running:
+            return False
+        if self._site.take_trouble("boot-fails"):
+            # What does not start is not taken again.
+            self.slots = tuple(replace(slot, active=slot.running) for slot in self.slots)
+            return False
+        before = self.version
+        self.slots = tuple(replace(slot, running=slot.active) for slot in self.slots)
+        return self.version != before
+
+    def confuse(self) -> None:
+        """Somebody leaves a wrong build in the running slot."""
+        self.slots = tuple(replace(s, version=WRONG_VERSION) if s.running else s for s in self.slots)
+
+    def mend(self) -> None:
+        """Somebody puts the right build there again."""
+        self.slots = tuple(
+            replace(s, version=CURRENT_VERSION) if s.version == WRONG_VERSION else s for s in self.slots
+        )
+
+    # -------------------------------------------------------------- inside
+
+    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """What is under way when the station restarts is lost."""
+        epoch = self._epoch
+        self._site.clock.call_later(seconds, lambda: callback() if epoch == self._epoch else None)
+
+    def _slot(self, name: str) -> Slot | None:
+        return next((slot for slot in self.slots if slot.name == name), None)
+
+    def _put(self, new: Slot) -> None:
+        self.slots = tuple(new if slot.name == new.name else slot for slot in self.slots)
+
+    def _tell(self, event: str, status: str, message: str = "", **names: str) -> None:
+        content = root(SOFTWARE_NS, event)
+        for name, value in names.items():
+            leaf(content, name.replace("_", "-"), value)
+        leaf(content, "status", status)
+        if message:
+            leaf(content, "error-message", message)
+        self._site.software_event(event=event, status=status, **names)
+        self._site.notify(content)
+
+
+def inventory(slots: tuple[Slot, ...]) -> etree._Element:
+    """The ``software-inventory`` container."""
+    top = root(SOFTWARE_NS, "software-inventory")
+    for slot in slots:
+        entry = node(top, "software-slot")
+        leaf(entry, "name", slot.name)
+        leaf(entry, "status", slot.status)
+        leaf(entry, "active", str(slot.active).lower())
+        leaf(entry, "running", str(slot.running).lower())
+        leaf(entry, "access", "READ_WRITE" if slot.writable else "READ_ONLY")
+        if slot.version:
+            leaf(entry, "vendor-code", "MK")
+            leaf(entry, "build-name", "station")
+            leaf(entry, "build-version", slot.version)
+            file = node(entry, "files")
+            leaf(file, "name", "station.bin")
+            leaf(file, "version", slot.version)
+            leaf(file, "local-path", f"/software/{slot.name}/station.bin")
+            leaf(file, "integrity", "OK" if slot.status == "VALID" else "NOK")
+    return top

@@ -1,0 +1,112 @@
+"""How much people use a cell: a seeded model of demand, and what the radio shares let through (pure).
+
+People of a place carry phones of the network's operators, each operator's part drawn from the seed.
+How many of them are active follows the hour of the day and the day of the week; a cell has its part
+of the people of its station. What they ask for is compared with what the carrier can carry.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+#: Part of the people with a phone, and of the phones active in the busiest hour.
+PHONES, ACTIVE = 0.6, 0.04
+#: What an active user fetches, in Mbit/s, and sends as a part of that.
+RATE, UPLINK = 0.15, 0.12
+#: Connections that an active user sets up per hour.
+ATTEMPTS = 12.0
+#: What a carrier carries per MHz, in Mbit/s, by technology.
+EFFICIENCY: Mapping[str, float] = {"LTE": 1.7, "NR": 4.0}
+#: Activity in each hour of a day in the country, where the evening is busiest.
+_DAY = (
+    *(0.18, 0.12, 0.08, 0.07, 0.10, 0.20, 0.35, 0.48, 0.55, 0.58, 0.60, 0.64),
+    *(0.70, 0.68, 0.62, 0.60, 0.64, 0.72, 0.85, 0.96, 1.00, 0.90, 0.62, 0.35),
+)
+_WEEKEND = 0.9
+#: Parts of the volume by QCI: voice, signalling, video, everything else (TS 23.203).
+QCI_PARTS: Mapping[int, float] = {1: 0.03, 5: 0.01, 8: 0.26, 9: 0.70}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A radio share in percent (TS 28.541 RRMPolicyRatio): dedicated is never lent, minimum is given on demand."""
+
+    dedicated: float = 0.0
+    minimum: float = 0.0
+    maximum: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the model must know of a station: its people, the number of its cells, and all PLMNs of the network."""
+
+    seed: str
+    station: str
+    population: int
+    cells: int
+    plmns: tuple[str, ...]
+
+
+def day_curve(local: datetime) -> float:
+    """Activity at a local time, 1 in the busiest hour of a weekday."""
+    hour = local.hour
+    part = (local.minute * 60 + local.second) / 3600
+    between = _DAY[hour] * (1 - part) + _DAY[(hour + 1) % 24] * part
+    return between * (_WEEKEND if local.weekday() >= 5 else 1.0)
+
+
+@lru_cache(maxsize=4096)
+def market(seed: str, plmns: tuple[str, ...]) -> Mapping[str, float]:
+    """Part of the people that each PLMN's operator has."""
+    return parts(f"{seed}/market", plmns)
+
+
+def parts(seed: str, names: Sequence[str]) -> Mapping[str, float]:
+    """Parts of a whole drawn from a seed, between which the largest is at most three times the smallest."""
+    weights = {name: _dice(seed, name).uniform(0.5, 1.5) for name in names}
+    whole = sum(weights.values()) or 1.0
+    return {name: weight / whole for name, weight in weights.items()}
+
+
+def users(place: Place, cell: str, plmn: str, begin: datetime) -> float:
+    """Mean number of active users that an operator has in a cell in the period that begins then, local time."""
+    people = place.population / max(place.cells, 1)
+    part = market(place.seed, place.plmns).get(plmn, 0.0)
+    noise = _dice(place.seed, place.station, cell, plmn, begin.isoformat()).gauss(1.0, 0.08)
+    return people * PHONES * ACTIVE * part * day_curve(begin) * min(max(noise, 0.7), 1.3)
+
+
+def capacity(technology: str, megahertz: float) -> float:
+    """What a carrier carries downwards, in Mbit/s."""
+    return EFFICIENCY[technology] * megahertz
+
+
+def allot(wanted: Sequence[float], shares: Sequence[Share]) -> list[float]:
+    """What each of several users of a carrier gets of what it wants, all in percent of the carrier.
+
+    Everybody first gets its minimum, as far as it wants it; what is left and not dedicated to others is
+    divided in proportion to what is still wanted, up to each maximum.
+    """
+    floors = [max(share.minimum, share.dedicated) for share in shares]
+    given = [min(want, floor, share.maximum) for want, floor, share in zip(wanted, floors, shares, strict=True)]
+    kept = sum(max(share.dedicated - got, 0.0) for share, got in zip(shares, given, strict=True))
+    left = max(100.0 - kept - sum(given), 0.0)
+    while left > 1e-9:
+        lacking = [
+            max(min(want, share.maximum) - got, 0.0) for want, share, got in zip(wanted, shares, given, strict=True)
+        ]
+        whole = sum(lacking)
+        if whole <= 1e-9:
+            break
+        part = min(1.0, left / whole)
+        given = [got + lack * part for got, lack in zip(given, lacking, strict=True)]
+        left -= whole * part
+    return given
+
+
+def _dice(*names: str) -> random.Random:
+    return random.Random("/".join(names))  # noqa: S311 (a story, no secret)
