@@ -90,7 +90,7 @@ class Gate:
 
     def protocol(self, station: Station) -> asyncio.Protocol:
         """A connection that came in for a station."""
-        if station.faults.take([FaultKind.REFUSE_SESSIONS]):
+        if station.life.down or station.faults.take([FaultKind.REFUSE_SESSIONS]):
             return Refusal()
         return asyncssh.SSHServerConnection(asyncio.get_running_loop(), self._options_of(station))
 

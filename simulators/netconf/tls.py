@@ -38,7 +38,7 @@ class TlsGate:
 
     def protocol(self, station: Station, address: str) -> asyncio.Protocol:
         """A connection that came in for a station."""
-        if station.faults.take([FaultKind.REFUSE_SESSIONS]):
+        if station.life.down or station.faults.take([FaultKind.REFUSE_SESSIONS]):
             return Refusal()
         changed = station.faults.take([FaultKind.CHANGED_HOST_KEY])
         name = f"{station.id}#changed" if changed else station.id
