@@ -56,6 +56,7 @@ class Listener:
         self._sessions = sessions
         self._notified_alarms = notified_alarms
         self._incarnation = ""
+        self._checker = checker
         self._checks = Checks(store, checker, clock, health_interval)
         self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self._checks.poke)
 
@@ -89,7 +90,8 @@ class Listener:
 
     async def _follow(self) -> None:
         records = await self._store.call(lambda store: store.devices())
-        adopted = {station for station, record in records.items() if record.adopted is not None}
+        adopted = [station for station, record in records.items() if record.adopted is not None]
+        await self._checker.prepare(adopted)
         self._checks.follow(adopted)
         self._subscriptions.follow(adopted)
 
