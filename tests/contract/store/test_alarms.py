@@ -143,3 +143,24 @@ def test_repairs_are_counted_by_rule_object_and_time(store: SqlStore, clock: Vir
     assert store.repairs_since("rebuild", "/x", START) == 2
     assert store.repairs_since("rebuild", "/x", START + timedelta(seconds=1)) == 1
     assert store.repairs_since("other", "/x", START) == 0
+
+
+def test_many_reports_are_taken_together_and_answered_in_order(store: SqlStore) -> None:
+    reports = [report(MAJOR, 1, "B"), report(MAJOR, 1, "A"), report(CLEARED, 2, "B")]
+    taken = store.report_alarms(reports)
+    assert [(alarm.station, alarm.state) for alarm in taken] == [
+        ("B", AlarmState.RAISED),
+        ("A", AlarmState.RAISED),
+        ("B", AlarmState.CLEARED),
+    ]
+    assert store.report_alarms([]) == []
+
+
+def test_standing_alarms_are_those_that_take_in_reports(store: SqlStore) -> None:
+    kept = [store.report_alarm(report(MAJOR, 1, station)) for station in ("A", "B", "C", "D")]
+    store.move_alarm(kept[1].id, (AlarmState.RAISED,), AlarmState.ESCALATED, actor="x")
+    store.move_alarm(kept[2].id, (AlarmState.RAISED,), AlarmState.ESCALATED, actor="x")
+    store.report_alarm(report(CLEARED, 2, "C"))
+    store.report_alarm(report(CLEARED, 2, "D"))
+    assert [alarm.station for alarm in store.standing_alarms()] == ["A", "B"]
+    assert [alarm.station for alarm in store.standing_alarms(["B", "C"])] == ["B"]
