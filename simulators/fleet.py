@@ -17,7 +17,8 @@ from simulators.netconf.ssh import Credentials, Gate, public_host_key
 from simulators.netconf.strangers import MOST, Strangers
 from simulators.netconf.tls import TlsGate
 from simulators.network import SimulatedNetwork, StationRecord
-from simulators.station import Quirks, Station
+from simulators.station import Observer, Quirks, Station
+from simulators.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,9 @@ class Fleet:
         self._home = home
         self._callers = Callers(home, self._gate) if home else None
         default = default_quirks or Quirks()
+        around = Surroundings.of(network, seed)
         self.stations: dict[str, Station] = {
-            record.id: Station(record, network.cores, self.clock, (quirks or {}).get(record.id, default))
+            record.id: Station(record, network.cores, self.clock, (quirks or {}).get(record.id, default), around)
             for _, record in self._records
         }
         self._servers: list[asyncio.Server] = []
@@ -169,6 +171,11 @@ class Fleet:
             for session in list(station.sessions.values()):
                 session.drop()
         self._servers.clear()
+
+    def watch(self, observer: Observer) -> None:
+        """Tell an observer all that happens on all stations from now on."""
+        for station in self.stations.values():
+            station.observers = (*station.observers, observer)
 
     def endpoint(self, station: str) -> Endpoint:
         """Where a station listens.
