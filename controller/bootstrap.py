@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import IntEnum
+
+import structlog
 
 from controller.assurance.checker import Checker
 from controller.device import SshDevices, target_of
 from controller.models.alarm import AlarmSource
+from controller.models.errors import InputError, NotFoundError
 from controller.models.settings import Settings
 from controller.observe.webhook import WebhookNotifier
 from controller.ports.clock import Clock, SystemClock
@@ -24,6 +28,17 @@ from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
 from controller.store import LoopStore, SqlStore, open_store
+
+log = structlog.get_logger()
+
+
+class Role(IntEnum):
+    """Processes that have sessions to devices; the number is that of the call-home port, counted from the first."""
+
+    API = 0
+    WORKER = 1
+    LISTENER = 2
+    SCHEDULER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,30 @@ class Parts:
     def sessions(self) -> int:
         """Open sessions to devices."""
         return sum(self.devices.counts.values())
+
+    async def take_calls(self, role: Role) -> None:
+        """Let stations call home, if the settings say where.
+
+        Those of the current network are expected from the beginning; those of a later one from the first
+        time that somebody wants a session, until when their calls are refused.
+
+        Raises:
+            InputError: The port can't be listened on.
+        """
+        address, _, port = self.settings.call_home.rpartition(":")
+        if not address:
+            return
+        try:
+            _, network = await self.loop_store.call(lambda store: store.network())
+        except NotFoundError:
+            log.info("device.no_calls_expected", reason="no network was loaded yet")
+        else:
+            calling = [endpoint.station for endpoint in network.endpoints if endpoint.call_home]
+            self.devices.expect(target_of(network, station) for station in calling)
+        try:
+            self.devices.listen(address.strip("[]"), int(port) + role)
+        except (OSError, OverflowError) as error:
+            raise InputError(f"stations can't call home at {address} port {int(port) + role}: {error}") from error
 
     def sweeper(self) -> Sweeper:
         """The scheduler's sweeper, which rings again."""

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from controller.api.app import make_app
 from controller.api.auth import WEBHOOK, digest, ensure_token
 from controller.api.services import Services
-from controller.bootstrap import parts
+from controller.bootstrap import Role, parts
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 
@@ -26,6 +26,7 @@ def served_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with parts(settings) as made:
+            await made.take_calls(Role.API)
             ensure_token(settings.token_file, made.store)
             if settings.webhook_token and made.store.token_name(digest(settings.webhook_token)) is None:
                 made.store.add_token(digest(settings.webhook_token), WEBHOOK)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.bootstrap import parts
+from controller.bootstrap import Role, parts
 from controller.device import target_of
 from controller.listener.checks import Checks
 from controller.listener.oran_fm import ALARM_NOTIF, report_of
@@ -121,6 +121,7 @@ async def listen(settings: Settings, stop: asyncio.Event) -> None:
     """The listener process, until ``stop``."""
     _allow_open_files()
     async with parts(settings) as made:
+        await made.take_calls(Role.LISTENER)
         listener = Listener(
             made.loop_store,
             made.devices,

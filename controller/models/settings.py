@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controller.models.alarm import AlarmSource
@@ -35,6 +35,11 @@ class Settings(BaseSettings):
         default="check oran-fm alertmanager",
         description="Who may raise and clear alarms: check (our own health reads), oran-fm, alertmanager.",
     )
+    call_home: str = Field(
+        default="",
+        pattern=r"^$|^.+:[0-9]+$",
+        description="Where stations call home, HOST:PORT: the API; worker, listener, scheduler on the next ports.",
+    )
     rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
     log_format: str = Field(default="json", pattern="^(json|console)$")
 
@@ -42,6 +47,12 @@ class Settings(BaseSettings):
     @classmethod
     def _known_sources(cls, value: str) -> str:
         return " ".join(AlarmSource(word) for word in value.split())
+
+    @model_validator(mode="after")
+    def _one_for_each_port(self) -> Settings:
+        if self.call_home and self.workers > 1:
+            raise ValueError("call_home needs workers to be 1: a station's call reaches a single one")
+        return self
 
     @property
     def sources(self) -> frozenset[AlarmSource]:

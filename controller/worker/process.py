@@ -1,4 +1,4 @@
-"""One worker process: Celery's threads pool beside one asyncio loop."""
+"""One worker process: Celery's consumer in the main thread, one asyncio loop beside it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import structlog
 
-from controller.bootstrap import parts
+from controller.bootstrap import Role, parts
 from controller.models.settings import Settings
-from controller.queue.app import WAKE, make_app
+from controller.queue.app import WAKE, make_app, make_worker
 from controller.runs.loop import WorkerLoop
 
 log = structlog.get_logger()
@@ -45,6 +45,7 @@ class LoopThread(threading.Thread):
         self._asyncio = asyncio.get_running_loop()
         self._ending = asyncio.Event()
         async with parts(self._settings) as made:
+            await made.take_calls(Role.WORKER)
             self._worker = made.worker_loop(self._worker_name)
             self._ready.set()
             await self._worker.run(self._ending)
@@ -67,7 +68,7 @@ def run(settings: Settings, name: str) -> int:
     A poison message can end Celery's consumer; the loop then still ends its transactions first.
     """
     app = make_app(settings.broker_url, settings.home / "spool")
-    worker = app.Worker(pool="threads", concurrency=1, hostname=f"{name}@%h", loglevel="WARNING", without_gossip=True)
+    worker = make_worker(app, name)
     thread = LoopThread(settings, name, on_end=worker.stop)
 
     @app.task(name=WAKE)  # type: ignore[untyped-decorator]

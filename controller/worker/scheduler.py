@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.bootstrap import parts
+from controller.bootstrap import Role, parts
 from controller.models.settings import Settings
 from controller.observe.rounds import repeat
 
@@ -20,6 +20,7 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
         StoreError: The database is unreachable, at the start.
     """
     async with parts(settings) as made:
+        await made.take_calls(Role.SCHEDULER)
         sweeper, remediator = made.sweeper(), made.remediator()
         loops = [
             asyncio.create_task(repeat("sweep", sweeper.sweep, made.clock, _SWEEP)),

@@ -8,13 +8,18 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from controller.bootstrap import Role, parts
 from controller.device import SshDevices
 from controller.device.callhome import CallHome
 from controller.device.connect import Connector
-from controller.models.errors import UnreachableError
+from controller.inventory.load import load_network
+from controller.models.errors import InputError, UnreachableError
+from controller.models.network import Endpoint
+from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
 from simulators.faults import Fault, FaultKind
@@ -22,10 +27,11 @@ from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.callhome import Home
 from simulators.netconf.ssh import Credentials, public_host_key
-from simulators.network import SimulatedNetwork, StationRecord
+from simulators.network import SimulatedNetwork, StationRecord, read_network
 from tests.integration.device.edits import function
 from tests.integration.simulators.client import change_in
 
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 PROFILES = ("lte-28658",)
 SECRETS = FakeSecrets({"env:P": "minka-sim", "env:WRONG": "wrong"})
 
@@ -232,3 +238,23 @@ async def test_noise_is_refused_and_the_next_caller_is_let_in(noise: bytes) -> N
         writer.close()
         async with Fleet(made_network(1), home=Home("127.0.0.1", port)), devices.session(target("S-0")) as session:
             await session.read()
+
+
+async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    network = load_network(TINY)
+    calling = [
+        Endpoint(station=endpoint.station, host_key=endpoint.host_key, call_home=True) for endpoint in network.endpoints
+    ]
+    settings = Settings(home=tmp_path / "home", call_home=f"127.0.0.1:{port - 1}")
+    async with parts(settings) as made:
+        made.store.save_network(network.model_copy(update={"endpoints": tuple(calling)}), "digest", "test")
+        await made.take_calls(Role.WORKER)
+        home = Home("127.0.0.1", port)
+        async with Fleet(read_network(TINY), home=home), asyncio.timeout(20):
+            while made.devices.counts["idle"] < len(calling):
+                await asyncio.sleep(0.02)
+            with pytest.raises(InputError, match=f"stations can't call home at 127.0.0.1 port {port}"):
+                await made.take_calls(Role.WORKER)
