@@ -14,6 +14,17 @@ WAKE = "minka.wake"
 QUEUE = "minka"
 
 
+def make_worker(app: Celery, name: str) -> Any:
+    """A consumer, to be started in the main thread.
+
+    Its pool is the thread that reads: with any other, the ring that fills the prefetch is acknowledged
+    by another thread, and over the spool the next one is read two seconds later.
+    """
+    return app.Worker(
+        pool="solo", hostname=f"{name}@%h", loglevel="WARNING", quiet=True, without_gossip=True, without_mingle=True
+    )
+
+
 def make_app(broker_url: str, spool_folder: Path) -> Celery:
     """The app for a broker: ``minka-spool://`` (a folder, no server to install) or ``redis://…``."""
     options: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True}

@@ -36,12 +36,11 @@ def test_redis_is_lost_in_mid_run(site: Plant, how: str) -> None:
         site.redis.wipe()
     else:
         site.redis.kill()
-        # Accepted while there is no broker at all: the database is the record.
-        assert_right(site, attempt)
-        second = begin(site, change(site))
-        assert_right(site, second)
-        site.redis.wipe()
     assert_right(site, attempt)
+    if how == "wiped and away for a while":
+        # Accepted while there is no broker at all: the database is the record.
+        assert_right(site, begin(site, change(site)))
+        site.redis.wipe()
     # And it rings again.
     assert_right(site, begin(site, change(site)))
 
@@ -82,8 +81,7 @@ def test_garbage_on_the_queue(site: Plant, what: str) -> None:
     site.fault(STATION, "delay", "commit", seconds=2)
     attempt = begin(site, plan)
     reached(site, attempt, Step.COMMITTING)
-    for _ in range(3):
-        _put(site, GARBAGE[what])
+    _put(site, GARBAGE[what])
     assert_right(site, attempt)
     began = time.monotonic()
     second = begin(site, change(site))

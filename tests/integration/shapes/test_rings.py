@@ -1,0 +1,65 @@
+"""From the doorbell to the wake of a worker, over both brokers."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.queue.app import make_app
+from controller.queue.doorbell import CeleryDoorbell
+from tests.support.minka import ROOT
+from tests.support.redis import redis_server
+
+REDIS = pytest.param("redis", marks=pytest.mark.needs("redis-server"))
+
+
+@pytest.fixture(params=["spool", REDIS])
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    with contextlib.ExitStack() as stack:
+        yield "minka-spool://" if request.param == "spool" else stack.enter_context(redis_server()).url
+
+
+def heard(notes: Path, count: int, seconds: float = 30) -> dict[str, float]:
+    """When which ring was heard, once ``count`` of them were."""
+    end = time.monotonic() + seconds
+    while True:
+        lines = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
+        if len(lines) >= count:
+            return {run: float(at) for run, at in (line.split() for line in lines)}
+        assert time.monotonic() < end, f"{len(lines)} of {count} rings were heard"
+        time.sleep(0.02)
+
+
+def test_rings_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_path: Path) -> None:
+    notes, spool = tmp_path / "notes", tmp_path / "spool"
+    command = [sys.executable, "-m", "tests.integration.shapes.ringing", broker, str(spool), str(notes)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    bell = CeleryDoorbell(make_app(broker, spool))
+    try:
+        bell.ring("first")
+        heard(notes, 1)
+        sent = {}
+        for index in range(15):
+            time.sleep(0.1)
+            sent[str(index)] = time.monotonic()
+            bell.ring(str(index))
+        at = heard(notes, 16)
+        # Tens of milliseconds here (docs/queue.md); a machine that does much else gets a second.
+        assert statistics.median(at[run] - began for run, began in sent.items()) < 1
+        began = time.monotonic()
+        for index in range(60):
+            bell.ring(f"burst-{index}")
+        heard(notes, 76)
+        assert time.monotonic() - began < 10
+    finally:
+        bell.close()
+        process.terminate()
+        assert process.wait(30) == 0
