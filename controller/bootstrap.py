@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     Raises:
         StoreError: The database is unreachable or made by a newer version.
     """
+    _allow_open_files()
     clock = SystemClock()
     settings.home.mkdir(parents=True, exist_ok=True)
     store = await asyncio.to_thread(open_store, settings.database, clock)
@@ -135,3 +137,9 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         doorbell.close()
         await loop_store.close()
         store.close()
+
+
+def _allow_open_files() -> None:
+    """Each session is an open file, and a process has thousands of them: take all that the system grants."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from collections.abc import Callable
 
 import structlog
@@ -119,7 +118,6 @@ class Listener:
 
 async def listen(settings: Settings, stop: asyncio.Event) -> None:
     """The listener process, until ``stop``."""
-    _allow_open_files()
     async with parts(settings) as made:
         await made.take_calls(Role.LISTENER)
         listener = Listener(
@@ -133,9 +131,3 @@ async def listen(settings: Settings, stop: asyncio.Event) -> None:
             notified_alarms=AlarmSource.ORAN_FM in settings.sources,
         )
         await listener.run(stop)
-
-
-def _allow_open_files() -> None:
-    """Each session is an open file, and every station has two of them: take all that the system grants."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
