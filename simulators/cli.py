@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,11 +17,16 @@ import httpx
 import typer
 
 from simulators.clock import RealClock
+from simulators.conditions import NETWORK_FAULTS
 from simulators.control import serve_control
+from simulators.control_living import describe
 from simulators.faults import ANY, FaultKind
 from simulators.fleet import Fleet, as_in, ports_from
 from simulators.netconf.ssh import Credentials
 from simulators.network import NetworkFileError, read_network
+from simulators.playing import Stage, Story
+from simulators.push import alertmanager_call, ves_event
+from simulators.scenario import ScenarioError, read_scenario
 from simulators.station import Quirks
 
 #: Password of the stations when the environment names none.
@@ -67,7 +73,14 @@ def up(
     station: Annotated[list[str] | None, typer.Option(help="Start this station only; may be repeated.")] = None,
     seed: Annotated[str | None, typer.Option(help="Seed of the host keys; the network's id by default.")] = None,
     settle_seconds: Annotated[float, typer.Option(min=0, help="Until an unlocked cell is on air.")] = 1.0,
+    boot_seconds: Annotated[float, typer.Option(min=0, help="How long a restart takes.")] = 60.0,
     speed: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
+    scenario: Annotated[Path | None, typer.Option(help="Scenario to play from now on (YAML).")] = None,
+    history: Annotated[Path | None, typer.Option(help="Write all that happens here (JSON lines).")] = None,
+    ves: Annotated[str | None, typer.Option(help="Push alarms to this URL as VES 7.2 events.")] = None,
+    alertmanager: Annotated[
+        str | None, typer.Option(help="Push alarms to this URL in the shape of Alertmanager's webhook.")
+    ] = None,
 ) -> None:
     """Start the stations of a network and run until SIGTERM or Ctrl-C.
 
@@ -80,13 +93,14 @@ def up(
             clock=RealClock(speed),
             credentials=_credentials(username, password_env, authorized_keys),
             placement=as_in(files) if port_base is None else ports_from(address, port_base),
-            default_quirks=Quirks(settle_seconds=settle_seconds),
+            default_quirks=Quirks(settle_seconds=settle_seconds, boot_seconds=boot_seconds),
             seed=seed,
             only=station or None,
         )
+        story = Story(fleet, files, scenario, history, {ves_event: ves, alertmanager_call: alertmanager}, seed)
         _allow_open_files()
-        asyncio.run(_run(fleet, control, endpoints_out))
-    except (NetworkFileError, ValueError, OSError) as error:
+        asyncio.run(_run(fleet, control, endpoints_out, story))
+    except (NetworkFileError, ScenarioError, ValueError, OSError) as error:
         typer.echo(f"the fleet can't run: {error}", err=True)
         raise typer.Exit(1) from error
 
@@ -103,7 +117,7 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _run(fleet: Fleet, control: str, endpoints_out: Path | None) -> None:
+async def _run(fleet: Fleet, control: str, endpoints_out: Path | None, story: Story) -> None:
     host, _, port = control.rpartition(":")
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(_until_told())
@@ -113,6 +127,7 @@ async def _run(fleet: Fleet, control: str, endpoints_out: Path | None) -> None:
             fleet.write_endpoints(endpoints_out)
         ready = {"ready": True, "endpoints": len(fleet.stations), "control": url, "pid": os.getpid()}
         typer.echo(json.dumps(ready))
+        await stack.enter_async_context(story.told())
         await stop.wait()
 
 
@@ -129,6 +144,29 @@ async def _until_told() -> AsyncIterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
+@app.command(epilog="Example: `python -m simulators play --network NET --scenario night.yaml --hours 24`")
+def play(
+    network: Annotated[Path, typer.Option(help="Directory of network files.")],
+    scenario: Annotated[Path, typer.Option(help="Scenario to play (YAML).")],
+    hours: Annotated[float, typer.Option(min=0.01, help="Simulated hours.")] = 24.0,
+    seed: Annotated[str | None, typer.Option(help="Seed, instead of the one in the scenario.")] = None,
+    station: Annotated[list[str] | None, typer.Option(help="This station only; may be repeated.")] = None,
+) -> None:
+    """Play a scenario in virtual time with nobody connected, and print the history (JSON lines).
+
+    The same network, scenario and seed always print the same bytes.
+    """
+    try:
+        files = read_network(network)
+        story = read_scenario(scenario, files, seed)
+    except (NetworkFileError, ScenarioError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    stage = Stage(files, seed=seed, only=station or None)
+    stage.record(sys.stdout)
+    stage.play(story, hours * 3600)
+
+
 # ------------------------------------------------------------------------ faults
 
 
@@ -140,21 +178,33 @@ async def _until_told() -> AsyncIterator[asyncio.Event]:
 
 `python -m simulators fault inject PE-CUS-0042 delay --operation edit-config --seconds 20 --count 3`
 
-`python -m simulators fault inject PE-CUS-0042 refuse-sessions --always`""",
+`python -m simulators fault inject PE-CUS-0042 refuse-sessions --always`
+
+`python -m simulators fault inject PE-CUS-0042 radio-unit-lost --target ru-2 --seed 7`""",
 )
 def inject(
     station: Annotated[str, typer.Argument(help="Station id.")],
-    kind: Annotated[FaultKind, typer.Argument(help="What goes wrong.")],
+    kind: Annotated[str, typer.Argument(help="What goes wrong: see `fault kinds`.")],
     operation: Annotated[str, typer.Option(help="The operation it strikes, as in commit; any if not given.")] = ANY,
     count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
     always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
     seconds: Annotated[float, typer.Option(min=0, help="Length of a delay.")] = 0.0,
     config: Annotated[Path | None, typer.Option(help="File with the <config> of a foreign edit.")] = None,
+    target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
+    seed: Annotated[str | None, typer.Option(help="Seed of the fate of a network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Put a fault in wait on a station."""
+    """Put a protocol fault in wait on a station, or let a network fault begin."""
+    if kind in NETWORK_FAULTS:
+        _print(
+            _call(
+                *("POST", control, f"/stations/{station}/network-faults"),
+                {"fault": kind, "target": target, "seed": seed},
+            )
+        )
+        return
     body = {
-        "kind": kind.value,
+        "kind": kind,
         "operation": operation,
         "count": None if always else count,
         "seconds": seconds,
@@ -167,19 +217,33 @@ def inject(
 def list_faults(
     station: Annotated[str, typer.Argument(help="Station id.")], control: ControlUrl = DEFAULT_CONTROL
 ) -> None:
-    """List the faults in wait on a station."""
-    _print(_call("GET", control, f"/stations/{station}/faults"))
+    """List the faults of a station: those in wait, and network faults."""
+    _print(
+        _call("GET", control, f"/stations/{station}/faults")
+        + _call("GET", control, f"/stations/{station}/network-faults")
+    )
+
+
+@fault_app.command("kinds", epilog="Example: `python -m simulators fault kinds`")
+def kinds() -> None:
+    """List the kinds of faults: of the protocol, and of the network with what cures them."""
+    _print([{"fault": kind.value} for kind in FaultKind] + [describe(fault) for fault in NETWORK_FAULTS.values()])
 
 
 @fault_app.command("clear", epilog="Example: `python -m simulators fault clear PE-CUS-0042 --id 3`")
 def clear(
     station: Annotated[str, typer.Argument(help="Station id.")],
-    fault_id: Annotated[int | None, typer.Option("--id", help="Only this fault, not all of the station.")] = None,
+    fault_id: Annotated[int | None, typer.Option("--id", help="Only this fault in wait.")] = None,
+    network_id: Annotated[int | None, typer.Option("--network-id", help="Only this network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Clear faults of a station."""
-    suffix = "" if fault_id is None else f"/{fault_id}"
-    _print(_call("DELETE", control, f"/stations/{station}/faults{suffix}"))
+    """Clear faults of a station; a network fault ends as if somebody had repaired it on the spot."""
+    cleared = 0
+    for kind, wanted, other in (("faults", fault_id, network_id), ("network-faults", network_id, fault_id)):
+        if wanted is not None or other is None:
+            suffix = "" if wanted is None else f"/{wanted}"
+            cleared += _call("DELETE", control, f"/stations/{station}/{kind}{suffix}")["cleared"]
+    _print({"cleared": cleared})
 
 
 @fault_app.command("break-link", epilog="Example: `python -m simulators fault break-link PE-CUS-0042 claro`")

@@ -17,6 +17,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from simulators.control_living import add_living
 from simulators.datastore import RpcError, RpcErrors
 from simulators.faults import ANY, STATION_FAULTS, Fault, FaultKind
 from simulators.fleet import Fleet
@@ -24,6 +25,7 @@ from simulators.history import EventKind
 from simulators.netconf.messages import MalformedMessageError, parse
 from simulators.radio import UnknownLinkError
 from simulators.station import Station, UnknownRevisionError
+from simulators.troubles import UnknownFaultError
 
 #: Operations that faults can name.
 OPERATIONS = frozenset(
@@ -101,13 +103,15 @@ def make_app(fleet: Fleet) -> FastAPI:
     _add_reading(app, fleet, station)
     _add_acting(app, station)
     _add_faults(app, station)
-    for refusal in (UnknownLinkError, UnknownRevisionError, RpcError, RpcErrors, ValueError, MalformedMessageError):
+    add_living(app, station)
+    refusals = (RpcError, RpcErrors, ValueError, MalformedMessageError)
+    for refusal in (UnknownLinkError, UnknownRevisionError, UnknownFaultError, *refusals):
         app.add_exception_handler(refusal, _refused)
     return app
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
-    unknown = isinstance(error, UnknownLinkError | UnknownRevisionError)
+    unknown = isinstance(error, UnknownLinkError | UnknownRevisionError | UnknownFaultError)
     return JSONResponse({"detail": str(error)}, status_code=404 if unknown else 422)
 
 

@@ -33,6 +33,7 @@ class EventKind(StrEnum):
     RESTARTED = "restarted"
     UP_AGAIN = "up-again"
     NETWORK_FAULT = "network-fault"
+    NOT_STRUCK = "not-struck"
     NETWORK_FAULT_ENDED = "network-fault-ended"
     REMEDY = "remedy"
     SOFTWARE = "software"

@@ -152,9 +152,7 @@ class Software:
 
     def mend(self) -> None:
         """Somebody puts the right build there again."""
-        self.slots = tuple(
-            replace(s, version=CURRENT_VERSION) if s.version == WRONG_VERSION else s for s in self.slots
-        )
+        self.slots = tuple(replace(s, version=CURRENT_VERSION) if s.version == WRONG_VERSION else s for s in self.slots)
 
     # -------------------------------------------------------------- inside
 
