@@ -210,7 +210,7 @@ class Edit:
             try:
                 index = insertion_point(node, rest, element, insert)
             except InsertionError as error:
-                raise self._bad_attribute(error.attribute, str(error), element, error.app_tag) from error
+                raise self._bad_attribute(error.attribute, str(error), element, error.app_tag, error.tag) from error
             return (*rest[:index], item, *rest[index:])
         if at is not None:
             return items if items[at] == item else (*items[:at], item, *items[at + 1 :])
@@ -291,10 +291,15 @@ class Edit:
             raise self._error("invalid-value", f"{node.name}: {error}", element, info=info) from error
 
     def _bad_attribute(
-        self, attribute: str, message: str, element: etree._Element, app_tag: str | None = None
+        self,
+        attribute: str,
+        message: str,
+        element: etree._Element,
+        app_tag: str | None = None,
+        tag: str = "bad-attribute",
     ) -> RpcError:
         info = {"bad-attribute": _NAMES[attribute], "bad-element": etree.QName(element).localname}
-        return self._error("bad-attribute", message, element, info=info, app_tag=app_tag)
+        return self._error(tag, message, element, info=info, app_tag=app_tag)
 
     def _error(
         self,
@@ -309,7 +314,7 @@ class Edit:
         if bad_element is not None:
             info = {"bad-element": etree.QName(bad_element).localname}
         places = places_of(self._schema.root, self._document, element)
-        kind: ErrorType = "protocol" if tag in ("bad-attribute", "unknown-attribute") else "application"
+        kind: ErrorType = "protocol" if tag.endswith("-attribute") else "application"
         return RpcError(
             tag,
             message,

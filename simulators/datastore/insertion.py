@@ -17,12 +17,13 @@ _PREDICATE = re.compile(r"""\[\s*(?:[\w.-]+:)?([\w.-]+)\s*=\s*(?:'([^']*)'|"([^"
 
 
 class InsertionError(Exception):
-    """An attribute that can't be followed; ``attribute`` is its name in Clark notation."""
+    """An attribute that is missing or can't be followed; ``attribute`` is its name in Clark notation."""
 
-    def __init__(self, attribute: str, message: str, app_tag: str | None = None) -> None:
+    def __init__(self, attribute: str, message: str, app_tag: str | None = None, *, tag: str = "bad-attribute") -> None:
         super().__init__(message)
         self.attribute = attribute
         self.app_tag = app_tag
+        self.tag = tag
 
 
 def insertion_point(node: Node, items: tuple[Value, ...], element: etree._Element, insert: str) -> int:
@@ -44,7 +45,7 @@ def insertion_point(node: Node, items: tuple[Value, ...], element: etree._Elemen
 def _entry_at(node: Node, items: tuple[Value, ...], element: etree._Element) -> int:
     text = element.get(KEY)
     if text is None:
-        raise InsertionError(KEY, "insert before or after needs the attribute key")
+        raise InsertionError(KEY, "insert before or after needs the attribute key", tag="missing-attribute")
     given = {name: single or double for name, single, double in _PREDICATE.findall(text)}
     keys = [node.children[index] for index in node.keys]
     if _PREDICATE.sub("", text).strip() or set(given) != {key.name for key in keys}:
@@ -58,7 +59,7 @@ def _entry_at(node: Node, items: tuple[Value, ...], element: etree._Element) -> 
 def _value_at(node: Node, items: tuple[Value, ...], element: etree._Element) -> int:
     text = element.get(VALUE)
     if text is None:
-        raise InsertionError(VALUE, "insert before or after needs the attribute value")
+        raise InsertionError(VALUE, "insert before or after needs the attribute value", tag="missing-attribute")
     value = _canonical(node, text, VALUE)
     if value not in items:
         raise InsertionError(VALUE, f"there is no other value {text!r}", "missing-instance")

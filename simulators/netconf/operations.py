@@ -79,7 +79,7 @@ def _create_subscription(session: Session, operation: etree._Element) -> Content
     if start is not None and station.replay is None:
         raise refused("operation-failed", "startTime", "replay is not supported")
     if session.subscription is not None:
-        raise RpcError("operation-failed", "this session has a subscription already", type="protocol")
+        raise RpcError("in-use", "this session has a subscription already", type="protocol")
     session.subscribe(Subscription(parameters.read_filter(operation, station.profile), stop), start)
     return None
 

@@ -29,7 +29,7 @@ _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "get": _of(BASE_NS, "filter") | {_WITH_DEFAULTS},
         "get-config": _of(BASE_NS, "source", "filter") | {_WITH_DEFAULTS},
-        "edit-config": _of(BASE_NS, "target", "default-operation", "test-option", "error-option", "config", "url"),
+        "edit-config": _of(BASE_NS, "target", "default-operation", "test-option", "error-option", "config"),
         "copy-config": _of(BASE_NS, "target", "source") | {_WITH_DEFAULTS},
         "delete-config": _of(BASE_NS, "target"),
         "lock": _of(BASE_NS, "target"),
@@ -42,6 +42,18 @@ _KNOWN: Mapping[str, frozenset[str]] = MappingProxyType(
         "kill-session": _of(BASE_NS, "session-id"),
         "create-subscription": _of(NOTIFICATION_NS, "stream", "filter", "startTime", "stopTime"),
         "get-schema": _of(MONITORING_NS, "identifier", "version", "format"),
+    }
+)
+
+
+_DATASTORES = ("running", "candidate", "startup")
+#: What a source or target may hold where that is not just any datastore (the choices in ietf-netconf).
+_HOLDS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
+    {
+        ("edit-config", "target"): ("running", "candidate"),
+        ("copy-config", "source"): (*_DATASTORES, "config"),
+        ("delete-config", "target"): ("startup",),
+        ("validate", "source"): (*_DATASTORES, "config"),
     }
 )
 
@@ -61,7 +73,7 @@ def check_known(operation: etree._Element, profile: Profile) -> None:
     """Refuse parameters that the operation does not have.
 
     Raises:
-        RpcError: unknown-element, or unknown-namespace for one in a namespace that has nothing to do with it.
+        RpcError: unknown-element.
     """
     name = etree.QName(operation).localname
     known = _KNOWN.get(name)
@@ -85,7 +97,8 @@ def datastore(operation: etree._Element, parameter: str, profile: Profile) -> st
     """The datastore that a source or target names, ``config`` for one that is given in the message.
 
     Raises:
-        RpcError: missing-element, or invalid-value when the station has no such datastore.
+        RpcError: missing-element; unknown-element for what can't stand there; invalid-value when the station
+            has no such datastore.
     """
     holder = child(operation, parameter)
     if holder is None:
@@ -93,11 +106,15 @@ def datastore(operation: etree._Element, parameter: str, profile: Profile) -> st
     names = list(holder.iterchildren(tag=etree.Element))
     if not names:
         raise missing(parameter, ": it names no datastore")
-    name = etree.QName(names[0])
-    known = name.namespace == BASE_NS and name.localname in (*profile.datastores, "config")
-    if len(names) != 1 or not known:
-        raise refused("invalid-value", name.localname, f"{parameter} names no datastore of this station")
-    return name.localname
+    name = etree.QName(names[0]).localname
+    allowed = _HOLDS.get((etree.QName(operation).localname, parameter), _DATASTORES)
+    if names[0].tag not in _of(BASE_NS, *allowed):
+        raise refused("unknown-element", name, f"{parameter} can't be {name}")
+    if len(names) != 1:
+        raise refused("bad-element", parameter, f"{parameter} names {len(names)} datastores")
+    if name not in (*profile.datastores, "config"):
+        raise refused("invalid-value", name, f"this station has no datastore {name}")
+    return name
 
 
 def inline_config(operation: etree._Element, parameter: str) -> etree._Element:

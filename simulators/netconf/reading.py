@@ -40,8 +40,6 @@ def get_config(session: Session, operation: etree._Element) -> str | Iterable[et
     """``<get-config>``."""
     profile = session.station.profile
     source = parameters.datastore(operation, "source", profile)
-    if source == "config":
-        raise parameters.refused("invalid-value", "config", "source is no datastore")
     wanted = parameters.read_filter(operation, profile)
     if isinstance(wanted, XPathFilter):
         return _data(session, wanted, _parsed(session, operation, source, None))

@@ -26,8 +26,6 @@ def edit_config(session: Session, operation: etree._Element) -> None:
     target = parameters.datastore(operation, "target", profile)
     if target == "running" and not profile.writable_running:
         raise _not_writable("edit-config", target)
-    if target not in ("running", "candidate"):
-        raise _not_writable("edit-config", target)
     config = child(operation, "config")
     if config is None:
         raise parameters.missing("config", " (url is not supported)")
@@ -70,7 +68,7 @@ def copy_config(session: Session, operation: etree._Element) -> None:
     """``<copy-config>``."""
     profile = session.station.profile
     target = parameters.datastore(operation, "target", profile)
-    if target == "config" or (target == "running" and not profile.writable_running):
+    if target == "running" and not profile.writable_running:
         raise _not_writable("copy-config", target)
     if parameters.datastore(operation, "source", profile) == target:
         raise refused("invalid-value", "target", f"source and target are both {target}")
@@ -79,9 +77,7 @@ def copy_config(session: Session, operation: etree._Element) -> None:
 
 def delete_config(session: Session, operation: etree._Element) -> None:
     """``<delete-config>``."""
-    target = parameters.datastore(operation, "target", session.station.profile)
-    if target != "startup":
-        raise _not_writable("delete-config", target)
+    parameters.datastore(operation, "target", session.station.profile)
     session.station.datastores.delete_startup(session.origin)
 
 
@@ -106,19 +102,14 @@ def _source(session: Session, operation: etree._Element) -> Config:
 
 def lock(session: Session, operation: etree._Element) -> None:
     """``<lock>``."""
-    session.station.datastores.lock(session.origin, _lockable(session, operation))
+    session.station.datastores.lock(session.origin, parameters.datastore(operation, "target", session.station.profile))
 
 
 def unlock(session: Session, operation: etree._Element) -> None:
     """``<unlock>``."""
-    session.station.datastores.unlock(session.origin, _lockable(session, operation))
-
-
-def _lockable(session: Session, operation: etree._Element) -> str:
-    name = parameters.datastore(operation, "target", session.station.profile)
-    if name == "config":
-        raise refused("invalid-value", "config", "target is no datastore")
-    return name
+    session.station.datastores.unlock(
+        session.origin, parameters.datastore(operation, "target", session.station.profile)
+    )
 
 
 def commit(session: Session, operation: etree._Element) -> None:

@@ -350,7 +350,8 @@ class TestOrderOfUsers:
     )
     def test_bad_references(self, attributes: str, bad: str, app_tag: str | None) -> None:
         error = refused(gnb(), self.insert("15", attributes))
-        assert (error.tag, error.app_tag) == ("bad-attribute", app_tag)
+        tag = "missing-attribute" if attributes.endswith("before\"") else "bad-attribute"
+        assert (error.tag, error.app_tag) == (tag, app_tag)
         assert error.info == {"bad-attribute": bad, "bad-element": "pLMNInfoList"}
 
     def test_a_list_of_the_system_takes_no_insert(self) -> None:

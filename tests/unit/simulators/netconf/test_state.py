@@ -251,7 +251,7 @@ async def test_revert_and_foreign_edit_are_on_record(client: Client, station: St
 
 async def test_subscribers_hear_of_changes_others_do_not(client: Client, other: Client) -> None:
     await client.ok(SUBSCRIBE)
-    assert (await client.error(SUBSCRIBE))[0] == "operation-failed"
+    assert (await client.error(SUBSCRIBE))[0] == "in-use"
     await other.set_label("new")
     await other.ok("<commit/>")
     await client.receive()
