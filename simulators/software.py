@@ -132,9 +132,12 @@ class Software:
 
     # ------------------------------------------------------ what happens to it
 
+    def stopped(self) -> None:
+        """The station stops; what is under way is lost."""
+        self._epoch += 1
+
     def started(self) -> bool:
         """The station starts from the active slot, or from the old one if that fails; return if its build is new."""
-        self._epoch += 1
         active = next(slot for slot in self.slots if slot.active)
         if active.running:
             return False
@@ -157,7 +160,6 @@ class Software:
     # -------------------------------------------------------------- inside
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """What is under way when the station restarts is lost."""
         epoch = self._epoch
         self._site.clock.call_later(seconds, lambda: callback() if epoch == self._epoch else None)
 
