@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import resource
-import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,16 +14,20 @@ import typer
 
 from simulators.clock import RealClock
 from simulators.conditions import NETWORK_FAULTS
-from simulators.control import serve_control
 from simulators.control_living import describe
+from simulators.counted import counted
 from simulators.faults import ANY, FaultKind
-from simulators.fleet import Fleet, as_in, ports_from
+from simulators.fleet import Fleet, Placement, as_in, on_port, ports_from
+from simulators.inventory import Exports
+from simulators.netconf.callhome import AGAIN_SECONDS, Home
 from simulators.netconf.ssh import Credentials
-from simulators.network import NetworkFileError, read_network
+from simulators.network import NetworkFileError, SimulatedNetwork, read_network
 from simulators.playing import Stage, Story
-from simulators.push import alertmanager_call, ves_event
+from simulators.processes import FleetProcessError
+from simulators.push import Shape, alertmanager_call, ves_event
 from simulators.scenario import ScenarioError, read_scenario
 from simulators.station import Quirks
+from simulators.up import run
 
 #: Password of the stations when the environment names none.
 DEFAULT_PASSWORD = "minka-sim"  # noqa: S105 (the simulators' well-known one)
@@ -54,16 +54,37 @@ ControlUrl = Annotated[
 
 `python -m simulators up --network deploy/networks/peru-mini`
 
-`python -m simulators up --network NET --address 127.0.0.1 --port-base 9000 --endpoints-out endpoints.csv`"""
+`python -m simulators up --network NET --address 127.0.0.1 --port-base 9000 --endpoints-out endpoints.csv`
+
+`python -m simulators up --count 31000 --processes 6 --endpoints-out endpoints.csv`
+
+`python -m simulators up --count 100 --tls 6513 --tls-endpoints-out endpoints.csv --certificates certificates`
+
+`python -m simulators up --count 100 --call-home 127.0.0.1:4334`"""
 )
 def up(
-    network: Annotated[Path, typer.Option(help="Directory of network files.")],
+    network: Annotated[Path | None, typer.Option(help="Directory of network files.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="So many stations instead of a network.")] = None,
     endpoints: Annotated[Path | None, typer.Option(help="CSV file that replaces the endpoints found there.")] = None,
     endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints with host keys here (CSV).")] = None,
+    export_nornir: Annotated[Path | None, typer.Option(help="Write hosts.yaml for Nornir here.")] = None,
+    export_ansible: Annotated[Path | None, typer.Option(help="Write an inventory for Ansible here.")] = None,
     address: Annotated[str, typer.Option(help="Listen on this address, with --port-base.")] = "127.0.0.1",
     port_base: Annotated[
         int | None, typer.Option(help="Listen on consecutive ports from here, not on the endpoints of the network.")
     ] = None,
+    tls: Annotated[
+        int | None, typer.Option(help="Listen for TLS too, on this port of each address; from here with --port-base.")
+    ] = None,
+    tls_endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints over TLS here (CSV).")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Write authority.pem and client.pem into this folder.")
+    ] = None,
+    call_home: Annotated[
+        list[str] | None, typer.Option(help="Let all stations call HOST:PORT; may be repeated.")
+    ] = None,
+    call_again: Annotated[float, typer.Option(min=0.1, help="Seconds until a station calls again.")] = AGAIN_SECONDS,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1,
     control: Annotated[str, typer.Option(help="Where the control interface listens, HOST:PORT.")] = DEFAULT_CONTROL,
     username: Annotated[str, typer.Option(help="User name that the stations accept.")] = "minka",
     password_env: Annotated[
@@ -87,61 +108,62 @@ def up(
     Prints one line of JSON when all of them listen: how many, and the URL of the control interface.
     """
     try:
-        files = read_network(network, endpoints)
-        fleet = Fleet(
-            files,
-            clock=RealClock(speed),
-            credentials=_credentials(username, password_env, authorized_keys),
-            placement=as_in(files) if port_base is None else ports_from(address, port_base),
-            default_quirks=Quirks(settle_seconds=settle_seconds, boot_seconds=boot_seconds),
-            seed=seed,
-            only=station or None,
+        files = _files(network, count, endpoints)
+        placement = as_in(files) if port_base is None else ports_from(address, port_base)
+        _check_together(processes, scenario, history)
+
+        def make(only: Sequence[str]) -> tuple[Fleet, Story]:
+            fleet = Fleet(
+                files,
+                clock=RealClock(speed),
+                credentials=_credentials(username, password_env, authorized_keys),
+                placement=placement,
+                default_quirks=Quirks(settle_seconds=settle_seconds, boot_seconds=boot_seconds),
+                seed=seed,
+                only=only,
+                tls=_tls_placement(placement, address, port_base, tls),
+                homes=[Home(*_host_and_port(home), call_again) for home in call_home or ()],
+            )
+            receivers: dict[Shape, str | None] = {ves_event: ves, alertmanager_call: alertmanager}
+            return fleet, Story(fleet, files, scenario, history, receivers, seed)
+
+        exports = Exports(
+            endpoints_out, tls_endpoints_out, certificates, export_nornir, export_ansible, username, password_env
         )
-        story = Story(fleet, files, scenario, history, {ves_event: ves, alertmanager_call: alertmanager}, seed)
-        _allow_open_files()
-        asyncio.run(_run(fleet, control, endpoints_out, story))
-    except (NetworkFileError, ScenarioError, ValueError, OSError) as error:
+        run(make, files, station or (), processes, _host_and_port(control), exports, seed or files.id)
+    except (NetworkFileError, ScenarioError, FleetProcessError, ValueError, OSError) as error:
         typer.echo(f"the fleet can't run: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _check_together(processes: int, *for_all: Path | None) -> None:
+    if processes > 1 and any(for_all):
+        raise ValueError("a scenario and a history need all stations in one process")
+
+
+def _files(network: Path | None, count: int | None, endpoints: Path | None) -> SimulatedNetwork:
+    if count is not None and network is None:
+        return counted(count)
+    if network is not None and count is None:
+        return read_network(network, endpoints)
+    raise ValueError("give either --network or --count")
+
+
+def _tls_placement(ssh: Placement, address: str, port_base: int | None, tls: int | None) -> Placement | None:
+    if tls is None:
+        return None
+    return on_port(ssh, tls) if port_base is None else ports_from(address, tls)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _credentials(username: str, password_env: str, authorized_keys: Path | None) -> Credentials:
     lines = [] if authorized_keys is None else authorized_keys.read_text(encoding="utf-8").splitlines()
     password = os.environ.get(password_env, DEFAULT_PASSWORD)
     return Credentials(username, password, tuple(line for line in lines if line.strip()))
-
-
-def _allow_open_files() -> None:
-    """Each listener and each session is an open file: take all that the system grants."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def _run(fleet: Fleet, control: str, endpoints_out: Path | None, story: Story) -> None:
-    host, _, port = control.rpartition(":")
-    async with AsyncExitStack() as stack:
-        stop = await stack.enter_async_context(_until_told())
-        await stack.enter_async_context(fleet)
-        url = await stack.enter_async_context(serve_control(fleet, host.strip("[]"), int(port)))
-        if endpoints_out is not None:
-            fleet.write_endpoints(endpoints_out)
-        ready = {"ready": True, "endpoints": len(fleet.stations), "control": url, "pid": os.getpid()}
-        typer.echo(json.dumps(ready))
-        await stack.enter_async_context(story.told())
-        await stop.wait()
-
-
-@asynccontextmanager
-async def _until_told() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 @app.command(epilog="Example: `python -m simulators play --network NET --scenario night.yaml --hours 24`")

@@ -5,14 +5,10 @@ HTTP on loopback, in the loop of the fleet. The same is open to Python through `
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +20,7 @@ from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.messages import MalformedMessageError, parse
 from simulators.radio import UnknownLinkError
+from simulators.serving import serve
 from simulators.station import Station, UnknownRevisionError
 from simulators.troubles import UnknownFaultError
 
@@ -184,30 +181,12 @@ def _add_faults(app: FastAPI, station: Lookup) -> None:
         return {"cleared": station(station_id).faults.clear(fault_id)}
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to whoever runs the fleet."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
 async def serve_control(fleet: Fleet, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve the control interface while the context is open; give its URL.
 
     Raises:
-        ValueError: the host is not on loopback, and whoever reaches the interface may do anything.
+        ValueError: the host is not on loopback.
     """
-    if not ipaddress.ip_address(host).is_loopback:
-        raise ValueError(f"the control interface listens on loopback only, not on {host}")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        shown, bound = listener.getsockname()[:2]
-        server = _Server(uvicorn.Config(make_app(fleet), log_level="warning", lifespan="off"))
-        serving = asyncio.get_running_loop().create_task(server.serve([listener]))
-        try:
-            yield f"http://[{shown}]:{bound}" if family == socket.AF_INET6 else f"http://{shown}:{bound}"
-        finally:
-            server.should_exit = True
-            await serving
+    async with serve(make_app(fleet), host, port) as url:
+        yield url

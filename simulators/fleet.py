@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from simulators.clock import Clock, RealClock
+from simulators.inventory import Endpoint, TlsEndpoint, minka
 from simulators.netconf.callhome import Callers, Home
 from simulators.netconf.certificates import Authority
 from simulators.netconf.ssh import Credentials, Gate, public_host_key
 from simulators.netconf.strangers import MOST, Strangers
 from simulators.netconf.tls import TlsGate
-from simulators.network import SimulatedNetwork, StationRecord
+from simulators.network import RouterRecord, SimulatedNetwork, StationRecord
+from simulators.routers.endpoints import RouterEndpoint, routers_csv
+from simulators.routers.factory import Provisioning
+from simulators.routers.router import Router, RouterQuirks
+from simulators.routers.ssh import RouterGate
 from simulators.station import Observer, Quirks, Station
 from simulators.surroundings import Surroundings
+from simulators.transport import Transport
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a station of the fleet listens, and the host key it shows there."""
-
-    station: str
-    address: str
-    port: int
-    host_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class TlsEndpoint:
-    """Where a station of the fleet listens for TLS, and the fingerprint of the certificate it shows there."""
-
-    station: str
-    address: str
-    port: int
-    certificate: str
-
+__all__ = ["Endpoint", "Fleet", "Placement", "TlsEndpoint", "anywhere", "as_in", "on_port", "ports_from"]
 
 #: Where a station listens: its index within the fleet and its record → address and port, port 0 for any free one.
 Placement = Callable[[int, StationRecord], tuple[str, int]]
 
 
-def anywhere(_index: int, _record: StationRecord) -> tuple[str, int]:
+#: The same for routers.
+RouterPlacement = Callable[[int, RouterRecord], tuple[str, int]]
+
+
+def anywhere(_index: int, _record: StationRecord | RouterRecord) -> tuple[str, int]:
     """A free port of 127.0.0.1."""
     return "127.0.0.1", 0
 
@@ -71,7 +60,7 @@ def on_port(placement: Placement, port: int) -> Placement:
 
 
 class Fleet:
-    """Stations of a network, running while the context is open.
+    """Stations of a network, and its routers if wanted, running while the context is open.
 
         async with Fleet(network) as fleet:
             endpoint = fleet.endpoint("PE-CUS-0042")
@@ -81,8 +70,15 @@ class Fleet:
         seed: Makes the host keys; the network's id unless told otherwise.
         only: Ids of the stations to start; none given means all.
         tls: Where stations listen for TLS beside SSH; none given means nowhere.
-        home: The controller that all stations call.
+        homes: Controllers that all stations call.
         strangers: Connections without a log-in that are kept; the oldest makes room for the next.
+        routers: What the routers of the network come with; none given means that the fleet has no
+            routers, and core links depend on the stations and the backhaul alone.
+        router_placement: Where routers listen.
+        router_quirks: How the routers are set up.
+
+    Attributes:
+        transport: Routers, backhaul, and who can be reached.
 
     Raises:
         ValueError: a station named in ``quirks`` or ``only`` is not in the network.
@@ -100,8 +96,11 @@ class Fleet:
         seed: str | None = None,
         only: Iterable[str] | None = None,
         tls: Placement | None = None,
-        home: Home | None = None,
+        homes: Sequence[Home] = (),
         strangers: int = MOST,
+        routers: Provisioning | None = None,
+        router_placement: RouterPlacement = anywhere,
+        router_quirks: RouterQuirks | None = None,
     ) -> None:
         self.clock = clock or RealClock()
         wanted = None if only is None else frozenset(only)
@@ -118,16 +117,20 @@ class Fleet:
         credentials = credentials or Credentials()
         self._gate = Gate(seed or network.id, credentials, self.strangers)
         self._tls_gate = TlsGate(seed or network.id, credentials, self.strangers)
-        self._home = home
-        self._callers = Callers(home, self._gate) if home else None
+        self.transport = Transport(network, self.clock, seed=seed or network.id, routers=routers, quirks=router_quirks)
+        self._router_placement = router_placement
+        self._router_gate = RouterGate(self._gate)
+        self._callers = [Callers(home, self._gate, self.transport.lines) for home in homes]
         default = default_quirks or Quirks()
-        around = Surroundings.of(network, seed)
+        around = Surroundings.of(network, seed, self.transport)
         self.stations: dict[str, Station] = {
             record.id: Station(record, network.cores, self.clock, (quirks or {}).get(record.id, default), around)
             for _, record in self._records
         }
+        self.transport.hang(self.stations)
         self._servers: list[asyncio.Server] = []
         self._addresses: dict[str, tuple[str, int]] = {}
+        self._router_addresses: dict[str, tuple[str, int]] = {}
         self._tls_addresses: dict[str, tuple[str, int]] = {}
 
     async def __aenter__(self) -> Fleet:
@@ -148,29 +151,44 @@ class Fleet:
             station = self.stations[record.id]
             address, port = self._placement(index, record)
             factory = partial(self._gate.protocol, station)
-            self._addresses[record.id] = await self._serve(factory, address, port)
+            self._addresses[record.id] = await self._serve(record.id, factory, address, port)
             if self._tls_placement is not None:
                 address, port = self._tls_placement(index, record)
                 secure = partial(self._tls_gate.protocol, station, address)
-                self._tls_addresses[record.id] = await self._serve(secure, address, port)
-        if self._callers is not None:
-            self._callers.start((self.stations[id_], address) for id_, (address, _) in self._addresses.items())
+                self._tls_addresses[record.id] = await self._serve(record.id, secure, address, port)
+        for index, router in enumerate(self.routers.values()):
+            address, port = self._router_placement(index, router.record)
+            shell = partial(self._router_gate.protocol, router)
+            self._router_addresses[router.id] = await self._serve(router.id, shell, address, port)
+        for callers in self._callers:
+            callers.start((self.stations[id_], address) for id_, (address, _) in self._addresses.items())
 
-    async def _serve(self, factory: Callable[[], asyncio.Protocol], address: str, port: int) -> tuple[str, int]:
-        server = await asyncio.get_running_loop().create_server(factory, address, port, backlog=16)
+    async def _serve(
+        self, device: str, make: Callable[[], asyncio.Protocol], address: str, port: int
+    ) -> tuple[str, int]:
+        accept = partial(self.transport.lines[device].accept, make)
+        server = await asyncio.get_running_loop().create_server(accept, address, port, backlog=16)
         self._servers.append(server)
         bound: tuple[str, int] = server.sockets[0].getsockname()[:2]
         return bound
 
     async def _close(self) -> None:
-        if self._callers is not None:
-            await self._callers.close()
+        for callers in self._callers:
+            await callers.close()
         for server in self._servers:
             server.close()
         for station in self.stations.values():
             for session in list(station.sessions.values()):
                 session.drop()
+        for router in self.routers.values():
+            router.close()
+        self.transport.close()
         self._servers.clear()
+
+    @property
+    def routers(self) -> Mapping[str, Router]:
+        """The routers by id; none if the fleet runs without."""
+        return self.transport.routers
 
     def watch(self, observer: Observer) -> None:
         """Tell an observer all that happens on all stations from now on."""
@@ -203,10 +221,25 @@ class Fleet:
         """All endpoints, in order of station id."""
         return [self.endpoint(station) for station in self._addresses]
 
+    def tls_endpoints(self) -> list[TlsEndpoint]:
+        """All endpoints over TLS, in order of station id; none without TLS."""
+        return [self.tls_endpoint(station) for station in self._tls_addresses]
+
+    def router_endpoint(self, router: str) -> RouterEndpoint:
+        """Where a router listens.
+
+        Raises:
+            KeyError: no such router, or the fleet does not run, or without routers.
+        """
+        record = self.routers[router].record
+        address, port = self._router_addresses[router]
+        host_key = public_host_key(self._gate.seed, router)
+        return RouterEndpoint(router, record.site, address, port, record.platform, host_key)
+
+    def write_routers(self, path: Path) -> None:
+        """Write ``routers.csv`` for a controller."""
+        path.write_text(routers_csv(map(self.router_endpoint, self.routers)), encoding="utf-8", newline="")
+
     def write_endpoints(self, path: Path) -> None:
         """Write ``endpoints.csv`` for a controller."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["station", "address", "port", "host_key"])
-            for endpoint in self.endpoints():
-                writer.writerow([endpoint.station, endpoint.address, endpoint.port, endpoint.host_key])
+        path.write_text(minka(self.endpoints()), encoding="utf-8", newline="")
