@@ -21,6 +21,7 @@ from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     PlanOptions,
+    StationPlan,
     StationView,
     adopted_nodes,
     drift,
@@ -232,6 +233,42 @@ class Planner:
             unchanged=() if made.change or made.reason else (station,),
             unplanned={station: made.reason} if made.reason else {},
             findings=made.findings,
+        )
+        await self._store.call(lambda store: store.save_plan(plan, actor))
+        return plan
+
+    async def restore_plan(self, selector: str, actor: str) -> Plan:
+        """A plan that brings the selected stations back to what was last applied; never their administrative state.
+
+        Holds and locks that are not ours keep stations out of it.
+
+        Raises:
+            InputError: The selector is wrong or matches nothing.
+        """
+        digest, network = await self._store.call(lambda store: store.network())
+        stations = _selected(network, selector)
+        views = await self.views(network, stations)
+        wanted = await self.applied(stations)
+        now = self._clock.now()
+        holds = await self._store.call(lambda store: store.holds(now))
+        options = PlanOptions(held=_held(network, [hold.target for hold in holds]), automatic=True)
+        made = {
+            station: plan_station(
+                station, network.station_by_id[station].profiles, wanted[station].rendered, views[station], options
+            )
+            if station in wanted
+            else StationPlan(reason="not adopted: observe-only")
+            for station in stations
+        }
+        plan = seal(
+            created=now,
+            network=network.header.id,
+            network_digest=digest,
+            selector=selector,
+            changes=[one.change for one in made.values() if one.change],
+            unchanged=[station for station, one in made.items() if not one.change and not one.reason],
+            unplanned={station: one.reason for station, one in made.items() if one.reason},
+            findings=[finding for one in made.values() for finding in one.findings],
         )
         await self._store.call(lambda store: store.save_plan(plan, actor))
         return plan

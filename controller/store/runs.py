@@ -81,6 +81,7 @@ class RunRecords(Transactions):
             cause=cause,
             jobs=len(new_jobs),
             playbook=playbook and playbook.digest,
+            parameters=playbook and orjson.dumps(playbook.parameters).decode(),
         )
         return load_run(tx, run_id)
 

@@ -1,0 +1,1 @@
+"""Playbooks: the language, the registry of actions, and how a run executes them."""

@@ -1,0 +1,103 @@
+"""Shipped actions that change a station. Each proposes a Change; the engine carries it out as a device transaction."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from controller.inventory.source import suggest
+from controller.models.errors import NotFoundError
+from controller.models.network import CellId, Noun
+from controller.nrm.profiles import cell_of, links
+from controller.plan import recreate_endpoint_change, switch_change
+from controller.playbook.registry import Context, Proposal, Touches, action
+
+
+class Nothing(Noun):
+    """No inputs."""
+
+
+class Changed(Noun):
+    """What is changed."""
+
+    changed: bool = Field(description="Whether the station had to be changed.")
+
+
+class CellNames(Noun):
+    """Cells of the station."""
+
+    cells: tuple[CellId, ...] = Field(default=(), description="Cells by their names; empty for all that are ours.")
+
+
+class SwitchedCells(Noun):
+    """Cells that were switched."""
+
+    changed: bool = Field(description="Whether a cell had to be switched.")
+    cells: tuple[CellId, ...] = Field(description="Cells that were switched, and not so before.")
+
+
+class CoreEndpoint(Noun):
+    """One core endpoint."""
+
+    endpoint: str = Field(
+        max_length=500,
+        description="Path of the endpoint, or its last part, as in `EP_S1C[bitel-mme-1]`.",
+    )
+
+
+@action("apply-intent", Touches.CHANGES)
+async def apply_intent(context: Context, _: Nothing) -> Proposal[Changed]:
+    """Carry out what the run's plan does on the station.
+
+    The plan was made when the run was accepted (section `plan`) and is bound to it; a station that changed since
+    is refused.
+    """
+    return Proposal(context.planned, Changed(changed=context.planned is not None))
+
+
+async def _switch(context: Context, given: CellNames, way: str) -> Proposal[SwitchedCells]:
+    owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
+    observed = await context.read()
+    change = switch_change(context.station, context.profiles, observed, given.cells, way, owners)
+    edits = change.phases[-1].edits if change else ()
+    return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
+
+
+@action("lock-cell", Touches.CHANGES)
+async def lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
+    """Lock cells at once: calls in them are dropped. The cells must be off the air before the change is confirmed."""
+    return await _switch(context, given, "lock")
+
+
+@action("soft-lock-cell", Touches.CHANGES)
+async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
+    """Shut cells down gently, then lock them.
+
+    The cells are SHUTTINGDOWN until they serve nobody any more, for `check_timeout` seconds at most; cells that are
+    not empty by then are unlocked again, and the step has failed.
+    """
+    return await _switch(context, given, "soft-lock")
+
+
+@action("unlock-cell", Touches.CHANGES)
+async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
+    """Unlock cells. They must be on air before the change is confirmed, else they are locked again."""
+    return await _switch(context, given, "unlock")
+
+
+@action("recreate-core-endpoint", Touches.CHANGES)
+async def recreate_core_endpoint(context: Context, given: CoreEndpoint) -> Proposal[Changed]:
+    """Delete a tenant's core endpoint and create it again as it was; its link must be up afterwards."""
+    ledger = await context.ledger()
+    observed = await context.read()
+    ours = [link.path for link in links(observed.tree) if link.path in ledger]
+    found = [path for path in ours if given.endpoint in (path, path.rpartition("/")[2])]
+    if len(found) != 1:
+        names = [path.rpartition("/")[2] for path in ours]
+        hint = suggest(given.endpoint, names) or f"it has {', '.join(names) or 'none'}"
+        raise NotFoundError(f"{context.station} has no core endpoint of ours {given.endpoint!r}; {hint}")
+    owners = ledger[found[0]].owners
+    change = recreate_endpoint_change(context.station, context.profiles, observed, found[0], owners)
+    return Proposal(change, Changed(changed=True))
+
+
+CHANGING = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, recreate_core_endpoint)

@@ -1,0 +1,142 @@
+"""What actions see of the world: one station, live or in rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from controller.models.alarm import Alarm
+from controller.models.errors import ConflictError, DeviceError
+from controller.models.network import Network
+from controller.models.plan import Change
+from controller.models.run import Hold, LedgerEntry
+from controller.nrm.apply import apply_edits
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Observed, Path
+from controller.ports.clock import Clock
+from controller.ports.playbooks import Webhook
+from controller.ports.store import StoreLoop
+from controller.runs.planner import Planner
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all stations' contexts have in common."""
+
+    store: StoreLoop
+    planner: Planner
+    webhook: Webhook
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class StationContext:
+    """See ``controller.playbook.registry.Context``."""
+
+    world: World
+    network: Network
+    station: str
+    planned: Change | None
+    key: str
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """Its profiles."""
+        return self.network.station_by_id[self.station].profiles
+
+    @property
+    def clock(self) -> Clock:
+        """All time."""
+        return self.world.clock
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether this is a dry run."""
+        return False
+
+    def with_key(self, key: str) -> StationContext:
+        """The same for another step."""
+        return replace(self, key=key)
+
+    async def read(self) -> Observed:
+        """The station as it is now."""
+        return await self.world.planner.read(self.network, self.station)
+
+    async def ledger(self) -> Mapping[Path, LedgerEntry]:
+        """Nodes that are ours."""
+        names = [self.station]
+        records, ledger = await self.world.store.call(lambda store: (store.devices(names), store.ledger(names)))
+        if self.station not in records or records[self.station].adopted is None:
+            raise ConflictError(f"station {self.station} is not adopted: it is observe-only")
+        return ledger.get(self.station, {})
+
+    async def alarms(self) -> list[Alarm]:
+        """Its standing alarms."""
+        return await self.world.store.call(lambda store: store.standing_alarms([self.station]))
+
+    async def drift(self) -> int:
+        """Managed nodes that differ from what was last applied."""
+        found = await self.world.planner.drift([self.station])
+        if self.station not in found:
+            await self.ledger()  # says so where it is observe-only
+            raise DeviceError(f"station {self.station} could not be read")
+        return len(found[self.station])
+
+    async def post(self, content: Mapping[str, Any]) -> None:
+        """Tell the webhook."""
+        await self.world.webhook.post(content, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal(StationContext):
+    """A station as it would be: read once, changes applied to what was read, nothing sent."""
+
+    seen: list[Observed] = field(default_factory=list)
+
+    @property
+    def rehearsal(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def changed(self) -> bool:
+        """Whether changes were thought done."""
+        return len(self.seen) > 1
+
+    async def read(self) -> Observed:
+        """What was read, with the changes so far."""
+        if not self.seen:
+            # Not super(): a dataclass with slots is another class than the one named here.
+            self.seen.append(await self.world.planner.read(self.network, self.station))
+        return self.seen[-1]
+
+    async def apply(self, change: Change) -> None:
+        """Think the change done."""
+        observed = await self.read()
+        tree = observed.tree
+        for phase in change.phases:
+            tree = apply_edits(root_spec(self.profiles), tree, phase.edits)
+        self.seen.append(replace(observed, tree=tree))
+
+    async def post(self, content: Mapping[str, Any]) -> None:
+        """Tell nobody."""
+
+
+def held_by(network: Network, station: str, holds: list[Hold]) -> str:
+    """The hold that binds a station (its own, a cell's or its site's), in words, or an empty string."""
+    site = f"site:{network.station_by_id[station].site}"
+    for hold in holds:
+        if hold.target in (station, site) or hold.target.startswith(f"{station}/"):
+            return f"hold on {hold.target} by {hold.by}: {hold.reason}"
+    return ""
+
+
+def target_names(network: Network, station: str) -> dict[str, Any]:
+    """What expressions know as ``target``."""
+    return {
+        "station": station,
+        "site": network.station_by_id[station].site,
+        "region": network.region_of(station),
+        "cells": [cell.id for cell in network.cells_by_station.get(station, ())],
+    }

@@ -1,0 +1,182 @@
+"""The playbook language: what one YAML file holds."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from controller.models.network import Identifier, Noun
+from controller.models.run import Strategy
+from controller.playbook.parameters import Parameter, VariableName
+
+#: Names that expressions know in every playbook.
+TARGET, RUN, OUTPUT = "target", "run", "output"
+RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})
+
+#: Names of playbooks; no built-in procedure is called so.
+PlaybookName = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?!apply$)[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64),
+    Field(description="Lower-case words joined by hyphens, as the file is called; not `apply`."),
+]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+_SHARE = re.compile(r"(\d{1,3})%")
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, str) and (found := _SHARE.fullmatch(value)):
+        if not 1 <= int(found[1]) <= 100:
+            raise ValueError("from 1% to 100%")
+        return value
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+class Waves(Noun):
+    """How a run goes through its stations; see ``controller.models.run.Strategy``.
+
+    Attributes:
+        canary: Stations in the first wave, on their own.
+        wave_size: Stations in each later wave, a number or a share of all as in ``10%``. Tracking areas are never cut.
+        parallel: Stations at once.
+        stop_after: Failures after which nothing more is started.
+        soak: Seconds between the end of a wave and the start of the next.
+        confirm_timeout: Seconds of each confirmed commit.
+        check_timeout: Seconds to wait for cells and core links before a confirm.
+    """
+
+    canary: int = Field(default=1, ge=0)
+    wave_size: Annotated[int | str, BeforeValidator(_size), Field(json_schema_extra={"pattern": "^[0-9]+%?$"})] = 50
+    parallel: int = Field(default=500, ge=1)
+    stop_after: int = Field(default=1, ge=1)
+    soak: int = Field(default=0, ge=0, le=7 * 86400)
+    confirm_timeout: int = Field(default=120, ge=5, le=3600)
+    check_timeout: int = Field(default=30, ge=1, le=1800)
+
+    @model_validator(mode="after")
+    def _numbers(self) -> Waves:
+        if isinstance(self.wave_size, str) and not _SHARE.fullmatch(self.wave_size):
+            raise ValueError("wave_size is a number, or a share as in 10%")
+        if isinstance(self.wave_size, int) and self.wave_size < 1:
+            raise ValueError("wave_size is at least 1")
+        return self
+
+    def strategy(self, stations: int) -> Strategy:
+        """The strategy for a number of stations."""
+        size = self.wave_size
+        if isinstance(size, str):
+            size = max(1, stations * int(size.removesuffix("%")) // 100)
+        return Strategy(**self.model_dump(exclude={"wave_size"}), wave_size=size)
+
+
+class Guards(Noun):
+    """Blast radius: a run that would reach further is refused.
+
+    Attributes:
+        max_stations: Stations in the run.
+        max_cells: Cells of those stations.
+        max_tenants: Tenants on those stations (with a plan: those it touches or interrupts).
+        max_people: Population of those stations' sites.
+    """
+
+    max_stations: int | None = Field(default=None, ge=1)
+    max_cells: int | None = Field(default=None, ge=1)
+    max_tenants: int | None = Field(default=None, ge=1)
+    max_people: int | None = Field(default=None, ge=0)
+
+
+class PlanSource(StrEnum):
+    """What the plan of a run is made from: the current network files, or what was last applied."""
+
+    NETWORK = "network"
+    APPLIED = "applied"
+
+
+class Removal(Noun):
+    """Nodes that the plan may remove, named as ``minka plan --remove`` names them; expressions.
+
+    Attributes:
+        tenant: Whose.
+        nodes: How many, exactly.
+    """
+
+    tenant: str
+    nodes: str
+
+
+class PlanSection(Noun):
+    """The plan that is made when a run is accepted, and bound to it.
+
+    Attributes:
+        source: ``network``: bring stations to the current network files. ``applied``: bring them back to what
+            was last applied; holds and locks that are not ours then keep stations out.
+        remove: Nodes that may be removed.
+        expect_stations: Number of stations that the plan touches, where that is a large share; an expression.
+        only_tenant: The one tenant whose nodes the plan may touch, or the run is refused; an expression.
+    """
+
+    source: PlanSource = PlanSource.NETWORK
+    remove: Removal | None = None
+    expect_stations: str | None = None
+    only_tenant: str | None = None
+
+
+class Undo(Noun):
+    """How a finished step is taken back, where its change's own inverse is not what is wanted."""
+
+    action: Identifier
+    with_: dict[str, Any] = Field(default={}, alias="with")
+
+
+class Step(Noun):
+    """One step, done on each station.
+
+    Attributes:
+        name: For people and for the record.
+        action: What to do; see the reference.
+        with_: Its inputs, expressions allowed.
+        when: An expression; the step is skipped where it is not true.
+        retries: Further tries of a step that failed without having changed anything.
+        retry_seconds: Pause before each of them.
+        timeout: Seconds that a step which only reads may take; what changes a device has the strategy's timers.
+        register_: Name under which later expressions find what the action had to say.
+        checks: Expressions that must be true afterwards, else the step failed; ``output`` is what the action said.
+        undo: How to take it back when a later step fails; left out, a change is taken back by its own inverse.
+    """
+
+    name: Text
+    action: Identifier
+    with_: dict[str, Any] = Field(default={}, alias="with")
+    when: str | None = None
+    retries: int = Field(default=0, ge=0, le=10)
+    retry_seconds: float = Field(default=5, ge=0, le=3600)
+    timeout: float | None = Field(default=None, gt=0, le=86400)
+    register_: VariableName | None = Field(default=None, alias="register")
+    checks: tuple[str, ...] = ()
+    undo: Undo | None = None
+
+
+class Playbook(Noun):
+    """One playbook.
+
+    Attributes:
+        name: As its file is called.
+        description: What it does, for people.
+        parameters: What a person gives, by name.
+        targets: Selector of its stations; expressions over parameters allowed.
+        strategy: How it goes through them.
+        guards: How far it may reach.
+        plan: The plan that is bound to a run; needed by ``apply-intent``.
+        steps: What is done on each station, in order.
+    """
+
+    name: PlaybookName
+    description: Text
+    parameters: dict[VariableName, Parameter] = {}
+    targets: Text
+    strategy: Waves = Waves()
+    guards: Guards = Guards()
+    plan: PlanSection | None = None
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]

@@ -1,0 +1,118 @@
+"""Playbooks from files: every problem of a file at once, each with its line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from controller.inventory.source import Entry, Report, read_text
+from controller.inventory.yaml_tree import read_yaml
+from controller.models.errors import InputError, NotFoundError
+from controller.playbook.check import check
+from controller.playbook.language import Playbook
+from controller.playbook.registry import Registry
+
+#: Largest playbook in bytes.
+LIMIT = 256 * 1024
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A playbook with the very text that it was read from."""
+
+    playbook: Playbook
+    text: str
+    digest: str
+
+
+def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | None:
+    """A playbook from its text; none if, as reported, it is wrong."""
+    before = len(report.problems)
+    node = read_yaml(text, file, report)
+    if node is None:
+        if len(report.problems) == before:
+            report.file(file, 0, "the file is empty")
+        return None
+    entry = Entry("playbook", file, node.line, "playbook", None, node)
+    try:
+        playbook = Playbook.model_validate(node.plain())
+    except ValidationError as error:
+        for one in error.errors():
+            path = tuple(part for part in one["loc"] if part != "[key]")
+            shown = "" if one["type"] in ("missing", "extra_forbidden") else one["input"]
+            message = "no such field" if one["type"] == "extra_forbidden" else one["msg"].removeprefix("Value error, ")
+            report.entry(entry, path, message, value=shown)
+        return None
+    check(playbook, registry, entry, report)
+    if len(report.problems) > before:
+        return None
+    return Loaded(playbook, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+class Library:
+    """The playbooks of a folder: regular files ``NAME.yaml`` right in it, nothing else."""
+
+    def __init__(self, folder: Path, registry: Registry) -> None:
+        self.folder = folder
+        self.registry = registry
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the playbooks, whether or not they can be read."""
+        if not self.folder.is_dir():
+            raise InputError(f"the playbooks folder {self.folder} does not exist: set MINKA_PLAYBOOKS")
+        found = (path.stem for path in self.folder.glob("*.yaml"))
+        return tuple(sorted(name for name in found if self._file(name) is not None))
+
+    def load(self, name: str) -> Loaded:
+        """A playbook by name.
+
+        Raises:
+            NotFoundError: There is none of that name.
+            InputError: It is wrong; every problem, one a line.
+        """
+        report = Report()
+        loaded = self.read(name, report)
+        if report.problems:
+            raise InputError("\n".join(str(problem) for problem in report.problems))
+        if loaded is None:
+            raise NotFoundError(f"playbook {name} can't be read")
+        return loaded
+
+    def read(self, name: str, report: Report) -> Loaded | None:
+        """A playbook by name; none if, as reported, it is wrong. Raises NotFoundError."""
+        path = self._file(name)
+        if path is None:
+            raise NotFoundError(f"there is no playbook {name[:64]!r}")
+        text = read_text(path, path.name, LIMIT, report)
+        loaded = parse(text, path.name, self.registry, report) if text is not None else None
+        if loaded is not None and loaded.playbook.name != name:
+            report.file(path.name, 1, f"the playbook is called {loaded.playbook.name!r}, not as its file")
+            return None
+        return loaded
+
+    def all(self, report: Report) -> Iterator[Loaded]:
+        """All playbooks that can be read; what is wrong with the others is reported."""
+        for name in self.names():
+            loaded = self.read(name, report)
+            if loaded is not None:
+                yield loaded
+
+    def _file(self, name: str) -> Path | None:
+        """The file of a name, None where that is no plain file right in the folder."""
+        if len(name) > 64 or not _NAME.fullmatch(name):
+            return None
+        path = self.folder / f"{name}.yaml"
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            return None
+        inside = path.resolve().parent == self.folder.resolve()
+        return path if stat.S_ISREG(mode) and inside else None

@@ -1,0 +1,250 @@
+"""Shipped actions that look, wait or tell; none of them changes a station."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import Field
+
+from controller.models.alarm import PerceivedSeverity
+from controller.models.errors import DeviceError
+from controller.models.network import CellId, Noun
+from controller.nrm.profiles import administrative_state, cells, link_up, links, on_air
+from controller.nrm.tree import Observed, Path
+from controller.playbook.changing import CellNames, Nothing
+from controller.playbook.registry import Context, Touches, Unmet, action
+
+
+class CellState(Noun):
+    """A cell as the station has it."""
+
+    cell: CellId
+    administrative_state: str
+    on_air: bool
+
+
+class LinkState(Noun):
+    """A core link of ours as the station has it."""
+
+    endpoint: str
+    tenants: tuple[str, ...]
+    up: bool
+
+
+class StationState(Noun):
+    """A station as it says itself."""
+
+    cells: tuple[CellState, ...] = Field(description="Its cells: `cell`, `administrative_state`, `on_air`.")
+    links: tuple[LinkState, ...] = Field(description="Core links of ours: `endpoint`, `tenants`, `up`.")
+    cells_on_air: int = Field(description="How many cells are on air.")
+    links_up: int = Field(description="How many core links of ours are up.")
+
+
+class CheckedCells(Noun):
+    """Cells that are on air."""
+
+    cells: tuple[CellId, ...] = Field(description="Cells that were looked at.")
+
+
+class LinkChoice(Noun):
+    """Core links of the station."""
+
+    tenant: str = Field(default="", description="Only those of this tenant; empty for all of ours.")
+
+
+class CheckedLinks(Noun):
+    """Core links that are up."""
+
+    endpoints: tuple[str, ...] = Field(description="Endpoints that were looked at.")
+
+
+class AlarmChoice(Noun):
+    """Which alarms matter."""
+
+    severities: tuple[PerceivedSeverity, ...] = Field(
+        default=(PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR), description="Severities that matter."
+    )
+    ignore: tuple[str, ...] = Field(default=(), description="Probable causes that do not matter.")
+
+
+class NoAlarms(Noun):
+    """Nothing that matters stands."""
+
+    standing: int = Field(description="Alarms that stand and do not matter.")
+
+
+class Awaited(Noun):
+    """What is waited for."""
+
+    condition: Literal["cells-on-air", "cells-off-air", "links-up", "reachable"] = Field(
+        description="What must become true of all cells or core links of ours."
+    )
+    seconds: float = Field(default=60, gt=0, le=86400, description="How long to wait at most.")
+    cells: tuple[CellId, ...] = Field(default=(), description="Only these cells; empty for all of ours.")
+    tenant: str = Field(default="", description="Only core links of this tenant; empty for all of ours.")
+
+
+class Waited(Noun):
+    """How long it took."""
+
+    seconds: float = Field(description="Seconds waited.")
+
+
+class Message(Noun):
+    """What is told."""
+
+    text: str = Field(max_length=4000, description="The message.")
+
+
+class Drift(Noun):
+    """What was found."""
+
+    nodes: int = Field(description="Managed nodes that differ from what was last applied.")
+
+
+@action("read-state", Touches.READS)
+async def read_state(context: Context, _: Nothing) -> StationState:
+    """Read cells and core links of the station as they are now."""
+    observed, ledger = await context.read(), await context.ledger()
+    found = tuple(
+        CellState(
+            cell=entry.cell,
+            administrative_state=administrative_state(observed.tree, entry.path),
+            on_air=on_air(observed, entry.path),
+        )
+        for entry in cells(observed.tree)
+    )
+    up = tuple(
+        LinkState(endpoint=_name(link.path), tenants=ledger[link.path].owners, up=link_up(observed, link.path))
+        for link in links(observed.tree)
+        if link.path in ledger
+    )
+    return StationState(
+        cells=found, links=up, cells_on_air=sum(cell.on_air for cell in found), links_up=sum(link.up for link in up)
+    )
+
+
+@action("check-cells-on-air", Touches.READS)
+async def check_cells_on_air(context: Context, given: CellNames) -> CheckedCells | Unmet:
+    """Fail unless cells are on air. Without names, all cells of ours that are unlocked."""
+    observed, chosen = await context.read(), await _cells(context, given.cells)
+    if not given.cells:
+        chosen = [path for path in chosen if _unlocked(observed, path)]
+    silent = [path for path in chosen if not on_air(observed, path)]
+    if silent:
+        return Unmet(f"not on air: cell {', '.join(map(_key, silent))}")
+    return CheckedCells(cells=tuple(map(_key, chosen)))
+
+
+@action("check-core-links", Touches.READS)
+async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
+    """Fail unless core links are up; locked ones do not count. A tenant without a core link here fails."""
+    observed, chosen = await context.read(), await _links(context, given.tenant)
+    counted = [path for path in chosen if _unlocked(observed, path, "UNLOCKED")]
+    if given.tenant and not counted:
+        return Unmet(f"{given.tenant} has no core link here")
+    down = [path for path in counted if not link_up(observed, path)]
+    if down:
+        return Unmet(f"down: {', '.join(map(_name, down))}")
+    return CheckedLinks(endpoints=tuple(map(_name, counted)))
+
+
+@action("check-alarms", Touches.NONE)
+async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet:
+    """Fail while alarms of the station stand on record, by default critical and major ones."""
+    standing = await context.alarms()
+    grave = [one for one in standing if one.severity in given.severities and one.probable_cause not in given.ignore]
+    if grave:
+        return Unmet("; ".join(f"{one.severity} {one.probable_cause} on {one.object}" for one in grave[:5]))
+    return NoAlarms(standing=len(standing))
+
+
+@action("check-drift", Touches.READS)
+async def check_drift(context: Context, _: Nothing) -> Drift | Unmet:
+    """Fail if managed nodes differ from what was last applied. Administrative state is nobody's drift."""
+    nodes = await context.drift()
+    return Unmet(f"{nodes} managed nodes differ from what was applied") if nodes else Drift(nodes=0)
+
+
+@action("wait-until", Touches.READS)
+async def wait_until(context: Context, given: Awaited) -> Waited | Unmet:
+    """Wait until cells or core links of ours are as wanted, or the station can be read."""
+    begun = context.clock.monotonic()
+    pause = 0.2
+    while True:
+        missing = await _missing(context, given)
+        waited = context.clock.monotonic() - begun
+        if not missing or context.rehearsal:
+            return Waited(seconds=round(waited, 3))
+        if waited + pause > given.seconds:
+            return Unmet(f"not within {given.seconds:g} s: {given.condition}: {missing}")
+        await context.clock.sleep(pause)
+        pause = min(2.0, pause * 1.6)
+
+
+@action("notify", Touches.NONE)
+async def notify(context: Context, given: Message) -> Nothing:
+    """Tell the webhook of `MINKA_NOTIFY_URL`, as JSON with `station` and `text`.
+
+    At least once: the same message may come again after a crash, with the same `Idempotency-Key` header.
+    """
+    if not context.rehearsal:
+        await context.post({"station": context.station, "text": given.text})
+    return Nothing()
+
+
+async def _missing(context: Context, given: Awaited) -> str:
+    """What keeps the condition from holding, empty if it holds."""
+    try:
+        observed = await context.read()
+    except DeviceError as error:
+        return error.message
+    if given.condition == "reachable":
+        return ""
+    chosen, holds = await _condition(context, given)
+    return ", ".join(_name(path) for path in chosen if not holds(observed, path))
+
+
+async def _condition(context: Context, given: Awaited) -> tuple[list[Path], Callable[[Observed, Path], bool]]:
+    if given.condition == "links-up":
+        return await _links(context, given.tenant), link_up
+    chosen = await _cells(context, given.cells)
+    if given.condition == "cells-on-air":
+        return chosen, on_air
+    return chosen, lambda observed, path: not on_air(observed, path)
+
+
+async def _cells(context: Context, names: tuple[str, ...]) -> list[Path]:
+    ours = [entry for entry in cells({path: {} for path in await context.ledger()}) if not names or entry.cell in names]
+    return [entry.path for entry in ours]
+
+
+async def _links(context: Context, tenant: str) -> list[Path]:
+    ledger = await context.ledger()
+    return [
+        link.path for link in links({path: {} for path in ledger}) if not tenant or tenant in ledger[link.path].owners
+    ]
+
+
+def _unlocked(observed: Observed, path: Path, default: str = "LOCKED") -> bool:
+    return observed.tree.get(path, {}).get("administrativeState", default) == "UNLOCKED"
+
+
+def _name(path: Path) -> str:
+    return path.rpartition("/")[2]
+
+
+def _key(path: Path) -> str:
+    return _name(path).partition("[")[2].rstrip("]")
+
+
+LOOKING = (
+    read_state,
+    check_cells_on_air,
+    check_core_links,
+    check_alarms,
+    check_drift,
+    wait_until,
+    notify,
+)

@@ -1,0 +1,189 @@
+"""Typed parameters of playbooks, and what people give for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, model_validator
+
+from controller.inventory.selectors import parse_selector, select
+from controller.inventory.source import show, suggest
+from controller.models.errors import InputError
+from controller.models.network import Network, Noun
+
+#: Names that people and expressions use.
+VariableName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$"),
+    Field(description="Lower-case letters, digits and underscores, beginning with a letter."),
+]
+#: A plain value of a parameter.
+Plain = str | int | bool | None
+_LONGEST = 2000
+
+
+class ParameterType(StrEnum):
+    """What a parameter holds; the last five refer to the network."""
+
+    STRING = "string"
+    INT = "int"
+    BOOL = "bool"
+    TENANT = "tenant"
+    REGION = "region"
+    SITE = "site"
+    STATION = "station"
+    SELECTOR = "selector"
+
+
+class Parameter(Noun):
+    """One parameter of a playbook.
+
+    Attributes:
+        type: What it holds.
+        description: For people.
+        default: Value where none is given; without one the parameter must be given.
+        optional: Whether it may be left out and then is none.
+        choices: All values that it may have.
+        min: Smallest number; for texts, fewest characters.
+        max: Largest number; for texts, most characters.
+    """
+
+    type: ParameterType = ParameterType.STRING
+    description: str
+    default: str | None = None
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    min: int | None = None
+    max: int | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Parameter:
+        if self.type not in (ParameterType.STRING, ParameterType.INT) and (self.min, self.max) != (None, None):
+            raise ValueError(f"min and max do not belong to type {self.type}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is more than max")
+        for value in (*self.choices, *(() if self.default is None else (self.default,))):
+            try:
+                self.parse(value)
+            except InputError as error:
+                raise ValueError(f"{value!r}: {error.message}") from error
+        return self
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is None and not self.optional
+
+    def _plain(self, given: Any) -> str | int | bool:
+        parser: Callable[[Any], str | int | bool] = _PARSERS.get(self.type, _text)
+        return parser(given)
+
+    def parse(self, given: Any) -> Plain:
+        """A value as given, by its type; references are not looked up yet.
+
+        Raises:
+            InputError: It is of another type, or out of range.
+        """
+        value = self._plain(given)
+        size = len(value) if isinstance(value, str) else value
+        if self.min is not None and size < self.min:
+            raise InputError(f"too small: at least {self.min}")
+        if self.max is not None and size > self.max:
+            raise InputError(f"too large: at most {self.max}")
+        if self.choices and value not in {self._plain(choice) for choice in self.choices}:
+            raise InputError(suggest(str(value), self.choices) or f"choices are {', '.join(self.choices)}")
+        return value
+
+
+def parse_parameters(
+    wanted: Mapping[str, Parameter], given: Mapping[str, Any], network: Network | None = None
+) -> dict[str, Plain]:
+    """Values of all parameters of a playbook.
+
+    Args:
+        wanted: Its parameters.
+        given: What a person gave, as text or as plain JSON values.
+        network: Where references are looked up; without it they are not.
+
+    Raises:
+        InputError: All that is wrong, one a line.
+    """
+    wrong = [f"no such parameter: {show(name)!r}; {_hint(name, wanted)}" for name in given if name not in wanted]
+    values: dict[str, Plain] = {}
+    for name, parameter in wanted.items():
+        found = given.get(name, parameter.default)
+        if found is None:
+            values[name] = None
+            if parameter.required:
+                wrong.append(f"{name} is missing: {parameter.description}")
+            continue
+        try:
+            values[name] = parameter.parse(found)
+            if network is not None:
+                _look_up(parameter.type, str(values[name]), network)
+        except InputError as error:
+            wrong.append(f"{name} = {show(found)!r}: {error.message}")
+    if wrong:
+        raise InputError("\n".join(wrong))
+    return values
+
+
+def _hint(name: str, wanted: Mapping[str, Parameter]) -> str:
+    return suggest(name, wanted) or (f"parameters are {', '.join(wanted)}" if wanted else "there are none")
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise InputError("must be text")
+    if len(given) > _LONGEST:
+        raise InputError(f"longer than {_LONGEST} characters")
+    if any(ord(character) < 32 for character in given):
+        raise InputError("holds control characters")
+    return given
+
+
+def _int(given: Any) -> int:
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    if not isinstance(given, str) or len(given) > 18 or not given.removeprefix("-").isascii():
+        raise InputError("not a whole number")
+    if not given.removeprefix("-").isdigit():
+        raise InputError("not a whole number")
+    return int(given)
+
+
+def _bool(given: Any) -> bool:
+    known: dict[Any, bool] = {"true": True, "yes": True, "false": False, "no": False}
+    if isinstance(given, bool):
+        return given
+    if not isinstance(given, str) or given.lower() not in known:
+        raise InputError("not a truth value: true or false")
+    return known[given.lower()]
+
+
+def _selector(given: Any) -> str:
+    text = _text(given)
+    parse_selector(text)
+    return text
+
+
+_PARSERS: Mapping[ParameterType, Callable[[Any], str | int | bool]] = {
+    ParameterType.INT: _int,
+    ParameterType.BOOL: _bool,
+    ParameterType.SELECTOR: _selector,
+}
+_KNOWN: Mapping[ParameterType, Callable[[Network], Collection[str]]] = {
+    ParameterType.TENANT: lambda network: network.tenant_by_id,
+    ParameterType.REGION: lambda network: [region.id for region in network.regions],
+    ParameterType.SITE: lambda network: network.site_by_id,
+    ParameterType.STATION: lambda network: network.station_by_id,
+}
+
+
+def _look_up(kind: ParameterType, value: str, network: Network) -> None:
+    if kind is ParameterType.SELECTOR:
+        select(network, value)
+    elif kind in _KNOWN and value not in (known := _KNOWN[kind](network)):
+        raise InputError(f"no such {kind}{'; ' + hint if (hint := suggest(value, known)) else ''}")

@@ -1,0 +1,64 @@
+"""Playbooks as a procedure of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from controller.inventory.source import Report
+from controller.models.errors import InputError, NotFoundError
+from controller.models.run import Outcome, Run
+from controller.models.step import StepState
+from controller.playbook.context import StationContext, World
+from controller.playbook.language import Playbook
+from controller.playbook.load import parse
+from controller.playbook.registry import Registry
+from controller.playbook.station import StationJob
+from controller.ports.store import Claim, JobResult
+from controller.runs.procedures import Procedure, Tools, procedure
+
+
+class PlaybookProcedure:
+    """Executes runs by the playbook that they were accepted with, whatever became of its file since."""
+
+    def __init__(self, world: World, registry: Registry) -> None:
+        self._world = world
+        self._registry = registry
+        self._parsed = lru_cache(maxsize=64)(self._parse)
+
+    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
+        """See ``StationJob``.
+
+        Raises:
+            InputError: This worker does not know the playbook's actions (a package is missing).
+        """
+        digest = claim.run.playbook
+        text = await tools.store.call(lambda store: store.playbook_text(digest))
+        playbook = self._parsed(text)
+        _, network = await tools.store.call(lambda store: store.network())
+        if claim.job.station not in network.station_by_id:
+            raise NotFoundError(f"station {claim.job.station} is not in the network files any more")
+        context = StationContext(self._world, network, claim.job.station, claim.change, claim.job.id)
+        return await StationJob(claim, playbook, self._registry, context, tools, alive).work()
+
+    async def touched(self, claim: Claim, tools: Tools) -> bool:
+        """Whether a change was begun, stands or went astray."""
+        rows = await tools.store.call(lambda store: store.steps(claim.job.id))
+        left = (Outcome.SUCCEEDED, Outcome.DIVERGED)
+        return any(row.change and (row.state is StepState.STARTED or row.outcome in left) for row in rows)
+
+    def _parse(self, text: str) -> Playbook:
+        report = Report()
+        loaded = parse(text, "the run's playbook", self._registry, report)
+        if loaded is None:
+            raise InputError("\n".join(str(problem) for problem in report.problems))
+        return loaded.playbook
+
+
+def procedures(playbooks: PlaybookProcedure) -> Callable[[Run], Procedure]:
+    """What each run executes: a playbook, or what is built in."""
+
+    def of(run: Run) -> Procedure:
+        return playbooks if run.playbook else procedure(run.procedure)
+
+    return of

@@ -1,0 +1,77 @@
+"""How far a run reaches, and what would refuse it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from controller.models.network import HOST, Network, Noun
+from controller.models.plan import Plan
+from controller.models.run import Hold, LedgerEntry
+from controller.nrm.tree import Path
+from controller.playbook.context import held_by
+from controller.playbook.language import Guards
+
+
+class Reach(Noun):
+    """The blast radius of a run; cells and people are those of its stations, whether or not all are concerned.
+
+    Attributes:
+        tenants: Tenants whose nodes are on the stations; with a plan, those it touches or interrupts.
+        people: Population of the stations' sites.
+    """
+
+    stations: int
+    cells: int
+    tenants: tuple[str, ...]
+    people: int
+
+
+def reach(
+    network: Network, stations: Sequence[str], plan: Plan | None, ledger: Mapping[str, Mapping[Path, LedgerEntry]]
+) -> Reach:
+    """The blast radius of a run over stations; ``plan`` only where one is bound to it."""
+    if plan is not None:
+        tenants = {tenant for change in plan.changes for tenant in (*change.touched, *change.interrupted)}
+    else:
+        entries = (entry for station in stations for entry in ledger.get(station, {}).values())
+        tenants = {owner for entry in entries for owner in entry.owners} - {HOST}
+    sites = {network.station_by_id[station].site for station in stations}
+    return Reach(
+        stations=len(stations),
+        cells=sum(len(network.cells_by_station.get(station, ())) for station in stations),
+        tenants=tuple(sorted(tenants)),
+        people=sum(network.site_by_id[site].population for site in sites),
+    )
+
+
+def refusals(guards: Guards, reached: Reach) -> list[str]:
+    """Guards that refuse a run, in words."""
+    sizes = {
+        "stations": (reached.stations, guards.max_stations),
+        "cells": (reached.cells, guards.max_cells),
+        "tenants": (len(reached.tenants), guards.max_tenants),
+        "people": (reached.people, guards.max_people),
+    }
+    return [
+        f"it reaches {size} {what}, and guards.max_{what} is {most}"
+        for what, (size, most) in sizes.items()
+        if most is not None and size > most
+    ]
+
+
+def strangers(plan: Plan, tenant: str) -> list[str]:
+    """What a plan that is for one tenant alone does to others, in words."""
+    found = [
+        f"{change.station}: the plan touches nodes of {', '.join(others)}, and not only of {tenant}"
+        for change in plan.changes
+        if (others := sorted(set(change.touched) - {tenant}))
+    ]
+    return found[:5] if len(found) <= 5 else [*found[:5], f"and {len(found) - 5} more stations"]
+
+
+def holds_on(network: Network, stations: Iterable[str], holds: list[Hold]) -> list[str]:
+    """Holds that forbid changing stations, in words."""
+    if not holds:
+        return []
+    found = [f"{station}: {held}" for station in stations if (held := held_by(network, station, holds))]
+    return found[:5] if len(found) <= 5 else [*found[:5], f"and {len(found) - 5} more stations"]

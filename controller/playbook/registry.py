@@ -1,0 +1,207 @@
+"""The registry of actions: typed functions that steps name.
+
+An action either looks (it reads, waits, tells) and returns what it saw, or it proposes: it returns a Change, which
+the engine puts on record and carries out as a device transaction. No action has a way of its own to change a device.
+Third parties add theirs by entry points of the group ``minka.actions``, each naming what ``action`` made.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import entry_points
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from controller.models.alarm import Alarm
+from controller.models.errors import InputError
+from controller.models.network import Network, Noun
+from controller.models.plan import Change
+from controller.models.run import LedgerEntry
+from controller.nrm.tree import Observed, Path
+from controller.ports.clock import Clock
+
+#: Entry points of third parties' actions.
+GROUP = "minka.actions"
+
+Output = TypeVar("Output", bound=Noun)
+
+
+class Touches(StrEnum):
+    """What an action has to do with the station: nothing, reading it, or changing it."""
+
+    NONE = "none"
+    READS = "reads"
+    CHANGES = "changes"
+
+
+class Repeat(StrEnum):
+    """What happens to a step that a dead worker had begun: done again, read back and resumed, or failed."""
+
+    SAFE = "safe"
+    READ_BACK = "read-back"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """What an action waited or looked for is not so."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal(Generic[Output]):
+    """What an action would change on the station, None for nothing, and what it has to say."""
+
+    change: Change | None
+    output: Output
+
+
+class Context(Protocol):
+    """What an action sees of the world.
+
+    Attributes:
+        station: The station.
+        profiles: Its profiles.
+        network: The current network.
+        planned: What the run's plan does on the station; None where it does nothing there.
+        clock: All time.
+        key: Unique to this step on this station, the same when it is repeated.
+        rehearsal: Whether this is a dry run: nothing is waited for, nobody is told.
+    """
+
+    @property
+    def station(self) -> str: ...  # noqa: D102 - described above
+    @property
+    def profiles(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def network(self) -> Network: ...  # noqa: D102
+    @property
+    def planned(self) -> Change | None: ...  # noqa: D102
+    @property
+    def clock(self) -> Clock: ...  # noqa: D102
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def rehearsal(self) -> bool: ...  # noqa: D102
+
+    async def read(self) -> Observed:
+        """The station as it is now. Raises DeviceError."""
+        ...
+
+    async def ledger(self) -> Mapping[Path, LedgerEntry]:
+        """Nodes that are ours on the station. Raises ConflictError while it is observe-only."""
+        ...
+
+    async def alarms(self) -> list[Alarm]:
+        """Its standing alarms."""
+        ...
+
+    async def drift(self) -> int:
+        """How many managed nodes differ from what was last applied. Raises ConflictError while it is observe-only."""
+        ...
+
+    async def post(self, content: Mapping[str, Any]) -> None:
+        """Tell the webhook. Raises MinkaError if it does not listen."""
+        ...
+
+
+Perform = Callable[[Context, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action.
+
+    Attributes:
+        inputs: What it is given, as a model whose fields are described.
+        outputs: What it has to say.
+        description: Its docstring.
+    """
+
+    name: str
+    inputs: type[Noun]
+    outputs: type[Noun]
+    touches: Touches
+    repeat: Repeat
+    description: str
+    perform: Perform
+
+    def check_inputs(self, given: Mapping[str, Any]) -> Noun:
+        """The inputs as a model.
+
+        Raises:
+            InputError: They are wrong; every problem, one a line.
+        """
+        try:
+            return self.inputs.model_validate(given)
+        except ValidationError as error:
+            words = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+            raise InputError("\n".join(words)) from error
+
+    def check_input(self, name: str, value: Any) -> str:
+        """What is wrong with one constant input, in words, or an empty string."""
+        field = self.inputs.model_fields[name]
+        try:
+            TypeAdapter(field.rebuild_annotation()).validate_python(value)
+        except ValidationError as error:
+            return "; ".join(str(one["msg"]) for one in error.errors())
+        return ""
+
+
+def action(name: str, touches: Touches, repeat: Repeat | None = None) -> Callable[[Perform], Action]:
+    """Make an action of an async function ``(context, inputs) -> outputs``.
+
+    Its annotations say what goes in and what comes out, its docstring describes it. One that changes the
+    station returns a ``Proposal``; one that looks may return ``Unmet``.
+    """
+
+    def made(perform: Perform) -> Action:
+        hints = get_type_hints(perform)
+        inputs, returned = list(hints.values())[1], hints["return"]
+        proposes = get_origin(returned) is Proposal
+        if proposes is not (touches is Touches.CHANGES):
+            raise TypeError(f"{name}: an action that changes returns a Proposal, and no other does")
+        outputs = next(kind for kind in (get_args(returned) or (returned,)) if kind is not Unmet)
+        usual = Repeat.READ_BACK if proposes else Repeat.SAFE
+        return Action(name, inputs, outputs, touches, repeat or usual, inspect.getdoc(perform) or "", perform)
+
+    return made
+
+
+class Registry:
+    """Actions by name."""
+
+    def __init__(self, actions: Mapping[str, Action]) -> None:
+        self.actions = dict(sorted(actions.items()))
+
+    def action(self, name: str) -> Action:
+        """An action by name.
+
+        Raises:
+            InputError: There is none.
+        """
+        if name not in self.actions:
+            raise InputError(f"there is no action {name!r}")
+        return self.actions[name]
+
+
+def with_third_parties(shipped: Mapping[str, Action]) -> Registry:
+    """The shipped actions and those of installed packages.
+
+    Raises:
+        InputError: A package offers something else, or a name that is taken.
+    """
+    found = dict(shipped)
+    for entry in entry_points(group=GROUP):
+        offered = entry.load()
+        if not isinstance(offered, Action):
+            raise InputError(f"{entry.value} ({GROUP}) is no action")
+        if offered.name in found:
+            raise InputError(f"{entry.value} ({GROUP}): there is an action {offered.name} already")
+        found[offered.name] = offered
+    return Registry(found)

@@ -1,0 +1,359 @@
+"""One playbook on one station: steps in order, each on record before and after; on failure what was done is undone.
+
+Whoever takes the job over starts from the record: finished steps stay finished, a step that was begun is resumed by
+its device transaction (which reads journal and device), repeated, or failed, as its action says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from controller.models.errors import (
+    ConflictError,
+    DeviceError,
+    InputError,
+    LeaseLostError,
+    MinkaError,
+    Retry,
+    StoreError,
+    UnreachableError,
+)
+from controller.models.plan import Change, LedgerNode
+from controller.models.run import Outcome
+from controller.models.run import Step as Mark
+from controller.models.step import StepRecord, StepState
+from controller.nrm.profiles import root_spec
+from controller.plan import undo_change
+from controller.playbook.check import APPLY_INTENT
+from controller.playbook.context import StationContext, held_by, target_names
+from controller.playbook.expressions import Expression, evaluate
+from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
+from controller.playbook.registry import Action, Proposal, Registry, Repeat, Touches, Unmet
+from controller.ports.store import Claim, JobResult
+from controller.runs.effects import effects
+from controller.runs.procedures import Tools
+from controller.runs.record import Record
+from controller.runs.transaction import Transaction
+
+log = structlog.get_logger()
+
+_DONE = (StepState.DONE, StepState.SKIPPED)
+#: Outcomes after which a change may be tried again: the station carries nothing of it.
+_AGAIN = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
+
+
+class StationJob:
+    """Brings one claim of a playbook's run to its result."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        playbook: Playbook,
+        registry: Registry,
+        context: StationContext,
+        tools: Tools,
+        alive: Callable[[], bool],
+    ) -> None:
+        self._claim = claim
+        self._playbook = playbook
+        self._registry = registry
+        self._context = context
+        self._tools = tools
+        self._alive = alive
+        self._rows: dict[tuple[int, bool], StepRecord] = {}
+        self._names: dict[str, Any] = {
+            **claim.run.parameters,
+            TARGET: target_names(context.network, context.station),
+            RUN: {"id": claim.run.id, "requested_by": claim.run.requested_by, "reason": claim.run.reason},
+        }
+
+    async def work(self) -> JobResult:
+        """Work until the outcome is known.
+
+        Raises:
+            LeaseLostError: Another worker owns the device.
+            StoreError: The record is away; working again continues.
+        """
+        rows = await self._tools.store.call(lambda store: store.steps(self._claim.job.id))
+        self._rows = {(row.position, row.undo): row for row in rows}
+        for position, step in enumerate(self._playbook.steps):
+            row = self._rows.get((position, False))
+            if row is None or row.state is StepState.STARTED:
+                row = await self._step(position, step, row)
+            elif wrong := self._unmet(step, row):
+                # Its worker died between the act and the verdict.
+                row = await self._end(row, StepState.FAILED, wrong)
+            if row.state is StepState.FAILED:
+                return await self._failed(position, row)
+            if step.register_ is not None and row.state is StepState.DONE:
+                self._names[step.register_] = row.output
+        return self._succeeded()
+
+    # ------------------------------------------------------------------ a step
+
+    async def _step(self, position: int, step: Step, begun: StepRecord | None) -> StepRecord:
+        """Bring one step to its end."""
+        action = self._registry.action(step.action)
+        row = begun
+        try:
+            if begun is not None and begun.change is None and action.repeat is Repeat.NEVER:
+                return await self._end(begun, StepState.FAILED, "interrupted: whether it happened is not known")
+            if row is None:
+                if step.when is not None and not Expression(step.when).value(self._names):
+                    skipped = self._row(position, step.name, action.name)
+                    return await self._end(skipped, StepState.SKIPPED, f"when: {step.when}")
+                given = action.check_inputs(evaluate(step.with_, self._names)).model_dump(mode="json")
+                row = self._row(position, step.name, action.name).model_copy(update={"inputs": given})
+        except InputError as error:
+            return await self._end(self._row(position, step.name, action.name), StepState.FAILED, error.message)
+        while True:
+            row = await self._attempt(row, action, step.timeout)
+            if wrong := self._unmet(step, row):
+                row = await self._end(row, StepState.FAILED, wrong, outcome=row.outcome or Outcome.FAILED_SAFE)
+            if row.state is not StepState.FAILED or row.attempt > step.retries or not _may_repeat(row):
+                return row
+            await self._tools.clock.sleep(step.retry_seconds)
+            row = row.model_copy(
+                update={"attempt": row.attempt + 1, "state": StepState.STARTED, "change": None, "outcome": None}
+            )
+
+    async def _attempt(self, row: StepRecord, action: Action, timeout: float | None) -> StepRecord:  # noqa: ASYNC109 - kept by the Clock
+        """One try of a step, or the rest of one that was begun."""
+        try:
+            if row.change is None:
+                if action.touches is Touches.CHANGES:
+                    await self._check_holds()
+                else:
+                    await self._write(row)
+                said = await self._perform(row, action, timeout)
+                if isinstance(said, Unmet):
+                    return await self._end(row, StepState.FAILED, said.reason, outcome=Outcome.FAILED_SAFE)
+                if not isinstance(said, Proposal):
+                    return await self._end(row, StepState.DONE, output=said.model_dump(mode="json"))
+                row = row.model_copy(update={"change": said.change, "output": said.output.model_dump(mode="json")})
+                if row.change is None:
+                    return await self._end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
+                await self._write(row)
+            return await self._transact(row, row.change)
+        except (LeaseLostError, StoreError):
+            raise
+        except MinkaError as error:
+            return await self._end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+        except Exception as error:
+            log.exception("step.bug", job=row.job, step=row.name)
+            detail = f"an error in the action {action.name}: {type(error).__name__}"
+            return await self._end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
+
+    async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
+        """Let the action act, no longer than ``timeout`` seconds of the Clock."""
+        given = action.check_inputs(row.inputs)
+        context = self._context.with_key(f"{row.job}.{row.position}{'.undo' if row.undo else ''}")
+        if timeout is None:
+            return await action.perform(context, given)
+        acting = asyncio.ensure_future(action.perform(context, given))
+        timer = asyncio.ensure_future(self._tools.clock.sleep(timeout))
+        try:
+            await asyncio.wait({acting, timer}, return_when=asyncio.FIRST_COMPLETED)
+            return acting.result() if acting.done() else Unmet(f"not done within {timeout:g} s")
+        finally:
+            for task in (acting, timer):
+                task.cancel()
+            await asyncio.gather(acting, timer, return_exceptions=True)
+
+    async def _transact(self, row: StepRecord, change: Change) -> StepRecord:
+        """The device transaction of a step that has its change on record."""
+        claim = replace(self._claim, change=change, transaction=f"{self._claim.transaction}.{row.transaction}")
+        record = Record(claim, self._tools.store, self._tools.clock, self._alive)
+        target = self._tools.target_of(self._context.network, self._context.station)
+        tools = self._tools
+        result = await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
+        await record.write(Mark.FINISHED, detail=result.outcome)
+        state = StepState.DONE if result.outcome.good else StepState.FAILED
+        return await self._end(row, state, result.detail, outcome=result.outcome)
+
+    def _unmet(self, step: Step, row: StepRecord) -> str:
+        """The first check of a finished step that does not hold, in words."""
+        if row.state is not StepState.DONE:
+            return ""
+        try:
+            for text in step.checks:
+                if not Expression(text).value({**self._names, OUTPUT: row.output}):
+                    return f"check failed: {text}"
+        except InputError as error:
+            return f"check failed: {error.message}"
+        return ""
+
+    # -------------------------------------------------------------------- undo
+
+    async def _failed(self, position: int, failed: StepRecord) -> JobResult:
+        """Undo what was done, the last step first, and say how the job ended."""
+        detail = f"step {failed.name!r}: {failed.detail}"
+        if failed.outcome is Outcome.DIVERGED:
+            return self._result(Outcome.DIVERGED, detail)
+        stuck: list[str] = []
+        undone = False
+        for index in range(position, -1, -1):
+            row = self._rows[index, False]
+            if stuck or not self._needs_undoing(row):
+                continue
+            back = await self._undo(row)
+            undone = undone or back.changed
+            if back.state is StepState.FAILED:
+                stuck.append(f"step {row.name!r} could not be undone: {back.detail}")
+        if stuck:
+            return self._result(Outcome.DIVERGED, f"{detail}; {stuck[0]}")
+        if undone:
+            return self._result(Outcome.ROLLED_BACK, f"{detail}; what was done before was undone")
+        return self._result(failed.outcome or Outcome.REFUSED, detail)
+
+    def _needs_undoing(self, row: StepRecord) -> bool:
+        """Whether a step left something: a change, or what its ``undo`` takes back."""
+        if self._registry.action(row.action).touches is Touches.CHANGES:
+            return row.changed
+        return row.state is StepState.DONE and self._playbook.steps[row.position].undo is not None
+
+    async def _undo(self, row: StepRecord) -> StepRecord:
+        """Bring the undoing of one step to its end; a station that is away is waited for."""
+        begun = self._rows.get((row.position, True))
+        if begun is not None and begun.state is not StepState.STARTED:
+            return begun
+        undo = self._playbook.steps[row.position].undo
+        current = begun or self._row(row.position, row.name, undo.action if undo else "inverse", undo=True)
+        end = self._tools.clock.monotonic() + self._tools.patience.unresolved
+        while True:
+            if undo is not None:
+                current = await self._undo_by_action(current, undo.action, undo.with_)
+            else:
+                current = await self._undo_by_inverse(current, row)
+            waits = current.outcome is Outcome.DEFERRED and self._tools.clock.monotonic() < end
+            if not waits:
+                return current
+            await self._tools.clock.sleep(self._tools.patience.retry)
+            current = current.model_copy(
+                update={"attempt": current.attempt + 1, "state": StepState.STARTED, "change": None, "outcome": None}
+            )
+
+    async def _undo_by_action(self, row: StepRecord, name: str, given: Mapping[str, Any]) -> StepRecord:
+        action = self._registry.action(name)
+        if row.change is None and not row.inputs:
+            try:
+                inputs = action.check_inputs(evaluate(given, self._names)).model_dump(mode="json")
+            except InputError as error:
+                return await self._end(row, StepState.FAILED, error.message)
+            row = row.model_copy(update={"inputs": inputs})
+        return await self._attempt(row, action, None)
+
+    async def _undo_by_inverse(self, row: StepRecord, done: StepRecord) -> StepRecord:
+        """Take the step's change back by its own inverse, under a fingerprint of the station as it is now."""
+        assert done.change is not None
+        try:
+            if row.change is None:
+                await self._check_holds()
+                observed = await self._context.read()
+                effect = effects(root_spec(self._context.profiles), done.change.phases)
+                if not effect.after_holds(observed.tree):
+                    raise ConflictError("the station was changed since")
+                change = undo_change(self._context.profiles, done.change, observed)
+                row = row.model_copy(update={"change": change})
+                await self._write(row)
+            assert row.change is not None
+            return await self._transact(row, row.change)
+        except (LeaseLostError, StoreError):
+            raise
+        except MinkaError as error:
+            return await self._end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+
+    async def _check_holds(self) -> None:
+        """Holds bind whatever changes a station, undoing too: who is on the mast must not be surprised.
+
+        Raises:
+            ConflictError: The station is under a hold.
+        """
+        now = self._tools.clock.now()
+        holds = await self._tools.store.call(lambda store: store.holds(now))
+        if held := held_by(self._context.network, self._context.station, holds):
+            raise ConflictError(held)
+
+    # ------------------------------------------------------------------ record
+
+    def _row(self, position: int, name: str, action: str, *, undo: bool = False) -> StepRecord:
+        return StepRecord(
+            job=self._claim.job.id,
+            position=position,
+            undo=undo,
+            name=name,
+            action=action,
+            state=StepState.STARTED,
+            started=self._tools.clock.now(),
+        )
+
+    async def _write(self, row: StepRecord) -> None:
+        await self._tools.store.call(lambda store: store.write_step(row, self._claim))
+        self._rows[row.position, row.undo] = row
+
+    async def _end(
+        self,
+        row: StepRecord,
+        state: StepState,
+        detail: str = "",
+        *,
+        outcome: Outcome | None = None,
+        output: dict[str, Any] | None = None,
+    ) -> StepRecord:
+        ended = row.model_copy(
+            update={
+                "state": state,
+                "detail": detail,
+                "finished": self._tools.clock.now(),
+                "outcome": outcome or row.outcome,
+                "output": row.output if output is None else output,
+            }
+        )
+        await self._write(ended)
+        return ended
+
+    # ------------------------------------------------------------------ result
+
+    def _succeeded(self) -> JobResult:
+        rows = [row for row in self._rows.values() if not row.undo]
+        proposed = [row for row in rows if self._registry.action(row.action).touches is Touches.CHANGES]
+        if proposed and not any(row.changed for row in proposed):
+            return self._result(Outcome.UNCHANGED, "the station carries this already")
+        return self._result(Outcome.SUCCEEDED, "")
+
+    def _result(self, outcome: Outcome, detail: str) -> JobResult:
+        """The result with what stays on the station entering the ledger."""
+        gained: list[LedgerNode] = []
+        lost: list[str] = []
+        applied = False
+        for row in self._rows.values():
+            back = self._rows.get((row.position, True))
+            undone = back is not None and back.state is StepState.DONE
+            carried = row.change is not None and row.outcome is not None and row.outcome.good
+            if row.undo or undone or not carried or row.change is None:
+                continue
+            gained.extend(row.change.gained)
+            lost.extend(row.change.lost)
+            plan = self._playbook.plan
+            applied = applied or (row.action == APPLY_INTENT and plan is not None and plan.source is PlanSource.NETWORK)
+        return JobResult(outcome, detail, gained=tuple(gained), lost=tuple(lost), applied=applied)
+
+
+def _outcome_of(error: MinkaError) -> Outcome:
+    """How a step ends whose action raised this: nothing was sent to the station."""
+    if isinstance(error, InputError):
+        return Outcome.REFUSED
+    if isinstance(error, UnreachableError):
+        return Outcome.DEFERRED
+    if isinstance(error, DeviceError) and error.retry is not Retry.NEVER:
+        return Outcome.DEFERRED
+    return Outcome.FAILED_SAFE
+
+
+def _may_repeat(row: StepRecord) -> bool:
+    return row.outcome in _AGAIN
