@@ -39,6 +39,8 @@ class _Check:
         if node.kind is Kind.LEAF:
             if value is None and node.mandatory:
                 self._report("data-missing", f"{node.name} is mandatory", (*places, (node, None)), None)
+            elif value is not None and node.musts:
+                self.bound.append((*places, (node, None)))
         elif node.kind is Kind.CONTAINER:
             if value is not None or not node.presence:
                 self._branch(node, node.blank if value is None else value, (*places, (node, None)))

@@ -97,7 +97,7 @@ def nr_station(clock: VirtualClock, policies: str = "") -> Station:
         station,
         f'<ManagedElement xmlns="{ME}"><id>T-NR-1</id>'
         f'<GNBCUCPFunction xmlns="{GNBCUCP}"><id>1</id><attributes><priorityLabel>1</priorityLabel>'
-        "<gNBId>5003</gNBId><gNBIdLength>24</gNBIdLength><pLMNId><mcc>999</mcc><mnc>01</mnc></pLMNId></attributes>"
+        "<gNBCUName>cu</gNBCUName><gNBId>5003</gNBId><gNBIdLength>24</gNBIdLength><pLMNId><mcc>999</mcc><mnc>01</mnc></pLMNId></attributes>"
         f'<NRCellCU xmlns="{NR_CU_CELL}"><id>n78-1</id><attributes><priorityLabel>1</priorityLabel>'
         f"<cellLocalId>1</cellLocalId>{slices}</attributes></NRCellCU>{links}</GNBCUCPFunction>"
         f'<GNBDUFunction xmlns="{GNBDU}"><id>1</id><attributes><priorityLabel>1</priorityLabel><gNBId>5003</gNBId>'
