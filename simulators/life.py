@@ -23,7 +23,7 @@ from simulators.requests import ITSELF, Cause, RunningChange
 from simulators.software import FACTORY_SLOTS, Slot, Software
 from simulators.supervision import Supervision
 from simulators.surroundings import Surroundings
-from simulators.survey import CellSurvey, cells_of
+from simulators.survey import CellSurvey, LinkSurvey, cells_of
 from simulators.troubles import Trouble, Troubles, UnknownFaultError, fault_named
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ class Life(RadioSite):
     """What goes on in one station. Parts that nothing happened to don't exist yet."""
 
     __slots__ = (
-        *("_seed", "_software", "_state", "_state_key", "_station", "_supervision", "_troubles", "book", "clock"),
-        *("down", "observation", "radio", "restart_cause", "restarted"),
+        *("_ground", "_record", "_seed", "_software", "_state", "_state_key", "_station", "_supervision", "_troubles"),
+        *("book", "clock", "down", "observation", "radio", "restart_cause", "restarted"),
     )
 
     def __init__(self, station: Station, record: StationRecord, around: Surroundings, settle_seconds: float) -> None:
         self._station = station
+        self._record = record
+        self._ground = around.ground
         self._seed = f"{around.seed}/{record.id}"
         self.clock: Clock = station.clock
         self._software: Software | None = None
@@ -74,6 +76,10 @@ class Life(RadioSite):
     def usage_of(self, cell: CellSurvey) -> str:
         """IDLE, ACTIVE or BUSY after the traffic of the present period."""
         return self.observation.usage(cell)
+
+    def carries(self, link: LinkSurvey) -> bool:
+        """Whether the ground carries packets to the far end of a link."""
+        return self._ground is None or self._ground.carries(self._record, link.tenant, link.remote)
 
     def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
         """Write an alarm down and tell whoever listens."""
@@ -274,6 +280,8 @@ class Life(RadioSite):
             if self._supervision is not None:
                 self._supervision.stop()
                 self._supervision = None
+            if self._software is not None:
+                self._software.stopped()
             return
         self.restart_cause, self.restarted = cause, self.clock.now()
         new_build = self._software is not None and self._software.started()

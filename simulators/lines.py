@@ -47,7 +47,7 @@ class Lines:
         return _Line(self, None if self.outage is Outage.SILENCE else make())
 
     def cut(self, outage: Outage) -> None:
-        """Take the device off the net."""
+        """Take the device off the net; its connections are lost to it first, so that nothing more gets out."""
         self.outage = outage
         for line in list(self._open or ()):
             line.fall_silent()

@@ -37,8 +37,11 @@ class _Cell:
 
 @dataclass(slots=True)
 class _Link:
+    """A core link; ``carried`` says that its packets arrive."""
+
     survey: LinkSurvey
     since: float
+    carried: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class RadioSite:
     def usage_of(self, cell: CellSurvey) -> str:
         """IDLE, ACTIVE or BUSY (X.731) for a cell on air."""
         return "ACTIVE"
+
+    def carries(self, link: LinkSurvey) -> bool:
+        """Whether the ground carries packets to the far end of a link."""
+        return True
 
     def radio_changed(self) -> None:
         """Cells or links may have changed their state."""
@@ -133,7 +140,7 @@ class Radio:
         for link in links_of(config, self._record, self._cores):
             old = self._links.get(link.path)
             same = old is not None and old.survey == link and link.name not in cured
-            links[link.path] = _Link(link, old.since if old is not None and same else now)
+            links[link.path] = _Link(link, old.since if old is not None and same else now, self._site.carries(link))
         self._cells, self._links = cells, links
         self._settle_later()
         return Followed(cured, tuple(unlocked), tuple(closing))
@@ -213,6 +220,17 @@ class Radio:
                 cell.since = now
         self._settle_later()
 
+    def path_changed(self) -> None:
+        """Look at the ground again; links to which it leads anew settle first."""
+        changed = False
+        for link in self._links.values():
+            carried = self._site.carries(link.survey)
+            if carried is not link.carried:
+                changed, link.carried = True, carried
+                link.since = self._clock.monotonic() if carried else link.since
+        if changed:
+            self._settle_later()
+
     def _begin_anew(self, settling: Iterable[_Cell | _Link]) -> None:
         now = self._clock.monotonic()
         for one in settling:
@@ -257,7 +275,8 @@ class Radio:
 
     def _link_up(self, path: Path, link: _Link) -> bool:
         able = self._powered and self.connected and path not in self._broken
-        return able and link.survey.unlocked and link.survey.right and self._settled(link.since)
+        right = link.survey.unlocked and link.survey.right and link.carried
+        return able and right and self._settled(link.since)
 
     def _suffers(self, path: Path) -> bool:
         """Whether a link that should be up is not, or an unlocked cell can't work."""
@@ -268,7 +287,7 @@ class Radio:
         return link is not None and link.survey.unlocked and not self._link_up(path, link)
 
     def _link_overdue(self, path: Path, link: _Link) -> bool:
-        broken = path in self._broken or not self.connected
+        broken = path in self._broken or not self.connected or (link.survey.right and not link.carried)
         return self._suffers(path) and (broken or self._settled(link.since))
 
     def _link_alarm(self, link: LinkSurvey) -> Alarm:

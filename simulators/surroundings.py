@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from types import MappingProxyType
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from simulators.network import Core, SimulatedNetwork
+from simulators.network import Core, SimulatedNetwork, StationRecord
 
 #: Seed of stations that belong to no network.
 NO_SEED = "minka"
+
+
+class Ground(Protocol):
+    """What lies between a station and the cores of the tenants."""
+
+    def carries(self, station: StationRecord, tenant: str, remote: str) -> bool:
+        """Whether packets of a station reach a node of a tenant's core."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +27,7 @@ class Surroundings:
     """Shared by all stations of a network.
 
     Attributes:
+        ground: What carries packets to the cores; none means that all arrive.
         tenants: Whose each PLMN is.
         plmns: All PLMNs of the network, in order of the tenants.
     """
@@ -26,6 +35,7 @@ class Surroundings:
     cores: tuple[Core, ...]
     seed: str = NO_SEED
     timezone: tzinfo = UTC
+    ground: Ground | None = None
     tenants: Mapping[str, str] = field(init=False)
     plmns: tuple[str, ...] = field(init=False)
 
@@ -36,6 +46,6 @@ class Surroundings:
         object.__setattr__(self, "plmns", tuple(tenants))
 
     @classmethod
-    def of(cls, network: SimulatedNetwork, seed: str | None = None) -> Surroundings:
+    def of(cls, network: SimulatedNetwork, seed: str | None = None, ground: Ground | None = None) -> Surroundings:
         """The surroundings in a network; its id is the seed unless another is given."""
-        return cls(network.cores, seed or network.id, ZoneInfo(network.timezone))
+        return cls(network.cores, seed or network.id, ZoneInfo(network.timezone), ground)

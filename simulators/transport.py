@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Protocol
 
 from simulators.backhaul import Backhaul
 from simulators.clock import Clock
@@ -20,16 +18,7 @@ from simulators.routers.addresses import read_address
 from simulators.routers.config import RouterConfig
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router, RouterQuirks
-
-
-class HangingStation(Protocol):
-    """What the ground tells a station that stands on it."""
-
-    def path_changed(self) -> None:
-        """The way to the cores may have changed."""
-
-
-_NO_QUIRKS: Mapping[str, RouterQuirks] = MappingProxyType({})
+from simulators.station import Station
 
 
 class Transport:
@@ -38,7 +27,7 @@ class Transport:
     Args:
         routers: What the routers come with; none means that there are none, and stations reach
             the cores by themselves.
-        quirks: How some routers are set up, by id; ``default_quirks`` hold for the others.
+        quirks: How the routers are set up.
     """
 
     def __init__(
@@ -48,8 +37,7 @@ class Transport:
         *,
         seed: str,
         routers: Provisioning | None = None,
-        quirks: Mapping[str, RouterQuirks] = _NO_QUIRKS,
-        default_quirks: RouterQuirks | None = None,
+        quirks: RouterQuirks | None = None,
     ) -> None:
         self.backhaul = Backhaul(network.parents)
         self._cores = network.cores
@@ -60,15 +48,15 @@ class Transport:
         self._stations_of_site: dict[str, list[StationRecord]] = {}
         for station in network.stations:
             self._stations_of_site.setdefault(station.site, []).append(station)
-        self._hanging: dict[str, HangingStation] = {}
+        self._hanging: dict[str, Station] = {}
         self.lines: dict[str, Lines] = {}
         records = network.routers if routers is not None else ()
-        default = default_quirks or RouterQuirks()
+        quirks = quirks or RouterQuirks()
         self.routers: dict[str, Router] = {
             record.id: Router(
                 record,
                 clock,
-                quirks.get(record.id, default),
+                quirks,
                 seed=seed,
                 factory=partial(self._factory, record, routers),
                 world=self,
@@ -79,7 +67,7 @@ class Transport:
         for device in (*(record.id for record in network.stations), *self.routers):
             self.lines[device] = Lines()
 
-    def hang(self, stations: Mapping[str, HangingStation]) -> None:
+    def hang(self, stations: Mapping[str, Station]) -> None:
         """Make these stations hear of changes of their way to the cores."""
         self._hanging.update(stations)
 
@@ -162,7 +150,7 @@ class Transport:
             for station in self._stations_of_site.get(site, ()):
                 self._reach(station.id, outage)
                 if station.id in self._hanging:
-                    self._hanging[station.id].path_changed()
+                    self._hanging[station.id].life.radio.path_changed()
 
     def _reach(self, device: str, outage: Outage | None) -> None:
         lines = self.lines[device]

@@ -238,6 +238,12 @@ class Router:
         if self.sessions.pop(session.origin.session, None) is not None:
             self.record_event(EventKind.SESSION_CLOSED, session.origin)
 
+    def close(self) -> None:
+        """End with the fleet: no sessions, no reload to come."""
+        self.cancel_reload(ITSELF)
+        for session in list(self.sessions.values()):
+            session.drop()
+
     # --------------------------------------------------------------- the rest
 
     @property

@@ -70,6 +70,7 @@ class _Door(asyncssh.SSHServer):
         self._router = router
         self._gate = gate
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._used = False
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -93,13 +94,14 @@ class _Door(asyncssh.SSHServer):
         return self._gate.accepts_key(username, key)
 
     def session_requested(self) -> _ShellChannel | bool:
-        if len(self._router.sessions) >= MAX_SESSIONS or self._connection is None:
+        if self._used or self._connection is None or len(self._router.sessions) >= MAX_SESSIONS:
             return False
+        self._used = True
         return _ShellChannel(self._router, self._connection)
 
 
 class _ShellChannel(asyncssh.SSHServerSession[bytes]):
-    """An SSH channel that carries a command line."""
+    """An SSH channel that carries a command line; the connection ends with it, as routers hang up."""
 
     def __init__(self, router: Router, connection: asyncssh.SSHServerConnection) -> None:
         self._router = router
@@ -142,6 +144,7 @@ class _ShellChannel(asyncssh.SSHServerSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._shell is not None:
             self._shell.lost()
+        self._connection.close()
 
 
 class _Terminal:
@@ -156,10 +159,8 @@ class _Terminal:
             self._channel.write(data)
 
     def close(self) -> None:
-        """Routers hang up with the session: no channel outlives it."""
         if not self._channel.is_closing():
             self._channel.exit(0)
-        self._connection.close()
 
     def abort(self) -> None:
         self._connection.abort()

@@ -29,7 +29,7 @@ def tiny() -> SimulatedNetwork:
 def make_transport(
     clock: VirtualClock, provisioning: Provisioning = Provisioning.PROVISIONED, quirks: RouterQuirks | None = None
 ) -> Transport:
-    return Transport(tiny(), clock, seed="tiny", routers=provisioning, default_quirks=quirks)
+    return Transport(tiny(), clock, seed="tiny", routers=provisioning, quirks=quirks)
 
 
 def make_router(

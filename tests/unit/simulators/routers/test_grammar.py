@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,8 @@ _WORDS = st.lists(st.sampled_from(["show", "no", "ip", "route", "vrf", "10.0.0.0
 
 @given(st.text(max_size=60) | _WORDS.map(" ".join))
 def test_nothing_typed_breaks_a_grammar(line: str) -> None:
-    for one in (*GRAMMARS.values(), PRIVILEGED, UNPRIVILEGED):
+    grammars: list[Grammar[Any]] = [*GRAMMARS.values(), PRIVILEGED, UNPRIVILEGED]
+    for one in grammars:
         with suppress(CommandError):
             assert one.match(line).name
 
