@@ -16,7 +16,11 @@ from controller.device import SshDevices, target_of
 from controller.models.alarm import AlarmSource
 from controller.models.errors import InputError, NotFoundError
 from controller.models.settings import Settings
+from controller.observe.notify import HttpWebhook
 from controller.observe.webhook import WebhookNotifier
+from controller.playbook.actions import registry
+from controller.playbook.context import World
+from controller.playbook.procedure import PlaybookProcedure, procedures
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.secrets import EnvironmentSecrets
 from controller.queue.app import make_app
@@ -56,7 +60,9 @@ class Parts:
 
     def worker_loop(self, name: str) -> WorkerLoop:
         """The loop of a worker process."""
-        tools = Tools(self.loop_store, self.devices, self.clock, target_of)
+        world = World(self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock)
+        of = procedures(PlaybookProcedure(world, registry()))
+        tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of)
         return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
 
     def sessions(self) -> int:

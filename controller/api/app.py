@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from controller import __version__
 from controller.api import problems
 from controller.api.guard import Guard
-from controller.api.routes import alarms, devices, holds, networks, plans, runs, system, webhooks
+from controller.api.routes import alarms, devices, holds, networks, plans, playbooks, runs, system, webhooks
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -39,8 +39,9 @@ def make_app(lifespan: Lifespan | None = None) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(Guard)
-    for part in (networks, plans, runs, devices, alarms, webhooks, holds, system):
+    for part in (networks, plans, playbooks, runs, devices, alarms, webhooks, holds, system):
         app.include_router(part.router)
+    app.include_router(playbooks.steps_router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

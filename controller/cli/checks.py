@@ -1,4 +1,4 @@
-"""Checking network files without a controller: the pure core on local files."""
+"""Checking network files and playbooks without a controller."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from zoneinfo import ZoneInfo
 
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
+from controller.inventory.source import Report
 from controller.models.facts import Finding
 from controller.models.network import Network
+from controller.playbook.actions import registry
+from controller.playbook.load import Library
 from controller.ports.clock import SystemClock
 
 
@@ -21,3 +24,19 @@ def check_files(directory: Path, endpoints: Path | None) -> tuple[Network, tuple
     network = load_network(directory, endpoints=endpoints)
     today = SystemClock().now().astimezone(ZoneInfo(network.header.timezone)).date()
     return network, compile_intent(network, today).findings
+
+
+def check_playbooks(path: Path) -> tuple[list[str], list[str]]:
+    """Names of the playbooks of a file or folder that can be used, and the problems of all others, a line each.
+
+    Raises:
+        NotFoundError: It is no playbook file: ``NAME.yaml``, and no link.
+    """
+    library = Library(path if path.is_dir() else path.parent, registry())
+    report = Report()
+    if path.is_dir():
+        names = [loaded.playbook.name for loaded in library.all(report)]
+    else:
+        loaded = library.read(path.name.removesuffix(".yaml"), report)
+        names = [loaded.playbook.name] if loaded else []
+    return names, [str(problem) for problem in report.problems]

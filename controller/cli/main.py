@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from controller import __version__
-from controller.cli import device, network, people, plan, processes, runs
+from controller.cli import device, network, people, plan, playbook, processes, runs
 from controller.cli.client import FAILED, WRONG_INPUT, CliError
 from controller.cli.output import err, escape, print_json
 from controller.models.errors import InputError, MinkaError
@@ -40,6 +40,7 @@ app.add_typer(network.app, name="network")
 app.command(epilog="Example: minka plan 'region=cusco' --expect 13")(plan.plan)
 app.command(epilog="Example: minka apply 42327bc0ca30 --canary 2 --reason CHG-1042")(plan.apply)
 app.add_typer(plan.plans, name="plans")
+app.add_typer(playbook.app, name="playbook")
 app.command(epilog="Example: minka runs --state running")(runs.runs)
 app.command(epilog="Example: minka show r-21748f9c95")(runs.show)
 app.command(epilog="Example: minka watch r-21748f9c95")(runs.watch)

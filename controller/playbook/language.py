@@ -6,20 +6,29 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.models.network import Identifier, Noun
 from controller.models.run import Strategy
 from controller.playbook.parameters import Parameter, VariableName
+from controller.runs.procedures import PROCEDURES
 
 #: Names that expressions know in every playbook.
 TARGET, RUN, OUTPUT = "target", "run", "output"
 RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})
 
+
+def _not_built_in(name: str) -> str:
+    if name in PROCEDURES:
+        raise ValueError("a built-in procedure has this name")
+    return name
+
+
 #: Names of playbooks; no built-in procedure is called so.
 PlaybookName = Annotated[
     str,
-    StringConstraints(pattern=r"^(?!apply$)[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64),
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64),
+    AfterValidator(_not_built_in),
     Field(description="Lower-case words joined by hyphens, as the file is called; not `apply`."),
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]

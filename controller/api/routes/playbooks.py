@@ -1,0 +1,134 @@
+"""Playbooks: list, show, rehearse, run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Depends, Header
+from starlette.concurrency import run_in_threadpool
+
+from controller.api.auth import Caller
+from controller.api.services import Backend, Body, Listing, Paging, cut
+from controller.inventory.source import Report
+from controller.models.errors import NotFoundError
+from controller.models.run import Run
+from controller.models.step import StepRecord
+from controller.observe.notify import HttpWebhook
+from controller.playbook.actions import registry
+from controller.playbook.context import World
+from controller.playbook.language import Playbook
+from controller.playbook.launch import DryRun, Launcher
+from controller.playbook.load import Library
+from controller.ports.store import Store
+
+router = APIRouter(prefix="/v1/playbooks", tags=["playbooks"])
+steps_router = APIRouter(prefix="/v1/runs", tags=["runs"])
+
+T = TypeVar("T")
+
+
+class PlaybookSummary(Body):
+    """A playbook in a list; ``problems`` where it can't be used."""
+
+    name: str
+    description: str = ""
+    parameters: list[str] = []
+    problems: list[str] = []
+
+
+class PlaybookView(Body):
+    """One playbook with its text."""
+
+    digest: str
+    text: str
+    playbook: Playbook
+
+
+class Given(Body):
+    """Parameters by name, as texts or plain values."""
+
+    parameters: dict[str, str | int | bool] = {}
+
+
+class NewPlaybookRun(Given):
+    """Parameters, and why; the reason is kept on record."""
+
+    reason: str = ""
+
+
+class _Threaded:
+    """The store as seen from the server's loop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def call(self, method: Callable[[Store], T]) -> T:
+        return await run_in_threadpool(method, self._store)
+
+
+def library(backend: Backend) -> Library:
+    """The playbooks of the settings' folder."""
+    return Library(backend.settings.playbooks, registry())
+
+
+def launcher(backend: Backend) -> Launcher:
+    """What starts runs of them."""
+    webhook = HttpWebhook(backend.settings.notify_url)
+    world = World(_Threaded(backend.store), backend.planner, webhook, backend.clock)
+    return Launcher(world, library(backend), backend.doorbell)
+
+
+Books = Annotated[Library, Depends(library)]
+Launch = Annotated[Launcher, Depends(launcher)]
+
+
+@router.get("")
+def playbooks(books: Books, paging: Paging, _: Caller) -> Listing[PlaybookSummary]:
+    """Playbooks by name; one that can't be used says why."""
+    return cut([_summary(books, name) for name in books.names()], paging)
+
+
+def _summary(books: Library, name: str) -> PlaybookSummary:
+    report = Report()
+    loaded = books.read(name, report)
+    if loaded is None:
+        return PlaybookSummary(name=name, problems=[str(problem) for problem in report.problems])
+    return PlaybookSummary(
+        name=name, description=loaded.playbook.description, parameters=list(loaded.playbook.parameters)
+    )
+
+
+@router.get("/{name}")
+def show(name: str, books: Books, _: Caller) -> PlaybookView:
+    """One playbook, with its parameters and its text."""
+    loaded = books.load(name)
+    return PlaybookView(digest=loaded.digest, text=loaded.text, playbook=loaded.playbook)
+
+
+@router.post("/{name}/dry-run")
+async def dry_run(name: str, given: Given, launch: Launch, who: Caller) -> DryRun:
+    """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Touches nothing."""
+    return await launch.dry_run(name, given.parameters, who)
+
+
+@router.post("/{name}/runs", status_code=202)
+async def run(
+    name: str,
+    asked: NewPlaybookRun,
+    launch: Launch,
+    who: Caller,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> Run:
+    """Accept a run. The same Idempotency-Key returns the same run; other parameters with it are a conflict."""
+    return await launch.start(name, asked.parameters, who, asked.reason, idempotency_key)
+
+
+@steps_router.get("/{run_id}/steps/{station}")
+def steps(run_id: str, station: str, backend: Backend, _: Caller) -> list[StepRecord]:
+    """Steps of a playbook's run on one station, in order, each followed by its undoing."""
+    job = next((job for job in backend.store.jobs(run_id) if job.station == station), None)
+    if job is None:
+        raise NotFoundError(f"run {run_id} has no job on station {station}")
+    found: list[StepRecord] = backend.store.steps(job.id)
+    return found

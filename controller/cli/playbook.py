@@ -1,0 +1,196 @@
+"""``minka playbook``: list, show, check, dry-run, run, steps."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
+from controller.cli.follow import follow
+from controller.cli.output import Json, client, coloured, err, escape, out, print_json, table
+
+app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
+
+Name = Annotated[str, typer.Argument(help="Name of a playbook, as in lock-cell.")]
+Values = Annotated[list[str] | None, typer.Argument(help="Parameters as NAME=VALUE.")]
+
+
+def _parameters(words: list[str] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words or []:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise CliError(f"{word!r}: give parameters as NAME=VALUE, as in station=PE-CUS-0145", WRONG_INPUT)
+        if name in found:
+            raise CliError(f"{name} is given twice", WRONG_INPUT)
+        found[name] = value
+    return found
+
+
+@app.command("list", epilog="Example: minka playbook list")
+def list_(as_json: Json = False) -> None:
+    """Playbooks of the controller, by name."""
+    found = client().all("/v1/playbooks", 10_000)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "",
+        ("name", "parameters", "what"),
+        (
+            (
+                playbook["name"],
+                escape(" ".join(playbook["parameters"])),
+                escape(playbook["description"].split("\n")[0]) if not playbook["problems"] else "[red]can't be read[/]",
+            )
+            for playbook in found
+        ),
+    )
+
+
+@app.command(epilog="Example: minka playbook show lock-cell")
+def show(name: Name, as_json: Json = False) -> None:
+    """One playbook: what it does, its parameters and steps."""
+    said = client().get(f"/v1/playbooks/{name}")
+    if as_json:
+        print_json(said)
+        return
+    playbook = said["playbook"]
+    out.print(f"[bold]{name}[/]: {escape(playbook['description'].strip())}", soft_wrap=True)
+    out.print(f"targets: {escape(playbook['targets'])}", soft_wrap=True)
+    rows = ((key, _type(one), _default(one), escape(one["description"])) for key, one in playbook["parameters"].items())
+    table("", ("parameter", "type", "default", "what"), rows)
+    steps = playbook["steps"]
+    table("", ("step", "action", "when"), ((escape(s["name"]), s["action"], escape(s["when"] or "")) for s in steps))
+
+
+def _type(parameter: dict[str, Any]) -> str:
+    return "|".join(parameter["choices"]) or str(parameter["type"])
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    if parameter["default"] is not None:
+        return escape(parameter["default"])
+    return "none" if parameter["optional"] else "must be given"
+
+
+@app.command(epilog="Example: minka playbook check playbooks")
+def check(
+    path: Annotated[Path, typer.Argument(exists=True, help="A playbook file, or a folder of them.")],
+    as_json: Json = False,
+) -> None:
+    """Check playbook files, all problems with file and line; touches nothing and needs no controller."""
+    from controller.cli.checks import check_playbooks  # noqa: PLC0415 - loads the language only when asked
+
+    names, problems = check_playbooks(path)
+    if as_json:
+        print_json({"valid": not problems, "playbooks": names, "problems": problems})
+    else:
+        for problem in problems:
+            err.print(escape(problem), soft_wrap=True)
+        words = f"{len(names)} playbooks valid"
+        out.print(f"[red]{len(problems)} problems[/], {words}" if problems else f"[green]{words}[/]")
+    if problems:
+        raise typer.Exit(WRONG_INPUT)
+
+
+@app.command("dry-run", epilog="Example: minka playbook dry-run lock-cell station=PE-CUS-0145 cell=1")
+def dry_run(
+    name: Name,
+    values: Values = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if it would be refused.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a run would do: waves, reach, each station's steps, and what would refuse it. Touches nothing."""
+    said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values)})
+    if as_json:
+        print_json(said)
+    else:
+        _show(said)
+    if said["refused"] and exit_code:
+        raise typer.Exit(DIFFERENT)
+
+
+def _show(said: dict[str, Any]) -> None:
+    reach = said["reach"]
+    tenants = ", ".join(reach["tenants"]) or "no tenant"
+    places = f"{reach['stations']} stations, {reach['cells']} cells, {reach['people']} people"
+    out.print(f"{said['playbook']} reaches {places}; {tenants}", soft_wrap=True)
+    if said["plan"]:
+        out.print(f"plan {said['plan']}")
+    table(
+        "",
+        ("wave", "station", "step", "action", "what"),
+        (
+            (preview["wave"], preview["station"], escape(step["step"]), step["action"], escape(_what(step)))
+            for preview in sorted(said["stations"], key=lambda one: (one["wave"], one["station"]))
+            for step in preview["steps"]
+        ),
+    )
+    for station, reason in said["left_out"].items():
+        out.print(f"[yellow]left out[/] {station}: {escape(reason)}", soft_wrap=True)
+    for reason in said["refused"]:
+        out.print(f"[red]would be refused[/]: {escape(reason)}", soft_wrap=True)
+
+
+def _what(step: dict[str, Any]) -> str:
+    rows = [f"{row['what']}: {row['before']} → {row['after']}" for row in step["diff"]]
+    return "; ".join([*rows[:5], *([f"and {len(rows) - 5} more"] if len(rows) > 5 else []), step["says"]])
+
+
+@app.command(epilog="Example: minka playbook run lock-cell station=PE-CUS-0145 cell=1 --reason CHG-1042")
+def run(
+    name: Name,
+    values: Values = None,
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a playbook and watch it. Interrupting the command does not interrupt the run."""
+    started = client().post(
+        f"/v1/playbooks/{name}/runs",
+        {"parameters": _parameters(values), "reason": reason},
+        {"Idempotency-Key": key or secrets.token_urlsafe(16)},
+    )
+    if detach:
+        if as_json:
+            print_json(started)
+        else:
+            out.print(f"run {started['id']} accepted; follow it with: minka watch {started['id']}")
+        return
+    if not as_json:
+        out.print(f"run [bold]{started['id']}[/] of playbook {name}")
+    follow(started["id"], as_json=as_json)
+
+
+@app.command(epilog="Example: minka playbook steps r-21748f9c95 PE-CUS-0145")
+def steps(
+    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")],
+    station: Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.")],
+    as_json: Json = False,
+) -> None:
+    """Steps of a playbook's run on one station, as they are on record."""
+    found = client().get(f"/v1/runs/{run_id}/steps/{station}")
+    if as_json:
+        print_json(found)
+        return
+    columns = ("step", "action", "state", "outcome", "attempt", "detail")
+    table(
+        "",
+        columns,
+        (
+            (
+                escape(f"undo of {step['name']}" if step["undo"] else step["name"]),
+                step["action"],
+                step["state"],
+                coloured(step["outcome"] or "-"),
+                step["attempt"],
+                escape(step["detail"]),
+            )
+            for step in found
+        ),
+    )

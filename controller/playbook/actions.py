@@ -1,0 +1,22 @@
+"""All shipped actions, and those of installed packages."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from controller.playbook.changing import CHANGING
+from controller.playbook.looking import LOOKING
+from controller.playbook.registry import Action, Registry, with_third_parties
+
+#: Shipped actions by name.
+SHIPPED: dict[str, Action] = {one.name: one for one in (*CHANGING, *LOOKING)}
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """All actions that this process knows.
+
+    Raises:
+        InputError: An installed package offers something wrong.
+    """
+    return with_third_parties(SHIPPED)

@@ -1,0 +1,50 @@
+"""The JSON Schema of playbooks, for editors; ``python -m controller.playbook.schema`` writes the committed one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from controller.playbook.actions import SHIPPED
+from controller.playbook.language import Playbook
+from controller.playbook.registry import Action
+
+COMMITTED = Path(__file__).parents[2] / "playbooks" / "schemas" / "playbook.schema.json"
+
+
+def playbook_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a playbook file, with the inputs of each shipped action."""
+    schema = Playbook.model_json_schema(by_alias=True)
+    for name in ("Step", "Undo"):
+        part = schema["$defs"][name]
+        part["properties"]["action"] = {"anyOf": [{"enum": sorted(SHIPPED)}, {"type": "string"}]}
+        part["allOf"] = [_inputs(action) for _, action in sorted(SHIPPED.items())]
+    _descriptions(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Minka playbook"}
+
+
+def _inputs(action: Action) -> dict[str, Any]:
+    """If a step names the action, then ``with`` holds its inputs."""
+    fields = action.inputs.model_fields
+    inputs = {name: {"description": field.description or ""} for name, field in fields.items()}
+    return {
+        "if": {"properties": {"action": {"const": action.name}}},
+        "then": {"properties": {"with": {"properties": inputs, "additionalProperties": False}}},
+    }
+
+
+def _descriptions(schema: dict[str, Any]) -> None:
+    """Only the first paragraph of each docstring: attributes are described by their fields."""
+    for part in (schema, *schema["$defs"].values()):
+        if "description" in part:
+            part["description"] = part["description"].split("\n\n")[0]
+
+
+def render_schema() -> str:
+    """The schema as it is committed."""
+    return json.dumps(playbook_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    COMMITTED.write_text(render_schema(), encoding="utf-8", newline="\n")
