@@ -134,6 +134,10 @@ class Faults:
         self._waiting = kept
         return cleared
 
+    def forget(self, kind: FaultKind) -> None:
+        """Forget the faults of a kind."""
+        self._waiting = [fault for fault in self._waiting if fault.kind is not kind]
+
     def list(self) -> tuple[Fault, ...]:
         """The faults that may still strike."""
         return tuple(self._waiting)

@@ -99,13 +99,12 @@ class Station:
         self.profile = quirks.profile
         self.schema: Schema = load_schema(name for profile in record.profiles for name in PROFILE_MODULES[profile])
         self.faults = Faults()
-        for kind in sorted(self.profile.faults):
-            self.faults.inject(Fault(kind, count=None))
         self.history = History()
         self.sessions: dict[int, SessionHandle] = {}
         self._sessions_so_far = 0
         self.statistics = Statistics(clock.now(), Counts())
-        self.replay = ReplayLog(self.profile.replay, clock.now()) if self.profile.replay else None
+        self.replay: ReplayLog | None = None
+        self._take_on(quirks.profile)
         self.revision = 0
         factory = _factory(self.schema, record.id)
         self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
@@ -259,6 +258,21 @@ class Station:
             self.clock.call_later(self.quirks.boot_seconds, lambda: self._come_up(cause))
         else:
             self._come_up(cause)
+
+    def become(self, profile: Profile) -> None:
+        """Restart with other NETCONF software: its sessions are gone, its configuration stays."""
+        for kind in self.profile.faults:
+            self.faults.forget(kind)
+        self.datastores.restart()
+        self.datastores.adopt(profile)
+        self._take_on(profile)
+        self.restart()
+
+    def _take_on(self, profile: Profile) -> None:
+        self.profile = profile
+        for kind in sorted(profile.faults):
+            self.faults.inject(Fault(kind, count=None))
+        self.replay = ReplayLog(profile.replay, self.clock.now()) if profile.replay else None
 
     def fall_silent(self) -> None:
         """Lose power: sessions are gone, and no connection is taken."""

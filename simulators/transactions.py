@@ -208,7 +208,7 @@ class Datastores:
         elif target == "startup":
             self._startup = config
         else:
-            self._draft = None if config is self._running else _Draft(config, stages=[config])
+            self._draft = _Draft(config, stages=[config])
 
     def delete_startup(self, origin: Origin) -> None:
         """Empty the startup configuration: the next start is one with factory configuration.
@@ -356,6 +356,11 @@ class Datastores:
             start = self._factory if self._startup is None else self._startup
             if start != self._running:
                 self._replace_running(start, Cause.RESTART, ITSELF)
+
+    def adopt(self, profile: Profile) -> None:
+        """Speak another NETCONF from now on; one with startup starts with what is running."""
+        self._profile = profile
+        self._startup = self._running if profile.startup else None
 
     def overwrite(self, config: Config, origin: Origin, cause: Cause = Cause.FOREIGN) -> None:
         """Change running behind everybody's back, as somebody on the local console would, or the station itself."""

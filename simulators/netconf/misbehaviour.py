@@ -83,7 +83,7 @@ def half_an_edit(request: Request) -> Request:
     branches = [element for element in config.iterdescendants(tag=etree.Element) if len(element)]
     if branches:
         middle = branches[-1]
-        middle.insert(len(middle) // 2 + 1, etree.Element(_NO_ELEMENT))
+        middle.insert(max(1, len(middle) // 2), etree.Element(_NO_ELEMENT))
     for name in ("test-option", "error-option"):
         for element in edit.findall(f"{{{BASE_NS}}}{name}"):
             edit.remove(element)

@@ -70,8 +70,13 @@ def copy_config(session: Session, operation: etree._Element) -> None:
     target = parameters.datastore(operation, "target", profile)
     if target == "running" and not profile.writable_running:
         raise _not_writable("copy-config", target)
-    if parameters.datastore(operation, "source", profile) == target:
+    source = parameters.datastore(operation, "source", profile)
+    if source == target:
         raise refused("invalid-value", "target", f"source and target are both {target}")
+    if (source, target) == ("running", "candidate"):
+        # Which is what discard-changes does: from now on the candidate follows running.
+        session.station.datastores.discard(session.origin)
+        return
     session.station.datastores.copy(session.origin, target, _source(session, operation))
 
 

@@ -350,7 +350,7 @@ class TestOrderOfUsers:
     )
     def test_bad_references(self, attributes: str, bad: str, app_tag: str | None) -> None:
         error = refused(gnb(), self.insert("15", attributes))
-        tag = "missing-attribute" if attributes.endswith("before\"") else "bad-attribute"
+        tag = "missing-attribute" if attributes.endswith('before"') else "bad-attribute"
         assert (error.tag, error.app_tag) == (tag, app_tag)
         assert error.info == {"bad-attribute": bad, "bad-element": "pLMNInfoList"}
 

@@ -1,0 +1,263 @@
+"""What profiles and habits change, beyond what the numbered sequences hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from lxml import etree
+
+from simulators.clock import VirtualClock
+from simulators.faults import HABITS, Fault, FaultKind
+from simulators.netconf import capabilities, changes
+from simulators.netconf.misbehaviour import MANY
+from simulators.netconf.profiles import PROFILES, STANDARD, profile_named
+from simulators.station import STORM, Quirks, Station
+from tests.unit.simulators.netconf.desk import (
+    BASE,
+    ENB,
+    Client,
+    cell,
+    edit,
+    enb,
+    label_config,
+    make_station,
+    within_enb,
+)
+
+NOTIFICATION = "urn:ietf:params:xml:ns:netconf:notification:1.0"
+SUBSCRIBE = f'<create-subscription xmlns="{NOTIFICATION}"/>'
+CONFIRMED = "<commit><confirmed/><confirm-timeout>10</confirm-timeout></commit>"
+OLD = "T-LTE-1"
+
+
+def station_like(name: str, clock: VirtualClock) -> Station:
+    return make_station(clock, Quirks(profile=PROFILES[name]))
+
+
+# ---------------------------------------------------------------- capabilities
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+async def test_hello_and_monitoring_say_the_same(clock: VirtualClock, name: str) -> None:
+    station = station_like(name, clock)
+    client = Client(station, chunked=PROFILES[name].base_1_1)
+    await client.receive()
+    hello = client.inbox[0]
+    assert [element.text for element in hello.iter(f"{{{BASE}}}capability")] == list(station.capabilities)
+    assert len(set(station.capabilities)) == len(station.capabilities)
+
+
+def test_capabilities_follow_the_profile(clock: VirtualClock) -> None:
+    names = {name: set(station_like(name, clock).capabilities) for name in PROFILES}
+    uri = "urn:ietf:params:netconf:capability:"
+    assert {f"{uri}writable-running:1.0", f"{uri}startup:1.0", f"{uri}xpath:1.0"} <= names["full"] - names["standard"]
+    assert f"{uri}confirmed-commit:1.1" not in names["confirmed-commit-1.0"]
+    assert f"{uri}confirmed-commit:1.0" in names["confirmed-commit-1.0"]
+    assert not any("confirmed-commit" in name and name.startswith(uri) for name in names["plain-commit"])
+    assert not any(name.startswith(f"{uri}candidate") for name in names["writable-running"])
+    assert any("basic-mode=trim" in name for name in names["trim"])
+    assert any("yang-library:1.0?revision=2016-06-21&module-set-id=" in name for name in names["library-1.0"])
+    assert capabilities.BASE_1_1 not in names["base-1.0"]
+
+
+def test_profiles_have_names() -> None:
+    assert profile_named("standard") is STANDARD
+    with pytest.raises(ValueError, match="none of standard, full"):
+        profile_named("nonsense")
+
+
+async def test_another_profile_comes_with_a_restart(client: Client, station: Station) -> None:
+    await client.set_label("new")
+    await client.ok("<commit/>")
+    station.become(PROFILES["like-yuma123"])
+    assert client.wire.aborted
+    again = await Client(station).greeted()
+    await again.set_label("lost")
+    await again.ok("<validate><source><candidate/></source></validate>")
+    await again.ok("<commit/>")
+    assert await again.label() == "new"
+    station.become(STANDARD)
+    assert station.faults.list() == ()
+    assert station.replay is None
+
+
+async def test_a_station_that_becomes_one_with_startup_starts_with_what_it_runs(
+    client: Client, station: Station
+) -> None:
+    await client.set_label("new")
+    await client.ok("<commit/>")
+    station.become(PROFILES["startup"])
+    station.restart()
+    assert await (await Client(station).greeted()).label() == "new"
+
+
+# -------------------------------------------------------------------- sessions
+
+
+async def test_one_session_too_many_is_dropped_before_its_hello(clock: VirtualClock) -> None:
+    station = make_station(clock, Quirks(profile=replace(STANDARD, max_sessions=1, drops_excess=True)))
+    first = await Client(station).greeted()
+    second = Client(station)
+    assert second.wire.aborted
+    assert second.wire.sent == b""
+    assert len(station.sessions) == 1
+    await first.ok("<close-session/>")
+    assert not Client(station).wire.aborted
+
+
+async def test_without_interleave_a_subscriber_only_listens(clock: VirtualClock) -> None:
+    station = make_station(clock, Quirks(profile=replace(STANDARD, interleave=False)))
+    client, other = await Client(station).greeted(), await Client(station).greeted()
+    await client.ok(SUBSCRIBE)
+    assert (await client.error("<get/>"))[0] == "operation-not-supported"
+    await other.set_label("new")
+    await client.ok("<close-session/>")
+
+
+async def test_counters(client: Client, station: Station) -> None:
+    await client.error("<nonsense/>")
+    client.send(f'<rpc xmlns="{BASE}"><get/></rpc>'.encode())
+    await client.receive()
+    counts = client.session.counts
+    assert (counts.in_rpcs, counts.in_bad_rpcs, counts.out_rpc_errors) == (2, 1, 2)
+    client.session.lost()
+    assert (station.statistics.in_sessions, station.statistics.dropped_sessions) == (1, 1)
+    bad = Client(station)
+    bad.send(b"<nonsense/>")
+    await bad.receive()
+    assert station.statistics.in_bad_hellos <= 1
+
+
+# ---------------------------------------------------------------- notifications
+
+
+@pytest.mark.parametrize(("limit", "told"), [(changes.MAX_EDITS, 1), (0, 0)])
+async def test_a_change_beyond_the_limit_is_told_without_its_edits(
+    client: Client, other: Client, monkeypatch: pytest.MonkeyPatch, limit: int, told: int
+) -> None:
+    monkeypatch.setattr(changes, "MAX_EDITS", limit)
+    await other.ok(SUBSCRIBE)
+    await client.ok(edit(enb(cell())))
+    await client.ok("<commit/>")
+    await other.receive()
+    (change,) = other.inbox[-1].iter(f"{{{changes.NOTIFICATIONS_NS}}}netconf-config-change")
+    edits = list(change.iter(f"{{{changes.NOTIFICATIONS_NS}}}edit"))
+    assert [entry.findtext(f"{{{changes.NOTIFICATIONS_NS}}}operation") for entry in edits] == ["create"] * told
+
+
+def within_attributes(content: str) -> str:
+    return f"<EUtranCellFDD><id>1</id><attributes>{content}</attributes></EUtranCellFDD>"
+
+
+async def test_replay_forgets_the_oldest(clock: VirtualClock) -> None:
+    station = make_station(clock, Quirks(profile=replace(STANDARD, replay=2)))
+    client = await Client(station).greeted()
+    for label in ("one", "two", "three"):
+        clock.advance(1)
+        await client.set_label(label)
+        await client.ok("<commit/>")
+    assert station.replay is not None
+    assert station.replay.aged is not None
+    start = "<startTime>2026-01-01T00:00:00Z</startTime>"
+    await client.ok(SUBSCRIBE.replace("/>", f">{start}</create-subscription>"))
+    kinds = [etree.QName(notification[1]).localname for notification in client.inbox]
+    assert kinds == ["netconf-config-change", "netconf-config-change", "replayComplete"]
+
+
+# --------------------------------------------------------------- wrong-doings
+
+
+async def test_second_commit_overwrites_the_backup(client: Client, station: Station, clock: VirtualClock) -> None:
+    station.faults.inject(Fault(FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP))
+    await client.set_label("first")
+    await client.ok(CONFIRMED)
+    await client.set_label("second")
+    await client.ok(CONFIRMED)
+    clock.advance(11)
+    assert await client.label() == "first"
+
+
+async def test_stuck_lock_stays_until_a_restart(client: Client, other: Client, station: Station) -> None:
+    station.faults.inject(Fault(FaultKind.STUCK_LOCK))
+    await client.ok("<lock><target><candidate/></target></lock>")
+    client.session.lost()
+    tag, info = await other.error("<lock><target><candidate/></target></lock>")
+    assert (tag, info) == ("lock-denied", {"session-id": str(client.session.origin.session)})
+    assert (await other.error(f"<kill-session><session-id>{info['session-id']}</session-id></kill-session>"))[0]
+    station.restart()
+    again = await Client(station).greeted()
+    await again.ok("<lock><target><candidate/></target></lock>")
+
+
+async def test_half_applied_edit_keeps_its_first_half(client: Client, station: Station) -> None:
+    await client.ok(edit(enb(cell())))
+    station.faults.inject(Fault(FaultKind.HALF_APPLIED_EDIT, "edit-config"))
+    changed = within_enb(within_attributes("<pci>77</pci><tac>77</tac>"))
+    tag, _ = await client.error(edit(changed))
+    assert tag == "unknown-namespace"
+    data = await client.data("<get-config><source><candidate/></source></get-config>")
+    values = {name: data.findtext(f".//{{{ENB}}}{name}") for name in ("pci", "tac")}
+    assert sorted(values.values(), key=str) != ["77", "77"]
+    assert "77" in values.values()
+
+
+async def test_many_errors(client: Client, station: Station) -> None:
+    station.faults.inject(Fault(FaultKind.MANY_ERRORS, "commit"))
+    assert len(await client.rpc("<commit/>")) == MANY
+
+
+async def test_notification_storm(client: Client, other: Client, station: Station) -> None:
+    await other.ok(SUBSCRIBE)
+    station.faults.inject(Fault(FaultKind.NOTIFICATION_STORM, "get"))
+    await client.data("<get><filter/></get>")
+    await other.receive()
+    assert len(other.inbox) == STORM
+    other.inbox.clear()
+    assert await other.label() == OLD
+
+
+def test_habits_strike_no_operation(client: Client, station: Station) -> None:
+    for kind in HABITS:
+        station.faults.inject(Fault(kind))
+    assert station.faults.take(set(FaultKind) - HABITS, "commit") == ()
+
+
+# ------------------------------------------------------------------------ xpath
+
+
+@pytest.mark.parametrize("select", ["//*" * 7, "/" + "a" * 2001, "a[", "unknown()", "$x", "x:a"])
+async def test_costly_and_wrong_expressions_are_refused(clock: VirtualClock, select: str) -> None:
+    client = await Client(station_like("full", clock)).greeted()
+    tag, info = await client.error(f'<get><filter type="xpath" select="{select}"/></get>')
+    assert (tag, info) == ("bad-attribute", {"bad-attribute": "select", "bad-element": "filter"})
+
+
+async def test_xpath_of_notifications(clock: VirtualClock) -> None:
+    station = station_like("full", clock)
+    client, other = await Client(station).greeted(), await Client(station).greeted()
+    select = "/n:netconf-config-change[n:edit/n:operation='replace']"
+    given = f'<filter type="xpath" xmlns:n="{changes.NOTIFICATIONS_NS}" select="{select}"/>'
+    await client.ok(SUBSCRIBE.replace("/>", f">{given}</create-subscription>"))
+    await other.ok(edit(enb("")))
+    await other.ok("<commit/>")
+    await client.receive()
+    assert client.inbox == []
+    await other.set_label("new")
+    await other.ok("<commit/>")
+    await client.receive()
+    assert len(client.inbox) == 1
+
+
+async def test_hidden_data_is_hidden_from_xpath_and_get_too(clock: VirtualClock) -> None:
+    station = station_like("guarded", clock)
+    station.profile = replace(station.profile, xpath=True)
+    client = await Client(station).greeted()
+    await client.ok(edit(enb(cell())))
+    await client.ok("<commit/>")
+    hidden = await Client(station, user="transport").greeted()
+    wanted = f'<filter type="xpath" xmlns:e="{ENB}" select="//e:EUtranCellFDD"/>'
+    assert len(await client.data(f"<get-config><source><running/></source>{wanted}</get-config>")) == 1
+    assert len(await hidden.data(f"<get-config><source><running/></source>{wanted}</get-config>")) == 0
+    assert (await hidden.data("<get/>")).find(f".//{{{ENB}}}EUtranCellFDD") is None
+    assert (await hidden.error(edit(label_config("no"))))[0] == "access-denied"
