@@ -6,15 +6,19 @@ every one of them, before and after it took effect, with its connection closed o
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 
 import pytest
 
 from controller.models.errors import LeaseLostError
+from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Step, Strategy
-from controller.ports.fake_devices import RUNNING_ONLY, Wrong
+from controller.nrm.apply import apply_edits
+from controller.ports.fake_devices import RUNNING_ONLY, Fault, Wrong
 from controller.ports.store import Claim
+from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.world import UNSAFE, Interrupter, Killed, Scenario, World, add_tenant, retune
 
 Prepare = Callable[[World], None]
@@ -129,17 +133,22 @@ async def test_what_was_committed_is_confirmed_by_the_next_worker(late: bool) ->
 
 
 class _Watch(Interrupter):
-    """Loses the lease at the n-th call, and notes what is still sent to the device to change it."""
+    """Loses the lease at the n-th call, and notes what is still sent to the device to change it.
 
-    def __init__(self, at: int, world: World, claim: Claim) -> None:
+    Args:
+        buried: Whether it was buried already, or only its own deadline has passed.
+    """
+
+    def __init__(self, at: int, world: World, claim: Claim, *, buried: bool) -> None:
         super().__init__(at)
-        self._world, self._claim = world, claim
+        self._world, self._claim, self._buried = world, claim, buried
         self.sent: list[str] = []
 
     def due(self, name: str) -> bool:
         if super().due(name):
             self._world.alive = False
-            self._world.bury(self._claim)
+            if self._buried:
+                self._world.bury(self._claim)
         if len(self.calls) > self.at and name in MUTATING:
             self.sent.append(name)
         return False
@@ -148,17 +157,55 @@ class _Watch(Interrupter):
 MUTATING = ("edit", "commit", "commit_confirmed", "confirm", "cancel", "kill", "copy_to_startup")
 
 
+@pytest.mark.parametrize("buried", [True, False], ids=["buried", "without heartbeat"])
 @pytest.mark.parametrize("name", ["three-phases", "failing-checks", "inverse-three-phases"])
-async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str) -> None:
+async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, buried: bool) -> None:
     """It was stopped, and wakes up when its device belongs to others."""
     calls = await calls_of(name)
     for at in range(1, len(calls) + 1):
         world = world_of(name)
         claim = world.claim()
-        watch = _Watch(at, world, claim)
-        with pytest.raises(LeaseLostError):
-            # Where it changes nothing any more it may come to a result, which the record refuses.
-            world.store.finish(claim, await world.transaction(claim, watch).run())
+        watch = _Watch(at, world, claim, buried=buried)
+        # Where it changes nothing any more it may come to a result, which the record refuses.
+        with contextlib.suppress(LeaseLostError):
+            await world.transaction(claim, watch).run()
         assert not watch.sent, (at, watch.sent)
+        if not buried:
+            world.bury(claim)
         world.alive = True
         world.assert_settled(await world.work())
+
+
+async def test_what_reverted_before_its_confirm_is_neither_confirmed_nor_cancelled() -> None:
+    at = (await calls_of("one-phase")).index("confirm") + 1
+    world = world_of("one-phase")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(at)).run()
+    world.clock.pause(61)
+    world.bury(claim)
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "reverted by itself" in result.detail
+    assert Step.CANCELLING not in world.steps
+    world.assert_settled(result)
+
+
+async def test_a_candidate_that_holds_more_than_running_is_never_confirmed() -> None:
+    """A confirming commit commits whatever the candidate holds; this station only says that it discards."""
+    at = (await calls_of("one-phase")).index("confirm") + 1
+    world = world_of("one-phase")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(at)).run()
+    world.bury(claim)
+    foreign = Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",))
+
+    def scribble() -> None:
+        world.device.candidate = apply_edits(world.device.root, world.device.running, [foreign])
+
+    world.device.faults.append(Fault("discard", Wrong.LIE, act=scribble))
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert world.device.running[LTE_CELL]["pci"] == "1"
+    world.assert_settled(result)
