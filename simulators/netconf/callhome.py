@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import asyncssh
+
+from simulators.lines import Lines
 from simulators.netconf.ssh import Gate
 from simulators.station import Station
 
@@ -25,8 +28,9 @@ class Home:
 class Callers:
     """Stations that call home, each over and over."""
 
-    def __init__(self, home: Home, gate: Gate) -> None:
+    def __init__(self, home: Home, gate: Gate, lines: Mapping[str, Lines]) -> None:
         self._home = home
+        self._lines = lines
         self._gate = gate
         self._calls: list[asyncio.Task[None]] = []
 
@@ -49,14 +53,23 @@ class Callers:
 
     async def _call(self, station: Station, source: str) -> None:
         """One connection from its beginning to its end."""
-        loop = asyncio.get_running_loop()
+        lines = self._lines[station.id]
+        if lines.outage is not None:
+            return
+        made: list[asyncssh.SSHServerConnection] = []
+
+        def make() -> asyncssh.SSHServerConnection:
+            made.append(self._gate.calling(station))
+            return made[0]
+
         try:
-            _, connection = await loop.create_connection(
-                lambda: self._gate.calling(station), self._home.address, self._home.port, local_addr=(source, 0)
+            await asyncio.get_running_loop().create_connection(
+                lambda: lines.accept(make), self._home.address, self._home.port, local_addr=(source, 0)
             )
         except OSError:  # nobody listens there: try again later
             return
-        try:
-            await connection.wait_closed()
-        finally:
-            connection.abort()
+        for connection in made:
+            try:
+                await connection.wait_closed()
+            finally:
+                connection.abort()
