@@ -17,7 +17,9 @@ from controller.plan.words import NOTHING, contents, entry_name, leaf_texts, row
 def drift(root: NodeSpec, rendered: Rendered, view: StationView) -> tuple[DiffRow, ...]:
     """What differs from what should be there: ``before`` is what the station has, ``after`` what it should have.
 
-    Orphans and unknown nodes are listed too. A station that could not be read has no rows.
+    Orphans and entries that are not ours are listed too. What the profile does not know at all is no drift:
+    stations report states that no profile knows (plans name such nodes). A station that could not be read
+    has no rows.
     """
     if view.observed is None:
         return ()
@@ -42,8 +44,6 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         )
     for path in edits.unknown:
         yield row(path, (), entry_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
-    for name in observed.unknown:
-        yield DiffRow(cell="", tenant="", what=name, before="present", after="unknown, left alone")
 
 
 def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:

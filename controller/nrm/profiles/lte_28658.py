@@ -100,6 +100,7 @@ def _cell(name: str, *carrier: LeafSpec) -> NodeSpec:
             administrative_state("LOCKED"),
             state("operationalState"),
             state("cellState"),
+            state("usageState"),
             state("availabilityStatus", leaf_list=True),
             number("tac", "TAC", mutability=_LOCKED),
             number("pci", "PCI", mutability=_LOCKED),

@@ -131,6 +131,8 @@ _CELL_DU = NodeSpec(
         administrative_state("LOCKED"),
         state("operationalState"),
         state("cellState"),
+        state("usageState", namespace=ns.EP_STATE),
+        state("availabilityStatus", leaf_list=True, namespace=ns.EP_STATE),
         number("nRPCI", "PCI", mutability=_LOCKED),
         number("nRTAC", "TAC", mutability=_LOCKED),
         number("arfcnDL", "downlink ARFCN", mutability=_LOCKED),
