@@ -1,28 +1,35 @@
 """What simulated stations cost: time to listen, memory, CPU of the simulators per change.
 
     python -m tests.benchmarks.bench_simulators [STATIONS]
+    python -m tests.benchmarks.bench_simulators --full
 
-The fleet runs in a process of its own; its CPU and memory are read from /proc. The client is in this one.
+The fleet runs in processes of its own; their CPU and memory are read from /proc, where pages that they share
+count once. ``--full`` opens a session with each of 31,000 stations and changes its configuration.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
+import resource
+import ssl
 import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
-from simulators.fleet import Endpoint
+from simulators.fleet import Endpoint, TlsEndpoint
+from simulators.netconf.certificates import Authority
 from simulators.netconf.ssh import public_host_key
 from tests.integration.simulators.client import NetconfClient, label_edit, netconf
 from tests.unit.simulators.netconf.desk import ME, cell, edit, enb, link
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PORT = 8377
+PORT, TLS_PORT = 8377, 8378
 SESSIONS = 200
 ROUNDS = 5
 GET_CELLS = f'<get><filter><ManagedElement xmlns="{ME}"/></filter></get>'
@@ -54,9 +61,10 @@ def address(index: int) -> str:
     return f"127.77.{index // 250}.{index % 250 + 1}"
 
 
-def rss_kb(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+def memory_kb(pid: int) -> float:
+    """Resident memory; a page that several processes share counts in parts (PSS)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("Pss:")))
 
 
 def cpu_ms(pid: int) -> float:
@@ -64,16 +72,16 @@ def cpu_ms(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * 1000 / TICKS
 
 
-async def start(folder: Path) -> tuple[asyncio.subprocess.Process, float]:
+async def start(*options: object) -> tuple[asyncio.subprocess.Process, float, dict[str, Any]]:
+    """Start a fleet; give its process, the seconds until it was ready, and what it said then."""
     begin = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "simulators", "up", "--network", str(folder)),
-        *("--control", "127.0.0.1:0"),
+        *(sys.executable, "-m", "simulators", "up", "--control", "127.0.0.1:0", *map(str, options)),
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
-    assert json.loads(await process.stdout.readline())["ready"]
-    return process, time.perf_counter() - begin
+    ready = json.loads(await process.stdout.readline())
+    return process, time.perf_counter() - begin, ready
 
 
 def provision(station: str) -> str:
@@ -94,54 +102,161 @@ async def accepted(client: NetconfClient, *operations: str) -> None:
             raise RuntimeError(reply)
 
 
-async def measure(pid: int, endpoints: list[Endpoint]) -> None:
-    memory, cpu = rss_kb(pid), cpu_ms(pid)
+def report(what: str, value: float, unit: str, target: float | None = None) -> None:
+    """One line: the figure and, where there is one, the target."""
+    wanted = "" if target is None else f"   target {target:g}: {'met' if value <= target else 'MISSED'}"
+    print(f"  {what:58} {value:8.2f} {unit}{wanted}", flush=True)
+
+
+async def measure(pid: int, endpoints: list[Endpoint], base: int, stations: int) -> None:
+    memory, cpu = memory_kb(pid), cpu_ms(pid)
+    report("memory per idle station", (memory - base) / stations, "kB", 12)
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(netconf(endpoint)) for endpoint in endpoints]
         opened = len(clients)
-        print(f"CPU per session opened: {(cpu_ms(pid) - cpu) / opened:.2f} ms")
-        print(f"memory per open session: {(rss_kb(pid) - memory) / opened:.1f} kB")
+        report("CPU per session opened (SSH)", (cpu_ms(pid) - cpu) / opened, "ms")
+        report("memory per open session", (memory_kb(pid) - memory) / opened, "kB")
         for client, endpoint in zip(clients, endpoints, strict=True):
             await accepted(client, provision(endpoint.station), "<commit/>")
+        idle = (memory - base) / stations
+        report("memory per station, session and own configuration", idle + (memory_kb(pid) - memory) / opened, "kB", 80)
         for name, operation in READING.items():
             cpu = cpu_ms(pid)
             await asyncio.gather(*(client.rpc(operation) for client in clients))
-            print(f"CPU per {name}: {(cpu_ms(pid) - cpu) / opened:.2f} ms")
+            report(f"CPU per {name}", (cpu_ms(pid) - cpu) / opened, "ms")
         cpu, begin = cpu_ms(pid), time.perf_counter()
         for number in range(ROUNDS):
             await asyncio.gather(
                 *(change(c, e.station, f"round {number}") for c, e in zip(clients, endpoints, strict=True))
             )
         changes, seconds = opened * ROUNDS, time.perf_counter() - begin
-        print(f"CPU per edit-config and commit: {(cpu_ms(pid) - cpu) / changes:.2f} ms")
-        print(f"changes per second, client on the same machine: {changes / seconds:.0f}")
+        report("CPU per edit-config and commit", (cpu_ms(pid) - cpu) / changes, "ms", 1.5)
+        report("changes per second, client on the same machine", changes / seconds, "/s")
 
 
-async def main(stations: int) -> None:
+async def measure_tls(pid: int, endpoints: list[TlsEndpoint], authority: Authority, folder: Path) -> None:
+    """What TLS costs the stations in place of SSH."""
+    (folder / "client.pem").write_text(authority.client("minka"))
+    context = ssl.create_default_context(cadata=authority.certificate)
+    context.load_cert_chain(folder / "client.pem")
+    memory, cpu = memory_kb(pid), cpu_ms(pid)
+    writers = []
+    for endpoint in endpoints:
+        reader, writer = await asyncio.open_connection(endpoint.address, endpoint.port, ssl=context)
+        await reader.readuntil(b"]]>]]>")
+        writers.append(writer)
+    report("CPU per session opened (TLS)", (cpu_ms(pid) - cpu) / len(endpoints), "ms")
+    report("memory per open session (TLS)", (memory_kb(pid) - memory) / len(endpoints), "kB")
+    for writer in writers:
+        writer.close()
+
+
+async def one_process(stations: int) -> None:
+    """Cost of a fleet in one process."""
     with tempfile.TemporaryDirectory() as temporary:
         small, large = Path(temporary, "small"), Path(temporary, "large")
         small.mkdir()
         large.mkdir()
         write_network(small, 1)
         names = write_network(large, stations)
-        endpoints = [
-            Endpoint(name, address(index), PORT, public_host_key("bench", name))
-            for index, name in enumerate(names[:SESSIONS])
-        ]
-        single, base_seconds = await start(small)
-        base = rss_kb(single.pid)
+        chosen = list(enumerate(names[:SESSIONS]))
+        endpoints = [Endpoint(name, address(index), PORT, public_host_key("bench", name)) for index, name in chosen]
+        secure = [TlsEndpoint(name, address(index), TLS_PORT, "") for index, name in chosen]
+        single, base_seconds, _ = await start("--network", small, "--tls", TLS_PORT)
+        base = memory_kb(single.pid)
         single.terminate()
         await single.wait()
-        process, seconds = await start(large)
+        process, seconds, _ = await start("--network", large)
         try:
-            memory = rss_kb(process.pid)
-            print(f"{stations} stations listen after {seconds:.2f} s (one station: {base_seconds:.2f} s)")
-            print(f"memory {memory / 1024:.0f} MB, per idle station {(memory - base) / stations:.1f} kB")
-            await measure(process.pid, endpoints)
+            print(f"simulators: {stations} stations in one process")
+            report("seconds until all listen", seconds, "s", 10)
+            report("seconds until one alone listens", base_seconds, "s")
+            await measure(process.pid, endpoints, base, stations)
+        finally:
+            process.terminate()
+            await process.wait()
+        process, _, _ = await start("--network", large, "--tls", TLS_PORT)
+        try:
+            await measure_tls(process.pid, secure, Authority("bench"), Path(temporary))
         finally:
             process.terminate()
             await process.wait()
 
 
+# ------------------------------------------------------------- thousands of sessions
+
+
+async def hold(file: Path, start_at: int, step: int) -> None:
+    """A client: open a session with each of its stations, change it, say so, and hold on until told."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with file.open(newline="") as rows:
+        mine = list(csv.DictReader(rows))[start_at::step]
+    turns = asyncio.Semaphore(20)
+    async with AsyncExitStack() as stack:
+
+        async def one(row: dict[str, str]) -> None:
+            endpoint = Endpoint(row["station"], row["address"], int(row["port"]), row["host_key"])
+            async with turns:
+                client = await stack.enter_async_context(netconf(endpoint, connect_timeout=600, login_timeout=600))
+                await accepted(client, provision(endpoint.station), "<commit/>")
+
+        await asyncio.gather(*map(one, mine))
+        print("open", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        os._exit(0)  # thousands of good-byes are not what is measured
+
+
+async def many_processes(stations: int, processes: int, clients: int) -> None:
+    """Cost of a session with each station of a fleet in several processes."""
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary, "endpoints.csv")
+        process, seconds, ready = await start(*("--count", stations, "--processes", processes, "--endpoints-out", file))
+        pids = [process.pid, *ready["processes"]]
+        holders = []
+        try:
+            print(f"simulators: {stations} stations in {processes} processes")
+            report("seconds until all listen", seconds, "s")
+            idle = sum(map(memory_kb, pids))
+            report("memory, all idle", idle / 1024, "MB")
+            cpu, begin = sum(map(cpu_ms, pids)), time.perf_counter()
+            for number in range(clients):
+                words = ("hold", str(file), str(number), str(clients))
+                holders.append(
+                    await asyncio.create_subprocess_exec(
+                        *(sys.executable, "-m", __spec__.name, *words),
+                        stdin=asyncio.subprocess.PIPE,
+                        stdout=asyncio.subprocess.PIPE,
+                    )
+                )
+            for holder in holders:
+                assert holder.stdout is not None
+                if not await holder.stdout.readline():
+                    raise RuntimeError("a client failed")
+            taken = sum(map(memory_kb, pids))
+            report("memory, a session and an own configuration each", taken / 1024, "MB", 3000)
+            report("memory per station beside what an idle fleet takes", (taken - idle) / stations, "kB", 80)
+            report("CPU per session, edit and commit", (sum(map(cpu_ms, pids)) - cpu) / stations, "ms")
+            report("seconds until all sessions were open and used", time.perf_counter() - begin, "s")
+        finally:
+            for holder in holders:
+                if holder.returncode is None:
+                    holder.kill()
+                await holder.wait()
+            process.terminate()
+            await process.wait()
+
+
+def main(arguments: list[str]) -> None:
+    """Dispatch to the role of this process."""
+    match arguments:
+        case ["hold", file, start_at, step]:
+            asyncio.run(hold(Path(file), int(start_at), int(step)))
+        case ["--full"]:
+            asyncio.run(many_processes(31_000, processes=6, clients=3))
+        case _:
+            asyncio.run(one_process(int(arguments[0]) if arguments else 3100))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3100))
+    main(sys.argv[1:])
