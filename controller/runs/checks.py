@@ -27,7 +27,10 @@ def excused(change: Change, before: Observed) -> tuple[Path, ...]:
 async def unmet(
     session: DeviceSession, conditions: Sequence[WaitFor], forgiven: Iterable[Path], clock: Clock, seconds: float
 ) -> str:
-    """Wait until all conditions hold; those that don't after ``seconds`` in words, or an empty string."""
+    """Wait until all conditions hold; those that don't after ``seconds`` in words, or an empty string.
+
+    A station that reports no state at all can't be waited for: only its configuration is known (see ``unseen``).
+    """
     excuse = frozenset(forgiven)
     wanted = [wait for wait in conditions if wait.path not in excuse]
     end = clock.monotonic() + seconds
@@ -36,12 +39,22 @@ async def unmet(
         observed = await session.read()
         wanted = [wait for wait in wanted if not _holds(wait, observed)]
         if wanted and clock.monotonic() >= end:
+            if not observed.state:
+                return ""
             names = ", ".join(f"{wait.kind} {wait.path}" for wait in wanted)
             return f"not reached within {seconds:g} s: {names}"
         if wanted:
             await clock.sleep(pause)
             pause = min(_GENTLY, pause * 1.6)
     return ""
+
+
+def unseen(change: Change, observed: Observed) -> str:
+    """What could not be checked on this station, in words, or an empty string."""
+    checked = bool(change.checks) or any(phase.wait for phase in change.phases)
+    return (
+        "the station reports no states: cells and core links were not checked" if checked and not observed.state else ""
+    )
 
 
 def _holds(wait: WaitFor, observed: Observed) -> bool:

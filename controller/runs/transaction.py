@@ -290,7 +290,7 @@ class Transaction:
                 await session.copy_to_startup()
             except DeviceRefusedError as error:
                 return self._success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
-            return self._success(Outcome.SUCCEEDED)
+            return self._success(Outcome.SUCCEEDED, checks.unseen(self._change, seen))
         if self._whole.before_holds(seen.tree):
             return JobResult(Outcome.ROLLED_BACK, _BY_ITSELF)
         return JobResult(Outcome.DIVERGED, "after the confirm the station carries neither the old nor the new state")

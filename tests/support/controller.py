@@ -268,6 +268,7 @@ def plant(
 def _simulators(folder: Path, network: Path, ports: int, env: Mapping[str, str]) -> Iterator[str]:
     """The stations' process; yields the URL of their control interface."""
     command = [sys.executable, "-m", "simulators", "up", "--network", str(network), "--settle-seconds", "0.1"]
+    command += ["--boot-seconds", "0"]
     command += ["--port-base", str(ports + 1), "--control", f"127.0.0.1:{ports}"]
     command += ["--endpoints-out", str(folder / "endpoints.csv")]
     with (folder / "simulators.log").open("wb") as log:
