@@ -1,0 +1,108 @@
+"""The controller's engine and a simulated station in one virtual time: ten minutes pass in moments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from controller.device import SshDevices
+from controller.models import sharing
+from controller.models.plan import Edit, Op
+from controller.models.run import Outcome, Step, Strategy
+from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import EnvironmentSecrets
+from controller.runs.record import Record
+from controller.runs.transaction import Patience, Transaction
+from simulators.clock import VirtualClock
+from simulators.datastore import Config
+from simulators.faults import Fault, FaultKind
+from simulators.fleet import Fleet
+from simulators.history import EventKind
+from simulators.network import Core, SimulatedNetwork, StationRecord
+from tests.support.clocks import BridgedClock
+from tests.unit.plan import samples
+from tests.unit.runs.world import STATION, InstantStore, Scenario, World, add_tenant
+
+TIMEOUT = 600
+
+
+@pytest.fixture
+async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SshDevices]:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    pool = SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=10)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    stations = (StationRecord(STATION, "site", samples.PROFILES, "10.0.0.1", ("1",)),)
+    cores = tuple(
+        Core(
+            tenant.id, tenant.core.vlan, *(frozenset(str(node.address) for node in pool) for pool in pools(tenant.core))
+        )
+        for tenant in samples.network().tenants
+        if tenant.core is not None
+    )
+    async with Fleet(SimulatedNetwork("test", stations, cores, {}), clock=VirtualClock()) as running:
+        yield running
+
+
+def pools(core: sharing.Core) -> tuple[tuple[sharing.CoreNode, ...], ...]:
+    return core.mme_pool, core.amf_pool, core.upf_pool
+
+
+def target_in(fleet: Fleet) -> DeviceTarget:
+    endpoint = fleet.endpoint(STATION)
+    return DeviceTarget(
+        *(STATION, endpoint.address, endpoint.port, endpoint.host_key),
+        *("minka", "env:MINKA_DEVICE_PASSWORD", samples.PROFILES),
+    )
+
+
+async def carry(devices: SshDevices, target: DeviceTarget, scenario: Scenario) -> None:
+    """Bring the station to what the plan was made for."""
+    tree = scenario.before.tree
+    edits = [
+        Edit(op=Op.CREATE, path=path, after=dict(tree[path]), owners=("host",))
+        for path in sorted(tree, key=lambda path: path.count("/"))
+        if path != f"/ManagedElement[{STATION}]"
+    ]
+    async with devices.session(target) as session:
+        await session.edit(edits)
+        await session.commit()
+
+
+async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet: Fleet, devices: SshDevices) -> None:
+    scenario = add_tenant()
+    world = World(scenario, Strategy(confirm_timeout=TIMEOUT))
+    assert isinstance(fleet.clock, VirtualClock)
+    clock, station, target = BridgedClock(fleet.clock), fleet.stations[STATION], target_in(fleet)
+    await carry(devices, target, scenario)
+    before, revision = station.datastores.running, station.revision
+    # The session ends with the commit, and no other comes through until the timer has run out.
+    station.faults.inject(Fault(FaultKind.DROP_AFTER, "commit"))
+    station.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
+    seen: list[Config] = []
+
+    def let_in() -> None:
+        seen.append(station.datastores.running)
+        station.faults.clear()
+
+    fleet.clock.call_later(TIMEOUT + 60, let_in)
+    claim = world.claim()
+    record = Record(claim, InstantStore(world.store), clock, lambda: True)
+    started, began = time.monotonic(), clock.monotonic()
+    result = await Transaction(claim, target, devices, record, clock, Patience(retry=30)).run()
+    # It found the old state, began afresh and brought the change to its end.
+    assert result.outcome is Outcome.SUCCEEDED, result
+    causes = [event.detail["cause"] for event in station.history.events(EventKind.RUNNING_CHANGED)]
+    assert causes[revision:] == ["confirmed-commit", "timeout", "confirmed-commit"]
+    assert (seen, station.datastores.running != before) == ([before], True)
+    confirmed, reverted, _ = station.history.events(EventKind.RUNNING_CHANGED)[revision:]
+    assert (reverted.time - confirmed.time).total_seconds() == TIMEOUT
+    assert world.steps[-1] is Step.FINISHED
+    assert clock.monotonic() - began > TIMEOUT
+    assert time.monotonic() - started < 20
