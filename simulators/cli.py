@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 
+from simulators.asking import DEFAULT_CONTROL, ControlUrl, call, show
 from simulators.clock import RealClock
 from simulators.conditions import NETWORK_FAULTS
 from simulators.control_living import describe
@@ -25,13 +24,15 @@ from simulators.network import NetworkFileError, SimulatedNetwork, read_network
 from simulators.playing import Stage, Story
 from simulators.processes import FleetProcessError
 from simulators.push import Shape, alertmanager_call, ves_event
+from simulators.routers.cli import add_ground
+from simulators.routers.endpoints import as_in_files
+from simulators.routers.factory import Provisioning
 from simulators.scenario import ScenarioError, read_scenario
 from simulators.station import Quirks
 from simulators.up import run
 
 #: Password of the stations when the environment names none.
 DEFAULT_PASSWORD = "minka-sim"  # noqa: S105 (the simulators' well-known one)
-DEFAULT_CONTROL = "127.0.0.1:8390"
 
 app = typer.Typer(
     name="simulators",
@@ -44,9 +45,7 @@ app = typer.Typer(
 fault_app = typer.Typer(help="Put faults into stations that run.", no_args_is_help=True)
 app.add_typer(fault_app, name="fault")
 
-ControlUrl = Annotated[
-    str, typer.Option("--control", envvar="MINKA_SIMULATORS_CONTROL", help="Control interface of the fleet, HOST:PORT.")
-]
+add_ground(app)
 
 
 @app.command(
@@ -84,6 +83,10 @@ def up(
         list[str] | None, typer.Option(help="Let all stations call HOST:PORT; may be repeated.")
     ] = None,
     call_again: Annotated[float, typer.Option(min=0.1, help="Seconds until a station calls again.")] = AGAIN_SECONDS,
+    routers: Annotated[
+        Provisioning | None, typer.Option(help="Run the routers too, so provisioned; core links then need them.")
+    ] = None,
+    routers_out: Annotated[Path | None, typer.Option(help="Write the routers with host keys here (CSV).")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1,
     control: Annotated[str, typer.Option(help="Where the control interface listens, HOST:PORT.")] = DEFAULT_CONTROL,
     username: Annotated[str, typer.Option(help="User name that the stations accept.")] = "minka",
@@ -110,7 +113,7 @@ def up(
     try:
         files = _files(network, count, endpoints)
         placement = as_in(files) if port_base is None else ports_from(address, port_base)
-        _check_together(processes, scenario, history)
+        _check_together(processes, scenario, history, routers)
 
         def make(only: Sequence[str]) -> tuple[Fleet, Story]:
             fleet = Fleet(
@@ -123,12 +126,15 @@ def up(
                 only=only,
                 tls=_tls_placement(placement, address, port_base, tls),
                 homes=[Home(*_host_and_port(home), call_again) for home in call_home or ()],
+                routers=routers,
+                router_placement=as_in_files,
             )
             receivers: dict[Shape, str | None] = {ves_event: ves, alertmanager_call: alertmanager}
             return fleet, Story(fleet, files, scenario, history, receivers, seed)
 
         exports = Exports(
-            endpoints_out, tls_endpoints_out, certificates, export_nornir, export_ansible, username, password_env
+            *(endpoints_out, tls_endpoints_out, certificates, export_nornir, export_ansible, username, password_env),
+            routers=routers_out,
         )
         run(make, files, station or (), processes, _host_and_port(control), exports, seed or files.id)
     except (NetworkFileError, ScenarioError, FleetProcessError, ValueError, OSError) as error:
@@ -136,9 +142,9 @@ def up(
         raise typer.Exit(1) from error
 
 
-def _check_together(processes: int, *for_all: Path | None) -> None:
+def _check_together(processes: int, *for_all: object) -> None:
     if processes > 1 and any(for_all):
-        raise ValueError("a scenario and a history need all stations in one process")
+        raise ValueError("a scenario, a history and routers need all stations in one process")
 
 
 def _files(network: Path | None, count: int | None, endpoints: Path | None) -> SimulatedNetwork:
@@ -218,8 +224,8 @@ def inject(
 ) -> None:
     """Put a protocol fault in wait on a station, or let a network fault begin."""
     if kind in NETWORK_FAULTS:
-        _print(
-            _call(
+        show(
+            call(
                 *("POST", control, f"/stations/{station}/network-faults"),
                 {"fault": kind, "target": target, "seed": seed},
             )
@@ -232,7 +238,7 @@ def inject(
         "seconds": seconds,
         "config": "" if config is None else config.read_text(encoding="utf-8"),
     }
-    _print(_call("POST", control, f"/stations/{station}/faults", body))
+    show(call("POST", control, f"/stations/{station}/faults", body))
 
 
 @fault_app.command("list", epilog="Example: `python -m simulators fault list PE-CUS-0042`")
@@ -240,16 +246,16 @@ def list_faults(
     station: Annotated[str, typer.Argument(help="Station id.")], control: ControlUrl = DEFAULT_CONTROL
 ) -> None:
     """List the faults of a station: those in wait, and network faults."""
-    _print(
-        _call("GET", control, f"/stations/{station}/faults")
-        + _call("GET", control, f"/stations/{station}/network-faults")
+    show(
+        call("GET", control, f"/stations/{station}/faults")
+        + call("GET", control, f"/stations/{station}/network-faults")
     )
 
 
 @fault_app.command("kinds", epilog="Example: `python -m simulators fault kinds`")
 def kinds() -> None:
     """List the kinds of faults: of the protocol, and of the network with what cures them."""
-    _print([{"fault": kind.value} for kind in FaultKind] + [describe(fault) for fault in NETWORK_FAULTS.values()])
+    show([{"fault": kind.value} for kind in FaultKind] + [describe(fault) for fault in NETWORK_FAULTS.values()])
 
 
 @fault_app.command("clear", epilog="Example: `python -m simulators fault clear PE-CUS-0042 --id 3`")
@@ -264,8 +270,8 @@ def clear(
     for kind, wanted, other in (("faults", fault_id, network_id), ("network-faults", network_id, fault_id)):
         if wanted is not None or other is None:
             suffix = "" if wanted is None else f"/{wanted}"
-            cleared += _call("DELETE", control, f"/stations/{station}/{kind}{suffix}")["cleared"]
-    _print({"cleared": cleared})
+            cleared += call("DELETE", control, f"/stations/{station}/{kind}{suffix}")["cleared"]
+    show({"cleared": cleared})
 
 
 @fault_app.command("break-link", epilog="Example: `python -m simulators fault break-link PE-CUS-0042 claro`")
@@ -275,7 +281,7 @@ def break_link(
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Break core links, until their end points are deleted and created again."""
-    _print(_call("POST", control, f"/stations/{station}/links/break", {"link": link}))
+    show(call("POST", control, f"/stations/{station}/links/break", {"link": link}))
 
 
 @fault_app.command("restore-link", epilog="Example: `python -m simulators fault restore-link PE-CUS-0042 claro`")
@@ -285,7 +291,7 @@ def restore_link(
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Take the fault away from core links."""
-    _print(_call("POST", control, f"/stations/{station}/links/restore", {"link": link}))
+    show(call("POST", control, f"/stations/{station}/links/restore", {"link": link}))
 
 
 @fault_app.command("edit", epilog="Example: `python -m simulators fault edit PE-CUS-0042 change.xml`")
@@ -295,7 +301,7 @@ def edit(
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Change running behind everybody's back."""
-    _print(_call("POST", control, f"/stations/{station}/edit", {"config": file.read_text(encoding="utf-8")}))
+    show(call("POST", control, f"/stations/{station}/edit", {"config": file.read_text(encoding="utf-8")}))
 
 
 @fault_app.command("revert", epilog="Example: `python -m simulators fault revert PE-CUS-0042 3`")
@@ -305,25 +311,7 @@ def revert(
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Put an earlier running configuration back, behind everybody's back."""
-    _print(_call("POST", control, f"/stations/{station}/revert", {"revision": revision}))
-
-
-def _call(method: str, control: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    url = control if control.startswith("http") else f"http://{control}"
-    try:
-        response = httpx.request(method, url.rstrip("/") + path, json=body, timeout=10)
-    except httpx.HTTPError as error:
-        typer.echo(f"no fleet answers at {control}: {error}", err=True)
-        raise typer.Exit(2) from error
-    answer = response.json()
-    if response.is_error:
-        typer.echo(f"refused: {answer.get('detail', answer)}", err=True)
-        raise typer.Exit(1)
-    return answer
-
-
-def _print(answer: Any) -> None:
-    typer.echo(json.dumps(answer))
+    show(call("POST", control, f"/stations/{station}/revert", {"revision": revision}))
 
 
 def main() -> None:

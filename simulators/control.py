@@ -20,6 +20,7 @@ from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.messages import MalformedMessageError, parse
 from simulators.radio import UnknownLinkError
+from simulators.routers.control import add_ground
 from simulators.serving import serve
 from simulators.station import Station, UnknownRevisionError
 from simulators.troubles import UnknownFaultError
@@ -101,6 +102,7 @@ def make_app(fleet: Fleet) -> FastAPI:
     _add_acting(app, station)
     _add_faults(app, station)
     add_living(app, station)
+    add_ground(app, fleet)
     refusals = (RpcError, RpcErrors, ValueError, MalformedMessageError)
     for refusal in (UnknownLinkError, UnknownRevisionError, UnknownFaultError, *refusals):
         app.add_exception_handler(refusal, _refused)

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from simulators.netconf.certificates import Authority
+from simulators.routers.endpoints import RouterEndpoint, routers_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Exports:
         ansible: An inventory.
         username: The user that logs in.
         password_env: Where Ansible finds the password.
+        routers: ``routers.csv``.
     """
 
     endpoints: Path | None = None
@@ -103,8 +105,15 @@ class Exports:
     ansible: Path | None = None
     username: str = "minka"
     password_env: str = "MINKA_DEVICE_PASSWORD"  # noqa: S105 (its name, not its value)
+    routers: Path | None = None
 
-    def write(self, ssh: Sequence[Endpoint], tls: Sequence[TlsEndpoint], seed: str) -> None:
+    def write(
+        self,
+        ssh: Sequence[Endpoint],
+        tls: Sequence[TlsEndpoint],
+        seed: str,
+        routers: Sequence[RouterEndpoint] = (),
+    ) -> None:
         """Write them.
 
         Raises:
@@ -113,6 +122,7 @@ class Exports:
         for path, text in (
             (self.endpoints, minka(ssh)),
             (self.tls_endpoints, minka_tls(tls)),
+            (self.routers, routers_csv(routers)),
             (self.nornir, nornir(ssh, self.username) if self.nornir else ""),
             (self.ansible, ansible(ssh, self.username, self.password_env) if self.ansible else ""),
         ):

@@ -78,7 +78,8 @@ async def _run_here(
         fleet, story = make(stations)
         await stack.enter_async_context(fleet)
         url = await stack.enter_async_context(serve_control(fleet, *control))
-        exports.write(fleet.endpoints(), fleet.tls_endpoints(), seed)
+        routers = [fleet.router_endpoint(router) for router in fleet.routers]
+        exports.write(fleet.endpoints(), fleet.tls_endpoints(), seed, routers)
         _say_ready(len(stations), url)
         await stack.enter_async_context(story.told())
         await stop.wait()
