@@ -19,6 +19,7 @@ from simulators.faults import ANY, STATION_FAULTS, Fault, FaultKind
 from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.messages import MalformedMessageError, parse
+from simulators.netconf.profiles import profile_named
 from simulators.radio import UnknownLinkError
 from simulators.routers.control import add_ground
 from simulators.serving import serve
@@ -57,6 +58,12 @@ class RevertBody(_Body):
 
     revision: Annotated[int, Field(ge=0)]
     user: str = "technician"
+
+
+class ProfileBody(_Body):
+    """What NETCONF a station speaks from now on."""
+
+    name: Annotated[str, Field(min_length=1)]
 
 
 class FaultBody(_Body):
@@ -159,6 +166,10 @@ def _add_acting(app: FastAPI, station: Lookup) -> None:
         found = station(station_id)
         found.revert(body.revision, body.user)
         return {"revision": found.revision}
+
+    @app.post("/stations/{station_id}/profile", status_code=204)
+    async def profile(station_id: str, body: ProfileBody) -> None:
+        station(station_id).become(profile_named(body.name))
 
     @app.post("/stations/{station_id}/restart", status_code=204)
     async def restart(station_id: str) -> None:

@@ -11,6 +11,7 @@ import copy
 import hashlib
 import hmac
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from simulators.faults import FaultKind
 from simulators.history import EventKind
+from simulators.netconf.hoard import Hoard
 from simulators.netconf.session import Session
 from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
 from simulators.station import Station
@@ -66,9 +68,12 @@ def _host_keys(seed: str, station: str) -> OrderedDict[bytes, asyncssh.SSHKeyPai
 class Gate:
     """What all stations of a fleet share at their SSH doors."""
 
-    def __init__(self, seed: str, credentials: Credentials, strangers: Strangers | None = None) -> None:
+    def __init__(
+        self, seed: str, credentials: Credentials, strangers: Strangers | None = None, hoard: Hoard | None = None
+    ) -> None:
         self.seed = seed
-        self.strangers = strangers or Strangers()
+        self.strangers = Strangers() if strangers is None else strangers
+        self.hoard = hoard or Hoard()
         self._credentials = credentials
         self._keys = frozenset(asyncssh.import_public_key(key).public_data for key in credentials.authorized_keys)
         self._options = asyncssh.SSHServerConnectionOptions(
@@ -108,12 +113,12 @@ class Gate:
         options.protocol_factory = lambda: _Door(station, self, called=called)
         return options
 
-    def accepts_password(self, username: str, password: str) -> bool:
-        """Whether this user has this password."""
+    def accepts_password(self, username: str, password: str, others: Collection[str] = ()) -> bool:
+        """Whether this user has this password; the ``others`` that a station knows have the same."""
         expected = self._credentials.password
         return (
             expected is not None
-            and username == self._credentials.username
+            and (username == self._credentials.username or username in others)
             and hmac.compare_digest(password.encode(), expected.encode())
         )
 
@@ -149,6 +154,11 @@ class _Door(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         self.no_stranger()
 
+    @property
+    def hoard(self) -> Hoard:
+        """What the sessions of the process hold together."""
+        return self._gate.hoard
+
     def no_stranger(self) -> None:
         """A session runs on it now, or it is gone."""
         if self._connection is not None:
@@ -161,7 +171,7 @@ class _Door(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        if self._gate.accepts_password(username, password):
+        if self._gate.accepts_password(username, password, self._station.profile.access):
             return True
         self._station.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
         return False
@@ -216,6 +226,7 @@ class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         if self._session is not None:
             self._session.receive(data)
+            self._door.hoard.received(self._session)
 
     def pause_writing(self) -> None:
         if self._session is not None:

@@ -42,7 +42,8 @@ async def test_scripted_run(tmp_path: Path) -> None:
         output, _ = await asyncio.wait_for(process.communicate(), 60)
         text = output.decode()
         assert text.count("RPC Data Reply") == 2, text
-        assert text.count("RPC OK Reply") == 2, text
+        # The third is that of close-session, which yangcli shows only if it comes before the end of the connection.
+        assert text.count("RPC OK Reply") in (2, 3), text
         assert "Error" not in text, text
         assert text.index("userLabel T-BOTH-1") < text.index("userLabel 'by yangcli'")
         assert fleet.stations["T-BOTH-1"].history.counts[EventKind.RUNNING_CHANGED] == 1
