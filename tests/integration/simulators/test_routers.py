@@ -143,9 +143,8 @@ async def test_a_save_that_fails_in_silence(fleet: Fleet, known_hosts: Path, rou
 
 async def test_the_timed_reload_as_a_safety_net(fleet: Fleet, known_hosts: Path, router: Router) -> None:
     def work(connection: Any) -> str:
-        asked = connection.send_command_timing("reload in 5")
-        assert "[confirm]" in asked
-        connection.send_command_timing("\n")
+        connection.send_command("reload in 5", expect_string=r"\[confirm\]")
+        connection.send_command("\n", expect_string="#", cmd_verify=False)
         connection.send_config_set(["no vrf definition andes"])
         return str(connection.send_command("show reload"))
 
