@@ -51,11 +51,10 @@ class WaitFor(Noun):
     """What to wait for after a phase, before the next.
 
     ``cell-on-air``/``cell-off-air``: the cell at ``path`` is (not) UNLOCKED, ENABLED and ACTIVE.
-    ``cell-drained``: the cell at ``path`` serves nobody any more (cellState is not ACTIVE).
     ``link-up``: the core link at ``path`` is ENABLED.
     """
 
-    kind: Literal["cell-on-air", "cell-off-air", "cell-drained", "link-up"]
+    kind: Literal["cell-on-air", "cell-off-air", "link-up"]
     path: str
     tenant: str = ""
 

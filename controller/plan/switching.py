@@ -8,7 +8,6 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, Op, Phase, PhaseKind, WaitFor
-from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_state, cell_of, cells, root_spec
@@ -18,31 +17,25 @@ from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
 from controller.plan.words import entry_name, row
 
-#: What each way of switching goes through, and what is waited for after each state.
-_WAYS: Mapping[str, Sequence[tuple[str, str]]] = {
-    "lock": (("LOCKED", "cell-off-air"),),
-    "soft-lock": (("SHUTTINGDOWN", "cell-drained"), ("LOCKED", "cell-off-air")),
-    "unlock": (("UNLOCKED", "cell-on-air"),),
-}
-
 
 def switch_change(
     station: str,
     profiles: tuple[str, ...],
     observed: Observed,
     names: Sequence[str],
-    way: str,
     owners: Mapping[Path, Owners],
+    *,
+    lock: bool,
 ) -> Change | None:
-    """Lock, soft-lock (drain first) or unlock cells; None where all are so already.
+    """Lock or unlock cells; None where all are so already.
 
     Args:
         station: Station id.
         profiles: Its profiles.
         observed: What it says of itself.
         names: Cells by their names on the station; empty for all that are ours.
-        way: ``lock``, ``soft-lock`` or ``unlock``.
         owners: Owners of the nodes that are ours there; other cells are not switched.
+        lock: Whether to lock them.
 
     Raises:
         NotFoundError: The station has no such cell.
@@ -50,31 +43,27 @@ def switch_change(
     """
     root = root_spec(profiles)
     wanted = _chosen(station, observed.tree, names, owners)
-    final = _WAYS[way][-1][0]
+    final = "LOCKED" if lock else "UNLOCKED"
     paths = [path for path in wanted if administrative_state(observed.tree, path) != final]
     busy = [cell_of(path) for path in paths if administrative_state(observed.tree, path) == "SHUTTINGDOWN"]
-    if busy and way != "lock":
+    if busy and not lock:
         raise ConflictError(f"somebody is shutting cell {', '.join(busy)} of {station} down")
     if not paths:
         return None
-    phases = []
-    tree: Tree = observed.tree
-    for state, kind in _WAYS[way]:
-        edits = tuple(_edit(tree, path, state, owners) for path in paths)
-        waits = tuple(WaitFor.model_validate({"kind": kind, "path": path}) for path in paths)
-        role = PhaseKind.UNLOCK if state == "UNLOCKED" else PhaseKind.LOCK
-        phases.append(Phase(kind=role, edits=edits, inverse=invert(root, tree, edits, owners), wait=waits))
-        tree = apply_edits(root, tree, edits)
+    edits = tuple(_edit(observed.tree, path, final, owners) for path in paths)
+    wait = tuple(WaitFor(kind="cell-off-air" if lock else "cell-on-air", path=path) for path in paths)
+    kind = PhaseKind.LOCK if lock else PhaseKind.UNLOCK
+    phase = Phase(kind=kind, edits=edits, inverse=invert(root, observed.tree, edits, owners), wait=wait)
     tenants = {owner for path in paths for owner in _tenants_on(path, owners)}
     return Change(
         station=station,
-        phases=tuple(phases),
+        phases=(phase,),
         diff=tuple(_row(root, observed.tree, path, final) for path in paths),
         touched=(),
         interrupted=tuple(sorted(tenants)),
-        outage_seconds=ON_AIR_SECONDS if way == "unlock" else LOCK_SECONDS,
+        outage_seconds=LOCK_SECONDS if lock else ON_AIR_SECONDS,
         fingerprint=fingerprint(root, observed.tree, [f"{path}/{ADMINISTRATIVE_STATE}" for path in paths]),
-        checks=phases[-1].wait,
+        checks=wait,
     )
 
 

@@ -54,10 +54,10 @@ async def apply_intent(context: Context, _: Nothing) -> Proposal[Changed]:
     return Proposal(context.planned, Changed(changed=context.planned is not None))
 
 
-async def _switch(context: Context, given: CellNames, way: str) -> Proposal[SwitchedCells]:
+async def _switch(context: Context, given: CellNames, *, lock: bool) -> Proposal[SwitchedCells]:
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     observed = await context.read()
-    change = switch_change(context.station, context.profiles, observed, given.cells, way, owners)
+    change = switch_change(context.station, context.profiles, observed, given.cells, owners, lock=lock)
     edits = change.phases[-1].edits if change else ()
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
 
@@ -65,23 +65,13 @@ async def _switch(context: Context, given: CellNames, way: str) -> Proposal[Swit
 @action("lock-cell", Touches.CHANGES)
 async def lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Lock cells at once: calls in them are dropped. The cells must be off the air before the change is confirmed."""
-    return await _switch(context, given, "lock")
-
-
-@action("soft-lock-cell", Touches.CHANGES)
-async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
-    """Shut cells down gently, then lock them.
-
-    The cells are SHUTTINGDOWN until they serve nobody any more, for `check_timeout` seconds at most; cells that are
-    not empty by then are unlocked again, and the step has failed.
-    """
-    return await _switch(context, given, "soft-lock")
+    return await _switch(context, given, lock=True)
 
 
 @action("unlock-cell", Touches.CHANGES)
 async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Unlock cells. They must be on air before the change is confirmed, else they are locked again."""
-    return await _switch(context, given, "unlock")
+    return await _switch(context, given, lock=False)
 
 
 @action("recreate-core-endpoint", Touches.CHANGES)
@@ -100,4 +90,4 @@ async def recreate_core_endpoint(context: Context, given: CoreEndpoint) -> Propo
     return Proposal(change, Changed(changed=True))
 
 
-CHANGING = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, recreate_core_endpoint)
+CHANGING = (apply_intent, lock_cell, unlock_cell, recreate_core_endpoint)

@@ -39,6 +39,7 @@ class StationContext:
     station: str
     planned: Change | None
     key: str
+    done: tuple[Change, ...] = ()
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -55,9 +56,9 @@ class StationContext:
         """Whether this is a dry run."""
         return False
 
-    def with_key(self, key: str) -> StationContext:
-        """The same for another step."""
-        return replace(self, key=key)
+    def at_step(self, key: str, done: tuple[Change, ...]) -> StationContext:
+        """The same for another step, after the job's changes so far: they enter the ledger with the job's end."""
+        return replace(self, key=key, done=done)
 
     async def read(self) -> Observed:
         """The station as it is now."""
@@ -69,7 +70,12 @@ class StationContext:
         records, ledger = await self.world.store.call(lambda store: (store.devices(names), store.ledger(names)))
         if self.station not in records or records[self.station].adopted is None:
             raise ConflictError(f"station {self.station} is not adopted: it is observe-only")
-        return ledger.get(self.station, {})
+        return _after(self.station, ledger.get(self.station, {}), self.applied)
+
+    @property
+    def applied(self) -> tuple[Change, ...]:
+        """Changes of this job that the station carries."""
+        return self.done
 
     async def alarms(self) -> list[Alarm]:
         """Its standing alarms."""
@@ -93,6 +99,7 @@ class Rehearsal(StationContext):
     """A station as it would be: read once, changes applied to what was read, nothing sent."""
 
     seen: list[Observed] = field(default_factory=list)
+    thought: list[Change] = field(default_factory=list)
 
     @property
     def rehearsal(self) -> bool:
@@ -100,9 +107,9 @@ class Rehearsal(StationContext):
         return True
 
     @property
-    def changed(self) -> bool:
-        """Whether changes were thought done."""
-        return len(self.seen) > 1
+    def applied(self) -> tuple[Change, ...]:
+        """Changes that were thought done."""
+        return tuple(self.thought)
 
     async def read(self) -> Observed:
         """What was read, with the changes so far."""
@@ -118,9 +125,21 @@ class Rehearsal(StationContext):
         for phase in change.phases:
             tree = apply_edits(root_spec(self.profiles), tree, phase.edits)
         self.seen.append(replace(observed, tree=tree))
+        self.thought.append(change)
 
     async def post(self, content: Mapping[str, Any]) -> None:
         """Tell nobody."""
+
+
+def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Change, ...]) -> Mapping[Path, LedgerEntry]:
+    """A ledger after changes."""
+    found = dict(ledger)
+    for change in changes:
+        for path in change.lost:
+            found.pop(path, None)
+        for node in change.gained:
+            found[node.path] = LedgerEntry(station=station, path=node.path, owners=node.owners)
+    return found
 
 
 def held_by(network: Network, station: str, holds: list[Hold]) -> str:

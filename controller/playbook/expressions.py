@@ -20,6 +20,8 @@ from controller.models.errors import InputError
 
 #: Longest text with expressions, and longest text that one may result in.
 LONGEST, LONGEST_RESULT = 1000, 20_000
+#: Most levels of nesting, those of the engine's own tree included.
+DEEPEST = 40
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template,
@@ -78,6 +80,8 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "values": lambda mapping: list(mapping.values()),
     "join": _joined,
 }
+#: Names that Jinja2 gives a meaning of its own.
+_MACHINERY = frozenset({"self", "super", "loop", "caller", "varargs", "kwargs"})
 _TESTS = ("defined", "undefined", "none", "true", "false", "in", "number", "string", "mapping", "sequence")
 
 
@@ -125,6 +129,7 @@ class Expression:
             tree = _ENVIRONMENT.parse(text)
             for node in tree.find_all(nodes.Node):
                 _check(node)
+            _check_depth(tree)
             self._run = _compiled(text)
         except TemplateError as error:
             raise InputError(f"not an expression: {error.message or error}") from error
@@ -202,9 +207,18 @@ def _check(node: nodes.Node) -> None:
         raise InputError(f"there is no test {node.name!r}; known: {', '.join(sorted(_TESTS))}")
     if isinstance(node, nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
         raise InputError("unpacked arguments are not allowed in expressions")
+    if isinstance(node, nodes.Name) and node.name in _MACHINERY:
+        raise InputError(f"{node.name} is a word of the template engine")
     name = getattr(node, "attr", getattr(node, "name", ""))
     if isinstance(name, str) and name.startswith("_"):
         raise InputError(f"names may not begin with an underscore: {name}")
+
+
+def _check_depth(node: nodes.Node, left: int = DEEPEST) -> None:
+    if left == 0:
+        raise InputError(f"expressions are nested {DEEPEST} levels at most")
+    for inner in node.iter_child_nodes():
+        _check_depth(inner, left - 1)
 
 
 def _outputs(tree: nodes.Template) -> list[nodes.Expr]:

@@ -266,7 +266,7 @@ class Launcher:
         said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
         if isinstance(said, Unmet):
             # What was changed before it in this rehearsal has no state yet that could be looked at.
-            says = f"would check again; now: {said.reason}" if context.changed else f"would fail now: {said.reason}"
+            says = f"would check again; now: {said.reason}" if context.applied else f"would fail now: {said.reason}"
             return StepPreview(step=step.name, action=action.name, says=says), None
         output = said.output if isinstance(said, Proposal) else said
         says = "ok"

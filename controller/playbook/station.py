@@ -7,7 +7,7 @@ its device transaction (which reads journal and device), repeated, or failed, as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +23,12 @@ from controller.models.errors import (
     StoreError,
     UnreachableError,
 )
-from controller.models.plan import Change, LedgerNode
+from controller.models.plan import Change
 from controller.models.run import Outcome
 from controller.models.run import Step as Mark
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
-from controller.playbook.check import APPLY_INTENT
 from controller.playbook.context import StationContext, held_by, target_names
 from controller.playbook.expressions import Expression, evaluate
 from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
@@ -152,7 +151,8 @@ class StationJob:
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """Let the action act, no longer than ``timeout`` seconds of the Clock."""
         given = action.check_inputs(row.inputs)
-        context = self._context.with_key(f"{row.job}.{row.position}{'.undo' if row.undo else ''}")
+        key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
+        context = self._context.at_step(key, tuple(self._carried()))
         if timeout is None:
             return await action.perform(context, given)
         acting = asyncio.ensure_future(action.perform(context, given))
@@ -328,20 +328,23 @@ class StationJob:
 
     def _result(self, outcome: Outcome, detail: str) -> JobResult:
         """The result with what stays on the station entering the ledger."""
-        gained: list[LedgerNode] = []
-        lost: list[str] = []
-        applied = False
+        carried = list(self._carried())
+        plan = self._playbook.plan
+        return JobResult(
+            outcome,
+            detail,
+            gained=tuple(node for change in carried for node in change.gained),
+            lost=tuple(path for change in carried for path in change.lost),
+            applied=plan is not None and plan.source is PlanSource.NETWORK and self._claim.change in carried,
+        )
+
+    def _carried(self) -> Iterator[Change]:
+        """Changes of this job that the station carries, and that were not undone."""
         for row in self._rows.values():
             back = self._rows.get((row.position, True))
-            undone = back is not None and back.state is StepState.DONE
-            carried = row.change is not None and row.outcome is not None and row.outcome.good
-            if row.undo or undone or not carried or row.change is None:
-                continue
-            gained.extend(row.change.gained)
-            lost.extend(row.change.lost)
-            plan = self._playbook.plan
-            applied = applied or (row.action == APPLY_INTENT and plan is not None and plan.source is PlanSource.NETWORK)
-        return JobResult(outcome, detail, gained=tuple(gained), lost=tuple(lost), applied=applied)
+            undone = row.undo or (back is not None and back.state is StepState.DONE)
+            if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
+                yield row.change
 
 
 def _outcome_of(error: MinkaError) -> Outcome:

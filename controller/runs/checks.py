@@ -60,6 +60,4 @@ def unseen(change: Change, observed: Observed) -> str:
 def _holds(wait: WaitFor, observed: Observed) -> bool:
     if wait.kind == "link-up":
         return link_up(observed, wait.path)
-    if wait.kind == "cell-drained":
-        return observed.state.get(wait.path, {}).get("cellState") != "ACTIVE"
     return on_air(observed, wait.path) is (wait.kind == "cell-on-air")

@@ -1,0 +1,125 @@
+"""A house with a worker that knows playbooks, and the API that starts them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller.device import target_of
+from controller.inventory.load import load_network
+from controller.models.alarm import AlarmSource
+from controller.models.run import Job, Run, RunState
+from controller.models.step import StepRecord
+from controller.plan import network_digest
+from controller.playbook.actions import registry
+from controller.playbook.context import World
+from controller.playbook.launch import DryRun, Launcher
+from controller.playbook.load import Library
+from controller.playbook.procedure import PlaybookProcedure, procedures
+from controller.ports.playbooks import FakeWebhook
+from controller.runs.loop import WorkerLoop
+from controller.runs.procedures import Tools
+from simulators.fleet import Fleet
+from simulators.history import EventKind
+from simulators.network import read_network
+from simulators.station import Quirks
+from tests.integration.alarms.house import ROOT, TINY, House, until
+
+PLAYBOOKS = ROOT / "playbooks"
+#: What a station's history holds of changes, as opposed to sessions and reads.
+CHANGES = (EventKind.EDITED, EventKind.RUNNING_CHANGED, EventKind.CONFIRMED, EventKind.RESTARTED)
+
+
+class PlaybookHouse(House):
+    """Everything but processes; playbooks are the shipped ones and those of a folder of the test."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack, fleet: Fleet) -> None:
+        super().__init__(folder, stack, fleet, frozenset(AlarmSource), 2.0)
+        self.folder = folder
+        self.webhook = FakeWebhook()
+        self.world = World(self.loop_store, self.planner, self.webhook, self.clock)
+
+    async def work(self) -> None:
+        tools = Tools(
+            self.loop_store,
+            self.devices,
+            self.clock,
+            target_of,
+            procedure_of=procedures(PlaybookProcedure(self.world, registry())),
+        )
+        stop = asyncio.Event()
+        task = asyncio.create_task(WorkerLoop("worker", tools, self.doorbell).run(stop))
+        self._stack.push_async_callback(self._end, task, stop)
+
+    def launcher(self, folder: Path = PLAYBOOKS) -> Launcher:
+        return Launcher(self.world, Library(folder, registry()), self.doorbell)
+
+    def own(self, **content: Any) -> Launcher:
+        """Playbooks of the test's own: one by the name ``own``."""
+        folder = self.folder / "own"
+        folder.mkdir(exist_ok=True)
+        whole = {"name": "own", "description": "A playbook of a test.", **content}
+        (folder / "own.yaml").write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+        return self.launcher(folder)
+
+    async def dry_run(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> DryRun:
+        return await (launcher or self.launcher()).dry_run(name, given, "ana")
+
+    async def run(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> Run:
+        """Run a playbook to its end."""
+        run = await (launcher or self.launcher()).start(name, given, "ana", "", None)
+
+        async def done() -> bool:
+            return self.store.run(run.id).state.terminal
+
+        await until(f"run of {name} ends", done)
+        return self.store.run(run.id)
+
+    async def succeeds(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> Run:
+        run = await self.run(name, launcher, **given)
+        assert run.state is RunState.SUCCEEDED, self.store.jobs(run.id)
+        return run
+
+    def job(self, run: Run, station: str) -> Job:
+        return next(job for job in self.store.jobs(run.id) if job.station == station)
+
+    def steps(self, run: Run, station: str) -> list[StepRecord]:
+        return self.store.steps(self.job(run, station).id)
+
+    def load(self, **changes: Mapping[str, Any]) -> None:
+        """Make another version of the network files current: agreements by id, with fields replaced, None removes."""
+        network = load_network(TINY, endpoints=self.folder / "endpoints.csv")
+        kept = []
+        for agreement in network.agreements:
+            change = changes.get(agreement.id.replace("-", "_"), {})
+            if change is not None:
+                kept.append(type(agreement).model_validate({**agreement.model_dump(mode="json"), **change}))
+        made = network.model_copy(update={"agreements": tuple(kept)})
+        self.store.save_network(made, network_digest(made), "ana")
+
+    def changes(self) -> dict[str, int]:
+        """How much was changed on each station so far."""
+        stations = self.fleet.stations
+        return {name: sum(stations[name].history.counts[kind] for kind in CHANGES) for name in stations}
+
+
+@asynccontextmanager
+async def open_house(folder: Path, without: str = "") -> AsyncIterator[PlaybookHouse]:
+    """A house whose stations are adopted and carry the network files, less one agreement if named."""
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.1))
+        await stack.enter_async_context(fleet)
+        house = PlaybookHouse(folder, stack, fleet)
+        endpoints = folder / "endpoints.csv"
+        fleet.write_endpoints(endpoints)
+        await house.adopt(endpoints)
+        if without:
+            house.load(**{without.replace("-", "_"): None})  # type: ignore[arg-type]
+        await house.work()
+        await house.provision()
+        yield house

@@ -1,0 +1,152 @@
+"""How playbooks are executed: rehearsed without a touch, undone on failure, refused beyond their guards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
+from controller.models.run import Outcome, RunState
+from controller.models.step import StepState
+from controller.ports.store import Page
+from tests.integration.alarms.house import TOKEN
+from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.playbooks.test_shipped import STATION, lock_of
+
+LOCK: dict[str, Any] = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}, "register": "locked"}
+FAIL: dict[str, Any] = {"name": "fail", "action": "read-state", "checks": ["{{ output.cells_on_air > 90 }}"]}
+
+
+async def test_a_dry_run_touches_nothing(house: PlaybookHouse) -> None:
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
+    before, running = house.changes(), {name: house.running(name) for name in house.fleet.stations}
+    for name, given in {
+        "change-share": {"tenant": "condor", "stations": 4},
+        "lock-cell": {"station": STATION, "cell": "1"},
+        "unlock-cell": {"station": STATION, "cell": "1"},
+        "recreate-core-endpoint": {"station": STATION, "endpoint": "EP_S1C[condor-condor-mme-1]"},
+        "repair-drift": {"where": "*"},
+        "audit-drift": {},
+    }.items():
+        seen = await house.dry_run(name, **given)
+        assert seen.stations, name
+        assert seen.refused == (), name
+    assert house.changes() == before
+    assert {name: house.running(name) for name in house.fleet.stations} == running
+    assert house.webhook.sent == {}
+
+
+async def test_a_dry_run_shows_order_diff_and_what_is_skipped(house: PlaybookHouse) -> None:
+    unlock = {"name": "unlock", "action": "unlock-cell", "with": {"cells": "{{ locked.cells }}"}}
+    never = {"name": "never", "action": "notify", "with": {"text": "x"}, "when": "{{ target.region == 'puno' }}"}
+    own = house.own(targets="region=cusco", strategy={"canary": 1}, steps=[LOCK, never, unlock])
+    seen = await house.dry_run("own", own)
+    assert [(one.station, one.wave) for one in seen.stations] == [("T-LTE-1", 0), ("T-LTE-2", 1)]
+    first, second, third = seen.stations[0].steps
+    assert [(row.before, row.after) for row in first.diff] == [("UNLOCKED", "LOCKED")]
+    assert second.says == "skipped: {{ target.region == 'puno' }}"
+    assert [(row.before, row.after) for row in third.diff] == [("LOCKED", "UNLOCKED")]
+    assert (seen.reach.cells, seen.reach.people, seen.reach.tenants) == (3, 5500, ("andes", "condor"))
+
+
+async def test_a_failure_undoes_what_was_done(house: PlaybookHouse) -> None:
+    run = await house.run("own", house.own(targets=STATION, steps=[LOCK, FAIL]))
+    assert run.state is RunState.FAILED
+    job = house.job(run, STATION)
+    assert job.outcome is Outcome.ROLLED_BACK
+    assert "check failed: {{ output.cells_on_air > 90 }}; what was done before was undone" in job.detail
+    assert lock_of(house) == ["UNLOCKED", "UNLOCKED"]
+    assert [(row.name, row.undo, row.state) for row in house.steps(run, STATION)] == [
+        ("lock", False, StepState.DONE),
+        ("lock", True, StepState.DONE),
+        ("fail", False, StepState.FAILED),
+    ]
+    assert not house.store.leased([STATION])
+    assert house.store.verify_audit() is None
+    _, rows = house.store.audit_rows(Page(limit=1000))
+    assert {"step.finished", "step.undone", "job.finished", "run.created"} <= {row.action for row in rows}
+
+
+async def test_what_others_changed_since_is_not_undone(house: PlaybookHouse) -> None:
+    unlock = {"name": "unlock", "action": "unlock-cell", "with": {"cells": ["1"]}}
+    both = {**LOCK, "undo": {"action": "notify", "with": {"text": "undo of {{ run.requested_by }}"}}}
+    run = await house.run("own", house.own(targets=STATION, steps=[both, unlock, FAIL]))
+    job = house.job(run, STATION)
+    # The later unlock is undone by its inverse first, then the lock by the action that was named for it.
+    assert job.outcome is Outcome.ROLLED_BACK
+    assert lock_of(house) == ["LOCKED", "UNLOCKED"]
+    assert house.webhook.sent == {f"{job.id}.0.undo": {"station": STATION, "text": "undo of ana"}}
+
+
+async def test_retries_and_timeouts(house: PlaybookHouse) -> None:
+    step = {**FAIL, "retries": 2, "retry_seconds": 0}
+    wait = {"name": "wait", "action": "wait-until", "with": {"condition": "cells-off-air"}, "timeout": 0.3}
+    run = await house.run("own", house.own(targets=STATION, steps=[step]))
+    assert [row.attempt for row in house.steps(run, STATION)] == [3]
+    late = await house.run("own", house.own(targets=STATION, steps=[wait]))
+    assert "not done within 0.3 s" in house.job(late, STATION).detail
+
+
+async def test_texts_from_outside_stay_literal(house: PlaybookHouse) -> None:
+    notify = {"name": "tell", "action": "notify", "with": {"text": "{{ text }} on {{ target.station }}"}}
+    own = house.own(targets=STATION, parameters={"text": {"type": "string", "description": "What."}}, steps=[notify])
+    run = await house.succeeds("own", own, text="{{ 7 * 7 }}{% raw %}")
+    assert run.parameters == {"text": "{{ 7 * 7 }}{% raw %}"}
+    assert [content["text"] for content in house.webhook.sent.values()] == ["{{ 7 * 7 }}{% raw %} on T-LTE-1"]
+
+
+@pytest.mark.parametrize("guard", ["max_stations", "max_cells", "max_tenants", "max_people"])
+async def test_guards_refuse(house: PlaybookHouse, guard: str) -> None:
+    own = house.own(targets="*", guards={guard: 1}, steps=[LOCK])
+    before = house.changes()
+    with pytest.raises(PlanRefusedError, match=f"guards.{guard} is 1"):
+        await house.run("own", own)
+    assert len((await house.dry_run("own", own)).refused) == 1
+    assert house.changes() == before
+
+
+async def test_a_run_executes_what_it_was_accepted_with(house: PlaybookHouse) -> None:
+    launcher = house.own(targets=STATION, steps=[LOCK])
+    run = await house.succeeds("own", launcher)
+    first = house.store.playbook_text(run.playbook)
+    house.own(targets=STATION, steps=[FAIL])
+    assert house.store.playbook_text(run.playbook) == first
+
+
+async def test_one_key_is_one_run(house: PlaybookHouse) -> None:
+    launcher = house.launcher()
+    given = {"station": STATION, "cell": "1"}
+    one = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")
+    again = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")
+    assert one.id == again.id
+    with pytest.raises(ConflictError, match="asked for otherwise"):
+        await launcher.start("lock-cell", {**given, "cell": "2"}, "ana", "CHG-1", "key")
+
+
+async def test_over_http(house: PlaybookHouse) -> None:
+    async with house.client() as client:
+        listed = (await client.get("/v1/playbooks")).json()
+        assert {one["name"] for one in listed["results"]} >= {"lock-cell", "onboard-tenant"}
+        assert (await client.get("/v1/playbooks/lock-cell")).json()["playbook"]["name"] == "lock-cell"
+        for bad in ("..%2Fetc%2Fpasswd", "lock-cell%00", "ｌock-cell", "rules", "%2e%2e", "Lock-Cell"):
+            assert (await client.get(f"/v1/playbooks/{bad}")).status_code == 404, bad
+        given = {"parameters": {"station": STATION, "cell": "1"}, "reason": "CHG-2"}
+        seen = await client.post("/v1/playbooks/lock-cell/dry-run", json={"parameters": given["parameters"]})
+        assert seen.status_code == 200, seen.text
+        begun = await client.post("/v1/playbooks/lock-cell/runs", json=given, headers={"Idempotency-Key": "k"})
+        assert begun.status_code == 202, begun.text
+        assert begun.json()["requested_by"] == "ana"
+        wrong = await client.post("/v1/playbooks/lock-cell/runs", json={"parameters": {"sation": "x"}})
+        assert wrong.status_code == 422
+        assert "did you mean 'station'" in wrong.json()["detail"]
+        assert (
+            await client.post("/v1/playbooks/nope/runs", json={}, headers={"Authorization": TOKEN})
+        ).status_code == 401
+
+
+async def test_wrong_parameters(house: PlaybookHouse) -> None:
+    with pytest.raises(InputError, match="no such station; did you mean 'T-LTE-1'"):
+        await house.run("lock-cell", station="T-LTE-11", cell="1")
+    with pytest.raises(NotFoundError):
+        await house.run("../rules/core-link-down")

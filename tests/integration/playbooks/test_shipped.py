@@ -1,0 +1,118 @@
+"""Every shipped playbook on simulated stations, from its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.models.errors import PlanRefusedError
+from controller.models.run import Outcome, RunState
+from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
+
+STATION = "T-LTE-1"
+
+
+def lock_of(house: PlaybookHouse, station: str = STATION) -> list[str]:
+    """Administrative states of a station's LTE cells, in order."""
+    text = house.running(station)
+    return [part.split("<")[0] for part in text.split("<EUtranCellFDD>", 1)[1].split("<administrativeState>")[1:3]]
+
+
+async def test_a_tenant_comes_changes_its_share_and_goes(tmp_path: Path) -> None:
+    async with open_house(tmp_path, without="condor-all") as house:
+        assert "02</mnc>" not in house.running(STATION)
+        house.load()
+        seen = await house.dry_run("onboard-tenant", tenant="condor", stations=4)
+        assert seen.refused == ()
+        assert seen.reach.tenants == ("condor",)
+        assert {preview.station for preview in seen.stations} == set(house.fleet.stations)
+        with pytest.raises(PlanRefusedError, match="expect 4 stations"):
+            await house.run("onboard-tenant", tenant="condor")
+        run = await house.succeeds("onboard-tenant", tenant="condor", stations=4)
+        assert run.waves > 1
+        assert "02</mnc>" in house.running(STATION)
+        assert not any((await house.planner.drift(tuple(house.fleet.stations))).values())
+
+        share = {"shares": [{"resource": "PRB", "min": 25, "max": 55}]}
+        house.load(condor_all=share)
+        await house.succeeds("change-share", tenant="condor", stations=4)
+        assert "<maxRatio>55</maxRatio>" in house.running(STATION)
+
+        house.load(condor_all=None)  # type: ignore[arg-type]
+        with pytest.raises(PlanRefusedError, match="name condor=") as refused:
+            await house.run("offboard-tenant", tenant="condor", nodes=1, stations=4)
+        count = str(refused.value).rpartition("condor=")[2].split()[0].rstrip(":")
+        await house.succeeds("offboard-tenant", tenant="condor", nodes=count, stations=4)
+        assert "02</mnc>" not in house.running(STATION)
+        ledger = house.store.ledger()
+        assert not [entry for found in ledger.values() for entry in found.values() if "condor" in entry.owners]
+
+
+async def test_onboarding_touches_no_other_tenant(tmp_path: Path) -> None:
+    async with open_house(tmp_path, without="condor-all") as house:
+        house.load(andes_all={"shares": [{"resource": "PRB", "dedicated": 5, "min": 20, "max": 80}]})
+        before = house.changes()
+        with pytest.raises(PlanRefusedError, match="touches nodes of andes"):
+            await house.run("onboard-tenant", tenant="condor", stations=4)
+        assert house.changes() == before
+
+
+async def test_lock_and_unlock(house: PlaybookHouse) -> None:
+    run = await house.succeeds("lock-cell", station=STATION, cell="1")
+    assert lock_of(house) == ["LOCKED", "UNLOCKED"]
+    assert [step.name for step in house.steps(run, STATION)] == ["lock", "off the air"]
+    again = await house.succeeds("lock-cell", station=STATION, cell="1")
+    assert house.job(again, STATION).outcome is Outcome.UNCHANGED
+    await house.succeeds("unlock-cell", station=STATION, cell="1")
+    assert lock_of(house) == ["UNLOCKED", "UNLOCKED"]
+    health = await house.checker(reports=False).health(STATION)
+    assert all(health.cells.values())
+
+
+async def test_a_cell_that_is_not_there(house: PlaybookHouse) -> None:
+    run = await house.run("lock-cell", station=STATION, cell="9")
+    assert run.state is RunState.FAILED
+    assert "has no cell 9; it has 1, 2" in house.job(run, STATION).detail
+
+
+async def test_holds_bind_unlocking(house: PlaybookHouse) -> None:
+    await house.succeeds("lock-cell", station=STATION, cell="1")
+    house.store.add_hold("site:ollanta", "eva", "on the mast", None)
+    seen = await house.dry_run("unlock-cell", station=STATION, cell="1")
+    assert seen.refused == (f"{STATION}: hold on site:ollanta by eva: on the mast",)
+    with pytest.raises(PlanRefusedError, match="on the mast"):
+        await house.run("unlock-cell", station=STATION, cell="1")
+    assert lock_of(house)[0] == "LOCKED"
+
+
+async def test_recreate_core_endpoint(house: PlaybookHouse) -> None:
+    house.fleet.stations[STATION].break_link("condor")
+    await house.succeeds("recreate-core-endpoint", station=STATION, endpoint="EP_S1C[condor-condor-mme-1]")
+    health = await house.checker(reports=False).health(STATION)
+    assert all(link.up for link in health.links)
+
+
+async def test_audit_and_repair_of_drift(house: PlaybookHouse) -> None:
+    await house.succeeds("audit-drift", where="*")
+    house.change(STATION, tac="77")
+    house.change(STATION, cell="2", administrativeState="LOCKED")
+    before = house.changes()
+    found = await house.run("audit-drift", where="*")
+    assert found.state is RunState.PARTIAL
+    assert "1 managed nodes differ" in house.job(found, STATION).detail
+    assert house.changes() == before
+
+    # Somebody locked a cell there: not a station to repair.
+    with pytest.raises(PlanRefusedError, match="somebody else locked cell 2"):
+        await house.run("repair-drift", where=STATION)
+    house.change(STATION, cell="2", administrativeState="UNLOCKED")
+    await house.succeeds("repair-drift", where=STATION)
+    assert "<tac>77</tac>" not in house.running(STATION)
+    await house.succeeds("audit-drift", where="*")
+
+
+def test_all_are_tested() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    for path in PLAYBOOKS.glob("*.yaml"):
+        assert f'"{path.stem}"' in text, path.name

@@ -1,0 +1,132 @@
+"""Workers that die at any moment of a playbook: whoever takes over ends in the same state, done once and on record."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.inventory.source import Report
+from controller.models.run import Outcome, Run, RunState, Strategy
+from controller.models.step import RunPlaybook, StepState
+from controller.nrm.profiles import administrative_state, cells
+from controller.plan import network_digest, seal
+from controller.playbook.actions import registry
+from controller.playbook.context import World as Around
+from controller.playbook.load import parse
+from controller.playbook.procedure import PlaybookProcedure
+from controller.ports.playbooks import FakeWebhook
+from controller.ports.store import Claim, JobResult, LedgerNode, NewJob, Page, Transition
+from controller.runs.planner import Planner
+from controller.runs.procedures import Tools
+from tests.unit.plan import samples
+from tests.unit.runs.world import STATION, TARGET, InstantStore, Interrupter, Killed, MortalDevices, World, retune
+
+HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
+LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, register: locked}\n"
+LOOK = "  - {name: look, action: read-state}\n"
+TELL = "  - {name: tell, action: notify, with: {text: '{{ locked.cells|join }}'}}\n"
+FAIL = "  - {name: fail, action: read-state, checks: ['{{ output.cells_on_air > 90 }}']}\n"
+
+
+class Stage:
+    """A world with a playbook's run in it."""
+
+    def __init__(self, steps: str) -> None:
+        self.world = World(retune())
+        self.webhook = FakeWebhook()
+        store, network = self.world.store, samples.network()
+        nodes = [LedgerNode(path=path, owners=("host",)) for path in self.world.device.running]
+        store.adopt(STATION, nodes, network_digest(network), "ana")
+        report = Report()
+        loaded = parse(HEAD + steps, "own.yaml", registry(), report)
+        assert loaded is not None, report.problems
+        plan = seal(
+            created=self.world.clock.now(),
+            network=network.header.id,
+            network_digest=network_digest(network),
+            selector="*",
+            changes=(),
+        )
+        store.save_plan(plan, "ana")
+        # The world's own run is of no interest here.
+        store.request_cancel(self.world.run.id, "ana")
+        store.advance(self.world.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
+        used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
+        self.run: Run = store.create_run(
+            plan, "own", Strategy(), [NewJob(0, STATION)], cause="person", actor="ana", playbook=used
+        )
+        store.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+
+    async def work(self, claim: Claim, interrupter: Interrupter) -> JobResult:
+        store = InstantStore(self.world.store, interrupter)
+        devices = MortalDevices(self.world.devices, interrupter)
+        planner = Planner(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
+        around = Around(store, planner, self.webhook, self.world.clock)
+        tools = Tools(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
+        result = await PlaybookProcedure(around, registry()).work(claim, tools, lambda: True)
+        await store.call(lambda store: store.finish(claim, result))
+        return result
+
+    @property
+    def lock(self) -> str:
+        running = self.world.device.running
+        path = next(entry.path for entry in cells(running) if entry.cell == "L1")
+        return administrative_state(running, path)
+
+    def settled(self, result: JobResult, outcome: Outcome, lock: str) -> None:
+        """Device and record say the same, now and after every timer."""
+        assert result.outcome is outcome, result
+        self.world.outlive_timers()
+        assert self.lock == lock
+        assert not self.world.device.pending
+        assert not self.world.device.lock_holder
+        store = self.world.store
+        assert not store.leased([STATION])
+        assert not [row for row in store.steps(f"{self.run.id}.0.{STATION}") if row.state is StepState.STARTED]
+        assert store.verify_audit() is None
+        _, rows = store.audit_rows(Page(limit=1000))
+        assert sum(row.action == "job.finished" for row in rows) == 1
+
+
+CASES = [
+    pytest.param(LOCK + LOOK + TELL, Outcome.SUCCEEDED, "LOCKED", id="succeeds"),
+    pytest.param(LOCK + FAIL, Outcome.ROLLED_BACK, "UNLOCKED", id="undone"),
+]
+
+
+@pytest.mark.parametrize("hung", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("steps", "outcome", "lock"), CASES)
+async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, after: bool, hung: bool) -> None:
+    at = 0
+    while True:
+        at += 1
+        stage = Stage(steps)
+        claim = stage.world.claim()
+        try:
+            result = await stage.work(claim, Interrupter(at, after, hung))
+            break
+        except Killed:
+            done = [job for job in stage.world.store.jobs(stage.run.id) if job.outcome is not None]
+            stage.world.bury(claim)
+            if done:  # the last call took effect, only its answer was lost
+                assert done[0].outcome is outcome
+                continue
+            result = await stage.work(stage.world.claim(), Interrupter())
+        stage.settled(result, outcome, lock)
+        said = stage.webhook.sent
+        assert len(said) == ("tell" in steps)
+    stage.settled(result, outcome, lock)
+    assert at > 20
+
+
+async def test_finished_steps_are_not_done_again() -> None:
+    stage = Stage(LOCK + LOOK + TELL)
+    await stage.work(stage.world.claim(), Interrupter())
+    rows = stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    assert [(row.name, row.state, row.attempt) for row in rows] == [
+        ("lock", StepState.DONE, 1),
+        ("look", StepState.DONE, 1),
+        ("tell", StepState.DONE, 1),
+    ]
+    assert rows[0].changed
+    assert rows[2].inputs == {"text": "L1"}
