@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from simulators.asking import DEFAULT_CONTROL, ControlUrl, call, show
+from simulators.choices import check_stations, quirks_of
 from simulators.clock import RealClock
 from simulators.conditions import NETWORK_FAULTS
 from simulators.control_living import describe
@@ -19,6 +20,7 @@ from simulators.faults import ANY, FaultKind
 from simulators.fleet import Fleet, Placement, as_in, on_port, ports_from
 from simulators.inventory import Exports
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
+from simulators.netconf.profiles import PROFILES
 from simulators.netconf.ssh import Credentials
 from simulators.network import NetworkFileError, SimulatedNetwork, read_network
 from simulators.playing import Stage, Story
@@ -98,6 +100,10 @@ def up(
     seed: Annotated[str | None, typer.Option(help="Seed of the host keys; the network's id by default.")] = None,
     settle_seconds: Annotated[float, typer.Option(min=0, help="Until an unlocked cell is on air.")] = 1.0,
     boot_seconds: Annotated[float, typer.Option(min=0, help="How long a restart takes.")] = 60.0,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME for all stations or STATION=NAME; may be repeated. Names: {', '.join(PROFILES)}."),
+    ] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
     scenario: Annotated[Path | None, typer.Option(help="Scenario to play from now on (YAML).")] = None,
     history: Annotated[Path | None, typer.Option(help="Write all that happens here (JSON lines).")] = None,
@@ -114,6 +120,8 @@ def up(
         files = _files(network, count, endpoints)
         placement = as_in(files) if port_base is None else ports_from(address, port_base)
         _check_together(processes, scenario, history, routers)
+        quirks, others = quirks_of(Quirks(settle_seconds=settle_seconds, boot_seconds=boot_seconds), profile or ())
+        check_stations(files, others)
 
         def make(only: Sequence[str]) -> tuple[Fleet, Story]:
             fleet = Fleet(
@@ -121,7 +129,8 @@ def up(
                 clock=RealClock(speed),
                 credentials=_credentials(username, password_env, authorized_keys),
                 placement=placement,
-                default_quirks=Quirks(settle_seconds=settle_seconds, boot_seconds=boot_seconds),
+                quirks={name: found for name, found in others.items() if name in only},
+                default_quirks=quirks,
                 seed=seed,
                 only=only,
                 tls=_tls_placement(placement, address, port_base, tls),
