@@ -46,7 +46,9 @@ def _journalling(claim: Claim, seq: int) -> Callable[[Store], None]:
 
 
 def _finishing(claim: Claim) -> Callable[[Store], None]:
-    return lambda store: store.finish(claim, JobResult(Outcome.SUCCEEDED, gained=claim.change.gained, applied=True))
+    assert claim.change is not None
+    result = JobResult(Outcome.SUCCEEDED, gained=claim.change.gained, applied=True)
+    return lambda store: store.finish(claim, result)
 
 
 def _reporting(number: int) -> Callable[[Store], object]:

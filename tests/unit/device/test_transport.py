@@ -58,7 +58,7 @@ async def greeted(
 ) -> tuple[Transport, Channel]:
     transport = Transport("PE-1", **{"patience": 0.2, **options})
     channel = Channel(transport, answer)
-    transport.connection_made(channel)  # type: ignore[arg-type]
+    transport.connection_made(channel)
     greeting = asyncio.ensure_future(transport.greet())
     await asyncio.sleep(0)
     transport.data_received(frame(hello.encode(), chunked=False), None)
