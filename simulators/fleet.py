@@ -12,6 +12,8 @@ from simulators.clock import Clock, RealClock
 from simulators.inventory import Endpoint, TlsEndpoint, minka
 from simulators.netconf.callhome import Callers, Home
 from simulators.netconf.certificates import Authority
+from simulators.netconf.hoard import MOST as MOST_HELD
+from simulators.netconf.hoard import Hoard
 from simulators.netconf.ssh import Credentials, Gate, public_host_key
 from simulators.netconf.strangers import MOST, Strangers
 from simulators.netconf.tls import TlsGate
@@ -72,6 +74,7 @@ class Fleet:
         tls: Where stations listen for TLS beside SSH; none given means nowhere.
         homes: Controllers that all stations call.
         strangers: Connections without a log-in that are kept; the oldest makes room for the next.
+        hoard: Bytes of unhandled messages that are kept; the session with most makes room.
         routers: What the routers of the network come with; none given means that the fleet has no
             routers, and core links depend on the stations and the backhaul alone.
         router_placement: Where routers listen.
@@ -98,6 +101,7 @@ class Fleet:
         tls: Placement | None = None,
         homes: Sequence[Home] = (),
         strangers: int = MOST,
+        hoard: int = MOST_HELD,
         routers: Provisioning | None = None,
         router_placement: RouterPlacement = anywhere,
         router_quirks: RouterQuirks | None = None,
@@ -115,8 +119,9 @@ class Fleet:
         self._tls_placement = tls
         self.strangers = Strangers(strangers)
         credentials = credentials or Credentials()
-        self._gate = Gate(seed or network.id, credentials, self.strangers)
-        self._tls_gate = TlsGate(seed or network.id, credentials, self.strangers)
+        self.hoard = Hoard(hoard)
+        self._gate = Gate(seed or network.id, credentials, self.strangers, self.hoard)
+        self._tls_gate = TlsGate(seed or network.id, credentials, self.strangers, self.hoard)
         self.transport = Transport(network, self.clock, seed=seed or network.id, routers=routers, quirks=router_quirks)
         self._router_placement = router_placement
         self._router_gate = RouterGate(self._gate)

@@ -48,7 +48,8 @@ class Callers:
 
     async def _keep_calling(self, station: Station, source: str) -> None:
         while True:
-            await self._call(station, source)
+            if not station.life.down:
+                await self._call(station, source)
             await station.clock.sleep(self._home.again_seconds)
 
     async def _call(self, station: Station, source: str) -> None:

@@ -73,6 +73,11 @@ class Session:
         self._patience: Timer | None = None
         self._ended = False
 
+    @property
+    def held(self) -> int:
+        """Bytes received and not yet handled."""
+        return self._decoder.held
+
     # -------------------------------------------------- from the transport
 
     def open(self) -> None:

@@ -16,6 +16,7 @@ from simulators.clock import Timer
 from simulators.faults import FaultKind
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
+from simulators.netconf.hoard import Hoard
 from simulators.netconf.session import Session
 from simulators.netconf.ssh import Credentials, Refusal
 from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
@@ -30,9 +31,10 @@ _REMEMBERED = 256
 class TlsGate:
     """What all stations of a fleet share at their TLS doors."""
 
-    def __init__(self, seed: str, credentials: Credentials, strangers: Strangers) -> None:
+    def __init__(self, seed: str, credentials: Credentials, strangers: Strangers, hoard: Hoard) -> None:
         self.authority = Authority(seed)
         self.strangers = strangers
+        self.hoard = hoard
         self._credentials = credentials
         self._context = lru_cache(maxsize=_REMEMBERED)(self._make_context)
 
@@ -89,6 +91,7 @@ class _TlsDoor(asyncio.Protocol):
                 self._let_in()
             while self._session is not None and (plain := self._tls.read(_READ)):
                 self._session.receive(plain)
+                self._gate.hoard.received(self._session)
             self._hang_up()
         except ssl.SSLWantReadError:
             self._flush()
