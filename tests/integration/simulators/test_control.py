@@ -121,6 +121,17 @@ async def test_restart(control: httpx.AsyncClient, fleet: Fleet) -> None:
     assert "new" not in (await control.get(f"/stations/{STATION}/running")).text
 
 
+async def test_another_profile(control: httpx.AsyncClient, fleet: Fleet) -> None:
+    path = f"/stations/{STATION}/profile"
+    assert (await control.post(path, json={"name": "nonsense"})).status_code == 422
+    assert (await control.post(path, json={"name": "startup"})).status_code == 204
+    async with netconf(fleet.endpoint(STATION)) as client:
+        assert "<ok/>" in await client.rpc(
+            "<copy-config><target><startup/></target><source><running/></source></copy-config>"
+        )
+        assert "operation-not-supported" in await client.rpc("<commit/>")
+
+
 async def test_control_stays_on_loopback(fleet: Fleet) -> None:
     with pytest.raises(ValueError, match="loopback"):
         async with serve_control(fleet, "0.0.0.0"):
@@ -187,6 +198,9 @@ async def test_unusable_network_is_told(tmp_path: Path) -> None:
     code, _, errors = await command("up", "--network", str(TINY), "--station", "NOPE")
     assert code == 1
     assert "no station NOPE" in errors
+    for choice, problem in (("NOPE=full", "no station NOPE"), ("nonsense", "none of standard")):
+        code, _, errors = await command("up", "--network", str(TINY), "--profile", choice)
+        assert (code, problem in errors) == (1, True), errors
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["up", "--help"], ["fault", "inject", "--help"]])
