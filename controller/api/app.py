@@ -41,7 +41,6 @@ def make_app(lifespan: Lifespan | None = None) -> FastAPI:
     app.add_middleware(Guard)
     for part in (networks, plans, playbooks, runs, devices, alarms, webhooks, holds, system):
         app.include_router(part.router)
-    app.include_router(playbooks.steps_router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -133,7 +133,12 @@ class PlanSection(Noun):
 
 
 class Undo(Noun):
-    """How a finished step is taken back, where its change's own inverse is not what is wanted."""
+    """How a finished step is taken back, where its change's own inverse is not what is wanted.
+
+    Attributes:
+        action: What to do.
+        with_: Its inputs, expressions allowed.
+    """
 
     action: Identifier
     with_: dict[str, Any] = Field(default={}, alias="with")

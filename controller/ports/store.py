@@ -11,7 +11,7 @@ The shipped fake is the store itself on a database in memory (``open_store("sqli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -20,8 +20,9 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmState
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.plan import Change, LedgerNode, Plan
-from controller.models.run import AuditRow, Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState, Strategy
+from controller.models.run import Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook
+from controller.ports.people import PeopleRecords
 from controller.ports.playbooks import PlaybookRecords
 
 T = TypeVar("T")
@@ -140,7 +141,7 @@ class Page:
     offset: int = 0
 
 
-class Store(PlaybookRecords, Protocol):
+class Store(PeopleRecords, PlaybookRecords, Protocol):
     """Everything that is on record."""
 
     # networks and devices
@@ -376,27 +377,6 @@ class Store(PlaybookRecords, Protocol):
 
     def set_switch(self, name: str, on: bool, actor: str) -> None:
         """Set a switch."""
-        ...
-
-    # tokens, audit, figures
-    def add_token(self, digest: str, name: str) -> None:
-        """Keep the SHA-256 of an API token."""
-        ...
-
-    def token_name(self, digest: str) -> str | None:
-        """Owner of a token by its SHA-256."""
-        ...
-
-    def audit(self, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
-        """Append an audit row of its own, for acts that change no other state."""
-        ...
-
-    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
-        """Total and one page of audit rows, newest first."""
-        ...
-
-    def verify_audit(self) -> int | None:
-        """Number of the first audit row that was changed, removed or cut off; None if the chain is whole."""
         ...
 
     def figures(self) -> dict[str, dict[tuple[str, ...], float]]:

@@ -11,9 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.auth import Caller
 from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.inventory.source import Report
-from controller.models.errors import NotFoundError
 from controller.models.run import Run
-from controller.models.step import StepRecord
 from controller.observe.notify import HttpWebhook
 from controller.playbook.actions import registry
 from controller.playbook.context import World
@@ -23,7 +21,6 @@ from controller.playbook.load import Library
 from controller.ports.store import Store
 
 router = APIRouter(prefix="/v1/playbooks", tags=["playbooks"])
-steps_router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 T = TypeVar("T")
 
@@ -122,13 +119,3 @@ async def run(
 ) -> Run:
     """Accept a run. The same Idempotency-Key returns the same run; other parameters with it are a conflict."""
     return await launch.start(name, asked.parameters, who, asked.reason, idempotency_key)
-
-
-@steps_router.get("/{run_id}/steps/{station}")
-def steps(run_id: str, station: str, backend: Backend, _: Caller) -> list[StepRecord]:
-    """Steps of a playbook's run on one station, in order, each followed by its undoing."""
-    job = next((job for job in backend.store.jobs(run_id) if job.station == station), None)
-    if job is None:
-        raise NotFoundError(f"run {run_id} has no job on station {station}")
-    found: list[StepRecord] = backend.store.steps(job.id)
-    return found

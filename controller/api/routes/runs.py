@@ -11,7 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.auth import Caller
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.api.sse import EventStream, event, keep_alive
+from controller.models.errors import NotFoundError
 from controller.models.run import Job, Run, RunState, Strategy
+from controller.models.step import StepRecord
 from controller.runs.submit import submit
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -66,6 +68,16 @@ def jobs(run_id: str, backend: Backend, _: Caller) -> list[Job]:
     """Jobs of a run, by wave and station."""
     backend.store.run(run_id)
     return backend.store.jobs(run_id)
+
+
+@router.get("/{run_id}/steps/{station}")
+def steps(run_id: str, station: str, backend: Backend, _: Caller) -> list[StepRecord]:
+    """Steps of a playbook's run on one station, in order, each followed by its undoing."""
+    job = next((job for job in backend.store.jobs(run_id) if job.station == station), None)
+    if job is None:
+        raise NotFoundError(f"run {run_id} has no job on station {station}")
+    found: list[StepRecord] = backend.store.steps(job.id)
+    return found
 
 
 @router.post("/{run_id}/cancel", status_code=202)

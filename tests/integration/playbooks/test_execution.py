@@ -21,14 +21,15 @@ FAIL: dict[str, Any] = {"name": "fail", "action": "read-state", "checks": ["{{ o
 async def test_a_dry_run_touches_nothing(house: PlaybookHouse) -> None:
     house.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
     before, running = house.changes(), {name: house.running(name) for name in house.fleet.stations}
-    for name, given in {
+    cases: dict[str, dict[str, Any]] = {
         "change-share": {"tenant": "condor", "stations": 4},
         "lock-cell": {"station": STATION, "cell": "1"},
         "unlock-cell": {"station": STATION, "cell": "1"},
         "recreate-core-endpoint": {"station": STATION, "endpoint": "EP_S1C[condor-condor-mme-1]"},
         "repair-drift": {"where": "*"},
         "audit-drift": {},
-    }.items():
+    }
+    for name, given in cases.items():
         seen = await house.dry_run(name, **given)
         assert seen.stations, name
         assert seen.refused == (), name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.inventory.source import Report
+from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook, StepState
 from controller.nrm.profiles import administrative_state, cells
@@ -14,7 +15,7 @@ from controller.playbook.context import World as Around
 from controller.playbook.load import parse
 from controller.playbook.procedure import PlaybookProcedure
 from controller.ports.playbooks import FakeWebhook
-from controller.ports.store import Claim, JobResult, LedgerNode, NewJob, Page, Transition
+from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
 from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
 from tests.unit.plan import samples
