@@ -15,6 +15,7 @@ from simulators.recorder import Recorder
 from simulators.scenario import Scenario, read_scenario
 from simulators.station import Quirks, Station
 from simulators.surroundings import Surroundings
+from simulators.transport import Transport
 
 
 class Stage:
@@ -29,13 +30,15 @@ class Stage:
         only: Iterable[str] | None = None,
     ) -> None:
         self.clock = VirtualClock()
-        around = Surroundings.of(network, seed)
+        self.transport = Transport(network, self.clock, seed=seed or network.id)
+        around = Surroundings.of(network, seed, self.transport)
         wanted = None if only is None else frozenset(only)
         self.stations: dict[str, Station] = {
             record.id: Station(record, network.cores, self.clock, quirks or Quirks(), around)
             for record in network.stations
             if wanted is None or record.id in wanted
         }
+        self.transport.hang(self.stations)
 
     def record(self, sink: TextIO) -> None:
         """Write all that happens from now on."""

@@ -6,6 +6,8 @@
       - {at: "00:10:00", fault: mains-failure, where: {backhaul: fibre-cusco-13}, share: 0.5}
       - {at: 1200, fault: vswr, stations: [PE-CUS-0145], target: ru-1}
       - {at: 3600, clear: vswr, stations: [PE-CUS-0145]}
+      - {at: 4000, cut: fibre-cusco-13}
+      - {at: 4600, mend: fibre-cusco-13}
 
 The same scenario with the same seed on the same network writes the same history in virtual time.
 """
@@ -33,7 +35,10 @@ from simulators.troubles import UnknownFaultError, fault_named
 
 _TOP = frozenset({"scenario", "seed", "events"})
 #: What an event may do; each takes a name, or a file.
-_ACTIONS = ("fault", "clear", "edit", "restart")
+_ON_STATIONS = ("fault", "clear", "edit", "restart")
+#: What an event may do to a backhaul node, with all that hangs below.
+_ON_NODES = ("cut", "mend")
+_ACTIONS = (*_ON_STATIONS, *_ON_NODES)
 _EVENT = frozenset({"at", "stations", "where", "share", "target", *_ACTIONS})
 _SELECTORS = frozenset({"region", "site", "backhaul", "everywhere"})
 _TIME = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})$")
@@ -43,8 +48,22 @@ class ScenarioError(Exception):
     """A scenario can't be played; the message names file and line of everything that is wrong."""
 
 
+class Ground(Protocol):
+    """The backhaul that a scenario cuts and mends."""
+
+    def cut(self, node: str) -> None:
+        """Cut a node off from the one above it."""
+
+    def mend(self, node: str) -> None:
+        """Connect it again."""
+
+
 class Cast(Protocol):
     """The stations that a scenario is played with."""
+
+    @property
+    def transport(self) -> Ground:
+        """What they hang on."""
 
     @property
     def clock(self) -> Clock:
@@ -57,7 +76,10 @@ class Cast(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioEvent:
-    """One entry: after ``at`` seconds, ``action`` with ``name`` (a fault, or the text of an edit) on stations."""
+    """One entry: after ``at`` seconds, ``action`` with ``name`` on stations; cut and mend have none.
+
+    ``name`` is a fault, the text of an edit, or a backhaul node.
+    """
 
     at: float
     action: str
@@ -80,6 +102,10 @@ class Scenario:
             cast.clock.call_later(event.at, partial(self._happen, cast, number, event))
 
     def _happen(self, cast: Cast, number: int, event: ScenarioEvent) -> None:
+        if event.action == "cut":
+            cast.transport.cut(event.name)
+        elif event.action == "mend":
+            cast.transport.mend(event.name)
         for station in (cast.stations[name] for name in event.stations if name in cast.stations):
             try:
                 _act(station, event, f"{self.seed}/{number}/{station.id}")
@@ -167,7 +193,7 @@ class _Reader:
         self._only(entry, _EVENT)
         at = self._time(entry)
         action, name = self._action(entry)
-        stations = self._stations(entry, dice)
+        stations = () if action in _ON_NODES else self._stations(entry, dice)
         if len(self._problems) == before:
             yield ScenarioEvent(at, action, name, stations, str(entry.get("target", "")))
 
@@ -194,7 +220,16 @@ class _Reader:
                 self._wrong(entry, action, str(error))
         if action == "edit":
             name = self._document(entry, name)
+        if action in _ON_NODES:
+            self._check_node(entry, action, name)
         return action, name
+
+    def _check_node(self, entry: _Lines, action: str, node: str) -> None:
+        if node not in self._network.parents:
+            self._wrong(entry, action, f"network {self._network.id} has no backhaul node {node}")
+        for key in ("stations", "where", "share", "target"):
+            if key in entry:
+                self._wrong(entry, key, f"{action} names a node and nothing else")
 
     def _document(self, entry: _Lines, name: str) -> str:
         try:

@@ -128,3 +128,34 @@ def test_a_day_of_a_network_costs_moments(tmp_path: Path) -> None:
             configure(station, enb(cell(), station.id))
     stage.play(read_scenario(written(tmp_path), NETWORK), 24 * 3600)
     assert stage.clock.monotonic() == 24 * 3600
+
+
+def test_a_cut_takes_what_hangs_below_off_the_net_until_it_is_mended(tmp_path: Path) -> None:
+    story = """\
+events:
+  - {at: 0, edit: cell.xml, stations: T-LTE-1}
+  - {at: 600, cut: hub}
+  - {at: 1200, mend: hub}
+"""
+    stage = Stage(NETWORK)
+    scenario = read_scenario(written(tmp_path, story), NETWORK)
+    stage.play(scenario, 700)
+    assert "T-LTE-1" in stage.transport.off_net()
+    (alarm,) = stage.stations["T-LTE-1"].alarms
+    assert "core link" in alarm.text
+    stage.clock.advance(600)
+    assert stage.transport.off_net() == []
+    assert not list(stage.stations["T-LTE-1"].alarms)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("{at: 1, cut: nowhere}", "no backhaul node nowhere"),
+        ("{at: 1, cut: hub, stations: [T-LTE-1]}", "cut names a node and nothing else"),
+        ("{at: 1, mend: hub, share: 0.5}", "mend names a node and nothing else"),
+    ],
+)
+def test_a_cut_names_a_node_and_nothing_else(tmp_path: Path, event: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=f":2: .*{said}"):
+        read_scenario(written(tmp_path, f"events:\n  - {event}\n"), NETWORK)
