@@ -1,0 +1,38 @@
+"""Playbooks from the command line, against all the processes of ``minka up``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.integration.alarms.house import ROOT, TINY
+from tests.support.minka import embedded, minka
+
+
+def test_from_check_to_steps(tmp_path: Path) -> None:
+    with embedded(tmp_path, TINY, 4, MINKA_DEVICE_PASSWORD="minka-sim") as up:
+        up("network", "load", str(TINY), "--endpoints", str(up.endpoints))
+        up("device", "adopt", "*")
+        up("apply", up("plan", "--expect", "4", "--json").json["id"], "--canary", "0")
+        assert {one["name"] for one in up("playbook", "list", "--json").json} >= {"lock-cell", "audit-drift"}
+        assert "must be given" in up("playbook", "show", "lock-cell").out
+        words = ("lock-cell", "station=T-LTE-1", "cell=2")
+        assert "UNLOCKED → LOCKED" in up("playbook", "dry-run", *words).out
+        run = up("playbook", "run", *words, "--reason", "CHG-1", "--json").json
+        assert (run["state"], run["procedure"], run["reason"]) == ("succeeded", "lock-cell", "CHG-1")
+        assert "off the air" in up("playbook", "steps", run["id"], "T-LTE-1").out
+        assert up("device", "show", "T-LTE-1", "--json").status == 0
+        up("hold", "put", "T-LTE-1", "--reason", "on the mast")
+        seen = up("playbook", "dry-run", "unlock-cell", *words[1:], "--exit-code", status=10)
+        assert "would be refused: T-LTE-1: hold on T-LTE-1" in seen.out
+        assert "on the mast" in up("playbook", "run", "unlock-cell", *words[1:], status=2).err
+        actions = {row["action"] for row in up("audit", "--limit", "200", "--json").json}
+        assert {"run.created", "step.finished", "playbook.rehearsed"} <= actions
+        up("playbook", "run", "lock-cell", "station", status=2)
+
+
+def test_check_names_every_problem(tmp_path: Path) -> None:
+    assert minka("playbook", "check", str(ROOT / "playbooks")).status == 0
+    (tmp_path / "bad.yaml").write_text("name: bad\ndescription: x\ntargets: '*'\nsteps:\n  - {name: a, action: b}\n")
+    said = minka("playbook", "check", str(tmp_path / "bad.yaml"))
+    assert said.status == 2
+    assert "bad.yaml:5: playbook.steps[0].action = 'b': no such action" in said.err
