@@ -201,8 +201,7 @@ class Store(PeopleRecords, PlaybookRecords, Protocol):
     ) -> Run:
         """Accept a run (state ``queued``) with its jobs (``waiting``).
 
-        With a key that was used before, returns that run if plan and procedure are equal, or playbook
-        and parameters.
+        With a key used before, returns that run if plan and procedure (playbook and parameters) are equal.
 
         Raises:
             ConflictError: The key was used for something else.
