@@ -108,7 +108,7 @@ def report(what: str, value: float, unit: str, target: float | None = None) -> N
     print(f"  {what:58} {value:8.2f} {unit}{wanted}", flush=True)
 
 
-async def measure(pid: int, endpoints: list[Endpoint], base: int, stations: int) -> None:
+async def measure(pid: int, endpoints: list[Endpoint], base: float, stations: int) -> None:
     memory, cpu = memory_kb(pid), cpu_ms(pid)
     report("memory per idle station", (memory - base) / stations, "kB", 12)
     async with AsyncExitStack() as stack:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def made_network(count: int) -> SimulatedNetwork:
     return SimulatedNetwork("made", stations, (), {})
 
 
-def target(station: str, **fields: str) -> DeviceTarget:
+def target(station: str, **fields: Any) -> DeviceTarget:
     known = DeviceTarget(station, "", 830, public_host_key("made", station), "minka", "env:P", PROFILES, call_home=True)
     return replace(known, **fields)
 
@@ -153,6 +154,7 @@ async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
             await session.edit(list(function("S-0")))
             await session.commit()
             await waiting
+        assert isinstance(notifications, AsyncGenerator)
         await notifications.aclose()
         async with devices.session(target("S-0")) as session:
             await session.read()

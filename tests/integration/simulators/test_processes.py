@@ -61,7 +61,7 @@ def alive(pid: int) -> bool:
 
 async def test_every_station_is_reached_through_files_and_front(tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("ssh.csv", "tls.csv", "certificates", "hosts.yaml", "inventory.yaml")}
-    options = ("--endpoints-out", files["ssh.csv"], "--export-nornir", files["hosts.yaml"])
+    options: tuple[object, ...] = ("--endpoints-out", files["ssh.csv"], "--export-nornir", files["hosts.yaml"])
     options += ("--export-ansible", files["inventory.yaml"], "--tls", free_ports(20))
     options += ("--tls-endpoints-out", files["tls.csv"], "--certificates", files["certificates"])
     async with fleet("--count", 7, "--processes", 3, *FREE, free_ports(0), *options) as (ready, process):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,7 @@ async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None
         await session.edit(list(function("S-0")))
         await session.commit()
         await waiting
+    assert isinstance(notifications, AsyncGenerator)
     await notifications.aclose()
 
 
@@ -123,7 +125,7 @@ async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None
     ],
 )
 async def test_a_wrong_certificate_gets_nothing(
-    fleet: Fleet, devices: SshDevices, change: dict[str, str], says: str
+    fleet: Fleet, devices: SshDevices, change: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(HostKeyError, match=says) as caught:
         async with devices.session(replace(target(fleet), **change)):
