@@ -76,7 +76,7 @@ class Session:
     @property
     def held(self) -> int:
         """Bytes received and not yet handled."""
-        return self._decoder.held
+        return 0 if self._ended else self._decoder.held
 
     # -------------------------------------------------- from the transport
 

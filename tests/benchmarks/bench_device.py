@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from lxml import etree
@@ -34,7 +34,8 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import child
 from controller.ports.devices import DeviceSession, DeviceTarget
 from controller.ports.secrets import FakeSecrets
-from simulators.fleet import Fleet
+from simulators.fleet import Fleet, anywhere
+from simulators.netconf.certificates import Authority
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import OWNERS, cell_path, function, function_path
 
@@ -55,8 +56,12 @@ Work = Callable[[DeviceSession, str, str], Awaitable[None]]
 async def serve(count: int) -> None:
     """Run the stations until standard input ends; print their endpoints as JSON."""
     records = tuple(StationRecord(f"S-{n}", "site", _PROFILES, "10.0.0.1", ("1",)) for n in range(count))
-    async with Fleet(SimulatedNetwork("bench", records, (), {})) as fleet:
-        print(json.dumps([asdict(endpoint) for endpoint in fleet.endpoints()]), flush=True)
+    async with Fleet(SimulatedNetwork("bench", records, (), {}), tls=anywhere) as fleet:
+        rows = [
+            {**asdict(ssh), "tls_port": tls.port, "certificate": tls.certificate}
+            for ssh, tls in zip(fleet.endpoints(), fleet.tls_endpoints(), strict=True)
+        ]
+        print(json.dumps(rows), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
@@ -120,27 +125,42 @@ async def fill(session: DeviceSession, station: str, _name: str) -> None:
         await session.commit()
 
 
-async def everywhere(devices: SshDevices, endpoints: list[dict[str, Any]], work: Work, name: str) -> None:
+def target_of(endpoint: dict[str, Any], *, tls: bool) -> DeviceTarget:
+    """How a station is reached over SSH, or over TLS."""
+    ssh = DeviceTarget(
+        endpoint["station"], endpoint["address"], endpoint["port"], endpoint["host_key"], "minka", "env:P", _PROFILES
+    )
+    if not tls:
+        return ssh
+    certificate = endpoint["certificate"]
+    return replace(ssh, port=endpoint["tls_port"], transport="tls", certificate=certificate, client_certificate="env:C")
+
+
+async def everywhere(
+    devices: SshDevices, endpoints: list[dict[str, Any]], work: Work, name: str, *, tls: bool = False
+) -> None:
     """Do the work on all stations, some at once."""
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(endpoint: dict[str, Any]) -> None:
-        target = DeviceTarget(**endpoint, username="minka", credential="env:P", profiles=_PROFILES)
+        target = target_of(endpoint, tls=tls)
         async with turns, devices.session(target) as session:
             await work(session, target.station, name)
 
     await asyncio.gather(*(one(endpoint) for endpoint in endpoints))
 
 
-def ours(endpoints: list[dict[str, Any]], *, warm: bool, work: Work, name: str) -> tuple[float, float]:
+def ours(
+    endpoints: list[dict[str, Any]], *, warm: bool, work: Work, name: str, tls: bool = False
+) -> tuple[float, float]:
     """Wall and CPU seconds of our client, with sessions that are open already or opened and closed for it."""
 
     async def measure() -> tuple[float, float]:
-        devices = SshDevices(FakeSecrets({"env:P": _PASSWORD}))
+        devices = SshDevices(FakeSecrets({"env:P": _PASSWORD, "env:C": Authority("bench").client("minka")}))
         if warm:
-            await everywhere(devices, endpoints, fill, name)
+            await everywhere(devices, endpoints, fill, name, tls=tls)
         started = time.perf_counter(), time.process_time()
-        await everywhere(devices, endpoints, work, name)
+        await everywhere(devices, endpoints, work, name, tls=tls)
         if not warm:
             await devices.close()
         taken = time.perf_counter() - started[0], time.process_time() - started[1]
@@ -190,6 +210,8 @@ CLIENTS: dict[str, Callable[[list[dict[str, Any]]], tuple[float, float]]] = {
     "Nornir, stock ncclient, 50 threads": lambda endpoints: nornir(endpoints, "nornir"),
     "ours, cold": lambda endpoints: ours(endpoints, warm=False, work=get_edit_commit, name="cold"),
     "ours, warm": lambda endpoints: ours(endpoints, warm=True, work=get_edit_commit, name="warm"),
+    "ours over TLS, cold": lambda endpoints: ours(endpoints, warm=False, work=get_edit_commit, name="coldt", tls=True),
+    "ours over TLS, warm": lambda endpoints: ours(endpoints, warm=True, work=get_edit_commit, name="warmt", tls=True),
     "ours, warm, the whole safe transaction": lambda endpoints: ours(
         endpoints, warm=True, work=safe_transaction, name="safe"
     ),
@@ -227,7 +249,7 @@ def report(count: int) -> None:
         run_client("fill", endpoints)
         figures = {name: run_client(name, endpoints) for name in CLIENTS if name != "fill"}
     base = figures["Nornir, stock ncclient, 50 threads"]
-    print(f"devices: get, edit, commit on {count} simulated stations over SSH")
+    print(f"devices: get, edit, commit on {count} simulated stations over SSH and TLS")
     for name, (wall, cpu) in figures.items():
         print(
             f"  {name:40} {cpu / count * 1000:7.2f} ms client CPU a station ({base[1] / cpu:4.1f} times less), "
