@@ -15,14 +15,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulators.fleet import Fleet, anywhere
+from simulators.fleet import Endpoint, Fleet, TlsEndpoint, anywhere
 from simulators.netconf.framing import encode
 from simulators.netconf.hoard import Hoard
+from simulators.netconf.session import Session
 from simulators.netconf.strangers import Strangers
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.simulators.client import BASE, HELLO, NetconfClient, login, netconf
@@ -49,7 +51,7 @@ def made_network(count: int) -> SimulatedNetwork:
 
 
 @asynccontextmanager
-async def witnessed(**limits: int) -> AsyncIterator[Fleet]:
+async def witnessed(**limits: Any) -> AsyncIterator[Fleet]:
     """A fleet of three with a session on the first that must still be there, with its lock, at the end."""
     async with Fleet(made_network(3), tls=anywhere, **limits) as fleet, netconf(fleet.endpoint(STATION)) as witness:
         assert "<ok/>" in await witness.rpc(LOCK)
@@ -96,7 +98,7 @@ async def test_a_flood_of_half_open_connections(seed: int) -> None:
     """Fault 37 in short: a thousand that never log in, some of which trickle, on all doors at once."""
     rng = random.Random(seed)
     async with witnessed(strangers=100) as fleet:
-        doors = [fleet.endpoint("S-0"), fleet.endpoint("S-1"), fleet.tls_endpoint("S-0")]
+        doors: list[Endpoint | TlsEndpoint] = [fleet.endpoint("S-0"), fleet.endpoint("S-1"), fleet.tls_endpoint("S-0")]
         held: list[socket.socket] = []
         try:
             for number in range(1000):
@@ -135,6 +137,11 @@ async def test_logged_in_clients_without_a_session_make_room_too() -> None:
         assert not connections[-1].is_closed()
 
 
+def held_by(session: object) -> int:
+    assert isinstance(session, Session)
+    return session.held
+
+
 async def test_messages_that_never_end_cost_their_own_sessions() -> None:
     """Each stays below the limit of a message; all together do not fit."""
     async with witnessed(hoard=8 * 2**20) as fleet, AsyncExitStack() as stack:
@@ -142,7 +149,7 @@ async def test_messages_that_never_end_cost_their_own_sessions() -> None:
         for client in clients:
             client.write(b"\n#3000000\n" + b"x" * 2_900_000)
         await until(lambda: fleet.hoard.dropped >= 7)
-        await until(lambda: sum(one.held for one in fleet.stations["S-1"].sessions.values()) <= 8 * 2**20)
+        await until(lambda: sum(held_by(one) for one in fleet.stations["S-1"].sessions.values()) <= 8 * 2**20)
         assert 1 <= len(fleet.stations["S-1"].sessions) <= 3
         for session in list(fleet.stations["S-1"].sessions.values()):
             session.drop()
@@ -195,6 +202,7 @@ def client_context(fleet: Fleet) -> ssl.SSLContext:
 async def test_a_slow_reader_over_tls_holds_up_nobody() -> None:
     async with witnessed() as fleet:
         async with over_tls(fleet, "S-0") as (_, writer):
+            assert isinstance(writer.transport, asyncio.Transport)
             writer.transport.pause_reading()
             rpc = encode(f'<rpc xmlns="{BASE}" message-id="1"><get/></rpc>'.encode(), chunked=True)
             writer.write(encode(HELLO, chunked=False) + rpc * 5000)
