@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 
@@ -46,9 +46,9 @@ class TlsGate:
         name = f"{station.id}#changed" if changed else station.id
         return _TlsDoor(station, self, self._context(name, address))
 
-    def knows(self, username: str) -> bool:
-        """Whether a certificate of this user lets anybody in."""
-        return username == self._credentials.username
+    def knows(self, username: str, others: Collection[str]) -> bool:
+        """Whether a certificate of this user lets anybody in; ``others`` are the station's own users."""
+        return username == self._credentials.username or username in others
 
     def _make_context(self, station: str, address: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -121,7 +121,7 @@ class _TlsDoor(asyncio.Protocol):
         """Who shows a certificate of the authority is the user that it names (RFC 7589 §7, common-name)."""
         self._no_stranger()
         username = _common_name(self._tls.getpeercert() or {})
-        if not self._gate.knows(username):
+        if not self._gate.knows(username, self._station.profile.access):
             self._station.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
             return
         self._session = Session(self._station, username, self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from controller.models.network import Endpoint, ManagementDefaults
 from controller.ports.devices import DeviceTarget
+from tests.unit.inventory.files import problems
 
 KEY = "ssh-ed25519 AAAA"
 PRINT = f"sha256:{'0a' * 32}"
@@ -46,3 +48,10 @@ def test_targets_carry_what_their_transport_needs() -> None:
     caller = Endpoint.model_validate({"station": "A", "host_key": KEY, "call_home": "true"})
     target = DeviceTarget.at(caller, defaults, ())
     assert (target.call_home, target.address) == (True, "")
+
+
+def test_stations_that_call_home_have_keys_of_their_own(tmp_path: Path) -> None:
+    rows = f"station,host_key,call_home\nPE-CUS-0001,{KEY},true\nPE-PUN-0001,{KEY},true\n"
+    (said,) = problems(tmp_path, {"endpoints.csv": rows})
+    assert "the same host key, by which callers are known, as endpoints[PE-CUS-0001]" in said
+    assert KEY not in said
