@@ -98,9 +98,7 @@ def check_stations(objects: Objects) -> None:
     objects.unique(endpoints, lambda e: e.station, ("station",), "station")
     objects.unique(endpoints, _address, ("address",), "address and port")
     calling = [(entry, endpoint) for entry, endpoint in endpoints if endpoint.call_home]
-    objects.unique(
-        calling, lambda e: e.host_key, ("host_key",), "host key, by which stations that call home are known,"
-    )
+    objects.unique(calling, lambda e: e.host_key, ("host_key",), "host key, by which callers are known,")
     for entry, endpoint in endpoints:
         objects.refer(entry, ("station",), endpoint.station, "stations", "station")
 
