@@ -53,5 +53,5 @@ def test_targets_carry_what_their_transport_needs() -> None:
 def test_stations_that_call_home_have_keys_of_their_own(tmp_path: Path) -> None:
     rows = f"station,host_key,call_home\nPE-CUS-0001,{KEY},true\nPE-PUN-0001,{KEY},true\n"
     (said,) = problems(tmp_path, {"endpoints.csv": rows})
-    assert "the same host key, by which stations that call home are known, as endpoints[PE-CUS-0001]" in said
+    assert "the same host key, by which callers are known, as endpoints[PE-CUS-0001]" in said
     assert KEY not in said
