@@ -6,6 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+
 from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import read_network
@@ -14,6 +16,7 @@ from tests.unit.simulators.netconf.desk import label_config
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 
 
+@pytest.mark.needs("yangcli")
 async def test_scripted_run(tmp_path: Path) -> None:
     edit, script = tmp_path / "edit.xml", tmp_path / "script"
     edit.write_text(label_config("by yangcli", "T-BOTH-1"))
