@@ -122,11 +122,15 @@ class NetworkHeader(Noun):
 
 
 class Region(Noun):
-    """A part of the country that agreements refer to."""
+    """A part of the country that agreements refer to.
+
+    ``windows`` say when service may be interrupted there, local time; none given means at any time.
+    """
 
     id: Identifier
     name: Name
     timezone: Timezone | None = None
+    windows: tuple[MaintenanceWindow, ...] = ()
 
 
 class BackhaulKind(StrEnum):
@@ -147,7 +151,7 @@ class BackhaulNode(Noun):
 
 
 class Site(Noun):
-    """A place with a mast."""
+    """A place with a mast; ``windows`` as a region's."""
 
     id: Identifier
     name: Name
@@ -156,6 +160,7 @@ class Site(Noun):
     longitude: Annotated[float, Field(ge=-180, le=180)]
     population: Annotated[int, Field(ge=0)] = 0
     backhaul: Identifier | None = None
+    windows: tuple[MaintenanceWindow, ...] = ()
 
 
 class Station(Noun):

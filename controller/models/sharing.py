@@ -168,6 +168,15 @@ class ActionClass(StrEnum):
     REDUCE = "reduce"
 
 
+#: Consents of an agreement that does not say otherwise: what takes service away needs the tenant's side.
+DEFAULT_CONSENTS = {
+    ActionClass.RESTORE: Consent.STANDING,
+    ActionClass.CONFIGURE: Consent.STANDING,
+    ActionClass.INTERRUPT: Consent.NOTICE,
+    ActionClass.REDUCE: Consent.APPROVAL,
+}
+
+
 class Sla(Noun):
     """What the host owes the tenant."""
 
@@ -176,7 +185,15 @@ class Sla(Noun):
 
 
 class Agreement(Noun):
-    """A sharing agreement of one tenant."""
+    """A sharing agreement of one tenant.
+
+    Attributes:
+        windows: When what interrupts the tenant may be done, local time; none given means at any time.
+        consents: How the tenant agrees by class of action; what is silent is in ``DEFAULT_CONSENTS``.
+        notice_hours: Between a notice of planned work and its beginning, where consent is by notice.
+        approvals_needed: People of the tenant who have to approve, where consent is by approval.
+        approvers: Who may be among them; none given means all of the tenant's approvers.
+    """
 
     id: Identifier
     tenant: Identifier
@@ -188,4 +205,13 @@ class Agreement(Noun):
     validity: Validity
     windows: tuple[MaintenanceWindow, ...] = ()
     consents: dict[ActionClass, Consent] = {}
+    notice_hours: Annotated[int, Field(ge=0, le=8760)] = 0
+    approvals_needed: Annotated[int, Field(ge=1, le=20)] = 1
+    approvers: tuple[Name, ...] = ()
     sla: Sla = Sla()
+
+    @model_validator(mode="after")
+    def _enough_approvers(self) -> Agreement:
+        if self.approvers and len(set(self.approvers)) < self.approvals_needed:
+            raise ValueError(f"approvals_needed is {self.approvals_needed}, but approvers names fewer people")
+        return self
