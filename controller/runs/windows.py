@@ -1,0 +1,87 @@
+"""Weekly windows in local time, as instants. Pure.
+
+Where the clock is set and a local time comes twice, or not at all, the window is the shorter one: it is never open
+while the clock on the wall shows a time outside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from controller.models.sharing import MaintenanceWindow, Weekday
+
+Interval = tuple[datetime, datetime]
+#: Windows of one owner; what is bound by several may be done when all of them are open.
+Calendar = tuple[MaintenanceWindow, ...]
+
+#: How far is looked ahead. Windows come back each week; the rest is for clocks that are set.
+_HORIZON = timedelta(days=15)
+_DAYS = tuple(Weekday)
+
+
+def opening(calendars: Iterable[Calendar], zone: ZoneInfo, now: datetime, seconds: float = 0) -> Interval | None:
+    """The first time from ``now`` on, or around it, at which all calendars are open for more than ``seconds``.
+
+    Args:
+        calendars: Of all owners; a calendar without windows is always open.
+        zone: Where their local times are.
+        now: Aware.
+        seconds: What has to fit in, from ``now`` or from the beginning if that is later.
+
+    Returns:
+        Beginning and end (UTC), or None if there is no such time within two weeks.
+    """
+    until = now + _HORIZON
+    common: Sequence[Interval] = ((now - timedelta(days=1), until),)
+    for calendar in calendars:
+        if calendar:
+            common = _overlap(common, _openings(calendar, zone, now, until))
+    for begin, end in common:
+        if (end - max(begin, now)).total_seconds() > seconds:
+            return begin, end
+    return None
+
+
+def never_closes(interval: Interval, now: datetime) -> bool:
+    """Whether an opening lasts as long as anybody looked."""
+    return interval[1] >= now + _HORIZON
+
+
+def _openings(calendar: Calendar, zone: ZoneInfo, since: datetime, until: datetime) -> list[Interval]:
+    """When any window of a calendar is open, in order and without overlap."""
+    first = since.astimezone(zone).date() - timedelta(days=2)
+    days = [first + timedelta(days=n) for n in range((until.astimezone(zone).date() - first).days + 1)]
+    found = sorted(
+        interval
+        for window in calendar
+        for day in days
+        if _DAYS[day.weekday()] in window.days and (interval := _interval(window, day, zone)) is not None
+    )
+    merged: list[Interval] = []
+    for begin, end in found:
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def _interval(window: MaintenanceWindow, day: date, zone: ZoneInfo) -> Interval | None:
+    """A window that begins on a local day; None if the clock is set so that nothing is left of it."""
+    last = day if window.end > window.start else day + timedelta(days=1)
+    begin, end = max(_instants(day, window.start, zone)), min(_instants(last, window.end, zone))
+    return (begin, end) if begin < end else None
+
+
+def _instants(day: date, at: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The two readings of a local time (PEP 495): they differ only where the clock is set."""
+    local = datetime.combine(day, at, zone)
+    return local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+
+
+def _overlap(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+    """Where both are open."""
+    both = ((max(a, c), min(b, d)) for a, b in one for c, d in other)
+    return sorted((begin, end) for begin, end in both if begin < end)
