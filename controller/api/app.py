@@ -12,21 +12,25 @@ from fastapi.routing import APIRoute
 
 from controller import __version__
 from controller.api import problems
+from controller.api.auth import Route
 from controller.api.guard import Guard
 from controller.api.routes import alarms, devices, holds, networks, plans, playbooks, runs, system, webhooks
 
+PARTS = (networks, plans, playbooks, runs, devices, alarms, webhooks, holds, system)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _DESCRIPTION = """Operations controller of a neutral host's shared radio network.
 
-Every route under `/v1` needs `Authorization: Bearer <token>`. Every answer that is no success is a problem
-document (RFC 9457). Lists come in pages: `limit`, `offset`, and `next` in the answer.
+Every route under `/v1` needs `Authorization: Bearer <token>`, and its owner the permission that is named with the
+route. Every answer that is no success is a problem document (RFC 9457). Lists come in pages: `limit`, `offset`, and
+`next` in the answer.
 """
 _SCHEMAS = "#/components/schemas/"
 
 
 def make_app(lifespan: Lifespan | None = None) -> FastAPI:
     """The API; OpenAPI at /openapi.json, a browsable page at /docs."""
+    api_routes()
     app = FastAPI(
         title="Minka",
         version=__version__,
@@ -39,7 +43,7 @@ def make_app(lifespan: Lifespan | None = None) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(Guard)
-    for part in (networks, plans, playbooks, runs, devices, alarms, webhooks, holds, system):
+    for part in PARTS:
         app.include_router(part.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -48,6 +52,21 @@ def make_app(lifespan: Lifespan | None = None) -> FastAPI:
 def _operation_id(route: APIRoute) -> str:
     """Noun and verb, as in ``runs.start``: names for generated clients."""
     return f"{route.endpoint.__module__.rpartition('.')[2]}.{route.name}"
+
+
+def api_routes() -> list[Route]:
+    """All routes of the API, each with its permission.
+
+    Raises:
+        TypeError: One is of a kind that asks nobody who they are.
+    """
+    found = []
+    for part in PARTS:
+        for route in part.router.routes:
+            if not isinstance(route, Route):
+                raise TypeError(f"{part.__name__}: its router is not controller.api.auth.Router, which asks who calls")
+            found.append(route)
+    return found
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
@@ -62,8 +81,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             "description": "Problem details (RFC 9457)",
             "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
         }
-        for operations in document["paths"].values():
-            for operation in operations.values():
+        needed = {
+            (route.path, method.lower()): route.permission for route in api_routes() for method in route.methods or ()
+        }
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                permission = needed[path, method]
+                operation["description"] += f"\n\nNeeds the permission `{permission}`." if permission else ""
                 operation["responses"].pop("422", None)
                 operation["responses"]["default"] = refused
         app.openapi_schema = document

@@ -1,6 +1,10 @@
-"""Bearer tokens: every route but the open ones needs one; only SHA-256 digests are kept.
+"""Who calls, and what a route needs.
 
-Tokens are random and looked up by their digest, so the time of a look-up tells nothing about them.
+Every route but the open ones needs a bearer token; only SHA-256 digests of tokens are kept. Tokens are random and
+looked up by their digest, so the time of a look-up tells nothing about them.
+
+Each route declares its permission: ``who: Annotated[Person, needs(Permission.RUN)]``, or ``dependencies=[OPEN]`` where
+it needs none. A router without such a declaration on each of its routes can't be built.
 """
 
 from __future__ import annotations
@@ -8,12 +12,22 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import APIRouter, Depends, Request, Response, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.params import Depends as Dependency
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
+from controller.access.roles import may
+from controller.models.errors import NotFoundError
+from controller.models.people import Permission, Person, Role
 from controller.ports.store import Store
 
 #: Owner of the token that alarm sources use; it opens webhooks only.
@@ -47,20 +61,100 @@ def ensure_token(path: Path, store: Store, name: str = "noc") -> str:
     return token
 
 
-def token_owner(store: Store, authorization: str) -> str | None:
+def token_owner(store: Store, authorization: str) -> Person | None:
     """Owner of the bearer token in an Authorization header, None if there is none that we know."""
     scheme, _, token = authorization.partition(" ")
-    return store.token_name(digest(token)) if scheme.lower() == "bearer" and token else None
+    name = store.token_name(digest(token)) if scheme.lower() == "bearer" and token else None
+    if name is None:
+        return None
+    return Person(name=name, role=Role.ADMINISTRATOR, scopes=(Permission.WEBHOOK,) if name == WEBHOOK else None)
 
 
-def caller(
-    request: Request,
-    _: Annotated[HTTPAuthorizationCredentials | None, Security(_SCHEME)] = None,
-) -> str:
-    """Name of the token's owner, as the guard found it; the scheme is there for the OpenAPI document."""
-    name: str = request.state.caller
-    return name
+class Needs:
+    """Dependency of a route: the caller, who has the permission that the route declares."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    def __call__(
+        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_SCHEME)] = None
+    ) -> Person:
+        """The caller, as the guard found it; the scheme is there for the OpenAPI document."""
+        person: Person = request.state.caller
+        return person
 
 
-#: The authenticated caller of a route.
-Caller = Annotated[str, Depends(caller)]
+def needs(permission: Permission) -> Any:
+    """What stands beside ``Person`` in the annotation of a route's caller."""
+    return Depends(Needs(permission))
+
+
+def _anyone() -> None:
+    """Nobody is asked who they are."""
+
+
+#: Dependency of a route that needs no token.
+OPEN: Dependency = Depends(_anyone)
+
+
+class Route(APIRoute):
+    """A route that refuses who lacks its permission, before the body is read.
+
+    A tenant's person is told that there is nothing (404), as of all that is not that tenant's, and each such answer
+    goes on record.
+    """
+
+    permission: Permission | None
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See the class."""
+        handler = super().get_route_handler()
+        self.permission = _declared(self)
+        if self.permission is None:
+            return handler
+        return partial(_guarded, self.permission, handler)
+
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+#: A router each of whose routes declares its permission.
+Router = partial(APIRouter, route_class=Route)
+
+
+async def _guarded(permission: Permission, handler: Handler, request: Request) -> Response:
+    person: Person = request.state.caller
+    if not may(person, permission):
+        await _denied(request, permission)
+        if person.tenant:
+            raise HTTPException(404)
+        raise HTTPException(403, f"this needs the permission {permission}, which the token of {person.name} lacks")
+    try:
+        return await handler(request)
+    except NotFoundError:
+        if person.tenant:
+            await _denied(request, permission)
+        raise
+
+
+async def _denied(request: Request, permission: Permission) -> None:
+    """Put on record that somebody asked for what is not theirs."""
+    store: Store = request.app.state.services.store
+    asked = f"{request.method} {request.url.path}"[:200]
+    await run_in_threadpool(
+        store.audit, request.state.caller.name, "access.denied", asked, {"permission": permission.value}
+    )
+
+
+def _declared(route: APIRoute) -> Permission | None:
+    """The permission that a route declares; None for an open one.
+
+    Raises:
+        TypeError: It declares none, or several.
+    """
+    found = [one.call for one in _below(route.dependant) if isinstance(one.call, Needs) or one.call is _anyone]
+    if len(found) != 1:
+        raise TypeError(f"{route.name} ({route.path}) declares {len(found)} permissions; a route declares one")
+    return found[0].permission if isinstance(found[0], Needs) else None
+
+
+def _below(dependant: Dependant) -> list[Dependant]:
+    return [one for below in dependant.dependencies for one in (below, *_below(below))]

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import WEBHOOK, token_owner
+from controller.api.auth import token_owner
 from controller.api.problems import answer, problem_of
 from controller.models.errors import MinkaError
 
@@ -28,7 +28,7 @@ class Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse with a problem, or hand on with the caller's name in ``request.state.caller``."""
+        """Refuse with a problem, or hand on with the caller in ``request.state.caller``."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -71,16 +71,14 @@ def _too_large(limit: int) -> HTTPException:
 
 
 async def _admit(request: Request, limit: int) -> None:
-    """Raise HTTPException: 401 without a known token, 403 where it does not reach, 413 for a large body."""
+    """Raise HTTPException: 401 without a known token, 413 for a large body. Routes see to permissions."""
     path = request.url.path
     if path not in OPEN:
         store = request.app.state.services.store
-        name = await run_in_threadpool(token_owner, store, request.headers.get("authorization", ""))
-        if name is None:
+        person = await run_in_threadpool(token_owner, store, request.headers.get("authorization", ""))
+        if person is None:
             raise HTTPException(401, "a bearer token is needed: Authorization: Bearer …")
-        if name == WEBHOOK and not path.startswith(_WEBHOOKS):
-            raise HTTPException(403, "this token is for webhooks only")
-        request.state.caller = name
+        request.state.caller = person
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)

@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState
 from controller.models.errors import StoreError
+from controller.models.people import Permission, Person
 from controller.ports.store import Page
 
 log = structlog.get_logger()
-router = APIRouter(prefix="/v1", tags=["alarms"])
+router = Router(prefix="/v1", tags=["alarms"])
 
 #: Alarms that a follower is told of: the newest ones.
 _FOLLOWED = Page(limit=1000)
@@ -33,7 +34,10 @@ class Switch(Body):
 
 @router.get("/alarms")
 def alarms(
-    backend: Backend, paging: Paging, _: Caller, state: Annotated[list[AlarmState] | None, Query()] = None
+    backend: Backend,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.LOOK)],
+    state: Annotated[list[AlarmState] | None, Query()] = None,
 ) -> Listing[Alarm]:
     """Alarms, newest first."""
     total, found = backend.store.alarms(paging, state)
@@ -41,7 +45,7 @@ def alarms(
 
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
-async def events(backend: Backend, _: Caller) -> EventStream:
+async def events(backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then again whenever it changes."""
     return EventStream(_follow(backend))
 
@@ -67,19 +71,19 @@ async def _follow(backend: Services) -> AsyncIterator[str]:
 
 
 @router.get("/alarms/{alarm_id}")
-def show(alarm_id: str, backend: Backend, _: Caller) -> Alarm:
+def show(alarm_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> Alarm:
     """One alarm."""
     return backend.store.alarm(alarm_id)
 
 
 @router.get("/remediation")
-def remediation(backend: Backend, _: Caller) -> Switch:
+def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Switch:
     """Whether automatic repair is stopped."""
     return Switch(stopped=backend.store.switch(REMEDIATION_STOPPED))
 
 
 @router.put("/remediation")
-def switch(asked: Switch, backend: Backend, who: Caller) -> Switch:
+def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Switch:
     """The kill switch: stop or resume all automatic repair. Repairs under way reach their end."""
-    backend.store.set_switch(REMEDIATION_STOPPED, asked.stopped, who)
+    backend.store.set_switch(REMEDIATION_STOPPED, asked.stopped, who.name)
     return asked

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.inventory.selectors import select
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
+from controller.models.people import Permission, Person
 from controller.models.plan import DiffRow
 from controller.ports.store import Device, Store
 
-router = APIRouter(prefix="/v1/devices", tags=["devices"])
+router = Router(prefix="/v1/devices", tags=["devices"])
 
 
 class DeviceView(Body):
@@ -85,7 +85,9 @@ def _known(network: Network, station: str) -> str:
 
 
 @router.get("")
-def devices(backend: Backend, paging: Paging, _: Caller, selector: str = "*") -> Listing[DeviceView]:
+def devices(
+    backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "*"
+) -> Listing[DeviceView]:
     """Stations by selector, by id, with record and health."""
     _digest, network = backend.store.network()
     chosen = select(network, selector)
@@ -94,13 +96,13 @@ def devices(backend: Backend, paging: Paging, _: Caller, selector: str = "*") ->
 
 
 @router.post("/adopt")
-async def adopt(asked: Selection, backend: Backend, who: Caller) -> dict[str, str]:
+async def adopt(asked: Selection, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> dict[str, str]:
     """Make stations ours; until then they are only observed. Changes nothing on them."""
-    return await backend.planner.adopt(asked.selector, who)
+    return await backend.planner.adopt(asked.selector, who.name)
 
 
 @router.post("/drift")
-async def drift(asked: Selection, backend: Backend, _: Caller) -> Drift:
+async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(Permission.PLAN)]) -> Drift:
     """What differs on adopted stations from what was last applied, read just now."""
     chosen, adopted = await run_in_threadpool(_adopted, backend.store, asked.selector)
     found = await backend.planner.drift(chosen)
@@ -116,14 +118,14 @@ def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
 
 
 @router.get("/{station}")
-def show(station: str, backend: Backend, _: Caller) -> DeviceView:
+def show(station: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> DeviceView:
     """One station on record."""
     _digest, network = backend.store.network()
     return _views(backend, network, (_known(network, station),))[0]
 
 
 @router.get("/{station}/config")
-async def config(station: str, backend: Backend, _: Caller) -> LiveConfig:
+async def config(station: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> LiveConfig:
     """One station's managed nodes and state, read just now."""
     _digest, network = backend.store.network()
     observed = await backend.planner.read(network, _known(network, station))

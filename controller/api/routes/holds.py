@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
 from pydantic import AwareDatetime, Field
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
+from controller.models.people import Permission, Person
 from controller.models.run import Hold
 
-router = APIRouter(prefix="/v1/holds", tags=["holds"])
+router = Router(prefix="/v1/holds", tags=["holds"])
 
 
 class NewHold(Body):
@@ -36,21 +38,21 @@ def _check_target(network: Network, target: str) -> None:
 
 
 @router.get("")
-def holds(backend: Backend, _: Caller) -> list[Hold]:
+def holds(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> list[Hold]:
     """Holds in force."""
     return backend.store.holds(backend.clock.now())
 
 
 @router.post("", status_code=201)
-def put(asked: NewHold, backend: Backend, who: Caller) -> Hold:
+def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Hold:
     """Put a hold: nothing automatic works there, plans leave it out."""
     if asked.until is not None and asked.until <= backend.clock.now():
         raise ConflictError("the hold would end before it begins: until lies in the past")
     _check_target(backend.store.network()[1], asked.target)
-    return backend.store.add_hold(asked.target, who, asked.reason, asked.until)
+    return backend.store.add_hold(asked.target, who.name, asked.reason, asked.until)
 
 
 @router.delete("/{hold_id}", status_code=204)
-def lift(hold_id: str, backend: Backend, who: Caller) -> None:
+def lift(hold_id: str, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> None:
     """Lift a hold."""
-    backend.store.end_hold(hold_id, who)
+    backend.store.end_hold(hold_id, who.name)

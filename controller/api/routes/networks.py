@@ -6,22 +6,22 @@ import errno
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
 from controller.inventory.write import render_network
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
+from controller.models.people import Permission, Person
 from controller.plan import network_digest
 
-router = APIRouter(prefix="/v1/network", tags=["network"])
+router = Router(prefix="/v1/network", tags=["network"])
 
 
 class NetworkUpload(Body):
@@ -117,40 +117,46 @@ def _frame(upload: ImportUpload) -> Frame:
 
 
 @router.put("")
-async def load(upload: NetworkUpload, backend: Backend, who: Caller) -> NetworkSummary:
+async def load(
+    upload: NetworkUpload, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]
+) -> NetworkSummary:
     """Check network files and make them the current version; nothing is changed on any station.
 
     Answers 422 with every problem of every file, and keeps the old version, if anything is wrong.
     """
     network = await run_in_threadpool(_load, upload)
     digest = await run_in_threadpool(network_digest, network)
-    changed = await run_in_threadpool(backend.store.save_network, network, digest, who)
+    changed = await run_in_threadpool(backend.store.save_network, network, digest, who.name)
     return _summary(digest, network, changed=changed)
 
 
 @router.get("")
-def show(backend: Backend, _: Caller) -> NetworkSummary:
+def show(backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> NetworkSummary:
     """The current network in figures."""
     digest, network = backend.store.network()
     return _summary(digest, network)
 
 
 @router.post("/import")
-async def import_(upload: ImportUpload, backend: Backend, who: Caller) -> ImportedFiles:
+async def import_(
+    upload: ImportUpload, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)]
+) -> ImportedFiles:
     """Read live stations and write down what they carry as network files; the current network stays as it is.
 
     Stations are only read. Sharing that was found becomes agreements, valid from today. What network
     files can't say of a station, and stations that could not be read, are notes.
     """
     frame = await run_in_threadpool(_frame, upload)
-    made = await backend.importer.import_network(frame, who)
+    made = await backend.importer.import_network(frame, who.name)
     return ImportedFiles(files=await run_in_threadpool(render_network, made.network), notes=made.notes)
 
 
 @router.get("/{kind}")
-def items(kind: str, backend: Backend, paging: Paging, _: Caller) -> Listing[dict[str, Any]]:
+def items(
+    kind: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+) -> Listing[dict[str, Any]]:
     """Objects of one kind of the current network (stations, cells, tenants, agreements …), by id."""
-    _, network = backend.store.network()
+    _digest, network = backend.store.network()
     if kind not in Network.model_fields or kind == "header":
         kinds = ", ".join(name for name in Network.model_fields if name != "header")
         raise NotFoundError(f"there is no kind {kind!r} of network objects; kinds are {kinds}")

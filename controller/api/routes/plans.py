@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.plan import PlanDifference, compare, plan_to_json
 from controller.ports.store import PlanHead
 from controller.runs.planner import PlanRequest
 
-router = APIRouter(prefix="/v1/plans", tags=["plans"])
+router = Router(prefix="/v1/plans", tags=["plans"])
 
 
 class NewPlan(Body):
@@ -34,30 +37,32 @@ def _whole(plan: Plan, status: int = 200) -> Response:
 
 
 @router.post("", status_code=201, response_model=Plan)
-async def make(asked: NewPlan, backend: Backend, who: Caller) -> Response:
+async def make(asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)]) -> Response:
     """Read the selected stations and plan what brings them to the current network files.
 
     Nothing is changed. An equal plan has an equal id, so asking twice is harmless.
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations)
-    made = await backend.planner.plan(request, who)
+    made = await backend.planner.plan(request, who.name)
     return await run_in_threadpool(_whole, made, 201)
 
 
 @router.get("")
-def plans(backend: Backend, paging: Paging, _: Caller) -> Listing[PlanHead]:
+def plans(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[PlanHead]:
     """Plans, newest first."""
     total, found = backend.store.plans(paging)
     return listing(total, found, paging)
 
 
 @router.get("/{plan_id}", response_model=Plan)
-def show(plan_id: str, backend: Backend, _: Caller) -> Response:
+def show(plan_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> Response:
     """One plan, whole."""
     return _whole(backend.store.plan(plan_id))
 
 
 @router.get("/{plan_id}/compare/{other_id}")
-def difference(plan_id: str, other_id: str, backend: Backend, _: Caller) -> list[PlanDifference]:
+def difference(
+    plan_id: str, other_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> list[PlanDifference]:
     """How the other plan differs from this one, a line each; an empty list means not at all."""
     return list(compare(backend.store.plan(plan_id), backend.store.plan(other_id)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import Depends, Header
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.inventory.source import Report
+from controller.models.people import Permission, Person
 from controller.models.run import Run
 from controller.observe.notify import HttpWebhook
 from controller.playbook.actions import registry
@@ -20,7 +21,7 @@ from controller.playbook.launch import DryRun, Launcher
 from controller.playbook.load import Library
 from controller.ports.store import Store
 
-router = APIRouter(prefix="/v1/playbooks", tags=["playbooks"])
+router = Router(prefix="/v1/playbooks", tags=["playbooks"])
 
 T = TypeVar("T")
 
@@ -81,7 +82,9 @@ Launch = Annotated[Launcher, Depends(launcher)]
 
 
 @router.get("")
-def playbooks(books: Books, paging: Paging, _: Caller) -> Listing[PlaybookSummary]:
+def playbooks(
+    books: Books, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> Listing[PlaybookSummary]:
     """Playbooks by name; one that can't be used says why."""
     return cut([_summary(books, name) for name in books.names()], paging)
 
@@ -97,16 +100,16 @@ def _summary(books: Library, name: str) -> PlaybookSummary:
 
 
 @router.get("/{name}")
-def show(name: str, books: Books, _: Caller) -> PlaybookView:
+def show(name: str, books: Books, _: Annotated[Person, needs(Permission.OVERSEE)]) -> PlaybookView:
     """One playbook, with its parameters and its text."""
     loaded = books.load(name)
     return PlaybookView(digest=loaded.digest, text=loaded.text, playbook=loaded.playbook)
 
 
 @router.post("/{name}/dry-run")
-async def dry_run(name: str, given: Given, launch: Launch, who: Caller) -> DryRun:
+async def dry_run(name: str, given: Given, launch: Launch, who: Annotated[Person, needs(Permission.PLAN)]) -> DryRun:
     """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Touches nothing."""
-    return await launch.dry_run(name, given.parameters, who)
+    return await launch.dry_run(name, given.parameters, who.name)
 
 
 @router.post("/{name}/runs", status_code=202)
@@ -114,8 +117,8 @@ async def run(
     name: str,
     asked: NewPlaybookRun,
     launch: Launch,
-    who: Caller,
+    who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
     """Accept a run. The same Idempotency-Key returns the same run; other parameters with it are a conflict."""
-    return await launch.start(name, asked.parameters, who, asked.reason, idempotency_key)
+    return await launch.start(name, asked.parameters, who.name, asked.reason, idempotency_key)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.models.errors import NotFoundError
+from controller.models.people import Permission, Person
 from controller.models.run import Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
 from controller.runs.submit import submit
 
-router = APIRouter(prefix="/v1/runs", tags=["runs"])
+router = Router(prefix="/v1/runs", tags=["runs"])
 
 
 class NewRun(Body):
@@ -32,7 +33,7 @@ class NewRun(Body):
 def start(
     asked: NewRun,
     backend: Backend,
-    who: Caller,
+    who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
     """Accept a run. The same Idempotency-Key returns the same run; another body with it is a conflict."""
@@ -40,7 +41,7 @@ def start(
         backend.store,
         backend.doorbell,
         backend.store.plan(asked.plan),
-        actor=who,
+        actor=who.name,
         strategy=asked.strategy,
         procedure_name=asked.procedure,
         reason=asked.reason,
@@ -50,7 +51,10 @@ def start(
 
 @router.get("")
 def runs(
-    backend: Backend, paging: Paging, _: Caller, state: Annotated[list[RunState] | None, Query()] = None
+    backend: Backend,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.LOOK)],
+    state: Annotated[list[RunState] | None, Query()] = None,
 ) -> Listing[Run]:
     """Runs, newest first; ``state`` may be given several times."""
     total, found = backend.store.runs(paging, state)
@@ -58,20 +62,22 @@ def runs(
 
 
 @router.get("/{run_id}")
-def show(run_id: str, backend: Backend, _: Caller) -> Run:
+def show(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> Run:
     """One run with its counts."""
     return backend.store.run(run_id)
 
 
 @router.get("/{run_id}/jobs")
-def jobs(run_id: str, backend: Backend, _: Caller) -> list[Job]:
+def jobs(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> list[Job]:
     """Jobs of a run, by wave and station."""
     backend.store.run(run_id)
     return backend.store.jobs(run_id)
 
 
 @router.get("/{run_id}/steps/{station}")
-def steps(run_id: str, station: str, backend: Backend, _: Caller) -> list[StepRecord]:
+def steps(
+    run_id: str, station: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> list[StepRecord]:
     """Steps of a playbook's run on one station, in order, each followed by its undoing."""
     job = next((job for job in backend.store.jobs(run_id) if job.station == station), None)
     if job is None:
@@ -81,15 +87,15 @@ def steps(run_id: str, station: str, backend: Backend, _: Caller) -> list[StepRe
 
 
 @router.post("/{run_id}/cancel", status_code=202)
-def cancel(run_id: str, backend: Backend, who: Caller) -> Run:
+def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
     """Start nothing more; devices under way reach their end. Cancelling a finished run changes nothing."""
-    run = backend.store.request_cancel(run_id, who)
+    run = backend.store.request_cancel(run_id, who.name)
     backend.doorbell.ring(run_id)
     return run
 
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)
-async def events(run_id: str, backend: Backend, _: Caller) -> EventStream:
+async def events(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
     await run_in_threadpool(backend.store.run, run_id)
     return EventStream(_follow(backend, run_id))

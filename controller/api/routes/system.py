@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from controller import __version__
-from controller.api.auth import Caller
+from controller.api.auth import OPEN, Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.models.people import Permission, Person
 from controller.models.run import AuditRow
 
-router = APIRouter(tags=["system"])
+router = Router(tags=["system"])
 
 
 class AuditProof(Body):
@@ -20,34 +23,34 @@ class AuditProof(Body):
     first_broken: int | None
 
 
-@router.get("/healthz")
+@router.get("/healthz", dependencies=[OPEN])
 def alive() -> dict[str, str]:
     """Whether the process answers; needs no token."""
     return {"status": "ok", "version": __version__}
 
 
-@router.get("/readyz")
+@router.get("/readyz", dependencies=[OPEN])
 def ready(backend: Backend) -> dict[str, str]:
     """Whether the database answers; needs no token. 503 if not."""
     backend.store.active_runs()
     return {"status": "ready"}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, dependencies=[OPEN])
 def metrics(backend: Backend) -> Response:
     """Prometheus exposition of controller and network; needs no token, holds no secrets."""
     return Response(backend.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1/audit")
-def audit(backend: Backend, paging: Paging, _: Caller) -> Listing[AuditRow]:
+def audit(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[AuditRow]:
     """The audit trail, newest first."""
     total, found = backend.store.audit_rows(paging)
     return listing(total, found, paging)
 
 
 @router.get("/v1/audit/verify")
-def verify_audit(backend: Backend, _: Caller) -> AuditProof:
+def verify_audit(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> AuditProof:
     """Recompute the hash chain over the whole audit trail."""
     broken = backend.store.verify_audit()
     return AuditProof(whole=broken is None, first_broken=broken)

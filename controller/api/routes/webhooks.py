@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import structlog
-from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from controller.api.auth import Caller
+from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
 from controller.assurance.health import STATION
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import InputError
+from controller.models.people import Permission, Person
 
 log = structlog.get_logger()
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+router = Router(prefix="/v1/webhooks", tags=["webhooks"])
 
 
 class AlertmanagerAlert(BaseModel):
@@ -84,10 +84,12 @@ def _severity(word: str) -> PerceivedSeverity:
 
 
 @router.post("/alertmanager")
-def alertmanager(message: AlertmanagerWebhook, backend: Backend, who: Caller) -> Accepted:
+def alertmanager(
+    message: AlertmanagerWebhook, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
+) -> Accepted:
     """Take alerts in, all or none. Answered when the database has them; 503 makes Alertmanager try again."""
     if message.truncated_alerts:
-        log.warning("webhook.truncated", missing=message.truncated_alerts, by=who)
+        log.warning("webhook.truncated", missing=message.truncated_alerts, by=who.name)
     if AlarmSource.ALERTMANAGER not in backend.settings.sources:
         return Accepted(alarms=[], ignored=len(message.alerts))
     now = backend.clock.now()

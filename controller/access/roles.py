@@ -1,0 +1,39 @@
+"""What each role may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from controller.models.people import Permission, Person, Role
+
+_P = Permission
+_TENANT = frozenset({_P.LOOK, _P.TOKENS})
+_HOST = frozenset({_P.LOOK, _P.OVERSEE, _P.METRICS, _P.TOKENS})
+
+#: Role → what it may do. A tenant's people look at what is told of their tenant only (``controller.access``).
+#: Loading network files is the administrator's, since agreements, and with them consents, stand in them.
+ROLES: Mapping[Role, frozenset[Permission]] = {
+    Role.HOST_VIEWER: _HOST,
+    Role.NOC_ENGINEER: _HOST | {_P.PLAN, _P.RUN, _P.STOP, _P.WEBHOOK},
+    Role.APPROVER: _HOST | {_P.STOP, _P.APPROVE, _P.OVERRIDE},
+    Role.ADMINISTRATOR: frozenset(_P),
+    Role.TENANT_VIEWER: _TENANT,
+    Role.TENANT_APPROVER: _TENANT | {_P.APPROVE},
+}
+
+
+def permissions(person: Person) -> frozenset[Permission]:
+    """What a person may do with the token in use."""
+    allowed = ROLES[person.role]
+    return allowed if person.scopes is None else allowed & frozenset(person.scopes)
+
+
+def may(person: Person, permission: Permission) -> bool:
+    """Whether a person may do something with the token in use."""
+    return permission in permissions(person)
+
+
+def words(found: Iterable[Permission]) -> str:
+    """Permissions in words, in the order of their table."""
+    chosen = frozenset(found)
+    return ", ".join(permission for permission in Permission if permission in chosen)

@@ -1,0 +1,199 @@
+"""Every route for every caller: who may is let in, who may not learns nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+from controller.access.roles import ROLES
+from controller.api import guard
+from controller.api.app import PARTS, api_routes, make_app
+from controller.api.auth import OPEN, Router, needs
+from controller.models.people import Permission, Person, Role
+from controller.ports.store import Page
+from tests.unit.api.desk import Desk, open_desk
+
+#: Operation → the permission it needs, None for an open one. A new route gets its line here, after some thought.
+NEEDED: dict[str, str | None] = {
+    "GET /healthz": None,
+    "GET /readyz": None,
+    "GET /metrics": None,
+    "PUT /v1/network": "network",
+    "GET /v1/network": "look",
+    "POST /v1/network/import": "plan",
+    "GET /v1/network/{kind}": "look",
+    "POST /v1/plans": "plan",
+    "GET /v1/plans": "look",
+    "GET /v1/plans/{plan_id}": "look",
+    "GET /v1/plans/{plan_id}/compare/{other_id}": "oversee",
+    "GET /v1/playbooks": "oversee",
+    "GET /v1/playbooks/{name}": "oversee",
+    "POST /v1/playbooks/{name}/dry-run": "plan",
+    "POST /v1/playbooks/{name}/runs": "run",
+    "POST /v1/runs": "run",
+    "GET /v1/runs": "look",
+    "GET /v1/runs/{run_id}": "look",
+    "GET /v1/runs/{run_id}/jobs": "look",
+    "GET /v1/runs/{run_id}/steps/{station}": "oversee",
+    "POST /v1/runs/{run_id}/cancel": "run",
+    "GET /v1/runs/{run_id}/events": "look",
+    "GET /v1/devices": "look",
+    "POST /v1/devices/adopt": "run",
+    "POST /v1/devices/drift": "plan",
+    "GET /v1/devices/{station}": "look",
+    "GET /v1/devices/{station}/config": "look",
+    "GET /v1/alarms": "look",
+    "GET /v1/alarms/events": "look",
+    "GET /v1/alarms/{alarm_id}": "look",
+    "GET /v1/remediation": "oversee",
+    "PUT /v1/remediation": "stop",
+    "POST /v1/webhooks/alertmanager": "webhook",
+    "GET /v1/holds": "oversee",
+    "POST /v1/holds": "stop",
+    "DELETE /v1/holds/{hold_id}": "stop",
+    "GET /v1/audit": "look",
+    "GET /v1/audit/verify": "oversee",
+}
+OPERATIONS = [
+    (method, route.path, route.permission) for route in api_routes() for method in sorted(route.methods or ())
+]
+#: Everybody who may call, by the token they use.
+CALLERS: dict[str, Person] = {
+    **{f"token-of-{role}": Person(name=role, role=role, tenant="bitel" if role.of_tenant else "") for role in Role},
+    "token-of-alertmanager": Person(name="noc", role=Role.NOC_ENGINEER, scopes=(Permission.WEBHOOK,)),
+    "token-of-nothing": Person(name="noc", role=Role.ADMINISTRATOR, scopes=()),
+}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path) as made:
+        monkeypatch.setattr(guard, "token_owner", lambda _, header: CALLERS.get(header.removeprefix("Bearer ")))
+        yield made
+
+
+async def ask(app: Any, method: str, path: str, token: str, body: bytes = b"{not json") -> tuple[int, dict[str, Any]]:
+    """Status and problem of an answer; a stream that is let in is left as soon as it begins."""
+    filled = path.replace("{", "").replace("}", "")
+    headers = [(b"content-type", b"application/json")]
+    if token:
+        headers.append((b"authorization", f"Bearer {token}".encode()))
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": filled,
+        "raw_path": filled.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("minka", 80),
+    }
+    said: dict[str, Any] = {"status": 0, "body": b""}
+    over = asyncio.Event()
+    asked = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        if asked:
+            return asked.pop()
+        await over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            said["status"] = message["status"]
+            if (b"content-type", b"text/event-stream; charset=utf-8") in message["headers"]:
+                over.set()
+        else:
+            said["body"] += message.get("body", b"")
+
+    await asyncio.wait_for(app(scope, receive, send), 30)
+    problem = json.loads(said["body"]) if said["status"] >= 400 else {}
+    return said["status"], problem
+
+
+def test_the_table_names_all_routes_and_nothing_else() -> None:
+    assert {f"{method} {path}": permission for method, path, permission in OPERATIONS} == NEEDED
+    assert len(OPERATIONS) == len(NEEDED)
+
+
+def test_nothing_is_served_beside_the_routes_but_the_description() -> None:
+    served = {getattr(route, "path", None) for route in make_app().routes} - {None}
+    assert served == guard.OPEN - {path for _, path, permission in OPERATIONS if permission is None}
+    assert served == {"/openapi.json", "/docs"}
+
+
+@pytest.mark.parametrize("token", CALLERS)
+async def test_each_caller_gets_what_the_role_gives(desk: Desk, token: str) -> None:
+    person = CALLERS[token]
+    allowed = ROLES[person.role] if person.scopes is None else set(person.scopes)
+    refused = []
+    for method, path, permission in OPERATIONS:
+        status, problem = await ask(desk.app, method, path, token)
+        if permission is None or permission in allowed:
+            assert status not in (401, 403), (method, path)
+            assert problem.get("detail") != "Not Found", (method, path)
+        else:
+            assert status == (404 if person.tenant else 403), (method, path)
+            refused.append((f"{method} {path.replace('{', '').replace('}', '')}", {"permission": permission.value}))
+            if person.tenant:
+                assert problem == (await ask(desk.app, method, "/v1/nothing", token))[1]
+    kept = [row for row in desk.store.audit_rows(Page(limit=1000))[1] if row.action == "access.denied"]
+    told = [(row.object, row.detail) for row in reversed(kept) if row.actor == person.name]
+    assert [one for one in told if one in refused] == refused
+    assert person.tenant or told == refused
+
+
+@pytest.mark.parametrize("token", ["", "token-of-nobody"])
+async def test_strangers_get_nothing(desk: Desk, token: str) -> None:
+    for method, path, permission in OPERATIONS:
+        status, _ = await ask(desk.app, method, path, token)
+        assert (status == 401) == (permission is not None), (method, path)
+
+
+async def test_a_refusal_reads_no_body(desk: Desk) -> None:
+    status, problem = await ask(desk.app, "PUT", "/v1/network", "token-of-host-viewer", b"{" * 1000)
+    assert (status, problem["detail"]) == (
+        403,
+        "this needs the permission network, which the token of host-viewer lacks",
+    )
+
+
+def test_a_route_without_a_permission_cannot_be_made() -> None:
+    router = Router(prefix="/v1/things")
+    with pytest.raises(TypeError, match=r"things.*declares 0"):
+        router.get("")(lambda: None)
+
+    def twice(_: Annotated[Person, needs(Permission.LOOK)], __: Annotated[Person, needs(Permission.RUN)]) -> None:
+        """Nothing."""
+
+    with pytest.raises(TypeError, match="declares 2"):
+        router.get("/twice")(twice)
+    router.get("/open", dependencies=[OPEN])(lambda: None)
+
+
+def test_a_router_that_asks_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastapi import APIRouter
+
+    router = APIRouter()
+    router.get("/v1/backdoor")(lambda: None)
+    monkeypatch.setattr(PARTS[0], "router", router)
+    with pytest.raises(TypeError, match="networks"):
+        make_app()
+
+
+def test_roles_of_a_tenant_hold_nothing_of_the_hosts() -> None:
+    for role in Role:
+        if role.of_tenant:
+            assert ROLES[role] <= {Permission.LOOK, Permission.APPROVE, Permission.TOKENS}
+        with pytest.raises(ValueError, match="tenant"):
+            Person(name="ana", role=role, tenant="" if role.of_tenant else "bitel")
+    assert ROLES[Role.ADMINISTRATOR] == set(Permission)
