@@ -35,6 +35,8 @@ def equipment(station: Station) -> etree._Element:
     for name in sorted(units):
         hot = _has(troubles, "high-temperature", name)
         _unit(top, name, "radio-unit", _condition(troubles, name), _HOT if hot else _WARM, units[name])
+        restarted = station.life.unit_restarts.get(name, station.life.restarted)
+        leaf(top[-1], "last-restart", timestamp(restarted))
     _unit(top, "fan-1", "fan", "disabled" if _has(troubles, "fan") else "enabled", None, ())
     leaf(top, "sync-state", _sync(troubles))
     charge = _charge(troubles, station.clock.monotonic())

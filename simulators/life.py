@@ -42,7 +42,7 @@ class Life(RadioSite):
 
     __slots__ = (
         *("_ground", "_record", "_seed", "_software", "_state", "_state_key", "_station", "_supervision", "_troubles"),
-        *("book", "clock", "down", "observation", "radio", "restart_cause", "restarted"),
+        *("book", "clock", "down", "observation", "radio", "restart_cause", "restarted", "unit_restarts"),
     )
 
     def __init__(self, station: Station, record: StationRecord, around: Surroundings, settle_seconds: float) -> None:
@@ -60,6 +60,8 @@ class Life(RadioSite):
         self.down = False
         self.restart_cause = POWER_ON
         self.restarted: datetime = self.clock.now()
+        #: When radio units started that did so after their station.
+        self.unit_restarts: dict[str, datetime] = {}
         self.radio = Radio(record, around.cores, self.clock, settle_seconds, self)
         self.observation = Observation(record, around, self.clock, self.radio)
 
@@ -284,6 +286,7 @@ class Life(RadioSite):
                 self._software.stopped()
             return
         self.restart_cause, self.restarted = cause, self.clock.now()
+        self.unit_restarts.clear()
         new_build = self._software is not None and self._software.started()
         self.radio.power(True)
         self.try_remedy(Remedy.RESTART)
@@ -304,6 +307,7 @@ class Life(RadioSite):
         if not cells:
             raise RpcError("invalid-value", f"no unit {name!r:.40}", info={"bad-element": "name"})
         self._station.record(EventKind.REMEDY, ITSELF, remedy=Remedy.RESET_UNIT.value, target=name)
+        self.unit_restarts[name] = self.clock.now()
         self.radio.reset(cells)
         self.try_remedy(Remedy.RESET_UNIT, [name, *(cell.id for cell in cells)])
 

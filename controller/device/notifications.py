@@ -18,7 +18,9 @@ Opening = Callable[[DeviceTarget], Awaitable[tuple[Connection, Transport]]]
 _NS = "{urn:ietf:params:xml:ns:netconf:notification:1.0}"
 
 
-async def subscribe(opening: Opening, target: DeviceTarget, subscribed: set[Transport]) -> AsyncIterator[Notification]:
+async def subscribe(
+    opening: Opening, target: DeviceTarget, subscribed: set[Transport], since: datetime | None = None
+) -> AsyncIterator[Notification]:
     """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``.
 
     While the session is open it is one of ``subscribed``.
@@ -28,7 +30,10 @@ async def subscribe(opening: Opening, target: DeviceTarget, subscribed: set[Tran
     try:
         transport.subscribed = True
         # By hand: ncclient puts parts of it into a namespace that servers refuse.
-        reply = await transport.request(GenericRPC, etree.Element(f"{_NS}create-subscription"))
+        asked = etree.Element(f"{_NS}create-subscription")
+        if since is not None:
+            etree.SubElement(asked, f"{_NS}startTime").text = since.isoformat()
+        reply = await transport.request(GenericRPC, asked)
         check_done(reply, target.station, "create-subscription")
         while True:
             for notification in _parsed(target.station, await transport.notification()):

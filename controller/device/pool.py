@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from weakref import WeakValueDictionary
 
 import asyncssh
@@ -78,9 +79,10 @@ class SshDevices:
                 else:
                     session.drop("it can't be reused, or the station has called anew")
 
-    def notifications(self, target: DeviceTarget) -> AsyncIterator[Notification]:
+    def notifications(self, target: DeviceTarget, since: datetime | None = None) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
-        return subscribe(self._open_beside if target.call_home else self._connector.open, target, self._subscribed)
+        opening = self._open_beside if target.call_home else self._connector.open
+        return subscribe(opening, target, self._subscribed, since)
 
     def listen(self, address: str, port: int) -> int:
         """Let stations call home; return the port.

@@ -15,11 +15,13 @@ from ncclient.operations.rpc import RPC, GenericRPC
 from ncclient.operations.session import KillSession
 
 from controller.device.capabilities import capabilities_of
-from controller.device.replies import BASE, check_done, data_of
+from controller.device.replies import BASE, check, check_done, data_of
 from controller.device.transport import Connection, Transport
+from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.models.plan import Edit
 from controller.nrm.codec import decode, encode_edit, read_filter
+from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Tree
 from controller.ports.devices import Capabilities, DeviceTarget, Observed
@@ -143,6 +145,18 @@ class NetconfSession:
     async def cancel(self, persist: str) -> None:
         """See ``DeviceSession.cancel``."""
         await self._done("cancel-commit", CancelCommit, persist_id=persist)
+
+    async def equipment(self) -> Equipment:
+        """See ``DeviceSession.equipment``."""
+        wanted = etree.Element(f"{BASE}filter", type="subtree")
+        wanted.extend(equipment_filter())
+        reply = await self._asked(Get, filter=wanted)
+        return decode_equipment(data_of(reply, self._station, "get"))
+
+    async def operate(self, operation: Operation) -> str:
+        """See ``DeviceSession.operate``."""
+        reply = await self._asked(GenericRPC, encode_operation(operation))
+        return refusal_of(check(reply, self._station, operation.kind))
 
     async def copy_to_startup(self) -> None:
         """See ``DeviceSession.copy_to_startup``."""

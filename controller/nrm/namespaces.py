@@ -19,6 +19,10 @@ RRM_POLICY = "urn:3gpp:sa5:_3gpp-nr-nrm-rrmpolicy"
 EUTRAN = "urn:minka:eutran-nrm"
 EP_STATE = "urn:minka:ep-state"
 
+ORAN_OPERATIONS = "urn:o-ran:operations:1.0"
+ORAN_SOFTWARE = "urn:o-ran:software-management:1.0"
+EQUIPMENT = "urn:minka:equipment"
+
 
 def as_default(namespace: str) -> dict[str, str]:
     """An lxml nsmap that makes a namespace the default (lxml's stubs know no None key)."""

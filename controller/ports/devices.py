@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from lxml import etree
 
+from controller.models.equipment import Equipment, Operation
 from controller.models.network import Endpoint, ManagementDefaults
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
@@ -166,6 +167,14 @@ class DeviceSession(Protocol):
         """Cancel the pending confirmed commit with this token."""
         ...
 
+    async def equipment(self) -> Equipment:
+        """What the station is made of: units, software, when it started; empty where it does not say."""
+        ...
+
+    async def operate(self, operation: Operation) -> str:
+        """Send an operation; return why the station does not begin it, empty if it does. The answer proves nothing."""
+        ...
+
     async def copy_to_startup(self) -> None:
         """Copy running to startup where there is one; nothing elsewhere."""
         ...
@@ -190,8 +199,13 @@ class Devices(Protocol):
         """
         ...
 
-    def notifications(self, target: DeviceTarget) -> AsyncIterator[Notification]:
+    def notifications(self, target: DeviceTarget, since: datetime | None = None) -> AsyncIterator[Notification]:
         """Subscribe on a session of its own and yield what comes, until that session ends.
+
+        Args:
+            target: The station.
+            since: By the station's clock: what it notified from then on comes first (replay); stations that
+                don't remember refuse.
 
         Raises what ``session`` raises on entering, DeviceRefusedError if the device refuses the
         subscription, and SessionLostError when the session ends: it never just stops.

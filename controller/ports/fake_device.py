@@ -20,6 +20,7 @@ from controller.nrm.schema import Mutability, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities
+from controller.ports.fake_equipment import FakeEquipment
 
 #: What a well-behaved station offers.
 SAFE = Capabilities(candidate=True, confirmed_commit=True, writable_running=False, startup=False, validate=True)
@@ -85,6 +86,7 @@ class FakeDevice:
         faults: Faults to come, in any order.
         history: Every configuration that running has had, oldest first.
         log: Operations that the device carried out, as ``session operation``.
+        equipment: Its units and software.
     """
 
     def __init__(self, station: str, root: NodeSpec, tree: Tree, capabilities: Capabilities, clock: Clock) -> None:
@@ -108,6 +110,7 @@ class FakeDevice:
         self._pending: _Pending | None = None
         self._since: dict[Path, float] = {}
         self._ids = itertools.count(1)
+        self.equipment = FakeEquipment(clock, self.reboot)
 
     @property
     def running(self) -> Tree:

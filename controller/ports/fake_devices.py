@@ -6,9 +6,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from functools import partial
 
 from lxml import etree
 
+from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceRefusedError, HostKeyError, SessionLostError, UnreachableError
 from controller.models.plan import Edit
 from controller.nrm.profiles import root_spec
@@ -94,6 +97,17 @@ class FakeSession:
 
         await self._do("copy_to_startup", act)
 
+    async def equipment(self) -> Equipment:
+        """See ``DeviceSession.equipment``."""
+        await self._do("equipment", lambda: None)
+        return self._device.equipment.look()
+
+    async def operate(self, operation: Operation) -> str:
+        """See ``DeviceSession.operate``."""
+        said: list[str] = []
+        await self._do("operate", lambda: said.append(self._device.equipment.operate(operation)))
+        return said[0] if said else ""
+
     async def kill(self, session_id: str) -> None:
         """See ``DeviceSession.kill``."""
 
@@ -166,6 +180,7 @@ class FakeDevices:
         """Put up a station that carries ``tree``."""
         root = profiles if isinstance(profiles, NodeSpec) else root_spec(profiles)
         device = FakeDevice(station, root, tree, capabilities, self._clock)
+        device.equipment.notify = partial(self.notify, station)
         self._devices[station] = device
         return device
 
@@ -199,8 +214,10 @@ class FakeDevices:
         for listener in self._listeners[station]:
             listener.put_nowait(None)
 
-    async def notifications(self, target: DeviceTarget) -> AsyncIterator[Notification]:
-        """See ``Devices.notifications``."""
+    async def notifications(self, target: DeviceTarget, since: datetime | None = None) -> AsyncIterator[Notification]:
+        """See ``Devices.notifications``; fake stations remember nothing."""
+        if since is not None:
+            raise DeviceRefusedError(f"operation-failed: {target.station} does not support replay")
         arrived: asyncio.Queue[Notification | None] = asyncio.Queue()
         async with self._session(target):
             self._listeners[target.station].append(arrived)

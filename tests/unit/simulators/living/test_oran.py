@@ -250,6 +250,10 @@ async def test_equipment_shows_what_is_wrong(client: Client, clock: VirtualClock
     charge = int(await shown("battery-charge") or 0)
     assert 85 < charge < 100
     await client.ok(f'<reload-licence xmlns="{EQUIPMENT}"/>')
+    before = await shown("last-restart")
+    assert before
+    clock.advance(2)
     await client.ok(f'<reset-unit xmlns="{EQUIPMENT}"><name>ru-1</name></reset-unit>')
+    assert str(await shown("last-restart")) > before
     tag, _ = await client.error(f'<reset-unit xmlns="{EQUIPMENT}"><name>ru-5</name></reset-unit>')
     assert tag == "invalid-value"

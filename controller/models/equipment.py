@@ -1,0 +1,133 @@
+"""What a station is made of, and operations on it that are no edits of its configuration."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from controller.models.network import Noun
+
+
+class UnitState(Noun):
+    """A unit that can be replaced or reset.
+
+    Attributes:
+        kind: ``baseband``, ``radio-unit`` or ``fan``.
+        state: ``enabled``, ``degraded`` or ``disabled``.
+        cells: Names of the cells that it transmits.
+        restarted: When it started last, by the station's clock; None where the station does not say so.
+    """
+
+    name: str
+    kind: str = ""
+    state: str = ""
+    cells: tuple[str, ...] = ()
+    restarted: AwareDatetime | None = None
+
+
+class SlotState(Noun):
+    """A software slot (o-ran-software-management).
+
+    Attributes:
+        status: ``VALID``, ``INVALID`` or ``EMPTY``.
+        active: Whether the next start takes it.
+        running: Whether the station runs from it.
+        writable: Whether builds can be installed into it.
+    """
+
+    name: str
+    status: str = ""
+    version: str = ""
+    active: bool = False
+    running: bool = False
+    writable: bool = True
+
+
+class Equipment(Noun):
+    """A station as it says itself; what it does not tell is empty.
+
+    Attributes:
+        restarted: When it started last (o-ran-operations ``restart-datetime``), by its own clock.
+        now: Its own clock.
+        power: ``MAINS`` or ``BATTERY``.
+        licence: ``VALID`` or ``MISSING``.
+    """
+
+    restarted: AwareDatetime | None = None
+    now: AwareDatetime | None = None
+    units: tuple[UnitState, ...] = ()
+    slots: tuple[SlotState, ...] = ()
+    power: str = ""
+    licence: str = ""
+
+    def unit(self, name: str) -> UnitState | None:
+        """A unit by name."""
+        return next((unit for unit in self.units if unit.name == name), None)
+
+    def slot(self, name: str) -> SlotState | None:
+        """A software slot by name."""
+        return next((slot for slot in self.slots if slot.name == name), None)
+
+    @property
+    def running(self) -> SlotState | None:
+        """The slot that the station runs from."""
+        return next((slot for slot in self.slots if slot.running), None)
+
+
+class OperationKind(StrEnum):
+    """Operations of stations: o-ran-operations, o-ran-software-management, and repairs."""
+
+    RESET = "reset"
+    RESET_UNIT = "reset-unit"
+    RELOAD_LICENCE = "reload-licence"
+    DOWNLOAD = "software-download"
+    INSTALL = "software-install"
+    ACTIVATE = "software-activate"
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether service is interrupted by it."""
+        return self in (OperationKind.RESET, OperationKind.RESET_UNIT)
+
+
+class Operation(Noun):
+    """One operation, on record before it is sent and proven by reading back, never by its answer.
+
+    Attributes:
+        subject: What it is about: the unit, the slot, or the file's address. For a reset the slot that must run
+            afterwards, empty for any.
+        files: Names of downloaded files to install.
+        version: For an installation the version that the slot must hold afterwards, empty for any.
+        since: By the station's clock: when what is operated on had started last (resets), or what time it was.
+            A later start proves a reset; later events are those of this operation.
+        seconds: How long to wait for the effect.
+    """
+
+    kind: OperationKind
+    subject: str = ""
+    files: tuple[str, ...] = ()
+    version: str = ""
+    since: AwareDatetime | None = None
+    seconds: float = Field(gt=0)
+
+    def __str__(self) -> str:
+        """The operation in words."""
+        return f"{self.kind} {self.subject}".rstrip()
+
+
+class SoftwareEvent(Noun):
+    """What a station notifies of a download, an installation or an activation.
+
+    Attributes:
+        kind: The operation that it belongs to.
+        subject: File or slot.
+        status: ``COMPLETED``, or what went wrong.
+        at: The station's event time; None where it can't be read.
+    """
+
+    kind: OperationKind
+    subject: str
+    status: str
+    message: str = ""
+    at: AwareDatetime | None = None
