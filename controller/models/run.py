@@ -61,10 +61,19 @@ class Outcome(StrEnum):
         return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.DIVERGED)
 
 
+class Policy(StrEnum):
+    """What is confirmed or taken back together: a station, a unit (``NewJob.unit``), or a whole wave."""
+
+    STATION = "station"
+    UNIT = "unit"
+    WAVE = "wave"
+
+
 class Strategy(Noun):
     """How a run goes through its stations.
 
     Attributes:
+        policy: What is confirmed or taken back together.
         canary: Stations in the first wave, on their own.
         wave_size: Stations in each later wave; tracking areas are never cut.
         parallel: Device transactions at once.
@@ -74,6 +83,7 @@ class Strategy(Noun):
         check_timeout: Seconds to wait for cells and core links before the confirm.
     """
 
+    policy: Policy = Policy.STATION
     canary: int = Field(default=1, ge=0)
     wave_size: int = Field(default=50, ge=1)
     parallel: int = Field(default=500, ge=1)
@@ -84,12 +94,19 @@ class Strategy(Noun):
 
 
 class Job(Noun):
-    """One step of a run on one device."""
+    """One step of a run on one device.
+
+    Attributes:
+        unit: Devices of a wave that belong together, as a station and its router, or a tracking area.
+        rank: Order within the unit: it begins when all of lower rank are prepared or done well.
+    """
 
     id: str
     run: str
     wave: int
     station: str
+    unit: str = ""
+    rank: int = 0
     state: JobState
     attempts: int = 0
     outcome: Outcome | None = None

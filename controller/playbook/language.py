@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.models.network import Identifier, Noun
-from controller.models.run import Strategy
+from controller.models.run import Policy, Strategy
 from controller.playbook.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
 
@@ -47,6 +47,7 @@ class Waves(Noun):
     """How a run goes through its stations; see ``controller.models.run.Strategy``.
 
     Attributes:
+        policy: What is confirmed or taken back together: each ``station`` on its own, a ``unit``, or a whole ``wave``.
         canary: Stations in the first wave, on their own.
         wave_size: Stations in each later wave, a number or a share of all as in ``10%``. Tracking areas are never cut.
         parallel: Stations at once.
@@ -56,6 +57,7 @@ class Waves(Noun):
         check_timeout: Seconds to wait for cells and core links before a confirm.
     """
 
+    policy: Policy = Policy.STATION
     canary: int = Field(default=1, ge=0)
     wave_size: Annotated[int | str, BeforeValidator(_size), Field(json_schema_extra={"pattern": "^[0-9]+%?$"})] = 50
     parallel: int = Field(default=500, ge=1)

@@ -46,10 +46,17 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be created with its run."""
+    """A job to be created with its run.
+
+    Attributes:
+        unit: Name of the unit it belongs to, within its wave; empty where the device is one of its own.
+        rank: Order within the unit: it begins when all of lower rank are prepared or done well.
+    """
 
     wave: int
     station: str
+    unit: str = ""
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

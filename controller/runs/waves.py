@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from controller.models.network import Network, Rat
 from controller.models.plan import Change, Plan
@@ -21,9 +21,18 @@ def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob,
     return cut_units(units_of(plan, network), strategy)
 
 
-def cut_units(found: Iterable[tuple[str, ...]], strategy: Strategy) -> tuple[NewJob, ...]:
-    """Jobs of stations, by wave; units are never cut. See ``cut_waves``."""
-    units = sorted(found, key=lambda unit: (len(unit), unit))
+def cut_units(
+    found: Iterable[tuple[str, ...]], strategy: Strategy, ranks: Mapping[str, int] = {}
+) -> tuple[NewJob, ...]:
+    """Jobs of devices, by wave; units are never cut. See ``cut_waves``.
+
+    Args:
+        found: Units, each named after its first device.
+        strategy: Sizes of the waves.
+        ranks: Order of devices within their units (``NewJob.rank``), 0 where absent.
+    """
+    units = sorted((tuple(sorted(unit)) for unit in found), key=lambda unit: (len(unit), unit))
+    unit_of = {device: unit[0] for unit in units for device in unit}
     waves: list[list[str]] = []
     room = 0
     for index, unit in enumerate(_after_canary(units, strategy.canary, waves)):
@@ -32,7 +41,11 @@ def cut_units(found: Iterable[tuple[str, ...]], strategy: Strategy) -> tuple[New
             room = strategy.wave_size
         waves[-1].extend(unit)
         room -= len(unit)
-    return tuple(NewJob(wave, station) for wave, stations in enumerate(waves) for station in sorted(stations))
+    return tuple(
+        NewJob(wave, device, unit_of[device], ranks.get(device, 0))
+        for wave, devices in enumerate(waves)
+        for device in sorted(devices)
+    )
 
 
 def _after_canary(units: list[tuple[str, ...]], canary: int, waves: list[list[str]]) -> list[tuple[str, ...]]:

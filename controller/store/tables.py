@@ -183,6 +183,8 @@ jobs = Table(
     Column("run", String, ForeignKey("runs.id"), nullable=False),
     Column("wave", Integer, nullable=False),
     _name("station"),
+    _text("unit"),
+    Column("rank", Integer, nullable=False, server_default="0"),
     _name("state"),
     Column("attempts", Integer, nullable=False),
     Column("outcome", String),
@@ -191,6 +193,9 @@ jobs = Table(
     Column("started", Instant),
     Column("finished", Instant),
     Column("incarnation", String),
+    # The gate at which its device stands, prepared and verified, and when the device reverts by itself there.
+    Column("gate", Integer),
+    Column("gate_until", Instant),
     Index("ix_jobs_run_wave_station", "run", "wave", "station", unique=True),
     Index("ix_jobs_state_run", "state", "run"),
     # One writer per device, whatever the code above believes.
@@ -201,6 +206,21 @@ jobs = Table(
         sqlite_where=text("state = 'claimed'"),
         postgresql_where=text("state = 'claimed'"),
     ),
+)
+
+#: What becomes of devices that stand at a gate together: decided once, and never changed. No row means cancel.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("wave", Integer, primary_key=True, autoincrement=False),
+    # Empty where the whole wave was decided.
+    Column("unit", String, primary_key=True),
+    Column("gate", Integer, primary_key=True, autoincrement=False),
+    _name("verdict"),
+    Column("at", Instant, nullable=False),
+    _name("by"),
+    _text("reason"),
 )
 
 #: One row per device that ever had a job; it stays, so that fences only grow.

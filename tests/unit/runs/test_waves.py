@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Strategy
-from controller.runs.waves import cut_waves
+from controller.ports.store import NewJob
+from controller.runs.waves import cut_units, cut_waves
 from tests.support.records import make_plan
 from tests.unit.plan import samples
 
@@ -96,3 +97,8 @@ def test_without_a_canary_all_waves_are_equal() -> None:
 
 def test_no_stations_no_waves() -> None:
     assert cut_waves(plan_of([]), network([]), Strategy()) == ()
+
+
+def test_jobs_name_their_unit_and_their_rank() -> None:
+    jobs = cut_units([("B", "A"), ("C",)], Strategy(canary=0), {"B": 1})
+    assert jobs == (NewJob(0, "A", "A", 0), NewJob(0, "B", "A", 1), NewJob(0, "C", "C", 0))
