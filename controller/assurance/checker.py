@@ -15,20 +15,17 @@ from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.run import LedgerEntry
+from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path
-from controller.plan import drifted_nodes
+from controller.plan import applied, drifted_nodes
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
-from controller.ports.store import Device, Store, StoreLoop
-from controller.runs.planner import Planner, Wanted
+from controller.ports.store import Store, StoreLoop
+from controller.runs.planner import Planner
 
 log = structlog.get_logger()
 
 _Ledger = Mapping[Path, LedgerEntry]
-#: Stations prepared at once.
-_TOGETHER = 500
-#: What the part of the desired tree that is ours depends on.
-_Basis = tuple[str, datetime | None, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +55,6 @@ class Checker:
         self._clock = clock
         self._reports = reports
         self._last: dict[str, Health] = {}
-        self._wanted: dict[str, tuple[_Basis, Wanted]] = {}
-        self._prepared: set[str] = set()
-
-    async def prepare(self, stations: Sequence[str]) -> None:
-        """Have at hand what stations should carry: made for many together it costs a third of one by one."""
-        new = sorted(set(stations) - self._prepared)
-        for start in range(0, len(new), _TOGETHER):
-            some = new[start : start + _TOGETHER]
-            devices, ledger = await self._records(some)
-            await self._want(some, devices, ledger)
-            self._prepared.update(some)
 
     async def look(self, network: Network, station: str) -> Look:
         """Read one station; that it can't be read is an answer too."""
@@ -127,48 +113,29 @@ class Checker:
     async def _judge(self, looks: Sequence[Look]) -> dict[str, Health]:
         """Health by station, for adopted ones; judged against what was applied there."""
         stations = [look.station for look in looks]
-        devices, ledger = await self._records(stations)
-        await self._want([look.station for look in looks if look.observed is not None], devices, ledger)
+        devices, ledger, (_, network) = await self._store.call(
+            lambda store: (store.devices(stations), store.ledger(stations), store.network())
+        )
         return await asyncio.to_thread(
             lambda: {
-                look.station: self._health(look, ledger.get(look.station, {}))
+                look.station: _health(network, look, ledger.get(look.station, {}))
                 for look in looks
                 if look.station in devices and devices[look.station].adopted is not None
             }
         )
 
-    async def _records(self, stations: Sequence[str]) -> tuple[dict[str, Device], dict[str, dict[Path, LedgerEntry]]]:
-        return await self._store.call(lambda store: (store.devices(stations), store.ledger(stations)))
 
-    async def _want(
-        self, stations: Sequence[str], devices: Mapping[str, Device], ledger: Mapping[str, _Ledger]
-    ) -> None:
-        """See to it that what the stations should carry is at hand: making it anew takes long."""
-        basis = {name: _basis(devices[name], ledger.get(name, {})) for name in stations if name in devices}
-        stale = [name for name, key in basis.items() if self._wanted.get(name, (None,))[0] != key]
-        if stale:
-            for name in stale:
-                self._wanted.pop(name, None)
-            made = await self._planner.applied(stale)
-            self._wanted |= {name: (basis[name], wanted) for name, wanted in made.items()}
-
-    def _health(self, look: Look, ledger: _Ledger) -> Health:
-        if look.observed is None:
-            return Health(station=look.station, at=look.at, reachable=False, reason=look.reason)
-        drift = 0
-        if look.station in self._wanted:
-            _, wanted = self._wanted[look.station]
-            drift = len(drifted_nodes(wanted.root, wanted.rendered, look.observed))
-        return health_of(look.station, look.observed, ledger, drift, look.at)
+def _health(network: Network, look: Look, ledger: _Ledger) -> Health:
+    if look.observed is None:
+        return Health(station=look.station, at=look.at, reachable=False, reason=look.reason)
+    known = network.station_by_id.get(look.station)
+    drift = len(drifted_nodes(root_spec(known.profiles), applied(ledger), look.observed)) if known else 0
+    return health_of(look.station, look.observed, ledger, drift, look.at)
 
 
 def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport]) -> list[Alarm]:
     store.save_health(healths)
     return store.report_alarms(reports)
-
-
-def _basis(device: Device, ledger: _Ledger) -> _Basis:
-    return device.network_digest, device.applied, hash(frozenset(ledger))
 
 
 def _uncleared(standing: Collection[Alarm], station: str) -> set[Wrong]:

@@ -90,7 +90,6 @@ class Listener:
     async def _follow(self) -> None:
         records = await self._store.call(lambda store: store.devices())
         adopted = [station for station, record in records.items() if record.adopted is not None]
-        await self._checker.prepare(adopted)
         self._checks.follow(adopted)
         self._subscriptions.follow(adopted)
 

@@ -87,10 +87,17 @@ class DiffRow(Noun):
 
 
 class LedgerNode(Noun):
-    """A node that is ours after the change, and for whom."""
+    """A node that is ours after the change, for whom, and what we hold it to.
+
+    Attributes:
+        leaves: What we want of it; a leaf at its default is left out. Never its administrative state.
+        first: Whether it stands first in a list ordered by user: the primary PLMN.
+    """
 
     path: str
     owners: Owners
+    leaves: LeafValues = {}
+    first: bool = False
 
 
 class Fingerprint(Noun):

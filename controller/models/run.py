@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from controller.models.network import Noun
+from controller.models.plan import LedgerNode
 
 
 class RunState(StrEnum):
@@ -196,13 +197,15 @@ class Hold(Noun):
     until: AwareDatetime | None = None
 
 
-class LedgerEntry(Noun):
-    """A node on a device that Minka adopted or applied, and for whom."""
+class LedgerEntry(LedgerNode):
+    """A node on a device that Minka adopted or applied: for whom, and what we hold it to.
+
+    Attributes:
+        plan: Plan that applied it, empty where it was adopted.
+    """
 
     station: str
-    path: str
-    owners: tuple[str, ...]
-    plan: str = Field(default="", description="Plan that applied it, empty where it was adopted.")
+    plan: str = ""
 
 
 class AuditRow(Noun):

@@ -9,7 +9,7 @@ from controller.plan.document import (
     plan_to_json,
     seal,
 )
-from controller.plan.drift import adopted_nodes, drift, drifted_nodes, limited_to
+from controller.plan.drift import adopted_nodes, applied, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.show import PlanRow, headline, render_text
@@ -25,11 +25,12 @@ __all__ = [
     "StationPlan",
     "StationView",
     "adopted_nodes",
+    "applied",
     "compare",
     "drift",
     "drifted_nodes",
     "headline",
-    "limited_to",
+    "ledger_nodes",
     "make_plan",
     "network_digest",
     "plan_digest",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 
 from controller.models.plan import DiffRow, LedgerNode
 from controller.nrm.diff import diff
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Observed, Path
-from controller.plan.edits import find_edits
+from controller.nrm.tree import Observed, Path, parent
+from controller.plan.edits import find_edits, first_entries
 from controller.plan.views import StationView
 from controller.plan.words import NOTHING, contents, entry_name, leaf_texts, row
+
+NO_LEDGER: Mapping[Path, LedgerNode] = {}
 
 
 def drift(root: NodeSpec, rendered: Rendered, view: StationView) -> tuple[DiffRow, ...]:
@@ -52,14 +54,26 @@ def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tup
     return (*difference.missing, *difference.changed)
 
 
-def limited_to(rendered: Rendered, ledger: Collection[Path]) -> Rendered:
-    """What should be there of what we adopted or applied: the part of the desired tree that is in the ledger.
+def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
+    """What should be there of what we adopted or applied, as we last did.
 
-    Drift is judged and repaired against this, so that what the network files ask for and nobody
-    applied yet neither counts as drift nor reaches a station by a repair.
+    Drift is judged and repaired against this and not against the network files, so that what they ask for and
+    nobody applied yet neither counts as drift nor reaches a station by a repair.
     """
-    tree = {path: leaves for path, leaves in rendered.tree.items() if path in ledger}
-    return Rendered(tree, {path: rendered.owners[path] for path in tree}, rendered.findings)
+    ordered = sorted(ledger.values(), key=lambda node: (parent(node.path), not node.first, node.path))
+    tree = {node.path: dict(node.leaves) for node in ordered}
+    return Rendered(tree, {node.path: node.owners for node in ordered}, ())
+
+
+def ledger_nodes(
+    root: NodeSpec, rendered: Rendered, ledger: Mapping[Path, LedgerNode] = NO_LEDGER
+) -> Iterator[LedgerNode]:
+    """What the ledger has to say of a station that carries what is rendered, where it does not say so already."""
+    first = frozenset(first_entries(root, rendered.tree).values())
+    for path, owners in rendered.owners.items():
+        leaves, known = rendered.tree[path], ledger.get(path)
+        if known is None or (known.owners, known.leaves, known.first) != (owners, leaves, path in first):
+            yield LedgerNode(path=path, owners=owners, leaves=leaves, first=path in first)
 
 
 def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[LedgerNode, ...]:
@@ -70,7 +84,5 @@ def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tup
     """
     differing = set(drifted_nodes(root, rendered, observed))
     return tuple(
-        LedgerNode(path=path, owners=owners)
-        for path, owners in rendered.owners.items()
-        if path in observed.tree and path not in differing
+        node for node in ledger_nodes(root, rendered) if node.path in observed.tree and node.path not in differing
     )

@@ -183,7 +183,7 @@ def _primaries(
     vanished from the device is put back where it stood.
     """
     deleted = {edit.path for edit in found.edits if edit.op is Op.DELETE}
-    wanted = _first_entries(root, rendered.tree)
+    wanted = first_entries(root, rendered.tree)
     there: dict[str, list[Path]] = {name: [] for name in wanted}
     for path in observed:
         if path not in deleted and (name := _list_of(path)) in there and parent(path) not in deleted:
@@ -201,7 +201,7 @@ def _primaries(
     return first
 
 
-def _first_entries(root: NodeSpec, tree: Tree) -> dict[str, Path]:
+def first_entries(root: NodeSpec, tree: Tree) -> dict[str, Path]:
     """First wanted entry of each list of PLMNs that is ordered by user."""
     first: dict[str, Path] = {}
     for path in tree:

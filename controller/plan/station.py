@@ -13,6 +13,7 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.profiles import Rendered, administrative_state, cell_of, root_spec
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree
+from controller.plan.drift import ledger_nodes
 from controller.plan.edits import ADMINISTRATIVE_STATE, Edits, find_edits
 from controller.plan.findings import station_findings
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
@@ -181,11 +182,7 @@ class _Builder:
             yield check.path if check.kind == "link-up" else f"{check.path}/{ADMINISTRATIVE_STATE}"
 
     def _gained(self) -> tuple[LedgerNode, ...]:
-        return tuple(
-            LedgerNode(path=path, owners=owners)
-            for path, owners in self.rendered.owners.items()
-            if path not in self.ledger or self.ledger[path].owners != owners
-        )
+        return tuple(ledger_nodes(self.root, self.rendered, self.ledger))
 
     def _lock_row(self, cell: Path, seconds: int) -> DiffRow:
         what = f"{entry_name(self.root, cell)}: administrative state"

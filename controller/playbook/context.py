@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.models.alarm import Alarm
-from controller.models.errors import ConflictError, DeviceError
+from controller.models.errors import ConflictError
 from controller.models.network import Network
 from controller.models.plan import Change
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, Path
+from controller.plan import StationView, applied, drift
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import StoreLoop
@@ -82,12 +83,9 @@ class StationContext:
         return await self.world.store.call(lambda store: store.standing_alarms([self.station]))
 
     async def drift(self) -> int:
-        """Managed nodes that differ from what was last applied."""
-        found = await self.world.planner.drift([self.station])
-        if self.station not in found:
-            await self.ledger()  # says so where it is observe-only
-            raise DeviceError(f"station {self.station} could not be read")
-        return len(found[self.station])
+        """Managed nodes that differ from what was last applied, by this job too."""
+        ledger, observed = await self.ledger(), await self.read()
+        return len(drift(root_spec(self.profiles), applied(ledger), StationView(observed, True, ledger)))
 
     async def post(self, content: Mapping[str, Any]) -> None:
         """Tell the webhook."""
@@ -138,7 +136,7 @@ def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Chan
         for path in change.lost:
             found.pop(path, None)
         for node in change.gained:
-            found[node.path] = LedgerEntry(station=station, path=node.path, owners=node.owners)
+            found[node.path] = LedgerEntry(station=station, **dict(node))
     return found
 
 

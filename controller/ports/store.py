@@ -22,6 +22,7 @@ from controller.models.network import Network
 from controller.models.plan import Change, LedgerNode, Plan
 from controller.models.run import Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook
+from controller.ports.ledger import LedgerRecords
 from controller.ports.people import PeopleRecords
 from controller.ports.playbooks import PlaybookRecords
 
@@ -34,8 +35,8 @@ class Device:
 
     Attributes:
         adopted: When it was adopted, or None while it is observe-only.
-        network_digest: Digest of the network that was last applied (or adopted) on it.
-        applied: When that was; intent is evaluated as of then when drift is judged.
+        network_digest: Digest of the network that was last applied (or adopted) on it, perhaps in part.
+        applied: When that was.
     """
 
     station: str
@@ -148,7 +149,7 @@ class Page:
     offset: int = 0
 
 
-class Store(PeopleRecords, PlaybookRecords, Protocol):
+class Store(PeopleRecords, PlaybookRecords, LedgerRecords, Protocol):
     """Everything that is on record."""
 
     # networks and devices

@@ -24,8 +24,8 @@ from controller.plan import (
     StationPlan,
     StationView,
     adopted_nodes,
+    applied,
     drift,
-    limited_to,
     make_plan,
     plan_station,
     recreate_endpoint_change,
@@ -33,7 +33,7 @@ from controller.plan import (
 )
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
-from controller.ports.store import Device, StoreLoop
+from controller.ports.store import StoreLoop
 
 #: Stations read at once.
 _PARALLEL = 500
@@ -172,35 +172,19 @@ class Planner:
         }
 
     async def applied(self, stations: Sequence[str]) -> dict[str, Wanted]:
-        """What adopted stations should carry of what is in the ledger, by the network version last applied on them.
+        """What adopted stations should carry of ours, as it was last applied there.
 
         Drift is judged against this and not against the current files, so that a change that is
         loaded but not applied yet is never repaired onto a station without a person's apply.
         """
-        records = await self._store.call(lambda store: store.devices(stations))
-        versions: dict[tuple[str, date], list[Device]] = {}
-        networks: dict[str, Network] = {}
-        for record in records.values():
-            if record.adopted is None:
-                continue
-            digest = record.network_digest
-            if digest not in networks:
-                networks[digest] = (await self._version(digest))[1]
-            day = _today(networks[digest], record.applied or record.adopted)
-            versions.setdefault((digest, day), []).append(record)
-        ledger = await self._store.call(lambda store: store.ledger(stations))
-        wanted: dict[str, Wanted] = {}
-        for (digest, day), group in versions.items():
-            network = networks[digest]
-            names = [record.station for record in group if record.station in network.station_by_id]
-            intent = await asyncio.to_thread(compile_intent, network, day, names)
-            for name in names:
-                full = _wanted(network, intent, name)
-                wanted[name] = Wanted(full.root, limited_to(full.rendered, ledger.get(name, {})))
-        return wanted
-
-    async def _version(self, digest: str) -> tuple[str, Network]:
-        return await self._store.call(lambda store: store.network(digest))
+        records, ledger, (_, network) = await self._store.call(
+            lambda store: (store.devices(stations), store.ledger(stations), store.network())
+        )
+        return {
+            name: Wanted(root_spec(network.station_by_id[name].profiles), applied(ledger.get(name, {})))
+            for name, record in records.items()
+            if record.adopted is not None and name in network.station_by_id
+        }
 
     async def repair_plan(self, station: str, actor: str) -> Plan:
         """A plan that brings one station back to what was last applied on it; never its administrative state.
@@ -213,21 +197,20 @@ class Planner:
         record = records.get(station)
         if record is None or record.adopted is None:
             raise ConflictError(f"station {station} is not adopted: it is observe-only")
-        _, current = await self._store.call(lambda store: store.network())
-        digest, network = await self._version(record.network_digest)
-        view = (await self.views(current, [station]))[station]
+        _, network = await self._store.call(lambda store: store.network())
+        view = (await self.views(network, [station]))[station]
         if view.observed is None:
             raise DeviceError(view.unreachable)
         now = self._clock.now()
         holds = await self._store.call(lambda store: store.holds(now))
-        options = PlanOptions(held=_held(current, [hold.target for hold in holds]), automatic=True)
+        options = PlanOptions(held=_held(network, [hold.target for hold in holds]), automatic=True)
         wanted = (await self.applied([station]))[station]
         profiles = network.station_by_id[station].profiles
         made = plan_station(station, profiles, wanted.rendered, view, options)
         plan = seal(
             created=now,
-            network=current.header.id,
-            network_digest=digest,
+            network=network.header.id,
+            network_digest=record.network_digest,
             selector=station,
             changes=() if made.change is None else (made.change,),
             unchanged=() if made.change or made.reason else (station,),

@@ -13,7 +13,7 @@ from controller.models.plan import Change
 from controller.models.run import JobState, JournalEntry, Outcome, Run, RunState, Step
 from controller.ports.store import Claim, JobResult
 from controller.store.encoding import rows_of, unpacked
-from controller.store.networks import enter_ledger, leave_ledger
+from controller.store.ledger import change_ledger
 from controller.store.runs import as_job, load_run
 from controller.store.tables import changes, devices, jobs, journal, leases, runs, workers
 from controller.store.transaction import INSERTS, Insert, Transactions, Tx, reads, writes
@@ -105,8 +105,7 @@ class ClaimRecords(Transactions):
         tx.execute(
             update(jobs).where(jobs.c.id == claim.job.id).values(done | {"detail": result.detail, "incarnation": None})
         )
-        leave_ledger(tx, claim.job.station, result.lost)
-        enter_ledger(tx, claim.job.station, result.gained, plan=claim.run.plan)
+        change_ledger(tx, claim.job.station, result.gained, result.lost, job=claim.job.id, plan=claim.run.plan)
         if result.applied:
             applied = {"network_digest": claim.network_digest, "applied": tx.now}
             row = tx.insert(devices).values(station=claim.job.station, **applied)

@@ -14,6 +14,7 @@ from controller.models.run import LedgerEntry
 from controller.ports.clock import Clock
 from controller.ports.store import Device
 from controller.store.encoding import packed, rows_of, unpacked
+from controller.store.ledger import as_entry, change_ledger
 from controller.store.tables import devices, healths, ledger, networks
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -72,7 +73,7 @@ class NetworkRecords(Transactions):
         tx.execute(
             row.on_conflict_do_update(index_elements=["station"], set_=values, where=devices.c.adopted.is_(None))
         )
-        enter_ledger(tx, station, nodes, plan="")
+        change_ledger(tx, station, nodes, (), job="", plan="")
         tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
 
     @reads
@@ -80,10 +81,7 @@ class NetworkRecords(Transactions):
         """See ``Store.ledger``."""
         entries: dict[str, dict[str, LedgerEntry]] = {}
         for row in rows_of(tx, select(ledger), ledger.c.station, stations):
-            # Our own rows need no validation; a network has a hundred thousand of them.
-            entries.setdefault(row.station, {})[row.path] = LedgerEntry.model_construct(
-                station=row.station, path=row.path, owners=tuple(row.owners.split(" ")), plan=row.plan
-            )
+            entries.setdefault(row.station, {})[row.path] = as_entry(row)
         return entries
 
     @writes
@@ -108,25 +106,3 @@ class NetworkRecords(Transactions):
         """See ``Store.healths``."""
         rows = rows_of(tx, select(healths), healths.c.station, stations)
         return {row.station: Health.model_validate_json(row.content) for row in rows}
-
-
-def enter_ledger(tx: Tx, station: str, nodes: Sequence[LedgerNode], plan: str) -> None:
-    """Put nodes into the ledger; owners and plan of a node that is there already are replaced."""
-    if not nodes:
-        return
-    row = tx.insert(ledger)
-    values = {"owners": row.excluded.owners, "plan": row.excluded.plan}
-    tx.execute(
-        row.on_conflict_do_update(index_elements=["station", "path"], set_=values),
-        [
-            {"station": station, "path": node.path, "owners": " ".join(node.owners), "plan": plan}
-            for node in sorted(nodes, key=lambda node: node.path)
-        ],
-    )
-
-
-def leave_ledger(tx: Tx, station: str, paths: Sequence[str]) -> None:
-    """Take paths out of the ledger."""
-    for start in range(0, len(paths), 1000):
-        chunk = paths[start : start + 1000]
-        tx.execute(ledger.delete().where(ledger.c.station == station, ledger.c.path.in_(chunk)))

@@ -8,6 +8,7 @@ from controller.store.claims import ClaimRecords
 from controller.store.engine import make_engine
 from controller.store.figures import FigureRecords
 from controller.store.networks import NetworkRecords
+from controller.store.ledger import LedgerHistory
 from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
 from controller.store.runs import RunRecords
@@ -28,6 +29,7 @@ class SqlStore(
     FigureRecords,
 ):
     """``Store`` on SQLite or PostgreSQL."""
+    LedgerHistory,
 
     def close(self) -> None:
         """Release connections."""

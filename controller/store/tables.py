@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -90,7 +91,23 @@ ledger = Table(
     Column("station", String, primary_key=True),
     Column("path", String, primary_key=True),
     _name("owners"),
+    # What we hold the node to, as JSON; empty where that is nothing but its being there.
+    _text("leaves"),
+    Column("first", Boolean, nullable=False, server_default=false()),
     Column("plan", String, nullable=False, server_default=""),
+)
+
+#: What the ledger said before each job or adoption that changed it, and of the changed nodes only.
+ledger_history = Table(
+    "ledger_history",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _name("station"),
+    # Empty for an adoption.
+    _name("job"),
+    Column("at", Instant, nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    Index("ix_ledger_history_station_number", "station", "number"),
 )
 
 healths = Table(
@@ -198,6 +215,7 @@ jobs = Table(
     Column("gate_until", Instant),
     Index("ix_jobs_run_wave_station", "run", "wave", "station", unique=True),
     Index("ix_jobs_state_run", "state", "run"),
+    Index("ix_jobs_station_finished", "station", "finished"),
     # One writer per device, whatever the code above believes.
     Index(
         "ix_jobs_claimed_station",

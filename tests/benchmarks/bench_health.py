@@ -47,9 +47,6 @@ async def measure(folder: Path) -> None:
         store.adopt(name, (), digest, "bench")
     looks = await _healthy(planner, network, names, store.adopt, digest, clock)
     checker = Checker(loop_store, planner, clock)
-    began = time.process_time()
-    await checker.prepare(names)
-    print(f"prepare {len(names)} stations, once           {time.process_time() - began:6.2f} CPU s")
     for title in ("first time", "again"):
         began, wall = time.process_time(), time.perf_counter()
         for start in range(0, len(looks), BATCH):

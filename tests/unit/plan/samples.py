@@ -15,7 +15,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import Leaves, Observed, Path, Tree
-from controller.plan import PlanOptions, StationView, make_plan, network_digest
+from controller.plan import PlanOptions, StationView, ledger_nodes, make_plan, network_digest
 
 DAY = date(2026, 6, 15)
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -144,8 +144,8 @@ def carrying(net: Network, station: str = "S1", edit: Mapping[Path, Leaves | Non
 
 
 def ledger(net: Network, station: str = "S1") -> dict[Path, LedgerEntry]:
-    owners = rendered(net, station).owners
-    return {path: LedgerEntry(station=station, path=path, owners=found) for path, found in owners.items()}
+    root = root_spec(net.station_by_id[station].profiles)
+    return {node.path: _entry(station, node) for node in ledger_nodes(root, rendered(net, station))}
 
 
 def view(net: Network, station: str = "S1", edit: Mapping[Path, Leaves | None] | None = None) -> StationView:
@@ -183,4 +183,4 @@ def after_change(change: Change, before: Mapping[Path, LedgerEntry]) -> dict[Pat
 
 
 def _entry(station: str, node: LedgerNode) -> LedgerEntry:
-    return LedgerEntry(station=station, path=node.path, owners=node.owners)
+    return LedgerEntry(station=station, **dict(node))

@@ -10,8 +10,9 @@ from controller.models.errors import NotFoundError, PlanRefusedError
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Observed
-from controller.plan import adopted_nodes, drift, drifted_nodes, limited_to, recreate_endpoint_change
+from controller.nrm.tree import Observed, parent
+from controller.plan import adopted_nodes, applied, drift, drifted_nodes, recreate_endpoint_change
+from controller.plan.edits import first_entries
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network, rendered, view
 
 TWO = network()
@@ -63,9 +64,20 @@ def test_adoption_takes_what_is_wanted_and_there() -> None:
 def test_adoption_leaves_out_what_differs() -> None:
     seen = carrying(TWO, edit={LTE_CELL: {**rendered(TWO).tree[LTE_CELL], "tac": "999"}})
     wanted = rendered(TWO)
-    paths = {node.path for node in adopted_nodes(ROOT, wanted, seen)}
-    assert paths == set(wanted.tree) - {LTE_CELL}
-    assert drifted_nodes(ROOT, limited_to(wanted, paths), seen) == ()
+    ours = {node.path: node for node in adopted_nodes(ROOT, wanted, seen)}
+    assert ours.keys() == set(wanted.tree) - {LTE_CELL}
+    assert drifted_nodes(ROOT, applied(ours), seen) == ()
+
+
+def test_what_was_applied_is_the_ledger_with_parents_and_primaries_first() -> None:
+    wanted, mine = rendered(TWO), view(TWO).ledger
+    backwards = applied(dict(reversed(list(mine.items()))))
+    assert (backwards.tree, backwards.owners) == (wanted.tree, wanted.owners)
+    assert first_entries(ROOT, backwards.tree) == first_entries(ROOT, wanted.tree)
+    seen: set[str] = {""}
+    for path in backwards.tree:
+        assert parent(path) in seen
+        seen.add(path)
 
 
 def test_a_link_is_deleted_and_created_again_as_it_was() -> None:

@@ -1,0 +1,54 @@
+"""The ledger's past, and what ended jobs left on their stations; a part of ``Store``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from controller.models.ledger import LedgerBefore
+from controller.models.plan import Change
+from controller.models.run import LedgerEntry, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The ledger of one station as it was; ``missing`` says why there is none."""
+
+    ledger: Mapping[str, LedgerEntry]
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What one ended job left on its station.
+
+    Attributes:
+        procedure: The run's: ``apply``, or a playbook's name.
+        cause: The run's: ``person``, or ``alarm:<id>``.
+        changes: In order, those taken back within the job left out.
+        before: What the ledger said before.
+    """
+
+    run: str
+    procedure: str
+    cause: str
+    job: str
+    station: str
+    finished: datetime
+    outcome: Outcome
+    changes: tuple[Change, ...]
+    before: LedgerBefore
+
+
+class LedgerRecords(Protocol):
+    """What was ours, and what was done."""
+
+    def recorded(self, stations: Iterable[str], *, run: str = "", at: datetime | None = None) -> dict[str, Recorded]:
+        """Each station's ledger as it was before a run's job there, or at a time. Kept are its last 100 changes."""
+        ...
+
+    def deeds(self, stations: Iterable[str], since: datetime) -> list[Deed]:
+        """Jobs on the stations that ended since then, oldest first."""
+        ...

@@ -1,0 +1,174 @@
+"""How the ledger changes, what it said before, and what ended jobs left on their stations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, and_, select
+
+from controller.models.ledger import LedgerBefore
+from controller.models.plan import Change, LedgerNode
+from controller.models.run import LedgerEntry, Outcome
+from controller.models.step import StepState
+from controller.nrm.tree import Path
+from controller.ports.ledger import Deed, Recorded
+from controller.store.encoding import packed, rows_of, unpacked
+from controller.store.tables import changes, jobs, ledger, ledger_history, run_playbooks, runs, steps
+from controller.store.transaction import Transactions, Tx, reads
+
+#: Changes of the ledger that are kept of each station, the newest.
+KEPT = 100
+_SUCCEEDED = Outcome.SUCCEEDED.value
+
+
+class LedgerHistory(Transactions):
+    """See ``controller.ports.ledger.LedgerRecords``."""
+
+    @reads
+    def recorded(
+        self, tx: Tx, stations: Iterable[str], *, run: str = "", at: datetime | None = None
+    ) -> dict[str, Recorded]:
+        """See ``LedgerRecords.recorded``."""
+        wanted = sorted(set(stations))
+        now: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in wanted}
+        for row in rows_of(tx, select(ledger), ledger.c.station, wanted):
+            now[row.station][row.path] = as_entry(row)
+        history: dict[str, list[Row[Any]]] = {station: [] for station in wanted}
+        query = select(ledger_history).order_by(ledger_history.c.station, ledger_history.c.number.desc())
+        for row in rows_of(tx, query, ledger_history.c.station, wanted):
+            history[row.station].append(row)
+        return {station: _back(now[station], history[station], run, at) for station in wanted}
+
+    @reads
+    def deeds(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[Deed]:
+        """See ``LedgerRecords.deeds``."""
+        used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
+        query = (
+            select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
+            .join(runs, runs.c.id == jobs.c.run)
+            .outerjoin(
+                ledger_history,
+                and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
+            )
+            .where(jobs.c.finished >= since)
+        )
+        found = sorted(rows_of(tx, query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
+        left = _left(tx, found)
+        return [
+            Deed(
+                run=row.run,
+                procedure=row.procedure,
+                cause=row.cause,
+                job=row.id,
+                station=row.station,
+                finished=row.finished,
+                outcome=Outcome(row.outcome),
+                changes=left.get(row.id, ()),
+                before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
+            )
+            for row in found
+        ]
+
+
+def as_entry(row: Row[Any]) -> LedgerEntry:
+    """A row as the noun; our own rows need no validation, and a network has a hundred thousand of them."""
+    return LedgerEntry.model_construct(
+        station=row.station,
+        path=row.path,
+        owners=tuple(row.owners.split(" ")),
+        leaves=_leaves(row.leaves) if row.leaves else {},
+        first=row.first,
+        plan=row.plan,
+    )
+
+
+def _leaves(text: str) -> dict[str, str | tuple[str, ...]]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in orjson.loads(text).items()}
+
+
+def change_ledger(
+    tx: Tx, station: str, gained: Sequence[LedgerNode], lost: Sequence[str], *, job: str, plan: str
+) -> None:
+    """Let nodes leave and enter; of one that is there already the old content is replaced. Keeps what was before."""
+    if not (gained or lost):
+        return
+    _remember(tx, station, {*lost, *(node.path for node in gained)}, job)
+    for start in range(0, len(lost), 1000):
+        chunk = lost[start : start + 1000]
+        tx.execute(ledger.delete().where(ledger.c.station == station, ledger.c.path.in_(chunk)))
+    if not gained:
+        return
+    row = tx.insert(ledger)
+    values = {name: row.excluded[name] for name in ("owners", "leaves", "first", "plan")}
+    tx.execute(
+        row.on_conflict_do_update(index_elements=["station", "path"], set_=values),
+        [
+            {
+                "station": station,
+                "path": node.path,
+                "owners": " ".join(node.owners),
+                "leaves": orjson.dumps(node.leaves, option=orjson.OPT_SORT_KEYS).decode() if node.leaves else "",
+                "first": node.first,
+                "plan": plan,
+            }
+            for node in sorted(gained, key=lambda node: node.path)
+        ],
+    )
+
+
+def _remember(tx: Tx, station: str, paths: set[str], job: str) -> None:
+    """What the ledger says of nodes just now; the oldest such row of the station may go."""
+    rows = tx.execute(select(ledger).where(ledger.c.station == station))
+    there = {row.path: as_entry(row) for row in rows if row.path in paths}
+    before = LedgerBefore(entries=tuple(there.values()), absent=tuple(sorted(paths - there.keys())))
+    tx.execute(ledger_history.insert().values(station=station, job=job, at=tx.now, before=packed(before)))
+    of_station = ledger_history.c.station == station
+    newest = select(ledger_history.c.number).where(of_station).order_by(ledger_history.c.number.desc())
+    spare = newest.offset(KEPT).limit(1).scalar_subquery()
+    tx.execute(ledger_history.delete().where(of_station, ledger_history.c.number <= spare))
+
+
+def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str, at: datetime | None) -> Recorded:
+    """The ledger as it was, by taking changes back from the newest on."""
+    then = dict(now)
+    for row in history:
+        if at is not None and row.at < at:
+            return Recorded(then)
+        before = unpacked(LedgerBefore, row.before)
+        for path in before.absent:
+            then.pop(path, None)
+        then |= {entry.path: entry for entry in before.entries}
+        if run and row.job.partition(".")[0] == run:
+            return Recorded(then)
+    if run:
+        return Recorded({}, f"run {run} changed nothing of ours here, or that is no longer on record")
+    if len(history) >= KEPT:
+        return Recorded({}, f"the record goes back to {history[-1].at:%Y-%m-%d %H:%M} only")
+    return Recorded(then, "" if then else "nothing was ours here then")
+
+
+def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:
+    """What jobs changed on their stations and did not take back, in order."""
+    planned = {(row.plan, row.station): row.id for row in found if not row.playbook and row.outcome == _SUCCEEDED}
+    left = {job: [change] for job, change in _of_plans(tx, planned)}
+    query = select(steps).order_by(steps.c.job, steps.c.position)
+    rows = list(rows_of(tx, query, steps.c.job, [row.id for row in found if row.playbook]))
+    undone = {(row.job, row.position) for row in rows if row.undo and row.state == StepState.DONE.value}
+    for row in rows:
+        carried = row.outcome == _SUCCEEDED and not row.undo and (row.job, row.position) not in undone
+        if carried and row.change is not None:
+            left.setdefault(row.job, []).append(unpacked(Change, row.change))
+    return {job: tuple(made) for job, made in left.items()}
+
+
+def _of_plans(tx: Tx, planned: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, Change]]:
+    by_plan: dict[str, list[str]] = {}
+    for plan, station in planned:
+        by_plan.setdefault(plan, []).append(station)
+    for plan, stations in by_plan.items():
+        query = select(changes.c.station, changes.c.content).where(changes.c.plan == plan)
+        for row in rows_of(tx, query, changes.c.station, stations):
+            yield planned[plan, row.station], unpacked(Change, row.content)

@@ -1,0 +1,76 @@
+"""What the ledger said before, and what jobs left on stations."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from controller.models.plan import LedgerNode
+from controller.models.run import Outcome, Run
+from controller.ports.clock import VirtualClock
+from controller.ports.store import JobResult
+from controller.store import SqlStore
+from controller.store.ledger import KEPT
+from tests.support.records import make_network, start_run
+
+HOST = ("host",)
+
+
+def node(path: str, **leaves: str) -> LedgerNode:
+    return LedgerNode(path=path, owners=HOST, leaves=leaves)
+
+
+def work(store: SqlStore, clock: VirtualClock, salt: str, result: JobResult) -> Run:
+    """One run on station A, ended by ``result`` a minute after the last."""
+    clock.pause(60)
+    run = start_run(store, ["A"], salt=salt)
+    worker = store.register_worker(f"worker-{salt}")
+    store.finish(store.claim(worker, 1)[0], result)
+    return run
+
+
+def names(store: SqlStore, run: str = "", at: datetime | None = None) -> dict[str, str]:
+    found = store.recorded(["A"], run=run, at=at)["A"]
+    assert not found.missing
+    return {path: str(entry.leaves.get("tac", "")) for path, entry in found.ledger.items()}
+
+
+def test_the_ledger_is_known_as_it_was(store: SqlStore, clock: VirtualClock) -> None:
+    digest, network = make_network()
+    store.save_network(network, digest, "ana")
+    first = LedgerNode(path="/a", owners=("bitel", "entel"), leaves={"tac": "1", "refs": ("x", "y")}, first=True)
+    store.adopt("A", [first], digest, "ana")
+    adopted = clock.now()
+    gained = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="2"), node("/b", tac="3")))
+    one = work(store, clock, "1", gained)
+    two = work(store, clock, "2", JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="4"),), lost=("/b",)))
+    assert names(store, two.id) == {"/a": "2", "/b": "3"}
+    assert names(store, one.id) == {"/a": "1"}
+    entry = store.recorded(["A"], run=one.id)["A"].ledger["/a"]
+    assert (entry.owners, entry.leaves, entry.first) == (first.owners, first.leaves, True)
+    assert names(store, at=adopted + timedelta(seconds=30)) == {"/a": "1"}
+    assert names(store, at=clock.now() + timedelta(seconds=1)) == {"/a": "4"}
+    early = store.recorded(["A"], at=adopted - timedelta(seconds=1))["A"]
+    assert early.missing == "nothing was ours here then"
+    assert "changed nothing of ours here" in store.recorded(["A"], run="r-other")["A"].missing
+
+
+def test_only_the_newest_changes_are_kept(store: SqlStore, clock: VirtualClock) -> None:
+    start = clock.now()
+    for number in range(KEPT + 3):
+        clock.pause(1)
+        store.adopt("A", [node("/a", tac=str(number))], "d", "ana")
+    assert names(store, at=clock.now()) == {"/a": str(KEPT + 1)}
+    assert names(store, at=start + timedelta(seconds=5)) == {"/a": "3"}
+    assert store.recorded(["A"], at=start)["A"].missing.startswith("the record goes back to")
+
+
+def test_deeds_tell_what_jobs_left(store: SqlStore, clock: VirtualClock) -> None:
+    before = clock.now()
+    good = work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),)))
+    work(store, clock, "2", JobResult(Outcome.ROLLED_BACK))
+    one, two = store.deeds(["A", "B"], before)
+    assert (one.run, one.procedure, one.cause, one.station) == (good.id, "apply", "person", "A")
+    assert one.changes == store.plan(good.plan).changes
+    assert one.before.absent == ("/a",)
+    assert (two.outcome, two.changes, two.before.absent) == (Outcome.ROLLED_BACK, (), ())
+    assert store.deeds(["A"], clock.now() + timedelta(seconds=1)) == []
