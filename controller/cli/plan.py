@@ -116,6 +116,7 @@ def apply(
     plan_id: PlanId,
     canary: Annotated[int, typer.Option(help="Stations in the first wave.")] = 1,
     wave_size: Annotated[int, typer.Option(help="Stations in each later wave.")] = 50,
+    per_region: Annotated[int | None, typer.Option(help="Stations of one region in each later wave at most.")] = None,
     parallel: Annotated[int, typer.Option(help="Stations at once.")] = 500,
     stop_after: Annotated[int, typer.Option(help="Failures after which nothing more is started.")] = 1,
     confirm_timeout: Annotated[int, typer.Option(help="Seconds of the confirmed commit.")] = 120,
@@ -129,6 +130,7 @@ def apply(
     strategy = {
         "canary": canary,
         "wave_size": wave_size,
+        "per_region": per_region,
         "parallel": parallel,
         "stop_after": stop_after,
         "confirm_timeout": confirm_timeout,

@@ -77,6 +77,7 @@ class Strategy(Noun):
         policy: What is confirmed or taken back together.
         canary: Stations in the first wave, on their own.
         wave_size: Stations in each later wave; tracking areas are never cut.
+        per_region: Stations of one region in each later wave at most; None for no such limit.
         parallel: Device transactions at once.
         stop_after: Failures after which no further wave starts.
         soak: Seconds between the end of a wave and the start of the next.
@@ -87,6 +88,7 @@ class Strategy(Noun):
     policy: Policy = Policy.STATION
     canary: int = Field(default=1, ge=0)
     wave_size: int = Field(default=50, ge=1)
+    per_region: int | None = Field(default=None, ge=1)
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
     soak: int = Field(default=0, ge=0)

@@ -50,6 +50,7 @@ class Waves(Noun):
         policy: What is confirmed or taken back together: each ``station`` on its own, a ``unit``, or a whole ``wave``.
         canary: Stations in the first wave, on their own.
         wave_size: Stations in each later wave, a number or a share of all as in ``10%``. Tracking areas are never cut.
+        per_region: Stations of one region in each later wave at most.
         parallel: Stations at once.
         stop_after: Failures after which nothing more is started.
         soak: Seconds between the end of a wave and the start of the next.
@@ -60,6 +61,7 @@ class Waves(Noun):
     policy: Policy = Policy.STATION
     canary: int = Field(default=1, ge=0)
     wave_size: Annotated[int | str, BeforeValidator(_size), Field(json_schema_extra={"pattern": "^[0-9]+%?$"})] = 50
+    per_region: int | None = Field(default=None, ge=1)
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
     soak: int = Field(default=0, ge=0, le=7 * 86400)

@@ -189,7 +189,7 @@ class Launcher:
             parameters=values,
             network=network,
             plan=plan,
-            jobs=cut_units([*together, *((station,) for station in alone)], strategy),
+            jobs=cut_units([*together, *((station,) for station in alone)], strategy, region_of=network.region_of),
             strategy=strategy,
             reached=reached,
             refused=tuple(await self._refused(playbook, values, plan, network, stations, reached)),

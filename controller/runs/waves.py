@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from controller.models.network import Network, Rat
 from controller.models.plan import Change, Plan
@@ -18,11 +19,15 @@ def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob,
     such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the
     smallest units that make up ``strategy.canary`` stations.
     """
-    return cut_units(units_of(plan, network), strategy)
+    return cut_units(units_of(plan, network), strategy, region_of=network.region_of)
 
 
 def cut_units(
-    found: Iterable[tuple[str, ...]], strategy: Strategy, ranks: Mapping[str, int] = {}
+    found: Iterable[tuple[str, ...]],
+    strategy: Strategy,
+    ranks: Mapping[str, int] = {},
+    *,
+    region_of: Callable[[str], str],
 ) -> tuple[NewJob, ...]:
     """Jobs of devices, by wave; units are never cut. See ``cut_waves``.
 
@@ -30,17 +35,13 @@ def cut_units(
         found: Units, each named after its first device.
         strategy: Sizes of the waves.
         ranks: Order of devices within their units (``NewJob.rank``), 0 where absent.
+        region_of: Region of a device, for ``strategy.per_region``.
     """
     units = sorted((tuple(sorted(unit)) for unit in found), key=lambda unit: (len(unit), unit))
     unit_of = {device: unit[0] for unit in units for device in unit}
     waves: list[list[str]] = []
-    room = 0
-    for index, unit in enumerate(_after_canary(units, strategy.canary, waves)):
-        if index == 0 or len(unit) > room:
-            waves.append([])
-            room = strategy.wave_size
-        waves[-1].extend(unit)
-        room -= len(unit)
+    later = _after_canary(units, strategy.canary, waves)
+    waves += _filled(later, strategy.wave_size, strategy.per_region, region_of)
     return tuple(
         NewJob(wave, device, unit_of[device], ranks.get(device, 0))
         for wave, devices in enumerate(waves)
@@ -58,6 +59,27 @@ def _after_canary(units: list[tuple[str, ...]], canary: int, waves: list[list[st
     if first:
         waves.append(first)
     return sorted(units[taken:])
+
+
+def _filled(
+    units: Iterable[tuple[str, ...]], size: int, per_region: int | None, region_of: Callable[[str], str]
+) -> list[list[str]]:
+    """Units in waves, each in the first wave with room; without a limit per region only the last one can have any."""
+    waves: list[list[str]] = []
+    taken: list[Counter[str]] = []
+    for unit in units:
+        asked = Counter(region_of(device) for device in unit) if per_region else Counter[str]()
+        for wave in range(0 if per_region else max(0, len(waves) - 1), len(waves)):
+            crowded = any(taken[wave][region] + count > (per_region or 0) for region, count in asked.items())
+            if len(waves[wave]) + len(unit) <= size and not crowded:
+                break
+        else:
+            wave = len(waves)
+            waves.append([])
+            taken.append(Counter())
+        waves[wave].extend(unit)
+        taken[wave] += asked
+    return waves
 
 
 def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:

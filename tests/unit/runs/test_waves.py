@@ -100,5 +100,24 @@ def test_no_stations_no_waves() -> None:
 
 
 def test_jobs_name_their_unit_and_their_rank() -> None:
-    jobs = cut_units([("B", "A"), ("C",)], Strategy(canary=0), {"B": 1})
+    jobs = cut_units([("B", "A"), ("C",)], Strategy(canary=0), {"B": 1}, region_of=str)
     assert jobs == (NewJob(0, "A", "A", 0), NewJob(0, "B", "A", 1), NewJob(0, "C", "C", 0))
+
+
+@given(
+    units=st.lists(st.integers(1, 3), max_size=15),
+    size=st.integers(1, 6),
+    limit=st.integers(1, 3),
+)
+def test_no_wave_takes_more_of_a_region_than_allowed(units: list[int], size: int, limit: int) -> None:
+    found = [tuple(f"{index % 2}-{index}-{member}" for member in range(count)) for index, count in enumerate(units)]
+    strategy = Strategy(canary=0, wave_size=size, per_region=limit)
+    jobs = cut_units(found, strategy, region_of=lambda device: device[0])
+    assert sorted(job.station for job in jobs) == sorted(device for unit in found for device in unit)
+    for wave in range(max((job.wave for job in jobs), default=-1) + 1):
+        members = [job for job in jobs if job.wave == wave]
+        assert len(members) <= size or len({job.unit for job in members}) == 1
+        for region in "01":
+            there = [job for job in members if job.station.startswith(region)]
+            assert len(there) <= limit or len({job.unit for job in there}) == 1
+    assert all(len({job.wave for job in jobs if job.station in unit}) == 1 for unit in found)
