@@ -7,8 +7,8 @@ from controller.store.alarms import AlarmRecords
 from controller.store.claims import ClaimRecords
 from controller.store.engine import make_engine
 from controller.store.figures import FigureRecords
-from controller.store.networks import NetworkRecords
 from controller.store.ledger import LedgerHistory
+from controller.store.networks import NetworkRecords
 from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
 from controller.store.runs import RunRecords
@@ -27,9 +27,9 @@ class SqlStore(
     AlarmRecords,
     PeopleRecords,
     FigureRecords,
+    LedgerHistory,
 ):
     """``Store`` on SQLite or PostgreSQL."""
-    LedgerHistory,
 
     def close(self) -> None:
         """Release connections."""

@@ -16,9 +16,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("ledger") as table:
-        table.add_column(sa.Column("leaves", sa.Text(), server_default="", nullable=False))
-        table.add_column(sa.Column("first", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("ledger", sa.Column("leaves", sa.Text(), server_default="", nullable=False))
+    op.add_column("ledger", sa.Column("first", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_table(
         "ledger_history",
         sa.Column("number", sa.Integer(), nullable=False),
@@ -35,6 +34,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_jobs_station_finished", "jobs")
     op.drop_table("ledger_history")
-    with op.batch_alter_table("ledger") as table:
-        table.drop_column("first")
-        table.drop_column("leaves")
+    op.drop_column("ledger", "first")
+    op.drop_column("ledger", "leaves")
