@@ -12,6 +12,7 @@ from controller.intent.grants import Grant, grants_in_force
 from controller.intent.identities import identity_findings, tenant_findings
 from controller.intent.links import CoreLinks
 from controller.intent.radio import radio_faults
+from controller.intent.routers import router_facts, stations_of
 from controller.intent.terms import Terms, agree
 from controller.intent.tracking import Placed, tracking_area_findings
 from controller.models.errors import NotFoundError
@@ -20,7 +21,7 @@ from controller.models.network import Cell, Network, Plmn, Rat, Station
 
 
 def compile_intent(network: Network, as_of: date, stations: Collection[str] | None = None) -> Intent:
-    """Work out what every station should carry, for whom, and which contracts that breaks.
+    """Work out what every station and managed router should carry, for whom, and which contracts that breaks.
 
     Pure and deterministic: the order of anything in ``network`` changes nothing. A tenant's facts
     depend on the inventory, that tenant and its agreements in force only; how tenants' agreements
@@ -31,13 +32,14 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     Args:
         network: The network as loaded.
         as_of: The day, in the network's time zone, whose agreements count.
-        stations: Give facts of these stations only, and findings about these and the network as
+        stations: Give facts of these stations and routers only, and findings about these and the network as
             a whole. The facts and findings are the same as without it.
 
     Raises:
         NotFoundError: ``stations`` names one that the network does not have.
     """
-    wanted = _wanted(network, stations)
+    routers = network.router_by_id.keys() & (network.router_by_id if stations is None else stations)
+    wanted = _wanted(network, None if stations is None else {*stations} - routers | stations_of(network, routers))
     cells = sorted(network.cells, key=lambda cell: (cell.station, cell.id))
     grants, findings = grants_in_force(network, as_of)
     covering = cover(network, cells, grants)
@@ -50,9 +52,12 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     intent: dict[str, tuple[Fact, ...]] = {}
     for station in sorted(wanted, key=lambda station: station.id):
         intent[station.id] = tuple(facts.of(station))
-    named = {"", *intent} if stations is not None else None
-    found = canonical((*findings, *facts.findings))
-    return Intent(intent, found if named is None else tuple(f for f in found if f.station in named))
+    of_routers, about_routers = router_facts(network, routers, intent)
+    found = canonical((*findings, *facts.findings, *about_routers))
+    if stations is None:
+        return Intent(intent, found, of_routers)
+    asked = {station: intent[station] for station in intent if station in stations}
+    return Intent(asked, tuple(f for f in found if f.station in {"", *stations}), of_routers)
 
 
 def _wanted(network: Network, stations: Collection[str] | None) -> Sequence[Station]:

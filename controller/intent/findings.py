@@ -41,6 +41,11 @@ class Check(StrEnum):
     SLICE_USED_TWICE = "slice-used-twice"
     VLAN_USED_TWICE = "vlan-used-twice"
     CORE_LINK_CLASH = "core-link-clash"
+    # Routers
+    ROUTER_PLATFORM = "router-platform"
+    ROUTER_TWICE = "router-twice"
+    ROUTER_NO_ADDRESS = "router-no-address"
+    ROUTER_UNENFORCEABLE = "router-unenforceable"
     # Radio
     LOCAL_ID_RANGE = "local-id-range"
     PCI_RANGE = "pci-range"
@@ -62,6 +67,7 @@ _MILDER = {
     Check.USER_PLANE_POOL_MISSING: Severity.WARNING,
     Check.SLICE_USED_TWICE: Severity.WARNING,
     Check.VLAN_USED_TWICE: Severity.WARNING,
+    Check.ROUTER_UNENFORCEABLE: Severity.WARNING,
 }
 
 

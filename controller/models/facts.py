@@ -6,7 +6,7 @@ dataclasses, since a network has hundreds of thousands of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.models.network import HOST, Plmn, Rat, ResourceType, Snssai
@@ -106,6 +106,45 @@ class CoreLinkFact:
 Fact = StationFact | CellFact | BroadcastFact | ShareFact | CoreLinkFact
 
 
+@dataclass(frozen=True, slots=True)
+class RouterFact:
+    """A router's own ways out of its site, owned by the host.
+
+    Attributes:
+        uplink: Port to the backhaul.
+        standby: Port to the backhaul's second way, empty where there is none.
+        downlink: Port to the stations of the site.
+        gateways: Next hops of its own default routes, the preferred one first; empty where the files give none.
+    """
+
+    router: str
+    uplink: str
+    standby: str
+    downlink: str
+    gateways: tuple[str, ...] = ()
+    owners: Owners = HOST_OWNED
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFact:
+    """A tenant's way from the stations of a site to its core: a VRF and VLANs on the site's router.
+
+    Attributes:
+        station_side: The router's address towards the stations with its length, as in ``10.64.0.2/30``.
+        core: Network that holds the tenant's core nodes.
+    """
+
+    router: str
+    tenant: str
+    vlan: int
+    station_side: str
+    core: str
+    owners: Owners
+
+
+RouterFacts = tuple[RouterFact, tuple[TransportFact, ...]]
+
+
 class Severity(StrEnum):
     """Weight of a finding. Errors refuse a plan for the stations they name."""
 
@@ -143,8 +182,10 @@ class Intent:
 
     Attributes:
         facts: Facts by station id, in canonical order.
-        findings: Contract findings, in canonical order.
+        findings: Contract findings, in canonical order; those about a router name it as their station.
+        routers: Facts of managed routers by id, tenants in order.
     """
 
     facts: dict[str, tuple[Fact, ...]]
     findings: tuple[Finding, ...]
+    routers: dict[str, RouterFacts] = field(default_factory=dict)

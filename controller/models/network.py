@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
+from ipaddress import IPv4Address
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ from controller.models.scalars import (
     HostAddress,
     HostKey,
     Identifier,
+    InterfaceAddress,
+    InterfaceName,
     IpAddress,
     Name,
     Noun,
@@ -260,7 +263,11 @@ class Cell(Noun):
 
 
 class Router(Noun):
-    """The cell-site router of a site."""
+    """The cell-site router of a site; it is managed once its host key is known.
+
+    On ``uplink`` it hangs on the backhaul, on ``downlink`` are the stations of its site. A router with a
+    second way to the backhaul has it on ``standby``.
+    """
 
     id: StationId
     site: Identifier
@@ -268,6 +275,30 @@ class Router(Noun):
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     platform: Platform = "cisco_ios"
     host_key: HostKey | None = None
+    username: Username | None = None
+    credential: Credential | None = None
+    enable_credential: Credential | None = Field(
+        None, description="Reference to the secret of enable, where a login does not come privileged."
+    )
+    uplink: InterfaceName = "GigabitEthernet0/0/0"
+    downlink: InterfaceName = "GigabitEthernet0/0/1"
+    standby: InterfaceName | None = None
+    station_side: InterfaceAddress | None = Field(
+        None,
+        description="Address towards the stations, the same in each tenant's VRF; "
+        "else the first free one of the smallest network that holds them.",
+    )
+    gateway: IPv4Address | None = Field(None, description="Next hop of its own management traffic over the uplink.")
+    standby_gateway: IPv4Address | None = Field(None, description="The same over the standby.")
+
+    @model_validator(mode="after")
+    def _ports(self) -> Router:
+        ports = [port for port in (self.uplink, self.downlink, self.standby) if port is not None]
+        if len(set(ports)) != len(ports):
+            raise ValueError("uplink, downlink and standby must be different ports")
+        if self.standby_gateway is not None and (self.standby is None or self.gateway is None):
+            raise ValueError("standby_gateway needs standby and gateway")
+        return self
 
 
 # --------------------------------------------------------------------- the network
@@ -293,6 +324,27 @@ class Network(Noun):
         return {station.id: station for station in self.stations}
 
     @cached_property
+    def router_by_id(self) -> dict[str, Router]:
+        """Routers that are managed (their host key is known), by id."""
+        return {router.id: router for router in self.routers if router.host_key is not None}
+
+    @cached_property
+    def routers_at(self) -> dict[str, tuple[str, ...]]:
+        """Ids of managed routers by site."""
+        found: dict[str, tuple[str, ...]] = {}
+        for router in self.router_by_id.values():
+            found[router.site] = (*found.get(router.site, ()), router.id)
+        return found
+
+    @cached_property
+    def stations_at(self) -> dict[str, tuple[str, ...]]:
+        """Ids of stations by site."""
+        found: dict[str, list[str]] = {}
+        for station in self.stations:
+            found.setdefault(station.site, []).append(station.id)
+        return {site: tuple(sorted(stations)) for site, stations in found.items()}
+
+    @cached_property
     def site_by_id(self) -> dict[str, Site]:
         """Sites by id."""
         return {site.id: site for site in self.sites}
@@ -315,9 +367,31 @@ class Network(Noun):
             grouped.setdefault(cell.station, []).append(cell)
         return {station: tuple(cells) for station, cells in grouped.items()}
 
-    def region_of(self, station: str) -> str:
-        """Region id of a station."""
-        return self.site_by_id[self.station_by_id[station].site].region
+    def manages(self, device: str) -> bool:
+        """Whether there is a station or a managed router of this id."""
+        return device in self.station_by_id or device in self.router_by_id
+
+    def profiles_of(self, device: str) -> tuple[str, ...]:
+        """Profiles of a station, or of a router: its platform.
+
+        Raises:
+            KeyError: There is no such device.
+        """
+        station = self.station_by_id.get(device)
+        return (self.router_by_id[device].platform,) if station is None else station.profiles
+
+    def site_of(self, device: str) -> str:
+        """Site id of a station or managed router.
+
+        Raises:
+            KeyError: There is no such device.
+        """
+        station = self.station_by_id.get(device)
+        return self.router_by_id[device].site if station is None else station.site
+
+    def region_of(self, device: str) -> str:
+        """Region id of a station or managed router."""
+        return self.site_by_id[self.site_of(device)].region
 
     def timezone_of(self, station: str) -> ZoneInfo:
         """Local time zone of a station: its region's, else the network's."""

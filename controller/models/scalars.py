@@ -6,7 +6,7 @@ import re
 from datetime import date, time
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -69,9 +69,22 @@ def _ip_address(value: Any) -> Any:
         raise ValueError("not an IP address, as in 10.64.0.1 or 2001:db8::1") from error
 
 
+def _interface_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        if "/" not in value:
+            raise ValueError("without a length")
+        return IPv4Interface(value)
+    except ValueError as error:
+        raise ValueError("not an IPv4 address with its length, as in 10.64.0.1/30") from error
+
+
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 IpAddress = Annotated[IPv4Address | IPv6Address, BeforeValidator(_ip_address)]
+#: An IPv4 address with the length of its network, as an interface has it.
+InterfaceAddress = Annotated[IPv4Interface, BeforeValidator(_interface_address)]
 #: What people call something: one line without control characters, which could play tricks on terminals.
 Name = Annotated[
     str,
@@ -143,6 +156,13 @@ SliceDifferentiator = Annotated[
 ]
 Platform = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"), Field(description="Device type of netmiko, as in cisco_ios.")
+]
+
+
+InterfaceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9/_-]{0,47}$"),
+    Field(description="A port by its full name as the router writes it, as in GigabitEthernet0/0/0."),
 ]
 
 

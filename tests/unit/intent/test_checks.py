@@ -126,6 +126,25 @@ def _wide_gnb_id(draft: Draft) -> None:
 ALL = ["S1/lte", "S1/nr", "S2/lte", "S2/nr"]
 LTE, NR, FIRST, STATIONS, NETWORK = ["S1/lte", "S2/lte"], ["S1/nr", "S2/nr"], ["S1/lte"], ["S1/", "S2/"], ["/"]
 
+
+def _router(draft: Draft, name: str = "R1", **changes: Any) -> None:
+    """A managed router on the hill."""
+    routers = draft.setdefault("routers", [])
+    routers.append({"id": name, "site": "hill", "address": "10.8.0.1", "host_key": "ssh-ed25519 AAAA"} | changes)
+
+
+def _without_ipv4(draft: Draft) -> None:
+    _router(draft)
+    for pool in ("mme_pool", "amf_pool", "upf_pool"):
+        draft["tenants"][1]["core"][pool] = [{"id": pool[:3], "address": "2001:db8::1"}]
+
+
+def _stations_on_ipv6(draft: Draft) -> None:
+    _router(draft)
+    for number, station in enumerate(draft["stations"]):
+        station["transport_address"] = f"2001:db8::{number + 1}"
+
+
 CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.AGREEMENT_EXPIRED, NETWORK, lambda d: _add(d, "c", validity={"start": "2020-01-01", "end": "2026-06-14"})),
     (Check.AGREEMENT_NOT_YET_VALID, NETWORK, lambda d: _add(d, "c", validity={"start": "2026-06-16"})),
@@ -161,6 +180,10 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.SLICE_USED_TWICE, NETWORK, lambda d: d["tenants"][2].update(slices=[{"sst": 1, "sd": "000002"}])),
     (Check.VLAN_USED_TWICE, NETWORK, lambda d: d["tenants"][2]["core"].update(vlan=101)),
     (Check.CORE_LINK_CLASH, STATIONS, _core_link_clash),
+    (Check.ROUTER_PLATFORM, ["R1/"], lambda d: _router(d, platform="juniper_junos")),
+    (Check.ROUTER_TWICE, ["R1/", "R2/"], lambda d: (_router(d), _router(d, "R2"))),
+    (Check.ROUTER_NO_ADDRESS, ["R1/"], _stations_on_ipv6),
+    (Check.ROUTER_UNENFORCEABLE, ["R1/"], _without_ipv4),
     (Check.LOCAL_ID_RANGE, FIRST, lambda d: _lte(d, local_id=256)),
     (Check.LOCAL_ID_RANGE, ["S1/nr"], _wide_gnb_id),
     (Check.PCI_RANGE, FIRST, lambda d: _lte(d, pci=504)),

@@ -1,0 +1,127 @@
+"""Routers: which tenants' ways to their cores the router of a site has to carry.
+
+A tenant needs its way where a station of the site has a core link of it, whatever the other tenants
+do: a tenant's facts depend on the site's stations, that tenant and its agreements only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from controller.intent.findings import Check, finding
+from controller.models.facts import CoreLinkFact, Fact, Finding, RouterFact, RouterFacts, TransportFact
+from controller.models.network import Network, Router, Tenant
+
+#: Platforms whose configuration we can read and write.
+PLATFORMS = ("cisco_ios", "frr")
+#: Longest name of a VRF on every platform.
+_VRF_NAME = 32
+
+
+def router_facts(
+    network: Network, routers: Iterable[str], facts: Mapping[str, Sequence[Fact]]
+) -> tuple[dict[str, RouterFacts], list[Finding]]:
+    """Facts of routers, from the facts of all stations of their sites, and what is wrong with them."""
+    found: dict[str, RouterFacts] = {}
+    findings: list[Finding] = []
+    for name in sorted(routers):
+        router = network.router_by_id[name]
+        serves = _Site(network, router, facts)
+        own = RouterFact(
+            router=name,
+            uplink=router.uplink,
+            standby=router.standby or "",
+            downlink=router.downlink,
+            gateways=tuple(str(way) for way in (router.gateway, router.standby_gateway) if way is not None),
+        )
+        found[name] = (own, tuple(serves.transports()))
+        findings += serves.findings
+        findings += _broken(network, router)
+    return found, findings
+
+
+def stations_of(network: Network, routers: Iterable[str]) -> set[str]:
+    """Stations at the sites of these routers."""
+    return {name for router in routers for name in network.stations_at.get(network.router_by_id[router].site, ())}
+
+
+def _broken(network: Network, router: Router) -> Iterator[Finding]:
+    if router.platform not in PLATFORMS:
+        text = f"router {router.id}: platform {router.platform} is not known; known: {', '.join(PLATFORMS)}"
+        yield finding(Check.ROUTER_PLATFORM, text, station=router.id)
+    others = [other for other in network.routers_at[router.site] if other != router.id]
+    if others:
+        text = f"router {router.id}: site {router.site} has router {', '.join(others)} too; a site has one"
+        yield finding(Check.ROUTER_TWICE, text, station=router.id)
+
+
+class _Site:
+    """What the stations of one site ask of its router; what is wrong on the way collects in ``findings``."""
+
+    def __init__(self, network: Network, router: Router, facts: Mapping[str, Sequence[Fact]]) -> None:
+        self._network = network
+        self._router = router
+        names = sorted(stations_of(network, [router.id]))
+        self._addresses = [network.station_by_id[name].transport_address for name in names]
+        links = (fact for name in names for fact in facts.get(name, ()) if isinstance(fact, CoreLinkFact))
+        self._tenants = sorted({fact.owners[0] for fact in links})
+        self.findings: list[Finding] = []
+
+    def transports(self) -> Iterator[TransportFact]:
+        """The tenants' ways, in order of tenant."""
+        side = self._router.station_side or station_side(self._addresses)
+        if side is None and self._tenants:
+            self._find(
+                Check.ROUTER_NO_ADDRESS,
+                f"router {self._router.id}: no address towards its stations can be worked out; give its station_side",
+            )
+        for name in self._tenants:
+            tenant = self._network.tenant_by_id[name]
+            core = core_network(tenant)
+            if reason := _unenforceable(tenant, core):
+                self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {reason}", name)
+            elif side is not None and core is not None:
+                yield TransportFact(
+                    router=self._router.id,
+                    tenant=name,
+                    vlan=tenant.core.vlan,
+                    station_side=str(side),
+                    core=str(core),
+                    owners=(name,),
+                )
+
+    def _find(self, check: Check, text: str, tenant: str = "") -> None:
+        self.findings.append(finding(check, text, station=self._router.id, tenant=tenant))
+
+
+def _unenforceable(tenant: Tenant, core: IPv4Network | None) -> str:
+    if core is None:
+        return f"{tenant.id} has no core node with an IPv4 address, and routers carry nothing else"
+    if len(tenant.id) > _VRF_NAME:
+        return f"{tenant.id} is too long a name for a VRF, which has at most {_VRF_NAME} characters"
+    return ""
+
+
+def core_network(tenant: Tenant) -> IPv4Network | None:
+    """The smallest network that holds all core nodes of a tenant; none if none has an IPv4 address."""
+    core = tenant.core
+    nodes = [node.address for pool in (core.mme_pool, core.amf_pool, core.upf_pool) for node in pool]
+    numbers = [int(node) for node in nodes if isinstance(node, IPv4Address)]
+    if not numbers:
+        return None
+    length = 32 - (min(numbers) ^ max(numbers)).bit_length()
+    return IPv4Network((min(numbers), length), strict=False)
+
+
+def station_side(stations: Iterable[object]) -> IPv4Interface | None:
+    """The first free address of the smallest network in which all stations have a host's address."""
+    taken = sorted(address for address in stations if isinstance(address, IPv4Address))
+    for length in range(30, 7, -1) if taken else ():
+        network = IPv4Network((int(taken[0]), length), strict=False)
+        ends = (network.network_address, network.broadcast_address)
+        if all(address in network and address not in ends for address in taken):
+            free = next((host for host in network.hosts() if host not in taken), None)
+            if free is not None:
+                return IPv4Interface((free, length))
+    return None

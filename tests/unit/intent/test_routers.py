@@ -1,0 +1,104 @@
+"""Intent of routers: each tenant's way follows from the links of the site's stations, whatever other tenants do."""
+
+from __future__ import annotations
+
+from datetime import date
+from ipaddress import IPv4Address, IPv4Interface, ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.intent import compile_intent
+from controller.intent.routers import core_network, station_side
+from controller.inventory.load import load_network
+from controller.models.facts import RouterFact, TransportFact
+from controller.models.network import Network, Router
+
+NETWORKS = Path(__file__).parents[2] / "fixtures" / "networks"
+TODAY = date(2026, 6, 15)
+ROUTER = "R-OLLANTA"
+
+
+def tiny(**changes: object) -> Network:
+    """The tiny network with its router managed."""
+    network = load_network(NETWORKS / "tiny")
+    router = network.routers[0].model_copy(update={"host_key": "ssh-ed25519 AAAA", **changes})
+    return network.model_copy(update={"routers": (router,)})
+
+
+def test_a_router_is_managed_once_its_host_key_is_known() -> None:
+    network = load_network(NETWORKS / "tiny")
+    assert network.routers
+    assert compile_intent(network, TODAY).routers == {}
+
+
+def test_a_router_carries_the_tenants_that_its_stations_link_to() -> None:
+    own, transports = compile_intent(tiny(), TODAY).routers[ROUTER]
+    assert own == RouterFact(ROUTER, "GigabitEthernet0/0/0", "", "GigabitEthernet0/0/1")
+    assert transports == (
+        TransportFact(ROUTER, "andes", 101, "10.99.0.2/30", "10.41.0.0/22", ("andes",)),
+        TransportFact(ROUTER, "condor", 102, "10.99.0.2/30", "10.42.0.0/22", ("condor",)),
+    )
+
+
+def test_facts_of_some_devices_are_the_same_as_of_all() -> None:
+    network = tiny()
+    whole = compile_intent(network, TODAY)
+    some = compile_intent(network, TODAY, [ROUTER, "T-NR-1"])
+    assert some.routers == whole.routers
+    assert some.facts == {"T-NR-1": whole.facts["T-NR-1"]}
+
+
+@given(st.sets(st.sampled_from(["andes-all", "condor-all"])), st.integers(1, 4094))
+def test_an_agreement_changes_its_own_tenants_way_only(gone: set[str], vlan: int) -> None:
+    network = tiny()
+    before = {fact.tenant: fact for fact in compile_intent(network, TODAY).routers[ROUTER][1]}
+    kept = tuple(one for one in network.agreements if one.id not in gone)
+    tenants = tuple(
+        one.model_copy(update={"core": one.core.model_copy(update={"vlan": vlan})}) if one.id == "andes" else one
+        for one in network.tenants
+    )
+    changed = network.model_copy(update={"agreements": kept, "tenants": tenants})
+    after = {fact.tenant: fact for fact in compile_intent(changed, TODAY).routers[ROUTER][1]}
+    assert set(after) == set(before) - {name.removesuffix("-all") for name in gone}
+    if "condor" in after:
+        assert after["condor"] == before["condor"]
+
+
+@given(st.sets(st.integers(1, 4000), min_size=1, max_size=6))
+def test_the_station_side_is_in_the_stations_network_and_free(hosts: set[int]) -> None:
+    stations = [IPv4Address((10 << 24) + host) for host in hosts]
+    side = station_side(stations)
+    assert side is not None
+    assert side.ip not in stations
+    for address in (*stations, side.ip):
+        assert address in side.network
+        assert address not in (side.network.network_address, side.network.broadcast_address)
+
+
+def test_a_given_address_is_taken_and_ipv6_has_none() -> None:
+    (_, (first, *_)) = compile_intent(tiny(station_side=IPv4Interface("10.99.0.14/28")), TODAY).routers[ROUTER]
+    assert first.station_side == "10.99.0.14/28"
+    assert station_side([ip_address("2001:db8::1")]) is None
+
+
+def test_the_core_network_is_the_smallest_that_holds_all_nodes() -> None:
+    tenant = load_network(NETWORKS / "tiny").tenant_by_id["andes"]
+    assert str(core_network(tenant)) == "10.41.0.0/22"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"uplink": "Gi0/0/1", "downlink": "Gi0/0/1"},
+        {"standby": "GigabitEthernet0/0/1"},
+        {"standby_gateway": "10.0.0.1"},
+        {"station_side": "10.0.0.1"},
+        {"uplink": "GigabitEthernet0/0/0\nno vrf definition claro"},
+    ],
+)
+def test_wrong_routers_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError):
+        Router.model_validate({"id": "R", "site": "s", "address": "10.0.0.1", **wrong})
