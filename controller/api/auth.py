@@ -28,10 +28,14 @@ from starlette.exceptions import HTTPException
 from controller.access.roles import may
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person, Role
+from controller.ports.people import NewToken
 from controller.ports.store import Store
 
-#: Owner of the token that alarm sources use; it opens webhooks only.
-WEBHOOK = "webhook"
+#: What every secret begins with, so that scanners of leaked secrets know it.
+PREFIX = "minka_"
+#: Who the embedded shape's first token and the alarm sources' token of the settings belong to.
+FIRST = Person(name="noc", role=Role.ADMINISTRATOR)
+ALARM_SOURCES = Person(name="webhook", role=Role.NOC_ENGINEER)
 
 _SCHEME = HTTPBearer(auto_error=False, description="The token is in the file `token` under MINKA_HOME.")
 
@@ -41,8 +45,13 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def ensure_token(path: Path, store: Store, name: str = "noc") -> str:
-    """The embedded shape's token: made on first start, kept in a file that only its owner reads.
+def new_secret() -> str:
+    """The secret of a new token."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def ensure_token(path: Path, store: Store) -> str:
+    """The embedded shape's token, an administrator's: made on first start, kept in a file that only its owner reads.
 
     Raises:
         OSError: The file can't be written.
@@ -53,21 +62,23 @@ def ensure_token(path: Path, store: Store, name: str = "noc") -> str:
     except FileExistsError:
         token = path.read_text(encoding="utf-8").strip()
     else:
-        token = secrets.token_urlsafe(32)
+        token = new_secret()
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(token + "\n")
-    if store.token_name(digest(token)) is None:
-        store.add_token(digest(token), name)
+    store.ensure_token(NewToken(digest(token), FIRST.name, "first token"), FIRST)
     return token
 
 
-def token_owner(store: Store, authorization: str) -> Person | None:
-    """Owner of the bearer token in an Authorization header, None if there is none that we know."""
+def ensure_webhook_token(token: str, store: Store) -> None:
+    """The token of the settings that alarm sources use: it opens webhooks and nothing else."""
+    new = NewToken(digest(token), ALARM_SOURCES.name, "MINKA_WEBHOOK_TOKEN", (Permission.WEBHOOK,))
+    store.ensure_token(new, ALARM_SOURCES)
+
+
+def bearer(store: Store, authorization: str) -> Person | None:
+    """Who calls, by the bearer token in an Authorization header; None if it is none that is in force."""
     scheme, _, token = authorization.partition(" ")
-    name = store.token_name(digest(token)) if scheme.lower() == "bearer" and token else None
-    if name is None:
-        return None
-    return Person(name=name, role=Role.ADMINISTRATOR, scopes=(Permission.WEBHOOK,) if name == WEBHOOK else None)
+    return store.bearer(digest(token)) if scheme.lower() == "bearer" and token else None
 
 
 class Needs:

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import token_owner
+from controller.api.auth import bearer
 from controller.api.problems import answer, problem_of
 from controller.models.errors import MinkaError
 
@@ -75,7 +75,7 @@ async def _admit(request: Request, limit: int) -> None:
     path = request.url.path
     if path not in OPEN:
         store = request.app.state.services.store
-        person = await run_in_threadpool(token_owner, store, request.headers.get("authorization", ""))
+        person = await run_in_threadpool(bearer, store, request.headers.get("authorization", ""))
         if person is None:
             raise HTTPException(401, "a bearer token is needed: Authorization: Bearer …")
         request.state.caller = person

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import make_app
-from controller.api.auth import WEBHOOK, digest, ensure_token
+from controller.api.auth import ensure_token, ensure_webhook_token
 from controller.api.services import Services
 from controller.bootstrap import Role, parts
 from controller.models.settings import Settings
@@ -28,8 +28,8 @@ def served_app(settings: Settings) -> FastAPI:
         async with parts(settings) as made:
             await made.take_calls(Role.API)
             ensure_token(settings.token_file, made.store)
-            if settings.webhook_token and made.store.token_name(digest(settings.webhook_token)) is None:
-                made.store.add_token(digest(settings.webhook_token), WEBHOOK)
+            if settings.webhook_token:
+                ensure_webhook_token(settings.webhook_token, made.store)
             app.state.services = Services(
                 settings=settings,
                 store=made.store,

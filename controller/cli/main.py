@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from controller import __version__
-from controller.cli import device, network, people, plan, playbook, processes, runs
+from controller.cli import accounts, device, network, people, plan, playbook, processes, runs
 from controller.cli.client import FAILED, WRONG_INPUT, CliError
 from controller.cli.output import err, escape, print_json
 from controller.models.errors import InputError, MinkaError
@@ -48,6 +48,9 @@ app.command(epilog="Example: minka cancel r-21748f9c95")(runs.cancel)
 app.add_typer(device.app, name="device")
 app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
+app.add_typer(accounts.tokens, name="token")
+app.add_typer(accounts.users, name="user")
+app.command(epilog="Example: echo $TOKEN | minka login")(accounts.login)
 app.command(epilog="Example: minka audit --limit 5 --json")(people.audit)
 app.command(epilog="Example: minka up --sim deploy/networks/peru-mini")(processes.up)
 app.command(epilog="Example: MINKA_DATABASE_URL=postgresql://minka@db/minka minka api")(processes.api)

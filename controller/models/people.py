@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import AwareDatetime, model_validator
 
-from controller.models.scalars import HOST, Identifier, Noun
+from controller.models.scalars import HOST, Identifier, Noun, Username
 
 
 class Role(StrEnum):
@@ -42,7 +43,22 @@ class Permission(StrEnum):
     WEBHOOK = "webhook"
 
 
-class Person(Noun):
+class _Sided(Noun):
+    """A role, and the tenant if it is one of a tenant's people."""
+
+    role: Role
+    tenant: Identifier | Literal[""] = ""
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if self.role.of_tenant and not self.tenant:
+            raise ValueError(f"the role {self.role} needs a tenant")
+        if self.tenant and not self.role.of_tenant:
+            raise ValueError(f"the role {self.role} is the host's and has no tenant")
+        return self
+
+
+class Person(_Sided):
     """Who calls.
 
     Attributes:
@@ -51,20 +67,42 @@ class Person(Noun):
         scopes: What the token in use is cut down to; None for all that the role may do.
     """
 
-    name: str
-    role: Role
-    tenant: Identifier | str = ""
+    name: Username
     scopes: tuple[Permission, ...] | None = None
-
-    @model_validator(mode="after")
-    def _one_side(self) -> Person:
-        if self.role.of_tenant != bool(self.tenant):
-            raise ValueError(
-                f"the role {self.role} needs a tenant" if self.role.of_tenant else f"the role {self.role} has no tenant"
-            )
-        return self
 
     @property
     def side(self) -> str:
         """Whose side the person is on: a tenant's id, or ``host``."""
         return self.tenant or HOST
+
+
+class User(_Sided):
+    """A person, or a program, that has API tokens. Users are never removed, since the audit trail names them.
+
+    Attributes:
+        disabled: Since when no token of theirs opens anything; None while they do.
+    """
+
+    name: Username
+    created: AwareDatetime
+    disabled: AwareDatetime | None = None
+
+
+class Token(Noun):
+    """An API token as it is listed; its secret is told once, when it is made.
+
+    Attributes:
+        scopes: What it is cut down to; None for all that its owner's role gives, now and later.
+        expires: When it ends; None for never.
+        used: When it was last used, to the minute.
+        revoked: When it was revoked.
+    """
+
+    id: str
+    owner: Username
+    label: str
+    scopes: tuple[Permission, ...] | None
+    created: AwareDatetime
+    expires: AwareDatetime | None
+    used: AwareDatetime | None
+    revoked: AwareDatetime | None

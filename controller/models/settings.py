@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8470, ge=0, le=65535)
     api_url: str = Field(default="", description="Where the command line finds the API; empty means api_host:api_port.")
     token: str = Field(default="", description="API token of the command line; empty means the file under home.")
-    webhook_token: str = Field(default="", description="Bearer token of the alarm webhook; empty means the API token.")
+    webhook_token: str = Field(default="", description="Bearer token of alarm sources, which opens webhooks only.")
     escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
     notify_url: str = Field(default="", description="Webhook that the playbooks' action notify posts to.")
     rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")

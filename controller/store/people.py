@@ -1,4 +1,4 @@
-"""What people put on record themselves: holds, switches, tokens, acts; and the audit trail of everyone."""
+"""What people put on record themselves: holds, switches, acts; and the audit trail of everyone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.models.run import AuditRow, Hold
 from controller.ports.store import Page
 from controller.store import audit
 from controller.store.tables import audit as audit_rows
-from controller.store.tables import holds, switches, tokens
+from controller.store.tables import holds, switches
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 
@@ -57,18 +57,6 @@ class PeopleRecords(Transactions):
         row = tx.insert(switches).values(name=name, on=on)
         tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"on": on}))
         tx.note(actor, "switch.set", name, on="on" if on else "off")
-
-    @writes
-    def add_token(self, tx: Tx, digest: str, name: str) -> None:
-        """See ``Store.add_token``."""
-        row = tx.insert(tokens).values(digest=digest, name=name, created=tx.now)
-        tx.execute(row.on_conflict_do_update(index_elements=["digest"], set_={"name": name}))
-        tx.note(name, "token.added", name)
-
-    @reads
-    def token_name(self, tx: Tx, digest: str) -> str | None:
-        """See ``Store.token_name``."""
-        return tx.execute(select(tokens.c.name).where(tokens.c.digest == digest)).scalar()
 
     @writes
     def audit(self, tx: Tx, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.ports.clock import Clock, SystemClock
+from controller.store.accounts import AccountRecords
 from controller.store.alarms import AlarmRecords
 from controller.store.claims import ClaimRecords
 from controller.store.engine import make_engine
@@ -26,6 +27,7 @@ class SqlStore(
     ClaimRecords,
     AlarmRecords,
     PeopleRecords,
+    AccountRecords,
     FigureRecords,
     LedgerHistory,
 ):

@@ -352,14 +352,6 @@ switches = Table(
     Column("on", Boolean, nullable=False),
 )
 
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("digest", String, primary_key=True),
-    _name("name"),
-    Column("created", Instant, nullable=False),
-)
-
 #: Rows are chained: each holds the hash of the one before, so that none can be changed or removed unseen.
 audit = Table(
     "audit",

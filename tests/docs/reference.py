@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from controller.api.app import make_app
+from controller.api.app import api_routes, make_app
 from controller.cli.main import app
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -60,11 +60,13 @@ def _example(epilog: str) -> str:
 
 def api_reference() -> str:
     """Every operation with its first sentence."""
-    lines = ["| Operation | |", "| --- | --- |"]
+    lines = ["| Operation | Needs | |", "| --- | --- | --- |"]
+    needed = {(way.path, verb.lower()): way.permission for way in api_routes() for verb in way.methods or ()}
     for path, methods in sorted(make_app().openapi()["paths"].items()):
         for method, operation in methods.items():
             text = " ".join(operation["description"].split("\n\n")[0].split())
-            lines.append(f"| `{method.upper()} {path}` | {text} |")
+            permission = needed[path, method]
+            lines.append(f"| `{method.upper()} {path}` | {f'`{permission}`' if permission else ''} | {text} |")
     return "\n".join(lines) + "\n"
 
 

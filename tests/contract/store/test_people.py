@@ -34,13 +34,6 @@ def test_switches_are_off_until_set(store: SqlStore) -> None:
     assert not store.switch("remediation-stopped")
 
 
-def test_tokens_are_known_by_their_digest(store: SqlStore) -> None:
-    store.add_token("0" * 64, "ana")
-    store.add_token("0" * 64, "eva")
-    assert store.token_name("0" * 64) == "eva"
-    assert store.token_name("1" * 64) is None
-
-
 def test_acts_of_their_own_are_on_record(store: SqlStore, clock: VirtualClock) -> None:
     store.audit("ana", "network.imported", "peru", {"stations": "3"})
     clock.pause(1)

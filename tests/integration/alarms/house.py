@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from lxml import etree
 
 from controller.api.app import make_app
-from controller.api.auth import digest
 from controller.api.services import Services
 from controller.assurance.checker import Checker
 from controller.device import SshDevices, target_of
@@ -42,6 +41,7 @@ from controller.store import LoopStore, open_store
 from simulators.fleet import Fleet
 from simulators.network import read_network
 from simulators.station import Quirks
+from tests.support.callers import admit
 
 ROOT = Path(__file__).parents[3]
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
@@ -146,7 +146,7 @@ class House:
 
     def app(self) -> FastAPI:
         """The API."""
-        self.store.add_token(digest(TOKEN), "ana")
+        admit(self.store, TOKEN)
         app = make_app()
         app.state.services = Services(
             settings=self.settings,

@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from controller.api.app import make_app
-from controller.api.auth import WEBHOOK, digest
+from controller.api.auth import ensure_webhook_token
 from controller.api.services import Services
 from controller.device import target_of
 from controller.models.settings import Settings
@@ -23,6 +23,7 @@ from controller.ports.queue import FakeDoorbell
 from controller.runs.importer import Importer
 from controller.runs.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.callers import admit
 
 TOKEN, WEBHOOK_TOKEN = "token-of-ana", "token-of-alertmanager"
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
@@ -58,8 +59,8 @@ def files_of(directory: Path) -> dict[str, str]:
 async def open_desk(folder: Path) -> AsyncIterator[Desk]:
     clock = SystemClock()
     store = open_store(f"sqlite:///{folder / 'minka.sqlite3'}", clock)
-    store.add_token(digest(TOKEN), "ana")
-    store.add_token(digest(WEBHOOK_TOKEN), WEBHOOK)
+    admit(store, TOKEN)
+    ensure_webhook_token(WEBHOOK_TOKEN, store)
     loop_store, devices, doorbell = LoopStore(store), FakeDevices(clock), FakeDoorbell()
     app = make_app()
     app.state.services = Services(

@@ -169,7 +169,7 @@ async def test_a_database_that_is_away_is_said_to_be_so(desk: Desk, monkeypatch:
     for answer in (await desk.stranger.get("/readyz"), await desk.client.get("/v1/plans")):
         problem(answer, 503, "store-unavailable")
         assert answer.headers["retry-after"] == "5"
-    monkeypatch.setattr(desk.store, "token_name", away)
+    monkeypatch.setattr(desk.store, "bearer", away)
     problem(await desk.client.get("/v1/plans"), 503, "store-unavailable")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from controller.api.auth import digest, ensure_token
+from controller.api.auth import FIRST, digest, ensure_token
 from controller.models.run import Outcome, RunState
 from controller.ports.store import JobResult, Transition
 from tests.unit.api.desk import TINY, Desk, files_of
@@ -259,4 +259,4 @@ def test_a_token_is_made_once_and_only_its_owner_reads_it(desk: Desk, tmp_path: 
     first = ensure_token(path, desk.store)
     assert ensure_token(path, desk.store) == first
     assert path.stat().st_mode & 0o777 == 0o600
-    assert desk.store.token_name(digest(first)) == "noc"
+    assert desk.store.bearer(digest(first)) == FIRST

@@ -11,7 +11,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
+from controller.access.roles import permissions
 from controller.models.errors import StoreError
+from controller.models.people import Permission, Person, Role
+from controller.ports.people import NewToken
 from controller.store import open_store, upgrade
 from controller.store.engine import make_engine
 from controller.store.tables import metadata
@@ -111,3 +114,30 @@ def test_a_database_of_a_newer_version_is_refused(urls: tuple[str, str], engines
 
 def test_revisions_are_one_line() -> None:
     assert len(ScriptDirectory.from_config(alembic_config()).get_heads()) == 1
+
+
+def test_who_had_a_token_can_do_what_they_could(urls: tuple[str, str], engines: tuple[Engine, Engine]) -> None:
+    before = next(
+        revision.down_revision
+        for revision in ScriptDirectory.from_config(alembic_config()).walk_revisions()
+        if (revision.doc or "").startswith("Users with roles")
+    )
+    config = alembic_config()
+    with engines[0].begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, str(before))
+        for digest, name in (("1" * 64, "noc"), ("2" * 64, "webhook"), ("3" * 64, "noc")):
+            values = f"('{digest}', '{name}', '2026-01-02 03:04:05')"
+            connection.execute(text(f"INSERT INTO tokens (digest, name, created) VALUES {values}"))
+    with closing(open_store(urls[0])) as store:
+        assert store.bearer("1" * 64) == store.bearer("3" * 64) == Person(name="noc", role=Role.ADMINISTRATOR)
+        known = store.bearer("2" * 64)
+        assert known is not None
+        assert (known.name, set(permissions(known))) == ("webhook", {Permission.WEBHOOK})
+        assert {user.name: user.created.year for user in store.users()} == {"noc": 2026, "webhook": 2026}
+        store.add_token(NewToken("4" * 64, "noc", scopes=(Permission.LOOK,)), "noc")
+    with engines[0].begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, str(before))
+        kept = connection.execute(text("SELECT digest, name FROM tokens ORDER BY digest")).all()
+    assert [tuple(row) for row in kept] == [("1" * 64, "noc"), ("2" * 64, "webhook"), ("3" * 64, "noc")]

@@ -1,0 +1,175 @@
+"""Who calls, users, and API tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Response
+from pydantic import Field
+
+from controller.access.roles import permissions
+from controller.access.tokens import grant, may_manage, may_renew
+from controller.api.auth import Router, digest, needs, new_secret
+from controller.api.services import Backend, Body
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.people import Permission, Person, Role, Token, User
+from controller.models.scalars import Username
+from controller.ports.people import NewToken
+from controller.ports.store import Store
+
+router = Router(prefix="/v1", tags=["people"])
+
+#: Days that a token lives where nobody says otherwise, and the most that can be said.
+_DAYS, _MOST_DAYS = 90, 3660
+
+
+class Me(Body):
+    """Who calls, on whose side, and what the token in use opens."""
+
+    name: str
+    role: Role
+    side: str
+    permissions: list[Permission]
+
+
+class Standing(Body):
+    """A user's role, the tenant if it is a tenant's, and whether their tokens open nothing."""
+
+    role: Role
+    tenant: str = ""
+    disabled: bool = False
+
+
+class NewUser(Body):
+    """A user to add."""
+
+    name: Username
+    role: Role
+    tenant: str = ""
+
+
+class TokenRequest(Body):
+    """A token to make: for whom (the caller, unless said), what it opens (all that the role gives), for how long."""
+
+    owner: Username | None = None
+    label: str = Field(default="", max_length=200)
+    scopes: tuple[Permission, ...] | None = None
+    days: int | None = Field(default=_DAYS, ge=1, le=_MOST_DAYS, description="Null for no end.")
+
+
+class Rotation(Body):
+    """How long the old token goes on working beside the new one."""
+
+    overlap_hours: float = Field(default=24, ge=0, le=24 * 31)
+
+
+class IssuedToken(Body):
+    """A token just made; this is the only time that its secret is told."""
+
+    token: Token
+    secret: str
+
+
+@router.get("/me")
+def me(who: Annotated[Person, needs(Permission.LOOK)]) -> Me:
+    """Who calls, and what they may."""
+    opened = permissions(who)
+    return Me(name=who.name, role=who.role, side=who.side, permissions=[one for one in Permission if one in opened])
+
+
+@router.get("/users")
+def users(backend: Backend, _: Annotated[Person, needs(Permission.PEOPLE)]) -> list[User]:
+    """All users by name."""
+    return backend.store.users()
+
+
+@router.post("/users", status_code=201)
+def add(asked: NewUser, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
+    """Put a user on record; what they call with is a token made for them."""
+    return backend.store.add_user(_person(backend.store, asked.name, asked.role, asked.tenant), who.name)
+
+
+@router.put("/users/{name}")
+def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
+    """Change a user's role, disable or enable them. What their tokens open changes at once."""
+    backend.store.user(name)
+    person = _person(backend.store, name, asked.role, asked.tenant)
+    return backend.store.set_user(person, who.name, disabled=asked.disabled)
+
+
+@router.get("/tokens")
+def tokens(
+    backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)], owner: Username | None = None
+) -> list[Token]:
+    """Tokens of the caller, or of another owner (with the permission `people`), without their secrets."""
+    return backend.store.tokens(_owner(who, owner or who.name))
+
+
+@router.post("/tokens", status_code=201)
+def issue(
+    asked: TokenRequest, backend: Backend, answer: Response, who: Annotated[Person, needs(Permission.TOKENS)]
+) -> IssuedToken:
+    """Make a token. Its secret is told in this answer and kept nowhere."""
+    owner = backend.store.user(_owner(who, asked.owner or who.name))
+    scopes = grant(who, Person(name=owner.name, role=owner.role, tenant=owner.tenant), asked.scopes)
+    expires = None if asked.days is None else backend.clock.now() + timedelta(days=asked.days)
+    secret = new_secret()
+    token = backend.store.add_token(NewToken(digest(secret), owner.name, asked.label, scopes, expires), who.name)
+    return _issued(answer, token, secret)
+
+
+@router.post("/tokens/{token_id}/rotate", status_code=201)
+def rotate(
+    token_id: str,
+    asked: Rotation,
+    backend: Backend,
+    answer: Response,
+    who: Annotated[Person, needs(Permission.TOKENS)],
+) -> IssuedToken:
+    """Make a token like another, which goes on working for a while, so that nothing stops meanwhile."""
+    old = _token(backend.store, who, token_id)
+    if not may_renew(who, backend.store.user(old.owner).role, old.scopes):
+        raise ConflictError(f"the token {token_id} opens more than the one in use, which therefore can't renew it")
+    secret = new_secret()
+    until = backend.clock.now() + timedelta(hours=asked.overlap_hours)
+    return _issued(answer, backend.store.rotate_token(token_id, digest(secret), until, who.name), secret)
+
+
+@router.delete("/tokens/{token_id}", status_code=204)
+def revoke(token_id: str, backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)]) -> None:
+    """End a token for good, now."""
+    backend.store.revoke_token(_token(backend.store, who, token_id).id, who.name)
+
+
+def _person(store: Store, name: str, role: Role, tenant: str) -> Person:
+    """A user to be, of a tenant that the network knows.
+
+    Raises:
+        ConflictError: Role and tenant don't go together.
+        NotFoundError: There is no such tenant.
+    """
+    if role.of_tenant != bool(tenant):
+        raise ConflictError(f"the role {role} {'needs a' if role.of_tenant else 'has no'} tenant")
+    if tenant and tenant not in store.network()[1].tenant_by_id:
+        raise NotFoundError(f"there is no tenant {tenant} in the network")
+    return Person(name=name, role=role, tenant=tenant)
+
+
+def _owner(caller: Person, owner: str) -> str:
+    if not may_manage(caller, owner):
+        raise NotFoundError(f"there is no user {owner}")
+    return owner
+
+
+def _token(store: Store, caller: Person, token_id: str) -> Token:
+    """A token that the caller may see; others are as if they were not."""
+    token = store.token(token_id)
+    if not may_manage(caller, token.owner):
+        raise NotFoundError(f"there is no token {token_id}")
+    return token
+
+
+def _issued(answer: Response, token: Token, secret: str) -> IssuedToken:
+    answer.headers["Cache-Control"] = "no-store"
+    return IssuedToken(token=token, secret=secret)

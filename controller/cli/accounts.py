@@ -1,0 +1,177 @@
+"""``minka token``, ``minka user``, ``minka login``: who may call."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli.client import WRONG_INPUT, Client, CliError
+from controller.cli.output import Json, client, err, escape, out, print_json, table, when
+from controller.models.people import Role
+from controller.models.settings import Settings
+
+tokens = typer.Typer(no_args_is_help=True, help="API tokens: yours, and with the permission `people` everybody's.")
+users = typer.Typer(no_args_is_help=True, help="Users and their roles.")
+
+TokenId = Annotated[str, typer.Argument(help="Id of a token, as in t-5a1c77e0.")]
+Name = Annotated[str, typer.Argument(help="Name of a user.")]
+Tenant = Annotated[str, typer.Option(help="Whose person it is, for the tenant's roles.")]
+
+
+@tokens.command("new", epilog="Example: minka token new --label prometheus --scope metrics --days 365")
+def new(
+    label: Annotated[str, typer.Option(help="What it is for.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A permission that it opens; repeatable. None: all of the role.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=0, help="Days until it ends; 0 for never.")] = 90,
+    owner: Annotated[str | None, typer.Option(help="Whose it is; yours unless said.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token. Its secret is printed once and kept nowhere."""
+    body = {"label": label, "scopes": scope, "days": days or None, "owner": owner}
+    _print_secret(client().post("/v1/tokens", body), as_json=as_json)
+
+
+@tokens.command("list", epilog="Example: minka token list --owner ana")
+def list_tokens(
+    owner: Annotated[str | None, typer.Option(help="Whose; yours unless said.")] = None, as_json: Json = False
+) -> None:
+    """Tokens without their secrets."""
+    found = client().get("/v1/tokens", owner=owner)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("id", "owner", "label", "scopes", "created", "expires", "used", "revoked")
+    table("", columns, ([_cell(token, column) for column in columns] for token in found))
+
+
+def _cell(token: dict[str, Any], column: str) -> str:
+    if column == "scopes":
+        return "all of the role" if token[column] is None else " ".join(token[column]) or "none"
+    return escape(token[column]) if column in ("id", "owner", "label") else when(token[column])
+
+
+@tokens.command("rotate", epilog="Example: minka token rotate t-5a1c77e0 --overlap 48")
+def rotate(
+    token_id: TokenId,
+    overlap: Annotated[float, typer.Option(min=0, help="Hours for which the old one goes on working.")] = 24,
+    as_json: Json = False,
+) -> None:
+    """Make a token like an old one, which goes on working for a while."""
+    _print_secret(client().post(f"/v1/tokens/{token_id}/rotate", {"overlap_hours": overlap}), as_json=as_json)
+
+
+@tokens.command("revoke", epilog="Example: minka token revoke t-5a1c77e0")
+def revoke(token_id: TokenId, as_json: Json = False) -> None:
+    """End a token for good, now."""
+    client().delete(f"/v1/tokens/{token_id}")
+    if as_json:
+        print_json({"revoked": token_id})
+    else:
+        out.print(f"token {token_id} is revoked")
+
+
+@users.command("add", epilog="Example: minka user add rosa --role tenant-approver --tenant bitel")
+def add(
+    name: Name,
+    role: Annotated[Role, typer.Option(help="What they may do.")],
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Put a user on record; then make them a token."""
+    _print_user(client().post("/v1/users", {"name": name, "role": role, "tenant": tenant}), as_json=as_json)
+
+
+@users.command("list", epilog="Example: minka user list --json")
+def list_users(as_json: Json = False) -> None:
+    """Users by name."""
+    found = client().get("/v1/users")
+    if as_json:
+        print_json(found)
+        return
+    columns = ("name", "role", "tenant", "created", "disabled")
+    times = ("created", "disabled")
+    table("", columns, ([when(u[c]) if c in times else escape(u[c]) for c in columns] for u in found))
+
+
+@users.command("role", epilog="Example: minka user role ana approver")
+def role_of(
+    name: Name,
+    role: Annotated[Role, typer.Argument(help="What they may do from now on.")],
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Change a user's role; what their tokens open changes at once."""
+    _change(name, as_json=as_json, role=role, tenant=tenant)
+
+
+@users.command("disable", epilog="Example: minka user disable ana")
+def disable(name: Name, as_json: Json = False) -> None:
+    """Let none of a user's tokens open anything any more."""
+    _change(name, as_json=as_json, disabled=True)
+
+
+@users.command("enable", epilog="Example: minka user enable ana")
+def enable(name: Name, as_json: Json = False) -> None:
+    """Let a disabled user's tokens open again what they did."""
+    _change(name, as_json=as_json, disabled=False)
+
+
+def login(
+    as_json: Json = False,
+) -> None:
+    """Keep a token for the command line: paste it, or pipe it in. It is tried before it is kept."""
+    token = typer.prompt("Token", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    settings = Settings().model_copy(update={"token": str(token).strip()})
+    if not settings.token:
+        raise CliError("no token was given", WRONG_INPUT)
+    person = Client(settings).get("/v1/me")
+    _keep(settings.token_file, settings.token)
+    if as_json:
+        print_json(person)
+    else:
+        out.print(f"{escape(person['name'])}, {person['role']} of {escape(person['side'])}; in {settings.token_file}")
+    if Settings().token:
+        err.print("MINKA_TOKEN is set and goes before it")
+
+
+def _keep(path: Path, token: str) -> None:
+    """Write a file that only its owner reads, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(path.name + ".new")
+    made.unlink(missing_ok=True)
+    with os.fdopen(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(token + "\n")
+    made.replace(path)
+
+
+def _change(name: str, *, as_json: bool, **values: Any) -> None:
+    api = client()
+    known = next((user for user in api.get("/v1/users") if user["name"] == name), None)
+    if known is None:
+        raise CliError(f"there is no user {name}", WRONG_INPUT)
+    now = {"role": known["role"], "tenant": known["tenant"], "disabled": known["disabled"] is not None}
+    _print_user(api.put(f"/v1/users/{name}", now | values), as_json=as_json)
+
+
+def _print_user(user: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(user)
+    else:
+        whose = escape(user["tenant"] or "the host")
+        out.print(f"{escape(user['name'])} is {user['role']} of {whose}{', disabled' if user['disabled'] else ''}")
+
+
+def _print_secret(issued: dict[str, Any], *, as_json: bool) -> None:
+    """The secret alone on standard output, for scripts; all else beside it."""
+    if as_json:
+        print_json(issued)
+        return
+    token = issued["token"]
+    err.print(f"token {token['id']} of {escape(token['owner'])}, ends {when(token['expires'])}; it is not shown again:")
+    out.print(escape(issued["secret"]), soft_wrap=True)

@@ -1,0 +1,182 @@
+"""Users and their API tokens."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select, update
+
+from controller.models.errors import ConflictError, NotFoundError, StoreError
+from controller.models.people import Permission, Person, Role, Token, User
+from controller.ports.people import NewToken
+from controller.store.people_tables import tokens, users
+from controller.store.transaction import Transactions, Tx, reads, writes
+
+#: How often the use of a token is written down at most.
+_USE = timedelta(minutes=1)
+
+
+class AccountRecords(Transactions):
+    """Who may call."""
+
+    @writes
+    def add_user(self, tx: Tx, person: Person, actor: str) -> User:
+        """See ``Store.add_user``."""
+        if not _added(tx, person, actor):
+            raise ConflictError(f"there is a user {person.name} already")
+        return _user(tx, person.name)
+
+    @writes
+    def set_user(self, tx: Tx, person: Person, actor: str, *, disabled: bool = False) -> User:
+        """See ``Store.set_user``."""
+        tx.guard("administrators")
+        before = _user(tx, person.name)
+        since = (before.disabled or tx.now) if disabled else None
+        values = {"role": person.role.value, "tenant": person.tenant, "disabled": since}
+        tx.execute(update(users).where(users.c.name == person.name).values(values))
+        working = and_(users.c.role == Role.ADMINISTRATOR.value, users.c.disabled.is_(None))
+        if not tx.execute(select(func.count()).select_from(users).where(working)).scalar_one():
+            raise ConflictError(f"{person.name} is the last administrator: make somebody else one first")
+        after = _user(tx, person.name)
+        if after != before:
+            state = "disabled" if after.disabled else "enabled"
+            tx.note(actor, "user.changed", person.name, role=person.role, tenant=person.tenant, state=state)
+        return after
+
+    @reads
+    def users(self, tx: Tx) -> list[User]:
+        """See ``Store.users``."""
+        return [_as_user(row) for row in tx.execute(select(users).order_by(users.c.name))]
+
+    @reads
+    def user(self, tx: Tx, name: str) -> User:
+        """See ``Store.user``."""
+        return _user(tx, name)
+
+    @writes
+    def add_token(self, tx: Tx, new: NewToken, actor: str) -> Token:
+        """See ``Store.add_token``."""
+        if _user(tx, new.owner).disabled:
+            raise ConflictError(f"the user {new.owner} is disabled")
+        return _keep(tx, new, actor, "token.added")
+
+    @writes
+    def ensure_token(self, tx: Tx, new: NewToken, owner: Person) -> None:
+        """See ``Store.ensure_token``."""
+        tx.guard("ensure token")
+        if tx.execute(select(tokens.c.id).where(tokens.c.digest == new.digest)).scalar() is not None:
+            return
+        _added(tx, owner, owner.name)
+        if _user(tx, new.owner).disabled is None:
+            _keep(tx, new, owner.name, "token.added")
+
+    @reads
+    def tokens(self, tx: Tx, owner: str | None = None) -> list[Token]:
+        """See ``Store.tokens``."""
+        query = select(tokens).order_by(tokens.c.created, tokens.c.id)
+        return [_as_token(row) for row in tx.execute(query if owner is None else query.where(tokens.c.owner == owner))]
+
+    @reads
+    def token(self, tx: Tx, token_id: str) -> Token:
+        """See ``Store.token``."""
+        return _token(tx, token_id)
+
+    @writes
+    def revoke_token(self, tx: Tx, token_id: str, actor: str) -> None:
+        """See ``Store.revoke_token``."""
+        token = _token(tx, token_id)
+        in_force = and_(tokens.c.id == token_id, tokens.c.revoked.is_(None))
+        if tx.execute(update(tokens).where(in_force).values(revoked=tx.now)).rowcount:
+            tx.note(actor, "token.revoked", token_id, owner=token.owner)
+
+    @writes
+    def rotate_token(self, tx: Tx, token_id: str, digest: str, until: datetime, actor: str) -> Token:
+        """See ``Store.rotate_token``."""
+        tx.guard(f"token {token_id}")
+        old = _token(tx, token_id)
+        if old.revoked or (old.expires and old.expires <= tx.now):
+            raise ConflictError(f"the token {token_id} is no longer in force: make a new one")
+        expires = old.expires and tx.now + (old.expires - old.created)
+        new = _keep(tx, NewToken(digest, old.owner, old.label, old.scopes, expires), actor, "token.rotated", old=old.id)
+        ends = min(until, old.expires or until)
+        tx.execute(update(tokens).where(tokens.c.id == token_id).values(expires=ends))
+        return new
+
+    def bearer(self, digest: str) -> Person | None:
+        """See ``Store.bearer``."""
+        found = self._bearer(digest)
+        if found is None:
+            return None
+        person, token_id, stale = found
+        if stale:
+            # It was looked up all the same, and its use is only worth knowing.
+            with suppress(StoreError):
+                self._used(token_id)
+        return person
+
+    @reads
+    def _bearer(self, tx: Tx, digest: str) -> tuple[Person, str, bool] | None:
+        query = select(tokens.c.id, tokens.c.scopes, tokens.c.used, users.c.name, users.c.role, users.c.tenant)
+        in_force = and_(
+            tokens.c.digest == digest,
+            tokens.c.revoked.is_(None),
+            or_(tokens.c.expires.is_(None), tokens.c.expires > tx.now),
+            users.c.disabled.is_(None),
+        )
+        row = tx.execute(query.join(users, users.c.name == tokens.c.owner).where(in_force)).one_or_none()
+        if row is None:
+            return None
+        person = Person(name=row.name, role=Role(row.role), tenant=row.tenant, scopes=_scopes(row.scopes))
+        return person, row.id, row.used is None or tx.now - row.used >= _USE
+
+    @writes
+    def _used(self, tx: Tx, token_id: str) -> None:
+        tx.execute(update(tokens).where(tokens.c.id == token_id).values(used=tx.now))
+
+
+def _added(tx: Tx, person: Person, actor: str) -> bool:
+    row = {"name": person.name, "role": person.role.value, "tenant": person.tenant, "created": tx.now}
+    added = tx.insert(users).values(row).on_conflict_do_nothing().returning(users.c.name)
+    if tx.execute(added).scalar() is None:
+        return False
+    tx.note(actor, "user.added", person.name, role=person.role, tenant=person.tenant)
+    return True
+
+
+def _keep(tx: Tx, new: NewToken, actor: str, action: str, **detail: str) -> Token:
+    token_id = f"t-{secrets.token_hex(4)}"
+    scopes = None if new.scopes is None else " ".join(new.scopes)
+    row = {"id": token_id, "digest": new.digest, "owner": new.owner, "label": new.label, "scopes": scopes}
+    tx.execute(tokens.insert().values(row | {"created": tx.now, "expires": new.expires}))
+    ends = new.expires and new.expires.isoformat()
+    tx.note(actor, action, token_id, owner=new.owner, label=new.label, scopes=scopes, expires=ends, **detail)
+    return _token(tx, token_id)
+
+
+def _user(tx: Tx, name: str) -> User:
+    row = tx.execute(select(users).where(users.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no user {name}")
+    return _as_user(row)
+
+
+def _as_user(row: Row[Any]) -> User:
+    return User(**row._mapping)
+
+
+def _token(tx: Tx, token_id: str) -> Token:
+    row = tx.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no token {token_id}")
+    return _as_token(row)
+
+
+def _as_token(row: Row[Any]) -> Token:
+    return Token(**{name: row._mapping[name] for name in Token.model_fields} | {"scopes": _scopes(row.scopes)})
+
+
+def _scopes(text: str | None) -> tuple[Permission, ...] | None:
+    return None if text is None else tuple(Permission(word) for word in text.split())

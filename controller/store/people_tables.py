@@ -1,0 +1,33 @@
+"""Tables of who may call."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, String, Table, Text
+
+from controller.store.tables import Instant, metadata
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("disabled", Instant),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    # SHA-256 of the secret, which itself is nowhere on record.
+    Column("digest", String, nullable=False, unique=True),
+    Column("owner", String, ForeignKey("users.name"), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    # Permissions, one blank between them; NULL for all that the owner's role gives.
+    Column("scopes", Text),
+    Column("created", Instant, nullable=False),
+    Column("expires", Instant),
+    Column("used", Instant),
+    Column("revoked", Instant),
+)

@@ -1,0 +1,22 @@
+"""People who call the API in tests."""
+
+from __future__ import annotations
+
+from controller.api.auth import digest
+from controller.models.people import Permission, Person, Role
+from controller.ports.people import NewToken
+from controller.ports.store import Store
+
+
+def admit(
+    store: Store,
+    token: str,
+    name: str = "ana",
+    role: Role = Role.ADMINISTRATOR,
+    tenant: str = "",
+    scopes: tuple[Permission, ...] | None = None,
+) -> Person:
+    """Make a user with this token."""
+    person = Person(name=name, role=role, tenant=tenant)
+    store.ensure_token(NewToken(digest(token), name, scopes=scopes), person)
+    return person.model_copy(update={"scopes": scopes})
