@@ -70,14 +70,15 @@ def _ip_address(value: Any) -> Any:
 
 
 def _interface_address(value: Any) -> Any:
+    wrong = "not an IPv4 address with its length, as in 10.64.0.1/30"
     if not isinstance(value, str):
         return value
+    if "/" not in value:
+        raise ValueError(wrong)
     try:
-        if "/" not in value:
-            raise ValueError("without a length")
         return IPv4Interface(value)
     except ValueError as error:
-        raise ValueError("not an IPv4 address with its length, as in 10.64.0.1/30") from error
+        raise ValueError(wrong) from error
 
 
 Timezone = Annotated[str, AfterValidator(_timezone)]

@@ -83,6 +83,8 @@ class NodeSpec:
         single: At most one entry stands below a parent, so that another one takes the first one's place:
             it is one attribute of the parent, written as a list (TS 28.541 localAddress, pLMNId).
         broadcast: Whether an entry is a PLMN on air: its first two keys are MCC and MNC.
+        footing: Whether an entry is what the device itself stands on (a router's ports and own routes): it is
+            read, never reported as unknown, and an edit of it could cut the way to the device.
         label: Words for the human diff; empty means the name.
     """
 
@@ -100,6 +102,7 @@ class NodeSpec:
     link: LinkKind | None = None
     single: bool = False
     broadcast: bool = False
+    footing: bool = False
     label: str = ""
 
     @cached_property

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from controller.models.errors import NotFoundError
-from controller.models.facts import HOST_OWNED, Fact, Finding, Owners
+from controller.models.facts import HOST_OWNED, Fact, Finding, Owners, RouterFacts
 from controller.models.network import Rat
 from controller.nrm.profiles.base import Output, Profile, StationFacts, managed_element, tenant_of
 from controller.nrm.profiles.lookup import (
@@ -31,11 +31,13 @@ from controller.nrm.profiles.lookup import (
     links,
     on_air,
 )
+from controller.nrm.profiles.router import ROUTER, ROUTER_PROFILES, RouterProfile, render_router
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
 
 __all__ = [
     "PROFILES",
+    "ROUTER_PROFILES",
     "CellEntry",
     "LinkEntry",
     "Rendered",
@@ -49,7 +51,9 @@ __all__ = [
     "links",
     "on_air",
     "render",
+    "render_routing",
     "root_spec",
+    "router_profile",
 ]
 
 
@@ -69,7 +73,7 @@ class Rendered:
 
 
 def root_spec(profiles: tuple[str, ...]) -> NodeSpec:
-    """ManagedElement with the functions of all named profiles; the order of names does not matter.
+    """ManagedElement with the functions of all named profiles, whose order does not matter; or a router.
 
     Raises:
         NotFoundError: There is no profile of that name.
@@ -79,7 +83,27 @@ def root_spec(profiles: tuple[str, ...]) -> NodeSpec:
 
 @lru_cache
 def _root_spec(profiles: tuple[str, ...]) -> NodeSpec:
+    if router_profile(profiles) is not None:
+        return ROUTER
     return managed_element(tuple(function for name in profiles for function in _profile(name).functions))
+
+
+def router_profile(profiles: tuple[str, ...]) -> RouterProfile | None:
+    """The profile of a router, None for that of a station."""
+    return ROUTER_PROFILES.get(profiles[0]) if len(profiles) == 1 else None
+
+
+def render_routing(profiles: tuple[str, ...], facts: RouterFacts) -> Rendered:
+    """The device tree of one router.
+
+    Raises:
+        NotFoundError: There is no router profile of that name.
+    """
+    profile = router_profile(profiles)
+    if profile is None:
+        raise NotFoundError(f"{', '.join(profiles)} is no platform of routers; there are {', '.join(ROUTER_PROFILES)}")
+    out = render_router(profile, facts)
+    return Rendered(out.tree, out.owners, tuple(out.findings))
 
 
 def render(profiles: tuple[str, ...], facts: Sequence[Fact]) -> Rendered:

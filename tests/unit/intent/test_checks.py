@@ -133,6 +133,11 @@ def _router(draft: Draft, name: str = "R1", **changes: Any) -> None:
     routers.append({"id": name, "site": "hill", "address": "10.8.0.1", "host_key": "ssh-ed25519 AAAA"} | changes)
 
 
+def _two_routers(draft: Draft) -> None:
+    _router(draft)
+    _router(draft, "R2")
+
+
 def _without_ipv4(draft: Draft) -> None:
     _router(draft)
     for pool in ("mme_pool", "amf_pool", "upf_pool"):
@@ -181,7 +186,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.VLAN_USED_TWICE, NETWORK, lambda d: d["tenants"][2]["core"].update(vlan=101)),
     (Check.CORE_LINK_CLASH, STATIONS, _core_link_clash),
     (Check.ROUTER_PLATFORM, ["R1/"], lambda d: _router(d, platform="juniper_junos")),
-    (Check.ROUTER_TWICE, ["R1/", "R2/"], lambda d: (_router(d), _router(d, "R2"))),
+    (Check.ROUTER_TWICE, ["R1/", "R2/"], _two_routers),
     (Check.ROUTER_NO_ADDRESS, ["R1/"], _stations_on_ipv6),
     (Check.ROUTER_UNENFORCEABLE, ["R1/"], _without_ipv4),
     (Check.LOCAL_ID_RANGE, FIRST, lambda d: _lte(d, local_id=256)),

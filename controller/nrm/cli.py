@@ -1,0 +1,369 @@
+"""Device trees of routers as command lines: running-config text → tree, and the lines that turn one tree into another.
+
+Two dialects are known: IOS (``cisco_ios``) and FRRouting (``frr``). What a block holds that the tree can't is
+listed as unknown if the block is a VRF or a VLAN's interface; everything else of a router is none of our business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Interface, IPv4Network, NetmaskValueError
+
+from controller.models.errors import DeviceRefusedError
+from controller.nrm.profiles.router import PREFERRED, RouterProfile
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, parent, step
+
+_Reading = tuple[LeafName, Value]
+
+
+def _address(*words: str) -> str:
+    return str(IPv4Interface("/".join(words)))
+
+
+def _plain(leaf: LeafName, pattern: str) -> tuple[re.Pattern[str], Callable[[re.Match[str]], _Reading]]:
+    return re.compile(pattern), lambda found: (leaf, found[1].strip())
+
+
+#: Lines of a block → leaf and value.
+_VRF_LINES = (
+    _plain("description", r"description (.+)"),
+    _plain("rd", r"rd (\S+)"),
+    (re.compile(r"address-family ipv4(?: unicast)?"), lambda _: ("ipv4", "enabled")),
+)
+_INTERFACE_LINES = (
+    _plain("description", r"description (.+)"),
+    _plain("vlan", r"encapsulation dot1[qQ] (\d+)"),
+    _plain("vrf", r"(?:ip )?vrf forwarding (\S+)"),
+    (re.compile(r"ip address (\d\S+) (\d\S+)"), lambda found: ("address", _address(found[1], found[2]))),
+    (re.compile(r"ip address (\d[\d.]+/\d+)"), lambda found: ("address", _address(found[1]))),
+    _plain("accessIn", r"ip access-group (\S+) in"),
+    _plain("accessOut", r"ip access-group (\S+) out"),
+    (re.compile(r"shutdown"), lambda _: ("shutdown", "true")),
+)
+#: Lines that say what goes without saying.
+_SILENT = re.compile(r"!.*|exit.*|no ip address|no shutdown|")
+_ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
+_ROUTE = re.compile(r"ip route (?:vrf (?P<vrf>\S+) )?(?P<rest>\d.*)")
+
+
+def read_config(profile: RouterProfile, text: str, router: str) -> Observed:
+    """The tree that the text of ``show running-config`` says."""
+    reader = _Reader(profile, router)
+    for head, lines in _blocks(text):
+        reader.block(head, lines)
+    return reader.observed()
+
+
+def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Lines that stand at the margin, each with those indented below it."""
+    head, below = "", list[str]()
+    for line in text.splitlines():
+        if line.startswith(" "):
+            below.append(line.strip())
+        elif line.strip():
+            yield head, below
+            head, below = line.strip(), []
+    yield head, below
+
+
+@dataclass
+class _Reader:
+    profile: RouterProfile
+    router: str
+    vrfs: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
+    routes: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
+    interfaces: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def root(self) -> Path:
+        return child("", "Router", self.router)
+
+    def block(self, head: str, lines: list[str]) -> None:
+        """Take one block."""
+        match head.split():
+            case ["vrf", "definition", name] | ["ip", "vrf", name] | ["vrf", name]:
+                self._vrf(child(self.root, "Vrf", name), lines)
+            case ["interface", name, *_]:
+                self._interface(name, lines)
+            case ["ip", "route", *_]:
+                self._route(head, "")
+
+    def _vrf(self, path: Path, lines: list[str]) -> None:
+        leaves: dict[LeafName, Value] = {}
+        for line in lines:
+            if _ROUTE.fullmatch(line):
+                self._route(line, path)
+            else:
+                self._line(line, _VRF_LINES, leaves, path)
+        self.vrfs[path] = leaves
+
+    def _interface(self, name: str, lines: list[str]) -> None:
+        leaves: dict[LeafName, Value] = {}
+        inside: list[str] = []
+        for line in lines:
+            self._line(line, _INTERFACE_LINES, leaves, "", inside)
+        known = "." in name
+        path = child(self.root, "SubInterface" if known else "Port", name)
+        if known:
+            self.unknown += (f"{path}/{line}" for line in inside)
+        self.interfaces[path] = leaves
+
+    def _line(
+        self,
+        line: str,
+        known: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Reading]], ...],
+        leaves: dict[LeafName, Value],
+        path: Path,
+        inside: list[str] | None = None,
+    ) -> None:
+        for pattern, read in known:
+            found = pattern.fullmatch(line)
+            if found is not None:
+                try:
+                    leaf, value = read(found)
+                except (AddressValueError, NetmaskValueError):
+                    break
+                if leaf not in leaves:
+                    leaves[leaf] = value
+                    return
+        if _SILENT.fullmatch(line):
+            return
+        if inside is None:
+            self.unknown.append(f"{path}/{line}")
+        else:
+            inside.append(line)
+
+    def _route(self, line: str, vrf: Path) -> None:
+        found = _ROUTE.fullmatch(line)
+        if found is None:
+            return
+        above = child(self.root, "Vrf", found["vrf"]) if found["vrf"] else vrf or self.root
+        parsed = _route_of(found["rest"])
+        if parsed is not None:
+            network, way, distance = parsed
+            self.routes[child(above, "Route", network, way)] = {"distance": distance} if distance != PREFERRED else {}
+        elif above != self.root:
+            self.unknown.append(f"{above}/{line}")
+
+    def observed(self) -> Observed:
+        """What was read; routes stand with their VRFs."""
+        tree: dict[Path, dict[LeafName, Value]] = {self.root: {}}
+        for path, leaves in self.vrfs.items():
+            routes = {route: found for route, found in self.routes.items() if parent(route) == path}
+            if leaves or routes or self.profile.virtual or self._unknown_below(path):
+                tree |= {path: leaves, **routes}
+        for path, leaves in self.interfaces.items():
+            if leaves or self.profile.virtual or self._unknown_below(path):
+                tree[path] = leaves
+        tree |= {route: found for route, found in self.routes.items() if parent(route) == self.root}
+        return Observed(tree, unknown=tuple(self.unknown))
+
+    def _unknown_below(self, path: Path) -> bool:
+        return any(node.startswith(f"{path}/") for node in self.unknown)
+
+
+def _route_of(rest: str) -> tuple[str, str, str] | None:
+    """Network, way and distance of a static route; None for one with words that we don't know."""
+    words = rest.split()
+    first = words.pop(0)
+    if "/" not in first and words:
+        first = f"{first}/{words.pop(0)}"
+    distance = words.pop() if len(words) > 1 and words[-1].isdecimal() else PREFERRED
+    if not words or len(words) > 2 or (len(words) == 2 and not _ADDRESS.fullmatch(words[1])):
+        return None
+    try:
+        return str(IPv4Network(first)), " ".join(words), distance
+    except ValueError:
+        return None
+
+
+# --------------------------------------------------------------------------- writing
+
+
+def command_lines(profile: RouterProfile, tree: Tree, wanted: Tree) -> tuple[str, ...]:
+    """Configuration lines that turn one tree of a router into another; none if they are equal.
+
+    Nothing else is touched. What goes, goes first: routes, interfaces, VRFs; then come VRFs, interfaces and routes.
+    A route that shall count is raised before the one that counted steps back.
+
+    Raises:
+        DeviceRefusedError: The lines would concern more than the trees say: an interface that is in use
+            outside any VRF would be moved, or a VRF be taken away under an interface that stays.
+    """
+    _refuse(profile, tree, wanted)
+    writer = (_Ios if profile.virtual else _Frr)(tree, wanted)
+    return tuple(writer.lines())
+
+
+def _refuse(profile: RouterProfile, tree: Tree, wanted: Tree) -> None:
+    for path, leaves in tree.items():
+        outside = step(path)[0] == "SubInterface" and profile.virtual and "vrf" not in leaves and "address" in leaves
+        if outside and wanted.get(path) != leaves:
+            raise DeviceRefusedError(f"interface {step(path)[1][0]} is in use outside any VRF: it is not touched")
+    vrfs = {step(path)[1][0] for path in wanted if step(path)[0] == "Vrf"}
+    for path, leaves in wanted.items():
+        vrf = leaves.get("vrf")
+        if vrf is not None and vrf not in vrfs:
+            raise DeviceRefusedError(f"interface {step(path)[1][0]} is in VRF {vrf}, which would not be there")
+
+
+@dataclass(frozen=True)
+class _Writer:
+    tree: Tree
+    wanted: Tree
+
+    def lines(self) -> Iterator[str]:
+        """All lines, in their order."""
+        gone = [path for path in self.tree if path not in self.wanted]
+        for path in self._of(gone, "Route"):
+            if parent(path) in self.wanted:
+                yield from self.route(path, self.tree[path], "no ")
+        for kind, remove in (("SubInterface", self.no_interface), ("Port", self.no_interface), ("Vrf", self.no_vrf)):
+            for path in self._of(gone, kind):
+                yield from remove(path)
+        for kind, write in (("Vrf", self.vrf), ("SubInterface", self.interface), ("Port", self.interface)):
+            for path in self._of(self.wanted, kind):
+                if self.wanted[path] != self.tree.get(path):
+                    yield from write(path, self.tree.get(path), self.wanted[path])
+        changed = [path for path in self._of(self.wanted, "Route") if self.wanted[path] != self.tree.get(path)]
+        for path in sorted(changed, key=lambda path: int(_distance(self.wanted[path]))):
+            yield from self.set_route(path)
+
+    def _of(self, paths: Iterator[Path] | list[Path] | Tree, kind: str) -> list[Path]:
+        return [path for path in paths if step(path)[0] == kind]
+
+    def leaf_lines(
+        self, templates: Mapping[LeafName, str], before: Leaves | None, after: Leaves, again: frozenset[LeafName]
+    ) -> Iterator[str]:
+        """Lines for leaves that differ, in order of the templates; those of ``again`` even if they don't."""
+        for leaf, template in templates.items():
+            old, new = (before or {}).get(leaf), after.get(leaf)
+            if old != new and new is None:
+                yield f" no {template.format(self.spell(leaf, old))}".rstrip()
+            elif new is not None and (old != new or leaf in again):
+                yield f" {template.format(self.spell(leaf, new))}".rstrip()
+
+    def spell(self, leaf: LeafName, value: Value | None) -> str:
+        """A value as the dialect writes it."""
+        raise NotImplementedError
+
+    def vrf(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
+        """Make or change a VRF."""
+        raise NotImplementedError
+
+    def no_vrf(self, path: Path) -> Iterator[str]:
+        """Take a VRF away, with its routes."""
+        raise NotImplementedError
+
+    def interface(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
+        """Make or change an interface."""
+        raise NotImplementedError
+
+    def no_interface(self, path: Path) -> Iterator[str]:
+        """Take an interface away."""
+        raise NotImplementedError
+
+    def route(self, path: Path, leaves: Leaves, no: str = "") -> Iterator[str]:
+        """Set a route, or take it away."""
+        raise NotImplementedError
+
+    def set_route(self, path: Path) -> Iterator[str]:
+        """Set a route; one with another distance is replaced."""
+        yield from self.route(path, self.wanted[path])
+
+
+_INTERFACE = {
+    "description": "description {}",
+    "vlan": "encapsulation dot1Q {}",
+    "vrf": "vrf forwarding {}",
+    "address": "ip address {}",
+    "accessIn": "ip access-group {} in",
+    "accessOut": "ip access-group {} out",
+    "shutdown": "shutdown",
+}
+
+
+class _Ios(_Writer):
+    def spell(self, leaf: LeafName, value: Value | None) -> str:
+        if leaf == "address":
+            return IPv4Interface(str(value)).with_netmask.replace("/", " ")
+        return str(value)
+
+    def vrf(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
+        yield f"vrf definition {step(path)[1][0]}"
+        if before and "rd" in before and before["rd"] != after.get("rd"):
+            yield f" no rd {before['rd']}"
+            before = {leaf: value for leaf, value in before.items() if leaf != "rd"}
+        yield from self.leaf_lines({"description": "description {}", "rd": "rd {}"}, before, after, frozenset())
+        if (before or {}).get("ipv4") != after.get("ipv4"):
+            yield " address-family ipv4" if "ipv4" in after else " no address-family ipv4"
+        if "ipv4" in after and "ipv4" not in (before or {}):
+            yield " exit-address-family"
+        yield "exit"
+
+    def no_vrf(self, path: Path) -> Iterator[str]:
+        yield f"no vrf definition {step(path)[1][0]}"
+
+    def interface(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
+        # An interface that moves to another VRF loses its address, with no more than a notice.
+        moved = before is not None and any(before.get(leaf) != after.get(leaf) for leaf in ("vrf", "vlan"))
+        again = frozenset({"address"} if moved else ())
+        yield f"interface {step(path)[1][0]}"
+        yield from self.leaf_lines(_INTERFACE, before, after, again)
+        yield "exit"
+
+    def no_interface(self, path: Path) -> Iterator[str]:
+        yield f"no interface {step(path)[1][0]}"
+
+    def route(self, path: Path, leaves: Leaves, no: str = "") -> Iterator[str]:
+        network, way = step(path)[1]
+        vrf = f"vrf {step(parent(path))[1][0]} " if step(parent(path))[0] == "Vrf" else ""
+        distance = "" if no or _distance(leaves) == PREFERRED else f" {_distance(leaves)}"
+        yield f"{no}ip route {vrf}{IPv4Network(network).with_netmask.replace('/', ' ')} {way}{distance}"
+
+
+class _Frr(_Writer):
+    def spell(self, leaf: LeafName, value: Value | None) -> str:
+        return str(value)
+
+    def vrf(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
+        yield from ()  # it is there as soon as a route is
+
+    def no_vrf(self, path: Path) -> Iterator[str]:
+        for route in self._of([one for one in self.tree if parent(one) == path], "Route"):
+            yield from self.route(route, self.tree[route], "no ")
+
+    def interface(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
+        yield f"interface {step(path)[1][0]}"
+        if before and "address" in before and before["address"] != after.get("address"):
+            yield f" no ip address {before['address']}"
+            before = {leaf: value for leaf, value in before.items() if leaf != "address"}
+        own = {leaf: _INTERFACE[leaf] for leaf in ("description", "address", "shutdown")}
+        yield from self.leaf_lines(own, before, after, frozenset())
+        yield "exit"
+
+    def no_interface(self, path: Path) -> Iterator[str]:
+        yield from self.interface(path, self.tree[path], {})
+
+    def route(self, path: Path, leaves: Leaves, no: str = "") -> Iterator[str]:
+        network, way = step(path)[1]
+        inside = step(parent(path))[0] == "Vrf"
+        distance = "" if _distance(leaves) == PREFERRED else f" {_distance(leaves)}"
+        if inside:
+            yield f"vrf {step(parent(path))[1][0]}"
+        yield f"{' ' if inside else ''}{no}ip route {network} {way}{distance}"
+        if inside:
+            yield "exit-vrf"
+
+    def set_route(self, path: Path) -> Iterator[str]:
+        yield from self.route(path, self.wanted[path])
+        if path in self.tree:
+            # Another distance is another route to it.
+            yield from self.route(path, self.tree[path], "no ")
+
+
+def _distance(leaves: Leaves) -> str:
+    return str(leaves.get("distance", PREFERRED))

@@ -1,0 +1,236 @@
+"""Routers' configuration as text: what is read, what is written, and that one is the other's reverse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.models.errors import DeviceRefusedError
+from controller.models.facts import RouterFact, TransportFact
+from controller.nrm.cli import command_lines, read_config
+from controller.nrm.profiles import ROUTER_PROFILES, render_routing
+from controller.nrm.tree import Tree
+
+IOS, FRR = ROUTER_PROFILES["cisco_ios"], ROUTER_PROFILES["frr"]
+NAME = "R-1"
+OWN = RouterFact(NAME, "GigabitEthernet0/0/0", "", "GigabitEthernet0/0/1")
+SPARE = replace(OWN, standby="GigabitEthernet0/0/2", gateways=("10.0.0.1", "10.0.1.1"))
+
+
+def way(tenant: str, vlan: int, side: str = "10.64.0.2/30") -> TransportFact:
+    return TransportFact(NAME, tenant, vlan, side, f"10.{vlan % 200}.0.0/22", (tenant,))
+
+
+def wanted(platform: str, *ways: TransportFact, own: RouterFact = OWN) -> Tree:
+    return render_routing((platform,), (own, ways)).tree
+
+
+RUNNING = """Building configuration...
+
+Current configuration : 1234 bytes
+!
+version 17.6
+!
+hostname R-1
+!
+vrf definition claro
+ rd 65000:1010
+ !
+ address-family ipv4
+  route-target export 1:1
+ exit-address-family
+!
+interface GigabitEthernet0/0/0
+ description backhaul
+ ip address 10.128.0.1 255.255.255.252
+ negotiation auto
+!
+interface GigabitEthernet0/0/1.1010
+ description claro
+ encapsulation dot1Q 1010
+ vrf forwarding claro
+ ip address 10.64.0.2 255.255.255.252
+ ip mtu 1400
+ ip access-group 10 in
+!
+interface GigabitEthernet0/0/1.99
+ encapsulation dot1Q 99
+ ip address 10.9.0.1 255.255.255.0
+ shutdown
+!
+ip route 0.0.0.0 0.0.0.0 10.128.0.2
+ip route vrf claro 10.10.0.0 255.255.252.0 169.254.0.1
+ip route vrf claro 10.11.0.0 255.255.252.0 GigabitEthernet0/0/0.5 169.254.0.5 250
+ip route vrf claro 10.12.0.0 255.255.252.0 169.254.0.1 name why
+!
+end
+"""
+
+
+def test_what_ios_says_is_read() -> None:
+    seen = read_config(IOS, RUNNING, NAME)
+    top = "/Router[R-1]"
+    assert seen.tree == {
+        top: {},
+        f"{top}/Vrf[claro]": {"rd": "65000:1010", "ipv4": "enabled"},
+        f"{top}/Vrf[claro]/Route[10.10.0.0%2F22,169.254.0.1]": {},
+        f"{top}/Vrf[claro]/Route[10.11.0.0%2F22,GigabitEthernet0%2F0%2F0.5 169.254.0.5]": {"distance": "250"},
+        f"{top}/Port[GigabitEthernet0%2F0%2F0]": {"description": "backhaul", "address": "10.128.0.1/30"},
+        f"{top}/SubInterface[GigabitEthernet0%2F0%2F1.1010]": {
+            "description": "claro",
+            "vlan": "1010",
+            "vrf": "claro",
+            "address": "10.64.0.2/30",
+            "accessIn": "10",
+        },
+        f"{top}/SubInterface[GigabitEthernet0%2F0%2F1.99]": {
+            "vlan": "99",
+            "address": "10.9.0.1/24",
+            "shutdown": "true",
+        },
+        f"{top}/Route[0.0.0.0%2F0,10.128.0.2]": {},
+    }
+    assert seen.unknown == (
+        f"{top}/Vrf[claro]/route-target export 1:1",
+        f"{top}/SubInterface[GigabitEthernet0%2F0%2F1.1010]/ip mtu 1400",
+        f"{top}/Vrf[claro]/ip route vrf claro 10.12.0.0 255.255.252.0 169.254.0.1 name why",
+    )
+
+
+def test_a_tenant_that_comes_to_ios() -> None:
+    before = read_config(IOS, RUNNING, NAME).tree
+    after = {**before, **wanted("cisco_ios", way("bitel", 1015))}
+    assert command_lines(IOS, before, after) == (
+        "vrf definition bitel",
+        " rd 65000:1015",
+        " address-family ipv4",
+        " exit-address-family",
+        "exit",
+        "interface GigabitEthernet0/0/0.1015",
+        " description bitel",
+        " encapsulation dot1Q 1015",
+        " vrf forwarding bitel",
+        " ip address 169.254.0.2 255.255.255.252",
+        "exit",
+        "interface GigabitEthernet0/0/1.1015",
+        " description bitel",
+        " encapsulation dot1Q 1015",
+        " vrf forwarding bitel",
+        " ip address 10.64.0.2 255.255.255.252",
+        "exit",
+        "ip route vrf bitel 10.15.0.0 255.255.252.0 169.254.0.1",
+    )
+
+
+def test_a_tenant_that_goes_from_ios() -> None:
+    both = wanted("cisco_ios", way("bitel", 1015), way("claro", 1010))
+    assert command_lines(IOS, both, wanted("cisco_ios", way("claro", 1010))) == (
+        "no interface GigabitEthernet0/0/0.1015",
+        "no interface GigabitEthernet0/0/1.1015",
+        "no vrf definition bitel",
+    )
+
+
+def test_an_interface_that_moves_gets_its_address_again() -> None:
+    before = dict(wanted("cisco_ios", way("bitel", 1015), way("claro", 1010)))
+    path = "/Router[R-1]/SubInterface[GigabitEthernet0%2F0%2F1.1010]"
+    moved = {**before, path: {**before[path], "vrf": "bitel"}}
+    assert command_lines(IOS, moved, before) == (
+        "interface GigabitEthernet0/0/1.1010",
+        " vrf forwarding claro",
+        " ip address 10.64.0.2 255.255.255.252",
+        "exit",
+    )
+
+
+def test_the_way_that_shall_count_is_raised_first() -> None:
+    before = dict(wanted("cisco_ios", way("claro", 1010), own=SPARE))
+    top, vrf = "/Router[R-1]/Route[0.0.0.0%2F0,", "/Router[R-1]/Vrf[claro]/Route[10.10.0.0%2F22,"
+    other = {f"{top}10.0.0.1]": "250", f"{top}10.0.1.1]": "1", f"{vrf}169.254.0.1]": "250", f"{vrf}169.254.0.5]": "1"}
+    after = {**before, **{path: {"distance": text} if text != "1" else {} for path, text in other.items()}}
+    assert command_lines(IOS, before, after) == (
+        "ip route vrf claro 10.10.0.0 255.255.252.0 169.254.0.5",
+        "ip route 0.0.0.0 0.0.0.0 10.0.1.1",
+        "ip route vrf claro 10.10.0.0 255.255.252.0 169.254.0.1 250",
+        "ip route 0.0.0.0 0.0.0.0 10.0.0.1 250",
+    )
+
+
+def test_an_interface_in_use_outside_any_vrf_is_not_touched() -> None:
+    before = read_config(IOS, RUNNING, NAME).tree
+    after = {**before, **wanted("cisco_ios", way("bitel", 99))}
+    with pytest.raises(DeviceRefusedError, match=r"0/0/1\.99 is in use outside any VRF"):
+        command_lines(IOS, before, after)
+
+
+def test_a_vrf_does_not_go_under_an_interface_that_stays() -> None:
+    before = read_config(IOS, RUNNING, NAME).tree
+    after = {path: leaves for path, leaves in before.items() if "/Vrf[" not in path}
+    with pytest.raises(DeviceRefusedError, match="is in VRF claro"):
+        command_lines(IOS, before, after)
+
+
+def test_frr_speaks_of_what_the_system_made() -> None:
+    own = RouterFact(NAME, "up0", "up1", "down0")
+    tree = wanted("frr", way("claro", 1010), own=own)
+    assert command_lines(FRR, {"/Router[R-1]": {}}, tree) == (
+        *("interface up0.1010", " description claro", " ip address 169.254.0.2/30", "exit"),
+        *("interface up1.1010", " description claro", " ip address 169.254.0.6/30", "exit"),
+        *("interface down0.1010", " description claro", " ip address 10.64.0.2/30", "exit"),
+        *("vrf claro", " ip route 10.10.0.0/22 169.254.0.1", "exit-vrf"),
+        *("vrf claro", " ip route 10.10.0.0/22 169.254.0.5 250", "exit-vrf"),
+    )
+    assert command_lines(FRR, tree, {"/Router[R-1]": {}}) == (
+        *("interface up0.1010", " no ip address 169.254.0.2/30", " no description claro", "exit"),
+        *("interface up1.1010", " no ip address 169.254.0.6/30", " no description claro", "exit"),
+        *("interface down0.1010", " no ip address 10.64.0.2/30", " no description claro", "exit"),
+        *("vrf claro", " no ip route 10.10.0.0/22 169.254.0.1", "exit-vrf"),
+        *("vrf claro", " no ip route 10.10.0.0/22 169.254.0.5 250", "exit-vrf"),
+    )
+
+
+# ------------------------------------------------------------- one is the other's reverse
+
+TENANTS = st.lists(
+    st.sampled_from(["andes", "bitel", "claro", "d-4"]).flatmap(
+        lambda name: st.builds(way, st.just(name), st.just(1000 + sum(map(ord, name))))
+    ),
+    unique_by=lambda fact: fact.tenant,
+    max_size=4,
+)
+
+
+def execute(lines: tuple[str, ...]) -> str:
+    """A configuration as a router would list it that was told just these lines."""
+    blocks: dict[str, list[str]] = {}
+    head = ""
+    for line in lines:
+        if line.startswith(" "):
+            blocks[head].append(line)
+        elif not line.startswith("exit"):
+            head = line
+            blocks.setdefault(line, [])
+    return "\n".join(text for head, below in blocks.items() for text in (head, *below, "!"))
+
+
+@given(st.sampled_from(["cisco_ios", "frr"]), TENANTS, st.booleans())
+def test_what_is_written_is_read_back(platform: str, ways: list[TransportFact], spare: bool) -> None:
+    profile = ROUTER_PROFILES[platform]
+    tree = wanted(platform, *ways, own=SPARE if spare else OWN)
+    lines = command_lines(profile, {"/Router[R-1]": {}}, tree)
+    assert read_config(profile, execute(lines), NAME).tree == tree
+
+
+@given(st.sampled_from(["cisco_ios", "frr"]), TENANTS, TENANTS)
+def test_lines_concern_tenants_that_differ_only(
+    platform: str, before: list[TransportFact], after: list[TransportFact]
+) -> None:
+    profile = ROUTER_PROFILES[platform]
+    lines = command_lines(profile, wanted(platform, *before), wanted(platform, *after))
+    same = {fact for fact in before if fact in after}
+    for fact in same:
+        assert not any(fact.tenant in line or f".{fact.vlan}" in line for line in lines)
+    assert bool(lines) == (set(before) != set(after))
