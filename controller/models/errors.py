@@ -13,6 +13,7 @@
     │   ├── DeviceBusyError     lock-denied or in-use                          safe
     │   ├── DeviceRefusedError  the device answered with rpc-errors            never
     │   └── SessionLostError    the session ended or an answer is missing      after_readback
+    ├── NotClearedError         a job that may not begin now                   safe
     ├── StoreError              the database refused or is unreachable         safe
     └── LeaseLostError          another worker owns the device now             never
 
@@ -164,6 +165,13 @@ class SessionLostError(DeviceError):
 
     code = "session-lost"
     retry = Retry.AFTER_READBACK
+
+
+class NotClearedError(MinkaError):
+    """The job may not begin now: it waits for an approval, a window, or the end of a freeze or hold."""
+
+    code = "not-cleared"
+    retry = Retry.SAFE
 
 
 class StoreError(MinkaError):

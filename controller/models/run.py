@@ -102,6 +102,8 @@ class Job(Noun):
     Attributes:
         unit: Devices of a wave that belong together, as a station and its router, or a tracking area.
         rank: Order within the unit: it begins when all of lower rank are prepared or done well.
+        blocked: Why it may not begin now (approvals, windows, freezes, holds), for people; empty if it may.
+        closes: When the window that it may work in closes; None if none does.
     """
 
     id: str
@@ -114,6 +116,8 @@ class Job(Noun):
     attempts: int = 0
     outcome: Outcome | None = None
     detail: str = ""
+    blocked: str = ""
+    closes: AwareDatetime | None = None
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
 
@@ -127,6 +131,7 @@ class Run(Noun):
         cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
         requested_by: Name of the token's owner, or of the rule.
         counts: Jobs by outcome, plus ``pending``.
+        waits: Of the pending ones, how many may not begin, by the reason.
         playbook: Digest of the playbook's text; empty for procedures that are built in.
         parameters: The playbook's parameters.
     """
@@ -145,6 +150,7 @@ class Run(Noun):
     wave: int = 0
     waves: int = 0
     counts: dict[str, int] = {}
+    waits: dict[str, int] = {}
     playbook: str = ""
     parameters: dict[str, Any] = {}
 

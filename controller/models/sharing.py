@@ -210,6 +210,10 @@ class Agreement(Noun):
     approvers: tuple[Name, ...] = ()
     sla: Sla = Sla()
 
+    def consent_to(self, action: ActionClass) -> Consent:
+        """How the tenant agrees to a class of action."""
+        return self.consents.get(action, DEFAULT_CONSENTS[action])
+
     @model_validator(mode="after")
     def _enough_approvers(self) -> Agreement:
         if self.approvers and len(set(self.approvers)) < self.approvals_needed:

@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from controller.models.alarm import Alarm, AlarmReport, AlarmState
+from controller.models.approval import RunTerms
 from controller.models.health import Health
 from controller.models.network import Network
+from controller.models.people import Person
 from controller.models.plan import Change, LedgerNode, Plan
 from controller.models.run import Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook
+from controller.ports.alarms import AlarmRecords
+from controller.ports.approvals import ApprovalRecords
 from controller.ports.ledger import LedgerRecords
 from controller.ports.people import PeopleRecords
 from controller.ports.playbooks import PlaybookRecords
@@ -149,7 +152,7 @@ class Page:
     offset: int = 0
 
 
-class Store(PeopleRecords, PlaybookRecords, LedgerRecords, Protocol):
+class Store(PeopleRecords, PlaybookRecords, LedgerRecords, AlarmRecords, ApprovalRecords, Protocol):
     """Everything that is on record."""
 
     # networks and devices
@@ -206,10 +209,13 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, Protocol):
         reason: str = "",
         idempotency_key: str | None = None,
         playbook: RunPlaybook | None = None,
+        terms: RunTerms | None = None,
+        asker: Person | None = None,
     ) -> Run:
-        """Accept a run (state ``queued``) with its jobs (``waiting``).
+        """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
 
         With a key used before, returns that run if plan and procedure (playbook and parameters) are equal.
+        ``asker`` is who asks for it, where that person may approve: it counts as a yes.
 
         Raises:
             ConflictError: The key was used for something else.
@@ -296,6 +302,10 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, Protocol):
         """
         ...
 
+    def begin(self, entry: JournalEntry, claim: Claim) -> None:
+        """As ``journal``, for the row after which a job first edits. Raises NotClearedError if it may not begin."""
+        ...
+
     def journal_of(self, transaction: str) -> list[JournalEntry]:
         """Rows of a transaction in order."""
         ...
@@ -315,57 +325,7 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, Protocol):
         """
         ...
 
-    # alarms, holds, switches
-    def report_alarm(self, report: AlarmReport) -> Alarm:
-        """Deduplicate a report into an alarm: new, counted up, or cleared.
-
-        Events count in the order of their own times (``at``): one that is older than what an alarm
-        already heard, or than its clearing, only counts up; at equal times the later arrival wins.
-        A clearing report without an open alarm is kept as a cleared alarm, so that a late raising one
-        with an older time does not open it again. It clears a ``raised`` alarm; a ``repairing`` one
-        stays so and only gets its ``cleared`` time, for the verifier to end it as repaired. An
-        ``escalated`` one stays escalated, but until it was cleared it goes on taking in reports,
-        so that what people were told of is not raised anew by each repeated notification.
-        """
-        ...
-
-    def report_alarms(self, reports: Sequence[AlarmReport]) -> list[Alarm]:
-        """Many reports in one transaction, all or none; the alarms that they became, in order."""
-        ...
-
-    def standing_alarms(self, stations: Iterable[str] | None = None) -> list[Alarm]:
-        """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
-        ...
-
-    def alarm(self, alarm_id: str) -> Alarm:
-        """An alarm by id. Raises NotFoundError."""
-        ...
-
-    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
-        """Total and one page of alarms, newest first."""
-        ...
-
-    def move_alarm(
-        self,
-        alarm_id: str,
-        allowed: Iterable[AlarmState],
-        state: AlarmState,
-        *,
-        actor: str,
-        run: str = "",
-        note: str = "",
-    ) -> Alarm | None:
-        """Change an alarm's state if it is in one of ``allowed``; None if it is not."""
-        ...
-
-    def repairs_since(self, rule: str, object_path: str, since: datetime) -> int:
-        """Repair runs that a rule started for an object since then."""
-        ...
-
-    def record_repair(self, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
-        """Record that a rule started a repair."""
-        ...
-
+    # holds, switches
     def add_hold(self, target: str, by: str, reason: str, until: datetime | None) -> Hold:
         """Put a hold."""
         ...

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from controller.models.errors import LeaseLostError, MinkaError, NotFoundError, StoreError
+from controller.models.errors import LeaseLostError, MinkaError, NotClearedError, NotFoundError, StoreError
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
 from controller.ports.store import Claim, JobResult, Store
@@ -146,6 +146,9 @@ class WorkerLoop:
             # If only our own belief lapsed (a stalled process), the job is still ours on record: take it up again.
             self._uncertain = True
             return
+        if isinstance(result, NotClearedError):
+            log.info("job.put_back", job=claim.job.id, station=claim.job.station, reason=result.message)
+            return
         seconds = self._tools.clock.monotonic() - started
         log.info(
             "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
@@ -153,12 +156,13 @@ class WorkerLoop:
         tell(self._observers, lambda observer: observer.job_finished(claim.job, result, seconds))
         self._moved.add(claim.run.id)
 
-    async def _recorded(self, claim: Claim) -> JobResult:
+    async def _recorded(self, claim: Claim) -> JobResult | NotClearedError:
         """Work, and put the result on record; a database that is away is waited for.
 
-        Working again after a ``StoreError`` is a take-over from ourselves: it starts by reading back.
+        Working again after a ``StoreError`` is a take-over from ourselves: it starts by reading back. A job that may
+        not begin any more is put back.
         """
-        result: JobResult | None = None
+        result: JobResult | NotClearedError | None = None
         while True:
             try:
                 result = result or await self._result(claim)
@@ -168,7 +172,7 @@ class WorkerLoop:
                 log.warning("job.waits_for_store", job=claim.job.id, reason=error.message)
                 await self._tools.clock.sleep(_POLL)
 
-    async def _result(self, claim: Claim) -> JobResult:
+    async def _result(self, claim: Claim) -> JobResult | NotClearedError:
         if claim.job.attempts > _MAX_ATTEMPTS:
             return await self._give_up(claim, f"given up after {claim.job.attempts - 1} attempts that ended its worker")
         try:
@@ -176,6 +180,8 @@ class WorkerLoop:
             return await work(claim, self._tools, lambda: self._alive(claim.incarnation))
         except (LeaseLostError, StoreError):
             raise
+        except NotClearedError as error:
+            return error
         except MinkaError as error:
             return await self._give_up(claim, error.message)
         except Exception as error:
@@ -237,5 +243,8 @@ class WorkerLoop:
             await self._tools.clock.sleep(0.05)
 
 
-def _finish(claim: Claim, result: JobResult, store: Store) -> None:
-    store.finish(claim, result)
+def _finish(claim: Claim, result: JobResult | NotClearedError, store: Store) -> None:
+    if isinstance(result, NotClearedError):
+        store.release(claim, result.message, keep_transaction=False)
+    else:
+        store.finish(claim, result)

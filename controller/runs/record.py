@@ -19,9 +19,13 @@ class Record:
 
     Args:
         alive: Whether this worker may still believe in its leases (its heartbeat is on record).
+        first: Whether the job has changed nothing yet: then it begins only if it may (windows, freezes, holds).
     """
 
-    def __init__(self, claim: Claim, store: StoreLoop, clock: Clock, alive: Callable[[], bool]) -> None:
+    def __init__(
+        self, claim: Claim, store: StoreLoop, clock: Clock, alive: Callable[[], bool], *, first: bool = True
+    ) -> None:
+        self._first = first
         self._claim = claim
         self._store = store
         self._clock = clock
@@ -46,6 +50,7 @@ class Record:
 
         Raises:
             LeaseLostError: Another worker owns the device.
+            NotClearedError: It would be the job's beginning, and the job may not begin now.
         """
         entry = JournalEntry(
             transaction=self._claim.transaction,
@@ -60,7 +65,10 @@ class Record:
             session=session,
             detail=detail,
         )
-        await self._store.call(lambda store: store.journal(entry, self._claim))
+        if step is Step.READ and self._first:
+            await self._store.call(lambda store: store.begin(entry, self._claim))
+        else:
+            await self._store.call(lambda store: store.journal(entry, self._claim))
         self._rows.append(entry)
 
     def check(self) -> None:

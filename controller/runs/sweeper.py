@@ -8,9 +8,11 @@ import structlog
 
 from controller.models.errors import MinkaError, StoreError
 from controller.models.run import Job, Run
+from controller.ports.approvals import Clearances
 from controller.ports.clock import Clock
 from controller.ports.queue import Doorbell
-from controller.ports.store import StoreLoop, Transition
+from controller.ports.store import Store, StoreLoop, Transition
+from controller.runs.clearance import clearances
 from controller.runs.decide import decide
 from controller.runs.observer import Observer, tell
 
@@ -44,12 +46,16 @@ class Sweeper:
         self._observers = observers
         self._reminds = reminds
         self._seen: dict[str, tuple[int, float]] = {}
+        self._cleared: dict[str, Clearances] = {}
 
     async def sweep(self) -> None:
         """One round; a database that is down is logged and met again next round."""
         try:
             await self._bury()
             active = await self._store.call(lambda store: store.active_runs())
+            # Before any of them is moved on: no job becomes claimable that was not looked at.
+            if active:
+                self._cleared = await self._store.call(self._clear)
         except StoreError as error:
             log.warning("sweeper.store_unavailable", reason=error.message)
             return
@@ -67,6 +73,10 @@ class Sweeper:
             log.warning("run.not_moved", run=run_id, reason=error.message)
         except Exception:
             log.exception("run.bug", run=run_id)
+
+    def _clear(self, store: Store) -> dict[str, Clearances]:
+        now = self._clock.now()
+        return store.clear(lambda standing: clearances(standing, now), self._cleared)
 
     def _decide(self, run: Run, jobs: Sequence[Job]) -> Transition | None:
         return decide(run, jobs, self._clock.now())

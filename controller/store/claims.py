@@ -6,26 +6,29 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, exists, func, or_, select, update
 
-from controller.models.errors import ConflictError, LeaseLostError
+from controller.models.errors import ConflictError, LeaseLostError, NotClearedError
 from controller.models.plan import Change
 from controller.models.run import JobState, JournalEntry, Outcome, Run, RunState, Step
 from controller.ports.store import Claim, JobResult
 from controller.store.encoding import rows_of, unpacked
 from controller.store.ledger import change_ledger
 from controller.store.runs import as_job, load_run
-from controller.store.tables import changes, devices, jobs, journal, leases, runs, workers
+from controller.store.tables import Instant, changes, devices, jobs, journal, leases, runs, workers
 from controller.store.transaction import INSERTS, Insert, Transactions, Tx, reads, writes
 from controller.store.workers import buried
 
+#: Whether a job may begin now (see ``ApprovalRecords.clear``).
+_CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
 
-def _under_lease(insert: Insert) -> Insert:
+
+def _under_lease(insert: Insert, *further: ColumnElement[bool]) -> Insert:
     """A journal row that is written only if the lease, which it locks, is still the claim's: one round trip."""
     values = [bindparam(column.name, type_=column.type) for column in journal.c]
     device = leases.c.station == bindparam("station", type_=journal.c.station.type)
     ours = and_(device, leases.c.fence == bindparam("fence"), leases.c.incarnation == bindparam("holder"))
-    rows = insert.from_select(list(journal.c), select(*values).where(ours).with_for_update())
+    rows = insert.from_select(list(journal.c), select(*values).where(ours, *further).with_for_update())
     written = rows.on_conflict_do_nothing(index_elements=["transaction", "seq"])
     return written.execution_options(preserve_rowcount=True)
 
@@ -33,6 +36,8 @@ def _under_lease(insert: Insert) -> Insert:
 # Built once: building them for each journal row takes longer than the database does.
 _LEASE = select(leases.c.fence, leases.c.incarnation).where(leases.c.station == bindparam("device")).with_for_update()
 _JOURNAL_ROW = {dialect: _under_lease(insert(journal)) for dialect, insert in INSERTS.items()}
+_OF_CLEARED = exists().where(jobs.c.id == bindparam("job", type_=jobs.c.id.type), _CLEARED)
+_FIRST_ROW = {dialect: _under_lease(insert(journal), _OF_CLEARED) for dialect, insert in INSERTS.items()}
 
 
 class ClaimRecords(Transactions):
@@ -67,15 +72,12 @@ class ClaimRecords(Transactions):
     @writes
     def journal(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
         """See ``Store.journal``."""
-        if (entry.transaction.split(".")[0], entry.station) != (claim.transaction.split(".")[0], claim.job.station):
-            raise ConflictError(f"a journal row of {entry.transaction} can't be written under {claim.transaction}")
-        lease = {"fence": claim.fence, "holder": claim.incarnation}
-        if tx.execute(_JOURNAL_ROW[tx.dialect], entry.model_dump() | lease).rowcount == 1:
-            return
-        check_lease(tx, claim)
-        same = and_(journal.c.transaction == entry.transaction, journal.c.seq == entry.seq)
-        if _as_entry(tx.execute(select(journal).where(same)).one()) != entry:
-            raise ConflictError(f"the journal of {entry.transaction} has another row {entry.seq}")
+        _write(tx, entry, claim, first=False)
+
+    @writes
+    def begin(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
+        """See ``Store.begin``."""
+        _write(tx, entry, claim, first=True)
 
     @reads
     def journal_of(self, tx: Tx, transaction: str) -> list[JournalEntry]:
@@ -88,7 +90,8 @@ class ClaimRecords(Transactions):
         """See ``Store.release``."""
         check_lease(tx, claim)
         ready = {"state": JobState.READY.value, "ready": tx.now, "detail": detail, "incarnation": None}
-        tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(ready))
+        # What is given back did not end its worker, so it is no attempt that counts.
+        tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(ready | {"attempts": jobs.c.attempts - 1}))
         _free(tx, claim, keep_transaction=keep_transaction)
         tx.note(claim.incarnation, "job.released", claim.job.id, transaction=claim.transaction, detail=detail)
 
@@ -121,6 +124,24 @@ class ClaimRecords(Transactions):
             requested_by=claim.run.requested_by,
             detail=result.detail,
         )
+
+
+def _write(tx: Tx, entry: JournalEntry, claim: Claim, *, first: bool) -> None:
+    """Write a journal row; the first one of a beginning only if the job may begin."""
+    if (entry.transaction.split(".")[0], entry.station) != (claim.transaction.split(".")[0], claim.job.station):
+        raise ConflictError(f"a journal row of {entry.transaction} can't be written under {claim.transaction}")
+    values = entry.model_dump() | {"fence": claim.fence, "holder": claim.incarnation}
+    statement = _FIRST_ROW if first else _JOURNAL_ROW
+    if tx.execute(statement[tx.dialect], values | ({"now": tx.now} if first else {})).rowcount == 1:
+        return
+    check_lease(tx, claim)
+    same = and_(journal.c.transaction == entry.transaction, journal.c.seq == entry.seq)
+    kept = tx.execute(select(journal).where(same)).one_or_none()
+    if kept is None:
+        blocked = tx.execute(select(jobs.c.blocked).where(jobs.c.id == claim.job.id)).scalar_one()
+        raise NotClearedError(f"{claim.job.station} may not be worked on now: {blocked or 'its window closed'}")
+    if _as_entry(kept) != entry:
+        raise ConflictError(f"the journal of {entry.transaction} has another row {entry.seq}")
 
 
 def _choose(tx: Tx, limit: int) -> list[Row[Any]]:
@@ -163,11 +184,11 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
         .join(runs, runs.c.id == jobs.c.run)
         .join(leases, leases.c.station == jobs.c.station)
         .where(jobs.c.state == JobState.READY.value, jobs.c.run.in_(run_ids))
-        .where(or_(recovers, and_(leases.c.transaction.is_(None), runs.c.state == RunState.RUNNING.value)))
+        .where(or_(recovers, and_(leases.c.transaction.is_(None), runs.c.state == RunState.RUNNING.value, _CLEARED)))
         .subquery()
     )
     query = select(ready).where(ready.c.turn <= limit).order_by(ready.c.turn, ready.c.number)
-    return tx.execute(query).all()
+    return tx.execute(query, {"now": tx.now}).all()
 
 
 def _lock_leases(tx: Tx, candidates: Sequence[Row[Any]]) -> dict[str, tuple[str | None, str | None]]:

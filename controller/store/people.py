@@ -41,10 +41,7 @@ class PeopleRecords(Transactions):
     @reads
     def holds(self, tx: Tx, at: datetime) -> list[Hold]:
         """See ``Store.holds``."""
-        in_force = and_(holds.c.ended.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
-        rows = tx.execute(select(holds).where(in_force).order_by(holds.c.number.desc()))
-        names = tuple(Hold.model_fields)
-        return [Hold(**{name: row._mapping[name] for name in names}) for row in rows]
+        return holds_in_force(tx, at)
 
     @reads
     def switch(self, tx: Tx, name: str) -> bool:
@@ -74,3 +71,11 @@ class PeopleRecords(Transactions):
     def verify_audit(self, tx: Tx) -> int | None:
         """See ``Store.verify_audit``."""
         return audit.first_broken(tx.connection)
+
+
+def holds_in_force(tx: Tx, at: datetime) -> list[Hold]:
+    """Holds in force, newest first."""
+    in_force = and_(holds.c.ended.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
+    rows = tx.execute(select(holds).where(in_force).order_by(holds.c.number.desc()))
+    names = tuple(Hold.model_fields)
+    return [Hold(**{name: row._mapping[name] for name in names}) for row in rows]

@@ -8,15 +8,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, select, update
 
+from controller.models.approval import RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook
 from controller.ports.store import Decide, NewJob, Page, Transition
 from controller.store.encoding import rows_of
 from controller.store.tables import changes, jobs, leases, plans, playbooks, run_playbooks, runs
+from controller.store.terms import keep_terms
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 #: States of runs that are not terminal.
@@ -40,6 +44,8 @@ class RunRecords(Transactions):
         reason: str = "",
         idempotency_key: str | None = None,
         playbook: RunPlaybook | None = None,
+        terms: RunTerms | None = None,
+        asker: Person | None = None,
     ) -> Run:
         """See ``Store.create_run``."""
         if idempotency_key is not None:
@@ -62,6 +68,7 @@ class RunRecords(Transactions):
                 strategy=strategy.model_dump_json(),
                 cause=cause,
                 requested_by=actor,
+                side=HOST if terms is None else terms.side,
                 reason=reason,
                 created=tx.now,
                 wave=0,
@@ -72,6 +79,8 @@ class RunRecords(Transactions):
         if playbook is not None:
             _keep_playbook(tx, run_id, playbook)
         _insert_jobs(tx, run_id, new_jobs)
+        if terms is not None:
+            keep_terms(tx, run_id, terms, asker, reason, once=playbook is not None)
         tx.note(
             actor,
             "run.created",
@@ -153,6 +162,8 @@ def as_job(row: Row[Any]) -> Job:
         attempts=row.attempts,
         outcome=None if row.outcome is None else Outcome(row.outcome),
         detail=row.detail,
+        blocked=row.blocked,
+        closes=row.closes,
         started=row.started,
         finished=row.finished,
     )
@@ -165,9 +176,15 @@ def _jobs(tx: Tx, run_id: str) -> list[Job]:
 
 def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
     counts: dict[str, dict[str, int]] = {row.id: {} for row in rows}
-    query = select(jobs.c.run, jobs.c.outcome, func.count().label("number")).group_by(jobs.c.run, jobs.c.outcome)
+    waits: dict[str, dict[str, int]] = {row.id: {} for row in rows}
+    unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
+    groups = (jobs.c.run, jobs.c.outcome, case((unbegun, jobs.c.blocked), else_="").label("blocked"))
+    query = select(*groups, func.count().label("number")).group_by(*groups)
     for row in rows_of(tx, query, jobs.c.run, counts):
-        counts[row.run][row.outcome or "pending"] = row.number
+        outcome = row.outcome or "pending"
+        counts[row.run][outcome] = counts[row.run].get(outcome, 0) + row.number
+        if row.blocked:
+            waits[row.run][row.blocked] = row.number
     used = {row.run: row for row in rows_of(tx, select(run_playbooks), run_playbooks.c.run, counts)}
     return [
         Run(
@@ -185,6 +202,7 @@ def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
             wave=row.wave,
             waves=row.waves,
             counts=counts[row.id],
+            waits=waits[row.id],
             playbook=used[row.id].digest if row.id in used else "",
             parameters=orjson.loads(used[row.id].parameters) if row.id in used else {},
         )

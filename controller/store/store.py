@@ -5,11 +5,13 @@ from __future__ import annotations
 from controller.ports.clock import Clock, SystemClock
 from controller.store.accounts import AccountRecords
 from controller.store.alarms import AlarmRecords
+from controller.store.approvals import ApprovalRecords
 from controller.store.claims import ClaimRecords
 from controller.store.engine import make_engine
 from controller.store.figures import FigureRecords
 from controller.store.ledger import LedgerHistory
 from controller.store.networks import NetworkRecords
+from controller.store.notices import NoticeRecords
 from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
 from controller.store.runs import RunRecords
@@ -28,6 +30,8 @@ class SqlStore(
     AlarmRecords,
     PeopleRecords,
     AccountRecords,
+    ApprovalRecords,
+    NoticeRecords,
     FigureRecords,
     LedgerHistory,
 ):

@@ -148,6 +148,8 @@ runs = Table(
     Column("strategy", Text, nullable=False),
     _name("cause"),
     _name("requested_by"),
+    # The tenant that it is about, or the host: sides take turns.
+    Column("side", String, nullable=False, server_default="host"),
     _text("reason"),
     Column("created", Instant, nullable=False),
     Column("started", Instant),
@@ -206,6 +208,9 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("outcome", String),
     _text("detail"),
+    # Why it may not begin, empty if it may; and when the window that it may work in closes.
+    _text("blocked"),
+    Column("closes", Instant),
     Column("ready", Instant),
     Column("started", Instant),
     Column("finished", Instant),

@@ -1,0 +1,167 @@
+"""Who has to agree to a run, when it may work, and what tenants are told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from controller.models.people import Role
+from controller.models.scalars import HOST, Noun
+from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
+
+
+class Requirement(Noun):
+    """One side's consent to a class of action.
+
+    Attributes:
+        side: Who agrees: a tenant's id, or ``host``.
+        action: Class of the action; None for the eyes that a playbook asks for (``guards.approvals``).
+        consent: ``approval``: ``needed`` people of the side have to say yes. ``notice``: the side is told
+            ``lead_hours`` before. What an agreement gives as standing is no requirement.
+        needed: How many people, where consent is by approval.
+        approvers: Who may be among them; empty for all approvers of the side.
+        lead_hours: Between notice and beginning.
+        agreement: The agreement that says so; empty where none does.
+        stations: How many stations it is about.
+    """
+
+    side: str
+    action: ActionClass | None = None
+    consent: Consent = Consent.APPROVAL
+    needed: int = 1
+    approvers: tuple[str, ...] = ()
+    lead_hours: int = 0
+    agreement: str = ""
+    stations: int = 0
+
+
+class Verdict(StrEnum):
+    """What a person says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Vote(Noun):
+    """What one person said to a subject; of several only the last counts.
+
+    Attributes:
+        subject: SHA-256, hex: digest of a plan, or ``RunTerms.subject``.
+    """
+
+    subject: str
+    person: str
+    side: str
+    role: Role
+    verdict: Verdict
+    reason: str = ""
+    at: AwareDatetime
+
+
+class StationTerms(Noun):
+    """What binds stations that have the same of it.
+
+    Attributes:
+        region: Where they are.
+        timezone: IANA name, for the windows.
+        tenants: Whose nodes are edited or whose service is interrupted, sorted.
+        calendars: Weekly windows of all that have to agree on the time, each its own.
+    """
+
+    region: str
+    timezone: str
+    tenants: tuple[str, ...] = ()
+    calendars: tuple[tuple[MaintenanceWindow, ...], ...] = ()
+
+
+class RunTerms(Noun):
+    """What a run was accepted under. It never changes; votes, freezes, holds and overrides come and go.
+
+    Attributes:
+        subject: What people approve, SHA-256, hex.
+        side: For whom it runs: the one tenant it is about, else ``host``.
+        requirements: Who has to agree.
+        tenants: Tenants that are told of it, sorted.
+        groups: What binds stations.
+        stations: Site and index into ``groups`` of each station.
+    """
+
+    subject: str
+    side: str = HOST
+    requirements: tuple[Requirement, ...] = ()
+    tenants: tuple[str, ...] = ()
+    groups: tuple[StationTerms, ...] = ()
+    stations: dict[str, tuple[str, int]] = {}
+
+    def of(self, station: str) -> StationTerms | None:
+        """What binds one station."""
+        site_and_group = self.stations.get(station)
+        return None if site_and_group is None else self.groups[site_and_group[1]]
+
+
+class Freeze(Noun):
+    """A time in which nothing is changed for everybody, for a tenant or in a region."""
+
+    id: str
+    target: str = Field(description="network, tenant:<id> or region:<id>.")
+    begins: AwareDatetime
+    ends: AwareDatetime
+    by: str
+    reason: str
+    created: AwareDatetime
+
+
+class Override(Noun):
+    """A person's decision that a run works in spite of windows and freezes."""
+
+    run: str
+    by: str
+    reason: str
+    at: AwareDatetime
+
+
+class NoticeKind(StrEnum):
+    """What a tenant is told of a run: that it will be, that it began, how it ended for its stations."""
+
+    PLANNED = "planned"
+    STARTED = "started"
+    ENDED = "ended"
+
+
+class Notice(Noun):
+    """What a tenant is told of planned work.
+
+    Attributes:
+        stations: Stations of the run where the tenant is touched or interrupted, sorted.
+        begins: When work may begin at the earliest, where the tenant was told ahead.
+        text: For people.
+        sent: When a webhook took it; None while none has.
+    """
+
+    id: str
+    run: str
+    tenant: str
+    kind: NoticeKind
+    at: AwareDatetime
+    stations: tuple[str, ...] = ()
+    begins: AwareDatetime | None = None
+    text: str = ""
+    sent: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """Whether a job may begin.
+
+    Attributes:
+        blocked: Why not, for people; empty if it may.
+        until: When that ends by itself, if it does.
+        closes: When the window that it may work in closes; None if none does.
+    """
+
+    blocked: str = ""
+    until: datetime | None = None
+    closes: datetime | None = None

@@ -1,0 +1,66 @@
+"""Alarms and their repairs: a part of ``Store``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from controller.models.alarm import Alarm, AlarmReport, AlarmState
+
+if TYPE_CHECKING:
+    from controller.ports.store import Page
+
+
+class AlarmRecords(Protocol):
+    """Faults, and the repairs that rules started for them; a part of ``Store``."""
+
+    def report_alarm(self, report: AlarmReport) -> Alarm:
+        """Deduplicate a report into an alarm: new, counted up, or cleared.
+
+        Events count in the order of their own times (``at``): one that is older than what an alarm
+        already heard, or than its clearing, only counts up; at equal times the later arrival wins.
+        A clearing report without an open alarm is kept as a cleared alarm, so that a late raising one
+        with an older time does not open it again. It clears a ``raised`` alarm; a ``repairing`` one
+        stays so and only gets its ``cleared`` time, for the verifier to end it as repaired. An
+        ``escalated`` one stays escalated, but until it was cleared it goes on taking in reports,
+        so that what people were told of is not raised anew by each repeated notification.
+        """
+        ...
+
+    def report_alarms(self, reports: Sequence[AlarmReport]) -> list[Alarm]:
+        """Many reports in one transaction, all or none; the alarms that they became, in order."""
+        ...
+
+    def standing_alarms(self, stations: Iterable[str] | None = None) -> list[Alarm]:
+        """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
+        ...
+
+    def alarm(self, alarm_id: str) -> Alarm:
+        """An alarm by id. Raises NotFoundError."""
+        ...
+
+    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
+        """Total and one page of alarms, newest first."""
+        ...
+
+    def move_alarm(
+        self,
+        alarm_id: str,
+        allowed: Iterable[AlarmState],
+        state: AlarmState,
+        *,
+        actor: str,
+        run: str = "",
+        note: str = "",
+    ) -> Alarm | None:
+        """Change an alarm's state if it is in one of ``allowed``; None if it is not."""
+        ...
+
+    def repairs_since(self, rule: str, object_path: str, since: datetime) -> int:
+        """Repair runs that a rule started for an object since then."""
+        ...
+
+    def record_repair(self, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
+        """Record that a rule started a repair."""
+        ...

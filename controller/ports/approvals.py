@@ -1,0 +1,118 @@
+"""Approvals, freezes, overrides and notices: a part of ``Store``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from controller.models.approval import Clearance, Freeze, Notice, Override, RunTerms, Verdict, Vote
+from controller.models.people import Person
+from controller.models.run import Hold
+
+if TYPE_CHECKING:
+    from controller.ports.store import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that the clearance of a run follows from, as it is on record.
+
+    Attributes:
+        requester: Who asked for the run.
+        seconds: What a station needs of a window: the run's confirm time-out.
+        terms: What it was accepted under.
+        votes: What people said to its subject.
+        told: When each tenant was told of it.
+        override: Who lets it work in spite of windows and freezes, if anybody.
+        holds: In force.
+        freezes: In force or to come.
+    """
+
+    requester: str
+    seconds: float
+    terms: RunTerms
+    votes: tuple[Vote, ...] = ()
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    override: Override | None = None
+    holds: tuple[Hold, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+
+
+#: Clearances by station.
+Clearances = Mapping[str, Clearance]
+Assess = Callable[[Standing], Clearances]
+
+
+class ApprovalRecords(Protocol):
+    """What people say to runs, and when nothing may be changed; a part of ``Store``."""
+
+    def clear(self, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
+        """Let ``assess`` look at each active run that has terms, and keep on its jobs what it says.
+
+        One at a time, whatever the number of processes, so that what a job says is never older than what it follows
+        from. ``assess`` must be pure; where it fails, the run's jobs are blocked.
+
+        Args:
+            assess: What follows from a run's standing.
+            seen: What this method returned last; runs of which the same is to be said are not looked at more closely.
+
+        Returns:
+            What was said of each run.
+        """
+        ...
+
+    def standing(self, run_id: str) -> Standing | None:
+        """What the clearance of a run follows from; None for a run without terms."""
+        ...
+
+    def vote(self, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
+        """Keep what a person says to a subject, instead of what that person said before.
+
+        A rejection turns active runs of the subject into ``cancelling``.
+
+        Args:
+            subject: What people approve.
+            person: Who says it.
+            verdict: What is said.
+            reason: Why.
+            about: Plan or run, for the audit trail.
+        """
+        ...
+
+    def votes(self, subject: str) -> list[Vote]:
+        """What people said to a subject, the last of each person, in order of time."""
+        ...
+
+    def override(self, run_id: str, by: str, reason: str) -> Override:
+        """Let a run work in spite of windows and freezes; the first reason stays. Raises NotFoundError."""
+        ...
+
+    def add_freeze(self, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
+        """Put a freeze."""
+        ...
+
+    def end_freeze(self, freeze_id: str, actor: str) -> None:
+        """Lift a freeze. Raises NotFoundError."""
+        ...
+
+    def freezes(self, at: datetime) -> list[Freeze]:
+        """Freezes in force or to come, in the order of their beginnings."""
+        ...
+
+    def notices(self, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
+        """Total and one page of notices, newest first; those of one tenant if named."""
+        ...
+
+    def write_notices(self) -> None:
+        """Put on record what tenants are to be told: runs that began, runs that ended."""
+        ...
+
+    def unsent_notices(self, limit: int) -> list[Notice]:
+        """Notices that no webhook took yet, oldest first."""
+        ...
+
+    def notice_sent(self, notice_id: str) -> None:
+        """Note that a webhook took a notice."""
+        ...

@@ -1,0 +1,114 @@
+"""Which jobs of a run may begin now; if not, why not and until when. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from controller.models.approval import Clearance, Freeze, Requirement, StationTerms
+from controller.models.run import Hold
+from controller.models.sharing import Consent
+from controller.ports.approvals import Clearances, Standing
+from controller.runs.consent import is_approved, rejection
+from controller.runs.windows import never_closes, opening
+
+
+def clearances(standing: Standing, now: datetime) -> Clearances:
+    """Whether each station's job may begin at ``now``.
+
+    Approvals and lead times bind the run as a whole, windows, freezes and holds each station. An override outdoes
+    windows and freezes; nothing outdoes a hold.
+    """
+    general = (*_unapproved(standing), *_untold(standing, now))
+    groups = [_joined((*general, *_closed(group, standing, now))) for group in standing.terms.groups]
+    found: dict[str, Clearance] = {}
+    for station, (site, group) in standing.terms.stations.items():
+        held = hold_on(station, site, standing.holds)
+        found[station] = groups[group] if held is None else _joined((_held(held), groups[group]))
+    return found
+
+
+def hold_on(station: str, site: str, holds: Iterable[Hold]) -> Hold | None:
+    """The hold that binds a station: its own, its site's, or a cell's, since who is on the mast is beside all cells."""
+    for hold in holds:
+        if hold.target in (station, f"site:{site}") or hold.target.startswith(f"{station}/"):
+            return hold
+    return None
+
+
+def hold_words(hold: Hold) -> str:
+    """A hold for people."""
+    return f"hold on {hold.target} by {hold.by}: {hold.reason}"
+
+
+def freeze_on(terms: StationTerms, freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
+    """The freeze in force that binds stations, the longest one."""
+    bound = {"network", f"region:{terms.region}", *(f"tenant:{tenant}" for tenant in terms.tenants)}
+    found = [freeze for freeze in freezes if freeze.target in bound and freeze.begins <= now < freeze.ends]
+    return max(found, key=lambda freeze: freeze.ends, default=None)
+
+
+def missing(requirement: Requirement) -> str:
+    """What a requirement of approval asks for, in words."""
+    who = "host" if requirement.action is None else requirement.side
+    named = f" ({', '.join(requirement.approvers)})" if requirement.approvers else ""
+    what = f" to {requirement.action}" if requirement.action else ""
+    return f"waits for approval by {requirement.needed} of {who}{named}{what}"
+
+
+def _unapproved(standing: Standing) -> Iterator[Clearance]:
+    if no := rejection(standing.votes):
+        yield Clearance(f"rejected by {no.person}: {no.reason}")
+    for requirement in standing.terms.requirements:
+        if not is_approved(requirement, standing.votes, standing.requester):
+            yield Clearance(missing(requirement))
+
+
+def _untold(standing: Standing, now: datetime) -> Iterator[Clearance]:
+    """Tenants whose notice is too young."""
+    for requirement in standing.terms.requirements:
+        if requirement.consent is Consent.NOTICE:
+            begins = standing.told.get(requirement.side, now) + timedelta(hours=requirement.lead_hours)
+            if now < begins:
+                words = f"{requirement.lead_hours} h notice to {requirement.side} until {begins:%Y-%m-%d %H:%M} UTC"
+                yield Clearance(words, until=begins)
+
+
+def _closed(terms: StationTerms, standing: Standing, now: datetime) -> Iterator[Clearance]:
+    """Freeze and window of stations; a window that is open says when it closes."""
+    if standing.override is not None:
+        return
+    zone = ZoneInfo(terms.timezone)
+    freeze = freeze_on(terms, standing.freezes, now)
+    if freeze is not None:
+        words = f"freeze of {freeze.target} until {_local(freeze.ends, zone)}: {freeze.reason}"
+        yield Clearance(words, until=freeze.ends)
+    if not terms.calendars:
+        return
+    found = opening(terms.calendars, zone, now, standing.seconds)
+    if found is None:
+        yield Clearance(f"no window of all concerned is longer than {standing.seconds:g} s within two weeks")
+    elif found[0] > now:
+        yield Clearance(f"window opens {_local(found[0], zone)}", until=found[0])
+    elif not never_closes(found, now):
+        yield Clearance(closes=found[1])
+
+
+def _held(hold: Hold) -> Clearance:
+    return Clearance(hold_words(hold), until=hold.until)
+
+
+def _joined(found: Sequence[Clearance]) -> Clearance:
+    """All reasons together; they end by themselves if each does."""
+    blocking = [one for one in found if one.blocked]
+    ends = [one.until for one in blocking if one.until is not None]
+    return Clearance(
+        blocked="; ".join(one.blocked for one in blocking),
+        until=max(ends) if ends and len(ends) == len(blocking) else None,
+        closes=next((one.closes for one in found if one.closes), None),
+    )
+
+
+def _local(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"

@@ -1,0 +1,280 @@
+"""Who must say yes: from what a run does to whom, and from what agreements say of it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from controller.inventory.scope import covers
+from controller.models.approval import Requirement, RunTerms, StationTerms, Verdict, Vote
+from controller.models.network import Cell, Network
+from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
+from controller.models.scalars import HOST
+from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
+from controller.nrm.profiles import cell_of
+from controller.runs.windows import Calendar
+
+#: What a share falls back to where an edit takes its leaf away (TS 28.541 §4.3.36).
+_SHARE_DEFAULTS = {"max": 100.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What happens to tenants on one station.
+
+    Attributes:
+        tenants: Whose nodes are edited or whose service is interrupted.
+        interrupted: Whose service is interrupted; their windows bind.
+        asks: Tenant and class of action that its consent is needed for.
+        cells: Cells that this is about; empty for all of the station.
+    """
+
+    station: str
+    tenants: frozenset[str] = frozenset()
+    interrupted: frozenset[str] = frozenset()
+    asks: frozenset[tuple[str, ActionClass]] = frozenset()
+    cells: frozenset[str] = frozenset()
+
+
+def effect_of(change: Change, *, restores: bool = False) -> Effect:
+    """What a change does to tenants.
+
+    A tenant's own nodes need nobody's consent but the host's, who asks for the change, unless service is taken away
+    (``reduce``). A node of several owners needs theirs (``configure``), and so does whoever is off the air while a cell
+    that all share is locked (``interrupt``).
+
+    Args:
+        change: The change.
+        restores: Whether it only brings back what was applied: then class ``restore`` stands for the latter two.
+    """
+    edits = [edit for phase in change.phases if phase.kind is PhaseKind.EDIT for edit in phase.edits]
+    locked = {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
+    interrupted = set(change.interrupted)
+    if change.outage_seconds:
+        interrupted |= set(change.touched) & _present(change, edits)
+    asks = {(tenant, ActionClass.INTERRUPT) for tenant in interrupted if locked or tenant in change.interrupted}
+    asks |= {(owner, ActionClass.CONFIGURE) for edit in edits if len(edit.owners) > 1 for owner in edit.owners}
+    if restores:
+        asks = {(tenant, ActionClass.RESTORE) for tenant, _ in asks}
+    asks |= {(tenant, ActionClass.REDUCE) for tenant in (*change.removes, *_lowered(edits))}
+    asks = {(tenant, action) for tenant, action in asks if tenant != HOST}
+    return Effect(
+        station=change.station,
+        tenants=frozenset({*change.touched, *interrupted, *(tenant for tenant, _ in asks)}),
+        interrupted=frozenset(interrupted),
+        asks=frozenset(asks),
+        cells=frozenset(locked),
+    )
+
+
+def effect_on(station: str, tenants: Collection[str], action: ActionClass) -> Effect:
+    """What an action may do to the tenants of a station, where it is not known yet what it will change."""
+    asks = frozenset((tenant, action) for tenant in tenants)
+    interrupts = action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
+    return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks)
+
+
+def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
+    """Tenants that were served by the station before: one that only arrives is not interrupted."""
+    created = {edit.path for edit in edits if edit.op is Op.CREATE}
+    linked = {check.tenant for check in change.checks if check.kind == "link-up" and check.path not in created}
+    edited = {owner for edit in edits if edit.op is not Op.CREATE for owner in edit.owners}
+    return edited | {tenant for names in linked for tenant in names.split(", ")}
+
+
+def _lowered(edits: Iterable[Edit]) -> Iterator[str]:
+    """Tenants whose radio share gets smaller."""
+    for edit in edits:
+        if edit.op is Op.MERGE and any(_lower(edit, leaf) for leaf in {*edit.before, *edit.after}):
+            yield from edit.owners
+
+
+def _lower(edit: Edit, leaf: str) -> bool:
+    """Whether a leaf is a ratio of a share (``rRMPolicyMaxRatio``, ``maxRatio``, …) that becomes less."""
+    if not leaf.endswith("Ratio"):
+        return False
+    default = next((value for word, value in _SHARE_DEFAULTS.items() if word in leaf.lower()), 0.0)
+    before, after = (float(str(side.get(leaf, default))) for side in (edit.before, edit.after))
+    return after < before
+
+
+# --------------------------------------------------------------------------- terms
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Under what a run is asked for.
+
+    Attributes:
+        subject: What people approve.
+        now: Time of day; the agreements of the day count.
+        automatic: Whether a rule asks and no person does: then only standing consent lets it run by itself.
+        restores: Whether it only brings back what was applied: then it waits for no window.
+        approvals: People of the host, other than who asks, that have to approve.
+    """
+
+    subject: str
+    now: datetime
+    automatic: bool = False
+    restores: bool = False
+    approvals: int = 0
+
+
+def run_terms(network: Network, effects: Iterable[Effect], asked: Asked) -> RunTerms:
+    """What a run that has these effects is accepted under."""
+    effects = tuple(effects)
+    known = _Agreements(network, asked.now.astimezone(ZoneInfo(network.header.timezone)).date())
+    stations: dict[Requirement, set[str]] = defaultdict(set)
+    groups: dict[StationTerms, int] = {}
+    placed: dict[str, tuple[str, int]] = {}
+    for effect in effects:
+        site = site_of(network, effect.station)
+        for requirement in _requirements(known, effect, site, automatic=asked.automatic):
+            stations[requirement].add(effect.station)
+        terms = _station_terms(network, known, effect, site, windows=not asked.restores)
+        placed[effect.station] = (site, groups.setdefault(terms, len(groups)))
+    found = [key.model_copy(update={"stations": len(names)}) for key, names in stations.items()]
+    if asked.approvals:
+        found.append(Requirement(side=HOST, needed=asked.approvals, stations=len(effects)))
+    tenants = sorted({tenant for effect in effects for tenant in effect.tenants})
+    return RunTerms(
+        subject=asked.subject,
+        side=tenants[0] if len(tenants) == 1 else HOST,
+        requirements=tuple(sorted(found, key=lambda one: (one.side, one.action or "", one.consent, one.agreement))),
+        tenants=tuple(tenants),
+        groups=tuple(groups),
+        stations=placed,
+    )
+
+
+def plan_terms(network: Network, plan: Plan, asked: Asked) -> RunTerms:
+    """What a run of a plan's changes is accepted under."""
+    return run_terms(network, (effect_of(change, restores=asked.restores) for change in plan.changes), asked)
+
+
+def subject_of(playbook: str, parameters: Mapping[str, object], stations: Iterable[str], plan: str, run: str) -> str:
+    """What people approve of a playbook's run: its text, parameters, stations, plan, and this one run of them."""
+    content = [playbook, parameters, sorted(stations), plan, run]
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class _Agreements:
+    """Agreements in force, by what they cover."""
+
+    def __init__(self, network: Network, day: date) -> None:
+        self._network = network
+        self._by_tenant: dict[str, list[Agreement]] = defaultdict(list)
+        for agreement in network.agreements:
+            held = agreement.validity
+            if held.start <= day and (held.end is None or day <= held.end):
+                self._by_tenant[agreement.tenant].append(agreement)
+
+    def of(self, tenant: str, effect: Effect, site: str) -> list[Agreement]:
+        """Those of a tenant that cover cells which an effect is about."""
+        region = self._network.site_by_id[site].region
+        there = [cell for cell in self._cells(effect.station, site) if not effect.cells or cell.id in effect.cells]
+        return [
+            agreement
+            for agreement in self._by_tenant.get(tenant, ())
+            if any(covers(agreement.scope, cell, site=site, region=region) for cell in there)
+        ]
+
+    def _cells(self, device: str, site: str) -> Sequence[Cell]:
+        """Cells of a station; of all stations of the site for its router."""
+        if device in self._network.station_by_id:
+            return self._network.cells_by_station[device]
+        beside = (station.id for station in self._network.stations if station.site == site)
+        return [cell for station in beside for cell in self._network.cells_by_station[station]]
+
+
+def site_of(network: Network, device: str) -> str:
+    """Site of a station or router."""
+    if device in network.station_by_id:
+        return network.station_by_id[device].site
+    return next(router.site for router in network.routers if router.id == device)
+
+
+def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: bool) -> Iterator[Requirement]:
+    """Who has to agree to what happens on one station; standing consents are none."""
+    for tenant, action in effect.asks:
+        agreements: list[Agreement | None] = [*known.of(tenant, effect, site)]
+        for agreement in agreements or [None]:
+            consent = DEFAULT_CONSENTS[action] if agreement is None else agreement.consent_to(action)
+            if consent is Consent.STANDING:
+                continue
+            if automatic and consent is Consent.NOTICE:
+                yield Requirement(side=HOST, action=action)
+            yield Requirement(
+                side=tenant,
+                action=action,
+                consent=consent,
+                needed=agreement.approvals_needed if agreement and consent is Consent.APPROVAL else 1,
+                approvers=agreement.approvers if agreement else (),
+                lead_hours=agreement.notice_hours if agreement and consent is Consent.NOTICE else 0,
+                agreement=agreement.id if agreement else "",
+            )
+
+
+def _station_terms(network: Network, known: _Agreements, effect: Effect, site: str, *, windows: bool) -> StationTerms:
+    """What binds one station; windows only where service is interrupted."""
+    place = network.site_by_id[site]
+    region = next(one for one in network.regions if one.id == place.region)
+    calendars: set[Calendar] = set()
+    if windows and effect.interrupted:
+        calendars = {region.windows, place.windows}
+        for tenant in effect.interrupted:
+            calendars |= {agreement.windows for agreement in known.of(tenant, effect, site)}
+    return StationTerms(
+        region=region.id,
+        timezone=region.timezone or network.header.timezone,
+        tenants=tuple(sorted(effect.tenants)),
+        calendars=tuple(sorted((calendar for calendar in calendars if calendar), key=repr)),
+    )
+
+
+# ---------------------------------------------------------------------- what was said
+
+
+def rejection(votes: Iterable[Vote]) -> Vote | None:
+    """Who said no, if anybody did: one is enough."""
+    return next((vote for vote in votes if vote.verdict is Verdict.REJECT), None)
+
+
+def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str) -> bool:
+    """Whether enough people of a side said yes; a requirement of notice needs none.
+
+    What takes service away from a tenant may also be decided by an approver of the host who names the agreement that
+    gives the right to (the tenant itself, where it has none any more): the contractual reason on record.
+
+    Args:
+        requirement: What is needed.
+        votes: The last of each person.
+        requester: Who asked for the run; among the further eyes of the host (``action`` None) that is nobody.
+    """
+    if requirement.consent is Consent.NOTICE:
+        return True
+    yes = [vote for vote in votes if vote.verdict is Verdict.APPROVE]
+    if requirement.action is ActionClass.REDUCE and any(_names(vote, requirement) for vote in yes):
+        return True
+    return len(_approving(requirement, yes, requester)) >= requirement.needed
+
+
+def _approving(requirement: Requirement, yes: Iterable[Vote], requester: str) -> set[str]:
+    """Distinct people whose yes counts for a requirement."""
+    of_side = {vote.person for vote in yes if vote.side == requirement.side}
+    if requirement.approvers:
+        of_side &= set(requirement.approvers)
+    return of_side - ({requester} if requirement.action is None else set())
+
+
+def _names(vote: Vote, requirement: Requirement) -> bool:
+    """Whether an approver of the host names the agreement in the reason."""
+    name = re.escape(requirement.agreement or requirement.side)
+    return vote.side == HOST and re.search(rf"(?<![\w-]){name}(?![\w-])", vote.reason) is not None

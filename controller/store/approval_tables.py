@@ -1,0 +1,70 @@
+"""Tables of approvals, freezes, overrides and notices."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+from controller.store.tables import Instant, metadata
+
+#: What each run was accepted under.
+run_terms = Table(
+    "run_terms",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("subject", String, nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),
+    # The newest kind of notice that tenants were given of the run; empty where none is concerned.
+    Column("told", String, nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("side", String, primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("target", String, nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("ends", Instant, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("created", Instant, nullable=False),
+    Column("lifted", Instant),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("stations", Text, nullable=False),
+    Column("begins", Instant),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("sent", Instant),
+    Index("ix_notices_run_tenant_kind", "run", "tenant", "kind", unique=True),
+    Index("ix_notices_tenant_number", "tenant", "number"),
+)

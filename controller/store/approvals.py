@@ -1,0 +1,182 @@
+"""What people say to runs, and when nothing may be changed; what follows from it for jobs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, Select, and_, bindparam, select, update
+
+from controller.models.approval import Clearance, Freeze, NoticeKind, Override, Verdict, Vote
+from controller.models.errors import NotFoundError
+from controller.models.people import Person
+from controller.models.run import Hold, JobState, RunState, Strategy
+from controller.ports.approvals import Assess, Clearances, Standing
+from controller.store.approval_tables import freezes, notices, overrides, run_terms, votes
+from controller.store.people import holds_in_force
+from controller.store.runs import ACTIVE, load_run
+from controller.store.tables import jobs, runs
+from controller.store.terms import cast_vote, terms_from
+from controller.store.transaction import Transactions, Tx, reads, writes
+
+log = structlog.get_logger()
+
+
+class ApprovalRecords(Transactions):
+    """See ``controller.ports.approvals.ApprovalRecords``."""
+
+    @writes
+    def clear(self, tx: Tx, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
+        """See ``ApprovalRecords.clear``."""
+        tx.guard("clearance")
+        active = _with_terms().where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
+        rows = tx.execute(active).all()
+        if not rows:
+            return {}
+        bounds = _bounds(tx)
+        found: dict[str, Clearances] = {}
+        for row in rows:
+            said = found[row.id] = _assessed(assess, _standing(tx, row, bounds))
+            if seen.get(row.id) != said:
+                _keep(tx, row.id, said)
+        return found
+
+    @reads
+    def standing(self, tx: Tx, run_id: str) -> Standing | None:
+        """See ``ApprovalRecords.standing``."""
+        row = tx.execute(_with_terms().where(runs.c.id == run_id)).one_or_none()
+        return None if row is None else _standing(tx, row, _bounds(tx))
+
+    @writes
+    def vote(self, tx: Tx, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
+        """See ``ApprovalRecords.vote``."""
+        vote = cast_vote(tx, subject, person, verdict, reason, about)
+        if verdict is Verdict.REJECT:
+            of_subject = select(run_terms.c.run).where(run_terms.c.subject == subject)
+            going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE), runs.c.state != RunState.CANCELLING.value)
+            for run_id in tx.execute(select(runs.c.id).where(going).with_for_update(key_share=True)).scalars().all():
+                tx.execute(update(runs).where(runs.c.id == run_id).values(state=RunState.CANCELLING.value))
+                tx.note(person.name, "run.cancel-requested", run_id, reason=f"rejected: {reason}")
+        return vote
+
+    @reads
+    def votes(self, tx: Tx, subject: str) -> list[Vote]:
+        """See ``ApprovalRecords.votes``."""
+        return _votes(tx, subject)
+
+    @writes
+    def override(self, tx: Tx, run_id: str, by: str, reason: str) -> Override:
+        """See ``ApprovalRecords.override``."""
+        load_run(tx, run_id)
+        made = Override(run=run_id, by=by, reason=reason, at=tx.now)
+        row = tx.insert(overrides).values(made.model_dump())
+        if tx.execute(row.on_conflict_do_nothing(index_elements=["run"])).rowcount:
+            tx.note(by, "run.overridden", run_id, reason=reason)
+        kept = _override(tx, run_id)
+        assert kept is not None
+        return kept
+
+    @writes
+    def add_freeze(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
+        """See ``ApprovalRecords.add_freeze``."""
+        freeze = Freeze(
+            id=f"f-{secrets.token_hex(4)}",
+            target=target,
+            begins=begins,
+            ends=ends,
+            by=by,
+            reason=reason,
+            created=tx.now,
+        )
+        tx.execute(freezes.insert().values(freeze.model_dump()))
+        detail = {"freeze": freeze.id, "begins": begins.isoformat(), "ends": ends.isoformat(), "reason": reason}
+        tx.note(by, "freeze.put", target, **detail)
+        return freeze
+
+    @writes
+    def end_freeze(self, tx: Tx, freeze_id: str, actor: str) -> None:
+        """See ``ApprovalRecords.end_freeze``."""
+        in_force = and_(freezes.c.id == freeze_id, freezes.c.lifted.is_(None))
+        target = tx.execute(select(freezes.c.target).where(in_force).with_for_update()).scalar()
+        if target is None:
+            raise NotFoundError(f"there is no freeze {freeze_id}")
+        tx.execute(update(freezes).where(in_force).values(lifted=tx.now))
+        tx.note(actor, "freeze.lifted", target, freeze=freeze_id)
+
+    @reads
+    def freezes(self, tx: Tx, at: datetime) -> list[Freeze]:
+        """See ``ApprovalRecords.freezes``."""
+        return _freezes(tx, at)
+
+
+_Bounds = tuple[tuple[Hold, ...], tuple[Freeze, ...]]
+
+
+def _bounds(tx: Tx) -> _Bounds:
+    return tuple(holds_in_force(tx, tx.now)), tuple(_freezes(tx, tx.now))
+
+
+def _freezes(tx: Tx, at: datetime) -> list[Freeze]:
+    in_force = and_(freezes.c.lifted.is_(None), freezes.c.ends > at)
+    rows = tx.execute(select(freezes).where(in_force).order_by(freezes.c.begins, freezes.c.number))
+    names = tuple(Freeze.model_fields)
+    return [Freeze(**{name: row._mapping[name] for name in names}) for row in rows]
+
+
+def _votes(tx: Tx, subject: str) -> list[Vote]:
+    rows = tx.execute(select(votes).where(votes.c.subject == subject).order_by(votes.c.at, votes.c.person))
+    return [Vote(**row._mapping) for row in rows]
+
+
+def _override(tx: Tx, run_id: str) -> Override | None:
+    row = tx.execute(select(overrides).where(overrides.c.run == run_id)).one_or_none()
+    return None if row is None else Override(**row._mapping)
+
+
+def _with_terms() -> Select[Any]:
+    columns = (runs.c.id, runs.c.requested_by, runs.c.strategy, run_terms.c.subject, run_terms.c.content)
+    return select(*columns).join(run_terms, run_terms.c.run == runs.c.id)
+
+
+def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
+    terms = terms_from(row.content)
+    planned = and_(notices.c.run == row.id, notices.c.kind == NoticeKind.PLANNED.value)
+    told = tx.execute(select(notices.c.tenant, notices.c.at).where(planned)) if terms.tenants else ()
+    return Standing(
+        requester=row.requested_by,
+        seconds=Strategy.model_validate_json(row.strategy).confirm_timeout,
+        terms=terms.model_copy(update={"subject": row.subject}),
+        votes=tuple(_votes(tx, row.subject)),
+        told={row.tenant: row.at for row in told},
+        override=_override(tx, row.id),
+        holds=bounds[0],
+        freezes=bounds[1],
+    )
+
+
+def _assessed(assess: Assess, standing: Standing) -> Clearances:
+    """What follows; an error of ours lets nothing begin, and keeps no other run from being looked at."""
+    try:
+        return assess(standing)
+    except Exception as error:
+        log.exception("clearance.bug", subject=standing.terms.subject)
+        unclear = Clearance(f"an error in Minka itself: {type(error).__name__}")
+        return dict.fromkeys(standing.terms.stations, unclear)
+
+
+def _keep(tx: Tx, run_id: str, said: Clearances) -> None:
+    """Write what jobs may do where it is not on record already."""
+    open_jobs = and_(jobs.c.run == run_id, jobs.c.state != JobState.DONE.value)
+    rows: Sequence[Row[Any]] = tx.execute(
+        select(jobs.c.id, jobs.c.station, jobs.c.blocked, jobs.c.closes).where(open_jobs)
+    ).all()
+    changed = [
+        {"changed": row.id, "blocked": now.blocked, "closes": now.closes}
+        for row in rows
+        if (now := said.get(row.station)) is not None and (row.blocked, row.closes) != (now.blocked, now.closes)
+    ]
+    if changed:
+        tx.execute(update(jobs).where(jobs.c.id == bindparam("changed")), changed)

@@ -1,0 +1,83 @@
+"""What runs are accepted under, on record: terms, votes and notices are rows that others read."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import orjson
+
+from controller.models.approval import NoticeKind, RunTerms, Verdict, Vote
+from controller.models.people import Person
+from controller.models.sharing import Consent
+from controller.store.approval_tables import notices, run_terms, votes
+from controller.store.encoding import packed, unpacked
+from controller.store.transaction import Tx
+
+
+def keep_terms(tx: Tx, run_id: str, terms: RunTerms, asker: Person | None, reason: str, *, once: bool) -> None:
+    """Keep what a new run is accepted under, tell the tenants concerned, and let who asks for it say yes.
+
+    Args:
+        tx: The transaction.
+        run_id: The run.
+        terms: What it is accepted under.
+        asker: Who asks, if that is a person who may approve.
+        reason: Why.
+        once: Whether what people approve is this one run, and not each run of the same content.
+    """
+    subject = hashlib.sha256(f"{terms.subject} {run_id}".encode()).hexdigest() if once else terms.subject
+    told = NoticeKind.PLANNED.value if terms.tenants else ""
+    row = {"run": run_id, "subject": subject, "content": packed(terms), "told": told}
+    tx.execute(run_terms.insert().values(row))
+    for tenant in terms.tenants:
+        mine = stations_of(terms, tenant)
+        asked = [one for one in terms.requirements if one.side == tenant and one.consent is Consent.NOTICE]
+        lead = max((one.lead_hours for one in asked), default=0)
+        text = f"work is planned on {len(mine)} of your stations"
+        tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, text, begins=tx.now + timedelta(hours=lead))
+    if asker is not None:
+        cast_vote(tx, subject, asker, Verdict.APPROVE, reason, run_id)
+
+
+@lru_cache(maxsize=256)
+def terms_from(content: bytes) -> RunTerms:
+    """Terms as they were kept; they never change, and are looked at again and again."""
+    return unpacked(RunTerms, content)
+
+
+def cast_vote(tx: Tx, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
+    """Keep what a person says, and put it on the audit trail; the very same again changes nothing."""
+    vote = Vote(
+        subject=subject,
+        person=person.name,
+        side=person.side,
+        role=person.role,
+        verdict=verdict,
+        reason=reason,
+        at=tx.now,
+    )
+    row = vote.model_dump(mode="python") | {"role": person.role.value, "verdict": verdict.value}
+    said = {name: row[name] for name in ("role", "verdict", "reason", "at")}
+    tx.execute(
+        tx.insert(votes).values(row).on_conflict_do_update(index_elements=["subject", "side", "person"], set_=said)
+    )
+    tx.note(person.name, f"approval.{verdict.value}", about, side=person.side, subject=subject, reason=reason)
+    return vote
+
+
+def stations_of(terms: RunTerms, tenant: str) -> list[str]:
+    """Stations of a run where a tenant is concerned."""
+    return sorted(name for name, (_, group) in terms.stations.items() if tenant in terms.groups[group].tenants)
+
+
+def tell(
+    tx: Tx, run_id: str, tenant: str, kind: NoticeKind, stations: list[str], text: str, begins: datetime | None = None
+) -> None:
+    """Put one notice on record."""
+    notice_id = f"n-{secrets.token_hex(5)}"
+    row = {"id": notice_id, "run": run_id, "tenant": tenant, "kind": kind.value, "at": tx.now, "begins": begins}
+    tx.execute(notices.insert().values(row | {"stations": orjson.dumps(stations).decode(), "text": text}))
+    tx.note("engine", f"notice.{kind.value}", run_id, tenant=tenant, stations=len(stations))
