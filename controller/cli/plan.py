@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,10 +50,7 @@ def plan(
 ) -> None:
     """Read the selected stations and plan what brings them to the loaded network files. Changes nothing."""
     body = {"selector": selector, "remove": _removals(remove or []), "expect_stations": expect}
-    try:
-        made = client().post("/v1/plans", body)
-    except CliError as error:
-        raise CliError(f"{error}{_allow_words(str(error))}", error.status, error.problem) from error
+    made = _made("/v1/plans", body)
     if save is not None:
         save.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if as_json:
@@ -62,6 +59,29 @@ def plan(
         show_plan(made, every=every)
     if exit_code and made["changes"]:
         raise typer.Exit(DIFFERENT)
+
+
+def undo(
+    run_id: Annotated[str, typer.Argument(help="Id of a run that has ended, as in r-21748f9c95.")],
+    remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that go; repeatable.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Plan what takes a run back, from its recorded inverses. Changes nothing: apply the plan to do it."""
+    made = _made(f"/v1/runs/{run_id}/undo", {"remove": _removals(remove or [])})
+    if as_json:
+        print_json(made)
+    else:
+        show_plan(made, every=every)
+
+
+def _made(path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A plan that is asked for; a refusal says what to add to the command."""
+    try:
+        made: dict[str, Any] = client().post(path, body)
+    except CliError as error:
+        raise CliError(f"{error}{_allow_words(str(error))}", error.status, error.problem) from error
+    return made
 
 
 @plans.command("list", epilog="Example: minka plans list --limit 5")

@@ -147,7 +147,7 @@ class Plan(Noun):
     """An immutable set of Changes.
 
     ``id`` is the first 12 hex digits of ``digest``, the SHA-256 of the canonical JSON of everything
-    but id, digest and created. Equal content has an equal id.
+    but id, digest and created. Equal content has an equal id. ``undoes`` names the run that the plan takes back.
     """
 
     format: Literal[1] = 1
@@ -164,6 +164,7 @@ class Plan(Noun):
     )
     findings: tuple[Finding, ...] = ()
     removals: Annotated[dict[str, int], Field(description="Nodes removed by tenant, as named by the requester.")] = {}
+    undoes: str = ""
 
     @property
     def is_empty(self) -> bool:

@@ -10,6 +10,9 @@ from pydantic import AwareDatetime, Field
 from controller.models.network import Noun
 from controller.models.plan import LedgerNode
 
+#: Procedure of runs that take another run back, by its plan.
+UNDO = "undo"
+
 
 class RunState(StrEnum):
     """State of a run. The last six are terminal; a run ends in exactly one of them."""
@@ -214,6 +217,11 @@ class LedgerEntry(LedgerNode):
 
     station: str
     plan: str = ""
+
+    @property
+    def node(self) -> LedgerNode:
+        """The node itself."""
+        return LedgerNode(path=self.path, owners=self.owners, leaves=self.leaves, first=self.first)
 
 
 class AuditRow(Noun):

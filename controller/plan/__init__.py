@@ -10,12 +10,12 @@ from controller.plan.document import (
     seal,
 )
 from controller.plan.drift import adopted_nodes, applied, drift, drifted_nodes, ledger_nodes
-from controller.plan.fleet import make_plan
+from controller.plan.fleet import check_removals, make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.show import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.switching import switch_change
-from controller.plan.undo import undo_change
+from controller.plan.undo import undo_change, undo_job
 from controller.plan.views import PlanOptions, StationView
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "StationView",
     "adopted_nodes",
     "applied",
+    "check_removals",
     "compare",
     "drift",
     "drifted_nodes",
@@ -42,4 +43,5 @@ __all__ = [
     "seal",
     "switch_change",
     "undo_change",
+    "undo_job",
 ]

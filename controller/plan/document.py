@@ -32,6 +32,7 @@ def seal(
     unplanned: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
     removals: Mapping[str, int] | None = None,
+    undoes: str = "",
 ) -> Plan:
     """A plan with its id and digest; everything is put into canonical order first."""
     plan = Plan(
@@ -46,6 +47,7 @@ def seal(
         unplanned=dict(sorted((unplanned or {}).items())),
         findings=tuple(sorted(findings, key=_finding_order)),
         removals=dict(sorted((removals or {}).items())),
+        undoes=undoes,
     )
     digest = plan_digest(plan)
     return plan.model_copy(update={"id": digest[:12], "digest": digest})

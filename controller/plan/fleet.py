@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from controller.models.errors import PlanRefusedError
@@ -55,7 +55,7 @@ def make_plan(
             unplanned[station] = result.reason
         else:
             unchanged.append(station)
-    _check_removals(changes, options)
+    check_removals(changes, options.remove)
     _check_share(network, changes, options)
     return seal(
         created=created,
@@ -88,19 +88,24 @@ def _plan_one(
     return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
 
 
-def _check_removals(changes: list[Change], options: PlanOptions) -> None:
+def check_removals(changes: Iterable[Change], named: Mapping[str, int]) -> None:
+    """See that just the nodes are removed that were named, by owner.
+
+    Raises:
+        PlanRefusedError: Others are, or another number of them; the message says which.
+    """
     removed: Counter[str] = Counter()
     stations: Counter[str] = Counter()
     for change in changes:
         removed.update(change.removes)
         stations.update(change.removes.keys())
-    for owner in sorted({*removed, *options.remove}):
-        named, count = options.remove.get(owner, 0), removed[owner]
-        if named != count:
+    for owner in sorted({*removed, *named}):
+        said, count = named.get(owner, 0), removed[owner]
+        if said != count:
             allow = f"to allow it, name {owner}={count}" if count else f"leave {owner} out"
             raise PlanRefusedError(
                 f"the plan would remove {count} nodes of {owner} on {stations[owner]} stations, "
-                f"but {named} were named: {allow}"
+                f"but {said} were named: {allow}"
             )
 
 

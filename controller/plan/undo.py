@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from controller.models.errors import ConflictError, DeviceRefusedError
+from controller.models.ledger import LedgerBefore
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
+from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_state, root_spec
 from controller.nrm.schema import NodeSpec, spec_of
-from controller.nrm.tree import Observed, Tree
+from controller.nrm.tree import Observed, Path, Tree
 from controller.plan.edits import ADMINISTRATIVE_STATE
 
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
@@ -48,6 +52,53 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -
         outage_seconds=change.outage_seconds,
         fingerprint=fingerprint(root, observed.tree, change.fingerprint.paths),
         checks=tuple(check for check in change.checks if _holds_again(tree, check)),
+    )
+
+
+def undo_job(
+    profiles: tuple[str, ...],
+    changes: Sequence[Change],
+    observed: Observed,
+    before: LedgerBefore,
+    ledger: Mapping[Path, LedgerEntry],
+) -> Change:
+    """The change that takes back all that an ended job left on a station, the last change first.
+
+    Args:
+        profiles: The station's profiles.
+        changes: What the job left there, in order.
+        observed: The station as it is.
+        before: What the ledger said before the job, which it will say again.
+        ledger: What it says now.
+
+    Raises:
+        ConflictError: The station no longer carries what the job left there.
+    """
+    root = root_spec(profiles)
+    seen, parts = observed, []
+    for change in reversed(changes):
+        parts.append(undo_change(profiles, change, seen))
+        tree = seen.tree
+        for phase in parts[-1].phases:
+            tree = apply_edits(root, tree, phase.edits)
+        seen = replace(seen, tree=tree)
+    paths = {path for part in parts for path in part.fingerprint.paths}
+    touched = {tenant for part in parts for tenant in part.touched}
+    gone = (ledger[path] for path in observed.tree if path in ledger and path not in seen.tree)
+    removes = Counter(owner for entry in gone for owner in entry.owners)
+    checks = dict.fromkeys(check for part in parts for check in part.checks if _holds_again(seen.tree, check))
+    return Change(
+        station=parts[0].station,
+        phases=tuple(phase for part in parts for phase in part.phases),
+        diff=tuple(row for part in parts for row in part.diff),
+        touched=tuple(sorted(touched)),
+        interrupted=tuple(sorted({tenant for part in parts for tenant in part.interrupted} - touched)),
+        outage_seconds=sum(part.outage_seconds for part in parts),
+        fingerprint=fingerprint(root, observed.tree, paths),
+        checks=tuple(checks),
+        gained=tuple(entry.node for entry in before.entries),
+        lost=tuple(path for path in before.absent if path in ledger),
+        removes=dict(sorted(removes.items())),
     )
 
 

@@ -29,6 +29,7 @@ class Deed:
         cause: The run's: ``person``, or ``alarm:<id>``.
         changes: In order, those taken back within the job left out.
         before: What the ledger said before.
+        undoes: The run that the job's own run takes back, empty for all others.
     """
 
     run: str
@@ -40,6 +41,7 @@ class Deed:
     outcome: Outcome
     changes: tuple[Change, ...]
     before: LedgerBefore
+    undoes: str = ""
 
 
 class LedgerRecords(Protocol):

@@ -77,6 +77,16 @@ class Planner:
         self._clock = clock
         self._target_of = target_of
 
+    @property
+    def store(self) -> StoreLoop:
+        """The record that it works on."""
+        return self._store
+
+    @property
+    def clock(self) -> Clock:
+        """All time."""
+        return self._clock
+
     # ---------------------------------------------------------------- reading
 
     async def read(self, network: Network, station: str) -> Observed:

@@ -9,7 +9,7 @@ from typing import Protocol
 from controller.models.errors import NotFoundError
 from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.models.run import Run, Strategy
+from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import Claim, JobResult, NewJob, StoreLoop
@@ -48,9 +48,7 @@ class Procedure(Protocol):
 
 
 class Apply:
-    """Applies a plan's Changes, each as a device transaction."""
-
-    name = "apply"
+    """Applies a plan's Changes, each as a device transaction. Undoing a run is applying the plan of its inverses."""
 
     def jobs(self, plan: Plan, network: Network, strategy: Strategy) -> Sequence[NewJob]:
         """One job a change, in waves that never cut a tracking area."""
@@ -71,7 +69,7 @@ class Apply:
 
 
 #: Procedures that are built in, by name.
-PROCEDURES: dict[str, Apply] = {Apply.name: Apply()}
+PROCEDURES: dict[str, Apply] = {"apply": Apply(), UNDO: Apply()}
 
 
 def procedure(name: str) -> Apply:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.plan import Plan
-from controller.models.run import Run, Strategy
+from controller.models.run import UNDO, Run, Strategy
 from controller.ports.queue import Doorbell
 from controller.ports.store import Store
 from controller.runs.procedures import procedure
+from controller.runs.stages import cut_stages
+from controller.runs.waves import units_of
 
 
 def submit(
@@ -34,9 +36,14 @@ def submit(
     if cause == "person" and digest != plan.network_digest:
         raise ConflictError(f"plan {plan.id} was made on an older version of the network files: plan again")
     jobs = procedure(procedure_name).jobs(plan, network, strategy)
+    if plan.undoes:
+        # What came last goes first, as where a site is locked only after its neighbours took over.
+        waves = {job.station: job.wave for job in store.jobs(plan.undoes)}
+        units = units_of(plan, network)
+        jobs = cut_stages(units, lambda station: -waves[station], strategy, region_of=network.region_of)
     run = store.create_run(
         plan,
-        procedure_name,
+        UNDO if plan.undoes else procedure_name,
         strategy,
         jobs,
         cause=cause,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,12 +12,12 @@ from sqlalchemy import Row, and_, select
 
 from controller.models.ledger import LedgerBefore
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import LedgerEntry, Outcome
+from controller.models.run import UNDO, LedgerEntry, Outcome
 from controller.models.step import StepState
 from controller.nrm.tree import Path
 from controller.ports.ledger import Deed, Recorded
 from controller.store.encoding import packed, rows_of, unpacked
-from controller.store.tables import changes, jobs, ledger, ledger_history, run_playbooks, runs, steps
+from controller.store.tables import changes, jobs, ledger, ledger_history, plans, run_playbooks, runs, steps
 from controller.store.transaction import Transactions, Tx, reads
 
 #: Changes of the ledger that are kept of each station, the newest.
@@ -57,6 +58,7 @@ class LedgerHistory(Transactions):
         )
         found = sorted(rows_of(tx, query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
         left = _left(tx, found)
+        undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
         return [
             Deed(
                 run=row.run,
@@ -68,6 +70,7 @@ class LedgerHistory(Transactions):
                 outcome=Outcome(row.outcome),
                 changes=left.get(row.id, ()),
                 before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
+                undoes=undoes.get(row.plan, ""),
             )
             for row in found
         ]
@@ -162,6 +165,11 @@ def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:
         if carried and row.change is not None:
             left.setdefault(row.job, []).append(unpacked(Change, row.change))
     return {job: tuple(made) for job, made in left.items()}
+
+
+def _undoes(tx: Tx, plan: str) -> str:
+    head = tx.execute(select(plans.c.head).where(plans.c.id == plan)).scalar_one()
+    return str(orjson.loads(zlib.decompress(head))["undoes"])
 
 
 def _of_plans(tx: Tx, planned: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, Change]]:

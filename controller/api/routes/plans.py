@@ -31,7 +31,7 @@ class NewPlan(Body):
     expect_stations: int | None = Field(default=None, ge=0)
 
 
-def _whole(plan: Plan, status: int = 200) -> Response:
+def whole(plan: Plan, status: int = 200) -> Response:
     """A plan as it is saved: a network-wide one is too big to go through the framework's encoder."""
     return Response(plan_to_json(plan), status, media_type="application/json")
 
@@ -44,7 +44,7 @@ async def make(asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Pe
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations)
     made = await backend.planner.plan(request, who.name)
-    return await run_in_threadpool(_whole, made, 201)
+    return await run_in_threadpool(whole, made, 201)
 
 
 @router.get("")
@@ -57,7 +57,7 @@ def plans(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permissio
 @router.get("/{plan_id}", response_model=Plan)
 def show(plan_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> Response:
     """One plan, whole."""
-    return _whole(backend.store.plan(plan_id))
+    return whole(backend.store.plan(plan_id))
 
 
 @router.get("/{plan_id}/compare/{other_id}")

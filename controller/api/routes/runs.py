@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Header, Query
+from fastapi import Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
+from controller.api.routes.plans import whole
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
+from controller.models.plan import Plan
 from controller.models.run import Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
 from controller.runs.submit import submit
+from controller.runs.undo import undo_plan
 
 router = Router(prefix="/v1/runs", tags=["runs"])
 
@@ -92,6 +95,24 @@ def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permissio
     run = backend.store.request_cancel(run_id, who.name)
     backend.doorbell.ring(run_id)
     return run
+
+
+class Undoing(Body):
+    """Nodes that go when the run is taken back, since it had made them: their number by owner."""
+
+    remove: dict[str, int] = {}
+
+
+@router.post("/{run_id}/undo", status_code=201, response_model=Plan)
+async def undo(
+    run_id: str, asked: Undoing, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)]
+) -> Response:
+    """Plan what takes an ended run back, from its recorded inverses. Changes nothing; apply the plan to do it.
+
+    Stations where later changes overlap are left out of the plan, with the runs and nodes.
+    """
+    made = await undo_plan(backend.planner, run_id, asked.remove, who.name)
+    return await run_in_threadpool(whole, made, 201)
 
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)

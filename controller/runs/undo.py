@@ -1,0 +1,158 @@
+"""Undoing an ended run: a plan of the recorded inverses, refused where something of it was changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.plan import Plan
+from controller.models.run import Outcome
+from controller.nrm.profiles import root_spec
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import LeafName, Path, Tree, is_below
+from controller.plan import StationPlan, StationView, check_removals, seal, undo_job
+from controller.ports.ledger import Deed
+from controller.runs.effects import Effects, effects
+from controller.runs.planner import Planner
+
+#: How many nodes a refusal names.
+_NAMED = 3
+#: A leaf of an entry; the entry with all below it; what the ledger says of it.
+_Thing = tuple[Path, LeafName]
+_WHOLE, _LEDGER = "*", "ledger"
+
+
+async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], actor: str) -> Plan:
+    """A plan that takes back what an ended run left on its stations; reading them, changing nothing.
+
+    Stations where later changes overlap, ours or others', are left out of it with the reason.
+
+    Args:
+        planner: Reads the stations.
+        run_id: The run.
+        remove: Nodes that go by that, by owner, as named by the person: those that the run had made.
+        actor: Who asks.
+
+    Raises:
+        NotFoundError: There is no such run.
+        ConflictError: It has not ended.
+        PlanRefusedError: It left nothing that could be taken back, or other nodes would go than were named.
+    """
+    run, jobs = await planner.store.call(lambda store: (store.run(run_id), store.jobs(run_id)))
+    if not run.state.terminal:
+        raise ConflictError(f"run {run_id} is {run.state}: wait for its end, or cancel it, before it is undone")
+    stations = [job.station for job in jobs]
+    deeds = await planner.store.call(lambda store: store.deeds(stations, run.created))
+    mine = {deed.station: deed for deed in deeds if deed.run == run_id}
+    left = {station: deed for station, deed in mine.items() if deed.changes or deed.outcome is Outcome.DIVERGED}
+    digest, network = await planner.store.call(lambda store: store.network())
+    views = await planner.views(network, [station for station in left if station in network.station_by_id])
+    made: dict[str, StationPlan] = {}
+    for station, deed in left.items():
+        profiles = network.station_by_id[station].profiles if station in views else ()
+        later = [other for other in deeds if other.station == station and other.finished > deed.finished]
+        made[station] = undo_station(profiles, deed, later, views.get(station))
+    changes = [one.change for one in made.values() if one.change]
+    unplanned = {station: one.reason for station, one in made.items() if one.reason}
+    if not changes:
+        reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(unplanned.items())[:5])
+        raise PlanRefusedError(
+            f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any station'}"
+        )
+    check_removals(changes, remove)
+    plan = seal(
+        created=planner.clock.now(),
+        network=network.header.id,
+        network_digest=digest,
+        selector=f"run {run_id}",
+        changes=changes,
+        unchanged=[station for station in stations if station not in left],
+        unplanned=unplanned,
+        removals=remove,
+        undoes=run_id,
+    )
+    await planner.store.call(lambda store: store.save_plan(plan, actor))
+    return plan
+
+
+def undo_station(profiles: tuple[str, ...], deed: Deed, later: Sequence[Deed], view: StationView | None) -> StationPlan:
+    """The change that undoes one job, or why there is none.
+
+    Args:
+        profiles: The station's profiles.
+        deed: What the job left there.
+        later: What later jobs left there, oldest first.
+        view: The station as it is; None if it is not in the network files any more.
+    """
+    if deed.outcome is Outcome.DIVERGED:
+        return StationPlan(reason="the run diverged here: nobody knows what is to be undone")
+    if view is None:
+        return StationPlan(reason="not in the network files")
+    if view.observed is None:
+        return StationPlan(reason=f"unreachable: {view.unreachable}")
+    if not view.adopted:
+        return StationPlan(reason="not adopted: observe-only")
+    root = root_spec(profiles)
+    overlaps = [f"run {other.run} ({other.procedure}) changed {names}" for other, names in _overlaps(root, deed, later)]
+    if overlaps:
+        return StationPlan(reason=f"changed since: {'; '.join(overlaps)}")
+    others = list(_foreign(_effects(root, deed), view.observed.tree))
+    if others:
+        return StationPlan(reason=f"changed since by somebody else: {_names(others)}")
+    try:
+        return StationPlan(change=undo_job(profiles, deed.changes, view.observed, deed.before, view.ledger))
+    except ConflictError as error:
+        return StationPlan(reason=error.message)
+
+
+def _overlaps(root: NodeSpec, deed: Deed, later: Sequence[Deed]) -> Iterator[tuple[Deed, str]]:
+    """Later jobs that changed what the job changed, with the nodes; those that were undone themselves don't count."""
+    undone = {other.undoes for other in later if other.undoes and other.changes}
+    mine = _things(root, deed)
+    for other in later:
+        if other.run in undone or other.undoes in {one.run for one in later}:
+            continue
+        common = [path for path, leaf in _things(root, other) if any(_meet((path, leaf), one) for one in mine)]
+        if common:
+            yield other, _names(common)
+
+
+def _effects(root: NodeSpec, deed: Deed) -> Effects:
+    return effects(root, [phase for change in deed.changes for phase in change.phases])
+
+
+def _things(root: NodeSpec, deed: Deed) -> list[_Thing]:
+    """What the job changed in the end: a cell that it locked and unlocked again is not among it."""
+    total = _effects(root, deed)
+    entries = [path for path, (before, after) in total.exists.items() if before is not after]
+    leaves = [
+        (path, leaf)
+        for path, pairs in total.leaves.items()
+        for leaf, (before, after) in pairs.items()
+        if before != after
+    ]
+    ledger = (*deed.before.absent, *(entry.path for entry in deed.before.entries))
+    return [*((path, _WHOLE) for path in entries), *leaves, *((path, _LEDGER) for path in ledger)]
+
+
+def _meet(one: _Thing, other: _Thing) -> bool:
+    """Whether two things are the same, or one lies in the other: an entry holds all below it."""
+    for (path, _), (entry, whole) in ((one, other), (other, one)):
+        if whole == _WHOLE and is_below(path, entry):
+            return True
+    return one == other
+
+
+def _foreign(total: Effects, tree: Tree) -> Iterator[Path]:
+    """Nodes that are not as the job left them."""
+    for path in dict.fromkeys([*total.exists, *total.leaves]):
+        exists = {path: total.exists[path]} if path in total.exists else {}
+        leaves = {path: total.leaves[path]} if path in total.leaves else {}
+        if not Effects(total.root, exists, leaves).after_holds(tree):
+            yield path
+
+
+def _names(paths: Sequence[Path]) -> str:
+    found = list(dict.fromkeys(path.partition("]/")[2] or path for path in paths))
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(found[:_NAMED]) + more
