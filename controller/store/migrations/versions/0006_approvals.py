@@ -82,9 +82,9 @@ def upgrade() -> None:
         sa.Column("begins", _TIME, nullable=True),
         _text("text"),
         sa.Column("sent", _TIME, nullable=True),
-        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_notices_run")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_notices")),
         sa.UniqueConstraint("id", name=op.f("uq_notices_id")),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_notices_run")),
     )
     op.create_index("ix_notices_run_tenant_kind", "notices", ["run", "tenant", "kind"], unique=True)
     op.create_index("ix_notices_tenant_number", "notices", ["tenant", "number"], unique=False)
