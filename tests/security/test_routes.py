@@ -42,6 +42,7 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/runs/{run_id}/jobs": "look",
     "GET /v1/runs/{run_id}/steps/{station}": "oversee",
     "POST /v1/runs/{run_id}/cancel": "run",
+    "POST /v1/runs/{run_id}/undo": "plan",
     "GET /v1/runs/{run_id}/events": "look",
     "GET /v1/devices": "look",
     "POST /v1/devices/adopt": "run",
