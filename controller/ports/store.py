@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from controller.models.approval import RunTerms
+from controller.models.errors import MinkaError
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.people import Person
@@ -306,8 +307,16 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, AlarmRecords, Approva
         """As ``journal``, for the row after which a job first edits. Raises NotClearedError if it may not begin."""
         ...
 
+    def journal_all(self, rows: Sequence[Journalling]) -> list[MinkaError | None]:
+        """``journal`` and ``begin`` for many at once; what each would raise, in order."""
+        ...
+
     def journal_of(self, transaction: str) -> list[JournalEntry]:
         """Rows of a transaction in order."""
+        ...
+
+    def journals_of(self, transactions: Iterable[str]) -> dict[str, list[JournalEntry]]:
+        """``journal_of`` for many at once."""
         ...
 
     def release(self, claim: Claim, detail: str, *, keep_transaction: bool) -> None:
@@ -323,6 +332,10 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, AlarmRecords, Approva
         The store writes the journal's ``finished`` row itself. The very same call again changes
         nothing. Raises LeaseLostError.
         """
+        ...
+
+    def finish_all(self, ends: Sequence[Finishing]) -> list[MinkaError | None]:
+        """``finish`` for many claims at once; what each would raise, in order."""
         ...
 
     # holds, switches
@@ -364,5 +377,74 @@ class StoreLoop(Protocol):
     """The store as seen from an asyncio loop."""
 
     async def call(self, method: Callable[[Store], T]) -> T:
-        """Run ``method`` on the writer thread; its effects are committed when this returns."""
+        """Run ``method`` on the writer thread; its effects are committed when this returns.
+
+        Methods of one of the classes below that wait at the same time are carried out as one.
+        """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Journalling:
+    """``Store.journal``, or ``Store.begin`` for the ``first`` row, as a method for ``StoreLoop.call``."""
+
+    entry: JournalEntry
+    claim: Claim
+    first: bool = False
+
+    def __call__(self, store: Store) -> None:
+        """Carry it out alone."""
+        (store.begin if self.first else store.journal)(self.entry, self.claim)
+
+    @staticmethod
+    def together(store: Store, calls: Sequence[Journalling]) -> list[MinkaError | None]:
+        """Carry out many."""
+        return store.journal_all(calls)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalReading:
+    """``Store.journal_of`` as a method for ``StoreLoop.call``."""
+
+    transaction: str
+
+    def __call__(self, store: Store) -> list[JournalEntry]:
+        """Carry it out alone."""
+        return store.journal_of(self.transaction)
+
+    @staticmethod
+    def together(store: Store, calls: Sequence[JournalReading]) -> list[list[JournalEntry]]:
+        """Carry out many."""
+        found = store.journals_of({call.transaction for call in calls})
+        return [found[call.transaction] for call in calls]
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """``Store.finish`` as a method for ``StoreLoop.call``."""
+
+    claim: Claim
+    result: JobResult
+
+    def __call__(self, store: Store) -> None:
+        """Carry it out alone."""
+        store.finish(self.claim, self.result)
+
+    @staticmethod
+    def together(store: Store, calls: Sequence[Finishing]) -> list[MinkaError | None]:
+        """Carry out many."""
+        return store.finish_all(calls)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReading:
+    """``Store.network`` of the current version as a method for ``StoreLoop.call``."""
+
+    def __call__(self, store: Store) -> tuple[str, Network]:
+        """Carry it out alone."""
+        return store.network()
+
+    @staticmethod
+    def together(store: Store, calls: Sequence[NetworkReading]) -> list[tuple[str, Network]]:
+        """Carry out many."""
+        return [store.network()] * len(calls)

@@ -11,7 +11,7 @@ import structlog
 from controller.models.errors import LeaseLostError, MinkaError, NotClearedError, NotFoundError, StoreError
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
-from controller.ports.store import Claim, JobResult, Store
+from controller.ports.store import Claim, Finishing, JobResult, Store
 from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
@@ -166,7 +166,7 @@ class WorkerLoop:
         while True:
             try:
                 result = result or await self._result(claim)
-                await self._tools.store.call(partial(_finish, claim, result))
+                await self._tools.store.call(_ending(claim, result))
                 return result
             except StoreError as error:
                 log.warning("job.waits_for_store", job=claim.job.id, reason=error.message)
@@ -243,8 +243,8 @@ class WorkerLoop:
             await self._tools.clock.sleep(0.05)
 
 
-def _finish(claim: Claim, result: JobResult | NotClearedError, store: Store) -> None:
+def _ending(claim: Claim, result: JobResult | NotClearedError) -> Callable[[Store], None]:
     if isinstance(result, NotClearedError):
-        store.release(claim, result.message, keep_transaction=False)
-    else:
-        store.finish(claim, result)
+        reason = result.message
+        return lambda store: store.release(claim, reason, keep_transaction=False)
+    return Finishing(claim, result)

@@ -12,7 +12,7 @@ from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
-from controller.ports.store import Claim, JobResult, NewJob, StoreLoop
+from controller.ports.store import Claim, JobResult, NetworkReading, NewJob, StoreLoop
 from controller.runs.record import Record
 from controller.runs.transaction import Patience, Transaction
 from controller.runs.waves import cut_waves
@@ -56,7 +56,7 @@ class Apply:
 
     async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
         """See ``Transaction``."""
-        _, network = await tools.store.call(lambda store: store.network())
+        _, network = await tools.store.call(NetworkReading())
         target = tools.target_of(network, claim.job.station)
         record = Record(claim, tools.store, tools.clock, alive)
         return await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()

@@ -8,7 +8,7 @@ from datetime import datetime
 from controller.models.errors import LeaseLostError
 from controller.models.run import JournalEntry, Step
 from controller.ports.clock import Clock
-from controller.ports.store import Claim, StoreLoop
+from controller.ports.store import Claim, Journalling, JournalReading, StoreLoop
 
 #: Steps after which the device may carry something of ours.
 _MARKS = (Step.COMMITTING, Step.PREPARED, Step.CONFIRMING, Step.CANCELLING, Step.REVERTING)
@@ -34,7 +34,7 @@ class Record:
 
     async def load(self) -> None:
         """Read what earlier workers wrote about this transaction."""
-        self._rows = await self._store.call(lambda store: store.journal_of(self._claim.transaction))
+        self._rows = await self._store.call(JournalReading(self._claim.transaction))
 
     async def write(
         self,
@@ -65,10 +65,7 @@ class Record:
             session=session,
             detail=detail,
         )
-        if step is Step.READ and self._first:
-            await self._store.call(lambda store: store.begin(entry, self._claim))
-        else:
-            await self._store.call(lambda store: store.journal(entry, self._claim))
+        await self._store.call(Journalling(entry, self._claim, first=step is Step.READ and self._first))
         self._rows.append(entry)
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Claims: which jobs a worker gets, and what it writes while it holds their devices."""
+"""Claims: which jobs a worker gets, with the leases of their devices."""
 
 from __future__ import annotations
 
@@ -6,42 +6,24 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
-from controller.models.errors import ConflictError, LeaseLostError, NotClearedError
 from controller.models.plan import Change
-from controller.models.run import JobState, JournalEntry, Outcome, Run, RunState, Step
-from controller.ports.store import Claim, JobResult
+from controller.models.run import JobState, Run, RunState
+from controller.ports.store import Claim
 from controller.store.encoding import rows_of, unpacked
-from controller.store.ledger import change_ledger
+from controller.store.journals import check_lease
 from controller.store.runs import as_job, load_run
-from controller.store.tables import Instant, changes, devices, jobs, journal, leases, runs, workers
-from controller.store.transaction import INSERTS, Insert, Transactions, Tx, reads, writes
+from controller.store.tables import Instant, changes, jobs, leases, runs, workers
+from controller.store.transaction import Transactions, Tx, reads, writes
 from controller.store.workers import buried
 
 #: Whether a job may begin now (see ``ApprovalRecords.clear``).
 _CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
 
 
-def _under_lease(insert: Insert, *further: ColumnElement[bool]) -> Insert:
-    """A journal row that is written only if the lease, which it locks, is still the claim's: one round trip."""
-    values = [bindparam(column.name, type_=column.type) for column in journal.c]
-    device = leases.c.station == bindparam("station", type_=journal.c.station.type)
-    ours = and_(device, leases.c.fence == bindparam("fence"), leases.c.incarnation == bindparam("holder"))
-    rows = insert.from_select(list(journal.c), select(*values).where(ours, *further).with_for_update())
-    written = rows.on_conflict_do_nothing(index_elements=["transaction", "seq"])
-    return written.execution_options(preserve_rowcount=True)
-
-
-# Built once: building them for each journal row takes longer than the database does.
-_LEASE = select(leases.c.fence, leases.c.incarnation).where(leases.c.station == bindparam("device")).with_for_update()
-_JOURNAL_ROW = {dialect: _under_lease(insert(journal)) for dialect, insert in INSERTS.items()}
-_OF_CLEARED = exists().where(jobs.c.id == bindparam("job", type_=jobs.c.id.type), _CLEARED)
-_FIRST_ROW = {dialect: _under_lease(insert(journal), _OF_CLEARED) for dialect, insert in INSERTS.items()}
-
-
 class ClaimRecords(Transactions):
-    """Leases of devices, and the journal of what was done under them."""
+    """Leases of devices."""
 
     @writes
     def claim(self, tx: Tx, incarnation: str, limit: int) -> list[Claim]:
@@ -70,22 +52,6 @@ class ClaimRecords(Transactions):
         return _claims(tx, tx.execute(query).scalars().all())
 
     @writes
-    def journal(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
-        """See ``Store.journal``."""
-        _write(tx, entry, claim, first=False)
-
-    @writes
-    def begin(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
-        """See ``Store.begin``."""
-        _write(tx, entry, claim, first=True)
-
-    @reads
-    def journal_of(self, tx: Tx, transaction: str) -> list[JournalEntry]:
-        """See ``Store.journal_of``."""
-        rows = tx.execute(select(journal).where(journal.c.transaction == transaction).order_by(journal.c.seq))
-        return [_as_entry(row) for row in rows]
-
-    @writes
     def release(self, tx: Tx, claim: Claim, detail: str, *, keep_transaction: bool) -> None:
         """See ``Store.release``."""
         check_lease(tx, claim)
@@ -94,54 +60,6 @@ class ClaimRecords(Transactions):
         tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(ready | {"attempts": jobs.c.attempts - 1}))
         _free(tx, claim, keep_transaction=keep_transaction)
         tx.note(claim.incarnation, "job.released", claim.job.id, transaction=claim.transaction, detail=detail)
-
-    @writes
-    def finish(self, tx: Tx, claim: Claim, result: JobResult) -> None:
-        """See ``Store.finish``."""
-        try:
-            check_lease(tx, claim)
-        except LeaseLostError:
-            if _is_finished(tx, claim, result):
-                return
-            raise
-        done = {"state": JobState.DONE.value, "outcome": result.outcome.value, "finished": tx.now}
-        tx.execute(
-            update(jobs).where(jobs.c.id == claim.job.id).values(done | {"detail": result.detail, "incarnation": None})
-        )
-        change_ledger(tx, claim.job.station, result.gained, result.lost, job=claim.job.id, plan=claim.run.plan)
-        if result.applied:
-            applied = {"network_digest": claim.network_digest, "applied": tx.now}
-            row = tx.insert(devices).values(station=claim.job.station, **applied)
-            tx.execute(row.on_conflict_do_update(index_elements=["station"], set_=applied))
-        _close_journal(tx, claim, result.outcome)
-        _free(tx, claim, keep_transaction=False)
-        tx.note(
-            claim.incarnation,
-            "job.finished",
-            claim.job.id,
-            outcome=result.outcome.value,
-            transaction=claim.transaction,
-            requested_by=claim.run.requested_by,
-            detail=result.detail,
-        )
-
-
-def _write(tx: Tx, entry: JournalEntry, claim: Claim, *, first: bool) -> None:
-    """Write a journal row; the first one of a beginning only if the job may begin."""
-    if (entry.transaction.split(".")[0], entry.station) != (claim.transaction.split(".")[0], claim.job.station):
-        raise ConflictError(f"a journal row of {entry.transaction} can't be written under {claim.transaction}")
-    values = entry.model_dump() | {"fence": claim.fence, "holder": claim.incarnation}
-    statement = _FIRST_ROW if first else _JOURNAL_ROW
-    if tx.execute(statement[tx.dialect], values | ({"now": tx.now} if first else {})).rowcount == 1:
-        return
-    check_lease(tx, claim)
-    same = and_(journal.c.transaction == entry.transaction, journal.c.seq == entry.seq)
-    kept = tx.execute(select(journal).where(same)).one_or_none()
-    if kept is None:
-        blocked = tx.execute(select(jobs.c.blocked).where(jobs.c.id == claim.job.id)).scalar_one()
-        raise NotClearedError(f"{claim.job.station} may not be worked on now: {blocked or 'its window closed'}")
-    if _as_entry(kept) != entry:
-        raise ConflictError(f"the journal of {entry.transaction} has another row {entry.seq}")
 
 
 def _choose(tx: Tx, limit: int) -> list[Row[Any]]:
@@ -258,41 +176,8 @@ def _changes(tx: Tx, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], bytes]:
     return contents
 
 
-def check_lease(tx: Tx, claim: Claim) -> None:
-    """Lock the lease and see that it is still the claim's."""
-    if tx.execute(_LEASE, {"device": claim.job.station}).one_or_none() != (claim.fence, claim.incarnation):
-        raise LeaseLostError(f"{claim.job.station} is no longer leased to {claim.incarnation}")
-
-
-def _is_finished(tx: Tx, claim: Claim, result: JobResult) -> bool:
-    """Whether this very call was carried out before, and only its answer was lost."""
-    query = select(jobs.c.outcome, leases.c.fence).join(leases, leases.c.station == jobs.c.station)
-    row = tx.execute(query.where(jobs.c.id == claim.job.id)).one_or_none()
-    return row is not None and (row.outcome, row.fence) == (result.outcome.value, claim.fence)
-
-
-def _close_journal(tx: Tx, claim: Claim, outcome: Outcome) -> None:
-    last = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == claim.transaction)
-    tx.execute(
-        journal.insert().values(
-            transaction=claim.transaction,
-            seq=last.scalar_subquery(),
-            job=claim.job.id,
-            station=claim.job.station,
-            at=tx.now,
-            step=Step.FINISHED.value,
-            phase=0,
-            detail=outcome.value,
-        )
-    )
-
-
 def _free(tx: Tx, claim: Claim, *, keep_transaction: bool) -> None:
     values: dict[str, str | None] = {"incarnation": None}
     if not keep_transaction:
         values |= {"transaction": None, "job": None}
     tx.execute(update(leases).where(leases.c.station == claim.job.station).values(values))
-
-
-def _as_entry(row: Row[Any]) -> JournalEntry:
-    return JournalEntry(**row._mapping)

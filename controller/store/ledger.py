@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, and_, bindparam, select
 
 from controller.models.ledger import LedgerBefore
 from controller.models.plan import Change, LedgerNode
@@ -23,6 +24,13 @@ from controller.store.transaction import Transactions, Tx, reads
 #: Changes of the ledger that are kept of each station, the newest.
 KEPT = 100
 _SUCCEEDED = Outcome.SUCCEEDED.value
+
+_LEAVE = ledger.delete().where(ledger.c.station == bindparam("device"), ledger.c.path == bindparam("node"))
+_OF_DEVICE = ledger_history.c.station == bindparam("device")
+_NEWEST = select(ledger_history.c.number).where(_OF_DEVICE).order_by(ledger_history.c.number.desc())
+_SPARE = ledger_history.delete().where(
+    _OF_DEVICE, ledger_history.c.number <= _NEWEST.offset(KEPT).limit(1).scalar_subquery()
+)
 
 
 class LedgerHistory(Transactions):
@@ -92,46 +100,59 @@ def _leaves(text: str) -> dict[str, str | tuple[str, ...]]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in orjson.loads(text).items()}
 
 
-def change_ledger(
-    tx: Tx, station: str, gained: Sequence[LedgerNode], lost: Sequence[str], *, job: str, plan: str
-) -> None:
+@dataclass(frozen=True, slots=True)
+class LedgerChange:
+    """Nodes of a station that leave the ledger, and such that enter it, by a job or an adoption."""
+
+    station: str
+    gained: Sequence[LedgerNode]
+    lost: Sequence[Path] = ()
+    job: str = ""
+    plan: str = ""
+
+
+def change_ledger(tx: Tx, made: Sequence[LedgerChange]) -> None:
     """Let nodes leave and enter; of one that is there already the old content is replaced. Keeps what was before."""
-    if not (gained or lost):
+    made = [change for change in made if change.gained or change.lost]
+    if not made:
         return
-    _remember(tx, station, {*lost, *(node.path for node in gained)}, job)
-    for start in range(0, len(lost), 1000):
-        chunk = lost[start : start + 1000]
-        tx.execute(ledger.delete().where(ledger.c.station == station, ledger.c.path.in_(chunk)))
-    if not gained:
-        return
+    _remember(tx, made)
+    lost = [{"device": change.station, "node": path} for change in made for path in change.lost]
+    if lost:
+        tx.execute(_LEAVE, lost)
     row = tx.insert(ledger)
     values = {name: row.excluded[name] for name in ("owners", "leaves", "first", "plan")}
-    tx.execute(
-        row.on_conflict_do_update(index_elements=["station", "path"], set_=values),
-        [
-            {
-                "station": station,
-                "path": node.path,
-                "owners": " ".join(node.owners),
-                "leaves": orjson.dumps(node.leaves, option=orjson.OPT_SORT_KEYS).decode() if node.leaves else "",
-                "first": node.first,
-                "plan": plan,
-            }
-            for node in sorted(gained, key=lambda node: node.path)
-        ],
-    )
+    gained = [
+        {
+            "station": change.station,
+            "path": node.path,
+            "owners": " ".join(node.owners),
+            "leaves": orjson.dumps(node.leaves, option=orjson.OPT_SORT_KEYS).decode() if node.leaves else "",
+            "first": node.first,
+            "plan": change.plan,
+        }
+        for change in made
+        for node in sorted(change.gained, key=lambda node: node.path)
+    ]
+    if gained:
+        tx.execute(row.on_conflict_do_update(index_elements=["station", "path"], set_=values), gained)
 
 
-def _remember(tx: Tx, station: str, paths: set[str], job: str) -> None:
-    """What the ledger says of nodes just now; the oldest such row of the station may go."""
-    rows = tx.execute(select(ledger).where(ledger.c.station == station))
-    there = {row.path: as_entry(row) for row in rows if row.path in paths}
-    before = LedgerBefore(entries=tuple(there.values()), absent=tuple(sorted(paths - there.keys())))
-    tx.execute(ledger_history.insert().values(station=station, job=job, at=tx.now, before=packed(before)))
-    of_station = ledger_history.c.station == station
-    newest = select(ledger_history.c.number).where(of_station).order_by(ledger_history.c.number.desc())
-    spare = newest.offset(KEPT).limit(1).scalar_subquery()
-    tx.execute(ledger_history.delete().where(of_station, ledger_history.c.number <= spare))
+def _remember(tx: Tx, made: Sequence[LedgerChange]) -> None:
+    """What the ledger says of nodes just now; the oldest such row of a station may go."""
+    paths = {change.station: {*change.lost, *(node.path for node in change.gained)} for change in made}
+    there: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in paths}
+    for row in rows_of(tx, select(ledger), ledger.c.station, paths):
+        if row.path in paths[row.station]:
+            there[row.station][row.path] = as_entry(row)
+    rows = []
+    for change in made:
+        known = there[change.station]
+        absent = tuple(sorted(paths[change.station] - known.keys()))
+        before = packed(LedgerBefore(entries=tuple(known.values()), absent=absent))
+        rows.append({"station": change.station, "job": change.job, "at": tx.now, "before": before})
+    tx.execute(ledger_history.insert(), rows)
+    tx.execute(_SPARE, [{"device": change.station} for change in made])
 
 
 def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str, at: datetime | None) -> Recorded:

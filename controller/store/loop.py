@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from controller.models.errors import StoreError
-from controller.ports.store import Store
+from controller.ports.store import Finishing, Journalling, JournalReading, NetworkReading, Store
 from controller.store.store import SqlStore
 
 T = TypeVar("T")
 
 #: Calls committed together at most, so that the first of them does not wait long.
 GROUP = 200
+_ALIKE = (Journalling, JournalReading, Finishing, NetworkReading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,44 @@ class LoopStore:
                 return
 
     def _commit(self, group: list[_Call]) -> None:
+        pieces = list(_pieces(group))
         results: list[Any]
         try:
-            results = self._store.together([partial(call.method, self._store) for call in group])
+            results = self._store.together([partial(_carried_out, self._store, piece) for piece in pieces])
         except Exception as error:  # noqa: BLE001  # the thread must go on, and every caller must hear
-            results = [error] * len(group)
-        for call, result in zip(group, results, strict=True):
-            if isinstance(result, Exception):
-                call.answer.set_exception(result)
+            results = [error] * len(pieces)
+        for piece, result in zip(pieces, results, strict=True):
+            if not isinstance(result, Exception):
+                _answer(piece, result)
+            elif len(piece) == 1:
+                _answer(piece, [result])
             else:
-                call.answer.set_result(result)
+                # Whatever it was, it will come to light again for the call that caused it.
+                for call in piece:
+                    self._commit([call])
+
+
+def _pieces(group: list[_Call]) -> Iterator[list[_Call]]:
+    """Calls that are carried out as one."""
+    alike: dict[type, list[_Call]] = {}
+    for call in group:
+        if isinstance(call.method, _ALIKE):
+            alike.setdefault(type(call.method), []).append(call)
+        else:
+            yield [call]
+    yield from alike.values()
+
+
+def _carried_out(store: SqlStore, piece: list[_Call]) -> list[Any]:
+    first = piece[0].method
+    if len(piece) == 1:
+        return [first(store)]
+    return first.together(store, [call.method for call in piece])  # type: ignore[attr-defined,no-any-return]
+
+
+def _answer(piece: list[_Call], results: list[Any]) -> None:
+    for call, result in zip(piece, results, strict=True):
+        if isinstance(result, Exception):
+            call.answer.set_exception(result)
+        else:
+            call.answer.set_result(result)

@@ -14,7 +14,7 @@ from controller.models.run import LedgerEntry
 from controller.ports.clock import Clock
 from controller.ports.store import Device
 from controller.store.encoding import packed, rows_of, unpacked
-from controller.store.ledger import as_entry, change_ledger
+from controller.store.ledger import LedgerChange, as_entry, change_ledger
 from controller.store.tables import devices, healths, ledger, networks
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -73,7 +73,7 @@ class NetworkRecords(Transactions):
         tx.execute(
             row.on_conflict_do_update(index_elements=["station"], set_=values, where=devices.c.adopted.is_(None))
         )
-        change_ledger(tx, station, nodes, (), job="", plan="")
+        change_ledger(tx, [LedgerChange(station, nodes)])
         tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
 
     @reads

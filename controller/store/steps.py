@@ -13,8 +13,8 @@ from controller.models.plan import Change
 from controller.models.run import Run
 from controller.models.step import StepRecord, StepState
 from controller.ports.store import Claim
-from controller.store.claims import check_lease
 from controller.store.encoding import packed, unpacked
+from controller.store.journals import check_lease
 from controller.store.runs import load_run
 from controller.store.tables import playbooks, runs, steps
 from controller.store.transaction import Transactions, Tx, reads, writes

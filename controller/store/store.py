@@ -9,6 +9,7 @@ from controller.store.approvals import ApprovalRecords
 from controller.store.claims import ClaimRecords
 from controller.store.engine import make_engine
 from controller.store.figures import FigureRecords
+from controller.store.journals import JournalRecords
 from controller.store.ledger import LedgerHistory
 from controller.store.networks import NetworkRecords
 from controller.store.notices import NoticeRecords
@@ -27,6 +28,7 @@ class SqlStore(
     StepRecords,
     WorkerRecords,
     ClaimRecords,
+    JournalRecords,
     AlarmRecords,
     PeopleRecords,
     AccountRecords,

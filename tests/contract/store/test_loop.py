@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from controller.models.errors import LeaseLostError, StoreError
-from controller.models.run import Outcome
-from controller.ports.store import Claim, JobResult, Page, Store, StoreLoop
+from controller.models.errors import ConflictError, LeaseLostError, StoreError
+from controller.models.run import Outcome, Step
+from controller.ports.store import Claim, Finishing, JobResult, Journalling, JournalReading, Page, Store, StoreLoop
 from controller.store import LoopStore, SqlStore
 from tests.support.records import make_entry, start_run, stations
 
@@ -93,6 +95,69 @@ async def test_a_whole_wave_goes_through_the_loop(store: SqlStore) -> None:
             await loop.call(lambda s: s.release(claims[0], "", keep_transaction=False))
     assert store.run(run.id).counts == {"succeeded": 60}
     assert store.verify_audit() is None
+
+
+async def _while_the_writer_is_busy(loop: LoopStore, calls: Sequence[Callable[[Store], Any]]) -> list[Any]:
+    """Answers of calls that wait together, so that they are carried out as one."""
+    gate = threading.Event()
+    first = asyncio.ensure_future(loop.call(lambda _store: gate.wait(10)))
+    waiting = [asyncio.ensure_future(loop.call(call)) for call in calls]
+    await asyncio.sleep(0.05)
+    gate.set()
+    await first
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_answer(store: SqlStore) -> None:
+    run = start_run(store, stations(8))
+    async with looping(store) as loop:
+        worker = await loop.call(lambda s: s.register_worker("w"))
+        claims = await loop.call(lambda s: s.claim(worker, 100))
+        late = replace(claims[7], fence=claims[7].fence - 1)
+        rows = [Journalling(make_entry(claim, 0), claim) for claim in claims[:6]]
+        other = make_entry(claims[6], 0)
+        store.journal(other, claims[6])
+        another = other.model_copy(update={"detail": "another"})
+        foreign = make_entry(claims[0], 1)
+        answers = await _while_the_writer_is_busy(
+            loop,
+            [
+                *rows,
+                Journalling(other, claims[6]),
+                Journalling(another, claims[6]),
+                Journalling(make_entry(late, 0), late),
+                Journalling(foreign, claims[1]),
+                *(JournalReading(claim.transaction) for claim in claims),
+            ],
+        )
+        assert answers[:7] == [None] * 7
+        assert [type(answer) for answer in answers[7:10]] == [ConflictError, LeaseLostError, ConflictError]
+        read = await _while_the_writer_is_busy(loop, [JournalReading(claim.transaction) for claim in claims])
+        assert read == [[row.entry] for row in rows] + [[other], []]
+        ends = [Finishing(claim, JobResult(Outcome.SUCCEEDED, applied=True)) for claim in claims[:7]]
+        over = await _while_the_writer_is_busy(loop, [*ends, Finishing(late, JobResult(Outcome.SUCCEEDED))])
+        assert over[:7] == [None] * 7
+        assert isinstance(over[7], LeaseLostError)
+        again = await _while_the_writer_is_busy(loop, ends)
+        assert again == [None] * 7
+    assert store.run(run.id).counts == {"succeeded": 7, "pending": 1}
+    assert [row.step for row in store.journal_of(claims[0].transaction)] == [rows[0].entry.step, Step.FINISHED]
+    assert [row.action for row in store.audit_rows(Page(limit=1000))[1]].count("job.finished") == 7
+    assert store.verify_audit() is None
+
+
+async def test_one_that_the_database_refuses_spoils_none_that_are_alike(store: SqlStore) -> None:
+    start_run(store, stations(3))
+    async with looping(store) as loop:
+        worker = await loop.call(lambda s: s.register_worker("w"))
+        claims = await loop.call(lambda s: s.claim(worker, 100))
+        entries = [make_entry(claim, 0) for claim in claims]
+        entries[1] = entries[1].model_construct(**{**entries[1].model_dump(), "at": None})
+        answers = await _while_the_writer_is_busy(
+            loop, [Journalling(entry, claim) for entry, claim in zip(entries, claims, strict=True)]
+        )
+    assert [type(answer) for answer in answers] == [type(None), StoreError, type(None)]
+    assert [len(store.journal_of(claim.transaction)) for claim in claims] == [1, 0, 1]
 
 
 async def test_closing_commits_what_was_called_and_refuses_the_rest(store: SqlStore) -> None:
