@@ -1,0 +1,356 @@
+"""One wave over a whole network: the safe run against Nornir's bare work on the same stations in the same run.
+
+    python -m tests.benchmarks.bench_wave [--full | STATIONS]
+
+A wave of 500 and the whole ``peru`` (3,100), or so many stations; ``--full`` measures ours at 1,000, 3,100 and 10,000,
+to show how cost grows. The stations carry their configuration already; what is applied is one tenant's radio share.
+They answer slowly (``DELAYS``) and run in two processes. Each client runs in a process of its own, so that its CPU
+(user and system, all threads) and memory stand alone. Nornir works in 50 threads with stock ncclient and does get,
+edit, commit and nothing else. Our bare work is the same. The whole safe run is the engine's, on SQLite: claims,
+journal, lock, four reads, confirmed commit, checks, confirm, ledger, audit. Cold means that the sessions are opened
+within the measured time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+from lxml import etree
+from ncclient.operations.retrieve import Get
+
+from controller.device import SshDevices, target_of
+from controller.device.replies import data_of
+from controller.device.session import NetconfSession
+from controller.intent import compile_intent
+from controller.inventory.load import load_network
+from controller.models.network import Network
+from controller.models.plan import Change, Plan
+from controller.models.run import Strategy
+from controller.nrm.codec import encode_edit, read_filter
+from controller.nrm.profiles import root_spec
+from controller.plan import PlanOptions, StationView, make_plan, network_digest, plan_from_json, plan_to_json
+from controller.ports.clock import SystemClock
+from controller.ports.devices import DeviceSession
+from controller.ports.queue import FakeDoorbell
+from controller.ports.secrets import FakeSecrets
+from controller.runs.loop import WorkerLoop
+from controller.runs.planner import Planner, PlanRequest
+from controller.runs.procedures import Tools
+from controller.runs.submit import submit
+from controller.store import LoopStore, SqlStore, open_store
+from simulators.fleet import Fleet, anywhere
+from simulators.inventory import Exports
+from simulators.network import read_network
+from simulators.playing import Story
+from simulators.station import Quirks
+from simulators.up import run as run_fleet
+from tests.benchmarks.bench_device import nornir
+
+#: Seconds that a station takes, a confirming commit as any other.
+DELAYS = {"get": 0.1, "edit-config": 0.2, "commit": 1.0, "confirm": 1.0}
+#: Stations at once, bare and safe.
+_AT_ONCE = 1500
+_FLEET_PROCESSES = 2
+_NETWORKS = Path(__file__).parents[2] / "deploy" / "networks"
+#: The agreement that changes, and how.
+_BEFORE, _AFTER = "min: 25", "min: 24"
+_PASSWORD = "minka-sim"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a client took: seconds of wall and CPU, and its memory at the peak in MB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+class _Meter:
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> Figures:
+        """From the beginning until now."""
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return Figures(wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+class Scene:
+    """The files of one size: the network before and after the change, endpoints, record, plan.
+
+    Args:
+        folder: Where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.endpoints = folder / "endpoints.csv"
+        self.plan = folder / "plan.json"
+
+    def network(self, *, changed: bool) -> Network:
+        """The network as agreed before or after."""
+        return load_network(self.folder / ("after" if changed else "before"), endpoints=self.endpoints)
+
+    def read_plan(self) -> Plan:
+        """What is to be changed."""
+        return plan_from_json(self.plan.read_bytes())
+
+    def store(self) -> SqlStore:
+        """The record."""
+        return open_store(f"sqlite:///{self.folder / 'record.sqlite3'}")
+
+
+# ------------------------------------------------------------------------- stations
+
+
+def serve(scene: Scene) -> None:
+    """Run the stations until SIGTERM."""
+    network = read_network(scene.folder / "before")
+    quirks = Quirks(settle_seconds=0, delays=DELAYS)
+
+    def make(only: Sequence[str]) -> tuple[Fleet, Story]:
+        fleet = Fleet(network, placement=anywhere, default_quirks=quirks, only=only)
+        return fleet, Story(fleet, network, None, None, {})
+
+    run_fleet(make, network, (), _FLEET_PROCESSES, ("127.0.0.1", 0), Exports(scene.endpoints), network.id)
+
+
+@contextmanager
+def stations(scene: Scene) -> Iterator[None]:
+    """The stations in processes of their own."""
+    command = [sys.executable, "-m", __spec__.name, "serve", str(scene.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            json.loads(process.stdout.readline())
+            yield
+        finally:
+            process.terminate()
+
+
+def write_network(folder: Path, count: int) -> None:
+    """Network files before and after the change."""
+    before, after = folder / "before", folder / "after"
+    if count == 3100:
+        shutil.copytree(_NETWORKS / "peru", before)
+    else:
+        localities = str(_NETWORKS / "peru-localities.csv")
+        words = ["--stations", str(count), "--seed", "716", "--localities", localities, str(before)]
+        subprocess.run([sys.executable, "-m", "simulators.generate", *words], check=True, stdout=subprocess.DEVNULL)
+    shutil.copytree(before, after)
+    agreements = (after / "agreements.yaml").read_text(encoding="utf-8")
+    assert _BEFORE in agreements
+    (after / "agreements.yaml").write_text(agreements.replace(_BEFORE, _AFTER, 1), encoding="utf-8")
+
+
+# ------------------------------------------------------------------- preparations
+
+Work = Callable[[DeviceSession, str], Awaitable[None]]
+
+
+def _devices() -> SshDevices:
+    return SshDevices(FakeSecrets({"env:MINKA_DEVICE_PASSWORD": _PASSWORD}), limit=20_000)
+
+
+async def _at_all(devices: SshDevices, network: Network, stations: Iterable[str], work: Work) -> None:
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(station: str) -> None:
+        async with turns, devices.session(target_of(network, station)) as session:
+            await work(session, station)
+
+    await asyncio.gather(*(one(station) for station in stations))
+
+
+async def prepare(scene: Scene) -> None:
+    """Bring the stations to the network as agreed before, adopt them, and plan the change."""
+    store, devices = scene.store(), _devices()
+    loop_store = LoopStore(store)
+    before, after = scene.network(changed=False), scene.network(changed=True)
+    planner = Planner(loop_store, devices, SystemClock(), target_of)
+    names = sorted(station.id for station in before.stations)
+    store.save_network(before, network_digest(before), "bench")
+    for start in range(0, len(names), _AT_ONCE):
+        part = names[start : start + _AT_ONCE]
+        await _fill(before, devices, part)
+        await planner.adopt("|".join(part), "bench")
+    store.save_network(after, network_digest(after), "bench")
+    plan = await planner.plan(PlanRequest(expect_stations=len(names)), "bench")
+    scene.plan.write_bytes(plan_to_json(plan))
+    await devices.close()
+    await loop_store.close()
+    store.close()
+
+
+async def _fill(network: Network, devices: SshDevices, stations: Sequence[str]) -> None:
+    views: dict[str, StationView] = {}
+
+    async def look(session: DeviceSession, station: str) -> None:
+        views[station] = StationView(await session.read(), True, {})
+
+    await _at_all(devices, network, stations, look)
+    clock = SystemClock()
+    intent = compile_intent(network, clock.now().date(), stations)
+    plan = make_plan(network, "", intent, views, PlanOptions(expect_stations=len(stations)), clock.now())
+    changes = {change.station: change for change in plan.changes}
+
+    async def bring(session: DeviceSession, station: str) -> None:
+        for phase in changes[station].phases:
+            await session.edit(phase.edits)
+            await session.commit()
+
+    await _at_all(devices, network, changes, bring)
+
+
+# ------------------------------------------------------------------------- clients
+
+
+async def bare(scene: Scene, *, warm: bool, back: bool = False) -> Figures:
+    """Get, edit, commit by our client; the reply is parsed and not decoded, as with stock ncclient."""
+    network, devices = scene.network(changed=True), _devices()
+    changes = {change.station: change for change in scene.read_plan().changes}
+
+    async def work(session: DeviceSession, station: str) -> None:
+        assert isinstance(session, NetconfSession)
+        data_of(await session._asked(Get, filter=session._filter()), station, "get")
+        for phase in changes[station].phases:
+            await session.edit(phase.inverse if back else phase.edits)
+            await session.commit()
+
+    if warm:
+        await _at_all(devices, network, changes, _look)
+    meter = _Meter()
+    await _at_all(devices, network, changes, work)
+    if not warm:
+        await devices.close()
+    figures = meter.read()
+    await devices.close()
+    return figures
+
+
+async def _look(session: DeviceSession, _station: str) -> None:
+    await session.read()
+
+
+async def safe(scene: Scene, *, warm: bool) -> Figures:
+    """A run of the engine, from its acceptance to its terminal state."""
+    network, store, devices = scene.network(changed=True), scene.store(), _devices()
+    plan = scene.read_plan()
+    loop_store, clock, bell = LoopStore(store), SystemClock(), FakeDoorbell()
+    worker = WorkerLoop("bench", Tools(loop_store, devices, clock, target_of), bell, capacity=_AT_ONCE)
+    if warm:
+        await _at_all(devices, network, [change.station for change in plan.changes], _look)
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run(stop))
+    strategy = Strategy(canary=0, wave_size=100_000, parallel=_AT_ONCE)
+    meter = _Meter()
+    run = submit(store, bell, plan, actor="bench", strategy=strategy)
+    while not (seen := await loop_store.call(lambda store: store.run(run.id))).state.terminal:
+        await clock.sleep(0.2)
+    figures = meter.read()
+    stop.set()
+    await task
+    await devices.close()
+    await loop_store.close()
+    store.close()
+    if seen.counts != {"succeeded": len(plan.changes)}:
+        raise SystemExit(f"not all stations succeeded: {seen.counts}")
+    return figures
+
+
+def others(scene: Scene) -> Figures:
+    """Nornir with stock ncclient; what it sends is encoded beforehand."""
+    network = scene.network(changed=True)
+    requests = {change.station: _encoded(network, change) for change in scene.read_plan().changes}
+    endpoints = [endpoint.model_dump() for endpoint in network.endpoints if endpoint.station in requests]
+    meter = _Meter()
+    nornir(endpoints, requests.__getitem__)
+    return meter.read()
+
+
+def _encoded(network: Network, change: Change) -> tuple[etree._Element, list[str]]:
+    root = root_spec(network.station_by_id[change.station].profiles)
+    configs = [etree.tostring(encode_edit(root, phase.edits), encoding="unicode") for phase in change.phases]
+    return read_filter(root, change.station), configs
+
+
+CLIENTS: dict[str, Callable[[Scene], Figures]] = {
+    "Nornir, stock ncclient, 50 threads": others,
+    "ours, bare, cold": lambda scene: asyncio.run(bare(scene, warm=False)),
+    "ours, bare, warm": lambda scene: asyncio.run(bare(scene, warm=True)),
+    "ours, the whole safe run, cold": lambda scene: asyncio.run(safe(scene, warm=False)),
+    "ours, the whole safe run, warm": lambda scene: asyncio.run(safe(scene, warm=True)),
+}
+_NORNIR, *_OURS = CLIENTS
+
+
+# --------------------------------------------------------------------------- report
+
+
+def _process(scene: Scene, *words: str) -> str:
+    command = [sys.executable, "-m", __spec__.name, words[0], str(scene.folder), *words[1:]]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
+
+
+def measure(count: int, clients: Sequence[str]) -> None:
+    """One size: each client in turn, the stations put back after each."""
+    with tempfile.TemporaryDirectory() as name:
+        scene = Scene(Path(name))
+        write_network(scene.folder, count)
+        with stations(scene):
+            _process(scene, "prepare")
+            print(f"one wave of {count} stations that take {', '.join(f'{v:g} s to {k}' for k, v in DELAYS.items())}")
+            base: Figures | None = None
+            for client in clients:
+                figures = Figures(**json.loads(_process(scene, "client", client)))
+                _process(scene, "back")
+                base = figures if client == _NORNIR else base
+                print(_row(client, count, figures, base), flush=True)
+
+
+def _row(client: str, count: int, figures: Figures, base: Figures | None) -> str:
+    times = "" if base is None else f" ({base.wall / figures.wall:4.1f} times as fast)"
+    return (
+        f"  {client:36}{figures.wall:7.1f} s {count / figures.wall:5.0f} stations/s{times}, "
+        f"{1000 * figures.cpu / count:6.2f} ms CPU a station, peak {figures.memory:4.0f} MB"
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Dispatch to the role of this process."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    match arguments:
+        case ["serve", folder]:
+            serve(Scene(Path(folder)))
+        case ["prepare", folder]:
+            asyncio.run(prepare(Scene(Path(folder))))
+        case ["client", folder, name]:
+            print(json.dumps(asdict(CLIENTS[name](Scene(Path(folder))))))
+        case ["back", folder]:
+            asyncio.run(bare(Scene(Path(folder)), warm=False, back=True))
+        case ["--full"]:
+            for count in (1000, 3100, 10_000):
+                measure(count, _OURS)
+        case _:
+            for count in map(int, arguments or ["500", "3100"]):
+                measure(count, list(CLIENTS))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
