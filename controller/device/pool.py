@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 import asyncssh
 
 from controller.device.callhome import CallHome
+from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
 from controller.device.notifications import subscribe
 from controller.device.session import NetconfSession
@@ -25,7 +26,9 @@ from controller.ports.secrets import Secrets
 
 
 class SshDevices:
-    """NETCONF over SSH and TLS; implements ``controller.ports.devices.Devices``. Belongs to one loop.
+    """NETCONF over SSH and TLS, and routers' command lines (``CliDevices``). Belongs to one loop.
+
+    Implements ``controller.ports.devices.Devices``.
 
     Args:
         secrets: Resolves credentials, at each connect.
@@ -34,6 +37,7 @@ class SshDevices:
         connect_timeout: Seconds for opening a session.
         keepalive: Seconds of silence after which a connection is probed.
         call_timeout: Seconds to wait for a station that calls home; O-RAN's stations try every 60 s.
+        routers: Sessions to routers at once; each needs a thread.
     """
 
     def __init__(
@@ -45,7 +49,9 @@ class SshDevices:
         connect_timeout: float = 20.0,
         keepalive: float = 30.0,
         call_timeout: float = 90.0,
+        routers: int = 32,
     ) -> None:
+        self._routers = CliDevices(secrets, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
         self._connector = Connector(secrets, connect_timeout, keepalive, rpc_timeout)
         self._limit = limit
         self._free = asyncio.Semaphore(limit)
@@ -62,6 +68,10 @@ class SshDevices:
     @asynccontextmanager
     async def session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
         """See ``Devices.session``."""
+        if target.transport == "cli":
+            async with self._routers.session(target) as router:
+                yield router
+            return
         turn = self._turns.setdefault(target.station, asyncio.Lock())
         async with turn, self._slot():
             session = self._warm(target) or await self._open(target)
@@ -99,6 +109,7 @@ class SshDevices:
 
     async def close(self) -> None:
         """See ``Devices.close``; sessions in use are cut off."""
+        self._routers.close()
         await self._home.close()
         for session in self._in_use:
             session.drop("the controller shuts down")
@@ -109,7 +120,11 @@ class SshDevices:
     @property
     def counts(self) -> dict[str, int]:
         """Sessions by state: ``in-use`` and ``idle`` for requests, ``subscribed`` for notifications."""
-        return {"in-use": len(self._in_use), "idle": len(self._idle), "subscribed": len(self._subscribed)}
+        return {
+            "in-use": len(self._in_use) + self._routers.count,
+            "idle": len(self._idle),
+            "subscribed": len(self._subscribed),
+        }
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from lxml import etree
 
 from controller.models.equipment import Equipment, Operation
-from controller.models.network import Endpoint, ManagementDefaults
+from controller.models.network import Endpoint, ManagementDefaults, Router
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
 
@@ -26,12 +26,13 @@ class DeviceTarget:
         host_key: OpenSSH public key line without comment; the only one accepted over SSH.
         credential: Reference to the secret (``env:NAME``, ``file:PATH``), never the secret.
         profiles: Names of the profiles that describe its nodes.
-        transport: ``ssh`` (RFC 6242) or ``tls`` (RFC 7589).
+        transport: ``ssh`` (RFC 6242), ``tls`` (RFC 7589), or ``cli``: a router's command line over SSH.
         certificate: Over TLS the only certificate accepted, ``sha256:`` and its fingerprint; empty for any
             that the authority vouches for.
         authority: Reference to the certificates of the authority; empty where the fingerprint is enough.
         client_certificate: Reference to our certificate and its private key.
         call_home: Whether the station connects to us (RFC 8071) and is never connected to.
+        enable_credential: Reference to a router's enable secret; empty where a login comes privileged.
     """
 
     station: str
@@ -41,11 +42,12 @@ class DeviceTarget:
     username: str
     credential: str
     profiles: tuple[str, ...]
-    transport: Literal["ssh", "tls"] = "ssh"
+    transport: Literal["ssh", "tls", "cli"] = "ssh"
     certificate: str = ""
     authority: str = ""
     client_certificate: str = ""
     call_home: bool = False
+    enable_credential: str = ""
 
     @classmethod
     def at(cls, endpoint: Endpoint, defaults: ManagementDefaults, profiles: Sequence[str]) -> DeviceTarget:
@@ -65,13 +67,30 @@ class DeviceTarget:
             call_home=endpoint.call_home,
         )
 
+    @classmethod
+    def of_router(cls, router: Router, defaults: ManagementDefaults) -> DeviceTarget:
+        """A router, with the network's management defaults where its row is silent."""
+        return cls(
+            station=router.id,
+            address=router.address,
+            port=router.port,
+            host_key=router.host_key or "",
+            username=router.username or defaults.username,
+            credential=router.credential or defaults.credential,
+            profiles=(router.platform,),
+            transport="cli",
+            enable_credential=router.enable_credential or "",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the device said in its hello, as far as transactions care.
 
     ``confirmed_commit`` means with persist (1.1); ``trustworthy`` is false for releases that are
-    known to get it wrong, which then run with the stored inverse.
+    known to get it wrong, which then run with the stored inverse. ``atomic`` is false where a refused edit may
+    leave a part of itself. ``timed_reload`` is a net for edits that could cut the way to the device and for nothing
+    else, since it lets the device restart: ``commit_confirmed``, ``confirm`` and ``cancel`` then mean that.
     """
 
     candidate: bool
@@ -80,6 +99,8 @@ class Capabilities:
     startup: bool
     validate: bool
     trustworthy: bool = True
+    atomic: bool = True
+    timed_reload: bool = False
 
     @property
     def safe_commit(self) -> bool:

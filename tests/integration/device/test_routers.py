@@ -1,0 +1,336 @@
+"""Sessions to simulated routers: edits read back, refusals, lies, drops, host keys, and the reload that guards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.device import SshDevices
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceRefusedError,
+    HostKeyError,
+    SessionLostError,
+    UnreachableError,
+)
+from controller.models.facts import RouterFact, TransportFact
+from controller.models.plan import Edit, Op
+from controller.nrm.profiles import render_routing
+from controller.nrm.tree import Tree
+from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import EnvironmentSecrets
+from simulators.fleet import Fleet
+from simulators.history import EventKind
+from simulators.network import read_network
+from simulators.routers.factory import Provisioning
+from simulators.routers.faults import RouterFault, RouterFaultKind
+from simulators.routers.router import Router, RouterQuirks
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
+NAME = "R-OLLANTA"
+OWN = RouterFact(NAME, "GigabitEthernet0/0/0", "", "GigabitEthernet0/0/1")
+ANDES = TransportFact(NAME, "andes", 101, "10.99.0.2/30", "10.41.0.0/22", ("andes",))
+CONDOR = TransportFact(NAME, "condor", 102, "10.99.0.2/30", "10.42.0.0/22", ("condor",))
+DEFAULT = f"/Router[{NAME}]/Route[0.0.0.0%2F0,10.98.0.2]"
+
+
+def wanted(*transports: TransportFact) -> Tree:
+    return render_routing(("cisco_ios",), (OWN, transports)).tree
+
+
+def creates(before: Tree, after: Tree) -> list[Edit]:
+    return [
+        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=("andes",))
+        for path, leaves in after.items()
+        if path not in before
+    ]
+
+
+@pytest.fixture
+async def fleet(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    async with Fleet(read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def router(fleet: Fleet) -> Router:
+    return fleet.routers[NAME]
+
+
+def target_at(fleet: Fleet) -> DeviceTarget:
+    at = fleet.router_endpoint(NAME)
+    credential = "env:MINKA_DEVICE_PASSWORD"
+    return DeviceTarget(NAME, at.address, at.port, at.host_key, "minka", credential, ("cisco_ios",), transport="cli")
+
+
+@pytest.fixture
+def target(fleet: Fleet) -> DeviceTarget:
+    return target_at(fleet)
+
+
+@pytest.fixture
+async def devices() -> AsyncIterator[SshDevices]:
+    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=20, connect_timeout=20)
+    yield devices
+    await devices.close()
+
+
+async def bring(devices: SshDevices, target: DeviceTarget, *transports: TransportFact) -> Tree:
+    """Type what the tenants need; what the router says afterwards."""
+    async with devices.session(target) as session:
+        seen = (await session.read()).tree
+        await session.edit(creates(seen, {**seen, **wanted(*transports)}))
+        await session.commit()
+        return (await session.read()).tree
+
+
+async def test_a_tenant_is_typed_read_back_and_saved(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    async with devices.session(target) as session:
+        assert not session.capabilities.safe_commit
+        before = await session.read()
+        assert before.unknown == ()
+        after = {**before.tree, **wanted(ANDES, CONDOR)}
+        await session.edit(creates(before.tree, after))
+        assert (await session.read()).tree == before.tree
+        await session.commit()
+        assert (await session.read()).tree == after
+        assert router.running != router.startup
+        await session.copy_to_startup()
+    assert router.running == router.startup
+    assert router.carries(101, *addresses("10.99.0.1", "10.41.0.1"))
+    async with devices.session(target) as session:
+        await session.read()
+        gone = [path for path in wanted(CONDOR) if path not in before.tree and path.count("/") == 2]
+        await session.edit([Edit(op=Op.DELETE, path=path, owners=("condor",)) for path in gone])
+        await session.commit()
+        assert (await session.read()).tree == {**before.tree, **wanted(ANDES)}
+
+
+def addresses(*texts: str) -> tuple[int, int]:
+    from ipaddress import IPv4Address
+
+    first, second = (int(IPv4Address(text)) for text in texts)
+    return first, second
+
+
+@pytest.mark.parametrize("kind", [RouterFaultKind.REFUSE_LINE, RouterFaultKind.REFUSE_LINE_PLAINLY])
+async def test_a_refused_line_is_told_and_no_further_one_sent(
+    devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
+) -> None:
+    router.faults.inject(RouterFault(kind, line=7))
+    with pytest.raises(DeviceRefusedError, match=r"refused 'description andes'.*rejected"):
+        await bring(devices, target, ANDES)
+    assert "andes" in router.running.vrfs
+    assert not router.running.routes[1:]
+    # Configuration mode was left: the next session reads at once.
+    async with devices.session(target) as session:
+        assert f"/Router[{NAME}]/Vrf[andes]" in (await session.read()).tree
+
+
+@pytest.mark.parametrize("kind", [RouterFaultKind.LOG_LINES, RouterFaultKind.GARBAGE])
+async def test_noise_is_no_refusal(
+    devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
+) -> None:
+    router.faults.inject(RouterFault(kind, command="show running-config", count=3))
+    router.faults.inject(RouterFault(kind, line=3))
+    seen = await bring(devices, target, ANDES)
+    assert {path: seen[path] for path in wanted(ANDES)} == wanted(ANDES)
+
+
+async def test_a_new_name_under_way_confuses_nobody(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    async with devices.session(target) as session:
+        seen = (await session.read()).tree
+        router.foreign_edit(["hostname LLAMA"])
+        await session.edit(creates(seen, {**seen, **wanted(ANDES)}))
+        await session.commit()
+        assert set(wanted(ANDES)) <= set((await session.read()).tree)
+
+
+async def test_a_swallowed_line_shows_when_read_back(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    router.faults.inject(RouterFault(RouterFaultKind.SWALLOW_LINE, command="ip route"))
+    seen = await bring(devices, target, ANDES)
+    assert [path for path in wanted(ANDES) if path not in seen] == [
+        f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.0%2F22,169.254.0.1]"
+    ]
+
+
+@pytest.mark.parametrize("kind", [RouterFaultKind.SAVE_FAILS_SILENTLY, RouterFaultKind.SAVE_LIES])
+async def test_a_save_that_does_not_save_is_told(
+    devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
+) -> None:
+    await bring(devices, target, ANDES)
+    router.faults.inject(RouterFault(kind))
+    async with devices.session(target) as session:
+        with pytest.raises(DeviceRefusedError, match="saved its configuration"):
+            await session.copy_to_startup()
+
+
+@pytest.mark.parametrize("kind", [RouterFaultKind.DROP_BEFORE, RouterFaultKind.DROP_AFTER, RouterFaultKind.HANG])
+async def test_a_session_that_ends_is_lost(fleet: Fleet, target: DeviceTarget, kind: RouterFaultKind) -> None:
+    impatient = SshDevices(EnvironmentSecrets(), rpc_timeout=3, connect_timeout=20)
+    router = fleet.routers[NAME]
+    router.faults.inject(RouterFault(kind, command="vrf definition"))
+    try:
+        with pytest.raises(SessionLostError):
+            await bring(impatient, target, ANDES)
+        assert ("andes" in router.running.vrfs) is (kind is not RouterFaultKind.DROP_BEFORE)
+        assert await bring(impatient, target, CONDOR)
+    finally:
+        await impatient.close()
+
+
+async def test_another_host_key_gets_no_password(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    router.faults.inject(RouterFault(RouterFaultKind.CHANGED_HOST_KEY, count=None))
+    for _ in range(2):
+        with pytest.raises(HostKeyError) as caught:
+            await bring(devices, target, ANDES)
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+    assert not router.history.events(EventKind.SESSION_OPENED)
+    assert not router.history.events(EventKind.AUTHENTICATION_FAILED)
+    wrong = replace(target, host_key="ssh-rsa AAAA")
+    with pytest.raises(HostKeyError, match="can't be read"):
+        await bring(devices, wrong, ANDES)
+
+
+async def test_a_wrong_password_and_a_missing_one(
+    devices: SshDevices, target: DeviceTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "wr0ng-secret")
+    with pytest.raises(AuthenticationError) as caught:
+        await bring(devices, target, ANDES)
+    assert "wr0ng-secret" not in str(caught.value)
+    assert caught.value.__context__ is None
+    with pytest.raises(AuthenticationError, match="NOWHERE"):
+        await bring(devices, replace(target, credential="env:NOWHERE"), ANDES)
+
+
+async def test_a_router_that_refuses_sessions(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    router.faults.inject(RouterFault(RouterFaultKind.REFUSE_SESSIONS))
+    with pytest.raises(UnreachableError):
+        await bring(devices, target, ANDES)
+
+
+async def test_enable_with_a_secret(monkeypatch: pytest.MonkeyPatch, devices: SshDevices) -> None:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    monkeypatch.setenv("ENABLE", "s3cret")
+    quirks = RouterQuirks(enable_password="s3cret")
+    async with Fleet(read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_quirks=quirks) as fleet:
+        target = replace(target_at(fleet), enable_credential="env:ENABLE")
+        assert set(wanted(ANDES)) <= set(await bring(devices, target, ANDES))
+
+
+async def test_one_session_a_router(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    most = 0
+
+    async def read() -> None:
+        nonlocal most
+        async with devices.session(target) as session:
+            await session.read()
+            most = max(most, devices.counts["in-use"])
+
+    await asyncio.gather(*(read() for _ in range(3)))
+    assert most == 1
+
+
+# ------------------------------------------------------------------- the way to the router
+
+
+def without_default() -> list[Edit]:
+    return [Edit(op=Op.DELETE, path=DEFAULT, owners=("host",))]
+
+
+async def test_what_cuts_the_way_comes_back_by_a_reload(
+    devices: SshDevices, target: DeviceTarget, router: Router
+) -> None:
+    impatient = SshDevices(EnvironmentSecrets(), rpc_timeout=3, connect_timeout=20)
+    try:
+        async with impatient.session(target) as session:
+            await session.read()
+            await session.edit(without_default())
+            with pytest.raises(SessionLostError):
+                await session.commit_confirmed("minka-x-1", 60, follows=False)
+    finally:
+        await impatient.close()
+    assert not router.reachable
+    assert router.reload is not None
+    assert router.reload.reason == "minka-x-1"
+    router.restart()
+    router._up_again()
+    async with devices.session(target) as session:
+        assert DEFAULT in (await session.read()).tree
+        with pytest.raises(DeviceRefusedError, match="no reload of ours"):
+            await session.confirm("minka-x-1")
+
+
+def other_default() -> list[Edit]:
+    path = f"/Router[{NAME}]/Route[0.0.0.0%2F0,10.98.0.6]"
+    return [Edit(op=Op.CREATE, path=path, after={"distance": "250"}, owners=("host",))]
+
+
+async def test_a_confirm_cancels_the_reload_from_a_new_connection(
+    devices: SshDevices, target: DeviceTarget, router: Router
+) -> None:
+    async with devices.session(target) as session:
+        await session.read()
+        await session.edit(other_default())
+        await session.commit_confirmed("minka-x-1", 120, follows=False)
+        assert router.reload is not None
+        opened = len(router.history.events(EventKind.SESSION_OPENED))
+        await session.confirm("minka-x-1")
+        assert router.reload is None
+        assert len(router.history.events(EventKind.SESSION_OPENED)) == opened + 1
+        with pytest.raises(DeviceRefusedError, match="no reload of ours"):
+            await session.confirm("minka-x-1")
+        await session.copy_to_startup()
+        await session.unlock()
+    assert router.running == router.startup
+    assert len(router.running.routes) == 2
+
+
+async def test_a_cancel_goes_back_without_a_reload(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    before = router.running
+    async with devices.session(target) as session:
+        await session.read()
+        await session.edit(other_default())
+        await session.commit_confirmed("minka-x-1", 120, follows=False)
+        await session.cancel("minka-x-1")
+        with pytest.raises(DeviceRefusedError, match="no reload of ours"):
+            await session.cancel("minka-x-1")
+    assert router.running == before
+    assert router.reload is None
+    assert not router.history.events(EventKind.RESTARTED)
+
+
+async def test_nothing_is_timed_over_unsaved_changes(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
+    router.foreign_edit(["hostname LLAMA"])
+    async with devices.session(target) as session:
+        await session.read()
+        await session.edit(other_default())
+        with pytest.raises(DeviceRefusedError, match="unsaved changes"):
+            await session.commit_confirmed("minka-x-1", 120, follows=False)
+    assert router.reload is None
+    assert len(router.running.routes) == 1
+
+
+async def test_the_interface_that_we_come_by_is_not_touched(
+    devices: SshDevices, target: DeviceTarget, router: Router
+) -> None:
+    router.foreign_edit(
+        [
+            *("vrf definition andes", "address-family ipv4", "interface gi0/0/1.5", "encap dot1q 5"),
+            *("vrf forwarding andes", "ip address 127.0.0.1 255.255.255.0"),
+        ]
+    )
+    async with devices.session(target) as session:
+        await session.read()
+        path = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.5]"
+        await session.edit([Edit(op=Op.DELETE, path=path, owners=("andes",))])
+        with pytest.raises(DeviceRefusedError, match="that we come by"):
+            await session.commit()
+    assert "GigabitEthernet0/0/1.5" in router.running.interfaces
