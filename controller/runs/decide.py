@@ -47,7 +47,8 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transi
 def _soaks(run: Run, jobs: Sequence[Job], now: datetime) -> bool:
     """Whether the wave that is done has to stand for a while longer."""
     ended = [job.finished for job in jobs if job.wave == run.wave and job.finished is not None]
-    return bool(ended) and now < max(ended) + timedelta(seconds=run.strategy.soak)
+    # Without a soak nobody's wrong clock may make it wait.
+    return bool(ended and run.strategy.soak) and now < max(ended) + timedelta(seconds=run.strategy.soak)
 
 
 def _stop_reason(run: Run, outcomes: Counter[Outcome | None]) -> str:
