@@ -102,6 +102,28 @@ class RunTerms(Noun):
         return None if site_and_group is None else self.groups[site_and_group[1]]
 
 
+class Outlook(Noun):
+    """What a run waits for, or would wait for if it were accepted now.
+
+    Attributes:
+        subject: What people approve.
+        requirements: Who has to agree, by approval or by notice.
+        missing: Of these, what is not approved yet, in words.
+        votes: What people said.
+        tenants: Tenants that are told.
+        waits: How many stations may not begin now, by the reason, with windows in local time.
+        overridden: By whom and why windows and freezes are outdone; empty if they are not.
+    """
+
+    subject: str
+    requirements: tuple[Requirement, ...] = ()
+    missing: tuple[str, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    tenants: tuple[str, ...] = ()
+    waits: dict[str, int] = {}
+    overridden: str = ""
+
+
 class Freeze(Noun):
     """A time in which nothing is changed for everybody, for a tenant or in a region."""
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from controller.inventory.source import suggest
 from controller.models.errors import NotFoundError
 from controller.models.network import CellId, Noun
+from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, links
 from controller.plan import recreate_endpoint_change, switch_change
 from controller.playbook.registry import Context, Proposal, Touches, action
@@ -44,7 +45,7 @@ class CoreEndpoint(Noun):
     )
 
 
-@action("apply-intent", Touches.CHANGES)
+@action("apply-intent", Touches.CHANGES, consent=None)
 async def apply_intent(context: Context, _: Nothing) -> Proposal[Changed]:
     """Carry out what the run's plan does on the station.
 
@@ -68,13 +69,13 @@ async def lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCell
     return await _switch(context, given, lock=True)
 
 
-@action("unlock-cell", Touches.CHANGES)
+@action("unlock-cell", Touches.CHANGES, consent=ActionClass.RESTORE)
 async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Unlock cells. They must be on air before the change is confirmed, else they are locked again."""
     return await _switch(context, given, lock=False)
 
 
-@action("recreate-core-endpoint", Touches.CHANGES)
+@action("recreate-core-endpoint", Touches.CHANGES, consent=ActionClass.RESTORE)
 async def recreate_core_endpoint(context: Context, given: CoreEndpoint) -> Proposal[Changed]:
     """Delete a tenant's core endpoint and create it again as it was; its link must be up afterwards."""
     ledger = await context.ledger()

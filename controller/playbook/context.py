@@ -18,6 +18,7 @@ from controller.plan import StationView, applied, drift
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import StoreLoop
+from controller.runs.clearance import hold_on, hold_words
 from controller.runs.planner import Planner
 
 
@@ -142,11 +143,8 @@ def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Chan
 
 def held_by(network: Network, station: str, holds: list[Hold]) -> str:
     """The hold that binds a station (its own, a cell's or its site's), in words, or an empty string."""
-    site = f"site:{network.station_by_id[station].site}"
-    for hold in holds:
-        if hold.target in (station, site) or hold.target.startswith(f"{station}/"):
-            return f"hold on {hold.target} by {hold.by}: {hold.reason}"
-    return ""
+    hold = hold_on(station, network.station_by_id[station].site, holds)
+    return "" if hold is None else hold_words(hold)
 
 
 def target_names(network: Network, station: str) -> dict[str, Any]:

@@ -85,19 +85,21 @@ class Waves(Noun):
 
 
 class Guards(Noun):
-    """Blast radius: a run that would reach further is refused.
+    """How far a run may reach, else it is refused; and who looks at it before.
 
     Attributes:
         max_stations: Stations in the run.
         max_cells: Cells of those stations.
         max_tenants: Tenants on those stations (with a plan: those it touches or interrupts).
         max_people: Population of those stations' sites.
+        approvals: Approvers of the host, other than who asks for the run, that have to say yes before it begins.
     """
 
     max_stations: int | None = Field(default=None, ge=1)
     max_cells: int | None = Field(default=None, ge=1)
     max_tenants: int | None = Field(default=None, ge=1)
     max_people: int | None = Field(default=None, ge=0)
+    approvals: int = Field(default=0, ge=0, le=10)
 
 
 class PlanSource(StrEnum):

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.inventory.selectors import select
+from controller.models.approval import Outlook, RunTerms
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.network import Network, Noun
+from controller.models.people import Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
+from controller.playbook.consents import playbook_terms
 from controller.playbook.context import Rehearsal, World, target_names
 from controller.playbook.expressions import Expression, evaluate
 from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
@@ -22,8 +25,10 @@ from controller.playbook.parameters import Plain, parse_parameters
 from controller.playbook.reach import Reach, holds_on, reach, refusals, strangers
 from controller.playbook.registry import Proposal, Touches, Unmet
 from controller.ports.queue import Doorbell
-from controller.ports.store import NewJob
+from controller.ports.store import NewJob, Store
+from controller.runs.outlook import outlook
 from controller.runs.planner import PlanRequest
+from controller.runs.submit import approver
 from controller.runs.waves import cut_units, units_of
 
 #: Stations rehearsed at once.
@@ -54,6 +59,7 @@ class DryRun(Noun):
         plan: Id of the plan that would be bound to it, empty where it needs none.
         left_out: Stations that the plan leaves out, with the reason.
         refused: Why the run would be refused; empty if it would be accepted.
+        outlook: Who would have to agree, and what it would wait for.
     """
 
     playbook: str
@@ -65,6 +71,7 @@ class DryRun(Noun):
     stations: tuple[StationPreview, ...]
     left_out: dict[str, str]
     refused: tuple[str, ...]
+    outlook: Outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,7 @@ class Prepared:
     strategy: Strategy
     reached: Reach
     refused: tuple[str, ...]
+    terms: RunTerms
 
 
 class Launcher:
@@ -89,8 +97,18 @@ class Launcher:
         self._library = library
         self._doorbell = doorbell
 
-    async def start(self, name: str, given: Mapping[str, Any], actor: str, reason: str, key: str | None) -> Run:
+    async def start(
+        self,
+        name: str,
+        given: Mapping[str, Any],
+        actor: str,
+        reason: str,
+        key: str | None,
+        asker: Person | None = None,
+    ) -> Run:
         """Accept a run; the same key with the same playbook and parameters is the same run.
+
+        ``asker`` is the person who asks: that is a yes where the person may approve.
 
         Raises:
             NotFoundError: There is no such playbook.
@@ -118,6 +136,8 @@ class Launcher:
                 reason=reason,
                 idempotency_key=key,
                 playbook=used,
+                terms=ready.terms,
+                asker=approver(asker),
             )
         )
         self._doorbell.ring(run.id)
@@ -160,7 +180,11 @@ class Launcher:
             stations=tuple(previews),
             left_out=ready.plan.unplanned,
             refused=ready.refused,
+            outlook=await self._world.store.call(lambda store: self._outlook(store, ready)),
         )
+
+    def _outlook(self, store: Store, ready: Prepared) -> Outlook:
+        return outlook(store, ready.terms, ready.strategy, self._world.clock.now())
 
     # ----------------------------------------------------------------- prepare
 
@@ -182,7 +206,7 @@ class Launcher:
         strategy = playbook.strategy.strategy(len(stations))
         together = tuple(units_of(plan, network)) if bound else ()
         alone = set(stations).difference(*together)
-        ledger = {} if bound else await store.call(lambda store: store.ledger(stations))
+        ledger = await store.call(lambda store: store.ledger(stations))
         reached = reach(network, stations, plan if bound else None, ledger)
         return Prepared(
             loaded=loaded,
@@ -193,6 +217,7 @@ class Launcher:
             strategy=strategy,
             reached=reached,
             refused=tuple(await self._refused(playbook, values, plan, network, stations, reached)),
+            terms=playbook_terms(loaded, self._library.registry, values, network, plan, stations, ledger),
         )
 
     async def _plan(self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str) -> Plan | None:

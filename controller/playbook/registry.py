@@ -21,6 +21,7 @@ from controller.models.errors import InputError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change
 from controller.models.run import LedgerEntry
+from controller.models.sharing import ActionClass
 from controller.nrm.tree import Observed, Path
 from controller.ports.clock import Clock
 
@@ -121,6 +122,8 @@ class Action:
         inputs: What it is given, as a model whose fields are described.
         outputs: What it has to say.
         description: Its docstring.
+        consent: Class of action that tenants consent to, for one that changes a station; None where the run's plan
+            tells what it does to whom.
     """
 
     name: str
@@ -130,6 +133,7 @@ class Action:
     repeat: Repeat
     description: str
     perform: Perform
+    consent: ActionClass | None = None
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
         """The inputs as a model.
@@ -153,12 +157,25 @@ class Action:
         return ""
 
 
-def action(name: str, touches: Touches, repeat: Repeat | None = None) -> Callable[[Perform], Action]:
+def action(
+    name: str,
+    touches: Touches,
+    repeat: Repeat | None = None,
+    consent: ActionClass | None = ActionClass.INTERRUPT,
+) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
     Its annotations say what goes in and what comes out, its docstring describes it. One that changes the
     station returns a ``Proposal``; one that looks may return ``Unmet``.
+
+    Args:
+        name: What steps call it.
+        touches: What it has to do with the station.
+        repeat: What happens to a step that a dead worker had begun.
+        consent: Class of action that the station's tenants consent to, unless it only looks; None where the run's plan
+            tells what it does to whom.
     """
+    asks = None if touches in (Touches.NONE, Touches.READS) else consent
 
     def made(perform: Perform) -> Action:
         hints = get_type_hints(perform)
@@ -168,7 +185,8 @@ def action(name: str, touches: Touches, repeat: Repeat | None = None) -> Callabl
             raise TypeError(f"{name}: an action that changes returns a Proposal, and no other does")
         outputs = next(kind for kind in (get_args(returned) or (returned,)) if kind is not Unmet)
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
-        return Action(name, inputs, outputs, touches, repeat or usual, inspect.getdoc(perform) or "", perform)
+        described = inspect.getdoc(perform) or ""
+        return Action(name, inputs, outputs, touches, repeat or usual, described, perform, asks)
 
     return made
 

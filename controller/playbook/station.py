@@ -19,6 +19,7 @@ from controller.models.errors import (
     InputError,
     LeaseLostError,
     MinkaError,
+    NotClearedError,
     Retry,
     StoreError,
     UnreachableError,
@@ -139,7 +140,7 @@ class StationJob:
                     return await self._end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
                 await self._write(row)
             return await self._transact(row, row.change)
-        except (LeaseLostError, StoreError):
+        except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:
             return await self._end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
@@ -168,7 +169,7 @@ class StationJob:
     async def _transact(self, row: StepRecord, change: Change) -> StepRecord:
         """The device transaction of a step that has its change on record."""
         claim = replace(self._claim, change=change, transaction=f"{self._claim.transaction}.{row.transaction}")
-        record = Record(claim, self._tools.store, self._tools.clock, self._alive)
+        record = Record(claim, self._tools.store, self._tools.clock, self._alive, first=not self._begun)
         target = self._tools.target_of(self._context.network, self._context.station)
         tools = self._tools
         result = await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
@@ -263,7 +264,7 @@ class StationJob:
                 await self._write(row)
             assert row.change is not None
             return await self._transact(row, row.change)
-        except (LeaseLostError, StoreError):
+        except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:
             return await self._end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
@@ -272,12 +273,18 @@ class StationJob:
         """Holds bind whatever changes a station, undoing too: who is on the mast must not be surprised.
 
         Raises:
-            ConflictError: The station is under a hold.
+            NotClearedError: The station is under a hold, and the job has changed nothing: it begins afterwards.
+            ConflictError: The station is under a hold, and the job can't wait for its end half-way.
         """
         now = self._tools.clock.now()
         holds = await self._tools.store.call(lambda store: store.holds(now))
         if held := held_by(self._context.network, self._context.station, holds):
-            raise ConflictError(held)
+            raise ConflictError(held) if self._begun else NotClearedError(held)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether the job has changed the station."""
+        return any(row.changed for row in self._rows.values())
 
     # ------------------------------------------------------------------ record
 

@@ -20,6 +20,7 @@ from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store, StoreLoop
 from controller.remediation.rules import Repair, Rule, rule_for
+from controller.runs.clearance import hold_on
 from controller.runs.planner import Planner
 from controller.runs.submit import submit
 
@@ -184,11 +185,8 @@ class Remediator:
             return "automatic repair is stopped"
         _, network = store.network()
         station = network.station_by_id.get(alarm.station)
-        site = f"site:{station.site}" if station else ""
-        for hold in store.holds(self._clock.now()):
-            # A hold on one cell is a hold on its station: who is on the mast is beside the others, too.
-            if hold.target in (alarm.station, site) or hold.target.startswith(f"{alarm.station}/"):
-                return f"hold on {hold.target} by {hold.by}"
+        if hold := hold_on(alarm.station, station.site if station else "", store.holds(self._clock.now())):
+            return f"hold on {hold.target} by {hold.by}"
         return "a job works on the station" if store.leased([alarm.station]) else ""
 
     async def _wait(self, alarm: Alarm, obstacle: str) -> float:

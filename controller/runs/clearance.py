@@ -57,12 +57,16 @@ def missing(requirement: Requirement) -> str:
     return f"waits for approval by {requirement.needed} of {who}{named}{what}"
 
 
+def unmet(standing: Standing) -> list[str]:
+    """Approvals that are missing, in words."""
+    voted = (standing.votes, standing.requester)
+    return [missing(one) for one in standing.terms.requirements if not is_approved(one, *voted)]
+
+
 def _unapproved(standing: Standing) -> Iterator[Clearance]:
     if no := rejection(standing.votes):
         yield Clearance(f"rejected by {no.person}: {no.reason}")
-    for requirement in standing.terms.requirements:
-        if not is_approved(requirement, standing.votes, standing.requester):
-            yield Clearance(missing(requirement))
+    yield from map(Clearance, unmet(standing))
 
 
 def _untold(standing: Standing, now: datetime) -> Iterator[Clearance]:

@@ -14,6 +14,7 @@ import orjson
 
 from controller.inventory.scope import covers
 from controller.models.approval import Requirement, RunTerms, StationTerms, Verdict, Vote
+from controller.models.errors import NotFoundError
 from controller.models.network import Cell, Network
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
@@ -159,9 +160,21 @@ def plan_terms(network: Network, plan: Plan, asked: Asked) -> RunTerms:
     return run_terms(network, (effect_of(change, restores=asked.restores) for change in plan.changes), asked)
 
 
-def subject_of(playbook: str, parameters: Mapping[str, object], stations: Iterable[str], plan: str, run: str) -> str:
-    """What people approve of a playbook's run: its text, parameters, stations, plan, and this one run of them."""
-    content = [playbook, parameters, sorted(stations), plan, run]
+def together(one: Effect, other: Effect) -> Effect:
+    """Two effects on the same station."""
+    whole = not (one.cells and other.cells)
+    return Effect(
+        one.station,
+        one.tenants | other.tenants,
+        one.interrupted | other.interrupted,
+        one.asks | other.asks,
+        frozenset() if whole else one.cells | other.cells,
+    )
+
+
+def subject_of(playbook: str, parameters: Mapping[str, object], stations: Iterable[str], plan: str) -> str:
+    """What people approve of a playbook's run: its text, parameters, stations and plan (by their digests)."""
+    content = [playbook, parameters, sorted(stations), plan]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -195,10 +208,13 @@ class _Agreements:
 
 
 def site_of(network: Network, device: str) -> str:
-    """Site of a station or router."""
+    """Site of a station or router. Raises NotFoundError."""
     if device in network.station_by_id:
         return network.station_by_id[device].site
-    return next(router.site for router in network.routers if router.id == device)
+    found = next((router.site for router in network.routers if router.id == device), None)
+    if found is None:
+        raise NotFoundError(f"{device} is not in the network files any more")
+    return found
 
 
 def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: bool) -> Iterator[Requirement]:

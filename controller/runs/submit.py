@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from controller.access.roles import may
 from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
 from controller.ports.queue import Doorbell
 from controller.ports.store import Store
+from controller.runs.consent import Asked, plan_terms, rejection
 from controller.runs.procedures import procedure
 from controller.runs.stages import cut_stages
 from controller.runs.waves import units_of
@@ -23,11 +26,24 @@ def submit(
     cause: str = "person",
     reason: str = "",
     idempotency_key: str | None = None,
+    asker: Person | None = None,
 ) -> Run:
-    """Accept a run of a plan.
+    """Accept a run of a plan, under the approvals, windows and notices that it needs (``controller.runs.consent``).
+
+    Args:
+        store: The record.
+        doorbell: Wakes workers.
+        plan: What to do.
+        actor: Who asks, for the record.
+        strategy: How to go through the stations.
+        procedure_name: What is done.
+        cause: ``person``, or ``alarm:<id>``; what no person asks for needs standing consents.
+        reason: Why.
+        idempotency_key: The same key is the same run.
+        asker: The person who asks; that is a yes where the person may approve.
 
     Raises:
-        PlanRefusedError: The plan is empty.
+        PlanRefusedError: The plan is empty, or was rejected.
         ConflictError: The plan was made on another network than the current one, or the key was used otherwise.
     """
     if plan.is_empty:
@@ -41,6 +57,10 @@ def submit(
         waves = {job.station: job.wave for job in store.jobs(plan.undoes)}
         units = units_of(plan, network)
         jobs = cut_stages(units, lambda station: -waves[station], strategy, region_of=network.region_of)
+    if no := rejection(store.votes(plan.digest)):
+        raise PlanRefusedError(f"plan {plan.id} was rejected by {no.person} ({no.side}): {no.reason}")
+    repair = cause != "person"
+    asked = Asked(plan.digest, plan.created, automatic=repair, restores=repair)
     run = store.create_run(
         plan,
         UNDO if plan.undoes else procedure_name,
@@ -50,8 +70,15 @@ def submit(
         actor=actor,
         reason=reason,
         idempotency_key=idempotency_key,
+        terms=plan_terms(network, plan, asked),
+        asker=approver(asker),
     )
     if cause == "person" and (run.strategy, run.reason) != (strategy, reason):
         raise ConflictError(f"the idempotency key belongs to run {run.id}, which was asked for otherwise")
     doorbell.ring(run.id)
     return run
+
+
+def approver(asker: Person | None) -> Person | None:
+    """Who asks, if that person may approve."""
+    return asker if asker is not None and may(asker, Permission.APPROVE) else None

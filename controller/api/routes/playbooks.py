@@ -121,4 +121,4 @@ async def run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
     """Accept a run. The same Idempotency-Key returns the same run; other parameters with it are a conflict."""
-    return await launch.start(name, asked.parameters, who.name, asked.reason, idempotency_key)
+    return await launch.start(name, asked.parameters, who.name, asked.reason, idempotency_key, who)

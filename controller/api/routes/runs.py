@@ -49,6 +49,7 @@ def start(
         procedure_name=asked.procedure,
         reason=asked.reason,
         idempotency_key=idempotency_key,
+        asker=who,
     )
 
 

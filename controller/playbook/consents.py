@@ -1,0 +1,66 @@
+"""Under what a playbook's run is accepted: from its plan, and from actions whose changes are not known yet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller.models.approval import RunTerms
+from controller.models.network import HOST, Network
+from controller.models.plan import Plan
+from controller.models.run import LedgerEntry
+from controller.models.sharing import ActionClass
+from controller.nrm.tree import Path
+from controller.playbook.language import PlanSource
+from controller.playbook.load import Loaded
+from controller.playbook.registry import Registry
+from controller.runs.consent import Asked, Effect, effect_of, effect_on, run_terms, subject_of, together
+
+#: What needs no more than the ones before it.
+_GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)
+
+
+def playbook_terms(
+    loaded: Loaded,
+    registry: Registry,
+    parameters: Mapping[str, Any],
+    network: Network,
+    plan: Plan,
+    stations: Iterable[str],
+    ledger: Mapping[str, Mapping[Path, LedgerEntry]],
+) -> RunTerms:
+    """What a run of a playbook is accepted under.
+
+    Args:
+        loaded: The playbook.
+        registry: Its actions.
+        parameters: What it is run with.
+        network: Current network.
+        plan: Its plan; an empty one where it has none.
+        stations: Where it works.
+        ledger: Who has nodes there.
+    """
+    playbook, stations = loaded.playbook, tuple(stations)
+    restores = playbook.plan is not None and playbook.plan.source is PlanSource.APPLIED
+    planned = {change.station: effect_of(change, restores=restores) for change in plan.changes}
+    asked_for = [registry.action(step.action).consent for step in playbook.steps]
+    gravest = max((one for one in asked_for if one is not None), key=_GRAVITY.index, default=None)
+    effects = [_effect(station, planned.get(station), gravest, ledger.get(station, {})) for station in stations]
+    asked = Asked(
+        subject=subject_of(loaded.digest, parameters, stations, plan.digest),
+        now=plan.created,
+        restores=restores,
+        approvals=playbook.guards.approvals,
+    )
+    return run_terms(network, effects, asked)
+
+
+def _effect(
+    station: str, planned: Effect | None, action: ActionClass | None, ledger: Mapping[Path, LedgerEntry]
+) -> Effect:
+    """What the plan does on a station, and what steps may do beside it to all who are there."""
+    if action is None:
+        return planned or Effect(station)
+    tenants = {owner for entry in ledger.values() for owner in entry.owners} - {HOST}
+    beside = effect_on(station, tenants, action)
+    return beside if planned is None else together(planned, beside)
