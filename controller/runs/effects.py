@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from controller.models.plan import Edit, Op, Phase
 from controller.nrm.diff import effective
-from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Path, Tree, Value
+from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value
 
 _Pair = tuple[Value | None, Value | None]
 
@@ -74,3 +74,34 @@ def effects(root: NodeSpec, phases: Sequence[Phase]) -> Effects:
         for edit in phase.edits:
             total.add(edit)
     return total
+
+
+def cuts_the_way(root: NodeSpec, phases: Iterable[Phase]) -> bool:
+    """Whether phases edit what the device stands on, so that they could cut the way to it."""
+    edited = (spec_of(root, edit.path) for phase in phases for edit in phase.edits)
+    return any(spec is not None and spec.footing for spec in edited)
+
+
+def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:
+    """What of an inverse is left to do where the edits were carried out in part; none if nothing is."""
+    left = []
+    for edit in inverse:
+        there = tree.get(edit.path)
+        if there is None:
+            left += [edit] if edit.op is Op.CREATE else []
+        elif edit.op is Op.DELETE:
+            left.append(edit)
+        else:
+            left += _merged(edit, there)
+    return tuple(left)
+
+
+def _merged(edit: Edit, there: Leaves) -> list[Edit]:
+    """What an entry that is there lacks to be as the edit leaves it."""
+    names = {*edit.before, *edit.after} if edit.op is Op.MERGE else {*there, *edit.after}
+    differing = [name for name in sorted(names) if there.get(name) != edit.after.get(name)]
+    if not differing:
+        return []
+    before = {name: there[name] for name in differing if name in there}
+    after = {name: edit.after[name] for name in differing if name in edit.after}
+    return [edit.model_copy(update={"op": Op.MERGE, "before": before, "after": after, "after_sibling": None})]

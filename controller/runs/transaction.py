@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,7 +23,7 @@ from controller.models.errors import (
     HostKeyError,
     SessionLostError,
 )
-from controller.models.plan import Change
+from controller.models.plan import Change, Edit
 from controller.models.run import JournalEntry, Outcome, Step
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
@@ -32,7 +33,7 @@ from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
 from controller.runs import checks
-from controller.runs.effects import Effects, effects
+from controller.runs.effects import Effects, cuts_the_way, effects, unfinished
 from controller.runs.record import Record
 
 log = structlog.get_logger()
@@ -189,8 +190,13 @@ class Transaction:
             return JobResult(
                 Outcome.REFUSED, "the station changed since the plan was made (fingerprint): plan again and look"
             )
+        guarded, can = cuts_the_way(self._root, self._change.phases), session.capabilities
+        if guarded and not (can.safe_commit or can.timed_reload):
+            return JobResult(
+                Outcome.REFUSED, "this could cut the way to the device, which can't come back from that by itself"
+            )
         await self._record.write(Step.READ, detail="\n".join(checks.excused(self._change, observed)))
-        if not session.capabilities.safe_commit:
+        if not (can.safe_commit or guarded):
             return await self._carry_out(session, observed.tree)
         persist = f"minka-{self._id}-{self._record.beginnings}"
         deadline = self._clock.now() + timedelta(seconds=self._strategy.confirm_timeout)
@@ -355,13 +361,15 @@ class Transaction:
         for count in range(len(phases), 0, -1):
             if effects(self._root, phases[:count]).before_holds(seen.tree):
                 return JobResult(done, reason)
-            phase = phases[count - 1]
-            if not effects(self._root, [phase]).after_holds(seen.tree):
+            inverse: Sequence[Edit] = phases[count - 1].inverse
+            if not effects(self._root, [phases[count - 1]]).after_holds(seen.tree):
+                inverse = () if session.capabilities.atomic else unfinished(inverse, seen.tree)
+            if not inverse:
                 continue
             await self._record.write(Step.REVERTING, phase=count - 1, detail=reason)
             self._record.check()
             try:
-                await session.edit(phase.inverse)
+                await session.edit(inverse)
                 await session.commit()
             except DeviceRefusedError as error:
                 return JobResult(Outcome.DIVERGED, f"{reason}; taking it back was refused: {error.message}")
