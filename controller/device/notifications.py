@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -19,7 +20,11 @@ _NS = "{urn:ietf:params:xml:ns:netconf:notification:1.0}"
 
 
 async def subscribe(
-    opening: Opening, target: DeviceTarget, subscribed: set[Transport], since: datetime | None = None
+    opening: Opening,
+    target: DeviceTarget,
+    subscribed: set[Transport],
+    since: datetime | None = None,
+    listening: asyncio.Event | None = None,
 ) -> AsyncIterator[Notification]:
     """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``.
 
@@ -35,6 +40,8 @@ async def subscribe(
             etree.SubElement(asked, f"{_NS}startTime").text = since.isoformat()
         reply = await transport.request(GenericRPC, asked)
         check_done(reply, target.station, "create-subscription")
+        if listening is not None:
+            listening.set()
         while True:
             for notification in _parsed(target.station, await transport.notification()):
                 yield notification

@@ -89,10 +89,12 @@ class SshDevices:
                 else:
                     session.drop("it can't be reused, or the station has called anew")
 
-    def notifications(self, target: DeviceTarget, since: datetime | None = None) -> AsyncIterator[Notification]:
+    def notifications(
+        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+    ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
         opening = self._open_beside if target.call_home else self._connector.open
-        return subscribe(opening, target, self._subscribed, since)
+        return subscribe(opening, target, self._subscribed, since, listening)
 
     def listen(self, address: str, port: int) -> int:
         """Let stations call home; return the port.

@@ -166,6 +166,7 @@ class Step(StrEnum):
     READ = "read"
     EDITING = "editing"
     COMMITTING = "committing"
+    OPERATING = "operating"
     PREPARED = "prepared"
     CONFIRMING = "confirming"
     CANCELLING = "cancelling"

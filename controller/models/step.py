@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
+from controller.models.equipment import Operation
 from controller.models.network import Noun
 from controller.models.plan import Change
 from controller.models.run import Outcome
@@ -30,6 +31,7 @@ class StepRecord(Noun):
         attempt: Number of the try, from 1; a device transaction is named after it.
         inputs: What the action was given, expressions already evaluated.
         change: What the step does to the device, if anything; on record before it is sent.
+        operations: What the step asks of the device besides; on record before it is sent.
         output: What the action had to say.
         outcome: How the device transaction ended, if there was one.
     """
@@ -43,6 +45,7 @@ class StepRecord(Noun):
     attempt: int = 1
     inputs: dict[str, Any] = {}
     change: Change | None = None
+    operations: tuple[Operation, ...] = ()
     output: dict[str, Any] = {}
     outcome: Outcome | None = None
     detail: str = ""
@@ -51,8 +54,13 @@ class StepRecord(Noun):
 
     @property
     def changed(self) -> bool:
-        """Whether the device carries something of this step's that could be undone."""
-        return self.change is not None and self.outcome is Outcome.SUCCEEDED
+        """Whether the step did something to the device."""
+        return self.acts and self.outcome is Outcome.SUCCEEDED
+
+    @property
+    def acts(self) -> bool:
+        """Whether the step has something to do to the device."""
+        return self.change is not None or bool(self.operations)
 
     @property
     def transaction(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.models.alarm import Alarm
+from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
 from controller.models.network import Network
 from controller.models.plan import Change
@@ -66,6 +67,10 @@ class StationContext:
         """The station as it is now."""
         return await self.world.planner.read(self.network, self.station)
 
+    async def equipment(self) -> Equipment:
+        """Units and software as they are now."""
+        return await self.world.planner.equipment(self.network, self.station)
+
     async def ledger(self) -> Mapping[Path, LedgerEntry]:
         """Nodes that are ours."""
         names = [self.station]
@@ -99,6 +104,7 @@ class Rehearsal(StationContext):
 
     seen: list[Observed] = field(default_factory=list)
     thought: list[Change] = field(default_factory=list)
+    asked: list[Operation] = field(default_factory=list)
 
     @property
     def rehearsal(self) -> bool:

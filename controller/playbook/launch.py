@@ -291,12 +291,14 @@ class Launcher:
         said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
         if isinstance(said, Unmet):
             # What was changed before it in this rehearsal has no state yet that could be looked at.
-            says = f"would check again; now: {said.reason}" if context.applied else f"would fail now: {said.reason}"
+            later = context.applied or context.asked
+            says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
             return StepPreview(step=step.name, action=action.name, says=says), None
         output = said.output if isinstance(said, Proposal) else said
         says = "ok"
         if isinstance(said, Proposal):
-            says = "nothing to change" if said.change is None else f"outage about {said.change.outage_seconds} s"
+            says = said.says
+            context.asked.extend(said.operations)
             if said.change is not None:
                 diff = said.change.diff
                 await context.apply(said.change)

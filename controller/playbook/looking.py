@@ -77,12 +77,13 @@ class NoAlarms(Noun):
 class Awaited(Noun):
     """What is waited for."""
 
-    condition: Literal["cells-on-air", "cells-off-air", "links-up", "reachable"] = Field(
-        description="What must become true of all cells or core links of ours."
+    condition: Literal["cells-on-air", "cells-off-air", "cells-locked", "links-up", "reachable"] = Field(
+        description="What must become true of cells or core links of ours; locked ones need not be on air or up."
     )
     seconds: float = Field(default=60, gt=0, le=86400, description="How long to wait at most.")
     cells: tuple[CellId, ...] = Field(default=(), description="Only these cells; empty for all of ours.")
     tenant: str = Field(default="", description="Only core links of this tenant; empty for all of ours.")
+    endpoints: tuple[str, ...] = Field(default=(), description="Only these core links; empty for all of ours.")
 
 
 class Waited(Noun):
@@ -116,7 +117,7 @@ async def read_state(context: Context, _: Nothing) -> StationState:
         for entry in cells(observed.tree)
     )
     up = tuple(
-        LinkState(endpoint=_name(link.path), tenants=ledger[link.path].owners, up=link_up(observed, link.path))
+        LinkState(endpoint=endpoint_name(link.path), tenants=ledger[link.path].owners, up=link_up(observed, link.path))
         for link in links(observed.tree)
         if link.path in ledger
     )
@@ -130,7 +131,7 @@ async def check_cells_on_air(context: Context, given: CellNames) -> CheckedCells
     """Fail unless cells are on air. Without names, all cells of ours that are unlocked."""
     observed, chosen = await context.read(), await _cells(context, given.cells)
     if not given.cells:
-        chosen = [path for path in chosen if _unlocked(observed, path)]
+        chosen = [path for path in chosen if unlocked(observed, path)]
     silent = [path for path in chosen if not on_air(observed, path)]
     if silent:
         return Unmet(f"not on air: cell {', '.join(map(_key, silent))}")
@@ -141,13 +142,13 @@ async def check_cells_on_air(context: Context, given: CellNames) -> CheckedCells
 async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
     """Fail unless core links are up; locked ones do not count. A tenant without a core link here fails."""
     observed, chosen = await context.read(), await _links(context, given.tenant)
-    counted = [path for path in chosen if _unlocked(observed, path, "UNLOCKED")]
+    counted = [path for path in chosen if unlocked(observed, path, "UNLOCKED")]
     if given.tenant and not counted:
         return Unmet(f"{given.tenant} has no core link here")
     down = [path for path in counted if not link_up(observed, path)]
     if down:
-        return Unmet(f"down: {', '.join(map(_name, down))}")
-    return CheckedLinks(endpoints=tuple(map(_name, counted)))
+        return Unmet(f"down: {', '.join(map(endpoint_name, down))}")
+    return CheckedLinks(endpoints=tuple(map(endpoint_name, counted)))
 
 
 @action("check-alarms", Touches.NONE)
@@ -202,16 +203,21 @@ async def _missing(context: Context, given: Awaited) -> str:
         return error.message
     if given.condition == "reachable":
         return ""
-    chosen, holds = await _condition(context, given)
-    return ", ".join(_name(path) for path in chosen if not holds(observed, path))
+    chosen, holds = await _condition(context, given, observed)
+    return ", ".join(endpoint_name(path) for path in chosen if not holds(observed, path))
 
 
-async def _condition(context: Context, given: Awaited) -> tuple[list[Path], Callable[[Observed, Path], bool]]:
+async def _condition(
+    context: Context, given: Awaited, observed: Observed
+) -> tuple[list[Path], Callable[[Observed, Path], bool]]:
     if given.condition == "links-up":
-        return await _links(context, given.tenant), link_up
+        ours = [path for path in await _links(context, given.tenant) if unlocked(observed, path, "UNLOCKED")]
+        return [path for path in ours if not given.endpoints or endpoint_name(path) in given.endpoints], link_up
     chosen = await _cells(context, given.cells)
     if given.condition == "cells-on-air":
-        return chosen, on_air
+        return [path for path in chosen if given.cells or unlocked(observed, path)], on_air
+    if given.condition == "cells-locked":
+        return chosen, lambda observed, path: administrative_state(observed.tree, path) == "LOCKED"
     return chosen, lambda observed, path: not on_air(observed, path)
 
 
@@ -227,16 +233,18 @@ async def _links(context: Context, tenant: str) -> list[Path]:
     ]
 
 
-def _unlocked(observed: Observed, path: Path, default: str = "LOCKED") -> bool:
+def unlocked(observed: Observed, path: Path, default: str = "LOCKED") -> bool:
+    """Whether a cell is unlocked, or a core link with ``default`` UNLOCKED."""
     return observed.tree.get(path, {}).get("administrativeState", default) == "UNLOCKED"
 
 
-def _name(path: Path) -> str:
+def endpoint_name(path: Path) -> str:
+    """What people call a core endpoint: the last part of its path."""
     return path.rpartition("/")[2]
 
 
 def _key(path: Path) -> str:
-    return _name(path).partition("[")[2].rstrip("]")
+    return endpoint_name(path).partition("[")[2].rstrip("]")
 
 
 LOOKING = (

@@ -45,7 +45,7 @@ class PlaybookProcedure:
         """Whether a change was begun, stands or went astray."""
         rows = await tools.store.call(lambda store: store.steps(claim.job.id))
         left = (Outcome.SUCCEEDED, Outcome.DIVERGED)
-        return any(row.change and (row.state is StepState.STARTED or row.outcome in left) for row in rows)
+        return any(row.acts and (row.state is StepState.STARTED or row.outcome in left) for row in rows)
 
     def _parse(self, text: str) -> Playbook:
         report = Report()

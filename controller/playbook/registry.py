@@ -1,7 +1,8 @@
 """The registry of actions: typed functions that steps name.
 
-An action either looks (it reads, waits, tells) and returns what it saw, or it proposes: it returns a Change, which
-the engine puts on record and carries out as a device transaction. No action has a way of its own to change a device.
+An action either looks (it reads, waits, tells) and returns what it saw, or it proposes: it returns a Change or
+operations, which the engine puts on record and carries out as a device transaction. No action has a way of its own
+to change a device.
 Third parties add theirs by entry points of the group ``minka.actions``, each naming what ``action`` made.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_ty
 from pydantic import TypeAdapter, ValidationError
 
 from controller.models.alarm import Alarm
+from controller.models.equipment import Equipment, Operation
 from controller.models.errors import InputError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change
@@ -56,10 +58,20 @@ class Unmet:
 
 @dataclass(frozen=True, slots=True)
 class Proposal(Generic[Output]):
-    """What an action would change on the station, None for nothing, and what it has to say."""
+    """What an action would change on the station, None for nothing, or ask of it, and what it has to say."""
 
     change: Change | None
     output: Output
+    operations: tuple[Operation, ...] = ()
+
+    @property
+    def says(self) -> str:
+        """What it would do to the station, in words."""
+        if self.change is not None:
+            return f"outage about {self.change.outage_seconds} s"
+        if self.operations:
+            return "asks for " + ", then ".join(str(operation) for operation in self.operations)
+        return "nothing to change"
 
 
 class Context(Protocol):
@@ -92,6 +104,10 @@ class Context(Protocol):
 
     async def read(self) -> Observed:
         """The station as it is now. Raises DeviceError."""
+        ...
+
+    async def equipment(self) -> Equipment:
+        """Units and software of the station as they are now. Raises DeviceError."""
         ...
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:

@@ -33,6 +33,7 @@ from controller.plan import undo_change
 from controller.playbook.context import StationContext, held_by, target_names
 from controller.playbook.expressions import Expression, evaluate
 from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
+from controller.playbook.operating import operate
 from controller.playbook.registry import Action, Proposal, Registry, Repeat, Touches, Unmet
 from controller.ports.store import Claim, JobResult
 from controller.runs.effects import effects
@@ -45,6 +46,8 @@ log = structlog.get_logger()
 _DONE = (StepState.DONE, StepState.SKIPPED)
 #: Outcomes after which a change may be tried again: the station carries nothing of it.
 _AGAIN = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
+#: What a further try forgets of the one before.
+_UNDONE: Mapping[str, Any] = {"change": None, "operations": (), "outcome": None}
 
 
 class StationJob:
@@ -101,7 +104,7 @@ class StationJob:
         action = self._registry.action(step.action)
         row = begun
         try:
-            if begun is not None and begun.change is None and action.repeat is Repeat.NEVER:
+            if begun is not None and not begun.acts and action.repeat is Repeat.NEVER:
                 return await self._end(begun, StepState.FAILED, "interrupted: whether it happened is not known")
             if row is None:
                 if step.when is not None and not Expression(step.when).value(self._names):
@@ -118,14 +121,12 @@ class StationJob:
             if row.state is not StepState.FAILED or row.attempt > step.retries or not _may_repeat(row):
                 return row
             await self._tools.clock.sleep(step.retry_seconds)
-            row = row.model_copy(
-                update={"attempt": row.attempt + 1, "state": StepState.STARTED, "change": None, "outcome": None}
-            )
+            row = row.model_copy(update={"attempt": row.attempt + 1, "state": StepState.STARTED, **_UNDONE})
 
     async def _attempt(self, row: StepRecord, action: Action, timeout: float | None) -> StepRecord:  # noqa: ASYNC109 - kept by the Clock
         """One try of a step, or the rest of one that was begun."""
         try:
-            if row.change is None:
+            if not row.acts:
                 if action.touches is Touches.CHANGES:
                     await self._check_holds()
                 else:
@@ -135,11 +136,12 @@ class StationJob:
                     return await self._end(row, StepState.FAILED, said.reason, outcome=Outcome.FAILED_SAFE)
                 if not isinstance(said, Proposal):
                     return await self._end(row, StepState.DONE, output=said.model_dump(mode="json"))
-                row = row.model_copy(update={"change": said.change, "output": said.output.model_dump(mode="json")})
-                if row.change is None:
+                wanted = {"change": said.change, "operations": said.operations}
+                row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
+                if not row.acts:
                     return await self._end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
                 await self._write(row)
-            return await self._transact(row, row.change)
+            return await self._act(row)
         except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:
@@ -166,13 +168,16 @@ class StationJob:
                 task.cancel()
             await asyncio.gather(acting, timer, return_exceptions=True)
 
-    async def _transact(self, row: StepRecord, change: Change) -> StepRecord:
-        """The device transaction of a step that has its change on record."""
-        claim = replace(self._claim, change=change, transaction=f"{self._claim.transaction}.{row.transaction}")
+    async def _act(self, row: StepRecord) -> StepRecord:
+        """The device transaction of a step that has its change on record, or its operations."""
+        claim = replace(self._claim, change=row.change, transaction=f"{self._claim.transaction}.{row.transaction}")
         record = Record(claim, self._tools.store, self._tools.clock, self._alive, first=not self._begun)
         target = self._tools.target_of(self._context.network, self._context.station)
         tools = self._tools
-        result = await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
+        if row.operations:
+            result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
+        else:
+            result = await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
         await record.write(Mark.FINISHED, detail=result.outcome)
         state = StepState.DONE if result.outcome.good else StepState.FAILED
         return await self._end(row, state, result.detail, outcome=result.outcome)
@@ -214,9 +219,10 @@ class StationJob:
 
     def _needs_undoing(self, row: StepRecord) -> bool:
         """Whether a step left something: a change, or what its ``undo`` takes back."""
+        undo = self._playbook.steps[row.position].undo
         if self._registry.action(row.action).touches is Touches.CHANGES:
-            return row.changed
-        return row.state is StepState.DONE and self._playbook.steps[row.position].undo is not None
+            return row.changed and (row.change is not None or undo is not None)
+        return row.state is StepState.DONE and undo is not None
 
     async def _undo(self, row: StepRecord) -> StepRecord:
         """Bring the undoing of one step to its end; a station that is away is waited for."""
@@ -235,13 +241,11 @@ class StationJob:
             if not waits:
                 return current
             await self._tools.clock.sleep(self._tools.patience.retry)
-            current = current.model_copy(
-                update={"attempt": current.attempt + 1, "state": StepState.STARTED, "change": None, "outcome": None}
-            )
+            current = current.model_copy(update={"attempt": current.attempt + 1, "state": StepState.STARTED, **_UNDONE})
 
     async def _undo_by_action(self, row: StepRecord, name: str, given: Mapping[str, Any]) -> StepRecord:
         action = self._registry.action(name)
-        if row.change is None and not row.inputs:
+        if not row.acts and not row.inputs:
             try:
                 inputs = action.check_inputs(evaluate(given, self._names)).model_dump(mode="json")
             except InputError as error:
@@ -262,8 +266,7 @@ class StationJob:
                 change = undo_change(self._context.profiles, done.change, observed)
                 row = row.model_copy(update={"change": change})
                 await self._write(row)
-            assert row.change is not None
-            return await self._transact(row, row.change)
+            return await self._act(row)
         except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:

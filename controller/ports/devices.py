@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -220,13 +221,16 @@ class Devices(Protocol):
         """
         ...
 
-    def notifications(self, target: DeviceTarget, since: datetime | None = None) -> AsyncIterator[Notification]:
+    def notifications(
+        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+    ) -> AsyncIterator[Notification]:
         """Subscribe on a session of its own and yield what comes, until that session ends.
 
         Args:
             target: The station.
             since: By the station's clock: what it notified from then on comes first (replay); stations that
                 don't remember refuse.
+            listening: Set once the subscription stands.
 
         Raises what ``session`` raises on entering, DeviceRefusedError if the device refuses the
         subscription, and SessionLostError when the session ends: it never just stops.

@@ -214,13 +214,17 @@ class FakeDevices:
         for listener in self._listeners[station]:
             listener.put_nowait(None)
 
-    async def notifications(self, target: DeviceTarget, since: datetime | None = None) -> AsyncIterator[Notification]:
+    async def notifications(
+        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+    ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``; fake stations remember nothing."""
         if since is not None:
             raise DeviceRefusedError(f"operation-failed: {target.station} does not support replay")
         arrived: asyncio.Queue[Notification | None] = asyncio.Queue()
         async with self._session(target):
             self._listeners[target.station].append(arrived)
+            if listening is not None:
+                listening.set()
             try:
                 while (notification := await arrived.get()) is not None:
                     yield notification

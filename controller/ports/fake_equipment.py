@@ -34,6 +34,7 @@ class FakeEquipment:
         units: Radio units by name.
         version: What installations find in downloaded files.
         power: ``MAINS`` or ``BATTERY``.
+        licence: ``VALID`` or ``MISSING``.
         fails: Operations that begin and then fail.
         sent: Operations that were carried out or begun, in order.
     """
@@ -45,6 +46,7 @@ class FakeEquipment:
     slots: tuple[SlotState, ...] = SLOTS
     version: str = "2.0"
     power: str = "MAINS"
+    licence: str = "VALID"
     fails: set[OperationKind] = field(default_factory=set)
     sent: list[OperationKind] = field(default_factory=list)
 
@@ -55,7 +57,14 @@ class FakeEquipment:
     def look(self) -> Equipment:
         """What the station says."""
         now, units = self.clock.now(), tuple(self.units.values())
-        return Equipment(restarted=self.restarted, now=now, units=units, slots=self.slots, power=self.power)
+        return Equipment(
+            restarted=self.restarted,
+            now=now,
+            units=units,
+            slots=self.slots,
+            power=self.power,
+            licence=self.licence,
+        )
 
     def operate(self, operation: Operation) -> str:
         """Carry out an operation; why it does not begin, empty if it does."""
@@ -71,6 +80,8 @@ class FakeEquipment:
         elif kind is OperationKind.RESET_UNIT and works:
             unit = self.units[operation.subject]
             self.units[operation.subject] = unit.model_copy(update={"restarted": now})
+        elif kind is OperationKind.RELOAD_LICENCE and works:
+            self.licence = "VALID"
         elif kind is OperationKind.INSTALL:
             self._put(operation.subject, status="VALID" if works else "INVALID", version=self.version if works else "")
         elif kind is OperationKind.ACTIVATE and works:

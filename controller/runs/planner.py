@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from controller.intent import compile_intent
 from controller.inventory.selectors import select
+from controller.models.equipment import Equipment
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.facts import Intent
 from controller.models.network import Network
@@ -98,6 +99,11 @@ class Planner:
         """
         async with self._devices.session(self._target_of(network, station)) as session:
             return await session.read()
+
+    async def equipment(self, network: Network, station: str) -> Equipment:
+        """One station's units and software, live; raises as ``read``."""
+        async with self._devices.session(self._target_of(network, station)) as session:
+            return await session.equipment()
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """What stations carry and what the record says of them; an unreadable one says why."""

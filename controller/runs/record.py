@@ -65,7 +65,8 @@ class Record:
             session=session,
             detail=detail,
         )
-        await self._store.call(Journalling(entry, self._claim, first=step is Step.READ and self._first))
+        begins = step is Step.READ or (step is Step.OPERATING and phase == 0)
+        await self._store.call(Journalling(entry, self._claim, first=begins and self._first))
         self._rows.append(entry)
 
     def check(self) -> None:
@@ -86,6 +87,14 @@ class Record:
             if row.step in _MARKS:
                 return row
         return None
+
+    def last(self, step: Step, phase: int) -> JournalEntry | None:
+        """The newest row of a step of a phase, or None."""
+        return next((row for row in reversed(self._rows) if (row.step, row.phase) == (step, phase)), None)
+
+    def count(self, step: Step, phase: int) -> int:
+        """How often a step of a phase was taken."""
+        return sum((row.step, row.phase) == (step, phase) for row in self._rows)
 
     @property
     def committed(self) -> bool:

@@ -55,6 +55,7 @@ class Patience:
         retry: Between attempts to reach a device that carries something of ours.
         unresolved: After the device's own deadline, before such a device is given up as diverged.
         beginnings: Fresh attempts of a transaction, each only after read-back proved nothing happened.
+        effect: After which an operation that was not answered, and of which nothing shows, was not carried out.
     """
 
     confirm_budget: float = 5.0
@@ -62,6 +63,7 @@ class Patience:
     retry: float = 1.0
     unresolved: float = 120.0
     beginnings: int = 3
+    effect: float = 30.0
 
 
 class Transaction:

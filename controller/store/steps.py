@@ -6,8 +6,10 @@ import zlib
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 from sqlalchemy import Row, select
 
+from controller.models.equipment import Operation
 from controller.models.errors import NotFoundError
 from controller.models.plan import Change
 from controller.models.run import Run
@@ -19,6 +21,7 @@ from controller.store.runs import load_run
 from controller.store.tables import playbooks, runs, steps
 from controller.store.transaction import Transactions, Tx, reads, writes
 
+_OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _KEY = ("job", "position", "undo")
 
 
@@ -67,16 +70,18 @@ class StepRecords(Transactions):
 
 
 def _as_row(step: StepRecord) -> dict[str, Any]:
-    return step.model_dump(exclude={"change", "inputs", "output", "state", "outcome"}) | {
+    return step.model_dump(exclude={"change", "operations", "inputs", "output", "state", "outcome"}) | {
         "state": step.state.value,
         "outcome": step.outcome and step.outcome.value,
         "inputs": orjson.dumps(step.inputs, option=orjson.OPT_SORT_KEYS).decode(),
         "output": orjson.dumps(step.output, option=orjson.OPT_SORT_KEYS).decode(),
         "change": None if step.change is None else packed(step.change),
+        "operations": _OPERATIONS.dump_json(step.operations).decode() if step.operations else "",
     }
 
 
 def _as_step(row: Row[Any]) -> StepRecord:
     change = None if row.change is None else unpacked(Change, row.change)
     values = dict(row._mapping) | {"change": change, "inputs": orjson.loads(row.inputs)}
-    return StepRecord(**values | {"output": orjson.loads(row.output)})
+    operations = _OPERATIONS.validate_json(row.operations) if row.operations else ()
+    return StepRecord(**values | {"output": orjson.loads(row.output), "operations": operations})

@@ -188,6 +188,8 @@ steps = Table(
     Column("attempt", Integer, nullable=False),
     Column("inputs", Text, nullable=False),
     Column("change", LargeBinary),
+    # As JSON; empty where there is none.
+    _text("operations"),
     Column("output", Text, nullable=False),
     Column("outcome", String),
     _text("detail"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, HostKeyError, SessionLostError
 from controller.nrm.tree import Tree
 from controller.ports.devices import DeviceSession
@@ -167,3 +168,19 @@ async def test_another_host_key_is_refused(station: Station) -> None:
     with pytest.raises(HostKeyError):
         async with station.devices.session(target):
             raise AssertionError
+
+
+async def test_operations_show_in_what_the_station_says_of_itself(station: Station) -> None:
+    if station.kind == "netconfd":
+        async with station.devices.session(station.target) as session:
+            assert await session.equipment() == Equipment(), "it has no such modules"
+            with pytest.raises(DeviceRefusedError):
+                await session.operate(Operation(kind=OperationKind.RELOAD_LICENCE, seconds=60))
+        return
+    async with station.devices.session(station.target) as session:
+        before = await session.equipment()
+        assert before.running is not None
+        assert before.restarted is not None
+        assert await session.operate(Operation(kind=OperationKind.ACTIVATE, subject="slot-b", seconds=60)) != ""
+        with pytest.raises(DeviceRefusedError):
+            await session.operate(Operation(kind=OperationKind.RESET_UNIT, subject="ru-9", seconds=60))

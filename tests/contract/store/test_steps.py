@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, LeaseLostError, NotFoundError
 from controller.models.run import Outcome, Run, RunState, Step, Strategy
 from controller.models.step import RunPlaybook, StepRecord, StepState
@@ -34,6 +35,7 @@ def step(run: Run, position: int = 0, *, undo: bool = False) -> StepRecord:
         state=StepState.STARTED,
         inputs={"cells": ["1"]},
         change=make_change("A"),
+        operations=(Operation(kind=OperationKind.RESET_UNIT, subject="ru-1", since=START, seconds=60),),
         started=START,
     )
 

@@ -53,8 +53,16 @@ class PlaybookHouse(House):
             procedure_of=procedures(PlaybookProcedure(self.world, registry())),
         )
         stop = asyncio.Event()
-        task = asyncio.create_task(WorkerLoop("worker", tools, self.doorbell).run(stop))
+        task = self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.doorbell).run(stop))
         self._stack.push_async_callback(self._end, task, stop)
+
+    async def replace_worker(self) -> None:
+        """Let the worker die on the spot, bury it, and start another one."""
+        self.worker.cancel()
+        await asyncio.gather(self.worker, return_exceptions=True)
+        for one in self.store.incarnations():
+            assert self.store.bury(one.id, one.counter)
+        await self.work()
 
     def launcher(self, folder: Path = PLAYBOOKS) -> Launcher:
         return Launcher(self.world, Library(folder, registry()), self.doorbell)

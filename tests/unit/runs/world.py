@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, cached_property
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
 from controller.nrm.tree import Observed, Tree
 from controller.plan import StationView, network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget
+from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
 from controller.ports.fake_device import SAFE, FakeDevice, Fault, Wrong
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
@@ -123,6 +124,11 @@ class MortalDevices:
     async def session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
         async with self._devices.session(target) as session:
             yield _Session(session, self._interrupter)  # type: ignore[misc]
+
+    def notifications(
+        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+    ) -> AsyncIterator[Notification]:
+        return self._devices.notifications(target, since, listening)
 
 
 def _retuned() -> Network:

@@ -1,0 +1,139 @@
+"""Shipped actions on a station's equipment: restarts and repairs from afar.
+
+Each proposes operations, which the engine puts on record, sends once, and proves by reading back. They leave no
+configuration behind; there is nothing to undo.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from controller.inventory.source import suggest
+from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.network import CellId, Noun
+from controller.nrm.profiles import cells, link_up, links
+from controller.nrm.tree import Observed
+from controller.playbook.changing import Changed, Nothing
+from controller.playbook.looking import endpoint_name, unlocked
+from controller.playbook.registry import Context, Proposal, Touches, action
+
+
+class EquipmentState(Noun):
+    """A station's equipment as it says itself."""
+
+    units: tuple[UnitState, ...] = Field(description="Its units: `name`, `kind`, `state`, `cells`, `restarted`.")
+    slots: tuple[SlotState, ...] = Field(
+        description="Its software: `name`, `status`, `version`, `active`, `running`, `writable`."
+    )
+    version: str = Field(description="Version of the software that runs.")
+    power: str = Field(description="`MAINS` or `BATTERY`.")
+    licence: str = Field(description="`VALID` or `MISSING`.")
+
+
+class UnitChoice(Noun):
+    """One radio unit."""
+
+    unit: str = Field(default="", max_length=64, description="The unit by its name, as in `ru-1`.")
+    cell: str = Field(default="", max_length=64, description="Or one of its cells.")
+    seconds: float = Field(default=120, gt=0, le=3600, description="How long to wait until it has started again.")
+
+
+class Restart(Noun):
+    """How to restart."""
+
+    seconds: float = Field(default=600, gt=0, le=3600, description="How long to wait until it has started again.")
+    on_battery: bool = Field(default=False, description="Restart even on battery; a station may not come back from it.")
+
+
+class Interrupted(Noun):
+    """What the restart interrupts."""
+
+    changed: bool = Field(description="Always: a restart is never there already.")
+    cells: tuple[CellId, ...] = Field(description="Unlocked cells of ours that are interrupted; they must come back.")
+    endpoints: tuple[str, ...] = Field(description="Core links of ours that were up before.")
+
+
+@action("read-equipment", Touches.READS)
+async def read_equipment(context: Context, _: Nothing) -> EquipmentState:
+    """Read units, software, power and licence of the station as they are now."""
+    seen = await context.equipment()
+    version = seen.running.version if seen.running else ""
+    return EquipmentState(units=seen.units, slots=seen.slots, version=version, power=seen.power, licence=seen.licence)
+
+
+@action("reset-radio-unit", Touches.CHANGES)
+async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interrupted]:
+    """Restart one radio unit: its cells are off the air for a while. That it restarted is read back."""
+    seen = await context.equipment()
+    unit = _unit(context.station, seen, given)
+    if unit.restarted is None:
+        raise ConflictError(f"{unit.name} of {context.station} does not say when it started: no reset could be proven")
+    said = await _interrupted(context, await context.read(), unit.cells)
+    kind, since = OperationKind.RESET_UNIT, unit.restarted
+    return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
+
+
+@action("restart-station", Touches.CHANGES)
+async def restart_station(context: Context, given: Restart) -> Proposal[Interrupted]:
+    """Restart the station: all its cells are off the air for a while, and sessions to it end.
+
+    That it started anew is read back from its own record of its start. Nobody may hold its configuration lock, and it
+    must not run on battery.
+    """
+    seen = await context.equipment()
+    said = await _interrupted(context, await context.read(), None)
+    return Proposal(None, said, (reset(context.station, seen, given.seconds, on_battery=given.on_battery),))
+
+
+@action("reload-licence", Touches.CHANGES)
+async def reload_licence(context: Context, _: Nothing) -> Proposal[Changed]:
+    """Let the station fetch its licence again; it must be valid afterwards."""
+    await context.ledger()
+    missing = (await context.equipment()).licence != "VALID"
+    operations = (Operation(kind=OperationKind.RELOAD_LICENCE, seconds=60),) if missing else ()
+    return Proposal(None, Changed(changed=missing), operations)
+
+
+def reset(station: str, seen: Equipment, seconds: float, *, slot: str = "", on_battery: bool = False) -> Operation:
+    """The restart of a station, after which it must run from ``slot`` if one is named.
+
+    Raises:
+        ConflictError: It runs on battery, or does not say when it started last.
+    """
+    if seen.restarted is None:
+        raise ConflictError(f"{station} does not say when it started: no restart could be proven")
+    if seen.power == "BATTERY" and not on_battery:
+        raise ConflictError(f"{station} runs on battery: it might not come back from a restart")
+    return Operation(kind=OperationKind.RESET, subject=slot, since=seen.restarted, seconds=seconds)
+
+
+def _unit(station: str, seen: Equipment, given: UnitChoice) -> UnitState:
+    radios = [unit for unit in seen.units if unit.kind == "radio-unit"]
+    found = [unit for unit in radios if unit.name == given.unit or (given.cell and given.cell in unit.cells)]
+    if len(found) != 1:
+        names = [unit.name for unit in radios]
+        hint = suggest(given.unit, names) or f"it has {', '.join(names) or 'none'}"
+        raise NotFoundError(f"{station} has no radio unit {given.unit or f'of cell {given.cell}'!r}; {hint}")
+    return found[0]
+
+
+async def _interrupted(context: Context, observed: Observed, names: tuple[str, ...] | None) -> Interrupted:
+    """What a restart of all cells, or of these, interrupts."""
+    ledger = await context.ledger()
+    return Interrupted(
+        changed=True,
+        cells=tuple(
+            entry.cell
+            for entry in cells(observed.tree)
+            if entry.path in ledger and unlocked(observed, entry.path) and (names is None or entry.cell in names)
+        ),
+        endpoints=tuple(
+            endpoint_name(link.path)
+            for link in links(observed.tree)
+            if link.path in ledger and link_up(observed, link.path)
+        ),
+    )
+
+
+EQUIPMENT = (read_equipment, reset_radio_unit, restart_station, reload_licence)

@@ -1,0 +1,229 @@
+"""Operations of a step on one station: on record before they are sent, proven by reading back, never repeated blind.
+
+A restart ends the session that asked for it, and an answer may be lost; neither says what happened. Whoever
+continues, this process or another, looks first: a restart shows in when the station started, an installation in
+the slot. Downloads leave nothing to read; they are told by notifications, and harmless to repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from controller.models.equipment import Equipment, Operation, OperationKind
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceBusyError,
+    DeviceError,
+    DeviceRefusedError,
+    HostKeyError,
+    SessionLostError,
+)
+from controller.models.run import Outcome, Step
+from controller.playbook.hearing import Hearing
+from controller.ports.clock import Clock
+from controller.ports.devices import Devices, DeviceSession, DeviceTarget
+from controller.ports.store import JobResult
+from controller.runs.record import Record
+from controller.runs.transaction import Patience
+
+log = structlog.get_logger()
+
+#: Seconds between two looks, at first and at most.
+_SOON, _GENTLY = 0.2, 2.0
+#: How often an operation is sent at most, each time after it was seen that the one before did nothing.
+_SENDS = 3
+
+
+async def operate(
+    operations: Sequence[Operation],
+    target: DeviceTarget,
+    devices: Devices,
+    record: Record,
+    clock: Clock,
+    patience: Patience,
+) -> JobResult:
+    """Carry out operations in order, until one does not work.
+
+    Raises:
+        LeaseLostError: Another worker owns the device; nothing more was sent to it.
+        StoreError: The record is away, so nothing more was sent; calling again continues.
+    """
+    await record.load()
+    for index, operation in enumerate(operations):
+        result = await _Operating(index, operation, target, devices, record, clock, patience).run()
+        if result.outcome.good:
+            continue
+        if index and result.outcome is not Outcome.DIVERGED:
+            done = ", ".join(str(one) for one in operations[:index])
+            return JobResult(Outcome.DIVERGED, f"{result.detail}; done before it: {done}")
+        return result
+    return JobResult(Outcome.SUCCEEDED, "")
+
+
+def happened(operation: Operation, seen: Equipment) -> bool:
+    """Whether a station shows that an operation was carried out."""
+    since = operation.since
+    if operation.kind is OperationKind.RESET:
+        return since is not None and seen.restarted is not None and seen.restarted > since
+    if operation.kind is OperationKind.RESET_UNIT:
+        unit = seen.unit(operation.subject)
+        return since is not None and unit is not None and unit.restarted is not None and unit.restarted > since
+    if operation.kind is OperationKind.RELOAD_LICENCE:
+        return seen.licence == "VALID"
+    slot = seen.slot(operation.subject)
+    if operation.kind is OperationKind.INSTALL:
+        return slot is not None and slot.status == "VALID" and slot.version == operation.version
+    return operation.kind is OperationKind.ACTIVATE and slot is not None and slot.active
+
+
+class _Operating:
+    """Brings one operation to its result."""
+
+    def __init__(
+        self,
+        index: int,
+        operation: Operation,
+        target: DeviceTarget,
+        devices: Devices,
+        record: Record,
+        clock: Clock,
+        patience: Patience,
+    ) -> None:
+        self._index = index
+        self._operation = operation
+        self._target = target
+        self._devices = devices
+        self._record = record
+        self._clock = clock
+        self._patience = patience
+        sent, begun = record.last(Step.OPERATING, index), record.last(Step.PREPARED, index)
+        self._sends = record.count(Step.OPERATING, index)
+        #: Whether a session that is lost to us may still hold the lock.
+        self._left_lock = sent is not None
+        #: Whether the station said that it begins.
+        self._begun = sent is not None and begun is not None and begun.seq > sent.seq
+        self._sent = clock.monotonic()
+        left = operation.seconds
+        if sent is not None and sent.deadline is not None:
+            left = min(left, (sent.deadline - clock.now()).total_seconds())
+        self._end = clock.monotonic() + left
+        self._hearing = Hearing(devices, target, operation, clock, replay=sent is not None)
+
+    async def run(self) -> JobResult:
+        """Work until the outcome is known."""
+        tries = 0
+        async with self._hearing:
+            while True:
+                try:
+                    async with self._devices.session(self._target) as session:
+                        return await self._work(session)
+                except DeviceError as error:
+                    tries += 1
+                    result = self._given_up(error, tries)
+                    if result is not None:
+                        return result
+                    log.info("operation.interrupted", operation=str(self._operation), reason=error.message)
+                await self._clock.sleep(self._patience.retry)
+
+    async def _work(self, session: DeviceSession) -> JobResult:
+        """Look, send if need be, look again, within one session."""
+        pause = _SOON
+        while True:
+            seen = await session.equipment()
+            if happened(self._operation, seen) or self._hearing.completed:
+                await self._free(session)
+                return self._proven(seen)
+            if failure := self._hearing.failure:
+                return JobResult(Outcome.FAILED_SAFE, f"{self._operation} failed: {failure}")
+            if self._may_send():
+                refusal = await self._send(session)
+                if refusal:
+                    return JobResult(Outcome.FAILED_SAFE, f"the station does not begin {self._operation}: {refusal}")
+            elif self._clock.monotonic() > self._end:
+                return self._unseen()
+            await self._clock.sleep(pause)
+            pause = min(_GENTLY, pause * 1.6)
+
+    def _may_send(self) -> bool:
+        """Whether nothing was sent yet, or what was sent unanswered has done nothing."""
+        if not self._sends:
+            return True
+        silent = self._clock.monotonic() - self._sent > self._patience.effect
+        return silent and not self._begun and self._sends < _SENDS
+
+    async def _send(self, session: DeviceSession) -> str:
+        """Send it; why the station refuses, empty if it begins.
+
+        Under the lock where service is interrupted: nobody may be in the middle of a change.
+        """
+        interrupts = self._operation.kind.interrupts
+        await self._record.write(Step.OPENED, phase=self._index, session=session.session_id)
+        if interrupts:
+            self._left_lock = True
+            await self._lock(session)
+        deadline = self._clock.now() + timedelta(seconds=self._operation.seconds)
+        await self._record.write(Step.OPERATING, phase=self._index, deadline=deadline, detail=str(self._operation))
+        self._sends += 1
+        self._sent = self._clock.monotonic()
+        self._end = self._sent + self._operation.seconds
+        self._record.check()
+        try:
+            refusal = await session.operate(self._operation)
+        except DeviceRefusedError as error:
+            refusal = error.message
+        if not refusal:
+            await self._record.write(Step.PREPARED, phase=self._index, detail="the station begins it")
+            self._begun = True
+        if interrupts and (refusal or self._operation.kind is not OperationKind.RESET):
+            await session.unlock()
+            self._left_lock = False
+        return refusal
+
+    async def _lock(self, session: DeviceSession) -> None:
+        """Lock, killing only a session that our own journal names."""
+        try:
+            await session.lock()
+        except DeviceBusyError as busy:
+            if busy.holder not in self._record.sessions:
+                raise
+            self._record.check()
+            await session.kill(busy.holder)
+            await session.lock()
+
+    async def _free(self, session: DeviceSession) -> None:
+        """Leave no lock behind that a lost session of ours holds; a restart ended them all."""
+        if self._left_lock and self._operation.kind is OperationKind.RESET_UNIT:
+            with suppress(DeviceBusyError):
+                await self._lock(session)
+                await session.unlock()
+
+    def _proven(self, seen: Equipment) -> JobResult:
+        """It happened; whether with the slot that was wanted."""
+        running, wanted = seen.running, self._operation.subject
+        if self._operation.kind is OperationKind.RESET and wanted and (running is None or running.name != wanted):
+            where = running.name if running else "nobody knows what"
+            return JobResult(Outcome.FAILED_SAFE, f"the station started from {where} instead of {wanted}")
+        return JobResult(Outcome.SUCCEEDED, "")
+
+    def _unseen(self) -> JobResult:
+        detail = f"{self._operation} was sent, and nothing shows of it after {self._operation.seconds:g} s"
+        return JobResult(Outcome.DIVERGED if self._operation.kind.interrupts else Outcome.FAILED_SAFE, detail)
+
+    def _given_up(self, error: DeviceError, tries: int) -> JobResult | None:
+        """The result where trying on is of no use; None where it is.
+
+        Once it was sent the station is waited for: being away is what a restart looks like.
+        """
+        denied = isinstance(error, HostKeyError | AuthenticationError)
+        if not self._sends:
+            if denied or isinstance(error, DeviceRefusedError):
+                return JobResult(Outcome.FAILED_SAFE, error.message)
+            again = isinstance(error, SessionLostError) and tries < self._patience.beginnings
+            return None if again else JobResult(Outcome.DEFERRED, error.message)
+        if denied or self._clock.monotonic() > self._end:
+            return JobResult(Outcome.DIVERGED, f"{error.message} Whether {self._operation} worked is not known.")
+        return None

@@ -1,0 +1,157 @@
+"""Shipped actions on a station's software (o-ran-software-management): download, install, activate, go back."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from controller.models.equipment import Equipment, Operation, OperationKind, SlotState
+from controller.models.errors import ConflictError
+from controller.models.network import Noun
+from controller.playbook.changing import Changed
+from controller.playbook.equipment import reset
+from controller.playbook.registry import Context, Proposal, Touches, Unmet, action
+
+
+class Download(Noun):
+    """What to download."""
+
+    url: str = Field(
+        pattern=r"^[a-z]+://[^/\s]+/.*[^/\s]$",
+        max_length=500,
+        description="The file's address, as in `sftp://10.0.0.1/images/station-24.3.0.zip`.",
+    )
+    version: str = Field(
+        default="", max_length=64, description="Nothing is downloaded where a slot holds this already."
+    )
+    seconds: float = Field(default=1800, gt=0, le=86400, description="How long it may take.")
+
+
+class Downloaded(Noun):
+    """What was downloaded."""
+
+    changed: bool = Field(description="Whether it had to be downloaded.")
+    file: str = Field(description="The file's name on the station.")
+
+
+class Install(Noun):
+    """What to install."""
+
+    version: str = Field(min_length=1, max_length=64, description="The version that the slot must hold afterwards.")
+    files: tuple[str, ...] = Field(default=(), description="Downloaded files by name; empty for all.")
+    seconds: float = Field(default=1800, gt=0, le=86400, description="How long it may take.")
+
+
+class Installed(Noun):
+    """Where it was installed."""
+
+    changed: bool = Field(description="Whether it had to be installed.")
+    slot: str = Field(description="The slot that holds the version.")
+    previous: str = Field(description="The slot that the station runs from: the way back.")
+
+
+class SlotChoice(Noun):
+    """One software slot."""
+
+    slot: str = Field(min_length=1, max_length=64, description="The slot by its name.")
+    seconds: float = Field(default=600, gt=0, le=3600, description="How long it may take.")
+
+
+class Version(Noun):
+    """One version."""
+
+    version: str = Field(min_length=1, max_length=64, description="The version that must run.")
+
+
+class Running(Noun):
+    """What runs."""
+
+    slot: str = Field(description="The slot that the station runs from.")
+    version: str = Field(description="Its version.")
+
+
+@action("download-software", Touches.CHANGES)
+async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
+    """Let the station fetch a file of software. Service goes on; the station tells when it is done."""
+    await context.ledger()
+    seen = await context.equipment()
+    there = bool(given.version) and any(_holds(slot, given.version) for slot in seen.slots)
+    kind, since = OperationKind.DOWNLOAD, seen.now
+    fetch = Operation(kind=kind, subject=given.url, since=since, seconds=given.seconds)
+    said = Downloaded(changed=not there, file=given.url.rpartition("/")[2])
+    return Proposal(None, said, () if there else (fetch,))
+
+
+@action("install-software", Touches.CHANGES)
+async def install_software(context: Context, given: Install) -> Proposal[Installed]:
+    """Put downloaded files into a slot that is neither active nor running. Service goes on.
+
+    The slot must be valid and hold the version afterwards. Nothing is done where a slot holds it already.
+    """
+    await context.ledger()
+    seen = await context.equipment()
+    running = _running(context.station, seen)
+    held = [slot for slot in seen.slots if _holds(slot, given.version)]
+    best = max(held, key=lambda slot: (slot.running, slot.active, slot.writable), default=None)
+    if best is not None:
+        return Proposal(None, Installed(changed=False, slot=best.name, previous=running.name))
+    free = next((slot for slot in seen.slots if slot.writable and not slot.active and not slot.running), None)
+    if free is None:
+        raise ConflictError(f"{context.station} has no slot to install to that is neither active nor running")
+    kind = OperationKind.INSTALL
+    install = Operation(
+        kind=kind, subject=free.name, files=given.files, version=given.version, since=seen.now, seconds=given.seconds
+    )
+    return Proposal(None, Installed(changed=True, slot=free.name, previous=running.name), (install,))
+
+
+@action("activate-software", Touches.CHANGES)
+async def activate_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
+    """Let the next start take a slot. The station goes on running from the old one until it restarts."""
+    await context.ledger()
+    wanted = _activation(context, await context.equipment(), given)
+    return Proposal(None, Changed(changed=bool(wanted)), wanted)
+
+
+@action("rollback-software", Touches.CHANGES)
+async def rollback_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
+    """Bring the station back to a slot that it ran from before: activate it, restart, and see that it runs."""
+    await context.ledger()
+    seen = await context.equipment()
+    wanted = _activation(context, seen, given)
+    if wanted or _running(context.station, seen).name != given.slot:
+        wanted += (reset(context.station, seen, given.seconds, slot=given.slot, on_battery=True),)
+    return Proposal(None, Changed(changed=bool(wanted)), wanted)
+
+
+@action("check-software", Touches.READS)
+async def check_software(context: Context, given: Version) -> Running | Unmet:
+    """Fail unless the station runs a version."""
+    running = _running(context.station, await context.equipment())
+    if running.version != given.version:
+        return Unmet(f"it runs {running.version} from {running.name}, and not {given.version}")
+    return Running(slot=running.name, version=running.version)
+
+
+def _activation(context: Context, seen: Equipment, given: SlotChoice) -> tuple[Operation, ...]:
+    slot = seen.slot(given.slot)
+    if slot is not None and slot.active:
+        return ()
+    # In a rehearsal it may have been installed a step ago.
+    if not context.rehearsal and (slot is None or slot.status != "VALID"):
+        valid = ", ".join(one.name for one in seen.slots if one.status == "VALID")
+        raise ConflictError(f"{context.station} has no valid slot {given.slot!r}; valid: {valid or 'none'}")
+    kind = OperationKind.ACTIVATE
+    return (Operation(kind=kind, subject=given.slot, since=seen.now, seconds=given.seconds),)
+
+
+def _holds(slot: SlotState, version: str) -> bool:
+    return slot.status == "VALID" and slot.version == version
+
+
+def _running(station: str, seen: Equipment) -> SlotState:
+    if seen.running is None:
+        raise ConflictError(f"{station} does not say what software it runs")
+    return seen.running
+
+
+SOFTWARE = (download_software, install_software, activate_software, rollback_software, check_software)

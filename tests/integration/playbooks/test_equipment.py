@@ -1,0 +1,114 @@
+"""Restarts and resets of simulated stations: sent once, proven, and everything back afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.models.run import Run, RunState
+from simulators.history import EventKind
+from tests.integration.alarms.house import until
+from tests.integration.playbooks.house import PlaybookHouse
+
+STATION = "T-LTE-1"
+
+
+@pytest.fixture(autouse=True)
+def _boots(house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulators.life.RESET_DELAY", 0.3)
+    station = house.fleet.stations[STATION]
+    station.quirks = replace(station.quirks, boot_seconds=1.0)
+
+
+def restarts(house: PlaybookHouse) -> int:
+    return house.fleet.stations[STATION].history.counts[EventKind.RESTARTED]
+
+
+def resets(house: PlaybookHouse) -> int:
+    return house.fleet.stations[STATION].history.counts[EventKind.REMEDY]
+
+
+async def well(house: PlaybookHouse) -> None:
+    health = await house.checker(reports=False).health(STATION)
+    assert all(health.cells.values())
+    assert all(link.up for link in health.links)
+
+
+async def begin(house: PlaybookHouse, name: str, **given: str) -> Run:
+    return await house.launcher().start(name, given, "ana", "", None)
+
+
+async def ended(house: PlaybookHouse, run: Run) -> Run:
+    async def done() -> bool:
+        return house.store.run(run.id).state.terminal
+
+    await until("the run ends", done)
+    return house.store.run(run.id)
+
+
+async def test_restart(house: PlaybookHouse) -> None:
+    seen = await house.dry_run("restart-station", station=STATION)
+    assert [step.says for step in seen.stations[0].steps] == ["asks for reset", "ok", "ok"]
+    assert restarts(house) == 0
+    before = house.running(STATION)
+    run = await house.succeeds("restart-station", station=STATION)
+    assert restarts(house) == 1
+    assert house.running(STATION) == before
+    first = house.steps(run, STATION)[0]
+    assert first.output["cells"] == ["1", "2"]
+    assert len(first.output["endpoints"]) == 3
+    await well(house)
+
+
+async def test_a_worker_that_dies_in_the_middle_of_a_restart(house: PlaybookHouse) -> None:
+    run = await begin(house, "restart-station", station=STATION)
+
+    async def restarting() -> bool:
+        return restarts(house) == 1
+
+    await until("the station restarts", restarting)
+    await house.replace_worker()
+    assert (await ended(house, run)).state is RunState.SUCCEEDED
+    assert restarts(house) == 1
+    assert house.job(run, STATION).attempts == 2
+    await well(house)
+
+
+async def test_what_is_refused(house: PlaybookHouse) -> None:
+    run = await house.run("reset-radio-unit", station=STATION, unit="ru-11")
+    assert "has no radio unit 'ru-11'; did you mean 'ru-1'" in house.job(run, STATION).detail
+    house.fleet.stations[STATION].life.begin_fault("mains-failure")
+    run = await house.run("restart-station", station=STATION)
+    assert run.state is RunState.FAILED
+    assert "runs on battery" in house.job(run, STATION).detail
+    house.store.add_hold(STATION, "eva", "on the mast", None)
+    seen = await house.dry_run("reset-radio-unit", station=STATION, unit="ru-1")
+    assert "on the mast" in seen.refused[0]
+    assert (restarts(house), resets(house)) == (0, 0)
+
+
+async def test_reset_cures_a_lost_unit(house: PlaybookHouse) -> None:
+    life = house.fleet.stations[STATION].life
+    life.begin_fault("cell-down", "1", "7")
+    assert not (await house.checker(reports=False).health(STATION)).cells["1"]
+    await house.succeeds("reset-radio-unit", station=STATION, cell="1")
+    assert resets(house) == 1
+    await well(house)
+
+
+async def test_a_reset_in_vain_fails(house: PlaybookHouse) -> None:
+    life = house.fleet.stations[STATION].life
+    life.begin_fault("sfp", "ru-2", "1")
+    steps = [
+        {"name": "reset", "action": "reset-radio-unit", "with": {"unit": "ru-2"}, "register": "reset"},
+        {
+            "name": "on air",
+            "action": "wait-until",
+            "with": {"condition": "cells-on-air", "cells": "{{ reset.cells }}", "seconds": 2},
+        },
+    ]
+    run = await house.run("own", house.own(targets=STATION, steps=steps))
+    assert run.state is RunState.FAILED
+    assert "cells-on-air: EUtranCellFDD[2]" in house.job(run, STATION).detail
+    assert resets(house) == 1

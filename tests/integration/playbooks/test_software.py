@@ -1,0 +1,173 @@
+"""Software of simulated stations: downloaded, installed, activated in waves, verified, taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.models.run import Outcome, RunState
+from controller.playbook.launch import DryRun
+from simulators.history import EventKind
+from simulators.netconf.profiles import STANDARD
+from simulators.station import Station
+from tests.integration.alarms.house import until
+from tests.integration.playbooks.house import PlaybookHouse
+
+STATION, OTHER = "T-LTE-1", "T-LTE-2"
+NEW = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
+FETCH: list[dict[str, Any]] = [
+    {
+        "name": "fetch",
+        "action": "download-software",
+        "with": {"url": NEW["url"], "seconds": 4},
+        "retries": 1,
+        "retry_seconds": 0.1,
+    }
+]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulators.life.RESET_DELAY", 0.2)
+    for name in ("DOWNLOAD", "INSTALL", "ACTIVATE"):
+        monkeypatch.setattr(f"simulators.software.{name}_SECONDS", 0.4)
+
+
+def station(house: PlaybookHouse, name: str = STATION) -> Station:
+    return house.fleet.stations[name]
+
+
+def version(house: PlaybookHouse, name: str = STATION) -> str:
+    return station(house, name).life.software.version
+
+
+def restarts(house: PlaybookHouse, name: str = STATION) -> int:
+    return station(house, name).history.counts[EventKind.RESTARTED]
+
+
+def says(seen: DryRun) -> list[str]:
+    return [step.says for step in seen.stations[0].steps]
+
+
+async def test_download_first_then_upgrade_in_waves(house: PlaybookHouse) -> None:
+    touched = house.changes()
+    seen = await house.dry_run("upgrade-software", where="region=cusco", **NEW)
+    assert says(seen)[:4] == [
+        f"asks for software-download {NEW['url']}",
+        "asks for software-install slot-b",
+        "asks for software-activate slot-b",
+        "asks for reset",
+    ]
+    assert says(seen)[4].startswith("would check again; now: it runs 24.2.1")
+    assert house.changes() == touched
+
+    await house.succeeds("download-software", where="region=cusco", **NEW)
+    assert {version(house), version(house, OTHER)} == {"24.2.1"}
+    run = await house.succeeds("upgrade-software", where="region=cusco", **NEW)
+    assert run.waves == 2
+    for name in (STATION, OTHER):
+        assert version(house, name) == "24.3.0"
+        assert restarts(house, name) == 1
+        assert [step.outcome for step in house.steps(run, name)][:2] == [Outcome.UNCHANGED] * 2
+        assert all((await house.checker(reports=False).health(name)).cells.values())
+
+    again = await house.succeeds("upgrade-software", where="region=cusco", **NEW)
+    assert house.job(again, STATION).outcome is Outcome.UNCHANGED
+    assert restarts(house) == 1
+
+
+FAULTS = {
+    "wrong-checksum": "INTEGRITY_ERROR station-24.3.0.zip: wrong checksum",
+    "install-fails": "no space left in the slot",
+    "activation-fails": "the slot can't be started from",
+    "boot-fails": "it runs 24.2.1 from slot-a, and not 24.3.0",
+}
+
+
+async def test_what_fails_leaves_the_old_version(house: PlaybookHouse) -> None:
+    station(house).life.begin_fault("download-fails")
+    launcher = house.own(targets=STATION, steps=FETCH)
+    run = await house.succeeds("own", launcher)
+    assert house.steps(run, STATION)[0].attempt == 2, "a download that fails is tried again"
+    for fault, said in FAULTS.items():
+        station(house).life.begin_fault(fault)
+        run = await house.run("upgrade-software", where=STATION, **NEW)
+        assert run.state is RunState.FAILED
+        job = house.job(run, STATION)
+        assert said in job.detail
+        assert job.outcome is Outcome.FAILED_SAFE
+        assert version(house) == "24.2.1"
+        assert next(slot.name for slot in station(house).life.slots if slot.active) == "slot-a"
+
+
+async def test_cells_that_stay_dark_bring_the_old_version_back(house: PlaybookHouse) -> None:
+    steps = [
+        *FETCH,
+        {"name": "install", "action": "install-software", "with": {"version": "24.3.0"}, "register": "new"},
+        {
+            "name": "activate",
+            "action": "activate-software",
+            "with": {"slot": "{{ new.slot }}"},
+            "undo": {"action": "activate-software", "with": {"slot": "{{ new.previous }}"}},
+        },
+        {
+            "name": "restart",
+            "action": "restart-station",
+            "undo": {"action": "rollback-software", "with": {"slot": "{{ new.previous }}"}},
+        },
+        {
+            "name": "on air",
+            "action": "wait-until",
+            "with": {"condition": "cells-on-air", "seconds": 2},
+        },
+    ]
+    task = asyncio.create_task(house.run("own", house.own(targets=STATION, steps=steps)))
+
+    async def upgraded() -> bool:
+        return version(house) == "24.3.0"
+
+    await until("the new version runs", upgraded)
+    station(house).life.begin_fault("sfp", "ru-1", "1")
+    run = await task
+    assert run.state is RunState.FAILED
+    assert house.job(run, STATION).outcome is Outcome.ROLLED_BACK
+    assert version(house) == "24.2.1"
+    assert restarts(house) == 2
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+async def test_a_worker_that_dies_while_a_station_downloads(
+    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch, remembers: bool
+) -> None:
+    """The station's word is heard later where it remembers; elsewhere the download is asked for again."""
+    if remembers:
+        station(house).become(replace(STANDARD, replay=100))
+    monkeypatch.setattr("simulators.software.DOWNLOAD_SECONDS", 1.0)
+    own = house.own(targets=STATION, steps=FETCH)
+    run = await own.start("own", {}, "ana", "", None)
+
+    async def asked() -> bool:
+        job = house.job(run, STATION).id
+        with house.store._engine.connect() as connection:
+            begun = "SELECT count(*) FROM journal WHERE job = ? AND step = 'prepared'"
+            return bool(connection.exec_driver_sql(begun, (job,)).scalar_one())
+
+    await until("the station downloads", asked)
+    house.worker.cancel()
+    await asyncio.gather(house.worker, return_exceptions=True)
+
+    async def told() -> bool:
+        return station(house).history.counts[EventKind.SOFTWARE] == 1
+
+    await until("the station is done", told)
+    await house.replace_worker()
+
+    async def done() -> bool:
+        return house.store.run(run.id).state.terminal
+
+    await until("the run ends", done)
+    assert house.store.run(run.id).state is RunState.SUCCEEDED, house.store.jobs(run.id)
+    assert station(house).history.counts[EventKind.SOFTWARE] == (1 if remembers else 2)

@@ -1,0 +1,195 @@
+"""Operations that are no edits: sent once, proven by reading back, whoever dies in between."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from controller.models.equipment import OperationKind
+from controller.models.run import Outcome, Step
+from controller.models.step import StepRecord
+from controller.ports.fake_device import Wrong
+from tests.unit.playbook.test_takeover import Stage
+from tests.unit.runs.world import STATION, Interrupter, Killed
+
+RESTART = "  - {name: restart, action: restart-station, with: {seconds: 100}}\n"
+RESET = "  - {name: reset, action: reset-radio-unit, with: {unit: ru-1, seconds: 100}}\n"
+URL = "sftp://10.0.0.1/station-2.0.zip"
+DOWNLOAD = f"  - {{name: download, action: download-software, with: {{url: '{URL}', seconds: 100}}}}\n"
+INSTALL = "  - {name: install, action: install-software, with: {version: '2.0', seconds: 100}, register: new}\n"
+ACTIVATE = (
+    "  - {name: activate, action: activate-software, with: {slot: '{{ new.slot }}'},\n"
+    "     undo: {action: activate-software, with: {slot: '{{ new.previous }}'}}}\n"
+)
+BOOT = (
+    "  - {name: boot, action: restart-station, with: {seconds: 100},\n"
+    "     undo: {action: rollback-software, with: {slot: '{{ new.previous }}'}}}\n"
+)
+CHECK = "  - {name: check, action: check-software, with: {version: '2.0'}}\n"
+FAIL = "  - {name: fail, action: check-software, with: {version: '9'}}\n"
+UPGRADE = DOWNLOAD + INSTALL + ACTIVATE + BOOT
+ALL = (OperationKind.INSTALL, OperationKind.ACTIVATE, OperationKind.RESET)
+#: Steps, outcome, what is sent, whether the operation takes effect at the kill, whether the dead one's session stays.
+CASES = [
+    *(
+        pytest.param(RESTART, Outcome.SUCCEEDED, [OperationKind.RESET], after, hung, id=f"restart-{after}-{hung}")
+        for after in (False, True)
+        for hung in (False, True)
+    ),
+    *(
+        pytest.param(RESET, Outcome.SUCCEEDED, [OperationKind.RESET_UNIT], after, hung, id=f"reset-{after}-{hung}")
+        for after in (False, True)
+        for hung in (False, True)
+    ),
+    *(
+        pytest.param(INSTALL + ACTIVATE + BOOT + FAIL, Outcome.ROLLED_BACK, [*ALL, *ALL[1:]], after, False, id=name)
+        for after, name in ((False, "rolled-back-before"), (True, "rolled-back-after"))
+    ),
+]
+
+
+def staged(steps: str) -> Stage:
+    stage = Stage(steps)
+    # Restarts are told by the second.
+    stage.world.clock.pause(5)
+    return stage
+
+
+def steps_of(stage: Stage) -> list[StepRecord]:
+    return stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+
+
+@pytest.mark.parametrize(("steps", "outcome", "sent", "after", "hung"), CASES)
+async def test_killed_at_every_call(
+    steps: str, outcome: Outcome, sent: list[OperationKind], after: bool, hung: bool
+) -> None:
+    at = 0
+    while True:
+        at += 1
+        stage = staged(steps)
+        claim = stage.world.claim()
+        try:
+            result = await stage.work(claim, Interrupter(at, after, hung))
+            break
+        except Killed:
+            stage.world.bury(claim)
+            done = [job.outcome for job in stage.world.store.jobs(stage.run.id) if job.outcome is not None]
+            if done:  # the last call took effect, only its answer was lost
+                assert done == [outcome]
+                continue
+            result = await stage.work(stage.world.claim(), Interrupter())
+        stage.settled(result, outcome, "UNLOCKED")
+        assert stage.world.device.equipment.sent == sent, at
+    stage.settled(result, outcome, "UNLOCKED")
+    assert stage.world.device.equipment.sent == sent
+    assert at > 15
+
+
+async def test_each_act_is_on_record_before_it() -> None:
+    stage = staged(RESTART)
+    await stage.work(stage.world.claim(), Interrupter())
+    (row,) = steps_of(stage)
+    assert [operation.kind for operation in row.operations] == [OperationKind.RESET]
+    rows = stage.world._rows()
+    assert [one.step for one in rows if one.transaction.endswith(".0.1")] == [
+        Step.OPENED,
+        Step.OPERATING,
+        Step.PREPARED,
+        Step.FINISHED,
+    ]
+    assert next(one for one in rows if one.step is Step.OPERATING).deadline is not None
+
+
+@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY, Wrong.LIE])
+@pytest.mark.parametrize(("steps", "kind"), [(RESTART, OperationKind.RESET), (RESET, OperationKind.RESET_UNIT)])
+async def test_lost_and_false_answers(wrong: Wrong, steps: str, kind: OperationKind) -> None:
+    stage = staged(steps)
+    stage.world.fault("operate", wrong)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    if wrong is Wrong.LIE:
+        # It said that it begins and did nothing: whether it still will is nobody's guess.
+        assert result.outcome is Outcome.DIVERGED, result
+        assert "nothing shows of it" in result.detail
+        assert stage.world.device.equipment.sent == []
+    else:
+        stage.settled(result, Outcome.SUCCEEDED, "UNLOCKED")
+        assert stage.world.device.equipment.sent == [kind]
+
+
+async def test_refused() -> None:
+    stage = staged(RESTART)
+    stage.world.fault("operate", Wrong.REFUSE)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
+
+
+async def test_a_station_that_does_not_come_back_is_for_a_person() -> None:
+    stage = staged(RESTART)
+    equipment = stage.world.device.equipment
+
+    def die() -> None:
+        stage.world.device.reboot()
+        stage.world.device.unreachable = "no route"
+
+    equipment.restart = die
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert result.outcome is Outcome.DIVERGED
+    assert "Whether reset worked is not known" in result.detail
+    assert equipment.sent == [OperationKind.RESET]
+
+
+async def test_nobody_is_interrupted_in_the_middle_of_a_change() -> None:
+    stage = staged(RESTART)
+    stage.world.device.lock(stage.world.device.open())
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert result.outcome is Outcome.DEFERRED
+    assert stage.world.device.equipment.sent == []
+
+
+@pytest.mark.parametrize("steps", [RESTART, UPGRADE])
+async def test_no_restart_on_battery(steps: str) -> None:
+    stage = staged(steps)
+    stage.world.device.equipment.power = "BATTERY"
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert "runs on battery" in result.detail
+    assert OperationKind.RESET not in stage.world.device.equipment.sent
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (OperationKind.DOWNLOAD, "software-download .*2.0.zip failed: APPLICATION_ERROR"),
+        (OperationKind.INSTALL, "software-install slot-b failed"),
+        (OperationKind.ACTIVATE, "software-activate slot-b failed"),
+    ],
+)
+async def test_software_that_fails_is_safe(kind: OperationKind, said: str) -> None:
+    stage = staged(UPGRADE)
+    stage.world.device.equipment.fails.add(kind)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert result.outcome is Outcome.FAILED_SAFE
+    assert re.search(said, result.detail), result.detail
+    running = stage.world.device.equipment.look().running
+    assert running is not None
+    assert running.version == "1.0"
+
+
+async def test_what_is_there_already_is_left_alone() -> None:
+    stage = staged(INSTALL + ACTIVATE)
+    slots = stage.world.device.equipment.slots
+    stage.world.device.equipment.slots = (
+        slots[0].model_copy(update={"active": False}),
+        slots[1].model_copy(update={"status": "VALID", "version": "2.0", "active": True}),
+    )
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert result.outcome is Outcome.UNCHANGED
+    assert stage.world.device.equipment.sent == []
+    assert [row.outcome for row in steps_of(stage)] == [Outcome.UNCHANGED] * 2
+
+
+async def test_a_missing_licence_is_fetched_again() -> None:
+    stage = staged("  - {name: licence, action: reload-licence}\n")
+    stage.world.device.equipment.licence = "MISSING"
+    assert (await stage.work(stage.world.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
+    assert stage.world.device.equipment.sent == [OperationKind.RELOAD_LICENCE]
