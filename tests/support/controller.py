@@ -41,6 +41,7 @@ class Plant:
         redis: The broker, where there is one.
         supervised: Names of processes that are started again when they end, as systemd would.
         ends: Names of processes that ended by themselves, with their status.
+        commands: Arguments of Python for processes that are not to be started as usual, by name.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Plant:
     supervised: set[str] = field(default_factory=set)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ends: list[tuple[str, int]] = field(default_factory=list)
+    commands: dict[str, list[str]] = field(default_factory=dict)
 
     # --------------------------------------------------------------- processes
 
@@ -62,7 +64,7 @@ class Plant:
         words = [name] if name in doors else ["worker", "--name", name]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "controller.cli", *words],
+                [sys.executable, *self.commands.get(name, ["-m", "controller.cli", *words])],
                 cwd=ROOT, env=dict(self.env), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self.processes[name] = process

@@ -1,0 +1,107 @@
+"""Faults 10, 13, 14, 20 and 38: workers that hear nothing, die of their job, hang, or live in another time."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from kombu import Connection
+
+from controller.models.run import Outcome, RunState, Step
+from controller.queue.app import QUEUE
+from controller.runs import loop
+from controller.runs.decide import decide
+from tests.chaos.faults.world import STATIONS, THIRD, change, odd_worker
+from tests.chaos.world import assert_one_effect, assert_right, begin, reached
+from tests.support.controller import Plant
+
+pytestmark = pytest.mark.needs("initdb", "redis-server")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_at_work(five: Plant) -> None:
+    """No worker, unless a test starts one."""
+    for station in STATIONS:
+        five.clear_faults(station)
+    for name in [name for name in five.processes if "worker" in name]:
+        five.stop(name)
+    if "scheduler" not in five.processes:
+        five.start("scheduler")
+
+
+def _waiting(site: Plant) -> int:
+    """Messages in the queue."""
+    assert site.redis is not None
+    with Connection(site.redis.url) as connection:
+        return int(connection.channel().client.llen(QUEUE))
+
+
+def test_a_ring_that_is_lost_with_the_worker_that_popped_it(five: Plant) -> None:
+    """Fault 10: stopped at BRPOP, Redis hands it the message, and it is killed: the message is gone."""
+    plan = change(five, THIRD)
+    five.stop("scheduler")
+    worker = five.start_worker("worker-1")
+    five.until("nothing is left to hear", lambda: _waiting(five) == 0)
+    os.kill(worker.pid, signal.SIGSTOP)
+    attempt = begin(five, plan)
+    five.until("its ring was popped", lambda: _waiting(five) == 0)
+    five.kill("worker-1")
+    assert _waiting(five) == 0
+    five.start_worker("worker-2")
+    assert_right(five, attempt)
+
+
+def test_a_job_that_kills_its_workers_is_given_up(five: Plant) -> None:
+    """Fault 13: after so many workers that died with it nobody takes it up any more, and people see it."""
+    plan = change(five, THIRD)
+    five.stop("scheduler")
+    attempt = begin(five, plan)
+    five.store.advance(attempt.run, decide)
+    for _ in range(loop._MAX_ATTEMPTS):
+        victim = five.store.register_worker("victim")
+        assert [claim.job.station for claim in five.store.claim(victim, 10)] == [THIRD]
+        assert five.store.bury(victim, 0)
+    five.start_worker("worker-1")
+    assert five.ended(attempt.run).state is RunState.FAILED
+    job = five.job(attempt.run, THIRD)
+    assert job.outcome is Outcome.FAILED_SAFE
+    assert "given up after" in job.detail
+    five.assert_recorded(attempt.run)
+    assert not five.changes(THIRD, attempt.before[THIRD])
+
+
+def test_a_worker_that_hangs_is_replaced(five: Plant) -> None:
+    """Fault 14: the process is up and its consumer hears rings, but its loop does nothing any more."""
+    plan = change(five, THIRD)
+    odd_worker(five, "worker-1")
+    five.fault(THIRD, "delay", "commit", seconds=2)
+    attempt = begin(five, plan)
+    reached(five, attempt, Step.COMMITTING, THIRD)
+    hung = five.processes["worker-1"]
+    hung.send_signal(signal.SIGALRM)
+    five.until("it ends by itself", lambda: hung.poll() is not None)
+    assert "worker.hangs" in five.log("worker-1")
+    # Whoever supervises started it again, and it recovers what it left.
+    assert_right(five, attempt)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_take_over_between_clocks_that_disagree_by_an_hour(five: Plant, hours: int) -> None:
+    """Fault 20: neither the dead worker's deadline nor its heartbeat is judged by anybody's time of day."""
+    plan = change(five, THIRD)
+    odd_worker(five, "worker-1", "--ahead", str(3600 * hours))
+    five.fault(THIRD, "delay", "commit", seconds=3)
+    attempt = begin(five, plan)
+    reached(five, attempt, Step.COMMITTING, THIRD)
+    five.kill("worker-1")
+    five.start_worker("worker-2")
+    ended = five.ended(attempt.run)
+    five.assert_recorded(attempt.run)
+    # What a wrong clock may cost is the change, never the station's state or the record's truth.
+    job = five.job(attempt.run, THIRD)
+    assert job.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
+    assert ended.state is (RunState.SUCCEEDED if job.outcome is Outcome.SUCCEEDED else RunState.FAILED)
+    causes = five.changes(THIRD, attempt.before[THIRD])
+    assert_one_effect(causes, len(plan.changes[0].phases), job.outcome is Outcome.SUCCEEDED)
+    five.assert_agree(THIRD)

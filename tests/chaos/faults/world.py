@@ -1,0 +1,50 @@
+"""What the fault tests share: five stations, changes of all of them, and workers that are odd in one way."""
+
+from __future__ import annotations
+
+import itertools
+
+from controller.models.plan import Plan
+from tests.support.controller import Plant
+from tests.support.minka import ROOT
+
+FIVE = ROOT / "tests" / "fixtures" / "networks" / "five"
+#: In the order in which they are worked on, one by one.
+STATIONS = ("T-BOTH-1", "T-LTE-1", "T-LTE-2", "T-LTE-3", "T-NR-1")
+THIRD = STATIONS[2]
+#: One station a wave, and the first failure stops the run.
+ONE_BY_ONE = {"canary": 0, "wave_size": 1, "stop_after": 1}
+
+_shares = itertools.count()
+_AGREEMENTS = (FIVE / "agreements.yaml").read_text(encoding="utf-8")
+
+
+def brought_up(site: Plant) -> None:
+    """Adopt all stations and let them carry the network."""
+    site.load(FIVE)
+    site.call("POST", "/devices/adopt", {"selector": "*"})
+    run = site.apply(site.plan())
+    assert site.ended(run).counts == {"succeeded": len(STATIONS)}, site.store.jobs(run)
+
+
+def change_files(site: Plant) -> None:
+    """New network files: another share for two tenants everywhere."""
+    share = 21 + next(_shares) % 30
+    site.load(FIVE, agreements_yaml=_AGREEMENTS.replace("min: 20", f"min: {share}"))
+
+
+def change(site: Plant, selector: str = "*") -> Plan:
+    """A plan of something new for the selected stations."""
+    change_files(site)
+    plan = site.plan(selector)
+    assert plan.changes
+    return plan
+
+
+def odd_worker(site: Plant, name: str, *words: str) -> None:
+    """Start a worker that is odd; see ``tests.chaos.faults.odd_worker``."""
+    site.commands[name] = ["-m", "tests.chaos.faults.odd_worker", *words, "worker", "--name", name]
+    try:
+        site.start_worker(name)
+    finally:
+        del site.commands[name]
