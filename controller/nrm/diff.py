@@ -75,6 +75,17 @@ def effective(root: NodeSpec, path: Path, leaves: Leaves) -> dict[LeafName, Valu
     }
 
 
+def settled(root: NodeSpec, path: Path, name: LeafName, wanted: Value | None, seen: Value | None) -> bool:
+    """Whether an effective leaf is as wanted, or became so by itself.
+
+    What shuts down sets itself LOCKED when its last user has left (ITU-T X.731, TS 28.625).
+    """
+    if seen == wanted or (name, wanted) != ("administrativeState", "SHUTTINGDOWN"):
+        return seen == wanted
+    leaf = spec.leaf_by_name.get(name) if (spec := spec_of(root, path)) is not None else None
+    return (seen or (leaf and leaf.default)) == "LOCKED"
+
+
 def plmn_part(path: Path) -> str:
     """The path up to MCC and MNC, its first two keys: what the entries of one PLMN share."""
     return ",".join(path.rsplit("[", 1)[1].rstrip("]").split(",")[:2])

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from controller.models.plan import Fingerprint
-from controller.nrm.diff import effective
+from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Path, Tree, Value
 
@@ -32,7 +32,10 @@ def matches(root: NodeSpec, tree: Tree, expected: Fingerprint) -> bool:
 
 
 def differences(root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path]) -> tuple[str, ...]:
-    """Where two trees differ within ``paths``, in words: ``<path> tac: 7 instead of 8``."""
+    """Where two trees differ within ``paths``, in words: ``<path> tac: 7 instead of 8``.
+
+    A cell that should shut down and is locked does not differ: it has done so.
+    """
     if seen == expected and list(seen) == list(expected):
         return ()
     covered = smallest(paths)
@@ -48,7 +51,7 @@ def differences(root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path
         found.extend(
             f"{path} {name}: {_text(here.get(name))} instead of {_text(there.get(name))}"
             for name in sorted({*here, *there})
-            if here.get(name) != there.get(name)
+            if not settled(root, path, name, there.get(name), here.get(name))
         )
     if not found and _orders(root, seen, mine) != _orders(root, expected, theirs):
         found.append("the order of a list that is ordered by user")

@@ -14,7 +14,7 @@ from controller.plan.fleet import check_removals, make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.show import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.switching import switch_change
+from controller.plan.switching import Switched, switch_change
 from controller.plan.undo import undo_change, undo_job
 from controller.plan.views import PlanOptions, StationView
 
@@ -24,6 +24,7 @@ __all__ = [
     "PlanRow",
     "StationPlan",
     "StationView",
+    "Switched",
     "adopted_nodes",
     "applied",
     "check_removals",

@@ -1,8 +1,9 @@
-"""Locking and unlocking cells at a person's word: changes of the administrative state and nothing else."""
+"""Locking and unlocking cells at a person's word: changes of the administrative state and nothing else (X.731)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.facts import HOST_OWNED, Owners
@@ -17,6 +18,10 @@ from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
 from controller.plan.words import entry_name, row
 
+Switched = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
+#: What to wait for before it is confirmed; users of a cell that shuts down may stay for long.
+_WAIT: Mapping[Switched, Literal["cell-off-air", "cell-on-air"]] = {"LOCKED": "cell-off-air", "UNLOCKED": "cell-on-air"}
+
 
 def switch_change(
     station: str,
@@ -24,10 +29,12 @@ def switch_change(
     observed: Observed,
     names: Sequence[str],
     owners: Mapping[Path, Owners],
-    *,
-    lock: bool,
+    final: Switched,
 ) -> Change | None:
-    """Lock or unlock cells; None where all are so already.
+    """Lock, unlock or shut down cells; None where all are so already.
+
+    A cell that shuts down serves its users until they leave, takes no new ones, and locks itself in the end; one
+    that is locked or shuts down already is left alone then.
 
     Args:
         station: Station id.
@@ -35,7 +42,7 @@ def switch_change(
         observed: What it says of itself.
         names: Cells by their names on the station; empty for all that are ours.
         owners: Owners of the nodes that are ours there; other cells are not switched.
-        lock: Whether to lock them.
+        final: What they become.
 
     Raises:
         NotFoundError: The station has no such cell.
@@ -43,16 +50,16 @@ def switch_change(
     """
     root = root_spec(profiles)
     wanted = _chosen(station, observed.tree, names, owners)
-    final = "LOCKED" if lock else "UNLOCKED"
-    paths = [path for path in wanted if administrative_state(observed.tree, path) != final]
+    there = (final, "LOCKED") if final == "SHUTTINGDOWN" else (final,)
+    paths = [path for path in wanted if administrative_state(observed.tree, path) not in there]
     busy = [cell_of(path) for path in paths if administrative_state(observed.tree, path) == "SHUTTINGDOWN"]
-    if busy and not lock:
+    if busy and final == "UNLOCKED":
         raise ConflictError(f"somebody is shutting cell {', '.join(busy)} of {station} down")
     if not paths:
         return None
     edits = tuple(_edit(observed.tree, path, final, owners) for path in paths)
-    wait = tuple(WaitFor(kind="cell-off-air" if lock else "cell-on-air", path=path) for path in paths)
-    kind = PhaseKind.LOCK if lock else PhaseKind.UNLOCK
+    wait = tuple(WaitFor(kind=_WAIT[final], path=path) for path in paths if final in _WAIT)
+    kind = PhaseKind.UNLOCK if final == "UNLOCKED" else PhaseKind.LOCK
     phase = Phase(kind=kind, edits=edits, inverse=invert(root, observed.tree, edits, owners), wait=wait)
     tenants = {owner for path in paths for owner in _tenants_on(path, owners)}
     return Change(
@@ -61,7 +68,7 @@ def switch_change(
         diff=tuple(_row(root, observed.tree, path, final) for path in paths),
         touched=(),
         interrupted=tuple(sorted(tenants)),
-        outage_seconds=LOCK_SECONDS if lock else ON_AIR_SECONDS,
+        outage_seconds=ON_AIR_SECONDS if final == "UNLOCKED" else LOCK_SECONDS,
         fingerprint=fingerprint(root, observed.tree, [f"{path}/{ADMINISTRATIVE_STATE}" for path in paths]),
         checks=wait,
     )

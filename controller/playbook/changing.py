@@ -9,7 +9,7 @@ from controller.models.errors import NotFoundError
 from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, links
-from controller.plan import recreate_endpoint_change, switch_change
+from controller.plan import Switched, recreate_endpoint_change, switch_change
 from controller.playbook.registry import Context, Proposal, Touches, action
 
 
@@ -55,10 +55,10 @@ async def apply_intent(context: Context, _: Nothing) -> Proposal[Changed]:
     return Proposal(context.planned, Changed(changed=context.planned is not None))
 
 
-async def _switch(context: Context, given: CellNames, *, lock: bool) -> Proposal[SwitchedCells]:
+async def _switch(context: Context, given: CellNames, final: Switched) -> Proposal[SwitchedCells]:
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     observed = await context.read()
-    change = switch_change(context.station, context.profiles, observed, given.cells, owners, lock=lock)
+    change = switch_change(context.station, context.profiles, observed, given.cells, owners, final)
     edits = change.phases[-1].edits if change else ()
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
 
@@ -66,13 +66,22 @@ async def _switch(context: Context, given: CellNames, *, lock: bool) -> Proposal
 @action("lock-cell", Touches.CHANGES)
 async def lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Lock cells at once: calls in them are dropped. The cells must be off the air before the change is confirmed."""
-    return await _switch(context, given, lock=True)
+    return await _switch(context, given, "LOCKED")
+
+
+@action("soft-lock-cell", Touches.CHANGES)
+async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
+    """Shut cells down: they take no new users, serve those they have, and lock themselves when the last has left.
+
+    The change is done when the station shuts down; `wait-until` with `cells-locked` waits for the end of it.
+    """
+    return await _switch(context, given, "SHUTTINGDOWN")
 
 
 @action("unlock-cell", Touches.CHANGES, consent=ActionClass.RESTORE)
 async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Unlock cells. They must be on air before the change is confirmed, else they are locked again."""
-    return await _switch(context, given, lock=False)
+    return await _switch(context, given, "UNLOCKED")
 
 
 @action("recreate-core-endpoint", Touches.CHANGES, consent=ActionClass.RESTORE)
@@ -91,4 +100,4 @@ async def recreate_core_endpoint(context: Context, given: CoreEndpoint) -> Propo
     return Proposal(change, Changed(changed=True))
 
 
-CHANGING = (apply_intent, lock_cell, unlock_cell, recreate_core_endpoint)
+CHANGING = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, recreate_core_endpoint)

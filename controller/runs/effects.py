@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from controller.models.plan import Edit, Op, Phase
-from controller.nrm.diff import effective
+from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value
 
@@ -16,6 +16,8 @@ _Pair = tuple[Value | None, Value | None]
 @dataclass(slots=True)
 class Effects:
     """What the edits of some phases amount to together; a leaf at its default equals an absent one.
+
+    A cell that was set to shut down may be locked meanwhile: the station does that by itself.
 
     Attributes:
         root: Schema of the device.
@@ -47,7 +49,7 @@ class Effects:
     def _leaves_hold(self, path: Path, wanted: dict[LeafName, Value | None], tree: Tree) -> bool:
         there = effective(self.root, path, tree.get(path, {}))
         given = effective(self.root, path, {leaf: value for leaf, value in wanted.items() if value is not None})
-        return all(there.get(leaf) == given.get(leaf) for leaf in wanted)
+        return all(settled(self.root, path, leaf, given.get(leaf), there.get(leaf)) for leaf in wanted)
 
     def add(self, edit: Edit) -> None:
         """Put one more edit on top."""

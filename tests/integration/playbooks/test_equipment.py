@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from controller.models.run import Run, RunState
+from controller.models.run import Outcome, Run, RunState
 from simulators.history import EventKind
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.playbooks.test_shipped import lock_of
 
 STATION = "T-LTE-1"
 
@@ -112,3 +113,21 @@ async def test_a_reset_in_vain_fails(house: PlaybookHouse) -> None:
     assert run.state is RunState.FAILED
     assert "cells-on-air: EUtranCellFDD[2]" in house.job(run, STATION).detail
     assert resets(house) == 1
+
+
+async def test_a_soft_lock_waits_for_the_users_or_gives_up(
+    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulators.life.STAY", 0.1)
+    run = await house.succeeds("soft-lock-cell", station=STATION, cell="1")
+    assert lock_of(house) == ["LOCKED", "UNLOCKED"]
+    shut = EventKind.SHUT_DOWN
+    assert house.fleet.stations[STATION].history.counts[shut] == 1, "the station locked the cell by itself"
+    assert house.job(run, STATION).outcome is Outcome.SUCCEEDED
+    again = await house.succeeds("soft-lock-cell", station=STATION, cell="1")
+    assert house.job(again, STATION).outcome is Outcome.UNCHANGED
+
+    monkeypatch.setattr("simulators.life.STAY", 1000.0)
+    run = await house.run("soft-lock-cell", station=STATION, cell="2", seconds=1)
+    assert house.job(run, STATION).outcome is Outcome.ROLLED_BACK
+    assert lock_of(house) == ["LOCKED", "UNLOCKED"]

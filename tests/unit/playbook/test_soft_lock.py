@@ -1,0 +1,62 @@
+"""A cell that shuts down locks itself, at any moment, and that is nobody's foreign edit."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.plan import Edit, Op
+from controller.models.run import Outcome
+from controller.nrm.diff import settled
+from controller.nrm.profiles import cells, links, root_spec
+from tests.unit.plan import samples
+from tests.unit.playbook.test_takeover import LOOK, Stage
+from tests.unit.runs.world import Interrupter
+
+SHUT = "  - {name: shut, action: soft-lock-cell, with: {cells: ['L1']}}\n"
+FAIL = "  - {name: fail, action: read-state, checks: ['{{ output.cells_on_air > 90 }}']}\n"
+
+
+def become(stage: Stage, state: str) -> None:
+    """The shutting cell becomes something else behind the controller's back."""
+    if stage.lock != "SHUTTINGDOWN":
+        return
+    path = next(entry.path for entry in cells(stage.world.device.running) if entry.cell == "L1")
+    edit = Edit(op=Op.MERGE, path=path, after={"administrativeState": state}, owners=("host",))
+    stage.world.device.foreign_edit([edit])
+
+
+@pytest.mark.parametrize("skip", range(8))
+async def test_it_may_lock_itself_before_any_read(skip: int) -> None:
+    stage = Stage(SHUT + LOOK)
+    stage.world.act("read", lambda: become(stage, "LOCKED"), skip=skip)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.settled(result, Outcome.SUCCEEDED, stage.lock)
+    assert stage.lock in ("LOCKED", "SHUTTINGDOWN")
+
+
+async def test_somebody_who_unlocks_it_meanwhile_is_seen() -> None:
+    stage = Stage(SHUT)
+    stage.world.act("read", lambda: become(stage, "UNLOCKED"), skip=4)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert not result.outcome.good
+    assert stage.lock == "UNLOCKED"
+
+
+@pytest.mark.parametrize("meanwhile", ["SHUTTINGDOWN", "LOCKED"])
+async def test_undone_from_either_state(meanwhile: str) -> None:
+    stage = Stage(SHUT + FAIL)
+    stage.world.act("read", lambda: become(stage, meanwhile), skip=6)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
+
+
+def test_only_shutting_down_ends_by_itself_and_only_locked() -> None:
+    root, tree = root_spec(samples.PROFILES), samples.carrying(samples.network()).tree
+    cell, link = cells(tree)[0].path, links(tree)[0].path
+    name = "administrativeState"
+    assert settled(root, cell, name, "SHUTTINGDOWN", "LOCKED")
+    assert settled(root, cell, name, "SHUTTINGDOWN", None), "LOCKED is a cell's default"
+    assert not settled(root, cell, name, "SHUTTINGDOWN", "UNLOCKED")
+    assert not settled(root, cell, name, "LOCKED", "SHUTTINGDOWN")
+    assert not settled(root, cell, "tac", "SHUTTINGDOWN", "LOCKED")
+    assert not settled(root, link, name, "SHUTTINGDOWN", None), "UNLOCKED is a link's default"
