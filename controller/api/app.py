@@ -14,9 +14,22 @@ from controller import __version__
 from controller.api import problems
 from controller.api.auth import Route
 from controller.api.guard import Guard
-from controller.api.routes import alarms, devices, holds, networks, people, plans, playbooks, runs, system, webhooks
+from controller.api.routes import (
+    alarms,
+    approvals,
+    devices,
+    freezes,
+    holds,
+    networks,
+    people,
+    plans,
+    playbooks,
+    runs,
+    system,
+    webhooks,
+)
 
-PARTS = (people, networks, plans, playbooks, runs, devices, alarms, webhooks, holds, system)
+PARTS = (people, networks, plans, playbooks, runs, approvals, devices, alarms, webhooks, holds, freezes, system)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _DESCRIPTION = """Operations controller of a neutral host's shared radio network.

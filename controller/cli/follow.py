@@ -27,6 +27,7 @@ class _Bars:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
         self._silent = silent
+        self._waits: dict[str, int] = {}
         self._tasks: dict[int, TaskID] = {
             wave: self.progress.add_task(self._name(wave), total=count, start=False)
             for wave, count in sorted(self._totals.items())
@@ -41,6 +42,11 @@ class _Bars:
         for wave, task in self._tasks.items():
             if wave <= run["wave"] and run["state"] != "queued":
                 self.progress.start_task(task)
+        waits = run.get("waits", {})
+        if waits != self._waits and not self._silent:
+            for reason, count in waits.items():
+                out.print(f"[yellow]waits[/] on {count} stations: {escape(reason)}", soft_wrap=True)
+        self._waits = waits
 
     def job(self, job: dict[str, Any]) -> None:
         """A job ended; what did not go well is told at once."""

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from controller import __version__
-from controller.cli import accounts, device, network, people, plan, playbook, processes, runs
+from controller.cli import accounts, approvals, device, network, people, plan, playbook, processes, runs
 from controller.cli.client import FAILED, WRONG_INPUT, CliError
 from controller.cli.output import err, escape, print_json
 from controller.models.errors import InputError, MinkaError
@@ -46,6 +46,12 @@ app.command(epilog="Example: minka show r-21748f9c95")(runs.show)
 app.command(epilog="Example: minka watch r-21748f9c95")(runs.watch)
 app.command(epilog="Example: minka cancel r-21748f9c95")(runs.cancel)
 app.command(epilog="Example: minka undo r-21748f9c95 --remove bitel=102")(plan.undo)
+app.command(epilog="Example: minka approvals r-21748f9c95")(approvals.approvals)
+app.command(epilog="Example: minka approve r-21748f9c95 --reason CHG-1042")(approvals.approve)
+app.command(epilog="Example: minka reject r-21748f9c95 --reason 'not in the harvest'")(approvals.reject)
+app.command(epilog="Example: minka override r-21748f9c95 --reason INC-77")(approvals.override)
+app.command(epilog="Example: minka notices --limit 5 --json")(approvals.notices)
+app.add_typer(approvals.freezes, name="freeze")
 app.add_typer(device.app, name="device")
 app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli.approvals import show_outlook
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
 from controller.cli.output import Json, client, escape, out, print_json, table, when
@@ -57,6 +58,8 @@ def plan(
         print_json(made)
     else:
         show_plan(made, every=every)
+        if made["changes"]:
+            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"))
     if exit_code and made["changes"]:
         raise typer.Exit(DIFFERENT)
 
@@ -73,6 +76,8 @@ def undo(
         print_json(made)
     else:
         show_plan(made, every=every)
+        if made["changes"]:
+            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"))
 
 
 def _made(path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +112,8 @@ def show(
         print_json(made)
     else:
         show_plan(made, every=every)
+        if made["changes"]:
+            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"))
 
 
 @plans.command("compare", epilog="Example: minka plans compare 42327bc0ca30 0a1b2c3d4e5f")

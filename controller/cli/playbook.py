@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli.approvals import show_outlook
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
 from controller.cli.output import Json, client, coloured, err, escape, out, print_json, table
@@ -132,6 +133,7 @@ def _show(said: dict[str, Any]) -> None:
     )
     for station, reason in said["left_out"].items():
         out.print(f"[yellow]left out[/] {station}: {escape(reason)}", soft_wrap=True)
+    show_outlook(said["outlook"])
     for reason in said["refused"]:
         out.print(f"[red]would be refused[/]: {escape(reason)}", soft_wrap=True)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.approvals import show_outlook
 from controller.cli.follow import follow
 from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
 
@@ -50,6 +51,7 @@ def show(run_id: RunId, as_json: Json = False) -> None:
         print_json(run | {"jobs": jobs})
         return
     out.print(f"run {run_id} of plan {run['plan']}: {coloured(run['state'])} {escape(run['reason'])}")
+    show_outlook(api.get(f"/v1/runs/{run_id}/outlook"))
     table(
         "",
         ("wave", "station", "state", "outcome", "attempts", "finished", "detail"),
@@ -61,7 +63,7 @@ def show(run_id: RunId, as_json: Json = False) -> None:
                 coloured(job["outcome"] or "-"),
                 job["attempts"],
                 when(job["finished"]),
-                escape(job["detail"]),
+                escape(job["detail"] if job["state"] == "done" else job["blocked"] or job["detail"]),
             )
             for job in jobs
         ),

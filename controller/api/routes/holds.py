@@ -12,6 +12,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.run import Hold
+from controller.runs.outlook import look_again
 
 router = Router(prefix="/v1/holds", tags=["holds"])
 
@@ -45,14 +46,17 @@ def holds(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> 
 
 @router.post("", status_code=201)
 def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Hold:
-    """Put a hold: nothing automatic works there, plans leave it out."""
+    """Put a hold: nothing begins there, whoever asks; what is under way ends, and automatic plans leave it out."""
     if asked.until is not None and asked.until <= backend.clock.now():
         raise ConflictError("the hold would end before it begins: until lies in the past")
     _check_target(backend.store.network()[1], asked.target)
-    return backend.store.add_hold(asked.target, who.name, asked.reason, asked.until)
+    hold = backend.store.add_hold(asked.target, who.name, asked.reason, asked.until)
+    look_again(backend.store, backend.clock)
+    return hold
 
 
 @router.delete("/{hold_id}", status_code=204)
 def lift(hold_id: str, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> None:
     """Lift a hold."""
     backend.store.end_hold(hold_id, who.name)
+    look_again(backend.store, backend.clock)

@@ -1,0 +1,220 @@
+"""Approvals: what waits for whom, what people say to it, what tenants are told; overrides of windows and freezes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.models.approval import Notice, Outlook, Override, Requirement, RunTerms, Verdict, Vote
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.network import HOST
+from controller.models.people import Permission, Person
+from controller.models.plan import Change, DiffRow, Plan
+from controller.models.run import Run, Strategy
+from controller.models.sharing import Consent
+from controller.runs.consent import Asked, plan_terms
+from controller.runs.outlook import look_again, outlook, outlook_of
+
+router = Router(prefix="/v1", tags=["approvals"])
+Approver = Annotated[Person, needs(Permission.APPROVE)]
+Overseer = Annotated[Person, needs(Permission.OVERSEE)]
+
+
+class Said(Body):
+    """Why."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+class Reasoned(Body):
+    """Why; it stays on record."""
+
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Part(Body):
+    """What would happen on a station, as far as it is one side's own.
+
+    ``outage_seconds`` are those expected of the worst cell, where the side's service is interrupted.
+    """
+
+    station: str
+    diff: list[DiffRow] = []
+    outage_seconds: int = 0
+
+
+class Awaited(Body):
+    """A run that waits for somebody's yes, as one side sees it.
+
+    A tenant is told what is asked of it, what its own people said, and its own part of each change.
+    """
+
+    run: str
+    created: AwareDatetime
+    requirements: list[Requirement]
+    votes: list[Vote] = []
+    parts: list[Part] = []
+    requested_by: str = ""
+    reason: str = ""
+
+
+@router.get("/approvals")
+def awaited(backend: Backend, who: Approver) -> list[Awaited]:
+    """Runs that wait for the approval of the caller's side (for the host's people: of any side), oldest first."""
+    found = []
+    for run_id in backend.store.active_runs():
+        run, standing = backend.store.run(run_id), backend.store.standing(run_id)
+        if standing is None or run.state.terminal:
+            continue
+        seen = outlook_of(standing, backend.clock.now())
+        if seen.missing and _asked_of(who, standing.terms):
+            found.append(_awaited(backend, who, run, standing.terms, standing.votes, whole=False))
+    return found
+
+
+@router.get("/approvals/{run_id}")
+def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
+    """What is asked of the caller's side for a run, with that side's own part of each change."""
+    standing = backend.store.standing(run_id)
+    if standing is None or not _asked_of(who, standing.terms):
+        raise NotFoundError(f"no run {run_id} asks for approval")
+    return _awaited(backend, who, backend.store.run(run_id), standing.terms, standing.votes, whole=True)
+
+
+@router.post("/runs/{run_id}/approve")
+def approve_run(run_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
+    """Say yes to a run. A person's last word counts; a yes before a plan is applied is one to the plan."""
+    return _vote_on_run(run_id, backend, who, Verdict.APPROVE, said.reason)
+
+
+@router.post("/runs/{run_id}/reject")
+def reject_run(run_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
+    """Say no to a run: it begins nothing more and ends ``cancelled``."""
+    return _vote_on_run(run_id, backend, who, Verdict.REJECT, said.reason)
+
+
+@router.post("/plans/{plan_id}/approve")
+def approve_plan(plan_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
+    """Say yes to a plan, whoever applies it. It binds to the plan's digest: a changed plan needs a new yes."""
+    return _vote_on_plan(plan_id, backend, who, Verdict.APPROVE, said.reason)
+
+
+@router.post("/plans/{plan_id}/reject")
+def reject_plan(plan_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
+    """Say no to a plan: it can't be applied, and runs of it end ``cancelled``."""
+    return _vote_on_plan(plan_id, backend, who, Verdict.REJECT, said.reason)
+
+
+@router.get("/plans/{plan_id}/outlook")
+def plan_outlook(plan_id: str, backend: Backend, _: Overseer) -> Outlook:
+    """Who has to agree to a plan, and what it would wait for if it were applied now."""
+    plan = backend.store.plan(plan_id)
+    return outlook(backend.store, _terms(backend, plan), Strategy(), backend.clock.now())
+
+
+@router.get("/runs/{run_id}/outlook")
+def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
+    """Who has to agree to a run, what was said, and what it waits for."""
+    run, standing = backend.store.run(run_id), backend.store.standing(run_id)
+    if standing is None:
+        return Outlook(subject="", waits=run.waits)
+    return outlook_of(standing, backend.clock.now())
+
+
+@router.post("/runs/{run_id}/override")
+def override(
+    run_id: str, said: Reasoned, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
+) -> Override:
+    """Let a run work in spite of windows and freezes; who and why stay on record. Holds bind all the same."""
+    if backend.store.run(run_id).state.terminal:
+        raise ConflictError(f"run {run_id} has ended")
+    made = backend.store.override(run_id, who.name, said.reason)
+    look_again(backend.store, backend.clock)
+    backend.doorbell.ring(run_id)
+    return made
+
+
+@router.get("/notices")
+def notices(backend: Backend, paging: Paging, who: Annotated[Person, needs(Permission.LOOK)]) -> Listing[Notice]:
+    """What tenants were told of planned work, newest first; a tenant's people see their own."""
+    total, found = backend.store.notices(paging, who.tenant or None)
+    return listing(total, found, paging)
+
+
+# ------------------------------------------------------------------------------ votes
+
+
+def _vote_on_run(run_id: str, backend: Services, who: Person, verdict: Verdict, reason: str) -> Vote:
+    standing = backend.store.standing(run_id)
+    if standing is None or not _concerned(who, standing.terms):
+        raise NotFoundError(f"there is no run {run_id} that could be approved")
+    if backend.store.run(run_id).state.terminal:
+        raise ConflictError(f"run {run_id} has ended")
+    return _vote(backend, who, standing.terms, verdict, reason, run_id)
+
+
+def _vote_on_plan(plan_id: str, backend: Services, who: Person, verdict: Verdict, reason: str) -> Vote:
+    terms = _terms(backend, backend.store.plan(plan_id))
+    if not _concerned(who, terms):
+        raise NotFoundError(f"there is no plan {plan_id}")
+    return _vote(backend, who, terms, verdict, reason, plan_id)
+
+
+def _vote(backend: Services, who: Person, terms: RunTerms, verdict: Verdict, reason: str, about: str) -> Vote:
+    if not _asked_of(who, terms):
+        raise ConflictError(f"{about} needs no approval of {who.side}")
+    vote = backend.store.vote(terms.subject, who, verdict, reason, about)
+    look_again(backend.store, backend.clock)
+    for run_id in backend.store.active_runs():
+        backend.doorbell.ring(run_id)
+    return vote
+
+
+def _concerned(who: Person, terms: RunTerms) -> bool:
+    return not who.tenant or who.tenant in terms.tenants
+
+
+def _asked_of(who: Person, terms: RunTerms) -> bool:
+    """Whether a person's word counts: of a tenant where its approval is needed; of the host always."""
+    return not who.tenant or any(
+        one.side == who.tenant and one.consent is Consent.APPROVAL for one in terms.requirements
+    )
+
+
+def _terms(backend: Services, plan: Plan) -> RunTerms:
+    _, network = backend.store.network(plan.network_digest)
+    return plan_terms(network, plan, Asked(plan.digest, plan.created))
+
+
+# ------------------------------------------------------------------- as one side sees it
+
+
+def _awaited(
+    backend: Services, who: Person, run: Run, terms: RunTerms, votes: Iterable[Vote], *, whole: bool
+) -> Awaited:
+    mine = [one for one in terms.requirements if who.side in (HOST, one.side)]
+    said = [vote for vote in votes if who.side in (HOST, vote.side)]
+    if who.tenant:
+        # The subject is a hash over everybody's part, so it is not told; votes of others neither.
+        said = [vote.model_copy(update={"subject": ""}) for vote in said]
+    made = Awaited(run=run.id, created=run.created, requirements=mine, votes=said)
+    if whole:
+        changes = backend.store.plan(run.plan).changes
+        made.parts = [part for change in changes if (part := part_of(change, who.side)) is not None]
+    if not who.tenant:
+        made.requested_by, made.reason = run.requested_by, run.reason
+    return made
+
+
+def part_of(change: Change, side: str) -> Part | None:
+    """What of a change is a side's own; the host sees all of it."""
+    if side == HOST:
+        return Part(station=change.station, diff=list(change.diff), outage_seconds=change.outage_seconds)
+    if side not in (*change.touched, *change.interrupted):
+        return None
+    rows = [row for row in change.diff if row.tenant == side]
+    return Part(station=change.station, diff=rows, outage_seconds=change.outage_seconds)

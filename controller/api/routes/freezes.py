@@ -1,0 +1,64 @@
+"""Freezes: times in which nothing is changed, for everybody, for a tenant or in a region."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body
+from controller.models.approval import Freeze
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.network import Network
+from controller.models.people import Permission, Person
+from controller.runs.outlook import look_again
+
+router = Router(prefix="/v1/freezes", tags=["freezes"])
+
+
+class NewFreeze(Body):
+    """What to freeze, from when (none: now) until when, and why."""
+
+    target: str = Field(description="network, tenant:<id> or region:<id>.")
+    begins: AwareDatetime | None = None
+    ends: AwareDatetime
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+def _check_target(network: Network, target: str) -> None:
+    """Raise NotFoundError unless the target is in the network."""
+    kind, _, name = target.partition(":")
+    known = {
+        "network": {""},
+        "tenant": set(network.tenant_by_id),
+        "region": {region.id for region in network.regions},
+    }
+    if name not in known.get(kind, ()):
+        raise NotFoundError(f"there is no {target!r}: name network, tenant:<id> or region:<id> of the network")
+
+
+@router.get("")
+def freezes(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> list[Freeze]:
+    """Freezes in force or to come, in the order of their beginnings."""
+    return backend.store.freezes(backend.clock.now())
+
+
+@router.post("", status_code=201)
+def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Freeze:
+    """Put a freeze: what has not begun on its stations waits for its end."""
+    now = backend.clock.now()
+    begins = asked.begins or now
+    if asked.ends <= max(begins, now):
+        raise ConflictError("the freeze would end before it begins, or has ended already")
+    _check_target(backend.store.network()[1], asked.target)
+    freeze = backend.store.add_freeze(asked.target, begins, asked.ends, who.name, asked.reason)
+    look_again(backend.store, backend.clock)
+    return freeze
+
+
+@router.delete("/{freeze_id}", status_code=204)
+def lift(freeze_id: str, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]) -> None:
+    """Lift a freeze."""
+    backend.store.end_freeze(freeze_id, who.name)
+    look_again(backend.store, backend.clock)

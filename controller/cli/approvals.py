@@ -1,0 +1,173 @@
+"""``minka approvals``, ``approve``, ``reject``, ``override``, ``freeze``, ``notices``: who agrees, and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli.output import Json, client, escape, out, print_json, table, when
+
+Target = Annotated[str, typer.Argument(help="Id of a run or plan, as in r-21748f9c95 or 42327bc0ca30.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+
+freezes = typer.Typer(no_args_is_help=True, help="Freezes: times in which nothing is changed.")
+
+
+def approvals(
+    run_id: Annotated[str, typer.Argument(help="Id of a run, to see your side's part of its changes.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List runs that wait for an approval of your side, or show what one asks of it."""
+    api = client()
+    found = api.get(f"/v1/approvals/{run_id}") if run_id else api.get("/v1/approvals")
+    if as_json:
+        print_json(found)
+        return
+    for one in [found] if run_id else found:
+        who = f" by {escape(one['requested_by'])}" if one["requested_by"] else ""
+        out.print(f"run [bold]{one['run']}[/] of {when(one['created'])}{who} {escape(one['reason'])}", soft_wrap=True)
+        show_requirements(one["requirements"], one["votes"])
+    if not found:
+        out.print("nothing waits for your approval")
+    if run_id:
+        columns = ("station", "cell", "tenant", "what", "before", "→ after")
+        keys = ("cell", "tenant", "what", "before", "after")
+        rows = (
+            [part["station"], *(escape(row[key]) for key in keys)] for part in found["parts"] for row in part["diff"]
+        )
+        table("", columns, rows)
+
+
+def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, Any]]) -> None:
+    """Who has to agree, and who said what."""
+    for one in requirements:
+        about = f" ({one['agreement']})" if one["agreement"] else ""
+        what = f"{one['action'] or 'four eyes'} on {one['stations']} stations"
+        if one["consent"] == "notice":
+            wants = f"told {one['lead_hours']} h before" if one["lead_hours"] else "told"
+        else:
+            wants = f"approval by {one['needed']}" + (f" of {', '.join(one['approvers'])}" if one["approvers"] else "")
+        out.print(f"  {one['side']}{about}: {what}: {wants}", soft_wrap=True)
+    for vote in votes:
+        said = "[green]yes[/]" if vote["verdict"] == "approve" else "[red]no[/]"
+        out.print(f"  {escape(vote['person'])} of {vote['side']}: {said} {escape(vote['reason'])}", soft_wrap=True)
+
+
+def show_outlook(outlook: dict[str, Any]) -> None:
+    """What a run waits for."""
+    if outlook["requirements"]:
+        out.print("who has to agree:")
+        show_requirements(outlook["requirements"], outlook["votes"])
+    if outlook["tenants"]:
+        out.print(f"tenants told: {', '.join(outlook['tenants'])}", soft_wrap=True)
+    for reason, count in outlook["waits"].items():
+        out.print(f"[yellow]waits[/] on {count} stations: {escape(reason)}", soft_wrap=True)
+    if outlook["overridden"]:
+        out.print(f"windows and freezes overridden {escape(outlook['overridden'])}", soft_wrap=True)
+
+
+def _say(target: str, verdict: str, reason: str, *, as_json: bool) -> None:
+    kind = "runs" if target.startswith("r-") else "plans"
+    vote = client().post(f"/v1/{kind}/{target}/{verdict}", {"reason": reason})
+    if as_json:
+        print_json(vote)
+    else:
+        out.print(f"{target}: {vote['verdict']} by {escape(vote['person'])} of {vote['side']}")
+
+
+def approve(
+    target: Target,
+    reason: Annotated[str, typer.Option(help="Why; for taking service away, the agreement that allows it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say yes to a run or plan, for your side."""
+    _say(target, "approve", reason, as_json=as_json)
+
+
+def reject(
+    target: Target,
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    as_json: Json = False,
+) -> None:
+    """Say no to a run or plan; its runs begin nothing more and end cancelled."""
+    _say(target, "reject", reason, as_json=as_json)
+
+
+def override(
+    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")],
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    as_json: Json = False,
+) -> None:
+    """Let a run work in spite of windows and freezes. Holds bind all the same."""
+    made = client().post(f"/v1/runs/{run_id}/override", {"reason": reason})
+    if as_json:
+        print_json(made)
+    else:
+        out.print(f"run {run_id} no longer waits for windows and freezes")
+
+
+def notices(limit: Limit = 50, as_json: Json = False) -> None:
+    """What tenants were told of planned work, newest first."""
+    found = client().all("/v1/notices", limit)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "",
+        ("id", "at", "tenant", "kind", "run", "stations", "begins", "note"),
+        (
+            (
+                one["id"],
+                when(one["at"]),
+                one["tenant"],
+                one["kind"],
+                one["run"],
+                len(one["stations"]),
+                when(one["begins"]),
+                escape(one["text"]),
+            )
+            for one in found
+        ),
+    )
+
+
+@freezes.command("put", epilog="Example: minka freeze put region:cusco --ends 2026-12-26T06:00 --reason Christmas")
+def put(
+    target: Annotated[str, typer.Argument(help="network, tenant:<id> or region:<id>.")],
+    ends: Annotated[datetime, typer.Option(help="End, local time.")],
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    begins: Annotated[datetime | None, typer.Option(help="Beginning, local time; none: now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Put a freeze: nothing begins on its stations until it ends."""
+    body = {"target": target, "reason": reason, "ends": ends.astimezone().isoformat()}
+    freeze = client().post("/v1/freezes", body | ({"begins": begins.astimezone().isoformat()} if begins else {}))
+    if as_json:
+        print_json(freeze)
+    else:
+        out.print(f"freeze {freeze['id']} of {escape(target)} until {when(freeze['ends'])}")
+
+
+@freezes.command("list", epilog="Example: minka freeze list --json")
+def list_freezes(as_json: Json = False) -> None:
+    """Freezes in force or to come."""
+    found = client().get("/v1/freezes")
+    if as_json:
+        print_json(found)
+        return
+    columns = ("id", "target", "by", "reason", "begins", "ends")
+    table("", columns, ([when(f[c]) if c in ("begins", "ends") else escape(f[c]) for c in columns] for f in found))
+
+
+@freezes.command("lift", epilog="Example: minka freeze lift f-1f2e3d4c")
+def lift(
+    freeze_id: Annotated[str, typer.Argument(help="Id of a freeze, as in f-1f2e3d4c.")], as_json: Json = False
+) -> None:
+    """Lift a freeze."""
+    client().delete(f"/v1/freezes/{freeze_id}")
+    if as_json:
+        print_json({"lifted": freeze_id})
+    else:
+        out.print(f"freeze {freeze_id} lifted")

@@ -1,0 +1,141 @@
+"""Which jobs may begin: approvals, notices, windows, freezes, holds, overrides, alone and together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.models.approval import Freeze, Override, Requirement, RunTerms, StationTerms, Verdict, Vote
+from controller.models.people import Role
+from controller.models.run import Hold
+from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
+from controller.ports.approvals import Standing
+from controller.runs.clearance import clearances
+
+#: A Saturday, 22:00 in Lima.
+NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
+SAT_NIGHT = (MaintenanceWindow.model_validate({"days": ["sat"], "start": "23:00", "end": "05:00"}),)
+OPEN = StationTerms(region="cusco", timezone="America/Lima", tenants=("alfa",))
+NIGHT = StationTerms(region="puno", timezone="America/Lima", tenants=("beta",), calendars=(SAT_NIGHT,))
+TERMS = RunTerms(subject="s", tenants=("alfa", "beta"), groups=(OPEN, NIGHT), stations={"A": ("a", 0), "B": ("b", 1)})
+FREE = Standing(requester="ana", seconds=120, terms=TERMS, told={"alfa": NOW, "beta": NOW})
+
+
+def hold(target: str, until: datetime | None = None) -> Hold:
+    return Hold(id="h", target=target, by="rigger", reason="on the mast", created=NOW, until=until)
+
+
+def freeze(target: str, begins: int = -1, ends: int = 48) -> Freeze:
+    hours = (NOW + timedelta(hours=begins), NOW + timedelta(hours=ends))
+    return Freeze(id="f", target=target, begins=hours[0], ends=hours[1], by="eva", reason="elections", created=NOW)
+
+
+def vote(person: str, side: str, verdict: Verdict = Verdict.APPROVE) -> Vote:
+    return Vote(subject="s", person=person, side=side, role=Role.TENANT_APPROVER, verdict=verdict, reason="no", at=NOW)
+
+
+def asking(*requirements: Requirement) -> Standing:
+    return replace(FREE, terms=TERMS.model_copy(update={"requirements": requirements}))
+
+
+def blocked(standing: Standing, now: datetime = NOW) -> dict[str, str]:
+    return {station: one.blocked for station, one in clearances(standing, now).items()}
+
+
+def test_a_window_is_told_in_local_time_and_closes() -> None:
+    assert blocked(FREE) == {"A": "", "B": "window opens 2026-11-28 23:00 (America/Lima)"}
+    assert clearances(FREE, NOW)["B"].until == NOW + timedelta(hours=1)
+    inside = clearances(FREE, NOW + timedelta(hours=2))
+    assert inside["B"].blocked == ""
+    assert inside["B"].closes == NOW + timedelta(hours=7)
+    assert inside["A"].closes is None
+
+
+def test_what_is_left_of_a_window_must_be_enough() -> None:
+    late = NOW + timedelta(hours=7, seconds=-120)
+    assert blocked(FREE, late - timedelta(seconds=1))["B"] == ""
+    assert blocked(FREE, late)["B"] == "window opens 2026-12-05 23:00 (America/Lima)"
+
+
+def test_windows_that_never_meet_are_told() -> None:
+    tuesday = (MaintenanceWindow.model_validate({"days": ["tue"], "start": "01:00", "end": "02:00"}),)
+    never = NIGHT.model_copy(update={"calendars": (SAT_NIGHT, tuesday)})
+    standing = replace(FREE, terms=TERMS.model_copy(update={"groups": (OPEN, never)}))
+    assert blocked(standing)["B"].startswith("no window of all concerned is longer than 120 s")
+    assert clearances(standing, NOW)["B"].until is None
+
+
+@pytest.mark.parametrize(
+    ("target", "stations"),
+    [("network", "AB"), ("region:cusco", "A"), ("tenant:beta", "B"), ("region:lima", ""), ("tenant:gamma", "")],
+)
+def test_a_freeze_binds_its_stations_in_its_time(target: str, stations: str) -> None:
+    open_hours = NOW + timedelta(hours=2)
+    found = blocked(replace(FREE, freezes=(freeze(target),)), open_hours)
+    assert "".join(name for name, why in found.items() if "freeze" in why) == stations
+    assert not any(blocked(replace(FREE, freezes=(freeze(target, 3, 9),)), open_hours).values())
+
+
+def test_an_override_outdoes_windows_and_freezes_but_no_hold() -> None:
+    made = Override(run="r", by="eva", reason="INC-7", at=NOW)
+    standing = replace(FREE, freezes=(freeze("network"),), override=made)
+    assert blocked(standing) == {"A": "", "B": ""}
+    assert blocked(replace(standing, holds=(hold("site:b"),)))["B"] == "hold on site:b by rigger: on the mast"
+
+
+@pytest.mark.parametrize(("target", "binds"), [("A", "A"), ("A/1", "A"), ("site:a", "A"), ("site:b", "B"), ("AA", "")])
+def test_a_hold_binds_station_site_and_all_cells(target: str, binds: str) -> None:
+    found = blocked(replace(FREE, holds=(hold(target),)), NOW + timedelta(hours=2))
+    assert "".join(name for name, why in found.items() if why) == binds
+
+
+def test_missing_approvals_block_everything() -> None:
+    asked = asking(
+        Requirement(side="beta", action=ActionClass.INTERRUPT, needed=2, approvers=("leo", "sol")),
+        Requirement(side="host", needed=1),
+    )
+    found = blocked(asked)
+    assert found["A"] == ("waits for approval by 2 of beta (leo, sol) to interrupt; waits for approval by 1 of host")
+    assert clearances(asked, NOW)["A"].until is None
+    said = replace(asked, votes=(vote("leo", "beta"), vote("sol", "beta"), vote("eva", "host")))
+    assert blocked(said)["A"] == ""
+    assert blocked(replace(said, votes=(*said.votes, vote("x", "alfa", Verdict.REJECT))))["A"] == "rejected by x: no"
+
+
+def test_a_notice_has_to_be_old_enough() -> None:
+    asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24))
+    assert "24 h notice to beta until 2026-11-30 03:00 UTC" in blocked(asked)["A"]
+    assert blocked(asked, NOW + timedelta(hours=24))["A"] == ""
+    untold = replace(asked, told={})
+    assert "24 h notice" in blocked(untold, NOW + timedelta(days=9))["A"]
+
+
+switches = st.fixed_dictionaries(
+    {name: st.booleans() for name in ("approval", "notice", "hold", "freeze", "window", "override")}
+)
+
+
+@given(switches)
+def test_a_job_begins_only_if_nothing_forbids_it(on: dict[str, bool]) -> None:
+    needs = []
+    if on["approval"]:
+        needs.append(Requirement(side="alfa", action=ActionClass.CONFIGURE))
+    if on["notice"]:
+        needs.append(Requirement(side="alfa", consent=Consent.NOTICE, lead_hours=1))
+    more: dict[str, Any] = {
+        "holds": (hold("site:b"),) if on["hold"] else (),
+        "freezes": (freeze("region:puno"),) if on["freeze"] else (),
+        "override": Override(run="r", by="eva", reason="x", at=NOW) if on["override"] else None,
+    }
+    now = NOW if on["window"] else NOW + timedelta(minutes=59, seconds=3)
+    standing = replace(asking(*needs), **more, told={"alfa": now, "beta": now})
+    closed = (on["freeze"] or now < NOW + timedelta(hours=1)) and not on["override"]
+    expected = on["approval"] or on["notice"] or on["hold"] or closed
+    found = clearances(standing, now)["B"]
+    assert bool(found.blocked) is expected
+    assert (found.until is None) is (not expected or on["approval"] or on["hold"])

@@ -1,0 +1,226 @@
+"""Who must say yes, and whether enough did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.models.approval import Requirement, RunTerms, Verdict, Vote
+from controller.models.network import HOST, Network
+from controller.models.people import Role
+from controller.models.plan import Change
+from controller.models.sharing import ActionClass, Consent
+from controller.plan import PlanOptions
+from controller.runs.consent import Asked, effect_of, effect_on, is_approved, rejection, run_terms
+from tests.unit.plan import samples
+
+TWO = samples.network(("alfa", "beta"))
+THREE = samples.network(("alfa", "beta", "gamma"))
+
+
+def agreements(**changes: Any) -> Network:
+    """Three tenants, each agreement with what is changed for its tenant."""
+    made = [one.model_dump(mode="json") for one in THREE.agreements]
+    made = [one | changes.get(one["tenant"], {}) for one in made]
+    return samples.network(("alfa", "beta", "gamma"), agreements=made)
+
+
+def change(before: Network, after: Network, remove: dict[str, int] | None = None) -> Change:
+    """What is planned on S1."""
+    options = PlanOptions(max_share=1.0, remove=remove or {})
+    return samples.only_change(samples.plan(after, {"S1": samples.view(before)}, options))
+
+
+def terms(network: Network, *changes: Change, **asked: Any) -> RunTerms:
+    effects = [effect_of(one, restores=asked.get("restores", False)) for one in changes]
+    return run_terms(network, effects, Asked("subject", samples.NOW, **asked))
+
+
+def retuned(network: Network) -> Network:
+    """The same with another PCI of the LTE cells: they have to be locked for it, which interrupts everybody."""
+    cells = [cell.model_dump(mode="json") for cell in network.cells]
+    return network.model_copy(
+        update={"cells": Network.model_validate(network.model_dump() | {"cells": [
+            cell | ({"pci": 7} if cell["rat"] == "LTE" else {}) for cell in cells
+        ]}).cells}
+    )  # fmt: skip
+
+
+def shares(network: Network, tenant: str, share: dict[str, int]) -> Network:
+    made = [one.model_dump(mode="json") for one in network.agreements]
+    return samples.network(
+        [one["tenant"] for one in made],
+        agreements=[one | ({"shares": [share]} if one["tenant"] == tenant else {}) for one in made],
+    )
+
+
+def who(found: RunTerms) -> set[tuple[str, ActionClass | None, Consent]]:
+    return {(one.side, one.action, one.consent) for one in found.requirements}
+
+
+# ---------------------------------------------------------------------- what is asked of whom
+
+
+def test_a_tenants_own_nodes_need_nobody_but_who_asks() -> None:
+    made = terms(THREE, change(TWO, THREE))
+    assert made.requirements == ()
+    assert made.tenants == ("gamma",)
+    assert made.side == "gamma"
+    assert all(not group.calendars for group in made.groups)
+
+
+def test_who_is_interrupted_is_told_or_asked() -> None:
+    asks = agreements(
+        alfa={"consents": {"interrupt": "standing"}},
+        beta={"consents": {"interrupt": "approval"}, "approvals_needed": 2, "approvers": ["eva", "leo", "sol"]},
+    )
+    made = terms(asks, change(THREE, retuned(THREE)))
+    assert who(made) == {
+        ("beta", ActionClass.INTERRUPT, Consent.APPROVAL),
+        ("gamma", ActionClass.INTERRUPT, Consent.NOTICE),
+    }
+    asked = next(one for one in made.requirements if one.side == "beta")
+    assert (asked.needed, asked.approvers, asked.agreement, asked.stations) == (2, ("eva", "leo", "sol"), "beta-all", 1)
+    assert made.tenants == ("alfa", "beta", "gamma")
+    assert made.side == HOST
+
+
+def test_only_agreements_that_cover_the_cells_are_asked() -> None:
+    far = {"scope": {"everywhere": True, "bands": ["n78"]}, "consents": {"interrupt": "approval"}}
+    made = terms(agreements(beta=far), change(THREE, retuned(THREE)))
+    # Its agreement is about NR, and an LTE cell is locked: what stands on the cell is ruled by what is usual.
+    assert ("beta", ActionClass.INTERRUPT, Consent.APPROVAL) not in who(made)
+
+
+def test_agreements_that_are_not_in_force_say_nothing() -> None:
+    old = {"validity": {"start": "2020-01-01", "end": "2025-12-31"}, "consents": {"interrupt": "approval"}}
+    made = terms(agreements(beta=old), change(THREE, retuned(THREE)))
+    assert ("beta", ActionClass.INTERRUPT, Consent.NOTICE) in who(made)
+
+
+def test_bringing_back_what_was_applied_is_another_class() -> None:
+    asks = agreements(beta={"consents": {"interrupt": "approval"}})
+    assert terms(asks, change(THREE, retuned(THREE)), restores=True).requirements == ()
+    asks = agreements(beta={"consents": {"restore": "approval"}})
+    assert who(terms(asks, change(THREE, retuned(THREE)), restores=True)) == {
+        ("beta", ActionClass.RESTORE, Consent.APPROVAL)
+    }
+
+
+def test_a_rule_needs_standing_consent_or_a_person() -> None:
+    asks = agreements(beta={"consents": {"restore": "notice"}})
+    made = terms(asks, change(THREE, retuned(THREE)), restores=True, automatic=True)
+    assert who(made) == {
+        (HOST, ActionClass.RESTORE, Consent.APPROVAL),
+        ("beta", ActionClass.RESTORE, Consent.NOTICE),
+    }
+
+
+def test_taking_service_away_needs_its_side() -> None:
+    removed = change(THREE, TWO, {"gamma": 13})
+    assert ("gamma", ActionClass.REDUCE, Consent.APPROVAL) in who(terms(TWO, removed))
+
+
+@pytest.mark.parametrize(
+    ("share", "reduces"),
+    [
+        ({"dedicated": 5, "min": 20, "max": 80}, None),
+        ({"dedicated": 5, "min": 25, "max": 90}, False),
+        ({"dedicated": 5, "min": 20, "max": 70}, True),
+        ({"dedicated": 0, "min": 20, "max": 90}, True),
+        ({"min": 20}, True),
+    ],
+)
+def test_a_smaller_share_is_a_reduction(share: dict[str, int], reduces: bool | None) -> None:
+    after = shares(THREE, "beta", share)
+    if reduces is None:
+        assert not samples.plan(after, {"S1": samples.view(THREE)}).changes
+        return
+    made = terms(after, change(THREE, after))
+    assert (("beta", ActionClass.REDUCE, Consent.APPROVAL) in who(made)) is reduces
+
+
+def test_windows_bind_what_interrupts() -> None:
+    nightly = [{"start": "01:00", "end": "04:00"}]
+    asks = agreements(beta={"windows": nightly})
+    (group,) = terms(asks, change(THREE, retuned(THREE))).groups
+    assert [len(calendar) for calendar in group.calendars] == [1]
+    assert terms(asks, change(TWO, THREE)).groups[0].calendars == ()
+    assert terms(asks, change(THREE, retuned(THREE)), restores=True).groups[0].calendars == ()
+    region = asks.regions[0].model_copy(update={"windows": asks.agreements[1].windows, "timezone": "America/Tijuana"})
+    site = asks.sites[0].model_copy(update={"windows": asks.agreements[1].windows[:1]})
+    placed = asks.model_copy(update={"regions": (region,), "sites": (site, *asks.sites[1:])})
+    (group,) = terms(placed, change(THREE, retuned(THREE))).groups
+    assert (len(group.calendars), group.timezone) == (1, "America/Tijuana")
+
+
+def test_actions_whose_changes_are_not_known_ask_all_who_are_there() -> None:
+    asks = agreements(beta={"consents": {"interrupt": "approval"}})
+    effects = [
+        effect_on("S1", ("alfa", "beta"), ActionClass.INTERRUPT),
+        effect_on("S2", ("beta",), ActionClass.RESTORE),
+    ]
+    made = run_terms(asks, effects, Asked("s", samples.NOW, approvals=2))
+    assert who(made) == {
+        ("alfa", ActionClass.INTERRUPT, Consent.NOTICE),
+        ("beta", ActionClass.INTERRUPT, Consent.APPROVAL),
+        (HOST, None, Consent.APPROVAL),
+    }
+
+
+# --------------------------------------------------------------------------- what was said
+
+PEOPLE = [(f"{side}-{n}", side) for side in (HOST, "alfa", "beta") for n in range(3)]
+casts = st.lists(st.tuples(st.sampled_from(PEOPLE), st.booleans(), st.sampled_from(["", "per beta-all", "beta-all-x"])))
+
+
+def votes(said: Iterable[tuple[tuple[str, str], bool, str]]) -> list[Vote]:
+    """The last of each person."""
+    last = {
+        person: Vote(
+            subject="s",
+            person=person,
+            side=side,
+            role=Role.APPROVER if side == HOST else Role.TENANT_APPROVER,
+            verdict=Verdict.APPROVE if yes else Verdict.REJECT,
+            reason=reason,
+            at=samples.NOW,
+        )
+        for (person, side), yes, reason in said
+    }
+    return list(last.values())
+
+
+@given(casts, st.sampled_from([HOST, "alfa", "beta"]), st.integers(1, 3), st.sampled_from([None, *ActionClass]))
+def test_distinct_people_of_the_side_count(said: list[Any], side: str, needed: int, action: ActionClass | None) -> None:
+    requirement = Requirement(side=side, action=action, needed=needed, agreement="beta-all")
+    cast = votes(said)
+    requester = "host-0"
+    yes = {v.person for v in cast if v.verdict is Verdict.APPROVE and v.side == side}
+    if action is None:
+        yes -= {requester}
+    named = any(v.side == HOST and v.verdict is Verdict.APPROVE and v.reason == "per beta-all" for v in cast)
+    expected = len(yes) >= needed or (action is ActionClass.REDUCE and named)
+    assert is_approved(requirement, cast, requester) is expected
+
+
+@given(casts)
+def test_one_no_is_enough(said: list[Any]) -> None:
+    cast = votes(said)
+    assert (rejection(cast) is not None) is any(vote.verdict is Verdict.REJECT for vote in cast)
+
+
+@given(casts, st.sets(st.sampled_from([name for name, side in PEOPLE if side == "alfa"]), min_size=1))
+def test_named_approvers_are_the_only_ones(said: list[Any], named: set[str]) -> None:
+    requirement = Requirement(side="alfa", action=ActionClass.INTERRUPT, approvers=tuple(sorted(named)))
+    yes = {v.person for v in votes(said) if v.verdict is Verdict.APPROVE and v.side == "alfa"}
+    assert is_approved(requirement, votes(said), "host-0") is bool(yes & named)
+
+
+@given(casts)
+def test_notice_needs_nobodys_yes(said: list[Any]) -> None:
+    assert is_approved(Requirement(side="alfa", consent=Consent.NOTICE), votes(said), "x")
