@@ -280,8 +280,9 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, AlarmRecords, Approva
         """Up to ``limit`` claimable jobs with the leases of their devices.
 
         A device under another lease is passed over; one with an unresolved transaction is given only
-        to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; runs take
-        turns, so that a big one does not starve the others. A ``cancelling`` run gives only jobs
+        to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; sides
+        (``RunTerms.side``) take turns, and so do the runs of a side, so that none starves another.
+        A job that is not cleared (``clear``) is passed over; a ``cancelling`` run gives only jobs
         that recover a transaction. Raises LeaseLostError if the incarnation was buried.
         """
         ...

@@ -63,7 +63,7 @@ class ClaimRecords(Transactions):
 
 
 def _choose(tx: Tx, limit: int) -> list[Row[Any]]:
-    """Claimable jobs in turns of their runs, one per device, leases locked."""
+    """Claimable jobs in turns of sides and of their runs, one per device, leases locked."""
     open_runs = _lock_runs(tx)
     room = {run_id: strategy.strategy.parallel - _claimed(tx, run_id) for run_id, strategy in open_runs.items()}
     chosen: list[Row[Any]] = []
@@ -98,14 +98,17 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
     recovers = leases.c.job.is_not_distinct_from(jobs.c.id)
     turn = func.row_number().over(partition_by=jobs.c.run, order_by=[recovers.desc(), jobs.c.wave, jobs.c.station])
     ready = (
-        select(jobs.c.id, jobs.c.run, jobs.c.station, jobs.c.attempts, runs.c.number, turn.label("turn"))
+        select(jobs.c.id, jobs.c.run, jobs.c.station, jobs.c.attempts, runs.c.number, runs.c.side, turn.label("turn"))
         .join(runs, runs.c.id == jobs.c.run)
         .join(leases, leases.c.station == jobs.c.station)
         .where(jobs.c.state == JobState.READY.value, jobs.c.run.in_(run_ids))
         .where(or_(recovers, and_(leases.c.transaction.is_(None), runs.c.state == RunState.RUNNING.value, _CLEARED)))
         .subquery()
     )
-    query = select(ready).where(ready.c.turn <= limit).order_by(ready.c.turn, ready.c.number)
+    # Sides take turns, and within a side its runs: who asks for much makes nobody else wait.
+    place = func.row_number().over(partition_by=ready.c.side, order_by=[ready.c.turn, ready.c.number])
+    placed = select(ready, place.label("place")).where(ready.c.turn <= limit).subquery()
+    query = select(placed).where(placed.c.place <= limit).order_by(placed.c.place, placed.c.number)
     return tx.execute(query, {"now": tx.now}).all()
 
 

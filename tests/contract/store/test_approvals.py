@@ -1,0 +1,303 @@
+"""Terms, votes, clearances, freezes, overrides and notices are on record, on every database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from controller.models.approval import (
+    Clearance,
+    NoticeKind,
+    Requirement,
+    RunTerms,
+    StationTerms,
+    Verdict,
+)
+from controller.models.errors import NotClearedError, NotFoundError
+from controller.models.people import Person, Role
+from controller.models.run import JobState, Outcome, Run, RunState, Step, Strategy
+from controller.models.sharing import ActionClass, Consent
+from controller.models.step import RunPlaybook
+from controller.ports.approvals import Clearances, Standing
+from controller.ports.clock import VirtualClock
+from controller.ports.store import JobResult, NewJob, Page, Transition
+from controller.store import SqlStore
+from tests.support.records import make_entry, make_plan
+
+EVA = Person(name="eva", role=Role.APPROVER)
+LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
+FREE, WAITS = Clearance(), Clearance("waits for approval by 1 of entel")
+
+
+def terms(*stations: str, subject: str = "s", side: str = "entel", requirement: Requirement | None = None) -> RunTerms:
+    group = StationTerms(region="cusco", timezone="America/Lima", tenants=("entel",))
+    return RunTerms(
+        subject=subject,
+        side=side,
+        requirements=(requirement,) if requirement else (),
+        tenants=("entel",),
+        groups=(group,),
+        stations={station: (f"site-{station}", 0) for station in stations},
+    )
+
+
+def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | None = None, **more: object) -> Run:
+    """A run under terms; its wave is open if ``begin``."""
+    plan = make_plan(stations, repr(more))
+    store.save_plan(plan, "ana")
+    run = store.create_run(
+        plan,
+        "apply",
+        Strategy(),
+        [NewJob(0, station) for station in stations],
+        cause="person",
+        actor="ana",
+        reason="CHG-1",
+        terms=terms(*stations, **more),  # type: ignore[arg-type]
+        asker=asker,
+    )
+    if begin:
+        store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    return run
+
+
+def say(store: SqlStore, said: Clearance, seen: dict[str, Clearances] | None = None) -> dict[str, Clearances]:
+    return store.clear(lambda standing: dict.fromkeys(standing.terms.stations, said), seen or {})
+
+
+def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock: VirtualClock) -> None:
+    run = start(store, "A", asker=EVA, begin=False)
+    until = clock.now() + timedelta(days=1)
+    hold = store.add_hold("A", "ana", "mast", None)
+    freeze = store.add_freeze("network", clock.now(), until, "eva", "elections")
+    override = store.override(run.id, "eva", "INC-7")
+    found = store.standing(run.id)
+    assert found is not None
+    assert (found.requester, found.seconds, found.terms) == ("ana", 120, terms("A"))
+    assert [(vote.person, vote.side, vote.verdict, vote.reason) for vote in found.votes] == [
+        ("eva", "host", Verdict.APPROVE, "CHG-1")
+    ]
+    assert found.told == {"entel": clock.now()}
+    assert (found.holds, found.freezes, found.override) == ((hold,), (freeze,), override)
+    assert found == _seen(store)
+    with pytest.raises(NotFoundError):
+        store.override("r-none", "eva", "x")
+    assert store.standing("r-none") is None
+
+
+def _seen(store: SqlStore) -> Standing:
+    found: list[Standing] = []
+
+    def assess(standing: Standing) -> Clearances:
+        found.append(standing)
+        return {}
+
+    store.clear(assess, {})
+    (only,) = found
+    return only
+
+
+def test_a_blocked_job_is_not_claimed_and_one_that_is_cleared_is(store: SqlStore) -> None:
+    run = start(store, "A", "B")
+    worker = store.register_worker("w")
+    store.clear(lambda _: {"A": WAITS, "B": FREE}, {})
+    assert [claim.job.station for claim in store.claim(worker, 10)] == ["B"]
+    assert store.run(run.id).waits == {WAITS.blocked: 1}
+    assert {job.station: job.blocked for job in store.jobs(run.id)} == {"A": WAITS.blocked, "B": ""}
+    say(store, FREE)
+    assert [claim.job.station for claim in store.claim(worker, 10)] == ["A"]
+    assert store.run(run.id).waits == {}
+
+
+def test_a_window_that_closed_gives_no_more_jobs(store: SqlStore, clock: VirtualClock) -> None:
+    run = start(store, "A", "B")
+    worker = store.register_worker("w")
+    closes = clock.now() + timedelta(seconds=10)
+    say(store, Clearance(closes=closes))
+    (first,) = store.claim(worker, 1)
+    assert first.job.closes == closes
+    clock.pause(10)
+    assert store.claim(worker, 10) == []
+    with pytest.raises(NotClearedError, match="window"):
+        store.begin(make_entry(first, 0, Step.READ), first)
+    assert store.journal_of(first.transaction) == []
+    assert {job.closes for job in store.jobs(run.id)} == {closes}
+
+
+def test_a_claimed_job_does_not_begin_under_what_came_meanwhile(store: SqlStore) -> None:
+    run = start(store, "A")
+    worker = store.register_worker("w")
+    for _ in range(7):  # more often than a job may end its worker
+        say(store, FREE)
+        (claim,) = store.claim(worker, 10)
+        assert claim.job.attempts == 1
+        store.journal(make_entry(claim, 0), claim)
+        say(store, WAITS)
+        with pytest.raises(NotClearedError, match="1 of entel"):
+            store.begin(make_entry(claim, 1, Step.READ), claim)
+        store.release(claim, "waits", keep_transaction=False)
+        assert store.jobs(run.id)[0].state is JobState.READY
+    say(store, FREE)
+    (claim,) = store.claim(worker, 10)
+    store.begin(make_entry(claim, 0, Step.READ), claim)
+    store.begin(make_entry(claim, 0, Step.READ), claim)
+    say(store, WAITS)
+    store.journal(make_entry(claim, 1, Step.EDITING), claim)
+    store.finish(claim, JobResult(Outcome.SUCCEEDED))
+
+
+def test_a_blocked_job_that_must_recover_its_device_is_claimed(store: SqlStore) -> None:
+    start(store, "A")
+    dead = store.register_worker("w")
+    (claim,) = store.claim(dead, 10)
+    store.journal(make_entry(claim, 0, Step.COMMITTING, "p"), claim)
+    assert store.bury(dead, 0)
+    say(store, WAITS)
+    (taken,) = store.claim(store.register_worker("x"), 10)
+    assert (taken.transaction, taken.recovers) == (claim.transaction, True)
+
+
+def test_what_was_said_is_not_written_again(store: SqlStore) -> None:
+    run = start(store, "A")
+    seen = say(store, WAITS)
+    assert seen == {run.id: {"A": WAITS}}
+    store.clear(lambda _: {"A": FREE}, {})
+    assert say(store, WAITS, seen) == seen
+    assert store.jobs(run.id)[0].blocked == ""
+    say(store, WAITS)
+    assert store.jobs(run.id)[0].blocked == WAITS.blocked
+
+
+def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> None:
+    bad, good = start(store, "A", subject="bad"), start(store, "B", subject="good")
+
+    def assess(standing: Standing) -> Clearances:
+        if standing.terms.subject == "bad":
+            raise ZeroDivisionError
+        return {"B": FREE}
+
+    store.clear(assess, {})
+    assert "ZeroDivisionError" in store.jobs(bad.id)[0].blocked
+    assert store.jobs(good.id)[0].blocked == ""
+
+
+def test_the_last_word_of_each_person_counts(store: SqlStore, clock: VirtualClock) -> None:
+    store.vote("s", LEO, Verdict.REJECT, "harvest", "p")
+    clock.pause(1)
+    store.vote("s", EVA, Verdict.APPROVE, "", "p")
+    clock.pause(1)
+    kept = store.vote("s", LEO, Verdict.APPROVE, "after the harvest", "p")
+    assert [(vote.person, vote.verdict) for vote in store.votes("s")] == [
+        ("eva", Verdict.APPROVE),
+        ("leo", Verdict.APPROVE),
+    ]
+    assert store.votes("s")[1] == kept
+    assert store.votes("other") == []
+    _, rows = store.audit_rows(Page())
+    assert Counter(row.action for row in rows) >= Counter({"approval.approve": 2, "approval.reject": 1})
+
+
+def test_a_rejection_ends_the_runs_of_its_subject(store: SqlStore) -> None:
+    one, other = start(store, "A", subject="one"), start(store, "B", subject="other")
+    store.vote("one", LEO, Verdict.REJECT, "no", one.id)
+    assert store.run(one.id).state is RunState.CANCELLING
+    assert store.run(other.id).state is RunState.RUNNING
+    assert store.claim(store.register_worker("w"), 10)[0].run.id == other.id
+
+
+def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
+    plan = make_plan(["A"])
+    store.save_plan(plan, "ana")
+    playbook = RunPlaybook(name="p", digest="d", text="t")
+    runs = [
+        store.create_run(
+            plan,
+            "p",
+            Strategy(),
+            [NewJob(0, "A")],
+            cause="person",
+            actor="ana",
+            playbook=playbook,
+            terms=terms("A"),
+            asker=EVA,
+        )
+        for _ in range(2)
+    ]
+    standings = [store.standing(run.id) for run in runs]
+    subjects = {standing.terms.subject for standing in standings if standing}
+    assert len(subjects | {"s"}) == 3
+    assert all(standing and len(standing.votes) == 1 for standing in standings)
+
+
+def test_freezes_come_and_go(store: SqlStore, clock: VirtualClock) -> None:
+    now = clock.now()
+    later = store.add_freeze("tenant:entel", now + timedelta(hours=5), now + timedelta(hours=6), "eva", "y")
+    first = store.add_freeze("network", now, now + timedelta(hours=1), "eva", "x")
+    assert store.freezes(now) == [first, later]
+    assert store.freezes(now + timedelta(hours=1)) == [later]
+    store.end_freeze(first.id, "eva")
+    assert store.freezes(now) == [later]
+    with pytest.raises(NotFoundError):
+        store.end_freeze(first.id, "eva")
+
+
+def test_the_first_override_stays(store: SqlStore) -> None:
+    run = start(store, "A")
+    first = store.override(run.id, "eva", "INC-7")
+    assert store.override(run.id, "leo", "INC-8") == first
+
+
+def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: VirtualClock) -> None:
+    asked = Requirement(side="entel", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24)
+    run = start(store, "A", "B", requirement=asked)
+    total, (planned,) = store.notices(Page(), "entel")
+    assert (total, planned.kind, planned.stations, planned.run) == (1, NoticeKind.PLANNED, ("A", "B"), run.id)
+    assert planned.begins == clock.now() + timedelta(hours=24)
+    store.write_notices()
+    assert store.notices(Page())[0] == 1
+    worker = store.register_worker("w")
+    for claim in store.claim(worker, 10):
+        store.write_notices()
+        store.finish(claim, JobResult(Outcome.SUCCEEDED if claim.job.station == "A" else Outcome.DEFERRED))
+    store.write_notices()
+    assert [notice.kind for notice in store.notices(Page())[1]] == [NoticeKind.STARTED, NoticeKind.PLANNED]
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
+    for _ in range(2):
+        store.write_notices()
+    assert store.notices(Page(), "movistar") == (0, [])
+    _, (ended, *_) = store.notices(Page(), "entel")
+    assert (ended.kind, ended.text) == (NoticeKind.ENDED, "work has ended: 1 deferred, 1 succeeded")
+
+
+def test_notices_are_sent_once(store: SqlStore, clock: VirtualClock) -> None:
+    start(store, "A", "B")
+    (notice,) = store.unsent_notices(10)
+    store.notice_sent(notice.id)
+    store.notice_sent(notice.id)
+    assert store.unsent_notices(10) == []
+    assert store.notices(Page())[1][0].sent == clock.now()
+    _, rows = store.audit_rows(Page())
+    assert sum(row.action == "notice.sent" for row in rows) == 1
+    assert store.verify_audit() is None
+
+
+def test_sides_take_turns_before_runs_do(store: SqlStore) -> None:
+    big = [start(store, *(f"E{n}-{m}" for m in range(20)), subject=f"e{n}") for n in range(3)]
+    other = start(store, "B1", "B2", "B3", subject="b", side="bitel")
+    claims = store.claim(store.register_worker("w"), 6)
+    assert [claim.run.id for claim in claims] == [big[0].id, other.id, big[1].id, other.id, big[2].id, other.id]
+
+
+def test_whoever_waits_for_a_device_gets_it_next(store: SqlStore) -> None:
+    """However many jobs a side has, one of another side waits for no more than what is under way."""
+    start(store, *(f"S{n}" for n in range(30)), subject="e")
+    small = start(store, "S0", "S7", subject="b", side="bitel")
+    worker = store.register_worker("w")
+    first = store.claim(worker, 4)
+    assert {claim.job.station for claim in first if claim.run.id == small.id} == {"S7"}
+    assert "S0" in {claim.job.station for claim in first}
+    for claim in first:
+        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    assert small.id in {claim.run.id for claim in store.claim(worker, 2)}
