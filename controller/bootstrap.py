@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -122,6 +123,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         StoreError: The database is unreachable or made by a newer version.
     """
     _allow_open_files()
+    collect_rarely()
     clock = SystemClock()
     settings.home.mkdir(parents=True, exist_ok=True)
     store = await asyncio.to_thread(open_store, settings.database, clock)
@@ -143,6 +145,16 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         doorbell.close()
         await loop_store.close()
         store.close()
+
+
+def collect_rarely() -> None:
+    """Look for garbage less often than Python does by itself.
+
+    A process with thousands of sessions has millions of objects that stay; going through them, and through what
+    transactions make and drop, took a quarter of its CPU and found next to nothing.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _allow_open_files() -> None:

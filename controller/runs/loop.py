@@ -134,7 +134,9 @@ class WorkerLoop:
 
     def _ended(self, key: tuple[str, int], _task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
-        self._work.set()
+        # Many at a time: to look for work costs as much for one job as for a hundred.
+        if self._capacity - len(self._running) >= self._capacity // 10:
+            self._work.set()
 
     async def _job(self, claim: Claim) -> None:
         started = self._tools.clock.monotonic()
@@ -154,7 +156,13 @@ class WorkerLoop:
             "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
         )
         tell(self._observers, lambda observer: observer.job_finished(claim.job, result, seconds))
-        self._moved.add(claim.run.id)
+        if not result.outcome.good or not self._works_on(claim):
+            self._moved.add(claim.run.id)
+
+    def _works_on(self, claim: Claim) -> bool:
+        """Whether other jobs of the run are under way here: then one that ended well decides nothing yet."""
+        jobs, own = f"{claim.run.id}.", (claim.job.id, claim.fence)
+        return any(key != own and key[0].startswith(jobs) for key in self._running)
 
     async def _recorded(self, claim: Claim) -> JobResult | NotClearedError:
         """Work, and put the result on record; a database that is away is waited for.

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ _ALIKE = (Journalling, JournalReading, Finishing, NetworkReading)
 @dataclass(frozen=True, slots=True)
 class _Call:
     method: Callable[[Store], Any]
-    answer: Future[Any]
+    answer: asyncio.Future[Any]
 
 
 class LoopStore:
@@ -48,12 +48,12 @@ class LoopStore:
 
     async def call(self, method: Callable[[Store], T]) -> T:
         """See ``StoreLoop.call``."""
-        answer: Future[T] = Future()
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._closing:
                 raise StoreError("the store is being closed")
             self._calls.put(_Call(method, answer))
-        return await asyncio.wrap_future(answer)
+        return await answer
 
     async def close(self) -> None:
         """Commit what was called, then stop the writer thread."""
@@ -76,11 +76,20 @@ class LoopStore:
                     last = True
                 else:
                     group.append(call)
-            self._commit([call for call in group if call.answer.set_running_or_notify_cancel()])
+            self._commit([call for call in group if not call.answer.cancelled()])
             if last:
                 return
 
     def _commit(self, group: list[_Call]) -> None:
+        """Carry out a group and tell each loop all its answers at once."""
+        answers: dict[asyncio.AbstractEventLoop, list[tuple[_Call, Any]]] = {}
+        for call, result in self._results(group):
+            answers.setdefault(call.answer.get_loop(), []).append((call, result))
+        for loop, of_loop in answers.items():
+            with suppress(RuntimeError):  # it was closed meanwhile: nobody waits any more
+                loop.call_soon_threadsafe(_answer, of_loop)
+
+    def _results(self, group: list[_Call]) -> Iterator[tuple[_Call, Any]]:
         pieces = list(_pieces(group))
         results: list[Any]
         try:
@@ -89,13 +98,13 @@ class LoopStore:
             results = [error] * len(pieces)
         for piece, result in zip(pieces, results, strict=True):
             if not isinstance(result, Exception):
-                _answer(piece, result)
+                yield from zip(piece, result, strict=True)
             elif len(piece) == 1:
-                _answer(piece, [result])
+                yield piece[0], result
             else:
                 # Whatever it was, it will come to light again for the call that caused it.
                 for call in piece:
-                    self._commit([call])
+                    yield from self._results([call])
 
 
 def _pieces(group: list[_Call]) -> Iterator[list[_Call]]:
@@ -116,8 +125,10 @@ def _carried_out(store: SqlStore, piece: list[_Call]) -> list[Any]:
     return first.together(store, [call.method for call in piece])  # type: ignore[attr-defined,no-any-return]
 
 
-def _answer(piece: list[_Call], results: list[Any]) -> None:
-    for call, result in zip(piece, results, strict=True):
+def _answer(answers: list[tuple[_Call, Any]]) -> None:
+    for call, result in answers:
+        if call.answer.done():  # its caller was cancelled
+            continue
         if isinstance(result, Exception):
             call.answer.set_exception(result)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -22,6 +23,11 @@ from controller.store.encoding import rows_of
 from controller.store.tables import changes, jobs, leases, plans, playbooks, run_playbooks, runs
 from controller.store.terms import keep_terms
 from controller.store.transaction import Transactions, Tx, reads, writes
+
+_JOB = (
+    *("id", "run", "wave", "station", "unit", "rank", "state", "attempts", "outcome", "detail"),
+    *("blocked", "closes", "started", "finished"),
+)
 
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
@@ -150,23 +156,31 @@ def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
 
 
 def as_job(row: Row[Any]) -> Job:
-    """A row as the noun; our own rows need no validation, and a run has thousands of them."""
-    return Job.model_construct(
-        id=row.id,
-        run=row.run,
-        wave=row.wave,
-        station=row.station,
-        unit=row.unit,
-        rank=row.rank,
-        state=JobState(row.state),
-        attempts=row.attempts,
-        outcome=None if row.outcome is None else Outcome(row.outcome),
-        detail=row.detail,
-        blocked=row.blocked,
-        closes=row.closes,
-        started=row.started,
-        finished=row.finished,
+    """A row as the noun; a run has thousands of them, which are looked at again and again."""
+    return _job(
+        row.id,
+        row.run,
+        row.wave,
+        row.station,
+        row.unit,
+        row.rank,
+        row.state,
+        row.attempts,
+        row.outcome,
+        row.detail,
+        row.blocked,
+        row.closes,
+        row.started,
+        row.finished,
     )
+
+
+@lru_cache(maxsize=1 << 15)
+def _job(*values: Any) -> Job:
+    """Our own rows need no validation."""
+    known = dict(zip(_JOB, values, strict=True))
+    outcome = None if known["outcome"] is None else Outcome(known["outcome"])
+    return Job.model_construct(**known | {"state": JobState(known["state"]), "outcome": outcome})
 
 
 def _jobs(tx: Tx, run_id: str) -> list[Job]:

@@ -32,6 +32,7 @@ import structlog
 from lxml import etree
 from ncclient.operations.retrieve import Get
 
+from controller.bootstrap import collect_rarely
 from controller.device import SshDevices, target_of
 from controller.device.replies import data_of
 from controller.device.session import NetconfSession
@@ -341,6 +342,7 @@ def main(arguments: list[str]) -> None:
         case ["prepare", folder]:
             asyncio.run(prepare(Scene(Path(folder))))
         case ["client", folder, name]:
+            collect_rarely()
             print(json.dumps(asdict(CLIENTS[name](Scene(Path(folder))))))
         case ["back", folder]:
             asyncio.run(bare(Scene(Path(folder)), warm=False, back=True))
