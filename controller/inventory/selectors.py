@@ -1,8 +1,9 @@
-"""A small language that selects stations: ``region=cusco|puno,rat=NR,PE-CUS-*``.
+"""A small language that selects stations and routers: ``region=cusco|puno,rat=NR,PE-CUS-*``.
 
 Conditions are joined by commas and must all hold; a condition is a key, ``=`` and one or
 more values joined by ``|``, of which one must match. Values may hold ``*`` and ``?``. A
-condition without a key is one on the station's id, so ``*`` selects everything.
+condition without a key is one on the station's id, so ``*`` selects all stations. Routers are
+selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``), and then nothing else.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
 
 
 def select(network: Network, selector: str) -> tuple[str, ...]:
-    """Ids of the stations that a selector matches, sorted; empty if it matches none.
+    """Ids of the stations (or routers) that a selector matches, sorted; empty if it matches none.
 
     ``tenant`` matches stations with a cell in the scope of one of the tenant's agreements,
     whether or not that is in force today.
@@ -62,8 +63,10 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
     Raises:
         InputError: if the selector can't be read, or a value without wildcards is in no file.
     """
-    chosen = set(network.station_by_id)
-    for condition in parse_selector(selector):
+    conditions = parse_selector(selector)
+    routers = any(condition.key == "router" for condition in conditions)
+    chosen = set(network.router_by_id if routers else network.station_by_id)
+    for condition in conditions:
         known, of_station = _FACETS[condition.key](network)
         for pattern in condition.patterns:
             if not {"*", "?", "["} & set(pattern) and pattern not in known:
@@ -75,12 +78,31 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
     return tuple(sorted(chosen))
 
 
+def select_with_routers(network: Network, selector: str) -> tuple[str, ...]:
+    """Ids of the stations that a selector matches and of the managed routers of their sites, sorted.
+
+    Raises:
+        InputError: As ``select``.
+    """
+    chosen = select(network, selector)
+    sites = {network.site_of(device) for device in chosen} & network.routers_at.keys()
+    return tuple(sorted({*chosen, *(router for site in sites for router in network.routers_at[site])}))
+
+
+def _devices(network: Network) -> tuple[str, ...]:
+    return (*network.station_by_id, *network.router_by_id)
+
+
 def _by_region(network: Network) -> tuple[set[str], _Facets]:
-    return {region.id for region in network.regions}, {s.id: {network.region_of(s.id)} for s in network.stations}
+    return {region.id for region in network.regions}, {d: {network.region_of(d)} for d in _devices(network)}
 
 
 def _by_site(network: Network) -> tuple[set[str], _Facets]:
-    return {site.id for site in network.sites}, {station.id: {station.site} for station in network.stations}
+    return {site.id for site in network.sites}, {d: {network.site_of(d)} for d in _devices(network)}
+
+
+def _by_router(network: Network) -> tuple[set[str], _Facets]:
+    return set(network.router_by_id), {router: {router} for router in network.router_by_id}
 
 
 def _by_station(network: Network) -> tuple[set[str], _Facets]:
@@ -117,4 +139,5 @@ _FACETS: dict[str, Callable[[Network], tuple[set[str], _Facets]]] = {
     "band": _by_band,
     "profile": _by_profile,
     "station": _by_station,
+    "router": _by_router,
 }

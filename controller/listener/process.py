@@ -91,7 +91,9 @@ class Listener:
         records = await self._store.call(lambda store: store.devices())
         adopted = [station for station, record in records.items() if record.adopted is not None]
         self._checks.follow(adopted)
-        self._subscriptions.follow(adopted)
+        # Routers notify nothing.
+        routers = (await self._store.call(lambda store: store.network()))[1].router_by_id if adopted else {}
+        self._subscriptions.follow([station for station in adopted if station not in routers])
 
     async def _hear(self, notification: Notification) -> None:
         station = notification.station

@@ -12,11 +12,13 @@ from controller.plan.document import (
 from controller.plan.drift import adopted_nodes, applied, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import check_removals, make_plan
 from controller.plan.recreate import recreate_endpoint_change
+from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.show import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.switching import Switched, switch_change
 from controller.plan.undo import undo_change, undo_job
 from controller.plan.views import PlanOptions, StationView
+from controller.plan.wanted import wanted_by
 
 __all__ = [
     "PlanDifference",
@@ -39,10 +41,13 @@ __all__ = [
     "plan_from_json",
     "plan_station",
     "plan_to_json",
+    "ranks_of",
     "recreate_endpoint_change",
     "render_text",
     "seal",
     "switch_change",
+    "switch_router_change",
     "undo_change",
     "undo_job",
+    "wanted_by",
 ]

@@ -120,7 +120,7 @@ class _Surplus:
                 self._replace(path, place)
                 gone.add(path)
             elif path not in self.ledger:
-                if parent(path) not in unknown:
+                if parent(path) not in unknown and not self._is_footing(path):
                     self.found.unknown.append(path)
                 unknown.add(path)
             elif self._may_go(path) and self._holds_nothing_else(path):
@@ -144,6 +144,10 @@ class _Surplus:
         self.found.replaced[new] = old
         self._delete(old, self.rendered.owners[new])
         self.found.lost.extend(path for path in self.ledger if is_below(path, old))
+
+    def _is_footing(self, path: Path) -> bool:
+        spec = spec_of(self.root, path)
+        return spec is not None and spec.footing
 
     def _may_go(self, path: Path) -> bool:
         return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)

@@ -10,10 +10,11 @@ from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
-from controller.nrm.profiles import Rendered, render
 from controller.plan.document import seal
+from controller.plan.routers import check_routers
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.views import PlanOptions, StationView
+from controller.plan.wanted import wanted_by
 
 
 def make_plan(
@@ -56,6 +57,7 @@ def make_plan(
         else:
             unchanged.append(station)
     check_removals(changes, options.remove)
+    check_routers(changes, network)
     _check_share(network, changes, options)
     return seal(
         created=created,
@@ -73,18 +75,15 @@ def make_plan(
 def _plan_one(
     network: Network, intent: Intent, station: str, view: StationView, options: PlanOptions, broken: list[Finding]
 ) -> StationPlan:
-    known = network.station_by_id.get(station)
-    if known is None:
+    if not network.manages(station):
         message = f"station {station} is not in the network files (any more); nothing on it was changed"
         finding = Finding("station-not-in-network", Severity.WARNING, message, station)
         return StationPlan(reason="not in the network files", findings=(finding,))
     if broken:
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         return StationPlan(reason=f"contract error {broken[0].code}: {broken[0].message}{more}")
-    facts = intent.facts.get(station, ())
-    # A station without facts should carry nothing: what is ours there is orphaned.
-    rendered = render(known.profiles, facts) if facts else Rendered({}, {}, ())
-    result = plan_station(station, known.profiles, rendered, view, options)
+    rendered = wanted_by(intent, network, station)
+    result = plan_station(station, network.profiles_of(station), rendered, view, options)
     return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
 
 
@@ -111,7 +110,7 @@ def check_removals(changes: Iterable[Change], named: Mapping[str, int]) -> None:
 
 def _check_share(network: Network, changes: list[Change], options: PlanOptions) -> None:
     """A plan for one station is never too big; a bigger one needs its number named beyond the share."""
-    count, total, expected = len(changes), len(network.stations), options.expect_stations
+    count, total, expected = len(changes), len(network.stations) + len(network.router_by_id), options.expect_stations
     if expected is not None:
         if count != expected:
             raise PlanRefusedError(

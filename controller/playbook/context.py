@@ -47,7 +47,7 @@ class StationContext:
     @property
     def profiles(self) -> tuple[str, ...]:
         """Its profiles."""
-        return self.network.station_by_id[self.station].profiles
+        return self.network.profiles_of(self.station)
 
     @property
     def clock(self) -> Clock:
@@ -149,7 +149,7 @@ def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Chan
 
 def held_by(network: Network, station: str, holds: list[Hold]) -> str:
     """The hold that binds a station (its own, a cell's or its site's), in words, or an empty string."""
-    hold = hold_on(station, network.station_by_id[station].site, holds)
+    hold = hold_on(station, network.site_of(station), holds)
     return "" if hold is None else hold_words(hold)
 
 
@@ -157,7 +157,7 @@ def target_names(network: Network, station: str) -> dict[str, Any]:
     """What expressions know as ``target``."""
     return {
         "station": station,
-        "site": network.station_by_id[station].site,
+        "site": network.site_of(station),
         "region": network.region_of(station),
         "cells": [cell.id for cell in network.cells_by_station.get(station, ())],
     }

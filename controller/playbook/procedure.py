@@ -36,7 +36,7 @@ class PlaybookProcedure:
         text = await tools.store.call(lambda store: store.playbook_text(digest))
         playbook = self._parsed(text)
         _, network = await tools.store.call(lambda store: store.network())
-        if claim.job.station not in network.station_by_id:
+        if not network.manages(claim.job.station):
             raise NotFoundError(f"station {claim.job.station} is not in the network files any more")
         context = StationContext(self._world, network, claim.job.station, claim.change, claim.job.id)
         return await StationJob(claim, playbook, self._registry, context, tools, alive).work()

@@ -35,7 +35,7 @@ def reach(
     else:
         entries = (entry for station in stations for entry in ledger.get(station, {}).values())
         tenants = {owner for entry in entries for owner in entry.owners} - {HOST}
-    sites = {network.station_by_id[station].site for station in stations}
+    sites = {network.site_of(station) for station in stations}
     return Reach(
         stations=len(stations),
         cells=sum(len(network.cells_by_station.get(station, ())) for station in stations),

@@ -12,13 +12,13 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from controller.intent import compile_intent
-from controller.inventory.selectors import select
+from controller.inventory.selectors import select_with_routers
 from controller.models.equipment import Equipment
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.facts import Intent
 from controller.models.network import Network
 from controller.models.plan import DiffRow, LedgerNode, Plan
-from controller.nrm.profiles import Rendered, render, root_spec
+from controller.nrm.profiles import Rendered, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     PlanOptions,
@@ -31,6 +31,7 @@ from controller.plan import (
     plan_station,
     recreate_endpoint_change,
     seal,
+    wanted_by,
 )
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
@@ -197,9 +198,9 @@ class Planner:
             lambda store: (store.devices(stations), store.ledger(stations), store.network())
         )
         return {
-            name: Wanted(root_spec(network.station_by_id[name].profiles), applied(ledger.get(name, {})))
+            name: Wanted(root_spec(network.profiles_of(name)), applied(ledger.get(name, {})))
             for name, record in records.items()
-            if record.adopted is not None and name in network.station_by_id
+            if record.adopted is not None and network.manages(name)
         }
 
     async def repair_plan(self, station: str, actor: str) -> Plan:
@@ -221,7 +222,7 @@ class Planner:
         holds = await self._store.call(lambda store: store.holds(now))
         options = PlanOptions(held=_held(network, [hold.target for hold in holds]), automatic=True)
         wanted = (await self.applied([station]))[station]
-        profiles = network.station_by_id[station].profiles
+        profiles = network.profiles_of(station)
         made = plan_station(station, profiles, wanted.rendered, view, options)
         plan = seal(
             created=now,
@@ -286,7 +287,7 @@ class Planner:
         if path not in view.ledger or path not in view.observed.tree:
             raise ConflictError(f"{path} is not an endpoint of ours on {station}")
         record = (await self._store.call(lambda store: store.devices([station])))[station]
-        profiles = current.station_by_id[station].profiles
+        profiles = current.profiles_of(station)
         change = recreate_endpoint_change(station, profiles, view.observed, path, view.ledger[path].owners)
         plan = seal(
             created=self._clock.now(),
@@ -300,16 +301,14 @@ class Planner:
 
 
 def _selected(network: Network, selector: str) -> tuple[str, ...]:
-    stations = select(network, selector)
+    stations = select_with_routers(network, selector)
     if not stations:
         raise InputError(f"the selector {selector!r} matches no station")
     return stations
 
 
 def _wanted(network: Network, intent: Intent, station: str) -> Wanted:
-    profiles = network.station_by_id[station].profiles
-    facts = intent.facts.get(station, ())
-    return Wanted(root_spec(profiles), render(profiles, facts) if facts else Rendered({}, {}, ()))
+    return Wanted(root_spec(network.profiles_of(station)), wanted_by(intent, network, station))
 
 
 def _today(network: Network, at: datetime) -> date:

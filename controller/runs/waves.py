@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from controller.models.network import Network, Rat
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
+from controller.plan.routers import ranks_of
 from controller.ports.store import NewJob
 
 
@@ -19,7 +20,7 @@ def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob,
     such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the
     smallest units that make up ``strategy.canary`` stations.
     """
-    return cut_units(units_of(plan, network), strategy, region_of=network.region_of)
+    return cut_units(units_of(plan, network), strategy, ranks_of(plan.changes, network), region_of=network.region_of)
 
 
 def cut_units(
@@ -83,7 +84,7 @@ def _filled(
 
 
 def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
-    """Groups of stations that are decided together."""
+    """Groups of devices that are decided together: tracking areas, and stations with their router."""
     group: dict[str, set[str]] = {}
     by_area: dict[int, str] = {}
     for change in plan.changes:
@@ -94,7 +95,21 @@ def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
                 mine |= group[other]
                 for member in mine:
                     group[member] = mine
+    for device in tuple(group):
+        _join_router(group, network, device)
     return {tuple(sorted(members)) for members in group.values()}
+
+
+def _join_router(group: dict[str, set[str]], network: Network, device: str) -> None:
+    """A router is decided together with the stations of its site."""
+    router = network.router_by_id.get(device)
+    if router is None:
+        return
+    for station in network.stations_at.get(router.site, ()):
+        if station in group and group[station] is not group[device]:
+            mine = group[device] | group[station]
+            for member in mine:
+                group[member] = mine
 
 
 def _areas(change: Change, network: Network) -> set[int]:

@@ -1,0 +1,134 @@
+"""Routers in plans: which of them go before their stations, which behind, and the way that a switch takes.
+
+Where a tenant comes, its way stands before a station's links need it; where one goes, its links go first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
+from controller.models.facts import HOST_OWNED, Owners
+from controller.models.network import HOST, Network
+from controller.models.plan import Change, Edit, LedgerNode, Op, Phase, PhaseKind
+from controller.nrm.fingerprint import fingerprint
+from controller.nrm.inverse import invert
+from controller.nrm.profiles.router import PREFERRED, ROUTER, WAITING
+from controller.nrm.schema import spec_of
+from controller.nrm.tree import Observed, Path, Tree, parent, step
+from controller.plan.words import entry_name, row
+
+#: Seconds until core links have found the other way.
+_SWITCH_SECONDS = 10
+
+
+def ranks_of(changes: Iterable[Change], network: Network) -> dict[str, int]:
+    """Order of devices within their units, 0 where absent: a router that gets something goes before its stations.
+
+    One that only loses something goes behind them.
+    """
+    ranks: dict[str, int] = {}
+    for change in changes:
+        router = network.router_by_id.get(change.station)
+        if router is None:
+            continue
+        if _goes(change) and not _comes(change):
+            ranks[change.station] = 1
+        else:
+            ranks |= dict.fromkeys(network.stations_at.get(router.site, ()), 1)
+    return ranks
+
+
+def check_routers(changes: Iterable[Change], network: Network) -> None:
+    """See that no router and station have to go first and last at once.
+
+    Raises:
+        PlanRefusedError: A tenant comes and another one goes at one router.
+    """
+    for change in changes:
+        if change.station in network.router_by_id and _goes(change) and _comes(change):
+            raise PlanRefusedError(
+                f"router {change.station}: the plan removes nodes of {', '.join(change.removes)} and brings others: "
+                "stations go first for the one and last for the other; load and apply one after the other"
+            )
+
+
+def _comes(change: Change) -> bool:
+    return any(edit.op is Op.CREATE for phase in change.phases for edit in phase.edits)
+
+
+def _goes(change: Change) -> bool:
+    return any(edit.op is Op.DELETE for phase in change.phases for edit in phase.edits)
+
+
+def switch_router_change(
+    router: str, observed: Observed, ledger: Mapping[Path, LedgerNode], *, standby: bool
+) -> Change | None:
+    """Let all ways of ours go over the standby, or over the uplink again; None where they do already.
+
+    Of the two routes to a network the one counts whose distance is the smaller; the two distances are set. The
+    router's own default routes are among them where the network files give both gateways: such a change could cut
+    the way to the router, so that it needs a timed revert.
+
+    Args:
+        router: Its id.
+        observed: What it says of itself.
+        ledger: Nodes that are ours there; other routes are not touched.
+        standby: Whether to go over the standby.
+
+    Raises:
+        NotFoundError: None of our ways has two routes.
+        ConflictError: A route of ours is not there: the router has drifted.
+    """
+    pairs = _pairs(ledger)
+    if not pairs:
+        raise NotFoundError(f"{router} has no second way: give its standby in the network files")
+    edits = []
+    owners = {path: node.owners for path, node in ledger.items()}
+    for uplink, spare in sorted(pairs):
+        for path, counts in ((spare, standby), (uplink, not standby)):
+            if path not in observed.tree:
+                raise ConflictError(f"{router} lacks {entry_name(ROUTER, path)}: repair its drift first")
+            edits += _set(observed.tree, path, PREFERRED if counts else WAITING, owners[path])
+    if not edits:
+        return None
+    phase = Phase(kind=PhaseKind.EDIT, edits=tuple(edits), inverse=invert(ROUTER, observed.tree, edits, owners))
+    tenants = {owner for edit in edits for owner in edit.owners} - {HOST}
+    return Change(
+        station=router,
+        phases=(phase,),
+        diff=tuple(
+            row(edit.path, edit.owners, f"{entry_name(ROUTER, edit.path)}: distance", *_texts(edit)) for edit in edits
+        ),
+        touched=tuple(sorted(tenants)),
+        outage_seconds=_SWITCH_SECONDS,
+        fingerprint=fingerprint(ROUTER, observed.tree, [path for pair in pairs for path in pair]),
+    )
+
+
+def _pairs(ledger: Mapping[Path, LedgerNode]) -> list[tuple[Path, Path]]:
+    """Our routes to the same network from the same table, over the uplink and over the standby."""
+    ways: dict[tuple[Path, str], list[Path]] = {}
+    for path in ledger:
+        spec = spec_of(ROUTER, path)
+        if spec is not None and spec.name == "Route":
+            ways.setdefault((parent(path), step(path)[1][0]), []).append(path)
+    by_distance = (sorted(found, key=lambda path: _start(ledger[path])) for found in ways.values())
+    return [(ways[0], ways[1]) for ways in by_distance if len(ways) == 2]
+
+
+def _start(route: LedgerNode) -> int:
+    """The distance that a route was made with."""
+    return int(str(route.leaves.get("distance", PREFERRED)))
+
+
+def _set(tree: Tree, path: Path, distance: str, owners: Owners) -> list[Edit]:
+    there = str(tree[path].get("distance", PREFERRED))
+    if there == distance:
+        return []
+    before = {"distance": there}
+    return [Edit(op=Op.MERGE, path=path, before=before, after={"distance": distance}, owners=owners or HOST_OWNED)]
+
+
+def _texts(edit: Edit) -> tuple[str, str]:
+    return str(edit.before["distance"]), str(edit.after["distance"])

@@ -1,0 +1,176 @@
+"""Routers in plans: what a router gets, in which order, and the switch to the standby."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from controller.intent import compile_intent
+from controller.inventory.load import load_network
+from controller.inventory.selectors import select, select_with_routers
+from controller.models.errors import InputError, NotFoundError, PlanRefusedError
+from controller.models.network import Network
+from controller.models.plan import Change, Op, Plan
+from controller.models.run import LedgerEntry, Strategy
+from controller.nrm.apply import apply_edits
+from controller.nrm.profiles import Rendered
+from controller.nrm.profiles.router import ROUTER
+from controller.nrm.tree import Observed, Tree
+from controller.plan import PlanOptions, StationView, make_plan, network_digest, switch_router_change, wanted_by
+from controller.runs.effects import cuts_the_way
+from controller.runs.waves import cut_waves
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
+NAME, STATION = "R-OLLANTA", "T-LTE-1"
+NOW, TODAY = datetime(2026, 6, 15, tzinfo=UTC), date(2026, 6, 15)
+#: What a router comes with.
+BARE: Tree = {
+    f"/Router[{NAME}]": {},
+    f"/Router[{NAME}]/Port[GigabitEthernet0%2F0%2F0]": {"address": "10.98.0.1/30"},
+    f"/Router[{NAME}]/Route[0.0.0.0%2F0,10.98.0.2]": {},
+}
+
+
+def tiny(*gone: str, **changes: object) -> Network:
+    """The tiny network with its router managed, without the agreements named."""
+    network = load_network(TINY)
+    router = network.routers[0].model_copy(update={"host_key": "ssh-ed25519 AAAA", **changes})
+    agreements = tuple(one for one in network.agreements if one.id not in gone)
+    return network.model_copy(update={"routers": (router,), "agreements": agreements})
+
+
+def wanted(network: Network, device: str) -> Rendered:
+    return wanted_by(compile_intent(network, TODAY), network, device)
+
+
+def view(rendered: Rendered, tree: Tree) -> StationView:
+    """An adopted device that carries a tree, whose ledger says what is rendered."""
+    ledger = {
+        path: LedgerEntry(station="", path=path, owners=owners, leaves=rendered.tree[path])
+        for path, owners in rendered.owners.items()
+        if path in tree
+    }
+    return StationView(Observed(tree), adopted=True, ledger=ledger)
+
+
+def planned(network: Network, views: dict[str, StationView], **remove: int) -> Plan:
+    intent = compile_intent(network, TODAY, list(views))
+    options = PlanOptions(remove=remove, expect_stations=None, max_share=1.0)
+    return make_plan(network, network_digest(network), intent, views, options, NOW)
+
+
+def after(network: Network, view: StationView, change: Change) -> Tree:
+    assert view.observed is not None
+    tree = view.observed.tree
+    for phase in change.phases:
+        tree = apply_edits(ROUTER, tree, phase.edits)
+    return tree
+
+
+def test_a_bare_router_gets_its_tenants_and_keeps_its_own() -> None:
+    network = tiny()
+    bare = view(Rendered({}, {}, ()), BARE)
+    plan = planned(network, {NAME: bare})
+    (change,) = plan.changes
+    assert after(network, bare, change) == {**BARE, **wanted(network, NAME).tree}
+    assert change.touched == ("andes", "condor")
+    assert not cuts_the_way(ROUTER, change.phases)
+    assert not plan.findings
+    assert {row.what for row in change.diff} >= {"VRF andes", "interface GigabitEthernet0/0/1.101"}
+    full = view(wanted(network, NAME), after(network, bare, change))
+    assert planned(network, {NAME: full}).unchanged == (NAME,)
+
+
+def test_foreign_vlans_are_left_alone_and_told() -> None:
+    network = tiny()
+    foreign = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.7]"
+    carried = {**BARE, **wanted(network, NAME).tree, foreign: {"vlan": "7", "vrf": "andes", "shutdown": "true"}}
+    plan = planned(network, {NAME: view(wanted(network, NAME), carried)})
+    assert plan.unchanged == (NAME,)
+    (finding,) = plan.findings
+    assert finding.code == "unknown-node"
+    assert "GigabitEthernet0/0/1.7" in finding.message
+
+
+def test_the_router_goes_first_where_a_tenant_comes_and_last_where_it_goes() -> None:
+    less, more = tiny("condor-all"), tiny()
+    views = {
+        device: view(wanted(less, device), {**(BARE if device == NAME else {}), **wanted(less, device).tree})
+        for device in (NAME, STATION)
+    }
+    comes = planned(more, views)
+    assert [(job.station, job.unit, job.rank) for job in cut_waves(comes, more, Strategy(canary=0))] == [
+        (NAME, NAME, 0),
+        (STATION, NAME, 1),
+    ]
+    assert all(change.touched == ("condor",) for change in comes.changes)
+    views = {
+        device: view(wanted(more, device), {**(BARE if device == NAME else {}), **wanted(more, device).tree})
+        for device in (NAME, STATION)
+    }
+    count = sum(len(wanted(more, device).tree) - len(wanted(less, device).tree) for device in views)
+    goes = planned(less, views, condor=count)
+    assert [(job.station, job.unit, job.rank) for job in cut_waves(goes, less, Strategy(canary=0))] == [
+        (NAME, NAME, 1),
+        (STATION, NAME, 0),
+    ]
+    router = next(change for change in goes.changes if change.station == NAME)
+    assert after(less, views[NAME], router) == {**BARE, **wanted(less, NAME).tree}
+
+
+def test_a_plan_that_brings_one_tenant_and_removes_another_is_split() -> None:
+    andes, condor = tiny("condor-all"), tiny("andes-all")
+    views = {NAME: view(wanted(andes, NAME), {**BARE, **wanted(andes, NAME).tree})}
+    with pytest.raises(PlanRefusedError, match="apply one after the other"):
+        planned(condor, views, andes=len(wanted(andes, NAME).tree) - 1)
+
+
+def test_selectors_know_routers() -> None:
+    network = tiny()
+    assert select(network, "*") == ("T-BOTH-1", STATION, "T-LTE-2", "T-NR-1")
+    assert select(network, "region=cusco,router=*") == (NAME,)
+    assert select_with_routers(network, STATION) == (NAME, STATION)
+    assert select_with_routers(network, "router=R-*") == (NAME,)
+    assert select_with_routers(network, "T-NR-1") == ("T-NR-1",)
+    with pytest.raises(InputError, match="did you mean 'R-OLLANTA'"):
+        select(network, "router=R-OLANTA")
+
+
+SPARE = {"standby": "GigabitEthernet0/0/2", "gateway": "10.98.0.2", "standby_gateway": "10.98.1.2"}
+
+
+def spare() -> Network:
+    network = tiny()
+    router = network.routers[0].model_dump() | SPARE
+    return network.model_copy(update={"routers": (type(network.routers[0]).model_validate(router),)})
+
+
+def test_a_switch_raises_the_standby_and_lowers_the_uplink_and_back() -> None:
+    network = spare()
+    rendered = wanted(network, NAME)
+    here = view(rendered, {**BARE, **rendered.tree})
+    assert here.observed is not None
+    there = switch_router_change(NAME, here.observed, here.ledger, standby=True)
+    assert there is not None
+    assert cuts_the_way(ROUTER, there.phases)
+    assert {edit.op for edit in there.phases[0].edits} == {Op.MERGE}
+    switched = after(network, here, there)
+    vrf = f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.0%2F22,169.254.0."
+    assert switched[f"{vrf}1]"] == {"distance": "250"}
+    assert switched[f"{vrf}5]"] == {}
+    assert switched[f"/Router[{NAME}]/Route[0.0.0.0%2F0,10.98.0.2]"] == {"distance": "250"}
+    assert switch_router_change(NAME, Observed(switched), here.ledger, standby=True) is None
+    back = switch_router_change(NAME, Observed(switched), here.ledger, standby=False)
+    assert back is not None
+    assert after(network, view(rendered, switched), back) == here.observed.tree
+    # Which way counts is people's own switch: no plan repairs it.
+    assert planned(network, {NAME: view(rendered, switched)}).unchanged == (NAME,)
+
+
+def test_a_router_without_a_standby_has_nothing_to_switch() -> None:
+    here = view(wanted(tiny(), NAME), {**BARE, **wanted(tiny(), NAME).tree})
+    assert here.observed is not None
+    with pytest.raises(NotFoundError, match="no second way"):
+        switch_router_change(NAME, here.observed, here.ledger, standby=True)
