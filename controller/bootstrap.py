@@ -30,6 +30,7 @@ from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.importer import Importer
 from controller.runs.loop import WorkerLoop
+from controller.runs.notices import Notices
 from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
@@ -97,6 +98,11 @@ class Parts:
     def sweeper(self) -> Sweeper:
         """The scheduler's sweeper, which rings again."""
         return Sweeper(self.loop_store, self.doorbell, self.clock, reminds=True)
+
+    def notices(self) -> Notices:
+        """What tells tenants of planned work."""
+        url = self.settings.notify_url
+        return Notices(self.loop_store, HttpWebhook(url) if url else None)
 
     def importer(self) -> Importer:
         """Reads live stations into network files."""

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     token: str = Field(default="", description="API token of the command line; empty means the file under home.")
     webhook_token: str = Field(default="", description="Bearer token of alarm sources, which opens webhooks only.")
     escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
-    notify_url: str = Field(default="", description="Webhook that the playbooks' action notify posts to.")
+    notify_url: str = Field(
+        default="", description="Webhook of the playbooks' action notify and of notices to tenants."
+    )
     rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=Path("playbooks"), description="Folder of playbooks.")
     capacity: int = Field(default=500, ge=1, description="Device transactions at once in one worker.")

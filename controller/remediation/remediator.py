@@ -20,7 +20,7 @@ from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store, StoreLoop
 from controller.remediation.rules import Repair, Rule, rule_for
-from controller.runs.clearance import hold_on
+from controller.runs.clearance import freeze_on, hold_on
 from controller.runs.planner import Planner
 from controller.runs.submit import submit
 
@@ -183,10 +183,13 @@ class Remediator:
         """What on record forbids a repair now, empty if nothing does."""
         if store.switch(REMEDIATION_STOPPED):
             return "automatic repair is stopped"
-        _, network = store.network()
+        (_, network), now = store.network(), self._clock.now()
         station = network.station_by_id.get(alarm.station)
-        if hold := hold_on(alarm.station, station.site if station else "", store.holds(self._clock.now())):
+        if hold := hold_on(alarm.station, station.site if station else "", store.holds(now)):
             return f"hold on {hold.target} by {hold.by}"
+        region = network.region_of(alarm.station) if station else ""
+        if freeze := freeze_on(region, (alarm.tenant,), store.freezes(now), now):
+            return f"freeze of {freeze.target} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
         return "a job works on the station" if store.leased([alarm.station]) else ""
 
     async def _wait(self, alarm: Alarm, obstacle: str) -> float:

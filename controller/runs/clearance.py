@@ -42,9 +42,9 @@ def hold_words(hold: Hold) -> str:
     return f"hold on {hold.target} by {hold.by}: {hold.reason}"
 
 
-def freeze_on(terms: StationTerms, freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
-    """The freeze in force that binds stations, the longest one."""
-    bound = {"network", f"region:{terms.region}", *(f"tenant:{tenant}" for tenant in terms.tenants)}
+def freeze_on(region: str, tenants: Iterable[str], freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
+    """The freeze in force that binds what concerns tenants in a region, the longest one."""
+    bound = {"network", f"region:{region}", *(f"tenant:{tenant}" for tenant in tenants)}
     found = [freeze for freeze in freezes if freeze.target in bound and freeze.begins <= now < freeze.ends]
     return max(found, key=lambda freeze: freeze.ends, default=None)
 
@@ -84,7 +84,7 @@ def _closed(terms: StationTerms, standing: Standing, now: datetime) -> Iterator[
     if standing.override is not None:
         return
     zone = ZoneInfo(terms.timezone)
-    freeze = freeze_on(terms, standing.freezes, now)
+    freeze = freeze_on(terms.region, terms.tenants, standing.freezes, now)
     if freeze is not None:
         words = f"freeze of {freeze.target} until {_local(freeze.ends, zone)}: {freeze.reason}"
         yield Clearance(words, until=freeze.ends)

@@ -1,4 +1,4 @@
-"""The scheduler process: moves runs on, rings again, and drives remediation."""
+"""The scheduler process: moves runs on, rings again, drives remediation, and tells tenants of planned work."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from controller.bootstrap import Role, parts
 from controller.models.settings import Settings
 from controller.observe.rounds import repeat
 
-#: Seconds between two sweeps; and between two looks at open alarms.
-_SWEEP, _REMEDIATE = 5.0, 1.0
+#: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants.
+_SWEEP, _REMEDIATE, _NOTICES = 5.0, 1.0, 2.0
 
 
 async def schedule(settings: Settings, stop: asyncio.Event) -> None:
@@ -21,10 +21,11 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
     """
     async with parts(settings) as made:
         await made.take_calls(Role.SCHEDULER)
-        sweeper, remediator = made.sweeper(), made.remediator()
+        sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()
         loops = [
             asyncio.create_task(repeat("sweep", sweeper.sweep, made.clock, _SWEEP)),
             asyncio.create_task(repeat("remediation", remediator.step, made.clock, _REMEDIATE)),
+            asyncio.create_task(repeat("notices", notices.step, made.clock, _NOTICES)),
         ]
         await stop.wait()
         for loop in loops:
