@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     webhook_token: str = Field(default="", description="Bearer token of alarm sources, which opens webhooks only.")
     escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
     notify_url: str = Field(
-        default="", description="Webhook of the playbooks' action notify and of notices to tenants."
+        default="", description="Webhook of the action notify and of notices to tenants."
     )
     rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=Path("playbooks"), description="Folder of playbooks.")

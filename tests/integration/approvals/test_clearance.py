@@ -1,0 +1,214 @@
+"""A controller with simulated stations whose runs wait: for people, for windows, for the end of freezes and holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from controller.models.people import Role
+from controller.models.run import Outcome, Run, RunState
+from controller.ports.playbooks import FakeWebhook
+from controller.runs.notices import Notices
+from tests.integration.alarms.house import until
+from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.support.callers import admit
+
+LIMA = ZoneInfo("America/Lima")
+STATION = "T-LTE-1"
+PEOPLE = {
+    "noc": (Role.NOC_ENGINEER, ""),
+    "eva": (Role.APPROVER, ""),
+    "leo": (Role.TENANT_APPROVER, "condor"),
+    "sol": (Role.TENANT_APPROVER, "condor"),
+    "ada": (Role.TENANT_APPROVER, "andes"),
+}
+
+
+class Office:
+    """A house and its people, each with a client of their own."""
+
+    def __init__(self, house: PlaybookHouse, clients: dict[str, httpx.AsyncClient]) -> None:
+        self.house = house
+        self._clients = clients
+
+    async def call(self, who: str, method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = await self._clients[who].request(method, f"/v1{path}", json=body)
+        assert answer.status_code == status, f"{who} {method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    async def lock(self, cell: str = "1") -> str:
+        """Ask for a cell to be locked; the run's id."""
+        body = {"parameters": {"station": STATION, "cell": cell}, "reason": "CHG-1"}
+        return str((await self.call("noc", "POST", "/playbooks/lock-cell/runs", body, 202))["id"])
+
+    async def unlock(self) -> None:
+        await self.house.succeeds("unlock-cell", station=STATION, cell="1")
+
+    async def waits(self, run: str, words: str) -> None:
+        async def holds() -> bool:
+            return any(words in reason for reason in self.house.store.run(run).waits)
+
+        await until(f"{run} waits: {words}", holds)
+
+    async def ends(self, run: str, state: RunState = RunState.SUCCEEDED) -> Run:
+        async def done() -> bool:
+            return self.house.store.run(run).state.terminal
+
+        await until(f"{run} ends", done)
+        ended = self.house.store.run(run)
+        assert ended.state is state, self.house.store.jobs(run)
+        return ended
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with open_house(tmp_path) as house, AsyncExitStack() as stack:
+        app = house.app()
+        clients = {}
+        for name, (role, tenant) in PEOPLE.items():
+            admit(house.store, f"token-of-{name}", name, role, tenant)
+            headers = {"Authorization": f"Bearer token-of-{name}"}
+            client = httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://minka", headers=headers, timeout=30
+            )
+            clients[name] = await stack.enter_async_context(client)
+        yield Office(house, clients)
+
+
+def window(opens: datetime, closes: datetime) -> list[dict[str, Any]]:
+    """A window of every day, in the local time of Lima."""
+    return [{"start": f"{opens.astimezone(LIMA):%H:%M:%S}", "end": f"{closes.astimezone(LIMA):%H:%M:%S}"}]
+
+
+async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
+    house = office.house
+    house.load(condor_all={"consents": {"interrupt": "approval"}, "approvals_needed": 2})
+    rehearsed = await office.call(
+        "noc", "POST", "/playbooks/lock-cell/dry-run", {"parameters": {"station": STATION, "cell": "1"}}
+    )
+    assert rehearsed["outlook"]["missing"] == ["waits for approval by 2 of condor to interrupt"]
+    assert rehearsed["outlook"]["tenants"] == ["andes", "condor"]
+
+    run = await office.lock()
+    await office.waits(run, "waits for approval by 2 of condor to interrupt")
+    before = house.changes()
+    # Each side sees what is asked of it, the host sees all.
+    assert await office.call("ada", "GET", "/approvals") == []
+    await office.call("ada", "POST", f"/runs/{run}/approve", {}, 409)
+    await office.call("ada", "GET", f"/approvals/{run}", status=404)
+    (asked,) = await office.call("leo", "GET", "/approvals")
+    assert (asked["run"], asked["requested_by"], asked["reason"]) == (run, "", "")
+    assert {one["side"] for one in asked["requirements"]} == {"condor"}
+    assert (await office.call("eva", "GET", "/approvals"))[0]["requested_by"] == "noc"
+    await office.call("noc", "POST", f"/runs/{run}/approve", {}, 403)
+
+    await office.call("leo", "POST", f"/runs/{run}/approve", {"reason": "agreed by phone"})
+    await office.call("leo", "POST", f"/runs/{run}/approve", {})  # the same person again is no second one
+    await office.waits(run, "waits for approval by 2 of condor to interrupt")
+    assert house.changes() == before
+    await office.call("sol", "POST", f"/runs/{run}/approve", {})
+    await office.ends(run)
+    assert house.changes()[STATION] > before[STATION]
+    await office.call("sol", "POST", f"/runs/{run}/approve", {}, 409)
+    await office.unlock()
+
+    # Another run of the same needs a yes of its own, and ends with the first no.
+    run = await office.lock()
+    await office.waits(run, "waits for approval by 2 of condor")
+    before = house.changes()
+    await office.call("leo", "POST", f"/runs/{run}/reject", {"reason": "harvest fair"})
+    ended = await office.ends(run, RunState.CANCELLED)
+    assert house.job(ended, STATION).outcome is Outcome.CANCELLED
+    assert house.changes() == before
+
+
+async def test_taking_service_away_needs_a_reason_that_names_the_agreement(office: Office) -> None:
+    house = office.house
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 50}]})
+    plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
+    seen = await office.call("noc", "GET", f"/plans/{plan['id']}/outlook")
+    assert seen["missing"] == ["waits for approval by 1 of condor to reduce"]
+    run = (await office.call("noc", "POST", "/runs", {"plan": plan["id"], "reason": "condor-all"}, 202))["id"]
+    await office.waits(run, "waits for approval by 1 of condor to reduce")
+    part = (await office.call("leo", "GET", f"/approvals/{run}"))["parts"]
+    assert {row["tenant"] for one in part for row in one["diff"]} == {"condor"}
+    await office.call("eva", "POST", f"/plans/{plan['id']}/approve", {"reason": "they asked for it"})
+    await office.waits(run, "waits for approval by 1 of condor to reduce")
+    await office.call("eva", "POST", f"/plans/{plan['id']}/approve", {"reason": "annex 2 of condor-all"})
+    await office.ends(run)
+    # A plan that was rejected is not applied.
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 40}]})
+    plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
+    await office.call("leo", "POST", f"/plans/{plan['id']}/reject", {"reason": "no"})
+    refused = await office.call("noc", "POST", "/runs", {"plan": plan["id"]}, 409)
+    assert "rejected by leo" in refused["detail"]
+
+
+async def test_a_run_waits_for_its_window_and_a_person_may_override_it(office: Office) -> None:
+    house = office.house
+    now = house.clock.now()
+    house.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
+    run = await office.lock()
+    await office.waits(run, "window opens")
+    await office.call("noc", "POST", f"/runs/{run}/override", {"reason": "INC-7"}, 403)
+    await office.call("eva", "POST", f"/runs/{run}/override", {"reason": "INC-7"})
+    await office.ends(run)
+    await office.unlock()  # brings service back, and so waits for no window
+
+    now = house.clock.now()
+    house.load(andes_all={"windows": window(now + timedelta(seconds=8), now + timedelta(hours=1))})
+    run = await office.lock()
+    await office.waits(run, "window opens")
+    await office.ends(run)
+    assert house.job(house.store.run(run), STATION).closes is not None
+
+
+async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None:
+    house = office.house
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 70}]})
+    ends = (house.clock.now() + timedelta(days=1)).isoformat()
+    freeze = await office.call(
+        "noc", "POST", "/freezes", {"target": "region:puno", "ends": ends, "reason": "elections"}, 201
+    )
+    hold = await office.call("noc", "POST", "/holds", {"target": "T-NR-1", "reason": "on the mast"}, 201)
+    plan = await office.call("noc", "POST", "/plans", {"selector": "*", "expect_stations": 4}, 201)
+    strategy = {"canary": 0, "wave_size": 10}
+    run = (await office.call("noc", "POST", "/runs", {"plan": plan["id"], "strategy": strategy}, 202))["id"]
+    await office.waits(run, "freeze of region:puno")
+
+    async def others_done() -> bool:
+        return all(job.outcome for job in house.store.jobs(run) if job.station in ("T-LTE-1", "T-LTE-2"))
+
+    await until("the stations of Cusco are done", others_done)
+    await office.waits(run, "hold on T-NR-1 by noc: on the mast")
+    await office.call("noc", "DELETE", f"/freezes/{freeze['id']}", status=403)
+    await office.call("eva", "POST", f"/runs/{run}/override", {"reason": "agreed"})
+
+    async def only_the_held_waits() -> bool:
+        return [job.station for job in house.store.jobs(run) if job.outcome is None] == ["T-NR-1"]
+
+    await until("all others are done", only_the_held_waits)
+    assert house.store.run(run).waits == {"hold on T-NR-1 by noc: on the mast": 1}
+    await office.call("noc", "DELETE", f"/holds/{hold['id']}", status=204)
+    await office.ends(run)
+
+    webhook = FakeWebhook()
+    await Notices(house.loop_store, webhook).step()
+    told = (await office.call("eva", "GET", "/notices"))["results"]
+    mine = {one["kind"]: one for one in told if one["run"] == run}
+    assert {"planned", "ended"} <= set(mine)
+    assert {one["tenant"] for one in mine.values()} == {"condor"}
+    assert {len(one["stations"]) for one in mine.values()} == {4}
+    assert {one["id"] for one in told} <= set(webhook.sent)
