@@ -236,7 +236,7 @@ class CliSession:
         anew = self._again()
         try:
             if not self._pending(anew, persist):
-                raise DeviceRefusedError("no reload of ours is pending")
+                raise DeviceRefusedError("no reload of ours is pending", tag="invalid-value")
             anew.ask("reload cancel")
         finally:
             anew.close()

@@ -94,7 +94,7 @@ def check(reply: etree._Element, station: str, operation: str) -> etree._Element
         text += f"; and {len(errors) - _MOST_ERRORS} more"
     if all(error.tag in _BUSY for error in errors):
         raise DeviceBusyError(text, holder=errors[0].holder)
-    raise DeviceRefusedError(text)
+    raise DeviceRefusedError(text, tag=errors[0].tag)
 
 
 def check_done(reply: etree._Element, station: str, operation: str) -> None:

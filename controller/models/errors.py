@@ -155,9 +155,17 @@ class DeviceBusyError(DeviceError):
 
 
 class DeviceRefusedError(DeviceError):
-    """The device refused the request."""
+    """The device refused the request.
+
+    Attributes:
+        tag: Error-tag of the answer (RFC 6241 appendix A), empty where the device gives none.
+    """
 
     code = "device-refused"
+
+    def __init__(self, message: str | None = None, tag: str = "") -> None:
+        super().__init__(message)
+        self.tag = tag
 
 
 class SessionLostError(DeviceError):

@@ -221,7 +221,7 @@ class FakeDevice:
 
     def _check_persist(self, persist: str) -> None:
         if self.pending != persist or not persist:
-            raise DeviceRefusedError(f"invalid-value: no confirmed commit {persist!r} is pending")
+            raise DeviceRefusedError(f"no confirmed commit {persist!r} is pending", tag="invalid-value")
 
     def _check_mutability(self, edited: Tree) -> None:
         for path, spec in self._specs(edited):

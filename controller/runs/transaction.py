@@ -42,6 +42,8 @@ log = structlog.get_logger()
 _ASKS = 3
 #: Seconds after our deadline in which the device's own timer, started a little later, runs out too.
 _TIMER_LAG = 3.0
+#: Error-tag by which a device says that no confirmed commit waits under the token (RFC 6241 §8.4.5.1).
+_NOT_PENDING = "invalid-value"
 _BY_ITSELF = "the station reverted by itself before the confirm reached it"
 
 
@@ -270,24 +272,28 @@ class Transaction:
     async def _confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
         """Confirm until the device says that nothing waits for it any more: an ok proves nothing.
 
-        After an ok running looks the same whether the commit is confirmed or still about to revert.
+        After an ok running looks the same whether the commit is confirmed or still about to revert. A refusal
+        proves nothing either, unless it comes after an ok or says that nothing waits under this token.
         """
+        said_ok = False
         for _ in range(_ASKS):
             self._record.check()
             try:
                 await session.confirm(mark.persist)
-            except DeviceRefusedError as done:
-                # It was confirmed, now or earlier, or it reverted. The device's tree tells.
-                self._log.debug("transaction.confirmed", reason=done.message)
-                break
+                said_ok = True
+            except DeviceRefusedError as refused:
+                self._log.debug("transaction.confirm_refused", reason=refused.message)
+                if said_ok or refused.tag == _NOT_PENDING:
+                    # It was confirmed, now or earlier, or it reverted. The device's tree tells.
+                    break
         else:
             await self._outlive(mark)
         return await self._verified(session)
 
     async def _outlive(self, mark: JournalEntry) -> None:
-        """Wait until the device's timer must have run out."""
+        """Wait until the device's timer must have run out, whatever the time of day was when it was started."""
         if mark.deadline is not None:
-            await self._clock.sleep(self._left(mark.deadline) + _TIMER_LAG)
+            await self._clock.sleep(self._strategy.confirm_timeout + _TIMER_LAG)
 
     async def _verified(self, session: DeviceSession) -> JobResult:
         """The last read."""
