@@ -15,6 +15,7 @@ from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
 from controller.cli.output import Json, client, escape, out, print_json, table, when
 from controller.cli.plan_view import show_plan
+from controller.models.run import Policy
 
 plans = typer.Typer(no_args_is_help=True, help="Plans on record.")
 
@@ -146,7 +147,10 @@ def apply(
     per_region: Annotated[int | None, typer.Option(help="Stations of one region in each later wave at most.")] = None,
     parallel: Annotated[int, typer.Option(help="Stations at once.")] = 500,
     stop_after: Annotated[int, typer.Option(help="Failures after which nothing more is started.")] = 1,
-    confirm_timeout: Annotated[int, typer.Option(help="Seconds of the confirmed commit.")] = 120,
+    policy: Annotated[Policy, typer.Option(help="What is confirmed or taken back together.")] = Policy.STATION,
+    confirm_timeout: Annotated[
+        int | None, typer.Option(help="Seconds of the confirmed commit; left out, they follow from checks and groups.")
+    ] = None,
     check_timeout: Annotated[int, typer.Option(help="Seconds to wait for cells and core links.")] = 30,
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
@@ -160,6 +164,7 @@ def apply(
         "per_region": per_region,
         "parallel": parallel,
         "stop_after": stop_after,
+        "policy": policy,
         "confirm_timeout": confirm_timeout,
         "check_timeout": check_timeout,
     }

@@ -12,13 +12,22 @@ from controller.models.plan import LedgerNode
 
 #: Procedure of runs that take another run back, by its plan.
 UNDO = "undo"
+#: Seconds of a confirmed commit at most.
+LONGEST_TIMER = 3600
+#: Seconds to prepare one device (session, locks, reads, edits, commits), and beyond what is expected (a decision, the
+#: confirms, a worker that dies and is replaced).
+_PREPARATION, _MARGIN = 30, 60
 
 
 class RunState(StrEnum):
-    """State of a run. The last six are terminal; a run ends in exactly one of them."""
+    """State of a run. The last six are terminal; a run ends in exactly one of them.
+
+    ``paused``: what is under way reaches its end, nothing more begins until a person resumes it.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
@@ -30,7 +39,7 @@ class RunState(StrEnum):
     @property
     def terminal(self) -> bool:
         """Whether nothing more happens."""
-        return self not in (RunState.QUEUED, RunState.RUNNING, RunState.CANCELLING)
+        return self not in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
 
 class JobState(StrEnum):
@@ -52,6 +61,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     DEFERRED = "deferred"
     CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
     DIVERGED = "diverged"
 
     @property
@@ -73,6 +83,32 @@ class Policy(StrEnum):
     WAVE = "wave"
 
 
+class GateVerdict(StrEnum):
+    """What becomes of devices that stand at a gate together."""
+
+    CONFIRM = "confirm"
+    CANCEL = "cancel"
+
+
+class Decision(Noun):
+    """What was decided for a unit or a wave at a gate: once, and never changed.
+
+    Attributes:
+        unit: The unit; empty where the whole wave was decided.
+        gate: Number of the gate in its run's procedure: 0, or the position of a playbook's step.
+        by: Incarnation or process that decided.
+    """
+
+    run: str
+    wave: int
+    unit: str
+    gate: int
+    verdict: GateVerdict
+    at: AwareDatetime
+    by: str
+    reason: str = ""
+
+
 class Strategy(Noun):
     """How a run goes through its stations.
 
@@ -84,7 +120,7 @@ class Strategy(Noun):
         parallel: Device transactions at once.
         stop_after: Failures after which no further wave starts.
         soak: Seconds between the end of a wave and the start of the next.
-        confirm_timeout: Seconds of the confirmed commit, chosen up front and never extended.
+        confirm_timeout: Seconds of each confirmed commit, never extended; None leaves the choice to us (``timer``).
         check_timeout: Seconds to wait for cells and core links before the confirm.
     """
 
@@ -95,8 +131,14 @@ class Strategy(Noun):
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
     soak: int = Field(default=0, ge=0)
-    confirm_timeout: int = Field(default=120, ge=5, le=3600)
+    confirm_timeout: int | None = Field(default=None, ge=5, le=LONGEST_TIMER)
     check_timeout: int = Field(default=30, ge=1, le=1800)
+
+    def timer(self, rounds: int = 1) -> int:
+        """Seconds of a confirmed commit: preparation and checks of each round of a group, and a margin."""
+        if self.confirm_timeout is not None:
+            return self.confirm_timeout
+        return min(LONGEST_TIMER, rounds * (_PREPARATION + self.check_timeout) + _MARGIN)
 
 
 class Job(Noun):
@@ -107,6 +149,9 @@ class Job(Noun):
         rank: Order within the unit: it begins when all of lower rank are prepared or done well.
         blocked: Why it may not begin now (approvals, windows, freezes, holds), for people; empty if it may.
         closes: When the window that it may work in closes; None if none does.
+        gate: Number of the gate at which its device stands, prepared and verified, or stood last.
+        gate_until: When the device at the gate reverts by itself; None where it has no such timer.
+        verdict: What was decided for it there.
     """
 
     id: str
@@ -117,6 +162,9 @@ class Job(Noun):
     rank: int = 0
     state: JobState
     attempts: int = 0
+    gate: int | None = None
+    gate_until: AwareDatetime | None = None
+    verdict: GateVerdict | None = None
     outcome: Outcome | None = None
     detail: str = ""
     blocked: str = ""
@@ -168,6 +216,7 @@ class Step(StrEnum):
     COMMITTING = "committing"
     OPERATING = "operating"
     PREPARED = "prepared"
+    GATED = "gated"
     CONFIRMING = "confirming"
     CANCELLING = "cancelling"
     REVERTING = "reverting"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.models.network import Identifier, Noun
-from controller.models.run import Policy, Strategy
+from controller.models.run import LONGEST_TIMER, Policy, Strategy
 from controller.playbook.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
 
@@ -54,7 +54,7 @@ class Waves(Noun):
         parallel: Stations at once.
         stop_after: Failures after which nothing more is started.
         soak: Seconds between the end of a wave and the start of the next.
-        confirm_timeout: Seconds of each confirmed commit.
+        confirm_timeout: Seconds of each confirmed commit; left out, they follow from checks and groups.
         check_timeout: Seconds to wait for cells and core links before a confirm.
     """
 
@@ -65,7 +65,7 @@ class Waves(Noun):
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
     soak: int = Field(default=0, ge=0, le=7 * 86400)
-    confirm_timeout: int = Field(default=120, ge=5, le=3600)
+    confirm_timeout: int | None = Field(default=None, ge=5, le=LONGEST_TIMER)
     check_timeout: int = Field(default=30, ge=1, le=1800)
 
     @model_validator(mode="after")

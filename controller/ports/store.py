@@ -16,19 +16,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from controller.models.approval import RunTerms
 from controller.models.errors import MinkaError
 from controller.models.health import Health
 from controller.models.network import Network
-from controller.models.people import Person
 from controller.models.plan import Change, LedgerNode, Plan
-from controller.models.run import Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState, Strategy
-from controller.models.step import RunPlaybook
+from controller.models.run import GateVerdict, Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState
 from controller.ports.alarms import AlarmRecords
 from controller.ports.approvals import ApprovalRecords
+from controller.ports.gates import GateRecords
 from controller.ports.ledger import LedgerRecords
 from controller.ports.people import PeopleRecords
 from controller.ports.playbooks import PlaybookRecords
+from controller.ports.runs import RunRecords
 
 T = TypeVar("T")
 
@@ -104,17 +103,34 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What happens next to a run: a new state, or the next wave, or both.
+    """What happens next to a run, all in one transaction.
 
     Attributes:
-        wave: Wave whose jobs become claimable, or None.
+        wave: Wave that opens, or None. Where each station is decided on its own, its jobs of rank 0 become claimable.
         cancel_rest: Whether jobs that were not claimed end ``cancelled``.
         reason: Why, for the record.
+        verdicts: What is decided at gates.
+        ready: Ids of waiting jobs that become claimable.
+        withdrawn: Ids of jobs not begun that end ``withdrawn``.
     """
 
     state: RunState
     wave: int | None = None
     cancel_rest: bool = False
+    reason: str = ""
+    verdicts: tuple[NewVerdict, ...] = ()
+    ready: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewVerdict:
+    """A decision to be put on record; see ``controller.models.run.Decision``."""
+
+    wave: int
+    unit: str
+    gate: int
+    verdict: GateVerdict
     reason: str = ""
 
 
@@ -153,7 +169,16 @@ class Page:
     offset: int = 0
 
 
-class Store(PeopleRecords, PlaybookRecords, LedgerRecords, AlarmRecords, ApprovalRecords, Protocol):
+class Store(
+    PeopleRecords,
+    PlaybookRecords,
+    LedgerRecords,
+    AlarmRecords,
+    ApprovalRecords,
+    RunRecords,
+    GateRecords,
+    Protocol,
+):
     """Everything that is on record."""
 
     # networks and devices
@@ -185,7 +210,7 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, AlarmRecords, Approva
         """Latest health by station."""
         ...
 
-    # plans and runs
+    # plans
     def save_plan(self, plan: Plan, actor: str) -> None:
         """Keep a plan; keeping an equal one again changes nothing."""
         ...
@@ -196,64 +221,6 @@ class Store(PeopleRecords, PlaybookRecords, LedgerRecords, AlarmRecords, Approva
 
     def plans(self, page: Page) -> tuple[int, list[PlanHead]]:
         """Total and one page of plans without their changes, newest first."""
-        ...
-
-    def create_run(
-        self,
-        plan: Plan,
-        procedure: str,
-        strategy: Strategy,
-        jobs: Sequence[NewJob],
-        *,
-        cause: str,
-        actor: str,
-        reason: str = "",
-        idempotency_key: str | None = None,
-        playbook: RunPlaybook | None = None,
-        terms: RunTerms | None = None,
-        asker: Person | None = None,
-    ) -> Run:
-        """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
-
-        With a key used before, returns that run if plan and procedure (playbook and parameters) are equal.
-        ``asker`` is who asks for it, where that person may approve: it counts as a yes.
-
-        Raises:
-            ConflictError: The key was used for something else.
-        """
-        ...
-
-    def run(self, run_id: str) -> Run:
-        """A run with its counts. Raises NotFoundError."""
-        ...
-
-    def runs(self, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
-        """Total and one page of runs, newest first."""
-        ...
-
-    def jobs(self, run_id: str) -> list[Job]:
-        """All jobs of a run, by wave and station."""
-        ...
-
-    def request_cancel(self, run_id: str, actor: str) -> Run:
-        """Turn ``queued``/``running`` into ``cancelling``; terminal runs stay as they are."""
-        ...
-
-    def advance(self, run_id: str, decide: Decide) -> Transition | None:
-        """Let ``decide`` look at a run and its jobs and carry out what it says, in one transaction.
-
-        The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again
-        when the transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares
-        jobs that must still recover a transaction: they stay claimable until they are done.
-
-        Raises:
-            NotFoundError: There is no such run.
-            ConflictError: A terminal state was asked for while jobs are not done.
-        """
-        ...
-
-    def active_runs(self) -> list[str]:
-        """Ids of runs that are not terminal, oldest first."""
         ...
 
     # workers, leases, journal

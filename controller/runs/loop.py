@@ -49,7 +49,7 @@ class WorkerLoop:
         self._tools = tools
         self._capacity = capacity
         self._observers = observers
-        self._sweeper = Sweeper(tools.store, doorbell, tools.clock, observers)
+        self._sweeper = Sweeper(tools.store, doorbell, tools.clock, observers, by=lambda: self._incarnation)
         self._incarnation = ""
         self._last_beat = float("-inf")
         #: By job and fence: after a funeral the same job may come back under a newer lease.
@@ -58,6 +58,7 @@ class WorkerLoop:
         self._uncertain = False
         self._work = asyncio.Event()
         self._moved: set[str] = set()
+        tools.gates.on_complete = self._moved.add
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
@@ -111,7 +112,8 @@ class WorkerLoop:
     # ------------------------------------------------------------------- claims
 
     async def _claim(self) -> None:
-        room = self._capacity - len(self._running)
+        # What waits at a gate does nothing; were it counted, a group larger than this could never stand there whole.
+        room = self._capacity - len(self._running) + self._tools.gates.waiting
         if room <= 0 or not self._alive(self._incarnation):
             return
         incarnation = self._incarnation
@@ -240,7 +242,8 @@ class WorkerLoop:
         """Move runs on as their jobs end, and look at everything once in a while."""
         next_round = 0.0
         while True:
-            moved, self._moved = self._moved, set()
+            moved = tuple(self._moved)
+            self._moved.clear()
             for run_id in moved:
                 await self._sweeper.advance(run_id)
             if self._tools.clock.monotonic() >= next_round:

@@ -17,7 +17,7 @@ def outlook(store: Store, terms: RunTerms, strategy: Strategy, now: datetime) ->
     """What a run under these terms would wait for, were it accepted now."""
     standing = Standing(
         requester="",
-        seconds=strategy.confirm_timeout,
+        seconds=strategy.timer(),
         terms=terms,
         votes=tuple(store.votes(terms.subject)),
         told=dict.fromkeys(terms.tenants, now),

@@ -13,6 +13,7 @@ from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import Claim, JobResult, NetworkReading, NewJob, StoreLoop
+from controller.runs.gates import Gates
 from controller.runs.record import Record
 from controller.runs.transaction import Patience, Transaction
 from controller.runs.waves import cut_waves
@@ -25,6 +26,7 @@ class Tools:
     Attributes:
         target_of: Endpoint of a station in a network; raises NotFoundError where it has none.
         procedure_of: What a run executes.
+        gates: Where devices of this process wait for the decision on their group.
     """
 
     store: StoreLoop
@@ -32,7 +34,12 @@ class Tools:
     clock: Clock
     target_of: Callable[[Network, str], DeviceTarget]
     patience: Patience = field(default_factory=Patience)
+    gates: Gates = field(init=False)
     procedure_of: Callable[[Run], Procedure] = lambda run: procedure(run.procedure)
+
+    def __post_init__(self) -> None:
+        """Open this process's gates."""
+        object.__setattr__(self, "gates", Gates(self.store, self.clock))
 
 
 class Procedure(Protocol):
@@ -59,7 +66,8 @@ class Apply:
         _, network = await tools.store.call(NetworkReading())
         target = tools.target_of(network, claim.job.station)
         record = Record(claim, tools.store, tools.clock, alive)
-        return await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
+        gate = tools.gates.of(claim)
+        return await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience, gate).run()
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:
         """See ``Procedure.touched``."""

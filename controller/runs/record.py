@@ -9,9 +9,10 @@ from controller.models.errors import LeaseLostError
 from controller.models.run import JournalEntry, Step
 from controller.ports.clock import Clock
 from controller.ports.store import Claim, Journalling, JournalReading, StoreLoop
+from controller.runs.gates import Gate
 
 #: Steps after which the device may carry something of ours.
-_MARKS = (Step.COMMITTING, Step.PREPARED, Step.CONFIRMING, Step.CANCELLING, Step.REVERTING)
+_MARKS = (Step.COMMITTING, Step.PREPARED, Step.GATED, Step.CONFIRMING, Step.CANCELLING, Step.REVERTING)
 
 
 class Record:
@@ -45,8 +46,20 @@ class Record:
         deadline: datetime | None = None,
         session: str = "",
         detail: str = "",
+        decided: bool = False,
+        gate: Gate | None = None,
     ) -> None:
         """Write one row; it is on record when this returns.
+
+        Args:
+            step: What is done next.
+            phase: See ``JournalEntry``, as for what follows.
+            persist: Token of the confirmed commit.
+            deadline: Its end.
+            session: NETCONF session id.
+            detail: For people, and for who takes over.
+            decided: Whether it follows from a decision: that is carried out, whatever windows and holds say.
+            gate: Where the device stands from now on.
 
         Raises:
             LeaseLostError: Another worker owns the device.
@@ -65,8 +78,11 @@ class Record:
             session=session,
             detail=detail,
         )
-        begins = step is Step.READ or (step is Step.OPERATING and phase == 0)
-        await self._store.call(Journalling(entry, self._claim, first=begins and self._first))
+        begins = (step is Step.READ or (step is Step.OPERATING and phase == 0)) and not decided
+        if gate is not None:
+            await gate.stand(entry)
+        else:
+            await self._store.call(Journalling(entry, self._claim, first=begins and self._first))
         self._rows.append(entry)
 
     def check(self) -> None:

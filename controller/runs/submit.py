@@ -13,6 +13,7 @@ from controller.ports.store import Store
 from controller.runs.consent import Asked, plan_terms, rejection
 from controller.runs.procedures import procedure
 from controller.runs.stages import cut_stages
+from controller.runs.timing import timed
 from controller.runs.waves import units_of
 
 
@@ -63,6 +64,7 @@ def submit(
         raise PlanRefusedError(f"plan {plan.id} was rejected by {no.person} ({no.side}): {no.reason}")
     repair = cause != "person"
     asked = Asked(plan.digest, plan.created, automatic=repair, restores=repair)
+    strategy = timed(strategy, jobs)
     run = store.create_run(
         plan,
         UNDO if plan.undoes else procedure_name,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -27,6 +28,7 @@ class Sweeper:
     """Looks at everything that should make progress.
 
     Args:
+        by: Who decides, for the record.
         reminds: Whether each round rings again for every active run: the scheduler's does; a worker
             looks into the database by itself.
     """
@@ -38,12 +40,14 @@ class Sweeper:
         clock: Clock,
         observers: Sequence[Observer] = (),
         *,
+        by: Callable[[], str] = lambda: "scheduler",
         reminds: bool = False,
     ) -> None:
         self._store = store
         self._doorbell = doorbell
         self._clock = clock
         self._observers = observers
+        self._by = by
         self._reminds = reminds
         self._seen: dict[str, tuple[int, float]] = {}
         self._cleared: dict[str, Clearances] = {}
@@ -67,7 +71,7 @@ class Sweeper:
     async def advance(self, run_id: str) -> None:
         """Move one run on as far as it goes; one that can't be moved never keeps the others from it."""
         try:
-            while (moved := await self._store.call(lambda store: store.advance(run_id, self._decide))) is not None:
+            while (moved := await self._store.call(partial(self._step, run_id))) is not None:
                 self._tell(run_id, moved)
         except MinkaError as error:
             log.warning("run.not_moved", run=run_id, reason=error.message)
@@ -78,12 +82,15 @@ class Sweeper:
         now = self._clock.now()
         return store.clear(lambda standing: clearances(standing, now), self._cleared)
 
+    def _step(self, run_id: str, store: Store) -> Transition | None:
+        return store.advance(run_id, self._decide, self._by())
+
     def _decide(self, run: Run, jobs: Sequence[Job]) -> Transition | None:
         return decide(run, jobs, self._clock.now())
 
     def _tell(self, run_id: str, moved: Transition) -> None:
         log.info("run.moved", run=run_id, state=moved.state, wave=moved.wave, reason=moved.reason)
-        if moved.wave is not None:
+        if moved.wave is not None or moved.ready:
             self._doorbell.ring(run_id)
         tell(self._observers, lambda observer: observer.run_moved(run_id, moved))
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -23,8 +22,8 @@ from controller.models.errors import (
     HostKeyError,
     SessionLostError,
 )
-from controller.models.plan import Change, Edit
-from controller.models.run import JournalEntry, Outcome, Step
+from controller.models.plan import Change
+from controller.models.run import Decision, GateVerdict, JournalEntry, Outcome, Step
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.profiles import root_spec
@@ -33,18 +32,12 @@ from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
 from controller.runs import checks
-from controller.runs.effects import Effects, cuts_the_way, effects, unfinished
+from controller.runs.effects import cuts_the_way, effects
+from controller.runs.ending import BY_ITSELF, Ending
+from controller.runs.gates import Gate
 from controller.runs.record import Record
 
 log = structlog.get_logger()
-
-#: How often a confirm or a cancel is repeated to a device that answers ok and does nothing.
-_ASKS = 3
-#: Seconds after our deadline in which the device's own timer, started a little later, runs out too.
-_TIMER_LAG = 3.0
-#: Error-tag by which a device says that no confirmed commit waits under the token (RFC 6241 §8.4.5.1).
-_NOT_PENDING = "invalid-value"
-_BY_ITSELF = "the station reverted by itself before the confirm reached it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,12 @@ class Patience:
 
 
 class Transaction:
-    """Brings one claim to its result."""
+    """Brings one claim to its result.
+
+    Args:
+        gate: Where the device waits, prepared and verified, until its group is decided; None where the
+            device is confirmed on its own.
+    """
 
     def __init__(
         self,
@@ -79,9 +77,11 @@ class Transaction:
         record: Record,
         clock: Clock,
         patience: Patience = Patience(),
+        gate: Gate | None = None,
     ) -> None:
         if claim.change is None:
             raise ValueError(f"job {claim.job.id} has no change")
+        self._claim = claim
         self._change: Change = claim.change
         self._strategy = claim.run.strategy
         self._id = claim.transaction
@@ -90,8 +90,12 @@ class Transaction:
         self._record = record
         self._clock = clock
         self._patience = patience
+        self._gate = gate
+        self._decided: Decision | None = None
+        self._timer = claim.run.strategy.timer()
         self._root = root_spec(target.profiles)
         self._whole = effects(self._root, self._change.phases)
+        self._ending = Ending(self._root, self._change, record, clock, self._timer)
         self._log = log.bind(station=target.station, run=claim.run.id, transaction=claim.transaction)
 
     async def run(self) -> JobResult:
@@ -102,17 +106,17 @@ class Transaction:
             StoreError: The record is away, so nothing more was sent; running again continues.
         """
         await self._record.load()
-        give_up = self._clock.monotonic() + self._strategy.confirm_timeout + self._patience.unresolved
+        give_up = self._clock.monotonic() + self._timer + self._patience.unresolved
         tries = 0
         while True:
             try:
                 async with self._devices.session(self._target) as session:
-                    return await self._work(session)
+                    return self._judged(await self._work(session))
             except DeviceError as error:
                 tries += 1
                 result = self._given_up(error, tries, late=self._clock.monotonic() > give_up)
                 if result is not None:
-                    return result
+                    return self._judged(result)
                 self._log.warning("transaction.interrupted", reason=error.message)
             await self._clock.sleep(self._patience.retry)
 
@@ -123,7 +127,7 @@ class Transaction:
         ends this early is a host key or a credential that it does not know any more.
         """
         denied = isinstance(error, HostKeyError | AuthenticationError)
-        if self._record.mark is not None:
+        if self._record.mark is not None or self._confirmed:
             detail = f"{error.message} What the station carries could not be read back."
             return JobResult(Outcome.DIVERGED, detail) if late or denied else None
         if denied or isinstance(error, DeviceRefusedError):
@@ -134,9 +138,25 @@ class Transaction:
             return None
         return JobResult(Outcome.FAILED_SAFE, f"{error.message} Nothing was committed.")
 
+    @property
+    def _confirmed(self) -> bool:
+        """Whether its group was confirmed: then the station must come to carry the change."""
+        return self._decided is not None and self._decided.verdict is GateVerdict.CONFIRM
+
+    def _judged(self, result: JobResult) -> JobResult:
+        """The result in the light of what was decided for the group."""
+        if self._decided is None or result.outcome.good or result.outcome is Outcome.DIVERGED:
+            return result
+        if self._confirmed:
+            detail = f"its {self._claim.run.strategy.policy} was confirmed, and the station is not as it was decided"
+            return replace(result, outcome=Outcome.DIVERGED, detail=f"{detail}: {result.detail}")
+        return replace(result, outcome=Outcome.WITHDRAWN, detail=self._decided.reason)
+
     # ------------------------------------------------------------- one session
 
     async def _work(self, session: DeviceSession) -> JobResult:
+        if self._gate is not None and self._decided is None:
+            self._decided = await self._gate.look()
         past, mark = self._record.sessions, self._record.mark
         await self._record.write(Step.OPENED, session=session.session_id)
         await self._lock(session, past)
@@ -188,9 +208,11 @@ class Transaction:
 
     async def _fresh(self, session: DeviceSession, observed: Observed) -> JobResult:
         """Begin: the device carries nothing of ours yet."""
+        if self._decided is not None and not self._confirmed:
+            return JobResult(Outcome.WITHDRAWN)
         if not matches(self._root, observed.tree, self._change.fingerprint):
             if self._whole.after_holds(observed.tree):
-                return self._success(Outcome.UNCHANGED, "the station carries this already")
+                return self._ending.success(Outcome.UNCHANGED, "the station carries this already")
             return JobResult(
                 Outcome.REFUSED, "the station changed since the plan was made (fingerprint): plan again and look"
             )
@@ -199,11 +221,12 @@ class Transaction:
             return JobResult(
                 Outcome.REFUSED, "this could cut the way to the device, which can't come back from that by itself"
             )
-        await self._record.write(Step.READ, detail="\n".join(checks.excused(self._change, observed)))
+        excused = "\n".join(checks.excused(self._change, observed))
+        await self._record.write(Step.READ, detail=excused, decided=self._confirmed)
         if not (can.safe_commit or guarded):
             return await self._carry_out(session, observed.tree)
         persist = f"minka-{self._id}-{self._record.beginnings}"
-        deadline = self._clock.now() + timedelta(seconds=self._strategy.confirm_timeout)
+        deadline = self._clock.now() + timedelta(seconds=self._timer)
         return await self._carry_out(session, observed.tree, persist, deadline)
 
     async def _carry_out(
@@ -216,17 +239,19 @@ class Transaction:
                 await self._send(session, index, persist, deadline)
                 expected = apply_edits(self._root, expected, phase.edits)
             except DeviceRefusedError as error:
-                return await self._take_back(session, error.message)
+                return await self._ending.take_back(session, error.message)
             wrong = self._differences((await session.read()).tree, expected)
             if wrong:
-                return await self._take_back(session, f"the station answered ok but carries something else: {wrong}")
+                return await self._ending.take_back(
+                    session, f"the station answered ok but carries something else: {wrong}"
+                )
             await self._record.write(Step.PREPARED, phase=index, persist=persist, deadline=deadline)
             missing = await checks.unmet(
                 session, phase.wait, self._record.excused, self._clock, self._strategy.check_timeout
             )
             if missing:
-                return await self._take_back(session, missing)
-        return await self._gate(session, expected)
+                return await self._ending.take_back(session, missing)
+        return await self._settle(session, expected)
 
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
         """One phase's edit and commit. Without a candidate the edit itself takes effect."""
@@ -246,70 +271,60 @@ class Transaction:
 
     def _left(self, deadline: datetime) -> float:
         """Seconds until the deadline, and never more than it was away at first."""
-        return min(float(self._strategy.confirm_timeout), (deadline - self._clock.now()).total_seconds())
+        return min(float(self._timer), (deadline - self._clock.now()).total_seconds())
 
     # ---------------------------------------------------------------- decision
 
-    async def _gate(self, session: DeviceSession, expected: Tree) -> JobResult:
-        """Checks, then confirm or take back."""
+    async def _settle(self, session: DeviceSession, expected: Tree) -> JobResult:
+        """Checks, then confirm or take back; at a gate together with the group."""
         missing = await checks.unmet(
             session, self._change.checks, self._record.excused, self._clock, self._strategy.check_timeout
         )
-        if missing:
-            return await self._take_back(session, missing)
-        foreign = self._differences((await session.read()).tree, expected)
-        if foreign:
-            return await self._take_back(session, f"the station was changed behind our back meanwhile: {foreign}")
+        foreign = "" if missing else self._differences((await session.read()).tree, expected)
+        wrong = missing or (f"the station was changed behind our back meanwhile: {foreign}" if foreign else "")
+        # Once on record as standing at a gate, a device can't step back from a decision that came first.
+        if wrong and not await self._is_bound():
+            return await self._ending.take_back(session, wrong)
+        if self._gate is not None:
+            return await self._at_gate(session, self._gate)
         last = self._record.mark
         if last is None or last.deadline is None:
-            return await self._verified(session)
+            return await self._ending.verified(session)
         left = self._left(last.deadline)
         if left < self._patience.confirm_budget:
-            return await self._take_back(session, f"only {left:.0f} s were left to confirm")
+            return await self._ending.take_back(session, f"only {left:.0f} s were left to confirm")
         await self._record.write(Step.CONFIRMING, phase=last.phase, persist=last.persist, deadline=last.deadline)
-        return await self._confirm(session, last)
+        return await self._ending.confirm(session, last)
 
-    async def _confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
-        """Confirm until the device says that nothing waits for it any more: an ok proves nothing.
+    async def _is_bound(self) -> bool:
+        """Step back from the gate, if the device stands at one; whether the decision of its group came first."""
+        mark = self._record.mark
+        if self._gate is None or self._decided is not None or mark is None or mark.step is not Step.GATED:
+            return False
+        self._decided = await self._gate.leave()
+        return self._decided is not None
 
-        After an ok running looks the same whether the commit is confirmed or still about to revert. A refusal
-        proves nothing either, unless it comes after an ok or says that nothing waits under this token.
-        """
-        said_ok = False
-        for _ in range(_ASKS):
-            self._record.check()
-            try:
-                await session.confirm(mark.persist)
-                said_ok = True
-            except DeviceRefusedError as refused:
-                self._log.debug("transaction.confirm_refused", reason=refused.message)
-                if said_ok or refused.tag == _NOT_PENDING:
-                    # It was confirmed, now or earlier, or it reverted. The device's tree tells.
-                    break
-        else:
-            await self._outlive(mark)
-        return await self._verified(session)
+    async def _at_gate(self, session: DeviceSession, gate: Gate) -> JobResult:
+        """Stand prepared until the group is decided, and do what was decided."""
+        mark = self._record.mark
+        assert mark is not None
+        if self._decided is None:
+            await self._record.write(
+                Step.GATED, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, gate=gate
+            )
+            self._decided = await gate.decision()
+        if not self._confirmed:
+            return await self._ending.take_back(session, self._decided.reason)
+        if mark.deadline is None:
+            return await self._ending.verified(session)
+        await self._record.write(Step.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
+        result = await self._ending.confirm(session, mark)
+        if result.outcome is Outcome.ROLLED_BACK and self._record.beginnings < self._patience.beginnings:
+            # Its timer or a restart was faster than the decision: it is rolled forward.
+            return await self._fresh(session, await session.read())
+        return result
 
-    async def _outlive(self, mark: JournalEntry) -> None:
-        """Wait until the device's timer must have run out, whatever the time of day was when it was started."""
-        if mark.deadline is not None:
-            await self._clock.sleep(self._strategy.confirm_timeout + _TIMER_LAG)
-
-    async def _verified(self, session: DeviceSession) -> JobResult:
-        """The last read."""
-        seen = await session.read()
-        if self._whole.after_holds(seen.tree):
-            self._record.check()
-            try:
-                await session.copy_to_startup()
-            except DeviceRefusedError as error:
-                return self._success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
-            return self._success(Outcome.SUCCEEDED, checks.unseen(self._change, seen))
-        if self._whole.before_holds(seen.tree):
-            return JobResult(Outcome.ROLLED_BACK, _BY_ITSELF)
-        return JobResult(Outcome.DIVERGED, "after the confirm the station carries neither the old nor the new state")
-
-    # ------------------------------------------------------ recover, take back
+    # ----------------------------------------------------------------- recover
 
     async def _recover(self, session: DeviceSession, observed: Observed, mark: JournalEntry) -> JobResult | None:
         """Continue from what device and journal say; None means begin afresh."""
@@ -317,79 +332,40 @@ class Transaction:
         if await session.read_candidate() != observed.tree:
             raise SessionLostError("The candidate could not be brought back to running.")
         new, old = self._whole.after_holds(observed.tree), self._whole.before_holds(observed.tree)
+        if self._decided is not None or (not new and await self._is_bound()):
+            return await self._follow(session, new=new and mark.phase == len(self._change.phases) - 1, old=old)
         if mark.step is Step.CONFIRMING and new:
-            return await self._confirm(session, mark)
+            return await self._ending.confirm(session, mark)
         if mark.step is Step.CONFIRMING and old:
-            return JobResult(Outcome.ROLLED_BACK, _BY_ITSELF)
-        if mark.step in (Step.COMMITTING, Step.PREPARED):
+            return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
+        if mark.step in (Step.COMMITTING, Step.PREPARED, Step.GATED):
             if new and mark.phase == len(self._change.phases) - 1:
-                return await self._gate(session, observed.tree)
-            if old and mark.step is Step.PREPARED and mark.deadline and self._left(mark.deadline) > 0:
+                return await self._settle(session, observed.tree)
+            if old and mark.step is not Step.COMMITTING and mark.deadline and self._left(mark.deadline) > 0:
                 # Not the timer. What makes a station restart is not tried once more.
                 return JobResult(Outcome.ROLLED_BACK, "the station lost the change before its time: did it restart?")
-        result = await self._take_back(session, mark.detail or "interrupted, and taken back")
+        result = await self._ending.take_back(session, mark.detail or "interrupted, and taken back")
         decided = mark.step in (Step.CANCELLING, Step.REVERTING, Step.CONFIRMING)
         if decided or result.outcome is Outcome.DIVERGED or self._record.beginnings >= self._patience.beginnings:
             return result
         return None
 
-    async def _take_back(self, session: DeviceSession, reason: str) -> JobResult:
-        """Cancel the pending commit, or apply the inverse, and read back."""
-        self._log.warning("transaction.take_back", reason=reason)
-        await session.discard()
-        mark = self._record.mark
-        if mark is None:
-            return JobResult(Outcome.FAILED_SAFE, reason)
-        sent = effects(self._root, self._change.phases[: mark.phase + 1])
-        untouched = not self._record.committed and sent.before_holds((await session.read()).tree)
-        if mark.persist:
-            await self._record.write(
-                Step.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
-            )
-            await self._cancel(session, mark, sent)
-        return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
-
-    async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
-        """Cancel; a device that carries ours all the same is left to its own timer."""
-        for _ in range(_ASKS):
-            self._record.check()
-            try:
-                await session.cancel(mark.persist)
-            except DeviceRefusedError as error:
-                # Nothing is pending: it never was, it reverted, or it was confirmed.
-                self._log.info("transaction.cancel_refused", reason=error.message)
-            if sent.before_holds((await session.read()).tree):
-                return
-        await self._outlive(mark)
-
-    async def _restored(self, session: DeviceSession, mark: JournalEntry, reason: str, done: Outcome) -> JobResult:
-        """Read back; where something of ours is left, apply the stored inverse of what is."""
-        phases = self._change.phases[: mark.phase + 1]
-        seen = await session.read()
-        for count in range(len(phases), 0, -1):
-            if effects(self._root, phases[:count]).before_holds(seen.tree):
-                return JobResult(done, reason)
-            inverse: Sequence[Edit] = phases[count - 1].inverse
-            if not effects(self._root, [phases[count - 1]]).after_holds(seen.tree):
-                inverse = () if session.capabilities.atomic else unfinished(inverse, seen.tree)
-            if not inverse:
-                continue
-            await self._record.write(Step.REVERTING, phase=count - 1, detail=reason)
-            self._record.check()
-            try:
-                await session.edit(inverse)
-                await session.commit()
-            except DeviceRefusedError as error:
-                return JobResult(Outcome.DIVERGED, f"{reason}; taking it back was refused: {error.message}")
-            done = Outcome.ROLLED_BACK
-            seen = await session.read()
-        if effects(self._root, phases).before_holds(seen.tree):
-            return JobResult(done, reason)
-        return JobResult(Outcome.DIVERGED, f"{reason}; the station could not be brought back to its old state")
+    async def _follow(self, session: DeviceSession, *, new: bool, old: bool) -> JobResult | None:
+        """Finish what was decided for the group; None means begin afresh, to roll forward."""
+        assert self._gate is not None
+        assert self._decided is not None
+        if not self._confirmed:
+            return await self._ending.take_back(session, self._decided.reason)
+        if new:
+            return await self._at_gate(session, self._gate)
+        if not old:
+            result = await self._ending.take_back(session, "half-way, and its group was confirmed")
+            if result.outcome is Outcome.DIVERGED:
+                return result
+        if self._record.beginnings >= self._patience.beginnings:
+            return JobResult(Outcome.ROLLED_BACK, f"not reached in {self._record.beginnings} attempts")
+        return None
 
     def _differences(self, seen: Tree, expected: Tree) -> str:
         """Where two trees differ within what the change edits and checks, in words."""
         return ", ".join(differences(self._root, seen, expected, self._change.fingerprint.paths)[:3])
-
-    def _success(self, outcome: Outcome, detail: str = "") -> JobResult:
-        return JobResult(outcome, detail, gained=self._change.gained, lost=self._change.lost, applied=True)

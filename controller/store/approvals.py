@@ -147,7 +147,7 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
     told = tx.execute(select(notices.c.tenant, notices.c.at).where(planned)) if terms.tenants else ()
     return Standing(
         requester=row.requested_by,
-        seconds=Strategy.model_validate_json(row.strategy).confirm_timeout,
+        seconds=Strategy.model_validate_json(row.strategy).timer(),
         terms=terms.model_copy(update={"subject": row.subject}),
         votes=tuple(_votes(tx, row.subject)),
         told={row.tenant: row.at for row in told},

@@ -22,6 +22,10 @@ from controller.store.workers import buried
 _CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
 
 
+#: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way.
+_BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
+
+
 class ClaimRecords(Transactions):
     """Leases of devices."""
 
@@ -81,14 +85,16 @@ def _choose(tx: Tx, limit: int) -> list[Row[Any]]:
 def _lock_runs(tx: Tx) -> dict[str, Run]:
     has_ready = select(jobs.c.run).where(jobs.c.state == JobState.READY.value)
     query = select(runs.c.id).where(
-        runs.c.state.in_([RunState.RUNNING.value, RunState.CANCELLING.value]), runs.c.id.in_(has_ready)
+        runs.c.state.in_([*_BEGINNING, RunState.CANCELLING.value]), runs.c.id.in_(has_ready)
     )
     locked = tx.execute(query.order_by(runs.c.number).with_for_update(key_share=True)).scalars().all()
     return {run_id: load_run(tx, run_id) for run_id in locked}
 
 
 def _claimed(tx: Tx, run_id: str) -> int:
-    query = select(func.count()).where(jobs.c.run == run_id, jobs.c.state == JobState.CLAIMED.value)
+    claimed = and_(jobs.c.run == run_id, jobs.c.state == JobState.CLAIMED.value)
+    # What stands at a gate only waits; were it counted, a wave larger than this could never stand there whole.
+    query = select(func.count()).where(claimed, jobs.c.gate.is_(None))
     return int(tx.execute(query).scalar_one())
 
 
@@ -102,7 +108,7 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
         .join(runs, runs.c.id == jobs.c.run)
         .join(leases, leases.c.station == jobs.c.station)
         .where(jobs.c.state == JobState.READY.value, jobs.c.run.in_(run_ids))
-        .where(or_(recovers, and_(leases.c.transaction.is_(None), runs.c.state == RunState.RUNNING.value, _CLEARED)))
+        .where(or_(recovers, and_(leases.c.transaction.is_(None), runs.c.state.in_(_BEGINNING), _CLEARED)))
         .subquery()
     )
     # Sides take turns, and within a side its runs: who asks for much makes nobody else wait.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -34,6 +34,11 @@ def rows_of(tx: Tx, query: Select[Any], column: ColumnElement[str], wanted: Iter
     if wanted is None:
         yield from tx.execute(query)
         return
-    keys = sorted(set(wanted))
+    for keys in chunks(sorted(set(wanted))):
+        yield from tx.execute(query.where(column.in_(keys)))
+
+
+def chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at once as an IN list may hold."""
     for start in range(0, len(keys), _AT_ONCE):
-        yield from tx.execute(query.where(column.in_(keys[start : start + _AT_ONCE])))
+        yield keys[start : start + _AT_ONCE]

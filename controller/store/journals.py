@@ -54,7 +54,7 @@ class JournalRecords(Transactions):
     @writes
     def journal(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
         """See ``Store.journal``."""
-        _raise(_write(tx, [Journalling(entry, claim)]))
+        append(tx, entry, claim)
 
     @writes
     def begin(self, tx: Tx, entry: JournalEntry, claim: Claim) -> None:
@@ -85,6 +85,11 @@ class JournalRecords(Transactions):
     def finish_all(self, tx: Tx, ends: Sequence[Finishing]) -> list[MinkaError | None]:
         """See ``Store.finish_all``."""
         return _finish(tx, ends)
+
+
+def append(tx: Tx, entry: JournalEntry, claim: Claim) -> None:
+    """Write a journal row under its lease; see ``Store.journal``."""
+    _raise(_write(tx, [Journalling(entry, claim)]))
 
 
 def check_lease(tx: Tx, claim: Claim) -> None:

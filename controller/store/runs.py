@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, tuple_, update
 
 from controller.models.approval import RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.people import Person
 from controller.models.plan import Plan
-from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook
-from controller.ports.store import Decide, NewJob, Page, Transition
-from controller.store.encoding import rows_of
-from controller.store.tables import changes, jobs, leases, plans, playbooks, run_playbooks, runs
+from controller.ports.gates import decision_for
+from controller.ports.store import Decide, NewJob, NewVerdict, Page, Transition
+from controller.store.encoding import chunks, rows_of
+from controller.store.tables import changes, decisions, jobs, leases, plans, playbooks, run_playbooks, runs
 from controller.store.terms import keep_terms
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 _JOB = (
-    *("id", "run", "wave", "station", "unit", "rank", "state", "attempts", "outcome", "detail"),
-    *("blocked", "closes", "started", "finished"),
+    *("id", "run", "wave", "station", "unit", "rank", "state", "attempts", "gate", "gate_until", "verdict"),
+    *("outcome", "detail", "blocked", "closes", "started", "finished"),
 )
 
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
+_PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
+_CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 
 
 class RunRecords(Transactions):
@@ -116,28 +119,38 @@ class RunRecords(Transactions):
     @reads
     def jobs(self, tx: Tx, run_id: str) -> list[Job]:
         """See ``Store.jobs``."""
-        return _jobs(tx, run_id)
+        return _jobs(tx, load_run(tx, run_id))
 
     @writes
     def request_cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
         """See ``Store.request_cancel``."""
-        run = load_run(tx, run_id, lock=True)
-        if run.state not in (RunState.QUEUED, RunState.RUNNING):
-            return run
-        tx.execute(update(runs).where(runs.c.id == run_id).values(state=RunState.CANCELLING.value))
-        tx.note(actor, "run.cancel-requested", run_id)
-        return run.model_copy(update={"state": RunState.CANCELLING})
+        return _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
 
     @writes
-    def advance(self, tx: Tx, run_id: str, decide: Decide) -> Transition | None:
+    def request_pause(self, tx: Tx, run_id: str, actor: str) -> Run:
+        """See ``Store.request_pause``."""
+        run = _request(tx, run_id, actor, _PAUSABLE, RunState.PAUSED, "run.pause-requested")
+        if run.state is RunState.PAUSED:
+            unbegun = and_(jobs.c.run == run_id, jobs.c.state == JobState.READY.value, ~reserved(), ~_begun(run))
+            tx.execute(update(jobs).where(unbegun).values(state=JobState.WAITING.value))
+        return run
+
+    @writes
+    def request_resume(self, tx: Tx, run_id: str, actor: str) -> Run:
+        """See ``Store.request_resume``."""
+        was = RunState.RUNNING if load_run(tx, run_id).started else RunState.QUEUED
+        return _request(tx, run_id, actor, (RunState.PAUSED,), was, "run.resumed")
+
+    @writes
+    def advance(self, tx: Tx, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
         """See ``Store.advance``."""
         run = load_run(tx, run_id, lock=True)
         if run.state.terminal:
             return None
-        transition = decide(run, _jobs(tx, run_id))
+        transition = decide(run, _jobs(tx, run))
         if transition is None:
             return None
-        return transition if _carry_out(tx, run, transition) else None
+        return transition if _carry_out(tx, run, transition, by) else None
 
     @reads
     def active_runs(self, tx: Tx) -> list[str]:
@@ -155,7 +168,14 @@ def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
     return _nouns(tx, [row])[0]
 
 
-def as_job(row: Row[Any]) -> Job:
+def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
+    """What was decided in waves, each a run and a number."""
+    chosen = sorted(set(waves))
+    query = select(decisions).where(tuple_(decisions.c.run, decisions.c.wave).in_(chosen))
+    return [Decision(**row._mapping) for row in tx.execute(query)] if chosen else []
+
+
+def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
     """A row as the noun; a run has thousands of them, which are looked at again and again."""
     return _job(
         row.id,
@@ -166,6 +186,9 @@ def as_job(row: Row[Any]) -> Job:
         row.rank,
         row.state,
         row.attempts,
+        row.gate,
+        row.gate_until,
+        verdict,
         row.outcome,
         row.detail,
         row.blocked,
@@ -183,9 +206,20 @@ def _job(*values: Any) -> Job:
     return Job.model_construct(**known | {"state": JobState(known["state"]), "outcome": outcome})
 
 
-def _jobs(tx: Tx, run_id: str) -> list[Job]:
-    query = select(jobs).where(jobs.c.run == run_id).order_by(jobs.c.wave, jobs.c.station)
-    return [as_job(row) for row in tx.execute(query)]
+def _jobs(tx: Tx, run: Run) -> list[Job]:
+    rows = tx.execute(select(jobs).where(jobs.c.run == run.id).order_by(jobs.c.wave, jobs.c.station))
+    if run.strategy.policy is Policy.STATION:
+        return [as_job(row) for row in rows]
+    decided: dict[tuple[int, str], list[Decision]] = {}
+    for decision in load_decisions(tx, [(run.id, wave) for wave in range(run.wave + 1)]):
+        decided.setdefault((decision.wave, decision.unit), []).append(decision)
+    return [as_job(row, _verdict(row, decided)) for row in rows]
+
+
+def _verdict(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateVerdict | None:
+    mine = (*decided.get((row.wave, row.unit), ()), *decided.get((row.wave, ""), ()))
+    found = decision_for(row.unit, row.gate, mine) if mine else None
+    return found and found.verdict
 
 
 def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
@@ -278,39 +312,94 @@ def reserved() -> ColumnElement[bool]:
     return exists().where(leases.c.job == jobs.c.id, leases.c.station == jobs.c.station)
 
 
-def _carry_out(tx: Tx, run: Run, transition: Transition) -> bool:
-    """Do what was decided; False where only jobs that must be recovered first are left to cancel."""
-    of_run = jobs.c.run == run.id
-    if transition.cancel_rest:
-        rest = and_(of_run, jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]), ~reserved())
-        done = {"state": JobState.DONE.value, "outcome": Outcome.CANCELLED.value, "finished": tx.now}
-        cancelled = tx.execute(update(jobs).where(rest).values(done)).rowcount
-        if not cancelled and transition.state is run.state and transition.wave is None:
-            return False
-    if transition.wave is not None:
-        waiting = and_(of_run, jobs.c.wave == transition.wave, jobs.c.state == JobState.WAITING.value)
-        tx.execute(update(jobs).where(waiting).values(state=JobState.READY.value, ready=tx.now))
+def _begun(run: Run) -> ColumnElement[bool]:
+    """Whether work on a job's unit (with policy ``wave``, on its wave) was begun."""
+    mate = jobs.alias()
+    same = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.id != jobs.c.id)
+    if run.strategy.policy is not Policy.WAVE:
+        same = and_(same, mate.c.unit == jobs.c.unit)
+    return exists().where(same, or_(mate.c.started.is_not(None), mate.c.gate.is_not(None)))
+
+
+def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state: RunState, action: str) -> Run:
+    """What a person wants of a run; one in another state stays as it is."""
+    run = load_run(tx, run_id, lock=True)
+    if run.state not in allowed:
+        return run
+    tx.execute(update(runs).where(runs.c.id == run_id).values(state=state.value))
+    tx.note(actor, action, run_id)
+    return run.model_copy(update={"state": state})
+
+
+def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
+    """Do what was decided; False where only jobs that must be recovered first are left to end."""
     values: dict[str, Any] = {"state": transition.state.value}
     if transition.wave is not None:
         values["wave"] = transition.wave
     if run.started is None and transition.state is RunState.RUNNING:
         values["started"] = tx.now
     if transition.state.terminal:
-        left = tx.execute(select(func.count()).where(of_run, jobs.c.state != JobState.DONE.value)).scalar_one()
-        if left:
-            raise ConflictError(f"run {run.id} can't end {transition.state.value} with {left} jobs open")
         values["finished"] = tx.now
     seen = and_(runs.c.id == run.id, runs.c.state == run.state.value, runs.c.wave == run.wave)
     if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
         raise ConflictError(f"run {run.id} moved on meanwhile")
-    tx.note(
-        "engine",
-        "run.advanced",
-        run.id,
-        before=run.state.value,
-        after=transition.state.value,
-        wave=transition.wave,
-        cancel_rest=transition.cancel_rest or None,
-        reason=transition.reason,
-    )
+    moved = _move_jobs(tx, run, transition) + sum(_decide(tx, run, verdict, by) for verdict in transition.verdicts)
+    if transition.state.terminal:
+        left = tx.execute(
+            select(func.count()).where(jobs.c.run == run.id, jobs.c.state != JobState.DONE.value)
+        ).scalar_one()
+        if left:
+            raise ConflictError(f"run {run.id} can't end {transition.state.value} with {left} jobs open")
+    if transition.state is run.state and transition.wave is None and not moved:
+        return False
+    if not (transition.verdicts or transition.ready):
+        tx.note(
+            "engine",
+            "run.advanced",
+            run.id,
+            before=run.state.value,
+            after=transition.state.value,
+            wave=transition.wave,
+            cancel_rest=transition.cancel_rest or None,
+            withdrawn=len(transition.withdrawn) or None,
+            reason=transition.reason,
+        )
     return True
+
+
+def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
+    """Open and end jobs; how many."""
+    of_run, waiting = jobs.c.run == run.id, jobs.c.state == JobState.WAITING.value
+    unbegun = and_(of_run, jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]), ~reserved())
+    ready = {"state": JobState.READY.value, "ready": tx.now}
+    moved = 0
+    if transition.cancel_rest:
+        moved += tx.execute(update(jobs).where(unbegun).values(_ended(tx, Outcome.CANCELLED))).rowcount
+    if transition.wave is not None:
+        moved += 1
+        if run.strategy.policy is Policy.STATION:
+            opened = and_(of_run, jobs.c.wave == transition.wave, jobs.c.rank == 0, waiting)
+            tx.execute(update(jobs).where(opened).values(ready))
+    for ids in chunks(transition.ready):
+        moved += tx.execute(update(jobs).where(waiting, jobs.c.id.in_(ids)).values(ready)).rowcount
+    withdrawn = _ended(tx, Outcome.WITHDRAWN) | {"detail": transition.reason}
+    for ids in chunks(transition.withdrawn):
+        moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
+    return moved
+
+
+def _ended(tx: Tx, outcome: Outcome) -> dict[str, Any]:
+    return {"state": JobState.DONE.value, "outcome": outcome.value, "finished": tx.now}
+
+
+def _decide(tx: Tx, run: Run, new: NewVerdict, by: str) -> int:
+    """Put a decision on record, unless there is one."""
+    row = {"run": run.id, "wave": new.wave, "unit": new.unit, "gate": new.gate}
+    insert = tx.insert(decisions).values(
+        row | {"verdict": new.verdict.value, "at": tx.now, "by": by, "reason": new.reason}
+    )
+    if not tx.execute(insert.on_conflict_do_nothing()).rowcount:
+        return 0
+    detail = {"wave": new.wave, "unit": new.unit, "gate": new.gate, "reason": new.reason}
+    tx.note(by, f"gate.{new.verdict}", run.id, **detail)
+    return 1

@@ -9,6 +9,7 @@ from controller.store.approvals import ApprovalRecords
 from controller.store.claims import ClaimRecords
 from controller.store.engine import make_engine
 from controller.store.figures import FigureRecords
+from controller.store.gates import GateRecords
 from controller.store.journals import JournalRecords
 from controller.store.ledger import LedgerHistory
 from controller.store.networks import NetworkRecords
@@ -29,6 +30,7 @@ class SqlStore(
     WorkerRecords,
     ClaimRecords,
     JournalRecords,
+    GateRecords,
     AlarmRecords,
     PeopleRecords,
     AccountRecords,

@@ -12,7 +12,7 @@ from controller.models.run import Job, JobState, Outcome, Run, RunState, Strateg
 from controller.ports.store import Transition
 from controller.runs.decide import decide
 
-ENDS = [outcome for outcome in Outcome if outcome is not Outcome.CANCELLED]
+ENDS = [outcome for outcome in Outcome if outcome not in (Outcome.CANCELLED, Outcome.WITHDRAWN)]
 
 
 class Simulation:
@@ -24,7 +24,8 @@ class Simulation:
             requested_by="ana", created=datetime(2026, 1, 1, tzinfo=UTC), waves=max(waves, default=-1) + 1,
         )  # fmt: skip
         self.jobs = [
-            Job(id=str(n), run="r", wave=wave, station=f"S{n}", state=JobState.WAITING) for n, wave in enumerate(waves)
+            Job(id=str(n), run="r", wave=wave, station=f"S{n}", unit=f"S{n}", state=JobState.WAITING)
+            for n, wave in enumerate(waves)
         ]
         self.started_after_stop = False
 

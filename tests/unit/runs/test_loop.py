@@ -392,10 +392,10 @@ async def test_a_run_that_can_t_be_moved_keeps_no_other_from_it(
     bad, good = plant.submit(), plant.submit()
     real = plant.store.advance
 
-    def advance(run_id: str, decide: object) -> object:
+    def advance(run_id: str, decide: object, by: str) -> object:
         if run_id == bad:
             raise error
-        return real(run_id, decide)  # type: ignore[arg-type]
+        return real(run_id, decide, by)  # type: ignore[arg-type]
 
     monkeypatch.setattr(plant.store, "advance", advance)
     await Sweeper(FlakyStore(plant.store), plant.bell, plant.clock).sweep()

@@ -1,0 +1,86 @@
+"""Runs on record: acceptance, progress, what people ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from controller.models.approval import RunTerms
+from controller.models.people import Person
+from controller.models.plan import Plan
+from controller.models.run import Job, Run, RunState, Strategy
+from controller.models.step import RunPlaybook
+
+if TYPE_CHECKING:
+    from controller.ports.store import Decide, NewJob, Page, Transition
+
+
+class RunRecords(Protocol):
+    """Part of ``Store``: executions of procedures."""
+
+    def create_run(
+        self,
+        plan: Plan,
+        procedure: str,
+        strategy: Strategy,
+        jobs: Sequence[NewJob],
+        *,
+        cause: str,
+        actor: str,
+        reason: str = "",
+        idempotency_key: str | None = None,
+        playbook: RunPlaybook | None = None,
+        terms: RunTerms | None = None,
+        asker: Person | None = None,
+    ) -> Run:
+        """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
+
+        With a key used before, returns that run if plan and procedure (playbook and parameters) are equal.
+        ``asker`` is who asks for it, where that person may approve: it counts as a yes.
+
+        Raises:
+            ConflictError: The key was used for something else.
+        """
+        ...
+
+    def run(self, run_id: str) -> Run:
+        """A run with its counts. Raises NotFoundError."""
+        ...
+
+    def runs(self, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
+        """Total and one page of runs, newest first."""
+        ...
+
+    def jobs(self, run_id: str) -> list[Job]:
+        """All jobs of a run, by wave and station."""
+        ...
+
+    def request_cancel(self, run_id: str, actor: str) -> Run:
+        """Turn a run that is not terminal into ``cancelling``; terminal runs stay as they are."""
+        ...
+
+    def request_pause(self, run_id: str, actor: str) -> Run:
+        """Turn ``queued``/``running`` into ``paused``, and put back what is claimable of units not begun."""
+        ...
+
+    def request_resume(self, run_id: str, actor: str) -> Run:
+        """Turn ``paused`` back into what it was; other runs stay as they are."""
+        ...
+
+    def advance(self, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
+        """Let ``decide`` look at a run and its jobs and carry out what it says, in one transaction.
+
+        The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again
+        when the transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares
+        jobs that must still recover a transaction: they stay claimable until they are done. ``by`` is
+        who decides, for the record.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: A terminal state was asked for while jobs are not done.
+        """
+        ...
+
+    def active_runs(self) -> list[str]:
+        """Ids of runs that are not terminal, oldest first."""
+        ...

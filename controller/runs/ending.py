@@ -1,0 +1,142 @@
+"""How a change on a device ends: confirmed and verified, or taken back and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from controller.models.errors import DeviceRefusedError
+from controller.models.plan import Change, Edit
+from controller.models.run import JournalEntry, Outcome, Step
+from controller.nrm.schema import NodeSpec
+from controller.ports.clock import Clock
+from controller.ports.devices import DeviceSession
+from controller.ports.store import JobResult
+from controller.runs import checks
+from controller.runs.effects import Effects, effects, unfinished
+from controller.runs.record import Record
+
+log = structlog.get_logger()
+
+#: How often a confirm or a cancel is repeated to a device that answers ok and does nothing.
+_ASKS = 3
+#: Seconds after our deadline in which the device's own timer, started a little later, runs out too.
+_TIMER_LAG = 3.0
+#: Error-tag by which a device says that no confirmed commit waits under the token (RFC 6241 §8.4.5.1).
+_NOT_PENDING = "invalid-value"
+BY_ITSELF = "the station reverted by itself before the confirm reached it"
+
+
+class Ending:
+    """The last acts of one transaction.
+
+    Args:
+        timer: Seconds of a confirmed commit.
+    """
+
+    def __init__(self, root: NodeSpec, change: Change, record: Record, clock: Clock, timer: float) -> None:
+        self._root = root
+        self._change = change
+        self._record = record
+        self._clock = clock
+        self._timer = timer
+        self._whole = effects(root, change.phases)
+
+    async def confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
+        """Confirm until the device says that nothing waits for it any more: an ok proves nothing.
+
+        After an ok running looks the same whether the commit is confirmed or still about to revert. A refusal
+        proves nothing either, unless it comes after an ok or says that nothing waits under this token.
+        """
+        said_ok = False
+        for _ in range(_ASKS):
+            self._record.check()
+            try:
+                await session.confirm(mark.persist)
+                said_ok = True
+            except DeviceRefusedError as refused:
+                log.debug("transaction.confirm_refused", station=self._change.station, reason=refused.message)
+                if said_ok or refused.tag == _NOT_PENDING:
+                    # It was confirmed, now or earlier, or it reverted. The device's tree tells.
+                    break
+        else:
+            await self._outlive(mark)
+        return await self.verified(session)
+
+    async def _outlive(self, mark: JournalEntry) -> None:
+        """Wait until the device's timer must have run out, whatever the time of day was when it was started."""
+        if mark.deadline is not None:
+            await self._clock.sleep(self._timer + _TIMER_LAG)
+
+    async def verified(self, session: DeviceSession) -> JobResult:
+        """The last read."""
+        seen = await session.read()
+        if self._whole.after_holds(seen.tree):
+            self._record.check()
+            try:
+                await session.copy_to_startup()
+            except DeviceRefusedError as error:
+                return self.success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
+            return self.success(Outcome.SUCCEEDED, checks.unseen(self._change, seen))
+        if self._whole.before_holds(seen.tree):
+            return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
+        return JobResult(Outcome.DIVERGED, "after the confirm the station carries neither the old nor the new state")
+
+    def success(self, outcome: Outcome, detail: str = "") -> JobResult:
+        """The result where the station carries the change."""
+        return JobResult(outcome, detail, gained=self._change.gained, lost=self._change.lost, applied=True)
+
+    async def take_back(self, session: DeviceSession, reason: str) -> JobResult:
+        """Cancel the pending commit, or apply the inverse, and read back."""
+        log.warning("transaction.take_back", station=self._change.station, reason=reason)
+        await session.discard()
+        mark = self._record.mark
+        if mark is None:
+            return JobResult(Outcome.FAILED_SAFE, reason)
+        sent = effects(self._root, self._change.phases[: mark.phase + 1])
+        untouched = not self._record.committed and sent.before_holds((await session.read()).tree)
+        if mark.persist:
+            await self._record.write(
+                Step.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
+            )
+            await self._cancel(session, mark, sent)
+        return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
+
+    async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
+        """Cancel; a device that carries ours all the same is left to its own timer."""
+        for _ in range(_ASKS):
+            self._record.check()
+            try:
+                await session.cancel(mark.persist)
+            except DeviceRefusedError as error:
+                # Nothing is pending: it never was, it reverted, or it was confirmed.
+                log.info("transaction.cancel_refused", station=self._change.station, reason=error.message)
+            if sent.before_holds((await session.read()).tree):
+                return
+        await self._outlive(mark)
+
+    async def _restored(self, session: DeviceSession, mark: JournalEntry, reason: str, done: Outcome) -> JobResult:
+        """Read back; where something of ours is left, apply the stored inverse of what is."""
+        phases = self._change.phases[: mark.phase + 1]
+        seen = await session.read()
+        for count in range(len(phases), 0, -1):
+            if effects(self._root, phases[:count]).before_holds(seen.tree):
+                return JobResult(done, reason)
+            inverse: Sequence[Edit] = phases[count - 1].inverse
+            if not effects(self._root, [phases[count - 1]]).after_holds(seen.tree):
+                inverse = () if session.capabilities.atomic else unfinished(inverse, seen.tree)
+            if not inverse:
+                continue
+            await self._record.write(Step.REVERTING, phase=count - 1, detail=reason)
+            self._record.check()
+            try:
+                await session.edit(inverse)
+                await session.commit()
+            except DeviceRefusedError as error:
+                return JobResult(Outcome.DIVERGED, f"{reason}; taking it back was refused: {error.message}")
+            done = Outcome.ROLLED_BACK
+            seen = await session.read()
+        if effects(self._root, phases).before_holds(seen.tree):
+            return JobResult(done, reason)
+        return JobResult(Outcome.DIVERGED, f"{reason}; the station could not be brought back to its old state")

@@ -1,0 +1,211 @@
+"""Several stations that are decided together, and processes that work on them and may die."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.nrm.tree import Tree
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.devices import Capabilities, DeviceTarget
+from controller.ports.fake_device import FakeDevice
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.store import Claim, NewJob, Page
+from controller.runs.decide import decide
+from controller.runs.procedures import Apply, Tools
+from controller.store import SqlStore, open_store
+from tests.unit.plan import samples
+from tests.unit.runs.world import (
+    TARGET,
+    InstantStore,
+    Interrupter,
+    Killed,
+    MortalDevices,
+    Scenario,
+    add_tenant,
+    empty,
+)
+
+
+@dataclass
+class Mortal(Interrupter):
+    """A process that does nothing any more once it was killed, in whatever task."""
+
+    def due(self, name: str) -> bool:
+        if self.dead:
+            raise Killed
+        return super().due(name)
+
+    @property
+    def dead(self) -> bool:
+        return 0 < self.at <= len(self.calls)
+
+
+@dataclass
+class Crew:
+    """One run on several stations, each with the same change; processes come one after the other.
+
+    Attributes:
+        jobs: What the run consists of, one station each.
+        capabilities: Of stations that differ from the scenario's.
+    """
+
+    jobs: Sequence[NewJob]
+    strategy: Strategy
+    capabilities: dict[str, Capabilities] = field(default_factory=dict)
+    scenario: Scenario = field(default_factory=add_tenant)
+
+    def __post_init__(self) -> None:
+        self.store, self.clock = _empty_store()
+        self.devices = FakeDevices(self.clock)
+        names = [job.station for job in self.jobs]
+        for name in names:
+            able = self.capabilities.get(name, self.scenario.capabilities)
+            self.devices.add(name, samples.PROFILES, self.scenario.before.tree, able)
+        changes = tuple(self.scenario.change.model_copy(update={"station": name}) for name in names)
+        plan = self.scenario.plan.model_copy(update={"changes": changes})
+        self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
+        self.store.save_plan(plan, "ana")
+        self.run = self.store.create_run(plan, "apply", self.strategy, self.jobs, cause="person", actor="ana").id
+
+    def __getitem__(self, station: str) -> FakeDevice:
+        return self.devices[station]
+
+    def job(self, station: str) -> Job:
+        return next(job for job in self.store.jobs(self.run) if job.station == station)
+
+    def break_links(self, station: str) -> None:
+        """The new tenant's core does not answer there."""
+        self[station].broken_links = {path for path in self.scenario.after if "EP_S1C[gamma" in path}
+
+    async def work(self, *deaths: Mortal, pause: float = 0.0) -> None:
+        """Processes that die one after the other, ``pause`` seconds between them, and one that lives."""
+        for death in (*deaths, Mortal()):
+            if await self.shift(death):
+                return
+            self.clock.pause(pause)
+
+    async def shift(self, life: Mortal, *, seconds: float = 2000.0) -> bool:
+        """One process's life; whether the run came to its end, or rests in a pause, before the process died."""
+        shift = _Shift(self, life)
+        end = self.clock.monotonic() + seconds
+        try:
+            while self.clock.monotonic() < end:
+                if await shift.tick():
+                    return True
+                if life.dead:
+                    return False
+            raise AssertionError(f"the run hangs: {self.store.jobs(self.run)}")
+        except Killed:
+            return False
+        finally:
+            await shift.die()
+
+    # ------------------------------------------------------------------- looks
+
+    def carried(self, station: str) -> str:
+        """Which state the device carries: old, new, or neither."""
+        running: Tree = self[station].running
+        old, new = self.scenario.before.tree, self.scenario.after
+        return "old" if running == old else "new" if running == new else "neither"
+
+    def outcomes(self) -> dict[str, Outcome | None]:
+        return {job.station: job.outcome for job in self.store.jobs(self.run)}
+
+    def state(self) -> RunState:
+        return self.store.run(self.run).state
+
+    def assert_settled(self) -> None:
+        """Devices, ledger and record say the same, now and after every timer; nothing is left behind."""
+        assert self.state().terminal
+        self.clock.pause(4000)
+        for job in self.store.jobs(self.run):
+            assert job.outcome is not None
+            device = self[job.station]
+            if job.outcome is not Outcome.DIVERGED:
+                assert self.carried(job.station) == ("new" if job.outcome.good else "old"), job
+            assert not device.pending
+            assert not device.lock_holder
+            assert device.candidate == device.running
+            gained = {node.path for node in self.scenario.change.gained}
+            assert set(self.store.ledger().get(job.station, {})) == (gained if job.outcome.good else set()), job
+        assert not self.store.leased([job.station for job in self.jobs])
+        assert self.store.verify_audit() is None
+        _, rows = self.store.audit_rows(Page(limit=1000))
+        ended = [row.object for row in rows if row.action == "job.finished"]
+        assert len(ended) == len(set(ended))
+        decided = [
+            (row.detail["wave"], row.detail.get("unit"), row.detail["gate"])
+            for row in rows
+            if row.action in ("gate.confirm", "gate.cancel")
+        ]
+        assert len(decided) == len(set(decided))
+
+
+@cache
+def _shared_store() -> tuple[SqlStore, VirtualClock]:
+    clock = VirtualClock()
+    return open_store("sqlite://", clock), clock
+
+
+def _empty_store() -> tuple[SqlStore, VirtualClock]:
+    """Always the same store, emptied: making one takes longer than a run does. There is only one crew at a time."""
+    store, clock = _shared_store()
+    empty(store)
+    return store, clock
+
+
+class _Shift:
+    """What one process does: claims, works, decides."""
+
+    def __init__(self, crew: Crew, life: Mortal) -> None:
+        self._crew = crew
+        self._life = life
+        self._incarnation = crew.store.register_worker("w")
+        store = InstantStore(crew.store, life)
+        devices = MortalDevices(crew.devices, life)
+        self._tools = Tools(store, devices, crew.clock, lambda _network, station: _target(station))  # type: ignore[arg-type]
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def tick(self) -> bool:
+        """A moment of work; whether the run is over, or rests."""
+        clock, store = self._crew.clock, self._tools.store
+        run = self._crew.run
+        while await store.call(lambda store: store.advance(run, lambda r, j: decide(r, j, clock.now()), "w")):
+            pass
+        for claim in await store.call(lambda store: store.claim(self._incarnation, 100)):
+            self._tasks.add(asyncio.create_task(self._job(claim)))
+        await clock.advance(0.5)
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.discard(task)
+            task.result()
+        state = self._crew.state()
+        return state.terminal or (state is RunState.PAUSED and not self._tasks)
+
+    async def _job(self, claim: Claim) -> None:
+        result = await Apply().work(claim, self._tools, lambda: not self._life.dead)
+        await self._tools.store.call(lambda store: store.finish(claim, result))
+
+    async def die(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        store = self._crew.store
+        counter = next(one.counter for one in store.incarnations() if one.id == self._incarnation)
+        assert store.bury(self._incarnation, counter)
+
+
+def _target(station: str) -> DeviceTarget:
+    return DeviceTarget(
+        station, TARGET.address, TARGET.port, TARGET.host_key, TARGET.username, TARGET.credential, TARGET.profiles
+    )
+
+
+def unit(*stations: str, ranks: Sequence[int] = ()) -> list[NewJob]:
+    """One unit of a first wave."""
+    given = ranks or [0] * len(stations)
+    return [NewJob(0, station, stations[0], rank) for station, rank in zip(stations, given, strict=True)]

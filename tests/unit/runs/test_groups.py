@@ -1,0 +1,193 @@
+"""Groups of stations at gates: all of them change or none, whatever goes wrong and whoever dies."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
+from controller.ports.fake_device import Fault, Wrong
+from controller.ports.store import NewJob
+from tests.unit.runs.crew import Crew, Mortal, unit
+from tests.unit.runs.world import UNSAFE
+
+WAVE = Strategy(policy=Policy.WAVE, check_timeout=1, confirm_timeout=60, canary=0)
+UNIT = WAVE.model_copy(update={"policy": Policy.UNIT})
+
+
+def verdicts(crew: Crew) -> list[tuple[str, GateVerdict]]:
+    return [(one.unit, one.verdict) for one in crew.store.decisions([(crew.run, 0)])]
+
+
+async def test_a_wave_is_confirmed_together() -> None:
+    crew = Crew([*unit("A"), *unit("B"), *unit("C")], WAVE)
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert verdicts(crew) == [("", GateVerdict.CONFIRM)]
+    crew.assert_settled()
+
+
+@pytest.mark.parametrize("policy", [WAVE, UNIT])
+async def test_one_that_fails_takes_all_back(policy: Strategy) -> None:
+    crew = Crew(unit("A", "B", "C"), policy)
+    crew.break_links("B")
+    await crew.work()
+    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK, "C": Outcome.WITHDRAWN}
+    assert crew.job("A").detail == "B ended rolled-back"
+    assert crew.state() is RunState.FAILED
+    crew.assert_settled()
+
+
+async def test_units_stand_for_themselves() -> None:
+    crew = Crew([*unit("A", "B"), *unit("C", "D")], UNIT.model_copy(update={"stop_after": 2}))
+    crew.break_links("B")
+    await crew.work()
+    assert [crew.outcomes()[name] for name in "ABCD"] == [
+        Outcome.WITHDRAWN, Outcome.ROLLED_BACK, Outcome.SUCCEEDED, Outcome.SUCCEEDED,
+    ]  # fmt: skip
+    crew.assert_settled()
+
+
+async def test_one_that_is_away_keeps_no_wave_from_it() -> None:
+    crew = Crew([*unit("A"), *unit("B"), *unit("C", "D")], WAVE)
+    crew["B"].unreachable = crew["D"].unreachable = "no route"
+    await crew.work()
+    assert [crew.outcomes()[name] for name in "ABCD"] == [
+        Outcome.SUCCEEDED, Outcome.DEFERRED, Outcome.WITHDRAWN, Outcome.DEFERRED,
+    ]  # fmt: skip
+    assert crew.state() is RunState.PARTIAL
+    crew.assert_settled()
+
+
+async def test_ranks_are_prepared_in_order_and_confirmed_together() -> None:
+    crew = Crew(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE})
+    order: list[str] = []
+    for name in ("R", "S"):
+        crew[name].faults.append(Fault("edit", act=lambda name=name: order.append(name)))  # type: ignore[misc]
+    await crew.work()
+    assert order == ["R", "S"]
+    assert crew.state() is RunState.SUCCEEDED
+    crew.assert_settled()
+
+
+async def test_what_was_edited_first_is_taken_back_where_a_later_rank_fails() -> None:
+    crew = Crew(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE})
+    crew.break_links("S")
+    await crew.work()
+    assert crew.outcomes() == {"R": Outcome.WITHDRAWN, "S": Outcome.ROLLED_BACK}
+    assert len(crew["R"].history) == 3  # there and back, by its stored inverse
+    crew.assert_settled()
+
+
+async def test_a_later_rank_never_begins_where_an_earlier_one_fails() -> None:
+    for policy in (UNIT, WAVE, UNIT.model_copy(update={"policy": Policy.STATION})):
+        crew = Crew(unit("R", "S", ranks=[0, 1]), policy.model_copy(update={"stop_after": 2}), {"R": UNSAFE})
+        crew.break_links("R")
+        await crew.work()
+        assert crew.outcomes() == {"R": Outcome.ROLLED_BACK, "S": Outcome.WITHDRAWN}
+        assert len(crew["S"].history) == 1
+        crew.assert_settled()
+
+
+async def test_one_that_reverts_after_the_decision_is_rolled_forward() -> None:
+    crew = Crew([*unit("A"), *unit("B")], WAVE)
+    crew["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=crew["B"].reboot))
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert len(crew["B"].history) == 4  # changed, reverted, changed again
+    crew.assert_settled()
+
+
+async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_told() -> None:
+    crew = Crew([*unit("A"), *unit("B"), *[NewJob(1, "C", "C")]], WAVE)
+
+    def fall_over() -> None:
+        crew["B"].reboot()
+        crew.break_links("B")
+
+    crew["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=fall_over))
+    await crew.work()
+    assert crew.outcomes() == {"A": Outcome.SUCCEEDED, "B": Outcome.DIVERGED, "C": Outcome.CANCELLED}
+    assert crew.carried("B") == "old"
+    assert crew.state() is RunState.DIVERGED
+    crew.assert_settled()
+
+
+async def test_a_cancel_before_the_decision_takes_all_back() -> None:
+    crew = Crew([*unit("A"), *unit("B")], WAVE)
+    crew["B"].latency = 5.0
+
+    def cancel() -> None:
+        crew.store.request_cancel(crew.run, "ana")
+
+    crew["B"].faults.append(Fault("commit_confirmed", act=cancel))
+    await crew.work()
+    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.WITHDRAWN}
+    assert crew.state() is RunState.CANCELLED
+    crew.assert_settled()
+
+
+async def test_what_nobody_decides_reverts_by_itself() -> None:
+    """All processes are dead until after the timers."""
+    at = (await _calls("wave")).index("confirm")
+    crew = SCENARIOS["wave"]()
+    assert not await crew.shift(Mortal(at - 8))
+    assert crew["A"].pending
+    assert not verdicts(crew)
+    crew.clock.pause(61)
+    assert {crew.carried("A"), crew.carried("B")} == {"old"}
+    await crew.work()
+    crew.assert_settled()
+
+
+SCENARIOS: dict[str, Callable[[], Crew]] = {
+    "wave": lambda: Crew([*unit("A"), *unit("B")], WAVE),
+    "wave-failing": lambda: _failing(Crew([*unit("A"), *unit("B")], WAVE)),
+    "unit-ranked": lambda: Crew(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE}),
+    "unit-ranked-failing": lambda: _failing(Crew(unit("R", "B", ranks=[0, 1]), UNIT, {"R": UNSAFE})),
+}
+
+
+def _failing(crew: Crew) -> Crew:
+    crew.break_links("B")
+    return crew
+
+
+async def _calls(name: str) -> list[str]:
+    crew, life = SCENARIOS[name](), Mortal()
+    assert await crew.shift(life)
+    crew.assert_settled()
+    return life.calls
+
+
+async def _interrupted(name: str, *deaths: Mortal, pause: float = 0.0) -> None:
+    crew = SCENARIOS[name]()
+    try:
+        await crew.work(*deaths, pause=pause)
+        crew.assert_settled()
+        carried = {crew.carried(job.station) for job in crew.jobs}
+        assert len(carried) == 1, carried
+        assert Outcome.DIVERGED not in crew.outcomes().values()
+        if name.endswith("failing"):
+            assert carried == {"old"}
+    except AssertionError as error:
+        raise AssertionError(f"{deaths}: {error}; {crew.store.jobs(crew.run)}") from error
+
+
+@pytest.mark.parametrize("name", ["wave", "unit-ranked-failing"])
+async def test_killed_at_every_call(name: str) -> None:
+    chance = random.Random(name)
+    for at in range(1, len(await _calls(name)) + 1):
+        await _interrupted(name, Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_killed_twice_with_time_between(name: str) -> None:
+    """Long enough for timers to run out, sometimes."""
+    calls = len(await _calls(name))
+    chance = random.Random(name)
+    for _ in range(8):
+        deaths = [Mortal(chance.randint(1, calls), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)]
+        await _interrupted(name, *deaths, pause=chance.choice([0, 20, 100]))
