@@ -219,7 +219,7 @@ def _jobs(tx: Tx, run: Run) -> list[Job]:
 def _verdict(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateVerdict | None:
     mine = (*decided.get((row.wave, row.unit), ()), *decided.get((row.wave, ""), ()))
     found = decision_for(row.unit, row.gate, mine) if mine else None
-    return found and found.verdict
+    return None if found is None else found.verdict
 
 
 def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
