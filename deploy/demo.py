@@ -246,7 +246,8 @@ def _summary(demo: Demo, api: str) -> None:
     demo.minka("audit", "--limit", "5")
     wanted = ("minka_jobs_ended_total", "minka_repairs_started_total", "minka_alarms{", "minka_stations_adopted")
     console.print(f"\n[bold]Metrics to look at[/] ({api}/metrics):")
-    for line in httpx.get(f"{api}/metrics").text.splitlines():
+    token = (demo.home / "token").read_text(encoding="utf-8").strip()
+    for line in httpx.get(f"{api}/metrics", headers={"Authorization": f"Bearer {token}"}).text.splitlines():
         if line.startswith(wanted):
             console.print("  " + line, markup=False)
     console.print("\n[bold]Next[/]: KEEP=1 make demo keeps it running; then try")

@@ -11,8 +11,8 @@ from controller.api.auth import bearer
 from controller.api.problems import answer, problem_of
 from controller.models.errors import MinkaError
 
-#: Paths that need no token: probes, metrics, and the description of the API.
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
+#: Paths that need no token: probes, and the description of the API.
+OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 
 _MIB = 2**20
 #: Largest body in bytes: of network files, of a webhook, of everything else.

@@ -28,6 +28,7 @@ from controller.ports.ledger import LedgerRecords
 from controller.ports.people import PeopleRecords
 from controller.ports.playbooks import PlaybookRecords
 from controller.ports.runs import RunRecords
+from controller.ports.tenants import TenantRecords
 
 T = TypeVar("T")
 

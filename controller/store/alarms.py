@@ -40,7 +40,7 @@ class AlarmRecords(Transactions):
         """See ``Store.standing_alarms``."""
         told = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
         standing = select(alarms).where(or_(alarms.c.state.in_(_OPEN), told)).order_by(alarms.c.number)
-        return [_as_alarm(row) for row in rows_of(tx, standing, alarms.c.station, stations)]
+        return [as_alarm(row) for row in rows_of(tx, standing, alarms.c.station, stations)]
 
     @reads
     def alarm(self, tx: Tx, alarm_id: str) -> Alarm:
@@ -53,7 +53,7 @@ class AlarmRecords(Transactions):
         chosen = [] if states is None else [alarms.c.state.in_([state.value for state in states])]
         total = tx.execute(select(func.count()).select_from(alarms).where(*chosen)).scalar_one()
         newest = select(alarms).where(*chosen).order_by(alarms.c.number.desc())
-        return total, [_as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+        return total, [as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
     @writes
     def move_alarm(
@@ -169,8 +169,9 @@ def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
     row = tx.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no alarm {alarm_id}")
-    return _as_alarm(row)
+    return as_alarm(row)
 
 
-def _as_alarm(row: Row[Any]) -> Alarm:
+def as_alarm(row: Row[Any]) -> Alarm:
+    """A row as the noun."""
     return Alarm(**{name: value for name, value in row._mapping.items() if name in Alarm.model_fields})

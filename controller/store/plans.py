@@ -12,6 +12,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.plan import Plan
 from controller.ports.store import Page, PlanHead
 from controller.store.encoding import packed
+from controller.store.involvement import note_plan
 from controller.store.tables import changes, plans
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -35,15 +36,13 @@ class PlanRecords(Transactions):
         ]
         if rows:
             tx.execute(changes.insert(), rows)
+        note_plan(tx, plan)
         tx.note(actor, "plan.saved", plan.id, network=plan.network_digest, changes=len(rows))
 
     @reads
     def plan(self, tx: Tx, plan_id: str) -> Plan:
         """See ``Store.plan``."""
-        head = tx.execute(select(plans.c.head).where(plans.c.id == plan_id)).scalar()
-        if head is None:
-            raise NotFoundError(f"there is no plan {plan_id}")
-        return _assembled(tx, plan_id, head)
+        return load_plan(tx, plan_id)
 
     @reads
     def plans(self, tx: Tx, page: Page) -> tuple[int, list[PlanHead]]:
@@ -69,7 +68,11 @@ def _head(packed_head: bytes, stations: int) -> PlanHead:
     )
 
 
-def _assembled(tx: Tx, plan_id: str, head: bytes) -> Plan:
+def load_plan(tx: Tx, plan_id: str) -> Plan:
+    """A plan, whole. Raises NotFoundError."""
+    head = tx.execute(select(plans.c.head).where(plans.c.id == plan_id)).scalar()
+    if head is None:
+        raise NotFoundError(f"there is no plan {plan_id}")
     query = select(changes.c.content).where(changes.c.plan == plan_id).order_by(changes.c.position)
     content = b",".join(zlib.decompress(row) for row in tx.execute(query).scalars())
     fragment = orjson.Fragment(b"[" + content + b"]")

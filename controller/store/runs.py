@@ -21,6 +21,7 @@ from controller.models.step import RunPlaybook
 from controller.ports.gates import decision_for
 from controller.ports.store import Decide, NewJob, NewVerdict, Page, Transition
 from controller.store.encoding import chunks, rows_of
+from controller.store.involvement import note_run
 from controller.store.tables import changes, decisions, jobs, leases, plans, playbooks, run_playbooks, runs
 from controller.store.terms import keep_terms
 from controller.store.transaction import Transactions, Tx, reads, writes
@@ -61,7 +62,7 @@ class RunRecords(Transactions):
             tx.guard(f"run {idempotency_key}")
             kept = tx.execute(select(runs).where(runs.c.idempotency_key == idempotency_key)).one_or_none()
             if kept is not None:
-                known = _nouns(tx, [kept])[0]
+                known = as_runs(tx, [kept])[0]
                 if not _same_request(known, plan, procedure, playbook):
                     raise ConflictError(f"the idempotency key was used for run {kept.id}, which is another one")
                 return known
@@ -88,6 +89,8 @@ class RunRecords(Transactions):
         if playbook is not None:
             _keep_playbook(tx, run_id, playbook)
         _insert_jobs(tx, run_id, new_jobs)
+        stations = {job.station for job in new_jobs}
+        note_run(tx, run_id, (change for change in plan.changes if change.station in stations))
         if terms is not None:
             keep_terms(tx, run_id, terms, asker, reason, once=playbook is not None)
         tx.note(
@@ -114,7 +117,7 @@ class RunRecords(Transactions):
         chosen = [] if states is None else [runs.c.state.in_([state.value for state in states])]
         total = tx.execute(select(func.count()).select_from(runs).where(*chosen)).scalar_one()
         newest = select(runs).where(*chosen).order_by(runs.c.number.desc())
-        return total, _nouns(tx, tx.execute(newest.limit(page.limit).offset(page.offset)).all())
+        return total, as_runs(tx, tx.execute(newest.limit(page.limit).offset(page.offset)).all())
 
     @reads
     def jobs(self, tx: Tx, run_id: str) -> list[Job]:
@@ -165,7 +168,7 @@ def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
     row = tx.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no run {run_id}")
-    return _nouns(tx, [row])[0]
+    return as_runs(tx, [row])[0]
 
 
 def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
@@ -222,7 +225,8 @@ def _verdict(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]
     return None if found is None else found.verdict
 
 
-def _nouns(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
+def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
+    """Rows as nouns, with their counts."""
     counts: dict[str, dict[str, int]] = {row.id: {} for row in rows}
     waits: dict[str, dict[str, int]] = {row.id: {} for row in rows}
     unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])

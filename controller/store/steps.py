@@ -16,6 +16,7 @@ from controller.models.run import Run
 from controller.models.step import StepRecord, StepState
 from controller.ports.store import Claim
 from controller.store.encoding import packed, unpacked
+from controller.store.involvement import note_run
 from controller.store.journals import check_lease
 from controller.store.runs import load_run
 from controller.store.tables import playbooks, runs, steps
@@ -49,6 +50,8 @@ class StepRecords(Transactions):
         row = _as_row(step)
         values = {name: value for name, value in row.items() if name not in _KEY}
         tx.execute(tx.insert(steps).values(row).on_conflict_do_update(index_elements=_KEY, set_=values))
+        if step.change is not None:
+            note_run(tx, claim.run.id, (step.change,))
         if step.state is not StepState.STARTED:
             tx.note(
                 claim.incarnation,

@@ -18,6 +18,7 @@ from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
 from controller.store.runs import RunRecords
 from controller.store.steps import StepRecords
+from controller.store.tenants import TenantRecords
 from controller.store.upgrade import upgrade_engine
 from controller.store.workers import WorkerRecords
 
@@ -34,6 +35,7 @@ class SqlStore(
     AlarmRecords,
     PeopleRecords,
     AccountRecords,
+    TenantRecords,
     ApprovalRecords,
     NoticeRecords,
     FigureRecords,

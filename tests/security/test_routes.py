@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pytest
 
@@ -14,8 +12,11 @@ from controller.access.roles import ROLES
 from controller.api import guard
 from controller.api.app import PARTS, api_routes, make_app
 from controller.api.auth import OPEN, Router, needs
+from controller.api.services import services
+from controller.api.views import view
 from controller.models.people import Permission, Person, Role
 from controller.ports.store import Page
+from tests.security.door import Answer, ask
 from tests.support.callers import admit
 from tests.unit.api.desk import Desk, open_desk
 
@@ -23,7 +24,7 @@ from tests.unit.api.desk import Desk, open_desk
 NEEDED: dict[str, str | None] = {
     "GET /healthz": None,
     "GET /readyz": None,
-    "GET /metrics": None,
+    "GET /metrics": "metrics",
     "PUT /v1/network": "network",
     "GET /v1/network": "look",
     "POST /v1/network/import": "plan",
@@ -101,47 +102,9 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         yield made
 
 
-async def ask(app: Any, method: str, path: str, token: str, body: bytes = b"{not json") -> tuple[int, dict[str, Any]]:
-    """Status and problem of an answer; a stream that is let in is left as soon as it begins."""
-    filled = path.replace("{", "").replace("}", "")
-    headers = [(b"content-type", b"application/json")]
-    if token:
-        headers.append((b"authorization", f"Bearer {token}".encode()))
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": filled,
-        "raw_path": filled.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": headers,
-        "client": ("127.0.0.1", 1),
-        "server": ("minka", 80),
-    }
-    said: dict[str, Any] = {"status": 0, "body": b""}
-    over = asyncio.Event()
-    asked = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Any:
-        if asked:
-            return asked.pop()
-        await over.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            said["status"] = message["status"]
-            if (b"content-type", b"text/event-stream; charset=utf-8") in message["headers"]:
-                over.set()
-        else:
-            said["body"] += message.get("body", b"")
-
-    await asyncio.wait_for(app(scope, receive, send), 30)
-    problem = json.loads(said["body"]) if said["status"] >= 400 else {}
-    return said["status"], problem
+async def call(desk: Desk, method: str, path: str, token: str, body: bytes = b"{not json") -> Answer:
+    """Ask for something that is not there, in words that nobody understands."""
+    return await ask(desk.app, method, path.replace("{", "").replace("}", ""), token, body=body)
 
 
 def test_the_table_names_all_routes_and_nothing_else() -> None:
@@ -161,15 +124,15 @@ async def test_each_caller_gets_what_the_role_gives(desk: Desk, token: str) -> N
     allowed = ROLES[person.role] if person.scopes is None else set(person.scopes)
     refused = []
     for method, path, permission in OPERATIONS:
-        status, problem = await ask(desk.app, method, path, token)
+        answer = await call(desk, method, path, token)
         if permission is None or permission in allowed:
-            assert status not in (401, 403), (method, path)
-            assert problem.get("detail") != "Not Found", (method, path)
+            assert answer.status not in (401, 403), (method, path)
+            assert answer.problem.get("detail") != "Not Found", (method, path)
         else:
-            assert status == (404 if person.tenant else 403), (method, path)
+            assert answer.status == (404 if person.tenant else 403), (method, path)
             refused.append((f"{method} {path.replace('{', '').replace('}', '')}", {"permission": permission.value}))
             if person.tenant:
-                assert problem == (await ask(desk.app, method, "/v1/nothing", token))[1]
+                assert answer == await call(desk, method, "/v1/nothing", token)
     kept = [row for row in desk.store.audit_rows(Page(limit=1000))[1] if row.action == "access.denied"]
     told = [(row.object, row.detail) for row in reversed(kept) if row.actor == person.name]
     assert [one for one in told if one in refused] == refused
@@ -179,16 +142,13 @@ async def test_each_caller_gets_what_the_role_gives(desk: Desk, token: str) -> N
 @pytest.mark.parametrize("token", ["", "token-of-nobody"])
 async def test_strangers_get_nothing(desk: Desk, token: str) -> None:
     for method, path, permission in OPERATIONS:
-        status, _ = await ask(desk.app, method, path, token)
-        assert (status == 401) == (permission is not None), (method, path)
+        answer = await call(desk, method, path, token)
+        assert (answer.status == 401) == (permission is not None), (method, path)
 
 
 async def test_a_refusal_reads_no_body(desk: Desk) -> None:
-    status, problem = await ask(desk.app, "PUT", "/v1/network", "token-of-host-viewer", b"{" * 1000)
-    assert (status, problem["detail"]) == (
-        403,
-        "this needs the permission network, which the token of host-viewer lacks",
-    )
+    answer = await call(desk, "PUT", "/v1/network", "token-of-host-viewer", b"{" * 1000)
+    assert answer.problem["detail"] == "this needs the permission network, which the token of host-viewer lacks"
 
 
 def test_a_route_without_a_permission_cannot_be_made() -> None:
@@ -202,6 +162,14 @@ def test_a_route_without_a_permission_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="declares 2"):
         router.get("/twice")(twice)
     router.get("/open", dependencies=[OPEN])(lambda: None)
+
+
+def test_what_tenants_may_look_at_has_no_way_to_the_whole_record() -> None:
+    for route in api_routes():
+        if route.permission is Permission.LOOK:
+            calls = {one.call for one in route.dependant.dependencies}
+            assert services not in calls, route.path
+            assert view in calls or route.path == "/v1/me", route.path
 
 
 def test_a_router_that_asks_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

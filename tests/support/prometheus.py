@@ -19,11 +19,11 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @contextmanager
-def monitoring(folder: Path, api: str, token: str) -> Iterator[tuple[str, str]]:
-    """URLs of Prometheus and Alertmanager that watch an API (``host:port``); they answer."""
+def monitoring(folder: Path, api: str, scrapes: str, alerts: str) -> Iterator[tuple[str, str]]:
+    """URLs of Prometheus and Alertmanager that watch an API (``host:port``), each with its token; they answer."""
     prometheus, alertmanager = (f"127.0.0.1:{port}" for port in _free_ports(2))
-    manager_file = _alertmanager_file(folder, api, token)
-    prometheus_file = _prometheus_file(folder, api, alertmanager)
+    manager_file = _alertmanager_file(folder, api, alerts)
+    prometheus_file = _prometheus_file(folder, api, alertmanager, scrapes)
     with (
         _server(
             folder,
@@ -46,12 +46,14 @@ def monitoring(folder: Path, api: str, token: str) -> Iterator[tuple[str, str]]:
         yield f"http://{prometheus}", f"http://{alertmanager}"
 
 
-def _prometheus_file(folder: Path, api: str, alertmanager: str) -> Path:
+def _prometheus_file(folder: Path, api: str, alertmanager: str, token: str) -> Path:
     """The shipped configuration with other addresses and intervals."""
     config = _load(DEPLOY / "prometheus" / "prometheus.yml")
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [api]
+    (folder / "metrics-token").write_text(token, encoding="utf-8")
+    config["scrape_configs"][0]["authorization"]["credentials_file"] = str(folder / "metrics-token")
     rules = _load(DEPLOY / "prometheus" / "rules" / "minka.yml")
     for group in rules["groups"]:
         for rule in group["rules"]:

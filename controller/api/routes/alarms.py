@@ -9,9 +9,11 @@ import structlog
 from fastapi import Query
 from starlette.concurrency import run_in_threadpool
 
+from controller.access.told import TenantAlarm
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
+from controller.api.views import Seen, View
 from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState
 from controller.models.errors import StoreError
 from controller.models.people import Permission, Person
@@ -34,28 +36,28 @@ class Switch(Body):
 
 @router.get("/alarms")
 def alarms(
-    backend: Backend,
+    seen: Seen,
     paging: Paging,
     _: Annotated[Person, needs(Permission.LOOK)],
     state: Annotated[list[AlarmState] | None, Query()] = None,
-) -> Listing[Alarm]:
+) -> Listing[Alarm | TenantAlarm]:
     """Alarms, newest first."""
-    total, found = backend.store.alarms(paging, state)
+    total, found = seen.alarms(paging, state)
     return listing(total, found, paging)
 
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
-async def events(backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+async def events(seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then again whenever it changes."""
-    return EventStream(_follow(backend))
+    return EventStream(_follow(seen))
 
 
-async def _follow(backend: Services) -> AsyncIterator[str]:
-    told: dict[str, Alarm] = {}
+async def _follow(seen: View) -> AsyncIterator[str]:
+    told: dict[str, Alarm | TenantAlarm] = {}
     silent = 0.0
     while True:
         try:
-            _, found = await run_in_threadpool(backend.store.alarms, _FOLLOWED)
+            _, found = await run_in_threadpool(seen.alarms, _FOLLOWED)
         except StoreError as error:
             log.warning("alarms.follow_waits", reason=error.message)
             found = list(told.values())[::-1]
@@ -67,13 +69,13 @@ async def _follow(backend: Services) -> AsyncIterator[str]:
         if silent >= _SILENCE:
             yield keep_alive()
             silent = 0.0
-        await backend.clock.sleep(_LOOK)
+        await seen.clock.sleep(_LOOK)
 
 
 @router.get("/alarms/{alarm_id}")
-def show(alarm_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> Alarm:
+def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> Alarm | TenantAlarm:
     """One alarm."""
-    return backend.store.alarm(alarm_id)
+    return seen.alarm(alarm_id)
 
 
 @router.get("/remediation")

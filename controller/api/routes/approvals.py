@@ -7,8 +7,11 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
+from controller.access.sight import sight
+from controller.access.told import involved, told_change
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.api.views import Seen
 from controller.models.approval import Notice, Outlook, Override, Requirement, RunTerms, Verdict, Vote
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
@@ -139,9 +142,9 @@ def override(
 
 
 @router.get("/notices")
-def notices(backend: Backend, paging: Paging, who: Annotated[Person, needs(Permission.LOOK)]) -> Listing[Notice]:
+def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[Notice]:
     """What tenants were told of planned work, newest first; a tenant's people see their own."""
-    total, found = backend.store.notices(paging, who.tenant or None)
+    total, found = seen.notices(paging)
     return listing(total, found, paging)
 
 
@@ -158,7 +161,9 @@ def _vote_on_run(run_id: str, backend: Services, who: Person, verdict: Verdict, 
 
 
 def _vote_on_plan(plan_id: str, backend: Services, who: Person, verdict: Verdict, reason: str) -> Vote:
-    terms = _terms(backend, backend.store.plan(plan_id))
+    # A tenant knows a plan by a name of its own.
+    plan = backend.store.plan_of(who.tenant, plan_id) if who.tenant else backend.store.plan(plan_id)
+    terms = _terms(backend, plan)
     if not _concerned(who, terms):
         raise NotFoundError(f"there is no plan {plan_id}")
     return _vote(backend, who, terms, verdict, reason, plan_id)
@@ -204,17 +209,16 @@ def _awaited(
     made = Awaited(run=run.id, created=run.created, requirements=mine, votes=said)
     if whole:
         changes = backend.store.plan(run.plan).changes
-        made.parts = [part for change in changes if (part := part_of(change, who.side)) is not None]
+        made.parts = _parts(backend, changes, who)
     if not who.tenant:
         made.requested_by, made.reason = run.requested_by, run.reason
     return made
 
 
-def part_of(change: Change, side: str) -> Part | None:
-    """What of a change is a side's own; the host sees all of it."""
-    if side == HOST:
-        return Part(station=change.station, diff=list(change.diff), outage_seconds=change.outage_seconds)
-    if side not in (*change.touched, *change.interrupted):
-        return None
-    rows = [row for row in change.diff if row.tenant == side]
-    return Part(station=change.station, diff=rows, outage_seconds=change.outage_seconds)
+def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[Part]:
+    """What of changes is a side's own; the host sees all of them."""
+    if not who.tenant:
+        return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in changes]
+    seen = sight(*backend.store.network(), who.tenant)
+    own = (told_change(seen, change) for change in changes if who.tenant in involved(change))
+    return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in own]

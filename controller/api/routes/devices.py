@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from starlette.concurrency import run_in_threadpool
 
+from controller.access.told import TenantStation
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.views import DeviceView, LiveConfig, Seen
 from controller.inventory.selectors import select
 from controller.models.errors import NotFoundError
-from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.plan import DiffRow
-from controller.ports.store import Device, Store
+from controller.ports.store import Store
 
 router = Router(prefix="/v1/devices", tags=["devices"])
-
-
-class DeviceView(Body):
-    """A station on record with its latest health."""
-
-    station: str
-    site: str
-    region: str
-    profiles: tuple[str, ...]
-    adopted: datetime | None
-    applied: datetime | None
-    network_digest: str
-    health: Health | None
 
 
 class Selection(Body):
@@ -50,34 +37,6 @@ class Drift(Body):
     not_adopted: int
 
 
-class LiveConfig(Body):
-    """A station's managed nodes and their state, read just now."""
-
-    station: str
-    tree: dict[str, dict[str, Any]]
-    state: dict[str, dict[str, Any]]
-    unknown: tuple[str, ...]
-
-
-def _view(network: Network, station: str, record: Device | None, health: Health | None) -> DeviceView:
-    known = network.station_by_id[station]
-    return DeviceView(
-        station=station,
-        site=known.site,
-        region=network.region_of(station),
-        profiles=known.profiles,
-        adopted=record.adopted if record else None,
-        applied=record.applied if record else None,
-        network_digest=record.network_digest if record else "",
-        health=health,
-    )
-
-
-def _views(backend: Services, network: Network, stations: tuple[str, ...]) -> list[DeviceView]:
-    records, healths = backend.store.devices(stations), backend.store.healths(stations)
-    return [_view(network, name, records.get(name), healths.get(name)) for name in stations]
-
-
 def _known(network: Network, station: str) -> str:
     if station not in network.station_by_id:
         raise NotFoundError(f"there is no station {station} in the network")
@@ -86,13 +45,13 @@ def _known(network: Network, station: str) -> str:
 
 @router.get("")
 def devices(
-    backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "*"
-) -> Listing[DeviceView]:
+    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "*"
+) -> Listing[DeviceView | TenantStation]:
     """Stations by selector, by id, with record and health."""
-    _digest, network = backend.store.network()
+    _digest, network = seen.network()
     chosen = select(network, selector)
     asked = chosen[paging.offset : paging.offset + paging.limit]
-    return listing(len(chosen), _views(backend, network, asked), paging)
+    return listing(len(chosen), seen.stations(asked), paging)
 
 
 @router.post("/adopt")
@@ -118,20 +77,12 @@ def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
 
 
 @router.get("/{station}")
-def show(station: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> DeviceView:
+def show(station: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> DeviceView | TenantStation:
     """One station on record."""
-    _digest, network = backend.store.network()
-    return _views(backend, network, (_known(network, station),))[0]
+    return seen.stations([_known(seen.network()[1], station)])[0]
 
 
 @router.get("/{station}/config")
-async def config(station: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> LiveConfig:
+async def config(station: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> LiveConfig:
     """One station's managed nodes and state, read just now."""
-    _digest, network = backend.store.network()
-    observed = await backend.planner.read(network, _known(network, station))
-    return LiveConfig(
-        station=station,
-        tree={path: dict(leaves) for path, leaves in observed.tree.items()},
-        state={path: dict(leaves) for path, leaves in observed.state.items()},
-        unknown=observed.unknown,
-    )
+    return await seen.config(_known(seen.network()[1], station))

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
+from controller.api.views import Seen
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
 from controller.inventory.write import render_network
@@ -131,10 +132,9 @@ async def load(
 
 
 @router.get("")
-def show(backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> NetworkSummary:
+def show(seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> NetworkSummary:
     """The current network in figures."""
-    digest, network = backend.store.network()
-    return _summary(digest, network)
+    return _summary(*seen.network())
 
 
 @router.post("/import")
@@ -153,12 +153,11 @@ async def import_(
 
 @router.get("/{kind}")
 def items(
-    kind: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+    kind: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
 ) -> Listing[dict[str, Any]]:
     """Objects of one kind of the current network (stations, cells, tenants, agreements …), by id."""
-    _digest, network = backend.store.network()
-    if kind not in Network.model_fields or kind == "header":
-        kinds = ", ".join(name for name in Network.model_fields if name != "header")
-        raise NotFoundError(f"there is no kind {kind!r} of network objects; kinds are {kinds}")
+    _digest, network = seen.network()
+    if kind not in seen.kinds():
+        raise NotFoundError(f"there is no kind {kind!r} of network objects; kinds are {', '.join(seen.kinds())}")
     found = cut(getattr(network, kind), paging)
     return Listing(count=found.count, next=found.next, results=[item.model_dump(mode="json") for item in found.results])

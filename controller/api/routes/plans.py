@@ -8,8 +8,10 @@ from fastapi import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from controller.access.told import TenantPlan, TenantPlanHead
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.views import Seen
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.plan import PlanDifference, compare, plan_to_json
@@ -31,9 +33,10 @@ class NewPlan(Body):
     expect_stations: int | None = Field(default=None, ge=0)
 
 
-def whole(plan: Plan, status: int = 200) -> Response:
+def whole(plan: Plan | TenantPlan, status: int = 200) -> Response:
     """A plan as it is saved: a network-wide one is too big to go through the framework's encoder."""
-    return Response(plan_to_json(plan), status, media_type="application/json")
+    content = plan_to_json(plan) if isinstance(plan, Plan) else plan.model_dump_json()
+    return Response(content, status, media_type="application/json")
 
 
 @router.post("", status_code=201, response_model=Plan)
@@ -48,16 +51,18 @@ async def make(asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Pe
 
 
 @router.get("")
-def plans(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[PlanHead]:
+def plans(
+    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+) -> Listing[PlanHead | TenantPlanHead]:
     """Plans, newest first."""
-    total, found = backend.store.plans(paging)
+    total, found = seen.plans(paging)
     return listing(total, found, paging)
 
 
-@router.get("/{plan_id}", response_model=Plan)
-def show(plan_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> Response:
+@router.get("/{plan_id}", response_model=Plan | TenantPlan)
+def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> Response:
     """One plan, whole."""
-    return whole(backend.store.plan(plan_id))
+    return whole(seen.plan(plan_id))
 
 
 @router.get("/{plan_id}/compare/{other_id}")

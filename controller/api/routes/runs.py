@@ -8,10 +8,12 @@ from typing import Annotated
 from fastapi import Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
+from controller.access.told import TenantJob, TenantRun
 from controller.api.auth import Router, needs
 from controller.api.routes.plans import whole
-from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
+from controller.api.views import Seen, View
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
@@ -55,27 +57,26 @@ def start(
 
 @router.get("")
 def runs(
-    backend: Backend,
+    seen: Seen,
     paging: Paging,
     _: Annotated[Person, needs(Permission.LOOK)],
     state: Annotated[list[RunState] | None, Query()] = None,
-) -> Listing[Run]:
+) -> Listing[Run | TenantRun]:
     """Runs, newest first; ``state`` may be given several times."""
-    total, found = backend.store.runs(paging, state)
+    total, found = seen.runs(paging, state)
     return listing(total, found, paging)
 
 
 @router.get("/{run_id}")
-def show(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> Run:
+def show(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> Run | TenantRun:
     """One run with its counts."""
-    return backend.store.run(run_id)
+    return seen.run(run_id)
 
 
 @router.get("/{run_id}/jobs")
-def jobs(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> list[Job]:
+def jobs(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> list[Job] | list[TenantJob]:
     """Jobs of a run, by wave and station."""
-    backend.store.run(run_id)
-    return backend.store.jobs(run_id)
+    return seen.jobs(run_id)  # type: ignore[return-value]
 
 
 @router.get("/{run_id}/steps/{station}")
@@ -117,23 +118,23 @@ async def undo(
 
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)
-async def events(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+async def events(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
-    await run_in_threadpool(backend.store.run, run_id)
-    return EventStream(_follow(backend, run_id))
+    await run_in_threadpool(seen.run, run_id)
+    return EventStream(_follow(seen, run_id))
 
 
-async def _follow(backend: Services, run_id: str) -> AsyncIterator[str]:
+async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
     """What is on record, as it changes; the database is looked at twice a second."""
     told: set[str] = set()
-    last: Run | None = None
+    last: Run | TenantRun | None = None
     silent = 0.0
     while True:
-        run = await run_in_threadpool(backend.store.run, run_id)
+        run = await run_in_threadpool(seen.run, run_id)
         if run != last:
-            for job in await run_in_threadpool(backend.store.jobs, run_id):
-                if job.outcome is not None and job.id not in told:
-                    told.add(job.id)
+            for job in await run_in_threadpool(seen.jobs, run_id):
+                if job.outcome is not None and job.station not in told:
+                    told.add(job.station)
                     yield event("job", job)
             yield event("run", run)
             last, silent = run, 0.0
@@ -143,4 +144,4 @@ async def _follow(backend: Services, run_id: str) -> AsyncIterator[str]:
         if silent >= 15:
             yield keep_alive()
             silent = 0.0
-        await backend.clock.sleep(0.5)
+        await seen.clock.sleep(0.5)

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from controller import __version__
 from controller.api.auth import OPEN, Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.views import Seen
 from controller.models.people import Permission, Person
 from controller.models.run import AuditRow
 
@@ -36,16 +37,16 @@ def ready(backend: Backend) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/metrics", response_class=Response, dependencies=[OPEN])
-def metrics(backend: Backend) -> Response:
-    """Prometheus exposition of controller and network; needs no token, holds no secrets."""
+@router.get("/metrics", response_class=Response)
+def metrics(backend: Backend, _: Annotated[Person, needs(Permission.METRICS)]) -> Response:
+    """Prometheus exposition of controller and network, all tenants in one; holds no secrets."""
     return Response(backend.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1/audit")
-def audit(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[AuditRow]:
+def audit(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[AuditRow]:
     """The audit trail, newest first."""
-    total, found = backend.store.audit_rows(paging)
+    total, found = seen.audit_rows(paging)
     return listing(total, found, paging)
 
 

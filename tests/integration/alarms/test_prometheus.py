@@ -12,8 +12,10 @@ import pytest
 import uvicorn
 
 from controller.models.alarm import AlarmSource, AlarmState
+from controller.models.people import Permission, Role
 from controller.models.run import RunState
-from tests.integration.alarms.house import LTE, TOKEN, House, open_house, until
+from tests.integration.alarms.house import LTE, House, open_house, until
+from tests.support.callers import admit
 from tests.support.prometheus import monitoring
 
 pytestmark = [pytest.mark.needs("prometheus", "prometheus-alertmanager"), pytest.mark.timeout(180)]
@@ -37,7 +39,9 @@ async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) 
     # Only Alertmanager raises alarms, as where an operator wants Prometheus' patience and grouping.
     only = frozenset({AlarmSource.ALERTMANAGER})
     async with open_house(tmp_path, sources=only) as house, served(house) as api:
-        with monitoring(tmp_path, api, TOKEN) as (prometheus, alertmanager):
+        admit(house.store, "scrapes", "prometheus", Role.HOST_VIEWER, scopes=(Permission.METRICS,))
+        admit(house.store, "alerts", "alertmanager", Role.NOC_ENGINEER, scopes=(Permission.WEBHOOK,))
+        with monitoring(tmp_path, api, "scrapes", "alerts") as (prometheus, alertmanager):
             async with httpx.AsyncClient() as client:
                 house.listen()
                 await house.observed()

@@ -14,7 +14,7 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 @pytest.mark.parametrize(
     "words",
     [
-        ("check", "config", "prometheus/prometheus.yml"),
+        ("check", "config", "--syntax-only", "prometheus/prometheus.yml"),
         ("check", "rules", "--lint-fatal", "prometheus/rules/minka.yml"),
         ("test", "rules", "prometheus/tests/minka.yml"),
     ],

@@ -225,9 +225,10 @@ def test_a_client_that_goes_away_is_let_go(applied: tuple[Embedded, str]) -> Non
     assert "Traceback" not in (up.home / "logs" / "api.log").read_text()
 
 
-def test_metrics_and_probes_need_no_token(applied: tuple[Embedded, str]) -> None:
+def test_probes_need_no_token_and_metrics_do(applied: tuple[Embedded, str]) -> None:
     up, _ = applied
-    metrics = httpx.get(f"{up.url}/metrics").text
+    metrics = httpx.get(f"{up.url}/metrics", headers={"Authorization": f"Bearer {up.token}"}).text
+    assert httpx.get(f"{up.url}/metrics").status_code == 401
     assert 'minka_jobs_ended_total{outcome="succeeded"}' in metrics
     assert httpx.get(f"{up.url}/healthz").json()["status"] == "ok"
     assert httpx.get(f"{up.url}/v1/runs").status_code == 401
@@ -246,7 +247,11 @@ def test_no_secret_is_seen_anywhere(applied: tuple[Embedded, str]) -> None:
     document = httpx.get(f"{up.url}/openapi.json").json()
     plan = up("show", run, "--json").json["plan"]
     names = {"{run_id}": run, "{plan_id}": plan, "{other_id}": plan, "{station}": STATION, "{alarm_id}": "a"}
-    seen = [httpx.get(f"{up.url}/metrics").text, up("plans", "show", plan, "--all").out, json.dumps(document)]
+    seen = [
+        httpx.get(f"{up.url}/metrics", headers=headers).text,
+        up("plans", "show", plan, "--all").out,
+        json.dumps(document),
+    ]
     kinds = ("stations", "endpoints", "tenants", "agreements")
     for path in document["paths"]:
         if "get" in document["paths"][path] and path != "/v1/alarms/events":

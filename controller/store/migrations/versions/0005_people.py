@@ -45,9 +45,9 @@ def upgrade() -> None:
         sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["owner"], ["users.name"], name=op.f("fk_tokens_owner")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
+        sa.ForeignKeyConstraint(["owner"], ["users.name"], name=op.f("fk_tokens_owner")),
     )
     op.create_index(op.f("ix_tokens_owner"), "tokens", ["owner"])
     for name, created in {name: created for _, name, created in reversed(kept)}.items():

@@ -1,0 +1,109 @@
+"""What of a network a tenant sees: a network of its own, made of what is listed here and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from controller.inventory.scope import cells_in
+from controller.models.network import Cell, Network, NetworkHeader, Region, Site, Station
+from controller.nrm.profiles import cell_of
+from controller.nrm.tree import parent
+from controller.plan import network_digest
+
+N = TypeVar("N", bound=BaseModel)
+
+#: Fields of shared objects that each tenant on them sees. What is not named here is not told, new fields neither.
+#: Of tenants and agreements a tenant sees its own, whole; of endpoints, routers and backhaul nothing.
+_TOLD: Mapping[type[BaseModel], tuple[str, ...]] = {
+    NetworkHeader: ("id", "name", "country", "timezone"),
+    Region: ("id", "name", "timezone"),
+    Site: ("id", "name", "region", "latitude", "longitude", "population"),
+    Station: ("id", "site", "profiles", "transport_address", "enb_id", "enb_id_length", "gnb_id", "gnb_id_length"),
+    Cell: (
+        *("station", "id", "rat", "local_id", "band", "arfcn_dl", "arfcn_ul", "bandwidth_mhz", "pci", "tac"),
+        "primary_plmn",
+    ),
+}
+#: Kinds of network objects that a tenant may list.
+KINDS = ("regions", "sites", "stations", "cells", "tenants", "agreements")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a tenant sees.
+
+    Attributes:
+        network: The network as if there were nothing but what is told of it.
+        digest: Its digest.
+        cells: Ids of the cells shared with the tenant, by station; other stations are none of its business.
+    """
+
+    tenant: str
+    network: Network
+    digest: str
+    cells: Mapping[str, frozenset[str]]
+
+    def at_cell(self, station: str, cell: str) -> bool:
+        """Whether a cell is shared with the tenant."""
+        return cell in self.cells.get(station, ())
+
+    def is_cell(self, station: str, managed_object: str) -> bool:
+        """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""
+        if not managed_object.startswith("/"):
+            return managed_object.startswith(f"{station}/") and self.at_cell(
+                station, managed_object[len(station) + 1 :]
+            )
+        return self.at_cell(station, cell_of(managed_object)) and not cell_of(parent(managed_object))
+
+
+def sight(digest: str, network: Network, tenant: str) -> Sight:
+    """What a tenant sees of the network with this digest: where its agreements reach, whenever they hold."""
+    return _sight(_Version(digest, network), tenant)
+
+
+class _Version:
+    """A network that is told from others by its digest, not by comparing all it holds."""
+
+    __slots__ = ("digest", "network")
+
+    def __init__(self, digest: str, network: Network) -> None:
+        self.digest = digest
+        self.network = network
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Version) and other.digest == self.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@lru_cache(maxsize=32)
+def _sight(version: _Version, tenant: str) -> Sight:
+    network = version.network
+    agreements = tuple(agreement for agreement in network.agreements if agreement.tenant == tenant)
+    names = {cell.name for agreement in agreements for cell in cells_in(network, agreement.scope)}
+    cells = tuple(cell for cell in network.cells if cell.name in names)
+    stations = {cell.station for cell in cells}
+    sites = {network.station_by_id[station].site for station in stations}
+    regions = {network.site_by_id[site].region for site in sites}
+    own = Network(
+        header=_told(network.header),
+        regions=tuple(_told(region) for region in network.regions if region.id in regions),
+        sites=tuple(_told(site) for site in network.sites if site.id in sites),
+        stations=tuple(_told(station) for station in network.stations if station.id in stations),
+        cells=tuple(_told(cell) for cell in cells),
+        tenants=tuple(one for one in network.tenants if one.id == tenant),
+        agreements=agreements,
+    )
+    ids = {station: frozenset(cell.id for cell in own.cells_by_station[station]) for station in sorted(stations)}
+    return Sight(tenant, own, network_digest(own), ids)
+
+
+def _told(noun: N) -> N:
+    """A noun that has nothing but what is told of its kind."""
+    return type(noun)(**{name: getattr(noun, name) for name in _TOLD[type(noun)]})

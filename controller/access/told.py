@@ -1,0 +1,309 @@
+"""What a tenant is told of what is on record, object by object: what is named here, and nothing else.
+
+Numbers are those of the tenant's own stations, states follow from its own jobs, and identities that are made of
+content (a plan's hash) or of a position (an audit row's number) are replaced, since both would tell of others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime
+
+from controller.access.sight import Sight
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.health import Health, LinkHealth
+from controller.models.network import HOST, Noun
+from controller.models.plan import Change, DiffRow, PhaseKind, Plan
+from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
+from controller.nrm.profiles import cell_of
+
+#: Alarms on a station as a whole that concern everybody on it; others may be about one tenant's nodes.
+_STATION_CAUSES = frozenset({"station-unreachable", "host-key-changed", "authentication-failed"})
+_STATION = "station"
+#: What is told of the state of a shared cell.
+_CELL_STATES = ("administrativeState", "operationalState", "cellState", "availabilityStatus")
+#: Details of a tenant's own acts that are told back to it.
+_OWN_DETAILS = ("permission", "label", "scopes", "expires", "owner", "role", "reason", "run", "state")
+
+
+# ---------------------------------------------------------------------- stations
+
+
+class TenantHealth(Noun):
+    """A station's health as far as it is a tenant's business: shared cells, its own core links."""
+
+    at: AwareDatetime
+    reachable: bool
+    cells: dict[str, bool]
+    locked: tuple[str, ...]
+    links: tuple[LinkHealth, ...]
+
+
+class TenantStation(Noun):
+    """A station that is shared with a tenant."""
+
+    station: str
+    site: str
+    region: str
+    profiles: tuple[str, ...]
+    health: TenantHealth | None
+
+
+def told_station(sight: Sight, station: str, health: Health | None) -> TenantStation:
+    """A station that the tenant sees."""
+    known = sight.network.station_by_id[station]
+    return TenantStation(
+        station=station,
+        site=known.site,
+        region=sight.network.region_of(station),
+        profiles=known.profiles,
+        health=None if health is None else _health(sight, health),
+    )
+
+
+def _health(sight: Sight, health: Health) -> TenantHealth:
+    cells = sight.cells[health.station]
+    return TenantHealth(
+        at=health.at,
+        reachable=health.reachable,
+        cells={cell: on_air for cell, on_air in health.cells.items() if cell in cells},
+        locked=tuple(cell for cell in health.locked if cell in cells),
+        links=tuple(link for link in health.links if link.tenant == sight.tenant),
+    )
+
+
+Tree = Mapping[str, Mapping[str, Any]]
+
+
+def told_config(
+    sight: Sight, station: str, tree: Tree, state: Tree, ledger: Mapping[str, LedgerEntry]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The tenant's own nodes of a station's configuration, and their state and that of shared cells."""
+    own = {path for path, entry in ledger.items() if entry.owners == (sight.tenant,)}
+    cells = {path for path in state if sight.is_cell(station, path)}
+    nodes = {path: dict(leaves) for path, leaves in tree.items() if path in own}
+    states = {path: dict(leaves) for path, leaves in state.items() if path in own}
+    for path in cells - own:
+        leaves = {**tree.get(path, {}), **state[path]}
+        states[path] = {name: leaves[name] for name in _CELL_STATES if name in leaves}
+    return nodes, {path: states[path] for path in state if path in states}
+
+
+# ------------------------------------------------------------------------- plans
+
+
+class TenantChange(Noun):
+    """What a plan does on one station, as far as a tenant's nodes and the cells shared with it are concerned.
+
+    Attributes:
+        interrupts: Whether its service is interrupted.
+        outage_seconds: For how long, expected; 0 where it is not.
+        removes: Its nodes that are removed.
+    """
+
+    station: str
+    diff: tuple[DiffRow, ...]
+    interrupts: bool
+    outage_seconds: int
+    removes: int
+
+
+class TenantPlanHead(Noun):
+    """A plan in a tenant's list, under the name that this tenant knows it by; ``stations`` are those concerning it."""
+
+    id: str
+    created: AwareDatetime
+    stations: int
+
+
+class TenantPlan(Noun):
+    """A plan as a tenant sees it."""
+
+    id: str
+    created: AwareDatetime
+    changes: tuple[TenantChange, ...]
+
+
+def involved(change: Change) -> set[str]:
+    """Tenants whose nodes a change edits, or whose service it interrupts."""
+    return {*change.touched, *change.interrupted} - {HOST}
+
+
+def told_plan(sight: Sight, handle: str, plan: Plan) -> TenantPlan:
+    """A plan that touches or interrupts the tenant."""
+    concerning = (change for change in plan.changes if sight.tenant in involved(change))
+    changes = tuple(told_change(sight, change) for change in concerning)
+    return TenantPlan(id=handle, created=plan.created, changes=changes)
+
+
+def told_diff(sight: Sight, change: Change) -> tuple[DiffRow, ...]:
+    """Lines about the tenant's nodes, and about what the host changes on cells shared with it."""
+    rows = []
+    for row in change.diff:
+        if sight.tenant in row.tenant.split(", "):
+            rows.append(row.model_copy(update={"tenant": sight.tenant}))
+        elif row.tenant == HOST and sight.at_cell(change.station, row.cell):
+            rows.append(row)
+    return tuple(rows)
+
+
+def told_change(sight: Sight, change: Change) -> TenantChange:
+    """What a change that touches or interrupts the tenant does on its station."""
+    locked = any(
+        sight.at_cell(change.station, cell_of(edit.path))
+        for phase in change.phases
+        if phase.kind is PhaseKind.LOCK
+        for edit in phase.edits
+    )
+    interrupts = locked or sight.tenant in change.interrupted
+    return TenantChange(
+        station=change.station,
+        diff=told_diff(sight, change),
+        interrupts=interrupts,
+        outage_seconds=change.outage_seconds if interrupts else 0,
+        removes=change.removes.get(sight.tenant, 0),
+    )
+
+
+# -------------------------------------------------------------------------- runs
+
+
+class TenantJob(Noun):
+    """A run's part on one station that concerns a tenant."""
+
+    run: str
+    station: str
+    state: JobState
+    outcome: Outcome | None
+    started: AwareDatetime | None
+    finished: AwareDatetime | None
+
+
+class TenantRun(Noun):
+    """A run as a tenant sees it: as if it were about the tenant's stations only.
+
+    Attributes:
+        plan: The plan under the name that this tenant knows it by; empty where none concerns it.
+    """
+
+    id: str
+    procedure: str
+    plan: str
+    state: RunState
+    created: AwareDatetime
+    started: AwareDatetime | None
+    finished: AwareDatetime | None
+    counts: dict[str, int]
+
+
+def told_job(job: Job) -> TenantJob:
+    """A job on a station where its run touches or interrupts the tenant."""
+    return TenantJob(
+        run=job.run,
+        station=job.station,
+        state=job.state,
+        outcome=job.outcome,
+        started=job.started,
+        finished=job.finished,
+    )
+
+
+def told_run(run: Run, handle: str, jobs: Sequence[Job]) -> TenantRun:
+    """A run from the jobs that concern the tenant, of which there is at least one."""
+    state = _state(jobs)
+    return TenantRun(
+        id=run.id,
+        procedure=run.procedure,
+        plan=handle,
+        state=state,
+        created=run.created,
+        started=min(_times(job.started for job in jobs), default=None),
+        finished=max(_times(job.finished for job in jobs), default=None) if state.terminal else None,
+        counts=dict(sorted(Counter(job.outcome.value if job.outcome else "pending" for job in jobs).items())),
+    )
+
+
+def _times(found: Iterable[datetime | None]) -> list[datetime]:
+    return [time for time in found if time is not None]
+
+
+def _state(jobs: Sequence[Job]) -> RunState:
+    """The state that a run of just these jobs would have."""
+    if any(job.state is not JobState.DONE for job in jobs):
+        return RunState.RUNNING if any(job.started for job in jobs) else RunState.QUEUED
+    outcomes = {job.outcome for job in jobs}
+    if Outcome.DIVERGED in outcomes:
+        return RunState.DIVERGED
+    if all(outcome is not None and outcome.good for outcome in outcomes):
+        return RunState.SUCCEEDED
+    if Outcome.CANCELLED in outcomes:
+        return RunState.CANCELLED
+    return RunState.PARTIAL if any(outcome is not None and outcome.good for outcome in outcomes) else RunState.FAILED
+
+
+# ------------------------------------------------------------------------ alarms
+
+
+class TenantAlarm(Noun):
+    """An alarm on a tenant's core link or node, on a cell shared with it, or on a station of such cells."""
+
+    id: str
+    station: str
+    object: str
+    tenant: str
+    probable_cause: str
+    severity: PerceivedSeverity
+    text: str
+    source: AlarmSource
+    state: AlarmState
+    raised: AwareDatetime
+    changed: AwareDatetime
+    cleared: AwareDatetime | None
+
+
+def concerns(sight: Sight, station: str, managed_object: str, tenant: str, cause: str) -> bool:
+    """Whether an alarm is the tenant's business."""
+    if tenant:
+        return tenant == sight.tenant
+    if station not in sight.cells:
+        return False
+    return cause in _STATION_CAUSES if managed_object == _STATION else sight.is_cell(station, managed_object)
+
+
+def told_alarm(alarm: Alarm) -> TenantAlarm:
+    """An alarm that is the tenant's business; the words of a shared one are not told, since they are anybody's."""
+    return TenantAlarm(
+        id=alarm.id,
+        station=alarm.station,
+        object=alarm.object,
+        tenant=alarm.tenant,
+        probable_cause=alarm.probable_cause,
+        severity=alarm.severity,
+        text=alarm.text if alarm.tenant else "",
+        source=alarm.source,
+        state=alarm.state,
+        raised=alarm.raised,
+        changed=alarm.changed,
+        cleared=alarm.cleared,
+    )
+
+
+# ------------------------------------------------------------------- audit trail
+
+#: Acts of the host upon a tenant's runs and jobs that are told, without who did them.
+TOLD_ACTS = ("run.created", "run.cancel-requested", "job.finished")
+
+
+def told_act(row: AuditRow, number: int, own: bool) -> AuditRow:
+    """A row of a tenant's audit trail, under its number there; of the host's acts only what was done, when, to what."""
+    detail = {name: row.detail[name] for name in _OWN_DETAILS if name in row.detail} if own else {}
+    # A job's id tells its wave, and so how many others there are.
+    run, _, rest = row.object.partition(".")
+    done_to = f"{run} {rest.partition('.')[2]}" if row.action == "job.finished" else row.object
+    return AuditRow(
+        id=number, at=row.at, actor=row.actor if own else HOST, action=row.action, object=done_to, detail=detail
+    )

@@ -1,0 +1,307 @@
+"""What a caller sees of the record: people of the host all, people of a tenant what is told of their tenant.
+
+A route that a tenant's people may call has no other way to the record than ``Seen``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from controller.access import told
+from controller.access.sight import KINDS, Sight, sight
+from controller.access.told import (
+    TenantAlarm,
+    TenantJob,
+    TenantPlan,
+    TenantPlanHead,
+    TenantRun,
+    TenantStation,
+)
+from controller.api.services import Backend, Body, Services
+from controller.models.alarm import Alarm, AlarmState
+from controller.models.approval import Notice
+from controller.models.errors import DeviceError, NotFoundError
+from controller.models.health import Health
+from controller.models.network import Network
+from controller.models.people import Person
+from controller.models.plan import Plan
+from controller.models.run import AuditRow, Job, Run, RunState
+from controller.ports.clock import Clock
+from controller.ports.store import Page, PlanHead
+
+
+class DeviceView(Body):
+    """A station on record with its latest health."""
+
+    station: str
+    site: str
+    region: str
+    profiles: tuple[str, ...]
+    adopted: datetime | None
+    applied: datetime | None
+    network_digest: str
+    health: Health | None
+
+
+class LiveConfig(Body):
+    """A station's managed nodes and their state, read just now; to a tenant its own, and the state of shared cells."""
+
+    station: str
+    tree: dict[str, dict[str, Any]]
+    state: dict[str, dict[str, Any]]
+    unknown: tuple[str, ...]
+
+
+class View(Protocol):
+    """What one caller sees. What is not there for the caller raises NotFoundError, as if it were not there at all."""
+
+    @property
+    def clock(self) -> Clock:
+        """Source of time."""
+        ...
+
+    def network(self) -> tuple[str, Network]:
+        """The network and its digest."""
+        ...
+
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of network objects that may be listed."""
+        ...
+
+    def stations(self, names: Sequence[str]) -> Sequence[DeviceView | TenantStation]:
+        """Stations of the network, with what is known of them."""
+        ...
+
+    async def config(self, station: str) -> LiveConfig:
+        """A station of the network, read just now."""
+        ...
+
+    def plans(self, page: Page) -> tuple[int, Sequence[PlanHead | TenantPlanHead]]:
+        """Total and one page of plans, newest first."""
+        ...
+
+    def plan(self, plan_id: str) -> Plan | TenantPlan:
+        """A plan."""
+        ...
+
+    def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, Sequence[Run | TenantRun]]:
+        """Total and one page of runs, newest first."""
+        ...
+
+    def run(self, run_id: str) -> Run | TenantRun:
+        """A run."""
+        ...
+
+    def jobs(self, run_id: str) -> Sequence[Job | TenantJob]:
+        """Jobs of a run."""
+        ...
+
+    def alarms(
+        self, page: Page, states: Iterable[AlarmState] | None = None
+    ) -> tuple[int, Sequence[Alarm | TenantAlarm]]:
+        """Total and one page of alarms, newest first."""
+        ...
+
+    def alarm(self, alarm_id: str) -> Alarm | TenantAlarm:
+        """An alarm."""
+        ...
+
+    def notices(self, page: Page) -> tuple[int, list[Notice]]:
+        """Total and one page of what tenants were told of planned work, newest first."""
+        ...
+
+    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
+        """Total and one page of audit rows, newest first."""
+        ...
+
+
+class HostView:
+    """All that is on record."""
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._planner = services.planner
+        self.clock = services.clock
+
+    def network(self) -> tuple[str, Network]:
+        """See ``View``."""
+        return self._store.network()
+
+    def kinds(self) -> tuple[str, ...]:
+        """See ``View``."""
+        return tuple(name for name in Network.model_fields if name != "header")
+
+    def stations(self, names: Sequence[str]) -> list[DeviceView]:
+        """See ``View``."""
+        _, network = self._store.network()
+        records, healths = self._store.devices(names), self._store.healths(names)
+        found = []
+        for name in names:
+            known, record = network.station_by_id[name], records.get(name)
+            found.append(
+                DeviceView(
+                    station=name,
+                    site=known.site,
+                    region=network.region_of(name),
+                    profiles=known.profiles,
+                    adopted=record.adopted if record else None,
+                    applied=record.applied if record else None,
+                    network_digest=record.network_digest if record else "",
+                    health=healths.get(name),
+                )
+            )
+        return found
+
+    async def config(self, station: str) -> LiveConfig:
+        """See ``View``."""
+        _, network = self._store.network()
+        observed = await self._planner.read(network, station)
+        return LiveConfig(
+            station=station,
+            tree={path: dict(leaves) for path, leaves in observed.tree.items()},
+            state={path: dict(leaves) for path, leaves in observed.state.items()},
+            unknown=observed.unknown,
+        )
+
+    def plans(self, page: Page) -> tuple[int, list[PlanHead]]:
+        """See ``View``."""
+        return self._store.plans(page)
+
+    def plan(self, plan_id: str) -> Plan:
+        """See ``View``."""
+        return self._store.plan(plan_id)
+
+    def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[Run]]:
+        """See ``View``."""
+        return self._store.runs(page, states)
+
+    def run(self, run_id: str) -> Run:
+        """See ``View``."""
+        return self._store.run(run_id)
+
+    def jobs(self, run_id: str) -> list[Job]:
+        """See ``View``."""
+        self._store.run(run_id)
+        return self._store.jobs(run_id)
+
+    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
+        """See ``View``."""
+        return self._store.alarms(page, states)
+
+    def alarm(self, alarm_id: str) -> Alarm:
+        """See ``View``."""
+        return self._store.alarm(alarm_id)
+
+    def notices(self, page: Page) -> tuple[int, list[Notice]]:
+        """See ``View``."""
+        return self._store.notices(page)
+
+    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
+        """See ``View``."""
+        return self._store.audit_rows(page)
+
+
+class TenantView:
+    """What is told of one tenant (``controller.access.told``)."""
+
+    def __init__(self, services: Services, tenant: str) -> None:
+        self._store = services.store
+        self._planner = services.planner
+        self._tenant = tenant
+        self.clock = services.clock
+
+    def _sight(self) -> Sight:
+        digest, network = self._store.network()
+        return sight(digest, network, self._tenant)
+
+    def network(self) -> tuple[str, Network]:
+        """See ``View``."""
+        seen = self._sight()
+        return seen.digest, seen.network
+
+    def kinds(self) -> tuple[str, ...]:
+        """See ``View``."""
+        return KINDS
+
+    def stations(self, names: Sequence[str]) -> list[TenantStation]:
+        """See ``View``."""
+        seen, healths = self._sight(), self._store.healths(names)
+        return [told.told_station(seen, name, healths.get(name)) for name in names]
+
+    async def config(self, station: str) -> LiveConfig:
+        """See ``View``."""
+        seen, (_, network) = self._sight(), self._store.network()
+        try:
+            observed = await self._planner.read(network, station)
+        except DeviceError as error:
+            # Its words may name the host's management network.
+            raise type(error) from error
+        ledger = self._store.ledger([station]).get(station, {})
+        tree, state = told.told_config(seen, station, observed.tree, observed.state, ledger)
+        return LiveConfig(station=station, tree=tree, state=state, unknown=())
+
+    def plans(self, page: Page) -> tuple[int, list[TenantPlanHead]]:
+        """See ``View``."""
+        return self._store.plans_of(self._tenant, page)
+
+    def plan(self, plan_id: str) -> TenantPlan:
+        """See ``View``."""
+        return told.told_plan(self._sight(), plan_id, self._store.plan_of(self._tenant, plan_id))
+
+    def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[TenantRun]]:
+        """See ``View``. States are those that the tenant is told, which the database does not know."""
+        total, found = self._store.runs_of(self._tenant, page if states is None else None)
+        runs = self._told(found)
+        if states is None:
+            return total, runs
+        wanted = set(states)
+        chosen = [run for run in runs if run.state in wanted]
+        return len(chosen), chosen[page.offset : page.offset + page.limit]
+
+    def run(self, run_id: str) -> TenantRun:
+        """See ``View``."""
+        return self._told([self._store.run_of(self._tenant, run_id)])[0]
+
+    def _told(self, found: Sequence[tuple[Run, list[Job]]]) -> list[TenantRun]:
+        handles = self._store.handles(self._tenant, [run.plan for run, _ in found])
+        return [told.told_run(run, handles.get(run.plan, ""), jobs) for run, jobs in found]
+
+    def jobs(self, run_id: str) -> list[TenantJob]:
+        """See ``View``."""
+        return [told.told_job(job) for job in self._store.run_of(self._tenant, run_id)[1]]
+
+    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[TenantAlarm]]:
+        """See ``View``."""
+        seen = self._sight()
+        total, found = self._store.alarms_of(lambda *about: told.concerns(seen, *about), page, states)
+        return total, [told.told_alarm(alarm) for alarm in found]
+
+    def alarm(self, alarm_id: str) -> TenantAlarm:
+        """See ``View``."""
+        found = self._store.alarm(alarm_id)
+        if not told.concerns(self._sight(), found.station, found.object, found.tenant, found.probable_cause):
+            raise NotFoundError(f"there is no alarm {alarm_id}")
+        return told.told_alarm(found)
+
+    def notices(self, page: Page) -> tuple[int, list[Notice]]:
+        """See ``View``."""
+        return self._store.notices(page, self._tenant)
+
+    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
+        """See ``View``."""
+        total, found = self._store.audit_rows_of(self._tenant, told.TOLD_ACTS, page)
+        first = total - page.offset
+        return total, [told.told_act(row, first - index, own) for index, (row, own) in enumerate(found)]
+
+
+def view(request: Request, backend: Backend) -> View:
+    """What the caller of a request sees."""
+    who: Person = request.state.caller
+    return TenantView(backend, who.tenant) if who.tenant else HostView(backend)
+
+
+Seen = Annotated[View, Depends(view)]

@@ -1,0 +1,54 @@
+"""What is on record of one tenant: a part of ``Store``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from controller.access.told import TenantPlanHead
+from controller.models.alarm import Alarm, AlarmState
+from controller.models.plan import Plan
+from controller.models.run import AuditRow, Job, Run
+
+if TYPE_CHECKING:
+    from controller.ports.store import Page
+
+#: Whether an alarm on this station and object, of this tenant and cause, is a tenant's business.
+Concerns = Callable[[str, str, str, str], bool]
+
+
+class TenantRecords(Protocol):
+    """Plans, runs, alarms and audit rows that concern a tenant. What does not concern it is not found."""
+
+    def plans_of(self, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
+        """Total and one page of plans that touch or interrupt the tenant, newest first."""
+        ...
+
+    def plan_of(self, tenant: str, handle: str) -> Plan:
+        """The plan that this tenant knows by this name, whole. Raises NotFoundError."""
+        ...
+
+    def handles(self, tenant: str, plans: Iterable[str]) -> dict[str, str]:
+        """The tenant's names of plans, by their ids; plans that don't concern it are absent."""
+        ...
+
+    def runs_of(self, tenant: str, page: Page | None = None) -> tuple[int, list[tuple[Run, list[Job]]]]:
+        """Total and one page (or all) of runs that touch or interrupt the tenant, newest first, with those jobs."""
+        ...
+
+    def run_of(self, tenant: str, run_id: str) -> tuple[Run, list[Job]]:
+        """A run with the jobs that touch or interrupt the tenant. Raises NotFoundError if there is none."""
+        ...
+
+    def alarms_of(
+        self, concerns: Concerns, page: Page, states: Iterable[AlarmState] | None = None
+    ) -> tuple[int, list[Alarm]]:
+        """Total and one page of alarms that concern a tenant, newest first."""
+        ...
+
+    def audit_rows_of(self, tenant: str, acts: Iterable[str], page: Page) -> tuple[int, list[tuple[AuditRow, bool]]]:
+        """Total and one page of the tenant's audit rows, newest first, and whether its own people did it.
+
+        They are all that its people did, and those of the named acts that were done to its runs and their jobs.
+        """
+        ...

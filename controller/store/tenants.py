@@ -1,0 +1,124 @@
+"""What concerns one tenant, for its people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select
+
+from controller.access.told import TenantPlanHead
+from controller.models.alarm import Alarm, AlarmState
+from controller.models.errors import NotFoundError
+from controller.models.plan import Plan
+from controller.models.run import AuditRow, Job, Run
+from controller.ports.store import Page
+from controller.ports.tenants import Concerns
+from controller.store import audit
+from controller.store.alarms import as_alarm
+from controller.store.encoding import rows_of
+from controller.store.people_tables import users
+from controller.store.plans import load_plan
+from controller.store.runs import as_job, as_runs
+from controller.store.tables import alarms, jobs, runs
+from controller.store.tables import audit as audit_rows
+from controller.store.tenant_tables import plan_tenants, run_tenants
+from controller.store.transaction import Transactions, Tx, reads
+
+#: Table columns by which an alarm is told to be somebody's business.
+_ABOUT = (alarms.c.id, alarms.c.station, alarms.c.object, alarms.c.tenant, alarms.c.probable_cause)
+
+
+class TenantRecords(Transactions):
+    """See ``controller.ports.tenants.TenantRecords``."""
+
+    @reads
+    def plans_of(self, tx: Tx, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
+        """See ``TenantRecords.plans_of``."""
+        own = select(plan_tenants).where(plan_tenants.c.tenant == tenant)
+        newest = own.order_by(plan_tenants.c.number.desc()).limit(page.limit).offset(page.offset)
+        heads = [TenantPlanHead(id=r.handle, created=r.created, stations=r.stations) for r in tx.execute(newest)]
+        return _count(tx, own), heads
+
+    @reads
+    def plan_of(self, tx: Tx, tenant: str, handle: str) -> Plan:
+        """See ``TenantRecords.plan_of``."""
+        known = and_(plan_tenants.c.handle == handle, plan_tenants.c.tenant == tenant)
+        plan_id = tx.execute(select(plan_tenants.c.plan).where(known)).scalar()
+        if plan_id is None:
+            raise NotFoundError(f"there is no plan {handle}")
+        return load_plan(tx, plan_id)
+
+    @reads
+    def handles(self, tx: Tx, tenant: str, plans: Iterable[str]) -> dict[str, str]:
+        """See ``TenantRecords.handles``."""
+        own = select(plan_tenants.c.plan, plan_tenants.c.handle).where(plan_tenants.c.tenant == tenant)
+        return {row.plan: row.handle for row in rows_of(tx, own, plan_tenants.c.plan, plans)}
+
+    @reads
+    def runs_of(self, tx: Tx, tenant: str, page: Page | None = None) -> tuple[int, list[tuple[Run, list[Job]]]]:
+        """See ``TenantRecords.runs_of``."""
+        own = select(runs).where(runs.c.id.in_(select(run_tenants.c.run).where(run_tenants.c.tenant == tenant)))
+        newest = own.order_by(runs.c.number.desc())
+        if page is not None:
+            newest = newest.limit(page.limit).offset(page.offset)
+        found = as_runs(tx, tx.execute(newest).all())
+        its_jobs = _jobs_of(tx, tenant, [run.id for run in found])
+        return _count(tx, own), [(run, its_jobs[run.id]) for run in found]
+
+    @reads
+    def run_of(self, tx: Tx, tenant: str, run_id: str) -> tuple[Run, list[Job]]:
+        """See ``TenantRecords.run_of``."""
+        own = _jobs_of(tx, tenant, [run_id])[run_id]
+        if not own:
+            raise NotFoundError(f"there is no run {run_id}")
+        return as_runs(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())[0], own
+
+    @reads
+    def alarms_of(
+        self, tx: Tx, concerns: Concerns, page: Page, states: Iterable[AlarmState] | None = None
+    ) -> tuple[int, list[Alarm]]:
+        """See ``TenantRecords.alarms_of``."""
+        query = select(*_ABOUT).order_by(alarms.c.number.desc())
+        if states is not None:
+            query = query.where(alarms.c.state.in_([state.value for state in states]))
+        own = [row.id for row in tx.execute(query) if concerns(row.station, row.object, row.tenant, row.probable_cause)]
+        asked = own[page.offset : page.offset + page.limit]
+        found = {row.id: as_alarm(row) for row in rows_of(tx, select(alarms), alarms.c.id, asked)}
+        return len(own), [found[alarm_id] for alarm_id in asked]
+
+    @reads
+    def audit_rows_of(
+        self, tx: Tx, tenant: str, acts: Iterable[str], page: Page
+    ) -> tuple[int, list[tuple[AuditRow, bool]]]:
+        """See ``TenantRecords.audit_rows_of``."""
+        people = set(tx.execute(select(users.c.name).where(users.c.tenant == tenant)).scalars())
+        concerned = run_tenants.c.tenant == tenant
+        its_runs = select(run_tenants.c.run).where(concerned)
+        its_jobs = select(jobs.c.id).join(
+            run_tenants, and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned)
+        )
+        done_to = audit_rows.c.object
+        own = select(audit_rows).where(
+            or_(
+                audit_rows.c.actor.in_(people),
+                and_(audit_rows.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
+            )
+        )
+        newest = own.order_by(audit_rows.c.id.desc()).limit(page.limit).offset(page.offset)
+        return _count(tx, own), [(audit.as_noun(row), row.actor in people) for row in tx.execute(newest)]
+
+
+def _count(tx: Tx, query: Select[Any]) -> int:
+    return int(tx.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+
+
+def _jobs_of(tx: Tx, tenant: str, run_ids: Iterable[str]) -> dict[str, list[Job]]:
+    """Jobs of runs on the stations where these concern the tenant, by run, in the order of stations."""
+    here = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
+    query = select(jobs).join(run_tenants, and_(here, run_tenants.c.tenant == tenant)).order_by(jobs.c.station)
+    found: dict[str, list[Job]] = defaultdict(list)
+    for row in rows_of(tx, query, jobs.c.run, run_ids):
+        found[row.run].append(as_job(row))
+    return found

@@ -1,0 +1,203 @@
+"""A tenant's people see what is theirs, and nothing changes for them whatever another tenant has or does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from controller.api.app import api_routes
+from controller.models.network import Network
+from controller.models.run import Outcome
+from controller.store import open_store
+from tests.security.door import Answer, ask
+from tests.security.world import TOKENS, Private, World, privates, world
+
+#: What a stream that goes on says when nothing is new.
+SILENCE = b": still here"
+QUERIES = {
+    "/v1/runs": ["", "limit=1", "limit=1&offset=1", "state=succeeded", "state=partial", "state=running"],
+    "/v1/plans": ["", "limit=1", "offset=1"],
+    "/v1/alarms": ["", "limit=2&offset=1", "state=raised", "state=repairing"],
+    "/v1/audit": ["", "limit=1&offset=1"],
+    "/v1/devices": [
+        "",
+        "limit=1",
+        "selector=tenant=beta",
+        "selector=agreement=beta-all",
+        "selector=S2",
+        "selector=x=y",
+    ],
+    "/v1/tokens": ["", "owner=tom", "owner=nobody"],
+}
+PARAMETERS: dict[str, set[str]] = {
+    "station": {"S1", "S2", "S9"},
+    "kind": {*Network.model_fields, "nothing"},
+    "name": {"lock-cell"},
+    "run_id": {"r-0"},
+    "plan_id": {"000000000000"},
+    "other_id": {"000000000000"},
+    "alarm_id": {"a-0"},
+}
+EVERYTHING = Private(
+    name="Betacom",
+    octet=77,
+    vlan=777,
+    slices=("0000B1", "0000B3"),
+    plmns=("716-02", "716-022"),
+    share=(1, 33, 66),
+    second_agreement=True,
+    availability=99.9,
+    drift=3,
+    links_up=False,
+    alarms=2,
+    runs=2,
+    outcome=Outcome.DIVERGED,
+    holds=1,
+    acts=1,
+)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record with nothing on it; copies are much faster than migrations."""
+    path = tmp_path_factory.mktemp("empty") / "minka.sqlite3"
+    open_store(f"sqlite:///{path}").close()
+    return path
+
+
+def requests(*worlds: World) -> list[tuple[str, str]]:
+    """Every GET of every route, with every id of any of the worlds, and some that nothing has."""
+    known = {name: set(values) for name, values in PARAMETERS.items()}
+    for name, ids in itertools.chain.from_iterable(one.ids.items() for one in worlds):
+        known[name] |= ids
+    found = []
+    for route in api_routes():
+        if "GET" in (route.methods or ()):
+            names = re.findall(r"{(\w+)}", route.path)
+            for values in itertools.product(*(sorted(known[name]) for name in names)):
+                path = route.path
+                for name, value in zip(names, values, strict=True):
+                    path = path.replace(f"{{{name}}}", value)
+                found += [(path, query) for query in QUERIES.get(path, [""])]
+    # The audit trail last once more: it has all the refusals by then.
+    return [*found, ("/v1/audit", "limit=1000")]
+
+
+async def answers(made: World, token: str, asked: list[tuple[str, str]]) -> list[Answer]:
+    """What the caller is answered, in order."""
+
+    return [await ask(made.app, "GET", path, token, query=query, until=SILENCE) for path, query in asked]
+
+
+Differences = list[tuple[tuple[str, str], Answer, Answer]]
+
+
+def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Differences]:
+    """For each side the requests that are answered differently where beta is as ``other``, and where it is as usual."""
+    paths = [folder / "one.sqlite3", folder / "other.sqlite3"]
+    for path in paths:
+        shutil.copy(empty, path)
+    with world(paths[0], Private()) as usual, world(paths[1], other) as unusual:
+        asked = requests(usual, unusual)
+        found = []
+        for side in sides:
+            first, second = (asyncio.run(answers(made, TOKENS[side], asked)) for made in (usual, unusual))
+            found.append([one for one in zip(asked, first, second, strict=True) if one[1] != one[2]])
+    return found
+
+
+@given(privates)
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_of_another_tenant_changes_an_answer(empty: Path, tmp_path: Path, other: Private) -> None:
+    assert compare(empty, tmp_path, other, "alfa") == [[]]
+
+
+def test_what_varies_is_seen_by_others(empty: Path, tmp_path: Path) -> None:
+    """The test above would be none if the host, or beta itself, saw no difference either."""
+    alfas, hosts, betas = compare(empty, tmp_path, EVERYTHING, "alfa", "host", "beta")
+    assert alfas == []
+    assert len({path for (path, _), _, _ in hosts}) >= 15
+    assert len({path for (path, _), _, _ in betas}) >= 12
+
+
+@pytest.fixture
+def usual(empty: Path, tmp_path: Path) -> Any:
+    shutil.copy(empty, tmp_path / "minka.sqlite3")
+    with world(tmp_path / "minka.sqlite3", EVERYTHING) as made:
+        yield made
+
+
+def told(made: World, path: str, query: str = "", side: str = "alfa") -> Any:
+    (answer,) = asyncio.run(answers(made, TOKENS[side], [(path, query)]))
+    assert answer.status == 200, answer
+    return json.loads(answer.body)
+
+
+def test_a_tenant_sees_its_stations_cells_and_agreements(usual: World) -> None:
+    assert told(usual, "/v1/network")["counts"] == {
+        "regions": 1,
+        "sites": 1,
+        "stations": 1,
+        "cells": 1,
+        "endpoints": 0,
+        "routers": 0,
+        "tenants": 1,
+        "agreements": 1,
+    }
+    assert [cell["id"] for cell in told(usual, "/v1/network/cells")["results"]] == ["L1"]
+    (station,) = told(usual, "/v1/devices")["results"]
+    assert (station["station"], station["health"]["cells"]) == ("S1", {"L1": True})
+    assert {(link["tenant"], link["up"]) for link in station["health"]["links"]} == {("alfa", True)}
+    config = told(usual, "/v1/devices/S1/config")
+    assert config["tree"]
+    assert "716,02" not in str(config)
+    (cell,) = (state for path, state in config["state"].items() if path.endswith("EUtranCellFDD[L1]"))
+    assert cell["administrativeState"] == "UNLOCKED"
+
+
+def test_a_tenant_sees_its_plans_and_runs(usual: World) -> None:
+    (head,) = told(usual, "/v1/plans")["results"]
+    plan = told(usual, f"/v1/plans/{head['id']}")
+    (change,) = plan["changes"]
+    assert (head["stations"], change["station"]) == (1, "S1")
+    assert {(row["tenant"], row["before"], row["after"]) for row in change["diff"]} == {("alfa", "80", "90")}
+    (run,) = told(usual, "/v1/runs")["results"]
+    assert (run["state"], run["counts"], run["plan"]) == ("succeeded", {"succeeded": 1}, head["id"])
+    assert [job["station"] for job in told(usual, f"/v1/runs/{run['id']}/jobs")] == ["S1"]
+    hers = told(usual, "/v1/runs", side="beta")["results"]
+    assert len(hers) > 1
+    assert {one["state"] for one in hers} == {"diverged"}
+
+
+def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> None:
+    alarms = told(usual, "/v1/alarms")["results"]
+    assert {(one["probable_cause"], one["text"]) for one in alarms} == {
+        ("core-link-down", "words of alfa"),
+        ("cell-down", ""),
+        ("station-unreachable", ""),
+    }
+
+
+def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: World) -> None:
+    refused = asyncio.run(ask(usual.app, "GET", "/v1/devices/S2", TOKENS["alfa"]))
+    assert (refused.status, refused.problem["detail"]) == (404, "there is no station S2 in the network")
+    trail = told(usual, "/v1/audit")
+    assert [(row["id"], row["actor"], row["action"]) for row in trail["results"]] == [
+        (6, "rosa", "access.denied"),
+        (5, "rosa", "approval.given"),
+        (4, "host", "job.finished"),
+        (3, "host", "run.created"),
+        (2, "rosa", "token.added"),
+        (1, "rosa", "user.added"),
+    ]
+    assert trail["results"][0]["object"] == "GET /v1/devices/S2"
+    assert trail["results"][1]["detail"] == {"reason": "fine"}
+    assert all(row["detail"] == {} for row in trail["results"][2:4])

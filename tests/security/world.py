@@ -1,0 +1,323 @@
+"""A network of tenants, two of them beside each other on one cell, with everything that can be on record of both.
+
+``gamma`` has the primary PLMN everywhere; ``alfa`` is who looks; what ``beta`` has, does and suffers is drawn. Ids that
+the record makes up at random are counted for each side by itself, so that one's are the same whatever the other does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from fastapi import FastAPI
+from hypothesis import strategies as st
+
+from controller.api.app import make_app
+from controller.api.services import Services
+from controller.device import target_of
+from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.health import Health, LinkHealth
+from controller.models.network import Network
+from controller.models.people import Role
+from controller.models.plan import Plan
+from controller.models.run import Outcome, Run, RunState, Strategy
+from controller.models.settings import Settings
+from controller.nrm.profiles import links, root_spec
+from controller.plan import ledger_nodes, network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.queue import FakeDoorbell
+from controller.ports.store import JobResult, NewJob, Page, Transition
+from controller.runs.importer import Importer
+from controller.runs.planner import Planner
+from controller.store import LoopStore, SqlStore, open_store
+from tests.support.callers import admit
+from tests.unit.plan import samples
+
+TOKENS = {"alfa": "token-of-alfa", "beta": "token-of-beta", "host": "token-of-host"}
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC2cbdLo6XoWJLlGNBaIB6yDmYGs8RZ9jRyWd2hWGYUF"
+STATIONS = ("S1", "S2")
+
+
+@dataclass(frozen=True)
+class Private:
+    """What beta would not like alfa to know."""
+
+    name: str = "Beta"
+    octet: int = 2
+    vlan: int = 102
+    slices: tuple[str, ...] = ("000002",)
+    plmns: tuple[str, ...] = ("716-02",)
+    share: tuple[int, int, int] = (5, 20, 80)
+    second_agreement: bool = False
+    availability: float = 99.0
+    drift: int = 0
+    links_up: bool = True
+    alarms: int = 0
+    runs: int = 0
+    outcome: Outcome = Outcome.SUCCEEDED
+    holds: int = 0
+    acts: int = 0
+
+
+privates = st.builds(
+    Private,
+    name=st.sampled_from(["Beta", "Betacom", "B"]),
+    octet=st.integers(2, 200),
+    vlan=st.integers(200, 4000),
+    slices=st.lists(st.sampled_from(["0000B1", "0000B2", "0000B3"]), min_size=1, max_size=3, unique=True).map(tuple),
+    plmns=st.sampled_from([("716-02",), ("716-02", "716-022"), ("716-17",)]),
+    share=st.tuples(st.integers(0, 5), st.integers(6, 40), st.integers(41, 100)),
+    second_agreement=st.booleans(),
+    availability=st.sampled_from([99.0, 99.9]),
+    drift=st.integers(0, 3),
+    links_up=st.booleans(),
+    alarms=st.integers(0, 3),
+    runs=st.integers(0, 2),
+    outcome=st.sampled_from([Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.DIVERGED, Outcome.DEFERRED]),
+    holds=st.integers(0, 2),
+    acts=st.integers(0, 2),
+)
+
+
+@dataclass
+class World:
+    """One record, and the door to it."""
+
+    store: SqlStore
+    clock: VirtualClock
+    app: FastAPI
+    #: Ids that are on record, by the name of the path parameter that takes them.
+    ids: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+
+class _Hasty(VirtualClock):
+    """Time passes for whoever sleeps, at once, and for nothing else."""
+
+    async def sleep(self, seconds: float) -> None:
+        """See ``Clock.sleep``."""
+        self.pause(seconds)
+        await asyncio.sleep(0)
+
+
+class _Sides:
+    """Random texts, counted for each side."""
+
+    def __init__(self) -> None:
+        self._side = "host"
+        self._counts: dict[str, Iterator[int]] = defaultdict(itertools.count)
+
+    @contextmanager
+    def of(self, side: str) -> Iterator[None]:
+        """Count for a side meanwhile."""
+        before, self._side = self._side, side
+        try:
+            yield
+        finally:
+            self._side = before
+
+    def token_hex(self, size: int | None = None) -> str:
+        """In place of ``secrets.token_hex``."""
+        text = f"{self._side} {next(self._counts[self._side])}"
+        return hashlib.sha256(text.encode()).hexdigest()[: 2 * (size or 32)]
+
+
+def network(own: Private, *, alfas_max: int, applied: bool) -> Network:
+    """Alfa on one cell, the others everywhere; ``applied`` has what beta changes in the end."""
+    base = samples.network()
+    content = base.model_dump(mode="json")
+    (alfa, beta) = (next(one for one in content["tenants"] if one["id"] == name) for name in ("alfa", "beta"))
+    beta |= {"name": own.name, "plmns": own.plmns, "slices": [{"sst": 1, "sd": sd} for sd in own.slices]}
+    octet, vlan = (own.octet, own.vlan) if applied else (2, 102)
+    for kind in ("mme", "amf", "upf"):
+        beta["core"][f"{kind}_pool"] = [{"id": kind, "address": f"10.{octet}.0.9"}]
+    beta["core"]["vlan"] = vlan
+    dedicated, least, most = own.share if applied else (5, 20, 80)
+    hers = _agreement("beta-all", "beta", {"everywhere": True}, {"dedicated": dedicated, "min": least, "max": most})
+    hers["sla"] = {"availability_percent": own.availability}
+    his = _agreement("alfa-one", "alfa", {"cells": ["S1/L1"]}, {"min": 20, "max": alfas_max})
+    first = _agreement("gamma-all", "gamma", {"everywhere": True}, {"min": 5, "max": 60})
+    content["agreements"] = [his, hers, first]
+    content["cells"] = [
+        cell | {"primary_plmn": "716-03", "tac": cell["tac"] + STATIONS.index(cell["station"])}
+        for cell in content["cells"]
+    ]
+    if own.second_agreement:
+        more = _agreement("beta-more", "beta", {"stations": ["S2"]}, {"min": 0, "max": 90})
+        content["agreements"].append(more | {"validity": {"start": "2031-01-01"}})
+    content["endpoints"] = [
+        {"station": name, "address": f"192.0.2.{n}", "host_key": HOST_KEY} for n, name in enumerate(STATIONS, 1)
+    ]
+    assert alfa["plmns"] == ["716-01"]
+    return Network.model_validate(content)
+
+
+def _agreement(name: str, tenant: str, scope: dict[str, Any], share: dict[str, int]) -> dict[str, Any]:
+    return {"id": name, "tenant": tenant, "scope": scope, "shares": [share], "validity": {"start": "2024-01-01"}}
+
+
+@contextmanager
+def world(database: Path, own: Private) -> Iterator[World]:
+    """A world in a fresh copy of an empty record."""
+    sides = _Sides()
+    with patch("secrets.token_hex", sides.token_hex):
+        clock = _Hasty()
+        store = open_store(f"sqlite:///{database}", clock)
+        devices, loop_store = FakeDevices(clock), LoopStore(store)
+        planner = Planner(loop_store, devices, clock, target_of)
+        app = make_app()
+        app.state.services = Services(
+            settings=Settings(home=database.parent),
+            store=store,
+            devices=devices,
+            planner=planner,
+            importer=Importer(loop_store, devices, clock),
+            doorbell=FakeDoorbell(),
+            clock=clock,
+            exposition=bytes,
+        )
+        made = World(store, clock, app)
+        _fill(made, sides, devices, own)
+        try:
+            yield made
+        finally:
+            store.close()
+
+
+def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> None:
+    store = made.store
+    before, after = (network(own, alfas_max=most, applied=applied) for most, applied in ((80, False), (90, True)))
+    for side, name, role in (
+        ("alfa", "rosa", Role.TENANT_APPROVER),
+        ("beta", "tom", Role.TENANT_APPROVER),
+        ("host", "ana", Role.ADMINISTRATOR),
+    ):
+        with sides.of(side):
+            admit(store, TOKENS[side], name, role, side if role.of_tenant else "")
+    store.save_network(before, network_digest(before), "ana")
+    for station in STATIONS:
+        root = root_spec(samples.PROFILES)
+        observed = samples.carrying(before, station)
+        nodes = list(ledger_nodes(root, samples.rendered(before, station)))
+        store.adopt(station, nodes, network_digest(before), "ana")
+        devices.add(station, samples.PROFILES, observed.tree)
+        store.save_health([_health(before, station, own, made.clock)])
+    store.save_network(after, network_digest(after), "ana")
+    _betas(made, sides, own, before)
+    views = {station: samples.view(before, station) for station in STATIONS}
+    shared = samples.plan(after, views)
+    assert not shared.unplanned, shared.unplanned
+    assert [change.station for change in shared.changes if "alfa" in change.touched] == ["S1"]
+    # Alfa's is the first id that is made up each time.
+    with sides.of("plan"):
+        store.save_plan(shared, "ana")
+    with sides.of("run"):
+        run = _run(made, shared, {"S1": Outcome.SUCCEEDED, "S2": own.outcome})
+    made.ids["run_id"].add(run.id)
+    made.ids["plan_id"] |= {shared.id, *store.handles("alfa", [shared.id]).values()}
+    with sides.of("alfa"):
+        _alarms_of_alfa(made, before)
+        store.audit("rosa", "approval.given", run.id, {"reason": "fine", "plan": shared.digest})
+    _betas(made, sides, own, before)
+
+
+def _betas(made: World, sides: _Sides, own: Private, net: Network) -> None:
+    """What beta and the host do and suffer, before and after what concerns alfa."""
+    store, clock = made.store, made.clock
+    with sides.of("beta"):
+        for number in range(own.runs):
+            wanted = network(own, alfas_max=80, applied=True)
+            moved = wanted.model_copy(update={"header": net.header.model_copy(update={"name": f"{number}"})})
+            plan = samples.plan(moved, {"S2": samples.view(net, "S2")})
+            if plan.changes:
+                store.save_plan(plan, "ana")
+                run = _run(made, plan, {"S2": own.outcome})
+                made.ids["run_id"].add(run.id)
+                made.ids["plan_id"] |= {plan.id, *store.handles("beta", [plan.id]).values()}
+        path = links(samples.rendered(net, "S1").tree)[0].path
+        for number in range(own.alarms):
+            for station, managed_object, tenant, cause in (
+                ("S1", path, "beta", f"core-link-down-{number}"),
+                ("S1", f"{path}/x", "", f"odd-{number}"),
+                ("S1", "S1/N1", "", f"cell-down-{number}"),
+                ("S1", "station", "", f"configuration-drift-{number}"),
+                ("S2", "station", "", "station-unreachable"),
+            ):
+                report = _report(clock, station, managed_object, tenant, cause)
+                made.ids["alarm_id"].add(store.report_alarm(report).id)
+        for number in range(own.holds):
+            store.add_hold("S1", "ana", f"beta works there {number}", None)
+        for number in range(own.acts):
+            store.audit("tom", "approval.given", f"r-{number}", {})
+            store.audit("ana", "playbook.rehearsed", "onboard-beta", {"number": str(number)})
+
+
+def _health(net: Network, station: str, own: Private, clock: VirtualClock) -> Health:
+    owners = samples.rendered(net, station).owners
+    found = links(samples.rendered(net, station).tree)
+    return Health(
+        station=station,
+        at=clock.now(),
+        reachable=True,
+        cells={"L1": True, "N1": own.links_up},
+        locked=() if own.links_up else ("N1",),
+        links=tuple(
+            LinkHealth(
+                path=link.path,
+                tenant=owners[link.path][0],
+                kind=link.kind,
+                up=own.links_up or owners[link.path] == ("alfa",),
+            )
+            for link in found
+        ),
+        drift=own.drift,
+    )
+
+
+def _alarms_of_alfa(made: World, net: Network) -> None:
+    (own,) = (link for link in links(samples.rendered(net, "S1").tree) if "716-01" in link.plmns)
+    for station, managed_object, tenant, cause in (
+        ("S1", own.path, "alfa", "core-link-down"),
+        ("S1", "S1/L1", "", "cell-down"),
+        ("S1", "station", "", "station-unreachable"),
+    ):
+        alarm = made.store.report_alarm(_report(made.clock, station, managed_object, tenant, cause))
+        made.ids["alarm_id"].add(alarm.id)
+    made.store.move_alarm(alarm.id, [AlarmState.RAISED], AlarmState.REPAIRING, actor="rule", note="beta's turn")
+
+
+def _report(clock: VirtualClock, station: str, managed_object: str, tenant: str, cause: str) -> AlarmReport:
+    return AlarmReport(
+        station=station,
+        object=managed_object,
+        tenant=tenant,
+        probable_cause=cause,
+        severity=PerceivedSeverity.MAJOR,
+        text="words of beta" if not tenant else f"words of {tenant}",
+        source=AlarmSource.ALERTMANAGER,
+        at=clock.now(),
+    )
+
+
+def _run(made: World, plan: Plan, outcomes: dict[str, Outcome]) -> Run:
+    """A run whose stations end, one wave after the other."""
+    store = made.store
+    jobs = [NewJob(wave, change.station) for wave, change in enumerate(reversed(plan.changes))]
+    run = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", reason="for beta")
+    worker = store.register_worker("w")
+    for wave in range(len(jobs)):
+        opened = Transition(RunState.RUNNING, wave=wave)
+        store.advance(run.id, lambda _run, _jobs, opened=opened: opened)  # type: ignore[misc]
+        for claim in store.claim(worker, 10):
+            store.finish(claim, JobResult(outcomes[claim.job.station], "beta's link came up"))
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
+    assert store.runs(Page())[0]
+    return run
