@@ -81,6 +81,14 @@ class _Pinned(CiscoIosSSH):  # type: ignore[misc]
         client.get_host_keys().add(name, key.get_name(), key)
         return client
 
+    def read_channel(self) -> str:
+        """What has come; a connection that ended is noticed at once, not when time is up."""
+        ended = self.remote_conn is None or self.remote_conn.closed
+        said = str(super().read_channel())
+        if ended and not said:
+            raise EOFError
+        return said
+
 
 class CliLine:
     """One connection; blocking, for use in threads.

@@ -201,7 +201,7 @@ def command_lines(profile: RouterProfile, tree: Tree, wanted: Tree) -> tuple[str
 def _refuse(profile: RouterProfile, tree: Tree, wanted: Tree) -> None:
     for path, leaves in tree.items():
         outside = step(path)[0] == "SubInterface" and profile.virtual and "vrf" not in leaves and "address" in leaves
-        if outside and wanted.get(path) != leaves:
+        if outside and wanted.get(path, leaves) != leaves:
             raise DeviceRefusedError(f"interface {step(path)[1][0]} is in use outside any VRF: it is not touched")
     vrfs = {step(path)[1][0] for path in wanted if step(path)[0] == "Vrf"}
     for path, leaves in wanted.items():

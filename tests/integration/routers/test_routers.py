@@ -1,0 +1,114 @@
+"""Routers from network files to verified configuration, as one unit with their stations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.models.run import Outcome, RunState
+from simulators.history import EventKind
+from simulators.routers.factory import Provisioning
+from simulators.routers.faults import RouterFault, RouterFaultKind
+from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
+
+pytestmark = pytest.mark.timeout(120)
+
+
+async def test_a_provisioned_router_is_adopted_and_its_first_plan_is_empty(tmp_path: Path) -> None:
+    async with open_router_house(tmp_path, Provisioning.PROVISIONED) as house:
+        ledger = house.store.ledger([ROUTER])[ROUTER]
+        assert {entry.owners for entry in ledger.values()} == {("host",), ("andes",), ("condor",)}
+        plan = await house.plan(f"router={ROUTER}")
+        assert plan.unchanged == (ROUTER,)
+        # The third tenant has no agreement here: its ways are not ours, and left alone.
+        assert {finding.code for finding in plan.findings if finding.station == ROUTER} == {"unknown-node"}
+
+
+async def test_router_and_station_change_together_and_drift_is_found_and_repaired(house: RouterHouse) -> None:
+    plan = await house.plan()
+    assert [change.station for change in plan.changes] == [ROUTER, STATION]
+    run, jobs = await house.apply(plan)
+    assert run.state is RunState.SUCCEEDED, jobs
+    assert house.fleet.stations[STATION].summary()["links_up"] == 3
+    assert same(house.router.running, house.router.startup)
+    assert (await house.plan()).is_empty
+    assert await house.planner.drift([ROUTER]) == {ROUTER: ()}
+
+    house.router.foreign_edit(["interface gi0/0/1.101", "ip address 10.99.0.14 255.255.255.240", "shutdown"])
+    (row,) = (await house.planner.drift([ROUTER]))[ROUTER]
+    assert (row.what, row.before, row.after) == (
+        "interface GigabitEthernet0/0/1.101: address",
+        "10.99.0.14/28",
+        "10.99.0.2/30",
+    )
+    repair = await house.planner.repair_plan(ROUTER, "ana")
+    run, jobs = await house.apply(repair)
+    assert run.state is RunState.SUCCEEDED, jobs
+    assert await house.planner.drift([ROUTER]) == {ROUTER: ()}
+    # What somebody shut stays shut.
+    assert house.router.running.interfaces["GigabitEthernet0/0/1.101"].shutdown
+
+
+async def test_a_tenants_change_touches_its_own_lines_only(house: RouterHouse) -> None:
+    await house.carry("condor-all")
+    before = len(house.lines())
+    house.load_without()
+    plan = await house.plan()
+    assert [change.touched for change in plan.changes] == [("condor",), ("condor",)]
+    run, jobs = await house.apply(plan)
+    assert run.state is RunState.SUCCEEDED, jobs
+    lines = house.lines()[before:]
+    assert lines
+    assert not any("andes" in line or ".101" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        (RouterFaultKind.REFUSE_LINE, 8),
+        (RouterFaultKind.SWALLOW_LINE, 14),
+        (RouterFaultKind.REFUSE_LINE_PLAINLY, 28),
+    ],
+)
+async def test_a_line_that_fails_leaves_nothing_half_done(
+    house: RouterHouse, kind: RouterFaultKind, number: int
+) -> None:
+    before = house.router.running
+    plan = await house.plan(f"router={ROUTER}")
+    house.router.faults.inject(RouterFault(kind, line=number))
+    run, jobs = await house.apply(plan)
+    assert run.state is RunState.FAILED
+    assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, jobs
+    assert house.router.running == before
+    assert same(house.router.startup, before)
+    assert len(house.store.ledger([ROUTER])[ROUTER]) == 1
+
+
+async def test_a_session_that_drops_in_the_middle_is_taken_up_again(house: RouterHouse) -> None:
+    plan = await house.plan(f"router={ROUTER}")
+    house.router.faults.inject(RouterFault(RouterFaultKind.DROP_AFTER, line=9))
+    run, jobs = await house.apply(plan)
+    assert run.state is RunState.SUCCEEDED, jobs
+    assert (await house.plan(f"router={ROUTER}")).is_empty
+
+
+async def test_a_save_that_fails_is_told(house: RouterHouse) -> None:
+    house.router.faults.inject(RouterFault(RouterFaultKind.SAVE_LIES, count=None))
+    run, jobs = await house.apply(await house.plan(f"router={ROUTER}"))
+    assert run.state is RunState.SUCCEEDED
+    assert jobs[ROUTER].detail.startswith("not kept over a restart: R-OLLANTA said that it saved")
+
+
+async def test_a_router_with_another_host_key_is_left_out(house: RouterHouse) -> None:
+    house.router.faults.inject(RouterFault(RouterFaultKind.CHANGED_HOST_KEY, count=None))
+    plan = await house.plan()
+    assert "another host key" in plan.unplanned[ROUTER]
+    assert not house.router.history.events(EventKind.AUTHENTICATION_FAILED)
+
+
+async def test_a_foreign_change_since_the_plan_refuses_it(house: RouterHouse) -> None:
+    plan = await house.plan(f"router={ROUTER}")
+    house.router.foreign_edit(["vrf definition andes", "rd 1:1"])
+    run, jobs = await house.apply(plan)
+    assert (run.state, jobs[ROUTER].outcome) == (RunState.FAILED, Outcome.REFUSED)
