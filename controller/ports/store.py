@@ -172,6 +172,7 @@ class Page:
 
 class Store(
     PeopleRecords,
+    TenantRecords,
     PlaybookRecords,
     LedgerRecords,
     AlarmRecords,

@@ -24,8 +24,8 @@ def upgrade() -> None:
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("stations", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_plan_tenants")),
-        sa.UniqueConstraint("handle", name=op.f("uq_plan_tenants_handle")),
         sa.ForeignKeyConstraint(["plan"], ["plans.id"], name=op.f("fk_plan_tenants_plan")),
+        sa.UniqueConstraint("handle", name=op.f("uq_plan_tenants_handle")),
     )
     op.create_index("ix_plan_tenants_plan_tenant", "plan_tenants", ["plan", "tenant"], unique=True)
     op.create_index("ix_plan_tenants_tenant_number", "plan_tenants", ["tenant", "number"])
