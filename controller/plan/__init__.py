@@ -10,17 +10,18 @@ from controller.plan.document import (
     seal,
 )
 from controller.plan.drift import adopted_nodes, applied, drift, drifted_nodes, ledger_nodes
-from controller.plan.fleet import check_removals, make_plan
+from controller.plan.fleet import check_removals, check_share, make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.show import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.switching import Switched, switch_change
 from controller.plan.undo import undo_change, undo_job
-from controller.plan.views import PlanOptions, StationView
+from controller.plan.views import Limit, PlanOptions, StationView
 from controller.plan.wanted import wanted_by
 
 __all__ = [
+    "Limit",
     "PlanDifference",
     "PlanOptions",
     "PlanRow",
@@ -30,6 +31,7 @@ __all__ = [
     "adopted_nodes",
     "applied",
     "check_removals",
+    "check_share",
     "compare",
     "drift",
     "drifted_nodes",

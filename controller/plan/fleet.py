@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from controller.models.errors import PlanRefusedError
@@ -58,7 +58,7 @@ def make_plan(
             unchanged.append(station)
     check_removals(changes, options.remove)
     check_routers(changes, network)
-    _check_share(network, changes, options)
+    check_share(network, changes, options)
     return seal(
         created=created,
         network=network.header.id,
@@ -104,12 +104,16 @@ def check_removals(changes: Iterable[Change], named: Mapping[str, int]) -> None:
             allow = f"to allow it, name {owner}={count}" if count else f"leave {owner} out"
             raise PlanRefusedError(
                 f"the plan would remove {count} nodes of {owner} on {stations[owner]} stations, "
-                f"but {said} were named: {allow}"
+                f"but {max(said, 0)} were named: {allow}"
             )
 
 
-def _check_share(network: Network, changes: list[Change], options: PlanOptions) -> None:
-    """A plan for one station is never too big; a bigger one needs its number named beyond the share."""
+def check_share(network: Network, changes: Sequence[Change], options: PlanOptions) -> None:
+    """A plan for one station is never too big; a bigger one needs its number named beyond the share.
+
+    Raises:
+        PlanRefusedError: The number was not named, or another one was.
+    """
     count, total, expected = len(changes), len(network.stations) + len(network.router_by_id), options.expect_stations
     if expected is not None:
         if count != expected:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.models.facts import HOST_OWNED, Owners
@@ -81,6 +81,8 @@ def build_phases(
 ) -> tuple[tuple[Phase, ...], Tree]:
     """Lock, edit, unlock, each with its exact inverse; and the tree after all of them.
 
+    Where a tenant's core links go and others of its come, the old ones go in a phase of their own, once the new are up.
+
     Args:
         root: Schema of the station.
         observed: What it says of itself now.
@@ -94,9 +96,12 @@ def build_phases(
     back = [cell for cell in locks.to_lock if not any(is_below(cell, path) for path in gone)]
     unlocked = [*back, *(cell for cell in made if cell not in keep_locked)]
     failed = {cell for cell in locks.to_lock if was_failed(observed, cell)}
+    make, gone_links = make_before_break(root, edits)
+    new_links = tuple(link_waits(root, make)) if gone_links else ()
     steps: list[tuple[PhaseKind, Sequence[Edit], tuple[WaitFor, ...]]] = [
         (PhaseKind.LOCK, _switch(locks.to_lock, "UNLOCKED", "LOCKED", owners), _waits("cell-off-air", locks.to_lock)),
-        (PhaseKind.EDIT, edits, ()),
+        (PhaseKind.EDIT, make, new_links),
+        (PhaseKind.EDIT, gone_links, ()),
         (
             PhaseKind.UNLOCK,
             _switch(unlocked, "LOCKED", "UNLOCKED", owners),
@@ -111,6 +116,21 @@ def build_phases(
             phases.append(Phase(kind=kind, edits=tuple(sent), inverse=inverse, wait=wait))
             tree = apply_edits(root, tree, sent)
     return tuple(phases), tree
+
+
+def make_before_break(root: NodeSpec, edits: Sequence[Edit]) -> tuple[list[Edit], list[Edit]]:
+    """All edits, and apart from them core links that go once others of their tenant that are made here are up."""
+    served = {edit.owners for edit in edits if edit.op is Op.CREATE and _is_link(root, edit.path)}
+    gone = [edit for edit in edits if edit.op is Op.DELETE and _is_link(root, edit.path) and edit.owners in served]
+    return [edit for edit in edits if edit not in gone], gone
+
+
+def link_waits(root: NodeSpec, edits: Iterable[Edit]) -> Iterator[WaitFor]:
+    """Core links that the edits make are up."""
+    for edit in edits:
+        locked = edit.after.get(ADMINISTRATIVE_STATE, "UNLOCKED") != "UNLOCKED"
+        if edit.op is Op.CREATE and _is_link(root, edit.path) and not locked:
+            yield WaitFor(kind="link-up", path=edit.path, tenant=", ".join(edit.owners))
 
 
 def was_failed(observed: Observed, cell: Path) -> bool:
@@ -145,6 +165,11 @@ def _renews_link(root: NodeSpec, observed: Tree, edit: Edit) -> bool:
 def _is_cell(root: NodeSpec, path: Path) -> bool:
     spec = spec_of(root, path)
     return spec is not None and spec.is_cell
+
+
+def _is_link(root: NodeSpec, path: Path) -> bool:
+    spec = spec_of(root, path)
+    return spec is not None and spec.link is not None
 
 
 def _switch(cells: Iterable[Path], before: str, after: str, owners: Mapping[Path, Owners]) -> tuple[Edit, ...]:

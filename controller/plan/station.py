@@ -16,6 +16,7 @@ from controller.nrm.tree import Observed, Path, Tree
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import ADMINISTRATIVE_STATE, Edits, find_edits
 from controller.plan.findings import station_findings
+from controller.plan.limits import limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
 from controller.plan.views import PlanOptions, StationView
 from controller.plan.words import describe, entry_name, row
@@ -42,10 +43,16 @@ def plan_station(
     """Plan one station. Administrative state is never repaired: a lock that is not ours is a hold."""
     if view.observed is None:
         return StationPlan(reason=f"unreachable: {view.unreachable or 'it was not read'}")
-    root = root_spec(profiles)
-    remove = {owner for owner, count in options.remove.items() if count}
     observed = view.observed
+    root = root_spec(profiles)
+    within: frozenset[Path] | None = None
+    lacking: tuple[Path, ...] = ()
+    if options.limit is not None:
+        part = limited(root, rendered, view, options.limit)
+        rendered, view, within, lacking = part.rendered, part.view, part.within, part.lacking
+    remove = {owner for owner, count in options.remove.items() if count}
     edits = find_edits(root, observed, rendered, view.ledger, remove)
+    edits.refused.extend(("not-there", path, "it has to be applied first") for path in lacking)
     locks = find_locks(root, observed.tree, edits.edits)
     edits.refused.extend(_shutting_down(observed.tree, locks))
     locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})
@@ -53,7 +60,7 @@ def plan_station(
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     if reason or not edits.edits:
         return StationPlan(reason=reason, findings=findings)
-    change = _Builder(station, root, rendered, observed, view.ledger, edits, locks, options).change()
+    change = _Builder(station, root, rendered, observed, view.ledger, edits, locks, options, within).change()
     return StationPlan(change=change, findings=findings)
 
 
@@ -104,6 +111,7 @@ class _Builder:
     edits: Edits
     locks: Locks
     options: PlanOptions
+    within: frozenset[Path] | None
 
     def change(self) -> Change:
         owners = {**{path: entry.owners for path, entry in self.ledger.items()}, **self.rendered.owners}
@@ -182,7 +190,8 @@ class _Builder:
             yield check.path if check.kind == "link-up" else f"{check.path}/{ADMINISTRATIVE_STATE}"
 
     def _gained(self) -> tuple[LedgerNode, ...]:
-        return tuple(ledger_nodes(self.root, self.rendered, self.ledger))
+        nodes = ledger_nodes(self.root, self.rendered, self.ledger)
+        return tuple(node for node in nodes if self.within is None or node.path in self.within)
 
     def _lock_row(self, cell: Path, seconds: int) -> DiffRow:
         what = f"{entry_name(self.root, cell)}: administrative state"

@@ -17,6 +17,7 @@ from controller.nrm.profiles import administrative_state, root_spec
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree
 from controller.plan.edits import ADMINISTRATIVE_STATE
+from controller.plan.phases import link_waits
 
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
 
@@ -36,11 +37,12 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -
         for done in reversed(change.phases):
             back = invert(root, tree, done.inverse, {})
             tree = apply_edits(root, tree, done.inverse)
-            phases.append(
-                Phase(
-                    kind=_OPPOSITE[done.kind], edits=done.inverse, inverse=back, wait=tuple(_waits(root, done.inverse))
-                )
+            # Links that went once others had come are up again before those go.
+            links = (
+                link_waits(root, done.inverse) if any(wait.kind == "link-up" for wait in _before(change, done)) else ()
             )
+            wait = (*_waits(root, done.inverse), *links)
+            phases.append(Phase(kind=_OPPOSITE[done.kind], edits=done.inverse, inverse=back, wait=wait))
     except DeviceRefusedError as error:
         raise ConflictError(f"{change.station} was changed since: {error.message}") from error
     return Change(
@@ -100,6 +102,12 @@ def undo_job(
         lost=tuple(path for path in before.absent if path in ledger),
         removes=dict(sorted(removes.items())),
     )
+
+
+def _before(change: Change, done: Phase) -> Iterator[WaitFor]:
+    """What the phases before one waited for."""
+    for phase in change.phases[: change.phases.index(done)]:
+        yield from phase.wait
 
 
 def _waits(root: NodeSpec, edits: tuple[Edit, ...]) -> Iterator[WaitFor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controller.models.network import Snssai
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed, Path
 
@@ -27,6 +28,19 @@ class StationView:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """What a plan may bring, change or remove; all else stays as the station has it.
+
+    Attributes:
+        tenant: Nodes of this tenant alone.
+        snssai: Of these only entries for this slice, and what they stand in.
+    """
+
+    tenant: str
+    snssai: Snssai | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanOptions:
     """What the requester asked for and allows.
 
@@ -38,6 +52,7 @@ class PlanOptions:
         expect_stations: The number of stations that the requester expects to touch.
         held: Stations (``PE-CUS-0042``) and cells (``PE-CUS-0042/1``) under a hold.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
+        limit: The part of what is wanted that the plan is about; None for all of it.
     """
 
     selector: str = ""
@@ -46,3 +61,4 @@ class PlanOptions:
     expect_stations: int | None = None
     held: frozenset[str] = frozenset()
     automatic: bool = False
+    limit: Limit | None = None

@@ -37,6 +37,7 @@ class _Check:
             if name in RESERVED:
                 self._say(("parameters", name), f"{name} is a name of the language")
         self._expressions(("targets",), self._playbook.targets)
+        self._expressions(("strategy", "last"), self._playbook.strategy.last)
         self._plan()
         self._known |= {TARGET: TARGET_MEMBERS, RUN: RUN_MEMBERS}
         names: set[str] = set()
@@ -57,11 +58,11 @@ class _Check:
             self._say(("plan",), f"a plan is of no use without a step {APPLY_INTENT}")
         for index in uses[1:]:
             self._say(("steps", index, "action"), f"another step is {APPLY_INTENT} already")
-        for field in ("expect_stations", "only_tenant"):
+        for field in ("state", "remove", "expect_stations", "only_tenant", "again"):
             self._expressions(("plan", field), getattr(plan, field))
-        if plan.remove is not None:
-            self._expressions(("plan", "remove", "tenant"), plan.remove.tenant)
-            self._expressions(("plan", "remove", "nodes"), plan.remove.nodes)
+        if plan.limit is not None:
+            self._expressions(("plan", "limit", "tenant"), plan.limit.tenant)
+            self._expressions(("plan", "limit", "slice"), plan.limit.slice)
 
     def _step(self, index: int, step: Step) -> None:
         at: FieldPath = ("steps", index)

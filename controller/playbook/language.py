@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
@@ -49,6 +49,8 @@ class Waves(Noun):
     Attributes:
         policy: What is confirmed or taken back together: each ``station`` on its own, a ``unit``, or a whole ``wave``.
         canary: Stations in the first wave, on their own.
+        by: Go region by region, or site by site, each in waves of its own.
+        last: Selector of stations that come after all others (of their region or site); an expression.
         wave_size: Stations in each later wave, a number or a share of all as in ``10%``. Tracking areas are never cut.
         per_region: Stations of one region in each later wave at most.
         parallel: Stations at once.
@@ -62,6 +64,8 @@ class Waves(Noun):
     canary: int = Field(default=1, ge=0)
     wave_size: Annotated[int | str, BeforeValidator(_size), Field(json_schema_extra={"pattern": "^[0-9]+%?$"})] = 50
     per_region: int | None = Field(default=None, ge=1)
+    by: Literal["region", "site"] | None = None
+    last: str | None = None
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
     soak: int = Field(default=0, ge=0, le=7 * 86400)
@@ -81,7 +85,7 @@ class Waves(Noun):
         size = self.wave_size
         if isinstance(size, str):
             size = max(1, stations * int(size.removesuffix("%")) // 100)
-        return Strategy(**self.model_dump(exclude={"wave_size"}), wave_size=size)
+        return Strategy(**self.model_dump(exclude={"wave_size", "by", "last"}), wave_size=size)
 
 
 class Guards(Noun):
@@ -103,22 +107,23 @@ class Guards(Noun):
 
 
 class PlanSource(StrEnum):
-    """What the plan of a run is made from: the current network files, or what was last applied."""
+    """What the plan of a run is made from: the current network files, what was last applied, or what was before."""
 
     NETWORK = "network"
     APPLIED = "applied"
+    RECORDED = "recorded"
 
 
-class Removal(Noun):
-    """Nodes that the plan may remove, named as ``minka plan --remove`` names them; expressions.
+class PlanLimit(Noun):
+    """The part of the network files that the plan is about; all else stays as the stations have it. Expressions.
 
     Attributes:
-        tenant: Whose.
-        nodes: How many, exactly.
+        tenant: Only nodes of this tenant alone.
+        slice: Of these only what this slice needs, SST and SD as in ``1-0000D1``.
     """
 
     tenant: str
-    nodes: str
+    slice: str | None = None
 
 
 class PlanSection(Noun):
@@ -126,16 +131,42 @@ class PlanSection(Noun):
 
     Attributes:
         source: ``network``: bring stations to the current network files. ``applied``: bring them back to what
-            was last applied; holds and locks that are not ours then keep stations out.
-        remove: Nodes that may be removed.
+            was last applied. ``recorded``: bring them back to ``state``. With the last two, holds and locks that
+            are not ours keep stations out.
+        state: With source ``recorded``: the run before which, or the time at which, it was so; an expression.
+        limit: With source ``network``: the part of it that the plan is about.
+        remove: Nodes that may be removed by owner, as ``minka plan --remove`` names them: ``bitel=102``, several
+            joined by blanks; ``bitel=?`` asks for the number, and is refused with it. An expression.
         expect_stations: Number of stations that the plan touches, where that is a large share; an expression.
         only_tenant: The one tenant whose nodes the plan may touch, or the run is refused; an expression.
+        adopt: With source ``network``: stations that are observe-only are adopted when the run is accepted.
+        again: With source ``applied``: nodes that were brought back within the last day, and drifted again, refuse
+            the run (something else writes them), unless this expression is true.
     """
 
     source: PlanSource = PlanSource.NETWORK
-    remove: Removal | None = None
+    state: str | None = None
+    limit: PlanLimit | None = None
+    remove: str | None = None
     expect_stations: str | None = None
     only_tenant: str | None = None
+    adopt: bool = False
+    again: str | None = None
+
+    @model_validator(mode="after")
+    def _belong(self) -> PlanSection:
+        belongs = {
+            "state": (PlanSource.RECORDED, self.state is not None),
+            "limit": (PlanSource.NETWORK, self.limit is not None),
+            "adopt": (PlanSource.NETWORK, self.adopt),
+            "again": (PlanSource.APPLIED, self.again is not None),
+        }
+        wrong = [name for name, (source, given) in belongs.items() if given and source is not self.source]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} does not belong to source {self.source}")
+        if self.source is PlanSource.RECORDED and self.state is None:
+            raise ValueError("source recorded needs state")
+        return self
 
 
 class Undo(Noun):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +15,22 @@ from controller.models.people import Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import Run, Strategy
 from controller.models.step import RunPlaybook
-from controller.plan import seal
+from controller.plan import ranks_of, seal
 from controller.playbook.consents import playbook_terms
 from controller.playbook.context import Rehearsal, World, target_names
 from controller.playbook.expressions import Expression, evaluate
-from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
+from controller.playbook.language import OUTPUT, RUN, TARGET, Playbook, Step
 from controller.playbook.load import Library, Loaded
 from controller.playbook.parameters import Plain, parse_parameters
+from controller.playbook.planning import drifted_again, section_plan
 from controller.playbook.reach import Reach, holds_on, reach, refusals, strangers
 from controller.playbook.registry import Proposal, Touches, Unmet
 from controller.ports.queue import Doorbell
 from controller.ports.store import NewJob, Store
 from controller.runs.outlook import outlook
-from controller.runs.planner import PlanRequest
+from controller.runs.stages import cut_stages
 from controller.runs.submit import approver
-from controller.runs.waves import cut_units, units_of
+from controller.runs.waves import units_of
 
 #: Stations rehearsed at once.
 _PARALLEL = 100
@@ -124,6 +125,8 @@ class Launcher:
         ready = await self._prepare(loaded, given, actor)
         if ready.refused:
             raise PlanRefusedError(f"{name} is refused: " + "; ".join(ready.refused))
+        if loaded.playbook.plan is not None and loaded.playbook.plan.adopt:
+            await self._adopt([job.station for job in ready.jobs], actor)
         used = RunPlaybook(name=name, digest=loaded.digest, text=loaded.text, parameters=ready.parameters)
         run = await self._world.store.call(
             lambda store: store.create_run(
@@ -142,6 +145,13 @@ class Launcher:
         )
         self._doorbell.ring(run.id)
         return run
+
+    async def _adopt(self, stations: Sequence[str], actor: str) -> None:
+        """Adopt those stations that are still observe-only; the plan was made as if they were adopted already."""
+        known = await self._world.store.call(lambda store: store.devices(stations))
+        new = [station for station in stations if station not in known or known[station].adopted is None]
+        if new:
+            await self._world.planner.adopt("|".join(new), actor)
 
     def _same(self, known: Run, loaded: Loaded, given: Mapping[str, Any], reason: str) -> Run:
         asked = (loaded.digest, parse_parameters(loaded.playbook.parameters, given), reason)
@@ -196,16 +206,15 @@ class Launcher:
         targets = await asyncio.to_thread(select, network, selector)
         if not targets:
             raise InputError(f"the targets {selector!r} match no station")
-        plan = await self._plan(playbook, values, selector, actor)
+        plan, refused = await self._plan(playbook, values, selector, actor)
         bound = plan is not None
         if plan is None:
             now = self._world.clock.now()
             plan = seal(created=now, network=network.header.id, network_digest=digest, selector=selector, changes=())
             await store.call(lambda store: store.save_plan(plan, actor))
-        stations = [station for station in targets if station not in plan.unplanned]
+        routers = [change.station for change in plan.changes if change.station in network.router_by_id]
+        stations = [station for station in sorted({*targets, *routers}) if station not in plan.unplanned]
         strategy = playbook.strategy.strategy(len(stations))
-        together = tuple(units_of(plan, network)) if bound else ()
-        alone = set(stations).difference(*together)
         ledger = await store.call(lambda store: store.ledger(stations))
         reached = reach(network, stations, plan if bound else None, ledger)
         return Prepared(
@@ -213,25 +222,52 @@ class Launcher:
             parameters=values,
             network=network,
             plan=plan,
-            jobs=cut_units([*together, *((station,) for station in alone)], strategy, region_of=network.region_of),
+            jobs=() if refused else self._jobs(playbook, values, plan if bound else None, network, stations),
             strategy=strategy,
             reached=reached,
-            refused=tuple(await self._refused(playbook, values, plan, network, stations, reached)),
+            refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
             terms=playbook_terms(loaded, self._library.registry, values, network, plan, stations, ledger),
         )
 
-    async def _plan(self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str) -> Plan | None:
+    def _jobs(
+        self,
+        playbook: Playbook,
+        values: Mapping[str, Plain],
+        plan: Plan | None,
+        network: Network,
+        stations: Sequence[str],
+    ) -> tuple[NewJob, ...]:
+        """The run's jobs in waves, region by region or site by site if the strategy says so."""
+        waves = playbook.strategy
+        together = tuple(units_of(plan, network)) if plan is not None else ()
+        alone = set(stations).difference(*together)
+        units = [*together, *((station,) for station in alone)]
+        places: dict[str, str] = {}
+        if waves.by is not None:
+            of = network.region_of if waves.by == "region" else network.site_of
+            places = {station: of(station) for station in stations}
+        order = {place: number for number, place in enumerate(sorted(set(places.values())))}
+        last = select(network, str(evaluate(waves.last, values))) if waves.last is not None else ()
+        return cut_stages(
+            units,
+            lambda station: 2 * order.get(places.get(station, ""), 0) + (station in last),
+            waves.strategy(len(stations)),
+            ranks_of(plan.changes, network) if plan is not None else {},
+            region_of=network.region_of,
+        )
+
+    async def _plan(
+        self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str
+    ) -> tuple[Plan | None, list[str]]:
+        """The plan that is bound to the run, if the playbook has one, or why it was refused."""
         section = playbook.plan
         if section is None:
-            return None
-        if section.source is PlanSource.APPLIED:
-            return await self._world.planner.restore_plan(selector, actor)
-        remove: dict[str, int] = {}
-        if section.remove is not None:
-            remove = {str(evaluate(section.remove.tenant, values)): _count(evaluate(section.remove.nodes, values))}
-        expected = evaluate(section.expect_stations, values)
-        request = PlanRequest(selector, remove, None if expected is None else _count(expected))
-        return await self._world.planner.plan(request, actor)
+            return None, []
+        try:
+            plan = await section_plan(self._world, section, values, selector, actor)
+        except PlanRefusedError as error:
+            return None, [error.message]
+        return plan, await drifted_again(self._world, section, values, playbook.name, plan)
 
     async def _refused(
         self,
@@ -307,11 +343,3 @@ class Launcher:
         if wrong:
             says = f"check would fail: {wrong[0]}"
         return StepPreview(step=step.name, action=action.name, says=says, diff=diff), plain
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    raise InputError(f"{value!r} is not a number of nodes or stations")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -18,11 +18,12 @@ from controller.models.errors import ConflictError, DeviceError, InputError, Not
 from controller.models.facts import Intent
 from controller.models.network import Network
 from controller.models.plan import DiffRow, LedgerNode, Plan
+from controller.models.run import LedgerEntry
 from controller.nrm.profiles import Rendered, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
+    Limit,
     PlanOptions,
-    StationPlan,
     StationView,
     adopted_nodes,
     applied,
@@ -49,11 +50,15 @@ class PlanRequest:
         selector: Stations (``controller.inventory.selectors``); ``*`` is all of them.
         remove: Nodes that may be removed, by tenant, as named by the person.
         expect_stations: Number of stations the person expects to be touched; needed above a set share.
+        limit: The part of what is wanted that the plan is about; None for all of it.
+        adopt: Whether stations that are observe-only are planned as if they were adopted just now.
     """
 
     selector: str = "*"
     remove: Mapping[str, int] = field(default_factory=dict)
     expect_stations: int | None = None
+    limit: Limit | None = None
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ class Planner:
             PlanRefusedError: It removes or touches more than was named.
         """
         digest, network = await self._store.call(lambda store: store.network())
-        stations = _selected(network, request.selector)
+        stations = selected(network, request.selector)
         now = self._clock.now()
         views = await self.views(network, stations)
         holds = await self._store.call(lambda store: store.holds(now))
@@ -143,9 +148,12 @@ class Planner:
             selector=request.selector,
             remove=dict(request.remove),
             expect_stations=request.expect_stations,
-            held=_held(network, [hold.target for hold in holds]),
+            limit=request.limit,
+            held=held_by_targets(network, [hold.target for hold in holds]),
         )
         intent = await asyncio.to_thread(compile_intent, network, _today(network, now), stations)
+        if request.adopt:
+            views = {station: _as_adopted(network, intent, station, view) for station, view in views.items()}
         plan = await asyncio.to_thread(make_plan, network, digest, intent, views, options, now)
         await self._store.call(lambda store: store.save_plan(plan, actor))
         return plan
@@ -157,7 +165,7 @@ class Planner:
             By station, ``adopted`` with the number of nodes, or why not.
         """
         digest, network = await self._store.call(lambda store: store.network())
-        stations = _selected(network, selector)
+        stations = selected(network, selector)
         views = await self.views(network, stations)
         intent = await asyncio.to_thread(compile_intent, network, _today(network, self._clock.now()), stations)
         said: dict[str, str] = {}
@@ -220,7 +228,7 @@ class Planner:
             raise DeviceError(view.unreachable)
         now = self._clock.now()
         holds = await self._store.call(lambda store: store.holds(now))
-        options = PlanOptions(held=_held(network, [hold.target for hold in holds]), automatic=True)
+        options = PlanOptions(held=held_by_targets(network, [hold.target for hold in holds]), automatic=True)
         wanted = (await self.applied([station]))[station]
         profiles = network.profiles_of(station)
         made = plan_station(station, profiles, wanted.rendered, view, options)
@@ -233,42 +241,6 @@ class Planner:
             unchanged=() if made.change or made.reason else (station,),
             unplanned={station: made.reason} if made.reason else {},
             findings=made.findings,
-        )
-        await self._store.call(lambda store: store.save_plan(plan, actor))
-        return plan
-
-    async def restore_plan(self, selector: str, actor: str) -> Plan:
-        """A plan that brings the selected stations back to what was last applied; never their administrative state.
-
-        Holds and locks that are not ours keep stations out of it.
-
-        Raises:
-            InputError: The selector is wrong or matches nothing.
-        """
-        digest, network = await self._store.call(lambda store: store.network())
-        stations = _selected(network, selector)
-        views = await self.views(network, stations)
-        wanted = await self.applied(stations)
-        now = self._clock.now()
-        holds = await self._store.call(lambda store: store.holds(now))
-        options = PlanOptions(held=_held(network, [hold.target for hold in holds]), automatic=True)
-        made = {
-            station: plan_station(
-                station, network.station_by_id[station].profiles, wanted[station].rendered, views[station], options
-            )
-            if station in wanted
-            else StationPlan(reason="not adopted: observe-only")
-            for station in stations
-        }
-        plan = seal(
-            created=now,
-            network=network.header.id,
-            network_digest=digest,
-            selector=selector,
-            changes=[one.change for one in made.values() if one.change],
-            unchanged=[station for station, one in made.items() if not one.change and not one.reason],
-            unplanned={station: one.reason for station, one in made.items() if one.reason},
-            findings=[finding for one in made.values() for finding in one.findings],
         )
         await self._store.call(lambda store: store.save_plan(plan, actor))
         return plan
@@ -300,7 +272,12 @@ class Planner:
         return plan
 
 
-def _selected(network: Network, selector: str) -> tuple[str, ...]:
+def selected(network: Network, selector: str) -> tuple[str, ...]:
+    """Stations of a selector.
+
+    Raises:
+        InputError: It is wrong, or matches nothing.
+    """
     stations = select_with_routers(network, selector)
     if not stations:
         raise InputError(f"the selector {selector!r} matches no station")
@@ -311,11 +288,20 @@ def _wanted(network: Network, intent: Intent, station: str) -> Wanted:
     return Wanted(root_spec(network.profiles_of(station)), wanted_by(intent, network, station))
 
 
+def _as_adopted(network: Network, intent: Intent, station: str, view: StationView) -> StationView:
+    """A view as it will be once the station is adopted."""
+    if view.adopted or view.observed is None:
+        return view
+    wanted = _wanted(network, intent, station)
+    nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
+    return replace(view, adopted=True, ledger={node.path: LedgerEntry(station=station, **dict(node)) for node in nodes})
+
+
 def _today(network: Network, at: datetime) -> date:
     return at.astimezone(ZoneInfo(network.header.timezone)).date()
 
 
-def _held(network: Network, targets: Iterable[str]) -> frozenset[str]:
+def held_by_targets(network: Network, targets: Iterable[str]) -> frozenset[str]:
     """Stations and cells under hold; a hold on a site holds all its stations."""
     held: set[str] = set()
     for target in targets:

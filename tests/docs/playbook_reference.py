@@ -10,7 +10,7 @@ from controller.models.network import Noun
 from controller.playbook.actions import SHIPPED
 from controller.playbook.check import RUN_MEMBERS, TARGET_MEMBERS
 from controller.playbook.expressions import _FILTERS, _TESTS, DEEPEST, LONGEST, LONGEST_RESULT
-from controller.playbook.language import Guards, PlanSection, Playbook, Removal, Step, Undo, Waves
+from controller.playbook.language import Guards, PlanLimit, PlanSection, Playbook, Step, Undo, Waves
 from controller.playbook.parameters import Parameter, ParameterType
 from controller.playbook.registry import Action
 
@@ -21,7 +21,7 @@ _SECTIONS: tuple[tuple[str, type[Noun]], ...] = (
     ("`strategy`", Waves),
     ("`guards`", Guards),
     ("`plan`", PlanSection),
-    ("`plan.remove`", Removal),
+    ("`plan.limit`", PlanLimit),
     ("`steps`: each", Step),
     ("`steps[].undo`", Undo),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import yaml
 from controller.device import target_of
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
+from controller.models.network import Network
 from controller.models.run import Job, Run, RunState
 from controller.models.step import StepRecord
 from controller.plan import network_digest
@@ -110,6 +111,11 @@ class PlaybookHouse(House):
         made = network.model_copy(update={"agreements": tuple(kept)})
         self.store.save_network(made, network_digest(made), "ana")
 
+    def load_files(self, change: Callable[[Network], Network]) -> None:
+        """Make other network files current."""
+        made = change(load_network(TINY, endpoints=self.folder / "endpoints.csv"))
+        self.store.save_network(made, network_digest(made), "ana")
+
     def changes(self) -> dict[str, int]:
         """How much was changed on each station so far."""
         stations = self.fleet.stations
@@ -117,8 +123,10 @@ class PlaybookHouse(House):
 
 
 @asynccontextmanager
-async def open_house(folder: Path, without: str = "") -> AsyncIterator[PlaybookHouse]:
-    """A house whose stations are adopted and carry the network files, less one agreement if named."""
+async def open_house(
+    folder: Path, without: str = "", files: Callable[[Network], Network] | None = None
+) -> AsyncIterator[PlaybookHouse]:
+    """A house whose stations are adopted and carry the network files, less one agreement if named, or else as made."""
     async with AsyncExitStack() as stack:
         fleet = Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.1))
         await stack.enter_async_context(fleet)
@@ -128,6 +136,8 @@ async def open_house(folder: Path, without: str = "") -> AsyncIterator[PlaybookH
         await house.adopt(endpoints)
         if without:
             house.load(**{without.replace("-", "_"): None})  # type: ignore[arg-type]
+        if files is not None:
+            house.load_files(files)
         await house.work()
         await house.provision()
         yield house

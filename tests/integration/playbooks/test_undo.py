@@ -16,6 +16,8 @@ from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
 
 STATION = "T-LTE-1"
+#: Taking service away needs the tenant's side; here it agreed beforehand.
+AGREED = {"reduce": "standing"}
 
 
 async def apply(house: PlaybookHouse, plan: Plan) -> Run:
@@ -32,7 +34,7 @@ async def apply(house: PlaybookHouse, plan: Plan) -> Run:
 
 async def share(house: PlaybookHouse, most: int) -> Run:
     """Give condor another share, by a plan."""
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": most}]})
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": most}], "consents": AGREED})
     return await apply(house, await house.planner.plan(PlanRequest("*", expect_stations=4), "ana"))
 
 
@@ -43,7 +45,7 @@ def all_running(house: PlaybookHouse) -> dict[str, str]:
 async def test_a_tenant_that_came_is_taken_back_whole(tmp_path: Path) -> None:
     async with open_house(tmp_path, without="condor-all") as house:
         before, ledger = all_running(house), house.store.ledger()
-        house.load()
+        house.load(condor_all={"consents": AGREED})
         run = await house.succeeds("onboard-tenant", tenant="condor", stations=4)
         assert all_running(house) != before
         changes, seen = house.changes(), all_running(house)
@@ -106,7 +108,7 @@ async def test_what_cannot_be_undone_says_why(house: PlaybookHouse) -> None:
     with pytest.raises(PlanRefusedError, match="it left no change on any station"):
         await undo_plan(house.planner, run.id, {}, "ana")
     # A run whose station failed carried nothing, so there is nothing to take back.
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 55}]})
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 65}]})
     plan = await house.planner.plan(PlanRequest(STATION), "ana")
     house.change(STATION, cell="1", tac="77")
     house.edit(

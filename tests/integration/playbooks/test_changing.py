@@ -1,0 +1,205 @@
+"""Slices, cores and recorded states: playbooks that change a part of what stations carry, and their way back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.models.errors import InputError, PlanRefusedError
+from controller.models.network import Agreement, Network, Tenant
+from controller.models.plan import Plan
+from controller.models.run import Outcome, RunState
+from controller.runs.undo import undo_plan
+from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
+from tests.integration.playbooks.test_undo import AGREED, all_running, apply, share
+
+STATION, NR = "T-LTE-1", "T-NR-1"
+
+
+def with_tenants(changes: Mapping[str, Mapping[str, Any]]) -> Callable[[Network], Network]:
+    """Tenants by id with fields replaced; all agreed beforehand to less service."""
+
+    def change(network: Network) -> Network:
+        tenants = [
+            Tenant.model_validate({**one.model_dump(mode="json"), **changes.get(one.id, {})}) for one in network.tenants
+        ]
+        agreements = [
+            Agreement.model_validate({**one.model_dump(mode="json"), "consents": AGREED}) for one in network.agreements
+        ]
+        return network.model_copy(update={"tenants": tuple(tenants), "agreements": tuple(agreements)})
+
+    return change
+
+
+# ------------------------------------------------------------------------------ add-slice
+
+SLICES = [{"sst": 1, "sd": "0000B1"}, {"sst": 2, "sd": "0000B2"}]
+
+
+async def test_a_slice_comes_alone(house: PlaybookHouse) -> None:
+    before = all_running(house)
+    core = {"vlan": 102, "mme_pool": [{"id": "condor-mme-1", "address": "10.42.0.1"}]}
+    core |= {"amf_pool": [{"id": "condor-amf-9", "address": "10.42.1.9"}]}
+    core |= {"upf_pool": [{"id": "condor-upf-1", "address": "10.42.2.1"}]}
+    files = with_tenants(
+        {"condor": {"slices": SLICES, "core": core}, "andes": {"slices": [{"sst": 3, "sd": "0000A9"}]}}
+    )
+    house.load_files(files)
+    given = {"tenant": "condor", "slice": "2-0000B2", "where": "region=puno"}
+    changes = house.changes()
+    seen = await house.dry_run("add-slice", **given)
+    assert house.changes() == changes
+    assert (seen.reach.tenants, seen.refused) == (("condor",), ())
+    what = {row.what for preview in seen.stations for row in preview.steps[0].diff}
+    assert what
+    assert all("slice 2-0000B2" in text for text in what), what
+    run = await house.succeeds("add-slice", **given)
+    for station in (NR, "T-BOTH-1"):
+        assert house.running(station).count("0000B2") == 3  # CU, DU and the member of the share
+        assert house.running(station).count("0000B1") == before[station].count("0000B1")
+    for word in ("10.42.1.9", "0000A9"):
+        assert word not in house.running(NR)
+    assert house.running(STATION) == before[STATION]
+    # What the files say beyond the slice is neither drift nor forgotten.
+    assert not any((await house.planner.drift(tuple(before))).values())
+    await apply(house, await undo_plan(house.planner, run.id, {"condor": 6}, "ana"))
+    assert all_running(house) == before
+
+
+async def test_a_slice_that_is_none_and_one_without_a_place(house: PlaybookHouse) -> None:
+    with pytest.raises(InputError, match="'x' is no slice: SST and SD, as in 1-0000D1"):
+        await house.run("add-slice", tenant="condor", slice="x")
+
+
+# ---------------------------------------------------------------------------- rehome-core
+
+
+def core_of_andes(*mmes: int) -> Callable[[Network], Network]:
+    """The network with these of the two MMEs of andes in its pool."""
+    pool = [{"id": f"andes-mme-{number}", "address": f"10.41.0.{number}"} for number in mmes]
+    rest = {"vlan": 101, "amf_pool": [{"id": "andes-amf-1", "address": "10.41.1.1"}]}
+    rest["upf_pool"] = [{"id": "andes-upf-1", "address": "10.41.2.1"}]
+    return with_tenants({"andes": {"core": {**rest, "mme_pool": pool}}})
+
+
+OLD, NEW = "10.41.0.1", "10.41.0.2"
+REHOME: dict[str, Any] = {"tenant": "andes", "where": "region=cusco"}
+
+
+@pytest.fixture
+async def moving(tmp_path: Path) -> AsyncIterator[PlaybookHouse]:
+    """Stations that are linked to the first MME of andes, and network files that want the second."""
+    async with open_house(tmp_path, files=core_of_andes(1)) as house:
+        house.load_files(core_of_andes(2))
+        yield house
+
+
+async def test_new_links_come_up_before_the_old_ones_go(moving: PlaybookHouse) -> None:
+    house, before = moving, all_running(moving)
+    one = await house.succeeds("rehome-core", **REHOME)
+    assert all(address in house.running(STATION) for address in (OLD, NEW))
+    with pytest.raises(PlanRefusedError, match="name andes=6"):
+        await house.run("rehome-core", **REHOME, nodes=1)
+    two = await house.succeeds("rehome-core", **REHOME, nodes=6)
+    assert OLD not in house.running(STATION)
+    for station in ("T-BOTH-1", NR):
+        assert house.running(station) == before[station]
+    health = await house.checker(reports=False).health(STATION)
+    assert [link.up for link in health.links] == [True, True]
+    # The way back, in two runs as it came.
+    await apply(house, await undo_plan(house.planner, two.id, {}, "ana"))
+    assert all(address in house.running(STATION) for address in (OLD, NEW))
+    await apply(house, await undo_plan(house.planner, one.id, {"andes": 6}, "ana"))
+    assert all_running(house) == before
+
+
+async def test_old_links_stay_where_new_ones_do_not_come_up(moving: PlaybookHouse) -> None:
+    house, before = moving, all_running(moving)
+    house.load_files(core_of_andes(3))  # a core that does not answer
+    folder = house.folder / "impatient"
+    folder.mkdir()
+    text = (PLAYBOOKS / "rehome-core.yaml").read_text(encoding="utf-8").replace("check_timeout: 60", "check_timeout: 2")
+    (folder / "rehome-core.yaml").write_text(text, encoding="utf-8")
+    run = await house.run("rehome-core", house.launcher(folder), **REHOME, nodes=6)
+    assert run.state is RunState.STOPPED
+    assert {job.outcome for job in house.store.jobs(run.id)} == {Outcome.ROLLED_BACK, Outcome.CANCELLED}
+    assert "link-up" in house.job(run, STATION).detail
+    assert all_running(house) == before
+
+
+async def test_both_ways_at_once_links_are_made_before_others_are_broken(moving: PlaybookHouse) -> None:
+    house, before, changes = moving, all_running(moving), moving.changes()
+    seen = await house.dry_run("rehome-core", **REHOME, nodes=6)
+    assert (house.changes(), seen.reach.tenants, seen.refused) == (changes, ("andes",), ())
+    assert phases_of(house.store.plan(seen.plan)) == [("create", ["link-up"]), ("delete", [])]
+    run = await house.succeeds("rehome-core", **REHOME, nodes=6)
+    assert OLD not in house.running(STATION)
+    plan = await undo_plan(house.planner, run.id, {"andes": 6}, "ana")
+    assert phases_of(plan) == [("create", ["link-up"]), ("delete", [])]
+    await apply(house, plan)
+    assert all_running(house) == before
+
+
+def phases_of(plan: Plan) -> list[tuple[str, list[str]]]:
+    """Operation of the first edit, and what is waited for, of each phase on a station."""
+    return [(phase.edits[0].op.value, [wait.kind for wait in phase.wait]) for phase in plan.changes[0].phases]
+
+
+# ------------------------------------------------------------------------- restore-config
+
+
+async def test_any_recorded_state_comes_back(house: PlaybookHouse) -> None:
+    before = all_running(house)
+    one = await share(house, 55)
+    await share(house, 50)
+    house.change(STATION, cell="2", administrativeState="LOCKED")
+    given = {"where": "*", "state": one.id, "stations": 3}
+    changes = house.changes()
+    seen = await house.dry_run("restore-config", **given)
+    assert house.changes() == changes
+    assert seen.left_out == {STATION: "somebody else locked cell 2"}
+    await house.succeeds("restore-config", **given)
+    now = all_running(house)
+    assert {name for name in before if before[name] != now[name]} == {STATION}
+    assert "<maxRatio>50</maxRatio>" in now[STATION]
+    assert not any((await house.planner.drift(tuple(before))).values())
+    house.change(STATION, cell="2", administrativeState="UNLOCKED")
+    await house.succeeds("restore-config", where=STATION, state=one.id)
+    assert all_running(house) == before
+
+
+async def test_states_that_are_not_on_record(house: PlaybookHouse) -> None:
+    with pytest.raises(InputError, match="is no run, as in r-21748f9c95, and no time"):
+        await house.run("restore-config", where="*", state="yesterday")
+    seen = await house.dry_run("restore-config", where=STATION, state="2020-01-01T00:00")
+    assert seen.left_out == {STATION: "nothing was ours here then"}
+    assert seen.refused
+    seen = await house.dry_run("restore-config", where=STATION, state="r-0000000000")
+    assert "changed nothing of ours here" in seen.left_out[STATION]
+
+
+async def test_nodes_that_came_since_go_only_if_named(moving: PlaybookHouse) -> None:
+    house, before = moving, all_running(moving)
+    run = await house.succeeds("rehome-core", **REHOME)
+    given = {"where": "region=cusco", "state": run.id}
+    seen = await house.dry_run("restore-config", **given, remove="andes=?")
+    assert "name andes=6" in seen.refused[0]
+    await house.succeeds("restore-config", **given, remove="andes=6")
+    assert all_running(house) == before
+
+
+# --------------------------------------------------------------------------- repair-drift
+
+
+async def test_what_drifts_again_right_after_asks(house: PlaybookHouse) -> None:
+    house.change(STATION, tac="77")
+    await house.succeeds("repair-drift", where=STATION)
+    house.change(STATION, tac="78")
+    with pytest.raises(PlanRefusedError, match=r"EUtranCellFDD\[1\] drifted again since run r-\w+ brought it back"):
+        await house.run("repair-drift", where=STATION)
+    assert "<tac>78</tac>" in house.running(STATION)
+    await house.succeeds("repair-drift", where=STATION, again="true")
+    assert "<tac>78</tac>" not in house.running(STATION)
