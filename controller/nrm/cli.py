@@ -230,7 +230,7 @@ class _Writer:
                     yield from write(path, self.tree.get(path), self.wanted[path])
         changed = [path for path in self._of(self.wanted, "Route") if self.wanted[path] != self.tree.get(path)]
         for path in sorted(changed, key=lambda path: int(_distance(self.wanted[path]))):
-            yield from self.set_route(path)
+            yield from self.route(path, self.wanted[path])
 
     def _of(self, paths: Iterator[Path] | list[Path] | Tree, kind: str) -> list[Path]:
         return [path for path in paths if step(path)[0] == kind]
@@ -242,7 +242,8 @@ class _Writer:
         for leaf, template in templates.items():
             old, new = (before or {}).get(leaf), after.get(leaf)
             if old != new and new is None:
-                yield f" no {template.format(self.spell(leaf, old))}".rstrip()
+                # FRRouting takes no text behind it, and IOS needs none.
+                yield " no description" if leaf == "description" else f" no {template.format(self.spell(leaf, old))}"
             elif new is not None and (old != new or leaf in again):
                 yield f" {template.format(self.spell(leaf, new))}".rstrip()
 
@@ -267,12 +268,8 @@ class _Writer:
         raise NotImplementedError
 
     def route(self, path: Path, leaves: Leaves, no: str = "") -> Iterator[str]:
-        """Set a route, or take it away."""
+        """Set a route, whose distance replaces that of the same route; or take it away."""
         raise NotImplementedError
-
-    def set_route(self, path: Path) -> Iterator[str]:
-        """Set a route; one with another distance is replaced."""
-        yield from self.route(path, self.wanted[path])
 
 
 _INTERFACE = {
@@ -357,12 +354,6 @@ class _Frr(_Writer):
         yield f"{' ' if inside else ''}{no}ip route {network} {way}{distance}"
         if inside:
             yield "exit-vrf"
-
-    def set_route(self, path: Path) -> Iterator[str]:
-        yield from self.route(path, self.wanted[path])
-        if path in self.tree:
-            # Another distance is another route to it.
-            yield from self.route(path, self.tree[path], "no ")
 
 
 def _distance(leaves: Leaves) -> str:

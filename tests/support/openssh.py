@@ -74,8 +74,8 @@ def _key_pair(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def openssh(subsystem: str, port: int | None = None) -> Iterator[OpenSsh]:
-    """Run sshd whose subsystem ``netconf`` is this command.
+def openssh(subsystem: str, port: int | None = None, *, shell: str = "") -> Iterator[OpenSsh]:
+    """Run sshd whose subsystem ``netconf`` is this command; a login gets ``shell`` instead of the user's own.
 
     OpenSSH 10 refuses a quoted command (exit 127), which netconfd's manual page recommends: give it bare.
     """
@@ -89,7 +89,7 @@ def openssh(subsystem: str, port: int | None = None) -> Iterator[OpenSsh]:
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\n"
         f"AuthorizedKeysFile {folder / 'authorised'}\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
-        f"MaxStartups 100\nSubsystem netconf {subsystem}\n"
+        f"MaxStartups 100\nSubsystem netconf {subsystem}\n{f'ForceCommand {shell}' if shell else ''}\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

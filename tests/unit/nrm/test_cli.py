@@ -184,9 +184,9 @@ def test_frr_speaks_of_what_the_system_made() -> None:
         *("vrf claro", " ip route 10.10.0.0/22 169.254.0.5 250", "exit-vrf"),
     )
     assert command_lines(FRR, tree, {"/Router[R-1]": {}}) == (
-        *("interface up0.1010", " no ip address 169.254.0.2/30", " no description claro", "exit"),
-        *("interface up1.1010", " no ip address 169.254.0.6/30", " no description claro", "exit"),
-        *("interface down0.1010", " no ip address 10.64.0.2/30", " no description claro", "exit"),
+        *("interface up0.1010", " no ip address 169.254.0.2/30", " no description", "exit"),
+        *("interface up1.1010", " no ip address 169.254.0.6/30", " no description", "exit"),
+        *("interface down0.1010", " no ip address 10.64.0.2/30", " no description", "exit"),
         *("vrf claro", " no ip route 10.10.0.0/22 169.254.0.1", "exit-vrf"),
         *("vrf claro", " no ip route 10.10.0.0/22 169.254.0.5 250", "exit-vrf"),
     )

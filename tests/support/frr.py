@@ -1,0 +1,84 @@
+"""Debian's FRRouting behind a real OpenSSH server, in a network namespace and a name space of paths of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from controller.ports.devices import DeviceTarget
+from tests.support.openssh import OpenSsh, openssh
+
+_DAEMONS = ("zebra", "mgmtd", "staticd")
+
+
+@dataclass(frozen=True)
+class Frr:
+    """A running router.
+
+    Attributes:
+        saved: Its saved configuration.
+    """
+
+    ssh: OpenSsh
+    name: str
+    saved: Path
+
+    def target(self, router: str) -> DeviceTarget:
+        """How to reach it."""
+        ssh = self.ssh
+        credential = f"file:{ssh.client_key}"
+        return DeviceTarget(
+            router, "127.0.0.1", ssh.port, ssh.host_key, ssh.username, credential, ("frr",), transport="cli"
+        )
+
+    def type(self, *lines: str) -> str:
+        """Type lines behind everybody's back."""
+        return _vtysh(self.name, "configure terminal", *lines)
+
+
+def _vtysh(name: str, *lines: str) -> str:
+    command = ["vtysh", "-N", name, *(word for line in lines for word in ("-c", line))]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout
+
+
+@contextlib.contextmanager
+def frr() -> Iterator[Frr]:
+    """Run FRRouting; needs the right to make a network namespace, which root has."""
+    name = f"minka-{uuid4().hex[:8]}"
+    config, run = Path("/etc/frr") / name, Path("/var/run/frr") / name
+    config.mkdir(parents=True)
+    run.mkdir(parents=True)
+    (config / "vtysh.conf").write_text("service integrated-vtysh-config\n")
+    (config / "frr.conf").write_text("hostname FRR-1\n")
+    for path in (config, run, *config.iterdir()):
+        shutil.chown(path, "frr", "frr")
+    daemons = " & ".join(f"/usr/lib/frr/{daemon} -N {name} -u frr -g frr -A 127.0.0.1 -P 0" for daemon in _DAEMONS)
+    process = subprocess.Popen(
+        ["unshare", "-n", "sh", "-c", f"ip link set lo up; {daemons} & wait"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _wait(name)
+        with openssh("false", shell=f"/usr/bin/vtysh -N {name}") as ssh:
+            yield Frr(ssh, name, config / "frr.conf")
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+        for path in (config, run):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _wait(name: str) -> None:
+    """Until all daemons answer."""
+    end = time.monotonic() + 30
+    while "static" not in (said := _vtysh(name, "show daemons")) or "mgmtd" not in said or "zebra" not in said:
+        assert time.monotonic() < end, f"FRRouting does not answer: {said}"
+        time.sleep(0.1)
