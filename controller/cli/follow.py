@@ -14,7 +14,7 @@ from controller.ports.clock import Clock, SystemClock
 
 #: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
 _ATTEMPTS = 30
-_GOING_ON = ("queued", "running", "cancelling")
+_GOING_ON = ("queued", "running", "paused", "cancelling")
 
 
 class _Bars:

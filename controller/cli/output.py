@@ -41,6 +41,8 @@ _COLOURS = {
     "partial": "yellow",
     "deferred": "yellow",
     "cancelled": "yellow",
+    "withdrawn": "yellow",
+    "paused": "yellow",
     "stopped": "yellow",
     "raised": "yellow",
     "repairing": "cyan",

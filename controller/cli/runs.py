@@ -1,4 +1,4 @@
-"""``minka runs``, ``show``, ``watch``, ``cancel``."""
+"""``minka runs``, ``show``, ``watch``, ``pause``, ``resume``, ``cancel``."""
 
 from __future__ import annotations
 
@@ -76,8 +76,22 @@ def watch(run_id: RunId, as_json: Json = False) -> None:
 
 
 def cancel(run_id: RunId, as_json: Json = False) -> None:
-    """Start nothing more; stations under way reach their end."""
-    run = client().post(f"/v1/runs/{run_id}/cancel")
+    """Start nothing more; stations under way reach their end, and what is undecided is taken back."""
+    _ask(run_id, "cancel", as_json=as_json)
+
+
+def pause(run_id: RunId, as_json: Json = False) -> None:
+    """Begin nothing more until the run is resumed; stations and units under way reach their end."""
+    _ask(run_id, "pause", as_json=as_json)
+
+
+def resume(run_id: RunId, as_json: Json = False) -> None:
+    """Go on with a paused run."""
+    _ask(run_id, "resume", as_json=as_json)
+
+
+def _ask(run_id: str, what: str, *, as_json: bool) -> None:
+    run = client().post(f"/v1/runs/{run_id}/{what}")
     if as_json:
         print_json(run)
     else:

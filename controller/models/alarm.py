@@ -10,6 +10,8 @@ from controller.models.network import Noun
 
 #: Switch in the store that stops all automatic repair while it is on.
 REMEDIATION_STOPPED = "remediation-stopped"
+#: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
+DIVERGED = "station-diverged"
 
 
 class PerceivedSeverity(StrEnum):

@@ -25,14 +25,14 @@ class AlarmRecords(Transactions):
     @writes
     def report_alarm(self, tx: Tx, report: AlarmReport) -> Alarm:
         """See ``Store.report_alarm``."""
-        return _take(tx, report)
+        return take_report(tx, report)
 
     @writes
     def report_alarms(self, tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
         """See ``Store.report_alarms``."""
         # The same order of locks in every process; reports of one identity keep their own.
         order = sorted(range(len(reports)), key=lambda index: _identity(reports[index]))
-        taken = {index: _take(tx, reports[index]) for index in order}
+        taken = {index: take_report(tx, reports[index]) for index in order}
         return [taken[index] for index in range(len(reports))]
 
     @reads
@@ -93,7 +93,8 @@ class AlarmRecords(Transactions):
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
 
 
-def _take(tx: Tx, report: AlarmReport) -> Alarm:
+def take_report(tx: Tx, report: AlarmReport) -> Alarm:
+    """See ``Store.report_alarm``."""
     tx.guard("\x1f".join(("alarm", *_identity(report))))
     same = [alarms.c[name] == value for name, value in zip(_IDENTITY, _identity(report), strict=True)]
     newest = tx.execute(select(alarms).where(*same).order_by(alarms.c.number.desc()).limit(1)).one_or_none()

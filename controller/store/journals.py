@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, func, insert, select, update
 
+from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import ConflictError, LeaseLostError, MinkaError, NotClearedError
-from controller.models.run import JobState, JournalEntry, Step
+from controller.models.run import JobState, JournalEntry, Outcome, Step
 from controller.ports.store import Claim, Finishing, JobResult, Journalling
+from controller.store.alarms import take_report
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, change_ledger
-from controller.store.tables import devices, jobs, journal, leases
+from controller.store.tables import alarms, devices, jobs, journal, leases
 from controller.store.transaction import INSERTS, Transactions, Tx, reads, writes
 
 _Leases = dict[str, tuple[int, str | None]]
@@ -187,6 +189,7 @@ def _finish(tx: Tx, ends: Sequence[Finishing]) -> list[MinkaError | None]:
     if ours:
         _end_jobs(tx, ours)
         _keep_applied(tx, [end.claim for end in ours if end.result.applied])
+    _tell_diverged(tx, ours)
     for claim, result in ((end.claim, end.result) for end in ours):
         tx.note(
             claim.incarnation,
@@ -198,6 +201,27 @@ def _finish(tx: Tx, ends: Sequence[Finishing]) -> list[MinkaError | None]:
             detail=result.detail,
         )
     return errors
+
+
+def _tell_diverged(tx: Tx, ends: Sequence[Finishing]) -> None:
+    """Raise an alarm for each station that is not as it should be; clear it where a later job ended well."""
+    told = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
+    good = [end.claim.job.station for end in ends if end.result.outcome.good]
+    well = {row.station for row in rows_of(tx, told, alarms.c.station, good)}
+    for claim, result in ((end.claim, end.result) for end in ends):
+        station = claim.job.station
+        diverged = result.outcome is Outcome.DIVERGED
+        if diverged or station in well:
+            report = AlarmReport(
+                station=station,
+                object=station,
+                probable_cause=DIVERGED,
+                severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
+                text=f"run {claim.run.id}: {result.detail}",
+                source=AlarmSource.CHECK,
+                at=tx.now,
+            )
+            take_report(tx, report)
 
 
 def _end_jobs(tx: Tx, ends: Sequence[Finishing]) -> None:

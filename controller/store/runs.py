@@ -402,7 +402,7 @@ def _decide(tx: Tx, run: Run, new: NewVerdict, by: str) -> int:
     insert = tx.insert(decisions).values(
         row | {"verdict": new.verdict.value, "at": tx.now, "by": by, "reason": new.reason}
     )
-    if not tx.execute(insert.on_conflict_do_nothing()).rowcount:
+    if tx.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount != 1:
         return 0
     detail = {"wave": new.wave, "unit": new.unit, "gate": new.gate, "reason": new.reason}
     tx.note(by, f"gate.{new.verdict}", run.id, **detail)

@@ -1,4 +1,4 @@
-"""Runs: start, list, show, watch, cancel."""
+"""Runs: start, list, show, watch, pause, cancel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from controller.api.views import Seen, View
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
-from controller.models.run import Job, Run, RunState, Strategy
+from controller.models.run import Decision, Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
 from controller.runs.submit import submit
 from controller.runs.undo import undo_plan
@@ -93,10 +93,37 @@ def steps(
 
 @router.post("/{run_id}/cancel", status_code=202)
 def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
-    """Start nothing more; devices under way reach their end. Cancelling a finished run changes nothing."""
+    """Start nothing more; devices under way reach their end, and what is undecided is taken back.
+
+    Cancelling a finished run changes nothing.
+    """
     run = backend.store.request_cancel(run_id, who.name)
     backend.doorbell.ring(run_id)
     return run
+
+
+@router.post("/{run_id}/pause", status_code=202)
+def pause(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
+    """Begin nothing more until the run is resumed; devices and units under way reach their end.
+
+    Pausing a run that is finished, or being cancelled, changes nothing.
+    """
+    return backend.store.request_pause(run_id, who.name)
+
+
+@router.post("/{run_id}/resume", status_code=202)
+def resume(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
+    """Go on with a paused run; another one stays as it is."""
+    run = backend.store.request_resume(run_id, who.name)
+    backend.doorbell.ring(run_id)
+    return run
+
+
+@router.get("/{run_id}/decisions")
+def decisions(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> list[Decision]:
+    """What was decided for units and waves that are confirmed or taken back together."""
+    run = backend.store.run(run_id)
+    return backend.store.decisions([(run_id, wave) for wave in range(run.waves)])
 
 
 class Undoing(Body):

@@ -216,6 +216,16 @@ async def test_cancelling_twice_is_cancelling_once(desk: Desk) -> None:
     assert states == ["cancelling", "cancelling"]
 
 
+async def test_a_run_is_paused_and_resumed(desk: Desk) -> None:
+    (station, *_) = await load_and_adopt(desk)
+    made = await plan(desk, selector=station)
+    run = (await desk.client.post("/v1/runs", json={"plan": made["id"], "strategy": {"policy": "wave"}})).json()
+    asked = ("pause", "pause", "resume", "resume", "cancel", "pause", "resume")
+    states = [(await desk.client.post(f"/v1/runs/{run['id']}/{what}")).json()["state"] for what in asked]
+    assert states == ["paused", "paused", "queued", "queued", "cancelling", "cancelling", "cancelling"]
+    assert (await desk.client.get(f"/v1/runs/{run['id']}/decisions")).json() == []
+
+
 async def test_holds_are_put_listed_and_lifted(desk: Desk) -> None:
     (station, *_) = await load_and_adopt(desk)
     hold = (await desk.client.post("/v1/holds", json={"target": station, "reason": "mast"})).json()

@@ -70,7 +70,13 @@ class Crew:
         plan = self.scenario.plan.model_copy(update={"changes": changes})
         self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
         self.store.save_plan(plan, "ana")
-        self.run = self.store.create_run(plan, "apply", self.strategy, self.jobs, cause="person", actor="ana").id
+        self._plan = plan
+        self.again()
+
+    def again(self) -> None:
+        """Accept a run of the plan."""
+        run = self.store.create_run(self._plan, "apply", self.strategy, self.jobs, cause="person", actor="ana")
+        self.run = run.id
 
     def __getitem__(self, station: str) -> FakeDevice:
         return self.devices[station]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from controller.models.alarm import AlarmState
 from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
 from controller.ports.fake_device import Fault, Wrong
 from controller.ports.store import NewJob
@@ -112,7 +113,23 @@ async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_told() -
     assert crew.outcomes() == {"A": Outcome.SUCCEEDED, "B": Outcome.DIVERGED, "C": Outcome.CANCELLED}
     assert crew.carried("B") == "old"
     assert crew.state() is RunState.DIVERGED
+    (alarm,) = crew.store.standing_alarms(["B"])
+    assert (alarm.probable_cause, alarm.state) == ("station-diverged", AlarmState.RAISED)
+    assert crew.run in alarm.text
+    assert "its wave was confirmed" in alarm.text
     crew.assert_settled()
+
+
+async def test_people_are_told_no_more_when_a_later_run_ends_well_there() -> None:
+    crew = Crew(unit("A"), WAVE)
+    crew["A"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=crew["A"].reboot))
+    crew["A"].faults.append(Fault("edit", Wrong.REFUSE, skip=1))
+    await crew.work()
+    assert [alarm.station for alarm in crew.store.standing_alarms()] == ["A"]
+    crew.again()
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert crew.store.standing_alarms() == []
 
 
 async def test_a_cancel_before_the_decision_takes_all_back() -> None:
@@ -191,3 +208,36 @@ async def test_killed_twice_with_time_between(name: str) -> None:
     for _ in range(8):
         deaths = [Mortal(chance.randint(1, calls), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)]
         await _interrupted(name, *deaths, pause=chance.choice([0, 20, 100]))
+
+
+async def test_a_pause_lets_units_under_way_end_and_begins_no_other() -> None:
+    jobs = [*unit("A", "B"), *unit("C", "D"), NewJob(1, "E", "E")]
+    crew = Crew(jobs, UNIT.model_copy(update={"parallel": 1}))
+
+    def pause() -> None:
+        crew.store.request_pause(crew.run, "ana")
+
+    crew["A"].faults.append(Fault("commit_confirmed", act=pause))
+    await crew.work()
+    assert crew.state() is RunState.PAUSED
+    assert crew.outcomes() == {
+        "A": Outcome.SUCCEEDED, "B": Outcome.SUCCEEDED, "C": None, "D": None, "E": None,
+    }  # fmt: skip
+    await crew.work()  # another process rests too
+    assert crew.state() is RunState.PAUSED
+    crew.store.request_resume(crew.run, "ana")
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    crew.assert_settled()
+
+
+async def test_a_paused_run_can_be_cancelled() -> None:
+    crew = Crew([*unit("A"), *unit("B")], UNIT)
+    crew.store.request_pause(crew.run, "ana")
+    await crew.work()
+    assert crew.state() is RunState.PAUSED
+    crew.store.request_cancel(crew.run, "ana")
+    await crew.work()
+    assert crew.state() is RunState.CANCELLED
+    assert set(crew.outcomes().values()) == {Outcome.CANCELLED}
+    crew.assert_settled()
