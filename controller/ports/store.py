@@ -338,6 +338,10 @@ class Store(
         """
         ...
 
+    def check_writable(self) -> None:
+        """Return if a write would be committed now; it changes nothing. Raises StoreError."""
+        ...
+
     def close(self) -> None:
         """Release connections."""
         ...

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, update
 
 from controller.models.run import JobState
-from controller.store.tables import alarms, devices, jobs, repairs, runs, workers
-from controller.store.transaction import Transactions, Tx, reads
+from controller.store.tables import alarms, audit_head, devices, jobs, repairs, runs, workers
+from controller.store.transaction import Transactions, Tx, reads, writes
 
 
 class FigureRecords(Transactions):
-    """Counts over the record."""
+    """Counts over the record, and whether it takes any more."""
+
+    @writes
+    def check_writable(self, tx: Tx) -> None:
+        """See ``Store.check_writable``."""
+        tx.execute(update(audit_head).values(last=audit_head.c.last))
 
     @reads
     def figures(self, tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:

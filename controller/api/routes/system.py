@@ -32,8 +32,8 @@ def alive() -> dict[str, str]:
 
 @router.get("/readyz", dependencies=[OPEN])
 def ready(backend: Backend) -> dict[str, str]:
-    """Whether the database answers; needs no token. 503 if not."""
-    backend.store.active_runs()
+    """Whether the database can be written to; needs no token. 503 if not."""
+    backend.store.check_writable()
     return {"status": "ready"}
 
 

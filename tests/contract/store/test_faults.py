@@ -113,10 +113,14 @@ def test_a_database_locked_for_long_is_a_store_error(small: tuple[SqlStore, Path
         with pytest.raises(StoreError, match="locked"):
             store.set_switch("x", True, "ana")
         assert time.monotonic() - began < 5
+        with pytest.raises(StoreError, match="locked"):
+            store.check_writable()
         assert not store.switch("x")  # readers go on
         hog.execute("ROLLBACK")
     store.set_switch("x", True, "ana")
+    store.check_writable()
     assert store.switch("x")
+    assert store.verify_audit() is None
 
 
 def test_a_lock_that_goes_away_is_waited_for(small: tuple[SqlStore, Path]) -> None:
