@@ -339,7 +339,7 @@ class Store(
         ...
 
     def check_writable(self) -> None:
-        """Return if a write would be committed now; it changes nothing. Raises StoreError."""
+        """Return if a write would be committed now; it changes nothing that counts. Raises StoreError."""
         ...
 
     def close(self) -> None:
