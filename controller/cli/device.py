@@ -28,7 +28,7 @@ def list_(selector: Selector = "*", as_json: Json = False) -> None:
 
 def _row(device: dict[str, Any]) -> list[str]:
     health = device["health"]
-    row = [device["station"], device["region"], " ".join(device["profiles"]), "yes" if device["adopted"] else "no"]
+    row = [device["station"], device["region"], " ".join(device["profiles"]), _adopted(device)]
     if health is None:
         return [*row, "-", "-", "-", "-"]
     if not health["reachable"]:
@@ -39,8 +39,15 @@ def _row(device: dict[str, Any]) -> list[str]:
         when(health["at"]),
         f"{sum(cells)}/{len(cells)}",
         f"{sum(links)}/{len(links)}",
-        f"[yellow]{health['drift']}[/]" if health["drift"] else "0",
+        f"[yellow]{health['drift']}[/]" if health.get("drift") else str(health.get("drift", "")),
     ]
+
+
+def _adopted(device: dict[str, Any]) -> str:
+    """Yes or no; nothing where a tenant's people ask, who are not told."""
+    if "adopted" not in device:
+        return ""
+    return "yes" if device["adopted"] else "no"
 
 
 @app.command(epilog="Example: minka device show PE-CUS-0145")
@@ -51,7 +58,8 @@ def show(station: Station, as_json: Json = False) -> None:
         print_json(device)
         return
     out.print(f"{station}: site {device['site']}, region {device['region']}, {' '.join(device['profiles'])}")
-    out.print(f"adopted {when(device['adopted'])}, applied {when(device['applied'])}")
+    if "adopted" in device:
+        out.print(f"adopted {when(device['adopted'])}, applied {when(device['applied'])}")
     health = device["health"]
     if health is None:
         out.print("not looked at yet")

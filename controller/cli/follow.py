@@ -23,7 +23,7 @@ class _Bars:
     def __init__(self, jobs: list[dict[str, Any]], *, silent: bool) -> None:
         self._totals: dict[int, int] = {}
         for job in jobs:
-            self._totals[job["wave"]] = self._totals.get(job["wave"], 0) + 1
+            self._totals[_wave(job)] = self._totals.get(_wave(job), 0) + 1
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
         self._silent = silent
@@ -40,7 +40,7 @@ class _Bars:
     def run(self, run: dict[str, Any]) -> None:
         """The run moved on: its wave is being worked on."""
         for wave, task in self._tasks.items():
-            if wave <= run["wave"] and run["state"] != "queued":
+            if wave <= _wave(run) and run["state"] != "queued":
                 self.progress.start_task(task)
         waits = run.get("waits", {})
         if waits != self._waits and not self._silent:
@@ -50,15 +50,20 @@ class _Bars:
 
     def job(self, job: dict[str, Any]) -> None:
         """A job ended; what did not go well is told at once."""
-        wave = job["wave"]
+        wave = _wave(job)
         self._done[wave] += 1
         self.progress.advance(self._tasks[wave])
         if self._silent:
             return
         if job["outcome"] not in ("succeeded", "unchanged"):
-            out.print(f"{job['station']}: {coloured(job['outcome'])} {escape(job['detail'])}", soft_wrap=True)
+            out.print(f"{job['station']}: {coloured(job['outcome'])} {escape(job.get('detail'))}", soft_wrap=True)
         if not out.is_terminal and self._done[wave] == self._totals[wave]:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
+
+
+def _wave(told: dict[str, Any]) -> int:
+    """The wave of a run or job; a tenant's people are not told of waves, so theirs is one."""
+    return int(told.get("wave", 0))
 
 
 def follow(run_id: str, *, as_json: bool = False) -> None:
@@ -73,8 +78,8 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
                 if name == "run":
                     last = data
                     bars.run(data)
-                elif data["id"] not in told:
-                    told.add(data["id"])
+                elif data["station"] not in told:
+                    told.add(data["station"])
                     bars.job(data)
     except KeyboardInterrupt:
         err.print(f"no longer watching; run {run_id} goes on: minka watch {run_id}, or stop it: minka cancel {run_id}")

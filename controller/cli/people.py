@@ -121,10 +121,10 @@ def list_alarms(
                 escape(a["object"].rpartition("/")[2]),
                 escape(a["tenant"]),
                 a["probable_cause"],
-                a["count"],
+                a.get("count", ""),
                 when(a["raised"]),
-                a["run"],
-                escape(a["note"]),
+                a.get("run", ""),
+                escape(a.get("note")),
             )
             for a in found
         ),
@@ -141,7 +141,7 @@ def follow(as_json: Json = False) -> None:
             what = escape(alarm["object"].rpartition("/")[2])
             out.print(
                 f"{when(alarm['changed'])} {alarm['id']} {coloured(alarm['state'])} {alarm['station']} {what} "
-                f"{alarm['probable_cause']} {escape(alarm['text'])} {escape(alarm['note'])}"
+                f"{alarm['probable_cause']} {escape(alarm['text'])} {escape(alarm.get('note'))}"
             )
 
 

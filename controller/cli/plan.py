@@ -98,7 +98,7 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
         print_json(found)
         return
     columns = ("id", "created", "selector", "stations", "unchanged", "unplanned", "findings")
-    table("", columns, ([when(p[c]) if c == "created" else escape(p[c]) for c in columns] for p in found))
+    table("", columns, ([when(p[c]) if c == "created" else escape(p.get(c)) for c in columns] for p in found))
 
 
 @plans.command("show", epilog="Example: minka plans show 42327bc0ca30")
@@ -113,7 +113,7 @@ def show(
         print_json(made)
     else:
         show_plan(made, every=every)
-        if made["changes"]:
+        if made["changes"] and "selector" in made:
             show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"))
 
 

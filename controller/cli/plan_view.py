@@ -99,6 +99,11 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
         _show_lines(made["id"], lines)
     elif lines:
         _show_groups(made["id"], lines)
+    if "unplanned" not in made:  # a tenant's people are told of their part
+        for change in made["changes"]:
+            if change["interrupts"]:
+                out.print(f"{change['station']}: interrupted for about {change['outage_seconds']} s")
+        return
     _show_left_out(made["unplanned"])
     _show_findings(made["findings"])
     out.print(sentence(made), soft_wrap=True)

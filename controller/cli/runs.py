@@ -32,10 +32,10 @@ def runs(
                 coloured(run["state"]),
                 run["procedure"],
                 run["plan"],
-                escape(run["cause"]),
-                escape(run["requested_by"]),
+                escape(run.get("cause")),
+                escape(run.get("requested_by")),
                 when(run["created"]),
-                f"{run['wave'] + 1}/{run['waves']}",
+                f"{run['wave'] + 1}/{run['waves']}" if "waves" in run else "",  # a tenant is not told
                 ", ".join(f"{count} {outcome}" for outcome, count in sorted(run["counts"].items())),
             )
             for run in found
@@ -50,20 +50,21 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     if as_json:
         print_json(run | {"jobs": jobs})
         return
-    out.print(f"run {run_id} of plan {run['plan']}: {coloured(run['state'])} {escape(run['reason'])}")
-    show_outlook(api.get(f"/v1/runs/{run_id}/outlook"))
+    out.print(f"run {run_id} of plan {run['plan']}: {coloured(run['state'])} {escape(run.get('reason'))}")
+    if "waves" in run:  # outlook and details are the host's
+        show_outlook(api.get(f"/v1/runs/{run_id}/outlook"))
     table(
         "",
         ("wave", "station", "state", "outcome", "attempts", "finished", "detail"),
         (
             (
-                job["wave"],
+                job.get("wave", ""),
                 job["station"],
                 job["state"],
                 coloured(job["outcome"] or "-"),
-                job["attempts"],
+                job.get("attempts", ""),
                 when(job["finished"]),
-                escape(job["detail"] if job["state"] == "done" else job["blocked"] or job["detail"]),
+                escape(job.get("detail") if job["state"] == "done" else job.get("blocked") or job.get("detail")),
             )
             for job in jobs
         ),
