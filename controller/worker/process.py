@@ -45,8 +45,8 @@ class LoopThread(threading.Thread):
         try:
             asyncio.run(self._main())
         except Exception:
-            log.exception("worker.loop_failed")
             self.failed = True
+            log.exception("worker.loop_failed")
         finally:
             self._ready.set()
             self._on_end()

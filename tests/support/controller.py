@@ -134,13 +134,17 @@ class Plant:
 
     def load(self, network: Path, **replaced: str) -> None:
         """Make network files the current version; ``replaced`` are texts by file name, with ``_`` for the dot."""
+        self.call("PUT", "/network", self.files(network, **replaced))
+
+    def files(self, network: Path, **replaced: str) -> dict[str, Any]:
+        """Network files and endpoints, as the API takes them."""
         files = {
             str(path.relative_to(network)): path.read_text(encoding="utf-8")
             for path in sorted(network.rglob("*"))
             if path.suffix in (".yaml", ".csv")
         }
         files |= {name.replace("_", ".", 1): text for name, text in replaced.items()}
-        self.call("PUT", "/network", {"files": files, "endpoints": self.endpoints.read_text(encoding="utf-8")})
+        return {"files": files, "endpoints": self.endpoints.read_text(encoding="utf-8")}
 
     def plan(self, selector: str = "*") -> Plan:
         """Plan, naming the number of stations that it touches where that is asked for."""

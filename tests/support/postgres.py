@@ -86,9 +86,9 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
-    """A server of one's own, in a temporary folder; ``durable`` as in production, for measurements."""
-    server = _create(durable=durable)
+def postgres_server(*, durable: bool = False, disk: Path = Path("/tmp")) -> Iterator[PostgresServer]:
+    """A server of one's own, in a temporary folder of ``disk``; ``durable`` as in production, for measurements."""
+    server = _create(durable=durable, disk=disk)
     try:
         yield server
     finally:
@@ -133,9 +133,9 @@ def _count(users: Path) -> int:
     return int(users.read_text(encoding="ascii")) if users.exists() else 0
 
 
-def _create(*, durable: bool = False) -> PostgresServer:
+def _create(*, durable: bool = False, disk: Path = Path("/tmp")) -> PostgresServer:
     # Not below pytest's folders, which only their owner may enter: the server runs as somebody else.
-    folder = Path(tempfile.mkdtemp(prefix="minka-pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="minka-pg-", dir=disk))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     _run("initdb", "-D", str(folder / "data"), "-U", "minka", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")

@@ -1,0 +1,37 @@
+"""Logs never stop anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from controller.observe.logs import set_up_logs
+
+FULL = Path("/dev/full")
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_disk_that_is_full_loses_records_and_stops_nobody(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    full = FULL.open("w", encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", full)
+    set_up_logs(form, "test")
+    with pytest.raises(OSError, match="No space left"):
+        print("not even this", file=full, flush=True)
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        structlog.get_logger().exception("it.broke", detail="x" * 100_000)
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
