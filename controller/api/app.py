@@ -24,12 +24,27 @@ from controller.api.routes import (
     people,
     plans,
     playbooks,
+    questions,
     runs,
     system,
     webhooks,
 )
 
-PARTS = (people, networks, plans, playbooks, runs, approvals, devices, alarms, webhooks, holds, freezes, system)
+PARTS = (
+    people,
+    networks,
+    plans,
+    playbooks,
+    runs,
+    questions,
+    approvals,
+    devices,
+    alarms,
+    webhooks,
+    holds,
+    freezes,
+    system,
+)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _DESCRIPTION = """Operations controller of a neutral host's shared radio network.

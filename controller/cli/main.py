@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from controller import __version__
-from controller.cli import accounts, approvals, device, network, people, plan, playbook, processes, runs
+from controller.cli import accounts, approvals, device, network, people, plan, playbook, processes, questions, runs
 from controller.cli.client import FAILED, WRONG_INPUT, CliError
 from controller.cli.output import err, escape, print_json
 from controller.models.errors import InputError, MinkaError
@@ -47,6 +47,8 @@ app.command(epilog="Example: minka watch r-21748f9c95")(runs.watch)
 app.command(epilog="Example: minka pause r-21748f9c95")(runs.pause)
 app.command(epilog="Example: minka resume r-21748f9c95")(runs.resume)
 app.command(epilog="Example: minka cancel r-21748f9c95")(runs.cancel)
+app.command(epilog="Example: minka questions r-21748f9c95")(questions.questions)
+app.command(epilog="Example: minka answer r-21748f9c95 yes --reason CHG-1042")(questions.answer)
 app.command(epilog="Example: minka undo r-21748f9c95 --remove bitel=102")(plan.undo)
 app.command(epilog="Example: minka approvals r-21748f9c95")(approvals.approvals)
 app.command(epilog="Example: minka approve r-21748f9c95 --reason CHG-1042")(approvals.approve)

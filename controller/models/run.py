@@ -181,6 +181,7 @@ class Run(Noun):
         plan: Id of the plan it executes.
         cause: Why it runs: ``person``, or ``alarm:<id>`` for a remediation.
         requested_by: Name of the token's owner, or of the rule.
+        halted: Why nothing more may begin, whatever failures the strategy bears: a soak that failed.
         counts: Jobs by outcome, plus ``pending``.
         waits: Of the pending ones, how many may not begin, by the reason.
         playbook: Digest of the playbook's text; empty for procedures that are built in.
@@ -198,6 +199,7 @@ class Run(Noun):
     created: AwareDatetime
     started: AwareDatetime | None = None
     finished: AwareDatetime | None = None
+    halted: str = ""
     wave: int = 0
     waves: int = 0
     counts: dict[str, int] = {}

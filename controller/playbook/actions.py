@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from controller.playbook.asking import ASKING
 from controller.playbook.changing import CHANGING
 from controller.playbook.equipment import EQUIPMENT
 from controller.playbook.looking import LOOKING
 from controller.playbook.registry import Action, Registry, with_third_parties
 from controller.playbook.software import SOFTWARE
 
+_ALL = (
+    *CHANGING,
+    *EQUIPMENT,
+    *SOFTWARE,
+    *LOOKING,
+    *ASKING,
+)
 #: Shipped actions by name.
-SHIPPED: dict[str, Action] = {one.name: one for one in (*CHANGING, *EQUIPMENT, *SOFTWARE, *LOOKING)}
+SHIPPED: dict[str, Action] = {one.name: one for one in _ALL}
 
 
 @lru_cache(maxsize=1)

@@ -45,7 +45,9 @@ class _Check:
             if step.name in names:
                 self._say(("steps", index, "name"), "another step has this name")
             names.add(step.name)
-            self._step(index, step)
+            self._step(("steps", index), step)
+        for index, step in enumerate(self._playbook.soak_checks):
+            self._soak_check(("soak_checks", index), step)
 
     def _plan(self) -> None:
         plan = self._playbook.plan
@@ -64,8 +66,16 @@ class _Check:
             self._expressions(("plan", "limit", "tenant"), plan.limit.tenant)
             self._expressions(("plan", "limit", "slice"), plan.limit.slice)
 
-    def _step(self, index: int, step: Step) -> None:
-        at: FieldPath = ("steps", index)
+    def _soak_check(self, at: FieldPath, step: Step) -> None:
+        self._step(at, step)
+        act = self._registry.actions.get(step.action)
+        if act is not None and (act.touches is Touches.CHANGES or act.waits):
+            self._say((*at, "action"), f"{step.action} does more than look")
+        for field in ("undo", "register_"):
+            if getattr(step, field) is not None:
+                self._say((*at, field.rstrip("_")), "a check after the soak leaves nothing behind")
+
+    def _step(self, at: FieldPath, step: Step) -> None:
         if step.when is not None:
             self._one((*at, "when"), step.when)
         act = self._action(at, step.action, step.with_)
@@ -84,7 +94,9 @@ class _Check:
                 self._say((*at, "register"), f"the name {step.register_} is taken")
             self._known[step.register_] = members
         if step.undo is not None:
-            self._action((*at, "undo"), step.undo.action, step.undo.with_)
+            back = self._action((*at, "undo"), step.undo.action, step.undo.with_)
+            if back is not None and back.waits:
+                self._say((*at, "undo", "action"), f"{step.undo.action} may wait for long and undoes nothing")
             if step.undo.action == APPLY_INTENT:
                 self._say((*at, "undo", "action"), f"{APPLY_INTENT} undoes nothing")
 

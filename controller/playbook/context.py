@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.models.alarm import Alarm
@@ -11,14 +12,16 @@ from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
 from controller.models.network import Network
 from controller.models.plan import Change
+from controller.models.question import Question
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
+from controller.playbook.registry import Ask
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
-from controller.ports.store import StoreLoop
+from controller.ports.store import Claim, StoreLoop
 from controller.runs.clearance import hold_on, hold_words
 from controller.runs.planner import Planner
 
@@ -34,6 +37,31 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """The step that a question belongs to."""
+
+    claim: Claim
+    step: str
+    position: int
+
+    def question(self, station: str, asked: Ask, now: datetime) -> Question:
+        """A question of it; the same for all whom it is asked for together."""
+        job = self.claim.job
+        scope = {"run": "", "wave": f".w{job.wave}", "station": f".{station}"}[asked.per]
+        return Question(
+            id=f"{job.run}.{self.position}{scope}",
+            run=job.run,
+            step=self.step,
+            station=station if asked.per == "station" else "",
+            text=asked.text,
+            choices=asked.choices,
+            default=asked.default,
+            asked=now,
+            until=now + timedelta(seconds=asked.seconds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StationContext:
     """See ``controller.playbook.registry.Context``."""
 
@@ -43,6 +71,7 @@ class StationContext:
     planned: Change | None
     key: str
     done: tuple[Change, ...] = ()
+    asking: Asking | None = None
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -59,9 +88,9 @@ class StationContext:
         """Whether this is a dry run."""
         return False
 
-    def at_step(self, key: str, done: tuple[Change, ...]) -> StationContext:
+    def at_step(self, key: str, done: tuple[Change, ...], asking: Asking) -> StationContext:
         """The same for another step, after the job's changes so far: they enter the ledger with the job's end."""
-        return replace(self, key=key, done=done)
+        return replace(self, key=key, done=done, asking=asking)
 
     async def read(self) -> Observed:
         """The station as it is now."""
@@ -92,6 +121,17 @@ class StationContext:
         """Managed nodes that differ from what was last applied, by this job too."""
         ledger, observed = await self.ledger(), await self.read()
         return len(drift(root_spec(self.profiles), applied(ledger), StationView(observed, True, ledger)))
+
+    async def ask(self, question: Ask) -> Question:
+        """Ask, or look whether somebody answered."""
+        if self.asking is None:
+            raise ConflictError("questions are asked by the steps of a run")
+        now, claim = self.clock.now(), self.asking.claim
+        new = self.asking.question(self.station, question, now)
+        stored = await self.world.store.call(lambda store: store.ask(new, claim))
+        if not stored.answer and stored.default and stored.until <= now:
+            stored = await self.world.store.call(lambda store: store.take_default(new.id))
+        return stored
 
     async def post(self, content: Mapping[str, Any]) -> None:
         """Tell the webhook."""
@@ -131,6 +171,14 @@ class Rehearsal(StationContext):
             tree = apply_edits(root_spec(self.profiles), tree, phase.edits)
         self.seen.append(replace(observed, tree=tree))
         self.thought.append(change)
+
+    async def ask(self, question: Ask) -> Question:
+        """What would be answered: the default, or whatever comes first."""
+        now = self.clock.now()
+        answer = question.default or next(iter(question.choices), "yes")
+        return Question(
+            id="", run="", step="", text=question.text, asked=now, until=now, answer=answer, by="nobody", answered=now
+        )
 
     async def post(self, content: Mapping[str, Any]) -> None:
         """Tell nobody."""

@@ -221,6 +221,8 @@ class Playbook(Noun):
         guards: How far it may reach.
         plan: The plan that is bound to a run; needed by ``apply-intent``.
         steps: What is done on each station, in order.
+        soak_checks: What must hold on each station of a wave once it has stood for ``strategy.soak`` seconds; they
+            only look. Where one fails, the whole wave is undone and the run stops.
     """
 
     name: PlaybookName
@@ -231,3 +233,4 @@ class Playbook(Noun):
     guards: Guards = Guards()
     plan: PlanSection | None = None
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]
+    soak_checks: Annotated[tuple[Step, ...], Field(max_length=50)] = ()

@@ -215,6 +215,9 @@ class Launcher:
         routers = [change.station for change in plan.changes if change.station in network.router_by_id]
         stations = [station for station in sorted({*targets, *routers}) if station not in plan.unplanned]
         strategy = playbook.strategy.strategy(len(stations))
+        if playbook.soak_checks:
+            # Each job soaks by itself, since it looks again afterwards.
+            strategy = strategy.model_copy(update={"soak": 0})
         ledger = await store.call(lambda store: store.ledger(stations))
         reached = reach(network, stations, plan if bound else None, ledger)
         return Prepared(
@@ -315,7 +318,9 @@ class Launcher:
             found.append(preview)
             if output is not None and step.register_ is not None:
                 names[step.register_] = output
-        return tuple(found)
+        soak = f"after a soak of {ready.loaded.playbook.strategy.soak} s, or the wave is undone"
+        looks = ready.loaded.playbook.soak_checks
+        return (*found, *(StepPreview(step=look.name, action=look.action, says=soak) for look in looks))
 
     async def _preview(
         self, step: Step, context: Rehearsal, names: Mapping[str, Any]

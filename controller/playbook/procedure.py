@@ -15,6 +15,7 @@ from controller.playbook.load import parse
 from controller.playbook.registry import Registry
 from controller.playbook.station import StationJob
 from controller.ports.store import Claim, JobResult
+from controller.ports.waiting import Resting
 from controller.runs.procedures import Procedure, Tools, procedure
 
 
@@ -26,7 +27,7 @@ class PlaybookProcedure:
         self._registry = registry
         self._parsed = lru_cache(maxsize=64)(self._parse)
 
-    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
+    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult | Resting:
         """See ``StationJob``.
 
         Raises:

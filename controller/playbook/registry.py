@@ -11,9 +11,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,7 +23,8 @@ from controller.models.equipment import Equipment, Operation
 from controller.models.errors import InputError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change
-from controller.models.run import LedgerEntry
+from controller.models.question import Question
+from controller.models.run import LedgerEntry, Outcome
 from controller.models.sharing import ActionClass
 from controller.nrm.tree import Observed, Path
 from controller.ports.clock import Clock
@@ -54,6 +56,15 @@ class Unmet:
     """What an action waited or looked for is not so."""
 
     reason: str
+    outcome: Outcome = Outcome.FAILED_SAFE
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """There is nothing to do until then, or until somebody answers: the job gives its worker free meanwhile."""
+
+    until: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,22 @@ class Proposal(Generic[Output]):
         if self.operations:
             return "asks for " + ", then ".join(str(operation) for operation in self.operations)
         return "nothing to change"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What people are asked.
+
+    Attributes:
+        per: Whom it is asked for: ``run`` asks once, ``wave`` once a wave, ``station`` each.
+        seconds: How long an answer is waited for.
+    """
+
+    text: str
+    choices: tuple[str, ...]
+    default: str
+    per: Literal["run", "wave", "station"]
+    seconds: float
 
 
 class Context(Protocol):
@@ -122,6 +149,10 @@ class Context(Protocol):
         """How many managed nodes differ from what was last applied. Raises ConflictError while it is observe-only."""
         ...
 
+    async def ask(self, question: Ask) -> Question:
+        """Ask people a question, or look whether it was answered; past its time its default is the answer."""
+        ...
+
     async def post(self, content: Mapping[str, Any]) -> None:
         """Tell the webhook. Raises MinkaError if it does not listen."""
         ...
@@ -140,6 +171,7 @@ class Action:
         description: Its docstring.
         consent: Class of action that tenants consent to, for one that changes a station; None where the run's plan
             tells what it does to whom.
+        waits: Whether it may have to wait without a worker.
     """
 
     name: str
@@ -150,6 +182,7 @@ class Action:
     description: str
     perform: Perform
     consent: ActionClass | None = None
+    waits: bool = False
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
         """The inputs as a model.
@@ -182,7 +215,7 @@ def action(
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
     Its annotations say what goes in and what comes out, its docstring describes it. One that changes the
-    station returns a ``Proposal``; one that looks may return ``Unmet``.
+    station returns a ``Proposal``; one that looks may return ``Unmet``, or ``Later`` to be asked again.
 
     Args:
         name: What steps call it.
@@ -199,10 +232,11 @@ def action(
         proposes = get_origin(returned) is Proposal
         if proposes is not (touches is Touches.CHANGES):
             raise TypeError(f"{name}: an action that changes returns a Proposal, and no other does")
-        outputs = next(kind for kind in (get_args(returned) or (returned,)) if kind is not Unmet)
+        kinds = get_args(returned) or (returned,)
+        outputs = next(kind for kind in kinds if kind not in (Unmet, Later))
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
-        return Action(name, inputs, outputs, touches, repeat or usual, described, perform, asks)
+        return Action(name, inputs, outputs, touches, repeat or usual, described, perform, asks, Later in kinds)
 
     return made
 

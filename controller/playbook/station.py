@@ -25,17 +25,19 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.plan import Change
-from controller.models.run import Outcome
+from controller.models.run import Outcome, RunState
 from controller.models.run import Step as Mark
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
-from controller.playbook.context import StationContext, held_by, target_names
+from controller.playbook.context import Asking, StationContext, held_by, target_names
 from controller.playbook.expressions import Expression, evaluate
 from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
 from controller.playbook.operating import operate
-from controller.playbook.registry import Action, Proposal, Registry, Repeat, Touches, Unmet
+from controller.playbook.registry import Action, Later, Proposal, Registry, Repeat, Touches, Unmet
+from controller.playbook.soaking import Soaking
 from controller.ports.store import Claim, JobResult
+from controller.ports.waiting import Resting
 from controller.runs.effects import effects
 from controller.runs.procedures import Tools
 from controller.runs.record import Record
@@ -69,14 +71,15 @@ class StationJob:
         self._tools = tools
         self._alive = alive
         self._rows: dict[tuple[int, bool], StepRecord] = {}
+        self._later: Later | None = None
         self._names: dict[str, Any] = {
             **claim.run.parameters,
             TARGET: target_names(context.network, context.station),
             RUN: {"id": claim.run.id, "requested_by": claim.run.requested_by, "reason": claim.run.reason},
         }
 
-    async def work(self) -> JobResult:
-        """Work until the outcome is known.
+    async def work(self) -> JobResult | Resting:
+        """Work until the outcome is known, or there is nothing to do but wait.
 
         Raises:
             LeaseLostError: Another worker owns the device.
@@ -91,11 +94,25 @@ class StationJob:
             elif wrong := self._unmet(step, row):
                 # Its worker died between the act and the verdict.
                 row = await self._end(row, StepState.FAILED, wrong)
+            if row.state is StepState.STARTED and self._later is not None:
+                return Resting(self._later.until, self._later.reason)
             if row.state is StepState.FAILED:
                 return await self._failed(position, row)
             if step.register_ is not None and row.state is StepState.DONE:
                 self._names[step.register_] = row.output
-        return self._succeeded()
+        return await self._soak() if self._playbook.soak_checks else self._succeeded()
+
+    async def _soak(self) -> JobResult | Resting:
+        """Let the wave stand and look again; where it fails, what the steps did is undone."""
+        soaking = Soaking(
+            self._claim, self._playbook, self._tools, self._rows, self._row, self._write, self._end, self._step
+        )
+        wrong = await soaking.verdict()
+        if not wrong or isinstance(wrong, Resting):
+            return wrong or self._succeeded()
+        last = len(self._playbook.steps) - 1
+        failed = self._row(last, "soak", "soak").model_copy(update={"detail": wrong, "outcome": Outcome.FAILED_SAFE})
+        return await self._failed(last, failed)
 
     # ------------------------------------------------------------------ a step
 
@@ -118,7 +135,7 @@ class StationJob:
             row = await self._attempt(row, action, step.timeout)
             if wrong := self._unmet(step, row):
                 row = await self._end(row, StepState.FAILED, wrong, outcome=row.outcome or Outcome.FAILED_SAFE)
-            if row.state is not StepState.FAILED or row.attempt > step.retries or not _may_repeat(row):
+            if row.state is not StepState.FAILED or row.attempt > step.retries or row.outcome not in _AGAIN:
                 return row
             await self._tools.clock.sleep(step.retry_seconds)
             row = row.model_copy(update={"attempt": row.attempt + 1, "state": StepState.STARTED, **_UNDONE})
@@ -127,15 +144,9 @@ class StationJob:
         """One try of a step, or the rest of one that was begun."""
         try:
             if not row.acts:
-                if action.touches is Touches.CHANGES:
-                    await self._check_holds()
-                else:
-                    await self._write(row)
-                said = await self._perform(row, action, timeout)
-                if isinstance(said, Unmet):
-                    return await self._end(row, StepState.FAILED, said.reason, outcome=Outcome.FAILED_SAFE)
+                said = await self._ask(row, action, timeout)
                 if not isinstance(said, Proposal):
-                    return await self._end(row, StepState.DONE, output=said.model_dump(mode="json"))
+                    return await self._told(row, said)
                 wanted = {"change": said.change, "operations": said.operations}
                 row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
                 if not row.acts:
@@ -151,11 +162,31 @@ class StationJob:
             detail = f"an error in the action {action.name}: {type(error).__name__}"
             return await self._end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
 
+    async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
+        """What the action has to say to a step that is on record, or would change something and may."""
+        if action.touches is Touches.CHANGES:
+            await self._check_holds()
+        elif action.waits and self._claim.run.state is RunState.CANCELLING:
+            return Unmet("the run was cancelled", Outcome.CANCELLED)
+        else:
+            await self._write(row)
+        return await self._perform(row, action, timeout)
+
+    async def _told(self, row: StepRecord, said: Any) -> StepRecord:
+        """The end of a step that only looked; it is as it was where there is nothing to do but wait."""
+        if isinstance(said, Later):
+            self._later = said
+            return row
+        if isinstance(said, Unmet):
+            return await self._end(row, StepState.FAILED, said.reason, outcome=said.outcome)
+        return await self._end(row, StepState.DONE, output=said.model_dump(mode="json"))
+
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """Let the action act, no longer than ``timeout`` seconds of the Clock."""
         given = action.check_inputs(row.inputs)
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
-        context = self._context.at_step(key, tuple(self._carried()))
+        asking = Asking(self._claim, row.name, row.position)
+        context = self._context.at_step(key, tuple(self._carried()), asking)
         if timeout is None:
             return await action.perform(context, given)
         acting = asyncio.ensure_future(action.perform(context, given))
@@ -330,7 +361,7 @@ class StationJob:
     # ------------------------------------------------------------------ result
 
     def _succeeded(self) -> JobResult:
-        rows = [row for row in self._rows.values() if not row.undo]
+        rows = [row for row in self._rows.values() if not row.undo and row.position < len(self._playbook.steps)]
         proposed = [row for row in rows if self._registry.action(row.action).touches is Touches.CHANGES]
         if proposed and not any(row.changed for row in proposed):
             return self._result(Outcome.UNCHANGED, "the station carries this already")
@@ -366,7 +397,3 @@ def _outcome_of(error: MinkaError) -> Outcome:
     if isinstance(error, DeviceError) and error.retry is not Retry.NEVER:
         return Outcome.DEFERRED
     return Outcome.FAILED_SAFE
-
-
-def _may_repeat(row: StepRecord) -> bool:
-    return row.outcome in _AGAIN

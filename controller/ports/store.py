@@ -29,6 +29,7 @@ from controller.ports.people import PeopleRecords
 from controller.ports.playbooks import PlaybookRecords
 from controller.ports.runs import RunRecords
 from controller.ports.tenants import TenantRecords
+from controller.ports.waiting import WaitingRecords
 
 T = TypeVar("T")
 
@@ -179,6 +180,7 @@ class Store(
     ApprovalRecords,
     RunRecords,
     GateRecords,
+    WaitingRecords,
     Protocol,
 ):
     """Everything that is on record."""
@@ -289,10 +291,11 @@ class Store(
         """``journal_of`` for many at once."""
         ...
 
-    def release(self, claim: Claim, detail: str, *, keep_transaction: bool) -> None:
+    def release(self, claim: Claim, detail: str, *, keep_transaction: bool, until: datetime | None = None) -> None:
         """Give a job back (``ready``) to be tried again, for example when the process stops at a safe point.
 
-        ``keep_transaction`` keeps the device reserved for the job that recovers the transaction.
+        ``keep_transaction`` keeps the device reserved for the job that recovers the transaction; before ``until``
+        it is claimed only if it is woken: by an answer, the end of its wave's soak, or a person's cancel.
         """
         ...
 

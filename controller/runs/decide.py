@@ -107,6 +107,8 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
     diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
     if diverged:
         return f"{len(diverged)} stations diverged: {', '.join(diverged[:5])}"
+    if run.halted:
+        return run.halted
     failures = _failures(run, jobs)
     if failures >= run.strategy.stop_after:
         return f"{failures} failures reached the threshold of {run.strategy.stop_after}"

@@ -12,6 +12,7 @@ from controller.models.errors import LeaseLostError, MinkaError, NotClearedError
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
 from controller.ports.store import Claim, Finishing, JobResult, Store
+from controller.ports.waiting import Resting
 from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
@@ -153,6 +154,9 @@ class WorkerLoop:
         if isinstance(result, NotClearedError):
             log.info("job.put_back", job=claim.job.id, station=claim.job.station, reason=result.message)
             return
+        if isinstance(result, Resting):
+            log.info("job.rests", job=claim.job.id, station=claim.job.station, until=result.until, reason=result.reason)
+            return
         seconds = self._tools.clock.monotonic() - started
         log.info(
             "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
@@ -166,13 +170,13 @@ class WorkerLoop:
         jobs, own = f"{claim.run.id}.", (claim.job.id, claim.fence)
         return any(key != own and key[0].startswith(jobs) for key in self._running)
 
-    async def _recorded(self, claim: Claim) -> JobResult | NotClearedError:
+    async def _recorded(self, claim: Claim) -> JobResult | NotClearedError | Resting:
         """Work, and put the result on record; a database that is away is waited for.
 
         Working again after a ``StoreError`` is a take-over from ourselves: it starts by reading back. A job that may
         not begin any more is put back.
         """
-        result: JobResult | NotClearedError | None = None
+        result: JobResult | NotClearedError | Resting | None = None
         while True:
             try:
                 result = result or await self._result(claim)
@@ -182,7 +186,7 @@ class WorkerLoop:
                 log.warning("job.waits_for_store", job=claim.job.id, reason=error.message)
                 await self._tools.clock.sleep(_POLL)
 
-    async def _result(self, claim: Claim) -> JobResult | NotClearedError:
+    async def _result(self, claim: Claim) -> JobResult | NotClearedError | Resting:
         if claim.job.attempts > _MAX_ATTEMPTS:
             return await self._give_up(claim, f"given up after {claim.job.attempts - 1} attempts that ended its worker")
         try:
@@ -254,8 +258,11 @@ class WorkerLoop:
             await self._tools.clock.sleep(0.05)
 
 
-def _ending(claim: Claim, result: JobResult | NotClearedError) -> Callable[[Store], None]:
+def _ending(claim: Claim, result: JobResult | NotClearedError | Resting) -> Callable[[Store], None]:
     if isinstance(result, NotClearedError):
         reason = result.message
         return lambda store: store.release(claim, reason, keep_transaction=False)
+    if isinstance(result, Resting):
+        rest = result
+        return lambda store: store.release(claim, rest.reason, keep_transaction=True, until=rest.until)
     return Finishing(claim, result)

@@ -13,6 +13,7 @@ from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import Claim, JobResult, NetworkReading, NewJob, StoreLoop
+from controller.ports.waiting import Resting
 from controller.runs.gates import Gates
 from controller.runs.record import Record
 from controller.runs.transaction import Patience, Transaction
@@ -45,8 +46,8 @@ class Tools:
 class Procedure(Protocol):
     """One kind of run."""
 
-    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
-        """Bring one job to its result."""
+    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult | Resting:
+        """Bring one job to its result, or to where it can only wait."""
         ...
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:

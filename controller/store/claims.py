@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
@@ -20,6 +21,8 @@ from controller.store.workers import buried
 
 #: Whether a job may begin now (see ``ApprovalRecords.clear``).
 _CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
+#: Whether a job has nothing to wait for (see ``WaitingRecords``).
+_RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Instant()))
 
 
 #: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way.
@@ -56,12 +59,18 @@ class ClaimRecords(Transactions):
         return _claims(tx, tx.execute(query).scalars().all())
 
     @writes
-    def release(self, tx: Tx, claim: Claim, detail: str, *, keep_transaction: bool) -> None:
+    def release(
+        self, tx: Tx, claim: Claim, detail: str, *, keep_transaction: bool, until: datetime | None = None
+    ) -> None:
         """See ``Store.release``."""
         check_lease(tx, claim)
-        ready = {"state": JobState.READY.value, "ready": tx.now, "detail": detail, "incarnation": None}
+        ready = {"state": JobState.READY.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
         # What is given back did not end its worker, so it is no attempt that counts.
-        tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(ready | {"attempts": jobs.c.attempts - 1}))
+        tx.execute(
+            update(jobs)
+            .where(jobs.c.id == claim.job.id)
+            .values(ready | {"attempts": jobs.c.attempts - 1, "rests": until})
+        )
         _free(tx, claim, keep_transaction=keep_transaction)
         tx.note(claim.incarnation, "job.released", claim.job.id, transaction=claim.transaction, detail=detail)
 
@@ -107,7 +116,7 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
         select(jobs.c.id, jobs.c.run, jobs.c.station, jobs.c.attempts, runs.c.number, runs.c.side, turn.label("turn"))
         .join(runs, runs.c.id == jobs.c.run)
         .join(leases, leases.c.station == jobs.c.station)
-        .where(jobs.c.state == JobState.READY.value, jobs.c.run.in_(run_ids))
+        .where(jobs.c.state == JobState.READY.value, jobs.c.run.in_(run_ids), _RESTED)
         .where(or_(recovers, and_(leases.c.transaction.is_(None), runs.c.state.in_(_BEGINNING), _CLEARED)))
         .subquery()
     )
@@ -142,6 +151,7 @@ def _take(tx: Tx, chosen: Sequence[Row[Any]], incarnation: str) -> None:
         "attempts": jobs.c.attempts + 1,
         "started": func.coalesce(jobs.c.started, tx.now),
         "incarnation": incarnation,
+        "rests": None,
     }
     taken = [{"taken": row.id} for row in chosen]
     tx.execute(update(jobs).where(jobs.c.id == bindparam("taken")).values(claimed), taken)

@@ -127,7 +127,10 @@ class RunRecords(Transactions):
     @writes
     def request_cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
         """See ``Store.request_cancel``."""
-        return _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
+        run = _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
+        if run.state is RunState.CANCELLING:
+            tx.execute(update(jobs).where(jobs.c.run == run_id, jobs.c.rests.is_not(None)).values(rests=None))
+        return run
 
     @writes
     def request_pause(self, tx: Tx, run_id: str, actor: str) -> Run:
@@ -251,6 +254,7 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
             created=row.created,
             started=row.started,
             finished=row.finished,
+            halted=row.halted,
             wave=row.wave,
             waves=row.waves,
             counts=counts[row.id],

@@ -20,6 +20,7 @@ from controller.store.runs import RunRecords
 from controller.store.steps import StepRecords
 from controller.store.tenants import TenantRecords
 from controller.store.upgrade import upgrade_engine
+from controller.store.waiting import WaitingRecords
 from controller.store.workers import WorkerRecords
 
 
@@ -40,6 +41,7 @@ class SqlStore(
     NoticeRecords,
     FigureRecords,
     LedgerHistory,
+    WaitingRecords,
 ):
     """``Store`` on SQLite or PostgreSQL."""
 

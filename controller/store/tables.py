@@ -154,6 +154,8 @@ runs = Table(
     Column("created", Instant, nullable=False),
     Column("started", Instant),
     Column("finished", Instant),
+    # Why nothing more may begin, whatever failures the strategy bears; empty while that is not so.
+    _text("halted"),
     Column("wave", Integer, nullable=False),
     Column("waves", Integer, nullable=False),
     Column("idempotency_key", String, unique=True),
@@ -217,6 +219,8 @@ jobs = Table(
     Column("started", Instant),
     Column("finished", Instant),
     Column("incarnation", String),
+    # Until when it waits without a worker, unless woken; it keeps its device.
+    Column("rests", Instant),
     # The gate at which its device stands, prepared and verified, and when the device reverts by itself there.
     Column("gate", Integer),
     Column("gate_until", Instant),

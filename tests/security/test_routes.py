@@ -55,6 +55,8 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/plans/{plan_id}/outlook": "oversee",
     "POST /v1/plans/{plan_id}/approve": "approve",
     "POST /v1/plans/{plan_id}/reject": "approve",
+    "GET /v1/questions": "oversee",
+    "POST /v1/questions": "run",
     "GET /v1/approvals": "approve",
     "GET /v1/approvals/{run_id}": "approve",
     "GET /v1/notices": "look",

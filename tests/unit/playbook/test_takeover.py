@@ -16,6 +16,7 @@ from controller.playbook.load import parse
 from controller.playbook.procedure import PlaybookProcedure
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
+from controller.ports.waiting import Resting
 from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
 from tests.unit.plan import samples
@@ -26,6 +27,10 @@ LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, register: loc
 LOOK = "  - {name: look, action: read-state}\n"
 TELL = "  - {name: tell, action: notify, with: {text: '{{ locked.cells|join }}'}}\n"
 FAIL = "  - {name: fail, action: read-state, checks: ['{{ output.cells_on_air > 90 }}']}\n"
+
+
+class Rests(Exception):  # noqa: N818 - no error
+    """The job has nothing to do but wait."""
 
 
 class Stage:
@@ -64,8 +69,13 @@ class Stage:
         around = Around(store, planner, self.webhook, self.world.clock)
         tools = Tools(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
         result = await PlaybookProcedure(around, registry()).work(claim, tools, lambda: True)
-        await store.call(lambda store: store.finish(claim, result))
-        return result
+        if isinstance(result, Resting):
+            rest = result
+            await store.call(lambda store: store.release(claim, rest.reason, keep_transaction=True, until=rest.until))
+            raise Rests(rest)
+        ended = result
+        await store.call(lambda store: store.finish(claim, ended))
+        return ended
 
     @property
     def lock(self) -> str:

@@ -1,0 +1,55 @@
+"""``minka questions``, ``answer``: what runs ask people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.cli.output import Json, client, escape, out, print_json, table, when
+
+RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")]
+
+
+def questions(
+    run_id: Annotated[str, typer.Argument(help="Only those of this run, whatever its state.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Those that were answered, too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List questions that runs ask and wait for."""
+    found = client().all("/v1/questions", limit, run=run_id or None, every=every or None)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "",
+        ("question", "text", "choices", "until", "answer", "by"),
+        (
+            (
+                one["id"],
+                escape(one["text"]),
+                ", ".join(f"{choice}{' (default)' if choice == one['default'] else ''}" for choice in one["choices"]),
+                when(one["until"]),
+                escape(one["answer"] or "-"),
+                escape(one["by"] or "-"),
+            )
+            for one in found
+        ),
+    )
+
+
+def answer(
+    run_id: RunId,
+    text: Annotated[str, typer.Argument(help="The answer, one of the choices if there are any.")],
+    question: Annotated[str, typer.Option(help="Id of the question, where the run has several.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Answer a question of a run; the first answer counts, and the run goes on."""
+    given = {"run": run_id, "answer": text, "question": question, "reason": reason}
+    said = client().post("/v1/questions", given)
+    if as_json:
+        print_json(said)
+    else:
+        out.print(f"{said['id']}: {escape(said['answer'])}", soft_wrap=True)

@@ -1,0 +1,55 @@
+"""The shipped action that asks people."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from controller.models.network import Noun
+from controller.playbook.registry import Ask, Context, Later, Touches, Unmet, action
+
+
+class QuestionInputs(Noun):
+    """What people are asked."""
+
+    text: str = Field(min_length=1, max_length=4000, description="The question.")
+    choices: tuple[str, ...] = Field(default=("yes", "no"), description="What may be answered; empty for any text.")
+    default: str = Field(default="", description="What counts when nobody answers in time; empty to fail then.")
+    per: Literal["run", "wave", "station"] = Field(
+        default="run", description="Asked once for the whole run, once a wave, or for each station."
+    )
+    seconds: float = Field(default=86400, gt=0, le=30 * 86400, description="How long an answer is waited for.")
+
+    @model_validator(mode="after")
+    def _default_is_a_choice(self) -> Self:
+        if self.default and self.choices and self.default not in self.choices:
+            raise ValueError("the default is none of the choices")
+        return self
+
+
+class Answered(Noun):
+    """What was answered."""
+
+    answer: str = Field(description="The answer.")
+    by: str = Field(description="Who gave it; `nobody` for the default.")
+    reason: str = Field(description="Why, in that person's words.")
+
+
+@action("ask-a-human", Touches.NONE)
+async def ask_a_human(context: Context, given: QuestionInputs) -> Answered | Unmet | Later:
+    """Ask people and wait for an answer, given by `minka answer RUN …` or the API.
+
+    The run waits without a worker, over restarts and for days; the station stays reserved for it. Look at
+    `output.answer` in `checks`: any answer is an answer. A cancel ends the waiting.
+    """
+    asked = Ask(given.text, given.choices, given.default, given.per, given.seconds)
+    question = await context.ask(asked)
+    if question.answer:
+        return Answered(answer=question.answer, by=question.by, reason=question.reason)
+    if context.clock.now() >= question.until:
+        return Unmet(f"nobody answered {given.text!r} within {given.seconds:g} s")
+    return Later(question.until, f"waits for an answer: {given.text}")
+
+
+ASKING = (ask_a_human,)

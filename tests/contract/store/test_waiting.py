@@ -1,0 +1,148 @@
+"""Jobs that wait without a worker: woken by time, an answer, a verdict or a cancel, on every database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from controller.models.errors import ConflictError, InputError, LeaseLostError, NotFoundError
+from controller.models.question import Question
+from controller.models.run import JobState, Outcome
+from controller.models.step import StepRecord, StepState
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Claim, JobResult, Page
+from controller.store import SqlStore
+from tests.support.records import start_run
+
+
+def claimed(store: SqlStore, *names: str) -> list[Claim]:
+    start_run(store, list(names))
+    return store.claim(store.register_worker("w"), 10)
+
+
+def rest(store: SqlStore, clock: VirtualClock, claim: Claim, seconds: float = 60) -> None:
+    store.release(claim, "soaks", keep_transaction=True, until=clock.now() + timedelta(seconds=seconds))
+
+
+def question(claim: Claim, clock: VirtualClock, name: str = "q", default: str = "") -> Question:
+    return Question(
+        id=name,
+        run=claim.run.id,
+        step="ask",
+        text="Go on?",
+        choices=("yes", "no"),
+        default=default,
+        asked=clock.now(),
+        until=clock.now() + timedelta(seconds=60),
+    )
+
+
+def verdict(store: SqlStore, clock: VirtualClock, claim: Claim, state: StepState, detail: str = "") -> None:
+    row = StepRecord(
+        job=claim.job.id,
+        position=5,
+        name="verdict",
+        action="verdict",
+        state=state,
+        detail=detail,
+        started=clock.now(),
+        finished=clock.now(),
+    )
+    store.write_step(row, claim)
+
+
+async def test_a_job_rests_without_a_worker_and_keeps_its_device(store: SqlStore, clock: VirtualClock) -> None:
+    (claim,) = claimed(store, "A")
+    rest(store, clock, claim)
+    (job,) = store.jobs(claim.run.id)
+    assert (job.state, job.detail, job.attempts) == (JobState.READY, "soaks", 0)
+    assert store.leased(["A"])
+    worker = store.register_worker("x")
+    assert store.claim(worker, 10) == []
+    await clock.advance(60)
+    (again,) = store.claim(worker, 10)
+    assert again.transaction == claim.transaction
+    assert again.recovers
+    with pytest.raises(LeaseLostError):
+        rest(store, clock, claim)
+
+
+def test_a_cancel_wakes(store: SqlStore, clock: VirtualClock) -> None:
+    (claim,) = claimed(store, "A")
+    rest(store, clock, claim)
+    store.request_cancel(claim.run.id, "ana")
+    (again,) = store.claim(store.register_worker("x"), 10)
+    assert again.run.state.value == "cancelling"
+
+
+def test_the_first_answer_counts_and_wakes(store: SqlStore, clock: VirtualClock) -> None:
+    one, two = claimed(store, "A", "B")
+    asked = store.ask(question(one, clock), one)
+    assert store.ask(question(two, clock).model_copy(update={"text": "Again?"}), two) == asked
+    for claim in (one, two):
+        rest(store, clock, claim)
+    assert store.questions() == store.questions(one.run.id) == [asked]
+    with pytest.raises(InputError, match="'perhaps' is no answer to 'Go on\\?': yes or no"):
+        store.answer(one.run.id, "perhaps", actor="ana")
+    with pytest.raises(NotFoundError):
+        store.answer(one.run.id, "yes", actor="ana", question="r")
+    said = store.answer(one.run.id, "yes", actor="ana", reason="CHG-1")
+    assert (said.answer, said.by, said.reason, said.answered) == ("yes", "ana", "CHG-1", clock.now())
+    with pytest.raises(NotFoundError, match="no open question"):
+        store.answer(one.run.id, "no", actor="eva")
+    assert store.take_default("q") == said
+    assert store.questions() == []
+    assert store.questions(one.run.id, unanswered=False) == [said]
+    assert len(store.claim(store.register_worker("x"), 10)) == 2
+    actions = [row.action for row in store.audit_rows(Page(limit=100))[1]]
+    assert (actions.count("question.asked"), actions.count("question.answered")) == (1, 1)
+
+
+async def test_one_of_several_is_named_and_time_ends_them(store: SqlStore, clock: VirtualClock) -> None:
+    (claim,) = claimed(store, "A")
+    store.ask(question(claim, clock, "q1", "no"), claim)
+    store.ask(question(claim, clock, "q2"), claim)
+    with pytest.raises(ConflictError, match="q1, q2"):
+        store.answer(claim.run.id, "yes", actor="ana")
+    assert store.answer(claim.run.id, "yes", actor="ana", question="q2").id == "q2"
+    await clock.advance(60)
+    assert store.questions() == []
+    with pytest.raises(NotFoundError):
+        store.answer(claim.run.id, "yes", actor="ana", question="q1")
+    said = store.take_default("q1")
+    assert (said.answer, said.by) == ("no", "nobody")
+
+
+def test_only_who_has_the_device_asks(store: SqlStore, clock: VirtualClock) -> None:
+    (claim,) = claimed(store, "A")
+    store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    with pytest.raises(LeaseLostError):
+        store.ask(question(claim, clock), claim)
+
+
+def test_a_wave_stands_when_its_last_verdict_is_in(store: SqlStore, clock: VirtualClock) -> None:
+    one, two, three = claimed(store, "A", "B", "C")
+    store.finish(three, JobResult(Outcome.FAILED_SAFE))
+    verdict(store, clock, one, StepState.DONE)
+    soak = store.soaked(one, 5)
+    assert (soak.pending, soak.failed) == (1, "")
+    rest(store, clock, one)
+    worker = store.register_worker("x")
+    assert store.claim(worker, 10) == []
+    verdict(store, clock, two, StepState.DONE)
+    assert store.soaked(two, 5).pending == 0
+    assert [claim.job.station for claim in store.claim(worker, 10)] == ["A"]
+    assert store.run(one.run.id).halted == ""
+
+
+def test_a_failure_wakes_the_wave_and_halts_the_run(store: SqlStore, clock: VirtualClock) -> None:
+    one, two = claimed(store, "A", "B")
+    verdict(store, clock, one, StepState.DONE)
+    store.soaked(one, 5)
+    rest(store, clock, one)
+    verdict(store, clock, two, StepState.FAILED, "too few calls")
+    soak = store.soaked(two, 5)
+    assert (soak.pending, soak.failed) == (0, "B: too few calls")
+    assert [claim.job.station for claim in store.claim(store.register_worker("x"), 10)] == ["A"]
+    assert store.run(one.run.id).halted == "the soak failed at B: too few calls"

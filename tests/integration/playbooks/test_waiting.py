@@ -1,0 +1,77 @@
+"""Runs that ask people over the API, and waves that are looked at again after a soak."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.models.run import Outcome, Run, RunState
+from tests.integration.alarms.house import until
+from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.playbooks.test_shipped import lock_of
+
+LOCK: dict[str, Any] = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}}
+ASK: dict[str, Any] = {
+    "name": "go on",
+    "action": "ask-a-human",
+    "with": {"text": "Do the neighbours serve?"},
+    "checks": ["{{ output.answer == 'yes' }}"],
+}
+
+
+async def ended(house: PlaybookHouse, run: Run) -> Run:
+    async def done() -> bool:
+        return house.store.run(run.id).state.terminal
+
+    await until("the run ends", done)
+    return house.store.run(run.id)
+
+
+async def test_one_answer_is_for_all_stations_and_outlives_workers(house: PlaybookHouse) -> None:
+    own = house.own(targets="region=cusco", strategy={"canary": 0}, steps=[LOCK, ASK])
+    seen = await house.dry_run("own", own)
+    assert [step.says for step in seen.stations[0].steps] == ["outage about 2 s", "ok"]
+    run = await own.start("own", {}, "ana", "", None)
+
+    async def asked() -> bool:
+        jobs = house.store.jobs(run.id)
+        return all("waits for an answer" in job.detail for job in jobs)
+
+    await until("both stations wait", asked)
+    await house.replace_worker()
+    async with house.client() as client:
+        listed = (await client.get("/v1/questions")).json()["results"]
+        assert [(one["run"], one["text"], one["choices"]) for one in listed] == [
+            (run.id, "Do the neighbours serve?", ["yes", "no"])
+        ]
+        wrong = await client.post("/v1/questions", json={"run": run.id, "answer": "perhaps"})
+        assert wrong.status_code == 422
+        said = await client.post("/v1/questions", json={"run": run.id, "answer": "yes", "reason": "looked"})
+        assert said.status_code == 200, said.text
+        late = await client.post("/v1/questions", json={"run": run.id, "answer": "no"})
+        assert late.status_code == 404
+    assert (await ended(house, run)).state is RunState.SUCCEEDED, house.store.jobs(run.id)
+    assert lock_of(house)[0] == "LOCKED"
+    assert house.steps(run, "T-LTE-2")[1].output["by"] == "ana"
+
+
+async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(house: PlaybookHouse) -> None:
+    before = {name: house.running(name) for name in house.fleet.stations}
+    checks = [{"name": "elsewhere", "action": "read-state", "checks": ["{{ target.station != 'T-LTE-1' }}"]}]
+    own = house.own(
+        targets="*",
+        strategy={"canary": 0, "wave_size": 2, "soak": 1, "stop_after": 100},
+        steps=[{**LOCK, "with": {}}],
+        soak_checks=checks,
+    )
+    seen = await house.dry_run("own", own)
+    assert seen.stations[0].steps[-1].says == "after a soak of 1 s, or the wave is undone"
+    run = await house.run("own", own)
+    assert run.state is RunState.STOPPED, house.store.jobs(run.id)
+    assert run.halted.startswith("the soak failed at T-LTE-1: check 'elsewhere' after the soak")
+    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    undone = {name for name, outcome in outcomes.items() if outcome is Outcome.ROLLED_BACK}
+    assert "T-LTE-1" in undone
+    assert len(undone) == 2, outcomes
+    assert {outcome for name, outcome in outcomes.items() if name not in undone} == {Outcome.CANCELLED}
+    for name in undone:
+        assert house.running(name) == before[name]
