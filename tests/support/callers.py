@@ -7,6 +7,10 @@ from controller.models.people import Permission, Person, Role
 from controller.ports.people import NewToken
 from controller.ports.store import Store
 
+#: Who may approve, and a reason that names all agreements and tenants of the tiny network: enough for any reduction.
+ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
+CONTRACTS = "as andes-all, condor-all and vicuna-puno allow; andes, condor and vicuna know"
+
 
 def admit(
     store: Store,

@@ -30,6 +30,7 @@ from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.station import Quirks
 from tests.integration.alarms.house import ROOT, TINY, House, until
+from tests.support.callers import ADMINISTRATOR, CONTRACTS
 
 PLAYBOOKS = ROOT / "playbooks"
 #: What a station's history holds of changes, as opposed to sessions and reads.
@@ -81,7 +82,7 @@ class PlaybookHouse(House):
 
     async def run(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> Run:
         """Run a playbook to its end."""
-        run = await (launcher or self.launcher()).start(name, given, "ana", "", None)
+        run = await (launcher or self.launcher()).start(name, given, "ana", CONTRACTS, None, ADMINISTRATOR)
 
         async def done() -> bool:
             return self.store.run(run.id).state.terminal

@@ -14,6 +14,7 @@ from controller.runs.submit import submit
 from controller.runs.undo import undo_plan
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.support.callers import ADMINISTRATOR, CONTRACTS
 
 STATION = "T-LTE-1"
 #: Taking service away needs the tenant's side; here it agreed beforehand.
@@ -21,7 +22,15 @@ AGREED = {"reduce": "standing"}
 
 
 async def apply(house: PlaybookHouse, plan: Plan) -> Run:
-    run = submit(house.store, house.doorbell, plan, actor="ana", strategy=Strategy(canary=0))
+    run = submit(
+        house.store,
+        house.doorbell,
+        plan,
+        actor="ana",
+        strategy=Strategy(canary=0),
+        reason=CONTRACTS,
+        asker=ADMINISTRATOR,
+    )
 
     async def done() -> bool:
         return house.store.run(run.id).state.terminal
@@ -115,7 +124,15 @@ async def test_what_cannot_be_undone_says_why(house: PlaybookHouse) -> None:
         STATION,
         "<EP_S1C><id>condor-condor-mme-1</id><attributes><remoteAddress>10.9.9.9</remoteAddress></attributes></EP_S1C>",
     )
-    failed = submit(house.store, house.doorbell, plan, actor="ana", strategy=Strategy(canary=0))
+    failed = submit(
+        house.store,
+        house.doorbell,
+        plan,
+        actor="ana",
+        strategy=Strategy(canary=0),
+        reason=CONTRACTS,
+        asker=ADMINISTRATOR,
+    )
 
     async def done() -> bool:
         return house.store.run(failed.id).state.terminal
