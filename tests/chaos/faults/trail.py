@@ -6,13 +6,13 @@ Nothing of the engine's own judgement is used but its outcomes, which are what i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Change, Edit, Phase
-from controller.models.run import AuditRow, JobState, Outcome, RunState
+from controller.models.run import AuditRow, Job, JobState, Outcome, Policy, RunState
 from controller.nrm.apply import apply_edits
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Path, Tree
@@ -184,3 +184,16 @@ def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
         for job, detail in rows:
             found[job].append(detail)
     return found
+
+
+def assert_all_or_nothing(store: SqlStore, runs: Iterable[str]) -> None:
+    """Of what is decided together all carry the change or none, but for those that were away or diverged, by name."""
+    for run in map(store.run, runs):
+        groups: dict[tuple[int, str], list[Job]] = defaultdict(list)
+        for job in store.jobs(run.id):
+            groups[job.wave, job.unit if run.strategy.policy is Policy.UNIT else ""].append(job)
+        for group in groups.values() if run.strategy.policy is not Policy.STATION else ():
+            away = {job.unit for job in group if job.outcome is Outcome.DEFERRED}
+            stood = [job for job in group if not (run.strategy.policy is Policy.WAVE and job.unit in away)]
+            outcomes = {job.outcome for job in stood} - {Outcome.UNCHANGED, Outcome.DIVERGED}
+            assert Outcome.SUCCEEDED not in outcomes or outcomes == {Outcome.SUCCEEDED}, (run, group)
