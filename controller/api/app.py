@@ -20,6 +20,7 @@ from controller.api.routes import (
     devices,
     freezes,
     holds,
+    login,
     networks,
     people,
     plans,
@@ -31,6 +32,7 @@ from controller.api.routes import (
 )
 
 PARTS = (
+    login,
     people,
     networks,
     plans,

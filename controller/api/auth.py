@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response, Security
 from fastapi.dependencies.models import Dependant
@@ -26,7 +27,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from controller.access.roles import may
-from controller.models.errors import NotFoundError
+from controller.api.oidc import is_provider_token
+from controller.api.services import Services
+from controller.models.errors import NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
 from controller.ports.people import NewToken
 from controller.ports.store import Store
@@ -36,6 +39,10 @@ PREFIX = "minka_"
 #: Who the embedded shape's first token and the alarm sources' token of the settings belong to.
 FIRST = Person(name="noc", role=Role.ADMINISTRATOR)
 ALARM_SOURCES = Person(name="webhook", role=Role.NOC_ENGINEER)
+
+#: Cookie of a browser that signed in, and methods that another site may send along with it.
+SESSION = "minka_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _SCHEME = HTTPBearer(auto_error=False, description="The token is in the file `token` under MINKA_HOME.")
 
@@ -75,10 +82,31 @@ def ensure_webhook_token(token: str, store: Store) -> None:
     store.ensure_token(new, ALARM_SOURCES)
 
 
-def bearer(store: Store, authorization: str) -> Person | None:
-    """Who calls, by the bearer token in an Authorization header; None if it is none that is in force."""
-    scheme, _, token = authorization.partition(" ")
-    return store.bearer(digest(token)) if scheme.lower() == "bearer" and token else None
+async def caller(request: Request) -> Person | None:
+    """Who calls, by the bearer token, or by the cookie of somebody who signed in; None if neither is in force.
+
+    Raises:
+        SignInError: A token of the identity provider is not valid, or another site has a cookie sent along.
+        ProviderError: The provider can't be asked.
+    """
+    services: Services = request.app.state.services
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if not scheme and services.provider is not None:
+        token = request.cookies.get(SESSION, "")
+        if token and request.method not in _SAFE and not _from_here(request):
+            raise SignInError("a signed-in browser changes things from Minka's own pages only")
+    elif scheme.lower() != "bearer":
+        return None
+    if services.provider is not None and is_provider_token(token):
+        found = await services.provider.identity(token)
+        return await run_in_threadpool(services.store.signed_in, found.person, found.issuer, found.subject)
+    # Sessions of browsers are tokens of the provider; our own never lie in a cookie.
+    return await run_in_threadpool(services.store.bearer, digest(token)) if scheme and token else None
+
+
+def _from_here(request: Request) -> bool:
+    """Whether a browser says that the request comes from a page of this very host."""
+    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", "")
 
 
 class Needs:

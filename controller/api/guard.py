@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import bearer
+from controller.api.auth import caller
 from controller.api.problems import answer, problem_of
 from controller.models.errors import MinkaError
 
-#: Paths that need no token: probes, and the description of the API.
-OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+#: Paths that need no token: probes, the description of the API, and the way in.
+OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/v1/login", "/v1/login/callback"})
 
 _MIB = 2**20
 #: Largest body in bytes: of network files, of a webhook, of everything else.
@@ -74,8 +73,7 @@ async def _admit(request: Request, limit: int) -> None:
     """Raise HTTPException: 401 without a known token, 413 for a large body. Routes see to permissions."""
     path = request.url.path
     if path not in OPEN:
-        store = request.app.state.services.store
-        person = await run_in_threadpool(bearer, store, request.headers.get("authorization", ""))
+        person = await caller(request)
         if person is None:
             raise HTTPException(401, "a bearer token is needed: Authorization: Bearer …")
         request.state.caller = person

@@ -21,6 +21,8 @@ from controller.models.errors import (
     NotClearedError,
     NotFoundError,
     PlanRefusedError,
+    ProviderError,
+    SignInError,
     StoreError,
 )
 
@@ -33,6 +35,8 @@ _STATUS: tuple[tuple[type[MinkaError], int], ...] = (
     (NotClearedError, 409),
     (InputError, 422),
     (DeviceError, 502),
+    (SignInError, 401),
+    (ProviderError, 503),
     (StoreError, 503),
     (MinkaError, 500),
 )

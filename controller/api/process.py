@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from controller.api.app import make_app
 from controller.api.auth import ensure_token, ensure_webhook_token
+from controller.api.oidc import Provider
 from controller.api.services import Services
 from controller.bootstrap import Role, parts
 from controller.models.settings import Settings
@@ -39,6 +40,7 @@ def served_app(settings: Settings) -> FastAPI:
                 doorbell=made.doorbell,
                 clock=made.clock,
                 exposition=partial(exposition, made.store),
+                provider=Provider(settings, made.clock) if settings.oidc_issuer else None,
             )
             yield
 

@@ -9,6 +9,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
+from controller.api.oidc import Provider
 from controller.models.settings import Settings
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
@@ -32,6 +33,7 @@ class Services:
     doorbell: Doorbell
     clock: Clock
     exposition: Callable[[], bytes]
+    provider: Provider | None = None
 
 
 def services(request: Request) -> Services:

@@ -14,6 +14,8 @@
     │   ├── DeviceRefusedError  the device answered with rpc-errors            never
     │   └── SessionLostError    the session ended or an answer is missing      after_readback
     ├── NotClearedError         a job that may not begin now                   safe
+    ├── SignInError             the identity provider's token does not let in  never
+    ├── ProviderError           the identity provider can't be asked           safe
     ├── StoreError              the database refused or is unreachable         safe
     └── LeaseLostError          another worker owns the device now             never
 
@@ -179,6 +181,19 @@ class NotClearedError(MinkaError):
     """The job may not begin now: it waits for an approval, a window, or the end of a freeze or hold."""
 
     code = "not-cleared"
+    retry = Retry.SAFE
+
+
+class SignInError(MinkaError):
+    """The identity provider's token does not let anybody in."""
+
+    code = "sign-in-refused"
+
+
+class ProviderError(MinkaError):
+    """The identity provider can't be asked, so nobody of its people is let in."""
+
+    code = "provider-unavailable"
     retry = Retry.SAFE
 
 

@@ -81,9 +81,11 @@ class User(_Sided):
 
     Attributes:
         disabled: Since when no token of theirs opens anything; None while they do.
+        issuer: The identity provider where they sign in, which also says their role; empty for users of our own.
     """
 
     name: Username
+    issuer: str = ""
     created: AwareDatetime
     disabled: AwareDatetime | None = None
 

@@ -27,9 +27,7 @@ class Settings(BaseSettings):
     token: str = Field(default="", description="API token of the command line; empty means the file under home.")
     webhook_token: str = Field(default="", description="Bearer token of alarm sources, which opens webhooks only.")
     escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
-    notify_url: str = Field(
-        default="", description="Webhook of the action notify and of notices to tenants."
-    )
+    notify_url: str = Field(default="", description="Webhook of the action notify and of notices to tenants.")
     rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=Path("playbooks"), description="Folder of playbooks.")
     capacity: int = Field(default=500, ge=1, description="Device transactions at once in one worker.")
@@ -45,6 +43,13 @@ class Settings(BaseSettings):
         description="Where stations call home, HOST:PORT: the API; worker, listener, scheduler on the next ports.",
     )
     rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
+    oidc_issuer: str = Field(default="", description="Issuer of the identity provider; empty means none.")
+    oidc_client_id: str = Field(default="", description="Our name at the identity provider.")
+    oidc_client_secret: str = Field(default="", description="Our secret there; empty for a public client.")
+    oidc_audience: str = Field(default="", description="Audience of bearer tokens; empty means the client id.")
+    oidc_name_claim: str = Field(default="email", description="Claim that names people on the audit trail.")
+    oidc_groups_claim: str = Field(default="groups", description="Claim that lists the groups that roles go by.")
+    oidc_roles: str = Field(default="", description="Roles by group: noc=noc-engineer ops=tenant-approver:bitel …")
     log_format: str = Field(default="json", pattern="^(json|console)$")
 
     @field_validator("alarm_sources")

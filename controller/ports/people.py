@@ -78,6 +78,14 @@ class PeopleRecords(Protocol):
         """
         ...
 
+    def signed_in(self, person: Person, issuer: str, subject: str) -> Person:
+        """Somebody whom an identity provider vouches for, put on record as a user, with the role as of now.
+
+        Raises:
+            SignInError: The name is that of a user of our own or of somebody else at the provider, or disabled.
+        """
+        ...
+
     def bearer(self, digest: str) -> Person | None:
         """Whose token has this SHA-256: None if nobody's, or if it or its owner is not in force. Notes its use."""
         ...

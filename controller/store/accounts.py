@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
 
-from controller.models.errors import ConflictError, NotFoundError, StoreError
+from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.ports.people import NewToken
 from controller.store.people_tables import tokens, users
@@ -59,8 +59,11 @@ class AccountRecords(Transactions):
     @writes
     def add_token(self, tx: Tx, new: NewToken, actor: str) -> Token:
         """See ``Store.add_token``."""
-        if _user(tx, new.owner).disabled:
+        owner = _user(tx, new.owner)
+        if owner.disabled:
             raise ConflictError(f"the user {new.owner} is disabled")
+        if owner.issuer:
+            raise ConflictError(f"{new.owner} signs in at {owner.issuer}, whose tokens are used")
         return _keep(tx, new, actor, "token.added")
 
     @writes
@@ -105,6 +108,32 @@ class AccountRecords(Transactions):
         tx.execute(update(tokens).where(tokens.c.id == token_id).values(expires=ends))
         return new
 
+    def signed_in(self, person: Person, issuer: str, subject: str) -> Person:
+        """See ``Store.signed_in``."""
+        known = self._known(person.name)
+        if known is None or (known.role, known.tenant) != (person.role.value, person.tenant):
+            known = self._sign_in(person, issuer, subject)
+        if (known.issuer, known.subject) != (issuer, subject):
+            raise SignInError(f"the name {person.name} belongs to somebody else here")
+        if known.disabled is not None:
+            raise SignInError(f"{person.name} is disabled")
+        return person
+
+    @reads
+    def _known(self, tx: Tx, name: str) -> Row[Any] | None:
+        return tx.execute(select(users).where(users.c.name == name)).one_or_none()
+
+    @writes
+    def _sign_in(self, tx: Tx, person: Person, issuer: str, subject: str) -> Row[Any]:
+        """Note a person's role; a row of somebody else stays as it is."""
+        _added(tx, person, person.name, issuer=issuer, subject=subject)
+        theirs = and_(users.c.name == person.name, users.c.issuer == issuer, users.c.subject == subject)
+        other = or_(users.c.role != person.role.value, users.c.tenant != person.tenant)
+        now = {"role": person.role.value, "tenant": person.tenant}
+        if tx.execute(update(users).where(theirs, other).values(now)).rowcount:
+            tx.note(person.name, "user.changed", person.name, **now, issuer=issuer)
+        return tx.execute(select(users).where(users.c.name == person.name)).one()
+
     def bearer(self, digest: str) -> Person | None:
         """See ``Store.bearer``."""
         found = self._bearer(digest)
@@ -125,6 +154,7 @@ class AccountRecords(Transactions):
             tokens.c.revoked.is_(None),
             or_(tokens.c.expires.is_(None), tokens.c.expires > tx.now),
             users.c.disabled.is_(None),
+            users.c.issuer == "",
         )
         row = tx.execute(query.join(users, users.c.name == tokens.c.owner).where(in_force)).one_or_none()
         if row is None:
@@ -137,12 +167,12 @@ class AccountRecords(Transactions):
         tx.execute(update(tokens).where(tokens.c.id == token_id).values(used=tx.now))
 
 
-def _added(tx: Tx, person: Person, actor: str) -> bool:
-    row = {"name": person.name, "role": person.role.value, "tenant": person.tenant, "created": tx.now}
+def _added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
+    row = {"name": person.name, "role": person.role.value, "tenant": person.tenant, "created": tx.now} | at_provider
     added = tx.insert(users).values(row).on_conflict_do_nothing().returning(users.c.name)
     if tx.execute(added).scalar() is None:
         return False
-    tx.note(actor, "user.added", person.name, role=person.role, tenant=person.tenant)
+    tx.note(actor, "user.added", person.name, role=person.role, tenant=person.tenant, **at_provider)
     return True
 
 
@@ -164,7 +194,7 @@ def _user(tx: Tx, name: str) -> User:
 
 
 def _as_user(row: Row[Any]) -> User:
-    return User(**row._mapping)
+    return User(**{name: row._mapping[name] for name in User.model_fields})
 
 
 def _token(tx: Tx, token_id: str) -> Token:

@@ -14,6 +14,9 @@ users = Table(
     Column("tenant", String, nullable=False),
     Column("created", Instant, nullable=False),
     Column("disabled", Instant),
+    # Where and as whom people sign in elsewhere; empty for users of our own.
+    Column("issuer", String, nullable=False, server_default=""),
+    Column("subject", String, nullable=False, server_default=""),
 )
 
 tokens = Table(

@@ -32,6 +32,8 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disabled", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("issuer", sa.String(), server_default="", nullable=False),
+        sa.Column("subject", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_users")),
     )
     tokens = op.create_table(

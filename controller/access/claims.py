@@ -1,0 +1,62 @@
+"""From what an identity provider says of somebody to a person with a role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from controller.models.errors import InputError, SignInError
+from controller.models.people import Person, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What members of a group of the provider are: a role, and the tenant if it is one of a tenant's."""
+
+    group: str
+    role: Role
+    tenant: str = ""
+
+
+def parse_grants(text: str) -> tuple[Grant, ...]:
+    """Grants from words like ``noc=noc-engineer`` and ``bitel-ops=tenant-approver:bitel``.
+
+    Raises:
+        InputError: A word is none, or names no role, or role and tenant don't go together.
+    """
+    found = []
+    for word in text.split():
+        group, _, rest = word.partition("=")
+        role, _, tenant = rest.partition(":")
+        try:
+            grant = Grant(group, Role(role), tenant)
+            Person(name="x", role=grant.role, tenant=tenant)
+        except ValueError as error:  # pydantic's is one too
+            raise InputError(f"{word!r} is no group=role or group=role:tenant") from error
+        found.append(grant)
+    return tuple(found)
+
+
+def person_of(claims: Mapping[str, Any], grants: Sequence[Grant], name_claim: str, groups_claim: str) -> Person:
+    """The person whom verified claims are about; of several grants the first counts.
+
+    Raises:
+        SignInError: A claim is missing or odd, an e-mail address is not verified, or no group gives a role.
+    """
+    name, groups = claims.get(name_claim), claims.get(groups_claim)
+    if name_claim == "email" and claims.get("email_verified") is not True:
+        raise SignInError("the identity provider did not verify the e-mail address")
+    if isinstance(groups, str):
+        groups = groups.split()
+    if not isinstance(groups, list):
+        raise SignInError(f"the identity provider names no {groups_claim}")
+    grant = next((grant for grant in grants if grant.group in groups), None)
+    if grant is None:
+        raise SignInError(f"no role belongs to any of the {groups_claim} that the identity provider names")
+    try:
+        return Person(name=name, role=grant.role, tenant=grant.tenant)
+    except ValidationError as error:
+        raise SignInError(f"{name_claim} of the identity provider is no name that people can have here") from error

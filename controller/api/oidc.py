@@ -1,0 +1,202 @@
+"""Signing in at an identity provider (OpenID Connect Core 1.0), with the code flow and PKCE (RFC 7636).
+
+Whatever can't be verified does not get in: an unreachable provider, an unknown key, another algorithm than a signature
+with a public key, another issuer or audience, a token that ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, KeySet
+from joserfc.jws import extract_compact
+
+from controller.access.claims import parse_grants, person_of
+from controller.models.errors import ProviderError, SignInError
+from controller.models.people import Person
+from controller.models.settings import Settings
+from controller.ports.clock import Clock
+
+#: Signatures with a public key; none, and none with a shared secret.
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+#: Seconds for which the provider's keys are believed, and between two looks for one that is not among them.
+_FRESH, _AGAIN = 300.0, 10.0
+_SCOPE = "openid profile email"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who signed in: the person, and who it is to the provider for good."""
+
+    person: Person
+    issuer: str
+    subject: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What the browser keeps between being sent to the provider and coming back."""
+
+    state: str
+    nonce: str
+    verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the provider said of itself, and when."""
+
+    endpoints: Mapping[str, str]
+    keys: KeySet
+    at: float
+
+
+class Provider:
+    """The identity provider of the settings.
+
+    Raises:
+        InputError: The settings' roles are none.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._issuer = settings.oidc_issuer
+        self._client_id = settings.oidc_client_id
+        self._secret = settings.oidc_client_secret
+        self._audience = settings.oidc_audience or settings.oidc_client_id
+        self._claims = (settings.oidc_name_claim, settings.oidc_groups_claim)
+        self._grants = parse_grants(settings.oidc_roles)
+        self._redirect = f"{settings.url}/v1/login/callback"
+        self._clock = clock
+        self._known: _Known | None = None
+        self._asking = asyncio.Lock()
+
+    async def identity(self, token: str, nonce: str | None = None) -> Identity:
+        """Who a token of the provider is about; with a nonce it must be an ID token made for that.
+
+        Raises:
+            SignInError: It is not valid, or gives no role.
+            ProviderError: The provider's keys can't be had.
+        """
+        claims = await self._verified(token, nonce)
+        person = person_of(claims, self._grants, *self._claims)
+        return Identity(person, self._issuer, claims["sub"], int(claims["exp"]))
+
+    async def _verified(self, token: str, nonce: str | None) -> dict[str, Any]:
+        required: dict[str, Any] = {
+            "iss": {"essential": True, "value": self._issuer},
+            "aud": {"essential": True, "value": self._client_id if nonce else self._audience},
+            "sub": {"essential": True},
+            "exp": {"essential": True},
+        }
+        if nonce:
+            required["nonce"] = {"essential": True, "value": nonce}
+        registry = jwt.JWTClaimsRegistry(now=int(self._clock.now().timestamp()), **required)
+        try:
+            header = extract_compact(token.encode()).headers()
+            if header.get("alg") not in ALGORITHMS:
+                raise SignInError("the token is not signed with a public key")
+            found = jwt.decode(token, await self._key(header.get("kid")), algorithms=list(ALGORITHMS))
+            registry.validate(found.claims)
+        except (JoseError, ValueError) as error:
+            raise SignInError(f"the identity provider's token is not valid: {type(error).__name__}") from error
+        return found.claims
+
+    async def _key(self, kid: str | None) -> Key:
+        """The key of this id; of no id only where the provider has a single one."""
+        known = await self._ask(_FRESH)
+        if not _has(known.keys, kid):
+            known = await self._ask(_AGAIN)
+        if not _has(known.keys, kid):
+            raise SignInError("the token is signed with a key that the identity provider does not name")
+        return known.keys.get_by_kid(kid)
+
+    async def _ask(self, fresh: float) -> _Known:
+        """What the provider says of itself, at most ``fresh`` seconds old."""
+        async with self._asking:
+            now = self._clock.monotonic()
+            if self._known is None or now - self._known.at >= fresh:
+                try:
+                    async with httpx.AsyncClient(timeout=5) as http:
+                        said = await _json(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+                        if said.get("issuer") != self._issuer:
+                            raise ProviderError("the identity provider names itself otherwise than the settings")
+                        keys = KeySet.import_key_set(await _json(http, str(said.get("jwks_uri"))))  # type: ignore[arg-type]
+                except (httpx.HTTPError, httpx.InvalidURL, JoseError, KeyError, TypeError, ValueError) as error:
+                    raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
+                self._known = _Known({name: str(value) for name, value in said.items()}, keys, now)
+            return self._known
+
+    # -------------------------------------------------------------------- code flow
+
+    async def begin(self) -> tuple[str, Flow]:
+        """Where to send a browser, and what it has to bring back. Raises ProviderError."""
+        known = await self._ask(_FRESH)
+        flow = Flow(*(secrets.token_urlsafe(48) for _ in range(3)))
+        address = prepare_grant_uri(
+            known.endpoints["authorization_endpoint"],
+            self._client_id,
+            "code",
+            redirect_uri=self._redirect,
+            scope=_SCOPE,
+            state=flow.state,
+            nonce=flow.nonce,
+            code_challenge=create_s256_code_challenge(flow.verifier),
+            code_challenge_method="S256",
+        )
+        return address, flow
+
+    async def finish(self, code: str, flow: Flow) -> tuple[str, Identity]:
+        """The ID token that the provider gives for a code, and whom it is about.
+
+        Raises:
+            SignInError: The provider refuses the code, or its token is not valid.
+            ProviderError: The provider can't be reached.
+        """
+        known = await self._ask(_FRESH)
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._redirect,
+            "client_id": self._client_id,
+            "code_verifier": flow.verifier,
+        }
+        auth = httpx.BasicAuth(self._client_id, self._secret) if self._secret else httpx.Auth()
+        try:
+            async with httpx.AsyncClient(timeout=10) as http:
+                answer = await http.post(known.endpoints["token_endpoint"], data=form, auth=auth)
+            token = answer.json().get("id_token") if answer.is_success else None
+        except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError, AttributeError) as error:
+            raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
+        if answer.is_server_error:
+            raise ProviderError("the identity provider has an error of its own")
+        if not isinstance(token, str):
+            raise SignInError("the identity provider gave no token for the code")
+        return token, await self.identity(token, flow.nonce)
+
+
+def is_provider_token(token: str) -> bool:
+    """Whether it has the form of a JWT, which our own tokens don't have."""
+    return token.count(".") == 2
+
+
+def _has(keys: KeySet, kid: str | None) -> bool:
+    return len(keys.keys) == 1 if kid is None else any(key.kid == kid for key in keys)
+
+
+async def _json(http: httpx.AsyncClient, address: str) -> dict[str, Any]:
+    answer = await http.get(address)
+    answer.raise_for_status()
+    said = answer.json()
+    if not isinstance(said, dict):
+        raise TypeError("no JSON object")
+    return said

@@ -1,0 +1,74 @@
+"""Signing in with a browser, where an identity provider is configured."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import Cookie, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from controller.api.auth import OPEN, SESSION, Router
+from controller.api.oidc import Flow, Provider
+from controller.api.services import Backend, Services
+from controller.models.errors import NotFoundError, SignInError
+
+router = Router(prefix="/v1/login", tags=["people"])
+
+#: Cookie that goes with a browser to the provider and back, and how many seconds it has for that.
+_FLOW, _PATIENCE = "minka_login", 600
+_PATH = "/v1/login"
+
+
+@router.get("", status_code=303, response_class=RedirectResponse, dependencies=[OPEN])
+async def begin(backend: Backend) -> RedirectResponse:
+    """Send the browser to the identity provider; it comes back signed in, for as long as the provider's token says."""
+    address, flow = await _provider(backend).begin()
+    answer = RedirectResponse(address, 303)
+    content = ".".join((flow.state, flow.nonce, flow.verifier))
+    # Lax, since the browser comes back from another site.
+    answer.set_cookie(
+        _FLOW, content, max_age=_PATIENCE, path=_PATH, httponly=True, samesite="lax", secure=_secure(backend)
+    )
+    return answer
+
+
+@router.get("/callback", status_code=303, response_class=RedirectResponse, dependencies=[OPEN])
+async def callback(
+    backend: Backend,
+    state: Annotated[str, Query(max_length=500)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "",
+    kept: Annotated[str, Cookie(alias=_FLOW)] = "",
+) -> RedirectResponse:
+    """Where the identity provider sends the browser back to."""
+    provider = _provider(backend)
+    parts = kept.split(".")
+    if len(parts) != 3 or not hmac.compare_digest(parts[0].encode(), state.encode()) or not code:
+        raise SignInError("this sign-in was not begun here, or too long ago: begin again at /v1/login")
+    token, identity = await provider.finish(code, Flow(*parts))
+    await run_in_threadpool(backend.store.signed_in, identity.person, identity.issuer, identity.subject)
+    answer = RedirectResponse("/docs", 303)
+    left = max(0, identity.expires - int(backend.clock.now().timestamp()))
+    answer.set_cookie(SESSION, token, max_age=left, httponly=True, samesite="strict", secure=_secure(backend))
+    answer.delete_cookie(_FLOW, path=_PATH)
+    return answer
+
+
+@router.delete("", status_code=204, dependencies=[OPEN])
+def end(request: Request) -> Response:
+    """Sign the browser out of Minka; the provider is not told."""
+    answer = Response(status_code=204)
+    if SESSION in request.cookies:
+        answer.delete_cookie(SESSION)
+    return answer
+
+
+def _provider(backend: Services) -> Provider:
+    if backend.provider is None:
+        raise NotFoundError("no identity provider is configured: see MINKA_OIDC_ISSUER")
+    return backend.provider
+
+
+def _secure(backend: Services) -> bool:
+    return backend.settings.url.startswith("https:")

@@ -1,0 +1,284 @@
+"""Signing in at an identity provider: who is let in, and that everything doubtful is not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from joserfc.jwk import RSAKey
+
+from controller.access.claims import parse_grants, person_of
+from controller.api.auth import SESSION
+from controller.api.oidc import Provider
+from controller.models.errors import InputError, SignInError
+from controller.models.people import Person, Role
+from controller.models.settings import Settings
+from controller.ports.store import Page
+from tests.support.provider import CLIENT, SECRET, IdentityProvider, identity_provider
+from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+
+ROLES = "minka-noc=noc-engineer minka-admins=administrator andes-ops=tenant-approver:andes"
+MALLORY = RSAKey.generate_key(2048, {"kid": "one"}, private=True)
+
+
+@pytest.fixture
+def idp() -> Iterator[IdentityProvider]:
+    with identity_provider() as provider:
+        provider.claims = {"email": "eva@ipt.pe", "email_verified": True, "groups": ["staff", "minka-noc"]}
+        yield provider
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, idp: IdentityProvider) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path) as made:
+        await made.client.put("/v1/network", json={"files": files_of(TINY)})
+        believe(made, idp.url)
+        yield made
+
+
+def believe(desk: Desk, issuer: str) -> None:
+    """Configure an identity provider, from which nothing is known yet."""
+    services = desk.app.state.services
+    settings = Settings(
+        home=services.settings.home,
+        api_url="http://minka",
+        oidc_issuer=issuer,
+        oidc_client_id=CLIENT,
+        oidc_client_secret=SECRET,
+        oidc_roles=ROLES,
+    )
+    desk.app.state.services = replace(services, settings=settings, provider=Provider(settings, services.clock))
+
+
+async def me(desk: Desk, token: str) -> httpx.Response:
+    async with desk.with_token(token) as client:
+        return await client.get("/v1/me")
+
+
+async def test_a_token_of_the_provider_lets_in(desk: Desk, idp: IdentityProvider) -> None:
+    said = (await me(desk, idp.token())).json()
+    assert (said["name"], said["role"], said["side"]) == ("eva@ipt.pe", "noc-engineer", "host")
+    assert (await me(desk, idp.token(aud=["other", CLIENT]))).status_code == 200
+    user = desk.store.user("eva@ipt.pe")
+    assert (user.issuer, user.role) == (idp.url, Role.NOC_ENGINEER)
+    # Its keys are asked for once, not at each request.
+    assert idp.asked == ["/.well-known/openid-configuration", "/keys"]
+    assert (await desk.client.get("/v1/me")).json()["name"] == "ana"
+
+
+async def test_a_tenants_person_signs_in_as_one(desk: Desk, idp: IdentityProvider) -> None:
+    token = idp.token(email="rosa@andes.pe", sub="u-2", groups=["andes-ops"])
+    assert (await me(desk, token)).json()["side"] == "andes"
+    async with desk.with_token(token) as client:
+        assert [one["id"] for one in (await client.get("/v1/network/tenants")).json()["results"]] == ["andes"]
+        assert (await client.post("/v1/plans", json={})).status_code == 404
+        trail = (await client.get("/v1/audit")).json()["results"]
+    assert [row["action"] for row in trail] == ["access.denied", "user.added"]
+
+
+async def test_a_role_that_changes_at_the_provider_changes_here(desk: Desk, idp: IdentityProvider) -> None:
+    await me(desk, idp.token())
+    assert (await me(desk, idp.token(groups=["minka-admins"]))).json()["role"] == "administrator"
+    assert desk.store.user("eva@ipt.pe").role is Role.ADMINISTRATOR
+    assert desk.store.audit_rows(Page(limit=1))[1][0].action == "user.changed"
+    assert (await me(desk, idp.token(groups=["staff"]))).status_code == 401
+
+
+def unsigned(idp: IdentityProvider, alg: str) -> str:
+    """A token with a header of one's own and no signature."""
+    parts = idp.token().split(".")
+    header = base64.urlsafe_b64encode(json.dumps({"alg": alg, "kid": "one"}).encode()).rstrip(b"=").decode()
+    return f"{header}.{parts[1]}."
+
+
+def with_public_key_as_secret(idp: IdentityProvider) -> str:
+    """What a verifier takes that lets the token say how it is signed."""
+    key = idp.keys[0]
+    assert isinstance(key, RSAKey)
+    parts = unsigned(idp, "HS256").rpartition(".")[0]
+    mac = hmac.new(key.as_pem(private=False), parts.encode(), hashlib.sha256).digest()
+    return f"{parts}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def with_other_claims(idp: IdentityProvider) -> str:
+    """A good signature over other claims."""
+    header, _, signature = idp.token().split(".")
+    other = idp.token(key=MALLORY, groups=["minka-admins"]).split(".")[1]
+    return f"{header}.{other}.{signature}"
+
+
+FORGED: list[Callable[[IdentityProvider], str]] = [
+    lambda idp: idp.token(exp=1),
+    lambda idp: idp.token(exp=None),
+    lambda idp: idp.token(exp="never"),
+    lambda idp: idp.token(nbf=4_000_000_000),
+    lambda idp: idp.token(iat=4_000_000_000),
+    lambda idp: idp.token(aud="somebody-else"),
+    lambda idp: idp.token(aud=None),
+    lambda idp: idp.token(iss="http://127.0.0.1:1"),
+    lambda idp: idp.token(iss=None),
+    lambda idp: idp.token(sub=None),
+    lambda idp: idp.token(key=MALLORY),
+    lambda idp: idp.token(key=MALLORY, kid="two"),
+    lambda idp: idp.token(key=MALLORY, kid=None),
+    lambda idp: unsigned(idp, "none"),
+    lambda idp: unsigned(idp, "None"),
+    lambda idp: unsigned(idp, "RS256"),
+    with_public_key_as_secret,
+    with_other_claims,
+    lambda idp: idp.token(email_verified=False),
+    lambda idp: idp.token(email=None),
+    lambda idp: idp.token(email="eva\nadmin"),
+    lambda idp: idp.token(email=["eva@ipt.pe"]),
+    lambda idp: idp.token(groups=None),
+    lambda idp: idp.token(groups=["staff"]),
+    lambda idp: idp.token(groups=[["minka-admins"]]),
+    lambda idp: idp.token(groups={"minka-admins": True}),
+    lambda _: "a.b.c",
+    lambda _: "..",
+    lambda _: "e30.e30.",
+]
+
+
+async def test_whatever_is_doubtful_stays_out(desk: Desk, idp: IdentityProvider) -> None:
+    for number, forge in enumerate(FORGED):
+        answer = await me(desk, forge(idp))
+        assert answer.status_code == 401, (number, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert not [user for user in desk.store.users() if user.issuer]
+
+
+async def test_keys_that_are_renewed_are_looked_for(desk: Desk, idp: IdentityProvider) -> None:
+    provider = desk.app.state.services.provider
+    clock = Ahead(desk.app.state.services.clock)
+    provider._clock = clock
+    await me(desk, idp.token())
+    idp.keys = [RSAKey.generate_key(2048, {"kid": "two"}, private=True)]
+    # Not at once again, or strangers could have the provider asked without end.
+    assert (await me(desk, idp.token(kid="two"))).status_code == 401
+    clock.by = 11
+    assert (await me(desk, idp.token(kid="two"))).status_code == 200
+    assert (await me(desk, idp.token(key=MALLORY, kid="one"))).status_code == 401
+    assert idp.asked.count("/keys") == 2
+
+
+class Ahead:
+    """A clock whose monotonic time runs ahead."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self.by = 0.0
+
+    def now(self) -> Any:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        return float(self._clock.monotonic()) + self.by
+
+
+async def test_a_provider_that_is_away_lets_nobody_in(desk: Desk, idp: IdentityProvider) -> None:
+    token = idp.token()
+    believe(desk, "http://127.0.0.1:9")
+    answer = await me(desk, token)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:minka:error:provider-unavailable")
+    assert answer.headers["retry-after"]
+    assert (await desk.stranger.get("/v1/login")).status_code == 503
+    # Our own tokens don't depend on it.
+    assert (await desk.client.get("/v1/me")).status_code == 200
+
+
+async def test_keys_are_not_believed_for_ever(desk: Desk, idp: IdentityProvider) -> None:
+    provider = desk.app.state.services.provider
+    clock = Ahead(desk.app.state.services.clock)
+    provider._clock = clock
+    token = idp.token()
+    assert (await me(desk, token)).status_code == 200
+    idp.named_issuer = "http://elsewhere"
+    assert (await me(desk, token)).status_code == 200
+    clock.by = 301
+    assert (await me(desk, token)).status_code == 503
+
+
+async def test_nobody_takes_a_name_that_is_taken(desk: Desk, idp: IdentityProvider) -> None:
+    assert (await me(desk, idp.token(email="ana", email_verified=True))).status_code == 401
+    assert (await me(desk, idp.token())).status_code == 200
+    assert (await me(desk, idp.token(sub="u-9", groups=["minka-admins"]))).status_code == 401
+    assert desk.store.user("eva@ipt.pe").role is Role.NOC_ENGINEER
+    assert desk.store.user("ana").issuer == ""
+
+
+async def test_an_administrator_can_shut_somebody_out(desk: Desk, idp: IdentityProvider) -> None:
+    await me(desk, idp.token())
+    refused = await desk.client.post("/v1/tokens", json={"owner": "eva@ipt.pe"})
+    assert refused.status_code == 409
+    await desk.client.put("/v1/users/eva@ipt.pe", json={"role": "noc-engineer", "disabled": True})
+    assert (await me(desk, idp.token())).status_code == 401
+
+
+async def test_a_browser_signs_in_and_out(desk: Desk, idp: IdentityProvider) -> None:
+    browser = desk.stranger
+    begun = await browser.get("/v1/login")
+    assert begun.status_code == 303
+    assert "httponly" in begun.headers["set-cookie"].lower()
+    async with httpx.AsyncClient() as outside:
+        back = (await outside.get(begun.headers["location"])).headers["location"]
+    assert back.startswith("http://minka/v1/login/callback?")
+    done = await browser.get(back)
+    assert (done.status_code, done.headers["location"]) == (303, "/docs")
+    kept = next(value for value in done.headers.get_list("set-cookie") if value.startswith(SESSION))
+    assert {"httponly", "samesite=strict"} <= {word.strip().lower() for word in kept.split(";")}
+    assert (await browser.get("/v1/me")).json()["name"] == "eva@ipt.pe"
+    hold = {"target": "T-LTE-1", "reason": "rigger"}
+    for origin in ({}, {"Origin": "http://evil"}, {"Origin": "null"}):
+        assert (await browser.post("/v1/holds", json=hold, headers=origin)).status_code == 401
+    assert (await browser.post("/v1/holds", json=hold, headers={"Origin": "http://minka"})).status_code == 201
+    # A code is good once, and for the browser that began.
+    assert (await browser.get(back)).status_code == 401
+    assert (await browser.delete("/v1/login")).status_code == 204
+    assert (await browser.get("/v1/me")).status_code == 401
+
+
+async def test_a_sign_in_that_was_not_begun_here_is_none(desk: Desk, idp: IdentityProvider) -> None:
+    begun = await desk.stranger.get("/v1/login")
+    query = {name: values[0] for name, values in parse_qs(urlsplit(begun.headers["location"]).query).items()}
+    back = urlsplit(idp.authorize(query))
+    async with desk.with_token("") as other:
+        assert (await other.get(f"{back.path}?{back.query}")).status_code == 401
+    state = query["state"]
+    for wrong in (f"state={state}x&code=1", f"state={state}", "code=1", f"state={state}&code=nothing"):
+        assert (await desk.stranger.get(f"/v1/login/callback?{wrong}")).status_code == 401
+    # An ID token for another sign-in, and one whose nonce is missing.
+    idp.claims["nonce"] = "another"
+    code = parse_qs(back.query)["code"][0]
+    idp.codes[code]["nonce"] = "another"
+    assert (await desk.stranger.get(f"{back.path}?{back.query}")).status_code == 401
+    assert not [user for user in desk.store.users() if user.issuer]
+
+
+async def test_without_a_provider_there_is_no_other_way_in(desk: Desk, idp: IdentityProvider) -> None:
+    services = desk.app.state.services
+    desk.app.state.services = replace(services, provider=None)
+    assert (await me(desk, idp.token())).status_code == 401
+    assert (await desk.stranger.get("/v1/login")).status_code == 404
+    assert (await desk.stranger.get("/v1/me", headers={"Cookie": f"{SESSION}={idp.token()}"})).status_code == 401
+
+
+def test_grants_are_groups_with_roles() -> None:
+    noc, admins, andes = parse_grants(ROLES)
+    assert (andes.group, andes.role, andes.tenant) == ("andes-ops", Role.TENANT_APPROVER, "andes")
+    claims = {"sub": "u", "name": "eva", "groups": ["minka-admins", "minka-noc"]}
+    assert person_of(claims, (noc, admins), "name", "groups") == Person(name="eva", role=Role.NOC_ENGINEER)
+    with pytest.raises(SignInError):
+        person_of(claims | {"groups": []}, (noc, admins), "name", "groups")
+    for wrong in ("noc", "noc=king", "noc=noc-engineer:andes", "ops=tenant-viewer"):
+        with pytest.raises(InputError):
+            parse_grants(wrong)
