@@ -13,6 +13,7 @@ from functools import lru_cache
 import asyncssh
 from pydantic import SecretStr
 
+from controller.device.lean import lighten
 from controller.device.tls import TlsConnector
 from controller.device.transport import Connection, Transport
 from controller.models.errors import (
@@ -123,7 +124,8 @@ class Connector:
             asyncssh.Error, SessionLostError: The station opened none; callers bound the time.
         """
         transport = Transport(station, self._patience)
-        await connection.create_session(lambda: transport, subsystem="netconf", encoding=None)
+        channel, _ = await connection.create_session(lambda: transport, subsystem="netconf", encoding=None)
+        lighten(connection, channel)
         await transport.greet()
         return transport
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from ncclient.operations.session import KillSession
 
 from controller.device.capabilities import capabilities_of
 from controller.device.replies import BASE, check, check_done, data_of
+from controller.device.requests import Request
 from controller.device.transport import Connection, Transport
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
@@ -45,6 +45,7 @@ class NetconfSession:
         self._target = "candidate" if self._capabilities.candidate else "running"
         self._digest = b""
         self._seen = Observed({})
+        self._reading: Request | None = None
 
     @property
     def session_id(self) -> str:
@@ -105,12 +106,14 @@ class NetconfSession:
 
     async def read(self) -> Observed:
         """See ``DeviceSession.read``."""
-        return self._decoded(await self._asked(Get, filter=self._filter()), "get")
+        if self._reading is None:
+            self._reading = self._transport.prepared(Get, filter=self._filter())
+        return await self._read(self._reading, "get")
 
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
-        reply = await self._asked(GetConfig, source=self._target, filter=self._filter())
-        return self._decoded(reply, "get-config").tree
+        reading = self._transport.prepared(GetConfig, source=self._target, filter=self._filter())
+        return (await self._read(reading, "get-config")).tree
 
     async def edit(self, edits: Sequence[Edit]) -> None:
         """See ``DeviceSession.edit``."""
@@ -191,11 +194,11 @@ class NetconfSession:
     def _filter(self) -> tuple[str, etree._Element]:
         return ("subtree", read_filter(self._root, self._station))
 
-    def _decoded(self, reply: etree._Element, operation: str) -> Observed:
+    async def _read(self, reading: Request, operation: str) -> Observed:
         """Decode a reply, unless it says the very same as the one before: a transaction reads many times."""
-        data = data_of(reply, self._station, operation)
-        digest = hashlib.sha256(etree.tostring(data)).digest()
-        if digest != self._digest:
+        reply, digest = await self._transport.answer(reading, self._digest)
+        if reply is not None:
+            data = data_of(reply, self._station, operation)
             self._digest, self._seen = digest, decode(self._root, data, self._station)
         return self._seen
 

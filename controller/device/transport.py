@@ -1,27 +1,28 @@
-"""ncclient's Session without its thread: a NETCONF session on an asyncssh channel, or on TLS.
+"""A NETCONF session without a thread, on an asyncssh channel or on TLS.
 
-ncclient's operations build the requests and find their replies by message id; nothing here waits
-in a thread. A session that broke (time-out, garbage, an answer nobody asked for, the channel's end)
-stays broken: every later call raises the same ``SessionLostError``.
+ncclient's operations build the requests; replies are found by their message id. A session that broke
+(time-out, garbage, an answer nobody asked for, the channel's end) stays broken: every later call raises
+the same ``SessionLostError``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import secrets
 from collections import deque
 from typing import Any, Protocol
 
 import asyncssh
 from lxml import etree
 from ncclient.capabilities import Capabilities as Uris
-from ncclient.devices.default import DefaultDeviceHandler
-from ncclient.operations.errors import MissingCapabilityError, OperationError
 from ncclient.operations.rpc import RPC
-from ncclient.transport.session import HelloHandler, NetconfBase, Session, SessionListener
+from ncclient.transport.session import HelloHandler
 
 from controller.device.capabilities import uris_of
 from controller.device.framing import MAX_MESSAGE, Framer, FramingError, frame
 from controller.device.replies import BASE, REPLY, MalformedMessageError, parse
+from controller.device.requests import HANDLER, Request, build
 from controller.models.errors import DeviceRefusedError, SessionLostError
 
 NOTIFICATION = "{urn:ietf:params:xml:ns:netconf:notification:1.0}notification"
@@ -29,9 +30,12 @@ NOTIFICATION = "{urn:ietf:params:xml:ns:netconf:notification:1.0}notification"
 BACKLOG = 10_000
 _BASE_1_1 = "urn:ietf:params:netconf:base:1.1"
 _CAPABILITIES = ("urn:ietf:params:netconf:base:1.0", _BASE_1_1)
+_HELLO: bytes = HelloHandler.build(Uris(_CAPABILITIES), HANDLER).encode()
+#: Bytes at the beginning of a reply among which its message id is looked for.
+_HEAD = 1000
 
-_HANDLER = DefaultDeviceHandler({"name": "default"})
-_HELLO: str = HelloHandler.build(_CAPABILITIES, _HANDLER)
+#: A reply and the digest of all of it but the message id; no reply where the digest was known.
+Answer = tuple[etree._Element | None, bytes]
 
 
 class Channel(Protocol):
@@ -75,7 +79,7 @@ class Borrowed:
         """Return at once."""
 
 
-class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc]
+class Transport(asyncssh.SSHClientSession[bytes]):
     """One NETCONF session on one SSH channel, or on TLS.
 
     Args:
@@ -84,21 +88,27 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
         limit: Largest message to take, in bytes.
 
     Attributes:
+        id: The session id that the device gave.
         hello: Capability URIs of the device's hello.
+        server_capabilities: The same, as ncclient's operations look them up.
         subscribed: Whether notifications are expected; without that they are a breach of protocol.
     """
 
     def __init__(self, station: str, patience: float, limit: int = MAX_MESSAGE) -> None:
-        super().__init__(Uris(_CAPABILITIES))
         self._station = station
         self._patience = patience
-        self._device_handler = _HANDLER
         self._framer = Framer(limit)
         self._channel: Channel | None = None
         self._failure: str | None = None
-        self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting: set[asyncio.Future[None]] = {self._greeted}
+        self._loop = asyncio.get_running_loop()
+        self._greeted: asyncio.Future[None] = self._loop.create_future()
+        # Ids that no other session has, and that can't stand in a message by chance.
+        self._ids = secrets.token_hex(8)
+        self._sent = 0
+        self._asked: dict[str, tuple[asyncio.Future[Answer | None], bytes]] = {}
+        self.id = ""
         self.hello: tuple[str, ...] = ()
+        self.server_capabilities: Uris = uris_of(())
         self.subscribed = False
         self._notifications: deque[etree._Element] = deque()
         self._arrival: asyncio.Future[None] | None = None
@@ -107,8 +117,10 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
 
     async def greet(self) -> None:
         """Exchange hellos. Raises SessionLostError; callers bound the time."""
-        self.send(_HELLO)
-        await self._answered(self._greeted)
+        self._write(_HELLO)
+        await self._greeted
+        if self._failure is not None:
+            raise SessionLostError(self._failure)
 
     async def request(self, operation: type[RPC], *args: Any, **kwargs: Any) -> etree._Element:
         """Carry out one of ncclient's operations and return the rpc-reply, whatever it says.
@@ -122,24 +134,43 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
             SessionLostError: The session ended, or no proper answer came in time.
             DeviceRefusedError: The device did not offer the capability that the operation needs.
         """
+        reply, _ = await self.answer(self.prepared(operation, *args, **kwargs))
+        assert reply is not None  # since none was known
+        return reply
+
+    def prepared(self, operation: type[RPC], *args: Any, **kwargs: Any) -> Request:
+        """What ``request`` would send; for ``answer``, once or many times. Raises as it does."""
         if self._failure is not None:
             raise SessionLostError(self._failure)
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            rpc = operation(self, self._device_handler, async_mode=True)
-            rpc._event = _Answered(answered)
-            rpc.request(*args, **kwargs)
-        except MissingCapabilityError as error:
-            raise DeviceRefusedError(f"{self._station} can't do {operation.__name__}: {error}") from None
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._answered(answered)
-        except TimeoutError:
-            self.fail(f"{operation.__name__} was not answered within {self._patience:g} s")
-        if self._failure is not None and rpc.reply is None:
+            return build(operation, self.server_capabilities, *args, **kwargs)
+        except DeviceRefusedError as error:
+            raise DeviceRefusedError(f"{self._station}: {error.message}") from None
+
+    async def answer(self, request: Request, known: bytes = b"") -> Answer:
+        """Send a request and return the rpc-reply, whatever it says, with its digest.
+
+        A reply of the ``known`` digest says what one said before: it is not even parsed.
+
+        Raises:
+            SessionLostError: The session ended, or no proper answer came in time.
+        """
+        if self._failure is not None:
             raise SessionLostError(self._failure)
-        reply: etree._Element = rpc.reply.xml
-        return reply
+        self._sent += 1
+        identity = f"{self._ids}-{self._sent:08}"
+        answered: asyncio.Future[Answer | None] = self._loop.create_future()
+        self._asked[identity] = answered, known
+        late = self._loop.call_later(self._patience, self._expire, request.name)
+        try:
+            self._write(request.before + identity.encode() + request.after)
+            answer = await answered
+        finally:
+            late.cancel()
+            self._asked.pop(identity, None)
+        if answer is None:
+            raise SessionLostError(self._failure)
+        return answer
 
     async def notification(self) -> etree._Element:
         """The next notification. Raises SessionLostError when the session has ended."""
@@ -147,48 +178,55 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
             if self._failure is not None:
                 raise SessionLostError(self._failure)
             self._arrival = asyncio.get_running_loop().create_future()
-            await self._answered(self._arrival)
+            await self._arrival
         return self._notifications.popleft()
 
     def fail(self, reason: str) -> None:
         """Give the session up: everything that waits for an answer gets SessionLostError."""
         if self._failure is None:
             self._failure = f"The session to {self._station} was lost: {reason}."
-        self._connected = False
         if self._channel is not None:
             self._channel.abort()
-        for waiting in self._waiting:
-            if not waiting.done():
+        for waiting in (self._greeted, self._arrival, *(future for future, _ in self._asked.values())):
+            if waiting is not None and not waiting.done():
                 waiting.set_result(None)
+
+    def _expire(self, name: str) -> None:
+        self.fail(f"{name} was not answered within {self._patience:g} s")
 
     @property
     def lost(self) -> bool:
         """Whether the session is of no use any more."""
         return self._failure is not None
 
-    # ------------------------------------------------- what ncclient's Session asks for
+    # ------------------------------------------------------------------- messages
 
-    def send(self, message: str) -> None:
-        """Write one message to the channel."""
+    def _write(self, message: bytes) -> None:
         if self._channel is not None and self._failure is None:
-            self._channel.write(frame(message.encode(), chunked=self._framer.chunked))
+            self._channel.write(frame(message, chunked=self._framer.chunked))
 
     def _dispatch_message(self, raw: bytes) -> None:
-        """Parse once, with care; ncclient's listeners take the element in place of text."""
+        """Take one message; one that was taken before is known by its bytes."""
+        for identity, (future, known) in self._asked.items():
+            if known and not future.done() and _digest(raw, identity) == known:
+                future.set_result((None, known))
+                return
         root = parse(raw)
         if not self._greeted.done():
             self._take_hello(root)
         elif root.tag == REPLY:
-            self._dispatch_to_listeners(root)
+            self._take_reply(root, raw)
         elif root.tag == NOTIFICATION and self.subscribed:
             self._take_notification(root)
         else:
             raise MalformedMessageError(f"nobody asked for a {etree.QName(root).localname}")
 
-    def _dispatch_to_listeners(self, root: etree._Element) -> None:
-        for listener in list(self._listeners):
-            if isinstance(listener, SessionListener):
-                listener.callback((root.tag, root.attrib), root)
+    def _take_reply(self, root: etree._Element, raw: bytes) -> None:
+        identity = root.get("message-id", "")
+        future, _ = self._asked.get(identity, (None, b""))
+        if future is None or future.done():
+            raise MalformedMessageError("it answers a request that was never made")
+        future.set_result((root, _digest(raw, identity)))
 
     def _take_notification(self, root: etree._Element) -> None:
         if len(self._notifications) == BACKLOG:
@@ -205,11 +243,9 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
         self.hello = tuple((uri.text or "").strip() for uri in root.iter(f"{BASE}capability"))
         if not any(uri in self.hello for uri in _CAPABILITIES):
             raise MalformedMessageError("the hello offers neither base:1.0 nor base:1.1")
-        self._id = identity
-        self._server_capabilities = uris_of(self.hello)
-        if _BASE_1_1 in self.hello:
-            self._base = NetconfBase.BASE_11
-            self._framer.chunked = True
+        self.id = identity
+        self.server_capabilities = uris_of(self.hello)
+        self._framer.chunked = _BASE_1_1 in self.hello
         self._greeted.set_result(None)
 
     # --------------------------------------------- what asyncssh or TLS calls
@@ -217,7 +253,6 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
     def connection_made(self, chan: Channel) -> None:
         """The channel is open."""
         self._channel = chan
-        self._connected = True
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Take bytes; what a subsystem writes to its standard error is not NETCONF."""
@@ -228,8 +263,6 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
                 self._dispatch_message(message)
         except (FramingError, MalformedMessageError) as error:
             self.fail(f"the device sent garbage: {error}")
-        except OperationError:
-            self.fail("the device answered a request that was never made")
 
     def eof_received(self) -> bool:
         """The device says no more."""
@@ -240,22 +273,8 @@ class Transport(Session, asyncssh.SSHClientSession[bytes]):  # type: ignore[misc
         """The channel is gone."""
         self.fail("the connection ended" if exc is None else f"the connection broke ({type(exc).__name__})")
 
-    async def _answered(self, waiting: asyncio.Future[None]) -> None:
-        self._waiting.add(waiting)
-        try:
-            await waiting
-        finally:
-            self._waiting.discard(waiting)
-        if waiting is self._greeted and self._failure is not None:
-            raise SessionLostError(self._failure)
 
-
-class _Answered:
-    """Stands in for the ``threading.Event`` of an ncclient RPC: setting it resolves a future."""
-
-    def __init__(self, future: asyncio.Future[None]) -> None:
-        self._future = future
-
-    def set(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
+def _digest(raw: bytes, identity: str) -> bytes:
+    """SHA-256 of a reply without its message id; empty where that does not stand at its beginning."""
+    at = raw.find(identity.encode(), 0, _HEAD)
+    return hashlib.sha256(raw[:at] + raw[at + len(identity) :]).digest() if at >= 0 else b""

@@ -360,3 +360,19 @@ async def _next(stream: AsyncIterator[Notification], name: str) -> Notification:
     while not (notification := await anext(stream)).name.endswith(f"}}{name}"):
         pass
     return notification
+
+
+async def test_packets_that_say_nothing_are_not_sent(
+    devices: SshDevices, fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncssh.set_debug_level(3)
+    try:
+        async with devices.session(target_in(fleet, "S-0")) as session:
+            caplog.set_level(logging.DEBUG)
+            await session.read()
+    finally:
+        asyncssh.set_debug_level(1)
+    # The station runs in this process too, and says what it receives.
+    received = [record.getMessage() for record in caplog.records if "Received" in record.getMessage()]
+    assert any("MSG_CHANNEL_DATA" in message for message in received)
+    assert not any("MSG_IGNORE" in message for message in received)

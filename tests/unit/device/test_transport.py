@@ -213,3 +213,34 @@ async def test_a_listener_learns_that_the_session_ended() -> None:
     transport.connection_lost(None)
     with pytest.raises(SessionLostError):
         await waiting
+
+
+async def test_a_reply_that_was_seen_before_is_known_by_its_bytes() -> None:
+    says = "<data><a>1</a></data>"
+    transport, channel = await greeted(lambda identity: reply(identity, says))
+    reading = transport.prepared(Get)
+    first, digest = await transport.answer(reading)
+    assert first is not None
+    assert await transport.answer(reading, digest) == (None, digest)
+    says = "<data><a>2</a></data>"
+    second, other = await transport.answer(reading, digest)
+    assert second is not None
+    assert second.findtext(".//{*}a") == "2"
+    assert other != digest
+    identities = {re.search(rb'message-id="([^"]+)"', sent)[1] for sent in channel.sent[1:]}  # type: ignore[index]
+    assert len(identities) == 3
+
+
+async def test_a_known_reply_to_another_request_is_no_answer() -> None:
+    transport, channel = await greeted()
+    reading = transport.prepared(Get)
+    _, digest = await transport.answer(reading)
+    channel.answer = lambda _: reply("another")
+    with pytest.raises(SessionLostError, match="never made"):
+        await transport.answer(reading, digest)
+
+
+async def test_requests_without_content_of_their_own_are_built_once() -> None:
+    transport, _ = await greeted()
+    assert transport.prepared(DiscardChanges) is transport.prepared(DiscardChanges)
+    assert transport.prepared(Commit) is not transport.prepared(Commit, persist_id="x")
