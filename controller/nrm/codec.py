@@ -8,6 +8,7 @@ defaults (RFC 6243) give equal trees. Writing is the business of ``controller.nr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -16,7 +17,7 @@ from controller.models.errors import DeviceRefusedError
 from controller.nrm import namespaces as ns
 from controller.nrm.encode import encode_edit
 from controller.nrm.schema import LeafSpec, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Value, child
+from controller.nrm.tree import LeafName, Observed, Path, Value
 
 __all__ = ["decode", "encode_edit", "read_filter"]
 
@@ -78,43 +79,55 @@ class _Reader:
 
     def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
         """Read one list entry with all below it."""
-        keys = _keys(spec, element)
-        if keys is None:
-            self.mark_unknown(above, element)
-            return
-        path = child(above, spec.name, *keys)
-        if path in self.tree:
-            # Two spellings of one key, as in sd 0000d1 and 0000D1: we can only speak of the first.
+        nodes, tags = list(element), spec.key_order
+        rest = nodes[len(tags) :]
+        written = [node.text or "" for node in nodes[: len(tags)]]
+        if [node.tag for node in nodes[: len(tags)]] != tags:
+            # RFC 7950 §7.8.5 wants keys first and in order; not every server does it.
+            written = [element.findtext(tag) or "" for tag in tags]
+            rest = [node for node in nodes if node.tag not in spec.key_tags]
+        named = spec.named(tuple(written))
+        path = f"{above}/{named[0]}" if named else ""
+        if named is None or path in self.tree:
+            # A key is missing; or two spellings of one, as in sd 0000d1 and 0000D1: we can only speak of the first.
             self.mark_unknown(above, element)
             return
         self.tree[path] = {}
-        if spec.key_normalisers:
-            written = tuple((element.findtext(tag) or "").strip() for tag, _ in spec.key_readers)
-            if written != keys:
-                self.spelled[path] = written
-        if len(element) == len(keys) and element[-1].tag in spec.key_tags:  # nothing but keys, as most entries
+        if named[1]:
+            self.spelled[path] = named[1]
+        if not rest:  # nothing but keys, as most entries
             return
-        attributes = f"{{{spec.namespace}}}attributes" if spec.attributes else None
-        for node in element:
-            if node.tag == attributes:
-                for inner in node:
-                    self._node(spec, inner, path, inside=True)
-            elif node.tag not in spec.key_tags:
-                self._node(spec, node, path, inside=not spec.attributes)
-
-    def _node(self, spec: NodeSpec, node: etree._Element, path: Path, *, inside: bool) -> None:
-        tag = node.tag
-        if not isinstance(tag, str):  # a comment or processing instruction
-            return
-        leaf = spec.leaf_by_tag.get(tag) if inside else None
-        if leaf is not None:
-            self._leaf(leaf, node.text or "", path)
-            return
-        below = spec.child_by_tag.get(tag)
-        if below is not None and below.in_attributes == (inside and spec.attributes):
-            self.entry(below, node, path)
+        if spec.attributes:
+            self._beside_attributes(spec, rest, path)
         else:
-            self.mark_unknown(path, node)
+            self._nodes(spec, rest, path)
+
+    def _beside_attributes(self, spec: NodeSpec, nodes: list[etree._Element], path: Path) -> None:
+        """Nodes of a 3GPP class but its keys: attributes, and contained objects."""
+        for node in nodes:
+            tag = node.tag
+            below = spec.child_by_tag.get(tag)
+            if tag == spec.attributes_tag:
+                self._nodes(spec, node, path)
+            elif below is not None and not below.in_attributes:
+                self.entry(below, node, path)
+            else:
+                self.mark_unknown(path, node)
+
+    def _nodes(self, spec: NodeSpec, nodes: Iterable[etree._Element], path: Path) -> None:
+        """Attributes: leaves, and lists that stand among them."""
+        leaf_by_tag, child_by_tag = spec.leaf_by_tag, spec.child_by_tag
+        for node in nodes:
+            tag = node.tag
+            leaf = leaf_by_tag.get(tag)
+            if leaf is not None:
+                self._leaf(leaf, node.text or "", path)
+                continue
+            below = child_by_tag.get(tag)
+            if below is not None and below.in_attributes == spec.attributes:
+                self.entry(below, node, path)
+            else:
+                self.mark_unknown(path, node)
 
     def _leaf(self, leaf: LeafSpec, text: str, path: Path) -> None:
         value = leaf.normalise(text)
@@ -125,18 +138,9 @@ class _Reader:
             leaves[leaf.name] = value
 
     def mark_unknown(self, above: Path, element: etree._Element) -> None:
-        """List a node that the profile does not know, with its id if it has one."""
+        """List a node that the profile does not know, with its id if it has one; a comment is no node."""
+        if not isinstance(element.tag, str):
+            return
         name = etree.QName(element)
         identity = (element.findtext(f"{{{name.namespace}}}id") or "").strip()
         self.unknown.append(f"{above}/{{{name.namespace}}}{name.localname}{f'[{identity}]' if identity else ''}")
-
-
-def _keys(spec: NodeSpec, element: etree._Element) -> tuple[str, ...] | None:
-    """Canonical keys of an entry, or None where one is missing (an absent ``sd`` is a value)."""
-    keys = []
-    for node, (tag, normalise) in zip(element, spec.key_readers, strict=False):
-        if node.tag != tag:  # RFC 7950 §7.8.5 wants keys first and in order; not every server does it
-            keys = [reader(element.findtext(name) or "") for name, reader in spec.key_readers]
-            break
-        keys.append(normalise(node.text or ""))
-    return tuple(keys) if len(keys) == len(spec.keys) and all(keys) else None

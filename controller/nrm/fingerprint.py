@@ -53,7 +53,7 @@ def differences(root: NodeSpec, seen: Tree, expected: Tree, paths: Iterable[Path
             for name in sorted({*here, *there})
             if not settled(root, path, name, there.get(name), here.get(name))
         )
-    if not found and _orders(root, seen, mine) != _orders(root, expected, theirs):
+    if not found and _orders(root, mine) != _orders(root, theirs):
         found.append("the order of a list that is ordered by user")
     return tuple(found)
 
@@ -73,7 +73,7 @@ def _ancestors(path: Path) -> Iterable[Path]:
 
 def _digest(root: NodeSpec, tree: Tree, paths: tuple[Path, ...]) -> str:
     entries = _extract(root, tree, paths)
-    form = [paths, sorted(entries.items()), _orders(root, tree, entries)]
+    form = [paths, sorted(entries.items()), _orders(root, entries)]
     return hashlib.sha256(orjson.dumps(form, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -87,16 +87,17 @@ def _extract(root: NodeSpec, tree: Tree, paths: tuple[Path, ...]) -> dict[Path, 
             leaves.setdefault(entry, set()).add(leaf)
     found: dict[Path, dict[LeafName, Value]] = {}
     for path, values in tree.items():
-        if path in entire or not entire.isdisjoint(_ancestors(path)):
+        if path in entire or path[: path.rindex("/")] in entire:
+            entire.add(path)  # with all below it, which comes later in the tree
             found[path] = effective(root, path, values)
         elif path in leaves:
             found[path] = {k: v for k, v in effective(root, path, values).items() if k in leaves[path]}
     return found
 
 
-def _orders(root: NodeSpec, tree: Tree, entries: Mapping[Path, Any]) -> list[Path]:
-    """Covered entries of user-ordered lists in device order, list by list."""
-    ordered = [p for p in tree if p in entries and (spec := spec_of(root, p)) is not None and spec.user_ordered]
+def _orders(root: NodeSpec, entries: Mapping[Path, Any]) -> list[Path]:
+    """Covered entries, which stand in device order, of user-ordered lists, list by list."""
+    ordered = [path for path in entries if (spec := spec_of(root, path)) is not None and spec.user_ordered]
     return sorted(ordered, key=lambda path: path[: path.rindex("[")])
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from controller.models.facts import LinkKind
-from controller.nrm.tree import Path, Value
+from controller.nrm.tree import Path, Value, child
 
 #: The keys of the steps of a path.
 _KEYS = re.compile(r"\[[^]]*]")
@@ -131,9 +131,30 @@ class NodeSpec:
         return {f"{{{self.namespace}}}{key}": key for key in self.keys}
 
     @cached_property
-    def key_readers(self) -> tuple[tuple[str, Callable[[str], str]], ...]:
-        """Qualified name and normaliser of each key."""
-        return tuple((tag, self.key_normalisers.get(key, str.strip)) for tag, key in self.key_tags.items())
+    def key_order(self) -> list[str]:
+        """Qualified names of the keys."""
+        return list(self.key_tags)
+
+    @cached_property
+    def named(self) -> Callable[[tuple[str, ...]], tuple[str, tuple[str, ...]] | None]:
+        """From keys as a device writes them: the last step of the path, and these keys where they are not canonical.
+
+        None where a key is missing (an absent ``sd`` is a value). Remembers the latest.
+        """
+        normalisers = [self.key_normalisers.get(key, str.strip) for key in self.keys]
+
+        @lru_cache(maxsize=4096)
+        def name(texts: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+            keys = tuple(normalise(text) for normalise, text in zip(normalisers, texts, strict=True))
+            written = tuple(text.strip() for text in texts)
+            return (child("", self.name, *keys)[1:], written if written != keys else ()) if all(keys) else None
+
+        return name
+
+    @cached_property
+    def attributes_tag(self) -> str:
+        """Qualified name of the ``attributes`` container."""
+        return f"{{{self.namespace}}}attributes"
 
     @cached_property
     def tag(self) -> str:
