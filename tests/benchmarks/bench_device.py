@@ -94,6 +94,12 @@ def change(station: str, name: str) -> list[Edit]:
     return [Edit(op=Op.MERGE, path=path, before={"userLabel": "?"}, after={"userLabel": name}, owners=OWNERS)]
 
 
+def relabel(station: str) -> tuple[etree._Element, list[str]]:
+    """The same as Nornir sends it."""
+    config = encode_edit(_ROOT, change(station, "nornir"))
+    return read_filter(_ROOT, station), [etree.tostring(config, encoding="unicode")]
+
+
 # --------------------------------------------------------------------------- clients
 
 
@@ -170,8 +176,15 @@ def ours(
     return asyncio.run(measure())
 
 
-def nornir(endpoints: list[dict[str, Any]], name: str) -> tuple[float, float]:
-    """Wall and CPU seconds of Nornir with stock ncclient, which connects and closes each."""
+def nornir(
+    endpoints: list[dict[str, Any]], request: Callable[[str], tuple[etree._Element, list[str]]]
+) -> tuple[float, float]:
+    """Wall and CPU seconds of Nornir with stock ncclient, which connects and closes each.
+
+    Args:
+        endpoints: Station, address, port and host key of each.
+        request: The filter that a station is read with, and the configurations that it is sent, each committed.
+    """
     from ncclient import manager
     from nornir.core import Nornir
     from nornir.core.inventory import Host, Hosts, Inventory
@@ -191,10 +204,11 @@ def nornir(endpoints: list[dict[str, Any]], name: str) -> tuple[float, float]:
             look_for_keys=False,
             allow_agent=False,
         ) as session:
-            session.get(filter=("subtree", read_filter(_ROOT, host.name)))
-            config = etree.tostring(encode_edit(_ROOT, change(host.name, name)), encoding="unicode")
-            session.edit_config(config, target="candidate", default_operation="none")
-            session.commit()
+            read, configs = request(host.name)
+            session.get(filter=("subtree", read))
+            for config in configs:
+                session.edit_config(config, target="candidate", default_operation="none")
+                session.commit()
         return Result(host)
 
     started = time.perf_counter(), time.process_time()
@@ -207,7 +221,7 @@ def nornir(endpoints: list[dict[str, Any]], name: str) -> tuple[float, float]:
 
 CLIENTS: dict[str, Callable[[list[dict[str, Any]]], tuple[float, float]]] = {
     "fill": lambda endpoints: ours(endpoints, warm=False, work=fill, name=""),
-    "Nornir, stock ncclient, 50 threads": lambda endpoints: nornir(endpoints, "nornir"),
+    "Nornir, stock ncclient, 50 threads": lambda endpoints: nornir(endpoints, relabel),
     "ours, cold": lambda endpoints: ours(endpoints, warm=False, work=get_edit_commit, name="cold"),
     "ours, warm": lambda endpoints: ours(endpoints, warm=True, work=get_edit_commit, name="warm"),
     "ours over TLS, cold": lambda endpoints: ours(endpoints, warm=False, work=get_edit_commit, name="coldt", tls=True),
