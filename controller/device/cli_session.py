@@ -15,6 +15,7 @@ from typing import TypeVar
 from controller.device.cli_line import PROMPT, CliLine
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceRefusedError, NotFoundError, SessionLostError
+from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines, read_config
@@ -151,6 +152,10 @@ class CliSession:
     async def equipment(self) -> Equipment:
         """Routers don't say."""
         return Equipment()
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """Routers measure nothing for us."""
+        return ()
 
     async def operate(self, operation: Operation) -> str:
         """Routers have no operations of stations."""

@@ -19,9 +19,11 @@ from controller.device.requests import Request
 from controller.device.transport import Connection, Transport
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
+from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.codec import decode, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
+from controller.nrm.measurements import decode_measurements, measurements_filter
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Tree
 from controller.ports.devices import Capabilities, DeviceTarget, Observed
@@ -155,6 +157,11 @@ class NetconfSession:
         wanted.extend(equipment_filter())
         reply = await self._asked(Get, filter=wanted)
         return decode_equipment(data_of(reply, self._station, "get"))
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """See ``DeviceSession.measurements``."""
+        reply = await self._asked(Get, filter=("subtree", measurements_filter()))
+        return decode_measurements(data_of(reply, self._station, "get"))
 
     async def operate(self, operation: Operation) -> str:
         """See ``DeviceSession.operate``."""

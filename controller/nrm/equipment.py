@@ -76,8 +76,8 @@ def decode_equipment(data: etree._Element) -> Equipment:
     state = f"{{{ns.ORAN_OPERATIONS}}}operational-info/{{{ns.ORAN_OPERATIONS}}}operational-state"
     own = f"{{{ns.EQUIPMENT}}}equipment"
     return Equipment(
-        restarted=_time(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}restart-datetime")),
-        now=_time(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}current-datetime")),
+        restarted=time_of(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}restart-datetime")),
+        now=time_of(data.findtext(f"{state}/{{{ns.ORAN_OPERATIONS}}}current-datetime")),
         units=tuple(_units(data)),
         slots=tuple(_slots(data)),
         power=_text(data, f"{own}/{{{ns.EQUIPMENT}}}power-source"),
@@ -103,7 +103,7 @@ def _units(data: etree._Element) -> Iterator[UnitState]:
             kind=_text(unit, f"{prefix}class"),
             state=_text(unit, f"{prefix}oper-state"),
             cells=tuple((cell.text or "").strip() for cell in unit.iter(f"{prefix}cell")),
-            restarted=_time(unit.findtext(f"{prefix}last-restart")),
+            restarted=time_of(unit.findtext(f"{prefix}last-restart")),
         )
 
 
@@ -124,7 +124,7 @@ def _text(element: etree._Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
     """A date-and-time (RFC 6991); one without an offset is taken for UTC."""
     try:
         at = datetime.fromisoformat((text or "").strip())

@@ -22,6 +22,7 @@ EP_STATE = "urn:minka:ep-state"
 ORAN_OPERATIONS = "urn:o-ran:operations:1.0"
 ORAN_SOFTWARE = "urn:o-ran:software-management:1.0"
 EQUIPMENT = "urn:minka:equipment"
+PERFORMANCE = "urn:minka:performance"
 
 
 def as_default(namespace: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from controller.playbook.asking import ASKING
 from controller.playbook.changing import CHANGING
 from controller.playbook.equipment import EQUIPMENT
+from controller.playbook.kpi import KPI
 from controller.playbook.looking import LOOKING
 from controller.playbook.registry import Action, Registry, with_third_parties
 from controller.playbook.software import SOFTWARE
@@ -17,6 +18,7 @@ _ALL = (
     *SOFTWARE,
     *LOOKING,
     *ASKING,
+    *KPI,
 )
 #: Shipped actions by name.
 SHIPPED: dict[str, Action] = {one.name: one for one in _ALL}

@@ -10,6 +10,7 @@ from typing import Any
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
+from controller.models.measurement import Period
 from controller.models.network import Network
 from controller.models.plan import Change
 from controller.models.question import Question
@@ -99,6 +100,15 @@ class StationContext:
     async def equipment(self) -> Equipment:
         """Units and software as they are now."""
         return await self.world.planner.equipment(self.network, self.station)
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """What it measured last."""
+        return await self.world.planner.measurements(self.network, self.station)
+
+    @property
+    def since(self) -> datetime | None:
+        """When the run was accepted."""
+        return None if self.asking is None else self.asking.claim.run.created
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:
         """Nodes that are ours."""

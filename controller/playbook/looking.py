@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
-from controller.models.alarm import PerceivedSeverity
+from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.errors import DeviceError
 from controller.models.network import CellId, Noun
 from controller.nrm.profiles import administrative_state, cells, link_up, links, on_air, router_profile
@@ -66,6 +67,8 @@ class AlarmChoice(Noun):
         default=(PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR), description="Severities that matter."
     )
     ignore: tuple[str, ...] = Field(default=(), description="Probable causes that do not matter.")
+    causes: tuple[str, ...] = Field(default=(), description="Only these probable causes matter; empty for all.")
+    new: bool = Field(default=False, description="Only alarms raised since the run was accepted matter.")
 
 
 class NoAlarms(Noun):
@@ -156,9 +159,12 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
 
 @action("check-alarms", Touches.NONE)
 async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet:
-    """Fail while alarms of the station stand on record, by default critical and major ones."""
+    """Fail while alarms of the station stand on record, by default critical and major ones.
+
+    Listening and health reads put them there, so give them the time of a soak or a step of waiting.
+    """
     standing = await context.alarms()
-    grave = [one for one in standing if one.severity in given.severities and one.probable_cause not in given.ignore]
+    grave = [one for one in standing if _matters(given, one, context.since)]
     if grave:
         return Unmet("; ".join(f"{one.severity} {one.probable_cause} on {one.object}" for one in grave[:5]))
     return NoAlarms(standing=len(standing))
@@ -196,6 +202,12 @@ async def notify(context: Context, given: Message) -> Nothing:
     if not context.rehearsal:
         await context.post({"station": context.station, "text": given.text})
     return Nothing()
+
+
+def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
+    wanted = not given.causes or one.probable_cause in given.causes
+    young = not given.new or (since is not None and one.raised >= since)
+    return wanted and young and one.severity in given.severities and one.probable_cause not in given.ignore
 
 
 async def _missing(context: Context, given: Awaited) -> str:

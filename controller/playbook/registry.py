@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import InputError
+from controller.models.measurement import Period
 from controller.models.network import Network, Noun
 from controller.models.plan import Change
 from controller.models.question import Question
@@ -111,6 +112,7 @@ class Context(Protocol):
         planned: What the run's plan does on the station; None where it does nothing there.
         clock: All time.
         key: Unique to this step on this station, the same when it is repeated.
+        since: When the run was accepted; None in a rehearsal.
         rehearsal: Whether this is a dry run: nothing is waited for, nobody is told.
     """
 
@@ -127,6 +129,8 @@ class Context(Protocol):
     @property
     def key(self) -> str: ...  # noqa: D102
     @property
+    def since(self) -> datetime | None: ...  # noqa: D102
+    @property
     def rehearsal(self) -> bool: ...  # noqa: D102
 
     async def read(self) -> Observed:
@@ -135,6 +139,10 @@ class Context(Protocol):
 
     async def equipment(self) -> Equipment:
         """Units and software of the station as they are now. Raises DeviceError."""
+        ...
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """The latest full period of each of the station's measurement jobs. Raises DeviceError."""
         ...
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from lxml import etree
 
 from controller.models.equipment import Equipment, Operation
+from controller.models.measurement import Period
 from controller.models.network import Endpoint, ManagementDefaults, Router
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
@@ -191,6 +192,10 @@ class DeviceSession(Protocol):
 
     async def equipment(self) -> Equipment:
         """What the station is made of: units, software, when it started; empty where it does not say."""
+        ...
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """The latest full period of each of its measurement jobs."""
         ...
 
     async def operate(self, operation: Operation) -> str:

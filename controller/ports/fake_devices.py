@@ -13,6 +13,7 @@ from lxml import etree
 
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceRefusedError, HostKeyError, SessionLostError, UnreachableError
+from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import NodeSpec
@@ -101,6 +102,11 @@ class FakeSession:
         """See ``DeviceSession.equipment``."""
         await self._do("equipment", lambda: None)
         return self._device.equipment.look()
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """See ``DeviceSession.measurements``."""
+        await self._do("measurements", lambda: None)
+        return self._device.equipment.periods
 
     async def operate(self, operation: Operation) -> str:
         """See ``DeviceSession.operate``."""

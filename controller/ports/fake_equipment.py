@@ -9,6 +9,7 @@ from lxml import etree
 
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import DeviceRefusedError
+from controller.models.measurement import Period
 from controller.nrm import namespaces as ns
 from controller.ports.clock import Clock
 
@@ -35,6 +36,7 @@ class FakeEquipment:
         version: What installations find in downloaded files.
         power: ``MAINS`` or ``BATTERY``.
         licence: ``VALID`` or ``MISSING``.
+        periods: What it measured last.
         fails: Operations that begin and then fail.
         sent: Operations that were carried out or begun, in order.
     """
@@ -47,6 +49,7 @@ class FakeEquipment:
     version: str = "2.0"
     power: str = "MAINS"
     licence: str = "VALID"
+    periods: tuple[Period, ...] = ()
     fails: set[OperationKind] = field(default_factory=set)
     sent: list[OperationKind] = field(default_factory=list)
 

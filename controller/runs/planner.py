@@ -16,6 +16,7 @@ from controller.inventory.selectors import select_with_routers
 from controller.models.equipment import Equipment
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.facts import Intent
+from controller.models.measurement import Period
 from controller.models.network import Network
 from controller.models.plan import DiffRow, LedgerNode, Plan
 from controller.models.run import LedgerEntry
@@ -110,6 +111,11 @@ class Planner:
         """One station's units and software, live; raises as ``read``."""
         async with self._devices.session(self._target_of(network, station)) as session:
             return await session.equipment()
+
+    async def measurements(self, network: Network, station: str) -> tuple[Period, ...]:
+        """What one station measured last, live; raises as ``read``."""
+        async with self._devices.session(self._target_of(network, station)) as session:
+            return await session.measurements()
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """What stations carry and what the record says of them; an unreadable one says why."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lxml import etree
+
 from controller.models.run import Outcome, Run, RunState
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse
@@ -75,3 +77,38 @@ async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(hous
     assert {outcome for name, outcome in outcomes.items() if name not in undone} == {Outcome.CANCELLED}
     for name in undone:
         assert house.running(name) == before[name]
+
+
+async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(house: PlaybookHouse) -> None:
+    measure = (
+        '<ManagedElement xmlns="urn:3gpp:sa5:_3gpp-common-managed-element"><id>T-LTE-1</id><PerfMetricJob><id>j1</id>'
+        "<attributes><performanceMetrics>S1SIG</performanceMetrics><granularityPeriod>1</granularityPeriod>"
+        "<fileReportingPeriod>15</fileReportingPeriod></attributes></PerfMetricJob></ManagedElement>"
+    )
+    station = house.fleet.stations["T-LTE-1"]
+    station.foreign_edit(etree.fromstring(measure))
+    compare = {"before": "{{ kpis }}", "kpis": ["s1-setup-success"], "min_samples": 0, "settle": 1}
+    own = house.own(
+        targets="T-LTE-1",
+        strategy={"soak": 4},
+        steps=[
+            {"name": "kpis", "action": "read-kpis", "register": "kpis", "retries": 5, "retry_seconds": 0.5}
+            | {"checks": ["{{ output.values is defined and 's1-setup-success' in output['values'] }}"]},
+            {**LOCK, "with": {"cells": ["2"]}},
+        ],
+        soak_checks=[{"name": "kpis", "action": "check-kpis", "with": compare}],
+    )
+    run = await own.start("own", {}, "ana", "", None)
+
+    async def soaks() -> bool:
+        return house.job(run, "T-LTE-1").detail == "soaks"
+
+    await until("the station soaks", soaks)
+    assert lock_of(house) == ["UNLOCKED", "LOCKED"]
+    station.life.begin_fault("core-links-down")
+    await ended(house, run)
+    job = house.job(run, "T-LTE-1")
+    assert job.outcome is Outcome.ROLLED_BACK, job
+    assert "s1-setup-success: " in job.detail
+    assert "% before, 0.00 % after" in job.detail
+    assert lock_of(house) == ["UNLOCKED", "UNLOCKED"]

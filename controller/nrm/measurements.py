@@ -1,0 +1,47 @@
+"""Measurements on the wire: the latest period of each job of a station (``urn:minka:performance``). Pure.
+
+3GPP models jobs only (PerfMetricJob of TS 28.623) and reports their values by file or stream.
+"""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from controller.models.measurement import Period
+from controller.nrm import namespaces as ns
+from controller.nrm.equipment import time_of
+
+_PREFIX = f"{{{ns.PERFORMANCE}}}"
+
+
+def measurements_filter() -> etree._Element:
+    """Content of a subtree filter (RFC 6241 §6) for all that ``decode_measurements`` reads."""
+    return etree.Element(f"{_PREFIX}performance", nsmap=ns.as_default(ns.PERFORMANCE))
+
+
+def decode_measurements(data: etree._Element) -> tuple[Period, ...]:
+    """The latest full period of each job; one without times, and values that are no numbers, are left out."""
+    found = []
+    for job in data.iter(f"{_PREFIX}job"):
+        begin, end = time_of(job.findtext(f"{_PREFIX}begin-time")), time_of(job.findtext(f"{_PREFIX}end-time"))
+        if begin is None or end is None:
+            continue
+        values = {
+            (measured.findtext(f"{_PREFIX}name") or "").strip(): _counters(measured)
+            for measured in job.iter(f"{_PREFIX}object")
+        }
+        suspect = (job.findtext(f"{_PREFIX}suspect") or "").strip() == "true"
+        name = (job.findtext(f"{_PREFIX}id") or "").strip()
+        found.append(Period(job=name, begin=begin, end=end, suspect=suspect, values=values))
+    return tuple(found)
+
+
+def _counters(measured: etree._Element) -> dict[str, float]:
+    found = {}
+    for counter in measured.iter(f"{_PREFIX}counter"):
+        try:
+            value = float(counter.findtext(f"{_PREFIX}value") or "")
+        except ValueError:
+            continue
+        found[(counter.findtext(f"{_PREFIX}name") or "").strip()] = value
+    return found

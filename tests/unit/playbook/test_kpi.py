@@ -1,0 +1,99 @@
+"""Key performance indicators before and after: compared over full periods with enough samples, else not judged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.models.measurement import Period
+from controller.models.run import Outcome
+from controller.models.step import StepRecord
+from controller.playbook.kpi import indicators
+from tests.unit.playbook.test_takeover import LOCK, Rests, Stage
+from tests.unit.runs.world import STATION, Interrupter
+
+READ = "  - {name: kpis, action: read-kpis, register: kpis}\n"
+CHECK = (
+    "soak_checks:\n  - {name: compare, action: check-kpis, with: {before: '{{ kpis }}', settle: 10}}\n"
+    "strategy: {soak: 1800}\n"
+)
+QUARTER = timedelta(minutes=15)
+
+
+def period(begin: datetime, good: float, total: float = 1000, *, suspect: bool = False, lost: float = 0) -> Period:
+    values = {
+        "EUtranCellFDD=1": {
+            "RRC.ConnEstabAtt.mo-Data": total / 2,
+            "RRC.ConnEstabAtt.mt-Access": total / 2,
+            "RRC.ConnEstabAttempted": 7,
+            "RRC.ConnEstabSucc.mo-Data": good,
+            "RRU.CellUnavailableTime.fault": lost,
+            "RRU.CellUnavailableTime.manual": 500,
+        }
+    }
+    return Period(job="j1", begin=begin, end=begin + QUARTER, suspect=suspect, values=values)
+
+
+async def compared(before: tuple[Period, ...], after: Period, minutes: float = 31) -> tuple[Stage, StepRecord]:
+    """Lock a cell, let it soak while ``after`` is measured, and look."""
+    stage = Stage(READ + LOCK + CHECK)
+    equipment = stage.world.device.equipment
+    equipment.periods = before
+    with pytest.raises(Rests):
+        await stage.work(stage.world.claim(), Interrupter())
+    stage.world.clock.pause(60 * minutes)
+    equipment.periods = (after,)
+    await stage.work(stage.world.claim(), Interrupter())
+    rows = stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    return stage, next(row for row in rows if row.name == "compare")
+
+
+def start() -> datetime:
+    return Stage(READ).world.clock.now()
+
+
+@pytest.mark.parametrize(
+    ("good", "lost", "well", "said"),
+    [
+        (985, 0, True, "99.00 % before, 98.50 % after"),
+        (960, 0, False, "rrc-setup-success: 99.00 % before, 96.00 % after"),
+        (990, 450, False, "availability: 100.00 % before, 50.00 % after"),
+    ],
+)
+async def test_what_is_worse_is_undone(good: float, lost: float, well: bool, said: str) -> None:
+    begun = start()
+    after = period(begun + QUARTER, good, lost=lost)
+    stage, row = await compared((period(begun - QUARTER, 990),), after)
+    assert said in (str(row.output) if well else row.detail)
+    assert stage.lock == ("LOCKED" if well else "UNLOCKED")
+    (job,) = stage.world.store.jobs(stage.run.id)
+    assert job.outcome is (Outcome.SUCCEEDED if well else Outcome.ROLLED_BACK)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (None, (QUARTER, 500, 1000, False), "the station has no measurement job"),
+        ((990, 1000, False), (timedelta(seconds=5), 500, 1000, False), "no full period has passed since the change"),
+        ((990, 1000, False), (QUARTER, 10, 20, False), "only 20 samples, and 100 are needed"),
+        ((20, 40, False), (QUARTER, 500, 1000, False), "only 40 samples"),
+        ((990, 1000, False), (QUARTER, 500, 1000, True), "the station did not run all the time"),
+    ],
+)
+async def test_what_can_not_be_judged_is_said_and_does_not_fail(
+    before: tuple[float, float, bool] | None, after: tuple[timedelta, float, float, bool], said: str
+) -> None:
+    begun = start()
+    old = () if before is None else (period(begun - QUARTER, before[0], before[1], suspect=before[2]),)
+    later, good, total, suspect = after
+    stage, row = await compared(old, period(begun + later, good, total, suspect=suspect))
+    assert said in row.output["not_judged"]["rrc-setup-success"]
+    assert stage.lock == "LOCKED"
+
+
+def test_indicators_count_what_belongs_to_them() -> None:
+    found = indicators(period(datetime(2026, 1, 1, tzinfo=UTC), 900, lost=90))
+    assert set(found) == {"rrc-setup-success", "availability"}
+    assert (found["rrc-setup-success"].good, found["rrc-setup-success"].total) == (900, 1000)
+    assert found["availability"].percent == pytest.approx(90)
