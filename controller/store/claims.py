@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
 from controller.models.plan import Change
@@ -18,6 +19,8 @@ from controller.store.runs import as_job, load_run
 from controller.store.tables import Instant, changes, jobs, leases, runs, workers
 from controller.store.transaction import Transactions, Tx, reads, writes
 from controller.store.workers import buried
+
+log = structlog.get_logger()
 
 #: Whether a job may begin now (see ``ApprovalRecords.clear``).
 _CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
@@ -97,7 +100,14 @@ def _lock_runs(tx: Tx) -> dict[str, Run]:
         runs.c.state.in_([*_BEGINNING, RunState.CANCELLING.value]), runs.c.id.in_(has_ready)
     )
     locked = tx.execute(query.order_by(runs.c.number).with_for_update(key_share=True)).scalars().all()
-    return {run_id: load_run(tx, run_id) for run_id in locked}
+    found: dict[str, Run] = {}
+    for run_id in locked:
+        try:
+            found[run_id] = load_run(tx, run_id)
+        except ValueError as error:
+            # A newer version wrote it, and has workers that understand it: they claim its jobs.
+            log.info("run.of_a_newer_version", run=run_id, reason=str(error))
+    return found
 
 
 def _claimed(tx: Tx, run_id: str) -> int:
