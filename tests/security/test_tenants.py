@@ -54,6 +54,7 @@ EVERYTHING = Private(
     plmns=("716-02", "716-022"),
     share=(1, 33, 66),
     second_agreement=True,
+    consent="approval",
     availability=99.9,
     drift=3,
     links_up=False,
@@ -168,13 +169,19 @@ def test_a_tenant_sees_its_plans_and_runs(usual: World) -> None:
     plan = told(usual, f"/v1/plans/{head['id']}")
     (change,) = plan["changes"]
     assert (head["stations"], change["station"]) == (1, "S1")
-    assert {(row["tenant"], row["before"], row["after"]) for row in change["diff"]} == {("alfa", "80", "90")}
-    (run,) = told(usual, "/v1/runs")["results"]
+    assert {(row["tenant"], row["before"], row["after"]) for row in change["diff"]} == {("alfa", "80", "70")}
+    waiting, run = told(usual, "/v1/runs")["results"]
+    assert (waiting["state"], waiting["counts"]) == ("queued", {"pending": 1})
+    (asked,) = told(usual, "/v1/approvals")
+    assert (asked["run"], [one["side"] for one in asked["requirements"]]) == (waiting["id"], ["alfa"])
+    (part,) = told(usual, f"/v1/approvals/{waiting['id']}")["parts"]
+    assert {row["tenant"] for row in part["diff"]} == {"alfa"}
+    assert {(one["run"], one["tenant"]) for one in told(usual, "/v1/notices")["results"]} == {(waiting["id"], "alfa")}
     assert (run["state"], run["counts"], run["plan"]) == ("succeeded", {"succeeded": 1}, head["id"])
     assert [job["station"] for job in told(usual, f"/v1/runs/{run['id']}/jobs")] == ["S1"]
     hers = told(usual, "/v1/runs", side="beta")["results"]
     assert len(hers) > 1
-    assert {one["state"] for one in hers} == {"diverged"}
+    assert {one["state"] for one in hers} == {"diverged", "queued"}
 
 
 def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> None:
@@ -191,8 +198,9 @@ def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: World)
     assert (refused.status, refused.problem["detail"]) == (404, "there is no station S2 in the network")
     trail = told(usual, "/v1/audit")
     assert [(row["id"], row["actor"], row["action"]) for row in trail["results"]] == [
-        (6, "rosa", "access.denied"),
-        (5, "rosa", "approval.given"),
+        (7, "rosa", "access.denied"),
+        (6, "rosa", "approval.given"),
+        (5, "host", "run.created"),
         (4, "host", "job.finished"),
         (3, "host", "run.created"),
         (2, "rosa", "token.added"),
@@ -200,4 +208,4 @@ def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: World)
     ]
     assert trail["results"][0]["object"] == "GET /v1/devices/S2"
     assert trail["results"][1]["detail"] == {"reason": "fine"}
-    assert all(row["detail"] == {} for row in trail["results"][2:4])
+    assert all(row["detail"] == {} for row in trail["results"][2:5])

@@ -38,6 +38,7 @@ from controller.ports.queue import FakeDoorbell
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.runs.importer import Importer
 from controller.runs.planner import Planner
+from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.callers import admit
 from tests.unit.plan import samples
@@ -58,6 +59,7 @@ class Private:
     plmns: tuple[str, ...] = ("716-02",)
     share: tuple[int, int, int] = (5, 20, 80)
     second_agreement: bool = False
+    consent: str = "standing"
     availability: float = 99.0
     drift: int = 0
     links_up: bool = True
@@ -77,6 +79,7 @@ privates = st.builds(
     plmns=st.sampled_from([("716-02",), ("716-02", "716-022"), ("716-17",)]),
     share=st.tuples(st.integers(0, 5), st.integers(6, 40), st.integers(41, 100)),
     second_agreement=st.booleans(),
+    consent=st.sampled_from(["standing", "notice", "approval"]),
     availability=st.sampled_from([99.0, 99.9]),
     drift=st.integers(0, 3),
     links_up=st.booleans(),
@@ -142,6 +145,7 @@ def network(own: Private, *, alfas_max: int, applied: bool) -> Network:
     beta["core"]["vlan"] = vlan
     dedicated, least, most = own.share if applied else (5, 20, 80)
     hers = _agreement("beta-all", "beta", {"everywhere": True}, {"dedicated": dedicated, "min": least, "max": most})
+    hers["consents"] = {"configure": own.consent}
     hers["sla"] = {"availability_percent": own.availability}
     his = _agreement("alfa-one", "alfa", {"cells": ["S1/L1"]}, {"min": 20, "max": alfas_max})
     first = _agreement("gamma-all", "gamma", {"everywhere": True}, {"min": 5, "max": 60})
@@ -194,7 +198,7 @@ def world(database: Path, own: Private) -> Iterator[World]:
 
 def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> None:
     store = made.store
-    before, after = (network(own, alfas_max=most, applied=applied) for most, applied in ((80, False), (90, True)))
+    before, after = (network(own, alfas_max=most, applied=applied) for most, applied in ((80, False), (70, True)))
     for side, name, role in (
         ("alfa", "rosa", Role.TENANT_APPROVER),
         ("beta", "tom", Role.TENANT_APPROVER),
@@ -223,6 +227,10 @@ def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> Non
         run = _run(made, shared, {"S1": Outcome.SUCCEEDED, "S2": own.outcome})
     made.ids["run_id"].add(run.id)
     made.ids["plan_id"] |= {shared.id, *store.handles("alfa", [shared.id]).values()}
+    with sides.of("waiting"):
+        # The same again, which waits for alfa to agree that it gets less, and for beta as it may be.
+        waiting = submit(store, FakeDoorbell(), shared, actor="ana", strategy=Strategy(), reason="for beta")
+        made.ids["run_id"].add(waiting.id)
     with sides.of("alfa"):
         _alarms_of_alfa(made, before)
         store.audit("rosa", "approval.given", run.id, {"reason": "fine", "plan": shared.digest})
