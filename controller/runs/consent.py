@@ -20,6 +20,7 @@ from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
 from controller.nrm.profiles import cell_of
+from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.runs.windows import Calendar
 
 #: What a share falls back to where an edit takes its leaf away (TS 28.541 §4.3.36).
@@ -53,7 +54,8 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
 
     Args:
         change: The change.
-        restores: Whether it only brings back what was applied: then class ``restore`` stands for the latter two.
+        restores: Whether it only brings back what was applied, as a change does that leaves the ledger as it is: then
+            class ``restore`` stands for the latter two, and a share that gets smaller again takes nothing away.
     """
     edits = [edit for phase in change.phases if phase.kind is PhaseKind.EDIT for edit in phase.edits]
     locked = {cell_of(edit.path) for phase in change.phases if phase.kind is PhaseKind.LOCK for edit in phase.edits}
@@ -62,9 +64,11 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
         interrupted |= set(change.touched) & _present(change, edits)
     asks = {(tenant, ActionClass.INTERRUPT) for tenant in interrupted if locked or tenant in change.interrupted}
     asks |= {(owner, ActionClass.CONFIGURE) for edit in edits if len(edit.owners) > 1 for owner in edit.owners}
+    restores = restores or _brings_back(change, edits)
     if restores:
         asks = {(tenant, ActionClass.RESTORE) for tenant, _ in asks}
-    asks |= {(tenant, ActionClass.REDUCE) for tenant in (*change.removes, *_lowered(edits))}
+    reduced = (*change.removes, *(() if restores else _lowered(edits)))
+    asks |= {(tenant, ActionClass.REDUCE) for tenant in reduced}
     asks = {(tenant, action) for tenant, action in asks if tenant != HOST}
     return Effect(
         station=change.station,
@@ -80,6 +84,12 @@ def effect_on(station: str, tenants: Collection[str], action: ActionClass) -> Ef
     asks = frozenset((tenant, action) for tenant in tenants)
     interrupts = action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
     return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks)
+
+
+def _brings_back(change: Change, edits: Sequence[Edit]) -> bool:
+    """Whether all that a change edits is held to that already (its ``gained`` would say so otherwise)."""
+    switches = any(ADMINISTRATIVE_STATE in edit.after for edit in edits)
+    return bool(edits) and not (change.gained or change.lost or change.removes or switches)
 
 
 def _present(change: Change, edits: Sequence[Edit]) -> set[str]:

@@ -65,6 +65,17 @@ def who(found: RunTerms) -> set[tuple[str, ActionClass | None, Consent]]:
 # ---------------------------------------------------------------------- what is asked of whom
 
 
+def test_a_share_that_somebody_raised_is_brought_back_without_asking_whose_it_is() -> None:
+    agreed = shares(THREE, "beta", {"resource": "PRB", "min": 20, "max": 60})
+    path = "/ManagedElement[S1]/GNBDUFunction[1]/NRCellDU[N1]/RRMPolicyRatio[beta-prb]"
+    raised = samples.view(agreed, edit={path: {"rRMPolicyMaxRatio": "90"}})
+    brought_back = samples.only_change(samples.plan(agreed, {"S1": raised}))
+    assert effect_of(brought_back).asks == frozenset()
+    # The same edit is a reduction where the agreement was another one before.
+    more = shares(THREE, "beta", {"resource": "PRB", "min": 20, "max": 80})
+    assert ("beta", ActionClass.REDUCE) in effect_of(change(more, agreed)).asks
+
+
 def test_a_tenants_own_nodes_need_nobody_but_who_asks() -> None:
     made = terms(THREE, change(TWO, THREE))
     assert made.requirements == ()
