@@ -21,6 +21,7 @@ from controller.store.runs import ACTIVE, load_run
 from controller.store.tables import jobs, runs
 from controller.store.terms import cast_vote, terms_from
 from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.store.turns import waiting_for_others
 
 log = structlog.get_logger()
 
@@ -39,9 +40,11 @@ class ApprovalRecords(Transactions):
         bounds = _bounds(tx)
         found: dict[str, Clearances] = {}
         for row in rows:
-            said = found[row.id] = _assessed(assess, _standing(tx, row, bounds))
-            if seen.get(row.id) != said:
-                _keep(tx, row.id, said)
+            found[row.id] = _assessed(assess, _standing(tx, row, bounds))
+        found |= waiting_for_others(tx, rows, found)
+        for run_id, said in found.items():
+            if seen.get(run_id) != said:
+                _keep(tx, run_id, said)
         return found
 
     @reads

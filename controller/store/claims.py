@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
 
 from controller.models.plan import Change
 from controller.models.run import JobState, Run, RunState
@@ -68,12 +68,11 @@ class ClaimRecords(Transactions):
         """See ``Store.release``."""
         check_lease(tx, claim)
         ready = {"state": JobState.READY.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
-        # What is given back did not end its worker, so it is no attempt that counts.
-        tx.execute(
-            update(jobs)
-            .where(jobs.c.id == claim.job.id)
-            .values(ready | {"attempts": jobs.c.attempts - 1, "rests": until})
-        )
+        # What is given back did not end its worker, so it is no attempt that counts, nor, as the first, a beginning.
+        values = ready | {"attempts": jobs.c.attempts - 1, "rests": until}
+        if not keep_transaction:
+            values["started"] = case((jobs.c.attempts == 1, None), else_=jobs.c.started)
+        tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(values))
         _free(tx, claim, keep_transaction=keep_transaction)
         tx.note(claim.incarnation, "job.released", claim.job.id, transaction=claim.transaction, detail=detail)
 

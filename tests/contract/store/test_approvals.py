@@ -17,7 +17,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import NotClearedError, NotFoundError
 from controller.models.people import Person, Role
-from controller.models.run import JobState, Outcome, Run, RunState, Step, Strategy
+from controller.models.run import JobState, Outcome, Policy, Run, RunState, Step, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook
 from controller.ports.approvals import Clearances, Standing
@@ -301,3 +301,68 @@ def test_whoever_waits_for_a_device_gets_it_next(store: SqlStore) -> None:
     for claim in first:
         store.finish(claim, JobResult(Outcome.SUCCEEDED))
     assert small.id in {claim.run.id for claim in store.claim(worker, 2)}
+
+
+def together(store: SqlStore, *stations: str, subject: str, policy: Policy = Policy.WAVE, waves: int = 1) -> Run:
+    """A run whose stations of a wave are decided together; nothing of it is cleared yet."""
+    plan = make_plan(stations, subject)
+    store.save_plan(plan, "ana")
+    return store.create_run(
+        plan,
+        "apply",
+        Strategy(policy=policy),
+        [NewJob(n * waves // len(stations), station) for n, station in enumerate(stations)],
+        cause="person",
+        actor="ana",
+        terms=terms(*stations, subject=subject),
+    )
+
+
+def open_wave(store: SqlStore, run: Run) -> None:
+    """Open the first wave, all of it claimable at once."""
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    ready = tuple(job.id for job in store.jobs(run.id) if job.wave == 0)
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
+
+
+def waits(store: SqlStore, run: Run) -> bool:
+    return any("decided together" in reason for reason in store.run(run.id).waits)
+
+
+def test_groups_that_share_a_station_are_not_under_way_at_once(store: SqlStore) -> None:
+    """Each would hold what the other waits for."""
+    one = together(store, "A", "B", subject="one")
+    other = together(store, "B", "C", subject="other", policy=Policy.UNIT)
+    apart = together(store, "D", "E", subject="apart")
+    single = start(store, "A", subject="single")
+    say(store, FREE)
+    assert [waits(store, run) for run in (one, other, apart, single)] == [False, True, False, False]
+    assert set(store.run(other.id).waits) == {f"run {one.id} works on B and others that are decided together"}
+    open_wave(store, one)
+    worker = store.register_worker("w")
+    for claim in store.claim(worker, 10):
+        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    say(store, FREE)
+    assert not waits(store, other)
+
+
+def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
+    one, other = together(store, "A", "B", subject="one"), together(store, "B", "A", subject="other")
+    store.clear(lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE}, {})
+    assert [waits(store, run) for run in (one, other)] == [False, False]
+    open_wave(store, other)
+    assert len(store.claim(store.register_worker("w"), 1)) == 1
+    say(store, FREE)
+    assert [waits(store, run) for run in (one, other)] == [True, False]
+
+
+def test_the_next_wave_waits_before_it_is_opened(store: SqlStore) -> None:
+    one = together(store, "A", "B", subject="one", waves=2)
+    other = together(store, "B", subject="other")
+    open_wave(store, one)
+    open_wave(store, other)
+    worker = store.register_worker("w")
+    store.clear(lambda standing: {"A": FREE, "B": WAITS if standing.terms.subject == "one" else FREE}, {})
+    assert {claim.job.station for claim in store.claim(worker, 10)} == {"A", "B"}
+    say(store, FREE)
+    assert {job.station: bool(job.blocked) for job in store.jobs(one.id)} == {"A": False, "B": True}
