@@ -17,12 +17,15 @@ from controller.device import SshDevices, target_of
 from controller.models.alarm import AlarmSource
 from controller.models.errors import InputError, NotFoundError
 from controller.models.settings import Settings
+from controller.observe.mail import MailRelay
 from controller.observe.notify import HttpWebhook
+from controller.observe.syslog import Syslog
 from controller.observe.webhook import WebhookNotifier
 from controller.playbook.actions import registry
 from controller.playbook.context import World
 from controller.playbook.procedure import PlaybookProcedure, procedures
 from controller.ports.clock import Clock, SystemClock
+from controller.ports.playbooks import Webhook
 from controller.ports.secrets import EnvironmentSecrets
 from controller.queue.app import make_app
 from controller.queue.doorbell import CeleryDoorbell
@@ -62,10 +65,25 @@ class Parts:
 
     def worker_loop(self, name: str) -> WorkerLoop:
         """The loop of a worker process."""
-        world = World(self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock)
+        world = World(
+            self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock, self._channels()
+        )
         of = procedures(PlaybookProcedure(world, registry()))
         tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of)
         return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
+
+    def _channels(self) -> dict[str, Webhook]:
+        """Ways to tell people beside the webhook."""
+        asked = self.settings
+        mail = MailRelay(
+            asked.mail_relay,
+            asked.mail_from,
+            asked.mail_to.split(),
+            asked.mail_credential,
+            EnvironmentSecrets(),
+            asked.notify_authority,
+        )
+        return {"e-mail": mail, "syslog": Syslog(asked.syslog, self.clock, asked.notify_authority)}
 
     def sessions(self) -> int:
         """Open sessions to devices."""

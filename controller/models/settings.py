@@ -28,6 +28,25 @@ class Settings(BaseSettings):
     webhook_token: str = Field(default="", description="Bearer token of alarm sources, which opens webhooks only.")
     escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
     notify_url: str = Field(default="", description="Webhook of the action notify and of notices to tenants.")
+    mail_relay: str = Field(
+        default="",
+        pattern=r"^$|^(smtp|starttls|smtps)://.+",
+        description="Relay of notify by e-mail: smtp://, starttls:// or smtps://, as in starttls://user@relay:587.",
+    )
+    mail_credential: str = Field(
+        default="", description="Reference to the relay's password, as in env:NAME or file:PATH."
+    )
+    mail_from: str = Field(default="", description="Address that e-mail comes from.")
+    mail_to: str = Field(default="", description="Addresses that e-mail goes to, joined by blanks.")
+    syslog: str = Field(
+        default="",
+        pattern=r"^$|^(udp|tcp|tls)://.+",
+        description="Collector of notify by syslog: udp://, tcp:// or tls://, as in tls://collector:6514.",
+    )
+    notify_authority: str = Field(
+        default="",
+        description="File with the certificates that relay and collector are trusted by; empty: the system's.",
+    )
     rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=Path("playbooks"), description="Folder of playbooks.")
     capacity: int = Field(default=500, ge=1, description="Device transactions at once in one worker.")

@@ -19,7 +19,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
-from controller.playbook.registry import Ask
+from controller.playbook.registry import WEBHOOK, Ask
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import Claim, StoreLoop
@@ -29,12 +29,17 @@ from controller.runs.planner import Planner
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all stations' contexts have in common."""
+    """What all stations' contexts have in common.
+
+    Attributes:
+        channels: Other ways to tell people than the webhook, by name.
+    """
 
     store: StoreLoop
     planner: Planner
     webhook: Webhook
     clock: Clock
+    channels: Mapping[str, Webhook] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +148,12 @@ class StationContext:
             stored = await self.world.store.call(lambda store: store.take_default(new.id))
         return stored
 
-    async def post(self, content: Mapping[str, Any]) -> None:
-        """Tell the webhook."""
-        await self.world.webhook.post(content, self.key)
+    async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
+        """Tell the webhook, or another channel."""
+        channel = self.world.webhook if via == WEBHOOK else self.world.channels.get(via)
+        if channel is None:
+            raise ConflictError(f"nothing is sent by {via} here")
+        await channel.post(content, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +198,7 @@ class Rehearsal(StationContext):
             id="", run="", step="", text=question.text, asked=now, until=now, answer=answer, by="nobody", answered=now
         )
 
-    async def post(self, content: Mapping[str, Any]) -> None:
+    async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
         """Tell nobody."""
 
 

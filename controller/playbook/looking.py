@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.errors import DeviceError
@@ -15,6 +15,9 @@ from controller.nrm.profiles import administrative_state, cells, link_up, links,
 from controller.nrm.tree import Observed, Path
 from controller.playbook.changing import CellNames, Nothing
 from controller.playbook.registry import Context, Touches, Unmet, action
+
+#: One address, without a name, blanks or control characters.
+EmailAddress = Annotated[str, StringConstraints(pattern=r"^[!-~]+@[!-~]+$", max_length=254)]
 
 
 class CellState(Noun):
@@ -96,9 +99,13 @@ class Waited(Noun):
 
 
 class Message(Noun):
-    """What is told."""
+    """What is told, and how."""
 
     text: str = Field(max_length=4000, description="The message.")
+    via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="How it goes out.")
+    to: tuple[EmailAddress, ...] = Field(
+        default=(), max_length=50, description="By e-mail, who gets it; empty for those of `MINKA_MAIL_TO`."
+    )
 
 
 class Drift(Noun):
@@ -195,12 +202,15 @@ async def wait_until(context: Context, given: Awaited) -> Waited | Unmet:
 
 @action("notify", Touches.NONE)
 async def notify(context: Context, given: Message) -> Nothing:
-    """Tell the webhook of `MINKA_NOTIFY_URL`, as JSON with `station` and `text`.
+    """Tell people: over the webhook of `MINKA_NOTIFY_URL`, the relay of `MINKA_MAIL_RELAY`, or to `MINKA_SYSLOG`.
 
-    At least once: the same message may come again after a crash, with the same `Idempotency-Key` header.
+    The webhook gets JSON with `station` and `text`, syslog a message of RFC 5424 with the station in its structured
+    data. At least once: a message may come again after a crash, then with the same `Idempotency-Key` header,
+    `Message-ID`, or `key`.
     """
     if not context.rehearsal:
-        await context.post({"station": context.station, "text": given.text})
+        content = {"station": context.station, "text": given.text}
+        await context.post(content | ({"to": given.to} if given.to else {}), given.via)
     return Nothing()
 
 

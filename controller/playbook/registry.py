@@ -33,6 +33,9 @@ from controller.ports.clock import Clock
 #: Entry points of third parties' actions.
 GROUP = "minka.actions"
 
+#: The channel that is told where none is named.
+WEBHOOK = "webhook"
+
 Output = TypeVar("Output", bound=Noun)
 
 
@@ -161,8 +164,8 @@ class Context(Protocol):
         """Ask people a question, or look whether it was answered; past its time its default is the answer."""
         ...
 
-    async def post(self, content: Mapping[str, Any]) -> None:
-        """Tell the webhook. Raises MinkaError if it does not listen."""
+    async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
+        """Tell the webhook, or another channel. Raises MinkaError if it does not listen."""
         ...
 
 

@@ -1,0 +1,98 @@
+"""Messages of playbooks by e-mail, through a relay (RFC 5321, RFC 8314)."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import ssl
+from collections.abc import Mapping, Sequence
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import structlog
+
+from controller.models.errors import InputError, MinkaError
+from controller.ports.secrets import Secrets
+
+log = structlog.get_logger()
+
+#: Seconds for the whole conversation with the relay's every answer.
+_PATIENCE = 15
+_PORTS = {"smtp": 25, "starttls": 587, "smtps": 465}
+
+
+class MailRelay:
+    """Sends messages through one relay; see ``controller.ports.playbooks.Webhook``.
+
+    Args:
+        relay: ``smtp://host:port`` without encryption, ``starttls://…`` or ``smtps://…`` with a verified certificate,
+            ``user@`` before the host to log in.
+        sender: Address that they come from.
+        recipients: Who gets those that name nobody.
+        credential: Reference to the password, if there is a user.
+        secrets: Resolves it, for each message.
+        authority: File with the certificates to trust; the system's if empty.
+    """
+
+    def __init__(
+        self,
+        relay: str,
+        sender: str,
+        recipients: Sequence[str],
+        credential: str,
+        secrets: Secrets,
+        authority: str = "",
+    ) -> None:
+        self._relay = urlsplit(relay)
+        self._sender = sender
+        self._recipients = tuple(recipients)
+        self._credential = credential
+        self._secrets = secrets
+        self._authority = authority
+
+    async def post(self, content: Mapping[str, Any], key: str) -> None:
+        """Send once; the ``Message-ID`` is the same when it comes again. Raises MinkaError if it was not taken."""
+        to = tuple(content.get("to") or self._recipients)
+        if not self._relay.hostname or not self._sender or not to:
+            raise MinkaError("there is nobody to write to: set MINKA_MAIL_RELAY, MINKA_MAIL_FROM and MINKA_MAIL_TO")
+        try:
+            await asyncio.to_thread(self._send, _message(content, key, self._sender, to))
+        except (OSError, smtplib.SMTPException, ValueError, InputError) as error:
+            # The relay's own words may repeat addresses, never the password.
+            raise MinkaError(f"the mail relay did not take the message: {type(error).__name__}") from None
+        log.info("mail.sent", key=key)
+
+    def _send(self, message: EmailMessage) -> None:
+        with self._connected() as relay:
+            if self._relay.scheme == "starttls":
+                relay.starttls(context=self._trust())
+            if self._relay.username:
+                password = self._secrets.resolve(self._credential).get_secret_value()
+                relay.login(unquote(self._relay.username), password)
+            refused = relay.send_message(message)
+        if refused:
+            raise smtplib.SMTPRecipientsRefused(refused)
+
+    def _connected(self) -> smtplib.SMTP:
+        host, port = self._relay.hostname or "", self._relay.port or _PORTS[self._relay.scheme]
+        if self._relay.scheme == "smtps":
+            return smtplib.SMTP_SSL(host, port, timeout=_PATIENCE, context=self._trust())
+        return smtplib.SMTP(host, port, timeout=_PATIENCE)
+
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._authority or None)
+
+
+def _message(content: Mapping[str, Any], key: str, sender: str, to: Sequence[str]) -> EmailMessage:
+    text = str(content.get("text", ""))
+    message = EmailMessage()
+    first = " ".join(text.split("\n", 1)[0].split())
+    message["Subject"] = f"{content.get('station', 'Minka')}: {first}"[:200]
+    message["From"] = sender
+    message["To"] = ", ".join(to)
+    message["Message-ID"] = f"<{key}@{sender.rpartition('@')[2]}>"
+    # Who is away answers nobody (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text)
+    return message
