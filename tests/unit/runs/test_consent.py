@@ -50,7 +50,7 @@ def retuned(network: Network) -> Network:
     )  # fmt: skip
 
 
-def shares(network: Network, tenant: str, share: dict[str, int]) -> Network:
+def shares(network: Network, tenant: str, share: dict[str, Any]) -> Network:
     made = [one.model_dump(mode="json") for one in network.agreements]
     return samples.network(
         [one["tenant"] for one in made],
