@@ -11,6 +11,7 @@ import typer
 
 from controller.api.app import api_routes, make_app
 from controller.cli.main import app
+from tests.docs.needs import needs
 
 DOCS = Path(__file__).parents[2] / "docs"
 _BEGIN, _END = "<!-- generated", "<!-- end -->"
@@ -35,6 +36,8 @@ def _command(words: str, command: Any) -> str:
     options = [p for p in command.params if p.param_type_name == "option"]
     usage = " ".join([words, *(_usage(a) for a in arguments), *(["[OPTIONS]"] if options else [])])
     lines = [f"### {words}", "", f"`{usage}`", "", " ".join(command.help.split()), ""]
+    if asked := needs(command):
+        lines += [f"Needs {', '.join(f'`{permission}`' for permission in asked)}.", ""]
     rows = [(_usage(a), a) for a in arguments] + [(", ".join([*o.opts, *o.secondary_opts]), o) for o in options]
     if rows:
         lines += ["| | |", "| --- | --- |"]
