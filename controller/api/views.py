@@ -141,13 +141,13 @@ class HostView:
         records, healths = self._store.devices(names), self._store.healths(names)
         found = []
         for name in names:
-            known, record = network.station_by_id[name], records.get(name)
+            record = records.get(name)
             found.append(
                 DeviceView(
                     station=name,
-                    site=known.site,
+                    site=network.site_of(name),
                     region=network.region_of(name),
-                    profiles=known.profiles,
+                    profiles=network.profiles_of(name),
                     adopted=record.adopted if record else None,
                     applied=record.applied if record else None,
                     network_digest=record.network_digest if record else "",

@@ -128,8 +128,8 @@ class Checker:
 def _health(network: Network, look: Look, ledger: _Ledger) -> Health:
     if look.observed is None:
         return Health(station=look.station, at=look.at, reachable=False, reason=look.reason)
-    known = network.station_by_id.get(look.station)
-    drift = len(drifted_nodes(root_spec(known.profiles), applied(ledger), look.observed)) if known else 0
+    known = network.profiles_of(look.station) if network.manages(look.station) else ()
+    drift = len(drifted_nodes(root_spec(known), applied(ledger), look.observed)) if known else 0
     return health_of(look.station, look.observed, ledger, drift, look.at)
 
 

@@ -10,12 +10,14 @@ from controller.playbook.equipment import EQUIPMENT
 from controller.playbook.kpi import KPI
 from controller.playbook.looking import LOOKING
 from controller.playbook.registry import Action, Registry, with_third_parties
+from controller.playbook.routing import ROUTING
 from controller.playbook.software import SOFTWARE
 
 _ALL = (
     *CHANGING,
     *EQUIPMENT,
     *SOFTWARE,
+    *ROUTING,
     *LOOKING,
     *ASKING,
     *KPI,

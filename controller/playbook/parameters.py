@@ -25,7 +25,7 @@ _LONGEST = 2000
 
 
 class ParameterType(StrEnum):
-    """What a parameter holds; the last five refer to the network."""
+    """What a parameter holds; the last six refer to the network."""
 
     STRING = "string"
     INT = "int"
@@ -34,6 +34,7 @@ class ParameterType(StrEnum):
     REGION = "region"
     SITE = "site"
     STATION = "station"
+    ROUTER = "router"
     SELECTOR = "selector"
 
 
@@ -179,6 +180,7 @@ _KNOWN: Mapping[ParameterType, Callable[[Network], Collection[str]]] = {
     ParameterType.REGION: lambda network: [region.id for region in network.regions],
     ParameterType.SITE: lambda network: network.site_by_id,
     ParameterType.STATION: lambda network: network.station_by_id,
+    ParameterType.ROUTER: lambda network: network.router_by_id,
 }
 
 

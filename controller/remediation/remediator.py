@@ -184,10 +184,10 @@ class Remediator:
         if store.switch(REMEDIATION_STOPPED):
             return "automatic repair is stopped"
         (_, network), now = store.network(), self._clock.now()
-        station = network.station_by_id.get(alarm.station)
-        if hold := hold_on(alarm.station, station.site if station else "", store.holds(now)):
+        known = network.manages(alarm.station)
+        if hold := hold_on(alarm.station, network.site_of(alarm.station) if known else "", store.holds(now)):
             return f"hold on {hold.target} by {hold.by}"
-        region = network.region_of(alarm.station) if station else ""
+        region = network.region_of(alarm.station) if known else ""
         if freeze := freeze_on(region, (alarm.tenant,), store.freezes(now), now):
             return f"freeze of {freeze.target} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
         return "a job works on the station" if store.leased([alarm.station]) else ""

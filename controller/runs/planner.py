@@ -312,7 +312,8 @@ def held_by_targets(network: Network, targets: Iterable[str]) -> frozenset[str]:
     held: set[str] = set()
     for target in targets:
         if target.startswith("site:"):
-            held |= {station.id for station in network.stations if station.site == target.removeprefix("site:")}
+            site = target.removeprefix("site:")
+            held |= {*network.stations_at.get(site, ()), *network.routers_at.get(site, ())}
         else:
             held.add(target)
     return frozenset(held)

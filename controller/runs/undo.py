@@ -46,10 +46,10 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
     mine = {deed.station: deed for deed in deeds if deed.run == run_id}
     left = {station: deed for station, deed in mine.items() if deed.changes or deed.outcome is Outcome.DIVERGED}
     digest, network = await planner.store.call(lambda store: store.network())
-    views = await planner.views(network, [station for station in left if station in network.station_by_id])
+    views = await planner.views(network, [station for station in left if network.manages(station)])
     made: dict[str, StationPlan] = {}
     for station, deed in left.items():
-        profiles = network.station_by_id[station].profiles if station in views else ()
+        profiles = network.profiles_of(station) if station in views else ()
         later = [other for other in deeds if other.station == station and other.finished > deed.finished]
         made[station] = undo_station(profiles, deed, later, views.get(station))
     changes = [one.change for one in made.values() if one.change]

@@ -10,7 +10,7 @@ from controller.access.told import TenantStation
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.views import DeviceView, LiveConfig, Seen
-from controller.inventory.selectors import select
+from controller.inventory.selectors import select, select_with_routers
 from controller.models.errors import NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
@@ -38,7 +38,7 @@ class Drift(Body):
 
 
 def _known(network: Network, station: str) -> str:
-    if station not in network.station_by_id:
+    if not network.manages(station):
         raise NotFoundError(f"there is no station {station} in the network")
     return station
 
@@ -47,7 +47,7 @@ def _known(network: Network, station: str) -> str:
 def devices(
     seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "*"
 ) -> Listing[DeviceView | TenantStation]:
-    """Stations by selector, by id, with record and health."""
+    """Stations by selector (routers with the key ``router``), by id, with record and health."""
     _digest, network = seen.network()
     chosen = select(network, selector)
     asked = chosen[paging.offset : paging.offset + paging.limit]
@@ -71,7 +71,7 @@ async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(P
 
 def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
     """The selected stations, and those of them that are adopted."""
-    chosen = select(store.network()[1], selector)
+    chosen = select_with_routers(store.network()[1], selector)
     records = store.devices(chosen)
     return chosen, [name for name in chosen if (record := records.get(name)) is not None and record.adopted is not None]
 

@@ -33,7 +33,7 @@ def _check_target(network: Network, target: str) -> None:
     elif cell:
         known = any(one.id == cell for one in network.cells_by_station.get(station, ()))
     else:
-        known = station in network.station_by_id
+        known = network.manages(station)
     if not known:
         raise NotFoundError(f"there is no {target!r} in the network: name a station, station/cell or site:<id>")
 

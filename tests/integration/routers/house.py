@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from controller.inventory.load import load_network
@@ -23,6 +24,7 @@ from simulators.routers.config import RouterConfig
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
 from simulators.station import Quirks
+from simulators.transactions import NO_SESSION, Origin
 from tests.integration.alarms.house import TINY, until
 from tests.integration.playbooks.house import PlaybookHouse
 
@@ -37,6 +39,8 @@ class RouterHouse(PlaybookHouse):
     @property
     def router(self) -> Router:
         return self.fleet.routers[ROUTER]
+
+    router_origin = Origin(NO_SESSION, "technician")
 
     def network(self, gone: Iterable[str] = ()) -> Network:
         """The network files, without some agreements."""
@@ -79,7 +83,7 @@ class RouterHouse(PlaybookHouse):
 
 @asynccontextmanager
 async def open_router_house(
-    folder: Path, provisioning: Provisioning = Provisioning.BARE, **fields: str
+    folder: Path, provisioning: Provisioning = Provisioning.BARE, fields: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[RouterHouse]:
     """A house whose devices are adopted as they come; ``fields`` of the router besides those of the simulator."""
     async with AsyncExitStack() as stack:
@@ -96,7 +100,7 @@ async def open_router_house(
         yield house
 
 
-def _add(path: Path, fields: dict[str, str]) -> None:
+def _add(path: Path, fields: Mapping[str, str]) -> None:
     with path.open(newline="") as file:
         rows = [{**row, **fields} for row in csv.DictReader(file)]
     with path.open("w", newline="") as file:
