@@ -1,0 +1,89 @@
+"""Several runs over the same stations, one of which is dead: all end, none twice at a station, none for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controller.models.approval import Verdict
+from controller.models.run import Outcome, Policy, RunState, Strategy
+from controller.runs.planner import PlanRequest
+from controller.runs.submit import submit
+from simulators.faults import Fault, FaultKind
+from tests.integration.alarms.house import until
+from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.support.callers import ADMINISTRATOR, CONTRACTS
+
+DEAD = "T-LTE-2"
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[PlaybookHouse]:
+    async with open_house(tmp_path) as made:
+        yield made
+
+
+async def test_runs_over_the_same_stations_all_end(house: PlaybookHouse) -> None:
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 70}]})
+    plan = await house.planner.plan(PlanRequest("*", expect_stations=4), "ana")
+    dead = house.fleet.stations[DEAD]
+    dead.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
+    dead.restart()
+    strategy = Strategy(canary=0, stop_after=10, confirm_timeout=40, check_timeout=10)
+    runs = [
+        submit(
+            house.store,
+            house.doorbell,
+            plan,
+            actor="ana",
+            strategy=strategy.model_copy(update={"policy": policy}),
+            reason=CONTRACTS,
+            asker=ADMINISTRATOR,
+        )
+        for policy in (Policy.WAVE, Policy.STATION, Policy.WAVE)
+    ]
+    link = {"station": "T-LTE-1", "endpoint": "EP_S1C[andes-andes-mme-1]"}
+    runs.append(await house.launcher().start("recreate-core-endpoint", link, "ana", CONTRACTS, None, ADMINISTRATOR))
+
+    async def ended() -> bool:
+        return all(house.store.run(run.id).state.terminal for run in runs)
+
+    await until("all runs end", ended, 100)
+    assert [house.store.run(run.id).state for run in runs] == [RunState.PARTIAL] * 3 + [RunState.SUCCEEDED]
+    for job in (job for run in runs for job in house.store.jobs(run.id)):
+        assert job.outcome is not None
+        assert job.outcome.good is (job.station != DEAD), job
+    changed = [job for run in runs[:3] for job in house.store.jobs(run.id) if job.outcome is Outcome.SUCCEEDED]
+    assert sorted(job.station for job in changed) == [
+        "T-BOTH-1",
+        "T-LTE-1",
+        "T-NR-1",
+    ]  # each once, by whoever came first
+    assert not house.store.leased(house.fleet.stations)
+    assert house.store.verify_audit() is None
+
+
+async def test_what_a_rule_starts_waits_where_consent_is_not_standing(house: PlaybookHouse) -> None:
+    house.load(condor_all={"consents": {"restore": "notice"}, "windows": [{"start": "00:00", "end": "00:00"}]})
+    house.change("T-LTE-1", pci="99")
+    plan = await house.planner.repair_plan("T-LTE-1", "rule:drift")
+    run = submit(house.store, house.doorbell, plan, actor="rule:drift", strategy=Strategy(canary=0), cause="alarm:a-1")
+
+    async def waits() -> bool:
+        return set(house.store.run(run.id).waits) == {"waits for approval by 1 of host to restore"}
+
+    await until("the repair waits for a person", waits)
+    subject = standing.terms.subject if (standing := house.store.standing(run.id)) else ""
+    house.store.vote(subject, ADMINISTRATOR, Verdict.APPROVE, "go on", run.id)
+
+    async def ended() -> bool:
+        return house.store.run(run.id).state is RunState.SUCCEEDED
+
+    await until("the repair is done", ended)
