@@ -140,4 +140,4 @@ async def test_finished_steps_are_not_done_again() -> None:
         ("tell", StepState.DONE, 1),
     ]
     assert rows[0].changed
-    assert rows[2].inputs == {"text": "L1"}
+    assert rows[2].inputs["text"] == "L1"
