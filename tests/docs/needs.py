@@ -47,16 +47,22 @@ def _calls(function: Callable[..., Any], texts: Texts, above: tuple[object, ...]
             if text is not None:
                 known[node.targets[0].id] = text
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        if isinstance(node.func, ast.Attribute) and node.func.attr in _VERBS and node.args:
-            path = _text(node.args[0], known)
-            if path is not None and path.startswith("/v1"):
-                yield _VERBS[node.func.attr], path
-        elif isinstance(node.func, ast.Name):
-            called = inspect.unwrap(function).__globals__.get(node.func.id)
-            if inspect.isfunction(called) and called.__module__.startswith("controller.cli."):
-                yield from _calls(called, _bound(called, node, known), (*above, function))
+        if isinstance(node, ast.Call):
+            yield from _of_call(node, function, known, above)
+
+
+def _of_call(
+    node: ast.Call, function: Callable[..., Any], known: Texts, above: tuple[object, ...]
+) -> Iterator[tuple[str, str]]:
+    """A call of the API itself, or what a function of the command line calls that is called here."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _VERBS and node.args:
+        path = _text(node.args[0], known)
+        if path is not None and path.startswith("/v1"):
+            yield _VERBS[node.func.attr], path
+    elif isinstance(node.func, ast.Name):
+        called = function.__globals__.get(node.func.id)
+        if inspect.isfunction(called) and called.__module__.startswith("controller.cli."):
+            yield from _calls(called, _bound(called, node, known), (*above, function))
 
 
 def _bound(called: Callable[..., Any], call: ast.Call, known: Texts) -> dict[str, str]:

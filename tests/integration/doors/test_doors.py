@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -212,6 +213,38 @@ def test_a_large_network_is_taken_in_seconds(up: Embedded) -> None:
     assert len(up("device", "list", "--json").json) == said["counts"]["stations"]
     again = up("network", "load", str(PERU_MINI), "--endpoints", str(up.endpoints), "--json").json
     assert again["digest"] == current
+
+
+def test_a_tenants_person_works_with_a_token(applied: tuple[Embedded, str], tmp_path: Path) -> None:
+    up, run = applied
+    up("user", "add", "rosa", "--role", "tenant-viewer", "--tenant", "bitel")
+    secret = up("token", "new", "--owner", "rosa", "--label", "laptop").out.strip()
+    rosa = replace(up, env={**up.env, "MINKA_TOKEN": secret})
+    assert run in rosa("runs").out
+    shown = rosa("show", run).out
+    assert "PE-" in shown
+    assert "CHG-1" not in shown
+    (plan,) = rosa("plans", "list", "--json").json
+    lines = rosa("plans", "show", plan["id"], "--all").out
+    assert "bitel" in lines
+    assert not re.search("claro|entel|movistar", lines)
+    for words in (("watch", run), ("device", "list"), ("device", "show", STATION), ("alarms", "list"), ("audit",)):
+        assert not re.search("claro|entel|movistar", rosa(*words).out), words
+    assert "Not Found" in rosa("plan", status=2).err
+    # A new token, read in as a user would.
+    (token,) = rosa("token", "list", "--json").json
+    renewed = rosa("token", "rotate", token["id"], "--overlap", "0").out.strip()
+    assert "401" in rosa("runs", "--json", status=2).out
+    elsewhere = replace(up, env={"MINKA_HOME": str(tmp_path / "home"), "MINKA_API_URL": up.url, "MINKA_TOKEN": ""})
+    command = [sys.executable, "-m", "controller.cli", "login"]
+    env = {**os.environ, **elsewhere.env}
+    done = subprocess.run(command, input=renewed + "\n", env=env, text=True, capture_output=True, check=False)
+    assert "rosa, tenant-viewer of bitel" in done.stdout, done
+    assert (tmp_path / "home" / "token").stat().st_mode & 0o777 == 0o600
+    assert run in elsewhere("runs").out
+    up("user", "disable", "rosa")
+    elsewhere("runs", status=2)
+    assert "rosa is tenant-viewer of bitel" in up("user", "enable", "rosa").out
 
 
 def test_a_client_that_goes_away_is_let_go(applied: tuple[Embedded, str]) -> None:
