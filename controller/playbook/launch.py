@@ -30,6 +30,7 @@ from controller.ports.store import NewJob, Store
 from controller.runs.outlook import outlook
 from controller.runs.stages import cut_stages
 from controller.runs.submit import approver
+from controller.runs.timing import timed
 from controller.runs.waves import units_of
 
 #: Stations rehearsed at once.
@@ -220,13 +221,14 @@ class Launcher:
             strategy = strategy.model_copy(update={"soak": 0})
         ledger = await store.call(lambda store: store.ledger(stations))
         reached = reach(network, stations, plan if bound else None, ledger)
+        jobs = () if refused else self._jobs(playbook, values, plan if bound else None, network, stations)
         return Prepared(
             loaded=loaded,
             parameters=values,
             network=network,
             plan=plan,
-            jobs=() if refused else self._jobs(playbook, values, plan if bound else None, network, stations),
-            strategy=strategy,
+            jobs=jobs,
+            strategy=timed(strategy, jobs),
             reached=reached,
             refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
             terms=playbook_terms(loaded, self._library.registry, values, network, plan, stations, ledger),

@@ -6,8 +6,7 @@ its device transaction (which reads journal and device), repeated, or failed, as
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +14,11 @@ import structlog
 
 from controller.models.errors import (
     ConflictError,
-    DeviceError,
     InputError,
     LeaseLostError,
     MinkaError,
     NotClearedError,
-    Retry,
     StoreError,
-    UnreachableError,
 )
 from controller.models.plan import Change
 from controller.models.run import Outcome, RunState
@@ -30,8 +26,10 @@ from controller.models.run import Step as Mark
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
+from controller.playbook.acting import CUT, bounded, outcome_of
 from controller.playbook.context import Asking, StationContext, held_by, target_names
 from controller.playbook.expressions import Expression, evaluate
+from controller.playbook.gating import Gating
 from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
 from controller.playbook.operating import operate
 from controller.playbook.registry import Action, Later, Proposal, Registry, Repeat, Touches, Unmet
@@ -70,6 +68,8 @@ class StationJob:
         self._context = context
         self._tools = tools
         self._alive = alive
+        changing = [registry.action(step.action).touches is Touches.CHANGES for step in playbook.steps]
+        self._gating = Gating(claim, tools, changing)
         self._rows: dict[tuple[int, bool], StepRecord] = {}
         self._later: Later | None = None
         self._names: dict[str, Any] = {
@@ -89,7 +89,9 @@ class StationJob:
         self._rows = {(row.position, row.undo): row for row in rows}
         for position, step in enumerate(self._playbook.steps):
             row = self._rows.get((position, False))
-            if row is None or row.state is StepState.STARTED:
+            if (row is None or not row.acts) and (withdrawn := await self._gating.cancelled()):
+                return await self._withdrawn(position - 1, withdrawn)
+            if row is None or row.state is StepState.STARTED or self._goes_on(step, row):
                 row = await self._step(position, step, row)
             elif wrong := self._unmet(step, row):
                 # Its worker died between the act and the verdict.
@@ -98,8 +100,12 @@ class StationJob:
                 return Resting(self._later.until, self._later.reason)
             if row.state is StepState.FAILED:
                 return await self._failed(position, row)
+            if withdrawn := await self._gating.behind(position):
+                return await self._withdrawn(position, withdrawn)
             if step.register_ is not None and row.state is StepState.DONE:
                 self._names[step.register_] = row.output
+        if withdrawn := await self._gating.at_end():
+            return await self._withdrawn(position, withdrawn)
         return await self._soak() if self._playbook.soak_checks else self._succeeded()
 
     async def _soak(self) -> JobResult | Resting:
@@ -121,7 +127,9 @@ class StationJob:
         action = self._registry.action(step.action)
         row = begun
         try:
-            if begun is not None and not begun.acts and action.repeat is Repeat.NEVER:
+            if begun is not None and begun.state is StepState.FAILED:
+                row = _again(begun)
+            elif begun is not None and not begun.acts and action.repeat is Repeat.NEVER:
                 return await self._end(begun, StepState.FAILED, "interrupted: whether it happened is not known")
             if row is None:
                 if step.when is not None and not Expression(step.when).value(self._names):
@@ -135,10 +143,17 @@ class StationJob:
             row = await self._attempt(row, action, step.timeout)
             if wrong := self._unmet(step, row):
                 row = await self._end(row, StepState.FAILED, wrong, outcome=row.outcome or Outcome.FAILED_SAFE)
-            if row.state is not StepState.FAILED or row.attempt > step.retries or row.outcome not in _AGAIN:
+            if not self._goes_on(step, row):
                 return row
-            await self._tools.clock.sleep(step.retry_seconds)
-            row = row.model_copy(update={"attempt": row.attempt + 1, "state": StepState.STARTED, **_UNDONE})
+            if await self._bounded(self._tools.clock.sleep(step.retry_seconds)) is CUT:
+                detail = f"{row.detail}; {CUT.reason}"
+                return await self._end(row, StepState.FAILED, detail, outcome=Outcome.CANCELLED)
+            row = _again(row)
+
+    def _goes_on(self, step: Step, row: StepRecord) -> bool:
+        """Whether a step that failed is tried once more; from its row alone, so that whoever takes over does it too."""
+        undoing = any(undo for _, undo in self._rows)
+        return row.state is StepState.FAILED and row.attempt <= step.retries and row.outcome in _AGAIN and not undoing
 
     async def _attempt(self, row: StepRecord, action: Action, timeout: float | None) -> StepRecord:  # noqa: ASYNC109 - kept by the Clock
         """One try of a step, or the rest of one that was begun."""
@@ -156,7 +171,7 @@ class StationJob:
         except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:
-            return await self._end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+            return await self._end(row, StepState.FAILED, error.message, outcome=outcome_of(error))
         except Exception as error:
             log.exception("step.bug", job=row.job, step=row.name)
             detail = f"an error in the action {action.name}: {type(error).__name__}"
@@ -182,22 +197,17 @@ class StationJob:
         return await self._end(row, StepState.DONE, output=said.model_dump(mode="json"))
 
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
-        """Let the action act, no longer than ``timeout`` seconds of the Clock."""
+        """Let the action act; where it only looks, no longer than ``timeout`` seconds or until the run is cancelled."""
         given = action.check_inputs(row.inputs)
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
         asking = Asking(self._claim, row.name, row.position)
-        context = self._context.at_step(key, tuple(self._carried()), asking)
-        if timeout is None:
-            return await action.perform(context, given)
-        acting = asyncio.ensure_future(action.perform(context, given))
-        timer = asyncio.ensure_future(self._tools.clock.sleep(timeout))
-        try:
-            await asyncio.wait({acting, timer}, return_when=asyncio.FIRST_COMPLETED)
-            return acting.result() if acting.done() else Unmet(f"not done within {timeout:g} s")
-        finally:
-            for task in (acting, timer):
-                task.cancel()
-            await asyncio.gather(acting, timer, return_exceptions=True)
+        acting = action.perform(self._context.at_step(key, tuple(self._carried()), asking), given)
+        if row.undo or action.touches is Touches.CHANGES:
+            return await acting
+        return await self._bounded(acting, timeout)
+
+    async def _bounded(self, acting: Awaitable[Any], timeout: float | None = None) -> Any:  # noqa: ASYNC109
+        return await bounded(acting, self._tools.clock, timeout, self._tools.cancelled, self._claim.run.id)
 
     async def _act(self, row: StepRecord) -> StepRecord:
         """The device transaction of a step that has its change on record, or its operations."""
@@ -208,7 +218,8 @@ class StationJob:
         if row.operations:
             result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
         else:
-            result = await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience).run()
+            gate = None if row.undo else self._gating.at(row.position)
+            result = await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience, gate).run()
         await record.write(Mark.FINISHED, detail=result.outcome)
         state = StepState.DONE if result.outcome.good else StepState.FAILED
         return await self._end(row, state, result.detail, outcome=result.outcome)
@@ -226,6 +237,13 @@ class StationJob:
         return ""
 
     # -------------------------------------------------------------------- undo
+
+    async def _withdrawn(self, position: int, reason: str) -> JobResult:
+        """The end of a job whose group was cancelled."""
+        withdrawn = self._row(position, "gate", "gate").model_copy(
+            update={"detail": reason, "outcome": Outcome.WITHDRAWN}
+        )
+        return await self._failed(position, withdrawn)
 
     async def _failed(self, position: int, failed: StepRecord) -> JobResult:
         """Undo what was done, the last step first, and say how the job ended."""
@@ -245,7 +263,9 @@ class StationJob:
         if stuck:
             return self._result(Outcome.DIVERGED, f"{detail}; {stuck[0]}")
         if undone:
-            return self._result(Outcome.ROLLED_BACK, f"{detail}; what was done before was undone")
+            own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)
+            outcome = Outcome.ROLLED_BACK if own_fault else Outcome.WITHDRAWN
+            return self._result(outcome, f"{detail}; what was done before was undone")
         return self._result(failed.outcome or Outcome.REFUSED, detail)
 
     def _needs_undoing(self, row: StepRecord) -> bool:
@@ -272,7 +292,7 @@ class StationJob:
             if not waits:
                 return current
             await self._tools.clock.sleep(self._tools.patience.retry)
-            current = current.model_copy(update={"attempt": current.attempt + 1, "state": StepState.STARTED, **_UNDONE})
+            current = _again(current)
 
     async def _undo_by_action(self, row: StepRecord, name: str, given: Mapping[str, Any]) -> StepRecord:
         action = self._registry.action(name)
@@ -301,7 +321,7 @@ class StationJob:
         except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:
-            return await self._end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+            return await self._end(row, StepState.FAILED, error.message, outcome=outcome_of(error))
 
     async def _check_holds(self) -> None:
         """Holds bind whatever changes a station, undoing too: who is on the mast must not be surprised.
@@ -388,12 +408,6 @@ class StationJob:
                 yield row.change
 
 
-def _outcome_of(error: MinkaError) -> Outcome:
-    """How a step ends whose action raised this: nothing was sent to the station."""
-    if isinstance(error, InputError):
-        return Outcome.REFUSED
-    if isinstance(error, UnreachableError):
-        return Outcome.DEFERRED
-    if isinstance(error, DeviceError) and error.retry is not Retry.NEVER:
-        return Outcome.DEFERRED
-    return Outcome.FAILED_SAFE
+def _again(row: StepRecord) -> StepRecord:
+    """A further try of a step."""
+    return row.model_copy(update={"attempt": row.attempt + 1, "state": StepState.STARTED, **_UNDONE})

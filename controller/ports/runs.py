@@ -59,6 +59,10 @@ class RunRecords(Protocol):
         """Turn a run that is not terminal into ``cancelling``; terminal runs stay as they are."""
         ...
 
+    def cancelling(self, run_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the runs that a person has cancelled and that have not ended."""
+        ...
+
     def request_pause(self, run_id: str, actor: str) -> Run:
         """Turn ``queued``/``running`` into ``paused``, and put back what is claimable of units not begun."""
         ...

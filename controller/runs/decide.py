@@ -10,6 +10,7 @@ from controller.models.run import GateVerdict, Job, JobState, Outcome, Policy, R
 from controller.ports.store import Transition
 from controller.runs.verdicts import LAST, groups_of, verdicts, why_not
 
+_CANCELLED = "its unit or wave was cancelled"
 #: Jobs nobody has begun.
 _UNBEGUN = (JobState.WAITING, JobState.READY)
 
@@ -40,10 +41,11 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transi
 def _within_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transition | None:
     """Jobs of the open wave whose turn has come, or whose unit is not to be."""
     ready: list[str] = []
+    withdrawn: list[str] = []
     for members in groups_of(run, jobs).values():
         unbegun = [job for job in members if job.state in _UNBEGUN and not job.attempts]
-        if cancelled := tuple(job.id for job in unbegun if job.verdict is GateVerdict.CANCEL):
-            return Transition(run.state, withdrawn=cancelled, reason="its unit or wave was cancelled")
+        withdrawn += [job.id for job in unbegun if job.verdict is GateVerdict.CANCEL]
+        unbegun = [job for job in unbegun if job.verdict is not GateVerdict.CANCEL]
         for rank in sorted({job.rank for job in unbegun if job.state is JobState.WAITING}):
             turn = [job for job in unbegun if job.rank == rank]
             if why := _why_withdrawn(run, rank, members):
@@ -51,7 +53,9 @@ def _within_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transit
             under_way = _units_under_way(rank, members)
             if _may_begin(run, members, now):
                 ready += [job.id for job in turn if job.state is JobState.WAITING and not {"", job.unit} & under_way]
-    return Transition(run.state, ready=tuple(ready), reason="their turn has come") if ready else None
+    if not (ready or withdrawn):
+        return None
+    return Transition(run.state, ready=tuple(ready), withdrawn=tuple(withdrawn), reason=_CANCELLED)
 
 
 def _units_under_way(rank: int, members: Iterable[Job]) -> set[str]:

@@ -114,7 +114,7 @@ class WorkerLoop:
 
     async def _claim(self) -> None:
         # What waits at a gate does nothing; were it counted, a group larger than this could never stand there whole.
-        room = self._capacity - len(self._running) + self._tools.gates.waiting
+        room = self._capacity - len(self._running) + len(self._tools.gates.waiting)
         if room <= 0 or not self._alive(self._incarnation):
             return
         incarnation = self._incarnation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,12 +12,16 @@ from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
-from controller.ports.store import Claim, JobResult, NetworkReading, NewJob, StoreLoop
+from controller.ports.store import Claim, JobResult, NetworkReading, NewJob, Store, StoreLoop
 from controller.ports.waiting import Resting
 from controller.runs.gates import Gates
+from controller.runs.polling import Poller
 from controller.runs.record import Record
 from controller.runs.transaction import Patience, Transaction
 from controller.runs.waves import cut_waves
+
+#: Seconds between two looks whether a run is cancelled.
+_LOOK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Tools:
         target_of: Endpoint of a station in a network; raises NotFoundError where it has none.
         procedure_of: What a run executes.
         gates: Where devices of this process wait for the decision on their group.
+        cancelled: Waits until a person cancels a run.
     """
 
     store: StoreLoop
@@ -36,11 +41,17 @@ class Tools:
     target_of: Callable[[Network, str], DeviceTarget]
     patience: Patience = field(default_factory=Patience)
     gates: Gates = field(init=False)
+    cancelled: Poller[str, bool] = field(init=False)
     procedure_of: Callable[[Run], Procedure] = lambda run: procedure(run.procedure)
 
     def __post_init__(self) -> None:
         """Open this process's gates."""
         object.__setattr__(self, "gates", Gates(self.store, self.clock))
+        object.__setattr__(self, "cancelled", Poller(self.store, self.clock, _LOOK, _cancelled))
+
+
+def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:
+    return dict.fromkeys(store.cancelling(runs), True)
 
 
 class Procedure(Protocol):

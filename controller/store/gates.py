@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, true, update
 
 from controller.models.run import Decision, JobState, JournalEntry, Policy
 from controller.ports.gates import decision_for
@@ -26,7 +26,9 @@ class GateRecords(Transactions):
         else:
             append(tx, entry, claim)
         until = None if entry is None else entry.deadline
-        tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(gate=gate, gate_until=until))
+        # A device that has nothing to prepare stands there too, and one that has prepared keeps its timer.
+        here = and_(jobs.c.id == claim.job.id, true() if entry else jobs.c.gate.is_distinct_from(gate))
+        tx.execute(update(jobs).where(here).values(gate=gate, gate_until=until))
         group = and_(jobs.c.run == claim.job.run, jobs.c.wave == claim.job.wave)
         if claim.run.strategy.policy is Policy.UNIT:
             group = and_(group, jobs.c.unit == claim.job.unit)

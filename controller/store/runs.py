@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, true, tuple_, update
 
 from controller.models.approval import RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
@@ -131,6 +131,12 @@ class RunRecords(Transactions):
         if run.state is RunState.CANCELLING:
             tx.execute(update(jobs).where(jobs.c.run == run_id, jobs.c.rests.is_not(None)).values(rests=None))
         return run
+
+    @reads
+    def cancelling(self, tx: Tx, run_ids: Iterable[str]) -> frozenset[str]:
+        """See ``Store.cancelling``."""
+        query = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
+        return frozenset(row.id for row in rows_of(tx, query, runs.c.id, run_ids))
 
     @writes
     def request_pause(self, tx: Tx, run_id: str, actor: str) -> Run:
@@ -360,7 +366,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
             raise ConflictError(f"run {run.id} can't end {transition.state.value} with {left} jobs open")
     if transition.state is run.state and transition.wave is None and not moved:
         return False
-    if not (transition.verdicts or transition.ready):
+    if transition.withdrawn or not (transition.verdicts or transition.ready):
         tx.note(
             "engine",
             "run.advanced",
@@ -408,6 +414,10 @@ def _decide(tx: Tx, run: Run, new: NewVerdict, by: str) -> int:
     )
     if tx.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount != 1:
         return 0
+    if new.verdict is GateVerdict.CANCEL:
+        # Whoever rests in the group has something to do now.
+        group = and_(jobs.c.run == run.id, jobs.c.wave == new.wave, jobs.c.unit == new.unit if new.unit else true())
+        tx.execute(update(jobs).where(group, jobs.c.rests.is_not(None)).values(rests=None))
     detail = {"wave": new.wave, "unit": new.unit, "gate": new.gate, "reason": new.reason}
     tx.note(by, f"gate.{new.verdict}", run.id, **detail)
     return 1

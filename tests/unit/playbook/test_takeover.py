@@ -14,18 +14,21 @@ from controller.playbook.actions import registry
 from controller.playbook.context import World as Around
 from controller.playbook.load import parse
 from controller.playbook.procedure import PlaybookProcedure
+from controller.ports.fake_device import Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
 from controller.ports.waiting import Resting
 from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
 from tests.unit.plan import samples
+from tests.unit.runs.crew import Mortal
 from tests.unit.runs.world import STATION, TARGET, InstantStore, Interrupter, Killed, MortalDevices, World, retune
 
 HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
 LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, register: locked}\n"
 LOOK = "  - {name: look, action: read-state}\n"
 TELL = "  - {name: tell, action: notify, with: {text: '{{ locked.cells|join }}'}}\n"
+RETRIED = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, retries: 1}\n"
 FAIL = "  - {name: fail, action: read-state, checks: ['{{ output.cells_on_air > 90 }}']}\n"
 
 
@@ -141,3 +144,21 @@ async def test_finished_steps_are_not_done_again() -> None:
     ]
     assert rows[0].changed
     assert rows[2].inputs["text"] == "L1"
+
+
+async def test_a_further_try_is_not_lost_with_its_worker() -> None:
+    """The first try is refused; wherever the worker dies, the second one follows."""
+    for at in range(1, 60):
+        stage = Stage(RETRIED)
+        stage.world.fault("edit", Wrong.REFUSE)
+        claim = stage.world.claim()
+        try:
+            result = await stage.work(claim, Mortal(at))
+        except Killed:
+            stage.world.bury(claim)
+            result = await stage.work(stage.world.claim(), Interrupter())
+            stage.settled(result, Outcome.SUCCEEDED, "LOCKED")
+        else:
+            assert at > 30
+            return
+    raise AssertionError("it never came to its end")

@@ -78,7 +78,7 @@ async def test_nobody_answers(steps: str, outcome: Outcome, lock: str) -> None:
     assert ("nobody answered" in result.detail) is not outcome.good
 
 
-@pytest.mark.parametrize(("steps", "outcome"), [(ASK, Outcome.CANCELLED), (LOCK + ASK, Outcome.ROLLED_BACK)])
+@pytest.mark.parametrize(("steps", "outcome"), [(ASK, Outcome.CANCELLED), (LOCK + ASK, Outcome.WITHDRAWN)])
 async def test_a_cancel_ends_the_waiting(steps: str, outcome: Outcome) -> None:
     stage = Stage(steps)
     with pytest.raises(Rests):

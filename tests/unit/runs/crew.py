@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from controller.models.network import Network
 from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
@@ -16,7 +18,7 @@ from controller.ports.fake_device import FakeDevice
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Claim, NewJob, Page
 from controller.runs.decide import decide
-from controller.runs.procedures import Apply, Tools
+from controller.runs.procedures import Apply, Procedure, Tools
 from controller.store import SqlStore, open_store
 from tests.unit.plan import samples
 from tests.unit.runs.world import (
@@ -58,9 +60,13 @@ class Crew:
     strategy: Strategy
     capabilities: dict[str, Capabilities] = field(default_factory=dict)
     scenario: Scenario = field(default_factory=add_tenant)
+    network: Network = field(default_factory=samples.network)
+    procedure: Callable[[Tools], Procedure] = lambda _tools: Apply()
+    playbook: RunPlaybook | None = None
 
     def __post_init__(self) -> None:
         self.store, self.clock = _empty_store()
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self.devices = FakeDevices(self.clock)
         names = [job.station for job in self.jobs]
         for name in names:
@@ -68,14 +74,17 @@ class Crew:
             self.devices.add(name, samples.PROFILES, self.scenario.before.tree, able)
         changes = tuple(self.scenario.change.model_copy(update={"station": name}) for name in names)
         plan = self.scenario.plan.model_copy(update={"changes": changes})
-        self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
+        self.store.save_network(self.network, network_digest(self.network), "ana")
         self.store.save_plan(plan, "ana")
         self._plan = plan
         self.again()
 
     def again(self) -> None:
         """Accept a run of the plan."""
-        run = self.store.create_run(self._plan, "apply", self.strategy, self.jobs, cause="person", actor="ana")
+        name = "own" if self.playbook else "apply"
+        run = self.store.create_run(
+            self._plan, name, self.strategy, self.jobs, cause="person", actor="ana", playbook=self.playbook
+        )
         self.run = run.id
 
     def __getitem__(self, station: str) -> FakeDevice:
@@ -87,6 +96,10 @@ class Crew:
     def break_links(self, station: str) -> None:
         """The new tenant's core does not answer there."""
         self[station].broken_links = {path for path in self.scenario.after if "EP_S1C[gamma" in path}
+
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        """Let somebody do something later."""
+        self._later.append((self.clock.monotonic() + seconds, act))
 
     async def work(self, *deaths: Mortal, pause: float = 0.0) -> None:
         """Processes that die one after the other, ``pause`` seconds between them, and one that lives."""
@@ -101,6 +114,10 @@ class Crew:
         end = self.clock.monotonic() + seconds
         try:
             while self.clock.monotonic() < end:
+                for due, act in tuple(self._later):
+                    if due <= self.clock.monotonic():
+                        self._later.remove((due, act))
+                        act()
                 if await shift.tick():
                     return True
                 if life.dead:
@@ -193,7 +210,8 @@ class _Shift:
         return state.terminal or (state is RunState.PAUSED and not self._tasks)
 
     async def _job(self, claim: Claim) -> None:
-        result = await Apply().work(claim, self._tools, lambda: not self._life.dead)
+        work = self._crew.procedure(self._tools).work
+        result = await work(claim, self._tools, lambda: not self._life.dead)
         await self._tools.store.call(lambda store: store.finish(claim, result))
 
     async def die(self) -> None:

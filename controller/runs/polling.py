@@ -1,0 +1,72 @@
+"""Waiting for what others put on record: one query asks for all who wait in a process, however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Generic, TypeVar
+
+from controller.ports.clock import Clock
+from controller.ports.store import Store, StoreLoop
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Poller(Generic[K, V]):
+    """Asks the record every few seconds while somebody waits.
+
+    Args:
+        store: The record.
+        clock: Of the pauses.
+        seconds: Between two questions.
+        ask: What is known of those that are waited for, each by its key; unknown ones are absent.
+    """
+
+    def __init__(
+        self, store: StoreLoop, clock: Clock, seconds: float, ask: Callable[[Store, Collection[K]], Mapping[K, V]]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._seconds = seconds
+        self._ask = ask
+        self._waiting: dict[asyncio.Future[V], K] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    async def wait(self, key: K) -> V:
+        """What is on record of ``key``, as soon as it is.
+
+        Raises:
+            StoreError: The record is away.
+        """
+        told: asyncio.Future[V] = asyncio.get_running_loop().create_future()
+        self._waiting[told] = key
+        if self._task is None:
+            self._task = asyncio.create_task(self._poll())
+        try:
+            return await told
+        finally:
+            del self._waiting[told]
+            if not self._waiting and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _poll(self) -> None:
+        while True:
+            waiting = dict(self._waiting)
+            keys = frozenset(waiting.values())
+            try:
+                known = await self._store.call(lambda store, keys=keys: self._ask(store, keys))  # type: ignore[misc]
+            except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+                for told in waiting:
+                    if not told.done():
+                        told.set_exception(error)
+                known = {}
+            for told, key in waiting.items():
+                if key in known and not told.done():
+                    told.set_result(known[key])
+            await self._clock.sleep(self._seconds)

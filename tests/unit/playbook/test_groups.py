@@ -1,0 +1,150 @@
+"""Playbooks on stations that are decided together: all gates are passed together, and what fails takes all back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from controller.inventory.source import Report
+from controller.models.network import Network
+from controller.models.plan import LedgerNode
+from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
+from controller.models.step import RunPlaybook
+from controller.nrm.profiles import administrative_state, cells
+from controller.nrm.tree import Observed
+from controller.plan import network_digest
+from controller.playbook.actions import registry
+from controller.playbook.context import World
+from controller.playbook.load import parse
+from controller.playbook.procedure import PlaybookProcedure
+from controller.ports.fake_device import Fault, Wrong
+from controller.ports.playbooks import FakeWebhook
+from controller.runs.planner import Planner
+from controller.runs.procedures import Tools
+from tests.unit.plan import samples
+from tests.unit.runs.crew import Crew, Mortal, unit
+from tests.unit.runs.world import TARGET, retune
+
+HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
+LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}}\n"
+LOCK_A = LOCK.replace("}}", "}, when: \"{{ target.station == 'A' }}\"}")
+UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
+NOT_B = "  - {name: look, action: read-state, checks: [\"{{ target.station != 'B' }}\"]}\n"
+LONG = NOT_B.replace("]}", "], retries: 9, retry_seconds: 3600}")
+WAVE = Strategy(policy=Policy.WAVE, check_timeout=1, confirm_timeout=60, canary=0)
+
+
+def network() -> Network:
+    base = samples.network()
+    station, site_cells = base.stations[0], base.cells
+    return base.model_copy(
+        update={
+            "stations": tuple(station.model_copy(update={"id": name}) for name in "AB"),
+            "cells": tuple(cell.model_copy(update={"station": name}) for name in "AB" for cell in site_cells),
+            "endpoints": (),
+        }
+    )
+
+
+def procedure(tools: Tools) -> PlaybookProcedure:
+    planner = Planner(tools.store, tools.devices, tools.clock, lambda _network, _station: TARGET)
+    planner.read = lambda _network, station: _read(tools, station)  # type: ignore[method-assign,assignment]
+    return PlaybookProcedure(World(tools.store, planner, FakeWebhook(), tools.clock), registry())
+
+
+async def _read(tools: Tools, station: str) -> Observed:
+    async with tools.devices.session(tools.target_of(network(), station)) as session:
+        return await session.read()
+
+
+def crew_of(steps: str) -> Crew:
+    report = Report()
+    loaded = parse(HEAD + steps, "own.yaml", registry(), report)
+    assert loaded is not None, report.problems
+    used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
+    crew = Crew(
+        [*unit("A"), *unit("B")], WAVE, scenario=retune(), network=network(), procedure=procedure, playbook=used
+    )
+    for name in "AB":
+        nodes = [LedgerNode(path=path, owners=("host",)) for path in crew[name].running]
+        crew.store.adopt(name, nodes, network_digest(crew.network), "ana")
+    return crew
+
+
+def locks(crew: Crew) -> dict[str, str]:
+    crew.clock.pause(4000)
+    found = {}
+    for name in "AB":
+        running = crew[name].running
+        path = next(entry.path for entry in cells(running) if entry.cell == "L1")
+        found[name] = administrative_state(running, path)
+        assert not crew[name].pending
+        assert not crew[name].lock_holder
+    assert crew.store.verify_audit() is None
+    assert not crew.store.leased("AB")
+    return found
+
+
+def gates(crew: Crew) -> list[tuple[int, GateVerdict]]:
+    return sorted((one.gate, one.verdict) for one in crew.store.decisions([(crew.run, 0)]))
+
+
+async def test_each_change_is_decided_together_and_the_end_too() -> None:
+    crew = crew_of(LOCK)
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert locks(crew) == {"A": "LOCKED", "B": "LOCKED"}
+    assert gates(crew) == [(0, GateVerdict.CONFIRM), (1, GateVerdict.CONFIRM)]
+
+
+async def test_what_fails_after_a_change_takes_it_back_everywhere() -> None:
+    crew = crew_of(LOCK + NOT_B)
+    await crew.work()
+    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK}
+    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+
+
+async def test_who_has_nothing_to_change_passes_with_the_others() -> None:
+    crew = crew_of(LOCK_A + UNLOCK)
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+    assert gates(crew) == [(0, GateVerdict.CONFIRM), (1, GateVerdict.CONFIRM), (2, GateVerdict.CONFIRM)]
+
+
+async def test_a_change_that_fails_on_one_is_confirmed_on_none() -> None:
+    crew = crew_of(LOCK)
+    crew["B"].faults.append(Fault("edit", Wrong.REFUSE))
+    await crew.work()
+    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.FAILED_SAFE}
+    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+
+
+async def test_a_cancel_cuts_a_long_wait_and_what_was_done_is_undone() -> None:
+    crew = crew_of(LOCK + LONG)
+    shift = crew.shift(Mortal())
+    begun = crew.clock.monotonic()
+
+    def cancel() -> None:
+        crew.store.request_cancel(crew.run, "ana")
+
+    crew.after(60, cancel)
+    assert await shift
+    assert crew.clock.monotonic() - begun < 120
+    assert crew.state() is RunState.CANCELLED
+    assert set(crew.outcomes().values()) == {Outcome.WITHDRAWN}
+    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+
+
+@pytest.mark.parametrize("steps", [LOCK + NOT_B, LOCK_A])
+async def test_killed_at_many_calls(steps: str) -> None:
+    life = Mortal()
+    assert await crew_of(steps).shift(life)
+    chance = random.Random(steps)
+    for at in range(1, len(life.calls) + 1, 7):
+        crew = crew_of(steps)
+        await crew.work(Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
+        failing = "look" in steps
+        expected = {"A": "UNLOCKED", "B": "UNLOCKED"} if failing else {"A": "LOCKED", "B": "UNLOCKED"}
+        assert locks(crew) == expected, (at, crew.store.jobs(crew.run))
