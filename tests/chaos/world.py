@@ -37,7 +37,7 @@ def change(site: Plant, selector: str = STATION) -> Plan:
     return plan
 
 
-def begin(site: Plant, plan: Plan, **strategy: int) -> Attempt:
+def begin(site: Plant, plan: Plan, **strategy: int | str) -> Attempt:
     """Apply it."""
     stations = [each.station for each in plan.changes]
     before = {station: len(site.changes(station)) for station in stations}

@@ -155,7 +155,7 @@ class Plant:
             body["expect_stations"] = int(touched[1])
         return Plan.model_validate(self.call("POST", "/plans", body, status=201))
 
-    def apply(self, plan: Plan, key: str = "", /, **strategy: int) -> str:
+    def apply(self, plan: Plan, key: str = "", /, **strategy: int | str) -> str:
         """Apply; the run's id."""
         headers = {"Idempotency-Key": key} if key else {}
         body = {"plan": plan.id, "strategy": {"check_timeout": 10, "confirm_timeout": 60, **strategy}}
