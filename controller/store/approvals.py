@@ -40,8 +40,14 @@ class ApprovalRecords(Transactions):
         bounds = _bounds(tx)
         found: dict[str, Clearances] = {}
         for row in rows:
-            found[row.id] = _assessed(assess, _standing(tx, row, bounds))
-        found |= waiting_for_others(tx, rows, found)
+            try:
+                standing = _standing(tx, row, bounds)
+            except ValueError as error:
+                # A newer version wrote it, and looks after it.
+                log.info("run.of_a_newer_version", run=row.id, reason=str(error))
+            else:
+                found[row.id] = _assessed(assess, standing)
+        found |= waiting_for_others(tx, [row for row in rows if row.id in found], found)
         for run_id, said in found.items():
             if seen.get(run_id) != said:
                 _keep(tx, run_id, said)
