@@ -68,7 +68,7 @@ _AT_ONCE = 1500
 _FLEET_PROCESSES = 2
 _NETWORKS = Path(__file__).parents[2] / "deploy" / "networks"
 #: What changes in the first agreement. Less than before would wait for the tenant's approval.
-_BEFORE, _AFTER = "min: 25", "min: 26"
+_BEFORE, _AFTER = "dedicated: 10", "dedicated: 11"
 _PASSWORD = "minka-sim"
 
 
