@@ -33,6 +33,9 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "a
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 #: All are offered, the pinned key's first: a key of another type is then seen as changed, not as no agreement.
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
+#: Sessions opened at once. Each takes CPU time, so that many more would only exceed the time-out together; to wait
+#: for a turn does not count.
+_OPENING = 400
 #: What a secret holds if it is a private key and no password.
 _KEY_MARK = "PRIVATE KEY-----"
 
@@ -63,6 +66,7 @@ class Connector:
         self._secrets = secrets
         self.timeout = timeout
         self._patience = patience
+        self._turns = asyncio.Semaphore(_OPENING)
         self._tls = TlsConnector(secrets, timeout, keepalive, patience)
         self.options = asyncssh.SSHClientConnectionOptions(
             config=None,
@@ -86,8 +90,10 @@ class Connector:
             AuthenticationError: The credential was refused, or its reference leads nowhere.
             UnreachableError: Anything else went wrong.
         """
-        if target.transport == "tls":
-            return await self._tls.open(target)
+        async with self._turns:
+            return await (self._tls.open(target) if target.transport == "tls" else self._open_ssh(target))
+
+    async def _open_ssh(self, target: DeviceTarget) -> tuple[Connection, Transport]:
         login = self.login(target)
         pinned = _pinned(target)
         try:

@@ -44,9 +44,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     )
     wanted, missing = await _wanted(planner, network, stations, state)
     made = {
-        station: plan_station(
-            station, network.profiles_of(station), wanted[station], views[station], options
-        )
+        station: plan_station(station, network.profiles_of(station), wanted[station], views[station], options)
         if station in wanted
         else StationPlan(reason=missing[station])
         for station in stations

@@ -18,7 +18,7 @@ from controller.store.store import SqlStore
 T = TypeVar("T")
 
 #: Calls committed together at most, so that the first of them does not wait long.
-GROUP = 200
+GROUP = 500
 _ALIKE = (Journalling, JournalReading, Finishing, NetworkReading)
 
 

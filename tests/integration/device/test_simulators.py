@@ -376,3 +376,22 @@ async def test_packets_that_say_nothing_are_not_sent(
     received = [record.getMessage() for record in caplog.records if "Received" in record.getMessage()]
     assert any("MSG_CHANNEL_DATA" in message for message in received)
     assert not any("MSG_IGNORE" in message for message in received)
+
+
+async def test_many_sessions_asked_for_at_once_are_opened_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.device.connect._OPENING", 10)
+    devices = SshDevices(FakeSecrets({"env:MINKA_DEVICE_PASSWORD": PASSWORD}), connect_timeout=10)
+    most = 0
+
+    async def read(fleet: Fleet, station: str) -> None:
+        async with devices.session(target_in(fleet, station)) as session:
+            await session.read()
+
+    async with fleet_of(100) as fleet:
+        tasks = [asyncio.ensure_future(read(fleet, f"S-{number}")) for number in range(100)]
+        while not all(task.done() for task in tasks):
+            most = max(most, len(fleet.strangers))
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*tasks)
+        await devices.close()
+    assert 0 < most <= 10
