@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from controller.inventory.scope import cells_in
+from controller.inventory.scope import cells_of
 from controller.models.network import Cell, Network, NetworkHeader, Region, Site, Station
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import parent
@@ -86,7 +86,7 @@ class _Version:
 def _sight(version: _Version, tenant: str) -> Sight:
     network = version.network
     agreements = tuple(agreement for agreement in network.agreements if agreement.tenant == tenant)
-    names = {cell.name for agreement in agreements for cell in cells_in(network, agreement.scope)}
+    names = {cell.name for agreement in agreements for cell in cells_of(network, agreement)}
     cells = tuple(cell for cell in network.cells if cell.name in names)
     stations = {cell.station for cell in cells}
     sites = {network.station_by_id[station].site for station in stations}

@@ -3,7 +3,7 @@
 The criteria of place of a scope (``everywhere``, ``regions``, ``sites``, ``stations``,
 ``cells``) are alternatives: a cell lies in the scope if any of them names it. ``bands`` and
 ``rats`` then restrict: where they are given, the cell's must be among them, even if the
-scope names the cell itself.
+scope names the cell itself. A station that is a tenant's own is reached by its owner's agreements only.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ class _Places:
 def cover(network: Network, cells: Sequence[Cell], grants: Sequence[Grant]) -> list[tuple[int, ...]]:
     """For each cell the positions in ``grants`` of those that cover it, ascending."""
     places = _Places(network, cells)
+    owners = {station.id: station.owner for station in network.stations if station.owner is not None}
     covering: list[list[int]] = [[] for _ in cells]
     for number, grant in enumerate(grants):
         for position in places.matching(grant.scope):
-            covering[position].append(number)
+            if owners.get(cells[position].station, grant.tenant) == grant.tenant:
+                covering[position].append(number)
     return [tuple(numbers) for numbers in covering]

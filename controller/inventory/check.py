@@ -94,6 +94,7 @@ def check_stations(objects: Objects) -> None:
     objects.unique(stations, _gnb, ("gnb_id",), "gNB id")
     for entry, station in stations:
         objects.refer(entry, ("site",), station.site, "sites", "site")
+        objects.refer(entry, ("owner",), station.owner, "tenants", "tenant")
     endpoints = objects.all("endpoints", Endpoint)
     objects.unique(endpoints, lambda e: e.station, ("station",), "station")
     objects.unique(endpoints, _address, ("address",), "address and port")

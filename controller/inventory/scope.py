@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.models.network import Cell, Network, Scope
+from controller.models.network import Agreement, Cell, Network, Scope
 
 
 def covers(scope: Scope, cell: Cell, *, site: str, region: str) -> bool:
@@ -30,3 +30,10 @@ def cells_in(network: Network, scope: Scope) -> Iterator[Cell]:
         for cell in cells:
             if covers(scope, cell, site=site, region=region):
                 yield cell
+
+
+def cells_of(network: Network, agreement: Agreement) -> Iterator[Cell]:
+    """The cells that an agreement reaches: those in its scope, but for stations that are another tenant's own."""
+    for cell in cells_in(network, agreement.scope):
+        if network.station_by_id[cell.station].owner in (None, agreement.tenant):
+            yield cell

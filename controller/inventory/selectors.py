@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from controller.inventory.scope import cells_in
+from controller.inventory.scope import cells_of
 from controller.inventory.source import suggest
 from controller.models.errors import InputError
 from controller.models.network import Network
@@ -58,7 +58,7 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
     """Ids of the stations (or routers) that a selector matches, sorted; empty if it matches none.
 
     ``tenant`` matches stations with a cell in the scope of one of the tenant's agreements,
-    whether or not that is in force today.
+    whether or not that is in force today; ``owner`` stations that are the tenant's own and not shared.
 
     Raises:
         InputError: if the selector can't be read, or a value without wildcards is in no file.
@@ -125,9 +125,13 @@ def _by_band(network: Network) -> tuple[set[str], _Facets]:
 def _by_tenant(network: Network) -> tuple[set[str], _Facets]:
     found: _Facets = {}
     for agreement in network.agreements:
-        for cell in cells_in(network, agreement.scope):
+        for cell in cells_of(network, agreement):
             found.setdefault(cell.station, set()).add(agreement.tenant)
     return set(network.tenant_by_id), found
+
+
+def _by_owner(network: Network) -> tuple[set[str], _Facets]:
+    return set(network.tenant_by_id), {one.id: {one.owner} for one in network.stations if one.owner is not None}
 
 
 #: Key → (all values of the network, values of each station).
@@ -135,6 +139,7 @@ _FACETS: dict[str, Callable[[Network], tuple[set[str], _Facets]]] = {
     "region": _by_region,
     "site": _by_site,
     "tenant": _by_tenant,
+    "owner": _by_owner,
     "rat": _by_rat,
     "band": _by_band,
     "profile": _by_profile,

@@ -167,7 +167,10 @@ class Site(Noun):
 
 
 class Station(Noun):
-    """A base station: one management endpoint, one or more profiles, cells of its own."""
+    """A base station: one management endpoint, one or more profiles, cells of its own.
+
+    One with an ``owner`` is that tenant's own, managed for it and not shared: agreements of others never reach it.
+    """
 
     id: StationId
     site: Identifier
@@ -177,6 +180,7 @@ class Station(Noun):
     enb_id_length: Annotated[Literal[18, 20, 21, 28], BeforeValidator(whole_number)] = 20
     gnb_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     gnb_id_length: Annotated[int, Field(ge=22, le=32)] = 24
+    owner: Identifier | None = Field(None, description="Tenant whose own station it is; none where it is shared.")
 
     @model_validator(mode="after")
     def _identities(self) -> Station:

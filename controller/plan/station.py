@@ -68,6 +68,8 @@ def _reason(
     station: str, root: NodeSpec, view: StationView, options: PlanOptions, edits: Edits, locked: Sequence[str]
 ) -> str:
     """Why nothing may be done, empty if it may."""
+    if view.retired is not None:
+        return f"out of service since {view.retired:%Y-%m-%d}: adopt it to have it back"
     if not view.adopted:
         return "not adopted: observe-only"
     if edits.refused:

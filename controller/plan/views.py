@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from controller.models.network import Snssai
 from controller.models.run import LedgerEntry
@@ -19,12 +20,14 @@ class StationView:
         adopted: Whether it is ours to change; else it is observed only.
         ledger: Nodes that we adopted or applied there.
         unreachable: Why it could not be read, empty if it was.
+        retired: Since when it is out of service, None while it is not.
     """
 
     observed: Observed | None
     adopted: bool
     ledger: Mapping[Path, LedgerEntry] = field(default_factory=dict)
     unreachable: str = ""
+    retired: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

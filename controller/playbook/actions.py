@@ -9,6 +9,7 @@ from controller.playbook.changing import CHANGING
 from controller.playbook.equipment import EQUIPMENT
 from controller.playbook.kpi import KPI
 from controller.playbook.looking import LOOKING
+from controller.playbook.network_steps import NETWORK_STEPS
 from controller.playbook.registry import Action, Registry, with_third_parties
 from controller.playbook.routing import ROUTING
 from controller.playbook.software import SOFTWARE
@@ -17,6 +18,7 @@ _ALL = (
     *CHANGING,
     *EQUIPMENT,
     *SOFTWARE,
+    *NETWORK_STEPS,
     *ROUTING,
     *LOOKING,
     *ASKING,

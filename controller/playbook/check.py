@@ -12,7 +12,7 @@ from controller.playbook.language import OUTPUT, RESERVED, RUN, TARGET, Playbook
 from controller.playbook.registry import Action, Registry, Touches
 
 #: Members of what every expression knows besides parameters.
-TARGET_MEMBERS = ("station", "site", "region", "cells")
+TARGET_MEMBERS = ("station", "owner", "router", "site", "region", "cells")
 RUN_MEMBERS = ("id", "requested_by", "reason")
 APPLY_INTENT = "apply-intent"
 

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from controller.models.approval import RunTerms
+from controller.models.errors import InputError
 from controller.models.network import HOST, Network
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
 from controller.nrm.tree import Path
-from controller.playbook.language import PlanSource
+from controller.playbook.context import target_names
+from controller.playbook.expressions import Expression
+from controller.playbook.language import TARGET, PlanSource, Step
 from controller.playbook.load import Loaded
 from controller.playbook.registry import Registry
 from controller.runs.consent import Asked, Effect, effect_of, effect_on, run_terms, subject_of, together
@@ -43,9 +46,12 @@ def playbook_terms(
     playbook, stations = loaded.playbook, tuple(stations)
     restores = playbook.plan is not None and playbook.plan.source is PlanSource.APPLIED
     planned = {change.station: effect_of(change, restores=restores) for change in plan.changes}
-    asked_for = [registry.action(step.action).consent for step in playbook.steps]
-    gravest = max((one for one in asked_for if one is not None), key=_GRAVITY.index, default=None)
-    effects = [_effect(station, planned.get(station), gravest, ledger.get(station, {})) for station in stations]
+    effects = []
+    for station in stations:
+        names = {**parameters, TARGET: target_names(network, station)}
+        asks = [registry.action(step.action).consent for step in playbook.steps if _may_happen(step, names)]
+        gravest = max((one for one in asks if one is not None), key=_GRAVITY.index, default=None)
+        effects.append(_effect(station, planned.get(station), gravest, ledger.get(station, {})))
     asked = Asked(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
         now=plan.created,
@@ -53,6 +59,14 @@ def playbook_terms(
         approvals=playbook.guards.approvals,
     )
     return run_terms(network, effects, asked)
+
+
+def _may_happen(step: Step, names: Mapping[str, Any]) -> bool:
+    """Whether a step is not ruled out already by what is known when the run is accepted."""
+    try:
+        return step.when is None or bool(Expression(step.when).value(names))
+    except InputError:
+        return True  # it depends on what earlier steps will say
 
 
 def _effect(

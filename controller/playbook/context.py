@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.inventory.scope import cells_of
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
@@ -77,6 +78,8 @@ class StationContext:
     planned: Change | None
     key: str
     done: tuple[Change, ...] = ()
+    #: Whether the run would adopt the station, so that a rehearsal goes on as if it had.
+    adopts: bool = False
     asking: Asking | None = None
 
     @property
@@ -119,7 +122,7 @@ class StationContext:
         """Nodes that are ours."""
         names = [self.station]
         records, ledger = await self.world.store.call(lambda store: (store.devices(names), store.ledger(names)))
-        if self.station not in records or records[self.station].adopted is None:
+        if not self.adopts and (self.station not in records or records[self.station].adopted is None):
             raise ConflictError(f"station {self.station} is not adopted: it is observe-only")
         return _after(self.station, ledger.get(self.station, {}), self.applied)
 
@@ -136,6 +139,23 @@ class StationContext:
         """Managed nodes that differ from what was last applied, by this job too."""
         ledger, observed = await self.ledger(), await self.read()
         return len(drift(root_spec(self.profiles), applied(ledger), StationView(observed, True, ledger)))
+
+    async def neighbours(self, tenant: str, within: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
+        """Ledgers of shared stations around."""
+        network = self.network
+        place_of = network.region_of if within == "region" else network.site_of
+        agreements = [one for one in network.agreements if one.tenant == tenant]
+        reached = {cell.station for agreement in agreements for cell in cells_of(network, agreement)}
+        here = place_of(self.station)
+        around = [
+            name for name in sorted(reached) if network.station_by_id[name].owner is None and place_of(name) == here
+        ]
+        ledgers = await self.world.store.call(lambda store: store.ledger(around))
+        return {name: ledgers.get(name, {}) for name in around}
+
+    async def retire(self) -> None:
+        """Put the station out of service on record."""
+        await self.world.store.call(lambda store: store.retire(self.station, self.key))
 
     async def ask(self, question: Ask) -> Question:
         """Ask, or look whether somebody answered."""
@@ -190,6 +210,9 @@ class Rehearsal(StationContext):
         self.seen.append(replace(observed, tree=tree))
         self.thought.append(change)
 
+    async def retire(self) -> None:
+        """Leave it in service."""
+
     async def ask(self, question: Ask) -> Question:
         """What would be answered: the default, or whatever comes first."""
         now = self.clock.now()
@@ -221,8 +244,11 @@ def held_by(network: Network, station: str, holds: list[Hold]) -> str:
 
 def target_names(network: Network, station: str) -> dict[str, Any]:
     """What expressions know as ``target``."""
+    owner = network.station_by_id[station].owner if station in network.station_by_id else None
     return {
         "station": station,
+        "owner": owner or "",
+        "router": station in network.router_by_id,
         "site": network.site_of(station),
         "region": network.region_of(station),
         "cells": [cell.id for cell in network.cells_by_station.get(station, ())],

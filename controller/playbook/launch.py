@@ -304,7 +304,9 @@ class Launcher:
         self, ready: Prepared, station: str, planned: Change | None, actor: str
     ) -> tuple[StepPreview, ...]:
         """What the steps would do on one station; it ends where that can't be told any more."""
-        context = Rehearsal(self._world, ready.network, station, planned, "rehearsal")
+        section = ready.loaded.playbook.plan
+        adopts = section is not None and section.adopt
+        context = Rehearsal(self._world, ready.network, station, planned, "rehearsal", adopts=adopts)
         names: dict[str, Any] = {
             **ready.parameters,
             TARGET: target_names(ready.network, station),

@@ -160,6 +160,14 @@ class Context(Protocol):
         """How many managed nodes differ from what was last applied. Raises ConflictError while it is observe-only."""
         ...
 
+    async def neighbours(self, tenant: str, within: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
+        """Ledgers of shared stations of its ``region`` or ``site`` that the tenant's agreements reach."""
+        ...
+
+    async def retire(self) -> None:
+        """Put the station out of service on record."""
+        ...
+
     async def ask(self, question: Ask) -> Question:
         """Ask people a question, or look whether it was answered; past its time its default is the answer."""
         ...

@@ -42,12 +42,14 @@ class Device:
         adopted: When it was adopted, or None while it is observe-only.
         network_digest: Digest of the network that was last applied (or adopted) on it, perhaps in part.
         applied: When that was.
+        retired: Since when it is out of service, None while it is not.
     """
 
     station: str
     adopted: datetime | None
     network_digest: str
     applied: datetime | None
+    retired: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,10 @@ class Store(
 
     def adopt(self, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str) -> None:
         """Make a station ours: its nodes enter the ledger. Repeating it adds nodes, removes none."""
+        ...
+
+    def retire(self, station: str, actor: str) -> None:
+        """Put a station out of service: it is observe-only until it is adopted again. Repeating it changes nothing."""
         ...
 
     def ledger(self, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:

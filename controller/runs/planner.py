@@ -131,7 +131,7 @@ class Planner:
                     observed = await self.read(network, station)
                 except (DeviceError, NotFoundError) as error:
                     return StationView(None, adopted, ledger.get(station, {}), error.message)
-            return StationView(observed, adopted, ledger.get(station, {}))
+            return StationView(observed, adopted, ledger.get(station, {}), retired=record.retired if record else None)
 
         found = await asyncio.gather(*(view(station) for station in wanted))
         return dict(zip(wanted, found, strict=True))
@@ -300,7 +300,12 @@ def _as_adopted(network: Network, intent: Intent, station: str, view: StationVie
         return view
     wanted = _wanted(network, intent, station)
     nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
-    return replace(view, adopted=True, ledger={node.path: LedgerEntry(station=station, **dict(node)) for node in nodes})
+    return replace(
+        view,
+        adopted=True,
+        retired=None,
+        ledger={node.path: LedgerEntry(station=station, **dict(node)) for node in nodes},
+    )
 
 
 def _today(network: Network, at: datetime) -> date:

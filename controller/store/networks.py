@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, and_, select, update
 
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
@@ -63,18 +63,27 @@ class NetworkRecords(Transactions):
     def devices(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
         """See ``Store.devices``."""
         rows = rows_of(tx, select(devices), devices.c.station, stations)
-        return {row.station: Device(row.station, row.adopted, row.network_digest, row.applied) for row in rows}
+        return {
+            row.station: Device(row.station, row.adopted, row.network_digest, row.applied, row.retired) for row in rows
+        }
 
     @writes
     def adopt(self, tx: Tx, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str) -> None:
         """See ``Store.adopt``."""
         row = tx.insert(devices).values(station=station, adopted=tx.now, network_digest=network_digest, applied=tx.now)
-        values = {"adopted": row.excluded.adopted, "network_digest": network_digest, "applied": tx.now}
+        values = {"adopted": row.excluded.adopted, "network_digest": network_digest, "applied": tx.now, "retired": None}
         tx.execute(
             row.on_conflict_do_update(index_elements=["station"], set_=values, where=devices.c.adopted.is_(None))
         )
         change_ledger(tx, [LedgerChange(station, nodes)])
         tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
+
+    @writes
+    def retire(self, tx: Tx, station: str, actor: str) -> None:
+        """See ``Store.retire``."""
+        served = and_(devices.c.station == station, devices.c.retired.is_(None))
+        if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now)).rowcount:
+            tx.note(actor, "station.retired", station)
 
     @reads
     def ledger(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:

@@ -83,6 +83,7 @@ devices = Table(
     Column("adopted", Instant),
     _name("network_digest"),
     Column("applied", Instant),
+    Column("retired", Instant),
 )
 
 ledger = Table(

@@ -72,3 +72,21 @@ def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
     store.save_health([])
     assert store.healths(["A"]) == {"A": newer}
     assert set(store.healths()) == {"A", "B"}
+
+
+def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: SqlStore, clock: VirtualClock) -> None:
+    store.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
+    clock.pause(60)
+    store.retire("A", "ana")
+    retired = store.devices(["A"])["A"].retired
+    assert (store.devices(["A"])["A"].adopted, retired) == (None, clock.now())
+    clock.pause(60)
+    store.retire("A", "ana")
+    assert store.devices(["A"])["A"].retired == retired
+    store.retire("B", "ana")
+    assert "B" not in store.devices()
+    store.adopt("A", [], "d", "ana")
+    record = store.devices(["A"])["A"]
+    assert (record.adopted, record.retired) == (clock.now(), None)
+    _, rows = store.audit_rows(Page(limit=10))
+    assert [row.action for row in rows].count("station.retired") == 1

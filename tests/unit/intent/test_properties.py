@@ -216,3 +216,12 @@ def test_the_index_of_scopes_agrees_with_the_scope_of_the_inventory(network: Net
     for cell, numbers in zip(network.cells, cover(network, network.cells, grants), strict=True):
         site, region = network.station_by_id[cell.station].site, network.region_of(cell.station)
         assert list(numbers) == [n for n, g in enumerate(grants) if covers(g.scope, cell, site=site, region=region)]
+
+
+@generated
+@given(networks())
+def test_a_tenants_own_stations_carry_nothing_of_others(network: Network) -> None:
+    for tenant in network.tenants:
+        stations = tuple(station.model_copy(update={"owner": tenant.id}) for station in network.stations)
+        facts = compile_intent(network.model_copy(update={"stations": stations}), TODAY).facts.values()
+        assert {owner for found in facts for fact in found for owner in fact.owners} <= {HOST, tenant.id}

@@ -45,13 +45,23 @@ def test_selects(network: Network, selector: str, expected: tuple[str, ...]) -> 
     assert select(network, selector) == expected
 
 
+def test_own_stations_are_reached_by_their_owner_only(network: Network) -> None:
+    own = _BOTH[0]
+    stations = [one.model_copy(update={"owner": "movistar"}) if one.id == own else one for one in network.stations]
+    changed = network.model_copy(update={"stations": tuple(stations)})
+    assert select(changed, "owner=movistar") == (own,)
+    assert select(changed, "owner=bitel") == ()
+    assert select(changed, "tenant=movistar") == _BOTH
+    assert select(changed, "tenant=bitel") == ()
+
+
 @pytest.mark.parametrize(
     ("selector", "message"),
     [
         ("regoin=cusco", "selector 'regoin=cusco': no such key: 'regoin'; did you mean 'region'?"),
         (
             "colour=red",
-            "selector 'colour=red': no such key: 'colour'; keys are region, site, tenant, rat, band, profile, station",
+            "no such key: 'colour'; keys are region, site, tenant, owner, rat, band, profile, station",
         ),
         ("region=", "selector 'region=': a value is missing in 'region='; as in region=cusco,rat=NR"),
         ("region=cusco,", "selector 'region=cusco,': a value is missing in ''; as in region=cusco,rat=NR"),

@@ -1,0 +1,97 @@
+"""Shipped actions about stations as parts of the network: taking them out of service, moving a tenant onto others."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from controller.models.errors import PlanRefusedError
+from controller.models.network import Noun
+from controller.models.sharing import ActionClass
+from controller.nrm.profiles import links
+from controller.plan.removal import removal_plan
+from controller.playbook.changing import Changed, Nothing
+from controller.playbook.registry import Context, Proposal, Touches, Unmet, action
+
+
+class NodeCount(Noun):
+    """How many nodes are removed."""
+
+    nodes: int = Field(ge=0, description="Nodes of ours on the station, exactly; a number that is wrong is told.")
+
+
+class Neighbours(Noun):
+    """Where a tenant has to be served."""
+
+    tenant: str = Field(description="The tenant.")
+    within: Literal["region", "site"] = Field(default="region", description="By all shared stations of what.")
+
+
+class Serving(Noun):
+    """Stations that serve the tenant."""
+
+    stations: tuple[str, ...] = Field(description="Shared stations that carry its core links.")
+
+
+@action("check-nodes", Touches.READS)
+async def check_nodes(context: Context, given: NodeCount) -> Nothing | Unmet:
+    """Fail unless just so many nodes of ours are on the station: look before all of them are removed."""
+    ledger, observed = await context.ledger(), await context.read()
+    found = sum(path in observed.tree for path in ledger)
+    return Nothing() if found == given.nodes else Unmet(_not_so_many(context, found, given))
+
+
+@action("remove-nodes", Touches.CHANGES, consent=ActionClass.REDUCE)
+async def remove_nodes(context: Context, given: NodeCount) -> Proposal[Changed]:
+    """Remove all that is ours from the station, cells locked first; what is not ours stays.
+
+    Nothing disappears by itself: the number of nodes is named, and must be right.
+    """
+    ledger, observed = await context.ledger(), await context.read()
+    made = removal_plan(context.station, context.profiles, observed, ledger)
+    if made.reason:
+        raise PlanRefusedError(f"{context.station}: {made.reason}")
+    found = sum(path in observed.tree for path in made.change.lost) if made.change else 0
+    if found != given.nodes:
+        raise PlanRefusedError(_not_so_many(context, found, given))
+    return Proposal(made.change, Changed(changed=made.change is not None))
+
+
+def _not_so_many(context: Context, found: int, given: NodeCount) -> str:
+    return f"{found} nodes of ours can go from {context.station}, but {given.nodes} were named: name nodes={found}"
+
+
+@action("retire-station", Touches.NONE)
+async def retire_station(context: Context, _: Nothing) -> Nothing | Unmet:
+    """Put the station out of service: observe-only, so that plans, health and repairs leave it alone, until adopted.
+
+    Fails while nodes of ours are on it.
+    """
+    left = await context.ledger()
+    if left:
+        return Unmet(f"{len(left)} nodes of ours are still there, as {min(left)}")
+    await context.retire()
+    return Nothing()
+
+
+@action("check-tenant-served", Touches.NONE)
+async def check_tenant_served(context: Context, given: Neighbours) -> Serving | Unmet:
+    """Fail unless all shared stations of the region (or site) that the tenant's agreements reach carry its core links.
+
+    So that customers have somewhere to go before the tenant's own station is shut down. A dry run only lists them.
+    """
+    ledgers = await context.neighbours(given.tenant, given.within)
+    without = [
+        station
+        for station, ledger in ledgers.items()
+        if not any(given.tenant in ledger[link.path].owners for link in links({path: {} for path in ledger}))
+    ]
+    if not ledgers:
+        return Unmet(f"no shared station of this {given.within} is reached by an agreement of {given.tenant}")
+    if without and not context.rehearsal:
+        return Unmet(f"{given.tenant} is not served yet by {', '.join(without)}")
+    return Serving(stations=tuple(station for station in ledgers if station not in without))
+
+
+NETWORK_STEPS = (check_nodes, remove_nodes, retire_station, check_tenant_served)

@@ -1,0 +1,206 @@
+"""Stations that come and go, and a tenant that leaves its own for shared ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.models.errors import PlanRefusedError
+from controller.models.network import Agreement, Cell, Network, Station
+from controller.models.run import Outcome, RunState
+from controller.runs.undo import undo_plan
+from simulators.faults import Fault, FaultKind
+from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
+from tests.integration.playbooks.test_changing import with_tenants
+from tests.integration.playbooks.test_undo import AGREED, all_running, apply
+
+NR, SHARED, OWN = "T-NR-1", "T-LTE-1", "T-LTE-2"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulators.life.RESET_DELAY", 0.2)
+    monkeypatch.setattr("simulators.life.STAY", 0.1)
+    for name in ("DOWNLOAD", "INSTALL", "ACTIVATE"):
+        monkeypatch.setattr(f"simulators.software.{name}_SECONDS", 0.4)
+
+
+# ------------------------------------------------------- provision and decommission
+
+SOFTWARE = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
+
+
+async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse) -> None:
+    house.load_files(with_tenants({}))
+    before, changes = all_running(house), house.changes()
+    seen = await house.dry_run("decommission-station", station=NR)
+    says = seen.stations[0].steps[0].says
+    assert house.changes() == changes
+    with_wrong_number = await house.run("decommission-station", station=NR, nodes=3)
+    assert house.job(with_wrong_number, NR).detail.endswith(says.rpartition(": ")[2])
+    assert house.changes() == changes
+    count = int(says.rpartition("nodes=")[2])
+
+    run = await house.succeeds("decommission-station", station=NR, nodes=count)
+    assert "Function" not in house.running(NR)
+    assert {name for name, text in all_running(house).items() if text != before[name]} == {NR}
+    assert house.store.ledger([NR]) == {}
+    record = house.store.devices([NR])[NR]
+    assert record.adopted is None
+    assert record.retired is not None
+    seen = await house.dry_run("audit-drift", where=NR)
+    assert "is not adopted" in seen.stations[0].steps[0].says
+    with pytest.raises(PlanRefusedError, match=f"{NR}: not adopted"):
+        await undo_plan(house.planner, run.id, {}, "ana")
+    left = await house.dry_run("onboard-tenant", tenant="condor", where=NR)
+    assert left.left_out[NR].startswith("out of service since ")
+
+    changes = house.changes()
+    seen = await house.dry_run("provision-station", station=NR)
+    assert (seen.refused, house.changes()) == ((), changes)
+    assert any(row.what.startswith("cell") for step in seen.stations[0].steps for row in step.diff)
+    await house.succeeds("provision-station", station=NR, **SOFTWARE)
+    assert all_running(house) == before
+    assert house.fleet.stations[NR].life.software.version == SOFTWARE["version"]
+    assert house.store.devices([NR])[NR].retired is None
+    health = await house.checker(reports=False).health(NR)
+    assert all(health.cells.values())
+    assert health.drift == 0
+
+
+async def test_users_that_stay_keep_a_station_in_service(house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulators.life.STAY", 1000.0)
+    house.load_files(with_tenants({}))
+    before = all_running(house)
+    count = len(house.store.ledger([NR])[NR])
+    run = await house.run("decommission-station", station=NR, nodes=count, seconds=1)
+    assert house.job(run, NR).outcome is Outcome.ROLLED_BACK
+    assert all_running(house) == before
+    assert house.store.devices([NR])[NR].retired is None
+
+
+async def test_a_station_that_does_not_come_on_air_is_bare_again(house: PlaybookHouse) -> None:
+    house.load_files(with_tenants({}))
+    count = len(house.store.ledger([NR])[NR])
+    await house.succeeds("decommission-station", station=NR, nodes=count)
+    bare = all_running(house)
+    core = {"vlan": 102, "mme_pool": [{"id": "condor-mme-1", "address": "10.42.0.1"}]}
+    core |= {"amf_pool": [{"id": "condor-amf-9", "address": "10.42.1.9"}], "upf_pool": []}
+    core["upf_pool"] = [{"id": "condor-upf-1", "address": "10.42.2.1"}]
+    house.load_files(with_tenants({"condor": {"core": core}}))  # an AMF that does not answer
+    run = await house.run("provision-station", impatient(house, "provision-station"), station=NR)
+    assert house.job(run, NR).outcome is Outcome.ROLLED_BACK
+    assert "EP_NgC[condor-condor-amf-9]" in house.job(run, NR).detail
+    assert all_running(house) == bare
+
+
+def impatient(house: PlaybookHouse, name: str) -> Any:
+    """A launcher of a shipped playbook that waits for two seconds only."""
+    folder = house.folder / "impatient"
+    folder.mkdir()
+    text = (PLAYBOOKS / f"{name}.yaml").read_text(encoding="utf-8")
+    text = text.replace("check_timeout: 120", "check_timeout: 2").replace("retries: 3", "retries: 0")
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return house.launcher(folder)
+
+
+# ------------------------------------------------------------------------ migrate-tenant
+
+
+def condor_with(stations: Sequence[str]) -> Callable[[Network], Network]:
+    """Condor with a station of its own, and an agreement for it and for these shared ones."""
+
+    def change(network: Network) -> Network:
+        network = with_tenants({})(network)
+        scope = {"stations": [OWN, *stations]}
+        return network.model_copy(
+            update={
+                "stations": tuple(_with(one, {"owner": "condor"} if one.id == OWN else {}) for one in network.stations),
+                "cells": tuple(
+                    _with(one, {"primary_plmn": "999-02", "tac": 109} if one.station == OWN else {})
+                    for one in network.cells
+                ),
+                "agreements": tuple(
+                    _with(one, {"scope": scope, "consents": AGREED} if one.id == "condor-all" else {})
+                    for one in network.agreements
+                ),
+            }
+        )
+
+    return change
+
+
+def _with(noun: Any, changes: dict[str, Any]) -> Any:
+    assert isinstance(noun, Station | Cell | Agreement)
+    return type(noun).model_validate({**noun.model_dump(mode="json"), **changes})
+
+
+@pytest.fixture
+async def leaving(tmp_path: Path) -> AsyncIterator[PlaybookHouse]:
+    """Condor serves its customers from a station of its own; the files want it on the shared ones, too."""
+    async with open_house(tmp_path, files=condor_with([])) as house:
+        house.load_files(condor_with([SHARED, NR]))
+        yield house
+
+
+def administrative_states(house: PlaybookHouse, station: str) -> list[str]:
+    parts = house.running(station).split("<EUtranCellFDD>")[1:]
+    return [part.split("<administrativeState>")[1].split("<")[0] for part in parts]
+
+
+async def test_customers_move_region_by_region_and_back(leaving: PlaybookHouse) -> None:
+    house, before = leaving, all_running(leaving)
+    assert "<mnc>01</mnc>" not in house.running(OWN)
+    changes = house.changes()
+    seen = await house.dry_run("migrate-tenant", tenant="condor")
+    assert house.changes() == changes
+    assert {one.station: one.wave for one in seen.stations} == {SHARED: 0, OWN: 1, NR: 2}
+    assert seen.reach.tenants == ("condor",)
+    run = await house.succeeds("migrate-tenant", tenant="condor")
+    assert administrative_states(house, OWN) == ["LOCKED"]
+    assert "<mnc>02</mnc>" in house.running(SHARED)
+    assert house.running("T-BOTH-1") == before["T-BOTH-1"]
+    # The way back: own station first.
+    counts = {"condor": sum(change.removes.get("condor", 0) for change in await removed(house, run.id))}
+    back = await apply(house, await undo_plan(house.planner, run.id, counts, "ana"))
+    assert [job.station for job in house.store.jobs(back.id)] == [NR, OWN, SHARED]
+    assert all_running(house) == before
+
+
+async def removed(house: PlaybookHouse, run: str) -> list[Any]:
+    """Changes of the plan that undoes a run, whatever it removes."""
+    with pytest.raises(PlanRefusedError, match="name condor=") as refused:
+        await undo_plan(house.planner, run, {}, "ana")
+    count = int(str(refused.value).rpartition("condor=")[2])
+    return list((await undo_plan(house.planner, run, {"condor": count}, "ana")).changes)
+
+
+async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookHouse) -> None:
+    house, before = leaving, all_running(leaving)
+    faults = house.fleet.stations[SHARED].faults
+    faults.inject(Fault(FaultKind.FAIL, "commit"))
+    run = await house.run("migrate-tenant", tenant="condor")
+    assert run.state is RunState.STOPPED
+    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    assert outcomes == {SHARED: Outcome.FAILED_SAFE, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
+    # A shared station that is away is no failure, and yet nobody's customers are sent to it.
+    faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
+    for session in list(house.fleet.stations[SHARED].sessions.values()):
+        session.drop()
+    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco")
+    assert f"condor is not served yet by {SHARED}" in house.job(run, OWN).detail
+    assert all_running(house) == before
+
+
+async def test_users_that_stay_keep_the_own_station_on_air(
+    leaving: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulators.life.STAY", 1000.0)
+    house = leaving
+    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", seconds=1)
+    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.ROLLED_BACK}
+    assert administrative_states(house, OWN) == ["UNLOCKED"]
