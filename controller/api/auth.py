@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 from controller.access.roles import may
 from controller.api.oidc import is_provider_token
 from controller.api.services import Services
-from controller.models.errors import NotFoundError, SignInError
+from controller.models.errors import MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
 from controller.ports.people import NewToken
 from controller.ports.store import Store
@@ -43,6 +43,8 @@ ALARM_SOURCES = Person(name="webhook", role=Role.NOC_ENGINEER)
 #: Cookie of a browser that signed in, and methods that another site may send along with it.
 SESSION = "minka_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Seconds after which a stream asks again who listens.
+_ASK_AGAIN = 15.0
 
 _SCHEME = HTTPBearer(auto_error=False, description="The token is in the file `token` under MINKA_HOME.")
 
@@ -102,6 +104,21 @@ async def caller(request: Request) -> Person | None:
         return await run_in_threadpool(services.store.signed_in, found.person, found.issuer, found.subject)
     # Sessions of browsers are tokens of the provider; our own never lie in a cookie.
     return await run_in_threadpool(services.store.bearer, digest(token)) if scheme and token else None
+
+
+async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """A stream that ends when its caller is nobody any more, or somebody with another role or scope."""
+    clock = request.app.state.services.clock
+    asked = clock.monotonic()
+    async for text in events:
+        if clock.monotonic() - asked >= _ASK_AGAIN:
+            try:
+                if await caller(request) != request.state.caller:
+                    return
+            except MinkaError:
+                return
+            asked = clock.monotonic()
+        yield text
 
 
 def _from_here(request: Request) -> bool:

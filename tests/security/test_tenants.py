@@ -9,12 +9,14 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from controller.api.app import api_routes
 from controller.models.network import Network
+from controller.models.people import Person
 from controller.models.run import Outcome
 from controller.store import open_store
 from tests.security.door import Answer, ask
@@ -191,6 +193,21 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> Non
         ("cell-down", ""),
         ("station-unreachable", ""),
     }
+
+
+def test_a_stream_ends_with_its_listeners_token(usual: World) -> None:
+    (token,) = usual.store.tokens("rosa")
+    known = usual.store.bearer
+
+    def once(digest: str) -> Person | None:
+        person = known(digest)
+        usual.store.revoke_token(token.id, "ana")
+        return person
+
+    with patch.object(usual.store, "bearer", once):
+        answer = asyncio.run(ask(usual.app, "GET", "/v1/alarms/events", TOKENS["alfa"], until=b"never"))
+    assert answer.status == 200
+    assert answer.body.count(b"event: alarm") == 3
 
 
 def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: World) -> None:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import structlog
-from fastapi import Query
+from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from controller.access.told import TenantAlarm
-from controller.api.auth import Router, needs
+from controller.api.auth import Router, needs, while_admitted
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import Seen, View
@@ -47,9 +47,9 @@ def alarms(
 
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
-async def events(seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then again whenever it changes."""
-    return EventStream(_follow(seen))
+    return EventStream(while_admitted(request, _follow(seen)))
 
 
 async def _follow(seen: View) -> AsyncIterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Header, Query, Response
+from fastapi import Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from controller.access.told import TenantJob, TenantRun
-from controller.api.auth import Router, needs
+from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import whole
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
@@ -145,10 +145,12 @@ async def undo(
 
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)
-async def events(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+async def events(
+    run_id: str, request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
+) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
     await run_in_threadpool(seen.run, run_id)
-    return EventStream(_follow(seen, run_id))
+    return EventStream(while_admitted(request, _follow(seen, run_id)))
 
 
 async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
