@@ -176,7 +176,7 @@ def _vote(backend: Services, who: Person, terms: RunTerms, verdict: Verdict, rea
     look_again(backend.store, backend.clock)
     for run_id in backend.store.active_runs():
         backend.doorbell.ring(run_id)
-    return vote
+    return _told(who, vote)
 
 
 def _concerned(who: Person, terms: RunTerms) -> bool:
@@ -202,10 +202,7 @@ def _awaited(
     backend: Services, who: Person, run: Run, terms: RunTerms, votes: Iterable[Vote], *, whole: bool
 ) -> Awaited:
     mine = [one for one in terms.requirements if who.side in (HOST, one.side)]
-    said = [vote for vote in votes if who.side in (HOST, vote.side)]
-    if who.tenant:
-        # The subject is a hash over everybody's part, so it is not told; votes of others neither.
-        said = [vote.model_copy(update={"subject": ""}) for vote in said]
+    said = [_told(who, vote) for vote in votes if who.side in (HOST, vote.side)]
     made = Awaited(run=run.id, created=run.created, requirements=mine, votes=said)
     if whole:
         changes = backend.store.plan(run.plan).changes
@@ -213,6 +210,11 @@ def _awaited(
     if not who.tenant:
         made.requested_by, made.reason = run.requested_by, run.reason
     return made
+
+
+def _told(who: Person, vote: Vote) -> Vote:
+    """A vote as a person may see it: the subject is a hash over everybody's part, so a tenant is not told it."""
+    return vote.model_copy(update={"subject": ""}) if who.tenant else vote
 
 
 def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[Part]:

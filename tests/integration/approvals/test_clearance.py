@@ -151,7 +151,8 @@ async def test_taking_service_away_needs_a_reason_that_names_the_agreement(offic
     # A plan that was rejected is not applied.
     house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 40}]})
     plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
-    await office.call("leo", "POST", f"/plans/{plan['id']}/reject", {"reason": "no"})
+    newest = (await office.call("leo", "GET", "/plans"))["results"][0]  # by the name that its tenant knows it by
+    await office.call("leo", "POST", f"/plans/{newest['id']}/reject", {"reason": "no"})
     refused = await office.call("noc", "POST", "/runs", {"plan": plan["id"]}, 409)
     assert "rejected by leo" in refused["detail"]
 
@@ -206,6 +207,7 @@ async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None
 
     webhook = FakeWebhook()
     await Notices(house.loop_store, webhook).step()
+    assert {one["tenant"] for one in (await office.call("leo", "GET", "/notices"))["results"]} == {"condor"}
     told = (await office.call("eva", "GET", "/notices"))["results"]
     mine = {one["kind"]: one for one in told if one["run"] == run}
     assert {"planned", "ended"} <= set(mine)

@@ -1,0 +1,96 @@
+"""Doors of approvals, freezes and overrides: what they answer to wrong questions, and what each side is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.models.people import Role
+from tests.support.callers import admit
+from tests.unit.api.desk import Desk
+from tests.unit.api.test_routes import load, load_and_adopt, plan
+
+AHEAD = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+
+
+def freeze(**changes: Any) -> dict[str, Any]:
+    return {"target": "network", "ends": AHEAD, "reason": "elections"} | changes
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (freeze(), 201),
+        (freeze(target="tenant:condor"), 201),
+        (freeze(target="region:puno"), 201),
+        (freeze(target="tenant:nobody"), 404),
+        (freeze(target="region:"), 404),
+        (freeze(target="network:x"), 404),
+        (freeze(target="T-LTE-1"), 404),
+        (freeze(ends="2020-01-01T00:00:00Z"), 409),
+        (freeze(begins=(datetime.now(UTC) + timedelta(days=3)).isoformat()), 409),
+        (freeze(ends="2031-01-01T00:00:00"), 422),
+        (freeze(reason=""), 422),
+    ],
+)
+async def test_a_freeze_is_of_something_and_of_a_time_to_come(desk: Desk, body: dict[str, Any], status: int) -> None:
+    await load(desk)
+    answer = await desk.client.post("/v1/freezes", json=body)
+    assert answer.status_code == status, answer.text
+    listed = (await desk.client.get("/v1/freezes")).json()
+    assert len(listed) == (status == 201)
+    if listed:
+        assert (await desk.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 204
+        assert (await desk.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 404
+
+
+async def test_what_does_not_exist_or_has_ended_is_not_approved(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    for path in ("runs/r-none/approve", "runs/r-none/override", "plans/none/approve", "runs/r-none/reject"):
+        answer = await desk.client.post(f"/v1/{path}", json={"reason": "x"})
+        assert answer.status_code == 404, path
+    assert (await desk.client.get("/v1/approvals/r-none")).status_code == 404
+    made = await plan(desk, expect_stations=4)
+    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
+    assert (await desk.client.post(f"/v1/runs/{run}/reject", json={})).status_code == 422
+    assert (await desk.client.post(f"/v1/runs/{run}/reject", json={"reason": "no"})).json()["verdict"] == "reject"
+    assert (await desk.client.get(f"/v1/runs/{run}")).json()["state"] == "cancelling"
+    again = await desk.client.post("/v1/runs", json={"plan": made["id"]})
+    assert (again.status_code, again.json()["type"]) == (409, "urn:minka:error:plan-refused")
+    assert "rejected by ana" in again.json()["detail"]
+    # Whoever said no may say yes later.
+    await desk.client.post(f"/v1/plans/{made['id']}/approve", json={})
+    assert (await desk.client.post("/v1/runs", json={"plan": made["id"]})).status_code == 202
+
+
+async def test_an_administrators_own_run_has_their_yes(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    made = await plan(desk, expect_stations=4)
+    run = (await desk.client.post("/v1/runs", json={"plan": made["id"], "reason": "CHG-1"})).json()["id"]
+    seen = (await desk.client.get(f"/v1/runs/{run}/outlook")).json()
+    assert [(vote["person"], vote["verdict"], vote["reason"]) for vote in seen["votes"]] == [
+        ("ana", "approve", "CHG-1")
+    ]
+    assert (seen["subject"], seen["missing"]) == (made["digest"], [])
+    assert seen["tenants"] == ["andes", "condor", "vicuna"]
+    notices = (await desk.client.get("/v1/notices")).json()
+    assert {one["tenant"]: len(one["stations"]) for one in notices["results"]} == {"andes": 4, "condor": 4, "vicuna": 2}
+
+
+async def test_a_tenant_is_told_of_runs_that_ask_it_only(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    leo = desk.with_token("token-of-leo")
+    made = await plan(desk, expect_stations=4)
+    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
+    assert (await leo.get("/v1/approvals")).json() == []
+    assert (await leo.get(f"/v1/approvals/{run}")).status_code == 404
+    assert (await leo.post(f"/v1/runs/{run}/approve", json={})).status_code == 409
+    assert (await leo.post(f"/v1/runs/{run}/override", json={"reason": "x"})).status_code == 404
+    # A tenant knows the plan by a name of its own.
+    assert (await leo.post(f"/v1/plans/{made['id']}/reject", json={"reason": "x"})).status_code == 404
+    (mine,) = (await leo.get("/v1/plans")).json()["results"]
+    assert (await leo.post(f"/v1/plans/{mine['id']}/reject", json={"reason": "x"})).status_code == 409
+    await leo.aclose()
