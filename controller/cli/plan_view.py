@@ -104,6 +104,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
             if change["interrupts"]:
                 out.print(f"{change['station']}: interrupted for about {change['outage_seconds']} s")
         return
+    _show_weak(made["changes"])
     _show_left_out(made["unplanned"])
     _show_findings(made["findings"])
     out.print(sentence(made), soft_wrap=True)
@@ -128,6 +129,14 @@ def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]]) -> None:
     if len(groups) > _MOST:
         out.print(f"… and {len(groups) - _MOST} more kinds of change")
     out.print(f"{len(lines)} lines in all; each of them: minka plans show {plan_id} --all")
+
+
+def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
+    """Name the weaker links: devices that nothing takes back should we die."""
+    weak = [change["station"] for change in changes if not change.get("reverts", True)]
+    if weak:
+        named = ", ".join(weak[:_MOST]) + (f" and {len(weak) - _MOST} more" if len(weak) > _MOST else "")
+        out.print(f"without confirmed commit they can trust, last and by their inverse only: {named}", soft_wrap=True)
 
 
 def _show_left_out(unplanned: Mapping[str, str]) -> None:

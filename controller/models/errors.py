@@ -184,6 +184,12 @@ class NotClearedError(MinkaError):
     retry = Retry.SAFE
 
 
+class OutOfTurnError(NotClearedError):
+    """The device turned out not to revert by itself: it goes after all others of its group."""
+
+    code = "out-of-turn"
+
+
 class SignInError(MinkaError):
     """The identity provider's token does not let anybody in."""
 

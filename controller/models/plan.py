@@ -128,6 +128,8 @@ class Change(Noun):
         gained: Nodes that enter the ledger when the change is confirmed.
         lost: Paths that leave the ledger.
         removes: Nodes deleted, by tenant (ledger nodes only).
+        reverts: Whether the device reverts by itself where nobody confirms the change. One that does not is the weaker
+            link of what is decided together: it has only its inverse, and changes last.
     """
 
     station: str
@@ -141,6 +143,7 @@ class Change(Noun):
     gained: tuple[LedgerNode, ...] = ()
     lost: tuple[str, ...] = ()
     removes: dict[str, int] = {}
+    reverts: bool = True
 
 
 class Plan(Noun):

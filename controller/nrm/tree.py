@@ -75,9 +75,11 @@ class Observed:
         unknown: Paths or qualified names of nodes below managed nodes that the profile does not know.
         spelled: Keys as the device writes them, of entries where that is not the canonical form (``sd`` as 00:00:d1):
             an edit must name the entry by its own spelling.
+        reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
     """
 
     tree: Tree
     state: Tree = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     spelled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+    reverts: bool = True

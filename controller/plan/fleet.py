@@ -51,7 +51,9 @@ def make_plan(
         result = _plan_one(network, intent, station, views[station], options, broken.get(station, []))
         findings.extend(result.findings)
         if result.change:
-            changes.append(result.change)
+            seen = views[station].observed
+            weak = seen is not None and not seen.reverts
+            changes.append(result.change.model_copy(update={"reverts": False}) if weak else result.change)
         elif result.reason:
             unplanned[station] = result.reason
         else:

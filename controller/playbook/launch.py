@@ -15,7 +15,7 @@ from controller.models.people import Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import Run, Strategy
 from controller.models.step import RunPlaybook
-from controller.plan import ranks_of, seal
+from controller.plan import seal
 from controller.playbook.consents import playbook_terms
 from controller.playbook.context import Rehearsal, World, target_names
 from controller.playbook.expressions import Expression, evaluate
@@ -31,7 +31,7 @@ from controller.runs.outlook import outlook
 from controller.runs.stages import cut_stages
 from controller.runs.submit import approver
 from controller.runs.timing import timed
-from controller.runs.waves import units_of
+from controller.runs.waves import ranks_in, units_of
 
 #: Stations rehearsed at once.
 _PARALLEL = 100
@@ -257,7 +257,7 @@ class Launcher:
             units,
             lambda station: 2 * order.get(places.get(station, ""), 0) + (station in last),
             waves.strategy(len(stations)),
-            ranks_of(plan.changes, network) if plan is not None else {},
+            ranks_in(plan, network) if plan is not None else {},
             region_of=network.region_of,
         )
 
@@ -345,6 +345,8 @@ class Launcher:
             says = said.says
             context.asked.extend(said.operations)
             if said.change is not None:
+                weak = not said.change.reverts or any(not seen.reverts for seen in context.seen)
+                says += "; it can't revert by itself, so it changes last and has only its inverse" if weak else ""
                 diff = said.change.diff
                 await context.apply(said.change)
         plain = output.model_dump(mode="json")

@@ -33,6 +33,13 @@ class GateRecords(Protocol):
         """
         ...
 
+    def goes_last(self, claim: Claim) -> bool:
+        """Whether a job whose device can't revert by itself has to go after others of its group.
+
+        It has not where its unit has an order of its own, and where all others stand prepared or are done.
+        """
+        ...
+
     def decisions(self, waves: Iterable[tuple[str, int]]) -> list[Decision]:
         """What was decided in waves, each a run and a number."""
         ...

@@ -297,11 +297,20 @@ class Store(
         """``journal_of`` for many at once."""
         ...
 
-    def release(self, claim: Claim, detail: str, *, keep_transaction: bool, until: datetime | None = None) -> None:
+    def release(
+        self,
+        claim: Claim,
+        detail: str,
+        *,
+        keep_transaction: bool,
+        until: datetime | None = None,
+        rank: int | None = None,
+    ) -> None:
         """Give a job back (``ready``) to be tried again, for example when the process stops at a safe point.
 
         ``keep_transaction`` keeps the device reserved for the job that recovers the transaction; before ``until``
-        it is claimed only if it is woken: by an answer, the end of its wave's soak, or a person's cancel.
+        it is claimed only if it is woken: by an answer, the end of its wave's soak, or a person's cancel. With a
+        new ``rank`` it becomes ``waiting`` until the turn of that rank.
         """
         ...
 

@@ -71,6 +71,10 @@ class Gate:
         """What was decided so far."""
         return (await self._store.call(lambda store: _decided(store, [self]))).get(self)
 
+    async def goes_last(self) -> bool:
+        """Whether the device, since it can't revert by itself, has to go after others of its group."""
+        return await self._store.call(lambda store: store.goes_last(self._claim))
+
     async def stand(self, entry: JournalEntry | None = None) -> None:
         """Put on record that the device stands here, with the journal row that says so."""
         if await self._store.call(lambda store: store.stand(self._claim, self._number, entry)):

@@ -8,7 +8,14 @@ from functools import partial
 
 import structlog
 
-from controller.models.errors import LeaseLostError, MinkaError, NotClearedError, NotFoundError, StoreError
+from controller.models.errors import (
+    LeaseLostError,
+    MinkaError,
+    NotClearedError,
+    NotFoundError,
+    OutOfTurnError,
+    StoreError,
+)
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
 from controller.ports.store import Claim, Finishing, JobResult, Store
@@ -16,6 +23,7 @@ from controller.ports.waiting import Resting
 from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
+from controller.runs.verdicts import LAST
 
 log = structlog.get_logger()
 
@@ -260,8 +268,8 @@ class WorkerLoop:
 
 def _ending(claim: Claim, result: JobResult | NotClearedError | Resting) -> Callable[[Store], None]:
     if isinstance(result, NotClearedError):
-        reason = result.message
-        return lambda store: store.release(claim, reason, keep_transaction=False)
+        reason, rank = result.message, LAST if isinstance(result, OutOfTurnError) else None
+        return lambda store: store.release(claim, reason, keep_transaction=False, rank=rank)
     if isinstance(result, Resting):
         rest = result
         return lambda store: store.release(claim, rest.reason, keep_transaction=True, until=rest.until)

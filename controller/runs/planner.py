@@ -105,7 +105,7 @@ class Planner:
             NotFoundError: It has no endpoint.
         """
         async with self._devices.session(self._target_of(network, station)) as session:
-            return await session.read()
+            return replace(await session.read(), reverts=session.capabilities.safe_commit)
 
     async def equipment(self, network: Network, station: str) -> Equipment:
         """One station's units and software, live; raises as ``read``."""

@@ -7,14 +7,13 @@ from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
-from controller.plan.routers import ranks_of
 from controller.ports.queue import Doorbell
 from controller.ports.store import Store
 from controller.runs.consent import Asked, plan_terms, rejection
 from controller.runs.procedures import procedure
 from controller.runs.stages import cut_stages
 from controller.runs.timing import timed
-from controller.runs.waves import units_of
+from controller.runs.waves import ranks_in, units_of
 
 
 def submit(
@@ -58,7 +57,7 @@ def submit(
         # What came last goes first, as where a site is locked only after its neighbours took over.
         waves = {job.station: job.wave for job in store.jobs(plan.undoes)}
         units = units_of(plan, network)
-        ranks = ranks_of(plan.changes, network)
+        ranks = ranks_in(plan, network)
         jobs = cut_stages(units, lambda station: -waves[station], strategy, ranks, region_of=network.region_of)
     if no := rejection(store.votes(plan.digest)):
         raise PlanRefusedError(f"plan {plan.id} was rejected by {no.person} ({no.side}): {no.reason}")

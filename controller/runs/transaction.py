@@ -20,6 +20,7 @@ from controller.models.errors import (
     DeviceError,
     DeviceRefusedError,
     HostKeyError,
+    OutOfTurnError,
     SessionLostError,
 )
 from controller.models.plan import Change
@@ -221,6 +222,8 @@ class Transaction:
             return JobResult(
                 Outcome.REFUSED, "this could cut the way to the device, which can't come back from that by itself"
             )
+        if self._gate is not None and not (can.safe_commit or self._confirmed) and await self._gate.goes_last():
+            raise OutOfTurnError
         excused = "\n".join(checks.excused(self._change, observed))
         await self._record.write(Step.READ, detail=excused, decided=self._confirmed)
         if not (can.safe_commit or guarded):

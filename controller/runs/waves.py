@@ -10,6 +10,7 @@ from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.plan.routers import ranks_of
 from controller.ports.store import NewJob
+from controller.runs.verdicts import LAST
 
 
 def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob, ...]:
@@ -20,7 +21,20 @@ def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob,
     such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the
     smallest units that make up ``strategy.canary`` stations.
     """
-    return cut_units(units_of(plan, network), strategy, ranks_of(plan.changes, network), region_of=network.region_of)
+    return cut_units(units_of(plan, network), strategy, ranks_in(plan, network), region_of=network.region_of)
+
+
+def ranks_in(plan: Plan, network: Network) -> Mapping[str, int]:
+    """Order of a plan's devices within what is decided together, 0 where absent.
+
+    Where a unit has no order of its own, those go last that don't revert by themselves: all others are verified then.
+    """
+    ranks = dict(ranks_of(plan.changes, network))
+    weak = {change.station for change in plan.changes if not change.reverts}
+    for unit in units_of(plan, network) if weak else ():
+        if not any(ranks.get(device) for device in unit):
+            ranks |= dict.fromkeys(weak.intersection(unit), LAST)
+    return ranks
 
 
 def cut_units(

@@ -63,13 +63,23 @@ class ClaimRecords(Transactions):
 
     @writes
     def release(
-        self, tx: Tx, claim: Claim, detail: str, *, keep_transaction: bool, until: datetime | None = None
+        self,
+        tx: Tx,
+        claim: Claim,
+        detail: str,
+        *,
+        keep_transaction: bool,
+        until: datetime | None = None,
+        rank: int | None = None,
     ) -> None:
         """See ``Store.release``."""
         check_lease(tx, claim)
-        ready = {"state": JobState.READY.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
+        state = JobState.READY if rank is None else JobState.WAITING
+        ready = {"state": state.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
         # What is given back did not end its worker, so it is no attempt that counts, nor, as the first, a beginning.
-        values = ready | {"attempts": jobs.c.attempts - 1, "rests": until}
+        values: dict[str, Any] = ready | {"attempts": jobs.c.attempts - 1, "rests": until}
+        if rank is not None:
+            values["rank"] = rank
         if not keep_transaction:
             values["started"] = case((jobs.c.attempts == 1, None), else_=jobs.c.started)
         tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(values))
@@ -120,7 +130,9 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
     if not run_ids:
         return []
     recovers = leases.c.job.is_not_distinct_from(jobs.c.id)
-    turn = func.row_number().over(partition_by=jobs.c.run, order_by=[recovers.desc(), jobs.c.wave, jobs.c.station])
+    # Units one after the other: the sooner one stands at its gate whole, the shorter it waits there.
+    order = [recovers.desc(), jobs.c.wave, jobs.c.unit, jobs.c.rank, jobs.c.station]
+    turn = func.row_number().over(partition_by=jobs.c.run, order_by=order)
     ready = (
         select(jobs.c.id, jobs.c.run, jobs.c.station, jobs.c.attempts, runs.c.number, runs.c.side, turn.label("turn"))
         .join(runs, runs.c.id == jobs.c.run)

@@ -47,6 +47,17 @@ class GateRecords(Transactions):
         return decided
 
     @reads
+    def goes_last(self, tx: Tx, claim: Claim) -> bool:
+        """See ``GateRecords.goes_last``."""
+        wave = and_(jobs.c.run == claim.job.run, jobs.c.wave == claim.job.wave, jobs.c.id != claim.job.id)
+        unit = jobs.c.unit == claim.job.unit
+        if claim.job.rank or tx.execute(select(jobs.c.id).where(wave, unit, jobs.c.rank != 0).limit(1)).first():
+            return False
+        group = unit if claim.run.strategy.policy is Policy.UNIT else true()
+        under_way = and_(jobs.c.state != JobState.DONE.value, jobs.c.gate.is_(None), jobs.c.rank == 0)
+        return tx.execute(select(jobs.c.id).where(wave, group, under_way).limit(1)).first() is not None
+
+    @reads
     def decisions(self, tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
         """See ``GateRecords.decisions``."""
         return load_decisions(tx, waves)

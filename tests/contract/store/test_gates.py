@@ -118,6 +118,21 @@ def test_what_stands_at_a_gate_leaves_its_place_to_others(store: SqlStore) -> No
     assert len(store.held(worker)) == 3
 
 
+def test_who_can_t_revert_by_itself_goes_after_the_others(store: SqlStore) -> None:
+    run = begin(store, WAVE, (NewJob(0, "A", "A"), NewJob(0, "B", "B"), NewJob(0, "R", "R"), NewJob(0, "S", "R", 1)))
+    one, two, three, four = store.claim(store.register_worker("w"), 10)
+    # Where a unit has an order of its own, that holds.
+    assert [store.goes_last(claim) for claim in (one, two, three, four)] == [True, True, False, False]
+    store.release(one, "goes last", keep_transaction=False, rank=100)
+    (job, *_) = store.jobs(run.id)
+    assert (job.state, job.rank, job.attempts, job.started) == (JobState.WAITING, 100, 0, None)
+    assert store.goes_last(two) is True
+    for claim in (three, four):
+        stand(store, claim)
+    # What goes last too is not waited for.
+    assert store.goes_last(two) is False
+
+
 def test_withdrawn_jobs_are_those_not_begun(store: SqlStore) -> None:
     run = begin(store, UNIT)
     (claim,) = store.claim(store.register_worker("w"), 1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from controller.models.errors import NotClearedError
 from controller.models.network import Network
 from controller.models.run import Job, Outcome, RunState, Strategy
 from controller.models.step import RunPlaybook
@@ -18,6 +19,7 @@ from controller.ports.fake_device import FakeDevice
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Claim, NewJob, Page
 from controller.runs.decide import decide
+from controller.runs.loop import _ending
 from controller.runs.procedures import Apply, Procedure, Tools
 from controller.store import SqlStore, open_store
 from tests.unit.plan import samples
@@ -211,8 +213,11 @@ class _Shift:
 
     async def _job(self, claim: Claim) -> None:
         work = self._crew.procedure(self._tools).work
-        result = await work(claim, self._tools, lambda: not self._life.dead)
-        await self._tools.store.call(lambda store: store.finish(claim, result))
+        try:
+            result = await work(claim, self._tools, lambda: not self._life.dead)
+        except NotClearedError as error:
+            result = error  # type: ignore[assignment]
+        await self._tools.store.call(_ending(claim, result))
 
     async def die(self) -> None:
         for task in self._tasks:

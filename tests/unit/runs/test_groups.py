@@ -11,6 +11,7 @@ from controller.models.alarm import AlarmState
 from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
 from controller.ports.fake_device import Fault, Wrong
 from controller.ports.store import NewJob
+from controller.runs.verdicts import LAST
 from tests.unit.runs.crew import Crew, Mortal, unit
 from tests.unit.runs.world import UNSAFE
 
@@ -240,4 +241,31 @@ async def test_a_paused_run_can_be_cancelled() -> None:
     await crew.work()
     assert crew.state() is RunState.CANCELLED
     assert set(crew.outcomes().values()) == {Outcome.CANCELLED}
+    crew.assert_settled()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known before", "found out"])
+async def test_who_can_t_revert_by_itself_changes_last(known: bool) -> None:
+    """All others are verified then, so that little can still go wrong."""
+    jobs = [NewJob(0, "A", "A", LAST if known else 0), *unit("B"), *unit("C")]
+    crew = Crew(jobs, WAVE, {"A": UNSAFE})
+    seen: list[set[str]] = []
+
+    def look() -> None:
+        seen.append({job.station for job in crew.store.jobs(crew.run) if job.gate is not None})
+
+    crew["A"].faults.append(Fault("edit", act=look))
+    await crew.work()
+    assert seen == [{"B", "C"}]
+    assert crew.job("A").rank == LAST
+    assert crew.state() is RunState.SUCCEEDED
+    crew.assert_settled()
+
+
+async def test_who_can_t_revert_by_itself_is_not_touched_where_another_one_fails() -> None:
+    crew = Crew([*unit("A"), *unit("B")], WAVE.model_copy(update={"stop_after": 2}), {"A": UNSAFE})
+    crew.break_links("B")
+    await crew.work()
+    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK}
+    assert len(crew["A"].history) == 1
     crew.assert_settled()

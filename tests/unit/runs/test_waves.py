@@ -11,6 +11,7 @@ from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Strategy
 from controller.ports.store import NewJob
+from controller.runs.verdicts import LAST
 from controller.runs.waves import cut_units, cut_waves
 from tests.support.records import make_plan
 from tests.unit.plan import samples
@@ -121,3 +122,11 @@ def test_no_wave_takes_more_of_a_region_than_allowed(units: list[int], size: int
             there = [job for job in members if job.station.startswith(region)]
             assert len(there) <= limit or len({job.unit for job in there}) == 1
     assert all(len({job.wave for job in jobs if job.station in unit}) == 1 for unit in found)
+
+
+def test_who_can_t_revert_by_itself_goes_last_of_its_unit() -> None:
+    plan = plan_of([True, True, False])
+    weak = tuple(change.model_copy(update={"reverts": change.station != "P1"}) for change in plan.changes)
+    plan = plan.model_copy(update={"changes": weak})
+    jobs = cut_waves(plan, network([{1}, {1}, {2}]), Strategy(canary=0))
+    assert [(job.station, job.unit, job.rank) for job in jobs] == [("P0", "P0", 0), ("P1", "P0", LAST), ("P2", "P2", 0)]
