@@ -11,9 +11,10 @@ from controller.models.network import HOST, Network
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
+from controller.nrm.profiles import cell_of
 from controller.nrm.tree import Path
 from controller.playbook.context import target_names
-from controller.playbook.expressions import Expression
+from controller.playbook.expressions import Expression, evaluate
 from controller.playbook.language import TARGET, PlanSource, Step
 from controller.playbook.load import Loaded
 from controller.playbook.registry import Registry
@@ -49,9 +50,12 @@ def playbook_terms(
     effects = []
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
-        asks = [registry.action(step.action).consent for step in playbook.steps if _may_happen(step, names)]
+        asking = [step for step in playbook.steps if registry.action(step.action).consent and _may_happen(step, names)]
+        asks = [registry.action(step.action).consent for step in asking]
         gravest = max((one for one in asks if one is not None), key=_GRAVITY.index, default=None)
-        effects.append(_effect(station, planned.get(station), gravest, ledger.get(station, {})))
+        cells = [_cells(step, names) for step in asking]
+        about = frozenset[str]().union(*cells) if all(cells) else frozenset[str]()
+        effects.append(_effect(station, planned.get(station), gravest, ledger.get(station, {}), about))
     asked = Asked(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
         now=plan.created,
@@ -69,12 +73,25 @@ def _may_happen(step: Step, names: Mapping[str, Any]) -> bool:
         return True  # it depends on what earlier steps will say
 
 
+def _cells(step: Step, names: Mapping[str, Any]) -> frozenset[str]:
+    """Cells that a step is about, where its inputs name some and are known already; empty means all."""
+    try:
+        return frozenset(map(str, evaluate(step.with_.get("cells", ()), names)))
+    except InputError:
+        return frozenset()
+
+
 def _effect(
-    station: str, planned: Effect | None, action: ActionClass | None, ledger: Mapping[Path, LedgerEntry]
+    station: str,
+    planned: Effect | None,
+    action: ActionClass | None,
+    ledger: Mapping[Path, LedgerEntry],
+    cells: frozenset[str],
 ) -> Effect:
-    """What the plan does on a station, and what steps may do beside it to all who are there."""
+    """What the plan does on a station, and what steps may do beside it to all who are on these cells (empty: there)."""
     if action is None:
         return planned or Effect(station)
-    tenants = {owner for entry in ledger.values() for owner in entry.owners} - {HOST}
-    beside = effect_on(station, tenants, action)
+    there = (entry for path, entry in ledger.items() if not cells or cell_of(path) in cells)
+    tenants = {owner for entry in there for owner in entry.owners} - {HOST}
+    beside = effect_on(station, tenants, action, cells)
     return beside if planned is None else together(planned, beside)

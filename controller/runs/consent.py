@@ -79,11 +79,13 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     )
 
 
-def effect_on(station: str, tenants: Collection[str], action: ActionClass) -> Effect:
-    """What an action may do to the tenants of a station, where it is not known yet what it will change."""
+def effect_on(
+    station: str, tenants: Collection[str], action: ActionClass, cells: frozenset[str] = frozenset()
+) -> Effect:
+    """What an action may do to tenants on a station or some of its cells, before it is known what it changes."""
     asks = frozenset((tenant, action) for tenant in tenants)
     interrupts = action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
-    return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks)
+    return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks, cells)
 
 
 def _brings_back(change: Change, edits: Sequence[Edit]) -> bool:
