@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -21,7 +22,7 @@ from joserfc.jwk import Key, KeySet
 from joserfc.jws import extract_compact
 
 from controller.access.claims import parse_grants, person_of
-from controller.models.errors import ProviderError, SignInError
+from controller.models.errors import InputError, ProviderError, SignInError
 from controller.models.people import Person
 from controller.models.settings import Settings
 from controller.ports.clock import Clock
@@ -30,6 +31,8 @@ from controller.ports.clock import Clock
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 #: Seconds for which the provider's keys are believed, and between two looks for one that is not among them.
 _FRESH, _AGAIN = 300.0, 10.0
+#: What comes of an answer that is not as it should be.
+_ODD = (AttributeError, KeyError, TypeError, ValueError)
 _SCOPE = "openid profile email"
 
 
@@ -65,11 +68,11 @@ class Provider:
     """The identity provider of the settings.
 
     Raises:
-        InputError: The settings' roles are none.
+        InputError: The settings' roles are none, or anybody on the way could answer for the issuer.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._issuer = settings.oidc_issuer
+        self._issuer = _private(settings.oidc_issuer)
         self._client_id = settings.oidc_client_id
         self._secret = settings.oidc_client_secret
         self._audience = settings.oidc_audience or settings.oidc_client_id
@@ -130,8 +133,8 @@ class Provider:
                         said = await _json(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
                         if said.get("issuer") != self._issuer:
                             raise ProviderError("the identity provider names itself otherwise than the settings")
-                        keys = KeySet.import_key_set(await _json(http, str(said.get("jwks_uri"))))  # type: ignore[arg-type]
-                except (httpx.HTTPError, httpx.InvalidURL, JoseError, KeyError, TypeError, ValueError) as error:
+                        keys = KeySet.import_key_set(await _json(http, _private(str(said.get("jwks_uri")))))  # type: ignore[arg-type]
+                except (httpx.HTTPError, httpx.InvalidURL, InputError, JoseError, *_ODD) as error:
                     raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
                 self._known = _Known({name: str(value) for name, value in said.items()}, keys, now)
             return self._known
@@ -173,9 +176,9 @@ class Provider:
         auth = httpx.BasicAuth(self._client_id, self._secret) if self._secret else httpx.Auth()
         try:
             async with httpx.AsyncClient(timeout=10) as http:
-                answer = await http.post(known.endpoints["token_endpoint"], data=form, auth=auth)
+                answer = await http.post(_private(known.endpoints["token_endpoint"]), data=form, auth=auth)
             token = answer.json().get("id_token") if answer.is_success else None
-        except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError, AttributeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, InputError, *_ODD) as error:
             raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
         if answer.is_server_error:
             raise ProviderError("the identity provider has an error of its own")
@@ -187,6 +190,18 @@ class Provider:
 def is_provider_token(token: str) -> bool:
     """Whether it has the form of a JWT, which our own tokens don't have."""
     return token.count(".") == 2
+
+
+def _private(address: str) -> str:
+    """An address that nobody on the way can answer for: https, or this machine.
+
+    Raises:
+        InputError: It is another.
+    """
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
+        raise InputError(f"{address!r} is no https address")
+    return address
 
 
 def _has(keys: KeySet, kid: str | None) -> bool:

@@ -110,29 +110,33 @@ class AccountRecords(Transactions):
 
     def signed_in(self, person: Person, issuer: str, subject: str) -> Person:
         """See ``Store.signed_in``."""
-        known = self._known(person.name)
+        known = self._known(issuer, subject)
         if known is None or (known.role, known.tenant) != (person.role.value, person.tenant):
             known = self._sign_in(person, issuer, subject)
-        if (known.issuer, known.subject) != (issuer, subject):
-            raise SignInError(f"the name {person.name} belongs to somebody else here")
         if known.disabled is not None:
-            raise SignInError(f"{person.name} is disabled")
-        return person
+            raise SignInError(f"{known.name} is disabled")
+        # Whoever changes their name at the provider would be two people here, with a vote each.
+        return person.model_copy(update={"name": known.name})
 
     @reads
-    def _known(self, tx: Tx, name: str) -> Row[Any] | None:
-        return tx.execute(select(users).where(users.c.name == name)).one_or_none()
+    def _known(self, tx: Tx, issuer: str, subject: str) -> Row[Any] | None:
+        return _signed_in(tx, issuer, subject)
 
     @writes
     def _sign_in(self, tx: Tx, person: Person, issuer: str, subject: str) -> Row[Any]:
-        """Note a person's role; a row of somebody else stays as it is."""
-        _added(tx, person, person.name, issuer=issuer, subject=subject)
-        theirs = and_(users.c.name == person.name, users.c.issuer == issuer, users.c.subject == subject)
-        other = or_(users.c.role != person.role.value, users.c.tenant != person.tenant)
-        now = {"role": person.role.value, "tenant": person.tenant}
-        if tx.execute(update(users).where(theirs, other).values(now)).rowcount:
-            tx.note(person.name, "user.changed", person.name, **now, issuer=issuer)
-        return tx.execute(select(users).where(users.c.name == person.name)).one()
+        """Note who signs in for the first time, or with another role. Raises SignInError if the name is taken."""
+        tx.guard(f"sign in {subject}")
+        known = _signed_in(tx, issuer, subject)
+        if known is None:
+            if not _added(tx, person, person.name, issuer=issuer, subject=subject):
+                raise SignInError(f"the name {person.name} belongs to somebody else here")
+        elif (known.role, known.tenant) != (person.role.value, person.tenant):
+            now = {"role": person.role.value, "tenant": person.tenant}
+            tx.execute(update(users).where(users.c.name == known.name).values(now))
+            tx.note(known.name, "user.changed", known.name, **now, issuer=issuer)
+        found = _signed_in(tx, issuer, subject)
+        assert found is not None
+        return found
 
     def bearer(self, digest: str) -> Person | None:
         """See ``Store.bearer``."""
@@ -184,6 +188,11 @@ def _keep(tx: Tx, new: NewToken, actor: str, action: str, **detail: str) -> Toke
     ends = new.expires and new.expires.isoformat()
     tx.note(actor, action, token_id, owner=new.owner, label=new.label, scopes=scopes, expires=ends, **detail)
     return _token(tx, token_id)
+
+
+def _signed_in(tx: Tx, issuer: str, subject: str) -> Row[Any] | None:
+    theirs = and_(users.c.issuer == issuer, users.c.subject == subject)
+    return tx.execute(select(users).where(theirs)).one_or_none()
 
 
 def _user(tx: Tx, name: str) -> User:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, String, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, String, Table, Text, text
 
 from controller.store.tables import Instant, metadata
 
@@ -17,6 +17,15 @@ users = Table(
     # Where and as whom people sign in elsewhere; empty for users of our own.
     Column("issuer", String, nullable=False, server_default=""),
     Column("subject", String, nullable=False, server_default=""),
+    # Nobody of a provider is two people here.
+    Index(
+        "ix_users_issuer_subject",
+        "issuer",
+        "subject",
+        unique=True,
+        sqlite_where=text("issuer != ''"),
+        postgresql_where=text("issuer != ''"),
+    ),
 )
 
 tokens = Table(

@@ -22,6 +22,7 @@ from controller.api.oidc import Provider
 from controller.models.errors import InputError, SignInError
 from controller.models.people import Person, Role
 from controller.models.settings import Settings
+from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from tests.support.provider import CLIENT, SECRET, IdentityProvider, identity_provider
 from tests.unit.api.desk import TINY, Desk, files_of, open_desk
@@ -214,6 +215,34 @@ async def test_nobody_takes_a_name_that_is_taken(desk: Desk, idp: IdentityProvid
     assert (await me(desk, idp.token(sub="u-9", groups=["minka-admins"]))).status_code == 401
     assert desk.store.user("eva@ipt.pe").role is Role.NOC_ENGINEER
     assert desk.store.user("ana").issuer == ""
+
+
+async def test_nobody_is_two_people(desk: Desk, idp: IdentityProvider) -> None:
+    await me(desk, idp.token())
+    said = (await me(desk, idp.token(email="Eva@ipt.pe", groups=["minka-admins"]))).json()
+    assert (said["name"], said["role"]) == ("eva@ipt.pe", "administrator")
+    assert [user.name for user in desk.store.users() if user.issuer] == ["eva@ipt.pe"]
+
+
+def test_a_provider_that_others_can_answer_for_is_none() -> None:
+    for issuer in ("http://id.example.net", "ftp://127.0.0.1", "id.example.net"):
+        with pytest.raises(InputError, match="no https address"):
+            Provider(Settings(oidc_issuer=issuer, oidc_client_id=CLIENT), SystemClock())
+    Provider(Settings(oidc_issuer="https://id.example.net", oidc_client_id=CLIENT), SystemClock())
+
+
+async def test_keys_come_from_nowhere_else(desk: Desk, idp: IdentityProvider) -> None:
+    idp.keys_at = "http://keys.example.net/keys"
+    assert (await me(desk, idp.token())).status_code == 503
+
+
+async def test_a_token_too_long_for_a_cookie_is_said_to_be_so(desk: Desk, idp: IdentityProvider) -> None:
+    idp.claims["groups"] = ["minka-noc", *(f"group-{number:04}" for number in range(400))]
+    begun = await desk.stranger.get("/v1/login")
+    async with httpx.AsyncClient() as outside:
+        back = (await outside.get(begun.headers["location"])).headers["location"]
+    answer = await desk.stranger.get(back)
+    assert (answer.status_code, "too long" in answer.json()["detail"]) == (401, True)
 
 
 async def test_an_administrator_can_shut_somebody_out(desk: Desk, idp: IdentityProvider) -> None:

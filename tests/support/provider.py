@@ -31,6 +31,7 @@ class IdentityProvider:
         self.asked: list[str] = []
         self.codes: dict[str, dict[str, str]] = {}
         self.named_issuer: str | None = None
+        self.keys_at = ""
 
     def token(self, *, key: Key | None = None, alg: str = "RS256", kid: str | None = "one", **claims: Any) -> str:
         """A signed token; a claim that is None is left out."""
@@ -46,7 +47,7 @@ class IdentityProvider:
             "issuer": self.named_issuer or self.url,
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
-            "jwks_uri": f"{self.url}/keys",
+            "jwks_uri": self.keys_at or f"{self.url}/keys",
         }
 
     def authorize(self, query: dict[str, str]) -> str:

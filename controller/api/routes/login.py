@@ -19,6 +19,8 @@ router = Router(prefix="/v1/login", tags=["people"])
 #: Cookie that goes with a browser to the provider and back, and how many seconds it has for that.
 _FLOW, _PATIENCE = "minka_login", 600
 _PATH = "/v1/login"
+#: Characters of a token that browsers keep in a cookie (RFC 6265 §6.1).
+_LONGEST = 4000
 
 
 @router.get("", status_code=303, response_class=RedirectResponse, dependencies=[OPEN])
@@ -48,6 +50,8 @@ async def callback(
         raise SignInError("this sign-in was not begun here, or too long ago: begin again at /v1/login")
     token, identity = await provider.finish(code, Flow(*parts))
     await run_in_threadpool(backend.store.signed_in, identity.person, identity.issuer, identity.subject)
+    if len(token) > _LONGEST:
+        raise SignInError("the identity provider's token is too long for a cookie: have it name fewer groups")
     answer = RedirectResponse("/docs", 303)
     left = max(0, identity.expires - int(backend.clock.now().timestamp()))
     answer.set_cookie(SESSION, token, max_age=left, httponly=True, samesite="strict", secure=_secure(backend))

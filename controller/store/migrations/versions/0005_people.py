@@ -36,6 +36,14 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_users")),
     )
+    op.create_index(
+        "ix_users_issuer_subject",
+        "users",
+        ["issuer", "subject"],
+        unique=True,
+        sqlite_where=sa.text("issuer != ''"),
+        postgresql_where=sa.text("issuer != ''"),
+    )
     tokens = op.create_table(
         "tokens",
         sa.Column("id", sa.String(), nullable=False),
