@@ -247,6 +247,46 @@ def test_a_tenants_person_works_with_a_token(applied: tuple[Embedded, str], tmp_
     assert "rosa is tenant-viewer of bitel" in up("user", "enable", "rosa").out
 
 
+def test_a_run_waits_for_people_and_times(applied: tuple[Embedded, str]) -> None:
+    up, first = applied
+    up("user", "add", "eva", "--role", "approver")
+    up("user", "add", "noe", "--role", "noc-engineer")
+    eva, noe = (
+        replace(up, env={**up.env, "MINKA_TOKEN": up("token", "new", "--owner", name).out.strip()})
+        for name in ("eva", "noe")
+    )
+    freeze = noe("freeze", "put", "region:cusco", "--ends", "2099-01-01", "--reason", "elections", "--json").json
+    assert "elections" in up("freeze", "list").out
+    words = ("playbook", "run", "lock-cell", f"station={STATION}", "cell=B4-1")
+    assert "told" in noe("playbook", "dry-run", *words[2:]).out
+    run = noe(*words, "--detach", "--json").json["id"]
+    _until_waits(up, run, "freeze of region:cusco")
+    assert "freeze of region:cusco" in up("show", run).out
+    assert "nothing waits" in eva("approvals").out
+    assert "403" in noe("override", run, "--reason", "INC-7", "--json", status=2).out
+    eva("override", run, "--reason", "INC-7")
+    assert "succeeded" in up("watch", run).out
+    assert "overridden by eva: INC-7" in up("show", run).out
+    eva("freeze", "lift", freeze["id"])
+    up("playbook", "run", "unlock-cell", f"station={STATION}", "cell=B4-1")
+    assert {"planned", "ended"} <= {one["kind"] for one in up("notices", "--json").json if one["run"] == run}
+    # What was said of a plan binds whoever applies it; a playbook is not even accepted under a hold.
+    plan = up("show", first, "--json").json["plan"]
+    assert "approve by eva of host" in eva("approve", plan, "--reason", "CHG-2").out
+    assert "reject by eva of host" in eva("reject", plan, "--reason", "not now").out
+    assert "rejected by eva (host): not now" in up("apply", plan, status=2).err
+    hold = up("hold", "put", STATION, "--reason", "rigger on the mast", "--json").json["id"]
+    assert "rigger on the mast" in up(*words, status=2).err
+    up("hold", "lift", hold)
+
+
+def _until_waits(up: Embedded, run: str, words: str) -> None:
+    end = time.monotonic() + 60
+    while not any(words in reason for reason in up("runs", "--json").json[0]["waits"]):
+        assert time.monotonic() < end, up("show", run).out
+        time.sleep(0.2)
+
+
 def test_a_client_that_goes_away_is_let_go(applied: tuple[Embedded, str]) -> None:
     up, run = applied
     headers = {"Authorization": f"Bearer {up.token}"}
