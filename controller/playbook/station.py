@@ -6,7 +6,7 @@ its device transaction (which reads journal and device), repeated, or failed, as
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from controller.models.errors import (
     NotClearedError,
     StoreError,
 )
-from controller.models.plan import Change
 from controller.models.run import Outcome, RunState
 from controller.models.run import Step as Mark
 from controller.models.step import StepRecord, StepState
@@ -33,6 +32,7 @@ from controller.playbook.gating import Gating
 from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
 from controller.playbook.operating import operate
 from controller.playbook.registry import Action, Later, Proposal, Registry, Repeat, Touches, Unmet
+from controller.playbook.rows import again, carried, goes_on
 from controller.playbook.soaking import Soaking
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting
@@ -42,12 +42,6 @@ from controller.runs.record import Record
 from controller.runs.transaction import Transaction
 
 log = structlog.get_logger()
-
-_DONE = (StepState.DONE, StepState.SKIPPED)
-#: Outcomes after which a change may be tried again: the station carries nothing of it.
-_AGAIN = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
-#: What a further try forgets of the one before.
-_UNDONE: Mapping[str, Any] = {"change": None, "operations": (), "outcome": None}
 
 
 class StationJob:
@@ -91,7 +85,7 @@ class StationJob:
             row = self._rows.get((position, False))
             if (row is None or not row.acts) and (withdrawn := await self._gating.cancelled()):
                 return await self._withdrawn(position - 1, withdrawn)
-            if row is None or row.state is StepState.STARTED or self._goes_on(step, row):
+            if row is None or row.state is StepState.STARTED or goes_on(step, row, self._rows):
                 row = await self._step(position, step, row)
             elif wrong := self._unmet(step, row):
                 # Its worker died between the act and the verdict.
@@ -128,7 +122,7 @@ class StationJob:
         row = begun
         try:
             if begun is not None and begun.state is StepState.FAILED:
-                row = _again(begun)
+                row = again(begun)
             elif begun is not None and not begun.acts and action.repeat is Repeat.NEVER:
                 return await self._end(begun, StepState.FAILED, "interrupted: whether it happened is not known")
             if row is None:
@@ -143,17 +137,12 @@ class StationJob:
             row = await self._attempt(row, action, step.timeout)
             if wrong := self._unmet(step, row):
                 row = await self._end(row, StepState.FAILED, wrong, outcome=row.outcome or Outcome.FAILED_SAFE)
-            if not self._goes_on(step, row):
+            if not goes_on(step, row, self._rows):
                 return row
             if await self._bounded(self._tools.clock.sleep(step.retry_seconds)) is CUT:
                 detail = f"{row.detail}; {CUT.reason}"
                 return await self._end(row, StepState.FAILED, detail, outcome=Outcome.CANCELLED)
-            row = _again(row)
-
-    def _goes_on(self, step: Step, row: StepRecord) -> bool:
-        """Whether a step that failed is tried once more; from its row alone, so that whoever takes over does it too."""
-        undoing = any(undo for _, undo in self._rows)
-        return row.state is StepState.FAILED and row.attempt <= step.retries and row.outcome in _AGAIN and not undoing
+            row = again(row)
 
     async def _attempt(self, row: StepRecord, action: Action, timeout: float | None) -> StepRecord:  # noqa: ASYNC109 - kept by the Clock
         """One try of a step, or the rest of one that was begun."""
@@ -201,7 +190,7 @@ class StationJob:
         given = action.check_inputs(row.inputs)
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
         asking = Asking(self._claim, row.name, row.position)
-        acting = action.perform(self._context.at_step(key, tuple(self._carried()), asking), given)
+        acting = action.perform(self._context.at_step(key, tuple(carried(self._rows)), asking), given)
         if row.undo or action.touches is Touches.CHANGES:
             return await acting
         return await self._bounded(acting, timeout)
@@ -292,7 +281,7 @@ class StationJob:
             if not waits:
                 return current
             await self._tools.clock.sleep(self._tools.patience.retry)
-            current = _again(current)
+            current = again(current)
 
     async def _undo_by_action(self, row: StepRecord, name: str, given: Mapping[str, Any]) -> StepRecord:
         action = self._registry.action(name)
@@ -389,25 +378,12 @@ class StationJob:
 
     def _result(self, outcome: Outcome, detail: str) -> JobResult:
         """The result with what stays on the station entering the ledger."""
-        carried = list(self._carried())
+        changes = list(carried(self._rows))
         plan = self._playbook.plan
         return JobResult(
             outcome,
             detail,
-            gained=tuple(node for change in carried for node in change.gained),
-            lost=tuple(path for change in carried for path in change.lost),
-            applied=plan is not None and plan.source is PlanSource.NETWORK and self._claim.change in carried,
+            gained=tuple(node for change in changes for node in change.gained),
+            lost=tuple(path for change in changes for path in change.lost),
+            applied=plan is not None and plan.source is PlanSource.NETWORK and self._claim.change in changes,
         )
-
-    def _carried(self) -> Iterator[Change]:
-        """Changes of this job that the station carries, and that were not undone."""
-        for row in self._rows.values():
-            back = self._rows.get((row.position, True))
-            undone = row.undo or (back is not None and back.state is StepState.DONE)
-            if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
-                yield row.change
-
-
-def _again(row: StepRecord) -> StepRecord:
-    """A further try of a step."""
-    return row.model_copy(update={"attempt": row.attempt + 1, "state": StepState.STARTED, **_UNDONE})

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, select, true, tuple_, update
 
 from controller.models.approval import RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
@@ -33,8 +33,6 @@ _JOB = (
 
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
-_PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
-_CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 
 
 class RunRecords(Transactions):
@@ -123,35 +121,6 @@ class RunRecords(Transactions):
     def jobs(self, tx: Tx, run_id: str) -> list[Job]:
         """See ``Store.jobs``."""
         return _jobs(tx, load_run(tx, run_id))
-
-    @writes
-    def request_cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
-        """See ``Store.request_cancel``."""
-        run = _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
-        if run.state is RunState.CANCELLING:
-            tx.execute(update(jobs).where(jobs.c.run == run_id, jobs.c.rests.is_not(None)).values(rests=None))
-        return run
-
-    @reads
-    def cancelling(self, tx: Tx, run_ids: Iterable[str]) -> frozenset[str]:
-        """See ``Store.cancelling``."""
-        query = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
-        return frozenset(row.id for row in rows_of(tx, query, runs.c.id, run_ids))
-
-    @writes
-    def request_pause(self, tx: Tx, run_id: str, actor: str) -> Run:
-        """See ``Store.request_pause``."""
-        run = _request(tx, run_id, actor, _PAUSABLE, RunState.PAUSED, "run.pause-requested")
-        if run.state is RunState.PAUSED:
-            unbegun = and_(jobs.c.run == run_id, jobs.c.state == JobState.READY.value, ~reserved(), ~_begun(run))
-            tx.execute(update(jobs).where(unbegun).values(state=JobState.WAITING.value))
-        return run
-
-    @writes
-    def request_resume(self, tx: Tx, run_id: str, actor: str) -> Run:
-        """See ``Store.request_resume``."""
-        was = RunState.RUNNING if load_run(tx, run_id).started else RunState.QUEUED
-        return _request(tx, run_id, actor, (RunState.PAUSED,), was, "run.resumed")
 
     @writes
     def advance(self, tx: Tx, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
@@ -324,25 +293,6 @@ def _insert_jobs(tx: Tx, run_id: str, new_jobs: Sequence[NewJob]) -> None:
 def reserved() -> ColumnElement[bool]:
     """Whether a job's device waits for just this job to recover its transaction."""
     return exists().where(leases.c.job == jobs.c.id, leases.c.station == jobs.c.station)
-
-
-def _begun(run: Run) -> ColumnElement[bool]:
-    """Whether work on a job's unit (with policy ``wave``, on its wave) was begun."""
-    mate = jobs.alias()
-    same = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.id != jobs.c.id)
-    if run.strategy.policy is not Policy.WAVE:
-        same = and_(same, mate.c.unit == jobs.c.unit)
-    return exists().where(same, or_(mate.c.started.is_not(None), mate.c.gate.is_not(None)))
-
-
-def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state: RunState, action: str) -> Run:
-    """What a person wants of a run; one in another state stays as it is."""
-    run = load_run(tx, run_id, lock=True)
-    if run.state not in allowed:
-        return run
-    tx.execute(update(runs).where(runs.c.id == run_id).values(state=state.value))
-    tx.note(actor, action, run_id)
-    return run.model_copy(update={"state": state})
 
 
 def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:

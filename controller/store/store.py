@@ -16,6 +16,7 @@ from controller.store.networks import NetworkRecords
 from controller.store.notices import NoticeRecords
 from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
+from controller.store.requests import RequestRecords
 from controller.store.runs import RunRecords
 from controller.store.steps import StepRecords
 from controller.store.tenants import TenantRecords
@@ -28,6 +29,7 @@ class SqlStore(
     NetworkRecords,
     PlanRecords,
     RunRecords,
+    RequestRecords,
     StepRecords,
     WorkerRecords,
     ClaimRecords,
