@@ -15,13 +15,13 @@ from controller.playbook.load import Library
 from controller.ports.clock import SystemClock
 
 
-def check_files(directory: Path, endpoints: Path | None) -> tuple[Network, tuple[Finding, ...]]:
+def check_files(directory: Path, endpoints: Path | None, routers: Path | None) -> tuple[Network, tuple[Finding, ...]]:
     """The network and its contract findings as of today.
 
     Raises:
         NetworkFilesError: Every problem of every file.
     """
-    network = load_network(directory, endpoints=endpoints)
+    network = load_network(directory, endpoints=endpoints, routers=routers)
     today = SystemClock().now().astimezone(ZoneInfo(network.header.timezone)).date()
     return network, compile_intent(network, today).findings
 

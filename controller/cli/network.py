@@ -19,14 +19,18 @@ Endpoints = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="endpoints.csv that replaces the directory's.")
 ]
 
+Routers = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="routers.csv that replaces the directory's.")
+]
+
 
 @app.command(epilog="Example: minka network check deploy/networks/peru-mini")
-def check(directory: Directory, endpoints: Endpoints = None, as_json: Json = False) -> None:
+def check(directory: Directory, endpoints: Endpoints = None, routers: Routers = None, as_json: Json = False) -> None:
     """Check network files and contracts; touches nothing and needs no controller."""
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
-        network, findings = check_files(directory, endpoints)
+        network, findings = check_files(directory, endpoints, routers)
     except NetworkFilesError as error:
         if as_json:
             print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
@@ -47,10 +51,11 @@ def check(directory: Directory, endpoints: Endpoints = None, as_json: Json = Fal
 
 
 @app.command(epilog="Example: minka network load deploy/networks/peru-mini")
-def load(directory: Directory, endpoints: Endpoints = None, as_json: Json = False) -> None:
+def load(directory: Directory, endpoints: Endpoints = None, routers: Routers = None, as_json: Json = False) -> None:
     """Make network files the controller's current version. Changes nothing on any station."""
-    replacement = _text(endpoints) if endpoints else None
-    said = client().put("/v1/network", {"files": _files(directory), "endpoints": replacement})
+    beside = {"endpoints": endpoints, "routers": routers}
+    replaced = {kind: _text(path) if path else None for kind, path in beside.items()}
+    said = client().put("/v1/network", {"files": _files(directory), **replaced})
     if as_json:
         print_json(said)
         return

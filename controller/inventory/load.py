@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ _CHECKS: tuple[Callable[[Objects], None], ...] = (
 )
 
 
-def load_network(directory: Path, *, endpoints: Path | None = None) -> Network:
+def load_network(directory: Path, *, endpoints: Path | None = None, routers: Path | None = None) -> Network:
     """Read, validate and check all network files under a directory.
 
     Args:
         directory: holds ``*.yaml`` and ``*.csv`` at any depth; hidden files and folders are left out.
         endpoints: a CSV or YAML file of endpoints that replaces those of the directory.
+        routers: likewise of routers.
 
     Returns:
         The network in canonical order: equal content is equal, however it is spread over files and rows.
@@ -38,7 +39,8 @@ def load_network(directory: Path, *, endpoints: Path | None = None) -> Network:
         NetworkFilesError: with every problem of every file.
     """
     report = Report()
-    entries = list(_entries(directory, endpoints, report))
+    replaced = {kind: path for kind, path in (("endpoints", endpoints), ("routers", routers)) if path is not None}
+    entries = list(_entries(directory, replaced, report))
     found: dict[str, list[tuple[Entry, Noun]]] = {}
     for entry in entries:
         if (item := validate(entry, report)) is not None:
@@ -53,7 +55,7 @@ def load_network(directory: Path, *, endpoints: Path | None = None) -> Network:
     return _network(header, found)
 
 
-def _entries(directory: Path, endpoints: Path | None, report: Report) -> Iterator[Entry]:
+def _entries(directory: Path, replaced: Mapping[str, Path], report: Report) -> Iterator[Entry]:
     if not directory.is_dir():
         report.file(str(directory), 0, "no such directory")
         return
@@ -63,19 +65,19 @@ def _entries(directory: Path, endpoints: Path | None, report: Report) -> Iterato
             report.file(file, 0, "would not be read", "network files end in .yaml or .csv")
         else:
             for entry in read_file(path, file, report):
-                if endpoints is None or entry.kind != "endpoints":
+                if entry.kind not in replaced:
                     yield entry
-    if endpoints is not None:
-        yield from _replacement(endpoints, report)
+    for kind, path in replaced.items():
+        yield from _replacement(path, kind, report)
 
 
-def _replacement(path: Path, report: Report) -> Iterator[Entry]:
-    """The entries of a file of endpoints outside the directory, whatever its name is."""
-    for entry in read_file(path, path.name, report, kind="endpoints"):
-        if entry.kind == "endpoints":
+def _replacement(path: Path, kind: str, report: Report) -> Iterator[Entry]:
+    """The entries of a file of one kind outside the directory, whatever its name is."""
+    for entry in read_file(path, path.name, report, kind=kind):
+        if entry.kind == kind:
             yield entry
         else:
-            report.file(path.name, entry.line, f"{entry.kind} in a file of endpoints")
+            report.file(path.name, entry.line, f"{entry.kind} in a file of {kind}")
 
 
 def _files(directory: Path) -> list[Path]:

@@ -28,11 +28,12 @@ router = Router(prefix="/v1/network", tags=["network"])
 class NetworkUpload(Body):
     """Network files by name, as in ``{"agreements.yaml": "agreements: …"}``.
 
-    ``endpoints`` replaces the endpoints of the files, as ``--endpoints`` does.
+    ``endpoints`` and ``routers`` replace those of the files, as ``--endpoints`` and ``--routers`` do.
     """
 
     files: dict[str, str] = Field(min_length=1, max_length=10_000)
     endpoints: str | None = None
+    routers: str | None = None
 
 
 class ImportUpload(Body):
@@ -106,7 +107,11 @@ def _beside(folder: Path, name: str, text: str | None) -> Path | None:
 def _load(upload: NetworkUpload) -> Network:
     with tempfile.TemporaryDirectory(prefix="minka-network-") as name:
         folder = Path(name)
-        return load_network(_write(folder, upload.files), endpoints=_beside(folder, "endpoints.csv", upload.endpoints))
+        return load_network(
+            _write(folder, upload.files),
+            endpoints=_beside(folder, "endpoints.csv", upload.endpoints),
+            routers=_beside(folder, "routers.csv", upload.routers),
+        )
 
 
 def _frame(upload: ImportUpload) -> Frame:

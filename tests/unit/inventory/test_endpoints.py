@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from controller.inventory.load import load_network
 from controller.models.network import Endpoint, ManagementDefaults
 from controller.ports.devices import DeviceTarget
-from tests.unit.inventory.files import problems
+from tests.unit.inventory.files import problems, write
 
 KEY = "ssh-ed25519 AAAA"
 PRINT = f"sha256:{'0a' * 32}"
@@ -55,3 +56,12 @@ def test_stations_that_call_home_have_keys_of_their_own(tmp_path: Path) -> None:
     (said,) = problems(tmp_path, {"endpoints.csv": rows})
     assert "the same host key, by which callers are known, as endpoints[PE-CUS-0001]" in said
     assert KEY not in said
+
+
+def test_routers_of_another_file_replace_those_of_the_directory(tmp_path: Path) -> None:
+    directory = write(tmp_path / "network")
+    other = tmp_path / "laboratory.csv"
+    other.write_text("id,site,address,port,host_key\nRT-9,cusco-1,127.0.0.1,2200,ssh-ed25519 AAAA\n")
+    network = load_network(directory, routers=other)
+    assert [router.id for router in network.routers] == ["RT-9"]
+    assert list(network.router_by_id) == ["RT-9"]
