@@ -14,6 +14,8 @@ from tests.support.controller import Plant, plant, temporary_folder
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.postgres import PostgresServer, postgres_server
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture(scope="module")
 def own(request: pytest.FixtureRequest) -> Iterator[tuple[Plant, SmallDisk, PostgresServer]]:

@@ -9,7 +9,7 @@ from tests.chaos.faults.world import ONE_BY_ONE, STATIONS, THIRD, change, change
 from tests.chaos.world import assert_one_effect, begin, reached
 from tests.support.controller import Plant
 
-pytestmark = pytest.mark.needs("initdb", "redis-server")
+pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,30 @@ def test_the_third_of_five_fails_and_the_rest_is_not_begun(five: Plant, what: st
         five.assert_agree(each.station)
     # What is left is just what was not done.
     assert [each.station for each in five.plan("*").changes] == list(STATIONS[2:])
+
+
+@pytest.mark.parametrize("what", [*REFUSED, "be confirmed in time"])
+def test_the_third_of_five_fails_and_so_none_of_the_wave_is_changed(five: Plant, what: str) -> None:
+    """Policy wave: whatever the others already carried under their timers is taken back, and read back."""
+    plan = change(five)
+    if what in REFUSED:
+        five.fault(THIRD, "fail", REFUSED[what])
+    else:
+        # Its edit comes so late that the timers leave no room for a decision.
+        five.fault(THIRD, "delay", "commit", seconds=6)
+    attempt = begin(five, plan, policy="wave", wave_size=5, confirm_timeout=30 if what in REFUSED else 12)
+    assert five.ended(attempt.run).state in (RunState.STOPPED, RunState.FAILED)
+    five.assert_recorded(attempt.run)
+    for each in plan.changes:
+        outcome = five.job(attempt.run, each.station).outcome
+        assert outcome in (Outcome.WITHDRAWN, Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.CANCELLED), outcome
+        assert_one_effect(five.changes(each.station, attempt.before[each.station]), len(each.phases), False)
+        five.assert_agree(each.station)
+    assert [each.station for each in five.plan("*").changes] == list(STATIONS)
+    # Nothing stands in the way of the next try.
+    second = begin(five, five.plan("*"), policy="wave", wave_size=5)
+    assert five.ended(second.run).counts == {"succeeded": 5}
+    five.assert_recorded(second.run)
 
 
 def test_a_second_plan_of_the_same_station_waits_and_is_then_refused_as_stale(five: Plant) -> None:

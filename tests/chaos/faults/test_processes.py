@@ -7,16 +7,18 @@ import signal
 
 import pytest
 from kombu import Connection
+from sqlalchemy import select, update
 
 from controller.models.run import Outcome, RunState, Step
 from controller.queue.app import QUEUE
 from controller.runs import loop
 from controller.runs.decide import decide
-from tests.chaos.faults.world import STATIONS, THIRD, change, odd_worker
+from controller.store.tables import jobs, runs
+from tests.chaos.faults.world import STATIONS, THIRD, change, change_files, odd_worker
 from tests.chaos.world import assert_one_effect, assert_right, begin, reached
 from tests.support.controller import Plant
 
-pytestmark = pytest.mark.needs("initdb", "redis-server")
+pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +86,26 @@ def test_a_worker_that_hangs_is_replaced(five: Plant) -> None:
     assert "worker.hangs" in five.log("worker-1")
     # Whoever supervises started it again, and it recovers what it left.
     assert_right(five, attempt)
+
+
+def test_an_old_worker_leaves_to_newer_ones_what_only_they_understand(five: Plant) -> None:
+    """Fault 38: what a newer version asked for is neither begun nor ended by it, and holds up nothing else."""
+    change_files(five)
+    five.stop("scheduler")
+    future, known = (begin(five, five.plan(station)) for station in (THIRD, STATIONS[0]))
+    with five.store._engine.begin() as connection:
+        row = connection.execute(select(runs.c.strategy).where(runs.c.id == future.run)).scalar_one()
+        newer = row.removesuffix("}") + ', "from_the_future": true}'
+        connection.execute(update(runs).where(runs.c.id == future.run).values(strategy=newer))
+    five.start_worker("worker-1")
+    assert_right(five, known)
+    with five.store._engine.begin() as connection:
+        waiting = select(jobs.c.attempts, jobs.c.outcome).where(jobs.c.run == future.run)
+        assert connection.execute(waiting).all() == [(0, None)]
+    assert not five.ends, "the old worker did not live through it"
+    with five.store._engine.begin() as connection:
+        connection.execute(update(runs).where(runs.c.id == future.run).values(strategy=row))
+    assert_right(five, future)
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
