@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from controller.models.approval import Clearance, Freeze, Requirement, StationTerms
@@ -12,6 +13,9 @@ from controller.models.sharing import Consent
 from controller.ports.approvals import Clearances, Standing
 from controller.runs.consent import is_approved, rejection
 from controller.runs.windows import never_closes, opening
+
+#: Many groups of stations have the same windows.
+_opening = lru_cache(maxsize=256)(opening)
 
 
 def clearances(standing: Standing, now: datetime) -> Clearances:
@@ -22,19 +26,26 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
     """
     general = (*_unapproved(standing), *_untold(standing, now))
     groups = [_joined((*general, *_closed(group, standing, now))) for group in standing.terms.groups]
+    held_at = _by_place(standing.holds)
     found: dict[str, Clearance] = {}
     for station, (site, group) in standing.terms.stations.items():
-        held = hold_on(station, site, standing.holds)
+        held = held_at.get(station) or held_at.get(f"site:{site}")
         found[station] = groups[group] if held is None else _joined((_held(held), groups[group]))
     return found
 
 
 def hold_on(station: str, site: str, holds: Iterable[Hold]) -> Hold | None:
     """The hold that binds a station: its own, its site's, or a cell's, since who is on the mast is beside all cells."""
+    held_at = _by_place(holds)
+    return held_at.get(station) or held_at.get(f"site:{site}")
+
+
+def _by_place(holds: Iterable[Hold]) -> dict[str, Hold]:
+    """Holds by station or ``site:<id>``, the first of each."""
+    found: dict[str, Hold] = {}
     for hold in holds:
-        if hold.target in (station, f"site:{site}") or hold.target.startswith(f"{station}/"):
-            return hold
-    return None
+        found.setdefault(hold.target.partition("/")[0], hold)
+    return found
 
 
 def hold_words(hold: Hold) -> str:
@@ -90,7 +101,7 @@ def _closed(terms: StationTerms, standing: Standing, now: datetime) -> Iterator[
         yield Clearance(words, until=freeze.ends)
     if not terms.calendars:
         return
-    found = opening(terms.calendars, zone, now, standing.seconds)
+    found = _opening(terms.calendars, zone, now, standing.seconds)
     if found is None:
         yield Clearance(f"no window of all concerned is longer than {standing.seconds:g} s within two weeks")
     elif found[0] > now:
