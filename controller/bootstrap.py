@@ -23,6 +23,8 @@ from controller.observe.syslog import Syslog
 from controller.observe.webhook import WebhookNotifier
 from controller.playbook.actions import registry
 from controller.playbook.context import World
+from controller.playbook.launch import Launcher
+from controller.playbook.load import Library
 from controller.playbook.procedure import PlaybookProcedure, procedures
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.playbooks import Webhook
@@ -131,7 +133,9 @@ class Parts:
         notifier = WebhookNotifier(self.settings.escalation_url)
         rules = load_rules(self.settings.rules)
         checker = Checker(self.loop_store, self.planner, self.clock, reports=False)
-        return Remediator(self.loop_store, self.planner, checker, self.doorbell, notifier, self.clock, rules)
+        world = World(self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock)
+        launcher = Launcher(world, Library(self.settings.playbooks, registry()), self.doorbell)
+        return Remediator(self.loop_store, self.planner, checker, self.doorbell, notifier, self.clock, rules, launcher)
 
     def checker(self) -> Checker:
         """Health checks."""

@@ -32,6 +32,8 @@ def playbook_terms(
     plan: Plan,
     stations: Iterable[str],
     ledger: Mapping[str, Mapping[Path, LedgerEntry]],
+    *,
+    automatic: bool = False,
 ) -> RunTerms:
     """What a run of a playbook is accepted under.
 
@@ -43,6 +45,7 @@ def playbook_terms(
         plan: Its plan; an empty one where it has none.
         stations: Where it works.
         ledger: Who has nodes there.
+        automatic: Whether a rule asks, and no person does.
     """
     playbook, stations = loaded.playbook, tuple(stations)
     restores = playbook.plan is not None and playbook.plan.source is PlanSource.APPLIED
@@ -59,6 +62,7 @@ def playbook_terms(
     asked = Asked(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
         now=plan.created,
+        automatic=automatic,
         restores=restores,
         approvals=playbook.guards.approvals,
     )

@@ -123,29 +123,62 @@ class Launcher:
             known = await self._world.store.call(lambda store: store.run_of_key(key))
             if known is not None:
                 return self._same(known, loaded, given, reason)
-        ready = await self._prepare(loaded, given, actor)
-        if ready.refused:
-            raise PlanRefusedError(f"{name} is refused: " + "; ".join(ready.refused))
+        ready = self._willing(await self._prepare(loaded, given, actor))
         if loaded.playbook.plan is not None and loaded.playbook.plan.adopt:
             await self._adopt([job.station for job in ready.jobs], actor)
-        used = RunPlaybook(name=name, digest=loaded.digest, text=loaded.text, parameters=ready.parameters)
         run = await self._world.store.call(
-            lambda store: store.create_run(
-                ready.plan,
-                name,
-                ready.strategy,
-                ready.jobs,
-                cause="person",
-                actor=actor,
-                reason=reason,
-                idempotency_key=key,
-                playbook=used,
-                terms=ready.terms,
-                asker=approver(asker),
+            lambda store: self.accept(
+                store, ready, cause="person", actor=actor, reason=reason, key=key, asker=approver(asker)
             )
         )
         self._doorbell.ring(run.id)
         return run
+
+    async def prepare(self, name: str, given: Mapping[str, Any], actor: str) -> Prepared:
+        """A run that a rule asks for, ready to be accepted: only standing consent then lets it work by itself.
+
+        Raises:
+            NotFoundError: There is no such playbook.
+            InputError: Parameters are wrong.
+            PlanRefusedError: A guard or a hold refuses it, or there is nothing to do.
+        """
+        loaded = await asyncio.to_thread(self._library.load, name)
+        return self._willing(await self._prepare(loaded, given, actor, automatic=True))
+
+    def accept(
+        self,
+        store: Store,
+        ready: Prepared,
+        *,
+        cause: str,
+        actor: str,
+        reason: str,
+        key: str | None,
+        asker: Person | None = None,
+    ) -> Run:
+        """Put a prepared run on record, in whatever transaction the caller has."""
+        loaded = ready.loaded
+        name = loaded.playbook.name
+        used = RunPlaybook(name=name, digest=loaded.digest, text=loaded.text, parameters=ready.parameters)
+        return store.create_run(
+            ready.plan,
+            name,
+            ready.strategy,
+            ready.jobs,
+            cause=cause,
+            actor=actor,
+            reason=reason,
+            idempotency_key=key,
+            playbook=used,
+            terms=ready.terms,
+            asker=asker,
+        )
+
+    @staticmethod
+    def _willing(ready: Prepared) -> Prepared:
+        if ready.refused:
+            raise PlanRefusedError(f"{ready.loaded.playbook.name} is refused: " + "; ".join(ready.refused))
+        return ready
 
     async def _adopt(self, stations: Sequence[str], actor: str) -> None:
         """Adopt those stations that are still observe-only; the plan was made as if they were adopted already."""
@@ -199,7 +232,9 @@ class Launcher:
 
     # ----------------------------------------------------------------- prepare
 
-    async def _prepare(self, loaded: Loaded, given: Mapping[str, Any], actor: str) -> Prepared:
+    async def _prepare(
+        self, loaded: Loaded, given: Mapping[str, Any], actor: str, *, automatic: bool = False
+    ) -> Prepared:
         playbook, store = loaded.playbook, self._world.store
         digest, network = await store.call(lambda store: store.network())
         values = await asyncio.to_thread(parse_parameters, playbook.parameters, given, network)
@@ -231,7 +266,9 @@ class Launcher:
             strategy=timed(strategy, jobs),
             reached=reached,
             refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
-            terms=playbook_terms(loaded, self._library.registry, values, network, plan, stations, ledger),
+            terms=playbook_terms(
+                loaded, self._library.registry, values, network, plan, stations, ledger, automatic=automatic
+            ),
         )
 
     def _jobs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -11,10 +11,11 @@ import structlog
 from controller.assurance.checker import Checker
 from controller.assurance.health import CORE_LINK_DOWN, wrongs
 from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState, PerceivedSeverity
-from controller.models.errors import ConflictError, InputError, MinkaError
+from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError
 from controller.models.health import Health
 from controller.models.plan import Plan
 from controller.models.run import Run, RunState, Strategy
+from controller.playbook.launch import Launcher
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell
@@ -55,6 +56,7 @@ class Remediator:
         notifier: Notifier,
         clock: Clock,
         rules: Sequence[Rule],
+        launcher: Launcher | None = None,
     ) -> None:
         self._store = store
         self._planner = planner
@@ -63,6 +65,7 @@ class Remediator:
         self._notifier = notifier
         self._clock = clock
         self._rules = tuple(rules)
+        self._launcher = launcher
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, float] = {}
@@ -139,29 +142,46 @@ class Remediator:
             health = await self._checker.health(alarm.station)
             if obstacle := _obstacle_there(alarm, health):
                 return await self._wait(alarm, obstacle)
-            plan = await self._plan(alarm, rule) if _is_wrong(alarm, health) else None
+            plan, start = await self._remedy(alarm, rule, health)
         except InputError as error:
             return await self._escalate(alarm, f"no repair could be planned: {error.message}")
-        if plan is None or plan.is_empty:
+        if start is None:
             return await self._nothing_to_do(alarm, rule, plan)
         self._well_since.pop(alarm.id, None)
-        run = await self._store.call(lambda store: self._begin(store, alarm, rule, plan))
+        run = await self._store.call(lambda store: self._begin(store, alarm, rule, start))
+        self._doorbell.ring(run.id)
         log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
         return _SOON
+
+    async def _remedy(
+        self, alarm: Alarm, rule: Rule, health: Health
+    ) -> tuple[Plan | None, Callable[[Store], Run] | None]:
+        """The plan that would repair it, if it takes one, and what puts the run on record, None for nothing to do."""
+        if rule.playbook is not None:
+            return None, await self._playbook(alarm, rule, rule.playbook)
+        plan = await self._plan(alarm, rule) if _is_wrong(alarm, health) else None
+        if plan is None or plan.is_empty:
+            return plan, None
+        return plan, lambda store: self._submit(store, alarm, rule, plan)
 
     async def _plan(self, alarm: Alarm, rule: Rule) -> Plan:
         if rule.repair is Repair.RECREATE_ENDPOINT:
             return await self._planner.recreate_plan(alarm.station, alarm.object, _actor(rule))
         return await self._planner.repair_plan(alarm.station, _actor(rule))
 
-    def _begin(self, store: Store, alarm: Alarm, rule: Rule, plan: Plan) -> Run:
-        """Run, cool-down's record and alarm state in one transaction: none without the others.
+    async def _playbook(self, alarm: Alarm, rule: Rule, name: str) -> Callable[[Store], Run]:
+        """What puts the run of the rule's playbook on record. Raises InputError if it can't run."""
+        launcher = self._launcher
+        if launcher is None:
+            raise NotFoundError(f"nobody here runs playbooks, as {name}")
+        ready = await launcher.prepare(name, rule.given(alarm), _actor(rule))
+        cause = f"alarm:{alarm.id}"
+        return lambda store: launcher.accept(
+            store, ready, cause=cause, actor=_actor(rule), reason=alarm.text, key=cause
+        )
 
-        The guards are asked once more in it, since planning took its time.
-        """
-        if obstacle := self._obstacle(store, alarm):
-            raise ConflictError(f"no repair was started: {obstacle}")
-        run = submit(
+    def _submit(self, store: Store, alarm: Alarm, rule: Rule, plan: Plan) -> Run:
+        return submit(
             store,
             self._doorbell,
             plan,
@@ -171,6 +191,15 @@ class Remediator:
             reason=alarm.text,
             idempotency_key=f"alarm:{alarm.id}",
         )
+
+    def _begin(self, store: Store, alarm: Alarm, rule: Rule, start: Callable[[Store], Run]) -> Run:
+        """Run, cool-down's record and alarm state in one transaction: none without the others.
+
+        The guards are asked once more in it, since planning took its time.
+        """
+        if obstacle := self._obstacle(store, alarm):
+            raise ConflictError(f"no repair was started: {obstacle}")
+        run = start(store)
         store.record_repair(rule.name, _key(alarm), alarm.id, run.id)
         moved = store.move_alarm(
             alarm.id, (AlarmState.RAISED,), AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name
@@ -289,4 +318,5 @@ def _actor(rule: Rule) -> str:
 
 def _key(alarm: Alarm) -> str:
     """The object that cool-downs are counted for."""
-    return f"{alarm.station}:{alarm.object}"
+    part = f":{alarm.specific_problem}" if alarm.specific_problem else ""
+    return f"{alarm.station}:{alarm.object}{part}"

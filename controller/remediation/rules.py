@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.alarm import Alarm
 from controller.models.errors import InputError
 from controller.models.network import Identifier, Noun
+from controller.playbook.expressions import evaluate
 
 
 class Repair(StrEnum):
@@ -41,15 +43,35 @@ class Rule(Noun):
 
     Attributes:
         probable_cause: The alarm's probable cause that it answers.
+        repair: What is done; or else:
+        playbook: The playbook that is run. That the station itself raised the alarm is reason enough then.
+        parameters: Its parameters; expressions over ``alarm``, with its ``station``, ``object``, ``tenant``,
+            ``probable_cause`` and ``specific_problem``.
         verify_seconds: How long after the repair the alarm must be cleared and the object healthy.
     """
 
     name: Identifier
     description: str
     probable_cause: Identifier
-    repair: Repair
+    repair: Repair | None = None
+    playbook: Identifier | None = None
+    parameters: dict[str, str] = {}
     guards: Guards = Guards()
     verify_seconds: float = Field(default=300, gt=0)
+
+    @model_validator(mode="after")
+    def _one_remedy(self) -> Self:
+        if (self.repair is None) is (self.playbook is None):
+            raise ValueError("it needs either repair or playbook")
+        if self.parameters and self.playbook is None:
+            raise ValueError("parameters belong to a playbook")
+        return self
+
+    def given(self, alarm: Alarm) -> dict[str, Any]:
+        """Parameters of the playbook for an alarm. Raises InputError if an expression is wrong."""
+        known = ("station", "object", "tenant", "probable_cause", "specific_problem")
+        found: dict[str, Any] = evaluate(self.parameters, {"alarm": {name: getattr(alarm, name) for name in known}})
+        return found
 
 
 def load_rules(folder: Path) -> tuple[Rule, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ class PlaybookHouse(House):
         stop = asyncio.Event()
         task = self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.doorbell).run(stop))
         self._stack.push_async_callback(self._end, task, stop)
+
+    def attend(self, rounds: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the test until the house closes."""
+        self._stack.push_async_callback(self._end, asyncio.create_task(rounds))
 
     async def replace_worker(self) -> None:
         """Let the worker die on the spot, bury it, and start another one."""

@@ -11,11 +11,12 @@ SHIPPED = Path(__file__).parents[3] / "playbooks" / "rules"
 GOOD = "name: one\ndescription: d\nprobable_cause: core-link-down\nrepair: recreate-endpoint\n"
 
 
-def test_the_shipped_rules_answer_the_two_causes() -> None:
+def test_the_shipped_rules_answer_their_causes() -> None:
     rules = {rule.probable_cause: rule for rule in load_rules(SHIPPED)}
-    assert {cause: rule.repair for cause, rule in rules.items()} == {
+    assert {cause: rule.repair or rule.playbook for cause, rule in rules.items()} == {
         "core-link-down": Repair.RECREATE_ENDPOINT,
         "configuration-drift": Repair.REPAIR_DRIFT,
+        "o-ran-fault-30": "reset-radio-unit",
     }
     assert all(rule.guards.attempts == 1 and rule.guards.cool_down_seconds >= 600 for rule in rules.values())
 
@@ -37,6 +38,13 @@ def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
         "c.yaml",
     ):
         assert words in caught.value.message
+
+
+@pytest.mark.parametrize("wrong", ["playbook: reset-radio-unit\n", "parameters: {unit: ru-1}\n"])
+def test_a_rule_has_one_remedy(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + wrong)
+    with pytest.raises(InputError, match="either repair or playbook|parameters belong to a playbook"):
+        load_rules(tmp_path)
 
 
 def test_two_rules_for_one_cause_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""A rule that runs a playbook: the station's own alarm, a reset, and the alarm cleared."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from controller.models.alarm import AlarmState
+from controller.models.run import RunState
+from controller.observe.rounds import repeat
+from controller.ports.notifier import FakeNotifier
+from controller.remediation.remediator import Remediator
+from tests.integration.alarms.house import rules, until
+from tests.integration.playbooks.house import PlaybookHouse
+
+STATION, CAUSE = "T-LTE-1", "o-ran-fault-30"
+STANDING = {"consents": {"interrupt": "standing"}}
+
+
+def curable() -> str:
+    """A seed whose lost unit is cured by a reset."""
+    seeds = (str(number) for number in range(100))
+    return next(one for one in seeds if random.Random(f"{one}/radio-unit-lost/ru-1/1").random() < 0.6)
+
+
+async def test_a_lost_radio_unit_is_reset_where_all_consent(
+    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulators.troubles._draw", lambda dice, span: 0.5)
+    house.load(andes_all=STANDING, condor_all=STANDING)
+    notifier, checker = FakeNotifier(), house.checker(reports=False)
+    remediator = Remediator(
+        house.loop_store, house.planner, checker, house.doorbell, notifier, house.clock, rules(), house.launcher()
+    )
+    house.listen()
+    await house.observed()
+    house.fleet.stations[STATION].life.begin_fault("radio-unit-lost", "ru-1", curable())
+    house.attend(repeat("remediation", remediator.step, house.clock, 0.1))
+
+    async def repaired() -> bool:
+        found = [one for one in house.alarms(STATION) if one.probable_cause == CAUSE]
+        return bool(found) and found[-1].state in (AlarmState.REPAIRED, AlarmState.ESCALATED)
+
+    await until("the unit is reset", repaired)
+    (alarm,) = [one for one in house.alarms(STATION) if one.probable_cause == CAUSE]
+    assert alarm.state is AlarmState.REPAIRED, (alarm, notifier.sent)
+    run = house.store.run(alarm.run)
+    assert (run.procedure, run.state, run.cause) == ("reset-radio-unit", RunState.SUCCEEDED, f"alarm:{alarm.id}")
+    assert run.parameters["unit"] == "ru-1"
+    assert run.requested_by == "rule:radio-unit-lost"
+    assert all((await checker.health(STATION)).cells.values())
