@@ -22,7 +22,9 @@ _ME = "urn:3gpp:sa5:_3gpp-common-managed-element"
 _PATIENCE = 20
 #: Sessions that are opened until one answers, and what each is asked.
 _ATTEMPTS = 6
-_NOTHING = '<get-config><source><running/></source><filter type="subtree"><none xmlns="urn:none"/></filter></get-config>'
+_NOTHING = (
+    '<get-config><source><running/></source><filter type="subtree"><none xmlns="urn:none"/></filter></get-config>'
+)
 #: Its timers run only when it hears nothing for a second.
 _LATE = 1.5
 _RESET = (
