@@ -58,14 +58,23 @@ class RouterHouse(PlaybookHouse):
 
     async def apply(self, plan: Plan, **strategy: Any) -> tuple[Run, dict[str, Job]]:
         """Apply a plan to its end."""
+        run = self.begin(plan, **strategy)
+        jobs = await self.end(run)
+        return self.store.run(run), jobs
+
+    def begin(self, plan: Plan, **strategy: Any) -> str:
+        """Begin to apply a plan; the run's id."""
         asked = Strategy(**{"canary": 0, "check_timeout": 10, "confirm_timeout": 60, **strategy})
-        run = submit(self.store, self.doorbell, plan, actor="ana", strategy=asked)
+        return submit(self.store, self.doorbell, plan, actor="ana", strategy=asked).id
+
+    async def end(self, run: str) -> dict[str, Job]:
+        """Wait for a run's end; its jobs by device."""
 
         async def done() -> bool:
-            return self.store.run(run.id).state.terminal
+            return self.store.run(run).state.terminal
 
-        await until(f"{run.id} ends", done)
-        return self.store.run(run.id), {job.station: job for job in self.store.jobs(run.id)}
+        await until(f"{run} ends", done)
+        return {job.station: job for job in self.store.jobs(run)}
 
     async def carry(self, *gone: str) -> None:
         """Bring the site to the network files without some agreements."""

@@ -10,6 +10,7 @@ from controller.models.run import Outcome, RunState
 from simulators.history import EventKind
 from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind
+from tests.integration.alarms.house import until
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
 
 pytestmark = pytest.mark.timeout(120)
@@ -91,6 +92,24 @@ async def test_a_session_that_drops_in_the_middle_is_taken_up_again(house: Route
     run, jobs = await house.apply(plan)
     assert run.state is RunState.SUCCEEDED, jobs
     assert (await house.plan(f"router={ROUTER}")).is_empty
+
+
+async def test_a_worker_that_dies_among_the_lines_is_taken_over(house: RouterHouse) -> None:
+    plan = await house.plan(f"router={ROUTER}")
+    house.router.faults.inject(RouterFault(RouterFaultKind.HANG, line=9))
+    run = house.begin(plan)
+
+    async def in_the_middle() -> bool:
+        return bool(house.router.history.events(EventKind.FAULT_STRUCK))
+
+    await until("the router hangs", in_the_middle)
+    assert house.router.running.vrfs
+    assert len(house.router.running.routes) == 1
+    await house.replace_worker()
+    jobs = await house.end(run)
+    assert jobs[ROUTER].outcome is Outcome.SUCCEEDED, jobs
+    assert (await house.plan(f"router={ROUTER}")).is_empty
+    assert same(house.router.running, house.router.startup)
 
 
 async def test_a_save_that_fails_is_told(house: RouterHouse) -> None:
