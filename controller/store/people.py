@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, text, update
 
 from controller.models.errors import NotFoundError
 from controller.models.run import AuditRow, Hold
@@ -70,6 +70,9 @@ class PeopleRecords(Transactions):
     @reads
     def verify_audit(self, tx: Tx) -> int | None:
         """See ``Store.verify_audit``."""
+        if tx.dialect == "postgresql":
+            # Rows and head as of one moment: what others append meanwhile is no break.
+            tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         return audit.first_broken(tx.connection)
 
 

@@ -83,6 +83,17 @@ def test_the_audit_chain_has_one_order(store: SqlStore) -> None:
     assert store.verify_audit() is None
 
 
+def test_the_audit_chain_is_whole_while_others_write(store: SqlStore) -> None:
+    """What is appended between the rows and the head that are read is no break."""
+
+    def write_or_look(index: int) -> list[int | None]:
+        if index:
+            return [store.audit(f"p{index}", "did", str(number)) for number in range(60)]
+        return [store.verify_audit() for _ in range(60)]
+
+    assert set(at_once(3, write_or_look)[0]) == {None}
+
+
 def test_a_decision_is_made_once(store: SqlStore) -> None:
     run = start_run(store, stations(4), waves=2)
     made: list[int] = []
