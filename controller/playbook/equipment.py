@@ -12,6 +12,7 @@ from controller.inventory.source import suggest
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import CellId, Noun
+from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cells, link_up, links
 from controller.nrm.tree import Observed
 from controller.playbook.changing import Changed, Nothing
@@ -86,7 +87,7 @@ async def restart_station(context: Context, given: Restart) -> Proposal[Interrup
     return Proposal(None, said, (reset(context.station, seen, given.seconds, on_battery=given.on_battery),))
 
 
-@action("reload-licence", Touches.CHANGES)
+@action("reload-licence", Touches.CHANGES, consent=ActionClass.RESTORE)
 async def reload_licence(context: Context, _: Nothing) -> Proposal[Changed]:
     """Let the station fetch its licence again; it must be valid afterwards."""
     await context.ledger()

@@ -188,8 +188,8 @@ class Action:
         inputs: What it is given, as a model whose fields are described.
         outputs: What it has to say.
         description: Its docstring.
-        consent: Class of action that tenants consent to, for one that changes a station; None where the run's plan
-            tells what it does to whom.
+        consent: Class of action that tenants consent to, for one that changes a station; None where it
+            interrupts nobody, or the run's plan tells what it does to whom.
         waits: Whether it may have to wait without a worker.
     """
 

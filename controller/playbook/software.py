@@ -69,7 +69,7 @@ class Running(Noun):
     version: str = Field(description="Its version.")
 
 
-@action("download-software", Touches.CHANGES)
+@action("download-software", Touches.CHANGES, consent=None)
 async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
     """Let the station fetch a file of software. Service goes on; the station tells when it is done."""
     await context.ledger()
@@ -81,7 +81,7 @@ async def download_software(context: Context, given: Download) -> Proposal[Downl
     return Proposal(None, said, () if there else (fetch,))
 
 
-@action("install-software", Touches.CHANGES)
+@action("install-software", Touches.CHANGES, consent=None)
 async def install_software(context: Context, given: Install) -> Proposal[Installed]:
     """Put downloaded files into a slot that is neither active nor running. Service goes on.
 
@@ -104,7 +104,7 @@ async def install_software(context: Context, given: Install) -> Proposal[Install
     return Proposal(None, Installed(changed=True, slot=free.name, previous=running.name), (install,))
 
 
-@action("activate-software", Touches.CHANGES)
+@action("activate-software", Touches.CHANGES, consent=None)
 async def activate_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
     """Let the next start take a slot. The station goes on running from the old one until it restarts."""
     await context.ledger()

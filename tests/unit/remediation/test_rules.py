@@ -43,7 +43,7 @@ def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["playbook: reset-radio-unit\n", "parameters: {unit: ru-1}\n"])
 def test_a_rule_has_one_remedy(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "a.yaml").write_text(GOOD + wrong)
-    with pytest.raises(InputError, match="either repair or playbook|parameters belong to a playbook"):
+    with pytest.raises(InputError, match=r"either repair or playbook|parameters belong to a playbook"):
         load_rules(tmp_path)
 
 
