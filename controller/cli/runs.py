@@ -53,6 +53,9 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     out.print(f"run {run_id} of plan {run['plan']}: {coloured(run['state'])} {escape(run.get('reason'))}")
     if "waves" in run:  # outlook and details are the host's
         show_outlook(api.get(f"/v1/runs/{run_id}/outlook"))
+        for one in api.get(f"/v1/runs/{run_id}/decisions"):
+            whom = f"unit {one['unit']}" if one["unit"] else "all of it"
+            out.print(f"wave {one['wave']}, {whom}: {one['verdict']} at {when(one['at'])}, {escape(one['reason'])}")
     table(
         "",
         ("wave", "station", "state", "outcome", "attempts", "finished", "detail"),

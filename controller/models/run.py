@@ -138,7 +138,7 @@ class Strategy(Noun):
         """Seconds of a confirmed commit: preparation and checks of each round of a group, and a margin."""
         if self.confirm_timeout is not None:
             return self.confirm_timeout
-        return min(LONGEST_TIMER, rounds * (_PREPARATION + self.check_timeout) + _MARGIN)
+        return rounds * (_PREPARATION + self.check_timeout) + _MARGIN
 
 
 class Job(Noun):

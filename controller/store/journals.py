@@ -214,7 +214,7 @@ def _tell_diverged(tx: Tx, ends: Sequence[Finishing]) -> None:
         if diverged or station in well:
             report = AlarmReport(
                 station=station,
-                object=station,
+                object="station",
                 probable_cause=DIVERGED,
                 severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
                 text=f"run {claim.run.id}: {result.detail}",

@@ -104,7 +104,7 @@ def test_a_station_that_can_t_be_rolled_forward_diverges_and_people_are_told(sit
     assert set(found.values()) == {Outcome.SUCCEEDED}
     site.assert_recorded(attempt.run)
     (alarm,) = site.store.standing_alarms([STATION])
-    assert (alarm.probable_cause, alarm.object) == ("station-diverged", STATION)
+    assert (alarm.probable_cause, alarm.object) == ("station-diverged", "station")
     assert attempt.run in alarm.text
     # It carries the old state, whole, and is planned anew; then nobody needs to look any more.
     assert_one_effect(site.changes(STATION, attempt.before[STATION]), 1, effects=False)
