@@ -16,6 +16,7 @@ from controller.models.alarm import AlarmSource
 from controller.models.network import Network
 from controller.models.run import Job, Run, RunState
 from controller.models.step import StepRecord
+from controller.nrm.tree import Leaves
 from controller.plan import network_digest
 from controller.playbook.actions import registry
 from controller.playbook.context import World
@@ -120,6 +121,17 @@ class PlaybookHouse(House):
         """Make other network files current."""
         made = change(load_network(TINY, endpoints=self.folder / "endpoints.csv"))
         self.store.save_network(made, network_digest(made), "ana")
+
+    async def of_others(self, tenant: str) -> dict[str, dict[str, Leaves]]:
+        """Nodes on each station that are not this tenant's."""
+        _, network = self.store.network()
+        views = await self.planner.views(network, self.fleet.stations)
+        found: dict[str, dict[str, Leaves]] = {}
+        for station, view in views.items():
+            assert view.observed is not None
+            theirs = {path for path, entry in view.ledger.items() if entry.owners == (tenant,)}
+            found[station] = {path: leaves for path, leaves in view.observed.tree.items() if path not in theirs}
+        return found
 
     def changes(self) -> dict[str, int]:
         """How much was changed on each station so far."""

@@ -56,7 +56,9 @@ async def test_a_slice_comes_alone(house: PlaybookHouse) -> None:
     what = {row.what for preview in seen.stations for row in preview.steps[0].diff}
     assert what
     assert all("slice 2-0000B2" in text for text in what), what
+    others = await house.of_others("condor")
     run = await house.succeeds("add-slice", **given)
+    assert await house.of_others("condor") == others
     for station in (NR, "T-BOTH-1"):
         assert house.running(station).count("0000B2") == 3  # CU, DU and the member of the share
         assert house.running(station).count("0000B1") == before[station].count("0000B1")
@@ -103,7 +105,9 @@ async def test_new_links_come_up_before_the_old_ones_go(moving: PlaybookHouse) -
     assert all(address in house.running(STATION) for address in (OLD, NEW))
     with pytest.raises(PlanRefusedError, match="name andes=6"):
         await house.run("rehome-core", **REHOME, nodes=1)
+    others = await house.of_others("andes")
     two = await house.succeeds("rehome-core", **REHOME, nodes=6)
+    assert await house.of_others("andes") == others
     assert OLD not in house.running(STATION)
     for station in ("T-BOTH-1", NR):
         assert house.running(station) == before[station]

@@ -113,6 +113,6 @@ async def test_audit_and_repair_of_drift(house: PlaybookHouse) -> None:
 
 
 def test_all_are_tested() -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     for path in PLAYBOOKS.glob("*.yaml"):
         assert f'"{path.stem}"' in text, path.name

@@ -159,7 +159,10 @@ async def test_customers_move_region_by_region_and_back(leaving: PlaybookHouse) 
     assert house.changes() == changes
     assert {one.station: one.wave for one in seen.stations} == {SHARED: 0, OWN: 1, NR: 2}
     assert seen.reach.tenants == ("condor",)
+    others = await house.of_others("condor")
     run = await house.succeeds("migrate-tenant", tenant="condor")
+    now = await house.of_others("condor")
+    assert [station for station in now if now[station] != others[station]] == [OWN]  # its cell is the host's to lock
     assert administrative_states(house, OWN) == ["LOCKED"]
     assert "<mnc>02</mnc>" in house.running(SHARED)
     assert house.running("T-BOTH-1") == before["T-BOTH-1"]

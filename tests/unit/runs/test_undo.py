@@ -1,0 +1,120 @@
+"""What is in the way of undoing a job, and in what order stations are undone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.models.ledger import LedgerBefore
+from controller.models.plan import Change, Edit, Fingerprint, Op, Phase, PhaseKind
+from controller.models.run import Outcome, Strategy
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Leaves, Observed
+from controller.plan import StationView
+from controller.ports.ledger import Deed
+from controller.runs.stages import cut_stages
+from controller.runs.undo import undo_station
+
+PROFILES = ("lte-28658",)
+ROOT = root_spec(PROFILES)
+ENB = "/ManagedElement[A]/ENBFunction[1]"
+CELL = f"{ENB}/EUtranCellFDD[1]"
+LINK = f"{ENB}/EP_S1C[x]"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def merge(path: str, **leaves: tuple[str, str]) -> Edit:
+    before = {name: pair[0] for name, pair in leaves.items()}
+    return Edit(op=Op.MERGE, path=path, before=before, after={n: p[1] for n, p in leaves.items()}, owners=("a",))
+
+
+def deed(number: int, *edits: Edit, ledger: tuple[str, ...] = (), undoes: str = "") -> Deed:
+    """A job that made these edits, each in a phase; nodes of ``ledger`` were not ours before."""
+    opposite = {Op.CREATE: Op.DELETE, Op.DELETE: Op.CREATE, Op.MERGE: Op.MERGE}
+    phases = tuple(
+        Phase(
+            kind=PhaseKind.EDIT,
+            edits=(edit,),
+            inverse=(
+                Edit(op=opposite[edit.op], path=edit.path, before=edit.after, after=edit.before, owners=edit.owners),
+            ),
+        )
+        for edit in edits
+    )
+    change = Change(station="A", phases=phases, diff=(), touched=("a",), fingerprint=Fingerprint(paths=(), digest=""))
+    return Deed(
+        run=f"r-{number}",
+        procedure="apply",
+        cause="person",
+        job=f"r-{number}.0.A",
+        station="A",
+        finished=START + timedelta(minutes=number),
+        outcome=Outcome.SUCCEEDED,
+        changes=(change,) if edits else (),
+        before=LedgerBefore(absent=ledger),
+        undoes=undoes,
+    )
+
+
+def view(**cell: str) -> StationView:
+    tree: dict[str, Leaves] = {"/ManagedElement[A]": {}, ENB: {}, CELL: {"tac": "2", "pci": "5", **cell}}
+    return StationView(Observed(tree), adopted=True)
+
+
+TAC = merge(CELL, tac=("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("later", "reason"),
+    [
+        ((), ""),
+        ((deed(2, merge(CELL, pci=("4", "5"))),), ""),
+        ((deed(2, merge(CELL, tac=("2", "3")), merge(CELL, tac=("3", "2"))),), ""),
+        ((deed(2, merge(CELL, tac=("2", "3"))), deed(3, merge(CELL, tac=("3", "2")), undoes="r-2")), ""),
+        ((deed(2, merge(CELL, tac=("3", "2"))),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
+        ((deed(2, ledger=(CELL,)),), ""),
+        (
+            (deed(2, Edit(op=Op.CREATE, path=CELL, owners=("a",))),),
+            f"changed since: run r-2 (apply) changed {CELL[19:]}",
+        ),
+        ((deed(2, TAC, undoes="r-1"),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
+    ],
+)
+def test_later_jobs_in_the_way_are_named(later: tuple[Deed, ...], reason: str) -> None:
+    made = undo_station(PROFILES, deed(1, TAC), later, view())
+    assert made.reason == reason
+    assert (made.change is None) == bool(reason)
+
+
+def test_what_the_ledger_got_twice_is_in_the_way() -> None:
+    made = undo_station(PROFILES, deed(1, TAC, ledger=(CELL,)), (deed(2, ledger=(CELL,)),), view())
+    assert made.reason.startswith("changed since: run r-2")
+
+
+def test_an_entry_that_was_made_holds_all_below_it() -> None:
+    made = deed(1, Edit(op=Op.CREATE, path=LINK, after={"remoteAddress": "10.0.0.1"}, owners=("a",)))
+    below = deed(2, Edit(op=Op.CREATE, path=f"{LINK}/servedPlmnList[999,01]", owners=("a",)))
+    assert "run r-2" in undo_station(PROFILES, made, (below,), view()).reason
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (None, "not in the network files"),
+        (StationView(None, True, {}, "no route"), "unreachable: no route"),
+        (StationView(Observed({}), False), "not adopted: observe-only"),
+        (view(tac="9"), f"changed since by somebody else: {CELL[19:]}"),
+        (view(), ""),
+    ],
+)
+def test_stations_that_are_not_as_the_job_left_them_say_why(seen: StationView | None, reason: str) -> None:
+    assert undo_station(PROFILES, deed(1, TAC), (), seen).reason == reason
+
+
+def test_stages_are_cut_apart_and_units_are_not() -> None:
+    stages = {"A": 2, "B": 0, "C": 0, "D": 1, "E": 0}
+    units = [("A", "B"), ("C",), ("D",), ("E",)]
+    jobs = cut_stages(units, stages.__getitem__, Strategy(canary=1, wave_size=5), region_of=lambda _: "r")
+    assert [(job.station, job.wave) for job in jobs] == [("C", 0), ("E", 1), ("D", 2), ("A", 3), ("B", 3)]
+    assert cut_stages([], stages.__getitem__, Strategy(), region_of=lambda _: "r") == ()
