@@ -81,7 +81,9 @@ def _may_begin(run: Run, members: Sequence[Job], now: datetime | None) -> bool:
         return True
     if run.state is RunState.PAUSED:
         return False
-    return run.strategy.policy is Policy.STATION or not any(why_not(job, now) for job in members)
+    return run.strategy.policy is Policy.STATION or not any(
+        why_not(job, now) for job in members if job.state is not JobState.DONE
+    )
 
 
 def _next_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transition | None:

@@ -357,7 +357,9 @@ def test_a_group_is_begun_only_when_all_of_it_may_be() -> None:
     moved = decide(run, [*held, job("C", **waiting)], NOW)
     assert moved is not None
     assert moved.ready == ("C",)
-    free = [job("A", "U", **waiting), job("B", "U", **waiting)]
+    # Who is done, and may not be worked on any more, keeps nobody from it.
+    over = job("C", "U", state=JobState.DONE, outcome=Outcome.UNCHANGED, started=None, blocked="hold")
+    free = [job("A", "U", **waiting), job("B", "U", **waiting), over]
     moved = decide(run, free, NOW)
     assert moved is not None
     assert moved.ready == ("A", "B")
