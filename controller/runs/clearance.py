@@ -85,7 +85,8 @@ def _untold(standing: Standing, now: datetime) -> Iterator[Clearance]:
     for requirement in standing.terms.requirements:
         if requirement.consent is Consent.NOTICE:
             begins = standing.told.get(requirement.side, now) + timedelta(hours=requirement.lead_hours)
-            if now < begins:
+            # Without a lead nobody's wrong clock may make it wait.
+            if requirement.lead_hours and now < begins:
                 words = f"{requirement.lead_hours} h notice to {requirement.side} until {begins:%Y-%m-%d %H:%M} UTC"
                 yield Clearance(words, until=begins)
 

@@ -107,6 +107,11 @@ def test_missing_approvals_block_everything() -> None:
     assert blocked(replace(said, votes=(*said.votes, vote("x", "alfa", Verdict.REJECT))))["A"] == "rejected by x: no"
 
 
+def test_a_notice_without_a_lead_waits_for_nobody_whose_clock_is_ahead() -> None:
+    asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT, consent=Consent.NOTICE))
+    assert blocked(replace(asked, told={"beta": NOW + timedelta(hours=1)})) == blocked(asked)
+
+
 def test_a_notice_has_to_be_old_enough() -> None:
     asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24))
     assert "24 h notice to beta until 2026-11-30 03:00 UTC" in blocked(asked)["A"]
