@@ -362,7 +362,7 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.mark.timeout(3600 if SOAK else 300)
+@pytest.mark.timeout(36000 if SOAK else 600)
 def test_chance() -> None:
     seed(SEED)(Chance)
     run_state_machine_as_test(
