@@ -13,10 +13,11 @@ from sqlalchemy import Row, Select, and_, bindparam, select, update
 from controller.models.approval import Clearance, Freeze, NoticeKind, Override, Verdict, Vote
 from controller.models.errors import NotFoundError
 from controller.models.people import Person
-from controller.models.run import Hold, JobState, RunState, Strategy
+from controller.models.run import Hold, JobState, Strategy
 from controller.ports.approvals import Assess, Clearances, Standing
 from controller.store.approval_tables import freezes, notices, overrides, run_terms, votes
 from controller.store.people import holds_in_force
+from controller.store.requests import cancel_run
 from controller.store.runs import ACTIVE, load_run
 from controller.store.tables import jobs, runs
 from controller.store.terms import cast_vote, terms_from
@@ -65,10 +66,9 @@ class ApprovalRecords(Transactions):
         vote = cast_vote(tx, subject, person, verdict, reason, about)
         if verdict is Verdict.REJECT:
             of_subject = select(run_terms.c.run).where(run_terms.c.subject == subject)
-            going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE), runs.c.state != RunState.CANCELLING.value)
-            for run_id in tx.execute(select(runs.c.id).where(going).with_for_update(key_share=True)).scalars().all():
-                tx.execute(update(runs).where(runs.c.id == run_id).values(state=RunState.CANCELLING.value))
-                tx.note(person.name, "run.cancel-requested", run_id, reason=f"rejected: {reason}")
+            going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE))
+            for run_id in tx.execute(select(runs.c.id).where(going).order_by(runs.c.number)).scalars().all():
+                cancel_run(tx, run_id, person.name)
         return vote
 
     @reads

@@ -22,10 +22,7 @@ class RequestRecords(Transactions):
     @writes
     def request_cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
         """See ``Store.request_cancel``."""
-        run = _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
-        if run.state is RunState.CANCELLING:
-            tx.execute(update(jobs).where(jobs.c.run == run_id, jobs.c.rests.is_not(None)).values(rests=None))
-        return run
+        return cancel_run(tx, run_id, actor)
 
     @reads
     def cancelling(self, tx: Tx, run_ids: Iterable[str]) -> frozenset[str]:
@@ -56,6 +53,14 @@ def _begun(run: Run) -> ColumnElement[bool]:
     if run.strategy.policy is not Policy.WAVE:
         same = and_(same, mate.c.unit == jobs.c.unit)
     return exists().where(same, or_(mate.c.started.is_not(None), mate.c.gate.is_not(None)))
+
+
+def cancel_run(tx: Tx, run_id: str, actor: str) -> Run:
+    """Let nothing more of a run begin; jobs that rest are woken, to see it."""
+    run = _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
+    if run.state is RunState.CANCELLING:
+        tx.execute(update(jobs).where(jobs.c.run == run_id, jobs.c.rests.is_not(None)).values(rests=None))
+    return run
 
 
 def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state: RunState, action: str) -> Run:
