@@ -185,7 +185,7 @@ class Launcher:
         known = await self._world.store.call(lambda store: store.devices(stations))
         new = [station for station in stations if station not in known or known[station].adopted is None]
         if new:
-            await self._world.planner.adopt("|".join(new), actor)
+            await self._world.planner.adopt_devices(new, actor)
 
     def _same(self, known: Run, loaded: Loaded, given: Mapping[str, Any], reason: str) -> Run:
         asked = (loaded.digest, parse_parameters(loaded.playbook.parameters, given), reason)

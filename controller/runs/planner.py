@@ -165,13 +165,17 @@ class Planner:
         return plan
 
     async def adopt(self, selector: str, actor: str) -> dict[str, str]:
-        """Adopt the selected stations: their nodes that are just as the intent wants them enter the ledger.
+        """Adopt the selected stations, and the routers of their sites; see ``adopt_devices``."""
+        _, network = await self._store.call(lambda store: store.network())
+        return await self.adopt_devices(selected(network, selector), actor)
+
+    async def adopt_devices(self, stations: Sequence[str], actor: str) -> dict[str, str]:
+        """Adopt devices: their nodes that are just as the intent wants them enter the ledger.
 
         Returns:
-            By station, ``adopted`` with the number of nodes, or why not.
+            By device, ``adopted`` with the number of nodes, or why not.
         """
         digest, network = await self._store.call(lambda store: store.network())
-        stations = selected(network, selector)
         views = await self.views(network, stations)
         intent = await asyncio.to_thread(compile_intent, network, _today(network, self._clock.now()), stations)
         said: dict[str, str] = {}

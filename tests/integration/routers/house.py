@@ -92,7 +92,11 @@ class RouterHouse(PlaybookHouse):
 
 @asynccontextmanager
 async def open_router_house(
-    folder: Path, provisioning: Provisioning = Provisioning.BARE, fields: Mapping[str, str] = MappingProxyType({})
+    folder: Path,
+    provisioning: Provisioning = Provisioning.BARE,
+    fields: Mapping[str, str] = MappingProxyType({}),
+    *,
+    adopted: bool = True,
 ) -> AsyncIterator[RouterHouse]:
     """A house whose devices are adopted as they come; ``fields`` of the router besides those of the simulator."""
     async with AsyncExitStack() as stack:
@@ -104,7 +108,8 @@ async def open_router_house(
         fleet.write_routers(folder / "network" / "routers.csv")
         _add(folder / "network" / "routers.csv", fields)
         house.load_without()
-        await house.planner.adopt("*", "ana")
+        if adopted:
+            await house.planner.adopt("*", "ana")
         await house.work()
         yield house
 

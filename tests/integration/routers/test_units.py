@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from controller.models.approval import Verdict
@@ -11,7 +13,7 @@ from controller.models.run import LedgerEntry, Outcome, RunState
 from simulators.faults import Fault, FaultKind
 from simulators.history import EventKind
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from tests.integration.routers.house import ROUTER, STATION, RouterHouse, same
+from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
 
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor")
 
@@ -103,3 +105,12 @@ async def test_onboarding_by_the_playbook_spans_both(house: RouterHouse) -> None
     assert since(house, before) == [ROUTER, STATION]
     assert {job.station for job in house.store.jobs(run.id)} == {ROUTER, STATION}
     assert house.fleet.stations[STATION].summary()["links_up"] == 3
+
+
+async def test_a_new_station_is_provisioned_with_its_router(tmp_path: Path) -> None:
+    async with open_router_house(tmp_path, adopted=False) as house:
+        before = seen(house)
+        await house.succeeds("provision-station", station=STATION)
+        assert since(house, before) == [ROUTER, STATION]
+        assert {name for name, one in house.store.devices().items() if one.adopted} == {ROUTER, STATION}
+        assert house.fleet.stations[STATION].summary()["links_up"] == 3
