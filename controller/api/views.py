@@ -43,6 +43,7 @@ class DeviceView(Body):
     profiles: tuple[str, ...]
     adopted: datetime | None
     applied: datetime | None
+    retired: datetime | None
     network_digest: str
     health: Health | None
 
@@ -150,6 +151,7 @@ class HostView:
                     profiles=network.profiles_of(name),
                     adopted=record.adopted if record else None,
                     applied=record.applied if record else None,
+                    retired=record.retired if record else None,
                     network_digest=record.network_digest if record else "",
                     health=healths.get(name),
                 )

@@ -44,9 +44,11 @@ def _row(device: dict[str, Any]) -> list[str]:
 
 
 def _adopted(device: dict[str, Any]) -> str:
-    """Yes or no; nothing where a tenant's people ask, who are not told."""
+    """Yes or no, or out of service; nothing where a tenant's people ask, who are not told."""
     if "adopted" not in device:
         return ""
+    if device["retired"]:
+        return "[yellow]out of service[/]"
     return "yes" if device["adopted"] else "no"
 
 
