@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.models.approval import Freeze, Override, Requirement, RunTerms, StationTerms, Verdict, Vote
@@ -125,6 +125,7 @@ switches = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(switches)
 def test_a_job_begins_only_if_nothing_forbids_it(on: dict[str, bool]) -> None:
     needs = []

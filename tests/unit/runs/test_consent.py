@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.models.approval import Requirement, RunTerms, Verdict, Vote
@@ -206,6 +206,7 @@ def votes(said: Iterable[tuple[tuple[str, str], bool, str]]) -> list[Vote]:
     return list(last.values())
 
 
+@settings(deadline=None)
 @given(casts, st.sampled_from([HOST, "alfa", "beta"]), st.integers(1, 3), st.sampled_from([None, *ActionClass]))
 def test_distinct_people_of_the_side_count(said: list[Any], side: str, needed: int, action: ActionClass | None) -> None:
     requirement = Requirement(side=side, action=action, needed=needed, agreement="beta-all")
@@ -219,12 +220,14 @@ def test_distinct_people_of_the_side_count(said: list[Any], side: str, needed: i
     assert is_approved(requirement, cast, requester) is expected
 
 
+@settings(deadline=None)
 @given(casts)
 def test_one_no_is_enough(said: list[Any]) -> None:
     cast = votes(said)
     assert (rejection(cast) is not None) is any(vote.verdict is Verdict.REJECT for vote in cast)
 
 
+@settings(deadline=None)
 @given(casts, st.sets(st.sampled_from([name for name, side in PEOPLE if side == "alfa"]), min_size=1))
 def test_named_approvers_are_the_only_ones(said: list[Any], named: set[str]) -> None:
     requirement = Requirement(side="alfa", action=ActionClass.INTERRUPT, approvers=tuple(sorted(named)))
@@ -232,6 +235,7 @@ def test_named_approvers_are_the_only_ones(said: list[Any], named: set[str]) -> 
     assert is_approved(requirement, votes(said), "host-0") is bool(yes & named)
 
 
+@settings(deadline=None)
 @given(casts)
 def test_notice_needs_nobodys_yes(said: list[Any]) -> None:
     assert is_approved(Requirement(side="alfa", consent=Consent.NOTICE), votes(said), "x")
