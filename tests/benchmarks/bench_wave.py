@@ -165,7 +165,9 @@ Work = Callable[[DeviceSession, str], Awaitable[None]]
 
 
 def _devices() -> SshDevices:
-    return SshDevices(FakeSecrets({"env:MINKA_DEVICE_PASSWORD": _PASSWORD}), limit=20_000)
+    """Sessions that wait for long: simulators and clients share a machine, which may have other work too."""
+    secrets = FakeSecrets({"env:MINKA_DEVICE_PASSWORD": _PASSWORD})
+    return SshDevices(secrets, limit=20_000, rpc_timeout=300, connect_timeout=300)
 
 
 async def _at_all(devices: SshDevices, network: Network, stations: Iterable[str], work: Work) -> None:
@@ -258,7 +260,7 @@ async def safe(scene: Scene, *, warm: bool) -> Figures:
         await _at_all(devices, network, [change.station for change in plan.changes], _look)
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
-    strategy = Strategy(canary=0, wave_size=100_000, parallel=_AT_ONCE)
+    strategy = Strategy(canary=0, wave_size=100_000, parallel=_AT_ONCE, confirm_timeout=900)
     meter = _Meter()
     run = submit(store, bell, plan, actor="bench", strategy=strategy)
     while not (seen := await loop_store.call(lambda store: store.run(run.id))).state.terminal:
