@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from controller.models.errors import MinkaError
 from controller.models.health import Health
@@ -30,6 +30,9 @@ from controller.ports.playbooks import PlaybookRecords
 from controller.ports.runs import RunRecords
 from controller.ports.tenants import TenantRecords
 from controller.ports.waiting import WaitingRecords
+
+if TYPE_CHECKING:
+    from controller.ports.store_calls import Finishing, Journalling
 
 T = TypeVar("T")
 
@@ -371,72 +374,6 @@ class StoreLoop(Protocol):
     async def call(self, method: Callable[[Store], T]) -> T:
         """Run ``method`` on the writer thread; its effects are committed when this returns.
 
-        Methods of one of the classes below that wait at the same time are carried out as one.
+        Methods of one class of ``controller.ports.store_calls`` that wait at the same time are carried out as one.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Journalling:
-    """``Store.journal``, or ``Store.begin`` for the ``first`` row, as a method for ``StoreLoop.call``."""
-
-    entry: JournalEntry
-    claim: Claim
-    first: bool = False
-
-    def __call__(self, store: Store) -> None:
-        """Carry it out alone."""
-        (store.begin if self.first else store.journal)(self.entry, self.claim)
-
-    @staticmethod
-    def together(store: Store, calls: Sequence[Journalling]) -> list[MinkaError | None]:
-        """Carry out many."""
-        return store.journal_all(calls)
-
-
-@dataclass(frozen=True, slots=True)
-class JournalReading:
-    """``Store.journal_of`` as a method for ``StoreLoop.call``."""
-
-    transaction: str
-
-    def __call__(self, store: Store) -> list[JournalEntry]:
-        """Carry it out alone."""
-        return store.journal_of(self.transaction)
-
-    @staticmethod
-    def together(store: Store, calls: Sequence[JournalReading]) -> list[list[JournalEntry]]:
-        """Carry out many."""
-        found = store.journals_of({call.transaction for call in calls})
-        return [found[call.transaction] for call in calls]
-
-
-@dataclass(frozen=True, slots=True)
-class Finishing:
-    """``Store.finish`` as a method for ``StoreLoop.call``."""
-
-    claim: Claim
-    result: JobResult
-
-    def __call__(self, store: Store) -> None:
-        """Carry it out alone."""
-        store.finish(self.claim, self.result)
-
-    @staticmethod
-    def together(store: Store, calls: Sequence[Finishing]) -> list[MinkaError | None]:
-        """Carry out many."""
-        return store.finish_all(calls)
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkReading:
-    """``Store.network`` of the current version as a method for ``StoreLoop.call``."""
-
-    def __call__(self, store: Store) -> tuple[str, Network]:
-        """Carry it out alone."""
-        return store.network()
-
-    @staticmethod
-    def together(store: Store, calls: Sequence[NetworkReading]) -> list[tuple[str, Network]]:
-        """Carry out many."""
-        return [store.network()] * len(calls)

@@ -18,7 +18,8 @@ from controller.models.errors import (
 )
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
-from controller.ports.store import Claim, Finishing, JobResult, Store
+from controller.ports.store import Claim, JobResult, Store
+from controller.ports.store_calls import Finishing
 from controller.ports.waiting import Resting
 from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools

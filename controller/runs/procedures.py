@@ -12,7 +12,8 @@ from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
-from controller.ports.store import Claim, JobResult, NetworkReading, NewJob, Store, StoreLoop
+from controller.ports.store import Claim, JobResult, NewJob, Store, StoreLoop
+from controller.ports.store_calls import NetworkReading
 from controller.ports.waiting import Resting
 from controller.runs.gates import Gates
 from controller.runs.polling import Poller

@@ -8,7 +8,8 @@ from datetime import datetime
 from controller.models.errors import LeaseLostError
 from controller.models.run import JournalEntry, Step
 from controller.ports.clock import Clock
-from controller.ports.store import Claim, Journalling, JournalReading, StoreLoop
+from controller.ports.store import Claim, StoreLoop
+from controller.ports.store_calls import Journalling, JournalReading
 from controller.runs.gates import Gate
 
 #: Steps after which the device may carry something of ours.

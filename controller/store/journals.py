@@ -14,7 +14,8 @@ from sqlalchemy import Row, bindparam, func, insert, select, update
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import ConflictError, LeaseLostError, MinkaError, NotClearedError
 from controller.models.run import JobState, JournalEntry, Outcome, Step
-from controller.ports.store import Claim, Finishing, JobResult, Journalling
+from controller.ports.store import Claim, JobResult
+from controller.ports.store_calls import Finishing, Journalling
 from controller.store.alarms import take_report
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, change_ledger

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from controller.models.errors import StoreError
-from controller.ports.store import Finishing, Journalling, JournalReading, NetworkReading, Store
+from controller.ports.store import Store
+from controller.ports.store_calls import Finishing, Journalling, JournalReading, NetworkReading
 from controller.store.store import SqlStore
 
 T = TypeVar("T")

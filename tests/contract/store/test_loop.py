@@ -11,7 +11,8 @@ import pytest
 
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
 from controller.models.run import Outcome, Step
-from controller.ports.store import Claim, Finishing, JobResult, Journalling, JournalReading, Page, Store, StoreLoop
+from controller.ports.store import Claim, JobResult, Page, Store, StoreLoop
+from controller.ports.store_calls import Finishing, Journalling, JournalReading
 from controller.store import LoopStore, SqlStore
 from tests.support.records import make_entry, start_run, stations
 
