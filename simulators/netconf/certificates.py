@@ -18,6 +18,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 #: RFC 5280 §4.1.2.5: a certificate without a well-defined end.
 _END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+#: What an authority's key is for; who checks strictly, as Python does since 3.13, wants it said (RFC 5280 §4.2.1.3).
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -28,9 +40,8 @@ class Authority:
         self._key = _key(seed, "authority", "")
         self._name = _name(f"{seed} simulated stations"[:64])
         builder = self._builder(self._name, self._key, "authority")
-        self._certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
-            self._key, None
-        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self._certificate = builder.add_extension(_SIGNS, critical=True).sign(self._key, None)
 
     @property
     def certificate(self) -> str:
@@ -57,6 +68,8 @@ class Authority:
         builder = self._builder(_name(name.partition("#")[0]), key, f"{kind} {name}")
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(signer, critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

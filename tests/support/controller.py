@@ -24,6 +24,7 @@ from controller.models.run import Job, JournalEntry, Run, RunState
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store
+from tests.support.callers import CONTRACTS
 from tests.support.minka import ROOT, free_ports
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer, redis_server
@@ -156,9 +157,10 @@ class Plant:
         return Plan.model_validate(self.call("POST", "/plans", body, status=201))
 
     def apply(self, plan: Plan, key: str = "", /, **strategy: int | str) -> str:
-        """Apply; the run's id."""
+        """Apply, for a reason that is enough where shares get smaller; the run's id."""
         headers = {"Idempotency-Key": key} if key else {}
-        body = {"plan": plan.id, "strategy": {"check_timeout": 10, "confirm_timeout": 60, **strategy}}
+        timers = {"check_timeout": 10, "confirm_timeout": 60}
+        body = {"plan": plan.id, "strategy": timers | strategy, "reason": CONTRACTS}
         return str(self.call("POST", "/runs", body, status=202, **headers)["id"])
 
     def ended(self, run: str, seconds: float = PATIENCE) -> Run:

@@ -84,7 +84,7 @@ def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: Plant) -> No
 def test_a_run_is_taken_up_quickly(running: Plant) -> None:
     agreements = (PERU_MINI / "agreements.yaml").read_text(encoding="utf-8")
     took = []
-    for share in (61, 62, 63):
+    for share in (81, 82, 83):
         changed = agreements.replace("max: 80", f"max: {share}")
         running.load(PERU_MINI, entel_yaml=ENTEL, agreements_yaml=changed)
         plan = running.plan("PE-CUS-0145")
