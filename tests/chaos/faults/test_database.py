@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from controller.models.run import Step
+from tests.chaos.conftest import SOAK
 from tests.chaos.faults.world import FIVE, THIRD, brought_up, change, changed_files
 from tests.chaos.world import TAKEN_BACK, Attempt, assert_one_effect, begin, reached
 from tests.support.controller import Plant, plant, temporary_folder
@@ -76,6 +77,7 @@ def test_postgres_dies_in_mid_run(own: tuple[Plant, SmallDisk, PostgresServer]) 
 
 
 @pytest.mark.needs("initdb", "redis-server")
+@pytest.mark.skipif(not SOAK, reason="waits for timers longer than make test has time for: make soak")
 def test_the_disk_of_postgres_is_full(own: tuple[Plant, SmallDisk, PostgresServer]) -> None:
     site, disk, server = own
     attempt = _slow_run(site)
