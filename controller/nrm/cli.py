@@ -7,6 +7,7 @@ listed as unknown if the block is a VRF or a VLAN's interface; everything else o
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Interface, IPv4Network, NetmaskValueError
@@ -211,7 +212,7 @@ def _refuse(profile: RouterProfile, tree: Tree, wanted: Tree) -> None:
 
 
 @dataclass(frozen=True)
-class _Writer:
+class _Writer(ABC):
     tree: Tree
     wanted: Tree
 
@@ -247,29 +248,29 @@ class _Writer:
             elif new is not None and (old != new or leaf in again):
                 yield f" {template.format(self.spell(leaf, new))}".rstrip()
 
+    @abstractmethod
     def spell(self, leaf: LeafName, value: Value | None) -> str:
         """A value as the dialect writes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def vrf(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
         """Make or change a VRF."""
-        raise NotImplementedError
 
+    @abstractmethod
     def no_vrf(self, path: Path) -> Iterator[str]:
         """Take a VRF away, with its routes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def interface(self, path: Path, before: Leaves | None, after: Leaves) -> Iterator[str]:
         """Make or change an interface."""
-        raise NotImplementedError
 
+    @abstractmethod
     def no_interface(self, path: Path) -> Iterator[str]:
         """Take an interface away."""
-        raise NotImplementedError
 
+    @abstractmethod
     def route(self, path: Path, leaves: Leaves, no: str = "") -> Iterator[str]:
         """Set a route, whose distance replaces that of the same route; or take it away."""
-        raise NotImplementedError
 
 
 _INTERFACE = {
