@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 
 import structlog
 from celery import Celery
@@ -19,6 +20,7 @@ class CeleryDoorbell:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._rings: queue.Queue[str | None] = queue.Queue(maxsize=100)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._send, name="doorbell", daemon=True)
         self._thread.start()
 
@@ -30,16 +32,24 @@ class CeleryDoorbell:
             log.debug("doorbell.dropped", run=run)
 
     def close(self) -> None:
-        """Send what waits, for a moment at most."""
-        try:
+        """Send what waits, for a moment at most; nothing more once the broker turns out to be away."""
+        self._closing.set()
+        with suppress(queue.Full):
             self._rings.put_nowait(None)
-        except queue.Full:
-            return
         self._thread.join(timeout=3)
 
     def _send(self) -> None:
-        while (run := self._rings.get()) is not None:
+        while (run := self._next()) is not None:
             try:
                 self._app.send_task(WAKE, args=(run,), ignore_result=True, retry=False)
             except Exception as error:  # noqa: BLE001 - any broker error costs latency only
                 log.warning("doorbell.silent", run=run, reason=type(error).__name__)
+                if self._closing.is_set():
+                    return
+
+    def _next(self) -> str | None:
+        """The next ring, None at the end: a full queue had no room to say so."""
+        try:
+            return self._rings.get(block=not self._closing.is_set())
+        except queue.Empty:
+            return None

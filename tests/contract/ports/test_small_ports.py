@@ -100,6 +100,9 @@ def test_a_broker_that_is_away_costs_nobody_anything() -> None:
     for number in range(1000):
         bell.ring(f"r-{number}")
     assert clock.monotonic() - began < 1
+    bell.close()
+    bell._thread.join(60)
+    assert not bell._thread.is_alive(), "it goes on ringing a broker that is away after its end"
 
 
 # ------------------------------------------------------------------------ notifier
