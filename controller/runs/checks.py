@@ -26,27 +26,31 @@ def excused(change: Change, before: Observed) -> tuple[Path, ...]:
 
 async def unmet(
     session: DeviceSession, conditions: Sequence[WaitFor], forgiven: Iterable[Path], clock: Clock, seconds: float
-) -> str:
-    """Wait until all conditions hold; those that don't after ``seconds`` in words, or an empty string.
+) -> tuple[str, Observed | None]:
+    """Wait until all conditions hold at once.
 
     A station that reports no state at all can't be waited for: only its configuration is known (see ``unseen``).
+
+    Returns:
+        Those that don't hold after ``seconds`` in words, or an empty string; and what was read last, None if
+        there was nothing to wait for.
     """
     excuse = frozenset(forgiven)
     wanted = [wait for wait in conditions if wait.path not in excuse]
+    if not wanted:
+        return "", None
     end = clock.monotonic() + seconds
     pause = _SOON
-    while wanted:
+    while True:
         observed = await session.read()
-        wanted = [wait for wait in wanted if not _holds(wait, observed)]
-        if wanted and clock.monotonic() >= end:
-            if not observed.state:
-                return ""
-            names = ", ".join(f"{wait.kind} {wait.path}" for wait in wanted)
-            return f"not reached within {seconds:g} s: {names}"
-        if wanted:
-            await clock.sleep(pause)
-            pause = min(_GENTLY, pause * 1.6)
-    return ""
+        missing = [wait for wait in wanted if not _holds(wait, observed)]
+        if not missing:
+            return "", observed
+        if clock.monotonic() >= end:
+            names = ", ".join(f"{wait.kind} {wait.path}" for wait in missing)
+            return f"not reached within {seconds:g} s: {names}" if observed.state else "", observed
+        await clock.sleep(pause)
+        pause = min(_GENTLY, pause * 1.6)
 
 
 def unseen(change: Change, observed: Observed) -> str:

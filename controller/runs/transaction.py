@@ -249,7 +249,7 @@ class Transaction:
                     session, f"the station answered ok but carries something else: {wrong}"
                 )
             await self._record.write(Step.PREPARED, phase=index, persist=persist, deadline=deadline)
-            missing = await checks.unmet(
+            missing, _ = await checks.unmet(
                 session, phase.wait, self._record.excused, self._clock, self._strategy.check_timeout
             )
             if missing:
@@ -280,10 +280,11 @@ class Transaction:
 
     async def _settle(self, session: DeviceSession, expected: Tree) -> JobResult:
         """Checks, then confirm or take back; at a gate together with the group."""
-        missing = await checks.unmet(
+        missing, seen = await checks.unmet(
             session, self._change.checks, self._record.excused, self._clock, self._strategy.check_timeout
         )
-        foreign = "" if missing else self._differences((await session.read()).tree, expected)
+        # What the checks read last also tells of foreign edits, at no other moment than they did.
+        foreign = "" if missing else self._differences((seen or await session.read()).tree, expected)
         wrong = missing or (f"the station was changed behind our back meanwhile: {foreign}" if foreign else "")
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():

@@ -306,7 +306,7 @@ async def test_a_station_that_drops_the_commit_silently() -> None:
         assert world.device._pending is not None
         world.device._pending.deadline = 0
 
-    world.device.faults.append(Fault("read", act=revert, skip=3))
+    world.device.faults.append(Fault("read", act=revert, skip=2))
     result = await world.work()
     assert result.outcome is Outcome.ROLLED_BACK
     world.assert_settled(result)
@@ -315,8 +315,8 @@ async def test_a_station_that_drops_the_commit_silently() -> None:
 async def test_a_foreign_edit_before_the_confirm_is_named_and_takes_all_back() -> None:
     world = World(retune(), QUICK)
     edit = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "7"}, after={"pci": "99"}, owners=("host",)),)
-    # After the last phase: reads are 1 begin, 2-3 lock, 4 edit, 5-6 unlock, 7 checks, 8 the last before the confirm.
-    world.device.faults.append(Fault("read", act=lambda: world.device.foreign_edit(edit), skip=7))
+    # After the last phase: reads are 1 begin, 2-3 lock, 4 edit, 5-6 unlock, 7 checks, the last before the confirm.
+    world.device.faults.append(Fault("read", act=lambda: world.device.foreign_edit(edit), skip=6))
     result = await world.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "99" in result.detail
