@@ -36,7 +36,7 @@ class Script:
 
 async def waited(script: Script, seconds: float = 30) -> tuple[str, Observed | None]:
     clock = VirtualClock()
-    waiting = asyncio.create_task(unmet(cast(DeviceSession, script), BOTH, (), clock, seconds))
+    waiting = asyncio.create_task(unmet(cast("DeviceSession", script), BOTH, (), clock, seconds))
     await clock.advance(seconds + 10)
     return await waiting
 
@@ -55,4 +55,4 @@ async def test_what_does_not_hold_in_the_end_is_named_and_only_that() -> None:
 
 
 async def test_nothing_to_wait_for_reads_nothing() -> None:
-    assert await unmet(cast(DeviceSession, Script()), (), (), VirtualClock(), 5) == ("", None)
+    assert await unmet(cast("DeviceSession", Script()), (), (), VirtualClock(), 5) == ("", None)
