@@ -14,6 +14,8 @@ How it behaves, observed here and held by ``tests/integration/device/test_netcon
 - Meanwhile anybody may edit the candidate, and a confirming commit takes such edits along.
 - A follow-up confirmed commit with persist and persist-id works, and a later cancel goes back to the state
   before the first one.
+- A request that reaches it in one read with the client's hello is lost: a loaded machine sees a session that
+  never answers. Opening another helps.
 - It answers for config false leaves only where something provides them: here nothing does.
 """
 

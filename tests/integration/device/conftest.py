@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from controller.device import SshDevices
+from controller.models.errors import SessionLostError
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import EnvironmentSecrets
 from simulators.fleet import Fleet
@@ -74,7 +75,14 @@ async def device(request: pytest.FixtureRequest, devices: SshDevices) -> AsyncIt
         return
     server: Netconfd = request.getfixturevalue("netconfd_server")
     target = server.target(f"S-{uuid4().hex[:8]}")
-    async with devices.session(target) as session:
-        await session.edit([managed_element(target.station)])
-        await session.commit()
+    for left in (2, 1, 0):
+        try:
+            async with devices.session(target) as session:
+                await session.edit([managed_element(target.station)])
+                await session.commit()
+            break
+        except SessionLostError:
+            # It loses a request that reaches it in one read with the hello; nothing was done then.
+            if not left:
+                raise
     yield Device(devices, target, "netconfd")
