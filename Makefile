@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Tests run on all cores; files that share servers stay together.
-PYTEST := $(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile
+# Tests of whole controllers mostly wait, so there are more workers than cores; files that share servers stay together.
+JOBS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: demo test check bench soak clean lock programs
 
