@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests of whole controllers mostly wait, so there are more workers than cores; files that share servers stay together.
-JOBS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
+JOBS ?= $(shell echo $$(( $$(nproc) * 2 )))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: demo test check bench soak clean lock programs
@@ -25,7 +25,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
 
 soak: $(READY) programs
-	MINKA_SOAK=1 $(BIN)/python -m pytest tests/chaos --timeout 3600
+	MINKA_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/unit/runs tests/unit/playbook --timeout 3600
 
 programs:
 	sh tests/install-programs.sh

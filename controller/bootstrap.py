@@ -14,7 +14,7 @@ import structlog
 
 from controller.assurance.checker import Checker
 from controller.device import SshDevices, target_of
-from controller.models.alarm import AlarmSource
+from controller.device.pool import LIMIT
 from controller.models.errors import InputError, NotFoundError
 from controller.models.settings import Settings
 from controller.observe.mail import MailRelay
@@ -42,6 +42,9 @@ from controller.runs.sweeper import Sweeper
 from controller.store import LoopStore, SqlStore, open_store
 
 log = structlog.get_logger()
+
+#: Open files that a process needs beside its sessions to devices.
+_OTHER_FILES = 200
 
 
 class Role(IntEnum):
@@ -124,6 +127,10 @@ class Parts:
         url = self.settings.notify_url
         return Notices(self.loop_store, HttpWebhook(url) if url else None)
 
+    async def sum_up_denials(self) -> None:
+        """Write what is to be written of denials whose hour is over."""
+        await self.loop_store.call(lambda store: store.sum_up_denials())
+
     def importer(self) -> Importer:
         """Reads live stations into network files."""
         return Importer(self.loop_store, self.devices, self.clock)
@@ -132,15 +139,14 @@ class Parts:
         """The remediation loop with the rules of the settings' folder."""
         notifier = WebhookNotifier(self.settings.escalation_url)
         rules = load_rules(self.settings.rules)
-        checker = Checker(self.loop_store, self.planner, self.clock, reports=False)
+        checker = Checker(self.loop_store, self.planner, self.clock, ())
         world = World(self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock)
         launcher = Launcher(world, Library(self.settings.playbooks, registry()), self.doorbell)
         return Remediator(self.loop_store, self.planner, checker, self.doorbell, notifier, self.clock, rules, launcher)
 
     def checker(self) -> Checker:
         """Health checks."""
-        reports = AlarmSource.CHECK in self.settings.sources
-        return Checker(self.loop_store, self.planner, self.clock, reports=reports)
+        return Checker(self.loop_store, self.planner, self.clock, self.settings.sources)
 
 
 @asynccontextmanager
@@ -150,13 +156,12 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     Raises:
         StoreError: The database is unreachable or made by a newer version.
     """
-    _allow_open_files()
     collect_rarely()
     clock = SystemClock()
     settings.home.mkdir(parents=True, exist_ok=True)
     store = await asyncio.to_thread(open_store, settings.database, clock)
     loop_store = LoopStore(store)
-    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=settings.rpc_timeout)
+    devices = SshDevices(EnvironmentSecrets(), limit=_sessions(), rpc_timeout=settings.rpc_timeout)
     doorbell = CeleryDoorbell(make_app(settings.broker_url, settings.home / "spool"))
     try:
         yield Parts(
@@ -185,7 +190,8 @@ def collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _allow_open_files() -> None:
-    """Each session is an open file, and a process has thousands of them: take all that the system grants."""
+def _sessions() -> int:
+    """How many sessions may be open. Each is an open file: all that the system grants are taken."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return LIMIT if hard == resource.RLIM_INFINITY else max(1, min(LIMIT, hard - _OTHER_FILES))

@@ -6,6 +6,7 @@ temporary folder; nothing keeps running afterwards unless KEEP=1 is set.
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -31,6 +32,8 @@ NEW_AGREEMENT = HERE / "networks" / "peru-mini-add-entel.yaml"
 REGION = "cusco"
 STATION = "PE-CUS-0145"
 CELL = "B28-1"
+#: Routers that take part; the other sites' ones are left to somebody else. The first is that of STATION.
+ROUTERS = ("RT-CUS-0145", "RT-CUS-0146", "RT-CUS-0147")
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 NRM = "urn:3gpp:sa5:_3gpp-common-managed-element"
 EUTRAN = "urn:minka:eutran-nrm"
@@ -48,6 +51,7 @@ class Demo:
 
     def __init__(self, home: Path, control: str) -> None:
         self.home = home
+        self.network = home / "network"
         self.control = control
         self.began = CLOCK.monotonic()
         self._step = 0
@@ -85,10 +89,15 @@ class Demo:
                 raise DemoError(f"{what} did not happen within {seconds:.0f} s")
             CLOCK.pause(0.5)
 
+    def load(self) -> None:
+        """Load the network files, with the addresses and host keys of what is simulated."""
+        beside = ("--endpoints", str(self.home / "endpoints.csv"), "--routers", str(self.home / "routers.csv"))
+        self.minka("network", "load", str(self.network), *beside)
+
     def plan(self, selector: str, expect: int) -> str:
         """Show a plan and return its id."""
         self.minka("plan", selector, "--expect", str(expect))
-        return str(self.ask("plan", selector, "--expect", str(expect))["id"])
+        return str(self.ask("plans", "list")[0]["id"])
 
     def read(self, words: str) -> None:
         """Show what a cell broadcasts and how it is shared, read from the station just now."""
@@ -104,12 +113,6 @@ class Demo:
         console.print(", ".join(plmn.replace(",", "-") for plmn in plmns))
         for plmn, share in shares.items():
             console.print(f"    {plmn}: min {share.get('minRatio', 0)} %, max {share.get('maxRatio', 100)} %")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _free_range(count: int) -> int:
@@ -128,10 +131,22 @@ def _free_range(count: int) -> int:
     raise DemoError(f"there are no {count} free ports in a row")
 
 
+def _files(network: Path) -> None:
+    """The files of the small network, with a few of its routers."""
+    shutil.copytree(MINI, network)
+    with (network / "routers.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (network / "routers.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row for row in rows if row["id"] in ROUTERS)
+
+
 @contextmanager
 def _controller(home: Path) -> Iterator[Demo]:
     """``minka up`` with simulated stations, taken down at the end unless KEEP=1."""
-    ports, api, control = _free_range(24), _free_port(), f"127.0.0.1:{_free_port()}"
+    api = _free_range(2 + 24 + len(ROUTERS))
+    control, ports = f"127.0.0.1:{api + 1}", api + 2
     os.environ.update(
         MINKA_HOME=str(home),
         MINKA_API_PORT=str(api),
@@ -139,7 +154,8 @@ def _controller(home: Path) -> Iterator[Demo]:
         MINKA_HEALTH_INTERVAL="5",
         MINKA_RULES=str(HERE.parent / "playbooks" / "rules"),
     )
-    words = ["up", "--sim", str(MINI), "--sim-ports", str(ports), "--sim-control", control]
+    _files(home / "network")
+    words = ["up", "--sim", str(home / "network"), "--sim-routers", "--sim-ports", str(ports), "--sim-control", control]
     log = (home / "up.log").open("wb")
     up = subprocess.Popen([sys.executable, "-m", "controller.cli", *words], stdout=log, stderr=log)
     try:
@@ -192,26 +208,27 @@ def _technician(endpoint: dict[str, Any]) -> None:
 
 def _provision(demo: Demo) -> None:
     demo.say("Load the network files", "24 real places in Cusco and Ucayali; three operators share every station.")
-    endpoints = str(demo.home / "endpoints.csv")
-    demo.minka("network", "check", str(MINI))
-    demo.minka("network", "load", str(MINI), "--endpoints", endpoints)
-    demo.say("Provision the bare stations", "They come from the factory: no cells, no tenants. First they are adopted.")
+    demo.minka("network", "check", str(demo.network))
+    demo.load()
+    demo.say(
+        "Provision the bare stations and routers",
+        "They come from the factory: no cells, no tenants. First they are adopted.",
+    )
     demo.minka("device", "adopt", "*")
-    plan = demo.ask("plan", "*", "--expect", "24")
+    plan = demo.ask("plan", "*", "--expect", str(24 + len(ROUTERS)))
     console.print(f"plan {plan['id']}: {sum(len(change['diff']) for change in plan['changes'])} lines of change")
     demo.minka("apply", plan["id"], "--canary", "2", "--wave-size", "12", "--reason", "provisioning")
 
 
 def _fourth_tenant(demo: Demo) -> None:
-    demo.say(f"A fourth operator joins all of {REGION}", f"One more agreement: {NEW_AGREEMENT.name}.")
-    network = demo.home / "network"
-    shutil.copytree(MINI, network)
-    shutil.copy(NEW_AGREEMENT, network / "agreements-entel.yaml")
-    demo.minka("network", "load", str(network), "--endpoints", str(demo.home / "endpoints.csv"))
-    plan = demo.plan(f"region={REGION}", 13)
+    demo.say(f"A fourth operator joins all of {REGION}", f"One more agreement: {NEW_AGREEMENT.name}. Routers go first.")
+    shutil.copy(NEW_AGREEMENT, demo.network / "agreements-entel.yaml")
+    demo.load()
+    plan = demo.plan(f"region={REGION}", 13 + len(ROUTERS))
     demo.read("before:")
     demo.minka("apply", plan, "--canary", "1", "--wave-size", "6", "--reason", "Entel joins Cusco")
     demo.read("after: ")
+    demo.minka("device", "get", ROUTERS[0], "--filter", "entel")
 
 
 def _drift(demo: Demo) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from simulators.conditions import NETWORK_FAULTS
 from simulators.control_living import describe
 from simulators.counted import counted
 from simulators.faults import ANY, FaultKind
-from simulators.fleet import Fleet, Placement, as_in, on_port, ports_from
+from simulators.fleet import Fleet, Placement, RouterPlacement, as_in, on_port, ports_from
 from simulators.inventory import Exports
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
 from simulators.netconf.profiles import PROFILES
@@ -118,7 +119,11 @@ def up(
     """
     try:
         files = _files(network, count, endpoints)
-        placement = as_in(files) if port_base is None else ports_from(address, port_base)
+        placement: Placement = as_in(files)
+        router_placement: RouterPlacement = as_in_files
+        if port_base is not None:
+            placement = ports_from(address, port_base)
+            router_placement = ports_from(address, port_base + len(files.stations))
         _check_together(processes, scenario, history, routers)
         quirks, others = quirks_of(Quirks(settle_seconds=settle_seconds, boot_seconds=boot_seconds), profile or ())
         check_stations(files, others)
@@ -136,7 +141,7 @@ def up(
                 tls=_tls_placement(placement, address, port_base, tls),
                 homes=[Home(*_host_and_port(home), call_again) for home in call_home or ()],
                 routers=routers,
-                router_placement=as_in_files,
+                router_placement=router_placement,
             )
             receivers: dict[Shape, str | None] = {ves_event: ves, alertmanager_call: alertmanager}
             return fleet, Story(fleet, files, scenario, history, receivers, seed)
@@ -226,7 +231,7 @@ def inject(
     count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
     always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
     seconds: Annotated[float, typer.Option(min=0, help="Length of a delay.")] = 0.0,
-    config: Annotated[Path | None, typer.Option(help="File with the <config> of a foreign edit.")] = None,
+    config: Annotated[Path | None, typer.Option(help="File with the element config of a foreign edit.")] = None,
     target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
     seed: Annotated[str | None, typer.Option(help="Seed of the fate of a network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
@@ -240,6 +245,10 @@ def inject(
             )
         )
         return
+    if kind not in {one.value for one in FaultKind}:
+        near = get_close_matches(kind, [*NETWORK_FAULTS, *FaultKind], n=1)
+        hint = f"did you mean {str(near[0])!r}?" if near else "`fault kinds` lists them"
+        raise typer.BadParameter(f"there is no fault {kind!r}; {hint}", param_hint="kind")
     body = {
         "kind": kind,
         "operation": operation,
@@ -306,7 +315,7 @@ def restore_link(
 @fault_app.command("edit", epilog="Example: `python -m simulators fault edit PE-CUS-0042 change.xml`")
 def edit(
     station: Annotated[str, typer.Argument(help="Station id.")],
-    file: Annotated[Path, typer.Argument(help="XML file: a <config>, or a single top-level element.")],
+    file: Annotated[Path, typer.Argument(help="XML file: an element config, or a single top-level element.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Change running behind everybody's back."""

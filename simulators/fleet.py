@@ -26,12 +26,20 @@ from simulators.station import Observer, Quirks, Station
 from simulators.surroundings import Surroundings
 from simulators.transport import Transport
 
-__all__ = ["Endpoint", "Fleet", "Placement", "TlsEndpoint", "anywhere", "as_in", "on_port", "ports_from"]
+__all__ = [
+    "Endpoint",
+    "Fleet",
+    "Placement",
+    "RouterPlacement",
+    "TlsEndpoint",
+    "anywhere",
+    "as_in",
+    "on_port",
+    "ports_from",
+]
 
 #: Where a station listens: its index within the fleet and its record → address and port, port 0 for any free one.
 Placement = Callable[[int, StationRecord], tuple[str, int]]
-
-
 #: The same for routers.
 RouterPlacement = Callable[[int, RouterRecord], tuple[str, int]]
 
@@ -41,7 +49,7 @@ def anywhere(_index: int, _record: StationRecord | RouterRecord) -> tuple[str, i
     return "127.0.0.1", 0
 
 
-def ports_from(address: str, base: int) -> Placement:
+def ports_from(address: str, base: int) -> Callable[[int, object], tuple[str, int]]:
     """Consecutive ports of one address."""
     return lambda index, _record: (address, base + index)
 

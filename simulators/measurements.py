@@ -90,8 +90,8 @@ def performance(station: Station) -> etree._Element:
 
 
 def number(value: float) -> str:
-    """A value as text, without a fraction where it has none."""
-    return str(int(value)) if value == int(value) else str(value)
+    """A value as text, with as much of a fraction as it has."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def measurement_file(station: str, version: str, period: Period, job: Job = EVERYTHING) -> bytes:

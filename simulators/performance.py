@@ -138,9 +138,9 @@ def _add(total: defaultdict[str, float], counters: Mapping[str, float]) -> None:
 
 
 def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
-    """Throughput is a mean over the time on air only."""
+    """Throughput is a mean over the time on air only. A short period has fractions of an attempt, which count."""
     return {
-        name: round(value / on_air if name.startswith("DRB.UEThp") and on_air else value, 2)
+        name: round(value / on_air if name.startswith("DRB.UEThp") and on_air else value, 6)
         for name, value in sorted(counters.items())
     }
 

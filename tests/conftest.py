@@ -8,6 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no finding. In CI hypothesis has a profile of its own that says so too.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if os.environ.get("CI") != "true":
+    settings.load_profile("busy")
 
 #: The official 3GPP modules: they have no open licence and stand beside a checkout, if at all.
 OFFICIAL_MODULES = Path(__file__).parents[2] / "shared" / "yang"

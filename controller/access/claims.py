@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -19,6 +20,18 @@ class Grant:
     group: str
     role: Role
     tenant: str = ""
+
+
+def private(address: str) -> str:
+    """An address that nobody on the way can answer for: https, or this machine.
+
+    Raises:
+        InputError: It is another.
+    """
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
+        raise InputError(f"{address!r} is no https address")
+    return address
 
 
 def parse_grants(text: str) -> tuple[Grant, ...]:

@@ -1,29 +1,48 @@
-"""What a token may be given."""
+"""What a token may be given: nothing that the one that makes it does not open, for no longer than that one lives."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from controller.access.roles import ROLES, may, permissions, words
 from controller.models.errors import ConflictError
-from controller.models.people import Permission, Person, Role
+from controller.models.people import Permission, Person, Role, Token
 
 #: Scope of a token, None for all that its owner's role gives.
 Scopes = tuple[Permission, ...] | None
 
 
 def grant(caller: Person, owner: Person, asked: Scopes) -> Scopes:
-    """The scope of a token that the caller makes for the owner; one's own never opens more than the token in use.
+    """The scope of a token that the caller makes for the owner: what both the token in use and the owner's role open.
 
     Raises:
         ConflictError: More was asked for than there is to give.
     """
-    own = caller.name == owner.name
-    limit = permissions(caller) if own else ROLES[owner.role]
+    limit = permissions(caller) & ROLES[owner.role]
     if asked is None:
-        return caller.scopes if own else None
+        asked = tuple(limit)
+        if caller.scopes is None and limit == ROLES[owner.role]:
+            return None
     if not limit.issuperset(asked):
         missing = words(set(asked) - limit)
         raise ConflictError(f"a token of {owner.name} can't have {missing}; what it can have is {words(limit)}")
     return tuple(permission for permission in Permission if permission in asked)
+
+
+def end(caller: Person, asked: datetime | None, *, said: bool) -> datetime | None:
+    """When a token ends that the caller makes: as asked, or if nobody said, with the token in use where that is sooner.
+
+    Raises:
+        ConflictError: It was said, and would outlive the token in use.
+    """
+    if caller.ends is None or (asked is not None and asked <= caller.ends):
+        return asked
+    if said:
+        raise ConflictError(
+            f"a token can't outlive the one that makes it, which ends {_words(caller.ends)}: "
+            "ask for fewer days, or say nothing of days and it ends then too"
+        )
+    return caller.ends
 
 
 def may_manage(caller: Person, owner: str) -> bool:
@@ -31,7 +50,23 @@ def may_manage(caller: Person, owner: str) -> bool:
     return caller.name == owner or may(caller, Permission.PEOPLE)
 
 
-def may_renew(caller: Person, owner: Role, scopes: Scopes) -> bool:
-    """Whether rotating a token hands the caller nothing that the token in use does not open already."""
-    opened = ROLES[owner] if scopes is None else ROLES[owner] & frozenset(scopes)
-    return may(caller, Permission.PEOPLE) or permissions(caller) >= opened
+def check_renewal(caller: Person, owner: Role, old: Token) -> None:
+    """See to it that rotating a token gives nothing that the token in use does not give, and takes nothing away.
+
+    Raises:
+        ConflictError: The old token opens more than the one in use, or lives longer.
+    """
+    opened = ROLES[owner] if old.scopes is None else ROLES[owner] & frozenset(old.scopes)
+    if not permissions(caller) >= opened:
+        more = words(opened - permissions(caller))
+        raise ConflictError(f"the token {old.id} opens {more}, and the one in use does not, so it can't renew it")
+    if caller.ends is not None and (old.expires is None or old.expires > caller.ends):
+        lives = f"lives until {_words(old.expires)}" if old.expires else "has no end"
+        raise ConflictError(
+            f"the token {old.id} {lives} and the one in use ends {_words(caller.ends)}, so it can't renew it: "
+            "use one that lives as long"
+        )
+
+
+def _words(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

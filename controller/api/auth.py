@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import APIRouter, Depends, Request, Response, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Depends as Dependency
@@ -29,10 +30,12 @@ from starlette.exceptions import HTTPException
 from controller.access.roles import may
 from controller.api.oidc import is_provider_token
 from controller.api.services import Services
-from controller.models.errors import MinkaError, NotFoundError, SignInError
+from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
 from controller.ports.people import NewToken
 from controller.ports.store import Store
+
+log = structlog.get_logger()
 
 #: What every secret begins with, so that scanners of leaked secrets know it.
 PREFIX = "minka_"
@@ -63,6 +66,7 @@ def ensure_token(path: Path, store: Store) -> str:
     """The embedded shape's token, an administrator's: made on first start, kept in a file that only its owner reads.
 
     Raises:
+        InputError: The file holds a token of an identity provider, which says itself who it is about.
         OSError: The file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +78,8 @@ def ensure_token(path: Path, store: Store) -> str:
         token = new_secret()
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(token + "\n")
+    if is_provider_token(token):
+        raise InputError(f"{path} holds a token of an identity provider: remove it, and minka login keeps its own")
     store.ensure_token(NewToken(digest(token), FIRST.name, "first token"), FIRST)
     return token
 
@@ -107,18 +113,21 @@ async def caller(request: Request) -> Person | None:
 
 
 async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """A stream that ends when its caller is nobody any more, or somebody with another role or scope."""
+    """A stream that ends when its caller is nobody any more, or somebody with another role or scope.
+
+    It also ends, to be taken up again, when the database is away.
+    """
     clock = request.app.state.services.clock
     asked = clock.monotonic()
-    async for text in events:
-        if clock.monotonic() - asked >= _ASK_AGAIN:
-            try:
+    try:
+        async for text in events:
+            if clock.monotonic() - asked >= _ASK_AGAIN:
                 if await caller(request) != request.state.caller:
                     return
-            except MinkaError:
-                return
-            asked = clock.monotonic()
-        yield text
+                asked = clock.monotonic()
+            yield text
+    except MinkaError as error:
+        log.info("api.stream_ended", path=request.url.path, reason=error.message)
 
 
 def _from_here(request: Request) -> bool:
@@ -193,11 +202,13 @@ async def _guarded(permission: Permission, handler: Handler, request: Request) -
 
 async def _denied(request: Request, permission: Permission) -> None:
     """Put on record that somebody asked for what is not theirs."""
-    store: Store = request.app.state.services.store
-    asked = f"{request.method} {request.url.path}"[:200]
-    await run_in_threadpool(
-        store.audit, request.state.caller.name, "access.denied", asked, {"permission": permission.value}
-    )
+    store, who = request.app.state.services.store, request.state.caller
+    await run_in_threadpool(store.deny, who.name, who.tenant, permission.value, asked_for(request))
+
+
+def asked_for(request: Request) -> str:
+    """What a request is for, for the record: method and path, shortened."""
+    return f"{request.method} {request.url.path}"[:200].replace("\0", "%00")
 
 
 def _declared(route: APIRoute) -> Permission | None:

@@ -1,30 +1,45 @@
-"""In front of all routes: who calls, and how much they may send. Both are settled before a body is read."""
+"""In front of all routes: who calls, how much they may send, and how much at once.
+
+All is settled before a body is read.
+"""
 
 from __future__ import annotations
+
+from collections import Counter
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import caller
+from controller.api.auth import asked_for, caller
 from controller.api.problems import answer, problem_of
+from controller.api.services import Services
 from controller.models.errors import MinkaError
 
 #: Paths that need no token: probes, the description of the API, and the way in.
-OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/v1/login", "/v1/login/callback"})
+OPEN = frozenset(
+    {"/healthz", "/readyz", "/openapi.json", "/docs", "/v1/login", "/v1/login/callback", "/v1/login/device"}
+)
 
 _MIB = 2**20
 #: Largest body in bytes: of network files, of a webhook, of everything else.
 NETWORK_LIMIT, WEBHOOK_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, _MIB
+#: Requests of one tenant's people that are under way at once at most, streams included: less than there are threads
+#: (anyio has 40), so that no tenant keeps the host or another one waiting.
+MOST = 32
 _WEBHOOKS = "/v1/webhooks/"
 _NETWORK = ("/v1/network", "/v1/network/import")
 
 
 class Guard:
-    """ASGI middleware that lets no request through without a known token, nor one that is too large."""
+    """ASGI middleware that lets no request through without a known token, nor one that is too large.
+
+    Nor does it let one through that is too many: of each tenant so many are answered at once.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse with a problem, or hand on with the caller in ``request.state.caller``."""
@@ -34,13 +49,20 @@ class Guard:
         request = Request(scope)
         limit = _limit(request.url.path)
         try:
-            await _admit(request, limit)
-        except HTTPException as error:
-            await answer(error)(scope, receive, send)
-        except MinkaError as error:
-            await problem_of(error)(scope, receive, send)
-        else:
+            tenant = await _admit(request, limit)
+            _check_room(tenant, self._under_way[tenant])
+        except (HTTPException, MinkaError) as error:
+            refusal = answer(error) if isinstance(error, HTTPException) else problem_of(error)
+            if refusal.status_code == 401:
+                services: Services = request.app.state.services
+                services.strangers.refused(asked_for(request), services.store, services.clock)
+            await refusal(scope, receive, send)
+            return
+        self._under_way[tenant] += 1
+        try:
             await self._app(scope, _Counted(receive, limit), send)
+        finally:
+            self._under_way[tenant] -= 1
 
 
 class _Counted:
@@ -69,14 +91,25 @@ def _too_large(limit: int) -> HTTPException:
     return HTTPException(413, f"the body is larger than {limit} bytes")
 
 
-async def _admit(request: Request, limit: int) -> None:
-    """Raise HTTPException: 401 without a known token, 413 for a large body. Routes see to permissions."""
-    path = request.url.path
+def _check_room(tenant: str, under_way: int) -> None:
+    if tenant and under_way >= MOST:
+        raise HTTPException(429, f"{MOST} requests of {tenant} are under way: wait for one", {"Retry-After": "5"})
+
+
+async def _admit(request: Request, limit: int) -> str:
+    """Whose person it is: a tenant's id, or empty. Routes see to permissions.
+
+    Raises:
+        HTTPException: 401 without a known token, 413 for a large body.
+    """
+    path, tenant = request.url.path, ""
     if path not in OPEN:
         person = await caller(request)
         if person is None:
             raise HTTPException(401, "a bearer token is needed: Authorization: Bearer …")
         request.state.caller = person
+        tenant = person.tenant
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
+    return tenant

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -21,7 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 from joserfc.jws import extract_compact
 
-from controller.access.claims import parse_grants, person_of
+from controller.access.claims import parse_grants, person_of, private
 from controller.models.errors import InputError, ProviderError, SignInError
 from controller.models.people import Person
 from controller.models.settings import Settings
@@ -31,6 +30,8 @@ from controller.ports.clock import Clock
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 #: Seconds for which the provider's keys are believed, and between two looks for one that is not among them.
 _FRESH, _AGAIN = 300.0, 10.0
+#: Seconds after it could not be asked in which nobody else waits for it.
+_AWAY = 2.0
 #: What comes of an answer that is not as it should be.
 _ODD = (AttributeError, KeyError, TypeError, ValueError)
 _SCOPE = "openid profile email"
@@ -72,15 +73,23 @@ class Provider:
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._issuer = _private(settings.oidc_issuer)
+        self.issuer = private(settings.oidc_issuer)
+        #: Our name at the provider where people sign in on the command line; empty if they can't, for want of a
+        #: client without a secret.
+        self.device_client = settings.oidc_device_client_id or (
+            "" if settings.oidc_client_secret else settings.oidc_client_id
+        )
         self._client_id = settings.oidc_client_id
         self._secret = settings.oidc_client_secret
-        self._audience = settings.oidc_audience or settings.oidc_client_id
+        self._audiences = [
+            name for name in (settings.oidc_audience or settings.oidc_client_id, self.device_client) if name
+        ]
         self._claims = (settings.oidc_name_claim, settings.oidc_groups_claim)
         self._grants = parse_grants(settings.oidc_roles)
         self._redirect = f"{settings.url}/v1/login/callback"
         self._clock = clock
         self._known: _Known | None = None
+        self._away = float("-inf")
         self._asking = asyncio.Lock()
 
     async def identity(self, token: str, nonce: str | None = None) -> Identity:
@@ -92,12 +101,12 @@ class Provider:
         """
         claims = await self._verified(token, nonce)
         person = person_of(claims, self._grants, *self._claims)
-        return Identity(person, self._issuer, claims["sub"], int(claims["exp"]))
+        return Identity(person, self.issuer, claims["sub"], int(claims["exp"]))
 
     async def _verified(self, token: str, nonce: str | None) -> dict[str, Any]:
         required: dict[str, Any] = {
-            "iss": {"essential": True, "value": self._issuer},
-            "aud": {"essential": True, "value": self._client_id if nonce else self._audience},
+            "iss": {"essential": True, "value": self.issuer},
+            "aud": {"essential": True, "values": [self._client_id] if nonce else self._audiences},
             "sub": {"essential": True},
             "exp": {"essential": True},
         }
@@ -128,13 +137,16 @@ class Provider:
         async with self._asking:
             now = self._clock.monotonic()
             if self._known is None or now - self._known.at >= fresh:
+                if now - self._away < _AWAY:
+                    raise ProviderError("the identity provider could not be asked just now")
                 try:
                     async with httpx.AsyncClient(timeout=5) as http:
-                        said = await _json(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-                        if said.get("issuer") != self._issuer:
+                        said = await _json(http, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+                        if said.get("issuer") != self.issuer:
                             raise ProviderError("the identity provider names itself otherwise than the settings")
-                        keys = KeySet.import_key_set(await _json(http, _private(str(said.get("jwks_uri")))))  # type: ignore[arg-type]
+                        keys = KeySet.import_key_set(await _json(http, private(str(said.get("jwks_uri")))))  # type: ignore[arg-type]
                 except (httpx.HTTPError, httpx.InvalidURL, InputError, JoseError, *_ODD) as error:
+                    self._away = self._clock.monotonic()
                     raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
                 self._known = _Known({name: str(value) for name, value in said.items()}, keys, now)
             return self._known
@@ -176,7 +188,7 @@ class Provider:
         auth = httpx.BasicAuth(self._client_id, self._secret) if self._secret else httpx.Auth()
         try:
             async with httpx.AsyncClient(timeout=10) as http:
-                answer = await http.post(_private(known.endpoints["token_endpoint"]), data=form, auth=auth)
+                answer = await http.post(private(known.endpoints["token_endpoint"]), data=form, auth=auth)
             token = answer.json().get("id_token") if answer.is_success else None
         except (httpx.HTTPError, httpx.InvalidURL, InputError, *_ODD) as error:
             raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
@@ -190,18 +202,6 @@ class Provider:
 def is_provider_token(token: str) -> bool:
     """Whether it has the form of a JWT, which our own tokens don't have."""
     return token.count(".") == 2
-
-
-def _private(address: str) -> str:
-    """An address that nobody on the way can answer for: https, or this machine.
-
-    Raises:
-        InputError: It is another.
-    """
-    parts = urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
-        raise InputError(f"{address!r} is no https address")
-    return address
 
 
 def _has(keys: KeySet, kid: str | None) -> bool:

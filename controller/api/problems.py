@@ -47,6 +47,7 @@ _CODES = {
     404: "not-found",
     405: "method-not-allowed",
     413: "too-large",
+    429: "too-many-requests",
 }
 MEDIA_TYPE = "application/problem+json"
 
@@ -84,6 +85,10 @@ def problem_of(error: MinkaError) -> JSONResponse:
     """An error of the error tree as an answer."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     extra: dict[str, Any] = {}
+    if isinstance(error, StoreError):
+        # Its words name the database's address; probes are told of it without a token.
+        log.warning("api.store_unavailable", reason=error.message)
+        return problem(status, error.code, "the database is away or refuses; the log of the api process tells more")
     if isinstance(error, NetworkFilesError):
         extra["problems"] = [
             {name: getattr(one, name) for name in ("file", "line", "field", "value", "message", "expected")}

@@ -31,7 +31,7 @@ def served_app(settings: Settings) -> FastAPI:
             ensure_token(settings.token_file, made.store)
             if settings.webhook_token:
                 ensure_webhook_token(settings.webhook_token, made.store)
-            app.state.services = Services(
+            app.state.services = services = Services(
                 settings=settings,
                 store=made.store,
                 devices=made.devices,
@@ -43,6 +43,7 @@ def served_app(settings: Settings) -> FastAPI:
                 provider=Provider(settings, made.clock) if settings.oidc_issuer else None,
             )
             yield
+            await services.strangers.settle(made.store)
 
     return make_app(lifespan)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from controller.api.oidc import Provider
+from controller.api.strangers import Strangers
 from controller.models.settings import Settings
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
@@ -19,6 +20,9 @@ from controller.runs.importer import Importer
 from controller.runs.planner import Planner
 
 Item = TypeVar("Item")
+
+#: Offset that no list reaches, and every database takes.
+_FARTHEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Services:
     clock: Clock
     exposition: Callable[[], bytes]
     provider: Provider | None = None
+    strangers: Strangers = field(default_factory=Strangers)
 
 
 def services(request: Request) -> Services:
@@ -42,7 +47,9 @@ def services(request: Request) -> Services:
     return found
 
 
-def page(limit: Annotated[int, Query(ge=1, le=1000)] = 100, offset: Annotated[int, Query(ge=0)] = 0) -> Page:
+def page(
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100, offset: Annotated[int, Query(ge=0, le=_FARTHEST)] = 0
+) -> Page:
     """Pagination parameters."""
     return Page(limit, offset)
 

@@ -284,8 +284,8 @@ class TenantView:
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
-        found = self._store.alarm(alarm_id)
-        if not told.concerns(self._sight(), found.station, found.object, found.tenant, found.probable_cause):
+        seen, found = self._sight(), self._store.alarm(alarm_id)
+        if not told.concerns(seen, found.station, found.object, found.tenant, found.probable_cause):
             raise NotFoundError(f"there is no alarm {alarm_id}")
         return told.told_alarm(found)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from controller.assurance.health import Wrong, health_of, reports_of, wrongs
-from controller.models.alarm import Alarm, AlarmReport
+from controller.assurance.oran_fm import Listed, listed, unheard
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
@@ -33,6 +34,7 @@ class Look:
     """What one look at a station brought.
 
     Attributes:
+        at: When it was begun: what happened later it may not have seen.
         reason: Code of the error that kept us from reading it, empty where it was read.
     """
 
@@ -42,28 +44,47 @@ class Look:
     reason: str = ""
 
 
-class Checker:
-    """Looks at stations; keeps the last health of each to tell a passing state from a lasting one.
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A look, judged.
 
-    Args:
-        reports: Whether what is wrong becomes alarms; if not, health is kept and others raise the alarms.
+    Attributes:
+        listed: Alarms that the station lists; None where it could not be read.
     """
 
-    def __init__(self, store: StoreLoop, planner: Planner, clock: Clock, *, reports: bool = True) -> None:
+    health: Health
+    listed: Listed | None = None
+
+    @property
+    def wrong(self) -> frozenset[tuple[str, str]]:
+        """What is wrong, in whoever's words."""
+        return frozenset((*wrongs(self.health), *(self.listed or ())))
+
+
+class Checker:
+    """Looks at stations; keeps the last look at each to tell a passing state from a lasting one.
+
+    Args:
+        sources: Whose words become alarms here: what is found wrong (``check``), alarms that stations list and
+            whose notifications went unheard (``oran-fm``). Health is kept in any case.
+    """
+
+    def __init__(self, store: StoreLoop, planner: Planner, clock: Clock, sources: Collection[AlarmSource]) -> None:
         self._store = store
         self._planner = planner
         self._clock = clock
-        self._reports = reports
-        self._last: dict[str, Health] = {}
+        self._sources = frozenset(sources)
+        self._last: dict[str, _Judged] = {}
 
     async def look(self, network: Network, station: str) -> Look:
         """Read one station; that it can't be read is an answer too."""
+        at = self._clock.now()
         try:
             observed = await self._planner.read(network, station)
         except (DeviceError, NotFoundError) as error:
             log.info("station.unreadable", station=station, code=error.code, reason=error.message)
-            return Look(station, self._clock.now(), None, error.code)
-        return Look(station, self._clock.now(), observed)
+            return Look(station, at, None, error.code)
+        return Look(station, at, observed)
 
     async def health(self, station: str) -> Health:
         """What one station says of itself just now; nothing is kept.
@@ -75,7 +96,7 @@ class Checker:
         found = await self._judge([await self.look(network, station)])
         if station not in found:
             raise NotFoundError(f"station {station} is not adopted")
-        return found[station]
+        return found[station].health
 
     async def record(self, looks: Sequence[Look]) -> frozenset[str]:
         """Save the health that looks showed and report alarms; stations under a job are left alone.
@@ -91,46 +112,53 @@ class Checker:
         busy = await self._store.call(lambda store: store.leased(stations))
         found = await self._judge([look for look in looks if look.station not in busy])
         standing = await self._store.call(lambda store: store.standing_alarms(found))
-        reports = [
-            report
-            for station, health in found.items()
-            for report in reports_of(self._last.get(station), health, _uncleared(standing, station))
-            if self._reports
-        ]
-        alarms = await self._store.call(lambda store: _keep(store, tuple(found.values()), reports))
+        reports = [report for judged in found.values() for report in self._reports(judged, standing)]
+        healths = [judged.health for judged in found.values()]
+        alarms = await self._store.call(lambda store: _keep(store, healths, reports))
         for alarm in alarms:
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
-        changed = {station for station, health in found.items() if self._changed(station, health)}
+        changed = {station for station, judged in found.items() if self._changed(station, judged)}
         self._last |= found
         return busy | changed
 
-    def _changed(self, station: str, health: Health) -> bool:
+    def _reports(self, now: _Judged, standing: Sequence[Alarm]) -> Iterator[AlarmReport]:
+        before = self._last.get(now.health.station)
+        uncleared = [one for one in standing if one.station == now.health.station and one.cleared is None]
+        if AlarmSource.CHECK in self._sources:
+            yield from reports_of(before.health if before else None, now.health, _wrongs(uncleared))
+        if AlarmSource.ORAN_FM not in self._sources or before is None:
+            return
+        if before.listed is not None and now.listed is not None:
+            yield from unheard(before.listed, now.listed, before.health.at, now.health.at, uncleared)
+
+    def _changed(self, station: str, now: _Judged) -> bool:
         before = self._last.get(station)
-        return wrongs(health).keys() != (wrongs(before).keys() if before else set())
+        return now.wrong != (before.wrong if before else frozenset())
 
     # ------------------------------------------------------------------ judge
 
-    async def _judge(self, looks: Sequence[Look]) -> dict[str, Health]:
-        """Health by station, for adopted ones; judged against what was applied there."""
+    async def _judge(self, looks: Sequence[Look]) -> dict[str, _Judged]:
+        """Looks by station, at adopted ones; judged against what was applied there."""
         stations = [look.station for look in looks]
         devices, ledger, (_, network) = await self._store.call(
             lambda store: (store.devices(stations), store.ledger(stations), store.network())
         )
         return await asyncio.to_thread(
             lambda: {
-                look.station: _health(network, look, ledger.get(look.station, {}))
+                look.station: _judged(network, look, ledger.get(look.station, {}))
                 for look in looks
                 if look.station in devices and devices[look.station].adopted is not None
             }
         )
 
 
-def _health(network: Network, look: Look, ledger: _Ledger) -> Health:
+def _judged(network: Network, look: Look, ledger: _Ledger) -> _Judged:
     if look.observed is None:
-        return Health(station=look.station, at=look.at, reachable=False, reason=look.reason)
+        return _Judged(Health(station=look.station, at=look.at, reachable=False, reason=look.reason))
     known = network.profiles_of(look.station) if network.manages(look.station) else ()
     drift = len(drifted_nodes(root_spec(known), applied(ledger), look.observed)) if known else 0
-    return health_of(look.station, look.observed, ledger, drift, look.at)
+    health = health_of(look.station, look.observed, ledger, drift, look.at)
+    return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger))
 
 
 def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport]) -> list[Alarm]:
@@ -138,10 +166,5 @@ def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport
     return store.report_alarms(reports)
 
 
-def _uncleared(standing: Collection[Alarm], station: str) -> set[Wrong]:
-    """Alarms of a station that were not cleared; a repair under way may have a cleared one, to be raised again."""
-    return {
-        (alarm.object, alarm.probable_cause)
-        for alarm in standing
-        if alarm.station == station and alarm.cleared is None and not alarm.specific_problem
-    }
+def _wrongs(uncleared: Collection[Alarm]) -> set[Wrong]:
+    return {(alarm.object, alarm.probable_cause) for alarm in uncleared if not alarm.specific_problem}

@@ -1,18 +1,18 @@
-"""``minka token``, ``minka user``, ``minka login``: who may call."""
+"""``minka token``, ``minka user``, ``minka login``, ``minka logout``: who may call."""
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from controller.cli.client import WRONG_INPUT, Client, CliError
+from controller.cli.kept import forget, keep
 from controller.cli.output import Json, client, err, escape, out, print_json, table, when
-from controller.models.people import Role
+from controller.models.people import Permission, Role
 from controller.models.settings import Settings
+from controller.ports.clock import SystemClock
 
 tokens = typer.Typer(no_args_is_help=True, help="API tokens: yours, and with the permission `people` everybody's.")
 users = typer.Typer(no_args_is_help=True, help="Users and their roles.")
@@ -26,14 +26,22 @@ Tenant = Annotated[str, typer.Option(help="Whose person it is, for the tenant's 
 def new(
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
     scope: Annotated[
-        list[str] | None, typer.Option(help="A permission that it opens; repeatable. None: all of the role.")
+        list[str] | None,
+        typer.Option(
+            help=f"A permission that it opens ({', '.join(Permission)}); repeatable. None: all that yours opens."
+        ),
     ] = None,
-    days: Annotated[int, typer.Option(min=0, help="Days until it ends; 0 for never.")] = 90,
+    days: Annotated[
+        int | None,
+        typer.Option(min=0, help="Days until it ends, 0 for never. None: 90, or fewer if yours ends sooner."),
+    ] = None,
     owner: Annotated[str | None, typer.Option(help="Whose it is; yours unless said.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token. Its secret is printed once and kept nowhere."""
-    body = {"label": label, "scopes": scope, "days": days or None, "owner": owner}
+    body: dict[str, Any] = {"label": label, "scopes": scope, "owner": owner}
+    if days is not None:
+        body["days"] = days or None
     _print_secret(client().post("/v1/tokens", body), as_json=as_json)
 
 
@@ -67,9 +75,15 @@ def rotate(
 
 
 @tokens.command("revoke", epilog="Example: minka token revoke t-5a1c77e0")
-def revoke(token_id: TokenId, as_json: Json = False) -> None:
+def revoke(
+    token_id: TokenId,
+    with_made: Annotated[
+        bool, typer.Option("--with-made", help="End all that were made with it too, and with those: it got lost.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """End a token for good, now."""
-    client().delete(f"/v1/tokens/{token_id}")
+    client().delete(f"/v1/tokens/{token_id}", with_made=with_made or None)
     if as_json:
         print_json({"revoked": token_id})
     else:
@@ -123,31 +137,68 @@ def enable(name: Name, as_json: Json = False) -> None:
 
 
 def login(
+    paste: Annotated[
+        bool | None,
+        typer.Option(
+            "--paste/--device",
+            help="Read a token, or sign in at the identity provider. None: read what is piped in, and at a terminal "
+            "sign in where there is a provider.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Keep a token for the command line: paste it, or pipe it in. It is tried before it is kept."""
-    token = typer.prompt("Token", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
-    settings = Settings().model_copy(update={"token": str(token).strip()})
+    """Sign in on the command line: at the identity provider, or with a token. It is tried before it is kept."""
+    settings = Settings()
+    token = _signed_in(settings, must=paste is False) if _at_provider(paste) else ""
+    source = "the identity provider" if token else "standard input"
+    if not token:
+        token = typer.prompt("Token", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    settings = settings.model_copy(update={"token": str(token).strip()})
     if not settings.token:
         raise CliError("no token was given", WRONG_INPUT)
-    person = Client(settings).get("/v1/me")
-    _keep(settings.token_file, settings.token)
+    person = Client(settings, source).get("/v1/me")
+    path = keep(settings.url, settings.token, person["name"])
     if as_json:
         print_json(person)
     else:
-        out.print(f"{escape(person['name'])}, {person['role']} of {escape(person['side'])}; in {settings.token_file}")
+        out.print(f"{escape(person['name'])}, {person['role']} of {escape(person['side'])}; in {path}", soft_wrap=True)
     if Settings().token:
         err.print("MINKA_TOKEN is set and goes before it")
 
 
-def _keep(path: Path, token: str) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(path.name + ".new")
-    made.unlink(missing_ok=True)
-    with os.fdopen(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        file.write(token + "\n")
-    made.replace(path)
+def _at_provider(paste: bool | None) -> bool:
+    return sys.stdin.isatty() if paste is None else not paste
+
+
+def _signed_in(settings: Settings, *, must: bool) -> str:
+    """The token of who signs in at the API's identity provider; empty if there is none to sign in at."""
+    from controller.cli.signin import device_token  # noqa: PLC0415 - only for this
+
+    try:
+        provider = Client(settings).get("/v1/login/device")
+    except CliError as error:
+        if must or error.problem.get("status") != 404:
+            raise
+        return ""
+    return device_token(provider["issuer"], provider["client_id"], SystemClock(), _tell)
+
+
+def _tell(address: str, code: str) -> None:
+    err.print(f"Open {escape(address)} and sign in; the code is [bold]{escape(code)}[/]", soft_wrap=True)
+
+
+def logout(as_json: Json = False) -> None:
+    """Forget the token of who signed in. It is not revoked: that is `minka token revoke`, or the provider's."""
+    settings = Settings()
+    gone = forget(settings.url)
+    if as_json:
+        print_json({"api": settings.url, "forgotten": gone and gone.name})
+    elif gone is None:
+        out.print(f"nobody is signed in at {escape(settings.url)}")
+    else:
+        out.print(f"{escape(gone.name)} is signed out of {escape(settings.url)}")
+    if settings.token:
+        err.print("MINKA_TOKEN is set and goes on")
 
 
 def _change(name: str, *, as_json: bool, **values: Any) -> None:

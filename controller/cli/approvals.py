@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.output import Json, client, escape, out, print_json, table, when
+from controller.cli.output import Json, client, counted, escape, out, print_json, table, when
 
 Target = Annotated[str, typer.Argument(help="Id of a run or plan, as in r-21748f9c95 or 42327bc0ca30.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
@@ -44,7 +44,7 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
     """Who has to agree, and who said what."""
     for one in requirements:
         about = f" ({one['agreement']})" if one["agreement"] else ""
-        what = f"{one['action'] or 'four eyes'} on {one['stations']} stations"
+        what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'station')}"
         if one["consent"] == "notice":
             wants = f"told {one['lead_hours']} h before" if one["lead_hours"] else "told"
         else:
@@ -55,15 +55,19 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
         out.print(f"  {escape(vote['person'])} of {vote['side']}: {said} {escape(vote['reason'])}", soft_wrap=True)
 
 
-def show_outlook(outlook: dict[str, Any]) -> None:
-    """What a run waits for."""
+def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
+    """What a run waits for; ``before`` it is asked for, also that it would wait for nothing."""
+    if before and not outlook["requirements"]:
+        out.print("who has to agree: nobody but who asks for it")
     if outlook["requirements"]:
         out.print("who has to agree:")
         show_requirements(outlook["requirements"], outlook["votes"])
     if outlook["tenants"]:
         out.print(f"tenants told: {', '.join(outlook['tenants'])}", soft_wrap=True)
     for reason, count in outlook["waits"].items():
-        out.print(f"[yellow]waits[/] on {count} stations: {escape(reason)}", soft_wrap=True)
+        out.print(f"[yellow]waits[/] on {counted(count, 'station')}: {escape(reason)}", soft_wrap=True)
+    if before and not outlook["waits"]:
+        out.print("no window, freeze or hold is in the way: it could begin now")
     if outlook["overridden"]:
         out.print(f"windows and freezes overridden {escape(outlook['overridden'])}", soft_wrap=True)
 
@@ -84,6 +88,12 @@ def approve(
 ) -> None:
     """Say yes to a run or plan, for your side."""
     _say(target, "approve", reason, as_json=as_json)
+    if as_json:
+        return
+    for one in client().get("/v1/approvals"):
+        if one["run"] == target:  # a yes may not be the last one, or not count without its reason
+            out.print("[yellow]still waits[/] for approval:")
+            show_requirements(one["requirements"], one["votes"])
 
 
 def reject(
@@ -136,7 +146,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
 @freezes.command("put", epilog="Example: minka freeze put region:cusco --ends 2026-12-26T06:00 --reason Christmas")
 def put(
     target: Annotated[str, typer.Argument(help="network, tenant:<id> or region:<id>.")],
-    ends: Annotated[datetime, typer.Option(help="End, local time.")],
+    ends: Annotated[datetime, typer.Option(help="End, local time, as in 2026-12-26T06:00.")],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     begins: Annotated[datetime | None, typer.Option(help="Beginning, local time; none: now.")] = None,
     as_json: Json = False,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.inventory.source import Report
+from controller.models.errors import InputError
 from controller.models.facts import Finding
 from controller.models.network import Network
 from controller.playbook.actions import registry
@@ -30,13 +31,17 @@ def check_playbooks(path: Path) -> tuple[list[str], list[str]]:
     """Names of the playbooks of a file or folder that can be used, and the problems of all others, a line each.
 
     Raises:
-        NotFoundError: It is no playbook file: ``NAME.yaml``, and no link.
+        InputError: It is no playbook file (``NAME.yaml``, and no link), or a folder without any.
     """
     library = Library(path if path.is_dir() else path.parent, registry())
     report = Report()
     if path.is_dir():
         names = [loaded.playbook.name for loaded in library.all(report)]
+        if not names and not report.problems:
+            raise InputError(f"there is no playbook in {path}: they are files NAME.yaml right in a folder")
+    elif path.suffix != ".yaml" or path.stem not in library.names():
+        raise InputError(f"{path} is no playbook: that is a file NAME.yaml, of lower-case words joined by hyphens")
     else:
-        loaded = library.read(path.name.removesuffix(".yaml"), report)
+        loaded = library.read(path.stem, report)
         names = [loaded.playbook.name] if loaded else []
     return names, [str(problem) for problem in report.problems]

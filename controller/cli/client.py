@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 
+from controller.cli.kept import kept
 from controller.models.settings import Settings
 
 
@@ -20,29 +22,31 @@ class CliError(Exception):
         self.problem = problem or {"detail": message}
 
 
-#: Exit status: an operation failed; the input is wrong; the API can't be reached; there are differences.
+#: Exit status: an operation failed; the input is wrong; API or database can't be reached; there are differences.
 FAILED, WRONG_INPUT, UNREACHABLE, DIFFERENT = 1, 2, 3, 10
 
 
 class Client:
-    """Calls the API with the user's token.
+    """Calls the API with the user's token: of the environment, of who signed in, or the embedded controller's.
+
+    Args:
+        settings: Where the API is, and the token.
+        source: Where the settings have their token from, for messages.
 
     Raises:
-        CliError: For every answer that is no success, and when there is no answer.
+        CliError: For every answer that is no success, when there is no answer, and where address or token can be none.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._url = settings.url
-        token = settings.token
-        if not token and settings.token_file.is_file():
-            token = settings.token_file.read_text(encoding="utf-8").strip()
+    def __init__(self, settings: Settings, source: str = "MINKA_TOKEN") -> None:
+        self._url = _address(settings.url)
+        token, self._source = _token(settings, source)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Planning reads every selected station before it answers.
         self._http = httpx.Client(base_url=self._url, headers=headers, timeout=httpx.Timeout(600, connect=5))
 
     def get(self, path: str, **params: Any) -> Any:
         """GET; parameters that are None are left out."""
-        return self._call("GET", path, params={key: value for key, value in params.items() if value is not None})
+        return self._call("GET", path, params=_given(params))
 
     def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """POST a JSON body."""
@@ -52,9 +56,9 @@ class Client:
         """PUT a JSON body."""
         return self._call("PUT", path, json=body)
 
-    def delete(self, path: str) -> Any:
-        """DELETE."""
-        return self._call("DELETE", path)
+    def delete(self, path: str, **params: Any) -> Any:
+        """DELETE; parameters that are None are left out."""
+        return self._call("DELETE", path, params=_given(params))
 
     def all(self, path: str, limit: int, **params: Any) -> list[Any]:
         """Up to ``limit`` items of a paged list."""
@@ -72,7 +76,7 @@ class Client:
             with self._http.stream("GET", path, timeout=httpx.Timeout(60, connect=5)) as answer:
                 if answer.is_error:
                     answer.read()
-                    raise _refused(answer)
+                    raise _refused(answer, self._source)
                 name = "message"
                 for line in answer.iter_lines():
                     if line.startswith("event: "):
@@ -88,7 +92,7 @@ class Client:
         except httpx.HTTPError as error:
             raise self._silent(error) from error
         if answer.is_error:
-            raise _refused(answer)
+            raise _refused(answer, self._source)
         try:
             return answer.json() if answer.content else None
         except ValueError as error:
@@ -100,14 +104,53 @@ class Client:
         )
 
 
-def _refused(answer: httpx.Response) -> CliError:
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in params.items() if value is not None}
+
+
+def _address(url: str) -> str:
+    """An address that can be called."""
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL:
+        found = httpx.URL("")
+    if found.scheme not in ("http", "https") or not found.host:
+        raise CliError(f"{url!r} is no address of an API: MINKA_API_URL is such as http://127.0.0.1:8470", WRONG_INPUT)
+    return url
+
+
+def _token(settings: Settings, source: str) -> tuple[str, str]:
+    """The token, and where it comes from: both empty where there is none."""
+    token = settings.token
+    signed_in = None if token else kept(settings.url)
+    if signed_in is not None:
+        token, source = signed_in.token, signed_in.source
+    elif not token and settings.token_file.is_file():
+        source = f"the file {settings.token_file}"
+        token = settings.token_file.read_text(encoding="utf-8", errors="replace").strip()
+    if not all("!" <= character <= "~" for character in token):
+        raise CliError(f"{source} holds no token: blanks, or characters that none has", WRONG_INPUT)
+    return (token, source) if token else ("", "")
+
+
+def _refused(answer: httpx.Response, source: str = "") -> CliError:
     try:
         problem = answer.json()
     except ValueError:
         # Not ours: a proxy, or another program on this port.
         problem = {"detail": f"{answer.status_code} from {answer.url}: {answer.text[:200]}"}
     status = WRONG_INPUT if answer.status_code in (400, 401, 403, 404, 409, 413, 422) else FAILED
+    if answer.status_code == 503:
+        status = UNREACHABLE
     message = str(problem.get("detail", problem) if isinstance(problem, dict) else problem)
-    if answer.status_code == 401:
-        message += " (set MINKA_TOKEN, or MINKA_HOME to the folder of the embedded controller)"
+    if isinstance(problem, dict) and problem.get("problems"):
+        # Where in the request a field stood is nothing that was typed.
+        message = re.sub(r"(^|; )(?:body|query|path)\.", r"\1", message)
+    if answer.status_code == 401 and source:
+        why = "it is unknown, has ended or was revoked, or its user is disabled"
+        message = f"the token of {source} is not accepted: {why}"
+    elif answer.status_code == 401:
+        message += " (set MINKA_TOKEN, or MINKA_HOME to the folder of the embedded controller, or minka login)"
+    elif message == "Not Found":  # of a whole address, not of an id
+        message = f"{answer.url.path} is not there: it is not open to your side, or no Minka of this version answers"
     return CliError(message, status, problem)

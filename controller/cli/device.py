@@ -148,6 +148,6 @@ def adopt(selector: Selector, as_json: Json = False) -> None:
     else:
         for station, text in failed.items():
             out.print(f"[red]not adopted[/] {station}: {escape(text)}")
-        out.print(f"{len(said) - len(failed)} of {len(said)} stations adopted")
+        out.print(f"{len(said) - len(failed)} of {len(said)} adopted")
     if failed:
         raise typer.Exit(FAILED)

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from controller.cli.client import FAILED, UNREACHABLE, Client, CliError
-from controller.cli.output import client, coloured, err, escape, out, print_json
+from controller.cli.output import client, coloured, counted, err, escape, out, print_json
 from controller.ports.clock import Clock, SystemClock
 
 #: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
@@ -45,7 +45,7 @@ class _Bars:
         waits = run.get("waits", {})
         if waits != self._waits and not self._silent:
             for reason, count in waits.items():
-                out.print(f"[yellow]waits[/] on {count} stations: {escape(reason)}", soft_wrap=True)
+                out.print(f"[yellow]waits[/] on {counted(count, 'station')}: {escape(reason)}", soft_wrap=True)
         self._waits = waits
 
     def job(self, job: dict[str, Any]) -> None:

@@ -6,18 +6,23 @@ import sys
 from typing import Annotated, NoReturn
 
 import typer
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from controller import __version__
 from controller.cli import accounts, approvals, device, network, people, plan, playbook, processes, questions, runs
 from controller.cli.client import FAILED, WRONG_INPUT, CliError
 from controller.cli.output import err, escape, print_json
+from controller.inventory.source import show
 from controller.models.errors import InputError, MinkaError
+from controller.models.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Operations controller of shared radio networks: sharing agreements in, verified base stations out.",
-    epilog="A first tour: minka up --sim deploy/networks/peru-mini, then minka network load, minka plan, minka apply.",
+    epilog="A first tour: minka up --sim deploy/networks/peru-mini, then minka network load,"
+    " minka device adopt, minka plan, minka apply.",
 )
 
 
@@ -62,6 +67,7 @@ app.add_typer(people.alarms, name="alarms")
 app.add_typer(accounts.tokens, name="token")
 app.add_typer(accounts.users, name="user")
 app.command(epilog="Example: echo $TOKEN | minka login")(accounts.login)
+app.command(epilog="Example: minka logout")(accounts.logout)
 app.command(epilog="Example: minka audit --limit 5 --json")(people.audit)
 app.command(epilog="Example: minka up --sim deploy/networks/peru-mini")(processes.up)
 app.command(epilog="Example: MINKA_DATABASE_URL=postgresql://minka@db/minka minka api")(processes.api)
@@ -87,6 +93,11 @@ def main() -> None:
         _leave(error.message, WRONG_INPUT, {"detail": error.message, "type": error.code})
     except MinkaError as error:
         _leave(error.message, FAILED, {"detail": error.message, "type": error.code})
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        message = "; ".join(_setting(one) for one in error.errors())
+        _leave(message, WRONG_INPUT, {"detail": message, "type": "settings"})
     except _USAGE_ERROR as error:
         message = str(getattr(error, "message", "") or error)
         _leave(message, WRONG_INPUT, {"detail": message, "type": "usage"})
@@ -94,6 +105,14 @@ def main() -> None:
         message = f"{error.strerror}: {error.filename}" if error.filename else str(error)
         _leave(message, FAILED, {"detail": message, "type": "file"})
     sys.exit(status)
+
+
+def _setting(wrong: ErrorDetails) -> str:
+    """What is wrong with a setting: the variable, its value unless that may hold a password, and what is expected."""
+    name = "".join(f"MINKA_{part}".upper() for part in wrong["loc"])
+    value = show(wrong["input"]) if name else ""
+    found = f"{name} = {value!r}: " if value else f"{name}: " if name else ""
+    return found + wrong["msg"].removeprefix("Value error, ")
 
 
 def _leave(message: str, status: int, problem: dict[str, object]) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -72,11 +72,11 @@ def show(
     """Show the controller's current network, or all objects of one kind."""
     if kind is not None:
         items = client().all(f"/v1/network/{kind}", 10_000_000)
-        if as_json or not items:
+        if as_json:
             print_json(items)
             return
-        columns = [name for name, value in items[0].items() if not isinstance(value, dict)]
-        table(f"{len(items)} {kind}", columns, ([escape(item[name]) for name in columns] for item in items))
+        columns = [name for name in (items[0] if items else ()) if any(_words(item[name]) for item in items)]
+        table(f"{len(items)} {kind}", columns, ([escape(_words(item[name])) for name in columns] for item in items))
         return
     said = client().get("/v1/network")
     if as_json:
@@ -117,6 +117,17 @@ def import_(
     for note in said["notes"]:
         out.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
     out.print(f"wrote {', '.join(sorted(said['files']))} to {to}; next: minka network check {to}", soft_wrap=True)
+
+
+def _words(value: Any) -> str:
+    """A value of a network object for people: lists and mappings in the signs of selectors, nothing where empty."""
+    if isinstance(value, dict):
+        pairs = ((name, _words(inner)) for name, inner in value.items() if inner is not False)
+        return " ".join(f"{name}={words}" for name, words in pairs if words)
+    if isinstance(value, list):
+        between = "; " if any(isinstance(one, dict) for one in value) else "|"
+        return between.join(_words(one) for one in value)
+    return "" if value is None else "yes" if value is True else str(value)
 
 
 def _files(directory: Path) -> dict[str, str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
+import orjson
 import typer
+from rich import markup
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -63,9 +66,13 @@ def client() -> Client:
 
 def print_json(data: Any, *, line: bool = False) -> None:
     """Data as JSON on standard output; as one line where more will follow."""
-    json.dump(data, sys.stdout, indent=None if line else 2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n" if line else indented(data))
     sys.stdout.flush()
+
+
+def indented(data: Any) -> str:
+    """Data as JSON that people can read, with its newline. The standard library takes a minute for a large plan."""
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def coloured(word: Any) -> str:
@@ -75,8 +82,15 @@ def coloured(word: Any) -> str:
 
 
 def escape(text: Any) -> str:
-    """Text that Rich prints as it is, square brackets of paths included."""
-    return "" if text is None else str(text).replace("[", r"\[")
+    """Text that Rich prints as it is, square brackets of paths included; nothing in it moves a terminal's cursor.
+
+    Stations, alarm sources and tenants have their words in what is printed.
+    """
+    if text is None:
+        return ""
+    return markup.escape(
+        "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in str(text))
+    )
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -98,6 +112,11 @@ def _fitting(made: Table) -> Console:
     return out if needed <= out.width else Console(highlight=False, width=needed)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 station, 2 stations."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def when(text: str | None) -> str:
-    """An ISO time, short."""
-    return text[:19].replace("T", " ") if text else "-"
+    """An ISO time, short, in this machine's time zone: the one in which times are given on the command line."""
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}" if text else "-"

@@ -9,6 +9,7 @@ import typer
 
 from controller.cli.client import FAILED
 from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
+from controller.models.alarm import AlarmState
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
@@ -20,7 +21,9 @@ alarms = typer.Typer(no_args_is_help=True, help="Alarms and their automatic repa
 def put(
     target: Annotated[str, typer.Argument(help="Station id, station/cell, or site:<id>.")],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
-    until: Annotated[datetime | None, typer.Option(help="End, local time; none: until lifted.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00; none: until lifted.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Put a hold: plans leave the target out and nothing automatic works there."""
@@ -101,7 +104,9 @@ def _verify_audit(*, as_json: bool) -> None:
 @alarms.command("list", epilog="Example: minka alarms list --state raised --state repairing")
 def list_alarms(
     limit: Limit = 50,
-    state: Annotated[list[str] | None, typer.Option(help="Only alarms in this state; repeatable.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help=f"Only alarms in this state ({', '.join(AlarmState)}); repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Alarms, newest first."""
@@ -124,7 +129,7 @@ def list_alarms(
                 a.get("count", ""),
                 when(a["raised"]),
                 a.get("run", ""),
-                escape(a.get("note")),
+                escape(a.get("note") or a["text"]),
             )
             for a in found
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from controller.cli.approvals import show_outlook
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
-from controller.cli.output import Json, client, escape, out, print_json, table, when
+from controller.cli.output import Json, client, escape, indented, out, print_json, table, when
 from controller.cli.plan_view import show_plan
 from controller.models.run import Policy
 
@@ -33,12 +32,12 @@ def _removals(words: list[str]) -> dict[str, int]:
     return found
 
 
-def _allow_words(message: str) -> str:
+def allow_words(message: str) -> str:
     """How to say what a refusal asks for, in words of this command."""
     if found := re.search(r"expect (\d+) stations$", message):
         return f" (--expect {found[1]})"
-    found = re.search(r"name (\S+=\d+)$", message)
-    return f" (--remove {found[1]})" if found else ""
+    removals = re.findall(r"name (\S+=\d+)(?:; |$)", message)
+    return f" ({' '.join(f'--remove {one}' for one in removals)})" if removals else ""
 
 
 def plan(
@@ -54,13 +53,13 @@ def plan(
     body = {"selector": selector, "remove": _removals(remove or []), "expect_stations": expect}
     made = _made("/v1/plans", body)
     if save is not None:
-        save.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        save.write_text(indented(made), encoding="utf-8")
     if as_json:
         print_json(made)
     else:
         show_plan(made, every=every)
         if made["changes"]:
-            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"))
+            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
     if exit_code and made["changes"]:
         raise typer.Exit(DIFFERENT)
 
@@ -78,7 +77,7 @@ def undo(
     else:
         show_plan(made, every=every)
         if made["changes"]:
-            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"))
+            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
 
 
 def _made(path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +85,7 @@ def _made(path: str, body: dict[str, Any]) -> dict[str, Any]:
     try:
         made: dict[str, Any] = client().post(path, body)
     except CliError as error:
-        raise CliError(f"{error}{_allow_words(str(error))}", error.status, error.problem) from error
+        raise CliError(f"{error}{allow_words(str(error))}", error.status, error.problem) from error
     return made
 
 
@@ -114,7 +113,7 @@ def show(
     else:
         show_plan(made, every=every)
         if made["changes"] and "selector" in made:
-            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"))
+            show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
 
 
 @plans.command("compare", epilog="Example: minka plans compare 42327bc0ca30 0a1b2c3d4e5f")
@@ -147,11 +146,12 @@ def apply(
     per_region: Annotated[int | None, typer.Option(help="Stations of one region in each later wave at most.")] = None,
     parallel: Annotated[int, typer.Option(help="Stations at once.")] = 500,
     stop_after: Annotated[int, typer.Option(help="Failures after which nothing more is started.")] = 1,
+    patience: Annotated[int, typer.Option(help="Seconds in which a station that is away or busy is tried again.")] = 0,
     policy: Annotated[Policy, typer.Option(help="What is confirmed or taken back together.")] = Policy.STATION,
     confirm_timeout: Annotated[
         int | None, typer.Option(help="Seconds of the confirmed commit; left out, they follow from checks and groups.")
     ] = None,
-    check_timeout: Annotated[int, typer.Option(help="Seconds to wait for cells and core links.")] = 30,
+    check_timeout: Annotated[int, typer.Option(help="Seconds to wait for cells, core links and alarms.")] = 30,
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
@@ -164,6 +164,7 @@ def apply(
         "per_region": per_region,
         "parallel": parallel,
         "stop_after": stop_after,
+        "patience": patience,
         "policy": policy,
         "confirm_timeout": confirm_timeout,
         "check_timeout": check_timeout,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ _MOST = 40
 #: Addresses differ by station where the change is the same; numbers do so in what is the host's own (PCI, ids).
 _ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]+\b")
 _NUMBER = re.compile(r"\d[\d.]*")
-_VARIES = "…"
+#: Stands where lines that are shown as one differ.
+VARIES = "…"
 
 Row = dict[str, str]
 
@@ -27,6 +28,7 @@ class Group:
     """Lines that say the same, and where."""
 
     row: Row
+    kind: str = "stations"
     _before: list[str] = field(default_factory=list)
     _after: list[str] = field(default_factory=list)
     places: list[tuple[str, str]] = field(default_factory=list)
@@ -40,30 +42,31 @@ class Group:
     @property
     def before(self) -> str:
         """The value that all have, with … where they differ."""
-        return _common(self._before)
+        return common(self._before)
 
     @property
     def after(self) -> str:
         """The value that all get, with … where they differ."""
-        return _common(self._after)
+        return common(self._after)
 
     @property
     def where(self) -> str:
-        """Stations and cells, counted if there are many."""
+        """Stations and cells, or routers, counted if there are many."""
         stations = sorted({station for station, _ in self.places})
         cells = [cell for _, cell in self.places if cell]
         if len(stations) == 1:
             named = f"{stations[0]}: {', '.join(sorted(cells))}" if cells else stations[0]
             return named if len(cells) <= 6 else f"{stations[0]}: {len(cells)} cells"
-        return f"{len(stations)} stations" + (f", {len(cells)} cells" if cells else "")
+        return f"{len(stations)} {self.kind}" + (f", {len(cells)} cells" if cells else "")
 
 
-def grouped(lines: Iterable[tuple[str, Row]]) -> list[Group]:
+def grouped(lines: Iterable[tuple[str, Row]], routers: Collection[str] = ()) -> list[Group]:
     """Lines of (station, row) by what they say, in the order of their first."""
     groups: dict[tuple[str, ...], Group] = {}
     for station, row in lines:
-        key = (row["tenant"], _what(row), *(_shape(row, row[side]) for side in ("before", "after")))
-        groups.setdefault(key, Group({**row, "what": _what(row)})).add(station, row)
+        kind = "routers" if station in routers else "stations"
+        key = (kind, row["tenant"], _what(row), *(_shape(row, row[side]) for side in ("before", "after")))
+        groups.setdefault(key, Group({**row, "what": _what(row)}, kind)).add(station, row)
     return list(groups.values())
 
 
@@ -74,10 +77,15 @@ def _what(row: Row) -> str:
 
 
 def _shape(row: Row, text: str) -> str:
-    return (_NUMBER if row["tenant"] in ("", "host") else _ADDRESS).sub(_VARIES, text)
+    return (_NUMBER if row["tenant"] in ("", "host") else _ADDRESS).sub(VARIES, text)
 
 
-def _common(texts: Sequence[str]) -> str:
+def alike(text: str) -> str:
+    """A text without what differs by station where it says the same: addresses."""
+    return _ADDRESS.sub(VARIES, text)
+
+
+def common(texts: Sequence[str]) -> str:
     """What texts of one shape have in common, word by word."""
     if len(set(texts)) == 1:
         return texts[0]
@@ -86,7 +94,7 @@ def _common(texts: Sequence[str]) -> str:
 
 
 def _masked(word: str) -> str:
-    return _VARIES + word[len(word.rstrip(",;")) :]
+    return VARIES + word[len(word.rstrip(",;")) :]
 
 
 # ------------------------------------------------------------------------------ showing
@@ -98,7 +106,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     if lines and (every or len(lines) <= SHORT):
         _show_lines(made["id"], lines)
     elif lines:
-        _show_groups(made["id"], lines)
+        _show_groups(made["id"], lines, _routers(made["changes"]))
     if "unplanned" not in made:  # a tenant's people are told of their part
         for change in made["changes"]:
             if change["interrupts"]:
@@ -106,7 +114,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
         return
     _show_weak(made["changes"])
     _show_left_out(made["unplanned"])
-    _show_findings(made["findings"])
+    show_findings(made["findings"])
     out.print(sentence(made), soft_wrap=True)
 
 
@@ -116,8 +124,17 @@ def _show_lines(plan_id: str, lines: Sequence[tuple[str, Row]]) -> None:
     table(f"Plan {plan_id}", columns, ((station, *(escape(row[key]) for key in keys)) for station, row in lines))
 
 
-def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]]) -> None:
-    groups = grouped(lines)
+def _routers(changes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Those of the devices that are routers, as far as is told what is edited there."""
+    return frozenset(
+        change["station"]
+        for change in changes
+        if any(edit["path"].startswith("/Router[") for phase in change.get("phases", ()) for edit in phase["edits"])
+    )
+
+
+def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]], routers: frozenset[str]) -> None:
+    groups = grouped(lines, routers)
     table(
         f"Plan {plan_id}",
         ("where", "tenant", "what", "before", "→ after"),
@@ -144,18 +161,20 @@ def _show_left_out(unplanned: Mapping[str, str]) -> None:
     for station, reason in unplanned.items():
         reasons.setdefault(reason, []).append(station)
     for reason, stations in list(reasons.items())[:_MOST]:
-        out.print(f"[yellow]left out[/] {escape(_some(stations))}: {escape(reason)}", soft_wrap=True)
+        out.print(f"[yellow]left out[/] {escape(some(stations))}: {escape(reason)}", soft_wrap=True)
     if len(reasons) > _MOST:
         out.print(f"… and {len(reasons) - _MOST} more reasons")
 
 
-def _some(stations: Sequence[str]) -> str:
+def some(stations: Sequence[str]) -> str:
+    """Stations by name, or their number where there are many."""
     if len(stations) <= 3:
         return ", ".join(stations)
     return f"{len(stations)} stations ({stations[0]} … {stations[-1]})"
 
 
-def _show_findings(findings: Sequence[Mapping[str, str]]) -> None:
+def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
+    """Warnings and errors, a few of each kind."""
     by_code: dict[tuple[str, str], list[str]] = {}
     for finding in findings:
         if finding["severity"] != "info":
@@ -187,16 +206,29 @@ def sentence(made: Mapping[str, Any]) -> str:
 def _change_words(made: Mapping[str, Any]) -> str:
     changes = made["changes"]
     touched = sorted({tenant for change in changes for tenant in change["touched"]})
-    interrupted = sorted({tenant for change in changes for tenant in change["interrupted"]})
-    outage = max(change["outage_seconds"] for change in changes)
-    number = "1 station changes" if len(changes) == 1 else f"{len(changes)} stations change"
-    words = [f"Plan [bold]{made['id']}[/]: {number} for {', '.join(touched) or 'the host'}"]
+    # Where cells are unlocked and nothing else is done, service comes back.
+    interrupting = [change for change in changes if not _only_unlocks(change)]
+    interrupted = sorted({tenant for change in interrupting for tenant in change["interrupted"]})
+    outage = max((change["outage_seconds"] for change in interrupting), default=0)
+    words = [f"Plan [bold]{made['id']}[/]: {_number(changes)} for {', '.join(touched) or 'the host'}"]
     if outage:
         others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""
         words.append(f"cells are off air for up to {outage} s{others}")
     if made["removals"]:
         words.append("removes " + ", ".join(f"{n} nodes of {tenant}" for tenant, n in made["removals"].items()))
     return "; ".join(words)
+
+
+def _only_unlocks(change: Mapping[str, Any]) -> bool:
+    kinds = {phase.get("kind") for phase in change.get("phases", ())}
+    return kinds == {"unlock"}
+
+
+def _number(changes: Sequence[Mapping[str, Any]]) -> str:
+    routers = len(_routers(changes))
+    counts = {"station": len(changes) - routers, "router": routers}
+    named = [f"{count} {kind}" + ("s" if count > 1 else "") for kind, count in counts.items() if count]
+    return " and ".join(named) + (" changes" if len(changes) == 1 else " change")
 
 
 def _adopt_hint(selector: str, count: int) -> str:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.approvals import show_outlook
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
-from controller.cli.output import Json, client, coloured, err, escape, out, print_json, table
+from controller.cli.output import Json, client, coloured, counted, err, escape, out, print_json, table
+from controller.cli.rehearsal_view import show_rehearsal
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
 
@@ -45,11 +45,18 @@ def list_(as_json: Json = False) -> None:
             (
                 playbook["name"],
                 escape(" ".join(playbook["parameters"])),
-                escape(playbook["description"].split("\n")[0]) if not playbook["problems"] else "[red]can't be read[/]",
+                escape(_first_sentence(playbook["description"]))
+                if not playbook["problems"]
+                else "[red]can't be read[/]",
             )
             for playbook in found
         ),
     )
+
+
+def _first_sentence(text: str) -> str:
+    words = " ".join(text.split())
+    return words.partition(". ")[0].rstrip(".") + "."
 
 
 @app.command(epilog="Example: minka playbook show lock-cell")
@@ -92,58 +99,35 @@ def check(
     else:
         for problem in problems:
             err.print(escape(problem), soft_wrap=True)
-        words = f"{len(names)} playbooks valid"
-        out.print(f"[red]{len(problems)} problems[/], {words}" if problems else f"[green]{words}[/]")
+        words = f"{counted(len(names), 'playbook')} valid"
+        wrong = counted(len(problems), "problem")
+        out.print(f"[red]{wrong}[/], {words}" if problems else f"[green]{words}[/]")
     if problems:
         raise typer.Exit(WRONG_INPUT)
 
 
-@app.command("dry-run", epilog="Example: minka playbook dry-run lock-cell station=PE-CUS-0145 cell=1")
+@app.command("dry-run", epilog="Example: minka playbook dry-run lock-cell station=PE-CUS-0145 cell=B28-1")
 def dry_run(
     name: Name,
     values: Values = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if it would be refused.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a run would do: waves, reach, each station's steps, and what would refuse it. Touches nothing."""
+    """Show what a run would do: reach, order, steps, who has to agree, what it waits for or is refused by.
+
+    Touches nothing.
+    """
     said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values)})
     if as_json:
         print_json(said)
     else:
-        _show(said)
+        show_rehearsal(said, every=every)
     if said["refused"] and exit_code:
         raise typer.Exit(DIFFERENT)
 
 
-def _show(said: dict[str, Any]) -> None:
-    reach = said["reach"]
-    tenants = ", ".join(reach["tenants"]) or "no tenant"
-    places = f"{reach['stations']} stations, {reach['cells']} cells, {reach['people']} people"
-    out.print(f"{said['playbook']} reaches {places}; {tenants}", soft_wrap=True)
-    if said["plan"]:
-        out.print(f"plan {said['plan']}")
-    table(
-        "",
-        ("wave", "station", "step", "action", "what"),
-        (
-            (preview["wave"], preview["station"], escape(step["step"]), step["action"], escape(_what(step)))
-            for preview in sorted(said["stations"], key=lambda one: (one["wave"], one["station"]))
-            for step in preview["steps"]
-        ),
-    )
-    for station, reason in said["left_out"].items():
-        out.print(f"[yellow]left out[/] {station}: {escape(reason)}", soft_wrap=True)
-    show_outlook(said["outlook"])
-    for reason in said["refused"]:
-        out.print(f"[red]would be refused[/]: {escape(reason)}", soft_wrap=True)
-
-
-def _what(step: dict[str, Any]) -> str:
-    rows = [f"{row['what']}: {row['before']} → {row['after']}" for row in step["diff"]]
-    return "; ".join([*rows[:5], *([f"and {len(rows) - 5} more"] if len(rows) > 5 else []), step["says"]])
-
-
-@app.command(epilog="Example: minka playbook run lock-cell station=PE-CUS-0145 cell=1 --reason CHG-1042")
+@app.command(epilog="Example: minka playbook run lock-cell station=PE-CUS-0145 cell=B28-1 --reason CHG-1042")
 def run(
     name: Name,
     values: Values = None,
@@ -180,6 +164,8 @@ def steps(
     if as_json:
         print_json(found)
         return
+    # As they were done: what is undone is so after all else, the last step first.
+    found = [step for step in found if not step["undo"]] + [step for step in reversed(found) if step["undo"]]
     columns = ("step", "action", "state", "outcome", "attempt", "detail")
     table(
         "",

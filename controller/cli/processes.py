@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import structlog
 import typer
@@ -37,6 +37,7 @@ def up(
     sim_ports: Annotated[
         int | None, typer.Option(help="Simulated stations on 127.0.0.1 from this port on, not where the files say.")
     ] = None,
+    sim_routers: Annotated[bool, typer.Option("--sim-routers", help="Simulate the network's routers too.")] = False,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C. Needs no server.
 
@@ -53,6 +54,7 @@ def up(
     if sim_network is not None:
         _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
     settings.home.mkdir(parents=True, exist_ok=True)
+    claim = _claim(settings.home)
     set_up_logs("console", "up")
     # Before the processes come: one upgrade of the database, one token.
     store = open_store(settings.database, clock)
@@ -66,12 +68,34 @@ def up(
     urls = [f"{settings.url}/readyz"]
     if sim_network is not None:
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
-        endpoints = settings.home / "endpoints.csv"
-        commands = {"simulators": _simulators(sim_network, sim_control, sim_ports, endpoints), **commands}
+        endpoints, routers = settings.home / "endpoints.csv", settings.home / "routers.csv"
+        simulators = _simulators(sim_network, sim_control, sim_ports, endpoints)
         extra = f" --endpoints {endpoints}" if sim_ports is not None else ""
+        if sim_routers:
+            simulators += ["--routers", "bare", "--routers-out", str(routers)]
+            extra += f" --routers {routers}"
+        commands = {"simulators": simulators, **commands}
         lines.append(f"Simulated stations are up too; next: minka network load {sim_network}{extra}")
         urls.append(f"http://{sim_control}/stations")
-    Supervisor(commands, settings.home / "logs", clock).run(lambda: all(map(_answers, urls)), lines)
+    with claim:
+        Supervisor(commands, settings.home / "logs", clock).run(lambda: all(map(_answers, urls)), lines)
+
+
+def _claim(home: Path) -> IO[str]:
+    """Keep a folder to ourselves for as long as the file is open: listeners and logs of two would mix.
+
+    Raises:
+        CliError: Another process has it.
+    """
+    file = (home / "up.lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise CliError(
+            f"another `minka up` works in {home}: stop it, or set MINKA_HOME to a folder of its own", FAILED
+        ) from error
+    return file
 
 
 def _answers(url: str) -> bool:
@@ -159,9 +183,8 @@ def sim_fault(context: typer.Context) -> None:
 
 
 def _pass_on(command: str, context: typer.Context) -> None:
-    # controller and simulators stay strangers: another process, not an import.
-    words = [sys.executable, "-m", "simulators", command, *context.args]
-    raise typer.Exit(subprocess.run(words, check=False).returncode)  # noqa: S603 - our own command
+    # controller and simulators stay strangers: another program, not an import. It takes our place, signals included.
+    os.execv(sys.executable, [sys.executable, "-m", "simulators", command, *context.args])  # noqa: S606 - our own
 
 
 def _settings(process: str) -> Settings:

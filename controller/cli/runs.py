@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from controller.cli.approvals import show_outlook
 from controller.cli.follow import follow
 from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
+from controller.models.run import RunState
 
+#: Procedures that are no playbooks.
+_OF_PLANS = ("apply", "undo")
 RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")]
 
 
 def runs(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
-    state: Annotated[list[str] | None, typer.Option(help="Only runs in this state; repeatable.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help=f"Only runs in this state ({', '.join(RunState)}); repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
@@ -50,8 +55,12 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     if as_json:
         print_json(run | {"jobs": jobs})
         return
-    out.print(f"run {run_id} of plan {run['plan']}: {coloured(run['state'])} {escape(run.get('reason'))}")
-    if "waves" in run:  # outlook and details are the host's
+    of = f"plan {run['plan']}" if run["procedure"] in _OF_PLANS else f"playbook {run['procedure']}"
+    out.print(f"run {run_id} of {of}: {coloured(run['state'])} {escape(run.get('reason'))}")
+    if "waves" in run:  # who asked, outlook and details are the host's
+        out.print(_asked(run), soft_wrap=True)
+        if run["halted"]:
+            out.print(f"[yellow]stopped[/]: {escape(run['halted'])}", soft_wrap=True)
         show_outlook(api.get(f"/v1/runs/{run_id}/outlook"))
         for one in api.get(f"/v1/runs/{run_id}/decisions"):
             whom = f"unit {one['unit']}" if one["unit"] else "all of it"
@@ -72,6 +81,13 @@ def show(run_id: RunId, as_json: Json = False) -> None:
             for job in jobs
         ),
     )
+
+
+def _asked(run: dict[str, Any]) -> str:
+    """Who asked for a run, when, and with what parameters."""
+    why = "" if run["cause"] == "person" else f", for {run['cause']}"
+    given = ", ".join(f"{name}={value}" for name, value in run["parameters"].items() if value is not None)
+    return escape(f"asked for by {run['requested_by']} at {when(run['created'])}{why}{': ' if given else ''}{given}")
 
 
 def watch(run_id: RunId, as_json: Json = False) -> None:

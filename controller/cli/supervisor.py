@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -25,6 +28,9 @@ _RESTART = 1.0
 _TRIES = 3
 #: Lines of its log that the message then repeats.
 _TAIL = 5
+#: prctl(2): the signal that a process gets when the thread that started it ends.
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 
 @dataclass
@@ -86,7 +92,12 @@ class Supervisor:
             with self._log_of(child).open("ab") as output:
                 # Its own process group: a Ctrl-C at the terminal reaches the supervisor only.
                 child.process = subprocess.Popen(  # noqa: S603 - our own commands
-                    child.command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+                    child.command,
+                    stdout=output,
+                    stderr=output,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509 - there are no other threads
                 )
             log.info("process.started", name=child.name, pid=child.process.pid)
 
@@ -110,3 +121,16 @@ class Supervisor:
             if process.poll() is None:
                 process.kill()
             process.wait()
+
+
+def _end_with(supervisor: int) -> None:
+    """Have a process that is about to begin end in good order, as by SIGTERM, however its supervisor ends.
+
+    Linux only. The kernel goes by the thread that starts a process: here always the main thread, which alone may handle
+    signals, and which ends with its process.
+    """
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != supervisor:
+            # It was gone before we asked.
+            os._exit(0)

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from ncclient.capabilities import Capabilities as Uris
 
+from controller.nrm.namespaces import ORAN_FM
 from controller.ports.devices import Capabilities
 
 #: Servers whose confirmed commit is no safety net, by the beginning of a URI in their hello.
@@ -47,5 +48,7 @@ def capabilities_of(hello: tuple[str, ...]) -> Capabilities:
         writable_running=":writable-running" in uris,
         startup=":startup" in uris,
         validate=":validate" in uris,
+        # Who has a library need not list its modules here (RFC 7950 §5.6.4).
+        lists_alarms=any(uri.startswith(ORAN_FM) or ":yang-library:" in uri for uri in hello),
         trustworthy=not any(uri.startswith(known) for uri in hello for known in UNTRUSTWORTHY),
     )

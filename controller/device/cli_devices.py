@@ -44,7 +44,13 @@ class CliDevices:
             def opened() -> CliLine:
                 return CliLine(target, login, self._connect_timeout, self._timeout)
 
-            line = await asyncio.get_running_loop().run_in_executor(self._threads, opened)
+            opening = asyncio.get_running_loop().run_in_executor(self._threads, opened)
+            try:
+                line = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                # A thread can't be stopped: what it opens for nobody is closed. Routers have few lines.
+                opening.add_done_callback(self._unwanted)
+                raise
             session = CliSession(target, line, opened, self._threads)
             self._in_use.add(session)
             try:
@@ -52,6 +58,10 @@ class CliDevices:
             finally:
                 self._in_use.discard(session)
                 self._threads.submit(session.drop)
+
+    def _unwanted(self, opening: asyncio.Future[CliLine]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            opening.result().close()
 
     @property
     def count(self) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import paramiko
+from netmiko.base_connection import log as netmiko_log
 from netmiko.cisco.cisco_ios import CiscoIosSSH
 from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseException
 from pydantic import SecretStr
@@ -24,16 +25,27 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
+from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
 
-#: The prompt, whatever the router is called just now: its name may change under way.
-PROMPT = r"(?:^|[\r\n])[\w.:/-]+(?:\([\w.:/-]+\))?[#>] ?\Z"
+#: The prompt, whatever the router is called just now: its name may change under way. Always all of the last line.
+PROMPT = r"^[\w.:/-]+(?:\([\w.:/-]+\))?[#>] ?\Z"
+_ASKS_SECRET = r"[Pp]assword: ?\Z"  # noqa: S105 - a question, no answer
+_CONFIGURING = re.compile(r"\(config[^)\n]*\)# ?\Z")
 #: How a line is refused. Notices of what goes without saying, and log messages, look much the same.
 _NOTICES = r" ?(?:IPv4 and IPv6 addresses|Interface \S+ IPv4 disabled)|[A-Z0-9_]+-\d-"
-_REFUSED = re.compile(rf"^[ \t]*(?:%(?!{_NOTICES}).*|Bad mask.*|.*rejected.*)", re.MULTILINE)
+_REFUSED = re.compile(rf"^[ \t]*+(?:%(?!{_NOTICES}).*|Bad mask.*|.*rejected.*)", re.MULTILINE)
 #: A log message that comes between the lines of an answer.
-_LOG = re.compile(r"^[*.]?[A-Z][a-z]{2} +\d+ [\d:.]+.*: %[A-Z0-9_]+-\d-.*(?:\n|\Z)", re.MULTILINE)
+_LOG = re.compile(r"^[*.]?[A-Z][a-z]{2} +\d+ [\d:.].*: %[A-Z0-9_]+-\d-.*(?:\n|\Z)", re.MULTILINE)
+_LINE_FEED = re.compile(r"\r+\n|\n\r|\r")
+#: How a line editor (readline) asks for marked pastes around its prompt.
+_PASTES = re.compile(r"\x1b\[\?2004[hl]")
+#: What terminals obey, and no configuration needs.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+#: Bytes of the longest answer, and of a last line that may still be a prompt.
+_MOST, _LAST = 4 * 2**20, 256
+_CLOCK = SystemClock()
 _PRIVATE_KEYS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
@@ -81,14 +93,6 @@ class _Pinned(CiscoIosSSH):  # type: ignore[misc]
         client.get_host_keys().add(name, key.get_name(), key)
         return client
 
-    def read_channel(self) -> str:
-        """What has come; a connection that ended is noticed at once, not when time is up."""
-        ended = self.remote_conn is None or self.remote_conn.closed
-        said = str(super().read_channel())
-        if ended and not said:
-            raise EOFError
-        return said
-
 
 class CliLine:
     """One connection; blocking, for use in threads.
@@ -107,38 +111,79 @@ class CliLine:
 
     def __init__(self, target: DeviceTarget, login: Login, connect_timeout: float, timeout: float) -> None:
         self._station = target.station
+        self._where = f"{target.station} ({target.address} port {target.port})"
         self._timeout = timeout
-        self._connection = _connected(target, login, connect_timeout, timeout)
+        connection = _connected(target, login, connect_timeout)
+        self._client: paramiko.SSHClient = connection.remote_conn_pre
+        self._channel: paramiko.Channel = connection.remote_conn
+        #: The address that the connection leads to, also where the network files name a host.
+        self.peer = str(self._channel.get_transport().getpeername()[0])
+        try:
+            self._begin(login)
+        except SessionLostError as lost:
+            failure: DeviceError = UnreachableError(f"{self._where} opened no session: {lost.message}")
+        except AuthenticationError as refused:
+            failure = refused
+        else:
+            return
+        self.close()
+        raise failure
+
+    def _begin(self, login: Login) -> None:
+        """Read past all banners to the prompt, turn pages off, and become privileged."""
+        said = self._read("", PROMPT, echo=False)
+        for line in ("terminal width 511", "terminal length 0"):
+            said = self.ask(line)
+        if said.rstrip().endswith(">"):
+            said = self.ask("enable", f"{PROMPT}|{_ASKS_SECRET}")
+            if re.search(_ASKS_SECRET, said) and login.enable is not None:
+                said = self.press(login.enable.get_secret_value(), f"{PROMPT}|{_ASKS_SECRET}")
+        if not said.rstrip().endswith("#"):
+            given = (
+                "refused the secret of enable" if login.enable else "wants a secret of enable: give enable_credential"
+            )
+            raise AuthenticationError(f"{self._where} {given}.")
 
     def ask(self, line: str, ends: str = PROMPT) -> str:
-        """Type a line and return what comes until the end, without log messages.
+        """Type a line and return what comes until the last line is an end, without log messages.
 
         Raises:
-            SessionLostError: The connection ended, or the end did not come in time.
+            SessionLostError: The connection ended, the end did not come in time, or more came than can be meant.
         """
-        return self._read(line, ends, echo=True)
+        return self._read(f"{line}\n", ends, echo=True)
 
     def press(self, keys: str, ends: str = PROMPT) -> str:
         """Answer a question; raises as ``ask``."""
-        return self._read(keys, ends, echo=False)
+        return self._read(f"{keys}\n", ends, echo=False)
 
     def _read(self, text: str, ends: str, *, echo: bool) -> str:
         try:
-            said = self._connection.send_command(
-                text,
-                expect_string=ends,
-                read_timeout=self._timeout,
-                cmd_verify=echo,
-                strip_prompt=False,
-                strip_command=echo,
-                auto_find_prompt=False,
-            )
-        except (NetmikoBaseException, paramiko.SSHException, OSError, EOFError, ValueError) as error:
-            failure = SessionLostError(f"{self._station}: the session ended or did not answer ({type(error).__name__})")
-        else:
-            return _LOG.sub("", str(said))
+            self._channel.sendall(text.encode())
+            return _LOG.sub("", _tidy(self._heard(text.strip().encode() if echo else b"", ends)))
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            # What comes of a time-out or an end has no words of its own.
+            reason = str(error) or type(error).__name__
         self.close()
-        raise failure
+        raise SessionLostError(f"{self._station}: the session ended or did not answer ({reason})")
+
+    def _heard(self, echo: bytes, ends: str) -> bytearray:
+        """What comes after the echo, until the last line is an end."""
+        until = _CLOCK.monotonic() + self._timeout
+        heard = bytearray()
+        while True:
+            self._channel.settimeout(max(0.01, until - _CLOCK.monotonic()))
+            came = self._channel.recv(65536)
+            if not came:
+                raise EOFError
+            heard += came
+            if len(heard) > _MOST or _CLOCK.monotonic() > until:
+                raise EOFError("no end of it")
+            if echo and (at := heard.find(echo)) >= 0:
+                del heard[: at + len(echo)]
+                echo = b""
+            last = heard[heard.rfind(b"\n") + 1 :]
+            if not echo and len(last) < _LAST and re.search(ends, _tidy(last).rpartition("\n")[2]):
+                return heard
 
     def configure(self, lines: tuple[str, ...]) -> None:
         """Type configuration lines until one is refused; configuration mode is left in any case.
@@ -147,44 +192,56 @@ class CliLine:
             DeviceRefusedError: A line was refused. Those before it took effect.
             SessionLostError: See ``ask``.
         """
+        entered = self.ask("configure terminal")
+        if not _CONFIGURING.search(entered):
+            raise DeviceRefusedError(f"{self._station} lets nobody configure it now: {' '.join(entered.split())[:200]}")
         refused = ""
-        for line in ("configure terminal", *lines):
+        for line in lines:
             found = _REFUSED.search(self.ask(line.strip()))
             if found is not None:
-                refused = f"{self._station} refused {line.strip()!r}: {found[0].strip()}"
+                refused = f"{self._station} refused {line.strip()!r}: {found[0].strip()[:200]}"
                 break
         self.ask("end")
         if refused:
             raise DeviceRefusedError(refused)
 
     def close(self) -> None:
-        """Hang up at once."""
-        self._connection.paramiko_cleanup()
+        """Hang up at once; may be called by any thread, and again."""
+        self._channel.close()
+        self._client.close()
 
 
-def _connected(target: DeviceTarget, login: Login, connect_timeout: float, timeout: float) -> Any:
+def _tidy(heard: bytes | bytearray) -> str:
+    """Text of a terminal: one kind of line feed, and nothing that terminals would obey."""
+    text = _PASTES.sub("", heard.decode("utf-8", "replace"))
+    return _CONTROL.sub("\ufffd", _LINE_FEED.sub("\n", text))
+
+
+def _connected(target: DeviceTarget, login: Login, connect_timeout: float) -> Any:
     driver = type("_PinnedHere", (_Pinned,), {"pinned": (_known_as(target), _host_key(target))})
+    connection = driver(
+        host=target.address,
+        port=target.port,
+        username=target.username,
+        password=login.password.get_secret_value() if login.password else "",
+        pkey=login.key,
+        allow_agent=False,
+        conn_timeout=connect_timeout,
+        auth_timeout=connect_timeout,
+        banner_timeout=connect_timeout,
+        device_type="cisco_ios",
+        auto_connect=False,
+    )
     try:
-        connection = driver(
-            host=target.address,
-            port=target.port,
-            username=target.username,
-            password=login.password.get_secret_value() if login.password else "",
-            pkey=login.key,
-            secret=login.enable.get_secret_value() if login.enable else "",
-            allow_agent=False,
-            conn_timeout=connect_timeout,
-            auth_timeout=connect_timeout,
-            banner_timeout=connect_timeout,
-            read_timeout_override=timeout,
-            device_type="cisco_ios",
-        )
-        if not connection.check_enable_mode():
-            connection.enable()
+        connection.establish_connection()
     except (NetmikoBaseException, paramiko.SSHException, OSError, EOFError, ValueError) as error:
         failure = _explained(target, error)
     else:
         return connection
+    finally:
+        # Of each connection netmiko's logger keeps a filter, and with it the password, until it is taken away.
+        netmiko_log.removeFilter(connection._secrets_filter)
+    connection.paramiko_cleanup()
     raise failure
 
 

@@ -20,7 +20,7 @@ from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines, read_config
 from controller.nrm.profiles import root_spec, router_profile
-from controller.nrm.tree import Tree, step
+from controller.nrm.tree import Tree, child, is_below, step
 from controller.ports.devices import Capabilities, DeviceTarget, Observed
 
 _T = TypeVar("_T")
@@ -103,10 +103,11 @@ class CliSession:
         """Collect edits; nothing is sent before the commit.
 
         Raises:
-            DeviceRefusedError: They can't be done here, or would take away the address that we come by.
+            DeviceRefusedError: They can't be done here, or couldn't be taken back line by line.
         """
         wanted = apply_edits(self._root, self._seen if self._staged is None else self._staged, edits)
-        command_lines(self._profile, self._seen, wanted)
+        for before, after in ((self._seen, wanted), (wanted, self._seen)):
+            command_lines(self._profile, before, after)
         self._staged = wanted
 
     async def commit(self) -> None:
@@ -191,10 +192,15 @@ class CliSession:
             await self._in_thread(lambda: self._line.configure(lines))
 
     def _own_way(self) -> str:
-        """The interface that has the router's management address, if what was collected changes it."""
+        """The interface that has the address we come by, if what was collected changes it or its VRF."""
+        if self._staged is None:
+            return ""
+        changed = {path for path in {*self._seen, *self._staged} if self._seen.get(path) != self._staged.get(path)}
         for path, leaves in self._seen.items():
-            address = str(leaves.get("address", "")).partition("/")[0]
-            if address == self._target.address and (self._staged or {}).get(path) != leaves:
+            if str(leaves.get("address", "")).partition("/")[0] not in (self._target.address, self._line.peer):
+                continue
+            vrf = child(f"/Router[{self._target.station}]", "Vrf", str(leaves["vrf"])) if "vrf" in leaves else path
+            if any(one == path or is_below(one, vrf) for one in changed):
                 return step(path)[1][0]
         return ""
 
@@ -202,9 +208,9 @@ class CliSession:
         return read_config(self._profile, self._show(_SHOW_RUNNING), self._target.station)
 
     def _show(self, command: str) -> str:
-        text = self._line.ask(command)
-        lines = text.splitlines()
-        if "end" not in (line.strip() for line in lines):
+        """A configuration up to its end: the last one, as a banner may have lines like it."""
+        text, end, _ = self._line.ask(command).rpartition("\nend\n")
+        if not end:
             self._line.close()
             raise SessionLostError(f"{self._target.station}: the answer to {command!r} is not whole")
         return text
@@ -214,7 +220,10 @@ class CliSession:
         return running != startup
 
     def _save(self) -> None:
-        said = self._line.ask("write memory")
+        said = self._line.ask("write memory", f"{_CONFIRM}|{PROMPT}")
+        if re.search(_CONFIRM, said):
+            self._line.press("n")
+            raise DeviceRefusedError(f"{self._target.station} asks before it saves: {' '.join(said.split())[:200]}")
         if "[OK]" not in said and "saved to" not in said:
             raise DeviceRefusedError(f"{self._target.station} did not say that it saved its configuration")
         if self._profile.virtual and self._differs_from_saved():
@@ -230,9 +239,9 @@ class CliSession:
             self._line.press("n")
             raise DeviceRefusedError(f"{name} has unsaved changes, which the reload that guards this would lose")
         if re.search(_CONFIRM, said):
-            self._line.press("\n")
+            self._line.press("")
         if not self._pending(self._line, persist):
-            raise DeviceRefusedError(f"{name} does not time a reload: {said.strip()[:200]}")
+            raise DeviceRefusedError(f"{name} does not time a reload: {' '.join(said.split())[:200]}")
 
     def _pending(self, line: CliLine, persist: str) -> bool:
         return persist in line.ask("show reload")
@@ -262,6 +271,6 @@ class CliSession:
 
 
 def _essence(text: str) -> list[str]:
-    """The lines of a configuration that say something, up to its end."""
-    lines = [line.rstrip() for line in text.splitlines()]
-    return [line for line in lines[: lines.index("end")] if not _HEADS.fullmatch(line.strip())]
+    """The lines of a configuration that say something."""
+    lines = [line.rstrip() for line in text.split("\n")]
+    return [line for line in lines if not _HEADS.fullmatch(line.strip())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -21,11 +22,12 @@ from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.models.measurement import Period
 from controller.models.plan import Edit
+from controller.nrm.active_alarms import alarms_filter
 from controller.nrm.codec import decode, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
 from controller.nrm.measurements import decode_measurements, measurements_filter
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Tree
+from controller.nrm.tree import Tree, shared
 from controller.ports.devices import Capabilities, DeviceTarget, Observed
 
 log = structlog.get_logger()
@@ -109,12 +111,16 @@ class NetconfSession:
     async def read(self) -> Observed:
         """See ``DeviceSession.read``."""
         if self._reading is None:
-            self._reading = self._transport.prepared(Get, filter=self._filter())
+            wanted = [read_filter(self._root, self._station)]
+            wanted += [alarms_filter()] if self._capabilities.lists_alarms else []
+            self._reading = self._transport.prepared(Get, filter=_filter(*wanted))
         return await self._read(self._reading, "get")
 
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
-        reading = self._transport.prepared(GetConfig, source=self._target, filter=self._filter())
+        reading = self._transport.prepared(
+            GetConfig, source=self._target, filter=_filter(read_filter(self._root, self._station))
+        )
         return (await self._read(reading, "get-config")).tree
 
     async def edit(self, edits: Sequence[Edit]) -> None:
@@ -153,14 +159,12 @@ class NetconfSession:
 
     async def equipment(self) -> Equipment:
         """See ``DeviceSession.equipment``."""
-        wanted = etree.Element(f"{BASE}filter", type="subtree")
-        wanted.extend(equipment_filter())
-        reply = await self._asked(Get, filter=wanted)
+        reply = await self._asked(Get, filter=_filter(*equipment_filter()))
         return decode_equipment(data_of(reply, self._station, "get"))
 
     async def measurements(self) -> tuple[Period, ...]:
         """See ``DeviceSession.measurements``."""
-        reply = await self._asked(Get, filter=("subtree", measurements_filter()))
+        reply = await self._asked(Get, filter=_filter(measurements_filter()))
         return decode_measurements(data_of(reply, self._station, "get"))
 
     async def operate(self, operation: Operation) -> str:
@@ -198,16 +202,21 @@ class NetconfSession:
     async def _done(self, name: str, operation: type[RPC], *args: Any, **kwargs: Any) -> None:
         check_done(await self._asked(operation, *args, **kwargs), self._station, name)
 
-    def _filter(self) -> tuple[str, etree._Element]:
-        return ("subtree", read_filter(self._root, self._station))
-
     async def _read(self, reading: Request, operation: str) -> Observed:
         """Decode a reply, unless it says the very same as the one before: a transaction reads many times."""
         reply, digest = await self._transport.answer(reading, self._digest)
         if reply is not None:
-            data = data_of(reply, self._station, operation)
-            self._digest, self._seen = digest, decode(self._root, data, self._station)
+            before, seen = self._seen, decode(self._root, data_of(reply, self._station, operation), self._station)
+            self._seen = replace(seen, tree=shared(seen.tree, before.tree), state=shared(seen.state, before.state))
+            self._digest = digest
         return self._seen
+
+
+def _filter(*wanted: etree._Element) -> etree._Element:
+    """A subtree filter (RFC 6241 §6) of these contents."""
+    element = etree.Element(f"{BASE}filter", type="subtree")
+    element.extend(wanted)
+    return element
 
 
 def _follow_up(persist: str, timeout: int) -> etree._Element:

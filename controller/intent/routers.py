@@ -15,8 +15,10 @@ from controller.models.network import Network, Router, Tenant
 
 #: Platforms whose configuration we can read and write.
 PLATFORMS = ("cisco_ios", "frr")
-#: Longest name of a VRF on every platform.
-_VRF_NAME = 32
+#: Longest name of a VRF and of an interface, by platform; Linux has 15 for both (IFNAMSIZ less the final NUL).
+_LONGEST = {"cisco_ios": (32, 64), "frr": (15, 15)}
+#: Names that routers' commands take for something else than a VRF, above all for their own table.
+_RESERVED = frozenset({"all", "default", "global"})
 
 
 def router_facts(
@@ -79,7 +81,7 @@ class _Site:
         for name in self._tenants:
             tenant = self._network.tenant_by_id[name]
             core = core_network(tenant)
-            if reason := _unenforceable(tenant, core):
+            if reason := _unenforceable(self._router, tenant, core):
                 self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {reason}", name)
             elif side is not None and core is not None:
                 yield TransportFact(
@@ -95,11 +97,18 @@ class _Site:
         self.findings.append(finding(check, text, station=self._router.id, tenant=tenant))
 
 
-def _unenforceable(tenant: Tenant, core: IPv4Network | None) -> str:
+def _unenforceable(router: Router, tenant: Tenant, core: IPv4Network | None) -> str:
     if core is None:
         return f"{tenant.id} has no core node with an IPv4 address, and routers carry nothing else"
-    if len(tenant.id) > _VRF_NAME:
-        return f"{tenant.id} is too long a name for a VRF, which has at most {_VRF_NAME} characters"
+    longest, longest_interface = _LONGEST.get(router.platform, _LONGEST["cisco_ios"])
+    if len(tenant.id) > longest:
+        return f"{tenant.id} is too long a name for a VRF, which has at most {longest} characters"
+    ports = [port for port in (router.uplink, router.downlink, router.standby) if port is not None]
+    if tenant.id in _RESERVED.union(ports):
+        return f"a VRF can't be named {tenant.id}: that means something else to a router"
+    for port in ports:
+        if len(name := f"{port}.{tenant.core.vlan}") > longest_interface:
+            return f"{name} is too long a name for an interface, which has at most {longest_interface} characters"
     return ""
 
 

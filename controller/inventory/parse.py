@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,10 +33,10 @@ KINDS: dict[str, type[Noun]] = {
 BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", "routers")
 
 
-def _forms() -> dict[str, str]:
-    """What each pattern of the models means, in the words of the models."""
+def forms_in(types: Mapping[str, Any]) -> dict[str, str]:
+    """What each pattern of a module's types means, in the words of the types."""
     found = {}
-    for alias in vars(scalars).values():
+    for alias in types.values():
         parts = get_args(alias)[1:]
         patterns = [part.pattern for part in parts if isinstance(part, StringConstraints)]
         texts = [part.description for part in parts if isinstance(part, FieldInfo) and part.description]
@@ -44,7 +44,7 @@ def _forms() -> dict[str, str]:
     return found
 
 
-_FORMS = _forms()
+FORMS = forms_in(vars(scalars))
 
 
 def read_file(path: Path, file: str, report: Report, kind: str | None = None) -> Iterator[Entry]:
@@ -112,29 +112,41 @@ def validate(entry: Entry, report: Report) -> Noun | None:
         for error in errors:
             # A list whose items are wrong is not empty, whatever pydantic says.
             if error["type"] != "too_short" or error["loc"] not in within:
-                _report_error(entry, error, report)
+                report_error(entry, error, report, KINDS[entry.kind], FORMS)
         return None
 
 
-def _report_error(entry: Entry, error: ErrorDetails, report: Report) -> None:
+def report_error(
+    entry: Entry, error: ErrorDetails, report: Report, model: type[Noun], forms: Mapping[str, str]
+) -> None:
+    """Report what pydantic found wrong with an entry, and what would be right.
+
+    Args:
+        entry: The entry.
+        error: What is wrong.
+        report: Collects it.
+        model: What the entry should be.
+        forms: What patterns mean, for people.
+    """
     path = tuple(part for part in error["loc"] if part != "[key]")
     value = error["input"]
     if error["type"] == "extra_forbidden":
         # Never the value: an unknown field may be somebody's idea of where a password goes.
-        fields = _fields_at(KINDS[entry.kind], path[:-1])
+        fields = _fields_at(model, path[:-1])
         expected = report.did_you_mean(str(path[-1]), fields) or f"fields are {', '.join(fields)}"
         report.entry(entry, path, "no such field", expected=expected)
         return
-    message, expected = _explain(error, report)
+    message, expected = _explain(error, report, forms)
     report.entry(entry, path, message, value=None if error["type"] == "missing" else value, expected=expected)
 
 
 def _fields_at(model: type[Noun], path: tuple[str | int, ...]) -> tuple[str, ...]:
     """Field names of the model that stands at a path."""
     for part in path:
-        if isinstance(part, str):
-            model = next(_models_in(model.model_fields[part].annotation), model)
-    return tuple(model.model_fields)
+        field = next((info for name, info in model.model_fields.items() if part in (name, info.alias)), None)
+        if field is not None:  # else it is a key of a mapping, or the number of an item
+            model = next(_models_in(field.annotation), model)
+    return tuple(info.alias or name for name, info in model.model_fields.items())
 
 
 def _models_in(annotation: Any) -> Iterator[type[Noun]]:
@@ -148,7 +160,6 @@ _Explanation = Callable[[dict[str, Any]], tuple[str, str]]
 
 _EXPLANATIONS: dict[str, _Explanation] = {
     "missing": lambda _: ("missing", ""),
-    "string_pattern_mismatch": lambda ctx: ("not of the right form", _FORMS.get(str(ctx["pattern"]), "")),
     "string_too_long": lambda ctx: ("too long", f"at most {ctx['max_length']} characters"),
     "string_type": lambda _: ("must be text", ""),
     "int_parsing": lambda _: ("not a whole number", ""),
@@ -173,13 +184,15 @@ _EXPLANATIONS: dict[str, _Explanation] = {
 }
 
 
-def _explain(error: ErrorDetails, report: Report) -> tuple[str, str]:
+def _explain(error: ErrorDetails, report: Report, forms: Mapping[str, str]) -> tuple[str, str]:
     """What is wrong and what would be right."""
     context = error.get("ctx", {})
     if error["type"] in {"enum", "literal_error"}:
         choices = context["expected"].replace("'", "")
         words = choices.replace(" or ", ", ").split(", ")
         return "not one of the choices", report.did_you_mean(show(error["input"]), words) or choices
+    if error["type"] == "string_pattern_mismatch":
+        return "not of the right form", forms.get(str(context["pattern"]), "")
     explanation = _EXPLANATIONS.get(error["type"])
     return explanation(context) if explanation else (error["msg"], "")
 

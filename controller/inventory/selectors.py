@@ -8,7 +8,7 @@ selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -18,6 +18,8 @@ from controller.models.errors import InputError
 from controller.models.network import Network
 
 _Facets = dict[str, set[str]]
+#: Most values of a key that are all named where none is nearly right.
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,20 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
         known, of_station = _FACETS[condition.key](network)
         for pattern in condition.patterns:
             if not {"*", "?", "["} & set(pattern) and pattern not in known:
-                hint = suggest(pattern, known)
+                hint = hint_at(network, condition.key, pattern, known)
                 raise InputError(
                     f"selector {selector!r}: no such {condition.key}: {pattern!r}{f'; {hint}' if hint else ''}"
                 )
         chosen = {station for station in chosen if condition.holds(of_station.get(station, set()))}
     return tuple(sorted(chosen))
+
+
+def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str:
+    """What to do about a value that is in no file, or is no managed router; empty if nobody knows."""
+    if key == "router" and any(router.id == value for router in network.routers):
+        return "it is in the network files, but not managed, as its host_key is not known"
+    names = sorted(known)
+    return suggest(value, names) or (f"it is one of {', '.join(names)}" if 0 < len(names) <= _FEW else "")
 
 
 def select_with_routers(network: Network, selector: str) -> tuple[str, ...]:

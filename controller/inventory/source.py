@@ -117,8 +117,18 @@ def show(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def read_text(path: Path, file: str, limit: int, report: Report) -> str | None:
-    """Read a UTF-8 file of at most ``limit`` bytes; reports and returns none if that can't be done."""
+def read_text(
+    path: Path, file: str, limit: int, report: Report, instead: str = "split it, or write bulk rows as CSV"
+) -> str | None:
+    """Read a UTF-8 file of at most ``limit`` bytes; reports and returns none if that can't be done.
+
+    Args:
+        path: The file.
+        file: Its name in reports.
+        limit: In bytes.
+        report: Collects what is wrong.
+        instead: What to do about a file that is too large.
+    """
     try:
         with path.open("rb") as stream:
             content = stream.read(limit + 1)
@@ -127,7 +137,8 @@ def read_text(path: Path, file: str, limit: int, report: Report) -> str | None:
         return None
     if len(content) > limit:
         line = content.count(b"\n") + 1
-        report.file(file, line, f"the file is larger than {limit // 2**20} MB", "split it, or write bulk rows as CSV")
+        size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 2**10} kB"
+        report.file(file, line, f"the file is larger than {size}", instead)
         return None
     try:
         return content.decode("utf-8-sig")

@@ -9,6 +9,7 @@ that ``NO`` stays a country, ``000601`` a slice and ``22:00`` a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import yaml
 
@@ -46,13 +47,20 @@ def read_yaml(text: str, file: str, report: Report) -> Node | None:
         return None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        report.file(file, mark.line + 1 if mark else 0, f"not YAML: {error.problem or error.context}")
+        tab = mark is not None and _is_indented_by_tabs(text, mark.line)
+        expected = "indent with blanks, not with tabs" if tab else ""
+        report.file(file, mark.line + 1 if mark else 0, f"not YAML: {error.problem or error.context}", expected)
         return None
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         report.file(file, line, f"not YAML: {error.reason}")
         return None
     return None if builder.broken else builder.root
+
+
+def _is_indented_by_tabs(text: str, number: int) -> bool:
+    line = next(islice(text.splitlines(), number, None), "")
+    return "\t" in line[: len(line) - len(line.lstrip())]
 
 
 class _Builder:

@@ -8,15 +8,16 @@ from collections.abc import Callable
 import structlog
 
 from controller.assurance.checker import Checker
+from controller.assurance.oran_fm import report_of
 from controller.bootstrap import Role, parts
 from controller.device import target_of
 from controller.listener.checks import Checks
-from controller.listener.oran_fm import ALARM_NOTIF, report_of
 from controller.listener.subscriptions import Subscriptions
 from controller.models.alarm import AlarmSource
 from controller.models.errors import LeaseLostError, StoreError
 from controller.models.network import Network
 from controller.models.settings import Settings
+from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
 from controller.observe.rounds import repeat
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification
@@ -108,10 +109,10 @@ class Listener:
         station, at = notification.station, self._clock.now()
         try:
             ledger = await self._store.call(lambda store: store.ledger([station]))
-            report = report_of(station, notification.content, at, ledger.get(station, {}).items())
+            report = report_of(station, decode_alarm(notification.content), at, ledger.get(station, {}))
             alarm = await self._store.call(lambda store: store.report_alarm(report))
         except StoreError as error:
-            # Not lost for core links: the check that it caused reports what is wrong.
+            # Not lost: the check that it caused finds it in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)
             return
         log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import AwareDatetime
@@ -23,6 +24,31 @@ class PerceivedSeverity(StrEnum):
     WARNING = "WARNING"
     INDETERMINATE = "INDETERMINATE"
     CLEARED = "CLEARED"
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveAlarm:
+    """An alarm as a station lists it (o-ran-fm); it has one at most for a fault and a source.
+
+    Attributes:
+        fault: Number of the kind of fault.
+        source: What is at fault, as in ``EP_S1C=claro-mme-1``.
+    """
+
+    fault: str
+    source: str
+    severity: PerceivedSeverity
+    text: str
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its station, and is no device path."""
+        return f"alarm {self.fault} {self.source}"
+
+    @property
+    def grave(self) -> bool:
+        """Whether service suffers: critical and major (X.733 §8.1.2.3)."""
+        return self.severity in (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 
 
 class AlarmState(StrEnum):

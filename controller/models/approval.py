@@ -50,6 +50,7 @@ class Vote(Noun):
 
     Attributes:
         subject: SHA-256, hex: digest of a plan, or ``RunTerms.subject``.
+        gone: Whether the person can say nothing else any more: disabled, or no approver of that side now.
     """
 
     subject: str
@@ -59,6 +60,7 @@ class Vote(Noun):
     verdict: Verdict
     reason: str = ""
     at: AwareDatetime
+    gone: bool = False
 
 
 class StationTerms(Noun):

@@ -17,6 +17,7 @@
     ├── SignInError             the identity provider's token does not let in  never
     ├── ProviderError           the identity provider can't be asked           safe
     ├── StoreError              the database refused or is unreachable         safe
+    │   └── StoreAwayError      there is none to speak to, whatever is asked   safe
     └── LeaseLostError          another worker owns the device now             never
 
 Each class says whether the failed step may be repeated: ``never``, always (``safe``), or
@@ -208,6 +209,10 @@ class StoreError(MinkaError):
 
     code = "store-unavailable"
     retry = Retry.SAFE
+
+
+class StoreAwayError(StoreError):
+    """The database is unreachable or does not answer: whatever else is asked now would fare no better."""
 
 
 class LeaseLostError(MinkaError):

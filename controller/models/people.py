@@ -65,10 +65,14 @@ class Person(_Sided):
         name: Name on the audit trail.
         tenant: Id of the tenant whose person this is; empty for the host's.
         scopes: What the token in use is cut down to; None for all that the role may do.
+        ends: When the token in use ends; None for one that does not, and for whoever signed in at a provider.
+        token: Id of the token in use; empty for whoever signed in at a provider.
     """
 
     name: Username
     scopes: tuple[Permission, ...] | None = None
+    ends: AwareDatetime | None = None
+    token: str = ""
 
     @property
     def side(self) -> str:

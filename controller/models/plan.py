@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, overload
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from controller.models.facts import Finding, Owners
 from controller.models.network import Noun
+from controller.models.packing import packed, unpacked
 
 #: Version of the plan's JSON form; readers refuse what they don't know.
 PLAN_FORMAT = 1
@@ -51,12 +54,18 @@ class WaitFor(Noun):
     """What to wait for after a phase, before the next.
 
     ``cell-on-air``/``cell-off-air``: the cell at ``path`` is (not) UNLOCKED, ENABLED and ACTIVE.
-    ``link-up``: the core link at ``path`` is ENABLED.
+    ``link-up``: the core link at ``path`` is ENABLED. It may be one of another device that is reached by way of the
+    changed one; then the other's id stands before the path. ``any-link-up``: one of the latter is; it has no path.
     """
 
-    kind: Literal["cell-on-air", "cell-off-air", "link-up"]
+    kind: Literal["cell-on-air", "cell-off-air", "link-up", "any-link-up"]
     path: str
     tenant: str = ""
+
+    @property
+    def behind(self) -> str:
+        """The device that the path is on, where that is not the one that is changed; else an empty string."""
+        return self.path.partition("/")[0]
 
 
 class PhaseKind(StrEnum):
@@ -146,6 +155,66 @@ class Change(Noun):
     reverts: bool = True
 
 
+class Changes(Sequence[Change]):
+    """Changes of a plan, one a station, kept as they lie on record: each is unpacked whenever it is looked at.
+
+    Unpacked, those of a whole network would take seventy times the room, which is gigabytes.
+
+    Args:
+        packed: Changes that were packed, by station, in order.
+    """
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: Mapping[str, bytes]) -> None:
+        self.packed = packed
+
+    @classmethod
+    def of(cls, changes: Iterable[Change]) -> Changes:
+        """Pack changes, in their order, if they aren't packed."""
+        return changes if isinstance(changes, cls) else cls({change.station: packed(change) for change in changes})
+
+    def on(self, station: str) -> Change | None:
+        """What happens on a station, if anything does."""
+        content = self.packed.get(station)
+        return None if content is None else unpacked(Change, content)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __iter__(self) -> Iterator[Change]:
+        return (unpacked(Change, content) for content in self.packed.values())
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Change]: ...
+
+    def __getitem__(self, index: int | slice) -> Change | Sequence[Change]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        return unpacked(Change, tuple(self.packed.values())[index])
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Changes):
+            return self.packed == other.packed
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.packed))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """To others it is a list of changes."""
+        changes = handler.generate_schema(tuple[Change, ...])
+        return core_schema.no_info_wrap_validator_function(
+            lambda given, validated: cls.of(given if isinstance(given, cls) else validated(given)),
+            changes,
+            serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=changes),
+        )
+
+
 class Plan(Noun):
     """An immutable set of Changes.
 
@@ -160,7 +229,7 @@ class Plan(Noun):
     network: str
     network_digest: str
     selector: str
-    changes: tuple[Change, ...]
+    changes: Changes
     unchanged: tuple[str, ...] = ()
     unplanned: dict[str, str] = Field(
         default={}, description="Stations left out, with the reason (not adopted, unreachable, contract error, hold)."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +15,10 @@ from controller.models.plan import LedgerNode
 UNDO = "undo"
 #: Seconds of a confirmed commit at most.
 LONGEST_TIMER = 3600
+#: Seconds in which a station that was away is tried again at most.
+LONGEST_PATIENCE = 30 * 86400
+#: Seconds before it is tried again: at first, and at most. Each pause is as long as all before it together.
+_FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 #: Seconds to prepare one device (session, locks, reads, edits, commits), and beyond what is expected (a decision, the
 #: confirms, a worker that dies and is replaced).
 _PREPARATION, _MARGIN = 30, 60
@@ -52,7 +57,11 @@ class JobState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done."""
+    """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done.
+
+    A job that comes to ``deferred`` while its run is patient, or to ``withdrawn`` with a group that was postponed,
+    begins anew instead.
+    """
 
     SUCCEEDED = "succeeded"
     UNCHANGED = "unchanged"
@@ -84,10 +93,14 @@ class Policy(StrEnum):
 
 
 class GateVerdict(StrEnum):
-    """What becomes of devices that stand at a gate together."""
+    """What becomes of devices that stand at a gate together.
+
+    ``postpone``: they are taken back as with ``cancel``, and begin anew when they may (windows, freezes, holds).
+    """
 
     CONFIRM = "confirm"
     CANCEL = "cancel"
+    POSTPONE = "postpone"
 
 
 class Decision(Noun):
@@ -96,6 +109,7 @@ class Decision(Noun):
     Attributes:
         unit: The unit; empty where the whole wave was decided.
         gate: Number of the gate in its run's procedure: 0, or the position of a playbook's step.
+        round: How often the unit or wave had been postponed before.
         by: Incarnation or process that decided.
     """
 
@@ -103,6 +117,7 @@ class Decision(Noun):
     wave: int
     unit: str
     gate: int
+    round: int = 0
     verdict: GateVerdict
     at: AwareDatetime
     by: str
@@ -120,8 +135,9 @@ class Strategy(Noun):
         parallel: Device transactions at once.
         stop_after: Failures after which no further wave starts.
         soak: Seconds between the end of a wave and the start of the next.
+        patience: Seconds in which a station that is away or busy is tried again, before it ends ``deferred``.
         confirm_timeout: Seconds of each confirmed commit, never extended; None leaves the choice to us (``timer``).
-        check_timeout: Seconds to wait for cells and core links before the confirm.
+        check_timeout: Seconds to wait for cells, core links and alarms before the confirm.
     """
 
     policy: Policy = Policy.STATION
@@ -131,6 +147,7 @@ class Strategy(Noun):
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
     soak: int = Field(default=0, ge=0)
+    patience: int = Field(default=0, ge=0, le=LONGEST_PATIENCE)
     confirm_timeout: int | None = Field(default=None, ge=5, le=LONGEST_TIMER)
     check_timeout: int = Field(default=30, ge=1, le=1800)
 
@@ -140,6 +157,20 @@ class Strategy(Noun):
             return self.confirm_timeout
         return rounds * (_PREPARATION + self.check_timeout) + _MARGIN
 
+    def is_patient(self, since: datetime, now: datetime) -> bool:
+        """Whether a station that has been away or busy ``since`` may be tried again."""
+        return now < since + timedelta(seconds=self.patience)
+
+    def next_try(self, since: datetime, now: datetime) -> datetime | None:
+        """When such a station is tried again after a try that ended ``now``; None once the patience has run out.
+
+        The last try comes when it does.
+        """
+        if not self.is_patient(since, now):
+            return None
+        pause = min(max((now - since).total_seconds(), _FIRST_PAUSE), _LONGEST_PAUSE)
+        return min(now + timedelta(seconds=pause), since + timedelta(seconds=self.patience))
+
 
 class Job(Noun):
     """One step of a run on one device.
@@ -147,9 +178,12 @@ class Job(Noun):
     Attributes:
         unit: Devices of a wave that belong together, as a station and its router, or a tracking area.
         rank: Order within the unit: it begins when all of lower rank are prepared or done well.
-        blocked: Why it may not begin now (approvals, windows, freezes, holds), for people; empty if it may.
+        round: How often it, or its unit or wave, was postponed.
+        deferred: Since when its device was away or busy, where it is tried again (``Strategy.patience``).
+        blocked: Why it may not begin now (approvals, windows, freezes, holds, a pause), for people; empty if it may.
         closes: When the window that it may work in closes; None if none does.
-        gate: Number of the gate at which its device stands, prepared and verified, or stood last.
+        gate: Number of the gate at which its device stands, prepared and verified, or stood last; of its verdict,
+            where it soaks and others of its unit come behind it.
         gate_until: When the device at the gate reverts by itself; None where it has no such timer.
         verdict: What was decided for it there.
     """
@@ -160,6 +194,7 @@ class Job(Noun):
     station: str
     unit: str = ""
     rank: int = 0
+    round: int = 0
     state: JobState
     attempts: int = 0
     gate: int | None = None
@@ -167,6 +202,7 @@ class Job(Noun):
     verdict: GateVerdict | None = None
     outcome: Outcome | None = None
     detail: str = ""
+    deferred: AwareDatetime | None = None
     blocked: str = ""
     closes: AwareDatetime | None = None
     started: AwareDatetime | None = None
@@ -233,7 +269,7 @@ class JournalEntry(Noun):
         phase: Index of the phase of the change, from 0.
         persist: Persist token of the confirmed commit, empty where there is none.
         deadline: When the device reverts by itself, if a confirmed commit is pending.
-        session: NETCONF session id, for kill-session and to find ourselves in lock-denied.
+        session: NETCONF session id of ours that asks for the device's lock, or has it.
     """
 
     transaction: str

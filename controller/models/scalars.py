@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, time
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,15 @@ class Noun(BaseModel):
     """Base of every frozen model: unknown fields are errors, change is by copy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
+
+    def model_post_init(self, _context: object) -> None:
+        """Share the set of fields that were given: nobody asks for it, and it takes as much room as the noun itself."""
+        object.__setattr__(self, "__pydantic_fields_set__", _fields(type(self)))
+
+
+@cache
+def _fields(noun: type[Noun]) -> set[str]:
+    return set(noun.model_fields)
 
 
 Identifier = Annotated[

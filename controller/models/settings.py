@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8470, ge=0, le=65535)
     api_url: str = Field(default="", description="Where the command line finds the API; empty means api_host:api_port.")
-    token: str = Field(default="", description="API token of the command line; empty means the file under home.")
+    token: str = Field(default="", description="API token of the command line; empty: of minka login, or the file.")
     webhook_token: str = Field(default="", description="Bearer token of alarm sources, which opens webhooks only.")
     escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
     notify_url: str = Field(default="", description="Webhook of the action notify and of notices to tenants.")
@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
     rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=Path("playbooks"), description="Folder of playbooks.")
-    capacity: int = Field(default=500, ge=1, description="Device transactions at once in one worker.")
+    capacity: int = Field(default=2000, ge=1, description="Device transactions at once in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")
     alarm_sources: str = Field(
@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     oidc_issuer: str = Field(default="", description="Issuer of the identity provider; empty means none.")
     oidc_client_id: str = Field(default="", description="Our name at the identity provider.")
     oidc_client_secret: str = Field(default="", description="Our secret there; empty for a public client.")
+    oidc_device_client_id: str = Field(
+        default="", description="Our name there on the command line; empty: the client id, if that has no secret."
+    )
     oidc_audience: str = Field(default="", description="Audience of bearer tokens; empty means the client id.")
     oidc_name_claim: str = Field(default="email", description="Claim that names people on the audit trail.")
     oidc_groups_claim: str = Field(default="groups", description="Claim that lists the groups that roles go by.")

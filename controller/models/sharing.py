@@ -144,7 +144,13 @@ class Weekday(StrEnum):
 
 
 class MaintenanceWindow(Noun):
-    """A weekly window in local time; ``end`` before ``start`` runs past midnight."""
+    """A weekly window in local time.
+
+    Attributes:
+        days: Those on which it begins.
+        start: Time of day, as in ``"01:00"``.
+        end: Time of day; one before ``start`` is on the next day.
+    """
 
     days: tuple[Weekday, ...] = tuple(Weekday)
     start: TimeOfDay

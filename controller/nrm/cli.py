@@ -35,7 +35,7 @@ _VRF_LINES = (
 )
 _INTERFACE_LINES = (
     _plain("description", r"description (.+)"),
-    _plain("vlan", r"encapsulation dot1[qQ] (\d+)"),
+    _plain("vlan", r"encapsulation dot1[qQ] (\d{1,4})"),
     _plain("vrf", r"(?:ip )?vrf forwarding (\S+)"),
     (re.compile(r"ip address (\d\S+) (\d\S+)"), lambda found: ("address", _address(found[1], found[2]))),
     (re.compile(r"ip address (\d[\d.]+/\d+)"), lambda found: ("address", _address(found[1]))),
@@ -47,6 +47,9 @@ _INTERFACE_LINES = (
 _SILENT = re.compile(r"!.*|exit.*|no ip address|no shutdown|")
 _ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
 _ROUTE = re.compile(r"ip route (?:vrf (?P<vrf>\S+) )?(?P<rest>\d.*)")
+_DISTANCE = re.compile(r"[1-9]\d{0,2}", re.ASCII)
+#: The head of a banner, whose text may look like anything, up to the same mark.
+_BANNER = re.compile(r"banner [\w-]+ (?P<mark>\^C)(?P<text>.*)")
 
 
 def read_config(profile: RouterProfile, text: str, router: str) -> Observed:
@@ -58,10 +61,14 @@ def read_config(profile: RouterProfile, text: str, router: str) -> Observed:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Lines that stand at the margin, each with those indented below it."""
-    head, below = "", list[str]()
-    for line in text.splitlines():
-        if line.startswith(" "):
+    """Lines that stand at the margin, each with those indented below it; no banners."""
+    head, below, mark = "", list[str](), ""
+    for line in text.split("\n"):
+        if mark:
+            mark = "" if mark in line else mark
+        elif banner := _BANNER.match(line):
+            mark = "" if banner["mark"] in banner["text"] else banner["mark"]
+        elif line.startswith(" "):
             below.append(line.strip())
         elif line.strip():
             yield head, below
@@ -76,7 +83,8 @@ class _Reader:
     vrfs: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     routes: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
     interfaces: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
+    unknown: list[Path] = field(default_factory=list)
+    odd: set[Path] = field(default_factory=set)
 
     @property
     def root(self) -> Path:
@@ -108,9 +116,13 @@ class _Reader:
             self._line(line, _INTERFACE_LINES, leaves, "", inside)
         known = "." in name
         path = child(self.root, "SubInterface" if known else "Port", name)
-        if known:
-            self.unknown += (f"{path}/{line}" for line in inside)
+        for line in inside if known else ():
+            self._unknown(path, line)
         self.interfaces[path] = leaves
+
+    def _unknown(self, path: Path, line: str) -> None:
+        self.unknown.append(f"{path}/{line}")
+        self.odd.add(path)
 
     def _line(
         self,
@@ -133,7 +145,7 @@ class _Reader:
         if _SILENT.fullmatch(line):
             return
         if inside is None:
-            self.unknown.append(f"{path}/{line}")
+            self._unknown(path, line)
         else:
             inside.append(line)
 
@@ -143,27 +155,27 @@ class _Reader:
             return
         above = child(self.root, "Vrf", found["vrf"]) if found["vrf"] else vrf or self.root
         parsed = _route_of(found["rest"])
-        if parsed is not None:
-            network, way, distance = parsed
-            self.routes[child(above, "Route", network, way)] = {"distance": distance} if distance != PREFERRED else {}
+        path = child(above, "Route", *parsed[:2]) if parsed else ""
+        if parsed and path not in self.routes:
+            self.routes[path] = {"distance": parsed[2]} if parsed[2] != PREFERRED else {}
         elif above != self.root:
-            self.unknown.append(f"{above}/{line}")
+            self._unknown(above, line)
 
     def observed(self) -> Observed:
         """What was read; routes stand with their VRFs."""
         tree: dict[Path, dict[LeafName, Value]] = {self.root: {}}
+        routes: dict[Path, dict[Path, dict[LeafName, Value]]] = {}
+        for path, leaves in self.routes.items():
+            routes.setdefault(parent(path), {})[path] = leaves
         for path, leaves in self.vrfs.items():
-            routes = {route: found for route, found in self.routes.items() if parent(route) == path}
-            if leaves or routes or self.profile.virtual or self._unknown_below(path):
-                tree |= {path: leaves, **routes}
+            below = routes.get(path, {})
+            if leaves or below or self.profile.virtual or path in self.odd:
+                tree |= {path: leaves, **below}
         for path, leaves in self.interfaces.items():
-            if leaves or self.profile.virtual or self._unknown_below(path):
+            if leaves or self.profile.virtual or path in self.odd:
                 tree[path] = leaves
-        tree |= {route: found for route, found in self.routes.items() if parent(route) == self.root}
+        tree |= routes.get(self.root, {})
         return Observed(tree, unknown=tuple(self.unknown))
-
-    def _unknown_below(self, path: Path) -> bool:
-        return any(node.startswith(f"{path}/") for node in self.unknown)
 
 
 def _route_of(rest: str) -> tuple[str, str, str] | None:
@@ -172,7 +184,7 @@ def _route_of(rest: str) -> tuple[str, str, str] | None:
     first = words.pop(0)
     if "/" not in first and words:
         first = f"{first}/{words.pop(0)}"
-    distance = words.pop() if len(words) > 1 and words[-1].isdecimal() else PREFERRED
+    distance = words.pop() if len(words) > 1 and _DISTANCE.fullmatch(words[-1]) else PREFERRED
     if not words or len(words) > 2 or (len(words) == 2 and not _ADDRESS.fullmatch(words[1])):
         return None
     try:
@@ -183,6 +195,9 @@ def _route_of(rest: str) -> tuple[str, str, str] | None:
 
 # --------------------------------------------------------------------------- writing
 
+#: What can be typed: printable ASCII but for the question mark, which asks for help.
+_TYPED = re.compile(r"[ ->@-~]*")
+
 
 def command_lines(profile: RouterProfile, tree: Tree, wanted: Tree) -> tuple[str, ...]:
     """Configuration lines that turn one tree of a router into another; none if they are equal.
@@ -192,11 +207,16 @@ def command_lines(profile: RouterProfile, tree: Tree, wanted: Tree) -> tuple[str
 
     Raises:
         DeviceRefusedError: The lines would concern more than the trees say: an interface that is in use
-            outside any VRF would be moved, or a VRF be taken away under an interface that stays.
+            outside any VRF would be moved, or a VRF be taken away under an interface that stays. Or one has
+            characters that a command line takes for keys.
     """
     _refuse(profile, tree, wanted)
     writer = (_Ios if profile.virtual else _Frr)(tree, wanted)
-    return tuple(writer.lines())
+    lines = tuple(writer.lines())
+    for line in lines:
+        if not _TYPED.fullmatch(line):
+            raise DeviceRefusedError(f"{line.strip()!r} can't be typed: a command line takes some of it for keys")
+    return lines
 
 
 def _refuse(profile: RouterProfile, tree: Tree, wanted: Tree) -> None:

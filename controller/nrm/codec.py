@@ -15,6 +15,7 @@ from lxml import etree
 
 from controller.models.errors import DeviceRefusedError
 from controller.nrm import namespaces as ns
+from controller.nrm.active_alarms import decode_alarms
 from controller.nrm.encode import encode_edit
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import LeafName, Observed, Path, Value
@@ -42,12 +43,14 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
         DeviceRefusedError: The bytes are no well-formed XML.
     """
     reader = _Reader()
-    for element in _managed_elements(_parsed(data), root.tag):
+    parsed = _parsed(data)
+    for element in _managed_elements(parsed, root.tag):
         if (element.findtext(f"{{{root.namespace}}}id") or "").strip() == station:
             reader.entry(root, element, "")
         else:
             reader.mark_unknown("", element)
-    return Observed(reader.tree, reader.state, tuple(dict.fromkeys(reader.unknown)), reader.spelled)
+    unknown = tuple(dict.fromkeys(reader.unknown))
+    return Observed(reader.tree, reader.state, unknown, reader.spelled, decode_alarms(parsed))
 
 
 def _parsed(data: etree._Element | bytes) -> etree._Element:

@@ -85,6 +85,8 @@ class NodeSpec:
         broadcast: Whether an entry is a PLMN on air: its first two keys are MCC and MNC.
         footing: Whether an entry is what the device itself stands on (a router's ports and own routes): it is
             read, never reported as unknown, and an edit of it could cut the way to the device.
+        member: Leaf by which entries elsewhere say that they belong to one of these (an interface's VRF): it is not
+            removed from under those that stay. Empty where there is none.
         label: Words for the human diff; empty means the name.
     """
 
@@ -103,6 +105,7 @@ class NodeSpec:
     single: bool = False
     broadcast: bool = False
     footing: bool = False
+    member: str = ""
     label: str = ""
 
     @cached_property

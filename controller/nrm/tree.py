@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from controller.models.alarm import ActiveAlarm
+
 #: Path of a list entry, canonical text form.
 Path = str
 #: Leaf name, relative to the entry.
@@ -65,6 +67,13 @@ def is_below(path: Path, ancestor: Path) -> bool:
     return path == ancestor or path.startswith(ancestor + "/")
 
 
+def shared(tree: Tree, before: Tree) -> Tree:
+    """The same tree, which shares with an earlier one what is as it was: both take little more room than one."""
+    if list(tree) != list(before):
+        return tree
+    return {path: old if old == new else new for (path, old), new in zip(before.items(), tree.values(), strict=True)}
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What a device says of itself.
@@ -75,6 +84,7 @@ class Observed:
         unknown: Paths or qualified names of nodes below managed nodes that the profile does not know.
         spelled: Keys as the device writes them, of entries where that is not the canonical form (``sd`` as 00:00:d1):
             an edit must name the entry by its own spelling.
+        alarms: Its active alarms, where it lists them.
         reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
     """
 
@@ -82,4 +92,5 @@ class Observed:
     state: Tree = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     spelled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+    alarms: tuple[ActiveAlarm, ...] = ()
     reverts: bool = True

@@ -22,6 +22,7 @@ _Figures = Mapping[str, Mapping[tuple[str, ...], float]]
 _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "runs": ("minka_runs", "Runs on record by state.", ("state",)),
     "jobs": ("minka_jobs", "Jobs on record by state.", ("state",)),
+    "jobs_away": ("minka_jobs_away", "Jobs whose station was away or busy and is tried again.", ()),
     "sessions": ("minka_sessions", "Open NETCONF sessions by process.", ("process",)),
     "oldest_claimable_seconds": ("minka_oldest_claimable_job_age_seconds", "Age of the oldest claimable job.", ()),
     "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),

@@ -3,14 +3,16 @@
 from controller.plan.document import (
     PlanDifference,
     compare,
+    json_parts,
     network_digest,
     plan_digest,
     plan_from_json,
     plan_to_json,
     seal,
 )
+from controller.plan.draft import Draft
 from controller.plan.drift import adopted_nodes, applied, drift, drifted_nodes, ledger_nodes
-from controller.plan.fleet import check_removals, check_share, make_plan
+from controller.plan.fleet import Planning, check_removals, check_share, make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.show import PlanRow, headline, render_text
@@ -21,10 +23,12 @@ from controller.plan.views import Limit, PlanOptions, StationView
 from controller.plan.wanted import wanted_by
 
 __all__ = [
+    "Draft",
     "Limit",
     "PlanDifference",
     "PlanOptions",
     "PlanRow",
+    "Planning",
     "StationPlan",
     "StationView",
     "Switched",
@@ -36,6 +40,7 @@ __all__ = [
     "drift",
     "drifted_nodes",
     "headline",
+    "json_parts",
     "ledger_nodes",
     "make_plan",
     "network_digest",

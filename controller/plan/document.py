@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from controller.models.errors import InputError
 from controller.models.facts import Finding
 from controller.models.network import Network
-from controller.models.plan import PLAN_FORMAT, Change, DiffRow, Plan
+from controller.models.plan import PLAN_FORMAT, Change, Changes, DiffRow, Plan
 
 
 def network_digest(network: Network) -> str:
@@ -27,7 +28,7 @@ def seal(
     network: str,
     network_digest: str,
     selector: str,
-    changes: Sequence[Change],
+    changes: Iterable[Change],
     unchanged: Sequence[str] = (),
     unplanned: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
@@ -42,7 +43,7 @@ def seal(
         network=network,
         network_digest=network_digest,
         selector=selector,
-        changes=tuple(sorted(changes, key=lambda change: change.station)),
+        changes=Changes(dict(sorted(Changes.of(changes).packed.items()))),
         unchanged=tuple(sorted(unchanged)),
         unplanned=dict(sorted((unplanned or {}).items())),
         findings=tuple(sorted(findings, key=_finding_order)),
@@ -63,15 +64,19 @@ def plan_digest(plan: Plan) -> str:
 
 def plan_to_json(plan: Plan) -> bytes:
     """Canonical JSON: sorted keys, no blanks, one line."""
-    return b"".join((*_json_parts(plan, set()), b"\n"))
+    return b"".join(json_parts(plan))
+
+
+def json_parts(plan: Plan) -> Iterator[bytes]:
+    """``plan_to_json`` part by part, change by change."""
+    yield from _json_parts(plan, set())
+    yield b"\n"
 
 
 def _json_parts(plan: Plan, exclude: set[str]) -> Iterator[bytes]:
-    """Canonical JSON change by change, since a whole plan as Python dicts takes gigabytes."""
     yield b'{"changes":['  # the first of the sorted keys
-    for index, change in enumerate(plan.changes):
-        yield b"," if index else b""
-        yield _canonical(change.model_dump(mode="json"))
+    for index, content in enumerate(plan.changes.packed.values()):
+        yield (b"," if index else b"") + zlib.decompress(content)
     rest = _canonical(plan.model_dump(mode="json", exclude={*exclude, "changes"}))
     yield b"]," + rest.removeprefix(b"{")
 
@@ -113,12 +118,12 @@ class PlanDifference:
 def compare(a: Plan, b: Plan) -> tuple[PlanDifference, ...]:
     """What two plans do differently, in words; empty if they do the same."""
     found: list[PlanDifference] = []
-    mine, theirs = ({change.station: change for change in plan.changes} for plan in (a, b))
-    for station in sorted({*mine, *theirs}):
-        one, other = _lines(mine.get(station)), _lines(theirs.get(station))
+    for station in sorted({*a.changes.packed, *b.changes.packed}):
+        mine, theirs = a.changes.on(station), b.changes.on(station)
+        one, other = _lines(mine), _lines(theirs)
         found.extend(PlanDifference(station, a.id, line) for line in one if line not in other)
         found.extend(PlanDifference(station, b.id, line) for line in other if line not in one)
-        if one == other and mine[station] != theirs[station]:
+        if one == other and mine != theirs:
             found.append(PlanDifference(station, "both", "the same edits on another state of the station"))
     for station in sorted({*a.unplanned, *b.unplanned}):
         reasons = (a.unplanned.get(station), b.unplanned.get(station))

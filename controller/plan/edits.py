@@ -12,7 +12,7 @@ from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
 
 ADMINISTRATIVE_STATE = "administrativeState"
 
@@ -153,9 +153,18 @@ class _Surplus:
         return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)
 
     def _holds_nothing_else(self, path: Path) -> bool:
-        return all(self._may_go(below) for below in self._below(path)) and not any(
-            is_below(node, path) for node in self.observed.unknown
+        return (
+            all(self._may_go(below) for below in self._below(path))
+            and not any(is_below(node, path) for node in self.observed.unknown)
+            and all(self._may_go(member) and self._holds_nothing_else(member) for member in self._members(path))
         )
+
+    def _members(self, path: Path) -> Iterator[Path]:
+        """Entries elsewhere that say that they belong to this one."""
+        spec = spec_of(self.root, path)
+        if spec is not None and spec.member:
+            (name,) = step(path)[1]
+            yield from (other for other, leaves in self.observed.tree.items() if leaves.get(spec.member) == name)
 
     def _below(self, path: Path) -> Iterator[Path]:
         return (other for other in self.observed.tree if is_below(other, path))

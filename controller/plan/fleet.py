@@ -4,17 +4,107 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
-from controller.models.network import Network
+from controller.models.network import HOST, Network
 from controller.models.plan import Change, Plan
-from controller.plan.document import seal
-from controller.plan.routers import check_routers
+from controller.plan.draft import Draft
+from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.views import PlanOptions, StationView
 from controller.plan.wanted import wanted_by
+
+#: Routers left out that a refusal names.
+_NAMED = 3
+
+
+class Planning:
+    """Plans stations one by one: a station's view is of no use any more once it was added.
+
+    Args:
+        network: The network as it should be.
+        intent: Facts and findings that ``compile_intent`` made from it.
+        options: What was asked for and is allowed.
+    """
+
+    def __init__(self, network: Network, intent: Intent, options: PlanOptions) -> None:
+        self._network, self._intent, self._options = network, intent, options
+        self._draft = Draft()
+        self._stations: set[str] = set()
+        #: Tenants that lose something of their way, by router.
+        self._losing: dict[str, frozenset[str]] = {}
+        self._withheld: list[str] = []
+        self._broken: dict[str, list[Finding]] = defaultdict(list)
+        for finding in intent.findings:
+            if finding.station and finding.severity is Severity.ERROR:
+                self._broken[finding.station].append(finding)
+
+    def add(self, station: str, view: StationView) -> None:
+        """Plan a station from what is known of it. Stations may come in any order and from any thread."""
+        self._stations.add(station)
+        made = self._made(station, view)
+        if made.change is not None and view.observed is not None and not view.observed.reverts:
+            made = replace(made, change=made.change.model_copy(update={"reverts": False}))
+        if made.change is not None and made.change.removes and station in self._network.router_by_id:
+            self._losing[station] = frozenset(made.change.removes) - {HOST}
+        self._draft.add(station, made)
+
+    def _made(self, station: str, view: StationView) -> StationPlan:
+        network, broken = self._network, self._broken.get(station, ())
+        if not network.manages(station):
+            message = f"station {station} is not in the network files (any more); nothing on it was changed"
+            finding = Finding("station-not-in-network", Severity.WARNING, message, station)
+            return StationPlan(reason="not in the network files", findings=(finding,))
+        if broken:
+            more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+            return StationPlan(reason=f"contract error {broken[0].code}: {broken[0].message}{more}")
+        rendered = wanted_by(self._intent, network, station)
+        result = plan_station(station, network.profiles_of(station), rendered, view, self._options)
+        return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
+
+    @property
+    def behind(self) -> frozenset[str]:
+        """Stations behind routers that lose some of a tenant's way; only those whose own part is not in the plan."""
+        found = {station for router in self._losing for station in self._stations_of(router)}
+        return frozenset(found - (self._stations - self._draft.unplanned.keys()))
+
+    def withhold(self, linked: Mapping[str, frozenset[str]]) -> None:
+        """Leave out routers that would take a tenant's way from under core links that stay.
+
+        Args:
+            linked: Tenants that have core links of ours on the stations ``behind``.
+        """
+        for router, tenants in self._losing.items():
+            for station in self._stations_of(router):
+                if cut := sorted(tenants & linked.get(station, frozenset())):
+                    why = self._draft.unplanned.get(station, "it is not part of this plan")
+                    reason = f"core links of {', '.join(cut)} on {station} need what would be removed, and stay: {why}"
+                    self._draft.withhold(router, reason)
+                    self._withheld.append(f"router {router} is left out: {reason}")
+                    break
+
+    def _stations_of(self, router: str) -> tuple[str, ...]:
+        return self._network.stations_at.get(self._network.site_of(router), ())
+
+    def plan(self, network_digest: str, created: datetime) -> Plan:
+        """The plan of all stations that were added; raises as ``make_plan``."""
+        changes, remove = self._draft.changes, self._options.remove
+        check_removals(changes, remove, self._withheld)
+        check_routers(changes, self._network)
+        check_share(self._network, changes, self._options)
+        return self._draft.seal(
+            self._network,
+            network_digest,
+            self._options.selector,
+            created,
+            removals={owner: count for owner, count in remove.items() if count},
+            findings=tuple(
+                finding for finding in self._intent.findings if not finding.station or finding.station in self._stations
+            ),
+        )
 
 
 def make_plan(
@@ -39,75 +129,45 @@ def make_plan(
         PlanRefusedError: It would remove other nodes than were named, or touch more stations than a plan may;
             the message names tenant and counts and says what allows it.
     """
-    broken: dict[str, list[Finding]] = defaultdict(list)
-    for finding in intent.findings:
-        if finding.station and finding.severity is Severity.ERROR:
-            broken[finding.station].append(finding)
-    changes: list[Change] = []
-    unchanged: list[str] = []
-    unplanned: dict[str, str] = {}
-    findings = [finding for finding in intent.findings if not finding.station or finding.station in views]
-    for station in sorted(views):
-        result = _plan_one(network, intent, station, views[station], options, broken.get(station, []))
-        findings.extend(result.findings)
-        if result.change:
-            seen = views[station].observed
-            weak = seen is not None and not seen.reverts
-            changes.append(result.change.model_copy(update={"reverts": False}) if weak else result.change)
-        elif result.reason:
-            unplanned[station] = result.reason
-        else:
-            unchanged.append(station)
-    check_removals(changes, options.remove)
-    check_routers(changes, network)
-    check_share(network, changes, options)
-    return seal(
-        created=created,
-        network=network.header.id,
-        network_digest=network_digest,
-        selector=options.selector,
-        changes=changes,
-        unchanged=unchanged,
-        unplanned=unplanned,
-        findings=findings,
-        removals={owner: count for owner, count in options.remove.items() if count},
-    )
+    planning = Planning(network, intent, options)
+    for station, view in views.items():
+        planning.add(station, view)
+    known = planning.behind & views.keys()
+    planning.withhold({station: link_owners(views[station].ledger) for station in known})
+    return planning.plan(network_digest, created)
 
 
-def _plan_one(
-    network: Network, intent: Intent, station: str, view: StationView, options: PlanOptions, broken: list[Finding]
-) -> StationPlan:
-    if not network.manages(station):
-        message = f"station {station} is not in the network files (any more); nothing on it was changed"
-        finding = Finding("station-not-in-network", Severity.WARNING, message, station)
-        return StationPlan(reason="not in the network files", findings=(finding,))
-    if broken:
-        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        return StationPlan(reason=f"contract error {broken[0].code}: {broken[0].message}{more}")
-    rendered = wanted_by(intent, network, station)
-    result = plan_station(station, network.profiles_of(station), rendered, view, options)
-    return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
-
-
-def check_removals(changes: Iterable[Change], named: Mapping[str, int]) -> None:
+def check_removals(changes: Iterable[Change], named: Mapping[str, int], withheld: Sequence[str] = ()) -> None:
     """See that just the nodes are removed that were named, by owner.
 
+    Args:
+        changes: What the plan does.
+        named: Number of nodes by owner.
+        withheld: What may be the reason of a wrong number, in words.
+
     Raises:
-        PlanRefusedError: Others are, or another number of them; the message says which.
+        PlanRefusedError: Others are, or another number of them; the message says which, of every owner.
     """
     removed: Counter[str] = Counter()
     stations: Counter[str] = Counter()
     for change in changes:
         removed.update(change.removes)
         stations.update(change.removes.keys())
+    wrong = []
     for owner in sorted({*removed, *named}):
         said, count = named.get(owner, 0), removed[owner]
-        if said != count:
-            allow = f"to allow it, name {owner}={count}" if count else f"leave {owner} out"
-            raise PlanRefusedError(
+        if said != count and count:
+            wrong.append(
                 f"the plan would remove {count} nodes of {owner} on {stations[owner]} stations, "
-                f"but {max(said, 0)} were named: {allow}"
+                f"but {max(said, 0)} were named: to allow it, name {owner}={count}"
             )
+        elif said != count:
+            wrong.append(
+                f"the plan removes no nodes of {owner}: the network files still ask for them, or there are none; "
+                f"else leave {owner} out"
+            )
+    if wrong:
+        raise PlanRefusedError("; ".join((*wrong, *withheld[:_NAMED])))
 
 
 def check_share(network: Network, changes: Sequence[Change], options: PlanOptions) -> None:
@@ -120,11 +180,17 @@ def check_share(network: Network, changes: Sequence[Change], options: PlanOption
     if expected is not None:
         if count != expected:
             raise PlanRefusedError(
-                f"the plan touches {count} stations, but {expected} were expected: look at why, "
-                f"or expect {count} stations"
+                f"the plan touches {count} stations{_routers(network, changes)}, but {expected} were expected: look at "
+                f"why, or expect {count} stations"
             )
     elif count > 1 and count > options.max_share * total:
         raise PlanRefusedError(
-            f"the plan touches {count} of {total} stations, more than {options.max_share:.0%} of the network: "
-            f"to allow it, expect {count} stations"
+            f"the plan touches {count} of {total} stations{_routers(network, changes)}, more than "
+            f"{options.max_share:.0%} of the network: to allow it, expect {count} stations"
         )
+
+
+def _routers(network: Network, changes: Iterable[Change]) -> str:
+    """How many of those that are counted as stations are routers, in words."""
+    routers = sum(change.station in network.router_by_id for change in changes) if network.router_by_id else 0
+    return f" ({routers} of them routers)" if routers else ""

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import HOST, Network
-from controller.models.plan import Change, Edit, LedgerNode, Op, Phase, PhaseKind
+from controller.models.plan import Change, Edit, LedgerNode, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
+from controller.nrm.profiles import links
 from controller.nrm.profiles.router import PREFERRED, ROUTER, WAITING
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent, step
@@ -49,8 +50,15 @@ def check_routers(changes: Iterable[Change], network: Network) -> None:
         if change.station in network.router_by_id and _goes(change) and _comes(change):
             raise PlanRefusedError(
                 f"router {change.station}: the plan removes nodes of {', '.join(change.removes)} and brings others: "
-                "stations go first for the one and last for the other; load and apply one after the other"
+                "stations go first for the one and last for the other; apply one after the other: first without naming "
+                "what is removed, which then stays, and then again with it"
             )
+
+
+def link_owners(ledger: Mapping[Path, LedgerNode]) -> frozenset[str]:
+    """Tenants with core links of ours on a station."""
+    found = links({path: {} for path in ledger})
+    return frozenset(owner for link in found for owner in ledger[link.path].owners)
 
 
 def _comes(change: Change) -> bool:
@@ -59,6 +67,21 @@ def _comes(change: Change) -> bool:
 
 def _goes(change: Change) -> bool:
     return any(edit.op is Op.DELETE for phase in change.phases for edit in phase.edits)
+
+
+def watched(change: Change, network: Network, ledgers: Mapping[str, Mapping[Path, LedgerNode]]) -> Change:
+    """A router's change that takes something away, with all core links of ours behind it as checks.
+
+    Whoever names what is to go from a router need not know who still needs it: links that are up must stay so.
+    """
+    if change.station not in network.router_by_id or not _goes(change):
+        return change
+    behind = tuple(
+        WaitFor(kind="link-up", path=f"{station}{link.path}", tenant=", ".join(ledgers[station][link.path].owners))
+        for station in network.stations_at.get(network.site_of(change.station), ())
+        for link in links({path: {} for path in ledgers.get(station, {})})
+    )
+    return change.model_copy(update={"checks": (*change.checks, *behind)})
 
 
 def switch_router_change(

@@ -33,13 +33,16 @@ def headline(plan: Plan) -> str:
     left_out = f"; {len(plan.unplanned)} left out" if plan.unplanned else ""
     if plan.is_empty:
         return f"Nothing to do: {len(plan.unchanged)} stations carry what they should{left_out}."
-    touched = sorted({tenant for change in plan.changes for tenant in change.touched})
-    interrupted = sum(1 for change in plan.changes if change.outage_seconds)
-    removed = sum(sum(change.removes.values()) for change in plan.changes)
-    parts = [f"{len(plan.changes)} stations change for {', '.join(touched) or 'the host'}"]
-    if interrupted:
-        worst = max(change.outage_seconds for change in plan.changes)
-        parts.append(f"{interrupted} with an interruption of up to {worst} s")
+    touched: set[str] = set()
+    outages, removed = [], 0
+    for change in plan.changes:
+        touched.update(change.touched)
+        removed += sum(change.removes.values())
+        if change.outage_seconds:
+            outages.append(change.outage_seconds)
+    parts = [f"{len(plan.changes)} stations change for {', '.join(sorted(touched)) or 'the host'}"]
+    if outages:
+        parts.append(f"{len(outages)} with an interruption of up to {max(outages)} s")
     if removed:
         parts.append(f"{removed} nodes are removed")
     return f"{', '.join(parts)}; {len(plan.unchanged)} stay as they are{left_out}."

@@ -121,6 +121,8 @@ def _waits(root: NodeSpec, edits: tuple[Edit, ...]) -> Iterator[WaitFor]:
 
 def _holds_again(tree: Tree, check: WaitFor) -> bool:
     """Whether what was checked after the change can be expected after its undoing, too."""
+    if check.behind:
+        return True  # links that are reached by way of the device may be lost on the way back, too
     if check.path not in tree:
         return False
     return check.kind == "link-up" or (

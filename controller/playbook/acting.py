@@ -1,4 +1,4 @@
-"""How an act of a step ends: by itself, after a time-out, when a person cancels the run, or with an error."""
+"""Acts of steps: what they do to a device, and how they end: by themselves, cut off, or with an error."""
 
 from __future__ import annotations
 
@@ -7,15 +7,36 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from controller.models.errors import DeviceError, InputError, MinkaError, Retry, UnreachableError
+from controller.models.network import Network
 from controller.models.run import Outcome
+from controller.models.run import Step as Mark
+from controller.models.step import StepRecord
+from controller.playbook.operating import operate
 from controller.playbook.registry import Unmet
 from controller.ports.clock import Clock
+from controller.ports.store import Claim, JobResult
+from controller.runs.gates import Gate
 from controller.runs.polling import Poller
+from controller.runs.procedures import Tools
+from controller.runs.record import Record
 
 T = TypeVar("T")
 
 #: What is said of an act that a person cut.
 CUT = Unmet("cancelled by a person", Outcome.CANCELLED)
+
+
+async def act(
+    claim: Claim, row: StepRecord, network: Network, gate: Gate | None, tools: Tools, record: Record
+) -> JobResult:
+    """The device transaction of a step that has its change on record, or its operations."""
+    if row.operations:
+        target = tools.target_of(network, claim.job.station)
+        result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
+    else:
+        result = await tools.transact(claim, network, record, gate)
+    await record.write(Mark.FINISHED, detail=result.outcome)
+    return result
 
 
 async def bounded(

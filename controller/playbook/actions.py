@@ -9,6 +9,7 @@ from controller.playbook.changing import CHANGING
 from controller.playbook.equipment import EQUIPMENT
 from controller.playbook.kpi import KPI
 from controller.playbook.looking import LOOKING
+from controller.playbook.neighbour_kpi import NEIGHBOUR_KPI
 from controller.playbook.network_steps import NETWORK_STEPS
 from controller.playbook.registry import Action, Registry, with_third_parties
 from controller.playbook.routing import ROUTING
@@ -23,6 +24,7 @@ _ALL = (
     *LOOKING,
     *ASKING,
     *KPI,
+    *NEIGHBOUR_KPI,
 )
 #: Shipped actions by name.
 SHIPPED: dict[str, Action] = {one.name: one for one in _ALL}

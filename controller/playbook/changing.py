@@ -10,7 +10,7 @@ from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, links
 from controller.plan import Switched, recreate_endpoint_change, switch_change
-from controller.playbook.registry import Context, Proposal, Touches, action
+from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, action
 
 
 class Nothing(Noun):
@@ -84,7 +84,7 @@ async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCe
     return await _switch(context, given, "UNLOCKED")
 
 
-@action("recreate-core-endpoint", Touches.CHANGES, consent=ActionClass.RESTORE)
+@action("recreate-core-endpoint", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATIONS)
 async def recreate_core_endpoint(context: Context, given: CoreEndpoint) -> Proposal[Changed]:
     """Delete a tenant's core endpoint and create it again as it was; its link must be up afterwards."""
     ledger = await context.ledger()

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from controller.inventory.selectors import parse_selector
 from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.models.errors import InputError
-from controller.playbook.expressions import Expression, expressions_in
-from controller.playbook.language import OUTPUT, RESERVED, RUN, TARGET, Playbook, Step
+from controller.models.network import Network
+from controller.models.run import Policy
+from controller.playbook.context import target_names
+from controller.playbook.expressions import Expression, evaluate, expressions_in, holds, may_hold
+from controller.playbook.language import OUTPUT, RESERVED, RUN, TARGET, Playbook, Step, Undo
+from controller.playbook.parameters import ParameterType
 from controller.playbook.registry import Action, Registry, Touches
 
 #: Members of what every expression knows besides parameters.
 TARGET_MEMBERS = ("station", "owner", "router", "site", "region", "cells")
 RUN_MEMBERS = ("id", "requested_by", "reason")
 APPLY_INTENT = "apply-intent"
+RETIRE = "retire-station"
+#: What changes which nodes are ours has no other way back.
+_BY_INVERSE = frozenset({APPLY_INTENT, "remove-nodes", "remove-router-nodes"})
 
 
 def check(playbook: Playbook, registry: Registry, entry: Entry, report: Report) -> None:
@@ -22,22 +31,169 @@ def check(playbook: Playbook, registry: Registry, entry: Entry, report: Report) 
     _Check(playbook, registry, entry, report).all()
 
 
-class _Check:
-    def __init__(self, playbook: Playbook, registry: Registry, entry: Entry, report: Report) -> None:
-        self._playbook = playbook
+def check_values(playbook: Playbook, registry: Registry, values: Mapping[str, Any]) -> None:
+    """See that steps get inputs that they can take, as far as these follow from parameters alone.
+
+    Raises:
+        InputError: All that is wrong, one a line.
+    """
+    wrong = [
+        f"step {step.name!r}: {line}"
+        for step in (*playbook.steps, *playbook.soak_checks)
+        if may_hold(step.when, values)
+        for line in _refused(registry.action(step.action), step.with_, values)
+    ]
+    if wrong:
+        raise InputError("\n".join(wrong))
+
+
+def check_devices(
+    playbook: Playbook, registry: Registry, values: Mapping[str, Any], network: Network, devices: Iterable[str]
+) -> None:
+    """See that no step is for others than the devices that it would be done on.
+
+    Raises:
+        InputError: All steps that are, one a line, each with a device.
+    """
+    wrong = []
+    for step in (*playbook.steps, *playbook.soak_checks):
+        meant = registry.action(step.action).devices
+        for device in devices:
+            router = device in network.router_by_id
+            names = {**values, TARGET: target_names(network, device)}
+            if not meant.hold(router=router) and holds(step.when, names):
+                kind = "router" if router else "station"
+                wrong.append(f"step {step.name!r}: {step.action} is for {meant} only, and {device} is a {kind}")
+                break
+    if wrong:
+        raise InputError("\n".join(wrong))
+
+
+def _refused(act: Action, given: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an action's inputs; those that are not known before the run are left out."""
+    known: dict[str, Any] = {}
+    for name, value in given.items():
+        with suppress(InputError):
+            known[name] = evaluate(value, values)
+    if known.keys() < given.keys():
+        return [f"{name}: {wrong}" for name, value in known.items() if (wrong := act.check_input(name, value))]
+    try:
+        act.check_inputs(known)
+    except InputError as error:
+        return error.message.split("\n")
+    return []
+
+
+def check_actions(entry: Entry, wrong: Sequence[FieldPath], registry: Registry, report: Report) -> None:
+    """Report what is wrong with actions and their inputs in a playbook that has not the right form.
+
+    Names in expressions are looked at once the form is right.
+
+    Args:
+        entry: The playbook.
+        wrong: Fields that are not of the right form, as reported.
+        registry: All actions.
+        report: Collects it.
+    """
+    checker = _Inputs(registry, entry, report)
+    for section in ("steps", "soak_checks"):
+        found = entry.data.get(section) if isinstance(entry.data, dict) else None
+        for index, step in enumerate(found if isinstance(found, list) else ()):
+            for at, one in (((section, index), step), ((section, index, "undo"), _inner(step, "undo"))):
+                name, given = _inner(one, "action"), _inner(one, "with", {})
+                told = any(path[: len(at) + 1] in ((*at, "action"), (*at, "with")) for path in wrong)
+                if isinstance(name, str) and isinstance(given, dict) and not told:
+                    checker.action(at, name, given)
+
+
+def _inner(node: Any, key: str, default: Any = None) -> Any:
+    return node.get(key, default) if isinstance(node, dict) else default
+
+
+class _Inputs:
+    """Actions, their inputs, and expressions in them."""
+
+    def __init__(self, registry: Registry, entry: Entry, report: Report) -> None:
         self._registry = registry
         self._entry = entry
         self._report = report
-        #: Names that expressions know so far, with their members where these are known.
-        self._known: dict[str, tuple[str, ...] | None] = dict.fromkeys(playbook.parameters)
+        #: Names that expressions know so far, with their members where these are known; None: names are not looked at.
+        self._known: dict[str, tuple[str, ...] | None] | None = None
+
+    def action(self, at: FieldPath, name: str, given: Mapping[str, Any]) -> Action | None:
+        """Check an action and what is given to it; the action, if there is one of that name."""
+        act = self._registry.actions.get(name)
+        if act is None:
+            hint = suggest(name, self._registry.actions) or f"actions are {', '.join(self._registry.actions)}"
+            self._say((*at, "action"), "no such action", hint, name)
+            return None
+        fields, before = act.inputs.model_fields, len(self._report.problems)
+        for key, value in given.items():
+            where = (*at, "with", key)
+            if key not in fields:
+                hint = suggest(key, fields) or (f"inputs are {', '.join(fields)}" if fields else "it has none")
+                self._say(where, f"{name} has no such input", hint)
+            elif self._expressions(where, value):
+                continue
+            elif wrong := act.check_input(key, value):
+                self._say(where, wrong, value=value)
+        for key in fields:
+            if fields[key].is_required() and key not in given:
+                self._say((*at, "with"), f"{name} needs {key}: {fields[key].description or ''}".rstrip(": "))
+        if len(self._report.problems) == before and not any(expressions_in(given)):
+            try:
+                act.check_inputs(given)
+            except InputError as error:
+                self._say((*at, "with"), error.message)
+        return act
+
+    def _expressions(self, where: FieldPath, given: Any) -> bool:
+        """Check expressions; whether there are any (or what should be one is wrong, as reported)."""
+        return self._is_wrong(where, given) or any(True for _ in expressions_in(given))
+
+    def _is_wrong(self, where: FieldPath, given: Any) -> bool:
+        """Check expressions; whether one can't be read, as reported."""
+        try:
+            for text in expressions_in(given):
+                self._names(where, Expression(text))
+        except InputError as error:
+            self._say(where, error.message)
+            return True
+        return False
+
+    def _names(self, where: FieldPath, expression: Expression) -> None:
+        if self._known is None:
+            return
+        for name in sorted(expression.names - self._known.keys()):
+            hint = suggest(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
+            self._say(where, f"nothing is called {name}", hint)
+        for name, member in sorted(expression.members):
+            members: Sequence[str] | None = self._known.get(name)
+            if members is not None and member not in members:
+                hint = suggest(member, members) or f"it has {', '.join(members) or 'nothing'}"
+                self._say(where, f"{name} has no {member}", hint)
+
+    def _say(self, where: FieldPath, message: str, expected: str = "", value: Any = "") -> None:
+        self._report.entry(self._entry, where, message, expected=expected, value=value)
+
+
+class _Check(_Inputs):
+    _known: dict[str, tuple[str, ...] | None]
+
+    def __init__(self, playbook: Playbook, registry: Registry, entry: Entry, report: Report) -> None:
+        super().__init__(registry, entry, report)
+        self._playbook = playbook
+        self._known = dict.fromkeys(playbook.parameters)
 
     def all(self) -> None:
         """Everything, in the order of the file."""
         for name in self._playbook.parameters:
             if name in RESERVED:
                 self._say(("parameters", name), f"{name} is a name of the language")
-        self._expressions(("targets",), self._playbook.targets)
-        self._expressions(("strategy", "last"), self._playbook.strategy.last)
+        self._selector(("targets",), self._playbook.targets)
+        self._selector(("strategy", "last"), self._playbook.strategy.last)
+        if isinstance(self._playbook.strategy.soak, str):
+            self._one(("strategy", "soak"), self._playbook.strategy.soak)
         self._plan()
         self._known |= {TARGET: TARGET_MEMBERS, RUN: RUN_MEMBERS}
         names: set[str] = set()
@@ -46,8 +202,37 @@ class _Check:
                 self._say(("steps", index, "name"), "another step has this name")
             names.add(step.name)
             self._step(("steps", index), step)
+            if step.action == RETIRE and not self._ends(index):
+                message = "must be the last step, decided for each station on its own and without checks after a soak"
+                self._say(("steps", index, "action"), f"{RETIRE} is not undone: it {message}")
         for index, step in enumerate(self._playbook.soak_checks):
             self._soak_check(("soak_checks", index), step)
+
+    def _selector(self, where: FieldPath, text: str | None) -> None:
+        """A selector: whoever gives any text for a part of it could widen it, as by `cusco|*`."""
+        if self._is_wrong(where, text):
+            return
+        if text is not None and not any(expressions_in(text)):
+            try:
+                parse_selector(text)
+            except InputError as error:
+                self._say(where, error.message)
+        for name in sorted({name for part in expressions_in(text) for name in Expression(part).names}):
+            given = self._playbook.parameters.get(name)
+            if given is not None and given.type is ParameterType.STRING and not given.choices:
+                kinds = "station, site, region, tenant, router, selector, or choices"
+                self._say(where, f"{name} may be any text, which could select more than is meant", f"type {kinds}")
+
+    @property
+    def _for_routers(self) -> bool:
+        """Whether the targets are surely routers: who selects by the key ``router`` selects nothing else."""
+        return any(part.partition("=")[0].strip() == "router" for part in self._playbook.targets.split(","))
+
+    def _ends(self, index: int) -> bool:
+        """Whether nothing can fail behind a step."""
+        playbook = self._playbook
+        alone = playbook.strategy.policy is Policy.STATION and not playbook.soak_checks
+        return alone and index == len(playbook.steps) - 1 and not playbook.steps[index].checks
 
     def _plan(self) -> None:
         plan = self._playbook.plan
@@ -56,6 +241,8 @@ class _Check:
             for index in uses:
                 self._say(("steps", index, "action"), f"{APPLY_INTENT} needs the section plan")
             return
+        if self._playbook.routers:
+            self._say(("routers",), "a plan takes routers along by itself")
         if not uses:
             self._say(("plan",), f"a plan is of no use without a step {APPLY_INTENT}")
         for index in uses[1:]:
@@ -78,12 +265,14 @@ class _Check:
     def _step(self, at: FieldPath, step: Step) -> None:
         if step.when is not None:
             self._one((*at, "when"), step.when)
-        act = self._action(at, step.action, step.with_)
+        act = self.action(at, step.action, step.with_)
         if act is not None and act.touches is Touches.CHANGES and step.timeout is not None:
             message = (
                 "a step that changes a device has no timeout of its own: strategy.confirm_timeout and check_timeout"
             )
             self._say((*at, "timeout"), message)
+        if act is not None and step.when is None and self._for_routers and not act.devices.hold(router=True):
+            self._say((*at, "action"), f"{step.action} is for {act.devices} only, and the targets are routers")
         members = tuple(act.outputs.model_fields) if act else None
         self._known[OUTPUT] = members
         for number, text in enumerate(step.checks):
@@ -94,58 +283,20 @@ class _Check:
                 self._say((*at, "register"), f"the name {step.register_} is taken")
             self._known[step.register_] = members
         if step.undo is not None:
-            back = self._action((*at, "undo"), step.undo.action, step.undo.with_)
-            if back is not None and back.waits:
-                self._say((*at, "undo", "action"), f"{step.undo.action} may wait for long and undoes nothing")
-            if step.undo.action == APPLY_INTENT:
-                self._say((*at, "undo", "action"), f"{APPLY_INTENT} undoes nothing")
+            self._undo((*at, "undo"), step, step.undo)
 
-    def _action(self, at: FieldPath, name: str, given: Mapping[str, Any]) -> Action | None:
-        act = self._registry.actions.get(name)
-        if act is None:
-            hint = suggest(name, self._registry.actions) or f"actions are {', '.join(self._registry.actions)}"
-            self._say((*at, "action"), "no such action", hint, name)
-            return None
-        fields = act.inputs.model_fields
-        for key, value in given.items():
-            where = (*at, "with", key)
-            if key not in fields:
-                hint = suggest(key, fields) or (f"inputs are {', '.join(fields)}" if fields else "it has none")
-                self._say(where, f"{name} has no such input", hint)
-            elif self._expressions(where, value):
-                continue
-            elif wrong := act.check_input(key, value):
-                self._say(where, wrong, value=value)
-        for key in fields:
-            if fields[key].is_required() and key not in given:
-                self._say((*at, "with"), f"{name} needs {key}: {fields[key].description or ''}".rstrip(": "))
-        return act
+    def _undo(self, at: FieldPath, step: Step, undo: Undo) -> None:
+        back = self.action(at, undo.action, undo.with_)
+        if back is not None and back.waits:
+            self._say((*at, "action"), f"{undo.action} may wait for long and undoes nothing")
+        if undo.action == APPLY_INTENT:
+            self._say((*at, "action"), f"{APPLY_INTENT} undoes nothing")
+        if step.action in _BY_INVERSE:
+            self._say(at, f"{step.action} is taken back by its own inverse, and the ledger with it")
 
     def _one(self, where: FieldPath, text: str) -> None:
-        """A field that must be one expression."""
-        if not self._expressions(where, text):
-            self._say(where, "must be an expression", 'as in "{{ output.changed }}"', text)
-
-    def _expressions(self, where: FieldPath, given: Any) -> bool:
-        """Check expressions; whether there are any (or what should be one is wrong, as reported)."""
-        try:
-            texts = list(expressions_in(given))
-            for text in texts:
-                self._names(where, Expression(text))
-        except InputError as error:
-            self._say(where, error.message)
-            return True
-        return bool(texts)
-
-    def _names(self, where: FieldPath, expression: Expression) -> None:
-        for name in sorted(expression.names - self._known.keys()):
-            hint = suggest(name, self._known) or f"known here: {', '.join(self._known) or 'nothing'}"
-            self._say(where, f"nothing is called {name}", hint)
-        for name, member in sorted(expression.members):
-            members: Sequence[str] | None = self._known.get(name)
-            if members is not None and member not in members:
-                hint = suggest(member, members) or f"it has {', '.join(members) or 'nothing'}"
-                self._say(where, f"{name} has no {member}", hint)
-
-    def _say(self, where: FieldPath, message: str, expected: str = "", value: Any = "") -> None:
-        self._report.entry(self._entry, where, message, expected=expected, value=value)
+        """A field that must be one expression as a whole: a text around it would be true whatever it says."""
+        if self._is_wrong(where, text):
+            return
+        if not Expression(text).is_whole:
+            self._say(where, "must be one expression and nothing else", 'as in "{{ not output.changed }}"', text)

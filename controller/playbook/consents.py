@@ -14,7 +14,7 @@ from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import Path
 from controller.playbook.context import target_names
-from controller.playbook.expressions import Expression, evaluate
+from controller.playbook.expressions import evaluate, may_hold
 from controller.playbook.language import TARGET, PlanSource, Step
 from controller.playbook.load import Loaded
 from controller.playbook.registry import Registry
@@ -53,7 +53,9 @@ def playbook_terms(
     effects = []
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
-        asking = [step for step in playbook.steps if registry.action(step.action).consent and _may_happen(step, names)]
+        asking = [
+            step for step in playbook.steps if registry.action(step.action).consent and may_hold(step.when, names)
+        ]
         asks = [registry.action(step.action).consent for step in asking]
         gravest = max((one for one in asks if one is not None), key=_GRAVITY.index, default=None)
         cells = [_cells(step, names) for step in asking]
@@ -65,16 +67,9 @@ def playbook_terms(
         automatic=automatic,
         restores=restores,
         approvals=playbook.guards.approvals,
+        windows=playbook.guards.windows,
     )
     return run_terms(network, effects, asked)
-
-
-def _may_happen(step: Step, names: Mapping[str, Any]) -> bool:
-    """Whether a step is not ruled out already by what is known when the run is accepted."""
-    try:
-        return step.when is None or bool(Expression(step.when).value(names))
-    except InputError:
-        return True  # it depends on what earlier steps will say
 
 
 def _cells(step: Step, names: Mapping[str, Any]) -> frozenset[str]:

@@ -12,15 +12,16 @@ from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
 from controller.models.measurement import Period
-from controller.models.network import Network
-from controller.models.plan import Change
+from controller.models.network import HOST, Network
+from controller.models.plan import Change, Edit
 from controller.models.question import Question
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.apply import apply_edits
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import link_up, links, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
-from controller.playbook.registry import WEBHOOK, Ask
+from controller.plan.edits import ADMINISTRATIVE_STATE
+from controller.playbook.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import Claim, StoreLoop
@@ -105,13 +106,13 @@ class StationContext:
         """The station as it is now."""
         return await self.world.planner.read(self.network, self.station)
 
-    async def equipment(self) -> Equipment:
+    async def equipment(self, station: str = "") -> Equipment:
         """Units and software as they are now."""
-        return await self.world.planner.equipment(self.network, self.station)
+        return await self.world.planner.equipment(self.network, station or self.station)
 
-    async def measurements(self) -> tuple[Period, ...]:
+    async def measurements(self, station: str = "") -> tuple[Period, ...]:
         """What it measured last."""
-        return await self.world.planner.measurements(self.network, self.station)
+        return await self.world.planner.measurements(self.network, station or self.station)
 
     @property
     def since(self) -> datetime | None:
@@ -120,11 +121,14 @@ class StationContext:
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:
         """Nodes that are ours."""
+        return _after(self.station, await self._recorded(), self.applied)
+
+    async def _recorded(self) -> Mapping[Path, LedgerEntry]:
         names = [self.station]
         records, ledger = await self.world.store.call(lambda store: (store.devices(names), store.ledger(names)))
         if not self.adopts and (self.station not in records or records[self.station].adopted is None):
             raise ConflictError(f"station {self.station} is not adopted: it is observe-only")
-        return _after(self.station, ledger.get(self.station, {}), self.applied)
+        return ledger.get(self.station, {})
 
     @property
     def applied(self) -> tuple[Change, ...]:
@@ -144,14 +148,58 @@ class StationContext:
         """Ledgers of shared stations around."""
         network = self.network
         place_of = network.region_of if within == "region" else network.site_of
-        agreements = [one for one in network.agreements if one.tenant == tenant]
-        reached = {cell.station for agreement in agreements for cell in cells_of(network, agreement)}
         here = place_of(self.station)
-        around = [
-            name for name in sorted(reached) if network.station_by_id[name].owner is None and place_of(name) == here
-        ]
+        shared = [one.id for one in network.stations if one.owner is None and place_of(one.id) == here]
+        agreements = [one for one in network.agreements if one.tenant == tenant]
+        around = sorted({cell.station for agreement in agreements for cell in cells_of(network, agreement, shared)})
         ledgers = await self.world.store.call(lambda store: store.ledger(around))
         return {name: ledgers.get(name, {}) for name in around}
+
+    async def left_behind(self, station: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
+        """What of the routers of a station's site nobody needs without it."""
+        network, site = self.network, self.network.site_of(station)
+        routers = network.routers_at.get(site, ())
+        others = {name for name in network.stations_at.get(site, ()) if name != station}
+        devices, ledger = await self.world.store.call(
+            lambda store: (store.devices([*routers, *others]), store.ledger([station, *routers, *others]))
+        )
+        now = ledger.get(station, {})
+        if now and self.station != station and not self.rehearsal:
+            raise ConflictError(f"{station} still carries {len(now)} nodes of ours")
+        served = others - {name for name, record in devices.items() if record.retired is not None}
+        needed = {HOST} | {
+            owner for name in others for entry in ledger.get(name, {}).values() for owner in entry.owners
+        }
+        needed |= {one.tenant for one in network.agreements if any(cells_of(network, one, served))}
+        return {
+            router: {
+                path: entry
+                for path, entry in ledger.get(router, {}).items()
+                if entry.owners and needed.isdisjoint(entry.owners)
+            }
+            for router in routers
+            if router in devices and devices[router].adopted is not None
+        }
+
+    async def links_behind(self) -> tuple[LinkBehind, ...]:
+        """Core links of stations of its site."""
+        around = self.network.stations_at.get(self.network.site_of(self.station), ())
+        views = await self.world.planner.views(self.network, [name for name in around if name != self.station])
+        return tuple(
+            LinkBehind(
+                name,
+                link.path,
+                view.ledger[link.path].owners,
+                up=view.observed is not None and link_up(view.observed, link.path),
+            )
+            for name, view in views.items()
+            for link in links({path: {} for path in view.ledger})
+        )
+
+    async def in_service(self) -> bool:
+        """Whether the station is in service on record."""
+        record = (await self.world.store.call(lambda store: store.devices([self.station]))).get(self.station)
+        return record is None or record.retired is None
 
     async def retire(self) -> None:
         """Put the station out of service on record."""
@@ -178,11 +226,13 @@ class StationContext:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal(StationContext):
-    """A station as it would be: read once, changes applied to what was read, nothing sent."""
+    """A station as it would be: read once, as is its ledger, changes applied to what was read, nothing sent."""
 
     seen: list[Observed] = field(default_factory=list)
+    known: list[Mapping[Path, LedgerEntry]] = field(default_factory=list)
     thought: list[Change] = field(default_factory=list)
     asked: list[Operation] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
 
     @property
     def rehearsal(self) -> bool:
@@ -201,12 +251,17 @@ class Rehearsal(StationContext):
             self.seen.append(await self.world.planner.read(self.network, self.station))
         return self.seen[-1]
 
+    async def _recorded(self) -> Mapping[Path, LedgerEntry]:
+        if not self.known:
+            self.known.append(await StationContext._recorded(self))
+        return self.known[0]
+
     async def apply(self, change: Change) -> None:
-        """Think the change done."""
+        """Think the change done, and the users gone from cells that it shuts down."""
         observed = await self.read()
         tree = observed.tree
         for phase in change.phases:
-            tree = apply_edits(root_spec(self.profiles), tree, phase.edits)
+            tree = apply_edits(root_spec(self.profiles), tree, [_settled(edit) for edit in phase.edits])
         self.seen.append(replace(observed, tree=tree))
         self.thought.append(change)
 
@@ -217,12 +272,20 @@ class Rehearsal(StationContext):
         """What would be answered: the default, or whatever comes first."""
         now = self.clock.now()
         answer = question.default or next(iter(question.choices), "yes")
+        self.words.append(f"would ask: {question.text}")
         return Question(
             id="", run="", step="", text=question.text, asked=now, until=now, answer=answer, by="nobody", answered=now
         )
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
         """Tell nobody."""
+        self.words.append(f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}")
+
+
+def _settled(edit: Edit) -> Edit:
+    """An edit as it is in the end: a cell that shuts down locks itself."""
+    shuts = edit.after.get(ADMINISTRATIVE_STATE) == "SHUTTINGDOWN"
+    return edit.model_copy(update={"after": {**edit.after, ADMINISTRATIVE_STATE: "LOCKED"}}) if shuts else edit
 
 
 def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Change, ...]) -> Mapping[Path, LedgerEntry]:

@@ -17,7 +17,7 @@ from controller.nrm.profiles import cells, link_up, links
 from controller.nrm.tree import Observed
 from controller.playbook.changing import Changed, Nothing
 from controller.playbook.looking import endpoint_name, unlocked
-from controller.playbook.registry import Context, Proposal, Touches, action
+from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, action
 
 
 class EquipmentState(Noun):
@@ -63,7 +63,7 @@ async def read_equipment(context: Context, _: Nothing) -> EquipmentState:
     return EquipmentState(units=seen.units, slots=seen.slots, version=version, power=seen.power, licence=seen.licence)
 
 
-@action("reset-radio-unit", Touches.CHANGES)
+@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATIONS)
 async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interrupted]:
     """Restart one radio unit: its cells are off the air for a while. That it restarted is read back."""
     seen = await context.equipment()
@@ -75,7 +75,7 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
     return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
 
 
-@action("restart-station", Touches.CHANGES)
+@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATIONS)
 async def restart_station(context: Context, given: Restart) -> Proposal[Interrupted]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 
@@ -87,7 +87,7 @@ async def restart_station(context: Context, given: Restart) -> Proposal[Interrup
     return Proposal(None, said, (reset(context.station, seen, given.seconds, on_battery=given.on_battery),))
 
 
-@action("reload-licence", Touches.CHANGES, consent=ActionClass.RESTORE)
+@action("reload-licence", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATIONS)
 async def reload_licence(context: Context, _: Nothing) -> Proposal[Changed]:
     """Let the station fetch its licence again; it must be valid afterwards."""
     await context.ledger()
@@ -111,12 +111,17 @@ def reset(station: str, seen: Equipment, seconds: float, *, slot: str = "", on_b
 
 def _unit(station: str, seen: Equipment, given: UnitChoice) -> UnitState:
     radios = [unit for unit in seen.units if unit.kind == "radio-unit"]
-    found = [unit for unit in radios if unit.name == given.unit or (given.cell and given.cell in unit.cells)]
-    if len(found) != 1:
+    found = [unit for unit in radios if given.unit in ("", unit.name) and (not given.cell or given.cell in unit.cells)]
+    if not (given.unit or given.cell) or len(found) != 1:
         names = [unit.name for unit in radios]
-        hint = suggest(given.unit, names) or f"it has {', '.join(names) or 'none'}"
-        raise NotFoundError(f"{station} has no radio unit {given.unit or f'of cell {given.cell}'!r}; {hint}")
+        hint = (not given.cell and suggest(given.unit, names)) or f"it has {', '.join(names) or 'none'}"
+        raise NotFoundError(f"{station} has no radio unit {_named(given)}; {hint}")
     return found[0]
+
+
+def _named(given: UnitChoice) -> str:
+    unit, cell = repr(given.unit) if given.unit else "", f"of cell {given.cell!r}" if given.cell else ""
+    return f"{unit} {cell}".strip() or "without a name: name it, or one of its cells"
 
 
 async def _interrupted(context: Context, observed: Observed, names: tuple[str, ...] | None) -> Interrupted:

@@ -9,6 +9,7 @@ just that. A text that is one expression as a whole keeps the type of its value.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -116,6 +117,9 @@ _ENVIRONMENT = _Environment()
 class Expression:
     """A text with expressions, checked when it is made.
 
+    Attributes:
+        is_whole: Whether it is one expression and nothing else, so that its value keeps its type.
+
     Raises:
         InputError: It can't be read, or uses what expressions may not.
     """
@@ -137,7 +141,7 @@ class Expression:
             raise InputError("not an expression: nested too deeply") from error
         self.text = text
         self._tree = tree
-        self._whole = _whole(tree)
+        self.is_whole = _whole(tree)
 
     @property
     def is_constant(self) -> bool:
@@ -163,7 +167,7 @@ class Expression:
         """
         try:
             parts = list(self._run(dict(names)))
-            found = parts[0] if self._whole else "".join(str(_defined(part)) for part in parts)
+            found = parts[0] if self.is_whole else "".join(str(_defined(part)) for part in parts)
             return _bounded(_defined(found))
         except InputError:
             raise
@@ -184,6 +188,22 @@ def evaluate(given: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(given, list | tuple):
         return [evaluate(value, names) for value in given]
     return given
+
+
+def may_hold(condition: str | None, names: Mapping[str, Any]) -> bool:
+    """Whether a condition holds, or depends on what is not known yet; none holds always."""
+    try:
+        return condition is None or bool(Expression(condition).value(names))
+    except InputError:
+        return True
+
+
+def holds(condition: str | None, names: Mapping[str, Any]) -> bool:
+    """Whether a condition holds, and depends on nothing that is not known yet; none holds always."""
+    try:
+        return condition is None or bool(Expression(condition).value(names))
+    except InputError:
+        return False
 
 
 def expressions_in(given: Any) -> Iterator[str]:
@@ -209,9 +229,17 @@ def _check(node: nodes.Node) -> None:
         raise InputError("unpacked arguments are not allowed in expressions")
     if isinstance(node, nodes.Name) and node.name in _MACHINERY:
         raise InputError(f"{node.name} is a word of the template engine")
+    if isinstance(node, nodes.Const) and not _can_be_written(node.value):
+        raise InputError("a constant is no finite number or no text that can be written")
     name = getattr(node, "attr", getattr(node, "name", ""))
     if isinstance(name, str) and name.startswith("_"):
         raise InputError(f"names may not begin with an underscore: {name}")
+
+
+def _can_be_written(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not (isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value))
 
 
 def _check_depth(node: nodes.Node, left: int = DEEPEST) -> None:

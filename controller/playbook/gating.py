@@ -51,4 +51,4 @@ class Gating:
             return ""
         await gate.stand()
         decision = await gate.decision()
-        return decision.reason if decision.verdict is GateVerdict.CANCEL else ""
+        return "" if decision.verdict is GateVerdict.CONFIRM else decision.reason

@@ -1,7 +1,7 @@
 """Shipped actions on key performance indicators: full granularity periods before and after a change, compared.
 
 Performance data comes once a period, by default every 15 minutes, so it can't gate a commit: it is looked at in
-``soak_checks``. What is based on too few samples is not judged, and said so.
+``soak_checks``. What is based on too few samples is not judged, and said so; a playbook may say that it fails.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 from controller.models.measurement import Period, Ratio
 from controller.models.network import Noun
 from controller.playbook.changing import Nothing
-from controller.playbook.registry import Context, Touches, Unmet, action
+from controller.playbook.registry import Context, Remarked, Touches, Unmet, action
 
 KpiName = Literal[
     "availability",
@@ -25,6 +25,8 @@ KpiName = Literal[
     "session-setup-success",
     "handover-success",
 ]
+_ALL: tuple[KpiName, ...] = get_args(KpiName)
+_UNMEASURED = "the station has no measurement job"
 #: What succeeded, and of what, by the names of counters with all their subcounters (TS 32.425, TS 28.552).
 _SUCCESS: Mapping[KpiName, tuple[str, str]] = {
     "rrc-setup-success": ("RRC.ConnEstabSucc", "RRC.ConnEstabAtt"),
@@ -38,7 +40,7 @@ _UNAVAILABLE = "RRU.CellUnavailableTime"
 _FAULT = f"{_UNAVAILABLE}.fault"
 
 
-class Kpis(Noun):
+class Kpis(Remarked):
     """Indicators of the whole station in its latest full period; none where it has no measurement job."""
 
     read: AwareDatetime | None = Field(default=None, description="When they were read, by the station's clock.")
@@ -48,21 +50,25 @@ class Kpis(Noun):
     values: dict[str, Ratio] = Field(default={}, description="By name of the indicator: `good` of `total`.")
 
 
-class Comparison(Noun):
+class Bounds(Noun):
     """What is compared, and what is borne."""
 
-    before: Kpis = Field(description="What `read-kpis` said right before the change.")
-    kpis: tuple[KpiName, ...] = Field(
-        default=get_args(KpiName), description="Which indicators; those not there are none."
-    )
+    kpis: tuple[KpiName, ...] = Field(default=(), description="Which indicators; empty for all that are measured.")
     worst_drop: float = Field(default=2.0, ge=0, le=100, description="Percentage points that each may lose.")
     min_samples: float = Field(default=100, ge=0, description="Attempts in each period without which it is not judged.")
     settle: float = Field(
         default=300, ge=0, le=86400, description="Seconds after the first reading that still belong to the change."
     )
+    required: bool = Field(default=False, description="Whether it fails, too, if one of them is not judged.")
 
 
-class Compared(Noun):
+class Comparison(Bounds):
+    """What is compared with what was before."""
+
+    before: Kpis = Field(description="What `read-kpis` said right before the change.")
+
+
+class Compared(Remarked):
     """What came of it."""
 
     judged: dict[str, str] = Field(description="By indicator, percent before and after.")
@@ -73,9 +79,10 @@ class Compared(Noun):
 async def read_kpis(context: Context, _: Nothing) -> Kpis:
     """Read the indicators of the station's latest full period. Put it right before the change.
 
-    The station needs an unlocked measurement job (PerfMetricJob); of several the longest period counts.
+    The station needs an unlocked measurement job (PerfMetricJob); of several the longest period counts. Without one,
+    `begin` is none, which a check may refuse before anything is changed.
     """
-    return await _read(context)
+    return await kpis_of(context)
 
 
 @action("check-kpis", Touches.READS)
@@ -83,23 +90,29 @@ async def check_kpis(context: Context, given: Comparison) -> Compared | Unmet:
     """Fail if an indicator is worse in the latest full period after the change than in the one before.
 
     For `soak_checks`, after a soak of at least two periods. Without a full period, or with too few samples, an
-    indicator is not judged: that does not fail, and is said in `not_judged`.
+    indicator is not judged: that fails with `required` only, and is told with the job's outcome.
     """
-    after = await _read(context)
+    return compare(given.before, await kpis_of(context), given)
+
+
+def compare(before: Kpis, after: Kpis, given: Bounds) -> Compared | Unmet:
+    """The indicators of a station before and after; what was not measured before is remarked already."""
+    measured = [name for name in _ALL if name in before.values or name in after.values]
     judged: dict[str, str] = {}
-    not_judged: dict[str, str] = {}
+    not_judged: dict[KpiName, str] = {}
     worse: list[str] = []
-    for name in given.kpis:
-        if reason := _not_comparable(name, given, after):
+    for name in given.kpis or measured or _ALL:
+        if reason := _not_comparable(name, before, after, given):
             not_judged[name] = reason
             continue
-        old, new = given.before.values[name].percent, after.values[name].percent
+        old, new = before.values[name].percent, after.values[name].percent
         judged[name] = f"{old:.2f} % before, {new:.2f} % after"
         if old - new > given.worst_drop:
             worse.append(f"{name}: {judged[name]}")
-    if worse:
-        return Unmet("; ".join(worse))
-    return Compared(judged=judged, not_judged=not_judged)
+    unknown = f"not judged: {_words(not_judged)}" if not_judged else ""
+    if worse or (given.required and unknown):
+        return Unmet("; ".join(worse) or unknown)
+    return Compared(judged=judged, not_judged=not_judged, remark=unknown if before.begin else "")
 
 
 def indicators(period: Period) -> dict[str, Ratio]:
@@ -121,11 +134,18 @@ def _sum(objects: Iterable[Mapping[str, float]], counter: str) -> float:
     )
 
 
-def _not_comparable(name: KpiName, given: Comparison, after: Kpis) -> str:
+def _words(not_judged: Mapping[KpiName, str]) -> str:
+    """Indicators by why they are not judged."""
+    reasons = dict.fromkeys(not_judged.values())
+    return "; ".join(
+        f"{', '.join(name for name, why in not_judged.items() if why == reason)} ({reason})" for reason in reasons
+    )
+
+
+def _not_comparable(name: KpiName, before: Kpis, after: Kpis, given: Bounds) -> str:
     """Why an indicator can't be judged, or an empty string."""
-    before = given.before
     if before.read is None or before.begin is None or after.begin is None:
-        return "the station has no measurement job, or does not tell the time"
+        return f"{_UNMEASURED}, does not tell the time, or can't be read"
     if after.begin < before.read + timedelta(seconds=given.settle):
         return "no full period has passed since the change"
     if before.suspect or after.suspect:
@@ -138,11 +158,12 @@ def _not_comparable(name: KpiName, given: Comparison, after: Kpis) -> str:
     return ""
 
 
-async def _read(context: Context) -> Kpis:
-    periods = await context.measurements()
-    now = (await context.equipment()).now
+async def kpis_of(context: Context, station: str = "") -> Kpis:
+    """The indicators of the context's station, or of another one. Raises DeviceError."""
+    periods = await context.measurements(station)
+    now = (await context.equipment(station)).now
     if not periods:
-        return Kpis(read=now)
+        return Kpis(read=now, remark=f"{_UNMEASURED}: no indicator will be judged")
     longest = max(periods, key=lambda period: period.end - period.begin)
     return Kpis(read=now, begin=longest.begin, end=longest.end, suspect=longest.suspect, values=indicators(longest))
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.models.network import Identifier, Noun
-from controller.models.run import LONGEST_TIMER, Policy, Strategy
+from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, Policy, Strategy
+from controller.models.sharing import MaintenanceWindow
 from controller.playbook.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
 
@@ -32,7 +33,20 @@ PlaybookName = Annotated[
     Field(description="Lower-case words joined by hyphens, as the file is called; not `apply`."),
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+#: Longest soak in seconds.
+LONGEST_SOAK = 7 * 86400
 _SHARE = re.compile(r"(\d{1,3})%")
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _soak(value: Any) -> Any:
+    found = _number(value)
+    if not isinstance(found, int | str) or (isinstance(found, int) and not 0 <= found <= LONGEST_SOAK):
+        raise ValueError(f"from 0 to {LONGEST_SOAK} seconds, or an expression")
+    return found
 
 
 def _size(value: Any) -> Any:
@@ -40,7 +54,7 @@ def _size(value: Any) -> Any:
         if not 1 <= int(found[1]) <= 100:
             raise ValueError("from 1% to 100%")
         return value
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
+    return _number(value)
 
 
 class Waves(Noun):
@@ -55,9 +69,10 @@ class Waves(Noun):
         per_region: Stations of one region in each later wave at most.
         parallel: Stations at once.
         stop_after: Failures after which nothing more is started.
-        soak: Seconds between the end of a wave and the start of the next.
+        soak: Seconds between the end of a wave and the start of the next; an expression or a number.
+        patience: Seconds in which a station that is away or busy is tried again, before it ends ``deferred``.
         confirm_timeout: Seconds of each confirmed commit; left out, they follow from checks and groups.
-        check_timeout: Seconds to wait for cells and core links before a confirm.
+        check_timeout: Seconds to wait for cells, core links and alarms before a confirm.
     """
 
     policy: Policy = Policy.STATION
@@ -68,7 +83,8 @@ class Waves(Noun):
     last: str | None = None
     parallel: int = Field(default=500, ge=1)
     stop_after: int = Field(default=1, ge=1)
-    soak: int = Field(default=0, ge=0, le=7 * 86400)
+    soak: Annotated[int | str, BeforeValidator(_soak)] = 0
+    patience: int = Field(default=0, ge=0, le=LONGEST_PATIENCE)
     confirm_timeout: int | None = Field(default=None, ge=5, le=LONGEST_TIMER)
     check_timeout: int = Field(default=30, ge=1, le=1800)
 
@@ -80,12 +96,12 @@ class Waves(Noun):
             raise ValueError("wave_size is at least 1")
         return self
 
-    def strategy(self, stations: int) -> Strategy:
-        """The strategy for a number of stations."""
+    def strategy(self, stations: int, soak: int) -> Strategy:
+        """The strategy for a number of stations, whose waves stand for so long."""
         size = self.wave_size
         if isinstance(size, str):
             size = max(1, stations * int(size.removesuffix("%")) // 100)
-        return Strategy(**self.model_dump(exclude={"wave_size", "by", "last"}), wave_size=size)
+        return Strategy(**self.model_dump(exclude={"wave_size", "by", "last", "soak"}), wave_size=size, soak=soak)
 
 
 class Guards(Noun):
@@ -97,6 +113,7 @@ class Guards(Noun):
         max_tenants: Tenants on those stations (with a plan: those it touches or interrupts).
         max_people: Population of those stations' sites.
         approvals: Approvers of the host, other than who asks for the run, that have to say yes before it begins.
+        windows: When it may work, whatever it does; none given means whenever agreements, regions and sites let it.
     """
 
     max_stations: int | None = Field(default=None, ge=1)
@@ -104,6 +121,7 @@ class Guards(Noun):
     max_tenants: int | None = Field(default=None, ge=1)
     max_people: int | None = Field(default=None, ge=0)
     approvals: int = Field(default=0, ge=0, le=10)
+    windows: tuple[MaintenanceWindow, ...] = ()
 
 
 class PlanSource(StrEnum):
@@ -216,19 +234,23 @@ class Playbook(Noun):
         name: As its file is called.
         description: What it does, for people.
         parameters: What a person gives, by name.
-        targets: Selector of its stations; expressions over parameters allowed.
+        targets: Selector of its stations; expressions over parameters allowed, but for those that may be any text.
+        routers: Whether the adopted routers of their sites come along, each behind the stations of its site. Where
+            there is a plan, those that it changes do.
         strategy: How it goes through them.
         guards: How far it may reach.
         plan: The plan that is bound to a run; needed by ``apply-intent``.
         steps: What is done on each station, in order.
         soak_checks: What must hold on each station of a wave once it has stood for ``strategy.soak`` seconds; they
-            only look. Where one fails, the whole wave is undone and the run stops.
+            only look. Where one fails, the whole wave is undone and the run stops. A station that none of them
+            concerns (``when``) doesn't stand.
     """
 
     name: PlaybookName
     description: Text
     parameters: dict[VariableName, Parameter] = {}
     targets: Text
+    routers: bool = False
     strategy: Waves = Waves()
     guards: Guards = Guards()
     plan: PlanSection | None = None

@@ -9,49 +9,36 @@ from typing import Any
 
 from controller.inventory.selectors import select
 from controller.models.approval import Outlook, RunTerms
-from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
+from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.facts import Finding
 from controller.models.network import Network, Noun
 from controller.models.people import Person
-from controller.models.plan import Change, DiffRow, Plan
+from controller.models.plan import Plan
 from controller.models.run import Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
+from controller.playbook.check import check_devices, check_values
 from controller.playbook.consents import playbook_terms
-from controller.playbook.context import Rehearsal, World, target_names
-from controller.playbook.expressions import Expression, evaluate
-from controller.playbook.language import OUTPUT, RUN, TARGET, Playbook, Step
+from controller.playbook.context import World
+from controller.playbook.expressions import evaluate
+from controller.playbook.language import RUN, Playbook
 from controller.playbook.load import Library, Loaded
 from controller.playbook.parameters import Plain, parse_parameters
-from controller.playbook.planning import drifted_again, section_plan
+from controller.playbook.planning import drifted_again, in_parameters, section_plan
 from controller.playbook.reach import Reach, holds_on, reach, refusals, strangers
-from controller.playbook.registry import Proposal, Touches, Unmet
+from controller.playbook.registry import Touches
+from controller.playbook.rehearsing import Rehearsing, StationPreview
+from controller.playbook.soaking import soak_seconds
 from controller.ports.queue import Doorbell
 from controller.ports.store import NewJob, Store
 from controller.runs.outlook import outlook
 from controller.runs.stages import cut_stages
 from controller.runs.submit import approver
-from controller.runs.timing import timed
+from controller.runs.timing import fitted
 from controller.runs.waves import ranks_in, units_of
 
 #: Stations rehearsed at once.
 _PARALLEL = 100
-
-
-class StepPreview(Noun):
-    """What a step would do on a station."""
-
-    step: str
-    action: str
-    says: str
-    diff: tuple[DiffRow, ...] = ()
-
-
-class StationPreview(Noun):
-    """What a run would do on a station."""
-
-    station: str
-    wave: int
-    steps: tuple[StepPreview, ...]
 
 
 class DryRun(Noun):
@@ -59,7 +46,9 @@ class DryRun(Noun):
 
     Attributes:
         plan: Id of the plan that would be bound to it, empty where it needs none.
+        stations: What happens on its stations and routers, in order.
         left_out: Stations that the plan leaves out, with the reason.
+        findings: What the plan has to say besides.
         refused: Why the run would be refused; empty if it would be accepted.
         outlook: Who would have to agree, and what it would wait for.
     """
@@ -72,6 +61,7 @@ class DryRun(Noun):
     reach: Reach
     stations: tuple[StationPreview, ...]
     left_out: dict[str, str]
+    findings: tuple[Finding, ...]
     refused: tuple[str, ...]
     outlook: Outlook
 
@@ -198,17 +188,20 @@ class Launcher:
         loaded = await asyncio.to_thread(self._library.load, name)
         ready = await self._prepare(loaded, given, actor)
         gate = asyncio.Semaphore(_PARALLEL)
-        changes = {change.station: change for change in ready.plan.changes}
+        asked = {"id": "", "requested_by": actor, "reason": ""}
 
         async def preview(job: NewJob) -> StationPreview:
             async with gate:
                 return StationPreview(
                     station=job.station,
                     wave=job.wave,
-                    steps=await self._rehearse(ready, job.station, changes.get(job.station), actor),
+                    rank=job.rank,
+                    steps=await Rehearsing(self._world, self._library.registry, ready.loaded.playbook).steps(
+                        ready.network, job.station, ready.plan.changes.on(job.station), {**ready.parameters, RUN: asked}
+                    ),
                 )
 
-        previews = await asyncio.gather(*(preview(job) for job in ready.jobs))
+        previews = await asyncio.gather(*(preview(job) for job in sorted(ready.jobs, key=_order)))
         await self._world.store.call(
             lambda store: store.audit(
                 actor, "playbook.rehearsed", name, {"digest": loaded.digest, "plan": ready.plan.id}
@@ -223,6 +216,7 @@ class Launcher:
             reach=ready.reached,
             stations=tuple(previews),
             left_out=ready.plan.unplanned,
+            findings=ready.plan.findings,
             refused=ready.refused,
             outlook=await self._world.store.call(lambda store: self._outlook(store, ready)),
         )
@@ -238,6 +232,7 @@ class Launcher:
         playbook, store = loaded.playbook, self._world.store
         digest, network = await store.call(lambda store: store.network())
         values = await asyncio.to_thread(parse_parameters, playbook.parameters, given, network)
+        check_values(playbook, self._library.registry, values)
         selector = str(evaluate(playbook.targets, values))
         targets = await asyncio.to_thread(select, network, selector)
         if not targets:
@@ -248,40 +243,59 @@ class Launcher:
             now = self._world.clock.now()
             plan = seal(created=now, network=network.header.id, network_digest=digest, selector=selector, changes=())
             await store.call(lambda store: store.save_plan(plan, actor))
-        routers = [change.station for change in plan.changes if change.station in network.router_by_id]
+        routers = [station for station in plan.changes.packed if station in network.router_by_id]
+        if playbook.routers:
+            routers = await self._routers(network, targets)
         stations = [station for station in sorted({*targets, *routers}) if station not in plan.unplanned]
-        strategy = playbook.strategy.strategy(len(stations))
+        check_devices(playbook, self._library.registry, values, network, stations)
+        strategy = playbook.strategy.strategy(len(stations), soak_seconds(playbook, values))
         if playbook.soak_checks:
             # Each job soaks by itself, since it looks again afterwards.
             strategy = strategy.model_copy(update={"soak": 0})
         ledger = await store.call(lambda store: store.ledger(stations))
         reached = reach(network, stations, plan if bound else None, ledger)
-        jobs = () if refused else self._jobs(playbook, values, plan if bound else None, network, stations)
+        jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
+        terms = playbook_terms(
+            loaded, self._library.registry, values, network, plan, stations, ledger, automatic=automatic
+        )
         return Prepared(
             loaded=loaded,
             parameters=values,
             network=network,
             plan=plan,
             jobs=jobs,
-            strategy=timed(strategy, jobs),
+            strategy=fitted(strategy, jobs, terms, self._world.clock.now()),
             reached=reached,
             refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
-            terms=playbook_terms(
-                loaded, self._library.registry, values, network, plan, stations, ledger, automatic=automatic
-            ),
+            terms=terms,
         )
+
+    async def _routers(self, network: Network, stations: Sequence[str]) -> list[str]:
+        """Adopted routers of the stations' sites."""
+        sites = {network.site_of(station) for station in stations}
+        routers = [router for site in sorted(sites) for router in network.routers_at.get(site, ())]
+        known = await self._world.store.call(lambda store: store.devices(routers))
+        return [router for router in routers if router in known and known[router].adopted is not None]
 
     def _jobs(
         self,
         playbook: Playbook,
         values: Mapping[str, Plain],
+        strategy: Strategy,
         plan: Plan | None,
         network: Network,
         stations: Sequence[str],
     ) -> tuple[NewJob, ...]:
         """The run's jobs in waves, region by region or site by site if the strategy says so."""
         waves = playbook.strategy
-        together = tuple(units_of(plan, network)) if plan is not None else ()
+        ranks: Mapping[str, int] = {}
+        together: tuple[tuple[str, ...], ...] = ()
+        idle: set[str] = set()
+        if plan is not None:
+            idle = set(stations) - plan.changes.packed.keys()
+            ranks, together = ranks_in(plan, network), tuple(units_of(plan, network))
+        elif playbook.routers:
+            ranks, together = behind_their_stations(stations, network)
         alone = set(stations).difference(*together)
         units = [*together, *((station,) for station in alone)]
         places: dict[str, str] = {}
@@ -293,9 +307,10 @@ class Launcher:
         return cut_stages(
             units,
             lambda station: 2 * order.get(places.get(station, ""), 0) + (station in last),
-            waves.strategy(len(stations)),
-            ranks_in(plan, network) if plan is not None else {},
+            strategy,
+            ranks,
             region_of=network.region_of,
+            idle=idle,
         )
 
     async def _plan(
@@ -308,7 +323,7 @@ class Launcher:
         try:
             plan = await section_plan(self._world, section, values, selector, actor)
         except PlanRefusedError as error:
-            return None, [error.message]
+            return None, [error.message + in_parameters(section, playbook.parameters, error.message)]
         return plan, await drifted_again(self._world, section, values, playbook.name, plan)
 
     async def _refused(
@@ -335,59 +350,16 @@ class Launcher:
         actions = (self._library.registry.action(step.action) for step in playbook.steps)
         return any(action.touches is Touches.CHANGES for action in actions)
 
-    # ---------------------------------------------------------------- rehearse
 
-    async def _rehearse(
-        self, ready: Prepared, station: str, planned: Change | None, actor: str
-    ) -> tuple[StepPreview, ...]:
-        """What the steps would do on one station; it ends where that can't be told any more."""
-        section = ready.loaded.playbook.plan
-        adopts = section is not None and section.adopt
-        context = Rehearsal(self._world, ready.network, station, planned, "rehearsal", adopts=adopts)
-        names: dict[str, Any] = {
-            **ready.parameters,
-            TARGET: target_names(ready.network, station),
-            RUN: {"id": "", "requested_by": actor, "reason": ""},
-        }
-        found: list[StepPreview] = []
-        for step in ready.loaded.playbook.steps:
-            try:
-                preview, output = await self._preview(step, context, names)
-            except MinkaError as error:
-                found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
-                break
-            found.append(preview)
-            if output is not None and step.register_ is not None:
-                names[step.register_] = output
-        soak = f"after a soak of {ready.loaded.playbook.strategy.soak} s, or the wave is undone"
-        looks = ready.loaded.playbook.soak_checks
-        return (*found, *(StepPreview(step=look.name, action=look.action, says=soak) for look in looks))
+def _order(job: NewJob) -> tuple[int, str, int, str]:
+    return job.wave, job.unit, job.rank, job.station
 
-    async def _preview(
-        self, step: Step, context: Rehearsal, names: Mapping[str, Any]
-    ) -> tuple[StepPreview, dict[str, Any] | None]:
-        action = self._library.registry.action(step.action)
-        diff: tuple[DiffRow, ...] = ()
-        if step.when is not None and not Expression(step.when).value(names):
-            return StepPreview(step=step.name, action=action.name, says=f"skipped: {step.when}"), None
-        said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
-        if isinstance(said, Unmet):
-            # What was changed before it in this rehearsal has no state yet that could be looked at.
-            later = context.applied or context.asked
-            says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
-            return StepPreview(step=step.name, action=action.name, says=says), None
-        output = said.output if isinstance(said, Proposal) else said
-        says = "ok"
-        if isinstance(said, Proposal):
-            says = said.says
-            context.asked.extend(said.operations)
-            if said.change is not None:
-                weak = not said.change.reverts or any(not seen.reverts for seen in context.seen)
-                says += "; it can't revert by itself, so it changes last and has only its inverse" if weak else ""
-                diff = said.change.diff
-                await context.apply(said.change)
-        plain = output.model_dump(mode="json")
-        wrong = [text for text in step.checks if not Expression(text).value({**names, OUTPUT: plain})]
-        if wrong:
-            says = f"check would fail: {wrong[0]}"
-        return StepPreview(step=step.name, action=action.name, says=says, diff=diff), plain
+
+def behind_their_stations(
+    devices: Sequence[str], network: Network
+) -> tuple[dict[str, int], tuple[tuple[str, ...], ...]]:
+    """Ranks of routers, and units of each with the stations of its site."""
+    routers = [device for device in devices if device in network.router_by_id]
+    places = {network.site_of(router) for router in routers}
+    units = (tuple(device for device in devices if network.site_of(device) == place) for place in sorted(places))
+    return dict.fromkeys(routers, 1), tuple(units)

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from controller.inventory.source import Entry, Report, read_text
+from controller.inventory.parse import FORMS, forms_in, report_error
+from controller.inventory.source import Entry, Report, read_text, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.errors import InputError, NotFoundError
-from controller.playbook.check import check
+from controller.playbook import language, parameters
+from controller.playbook.check import check, check_actions
 from controller.playbook.language import Playbook
 from controller.playbook.registry import Registry
 
 #: Largest playbook in bytes.
 LIMIT = 256 * 1024
+_FORMS = {**FORMS, **forms_in(vars(parameters)), **forms_in(vars(language))}
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 
 
@@ -41,20 +45,30 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
         if len(report.problems) == before:
             report.file(file, 0, "the file is empty")
         return None
-    entry = Entry("playbook", file, node.line, "playbook", None, node)
+    entry = Entry("playbook", file, node.line, "playbook", node.plain(), node)
     try:
-        playbook = Playbook.model_validate(node.plain())
+        playbook = Playbook.model_validate(entry.data)
     except ValidationError as error:
-        for one in error.errors():
-            path = tuple(part for part in one["loc"] if part != "[key]")
-            shown = "" if one["type"] in ("missing", "extra_forbidden") else one["input"]
-            message = "no such field" if one["type"] == "extra_forbidden" else one["msg"].removeprefix("Value error, ")
-            report.entry(entry, path, message, value=shown)
+        found = _told(error)
+        for one in found:
+            report_error(entry, one, report, Playbook, _FORMS)
+        check_actions(entry, [one["loc"] for one in found], registry, report)
         return None
     check(playbook, registry, entry, report)
     if len(report.problems) > before:
         return None
     return Loaded(playbook, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _told(error: ValidationError) -> list[ErrorDetails]:
+    """What is wrong; a list is not too short because its items are wrong."""
+    found = error.errors()
+    return [
+        one
+        for one in found
+        if one["type"] != "too_short"
+        or not any(other is not one and other["loc"][: len(one["loc"])] == one["loc"] for other in found)
+    ]
 
 
 class Library:
@@ -90,8 +104,9 @@ class Library:
         """A playbook by name; none if, as reported, it is wrong. Raises NotFoundError."""
         path = self._file(name)
         if path is None:
-            raise NotFoundError(f"there is no playbook {name[:64]!r}")
-        text = read_text(path, path.name, LIMIT, report)
+            hint = suggest(name[:64], self.names()) if self.folder.is_dir() else ""
+            raise NotFoundError(f"there is no playbook {name[:64]!r}{'; ' * bool(hint)}{hint}")
+        text = read_text(path, path.name, LIMIT, report, "write it shorter, or as two")
         loaded = parse(text, path.name, self.registry, report) if text is not None else None
         if loaded is not None and loaded.playbook.name != name:
             report.file(path.name, 1, f"the playbook is called {loaded.playbook.name!r}, not as its file")

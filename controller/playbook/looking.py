@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from controller.models.alarm import Alarm, PerceivedSeverity
-from controller.models.errors import DeviceError
+from controller.models.errors import DeviceError, NotFoundError
 from controller.models.network import CellId, Noun
 from controller.nrm.profiles import administrative_state, cells, link_up, links, on_air, router_profile
 from controller.nrm.tree import Observed, Path
@@ -43,6 +43,17 @@ class StationState(Noun):
     links: tuple[LinkState, ...] = Field(description="Core links of ours: `endpoint`, `tenants`, `up`.")
     cells_on_air: int = Field(description="How many cells are on air.")
     links_up: int = Field(description="How many core links of ours are up.")
+    dark: tuple[CellId, ...] = Field(description="Cells of ours that are unlocked and not on air.")
+    down: tuple[str, ...] = Field(description="Core links of ours that are unlocked and down.")
+
+
+class CellChoice(CellNames):
+    """Cells of the station."""
+
+    excused: tuple[CellId, ...] = Field(
+        default=(),
+        description="Cells that need not be on air unless they are named: `dark` of an earlier `read-state`.",
+    )
 
 
 class CheckedCells(Noun):
@@ -55,6 +66,9 @@ class LinkChoice(Noun):
     """Core links of the station."""
 
     tenant: str = Field(default="", description="Only those of this tenant; empty for all of ours.")
+    excused: tuple[str, ...] = Field(
+        default=(), description="Core links that need not be up: `down` of an earlier `read-state`."
+    )
 
 
 class CheckedLinks(Noun):
@@ -90,6 +104,10 @@ class Awaited(Noun):
     cells: tuple[CellId, ...] = Field(default=(), description="Only these cells; empty for all of ours.")
     tenant: str = Field(default="", description="Only core links of this tenant; empty for all of ours.")
     endpoints: tuple[str, ...] = Field(default=(), description="Only these core links; empty for all of ours.")
+    excused: tuple[str, ...] = Field(
+        default=(),
+        description="What need not, unless it is named: `dark` (cells) or `down` (links) of an earlier `read-state`.",
+    )
 
 
 class Waited(Noun):
@@ -131,17 +149,24 @@ async def read_state(context: Context, _: Nothing) -> StationState:
         for link in links(observed.tree)
         if link.path in ledger
     )
+    dark = [path for path in await _cells(context, ()) if unlocked(observed, path) and not on_air(observed, path)]
+    ours = [path for path in await _links(context, "") if unlocked(observed, path, "UNLOCKED")]
     return StationState(
-        cells=found, links=up, cells_on_air=sum(cell.on_air for cell in found), links_up=sum(link.up for link in up)
+        cells=found,
+        links=up,
+        cells_on_air=sum(cell.on_air for cell in found),
+        links_up=sum(link.up for link in up),
+        dark=tuple(map(_key, dark)),
+        down=tuple(endpoint_name(path) for path in ours if not link_up(observed, path)),
     )
 
 
 @action("check-cells-on-air", Touches.READS)
-async def check_cells_on_air(context: Context, given: CellNames) -> CheckedCells | Unmet:
-    """Fail unless cells are on air. Without names, all cells of ours that are unlocked."""
+async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCells | Unmet:
+    """Fail unless cells are on air. Without names, all cells of ours that are unlocked, but for those excused."""
     observed, chosen = await context.read(), await _cells(context, given.cells)
     if not given.cells:
-        chosen = [path for path in chosen if unlocked(observed, path)]
+        chosen = [path for path in chosen if unlocked(observed, path) and _key(path) not in given.excused]
     silent = [path for path in chosen if not on_air(observed, path)]
     if silent:
         return Unmet(f"not on air: cell {', '.join(map(_key, silent))}")
@@ -150,7 +175,9 @@ async def check_cells_on_air(context: Context, given: CellNames) -> CheckedCells
 
 @action("check-core-links", Touches.READS)
 async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
-    """Fail unless core links are up; locked ones do not count. A tenant without a core link here fails.
+    """Fail unless core links are up; locked ones and those excused do not count.
+
+    A tenant without a core link here fails.
 
     Routers have none, and pass.
     """
@@ -158,6 +185,7 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
     counted = [path for path in chosen if unlocked(observed, path, "UNLOCKED")]
     if given.tenant and not counted and router_profile(context.profiles) is None:
         return Unmet(f"{given.tenant} has no core link here")
+    counted = [path for path in counted if endpoint_name(path) not in given.excused]
     down = [path for path in counted if not link_up(observed, path)]
     if down:
         return Unmet(f"down: {', '.join(map(endpoint_name, down))}")
@@ -208,9 +236,8 @@ async def notify(context: Context, given: Message) -> Nothing:
     data. At least once: a message may come again after a crash, then with the same `Idempotency-Key` header,
     `Message-ID`, or `key`.
     """
-    if not context.rehearsal:
-        content = {"station": context.station, "text": given.text}
-        await context.post(content | ({"to": given.to} if given.to else {}), given.via)
+    content = {"station": context.station, "text": given.text}
+    await context.post(content | ({"to": given.to} if given.to else {}), given.via)
     return Nothing()
 
 
@@ -229,26 +256,45 @@ async def _missing(context: Context, given: Awaited) -> str:
     if given.condition == "reachable":
         return ""
     chosen, holds = await _condition(context, given, observed)
-    return ", ".join(endpoint_name(path) for path in chosen if not holds(observed, path))
+    excused = () if given.cells or given.endpoints else given.excused
+    wanted = (path for path in chosen if not {_key(path), endpoint_name(path)} & set(excused))
+    return ", ".join(endpoint_name(path) for path in wanted if not holds(observed, path))
 
 
 async def _condition(
     context: Context, given: Awaited, observed: Observed
 ) -> tuple[list[Path], Callable[[Observed, Path], bool]]:
     if given.condition == "links-up":
-        ours = [path for path in await _links(context, given.tenant) if unlocked(observed, path, "UNLOCKED")]
-        return [path for path in ours if not given.endpoints or endpoint_name(path) in given.endpoints], link_up
+        ours = await _links(context, given.tenant)
+        if given.tenant and not ours and router_profile(context.profiles) is None:
+            raise NotFoundError(f"{given.tenant} has no core link on {context.station}")
+        _all_there(context, "core link", given.endpoints, map(endpoint_name, ours))
+        counted = [path for path in ours if unlocked(observed, path, "UNLOCKED")]
+        return [path for path in counted if not given.endpoints or endpoint_name(path) in given.endpoints], link_up
     chosen = await _cells(context, given.cells)
     if given.condition == "cells-on-air":
         return [path for path in chosen if given.cells or unlocked(observed, path)], on_air
     if given.condition == "cells-locked":
-        return chosen, lambda observed, path: administrative_state(observed.tree, path) == "LOCKED"
+        # A cell that somebody took off the station serves nobody any more.
+        return (
+            chosen,
+            lambda observed, path: path not in observed.tree or administrative_state(observed.tree, path) == "LOCKED",
+        )
     return chosen, lambda observed, path: not on_air(observed, path)
 
 
 async def _cells(context: Context, names: tuple[str, ...]) -> list[Path]:
-    ours = [entry for entry in cells({path: {} for path in await context.ledger()}) if not names or entry.cell in names]
-    return [entry.path for entry in ours]
+    ours = list(cells({path: {} for path in await context.ledger()}))
+    _all_there(context, "cell", names, (entry.cell for entry in ours))
+    return [entry.path for entry in ours if not names or entry.cell in names]
+
+
+def _all_there(context: Context, what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """See that what was named is ours: nothing is said to be well because it is not there."""
+    there = list(known)
+    if missing := [name for name in names if name not in there]:
+        has = ", ".join(there) or "none"
+        raise NotFoundError(f"{context.station} has no {what} of ours {', '.join(missing)}; it has {has}")
 
 
 async def _links(context: Context, tenant: str) -> list[Path]:

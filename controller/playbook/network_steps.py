@@ -21,6 +21,18 @@ class NodeCount(Noun):
     nodes: int = Field(ge=0, description="Nodes of ours on the station, exactly; a number that is wrong is told.")
 
 
+class RouterNodeCount(Noun):
+    """How many nodes are removed from the site's router."""
+
+    router_nodes: int = Field(ge=0, description="Nodes of ours there that nobody needs without this station, exactly.")
+
+
+class RouterNodes(RouterNodeCount):
+    """What is removed from a router."""
+
+    station: str = Field(description="The station of its site that went out of service.")
+
+
 class Neighbours(Noun):
     """Where a tenant has to be served."""
 
@@ -36,10 +48,15 @@ class Serving(Noun):
 
 @action("check-nodes", Touches.READS)
 async def check_nodes(context: Context, given: NodeCount) -> Nothing | Unmet:
-    """Fail unless just so many nodes of ours are on the station: look before all of them are removed."""
-    ledger, observed = await context.ledger(), await context.read()
-    found = sum(path in observed.tree for path in ledger)
-    return Nothing() if found == given.nodes else Unmet(_not_so_many(context, found, given))
+    """Fail unless just so many nodes of ours are on the station: look before all of them are removed.
+
+    A station that is out of service has none.
+    """
+    found = 0
+    if await context.in_service():
+        ledger, observed = await context.ledger(), await context.read()
+        found = sum(path in observed.tree for path in ledger)
+    return Nothing() if found == given.nodes else Unmet(_not_so_many(context.station, found, given.nodes))
 
 
 @action("remove-nodes", Touches.CHANGES, consent=ActionClass.REDUCE)
@@ -54,20 +71,50 @@ async def remove_nodes(context: Context, given: NodeCount) -> Proposal[Changed]:
         raise PlanRefusedError(f"{context.station}: {made.reason}")
     found = sum(path in observed.tree for path in made.change.lost) if made.change else 0
     if found != given.nodes:
-        raise PlanRefusedError(_not_so_many(context, found, given))
+        raise PlanRefusedError(_not_so_many(context.station, found, given.nodes))
     return Proposal(made.change, Changed(changed=made.change is not None))
 
 
-def _not_so_many(context: Context, found: int, given: NodeCount) -> str:
-    return f"{found} nodes of ours can go from {context.station}, but {given.nodes} were named: name nodes={found}"
+def _not_so_many(device: str, found: int, named: int, name: str = "nodes") -> str:
+    return f"{found} nodes of ours can go from {device}, but {named} were named: name {name}={found}"
+
+
+@action("check-router-nodes", Touches.NONE)
+async def check_router_nodes(context: Context, given: RouterNodeCount) -> Nothing | Unmet:
+    """Fail unless just so many nodes of ours on the site's router are there that nobody needs without this station.
+
+    Look before the station goes; then `remove-router-nodes` takes them away. A site without an adopted router has none.
+    """
+    behind = await context.left_behind(context.station)
+    found = sum(map(len, behind.values()))
+    wrong = _not_so_many(" and ".join(behind) or "a router", found, given.router_nodes, "router_nodes")
+    return Nothing() if found == given.router_nodes else Unmet(wrong)
+
+
+@action("remove-router-nodes", Touches.CHANGES, consent=None)
+async def remove_router_nodes(context: Context, given: RouterNodes) -> Proposal[Changed]:
+    """Remove from a router the VRFs, VLANs and routes of tenants that nobody needs without a station that is gone.
+
+    Nothing that another station of the site carries, or is to carry, is touched. Who agreed to the removal of a
+    tenant's nodes from the station agreed to this; where it failed, it can be done later, as the station stays gone.
+    """
+    behind = (await context.left_behind(given.station)).get(context.station, {})
+    if len(behind) != given.router_nodes:
+        raise PlanRefusedError(_not_so_many(context.station, len(behind), given.router_nodes, "router_nodes"))
+    made = removal_plan(context.station, context.profiles, await context.read(), behind)
+    if made.reason:
+        raise PlanRefusedError(f"{context.station}: {made.reason}")
+    return Proposal(made.change, Changed(changed=made.change is not None))
 
 
 @action("retire-station", Touches.NONE)
 async def retire_station(context: Context, _: Nothing) -> Nothing | Unmet:
     """Put the station out of service: observe-only, so that plans, health and repairs leave it alone, until adopted.
 
-    Fails while nodes of ours are on it.
+    Fails while nodes of ours are on it. One that is out of service stays so.
     """
+    if not await context.in_service():
+        return Nothing()
     left = await context.ledger()
     if left:
         return Unmet(f"{len(left)} nodes of ours are still there, as {min(left)}")
@@ -94,4 +141,11 @@ async def check_tenant_served(context: Context, given: Neighbours) -> Serving | 
     return Serving(stations=tuple(station for station in ledgers if station not in without))
 
 
-NETWORK_STEPS = (check_nodes, remove_nodes, retire_station, check_tenant_served)
+NETWORK_STEPS = (
+    check_nodes,
+    remove_nodes,
+    check_router_nodes,
+    remove_router_nodes,
+    retire_station,
+    check_tenant_served,
+)

@@ -161,7 +161,7 @@ class _Operating:
         Under the lock where service is interrupted: nobody may be in the middle of a change.
         """
         interrupts = self._operation.kind.interrupts
-        await self._record.write(Step.OPENED, phase=self._index, session=session.session_id)
+        await self._record.write(Step.OPENED, phase=self._index, session=session.session_id if interrupts else "")
         if interrupts:
             self._left_lock = True
             await self._lock(session)
@@ -170,7 +170,7 @@ class _Operating:
         self._sends += 1
         self._sent = self._clock.monotonic()
         self._end = self._sent + self._operation.seconds
-        self._record.check()
+        await self._record.check()
         try:
             refusal = await session.operate(self._operation)
         except DeviceRefusedError as error:
@@ -184,15 +184,16 @@ class _Operating:
         return refusal
 
     async def _lock(self, session: DeviceSession) -> None:
-        """Lock, killing only a session that our own journal names."""
+        """Lock, killing only a session that our own record names."""
         try:
             await session.lock()
         except DeviceBusyError as busy:
-            if busy.holder not in self._record.sessions:
+            if busy.holder == session.session_id or not await self._record.ours(busy.holder):
                 raise
-            self._record.check()
+            await self._record.check()
             await session.kill(busy.holder)
             await session.lock()
+        await self._record.write(Step.LOCKED, phase=self._index, session=session.session_id)
 
     async def _free(self, session: DeviceSession) -> None:
         """Leave no lock behind that a lost session of ours holds; a restart ended them all."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
 
-from controller.inventory.selectors import parse_selector, select
+from controller.inventory.selectors import hint_at, parse_selector, select
 from controller.inventory.source import show, suggest
 from controller.models.errors import InputError
 from controller.models.network import Network, Noun
@@ -22,6 +23,8 @@ VariableName = Annotated[
 #: A plain value of a parameter.
 Plain = str | int | bool | None
 _LONGEST = 2000
+#: Categories of characters that no record can hold, or that make a text look like another one.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class ParameterType(StrEnum):
@@ -88,11 +91,11 @@ class Parameter(Noun):
             InputError: It is of another type, or out of range.
         """
         value = self._plain(given)
-        size = len(value) if isinstance(value, str) else value
+        size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
         if self.min is not None and size < self.min:
-            raise InputError(f"too small: at least {self.min}")
+            raise InputError(f"too {'short' if unit else 'small'}: at least {self.min}{unit}")
         if self.max is not None and size > self.max:
-            raise InputError(f"too large: at most {self.max}")
+            raise InputError(f"too {'long' if unit else 'large'}: at most {self.max}{unit}")
         if self.choices and value not in {self._plain(choice) for choice in self.choices}:
             raise InputError(suggest(str(value), self.choices) or f"choices are {', '.join(self.choices)}")
         return value
@@ -140,13 +143,15 @@ def _text(given: Any) -> str:
         raise InputError("must be text")
     if len(given) > _LONGEST:
         raise InputError(f"longer than {_LONGEST} characters")
-    if any(ord(character) < 32 for character in given):
-        raise InputError("holds control characters")
+    if any(unicodedata.category(character) in _UNSEEN for character in given):
+        raise InputError("holds control characters, or others that nobody sees")
     return given
 
 
 def _int(given: Any) -> int:
     if isinstance(given, int) and not isinstance(given, bool):
+        if abs(given) >= 10**18:
+            raise InputError("more than 18 digits")
         return given
     if not isinstance(given, str) or len(given) > 18 or not given.removeprefix("-").isascii():
         raise InputError("not a whole number")
@@ -188,4 +193,4 @@ def _look_up(kind: ParameterType, value: str, network: Network) -> None:
     if kind is ParameterType.SELECTOR:
         select(network, value)
     elif kind in _KNOWN and value not in (known := _KNOWN[kind](network)):
-        raise InputError(f"no such {kind}{'; ' + hint if (hint := suggest(value, known)) else ''}")
+        raise InputError(f"no such {kind}{'; ' + hint if (hint := hint_at(network, kind, value, known)) else ''}")

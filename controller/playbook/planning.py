@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
 from controller.models.errors import InputError
-from controller.models.network import Snssai
-from controller.models.plan import Plan
+from controller.models.network import Network, Snssai
+from controller.models.plan import Change, Plan
+from controller.nrm.tree import Path
 from controller.plan import Limit
 from controller.playbook.context import World
-from controller.playbook.expressions import evaluate
+from controller.playbook.expressions import Expression, evaluate, expressions_in
 from controller.playbook.language import PlanLimit, PlanSection, PlanSource
-from controller.playbook.parameters import Plain
+from controller.playbook.parameters import Parameter, ParameterType, Plain
 from controller.runs.planner import PlanRequest
 from controller.runs.restore import restore_plan
 
@@ -31,7 +33,7 @@ async def section_plan(
     """Make the plan; stations are read, nothing is changed.
 
     Raises:
-        InputError: An expression results in something wrong.
+        InputError: An expression results in something wrong, as in a slice that the tenant does not have.
         PlanRefusedError: It removes or touches more than was named.
     """
     expected = evaluate(section.expect_stations, values)
@@ -43,9 +45,26 @@ async def section_plan(
         section.adopt,
     )
     if section.source is PlanSource.NETWORK:
+        if request.limit is not None and not request.remove:
+            _, network = await world.store.call(lambda store: store.network())
+            _known_slice(network, request.limit)
         return await world.planner.plan(request, actor)
     state = str(evaluate(section.state or "", values))
     return await restore_plan(world.planner, request, actor, state)
+
+
+def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: str) -> str:
+    """How to say the number that a refusal asks for, in a parameter of the playbook; else nothing."""
+    for pattern, expression in (
+        (r"expect (\d+) stations$", section.expect_stations),
+        (r"^[^;]*name \S+=(\d+)$", section.remove),  # one number alone: which of several would it be?
+    ):
+        wanted = re.search(pattern, refusal)
+        named = {name for text in expressions_in(expression) for name in Expression(text).names}
+        numbers = [name for name in named if parameters[name].type is ParameterType.INT]
+        if wanted and len(numbers) == 1:
+            return f" ({numbers[0]}={wanted[1]})"
+    return ""
 
 
 async def drifted_again(
@@ -54,24 +73,26 @@ async def drifted_again(
     """Nodes of a repair that were repaired not long ago, in words; none where repairing them again is asked for."""
     if section.source is not PlanSource.APPLIED or evaluate(section.again or "", values) is True:
         return []
-    stations = [change.station for change in plan.changes]
     since = world.clock.now() - AGAIN
-    deeds = await world.store.call(lambda store: store.deeds(stations, since))
-    found = []
-    for change in plan.changes:
-        now = {edit.path for phase in change.phases for edit in phase.edits}
-        for deed in deeds:
-            if deed.station != change.station or not (deed.procedure == name or deed.cause.startswith("alarm:")):
-                continue
-            before = {edit.path for done in deed.changes for phase in done.phases for edit in phase.edits}
-            if again := sorted(now & before):
-                what = again[0].partition("]/")[2]
-                found.append(
-                    f"{change.station}: {what} drifted again since run {deed.run} brought it back: something else "
-                    "writes it. Find out what does, or ask for it again"
-                )
-                break
-    return found
+    return [said for change in plan.changes if (said := await _again(world, change, name, since))]
+
+
+async def _again(world: World, change: Change, name: str, since: datetime) -> str:
+    """The first node of a change that was repaired not long ago, in words; empty if there is none."""
+    now = _edited([change])
+    for deed in await world.store.call(lambda store: store.deeds([change.station], since)):
+        repair = deed.procedure == name or deed.cause.startswith("alarm:")
+        if repair and (again := sorted(now & _edited(deed.changes))):
+            what = again[0].partition("]/")[2]
+            return (
+                f"{change.station}: {what} drifted again since run {deed.run} brought it back: something else "
+                "writes it. Find out what does, or ask for it again"
+            )
+    return ""
+
+
+def _edited(changes: Iterable[Change]) -> set[Path]:
+    return {edit.path for change in changes for phase in change.phases for edit in phase.edits}
 
 
 def removals(text: str) -> dict[str, int]:
@@ -100,6 +121,16 @@ def _limit(limit: PlanLimit, values: Mapping[str, Plain]) -> Limit:
         return Limit(tenant, Snssai.model_validate({"sst": sst, **({"sd": sd} if sd else {})}))
     except ValidationError as error:
         raise InputError(f"{text!r} is no slice: SST and SD, as in 1-0000D1") from error
+
+
+def _known_slice(network: Network, limit: Limit) -> None:
+    """Refuse a slice that the files don't give the tenant: nothing would be changed, and all would look well."""
+    tenant = network.tenant_by_id.get(limit.tenant)
+    if tenant is not None and limit.snssai is not None and limit.snssai not in tenant.slices:
+        known = ", ".join(map(str, tenant.slices)) or "none"
+        raise InputError(
+            f"{tenant.id} has no slice {limit.snssai} in the network files that are loaded; it has {known}"
+        )
 
 
 def _count(value: Any) -> int:

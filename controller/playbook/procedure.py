@@ -17,6 +17,7 @@ from controller.playbook.station import StationJob
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting
 from controller.runs.procedures import Procedure, Tools, procedure
+from controller.runs.record import Alive
 
 
 class PlaybookProcedure:
@@ -27,7 +28,7 @@ class PlaybookProcedure:
         self._registry = registry
         self._parsed = lru_cache(maxsize=64)(self._parse)
 
-    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult | Resting:
+    async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult | Resting:
         """See ``StationJob``.
 
         Raises:

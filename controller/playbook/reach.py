@@ -16,6 +16,8 @@ class Reach(Noun):
     """The blast radius of a run; cells and people are those of its stations, whether or not all are concerned.
 
     Attributes:
+        stations: Its stations and routers.
+        cells: Cells of its stations; of a router, those of all stations of its site.
         tenants: Tenants whose nodes are on the stations; with a plan, those it touches or interrupts.
         people: Population of the stations' sites.
     """
@@ -36,9 +38,14 @@ def reach(
         entries = (entry for station in stations for entry in ledger.get(station, {}).values())
         tenants = {owner for entry in entries for owner in entry.owners} - {HOST}
     sites = {network.site_of(station) for station in stations}
+    behind = {
+        other
+        for router in network.router_by_id.keys() & set(stations)
+        for other in network.stations_at.get(network.site_of(router), ())
+    }
     return Reach(
         stations=len(stations),
-        cells=sum(len(network.cells_by_station.get(station, ())) for station in stations),
+        cells=sum(len(network.cells_by_station.get(station, ())) for station in behind.union(stations)),
         tenants=tuple(sorted(tenants)),
         people=sum(network.site_by_id[site].population for site in sites),
     )

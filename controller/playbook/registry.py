@@ -16,11 +16,14 @@ from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
+from controller.inventory.source import show
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import InputError
+from controller.models.facts import Owners
 from controller.models.measurement import Period
 from controller.models.network import Network, Noun
 from controller.models.plan import Change
@@ -47,12 +50,34 @@ class Touches(StrEnum):
     CHANGES = "changes"
 
 
+class DeviceKind(StrEnum):
+    """What an action is for: any device, or only stations or routers, since on others it can but fail."""
+
+    ANY = "any device"
+    STATIONS = "stations"
+    ROUTERS = "routers"
+
+    def hold(self, *, router: bool) -> bool:
+        """Whether a router, or a station, is among them."""
+        return self is DeviceKind.ANY or (self is DeviceKind.ROUTERS) is router
+
+
 class Repeat(StrEnum):
     """What happens to a step that a dead worker had begun: done again, read back and resumed, or failed."""
 
     SAFE = "safe"
     READ_BACK = "read-back"
     NEVER = "never"
+
+
+class Remarked(Noun):
+    """What an action that only looks has to say.
+
+    Attributes:
+        remark: What people should know of it although all is well; told with the step and the job's outcome.
+    """
+
+    remark: str = Field(default="", description="What people should know although all is well; mostly empty.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +130,16 @@ class Ask:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class LinkBehind:
+    """A core link on a station that is reached by way of another device; down where the station can't be read."""
+
+    station: str
+    path: Path
+    owners: Owners
+    up: bool
+
+
 class Context(Protocol):
     """What an action sees of the world.
 
@@ -140,12 +175,12 @@ class Context(Protocol):
         """The station as it is now. Raises DeviceError."""
         ...
 
-    async def equipment(self) -> Equipment:
-        """Units and software of the station as they are now. Raises DeviceError."""
+    async def equipment(self, station: str = "") -> Equipment:
+        """Units and software of the station, or another one, as they are now. Raises DeviceError."""
         ...
 
-    async def measurements(self) -> tuple[Period, ...]:
-        """The latest full period of each of the station's measurement jobs. Raises DeviceError."""
+    async def measurements(self, station: str = "") -> tuple[Period, ...]:
+        """The latest full period of each measurement job of the station, or another one. Raises DeviceError."""
         ...
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:
@@ -162,6 +197,22 @@ class Context(Protocol):
 
     async def neighbours(self, tenant: str, within: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
         """Ledgers of shared stations of its ``region`` or ``site`` that the tenant's agreements reach."""
+        ...
+
+    async def left_behind(self, station: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
+        """Nodes of ours on adopted routers of a station's site, by router, that nobody needs without the station.
+
+        A tenant that another station of the site carries, or that an agreement brings to one in service, needs them.
+        Raises ConflictError on a router while the station carries any of ours.
+        """
+        ...
+
+    async def links_behind(self) -> tuple[LinkBehind, ...]:
+        """Core links of ours on the stations of its site."""
+        ...
+
+    async def in_service(self) -> bool:
+        """Whether the station was not put out of service, or was adopted again since."""
         ...
 
     async def retire(self) -> None:
@@ -191,6 +242,7 @@ class Action:
         consent: Class of action that tenants consent to, for one that changes a station; None where it
             interrupts nobody, or the run's plan tells what it does to whom.
         waits: Whether it may have to wait without a worker.
+        devices: What it is for.
     """
 
     name: str
@@ -202,6 +254,7 @@ class Action:
     perform: Perform
     consent: ActionClass | None = None
     waits: bool = False
+    devices: DeviceKind = DeviceKind.ANY
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
         """The inputs as a model.
@@ -212,8 +265,16 @@ class Action:
         try:
             return self.inputs.model_validate(given)
         except ValidationError as error:
-            words = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-            raise InputError("\n".join(words)) from error
+            raise InputError("\n".join(self._wrong(one) for one in error.errors())) from error
+
+    def _wrong(self, one: ErrorDetails) -> str:
+        """One problem in words; a text that has the wrong form is told the right one."""
+        name = ".".join(str(part) for part in one["loc"])
+        field = self.inputs.model_fields.get(str(next(iter(one["loc"]), "")))
+        if one["type"] == "string_pattern_mismatch" and field is not None:
+            item = f" = {show(one['input'])!r}" if len(one["loc"]) > 1 else ""
+            return f"{name}{item} must be: {field.description}"
+        return f"{name}: {one['msg']}"
 
     def check_input(self, name: str, value: Any) -> str:
         """What is wrong with one constant input, in words, or an empty string."""
@@ -230,6 +291,7 @@ def action(
     touches: Touches,
     repeat: Repeat | None = None,
     consent: ActionClass | None = ActionClass.INTERRUPT,
+    devices: DeviceKind = DeviceKind.ANY,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
@@ -242,6 +304,7 @@ def action(
         repeat: What happens to a step that a dead worker had begun.
         consent: Class of action that the station's tenants consent to, unless it only looks; None where the run's plan
             tells what it does to whom.
+        devices: What it is for; a run that would do it on others is refused.
     """
     asks = None if touches in (Touches.NONE, Touches.READS) else consent
 
@@ -255,7 +318,8 @@ def action(
         outputs = next(kind for kind in kinds if kind not in (Unmet, Later))
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
-        return Action(name, inputs, outputs, touches, repeat or usual, described, perform, asks, Later in kinds)
+        again, waits = repeat or usual, Later in kinds
+        return Action(name, inputs, outputs, touches, again, described, perform, asks, waits, devices)
 
     return made
 
@@ -281,11 +345,14 @@ def with_third_parties(shipped: Mapping[str, Action]) -> Registry:
     """The shipped actions and those of installed packages.
 
     Raises:
-        InputError: A package offers something else, or a name that is taken.
+        InputError: A package can't be imported, or offers something else or a name that is taken.
     """
     found = dict(shipped)
     for entry in entry_points(group=GROUP):
-        offered = entry.load()
+        try:
+            offered = entry.load()
+        except Exception as error:
+            raise InputError(f"{entry.value} ({GROUP}) can't be loaded: {error}") from error
         if not isinstance(offered, Action):
             raise InputError(f"{entry.value} ({GROUP}) is no action")
         if offered.name in found:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from controller.models.errors import ConflictError
 from controller.models.network import Noun
-from controller.nrm.profiles import router_profile
+from controller.models.plan import WaitFor
 from controller.plan import switch_router_change
-from controller.playbook.registry import Context, Proposal, Touches, action
+from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, action
 
 
 class RouterPath(Noun):
@@ -22,21 +21,34 @@ class SwitchedPath(Noun):
 
     changed: bool = Field(description="Whether a route had to be switched.")
     routes: int = Field(description="Number of routes whose distance changed.")
+    links: int = Field(description="Number of core links that have to be up on the new way; where it is 0, any one.")
 
 
-@action("switch-router-path", Touches.CHANGES)
+@action("switch-router-path", Touches.CHANGES, devices=DeviceKind.ROUTERS)
 async def switch_router_path(context: Context, given: RouterPath) -> Proposal[SwitchedPath]:
     """Let the router's traffic go over its standby, or over its uplink again.
 
     All tenants' routes of ours go the other way, and the router's own default routes where the network files give
     both gateways. The latter could cut the way to the router, so a reload is timed there first, and cancelled only
     when the router was reached anew; a platform that can't time one refuses. What changed by this is nobody's drift.
+
+    Core links of the site's stations that were up must be so on the new way, for a while and within
+    `strategy.check_timeout`; where none was, one has to come up. Only then the reload is cancelled and the change
+    saved. Else it is taken back.
     """
-    if router_profile(context.profiles) is None:
-        raise ConflictError(f"{context.station} is no router: choose one by router=…")
     change = switch_router_change(context.station, await context.read(), await context.ledger(), standby=given.standby)
-    count = len(change.phases[0].edits) if change else 0
-    return Proposal(change, SwitchedPath(changed=count > 0, routes=count))
+    if change is None:
+        return Proposal(None, SwitchedPath(changed=False, routes=0, links=0))
+    links = await context.links_behind()
+    # Those that are down now are excused now, not when this is taken back one day.
+    checks = [
+        WaitFor(kind="link-up", path=f"{link.station}{link.path}", tenant=", ".join(link.owners)) for link in links
+    ]
+    if links:
+        # A way on which nothing comes up is no better than the old one, which people will be mending.
+        checks.append(WaitFor(kind="any-link-up", path=""))
+    said = SwitchedPath(changed=True, routes=len(change.phases[0].edits), links=sum(link.up for link in links))
+    return Proposal(change.model_copy(update={"checks": tuple(checks)}), said)
 
 
 ROUTING = (switch_router_path,)

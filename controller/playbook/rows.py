@@ -28,6 +28,12 @@ def carried(rows: Rows) -> Iterator[Change]:
             yield row.change
 
 
+def remarks(rows: Rows) -> list[str]:
+    """What people should know of steps that went well."""
+    found = [row for _, row in sorted(rows.items()) if row.state is StepState.DONE]
+    return [f"{row.name}: {row.detail}" for row in found if row.detail and row.outcome is not Outcome.UNCHANGED]
+
+
 def goes_on(step: Step, row: StepRecord, rows: Rows) -> bool:
     """Whether a step that failed is tried once more."""
     undoing = any(undo for _, undo in rows)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from controller.models.errors import InputError
 from controller.models.run import Outcome, RunState
 from controller.models.step import StepRecord, StepState
-from controller.playbook.language import Playbook, Step
+from controller.playbook.expressions import evaluate, may_hold
+from controller.playbook.language import LONGEST_SOAK, Playbook, Step
 from controller.ports.store import Claim
 from controller.ports.waiting import Resting, Soak
 from controller.runs.procedures import Tools
@@ -21,6 +23,18 @@ from controller.runs.procedures import Tools
 #: Seconds after which a station that waits for the others of its wave looks by itself.
 _LOOK = 60.0
 SOAK, VERDICT = "soak", "verdict"
+
+
+def soak_seconds(playbook: Playbook, parameters: Mapping[str, Any]) -> int:
+    """How long each wave of a playbook stands.
+
+    Raises:
+        InputError: The expression results in no such number.
+    """
+    seconds = evaluate(playbook.strategy.soak, parameters)
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= LONGEST_SOAK:
+        raise InputError(f"strategy.soak is {seconds!r}, and no number of seconds from 0 to {LONGEST_SOAK}")
+    return seconds
 
 
 class End(Protocol):
@@ -38,6 +52,7 @@ class Soaking:
     """The soak of one station whose steps are done.
 
     Attributes:
+        names: What expressions know on it.
         rows: Its steps on record.
         make: A new step that is to be put on record, by position, name and action.
         write: Puts it there.
@@ -48,6 +63,7 @@ class Soaking:
     claim: Claim
     playbook: Playbook
     tools: Tools
+    names: Mapping[str, Any]
     rows: Mapping[tuple[int, bool], StepRecord]
     make: Callable[[int, str, str], StepRecord]
     write: Callable[[StepRecord], Awaitable[None]]
@@ -74,12 +90,14 @@ class Soaking:
         return await self.tools.store.call(lambda store: store.soaked(self.claim, position))
 
     async def _stand(self, position: int) -> Resting | None:
-        """Stand for as long as the soak lasts, less if somebody cancelled the run."""
+        """Stand for as long as the soak lasts; less if somebody cancelled the run, or no check concerns the station."""
         row = self.rows.get((position, False))
         if row is None:
             row = self.make(position, SOAK, SOAK)
             await self.write(row)
-        left = row.started + timedelta(seconds=self.playbook.strategy.soak) - self.tools.clock.now()
+        looks = any(may_hold(check.when, self.names) for check in self.playbook.soak_checks)
+        seconds = soak_seconds(self.playbook, self.claim.run.parameters) if looks else 0
+        left = row.started + timedelta(seconds=seconds) - self.tools.clock.now()
         if row.state is StepState.STARTED:
             if left > timedelta() and self.claim.run.state is not RunState.CANCELLING:
                 return self._rest(left.total_seconds(), "soaks")
@@ -99,7 +117,9 @@ class Soaking:
         row = self.make(last, VERDICT, VERDICT)
         if elsewhere:
             return await self.end(row, StepState.SKIPPED, elsewhere)
-        return await self.end(row, StepState.FAILED if wrong else StepState.DONE, wrong, outcome=Outcome.FAILED_SAFE)
+        if wrong:
+            return await self.end(row, StepState.FAILED, wrong, outcome=Outcome.FAILED_SAFE)
+        return await self.end(row, StepState.DONE)
 
     def _rest(self, seconds: float, reason: str) -> Resting:
         return Resting(self.tools.clock.now() + timedelta(seconds=seconds), reason)

@@ -9,16 +9,16 @@ from controller.models.errors import ConflictError
 from controller.models.network import Noun
 from controller.playbook.changing import Changed
 from controller.playbook.equipment import reset
-from controller.playbook.registry import Context, Proposal, Touches, Unmet, action
+from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, Unmet, action
 
 
 class Download(Noun):
     """What to download."""
 
     url: str = Field(
-        pattern=r"^[a-z]+://[^/\s]+/.*[^/\s]$",
+        pattern=r"^[a-z]+://([^/\s:@]+@)?[^/\s@]+/.*[^/\s]$",  # a password would stay on record
         max_length=500,
-        description="The file's address, as in `sftp://10.0.0.1/images/station-24.3.0.zip`.",
+        description="The file's address, as in `sftp://10.0.0.1/images/station-24.3.0.zip`, without a password.",
     )
     version: str = Field(
         default="", max_length=64, description="Nothing is downloaded where a slot holds this already."
@@ -69,7 +69,7 @@ class Running(Noun):
     version: str = Field(description="Its version.")
 
 
-@action("download-software", Touches.CHANGES, consent=None)
+@action("download-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
     """Let the station fetch a file of software. Service goes on; the station tells when it is done."""
     await context.ledger()
@@ -81,7 +81,7 @@ async def download_software(context: Context, given: Download) -> Proposal[Downl
     return Proposal(None, said, () if there else (fetch,))
 
 
-@action("install-software", Touches.CHANGES, consent=None)
+@action("install-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def install_software(context: Context, given: Install) -> Proposal[Installed]:
     """Put downloaded files into a slot that is neither active nor running. Service goes on.
 
@@ -104,7 +104,7 @@ async def install_software(context: Context, given: Install) -> Proposal[Install
     return Proposal(None, Installed(changed=True, slot=free.name, previous=running.name), (install,))
 
 
-@action("activate-software", Touches.CHANGES, consent=None)
+@action("activate-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def activate_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
     """Let the next start take a slot. The station goes on running from the old one until it restarts."""
     await context.ledger()
@@ -112,7 +112,7 @@ async def activate_software(context: Context, given: SlotChoice) -> Proposal[Cha
     return Proposal(None, Changed(changed=bool(wanted)), wanted)
 
 
-@action("rollback-software", Touches.CHANGES)
+@action("rollback-software", Touches.CHANGES, devices=DeviceKind.STATIONS)
 async def rollback_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
     """Bring the station back to a slot that it ran from before: activate it, restart, and see that it runs."""
     await context.ledger()
@@ -123,7 +123,7 @@ async def rollback_software(context: Context, given: SlotChoice) -> Proposal[Cha
     return Proposal(None, Changed(changed=bool(wanted)), wanted)
 
 
-@action("check-software", Touches.READS)
+@action("check-software", Touches.READS, devices=DeviceKind.STATIONS)
 async def check_software(context: Context, given: Version) -> Running | Unmet:
     """Fail unless the station runs a version."""
     running = _running(context.station, await context.equipment())

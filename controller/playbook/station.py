@@ -6,7 +6,7 @@ its device transaction (which reads journal and device), repeated, or failed, as
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,25 +21,22 @@ from controller.models.errors import (
     StoreError,
 )
 from controller.models.run import Outcome, RunState
-from controller.models.run import Step as Mark
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
-from controller.playbook.acting import CUT, bounded, outcome_of
+from controller.playbook.acting import CUT, act, bounded, outcome_of
 from controller.playbook.context import Asking, StationContext, held_by, target_names
 from controller.playbook.expressions import Expression, evaluate
 from controller.playbook.gating import Gating
 from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
-from controller.playbook.operating import operate
-from controller.playbook.registry import Action, Later, Proposal, Registry, Repeat, Touches, Unmet
-from controller.playbook.rows import again, carried, goes_on
+from controller.playbook.registry import Action, Later, Proposal, Registry, Remarked, Repeat, Touches, Unmet
+from controller.playbook.rows import again, carried, goes_on, remarks
 from controller.playbook.soaking import Soaking
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting
 from controller.runs.effects import effects
 from controller.runs.procedures import Tools
-from controller.runs.record import Record
-from controller.runs.transaction import Transaction
+from controller.runs.record import Alive, Record
 
 log = structlog.get_logger()
 
@@ -54,7 +51,7 @@ class StationJob:
         registry: Registry,
         context: StationContext,
         tools: Tools,
-        alive: Callable[[], bool],
+        alive: Alive,
     ) -> None:
         self._claim = claim
         self._playbook = playbook
@@ -105,7 +102,15 @@ class StationJob:
     async def _soak(self) -> JobResult | Resting:
         """Let the wave stand and look again; where it fails, what the steps did is undone."""
         soaking = Soaking(
-            self._claim, self._playbook, self._tools, self._rows, self._row, self._write, self._end, self._step
+            self._claim,
+            self._playbook,
+            self._tools,
+            self._names,
+            self._rows,
+            self._row,
+            self._write,
+            self._end,
+            self._step,
         )
         wrong = await soaking.verdict()
         if not wrong or isinstance(wrong, Resting):
@@ -183,7 +188,8 @@ class StationJob:
             return row
         if isinstance(said, Unmet):
             return await self._end(row, StepState.FAILED, said.reason, outcome=said.outcome)
-        return await self._end(row, StepState.DONE, output=said.model_dump(mode="json"))
+        remark = said.remark if isinstance(said, Remarked) else ""
+        return await self._end(row, StepState.DONE, remark, output=said.model_dump(mode="json"))
 
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """Let the action act; where it only looks, no longer than ``timeout`` seconds or until the run is cancelled."""
@@ -202,14 +208,8 @@ class StationJob:
         """The device transaction of a step that has its change on record, or its operations."""
         claim = replace(self._claim, change=row.change, transaction=f"{self._claim.transaction}.{row.transaction}")
         record = Record(claim, self._tools.store, self._tools.clock, self._alive, first=not self._begun)
-        target = self._tools.target_of(self._context.network, self._context.station)
-        tools = self._tools
-        if row.operations:
-            result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
-        else:
-            gate = None if row.undo else self._gating.at(row.position)
-            result = await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience, gate).run()
-        await record.write(Mark.FINISHED, detail=result.outcome)
+        gate = None if row.undo else self._gating.at(row.position)
+        result = await act(claim, row, self._context.network, gate, self._tools, record)
         state = StepState.DONE if result.outcome.good else StepState.FAILED
         return await self._end(row, state, result.detail, outcome=result.outcome)
 
@@ -371,10 +371,11 @@ class StationJob:
 
     def _succeeded(self) -> JobResult:
         rows = [row for row in self._rows.values() if not row.undo and row.position < len(self._playbook.steps)]
+        said = remarks(self._rows)
         proposed = [row for row in rows if self._registry.action(row.action).touches is Touches.CHANGES]
         if proposed and not any(row.changed for row in proposed):
-            return self._result(Outcome.UNCHANGED, "the station carries this already")
-        return self._result(Outcome.SUCCEEDED, "")
+            return self._result(Outcome.UNCHANGED, "; ".join(["the station carries this already", *said]))
+        return self._result(Outcome.SUCCEEDED, "; ".join(said))
 
     def _result(self, outcome: Outcome, detail: str) -> JobResult:
         """The result with what stays on the station entering the ledger."""

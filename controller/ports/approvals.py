@@ -28,6 +28,8 @@ class Standing:
         override: Who lets it work in spite of windows and freezes, if anybody.
         holds: In force.
         freezes: In force or to come.
+        begun: Stations whose unit or wave was begun, and is decided as a whole: they may go on until the window closes.
+        away: When stations that were away or busy are tried again.
     """
 
     requester: str
@@ -38,6 +40,8 @@ class Standing:
     override: Override | None = None
     holds: tuple[Hold, ...] = ()
     freezes: tuple[Freeze, ...] = ()
+    begun: frozenset[str] = frozenset()
+    away: Mapping[str, datetime] = field(default_factory=dict)
 
 
 #: Clearances by station.

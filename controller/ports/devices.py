@@ -90,7 +90,8 @@ class Capabilities:
     """What the device said in its hello, as far as transactions care.
 
     ``confirmed_commit`` means with persist (1.1); ``trustworthy`` is false for releases that are
-    known to get it wrong, which then run with the stored inverse. ``atomic`` is false where a refused edit may
+    known to get it wrong, which then run with the stored inverse. ``lists_alarms`` is false for devices that surely
+    have no list of active alarms (o-ran-fm), and are not asked for it. ``atomic`` is false where a refused edit may
     leave a part of itself. ``timed_reload`` is a net for edits that could cut the way to the device and for nothing
     else, since it lets the device restart: ``commit_confirmed``, ``confirm`` and ``cancel`` then mean that.
     """
@@ -100,6 +101,7 @@ class Capabilities:
     writable_running: bool
     startup: bool
     validate: bool
+    lists_alarms: bool = False
     trustworthy: bool = True
     atomic: bool = True
     timed_reload: bool = False
@@ -157,7 +159,7 @@ class DeviceSession(Protocol):
         ...
 
     async def read(self) -> Observed:
-        """Managed nodes of running with their state, in one ``get``."""
+        """Managed nodes of running with their state, and active alarms, in one ``get``."""
         ...
 
     async def read_candidate(self) -> Tree:
@@ -223,6 +225,13 @@ class Devices(Protocol):
 
         Raises on entering: UnreachableError, HostKeyError, AuthenticationError, SessionLostError.
         A session that failed in the body is closed, not reused.
+        """
+        ...
+
+    def aside(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
+        """A session to look at a station with, although somebody else may have its session for long.
+
+        Raises as ``session`` does.
         """
         ...
 

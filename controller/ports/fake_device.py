@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.models.alarm import ActiveAlarm
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
@@ -86,6 +87,7 @@ class FakeDevice:
         faults: Faults to come, in any order.
         history: Every configuration that running has had, oldest first.
         log: Operations that the device carried out, as ``session operation``.
+        alarms: What it lists as active alarms.
         equipment: Its units and software.
     """
 
@@ -99,6 +101,7 @@ class FakeDevice:
         self.failed_cells: set[Path] = set()
         self.on_air_after = 0.0
         self.latency = 0.0
+        self.alarms: list[ActiveAlarm] = []
         self.faults: list[Fault] = []
         self.history: list[Tree] = [dict(tree)]
         self.log: list[str] = []
@@ -128,7 +131,7 @@ class FakeDevice:
         """What a read returns: running, and the state that follows from it."""
         tree = self.running
         state = {path: found for path, spec in self._specs(tree) if (found := self._state(tree, path, spec))}
-        return Observed(dict(tree), state)
+        return Observed(dict(tree), state, alarms=tuple(self.alarms))
 
     def foreign_edit(self, edits: Sequence[Edit]) -> None:
         """Somebody else changes running, past all locks."""

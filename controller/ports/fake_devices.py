@@ -197,6 +197,10 @@ class FakeDevices:
         """See ``Devices.session``; every session is a fresh one."""
         return self._session(target)
 
+    def aside(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
+        """See ``Devices.aside``."""
+        return self._session(target)
+
     @asynccontextmanager
     async def _session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
         device = self._devices.get(target.station)

@@ -45,12 +45,19 @@ class GateRecords(Protocol):
         ...
 
 
-def decision_for(unit: str, gate: int | None, decisions: Iterable[Decision]) -> Decision | None:
+def decision_for(unit: str, round: int, gate: int | None, decisions: Iterable[Decision]) -> Decision | None:
     """What a job hears at a gate, from the decisions of its wave; a unit's own go before its wave's.
 
-    A group that was cancelled at one gate is cancelled at all that follow, and before it came to any.
+    A group that was cancelled at one gate is cancelled at all that follow, and before it came to any. A group that was
+    postponed is decided anew; but what was cancelled meanwhile is so in all rounds.
     """
-    mine = [decision for decision in decisions if decision.unit in ("", unit)]
+    known = [decision for decision in decisions if decision.unit in ("", unit)]
+    for decision in known:
+        if decision.verdict is GateVerdict.CANCEL and decision.round < round:
+            return decision
+    mine = [decision for decision in known if decision.round == round]
     here = [decision for decision in mine if decision.gate == gate] if gate is not None else []
-    cancelled = [decision for decision in (here or mine) if decision.verdict is GateVerdict.CANCEL]
-    return next(iter(cancelled or here), None)
+    for verdict in (GateVerdict.CANCEL, GateVerdict.POSTPONE):
+        if against := [decision for decision in (here or mine) if decision.verdict is verdict]:
+            return against[0]
+    return next(iter(here), None)

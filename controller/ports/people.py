@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token to keep: the SHA-256 of its secret in hex, whose it is, and what it opens until when."""
+    """A token to keep: the SHA-256 of its secret in hex, whose it is, and what it opens until when.
+
+    Attributes:
+        made_with: Id of the token that it is made with; empty where that is none of ours.
+    """
 
     digest: str
     owner: str
     label: str = ""
     scopes: tuple[Permission, ...] | None = None
     expires: datetime | None = None
+    made_with: str = ""
 
 
 class PeopleRecords(Protocol):
@@ -50,7 +55,12 @@ class PeopleRecords(Protocol):
         ...
 
     def add_token(self, new: NewToken, actor: str) -> Token:
-        """Keep a token. Raises NotFoundError if its owner is no user, ConflictError if disabled."""
+        """Keep a token.
+
+        Raises:
+            NotFoundError: Its owner is no user.
+            ConflictError: The owner is disabled, or got 100 tokens within a day; the token in use was revoked.
+        """
         ...
 
     def ensure_token(self, new: NewToken, owner: Person) -> None:
@@ -58,23 +68,36 @@ class PeopleRecords(Protocol):
         ...
 
     def tokens(self, owner: str | None = None) -> list[Token]:
-        """Tokens, those of one owner if given, oldest first."""
+        """Tokens, those of one owner if given, oldest first. Raises NotFoundError if there is no such user."""
         ...
 
     def token(self, token_id: str) -> Token:
         """A token by id. Raises NotFoundError."""
         ...
 
-    def revoke_token(self, token_id: str, actor: str) -> None:
-        """End a token for good, now. Revoking it again changes nothing. Raises NotFoundError."""
-        ...
+    def revoke_token(self, token_id: str, by: Person, *, with_made: bool = False) -> None:
+        """End a token for good, now. Revoking it again changes nothing.
 
-    def rotate_token(self, token_id: str, digest: str, until: datetime, actor: str) -> Token:
-        """A token like the old one, with its whole lifetime before it; the old one ends at ``until`` or before.
+        Args:
+            token_id: The token.
+            by: Who revokes it.
+            with_made: Whether to end all that were made with it too, and with those.
 
         Raises:
             NotFoundError: There is no such token.
-            ConflictError: It is revoked or expired.
+            ConflictError: Tokens of others were made with it, which ``by`` may not end.
+        """
+        ...
+
+    def rotate_token(self, token_id: str, digest: str, until: datetime, by: Person) -> Token:
+        """A token like the old one; the old one ends at ``until`` or before.
+
+        The new one has the old one's whole lifetime before it, but ends with the token in use of ``by`` at the latest.
+
+        Raises:
+            NotFoundError: There is no such token.
+            ConflictError: It is revoked or expired, or its owner got 100 tokens within a day; the token in use was
+                revoked.
         """
         ...
 
@@ -92,6 +115,26 @@ class PeopleRecords(Protocol):
 
     def audit(self, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
         """Append an audit row of its own, for acts that change no other state."""
+        ...
+
+    def deny(self, actor: str, side: str, permission: str, asked: str, times: int = 1) -> None:
+        """Put on record that somebody asked for what is not theirs.
+
+        Of what one caller on one side was denied for want of one permission within an hour, the first 20 calls get an
+        audit row each. The others are counted, and get one row with their number, the last of what was asked, and its
+        time, once the hour is over.
+
+        Args:
+            actor: Who asked.
+            side: The tenant whose person that is; empty for the host's.
+            permission: What the request needed; empty where that is not the point.
+            asked: What was asked for.
+            times: Requests that this call is about.
+        """
+        ...
+
+    def sum_up_denials(self) -> None:
+        """Write the rows of counts whose hour is over; nothing where there are none. Any process may, at any time."""
         ...
 
     def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:

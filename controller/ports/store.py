@@ -119,6 +119,7 @@ class Transition:
         verdicts: What is decided at gates.
         ready: Ids of waiting jobs that become claimable.
         withdrawn: Ids of jobs not begun that end ``withdrawn``.
+        postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed.
     """
 
     state: RunState
@@ -128,17 +129,22 @@ class Transition:
     verdicts: tuple[NewVerdict, ...] = ()
     ready: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
+    postponed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NewVerdict:
-    """A decision to be put on record; see ``controller.models.run.Decision``."""
+    """A decision to be put on record; see ``controller.models.run.Decision``.
+
+    What was confirmed at an earlier gate is not postponed but cancelled.
+    """
 
     wave: int
     unit: str
     gate: int
     verdict: GateVerdict
     reason: str = ""
+    round: int = 0
 
 
 Decide = Callable[[Run, Sequence[Job]], Transition | None]
@@ -300,6 +306,10 @@ class Store(
         """``journal_of`` for many at once."""
         ...
 
+    def lockers(self, station: str) -> frozenset[str]:
+        """NETCONF session ids of ours that may still hold the lock of a device, of this or earlier transactions."""
+        ...
+
     def release(
         self,
         claim: Claim,
@@ -321,7 +331,9 @@ class Store(
         """End a job: state, outcome, ledger, device record, last journal row, audit row, lease.
 
         The store writes the journal's ``finished`` row itself. The very same call again changes
-        nothing. Raises LeaseLostError.
+        nothing. A job that was ``withdrawn`` because its group was postponed, or ``deferred`` while its run is
+        patient, does not end: nothing of it is left on its device, and it waits as if it had never begun. Raises
+        LeaseLostError.
         """
         ...
 
@@ -353,8 +365,8 @@ class Store(
     def figures(self) -> dict[str, dict[tuple[str, ...], float]]:
         """Gauge values for the metrics door, by name and label values.
 
-        ``runs`` by state; ``jobs`` by state; ``outcomes`` (ended jobs) by outcome; ``sessions`` by process name;
-        ``oldest_claimable_seconds``; ``alarms`` by state, severity and
+        ``runs`` by state; ``jobs`` by state; ``outcomes`` (ended jobs) by outcome; ``jobs_away`` (to be tried again);
+        ``sessions`` by process name; ``oldest_claimable_seconds``; ``alarms`` by state, severity and
         probable cause; ``repairs`` by rule; ``devices_adopted``; ``workers_alive``.
         """
         ...
@@ -374,6 +386,7 @@ class StoreLoop(Protocol):
     async def call(self, method: Callable[[Store], T]) -> T:
         """Run ``method`` on the writer thread; its effects are committed when this returns.
 
-        Methods of one class of ``controller.ports.store_calls`` that wait at the same time are carried out as one.
+        Methods of one class of ``controller.ports.store_calls`` that wait at the same time are carried out as one;
+        heartbeats go first.
         """
         ...

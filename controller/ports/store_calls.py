@@ -1,4 +1,4 @@
-"""Calls of the store of which many are carried out as one: rows of the journal, ends of jobs, readings."""
+"""Calls of the store that are one where many wait (rows of the journal, ends of jobs, readings), or that go first."""
 
 from __future__ import annotations
 
@@ -75,3 +75,15 @@ class NetworkReading:
     def together(store: Store, calls: Sequence[NetworkReading]) -> list[tuple[str, Network]]:
         """Carry out many."""
         return [store.network()] * len(calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Beating:
+    """``Store.heartbeat`` as a method for ``StoreLoop.call``: it goes before all that waits."""
+
+    incarnation: str
+    sessions: int
+
+    def __call__(self, store: Store) -> None:
+        """Carry it out."""
+        store.heartbeat(self.incarnation, self.sessions)

@@ -55,12 +55,17 @@ class WaitingRecords(Protocol):
         ...
 
     def questions(self, run: str = "", *, unanswered: bool = True) -> list[Question]:
-        """Questions of active runs, or of one run whatever its state, oldest first."""
+        """Questions of active runs, or of one run whatever its state, oldest first.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
         ...
 
     def soaked(self, claim: Claim, position: int) -> Soak:
         """How the wave of a job stands whose verdicts are the steps at ``position``.
 
-        With a failure, or none pending, those who wait for it are woken; a failure is the end of the run.
+        With a failure, or none pending, those who wait for it are woken; a failure is the end of the run. Devices that
+        come behind it in its unit may begin: it waits for them, and they for no more of it.
         """
         ...

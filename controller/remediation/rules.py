@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from controller.inventory.parse import FORMS, report_error
 from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.alarm import Alarm
@@ -107,7 +108,7 @@ def _load(path: Path, report: Report) -> Rule | None:
     except ValidationError as error:
         entry = Entry("rule", path.name, node.line, "rule", None, node)
         for one in error.errors():
-            report.entry(entry, one["loc"], one["msg"], value=one["input"])
+            report_error(entry, one, report, Rule, FORMS)
         return None
 
 

@@ -25,12 +25,20 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
     windows and freezes; nothing outdoes a hold.
     """
     general = (*_unapproved(standing), *_untold(standing, now))
-    groups = [_joined((*general, *_closed(group, standing, now))) for group in standing.terms.groups]
+    said = {
+        begun: [_joined((*general, *_closed(group, standing, now, begun=begun))) for group in standing.terms.groups]
+        for begun in ({False, True} if standing.begun else {False})
+    }
     held_at = _by_place(standing.holds)
     found: dict[str, Clearance] = {}
     for station, (site, group) in standing.terms.stations.items():
         held = held_at.get(station) or held_at.get(f"site:{site}")
-        found[station] = groups[group] if held is None else _joined((_held(held), groups[group]))
+        again = standing.away.get(station, now)
+        found[station] = plain = said[station in standing.begun][group]
+        if held is not None or again > now:
+            own = [_held(held)] if held is not None else []
+            own += [_away(again, ZoneInfo(standing.terms.groups[group].timezone))] if again > now else []
+            found[station] = _joined((*own, plain))
     return found
 
 
@@ -91,8 +99,12 @@ def _untold(standing: Standing, now: datetime) -> Iterator[Clearance]:
                 yield Clearance(words, until=begins)
 
 
-def _closed(terms: StationTerms, standing: Standing, now: datetime) -> Iterator[Clearance]:
-    """Freeze and window of stations; a window that is open says when it closes."""
+def _closed(terms: StationTerms, standing: Standing, now: datetime, *, begun: bool) -> Iterator[Clearance]:
+    """Freeze and window of stations; a window that is open says when it closes.
+
+    To begin, there has to be time for a whole confirm time-out; what was begun (``Standing.begun``) goes on until the
+    window closes, which it is then told.
+    """
     if standing.override is not None:
         return
     zone = ZoneInfo(terms.timezone)
@@ -102,17 +114,23 @@ def _closed(terms: StationTerms, standing: Standing, now: datetime) -> Iterator[
         yield Clearance(words, until=freeze.ends)
     if not terms.calendars:
         return
-    found = _opening(terms.calendars, zone, now, standing.seconds)
+    needed = 0.0 if begun else standing.seconds
+    found = _opening(terms.calendars, zone, now, needed)
+    over = now if begun else None
     if found is None:
-        yield Clearance(f"no window of all concerned is longer than {standing.seconds:g} s within two weeks")
+        yield Clearance(f"no window of all concerned is longer than {needed:g} s within two weeks", closes=over)
     elif found[0] > now:
-        yield Clearance(f"window opens {_local(found[0], zone)}", until=found[0])
+        yield Clearance(f"window opens {_local(found[0], zone)}", until=found[0], closes=over)
     elif not never_closes(found, now):
         yield Clearance(closes=found[1])
 
 
 def _held(hold: Hold) -> Clearance:
     return Clearance(hold_words(hold), until=hold.until)
+
+
+def _away(again: datetime, zone: ZoneInfo) -> Clearance:
+    return Clearance(f"was away or busy, tried again {_local(again, zone)}", until=again)
 
 
 def _joined(found: Sequence[Clearance]) -> Clearance:

@@ -63,6 +63,9 @@ def effect_of(change: Change, *, restores: bool = False) -> Effect:
     if change.outage_seconds:
         interrupted |= set(change.touched) & _present(change, edits)
     asks = {(tenant, ActionClass.INTERRUPT) for tenant in interrupted if locked or tenant in change.interrupted}
+    if change.phases and all(phase.kind is PhaseKind.UNLOCK for phase in change.phases):
+        # Nobody is on the air there: service comes back.
+        asks, interrupted = {(tenant, ActionClass.RESTORE) for tenant in interrupted}, set()
     asks |= {(owner, ActionClass.CONFIGURE) for edit in edits if len(edit.owners) > 1 for owner in edit.owners}
     restores = restores or _brings_back(change, edits)
     if restores:
@@ -131,6 +134,7 @@ class Asked:
         automatic: Whether a rule asks and no person does: then only standing consent lets it run by itself.
         restores: Whether it only brings back what was applied: then it waits for no window.
         approvals: People of the host, other than who asks, that have to approve.
+        windows: The run's own: it works in them only, whatever it does, beside those that bind what interrupts.
     """
 
     subject: str
@@ -138,6 +142,7 @@ class Asked:
     automatic: bool = False
     restores: bool = False
     approvals: int = 0
+    windows: Calendar = ()
 
 
 def run_terms(network: Network, effects: Iterable[Effect], asked: Asked) -> RunTerms:
@@ -151,7 +156,7 @@ def run_terms(network: Network, effects: Iterable[Effect], asked: Asked) -> RunT
         site = site_of(network, effect.station)
         for requirement in _requirements(known, effect, site, automatic=asked.automatic):
             stations[requirement].add(effect.station)
-        terms = _station_terms(network, known, effect, site, windows=not asked.restores)
+        terms = _station_terms(network, known, effect, site, asked)
         placed[effect.station] = (site, groups.setdefault(terms, len(groups)))
     found = [key.model_copy(update={"stations": len(names)}) for key, names in stations.items()]
     if asked.approvals:
@@ -215,14 +220,14 @@ class _Agreements:
         """Cells of a station; of all stations of the site for its router."""
         if device in self._network.station_by_id:
             return self._network.cells_by_station[device]
-        beside = (station.id for station in self._network.stations if station.site == site)
+        beside = self._network.stations_at.get(site, ())
         return [cell for station in beside for cell in self._network.cells_by_station[station]]
 
 
 def site_of(network: Network, device: str) -> str:
     """Site of a station or router. Raises NotFoundError."""
-    if device in network.station_by_id:
-        return network.station_by_id[device].site
+    if network.manages(device):
+        return network.site_of(device)
     found = next((router.site for router in network.routers if router.id == device), None)
     if found is None:
         raise NotFoundError(f"{device} is not in the network files any more")
@@ -250,13 +255,13 @@ def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: b
             )
 
 
-def _station_terms(network: Network, known: _Agreements, effect: Effect, site: str, *, windows: bool) -> StationTerms:
-    """What binds one station; windows only where service is interrupted."""
+def _station_terms(network: Network, known: _Agreements, effect: Effect, site: str, asked: Asked) -> StationTerms:
+    """What binds one station; windows of others only where service is interrupted."""
     place = network.site_by_id[site]
     region = next(one for one in network.regions if one.id == place.region)
-    calendars: set[Calendar] = set()
-    if windows and effect.interrupted:
-        calendars = {region.windows, place.windows}
+    calendars = {asked.windows}
+    if effect.interrupted and not asked.restores:
+        calendars |= {region.windows, place.windows}
         for tenant in effect.interrupted:
             calendars |= {agreement.windows for agreement in known.of(tenant, effect, site)}
     return StationTerms(
@@ -270,9 +275,14 @@ def _station_terms(network: Network, known: _Agreements, effect: Effect, site: s
 # ---------------------------------------------------------------------- what was said
 
 
-def rejection(votes: Iterable[Vote]) -> Vote | None:
-    """Who said no, if anybody did: one is enough."""
-    return next((vote for vote in votes if vote.verdict is Verdict.REJECT), None)
+def rejection(votes: Sequence[Vote]) -> Vote | None:
+    """Who said no, if anybody did: one is enough.
+
+    Whoever said it takes it back; of somebody who is gone, the side does so by the yes of another of its approvers.
+    """
+    agreed = {vote.side for vote in votes if vote.verdict is Verdict.APPROVE and not vote.gone}
+    said_no = (vote for vote in votes if vote.verdict is Verdict.REJECT)
+    return next((vote for vote in said_no if not (vote.gone and vote.side in agreed)), None)
 
 
 def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str) -> bool:

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from controller.models.run import GateVerdict, Job, JobState, Outcome, Policy, Run, RunState
 from controller.ports.store import Transition
-from controller.runs.verdicts import LAST, groups_of, verdicts, why_not
+from controller.runs.verdicts import LAST, group_of, groups_of, round_of, verdicts, why_not
 
 _CANCELLED = "its unit or wave was cancelled"
+_POSTPONED = "its unit or wave was postponed"
 #: Jobs nobody has begun.
 _UNBEGUN = (JobState.WAITING, JobState.READY)
 
@@ -18,8 +19,9 @@ _UNBEGUN = (JobState.WAITING, JobState.READY)
 def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transition | None:
     """The next transition of a run, or None while there is nothing to decide.
 
-    A run starts with wave 0, opens a wave when the one before is done, starts no job any more
-    once ``strategy.stop_after`` jobs failed or a device diverged, and ends in one terminal state.
+    A run starts with wave 0, opens a wave when the one before is done but for what was away and is tried again, starts
+    no job any more once ``strategy.stop_after`` jobs failed, a device diverged or no canary came to carry the change,
+    and ends in one terminal state.
 
     Args:
         run: The run.
@@ -39,31 +41,51 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transi
 
 
 def _within_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transition | None:
-    """Jobs of the open wave whose turn has come, or whose unit is not to be."""
+    """Jobs of open waves whose turn has come, or whose unit is not to be."""
     ready: list[str] = []
     withdrawn: list[str] = []
+    postponed: list[str] = []
     for members in groups_of(run, jobs).values():
-        unbegun = [job for job in members if job.state in _UNBEGUN and not job.attempts]
+        unbegun = [job for job in members if job.state in _UNBEGUN and job.started is None]
+        away = [job for job in members if job.outcome is Outcome.DEFERRED]
         withdrawn += [job.id for job in unbegun if job.verdict is GateVerdict.CANCEL]
-        unbegun = [job for job in unbegun if job.verdict is not GateVerdict.CANCEL]
-        for rank in sorted({job.rank for job in unbegun if job.state is JobState.WAITING}):
-            turn = [job for job in unbegun if job.rank == rank]
-            if why := _why_withdrawn(run, rank, members):
+        postponed += [job.id for job in (*unbegun, *away) if job.verdict is GateVerdict.POSTPONE]
+        unbegun = [job for job in unbegun if job.verdict in (None, GateVerdict.CONFIRM)]
+        for turn in _turns(run, unbegun, round_of(members)):
+            if why := _why_withdrawn(run, turn[0].rank, members):
                 return Transition(run.state, withdrawn=tuple(job.id for job in turn), reason=why)
-            under_way = _units_under_way(rank, members)
+            under_way = _units_under_way(run, turn[0], members)
             if _may_begin(run, members, now):
                 ready += [job.id for job in turn if job.state is JobState.WAITING and not {"", job.unit} & under_way]
-    if not (ready or withdrawn):
+    if not (ready or withdrawn or postponed):
         return None
-    return Transition(run.state, ready=tuple(ready), withdrawn=tuple(withdrawn), reason=_CANCELLED)
+    why = _POSTPONED if postponed else _CANCELLED
+    return Transition(run.state, ready=tuple(ready), withdrawn=tuple(withdrawn), postponed=tuple(postponed), reason=why)
 
 
-def _units_under_way(rank: int, members: Iterable[Job]) -> set[str]:
-    """Units of which something of lower rank is neither prepared nor done; an empty name where it is all's turn."""
+def _turns(run: Run, unbegun: Iterable[Job], tries: int) -> list[list[Job]]:
+    """Jobs that may begin at the same time, in order; where they are decided together, those of one round."""
+    found: dict[tuple[int, bool], list[Job]] = {}
+    for job in unbegun:
+        if job.round == tries or run.strategy.policy is Policy.STATION:
+            found.setdefault(_place(run, job), []).append(job)
+    return [found[place] for place in sorted(found) if any(job.state is JobState.WAITING for job in found[place])]
+
+
+def _place(run: Run, job: Job) -> tuple[int, bool]:
+    """Order of a job within its unit: rank, and then who was away before others are changed for nothing once more."""
+    return job.rank, run.strategy.policy is not Policy.STATION and job.deferred is None
+
+
+def _units_under_way(run: Run, one: Job, members: Iterable[Job]) -> set[str]:
+    """Units of which something before its turn is neither prepared nor done; an empty name where it is all's turn."""
     return {
-        "" if rank == LAST else mate.unit
+        "" if one.rank == LAST else mate.unit
         for mate in members
-        if mate.rank < rank and mate.state is not JobState.DONE and mate.gate is None
+        if _place(run, mate) < _place(run, one)
+        and mate.state is not JobState.DONE
+        and mate.gate is None
+        and (run.strategy.policy is Policy.STATION or mate.round == one.round)
     }
 
 
@@ -77,26 +99,40 @@ def _why_withdrawn(run: Run, rank: int, members: Iterable[Job]) -> str:
 
 def _may_begin(run: Run, members: Sequence[Job], now: datetime | None) -> bool:
     """Whether a group may be begun, or was: of one that is decided as a whole none begins before all may."""
-    if any(job.started is not None for job in members):
+    left = [job for job in members if job.state is not JobState.DONE]
+    alone = run.strategy.policy is Policy.STATION
+    tries = max(job.round for job in left) if alone else round_of(left)
+    if any(job.started is not None for job in members if job.round == tries):
         return True
     if run.state is RunState.PAUSED:
         return False
-    return run.strategy.policy is Policy.STATION or not any(
-        why_not(job, now) for job in members if job.state is not JobState.DONE
-    )
+    return alone or not any(why_not(job, now) for job in left if job.round == tries)
 
 
 def _next_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transition | None:
-    if any(job.state is JobState.CLAIMED for job in jobs):
-        return None
-    open_waves = sorted({job.wave for job in jobs if job.state is not JobState.DONE})
-    if not open_waves:
+    left = [job for job in jobs if job.state is not JobState.DONE]
+    if not left:
         return _end(run, jobs)
-    if open_waves[0] > run.wave and run.state is RunState.RUNNING:
-        if now is not None and _soaks(run, jobs, now):
-            return None
-        return Transition(RunState.RUNNING, wave=open_waves[0], reason=f"wave {run.wave} done")
-    return None
+    # No wave waits for units of which something was away and is tried again; but for the canary all do.
+    first = 0 if _is_proven(run, jobs) else 1
+    late = {(job.wave, job.unit) for job in left if job.deferred is not None and job.wave >= first}
+    timely = [job for job in left if (job.wave, job.unit) not in late] if late else left
+    wave = min((job.wave for job in timely), default=run.wave)
+    if wave <= run.wave or run.state is not RunState.RUNNING or any(job.state is JobState.CLAIMED for job in timely):
+        return None
+    if now is not None and _soaks(run, jobs, now):
+        return None
+    return Transition(RunState.RUNNING, wave=wave, reason=f"wave {run.wave} done")
+
+
+def _canaries(run: Run, jobs: Iterable[Job]) -> list[Job]:
+    return [job for job in jobs if job.wave == 0] if run.strategy.canary else []
+
+
+def _is_proven(run: Run, jobs: Iterable[Job]) -> bool:
+    """Whether a canary carries the change, if there is one."""
+    canaries = _canaries(run, jobs)
+    return not canaries or any(job.outcome is not None and job.outcome.good for job in canaries)
 
 
 def _soaks(run: Run, jobs: Sequence[Job], now: datetime) -> bool:
@@ -118,19 +154,19 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
     failures = _failures(run, jobs)
     if failures >= run.strategy.stop_after:
         return f"{failures} failures reached the threshold of {run.strategy.stop_after}"
+    canaries = _canaries(run, jobs)
+    if all(job.state is JobState.DONE for job in canaries) and not _is_proven(run, jobs):
+        ends = ", ".join(f"{job.station} ended {job.outcome}" for job in canaries[:5])
+        return f"no canary carries the change: {ends}"
     return ""
 
 
 def _failures(run: Run, jobs: Sequence[Job]) -> int:
     """Jobs that failed, and groups that were taken back although none of them failed or was away."""
     failed = [job for job in jobs if job.outcome is not None and job.outcome.counts_as_failure]
-    withdrawn = {_group(run, job) for job in jobs if job.outcome is Outcome.WITHDRAWN}
-    excused = {_group(run, job) for job in jobs if job.outcome is Outcome.DEFERRED} if withdrawn else set()
-    return len(failed) + len(withdrawn - excused - {_group(run, job) for job in failed})
-
-
-def _group(run: Run, job: Job) -> tuple[int, str]:
-    return job.wave, "" if run.strategy.policy is Policy.WAVE else job.unit
+    withdrawn = {group_of(run, job) for job in jobs if job.outcome is Outcome.WITHDRAWN}
+    away = [job for job in jobs if job.outcome is Outcome.DEFERRED or job.deferred is not None] if withdrawn else []
+    return len(failed) + len(withdrawn - {group_of(run, job) for job in (*failed, *away)})
 
 
 def _end(run: Run, jobs: Sequence[Job]) -> Transition:

@@ -23,11 +23,13 @@ class Effects:
         root: Schema of the device.
         exists: Whether each created or deleted entry exists before and after.
         leaves: Value of each edited leaf before and after, None where it is absent.
+        gone: What went with deleted entries, themselves included: one that is created again was there before.
     """
 
     root: NodeSpec
     exists: dict[Path, tuple[bool, bool]] = field(default_factory=dict)
     leaves: dict[Path, dict[LeafName, _Pair]] = field(default_factory=dict)
+    gone: dict[Path, Leaves] = field(default_factory=dict)
 
     def after_holds(self, tree: Tree) -> bool:
         """Whether the tree is as it is after all the phases."""
@@ -58,10 +60,11 @@ class Effects:
                 self._leaf(edit.path, leaf, edit.before.get(leaf), edit.after.get(leaf))
             return
         exists_after = edit.op is Op.CREATE
-        before = self.exists.get(edit.path, (not exists_after, False))[0]
+        before = self.exists.get(edit.path, (not exists_after or edit.path in self.gone, False))[0]
         self.exists[edit.path] = (before, exists_after)
+        was = self.gone.get(edit.path, {}) if exists_after else edit.before
         for leaf, value in edit.after.items() if exists_after else edit.before.items():
-            self._leaf(edit.path, leaf, None if exists_after else value, value if exists_after else None)
+            self._leaf(edit.path, leaf, was.get(leaf), value if exists_after else None)
 
     def _leaf(self, path: Path, leaf: LeafName, before: Value | None, after: Value | None) -> None:
         pairs = self.leaves.setdefault(path, {})
@@ -75,6 +78,8 @@ def effects(root: NodeSpec, phases: Sequence[Phase]) -> Effects:
     for phase in phases:
         for edit in phase.edits:
             total.add(edit)
+        # A delete names only the entry on top; its inverse names all that went with it.
+        total.gone |= {edit.path: edit.after for edit in phase.inverse if edit.op is Op.CREATE}
     return total
 
 

@@ -51,7 +51,7 @@ class Ending:
         """
         said_ok = False
         for _ in range(_ASKS):
-            self._record.check()
+            await self._record.check()
             try:
                 await session.confirm(mark.persist)
                 said_ok = True
@@ -73,12 +73,12 @@ class Ending:
         """The last read."""
         seen = await session.read()
         if self._whole.after_holds(seen.tree):
-            self._record.check()
+            await self._record.check()
             try:
                 await session.copy_to_startup()
             except DeviceRefusedError as error:
                 return self.success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
-            return self.success(Outcome.SUCCEEDED, checks.unseen(self._change, seen))
+            return self.success(Outcome.SUCCEEDED, checks.remark(self._change, seen))
         if self._whole.before_holds(seen.tree):
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
         return JobResult(Outcome.DIVERGED, "after the confirm the station carries neither the old nor the new state")
@@ -106,7 +106,7 @@ class Ending:
     async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
         """Cancel; a device that carries ours all the same is left to its own timer."""
         for _ in range(_ASKS):
-            self._record.check()
+            await self._record.check()
             try:
                 await session.cancel(mark.persist)
             except DeviceRefusedError as error:
@@ -129,7 +129,7 @@ class Ending:
             if not inverse:
                 continue
             await self._record.write(Step.REVERTING, phase=count - 1, detail=reason)
-            self._record.check()
+            await self._record.check()
             try:
                 await session.edit(inverse)
                 await session.commit()

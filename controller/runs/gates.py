@@ -63,9 +63,9 @@ class Gate:
 
     def among(self, decided: _ByUnit) -> Decision | None:
         """What concerns this job of what was decided."""
-        unit = self._claim.job.unit
-        mine = (*decided.get((*self.wave, unit), ()), *decided.get((*self.wave, ""), ()))
-        return decision_for(unit, self._number, mine)
+        job = self._claim.job
+        mine = (*decided.get((*self.wave, job.unit), ()), *decided.get((*self.wave, ""), ()))
+        return decision_for(job.unit, job.round, self._number, mine)
 
     async def look(self) -> Decision | None:
         """What was decided so far."""

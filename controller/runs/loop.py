@@ -19,7 +19,7 @@ from controller.models.errors import (
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
 from controller.ports.store import Claim, JobResult, Store
-from controller.ports.store_calls import Finishing
+from controller.ports.store_calls import Beating, Finishing
 from controller.ports.waiting import Resting
 from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools
@@ -32,6 +32,9 @@ log = structlog.get_logger()
 BELIEF = 6.0
 _HEARTBEAT = 1.5
 _POLL = 1.0
+#: Between two looks at everything, times as long as the last one took: it reads all jobs of the runs under way.
+_REST = 10.0
+_LONGEST_REST = 5.0
 #: Claims of one job after which it is given up instead of tried once more (a job that kills its workers).
 _MAX_ATTEMPTS = 5
 
@@ -50,7 +53,7 @@ class WorkerLoop:
         tools: Tools,
         doorbell: Doorbell,
         *,
-        capacity: int = 500,
+        capacity: int = 2000,
         observers: Sequence[Observer] = (),
         sessions: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -70,23 +73,34 @@ class WorkerLoop:
         self._moved: set[str] = set()
         tools.gates.on_complete = self._moved.add
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._next_round = 0.0
+        #: Whether the next heartbeat will be on record.
+        self._next_beat: asyncio.Future[bool]
 
-    def wake(self) -> None:
-        """Look for work now. May be called from any thread."""
+    def wake(self, run_id: str) -> None:
+        """Look for work of a run now. May be called from any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._work.set)
+            self._loop.call_soon_threadsafe(self._rung, run_id)
+
+    def _rung(self, run_id: str) -> None:
+        self._work.set()
+        if not any(key[0].startswith(f"{run_id}.") for key in self._running):
+            self._next_round = 0.0  # it may have to be begun; what is under way here rings all the time
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``; then claim nothing more and let running transactions end.
+
+        They can't where the database is away: then they are cut off, for others to recover.
 
         Raises:
             Exception: The heartbeat or the sweeper failed by an error of ours. What runs is cut off, for
                 others to recover: a worker that does not show its life has no leases.
         """
         self._loop = asyncio.get_running_loop()
+        self._next_beat = self._loop.create_future()
         await self._register()
         stopper = asyncio.create_task(self._until(stop))
-        keepers = {stopper, asyncio.create_task(self._beat()), asyncio.create_task(self._sweep())}
+        keepers = {stopper, asyncio.create_task(self._beat(stop)), asyncio.create_task(self._sweep())}
         try:
             done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -200,7 +214,7 @@ class WorkerLoop:
             return await self._give_up(claim, f"given up after {claim.job.attempts - 1} attempts that ended its worker")
         try:
             work = self._tools.procedure_of(claim.run).work
-            return await work(claim, self._tools, lambda: self._alive(claim.incarnation))
+            return await work(claim, self._tools, lambda: self._believes(claim.incarnation))
         except (LeaseLostError, StoreError):
             raise
         except NotClearedError as error:
@@ -225,24 +239,38 @@ class WorkerLoop:
         recent = self._tools.clock.monotonic() - self._last_beat < BELIEF
         return recent and incarnation == self._incarnation
 
+    async def _believes(self, incarnation: str) -> bool:
+        """Whether its leases are still held. A worker that was short of time lets its next heartbeat tell."""
+        while not self._alive(incarnation):
+            if incarnation != self._incarnation or not await asyncio.shield(self._next_beat):
+                return False
+        return True
+
     async def _register(self) -> None:
         begun = self._tools.clock.monotonic()
         self._incarnation = await self._tools.store.call(lambda store: store.register_worker(self._name))
         self._last_beat = begun
 
-    async def _beat(self) -> None:
-        """Heartbeat; a worker that was buried comes back as a new incarnation without leases."""
-        while True:
+    async def _beat(self, stop: asyncio.Event) -> None:
+        """Heartbeat, until there is no use; a worker that was buried comes back as a new incarnation without leases."""
+        while not stop.is_set() or self._alive(self._incarnation):
             await self._tools.clock.sleep(_HEARTBEAT)
             try:
                 await self._beat_once()
             except StoreError as error:
                 log.warning("worker.store_unavailable", reason=error.message)
+                self._tell_beat(False)
+            else:
+                self._tell_beat(True)
+
+    def _tell_beat(self, beaten: bool) -> None:
+        told, self._next_beat = self._next_beat, asyncio.get_running_loop().create_future()
+        told.set_result(beaten)
 
     async def _beat_once(self) -> None:
         begun = self._tools.clock.monotonic()
         try:
-            await self._tools.store.call(lambda store: store.heartbeat(self._incarnation, self._sessions()))
+            await self._tools.store.call(Beating(self._incarnation, self._sessions()))
             self._last_beat = begun
         except LeaseLostError:
             log.warning("worker.was_buried", incarnation=self._incarnation)
@@ -253,16 +281,17 @@ class WorkerLoop:
 
     async def _sweep(self) -> None:
         """Move runs on as their jobs end, and look at everything once in a while."""
-        next_round = 0.0
         while True:
             moved = tuple(self._moved)
             self._moved.clear()
             for run_id in moved:
                 await self._sweeper.advance(run_id)
-            if self._tools.clock.monotonic() >= next_round:
+            looks = (begun := self._tools.clock.monotonic()) >= self._next_round
+            if looks:
                 await self._sweeper.sweep()
-                next_round = self._tools.clock.monotonic() + _POLL
-            if moved:
+                ended = self._tools.clock.monotonic()
+                self._next_round = ended + min(max(_POLL, _REST * (ended - begun)), _LONGEST_REST)
+            if moved or looks:
                 self._work.set()
             await self._tools.clock.sleep(0.05)
 

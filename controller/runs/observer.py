@@ -21,7 +21,7 @@ class Observer(Protocol):
         ...
 
     def job_finished(self, job: Job, result: JobResult, seconds: float) -> None:
-        """A job ended; ``seconds`` since it was claimed."""
+        """A job ended, or (``withdrawn``) was taken back and may wait anew; ``seconds`` since it was claimed."""
         ...
 
     def run_moved(self, run_id: str, transition: Transition) -> None:

@@ -6,9 +6,10 @@ The pure work happens in ``intent``, ``nrm`` and ``plan``; this is where it meet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from controller.intent import compile_intent
@@ -18,26 +19,29 @@ from controller.models.errors import ConflictError, DeviceError, InputError, Not
 from controller.models.facts import Intent
 from controller.models.measurement import Period
 from controller.models.network import Network
-from controller.models.plan import DiffRow, LedgerNode, Plan
+from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import Rendered, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     Limit,
+    Planning,
     PlanOptions,
     StationView,
     adopted_nodes,
     applied,
     drift,
-    make_plan,
     plan_station,
     recreate_endpoint_change,
     seal,
     wanted_by,
 )
+from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
-from controller.ports.store import StoreLoop
+from controller.ports.store import Device, StoreLoop
+
+T = TypeVar("T")
 
 #: Stations read at once.
 _PARALLEL = 500
@@ -117,24 +121,40 @@ class Planner:
         async with self._devices.session(self._target_of(network, station)) as session:
             return await session.measurements()
 
-    async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
-        """What stations carry and what the record says of them; an unreadable one says why."""
+    async def each(
+        self, network: Network, stations: Iterable[str], work: Callable[[str, StationView], Awaitable[T]]
+    ) -> dict[str, T]:
+        """What ``work`` makes of each station's view: what it carries, or why it can't be read, and what is on record.
+
+        Many are read at once, but views are not kept: those of a network take more room than all else.
+        """
         wanted = tuple(stations)
-        records, ledger = await self._store.call(lambda store: (store.devices(wanted), store.ledger(wanted)))
+        records = await self._store.call(lambda store: store.devices(wanted))
         gate = asyncio.Semaphore(_PARALLEL)
 
-        async def view(station: str) -> StationView:
-            record = records.get(station)
-            adopted = record is not None and record.adopted is not None
+        async def one(station: str) -> T:
             async with gate:
-                try:
-                    observed = await self.read(network, station)
-                except (DeviceError, NotFoundError) as error:
-                    return StationView(None, adopted, ledger.get(station, {}), error.message)
-            return StationView(observed, adopted, ledger.get(station, {}), retired=record.retired if record else None)
+                return await work(station, await self._view(network, station, records.get(station)))
 
-        found = await asyncio.gather(*(view(station) for station in wanted))
+        found = await asyncio.gather(*(one(station) for station in wanted))
         return dict(zip(wanted, found, strict=True))
+
+    async def _view(self, network: Network, station: str, record: Device | None) -> StationView:
+        adopted = record is not None and record.adopted is not None
+        ledger = (await self._store.call(lambda store: store.ledger([station]))).get(station, {})
+        try:
+            observed = await self.read(network, station)
+        except (DeviceError, NotFoundError) as error:
+            return StationView(None, adopted, ledger, error.message)
+        return StationView(observed, adopted, ledger, retired=record.retired if record else None)
+
+    async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
+        """The views of a few stations; see ``each``."""
+
+        async def keep(_station: str, view: StationView) -> StationView:
+            return view
+
+        return await self.each(network, stations, keep)
 
     # --------------------------------------------------------------- planning
 
@@ -148,7 +168,6 @@ class Planner:
         digest, network = await self._store.call(lambda store: store.network())
         stations = selected(network, request.selector)
         now = self._clock.now()
-        views = await self.views(network, stations)
         holds = await self._store.call(lambda store: store.holds(now))
         options = PlanOptions(
             selector=request.selector,
@@ -158,11 +177,30 @@ class Planner:
             held=held_by_targets(network, [hold.target for hold in holds]),
         )
         intent = await asyncio.to_thread(compile_intent, network, _today(network, now), stations)
-        if request.adopt:
-            views = {station: _as_adopted(network, intent, station, view) for station, view in views.items()}
-        plan = await asyncio.to_thread(make_plan, network, digest, intent, views, options, now)
+        planning = Planning(network, intent, options)
+
+        def add(station: str, view: StationView) -> None:
+            planning.add(station, _as_adopted(network, intent, station, view) if request.adopt else view)
+
+        await self.each(network, stations, lambda station, view: asyncio.to_thread(add, station, view))
+        planning.withhold({station: await self._linked(station) for station in planning.behind})
+        plan = await asyncio.to_thread(planning.plan, digest, now)
         await self._store.call(lambda store: store.save_plan(plan, actor))
         return plan
+
+    async def _linked(self, station: str) -> frozenset[str]:
+        """Tenants that have core links of ours on a station."""
+        ledgers = await self._store.call(lambda store: store.ledger([station]))
+        return link_owners(ledgers.get(station, {}))
+
+    async def with_links(self, network: Network, change: Change) -> Change:
+        """A change with the core links behind it among its checks, where it takes something from a router."""
+        site = network.site_of(change.station)
+        behind = network.stations_at.get(site, ()) if change.station in network.router_by_id else ()
+        if not behind:
+            return change
+        ledgers = await self._store.call(lambda store: store.ledger(behind))
+        return watched(change, network, ledgers)
 
     async def adopt(self, selector: str, actor: str) -> dict[str, str]:
         """Adopt the selected stations, and the routers of their sites; see ``adopt_devices``."""
@@ -176,50 +214,36 @@ class Planner:
             By device, ``adopted`` with the number of nodes, or why not.
         """
         digest, network = await self._store.call(lambda store: store.network())
-        views = await self.views(network, stations)
         intent = await asyncio.to_thread(compile_intent, network, _today(network, self._clock.now()), stations)
-        said: dict[str, str] = {}
-        for station in stations:
-            observed = views[station].observed
-            if observed is None:
-                said[station] = views[station].unreachable
-                continue
-            wanted = _wanted(network, intent, station)
-            nodes = adopted_nodes(wanted.root, wanted.rendered, observed)
-            await self._adopt(station, nodes, digest, actor)
-            said[station] = f"adopted, {len(nodes)} nodes"
-        return said
 
-    async def _adopt(self, station: str, nodes: Sequence[LedgerNode], digest: str, actor: str) -> None:
-        await self._store.call(lambda store: store.adopt(station, nodes, digest, actor))
+        async def adopt(station: str, view: StationView) -> str:
+            if view.observed is None:
+                return view.unreachable
+            wanted = _wanted(network, intent, station)
+            nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
+            await self._store.call(lambda store: store.adopt(station, nodes, digest, actor))
+            return f"adopted, {len(nodes)} nodes"
+
+        return await self.each(network, stations, adopt)
 
     # ------------------------------------------------------- drift and repair
 
     async def drift(self, stations: Sequence[str]) -> dict[str, tuple[DiffRow, ...]]:
-        """What differs from what was last applied, for stations that were adopted and can be read."""
-        wanted = await self.applied(stations)
-        _, network = await self._store.call(lambda store: store.network())
-        views = await self.views(network, wanted)
-        return {
-            station: drift(wanted[station].root, wanted[station].rendered, view)
-            for station, view in views.items()
-            if view.observed is not None
-        }
-
-    async def applied(self, stations: Sequence[str]) -> dict[str, Wanted]:
-        """What adopted stations should carry of ours, as it was last applied there.
+        """What differs from what was last applied, for stations that were adopted and can be read.
 
         Drift is judged against this and not against the current files, so that a change that is
         loaded but not applied yet is never repaired onto a station without a person's apply.
         """
-        records, ledger, (_, network) = await self._store.call(
-            lambda store: (store.devices(stations), store.ledger(stations), store.network())
-        )
-        return {
-            name: Wanted(root_spec(network.profiles_of(name)), applied(ledger.get(name, {})))
-            for name, record in records.items()
-            if record.adopted is not None and network.manages(name)
-        }
+        records, (_, network) = await self._store.call(lambda store: (store.devices(stations), store.network()))
+        adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
+
+        def differs(station: str, view: StationView) -> tuple[DiffRow, ...] | None:
+            if view.observed is None:
+                return None
+            return drift(root_spec(network.profiles_of(station)), applied(view.ledger), view)
+
+        found = await self.each(network, adopted, lambda station, view: asyncio.to_thread(differs, station, view))
+        return {station: rows for station, rows in found.items() if rows is not None}
 
     async def repair_plan(self, station: str, actor: str) -> Plan:
         """A plan that brings one station back to what was last applied on it; never its administrative state.
@@ -239,9 +263,7 @@ class Planner:
         now = self._clock.now()
         holds = await self._store.call(lambda store: store.holds(now))
         options = PlanOptions(held=held_by_targets(network, [hold.target for hold in holds]), automatic=True)
-        wanted = (await self.applied([station]))[station]
-        profiles = network.profiles_of(station)
-        made = plan_station(station, profiles, wanted.rendered, view, options)
+        made = plan_station(station, network.profiles_of(station), applied(view.ledger), view, options)
         plan = seal(
             created=now,
             network=network.header.id,

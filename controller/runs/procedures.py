@@ -15,10 +15,11 @@ from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import Claim, JobResult, NewJob, Store, StoreLoop
 from controller.ports.store_calls import NetworkReading
 from controller.ports.waiting import Resting
-from controller.runs.gates import Gates
+from controller.runs.gates import Gate, Gates
 from controller.runs.polling import Poller
-from controller.runs.record import Record
+from controller.runs.record import Alive, Record, always
 from controller.runs.transaction import Patience, Transaction
+from controller.runs.watching import watching
 from controller.runs.waves import cut_waves
 
 #: Seconds between two looks whether a run is cancelled.
@@ -50,6 +51,14 @@ class Tools:
         object.__setattr__(self, "gates", Gates(self.store, self.clock))
         object.__setattr__(self, "cancelled", Poller(self.store, self.clock, _LOOK, _cancelled))
 
+    async def transact(self, claim: Claim, network: Network, record: Record, gate: Gate | None) -> JobResult:
+        """The claim's change as a device transaction, in sight of the links behind the device that it checks."""
+        assert claim.change is not None
+        target = self.target_of(network, claim.job.station)
+        patience = claim.run.strategy.check_timeout
+        devices = watching(self.devices, claim.change, network, self.target_of, self.clock, patience)
+        return await Transaction(claim, target, devices, record, self.clock, self.patience, gate).run()
+
 
 def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:
     return dict.fromkeys(store.cancelling(runs), True)
@@ -58,7 +67,7 @@ def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:
 class Procedure(Protocol):
     """One kind of run."""
 
-    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult | Resting:
+    async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult | Resting:
         """Bring one job to its result, or to where it can only wait."""
         ...
 
@@ -74,17 +83,15 @@ class Apply:
         """One job a change, in waves that never cut a tracking area."""
         return cut_waves(plan, network, strategy)
 
-    async def work(self, claim: Claim, tools: Tools, alive: Callable[[], bool]) -> JobResult:
+    async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult:
         """See ``Transaction``."""
         _, network = await tools.store.call(NetworkReading())
-        target = tools.target_of(network, claim.job.station)
         record = Record(claim, tools.store, tools.clock, alive)
-        gate = tools.gates.of(claim)
-        return await Transaction(claim, target, tools.devices, record, tools.clock, tools.patience, gate).run()
+        return await tools.transact(claim, network, record, tools.gates.of(claim))
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:
         """See ``Procedure.touched``."""
-        record = Record(claim, tools.store, tools.clock, lambda: True)
+        record = Record(claim, tools.store, tools.clock, always)
         await record.load()
         return record.mark is not None
 

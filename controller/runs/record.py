@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from controller.models.errors import LeaseLostError
@@ -12,21 +12,27 @@ from controller.ports.store import Claim, StoreLoop
 from controller.ports.store_calls import Journalling, JournalReading
 from controller.runs.gates import Gate
 
+#: Whether this worker may still believe in its leases: its heartbeat is on record. In doubt it waits for the next one.
+Alive = Callable[[], Awaitable[bool]]
+
 #: Steps after which the device may carry something of ours.
 _MARKS = (Step.COMMITTING, Step.PREPARED, Step.GATED, Step.CONFIRMING, Step.CANCELLING, Step.REVERTING)
+
+
+async def always() -> bool:
+    """For who only reads, and for tests."""
+    return True
 
 
 class Record:
     """Journal and lease of one claim.
 
     Args:
-        alive: Whether this worker may still believe in its leases (its heartbeat is on record).
+        alive: See ``Alive``.
         first: Whether the job has changed nothing yet: then it begins only if it may (windows, freezes, holds).
     """
 
-    def __init__(
-        self, claim: Claim, store: StoreLoop, clock: Clock, alive: Callable[[], bool], *, first: bool = True
-    ) -> None:
+    def __init__(self, claim: Claim, store: StoreLoop, clock: Clock, alive: Alive, *, first: bool = True) -> None:
         self._first = first
         self._claim = claim
         self._store = store
@@ -86,14 +92,19 @@ class Record:
             await self._store.call(Journalling(entry, self._claim, first=begins and self._first))
         self._rows.append(entry)
 
-    def check(self) -> None:
-        """Called before every mutating RPC.
+    async def check(self) -> None:
+        """Called before every mutating RPC, right before.
 
         Raises:
             LeaseLostError: This worker's own deadline has passed: others may hold it for dead.
         """
-        if not self._alive():
+        if not await self._alive():
             raise LeaseLostError
+
+    async def ours(self, session: str) -> bool:
+        """Whether a NETCONF session may be one of ours that was lost while it held the device's lock."""
+        station = self._claim.job.station
+        return session in await self._store.call(lambda store: store.lockers(station))
 
     @property
     def mark(self) -> JournalEntry | None:
@@ -120,19 +131,14 @@ class Record:
 
     @property
     def excused(self) -> tuple[str, ...]:
-        """Links that the newest beginning found down (see ``checks.excused``)."""
-        begun = self._rows[self._begun] if self._rows else None
-        return tuple(begun.detail.split("\n")) if begun is not None and begun.step is Step.READ else ()
+        """What each beginning found wrong already (see ``checks.excused``): an earlier one may have made it so."""
+        found = [frozenset(row.detail.split("\n")) for row in self._rows if row.step is Step.READ]
+        return tuple(sorted(frozenset.intersection(*found))) if found else ()
 
     @property
     def beginnings(self) -> int:
         """How often the transaction was begun afresh."""
         return sum(row.step is Step.READ for row in self._rows)
-
-    @property
-    def sessions(self) -> frozenset[str]:
-        """NETCONF session ids of ours on this device, of this transaction only."""
-        return frozenset(row.session for row in self._rows if row.session)
 
     @property
     def _begun(self) -> int:

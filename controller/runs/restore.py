@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from controller.models.errors import InputError
 from controller.models.network import Network
-from controller.models.plan import Plan
-from controller.nrm.profiles import Rendered
-from controller.plan import PlanOptions, StationPlan, applied, check_removals, check_share, plan_station, seal
+from controller.models.plan import Changes, Plan
+from controller.plan import (
+    Draft,
+    PlanOptions,
+    StationPlan,
+    StationView,
+    applied,
+    check_removals,
+    check_share,
+    plan_station,
+)
+from controller.plan.routers import check_routers
+from controller.ports.ledger import Recorded
 from controller.runs.planner import Planner, PlanRequest, held_by_targets, selected
 
 
@@ -29,11 +40,11 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
 
     Raises:
         InputError: The selector or the state is wrong, or the selector matches nothing.
-        PlanRefusedError: It removes or touches more than was named.
+        NotFoundError: There is no such run.
+        PlanRefusedError: It removes or touches more than was named, or would bring and remove on one router.
     """
     digest, network = await planner.store.call(lambda store: store.network())
     stations = selected(network, request.selector)
-    views = await planner.views(network, stations)
     now = planner.clock.now()
     holds = await planner.store.call(lambda store: store.holds(now))
     options = PlanOptions(
@@ -42,48 +53,53 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
         held=held_by_targets(network, [hold.target for hold in holds]),
         automatic=True,
     )
-    wanted, missing = await _wanted(planner, network, stations, state)
-    made = {
-        station: plan_station(station, network.profiles_of(station), wanted[station], views[station], options)
-        if station in wanted
-        else StationPlan(reason=missing[station])
-        for station in stations
-    }
-    changes = [one.change for one in made.values() if one.change]
+    run, at = await _state(planner, network, state)
+    draft = Draft()
+
+    async def restore(station: str, view: StationView) -> None:
+        record = Recorded(view.ledger, "" if view.adopted else "not adopted: observe-only")
+        if state:
+            record = (await planner.store.call(lambda store: store.recorded([station], run=run, at=at)))[station]
+        made = await asyncio.to_thread(_planned, network, station, record, view, options)
+        if made.change is not None:
+            made = replace(made, change=await planner.with_links(network, made.change))
+        await asyncio.to_thread(draft.add, station, made)
+
+    await planner.each(network, stations, restore)
     if state:
-        check_removals(changes, options.remove)
-        check_share(network, changes, options)
-    plan = seal(
-        created=now,
-        network=network.header.id,
-        network_digest=digest,
-        selector=request.selector,
-        changes=changes,
-        unchanged=[station for station, one in made.items() if not one.change and not one.reason],
-        unplanned={station: one.reason for station, one in made.items() if one.reason},
-        findings=[finding for one in made.values() for finding in one.findings],
-        removals=options.remove,
-    )
+        await asyncio.to_thread(_check, network, draft.changes, options)
+    plan = draft.seal(network, digest, request.selector, now, removals=options.remove)
     await planner.store.call(lambda store: store.save_plan(plan, actor))
     return plan
 
 
-async def _wanted(
-    planner: Planner, network: Network, stations: tuple[str, ...], state: str
-) -> tuple[dict[str, Rendered], Mapping[str, str]]:
-    """What stations should carry, and why nothing is known of the others."""
-    if not state:
-        last = await planner.applied(stations)
-        return {name: one.rendered for name, one in last.items()}, dict.fromkeys(stations, "not adopted: observe-only")
-    run, at = (state, None) if state.startswith("r-") else ("", _time(network, state))
-    found = await planner.store.call(lambda store: store.recorded(stations, run=run, at=at))
-    wanted = {name: applied(one.ledger) for name, one in found.items() if not one.missing}
-    return wanted, {name: one.missing for name, one in found.items() if one.missing}
+async def _state(planner: Planner, network: Network, state: str) -> tuple[str, datetime | None]:
+    """The run, or the time, that a state on record is named by."""
+    if not state.startswith("r-"):
+        return "", _time(network, state, planner.clock.now()) if state else None
+    await planner.store.call(lambda store: store.run(state))
+    return state, None
 
 
-def _time(network: Network, text: str) -> datetime:
+def _planned(network: Network, station: str, record: Recorded, view: StationView, options: PlanOptions) -> StationPlan:
+    if record.missing:
+        return StationPlan(reason=record.missing)
+    return plan_station(station, network.profiles_of(station), applied(record.ledger), view, options)
+
+
+def _check(network: Network, changes: Changes, options: PlanOptions) -> None:
+    check_removals(changes, options.remove)
+    check_routers(changes, network)
+    check_share(network, changes, options)
+
+
+def _time(network: Network, text: str, now: datetime) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{text!r} is no run, as in r-21748f9c95, and no time, as in 2026-11-24T18:00") from error
-    return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(network.header.timezone))
+    zone = ZoneInfo(network.header.timezone)
+    at = at if at.tzinfo else at.replace(tzinfo=zone)
+    if at > now:
+        raise InputError(f"{text!r} is still to come: it is {now.astimezone(zone):%Y-%m-%dT%H:%M} in {zone.key}")
+    return at

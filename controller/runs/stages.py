@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from controller.models.run import Strategy
@@ -17,6 +17,7 @@ def cut_stages(
     ranks: Mapping[str, int] = {},
     *,
     region_of: Callable[[str], str],
+    idle: Collection[str] = (),
 ) -> tuple[NewJob, ...]:
     """Jobs by wave, where no wave holds devices of two stages; a unit belongs to the last stage of its devices.
 
@@ -29,6 +30,6 @@ def cut_stages(
     for _, found in sorted(stages.items()):
         first = 1 + jobs[-1].wave if jobs else 0
         one = strategy.model_copy(update={"canary": 0}) if jobs else strategy
-        cut = cut_units(found, one, ranks, region_of=region_of)
+        cut = cut_units(found, one, ranks, region_of=region_of, idle=idle)
         jobs += [replace(job, wave=first + job.wave) for job in cut]
     return tuple(jobs)

@@ -12,7 +12,7 @@ from controller.ports.store import Store
 from controller.runs.consent import Asked, plan_terms, rejection
 from controller.runs.procedures import procedure
 from controller.runs.stages import cut_stages
-from controller.runs.timing import timed
+from controller.runs.timing import fitted
 from controller.runs.waves import ranks_in, units_of
 
 
@@ -54,16 +54,21 @@ def submit(
         raise ConflictError(f"plan {plan.id} was made on an older version of the network files: plan again")
     jobs = procedure(procedure_name).jobs(plan, network, strategy)
     if plan.undoes:
+        # It waits for cells and links as long as the run did that it undoes.
+        patience = store.run(plan.undoes).strategy.check_timeout
+        strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
         # What came last goes first, as where a site is locked only after its neighbours took over.
         waves = {job.station: job.wave for job in store.jobs(plan.undoes)}
         units = units_of(plan, network)
         ranks = ranks_in(plan, network)
         jobs = cut_stages(units, lambda station: -waves[station], strategy, ranks, region_of=network.region_of)
     if no := rejection(store.votes(plan.digest)):
-        raise PlanRefusedError(f"plan {plan.id} was rejected by {no.person} ({no.side}): {no.reason}")
+        others = f"; as {no.person} is gone, the yes of another approver of {no.side} takes it back" if no.gone else ""
+        raise PlanRefusedError(f"plan {plan.id} was rejected by {no.person} ({no.side}): {no.reason}{others}")
     repair = cause != "person"
     asked = Asked(plan.digest, plan.created, automatic=repair, restores=repair)
-    strategy = timed(strategy, jobs)
+    terms = plan_terms(network, plan, asked)
+    strategy = fitted(strategy, jobs, terms, plan.created)
     run = store.create_run(
         plan,
         UNDO if plan.undoes else procedure_name,
@@ -73,7 +78,7 @@ def submit(
         actor=actor,
         reason=reason,
         idempotency_key=idempotency_key,
-        terms=plan_terms(network, plan, asked),
+        terms=terms,
         asker=approver(asker),
     )
     if cause == "person" and (run.strategy, run.reason) != (strategy, reason):

@@ -22,6 +22,12 @@ log = structlog.get_logger()
 #: Seconds without a heartbeat, on the observer's own clock, after which a worker is buried. More than
 #: twice ``loop.BELIEF``, so that a worker has stopped believing in its leases before others take them.
 BURY_AFTER = 15.0
+#: Seconds without one after which we see whether anybody could have written it.
+_DOUBT = 5.0
+#: Seconds that count at most between two looks at the counters: what held us up may have held up all others too.
+_GAP = 6.0
+#: Seconds after which all that jobs may do is compared with the record, whoever wrote there last.
+_COMPARE = 15.0
 
 
 class Sweeper:
@@ -49,8 +55,11 @@ class Sweeper:
         self._observers = observers
         self._by = by
         self._reminds = reminds
-        self._seen: dict[str, tuple[int, float]] = {}
+        #: By incarnation its counter, and for how many seconds it has stood still while we looked.
+        self._still: dict[str, tuple[int, float]] = {}
+        self._looked = clock.monotonic()
         self._cleared: dict[str, Clearances] = {}
+        self._compared = float("-inf")
 
     async def sweep(self) -> None:
         """One round; a database that is down is logged and met again next round."""
@@ -62,6 +71,7 @@ class Sweeper:
                 self._cleared = await self._store.call(self._clear)
         except StoreError as error:
             log.warning("sweeper.store_unavailable", reason=error.message)
+            self._still = {}  # nobody else could write either
             return
         for run_id in active:
             await self.advance(run_id)
@@ -80,6 +90,10 @@ class Sweeper:
 
     def _clear(self, store: Store) -> dict[str, Clearances]:
         now = self._clock.now()
+        since = self._clock.monotonic()
+        if since - self._compared >= _COMPARE:
+            # Another process may have written what holds no more, and died: what we said ourselves would never change.
+            self._cleared, self._compared = {}, since
         return store.clear(lambda standing: clearances(standing, now), self._cleared)
 
     def _step(self, run_id: str, store: Store) -> Transition | None:
@@ -95,17 +109,22 @@ class Sweeper:
         tell(self._observers, lambda observer: observer.run_moved(run_id, moved))
 
     async def _bury(self) -> None:
-        """Bury incarnations whose counter stood still for too long on this process's own clock."""
-        now = self._clock.monotonic()
+        """Bury incarnations whose counter stood still for too long on this process's own clock.
+
+        Only time counts in which they could beat: not that in which the database kept us waiting, and none before it
+        last refused to be read or written.
+        """
+        passed = min(self._clock.monotonic() - self._looked, _GAP)
+        if any(still + passed > _DOUBT for _, still in self._still.values()):
+            await self._store.call(lambda store: store.check_writable())
         living = await self._store.call(lambda store: store.incarnations())
-        self._seen = {
-            one.id: self._seen[one.id]
-            if one.id in self._seen and self._seen[one.id][0] == one.counter
-            else (one.counter, now)
-            for one in living
-        }
-        for incarnation, (counter, since) in self._seen.items():
-            if now - since > BURY_AFTER:
+        self._looked = self._clock.monotonic()
+        known, self._still = self._still, {}
+        for one in living:
+            counter, still = known.get(one.id, (-1, 0.0))
+            self._still[one.id] = (one.counter, still + passed if counter == one.counter else 0.0)
+        for incarnation, (counter, still) in self._still.items():
+            if still > BURY_AFTER:
                 await self._bury_one(incarnation, counter)
 
     async def _bury_one(self, incarnation: str, counter: int) -> None:

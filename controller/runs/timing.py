@@ -1,4 +1,4 @@
-"""How long devices may hold a commit unconfirmed, chosen up front. Pure.
+"""How long devices may hold a commit unconfirmed, and whether there is a window for it, known up front. Pure.
 
 A device's timer must outlast the slowest of its group: those that are prepared first wait until the last one
 is. ``strategy.parallel`` devices are prepared at once, rank after rank, so a group takes as many rounds.
@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from zoneinfo import ZoneInfo
 
+from controller.models.approval import RunTerms, StationTerms
 from controller.models.errors import InputError
 from controller.models.run import LONGEST_TIMER, Policy, Strategy
 from controller.ports.store import NewJob
+from controller.runs.windows import common_opening
+
+
+def fitted(strategy: Strategy, jobs: Sequence[NewJob], terms: RunTerms, now: datetime) -> Strategy:
+    """The strategy with its timer, for which there are windows. Raises as ``timed`` and ``check_windows`` do."""
+    strategy = timed(strategy, jobs)
+    check_windows(strategy, jobs, terms, now)
+    return strategy
 
 
 def timed(strategy: Strategy, jobs: Iterable[NewJob]) -> Strategy:
@@ -23,10 +35,8 @@ def timed(strategy: Strategy, jobs: Iterable[NewJob]) -> Strategy:
     """
     if strategy.policy is Policy.STATION or strategy.confirm_timeout is not None:
         return strategy
-    groups: dict[tuple[int, str], list[NewJob]] = {}
-    for job in jobs:
-        groups.setdefault((job.wave, job.unit if strategy.policy is Policy.UNIT else ""), []).append(job)
-    rounds = max((_rounds(group, strategy.parallel) for group in groups.values()), default=1)
+    groups = _groups(strategy, jobs).values()
+    rounds = max((_rounds(group, strategy) for group in groups), default=1)
     chosen = strategy.timer(rounds)
     if chosen > LONGEST_TIMER:
         raise InputError(
@@ -36,11 +46,47 @@ def timed(strategy: Strategy, jobs: Iterable[NewJob]) -> Strategy:
     return strategy.model_copy(update={"confirm_timeout": chosen})
 
 
+def check_windows(strategy: Strategy, jobs: Iterable[NewJob], terms: RunTerms, now: datetime) -> None:
+    """See that all who are decided together may work at the same time.
+
+    Where one station alone has no window that is long enough, that is what its run says it waits for.
+
+    Raises:
+        InputError: The windows of a group are never open together for as long as its timer.
+    """
+    if strategy.policy is Policy.STATION:
+        return
+    seconds = strategy.timer()
+
+    @cache
+    def fits(bound: frozenset[StationTerms]) -> bool:
+        calendars = {(calendar, ZoneInfo(one.timezone)) for one in bound for calendar in one.calendars}
+        return common_opening(calendars, now, seconds) is not None
+
+    for (wave, unit), group in _groups(strategy, jobs).items():
+        bound = frozenset(one for job in group if (one := terms.of(job.station)) is not None)
+        if not fits(bound) and all(fits(frozenset({one})) for one in bound):
+            raise InputError(
+                f"the windows of {f'unit {unit}' if unit else f'wave {wave}'} are never open together for {seconds} s "
+                "within two weeks, and it is decided as a whole: smaller waves, or policy unit or station"
+            )
+
+
 def confirm_budget(members: int) -> float:
     """Seconds that every timer of a group must leave when it is confirmed: all must hear of it and confirm."""
     return 10.0 + 0.02 * members
 
 
-def _rounds(group: Sequence[NewJob], parallel: int) -> int:
+def _groups(strategy: Strategy, jobs: Iterable[NewJob]) -> Mapping[tuple[int, str], Sequence[NewJob]]:
+    """Jobs that are decided together, by wave and unit (empty where the whole wave is)."""
+    groups: dict[tuple[int, str], list[NewJob]] = {}
+    for job in jobs:
+        groups.setdefault((job.wave, job.unit if strategy.policy is Policy.UNIT else ""), []).append(job)
+    return groups
+
+
+def _rounds(group: Sequence[NewJob], strategy: Strategy) -> int:
     ranks = Counter(job.rank for job in group)
-    return sum(math.ceil(count / parallel) for count in ranks.values())
+    # Who was away is prepared before others of its rank.
+    twice = len(ranks) if strategy.patience else 0
+    return twice + sum(math.ceil(count / strategy.parallel) for count in ranks.values())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -23,7 +24,7 @@ from controller.models.errors import (
     OutOfTurnError,
     SessionLostError,
 )
-from controller.models.plan import Change
+from controller.models.plan import Change, WaitFor
 from controller.models.run import Decision, GateVerdict, JournalEntry, Outcome, Step
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
@@ -158,22 +159,26 @@ class Transaction:
     async def _work(self, session: DeviceSession) -> JobResult:
         if self._gate is not None and self._decided is None:
             self._decided = await self._gate.look()
-        past, mark = self._record.sessions, self._record.mark
+        mark = self._record.mark
         await self._record.write(Step.OPENED, session=session.session_id)
-        await self._lock(session, past)
-        await session.discard()
-        observed = await session.read()
+        await self._lock(session)
+        observed = await self._clean(session)
         result = None
         if mark is not None:
             result = await self._recover(session, observed, mark)
-            observed = await session.read() if result is None else observed
+            observed = await self._clean(session) if result is None else observed
         if result is None:
             result = await self._fresh(session, observed)
         await self._leave(session)
         return result
 
-    async def _lock(self, session: DeviceSession, past: frozenset[str]) -> None:
-        """Lock, killing only sessions that our own journal names.
+    async def _clean(self, session: DeviceSession) -> Observed:
+        """What the device carries, without what a change that it reverted left in the candidate."""
+        await session.discard()
+        return await session.read()
+
+    async def _lock(self, session: DeviceSession) -> None:
+        """Lock, killing only sessions that our own record names.
 
         Attempts become rare: some servers run their timers only while nobody talks to them.
         """
@@ -186,14 +191,14 @@ class Transaction:
             except DeviceBusyError as busy:
                 if self._clock.monotonic() > end:
                     raise
-                if busy.holder in past:
+                if busy.holder != session.session_id and await self._record.ours(busy.holder):
                     await self._kill(session, busy.holder)
             await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
             pause = min(1.6, pause * 2)
         await self._record.write(Step.LOCKED, session=session.session_id)
 
     async def _kill(self, session: DeviceSession, holder: str) -> None:
-        self._record.check()
+        await self._record.check()
         try:
             await session.kill(holder)
         except DeviceRefusedError as gone:
@@ -236,38 +241,37 @@ class Transaction:
         self, session: DeviceSession, before: Tree, persist: str = "", deadline: datetime | None = None
     ) -> JobResult:
         """All phases, then the decision; without a persist token the stored inverse is the safety net."""
-        expected = before
+        expected, seen = before, Observed(before)
         for index, phase in enumerate(self._change.phases):
             try:
                 await self._send(session, index, persist, deadline)
                 expected = apply_edits(self._root, expected, phase.edits)
             except DeviceRefusedError as error:
                 return await self._ending.take_back(session, error.message)
-            wrong = self._differences((await session.read()).tree, expected)
+            seen = await session.read()
+            wrong = self._differences(seen.tree, expected)
             if wrong:
                 return await self._ending.take_back(
                     session, f"the station answered ok but carries something else: {wrong}"
                 )
             await self._record.write(Step.PREPARED, phase=index, persist=persist, deadline=deadline)
-            missing, _ = await checks.unmet(
-                session, phase.wait, self._record.excused, self._clock, self._strategy.check_timeout
-            )
+            missing, seen = await self._unmet(session, phase.wait, seen)
             if missing:
                 return await self._ending.take_back(session, missing)
-        return await self._settle(session, expected)
+        return await self._settle(session, expected, seen)
 
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
         """One phase's edit and commit. Without a candidate the edit itself takes effect."""
         edits = self._change.phases[index].edits
         await self._record.write(Step.EDITING if deadline else Step.COMMITTING, phase=index)
-        self._record.check()
+        await self._record.check()
         await session.edit(edits)
         if deadline is None:
-            self._record.check()
+            await self._record.check()
             await session.commit()
             return
         await self._record.write(Step.COMMITTING, phase=index, persist=persist, deadline=deadline)
-        self._record.check()
+        await self._record.check()
         # One deadline for all phases. Should the wall clock be set back, the timer is still never extended.
         left = math.ceil(self._left(deadline))
         await session.commit_confirmed(persist, max(1, left), follows=index > 0)
@@ -278,13 +282,11 @@ class Transaction:
 
     # ---------------------------------------------------------------- decision
 
-    async def _settle(self, session: DeviceSession, expected: Tree) -> JobResult:
+    async def _settle(self, session: DeviceSession, expected: Tree, seen: Observed) -> JobResult:
         """Checks, then confirm or take back; at a gate together with the group."""
-        missing, seen = await checks.unmet(
-            session, self._change.checks, self._record.excused, self._clock, self._strategy.check_timeout
-        )
+        missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
         # What the checks read last also tells of foreign edits, at no other moment than they did.
-        foreign = "" if missing else self._differences((seen or await session.read()).tree, expected)
+        foreign = "" if missing else self._differences(seen.tree, expected)
         wrong = missing or (f"the station was changed behind our back meanwhile: {foreign}" if foreign else "")
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():
@@ -299,6 +301,13 @@ class Transaction:
             return await self._ending.take_back(session, f"only {left:.0f} s were left to confirm")
         await self._record.write(Step.CONFIRMING, phase=last.phase, persist=last.persist, deadline=last.deadline)
         return await self._ending.confirm(session, last)
+
+    async def _unmet(
+        self, session: DeviceSession, conditions: Sequence[WaitFor], seen: Observed, *, quiet: bool = False
+    ) -> tuple[str, Observed]:
+        """See ``checks.unmet``."""
+        excused, patience = self._record.excused, self._strategy.check_timeout
+        return await checks.unmet(session, conditions, excused, seen, self._clock, patience, quiet=quiet)
 
     async def _is_bound(self) -> bool:
         """Step back from the gate, if the device stands at one; whether the decision of its group came first."""
@@ -325,7 +334,7 @@ class Transaction:
         result = await self._ending.confirm(session, mark)
         if result.outcome is Outcome.ROLLED_BACK and self._record.beginnings < self._patience.beginnings:
             # Its timer or a restart was faster than the decision: it is rolled forward.
-            return await self._fresh(session, await session.read())
+            return await self._fresh(session, await self._clean(session))
         return result
 
     # ----------------------------------------------------------------- recover
@@ -344,9 +353,10 @@ class Transaction:
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
         if mark.step in (Step.COMMITTING, Step.PREPARED, Step.GATED):
             if new and mark.phase == len(self._change.phases) - 1:
-                return await self._settle(session, observed.tree)
-            if old and mark.step is not Step.COMMITTING and mark.deadline and self._left(mark.deadline) > 0:
-                # Not the timer. What makes a station restart is not tried once more.
+                return await self._settle(session, observed.tree, observed)
+            early = mark.deadline and mark.step is not Step.COMMITTING and self._left(mark.deadline) > 0
+            if old and (early or (mark.deadline and not session.capabilities.safe_commit)):
+                # Not the timer, or a reload in its place. What makes a device restart is not tried once more.
                 return JobResult(Outcome.ROLLED_BACK, "the station lost the change before its time: did it restart?")
         result = await self._ending.take_back(session, mark.detail or "interrupted, and taken back")
         decided = mark.step in (Step.CANCELLING, Step.REVERTING, Step.CONFIRMING)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.models.run import Outcome
+from controller.models.run import Outcome, Run
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, is_below
-from controller.plan import StationPlan, StationView, check_removals, seal, undo_job
+from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
 from controller.ports.ledger import Deed
 from controller.runs.effects import Effects, effects
 from controller.runs.planner import Planner
 
+#: Stations looked at together: what was done on all of a network takes gigabytes.
+_AT_ONCE = 500
 #: How many nodes a refusal names.
 _NAMED = 3
 #: A leaf of an entry; the entry with all below it; what the ledger says of it.
@@ -41,38 +45,38 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
     run, jobs = await planner.store.call(lambda store: (store.run(run_id), store.jobs(run_id)))
     if not run.state.terminal:
         raise ConflictError(f"run {run_id} is {run.state}: wait for its end, or cancel it, before it is undone")
-    stations = [job.station for job in jobs]
-    deeds = await planner.store.call(lambda store: store.deeds(stations, run.created))
-    mine = {deed.station: deed for deed in deeds if deed.run == run_id}
-    left = {station: deed for station, deed in mine.items() if deed.changes or deed.outcome is Outcome.DIVERGED}
     digest, network = await planner.store.call(lambda store: store.network())
-    views = await planner.views(network, [station for station in left if network.manages(station)])
-    made: dict[str, StationPlan] = {}
-    for station, deed in left.items():
-        profiles = network.profiles_of(station) if station in views else ()
-        later = [other for other in deeds if other.station == station and other.finished > deed.finished]
-        made[station] = undo_station(profiles, deed, later, views.get(station))
-    changes = [one.change for one in made.values() if one.change]
-    unplanned = {station: one.reason for station, one in made.items() if one.reason}
-    if not changes:
-        reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(unplanned.items())[:5])
+    draft = Draft()
+    for start in range(0, len(jobs), _AT_ONCE):
+        await _undo(planner, network, run, [job.station for job in jobs[start : start + _AT_ONCE]], draft)
+    if not draft.changes:
+        reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(draft.unplanned.items())[:5])
         raise PlanRefusedError(
             f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any station'}"
         )
-    check_removals(changes, remove)
-    plan = seal(
-        created=planner.clock.now(),
-        network=network.header.id,
-        network_digest=digest,
-        selector=f"run {run_id}",
-        changes=changes,
-        unchanged=[station for station in stations if station not in left],
-        unplanned=unplanned,
-        removals=remove,
-        undoes=run_id,
-    )
+    check_removals(draft.changes, remove)
+    plan = draft.seal(network, digest, f"run {run_id}", planner.clock.now(), removals=remove, undoes=run_id)
     await planner.store.call(lambda store: store.save_plan(plan, actor))
     return plan
+
+
+async def _undo(planner: Planner, network: Network, run: Run, stations: Sequence[str], draft: Draft) -> None:
+    """Undo what a run left on some of its stations."""
+    deeds: dict[str, list[Deed]] = {station: [] for station in stations}
+    for deed in await planner.store.call(lambda store: store.deeds(stations, run.created)):
+        deeds[deed.station].append(deed)
+    mine = {deed.station: deed for done in deeds.values() for deed in done if deed.run == run.id}
+    left = {station: deed for station, deed in mine.items() if deed.changes or deed.outcome is Outcome.DIVERGED}
+    views = await planner.views(network, [station for station in left if network.manages(station)])
+    for station in stations:
+        made = StationPlan()
+        if station in left:
+            later = [other for other in deeds[station] if other.finished > left[station].finished]
+            profiles = network.profiles_of(station) if station in views else ()
+            made = undo_station(profiles, left[station], later, views.get(station))
+        if made.change is not None:
+            made = replace(made, change=await planner.with_links(network, made.change))
+        draft.add(station, made)
 
 
 def undo_station(profiles: tuple[str, ...], deed: Deed, later: Sequence[Deed], view: StationView | None) -> StationPlan:

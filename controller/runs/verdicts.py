@@ -2,7 +2,9 @@
 
 A group is a unit of a wave, or a whole wave, as the run's policy says. All its devices are prepared and verified
 first; then one decision confirms them or takes them all back. No decision means cancel: should nobody decide,
-the devices revert by themselves.
+the devices revert by themselves. A group that is taken back only because it may not go on (its window closed, a hold
+came upon a member that was not begun, one of a unit was away and is tried again) is postponed: it waits, and is begun
+anew in another round. What is of a later round than others of its group waits until these have ended or joined it.
 """
 
 from __future__ import annotations
@@ -16,15 +18,33 @@ from controller.runs.timing import confirm_budget
 
 #: Rank of devices that go after all others of their group: once edited, they don't revert by themselves.
 LAST = 100
+#: How often a group is begun: one that is postponed again and again is for people to look at.
+ROUNDS = 5
 
 
-def groups_of(run: Run, jobs: Iterable[Job]) -> Mapping[str, Sequence[Job]]:
-    """Jobs of the open wave that are decided together, by unit; all under an empty name with policy ``wave``."""
-    found: dict[str, list[Job]] = {}
+def groups_of(run: Run, jobs: Sequence[Job]) -> Mapping[tuple[int, str], Sequence[Job]]:
+    """Jobs of waves that were opened, by wave and unit (with policy ``wave`` under an empty name).
+
+    Groups of which nothing is left are absent.
+    """
+    open_waves = {job.wave for job in jobs if job.state is not JobState.DONE and job.wave <= run.wave}
+    found: dict[tuple[int, str], list[Job]] = {}
     for job in jobs:
-        if job.wave == run.wave:
-            found.setdefault("" if run.strategy.policy is Policy.WAVE else job.unit, []).append(job)
-    return found
+        if job.wave in open_waves:
+            found.setdefault(group_of(run, job), []).append(job)
+    return {
+        group: members for group, members in found.items() if any(job.state is not JobState.DONE for job in members)
+    }
+
+
+def group_of(run: Run, job: Job) -> tuple[int, str]:
+    """Wave and unit of what a job is decided with; the unit is empty where its whole wave is."""
+    return job.wave, "" if run.strategy.policy is Policy.WAVE else job.unit
+
+
+def round_of(members: Iterable[Job]) -> int:
+    """The round in which a group is: the earliest of those who are left."""
+    return min((job.round for job in members if job.state is not JobState.DONE), default=0)
 
 
 def verdicts(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> tuple[NewVerdict, ...]:
@@ -38,35 +58,66 @@ def verdicts(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> tupl
     if run.strategy.policy is Policy.STATION:
         return ()
     found: list[NewVerdict] = []
-    for unit, members in groups_of(run, jobs).items():
+    for group, members in groups_of(run, jobs).items():
         cut = _cut_units(run, members)
         found += cut
         gone = {verdict.unit for verdict in cut}
-        decided = _verdict(run, [job for job in members if job.unit not in gone], unit, now)
+        decided = _verdict(run, [job for job in members if job.unit not in gone], group, now)
         found += [decided] if decided else []
     return tuple(found)
 
 
-def _verdict(run: Run, members: Sequence[Job], unit: str, now: datetime | None) -> NewVerdict | None:
+def _verdict(run: Run, members: Sequence[Job], group: tuple[int, str], now: datetime | None) -> NewVerdict | None:
     """What is decided for a group now, or None while it is too early or there is nothing to decide."""
-    going = [job for job in members if job.state is not JobState.DONE and job.verdict is not GateVerdict.CANCEL]
+    tries = round_of(members)
+    left = [job for job in members if job.state is not JobState.DONE and job.round == tries]
+    going = [job for job in left if job.verdict in (None, GateVerdict.CONFIRM)]
     undecided = [job for job in going if job.verdict is None]
     if not undecided:
         return None
     standing = [job for job in undecided if job.gate is not None]
-    gate = max((job.gate for job in standing if job.gate is not None), default=0)
+    gate = _gate(undecided)
+    begun = any(job.started is not None for job in undecided)
     why = _failed(run, members) or _too_late(run, standing, len(members), now)
-    if not why and any(job.attempts for job in undecided):
-        why = "cancelled by a person" if run.state is RunState.CANCELLING else _closed(undecided, now)
+    if begun and run.state is RunState.CANCELLING:
+        why = why or "cancelled by a person"
     if why:
-        return NewVerdict(run.wave, unit, gate, GateVerdict.CANCEL, why)
+        return NewVerdict(*group, gate, GateVerdict.CANCEL, why, tries)
+    if why := _away(run, members, tries):
+        return NewVerdict(*group, gate, GateVerdict.POSTPONE, why, tries)
+    if begun and (why := _closed(undecided, now)):
+        if tries + 1 < ROUNDS or _is_patient(run, members, now):
+            return NewVerdict(*group, gate, GateVerdict.POSTPONE, why, tries)
+        return NewVerdict(*group, gate, GateVerdict.CANCEL, f"{why}; it was begun {ROUNDS} times", tries)
     if any(job.gate != gate for job in going):
         return None
-    return NewVerdict(run.wave, unit, gate, GateVerdict.CONFIRM, f"{len(standing)} prepared and verified")
+    return NewVerdict(*group, gate, GateVerdict.CONFIRM, f"{len(standing)} prepared and verified", tries)
 
 
-def _cut_units(run: Run, members: Iterable[Job]) -> list[NewVerdict]:
-    """Units that are taken back although their wave goes on: one of them was away, and a unit is never cut."""
+def _away(run: Run, members: Iterable[Job], tries: int) -> str:
+    """The member that its unit has to wait for, since it was away, in words, or an empty string."""
+    if run.strategy.policy is not Policy.UNIT:
+        return ""
+    later = (job.station for job in members if job.state is not JobState.DONE and job.round > tries)
+    return next((f"{station} was away" for station in later), "")
+
+
+def _is_patient(run: Run, members: Iterable[Job], now: datetime | None) -> bool:
+    """Whether one of a group was away, and the run's patience with it has not run out."""
+    since = (job.deferred for job in members if job.deferred is not None)
+    return any(now is None or run.strategy.is_patient(one, now) for one in since)
+
+
+def _gate(undecided: Iterable[Job]) -> int:
+    """The furthest gate at which one of them stands."""
+    return max((job.gate for job in undecided if job.gate is not None), default=0)
+
+
+def _cut_units(run: Run, members: Sequence[Job]) -> list[NewVerdict]:
+    """Units that are taken back although their wave goes on: one of them was away, and a unit is never cut.
+
+    Where it is tried again, so is its unit.
+    """
     if run.strategy.policy is not Policy.WAVE:
         return []
     units: dict[str, list[Job]] = {}
@@ -74,11 +125,14 @@ def _cut_units(run: Run, members: Iterable[Job]) -> list[NewVerdict]:
         units.setdefault(job.unit, []).append(job)
     found = []
     for unit, mates in units.items():
+        tries = round_of(mates)
         away = next((job.station for job in mates if job.outcome is Outcome.DEFERRED), None)
-        left = [job for job in mates if job.state is not JobState.DONE and job.verdict is None]
-        if away and left:
-            gate = max((job.gate for job in left if job.gate is not None), default=0)
-            found.append(NewVerdict(run.wave, unit, gate, GateVerdict.CANCEL, f"{away} of its unit was deferred"))
+        late = next((job.station for job in mates if job.state is not JobState.DONE and job.round > tries), None)
+        left = [job for job in mates if job.state is not JobState.DONE and job.verdict is None and job.round == tries]
+        if (away or late) and left:
+            why = f"{away or late} of its unit was deferred"
+            verdict = GateVerdict.CANCEL if away else GateVerdict.POSTPONE
+            found.append(NewVerdict(left[0].wave, unit, _gate(left), verdict, why, tries))
     return found
 
 
@@ -104,7 +158,7 @@ def _closed(undecided: Iterable[Job], now: datetime | None) -> str:
     for job in undecided:
         if job.closes is not None and now is not None and job.closes <= now:
             return f"the window of {job.station} closed"
-        if job.state in (JobState.WAITING, JobState.READY) and not job.attempts and job.blocked:
+        if job.started is None and job.blocked:
             return f"{job.station} may not be worked on: {job.blocked}"
     return ""
 

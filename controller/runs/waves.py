@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from controller.models.network import Network, Rat
 from controller.models.plan import Change, Plan
@@ -43,6 +43,7 @@ def cut_units(
     ranks: Mapping[str, int] = {},
     *,
     region_of: Callable[[str], str],
+    idle: Collection[str] = (),
 ) -> tuple[NewJob, ...]:
     """Jobs of devices, by wave; units are never cut. See ``cut_waves``.
 
@@ -51,8 +52,11 @@ def cut_units(
         strategy: Sizes of the waves.
         ranks: Order of devices within their units (``NewJob.rank``), 0 where absent.
         region_of: Region of a device, for ``strategy.per_region``.
+        idle: Devices that stay as they are: they prove nothing as canaries while there are others.
     """
-    units = sorted((tuple(sorted(unit)) for unit in found), key=lambda unit: (len(unit), unit))
+    units = sorted(
+        (tuple(sorted(unit)) for unit in found), key=lambda unit: (all(one in idle for one in unit), len(unit), unit)
+    )
     unit_of = {device: unit[0] for unit in units for device in unit}
     waves: list[list[str]] = []
     later = _after_canary(units, strategy.canary, waves)

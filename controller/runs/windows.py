@@ -33,9 +33,16 @@ def opening(calendars: Iterable[Calendar], zone: ZoneInfo, now: datetime, second
     Returns:
         Beginning and end (UTC), or None if there is no such time within two weeks.
     """
+    return common_opening(((calendar, zone) for calendar in calendars), now, seconds)
+
+
+def common_opening(
+    calendars: Iterable[tuple[Calendar, ZoneInfo]], now: datetime, seconds: float = 0
+) -> Interval | None:
+    """``opening`` of calendars that each have a time zone of their own."""
     until = now + _HORIZON
     common: Sequence[Interval] = ((now - timedelta(days=1), until),)
-    for calendar in calendars:
+    for calendar, zone in calendars:
         if calendar:
             common = _overlap(common, _openings(calendar, zone, now, until))
     for begin, end in common:

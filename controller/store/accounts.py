@@ -7,16 +7,21 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import Row, and_, case, func, or_, select, update
 
+from controller.access.tokens import may_manage
 from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.ports.people import NewToken
 from controller.store.people_tables import tokens, users
 from controller.store.transaction import Transactions, Tx, reads, writes
 
+#: Guards what becomes of tokens: nothing is made with one while it is revoked with all that it made.
+_TOKENS = "tokens"
 #: How often the use of a token is written down at most.
 _USE = timedelta(minutes=1)
+#: Tokens that a user gets within a day at most: each leaves rows for good, and tenants' people make their own.
+MOST, _DAY = 100, timedelta(days=1)
 
 
 class AccountRecords(Transactions):
@@ -35,8 +40,7 @@ class AccountRecords(Transactions):
         tx.guard("administrators")
         before = _user(tx, person.name)
         since = (before.disabled or tx.now) if disabled else None
-        values = {"role": person.role.value, "tenant": person.tenant, "disabled": since}
-        tx.execute(update(users).where(users.c.name == person.name).values(values))
+        _become(tx, person, person.name, disabled=since)
         working = and_(users.c.role == Role.ADMINISTRATOR.value, users.c.disabled.is_(None))
         if not tx.execute(select(func.count()).select_from(users).where(working)).scalar_one():
             raise ConflictError(f"{person.name} is the last administrator: make somebody else one first")
@@ -59,6 +63,7 @@ class AccountRecords(Transactions):
     @writes
     def add_token(self, tx: Tx, new: NewToken, actor: str) -> Token:
         """See ``Store.add_token``."""
+        tx.guard(_TOKENS)
         owner = _user(tx, new.owner)
         if owner.disabled:
             raise ConflictError(f"the user {new.owner} is disabled")
@@ -79,6 +84,8 @@ class AccountRecords(Transactions):
     @reads
     def tokens(self, tx: Tx, owner: str | None = None) -> list[Token]:
         """See ``Store.tokens``."""
+        if owner is not None:
+            _user(tx, owner)
         query = select(tokens).order_by(tokens.c.created, tokens.c.id)
         return [_as_token(row) for row in tx.execute(query if owner is None else query.where(tokens.c.owner == owner))]
 
@@ -88,22 +95,29 @@ class AccountRecords(Transactions):
         return _token(tx, token_id)
 
     @writes
-    def revoke_token(self, tx: Tx, token_id: str, actor: str) -> None:
+    def revoke_token(self, tx: Tx, token_id: str, by: Person, *, with_made: bool = False) -> None:
         """See ``Store.revoke_token``."""
-        token = _token(tx, token_id)
-        in_force = and_(tokens.c.id == token_id, tokens.c.revoked.is_(None))
-        if tx.execute(update(tokens).where(in_force).values(revoked=tx.now)).rowcount:
-            tx.note(actor, "token.revoked", token_id, owner=token.owner)
+        tx.guard(_TOKENS)
+        found = [_token(tx, token_id), *(_made_with(tx, token_id) if with_made else ())]
+        going = [token for token in found if token.revoked is None]
+        if foreign := [token.id for token in going if not may_manage(by, token.owner)]:
+            raise ConflictError(f"{token_id} made tokens of others, as {foreign[0]}: that takes the permission people")
+        for token in going:
+            tx.execute(update(tokens).where(tokens.c.id == token.id).values(revoked=tx.now))
+            tx.note(by.name, "token.revoked", token.id, owner=token.owner)
 
     @writes
-    def rotate_token(self, tx: Tx, token_id: str, digest: str, until: datetime, actor: str) -> Token:
+    def rotate_token(self, tx: Tx, token_id: str, digest: str, until: datetime, by: Person) -> Token:
         """See ``Store.rotate_token``."""
-        tx.guard(f"token {token_id}")
+        tx.guard(_TOKENS)
         old = _token(tx, token_id)
         if old.revoked or (old.expires and old.expires <= tx.now):
             raise ConflictError(f"the token {token_id} is no longer in force: make a new one")
         expires = old.expires and tx.now + (old.expires - old.created)
-        new = _keep(tx, NewToken(digest, old.owner, old.label, old.scopes, expires), actor, "token.rotated", old=old.id)
+        if by.ends is not None:
+            expires = min(expires or by.ends, by.ends)
+        like = NewToken(digest, old.owner, old.label, old.scopes, expires, by.token)
+        new = _keep(tx, like, by.name, "token.rotated", old=old.id)
         ends = min(until, old.expires or until)
         tx.execute(update(tokens).where(tokens.c.id == token_id).values(expires=ends))
         return new
@@ -131,9 +145,8 @@ class AccountRecords(Transactions):
             if not _added(tx, person, person.name, issuer=issuer, subject=subject):
                 raise SignInError(f"the name {person.name} belongs to somebody else here")
         elif (known.role, known.tenant) != (person.role.value, person.tenant):
-            now = {"role": person.role.value, "tenant": person.tenant}
-            tx.execute(update(users).where(users.c.name == known.name).values(now))
-            tx.note(known.name, "user.changed", known.name, **now, issuer=issuer)
+            _become(tx, person, known.name)
+            tx.note(known.name, "user.changed", known.name, role=person.role.value, tenant=person.tenant, issuer=issuer)
         found = _signed_in(tx, issuer, subject)
         assert found is not None
         return found
@@ -143,16 +156,17 @@ class AccountRecords(Transactions):
         found = self._bearer(digest)
         if found is None:
             return None
-        person, token_id, stale = found
+        person, stale = found
         if stale:
             # It was looked up all the same, and its use is only worth knowing.
             with suppress(StoreError):
-                self._used(token_id)
+                self._used(person.token)
         return person
 
     @reads
-    def _bearer(self, tx: Tx, digest: str) -> tuple[Person, str, bool] | None:
-        query = select(tokens.c.id, tokens.c.scopes, tokens.c.used, users.c.name, users.c.role, users.c.tenant)
+    def _bearer(self, tx: Tx, digest: str) -> tuple[Person, bool] | None:
+        token = (tokens.c.id, tokens.c.scopes, tokens.c.expires, tokens.c.used)
+        query = select(*token, users.c.name, users.c.role, users.c.tenant)
         in_force = and_(
             tokens.c.digest == digest,
             tokens.c.revoked.is_(None),
@@ -163,8 +177,11 @@ class AccountRecords(Transactions):
         row = tx.execute(query.join(users, users.c.name == tokens.c.owner).where(in_force)).one_or_none()
         if row is None:
             return None
-        person = Person(name=row.name, role=Role(row.role), tenant=row.tenant, scopes=_scopes(row.scopes))
-        return person, row.id, row.used is None or tx.now - row.used >= _USE
+        person = Person(name=row.name, role=Role(row.role), tenant=row.tenant, token=row.id)
+        return (
+            person.model_copy(update={"scopes": _scopes(row.scopes), "ends": row.expires}),
+            row.used is None or tx.now - row.used >= _USE,
+        )
 
     @writes
     def _used(self, tx: Tx, token_id: str) -> None:
@@ -172,22 +189,45 @@ class AccountRecords(Transactions):
 
 
 def _added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
-    row = {"name": person.name, "role": person.role.value, "tenant": person.tenant, "created": tx.now} | at_provider
-    added = tx.insert(users).values(row).on_conflict_do_nothing().returning(users.c.name)
+    row = {"name": person.name, "role": person.role.value, "tenant": person.tenant} | at_provider
+    added = (
+        tx.insert(users).values(**row, created=tx.now, sided=tx.now).on_conflict_do_nothing().returning(users.c.name)
+    )
     if tx.execute(added).scalar() is None:
         return False
     tx.note(actor, "user.added", person.name, role=person.role, tenant=person.tenant, **at_provider)
     return True
 
 
+def _become(tx: Tx, person: Person, name: str, **more: datetime | None) -> None:
+    """Give the user of this name a person's role and side."""
+    sided = case((users.c.tenant == person.tenant, users.c.sided), else_=tx.now)
+    values = {"role": person.role.value, "tenant": person.tenant, "sided": sided, **more}
+    tx.execute(update(users).where(users.c.name == name).values(values))
+
+
 def _keep(tx: Tx, new: NewToken, actor: str, action: str, **detail: str) -> Token:
+    lately = and_(tokens.c.owner == new.owner, tokens.c.created > tx.now - _DAY)
+    if tx.execute(select(func.count()).select_from(tokens).where(lately)).scalar_one() >= MOST:
+        raise ConflictError(f"{new.owner} got {MOST} tokens within a day, which is the most: use one of them")
+    if new.made_with and _token(tx, new.made_with).revoked is not None:
+        raise ConflictError(f"the token {new.made_with} was revoked")
     token_id = f"t-{secrets.token_hex(4)}"
     scopes = None if new.scopes is None else " ".join(new.scopes)
     row = {"id": token_id, "digest": new.digest, "owner": new.owner, "label": new.label, "scopes": scopes}
-    tx.execute(tokens.insert().values(row | {"created": tx.now, "expires": new.expires}))
+    made_with = new.made_with or None
+    tx.execute(tokens.insert().values(row | {"created": tx.now, "expires": new.expires, "made_with": made_with}))
     ends = new.expires and new.expires.isoformat()
-    tx.note(actor, action, token_id, owner=new.owner, label=new.label, scopes=scopes, expires=ends, **detail)
+    detail |= {"owner": new.owner, "label": new.label}
+    tx.note(actor, action, token_id, scopes=scopes, expires=ends, made_with=made_with, **detail)
     return _token(tx, token_id)
+
+
+def _made_with(tx: Tx, token_id: str) -> list[Token]:
+    """Tokens that were made with one, and with those, and so on."""
+    family = select(tokens.c.id).where(tokens.c.made_with == token_id).cte("family", recursive=True)
+    family = family.union(select(tokens.c.id).where(tokens.c.made_with == family.c.id))
+    return [_as_token(row) for row in tx.execute(select(tokens).where(tokens.c.id.in_(select(family.c.id))))]
 
 
 def _signed_in(tx: Tx, issuer: str, subject: str) -> Row[Any] | None:

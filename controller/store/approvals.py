@@ -10,13 +10,16 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, Select, and_, bindparam, select, update
 
+from controller.access.roles import may
 from controller.models.approval import Clearance, Freeze, NoticeKind, Override, Verdict, Vote
 from controller.models.errors import NotFoundError
-from controller.models.people import Person
-from controller.models.run import Hold, JobState, Strategy
+from controller.models.people import Permission, Person, Role
+from controller.models.run import Hold, JobState, Policy, Strategy
 from controller.ports.approvals import Assess, Clearances, Standing
 from controller.store.approval_tables import freezes, notices, overrides, run_terms, votes
+from controller.store.encoding import chunks
 from controller.store.people import holds_in_force
+from controller.store.people_tables import users
 from controller.store.requests import cancel_run
 from controller.store.runs import ACTIVE, load_run
 from controller.store.tables import jobs, runs
@@ -136,8 +139,18 @@ def _freezes(tx: Tx, at: datetime) -> list[Freeze]:
 
 
 def _votes(tx: Tx, subject: str) -> list[Vote]:
-    rows = tx.execute(select(votes).where(votes.c.subject == subject).order_by(votes.c.at, votes.c.person))
-    return [Vote(**row._mapping) for row in rows]
+    now = (users.c.role.label("now_role"), users.c.tenant, users.c.disabled)
+    said = select(votes, *now).outerjoin(users, users.c.name == votes.c.person).where(votes.c.subject == subject)
+    return [_as_vote(row) for row in tx.execute(said.order_by(votes.c.at, votes.c.person))]
+
+
+def _as_vote(row: Row[Any]) -> Vote:
+    said = {column.name: row._mapping[column.name] for column in votes.c}
+    if row.now_role is None:
+        return Vote(**said)
+    today = Person(name=row.person, role=Role(row.now_role), tenant=row.tenant)
+    speaks = row.disabled is None and today.side == row.side and may(today, Permission.APPROVE)
+    return Vote(**said, gone=not speaks)
 
 
 def _override(tx: Tx, run_id: str) -> Override | None:
@@ -146,24 +159,47 @@ def _override(tx: Tx, run_id: str) -> Override | None:
 
 
 def _with_terms() -> Select[Any]:
-    columns = (runs.c.id, runs.c.requested_by, runs.c.strategy, run_terms.c.subject, run_terms.c.content)
+    columns = (runs.c.id, runs.c.requested_by, runs.c.strategy, runs.c.wave, run_terms.c.subject, run_terms.c.content)
     return select(*columns).join(run_terms, run_terms.c.run == runs.c.id)
 
 
 def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
-    terms = terms_from(row.content)
+    terms, strategy = terms_from(row.content), Strategy.model_validate_json(row.strategy)
     planned = and_(notices.c.run == row.id, notices.c.kind == NoticeKind.PLANNED.value)
     told = tx.execute(select(notices.c.tenant, notices.c.at).where(planned)) if terms.tenants else ()
     return Standing(
         requester=row.requested_by,
-        seconds=Strategy.model_validate_json(row.strategy).timer(),
+        seconds=strategy.timer(),
         terms=terms.model_copy(update={"subject": row.subject}),
         votes=tuple(_votes(tx, row.subject)),
         told={row.tenant: row.at for row in told},
         override=_override(tx, row.id),
         holds=bounds[0],
         freezes=bounds[1],
+        begun=_begun(tx, row, strategy) if any(group.calendars for group in terms.groups) else frozenset(),
+        away=_away(tx, row.id) if strategy.patience else {},
     )
+
+
+def _away(tx: Tx, run_id: str) -> dict[str, datetime]:
+    """When stations that were away are tried again, where they were not begun since."""
+    unbegun = and_(jobs.c.run == run_id, jobs.c.deferred.is_not(None), jobs.c.started.is_(None))
+    rows = tx.execute(select(jobs.c.station, jobs.c.rests).where(unbegun, jobs.c.rests.is_not(None)))
+    return {row.station: row.rests for row in rows}
+
+
+def _begun(tx: Tx, run: Row[Any], strategy: Strategy) -> frozenset[str]:
+    """Stations whose unit or wave was begun, where that is decided as a whole."""
+    if strategy.policy is Policy.STATION:
+        return frozenset()
+    columns = (jobs.c.station, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.started)
+    # What was away is tried again although a later wave is open.
+    opened = jobs.c.wave <= run.wave if strategy.patience else jobs.c.wave == run.wave
+    rows = tx.execute(select(*columns).where(jobs.c.run == run.id, opened)).all()
+    units = strategy.policy is Policy.UNIT
+    group = {row.station: (row.wave, row.unit if units else "", row.round) for row in rows}
+    begun = {group[row.station] for row in rows if row.started is not None}
+    return frozenset(station for station, key in group.items() if key in begun)
 
 
 def _assessed(assess: Assess, standing: Standing) -> Clearances:
@@ -189,3 +225,7 @@ def _keep(tx: Tx, run_id: str, said: Clearances) -> None:
     ]
     if changed:
         tx.execute(update(jobs).where(jobs.c.id == bindparam("changed")), changed)
+    freed = [row.id for row in rows if row.blocked and (now := said.get(row.station)) and not now.blocked]
+    for ids in chunks(freed):
+        # What may begin only now has waited for no worker yet.
+        tx.execute(update(jobs).where(jobs.c.id.in_(ids), jobs.c.ready.is_not(None)).values(ready=tx.now))

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
+from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.run import JobState, Run, RunState
 from controller.ports.store import Claim
-from controller.store.encoding import rows_of, unpacked
+from controller.store.encoding import rows_of
 from controller.store.journals import check_lease
 from controller.store.runs import as_job, load_run
 from controller.store.tables import Instant, changes, jobs, leases, runs, workers
@@ -30,6 +31,13 @@ _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Ins
 
 #: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way.
 _BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
+_RECOVERS = leases.c.job.is_not_distinct_from(jobs.c.id)
+#: Whether a job is a worker's for the taking at ``now``, from its row and those of its run and lease.
+CLAIMABLE = and_(
+    jobs.c.state == JobState.READY.value,
+    _RESTED,
+    or_(_RECOVERS, and_(leases.c.transaction.is_(None), runs.c.state.in_(_BEGINNING), _CLEARED)),
+)
 
 
 class ClaimRecords(Transactions):
@@ -76,12 +84,13 @@ class ClaimRecords(Transactions):
         check_lease(tx, claim)
         state = JobState.READY if rank is None else JobState.WAITING
         ready = {"state": state.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
-        # What is given back did not end its worker, so it is no attempt that counts, nor, as the first, a beginning.
+        # What is given back did not end its worker, so it is no attempt that counts; nor, with nothing of it left on
+        # the device, a beginning.
         values: dict[str, Any] = ready | {"attempts": jobs.c.attempts - 1, "rests": until}
         if rank is not None:
             values["rank"] = rank
         if not keep_transaction:
-            values["started"] = case((jobs.c.attempts == 1, None), else_=jobs.c.started)
+            values["started"] = None
         tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(values))
         _free(tx, claim, keep_transaction=keep_transaction)
         tx.note(claim.incarnation, "job.released", claim.job.id, transaction=claim.transaction, detail=detail)
@@ -129,16 +138,14 @@ def _claimed(tx: Tx, run_id: str) -> int:
 def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]]:
     if not run_ids:
         return []
-    recovers = leases.c.job.is_not_distinct_from(jobs.c.id)
     # Units one after the other: the sooner one stands at its gate whole, the shorter it waits there.
-    order = [recovers.desc(), jobs.c.wave, jobs.c.unit, jobs.c.rank, jobs.c.station]
+    order = [_RECOVERS.desc(), jobs.c.wave, jobs.c.unit, jobs.c.rank, jobs.c.station]
     turn = func.row_number().over(partition_by=jobs.c.run, order_by=order)
     ready = (
         select(jobs.c.id, jobs.c.run, jobs.c.station, jobs.c.attempts, runs.c.number, runs.c.side, turn.label("turn"))
         .join(runs, runs.c.id == jobs.c.run)
         .join(leases, leases.c.station == jobs.c.station)
-        .where(jobs.c.state == JobState.READY.value, jobs.c.run.in_(run_ids), _RESTED)
-        .where(or_(recovers, and_(leases.c.transaction.is_(None), runs.c.state.in_(_BEGINNING), _CLEARED)))
+        .where(jobs.c.run.in_(run_ids), CLAIMABLE)
         .subquery()
     )
     # Sides take turns, and within a side its runs: who asks for much makes nobody else wait.
@@ -159,6 +166,7 @@ def _take(tx: Tx, chosen: Sequence[Row[Any]], incarnation: str) -> None:
     values = {
         "fence": leases.c.fence + 1,
         "recovers": leases.c.transaction.is_not(None),
+        "locked": and_(leases.c.locked, leases.c.transaction.is_not(None)),
         "transaction": func.coalesce(leases.c.transaction, bindparam("fresh")),
         "job": bindparam("taken"),
         "incarnation": incarnation,

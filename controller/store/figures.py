@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, not_, select
+from sqlalchemy import ColumnElement, and_, func, not_, select
 
 from controller.models.run import JobState
-from controller.store.tables import alarms, devices, jobs, repairs, runs, switches, workers
+from controller.store.claims import CLAIMABLE
+from controller.store.tables import alarms, devices, jobs, leases, repairs, runs, switches, workers
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 
@@ -23,12 +24,16 @@ class FigureRecords(Transactions):
     @reads
     def figures(self, tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:
         """See ``Store.figures``."""
-        oldest = tx.execute(select(func.min(jobs.c.ready)).where(jobs.c.state == JobState.READY.value)).scalar()
+        # What waits for people, windows or the device of another job waits for no worker.
+        ready = select(func.min(jobs.c.ready)).join(runs, runs.c.id == jobs.c.run)
+        ready = ready.join(leases, leases.c.station == jobs.c.station).where(CLAIMABLE)
+        oldest = tx.execute(ready, {"now": tx.now}).scalar()
         age = 0.0 if oldest is None else max(0.0, (tx.now - oldest).total_seconds())
         return {
             "runs": _grouped(tx, runs.c.state),
             "jobs": _grouped(tx, jobs.c.state),
             "outcomes": _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
+            "jobs_away": {(): _counted(tx, and_(jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value))},
             "sessions": _sessions(tx),
             "oldest_claimable_seconds": {(): age},
             "alarms": _grouped(tx, alarms.c.state, alarms.c.severity, alarms.c.probable_cause),

@@ -9,8 +9,8 @@ from sqlalchemy import and_, func, or_, select, true, update
 from controller.models.run import Decision, JobState, JournalEntry, Policy
 from controller.ports.gates import decision_for
 from controller.ports.store import Claim
+from controller.store.decisions import load_decisions
 from controller.store.journals import append, check_lease
-from controller.store.runs import load_decisions
 from controller.store.tables import jobs, runs
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -33,6 +33,7 @@ class GateRecords(Transactions):
         if claim.run.strategy.policy is Policy.UNIT:
             group = and_(group, jobs.c.unit == claim.job.unit)
         under_way = and_(jobs.c.state != JobState.DONE.value, or_(jobs.c.gate.is_(None), jobs.c.gate < gate))
+        group = and_(group, jobs.c.round == claim.job.round)
         return not tx.execute(select(func.count()).select_from(jobs).where(group, under_way)).scalar_one()
 
     @writes
@@ -41,7 +42,8 @@ class GateRecords(Transactions):
         # Whoever decides holds this lock.
         tx.execute(select(runs.c.id).where(runs.c.id == claim.run.id).with_for_update(key_share=True))
         check_lease(tx, claim)
-        decided = decision_for(claim.job.unit, gate, load_decisions(tx, [(claim.run.id, claim.job.wave)]))
+        known = load_decisions(tx, [(claim.run.id, claim.job.wave)])
+        decided = decision_for(claim.job.unit, claim.job.round, gate, known)
         if decided is None:
             tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(gate=None, gate_until=None))
         return decided
@@ -55,6 +57,7 @@ class GateRecords(Transactions):
             return False
         group = unit if claim.run.strategy.policy is Policy.UNIT else true()
         under_way = and_(jobs.c.state != JobState.DONE.value, jobs.c.gate.is_(None), jobs.c.rank == 0)
+        under_way = and_(under_way, jobs.c.round == claim.job.round)
         return tx.execute(select(jobs.c.id).where(wave, group, under_way).limit(1)).first() is not None
 
     @reads

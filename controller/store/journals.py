@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Boolean, Row, and_, bindparam, case, func, insert, select, update
 
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import ConflictError, LeaseLostError, MinkaError, NotClearedError
@@ -17,6 +17,7 @@ from controller.models.run import JobState, JournalEntry, Outcome, Step
 from controller.ports.store import Claim, JobResult
 from controller.ports.store_calls import Finishing, Journalling
 from controller.store.alarms import take_report
+from controller.store.decisions import begun_anew, put_back
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, change_ledger
 from controller.store.tables import alarms, devices, jobs, journal, leases
@@ -40,8 +41,21 @@ _END = (
 _FREE = (
     update(leases)
     .where(leases.c.station == bindparam("device"))
-    .values({"incarnation": None, "transaction": None, "job": None})
+    .values(
+        {
+            "incarnation": None,
+            "transaction": None,
+            "job": None,
+            "lockers": case((and_(leases.c.locked, bindparam("well", type_=Boolean)), ""), else_=leases.c.lockers),
+        }
+    )
 )
+_OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
+#: What becomes of ``lockers`` before a session asks for the lock, and when it has it: then nobody else of ours does.
+_LOCKERS = {
+    Step.OPENED: _OF_DEVICE.values({"lockers": leases.c.lockers + " " + bindparam("session_id")}),
+    Step.LOCKED: _OF_DEVICE.values({"lockers": bindparam("session_id"), "locked": True}),
+}
 _LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
 _CLOSE = insert(journal).values(
     {
@@ -78,6 +92,12 @@ class JournalRecords(Transactions):
     def journals_of(self, tx: Tx, transactions: Iterable[str]) -> dict[str, list[JournalEntry]]:
         """See ``Store.journals_of``."""
         return _entries(tx, transactions)
+
+    @reads
+    def lockers(self, tx: Tx, station: str) -> frozenset[str]:
+        """See ``Store.lockers``."""
+        known = tx.execute(select(leases.c.lockers).where(leases.c.station == station)).scalar()
+        return frozenset((known or "").split())
 
     @writes
     def finish(self, tx: Tx, claim: Claim, result: JobResult) -> None:
@@ -131,10 +151,20 @@ def _write(tx: Tx, rows: Sequence[Journalling]) -> list[MinkaError | None]:
     blocked = _blocked(tx, [row.claim for row in ours if row.first])
     new = [row.entry.model_dump() for row in ours if not (row.first and row.claim.job.id in blocked)]
     written = tx.execute(_ROWS[tx.dialect], new).rowcount if new else 0
+    _note_lockers(tx, [row.entry for row in ours])
     if written == len(ours):
         return errors
     kept = _entries(tx, {row.entry.transaction for row in ours})
     return [error or _unwritten(row, kept, blocked) for row, error in zip(rows, errors, strict=True)]
+
+
+def _note_lockers(tx: Tx, entries: Sequence[JournalEntry]) -> None:
+    for step, statement in _LOCKERS.items():
+        noted = [
+            {"device": one.station, "session_id": one.session} for one in entries if one.step is step and one.session
+        ]
+        if noted:
+            tx.execute(statement, noted)
 
 
 def _forbidden(row: Journalling, held: _Leases) -> MinkaError | None:
@@ -187,14 +217,22 @@ def _finish(tx: Tx, ends: Sequence[Finishing]) -> list[MinkaError | None]:
     errors: list[MinkaError | None] = [
         None if _holds(end.claim, held) or _is_finished(tx, end) else _lost(end.claim) for end in ends
     ]
+    anew = begun_anew(tx, (end for end in ours if _left_nothing(end.result)))
+    ended = [end for end in ours if end.claim.job.id not in anew]
+    if ended:
+        _end_jobs(tx, ended)
+        _keep_applied(tx, [end.claim for end in ended if end.result.applied])
+    _tell_diverged(tx, ended)
+    for end in ours:
+        if end.claim.job.id in anew:
+            put_back(tx, end.claim.job.id, anew[end.claim.job.id])
     if ours:
-        _end_jobs(tx, ours)
-        _keep_applied(tx, [end.claim for end in ours if end.result.applied])
-    _tell_diverged(tx, ours)
+        came_to = ("postponed" if end.claim.job.id in anew else end.result.outcome.value for end in ours)
+        _close(tx, [(end, detail) for end, detail in zip(ours, came_to, strict=True)])
     for claim, result in ((end.claim, end.result) for end in ours):
         tx.note(
             claim.incarnation,
-            "job.finished",
+            "job.postponed" if claim.job.id in anew else "job.finished",
             claim.job.id,
             outcome=result.outcome.value,
             transaction=claim.transaction,
@@ -202,6 +240,12 @@ def _finish(tx: Tx, ends: Sequence[Finishing]) -> list[MinkaError | None]:
             detail=result.detail,
         )
     return errors
+
+
+def _left_nothing(result: JobResult) -> bool:
+    """Whether a job's group was not to be, or its device away or busy, and nothing of the job is left on the device."""
+    back = result.outcome in (Outcome.WITHDRAWN, Outcome.DEFERRED)
+    return back and not (result.gained or result.lost or result.applied)
 
 
 def _tell_diverged(tx: Tx, ends: Sequence[Finishing]) -> None:
@@ -226,9 +270,8 @@ def _tell_diverged(tx: Tx, ends: Sequence[Finishing]) -> None:
 
 
 def _end_jobs(tx: Tx, ends: Sequence[Finishing]) -> None:
-    """Jobs, ledger, journals and leases."""
+    """Jobs and ledger."""
     done = {"state": JobState.DONE.value, "finished": tx.now}
-    closed = {"at": tx.now, "step": Step.FINISHED.value, "phase": 0}
     tx.execute(
         _END,
         [
@@ -243,6 +286,11 @@ def _end_jobs(tx: Tx, ends: Sequence[Finishing]) -> None:
             for claim, result in ((end.claim, end.result) for end in ends)
         ],
     )
+
+
+def _close(tx: Tx, ends: Sequence[tuple[Finishing, str]]) -> None:
+    """Journals and leases of claims that are over, each with what it came to."""
+    closed = {"at": tx.now, "step": Step.FINISHED.value, "phase": 0}
     tx.execute(
         _CLOSE,
         [
@@ -251,13 +299,13 @@ def _end_jobs(tx: Tx, ends: Sequence[Finishing]) -> None:
                 "of": claim.transaction,
                 "job": claim.job.id,
                 "station": claim.job.station,
-                "detail": outcome.value,
+                "detail": detail,
                 **closed,
             }
-            for claim, outcome in ((end.claim, end.result.outcome) for end in ends)
+            for claim, detail in ((end.claim, detail) for end, detail in ends)
         ],
     )
-    tx.execute(_FREE, [{"device": end.claim.job.station} for end in ends])
+    tx.execute(_FREE, [{"device": end.claim.job.station, "well": end.result.outcome.good} for end, _ in ends])
 
 
 def _keep_applied(tx: Tx, claims: Sequence[Claim]) -> None:
@@ -277,6 +325,8 @@ def _keep_applied(tx: Tx, claims: Sequence[Claim]) -> None:
 
 def _is_finished(tx: Tx, end: Finishing) -> bool:
     """Whether this very call was carried out before, and only its answer was lost."""
-    query = select(jobs.c.outcome, leases.c.fence).join(leases, leases.c.station == jobs.c.station)
+    query = select(jobs.c.outcome, jobs.c.round, leases.c.fence).join(leases, leases.c.station == jobs.c.station)
     row = tx.execute(query.where(jobs.c.id == end.claim.job.id)).one_or_none()
-    return row is not None and (row.outcome, row.fence) == (end.result.outcome.value, end.claim.fence)
+    if row is None or row.fence != end.claim.fence:
+        return False
+    return bool(row.outcome == end.result.outcome.value or row.round > end.claim.job.round)

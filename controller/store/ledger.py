@@ -9,18 +9,21 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, bindparam, select
+from sqlalchemy import Row, and_, bindparam, select, tuple_
 
 from controller.models.ledger import LedgerBefore
+from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import UNDO, LedgerEntry, Outcome
 from controller.models.step import StepState
 from controller.nrm.tree import Path
 from controller.ports.ledger import Deed, Recorded
-from controller.store.encoding import packed, rows_of, unpacked
+from controller.store.encoding import chunks, rows_of
 from controller.store.tables import changes, jobs, ledger, ledger_history, plans, run_playbooks, runs, steps
 from controller.store.transaction import Transactions, Tx, reads
 
+#: What all entries say; by itself each of them would keep a set of its own.
+_SET = set(LedgerEntry.model_fields)
 #: Changes of the ledger that are kept of each station, the newest.
 KEPT = 100
 _SUCCEEDED = Outcome.SUCCEEDED.value
@@ -87,6 +90,7 @@ class LedgerHistory(Transactions):
 def as_entry(row: Row[Any]) -> LedgerEntry:
     """A row as the noun; our own rows need no validation, and a network has a hundred thousand of them."""
     return LedgerEntry.model_construct(
+        _SET,
         station=row.station,
         path=row.path,
         owners=tuple(row.owners.split(" ")),
@@ -142,8 +146,9 @@ def _remember(tx: Tx, made: Sequence[LedgerChange]) -> None:
     """What the ledger says of nodes just now; the oldest such row of a station may go."""
     paths = {change.station: {*change.lost, *(node.path for node in change.gained)} for change in made}
     there: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in paths}
-    for row in rows_of(tx, select(ledger), ledger.c.station, paths):
-        if row.path in paths[row.station]:
+    # Of a station's whole ledger a change is a small part.
+    for nodes in chunks(sorted((station, path) for station in paths for path in paths[station])):
+        for row in tx.execute(select(ledger).where(tuple_(ledger.c.station, ledger.c.path).in_(nodes))):
             there[row.station][row.path] = as_entry(row)
     rows = []
     for change in made:

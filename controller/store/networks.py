@@ -9,11 +9,12 @@ from sqlalchemy import Engine, and_, select, update
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
+from controller.models.packing import packed, unpacked
 from controller.models.plan import LedgerNode
 from controller.models.run import LedgerEntry
 from controller.ports.clock import Clock
 from controller.ports.store import Device
-from controller.store.encoding import packed, rows_of, unpacked
+from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, as_entry, change_ledger
 from controller.store.tables import devices, healths, ledger, networks
 from controller.store.transaction import Transactions, Tx, reads, writes

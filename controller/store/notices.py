@@ -33,30 +33,35 @@ class NoticeRecords(Transactions):
     @writes
     def write_notices(self, tx: Tx) -> None:
         """See ``ApprovalRecords.write_notices``."""
-        untold = select(run_terms, runs.c.state).join(runs, runs.c.id == run_terms.c.run)
         begun = exists().where(jobs.c.run == run_terms.c.run, jobs.c.started.is_not(None))
+        untold = select(run_terms, runs.c.state, begun.label("begun")).join(runs, runs.c.id == run_terms.c.run)
         ended = runs.c.state.in_(_TERMINAL) & run_terms.c.told.in_([NoticeKind.PLANNED, NoticeKind.STARTED])
         for row in tx.execute(untold.where(or_(ended, (run_terms.c.told == NoticeKind.PLANNED) & begun))).all():
             self._write(tx, row)
 
     def _write(self, tx: Tx, row: Row[Any]) -> None:
         """Tell the tenants of a run that began or ended, unless another process does."""
-        kind = NoticeKind.ENDED if row.state in _TERMINAL else NoticeKind.STARTED
+        ended = row.state in _TERMINAL
+        kind = NoticeKind.ENDED if ended else NoticeKind.STARTED
+        # A run may begin and end between two looks.
+        unsaid = row.begun and row.told == NoticeKind.PLANNED
         same = (run_terms.c.run == row.run) & (run_terms.c.told == row.told)
         if tx.execute(update(run_terms).where(same).values(told=kind.value)).rowcount != 1:
             return
         terms = terms_from(row.content)
         outcomes = {}
-        if kind is NoticeKind.ENDED:
+        if ended:
             query = select(jobs.c.station, jobs.c.outcome).where(jobs.c.run == row.run)
             outcomes = {job.station: job.outcome for job in tx.execute(query)}
         for tenant in terms.tenants:
             mine = stations_of(terms, tenant)
-            text = f"work has begun on {len(mine)} of your stations"
-            if kind is NoticeKind.ENDED:
+            if unsaid:
+                begun = f"work has begun on {len(mine)} of your stations"
+                tell(tx, row.run, tenant, NoticeKind.STARTED, mine, begun)
+            if ended:
                 counts = Counter(outcomes.get(station) for station in mine)
                 text = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
-            tell(tx, row.run, tenant, kind, mine, text)
+                tell(tx, row.run, tenant, NoticeKind.ENDED, mine, text)
 
     @reads
     def unsent_notices(self, tx: Tx, limit: int) -> list[Notice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from controller.store.tables import Instant, metadata
 
@@ -14,6 +14,8 @@ users = Table(
     Column("tenant", String, nullable=False),
     Column("created", Instant, nullable=False),
     Column("disabled", Instant),
+    # Since when they are of their side: what they did before is nothing of their tenant's.
+    Column("sided", Instant),
     # Where and as whom people sign in elsewhere; empty for users of our own.
     Column("issuer", String, nullable=False, server_default=""),
     Column("subject", String, nullable=False, server_default=""),
@@ -42,4 +44,21 @@ tokens = Table(
     Column("expires", Instant),
     Column("used", Instant),
     Column("revoked", Instant),
+    # The token in use when it was made; NULL where there was none of ours.
+    Column("made_with", String),
+)
+
+#: What was denied to whom lately, until it is summed up: how much of it has a row of the audit trail of its own, how
+#: much more there was, and the last of it. On the host's side ``side`` is empty.
+denials = Table(
+    "denials",
+    metadata,
+    Column("actor", String, primary_key=True),
+    Column("side", String, primary_key=True),
+    Column("permission", String, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("more", BigInteger, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("at", Instant, nullable=False),
 )

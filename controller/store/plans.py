@@ -9,9 +9,9 @@ import orjson
 from sqlalchemy import func, select
 
 from controller.models.errors import ConflictError, NotFoundError
-from controller.models.plan import Plan
+from controller.models.packing import packed
+from controller.models.plan import Changes, Plan
 from controller.ports.store import Page, PlanHead
-from controller.store.encoding import packed
 from controller.store.involvement import note_plan
 from controller.store.tables import changes, plans
 from controller.store.transaction import Transactions, Tx, reads, writes
@@ -31,8 +31,8 @@ class PlanRecords(Transactions):
             raise ConflictError(f"another plan has the id {plan.id}")
         tx.execute(plans.insert().values(id=plan.id, digest=plan.digest, head=packed(plan, exclude={"changes"})))
         rows = [
-            {"plan": plan.id, "station": change.station, "position": position, "content": packed(change)}
-            for position, change in enumerate(plan.changes)
+            {"plan": plan.id, "station": station, "position": position, "content": content}
+            for position, (station, content) in enumerate(plan.changes.packed.items())
         ]
         if rows:
             tx.execute(changes.insert(), rows)
@@ -73,7 +73,6 @@ def load_plan(tx: Tx, plan_id: str) -> Plan:
     head = tx.execute(select(plans.c.head).where(plans.c.id == plan_id)).scalar()
     if head is None:
         raise NotFoundError(f"there is no plan {plan_id}")
-    query = select(changes.c.content).where(changes.c.plan == plan_id).order_by(changes.c.position)
-    content = b",".join(zlib.decompress(row) for row in tx.execute(query).scalars())
-    fragment = orjson.Fragment(b"[" + content + b"]")
-    return Plan.model_validate_json(orjson.dumps({**orjson.loads(zlib.decompress(head)), "changes": fragment}))
+    query = select(changes.c.station, changes.c.content).where(changes.c.plan == plan_id).order_by(changes.c.position)
+    found = Changes({row.station: row.content for row in tx.execute(query)})
+    return Plan.model_validate({**orjson.loads(zlib.decompress(head)), "changes": found})

@@ -49,7 +49,8 @@ class RequestRecords(Transactions):
 def _begun(run: Run) -> ColumnElement[bool]:
     """Whether work on a job's unit (with policy ``wave``, on its wave) was begun."""
     mate = jobs.alias()
-    same = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.id != jobs.c.id)
+    same = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.round == jobs.c.round)
+    same = and_(same, mate.c.id != jobs.c.id)
     if run.strategy.policy is not Policy.WAVE:
         same = and_(same, mate.c.unit == jobs.c.unit)
     return exists().where(same, or_(mate.c.started.is_not(None), mate.c.gate.is_not(None)))

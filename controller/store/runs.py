@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, exists, func, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, update
 
 from controller.models.approval import RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
@@ -18,18 +18,20 @@ from controller.models.plan import Plan
 from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook
-from controller.ports.gates import decision_for
-from controller.ports.store import Decide, NewJob, NewVerdict, Page, Transition
+from controller.ports.store import Decide, NewJob, Page, Transition
+from controller.store.decisions import anew, decide_on, load_decisions, verdict_of
 from controller.store.encoding import chunks, rows_of
 from controller.store.involvement import note_run
-from controller.store.tables import changes, decisions, jobs, leases, plans, playbooks, run_playbooks, runs
+from controller.store.tables import changes, jobs, leases, plans, playbooks, run_playbooks, runs
 from controller.store.terms import keep_terms
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 _JOB = (
-    *("id", "run", "wave", "station", "unit", "rank", "state", "attempts", "gate", "gate_until", "verdict"),
-    *("outcome", "detail", "blocked", "closes", "started", "finished"),
+    *("id", "run", "wave", "station", "unit", "rank", "round", "state", "attempts", "gate", "gate_until", "verdict"),
+    *("outcome", "detail", "deferred", "blocked", "closes", "started", "finished"),
 )
+#: The same for all: by itself each noun would keep a set of its own, as large as its values together.
+_SET = set(_JOB)
 
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
@@ -149,13 +151,6 @@ def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
     return as_runs(tx, [row])[0]
 
 
-def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
-    """What was decided in waves, each a run and a number."""
-    chosen = sorted(set(waves))
-    query = select(decisions).where(tuple_(decisions.c.run, decisions.c.wave).in_(chosen))
-    return [Decision(**row._mapping) for row in tx.execute(query)] if chosen else []
-
-
 def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
     """A row as the noun; a run has thousands of them, which are looked at again and again."""
     return _job(
@@ -165,6 +160,7 @@ def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
         row.station,
         row.unit,
         row.rank,
+        row.round,
         row.state,
         row.attempts,
         row.gate,
@@ -172,6 +168,7 @@ def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
         verdict,
         row.outcome,
         row.detail,
+        row.deferred,
         row.blocked,
         row.closes,
         row.started,
@@ -184,7 +181,7 @@ def _job(*values: Any) -> Job:
     """Our own rows need no validation."""
     known = dict(zip(_JOB, values, strict=True))
     outcome = None if known["outcome"] is None else Outcome(known["outcome"])
-    return Job.model_construct(**known | {"state": JobState(known["state"]), "outcome": outcome})
+    return Job.model_construct(_SET, **known | {"state": JobState(known["state"]), "outcome": outcome})
 
 
 def _jobs(tx: Tx, run: Run) -> list[Job]:
@@ -194,13 +191,7 @@ def _jobs(tx: Tx, run: Run) -> list[Job]:
     decided: dict[tuple[int, str], list[Decision]] = {}
     for decision in load_decisions(tx, [(run.id, wave) for wave in range(run.wave + 1)]):
         decided.setdefault((decision.wave, decision.unit), []).append(decision)
-    return [as_job(row, _verdict(row, decided)) for row in rows]
-
-
-def _verdict(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateVerdict | None:
-    mine = (*decided.get((row.wave, row.unit), ()), *decided.get((row.wave, ""), ()))
-    found = decision_for(row.unit, row.gate, mine) if mine else None
-    return None if found is None else found.verdict
+    return [as_job(row, verdict_of(row, decided)) for row in rows]
 
 
 def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
@@ -307,7 +298,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
     seen = and_(runs.c.id == run.id, runs.c.state == run.state.value, runs.c.wave == run.wave)
     if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
         raise ConflictError(f"run {run.id} moved on meanwhile")
-    moved = _move_jobs(tx, run, transition) + sum(_decide(tx, run, verdict, by) for verdict in transition.verdicts)
+    moved = _move_jobs(tx, run, transition) + sum(decide_on(tx, run, verdict, by) for verdict in transition.verdicts)
     if transition.state.terminal:
         left = tx.execute(
             select(func.count()).where(jobs.c.run == run.id, jobs.c.state != JobState.DONE.value)
@@ -316,7 +307,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
             raise ConflictError(f"run {run.id} can't end {transition.state.value} with {left} jobs open")
     if transition.state is run.state and transition.wave is None and not moved:
         return False
-    if transition.withdrawn or not (transition.verdicts or transition.ready):
+    if transition.withdrawn or transition.postponed or not (transition.verdicts or transition.ready):
         tx.note(
             "engine",
             "run.advanced",
@@ -326,6 +317,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
             wave=transition.wave,
             cancel_rest=transition.cancel_rest or None,
             withdrawn=len(transition.withdrawn) or None,
+            postponed=len(transition.postponed) or None,
             reason=transition.reason,
         )
     return True
@@ -349,25 +341,12 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     withdrawn = _ended(tx, Outcome.WITHDRAWN) | {"detail": transition.reason}
     for ids in chunks(transition.withdrawn):
         moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
+    # Who was away while its wave was postponed takes part when that begins anew.
+    postponed = or_(unbegun, and_(of_run, jobs.c.outcome == Outcome.DEFERRED.value))
+    for ids in chunks(transition.postponed):
+        moved += tx.execute(update(jobs).where(postponed, jobs.c.id.in_(ids)).values(anew(transition.reason))).rowcount
     return moved
 
 
 def _ended(tx: Tx, outcome: Outcome) -> dict[str, Any]:
     return {"state": JobState.DONE.value, "outcome": outcome.value, "finished": tx.now}
-
-
-def _decide(tx: Tx, run: Run, new: NewVerdict, by: str) -> int:
-    """Put a decision on record, unless there is one."""
-    row = {"run": run.id, "wave": new.wave, "unit": new.unit, "gate": new.gate}
-    insert = tx.insert(decisions).values(
-        row | {"verdict": new.verdict.value, "at": tx.now, "by": by, "reason": new.reason}
-    )
-    if tx.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount != 1:
-        return 0
-    if new.verdict is GateVerdict.CANCEL:
-        # Whoever rests in the group has something to do now.
-        group = and_(jobs.c.run == run.id, jobs.c.wave == new.wave, jobs.c.unit == new.unit if new.unit else true())
-        tx.execute(update(jobs).where(group, jobs.c.rests.is_not(None)).values(rests=None))
-    detail = {"wave": new.wave, "unit": new.unit, "gate": new.gate, "reason": new.reason}
-    tx.note(by, f"gate.{new.verdict}", run.id, **detail)
-    return 1

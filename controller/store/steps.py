@@ -11,11 +11,11 @@ from sqlalchemy import Row, select
 
 from controller.models.equipment import Operation
 from controller.models.errors import NotFoundError
+from controller.models.packing import packed, unpacked
 from controller.models.plan import Change
 from controller.models.run import Run
 from controller.models.step import StepRecord, StepState
 from controller.ports.store import Claim
-from controller.store.encoding import packed, unpacked
 from controller.store.involvement import note_run
 from controller.store.journals import check_lease
 from controller.store.runs import load_run

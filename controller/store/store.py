@@ -7,7 +7,8 @@ from controller.store.accounts import AccountRecords
 from controller.store.alarms import AlarmRecords
 from controller.store.approvals import ApprovalRecords
 from controller.store.claims import ClaimRecords
-from controller.store.engine import make_engine
+from controller.store.denials import DenialRecords
+from controller.store.engine import SILENCE, make_engine
 from controller.store.figures import FigureRecords
 from controller.store.gates import GateRecords
 from controller.store.journals import JournalRecords
@@ -38,6 +39,7 @@ class SqlStore(
     AlarmRecords,
     PeopleRecords,
     AccountRecords,
+    DenialRecords,
     TenantRecords,
     ApprovalRecords,
     NoticeRecords,
@@ -52,7 +54,9 @@ class SqlStore(
         self._engine.dispose()
 
 
-def open_store(url: str, clock: Clock | None = None, *, busy_timeout: float = 5.0) -> SqlStore:
+def open_store(
+    url: str, clock: Clock | None = None, *, busy_timeout: float = 5.0, silence: float = SILENCE
+) -> SqlStore:
     """Open a database, upgraded to this version's tables.
 
     Args:
@@ -60,12 +64,13 @@ def open_store(url: str, clock: Clock | None = None, *, busy_timeout: float = 5.
             lives as long as the store (the shipped fake of tests).
         clock: Source of time; the machine's own by default.
         busy_timeout: Seconds that one attempt waits for a lock of the database.
+        silence: Seconds without an answer after which PostgreSQL is taken to hang.
 
     Raises:
         StoreError: The database is unreachable, or was made by a newer version.
     """
     clock = clock or SystemClock()
-    engine = make_engine(url, busy_timeout)
+    engine = make_engine(url, busy_timeout, silence)
     try:
         upgrade_engine(engine, clock)
     except BaseException:

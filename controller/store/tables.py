@@ -209,6 +209,8 @@ jobs = Table(
     _name("station"),
     _text("unit"),
     Column("rank", Integer, nullable=False, server_default="0"),
+    # How often it, or its unit or wave, was postponed.
+    Column("round", Integer, nullable=False, server_default="0"),
     _name("state"),
     Column("attempts", Integer, nullable=False),
     Column("outcome", String),
@@ -220,8 +222,10 @@ jobs = Table(
     Column("started", Instant),
     Column("finished", Instant),
     Column("incarnation", String),
-    # Until when it waits without a worker, unless woken; it keeps its device.
+    # Until when it waits without a worker, unless woken; it keeps its device if it has begun.
     Column("rests", Instant),
+    # Since when its device was away or busy, where it is tried again.
+    Column("deferred", Instant),
     # The gate at which its device stands, prepared and verified, and when the device reverts by itself there.
     Column("gate", Integer),
     Column("gate_until", Instant),
@@ -238,7 +242,8 @@ jobs = Table(
     ),
 )
 
-#: What becomes of devices that stand at a gate together: decided once, and never changed. No row means cancel.
+#: What becomes of devices that stand at a gate together: decided once in each round, and never changed. No row means
+#: cancel.
 decisions = Table(
     "decisions",
     metadata,
@@ -247,6 +252,7 @@ decisions = Table(
     # Empty where the whole wave was decided.
     Column("unit", String, primary_key=True),
     Column("gate", Integer, primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
     _name("verdict"),
     Column("at", Instant, nullable=False),
     _name("by"),
@@ -264,6 +270,10 @@ leases = Table(
     Column("incarnation", String, index=True),
     # Whether the transaction had another holder before this one.
     Column("recovers", Boolean, nullable=False, default=False),
+    # NETCONF sessions of ours that may still hold the device's lock, apart by spaces: of whatever came since a
+    # transaction that got the lock itself ended well. ``locked`` is whether the newest one got it.
+    _text("lockers"),
+    Column("locked", Boolean, nullable=False, default=False, server_default=false()),
 )
 
 journal = Table(

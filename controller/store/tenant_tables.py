@@ -21,7 +21,7 @@ plan_tenants = Table(
     Index("ix_plan_tenants_tenant_number", "tenant", "number"),
 )
 
-#: Stations on which a run touches or interrupts a tenant.
+#: Stations on which a run touches or interrupts a tenant, or may do so and the tenant was told.
 run_tenants = Table(
     "run_tenants",
     metadata,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 
 from controller.access.told import TenantPlanHead
 from controller.models.alarm import Alarm, AlarmState
@@ -93,21 +93,23 @@ class TenantRecords(Transactions):
         self, tx: Tx, tenant: str, acts: Iterable[str], page: Page
     ) -> tuple[int, list[tuple[AuditRow, bool]]]:
         """See ``TenantRecords.audit_rows_of``."""
-        people = set(tx.execute(select(users.c.name).where(users.c.tenant == tenant)).scalars())
+        its_own = exists().where(
+            users.c.name == audit_rows.c.actor, users.c.tenant == tenant, users.c.sided <= audit_rows.c.at
+        )
         concerned = run_tenants.c.tenant == tenant
         its_runs = select(run_tenants.c.run).where(concerned)
         its_jobs = select(jobs.c.id).join(
             run_tenants, and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned)
         )
         done_to = audit_rows.c.object
-        own = select(audit_rows).where(
+        own = select(audit_rows, its_own.label("own")).where(
             or_(
-                audit_rows.c.actor.in_(people),
+                its_own,
                 and_(audit_rows.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
             )
         )
         newest = own.order_by(audit_rows.c.id.desc()).limit(page.limit).offset(page.offset)
-        return _count(tx, own), [(audit.as_noun(row), row.actor in people) for row in tx.execute(newest)]
+        return _count(tx, own), [(audit.as_noun(row), bool(row.own)) for row in tx.execute(newest)]
 
 
 def _count(tx: Tx, query: Select[Any]) -> int:

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import orjson
+from sqlalchemy import and_, or_, select
 
 from controller.models.approval import NoticeKind, RunTerms, Verdict, Vote
+from controller.models.packing import packed, unpacked
 from controller.models.people import Person
 from controller.models.sharing import Consent
 from controller.store.approval_tables import notices, run_terms, votes
-from controller.store.encoding import packed, unpacked
+from controller.store.involvement import note_told
 from controller.store.transaction import Tx
 
 
@@ -38,6 +40,7 @@ def keep_terms(tx: Tx, run_id: str, terms: RunTerms, asker: Person | None, reaso
         lead = max((one.lead_hours for one in asked), default=0)
         text = f"work is planned on {len(mine)} of your stations"
         tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, text, begins=tx.now + timedelta(hours=lead))
+        note_told(tx, run_id, tenant, mine)
     if asker is not None:
         cast_vote(tx, subject, asker, Verdict.APPROVE, reason, run_id)
 
@@ -59,11 +62,14 @@ def cast_vote(tx: Tx, subject: str, person: Person, verdict: Verdict, reason: st
         reason=reason,
         at=tx.now,
     )
-    row = vote.model_dump(mode="python") | {"role": person.role.value, "verdict": verdict.value}
+    row = vote.model_dump(mode="python", exclude={"gone"}) | {"role": person.role.value, "verdict": verdict.value}
     said = {name: row[name] for name in ("role", "verdict", "reason", "at")}
-    tx.execute(
-        tx.insert(votes).values(row).on_conflict_do_update(index_elements=["subject", "side", "person"], set_=said)
-    )
+    key = (votes.c.subject, votes.c.side, votes.c.person)
+    other = or_(*(votes.c[name] != said[name] for name in ("role", "verdict", "reason")))
+    kept = tx.insert(votes).values(row).on_conflict_do_update(index_elements=key, set_=said, where=other)
+    if tx.execute(kept.returning(votes.c.at)).scalar() is None:
+        same = and_(*(column == row[column.name] for column in key))
+        return vote.model_copy(update={"at": tx.execute(select(votes.c.at).where(same)).scalar_one()})
     tx.note(person.name, f"approval.{verdict.value}", about, side=person.side, subject=subject, reason=reason)
     return vote
 

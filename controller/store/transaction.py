@@ -12,13 +12,13 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.schema import Table
 
-from controller.models.errors import StoreError
+from controller.models.errors import InputError, MinkaError, StoreAwayError, StoreError
 from controller.ports.clock import Clock
 from controller.store import audit
-from controller.store.engine import BEGIN, is_passing
+from controller.store.engine import BEGIN, is_away, is_passing, is_silent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,8 +99,10 @@ class Transactions:
         """Run ``work`` in the transaction of this thread, or in one of its own, repeated while that may help.
 
         Raises:
-            StoreError: The database is down, full, or stays locked. Where the connection went away
+            StoreAwayError: The database is down or does not answer. Where the connection went away
                 during the commit, it may or may not have happened.
+            StoreError: It is full, or stays locked.
+            InputError: A value is none that it can keep, as a text with NUL.
         """
         joined: Tx | None = getattr(self._joined, "tx", None)
         if joined is not None:
@@ -121,18 +123,28 @@ class Transactions:
         """Run several pieces of work, committed together; each is all or nothing on its own.
 
         A piece that raises is rolled back alone. If the group as a whole cannot be committed, each
-        piece gets a transaction of its own, so pieces must be repeatable.
+        piece gets a transaction of its own, so pieces must be repeatable. Once the database turns out to be
+        away, what is left is not tried any more.
         """
         if len(works) > 1:
             try:
                 with self._begin("IMMEDIATE") as tx:
                     return [self._saved(tx, work) for work in works]
-            except SQLAlchemyError:
+            except SQLAlchemyError as error:
+                if isinstance(error, DBAPIError) and is_silent(error):
+                    return [_translated(error)] * len(works)
                 # Whatever it was, it will come to light again for the piece that caused it.
-                return [self._alone(work) for work in works]
+                return self._one_by_one(works)
             except StoreError as error:
                 return [error] * len(works)
-        return [self._alone(work) for work in works]
+        return self._one_by_one(works)
+
+    def _one_by_one(self, works: Sequence[Callable[[], R]]) -> list[R | Exception]:
+        results: list[R | Exception] = []
+        for work in works:
+            last = results[-1] if results else None
+            results.append(last if isinstance(last, StoreAwayError) else self._alone(work))
+        return results
 
     def _alone(self, work: Callable[[], R]) -> R | Exception:
         try:
@@ -174,13 +186,20 @@ class Transactions:
                 connection.commit()
             except DBAPIError as error:
                 if error.connection_invalidated:
-                    raise StoreError("the database went away during a commit, which may or may not count") from error
+                    lost = "the database went away during a commit, which may or may not count"
+                    raise StoreAwayError(lost) from error
                 raise
 
 
-def _translated(error: SQLAlchemyError) -> StoreError:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return StoreError(f"the database refused or is unreachable: {str(cause).strip()}")
+def _translated(error: SQLAlchemyError) -> MinkaError:
+    cause = error.orig if isinstance(error, StatementError) else error
+    if isinstance(error, DataError) or isinstance(cause, OverflowError | ValueError):
+        # Waiting for the database would be of no use.
+        return InputError(f"the database has no room for one of the values: {cause}")
+    if not isinstance(error, DBAPIError):
+        return StoreError(f"the database could not be used: {cause}")
+    kind = StoreAwayError if is_away(error) else StoreError
+    return kind(f"the database refused or is unreachable: {str(error.orig).strip()}")
 
 
 def writes(method: Callable[Concatenate[S, Tx, P], R]) -> Callable[Concatenate[S, P], R]:

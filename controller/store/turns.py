@@ -19,8 +19,10 @@ from controller.store.encoding import rows_of
 from controller.store.tables import jobs
 from controller.store.transaction import Tx
 
-#: Stations that are not done, by wave; and the waves in which something has begun.
-_Waves = tuple[dict[int, list[str]], set[int]]
+#: A wave, a round of it, and the unit that begins anew by itself, empty otherwise.
+_Key = tuple[int, int, str]
+#: Stations that are not done by what they are decided with, and what of that has begun.
+_Waves = tuple[dict[_Key, list[str]], set[_Key]]
 
 
 def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clearances]) -> dict[str, Clearances]:
@@ -31,10 +33,11 @@ def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clea
         rows: Active runs, oldest first, with ``id`` and ``strategy``.
         said: What was said of each.
     """
-    grouped = [row.id for row in rows if _policy(row) is not Policy.STATION]
+    policies = {row.id: policy for row in rows if (policy := _policy(row)) is not Policy.STATION}
+    grouped = list(policies)
     if len(grouped) < 2:
         return {}
-    waves = _waves(tx, grouped)
+    waves = _waves(tx, policies)
     holders = {
         station: run
         for run in grouped
@@ -45,8 +48,9 @@ def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clea
     found: dict[str, Clearances] = {}
     for run in grouped:
         left, begun = waves[run]
-        # The next wave as well: it may be opened before anybody looks again.
-        for wave in [wave for wave in sorted(left)[:2] if wave not in begun]:
+        # The next wave as well: it may be opened before anybody looks again. And all that begins anew.
+        soon = [*sorted(wave for wave in left if wave[1]), *sorted(wave for wave in left if not wave[1])[:2]]
+        for wave in [wave for wave in soon if wave not in begun]:
             clash = next((name for name in left[wave] if holders.get(name, run) != run), None)
             if clash is not None:
                 why = f"run {holders[clash]} works on {clash} and others that are decided together"
@@ -60,15 +64,18 @@ def _policy(row: Row[Any]) -> Policy:
     return Strategy.model_validate_json(row.strategy).policy
 
 
-def _waves(tx: Tx, runs: Sequence[str]) -> Mapping[str, _Waves]:
-    found: dict[str, _Waves] = {run: (defaultdict(list), set()) for run in runs}
-    query = select(jobs.c.run, jobs.c.wave, jobs.c.station, jobs.c.state, jobs.c.started).order_by(jobs.c.station)
-    for row in rows_of(tx, query, jobs.c.run, runs):
+def _waves(tx: Tx, policies: Mapping[str, Policy]) -> Mapping[str, _Waves]:
+    found: dict[str, _Waves] = {run: (defaultdict(list), set()) for run in policies}
+    columns = (jobs.c.run, jobs.c.wave, jobs.c.round, jobs.c.unit, jobs.c.station, jobs.c.state, jobs.c.started)
+    query = select(*columns).order_by(jobs.c.station)
+    for row in rows_of(tx, query, jobs.c.run, policies):
         left, begun = found[row.run]
+        alone = row.round and policies[row.run] is Policy.UNIT
+        key = (row.wave, row.round, row.unit if alone else "")
         if row.state != JobState.DONE.value:
-            left[row.wave].append(row.station)
+            left[key].append(row.station)
         if row.started is not None:
-            begun.add(row.wave)
+            begun.add(key)
     return found
 
 

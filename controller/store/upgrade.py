@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from controller.models.errors import StoreError
 from controller.ports.clock import Clock, SystemClock
-from controller.store.engine import make_engine
+from controller.store.engine import make_engine, unhurried
 from controller.store.transaction import Transactions, Tx
 
 
@@ -46,6 +46,7 @@ def _to_head(tx: Tx) -> None:
     config = alembic_config()
     config.attributes["connection"] = tx.connection
     try:
-        command.upgrade(config, "head")
+        with unhurried(tx.connection):
+            command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(f"the database was made by a newer version: {error}") from error

@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, ColumnElement, ForeignKey, Row, String, Table, Text, and_, exists, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    and_,
+    exists,
+    func,
+    select,
+    update,
+)
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.question import Question
@@ -81,6 +95,8 @@ class WaitingRecords(Transactions):
     @reads
     def questions(self, tx: Tx, run: str = "", *, unanswered: bool = True) -> list[Question]:
         """See ``WaitingRecords.questions``."""
+        if run:
+            load_run(tx, run)
         query = select(questions).join(runs, runs.c.id == questions.c.run)
         query = query.where(questions.c.run == run) if run else query.where(runs.c.state.in_(ACTIVE))
         if unanswered:
@@ -91,10 +107,13 @@ class WaitingRecords(Transactions):
     def soaked(self, tx: Tx, claim: Claim, position: int) -> Soak:
         """See ``WaitingRecords.soaked``."""
         load_run(tx, claim.run.id, lock=True)
+        _let_others_follow(tx, claim, position)
         wave = and_(jobs.c.run == claim.run.id, jobs.c.wave == claim.job.wave)
         verdict = and_(steps.c.job == jobs.c.id, steps.c.position == position, ~steps.c.undo)
         said = exists().where(verdict, steps.c.state.in_([StepState.DONE.value, StepState.FAILED.value]))
-        waiting = select(func.count()).where(wave, jobs.c.state != JobState.DONE.value, ~said)
+        waiting = select(func.count()).where(
+            wave, jobs.c.state != JobState.DONE.value, ~said, jobs.c.unit.not_in(_late(claim))
+        )
         failed = select(jobs.c.station, steps.c.detail).join(steps, verdict)
         first = tx.execute(
             failed.where(wave, steps.c.state == StepState.FAILED.value).order_by(steps.c.finished, jobs.c.id).limit(1)
@@ -108,6 +127,21 @@ class WaitingRecords(Transactions):
             halted = update(runs).where(runs.c.id == claim.run.id, runs.c.halted == "")
             tx.execute(halted.values(halted=f"the soak failed at {detail}"))
         return Soak(pending, detail)
+
+
+def _let_others_follow(tx: Tx, claim: Claim, position: int) -> None:
+    """Stand as at a gate where devices of the unit come behind this one: the wave ends only with them."""
+    mate = jobs.alias()
+    behind = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.unit == jobs.c.unit)
+    behind = and_(behind, mate.c.rank > jobs.c.rank, mate.c.state == JobState.WAITING.value)
+    mine = and_(jobs.c.id == claim.job.id, jobs.c.gate.is_(None), exists().where(behind))
+    tx.execute(update(jobs).where(mine).values(gate=position))
+
+
+def _late(claim: Claim) -> Select[tuple[str]]:
+    """Units of a job's wave of which a device was away and is tried again: the wave does not wait for them."""
+    wave = and_(jobs.c.run == claim.run.id, jobs.c.wave == claim.job.wave)
+    return select(jobs.c.unit).where(wave, jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value)
 
 
 def _open(tx: Tx) -> tuple[ColumnElement[bool], ...]:

@@ -81,10 +81,10 @@ class LoopThread(threading.Thread):
         faulthandler.dump_traceback()
         os._exit(_HUNG)
 
-    def wake(self) -> None:
+    def wake(self, run_id: str) -> None:
         """Pass a ring on."""
         if self._worker is not None:
-            self._worker.wake()
+            self._worker.wake(run_id)
 
     def stop(self) -> None:
         """Let running transactions end, then end the thread."""
@@ -104,7 +104,7 @@ def run(settings: Settings, name: str) -> int:
 
     @app.task(name=WAKE)  # type: ignore[untyped-decorator]
     def wake(run_id: str) -> None:
-        thread.wake()
+        thread.wake(run_id)
 
     thread.start()
     threading.Thread(target=thread.watch, name="watchdog", daemon=True).start()

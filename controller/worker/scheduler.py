@@ -1,4 +1,7 @@
-"""The scheduler process: moves runs on, rings again, drives remediation, and tells tenants of planned work."""
+"""The scheduler process: moves runs on, rings again, drives remediation, tells tenants of planned work.
+
+It also sums up what people were denied.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from controller.bootstrap import Role, parts
 from controller.models.settings import Settings
 from controller.observe.rounds import repeat
 
-#: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants.
-_SWEEP, _REMEDIATE, _NOTICES = 5.0, 1.0, 2.0
+#: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
+#: looks for denials to sum up.
+_SWEEP, _REMEDIATE, _NOTICES, _DENIALS = 5.0, 1.0, 2.0, 60.0
 
 
 async def schedule(settings: Settings, stop: asyncio.Event) -> None:
@@ -26,6 +30,7 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(repeat("sweep", sweeper.sweep, made.clock, _SWEEP)),
             asyncio.create_task(repeat("remediation", remediator.step, made.clock, _REMEDIATE)),
             asyncio.create_task(repeat("notices", notices.step, made.clock, _NOTICES)),
+            asyncio.create_task(repeat("denials", made.sum_up_denials, made.clock, _DENIALS)),
         ]
         await stop.wait()
         for loop in loops:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import asyncssh
+from asyncssh.constants import MSG_IGNORE
+from asyncssh.packet import SSHPacketLogger
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -97,14 +99,14 @@ class Gate:
         """A connection that came in for a station."""
         if station.life.down or station.faults.take([FaultKind.REFUSE_SESSIONS]):
             return Refusal()
-        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), self._options_of(station))
+        return _Connection(asyncio.get_running_loop(), self._options_of(station))
 
     def calling(self, station: Station) -> asyncssh.SSHServerConnection:
         """A connection that a station makes to a controller (RFC 8071)."""
         options = self._options_of(station, called=True)
         options.login_timeout = _CALL_SECONDS
         options.keepalive_interval = _CALL_KEEPALIVE
-        return asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
+        return _Connection(asyncio.get_running_loop(), options)
 
     def _options_of(self, station: Station, *, called: bool = False) -> asyncssh.SSHServerConnectionOptions:
         options = copy.copy(self._options)
@@ -125,6 +127,15 @@ class Gate:
     def accepts_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Whether this user may log in with this key."""
         return username == self._credentials.username and key.public_data in self._keys
+
+
+class _Connection(asyncssh.SSHServerConnection):
+    """A station's side of a connection, which like OpenSSH's sends no SSH_MSG_IGNORE before each packet."""
+
+    def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
+        """Send it, if it says something."""
+        if pkttype != MSG_IGNORE:
+            super().send_packet(pkttype, *args, handler=handler)
 
 
 class Refusal(asyncio.Protocol):

@@ -25,7 +25,7 @@ import structlog
 from controller.device import SshDevices, target_of
 from controller.inventory.load import load_network
 from controller.models.network import Network
-from controller.models.plan import Plan
+from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
@@ -73,8 +73,7 @@ class _Meter:
 async def _bare(network: Network, plan: Plan, devices: SshDevices) -> None:
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(index: int) -> None:
-        change = plan.changes[index]
+    async def one(change: Change) -> None:
         async with gate, devices.session(target_of(network, change.station)) as session:
             await session.read()
             await session.edit(change.phases[0].edits)
@@ -82,7 +81,7 @@ async def _bare(network: Network, plan: Plan, devices: SshDevices) -> None:
             await session.edit(change.phases[0].inverse)
             await session.commit()
 
-    await asyncio.gather(*(one(index) for index in range(len(plan.changes))))
+    await asyncio.gather(*map(one, plan.changes))
 
 
 async def _apply(store: SqlStore, loop_store: LoopStore, devices: SshDevices, plan: Plan) -> None:

@@ -106,7 +106,7 @@ def relabel(station: str) -> tuple[etree._Element, list[str]]:
 async def get_edit_commit(session: DeviceSession, station: str, name: str) -> None:
     """What is compared: as with stock ncclient, the reply is parsed and not decoded."""
     assert isinstance(session, NetconfSession)
-    data_of(await session._asked(Get, filter=session._filter()), station, "get")
+    data_of(await session._asked(Get, filter=("subtree", read_filter(session._root, station))), station, "get")
     await session.edit(change(station, name))
     await session.commit()
 

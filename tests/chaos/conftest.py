@@ -12,9 +12,9 @@ import pytest
 from tests.support.controller import Plant, plant, temporary_folder
 from tests.support.minka import ROOT
 from tests.support.postgres import PostgresServer, shared_postgres
+from tests.support.soak import SOAK
 
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
-SOAK = os.environ.get("MINKA_SOAK") == "1"
 #: Fixed, except in a soak; MINKA_SEED plays one again.
 SEED = int(os.environ.get("MINKA_SEED", secrets.randbits(32) if SOAK else 7))
 

@@ -6,20 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.models.run import Decision, GateVerdict, Outcome, RunState, Step
+from controller.models.run import Decision, GateVerdict, JobState, Outcome, RunState, Step
 from tests.chaos.world import STATION, Attempt, assert_one_effect, assert_right, begin, change, reached
 from tests.support.controller import Plant
 
-pytestmark = pytest.mark.needs("initdb", "redis-server")
+pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 OTHER = "T-LTE-1"
+#: In the order in which they are worked on.
+STATIONS = ("T-BOTH-1", OTHER, STATION, "T-NR-1")
 
 
 @pytest.fixture(autouse=True)
 def _well_behaved(site: Plant) -> Iterator[None]:
-    for station in (STATION, OTHER):
+    for station in STATIONS:
         site.clear_faults(station)
     yield
-    for station in (STATION, OTHER):
+    for station in STATIONS:
         site.clear_faults(station)
 
 
@@ -82,7 +84,7 @@ def test_one_that_is_away_keeps_nobody_from_it(site: Plant) -> None:
 
 def test_a_station_that_reverts_after_the_decision_is_rolled_forward(site: Plant) -> None:
     plan = change(site, "*")
-    site.fault(STATION, "delay", "confirm", seconds=3)
+    site.fault(STATION, "delay", "confirm", seconds=6)
     attempt = begin(site, plan, policy="wave")
     decided(site, attempt, GateVerdict.CONFIRM)
     site.control.post(f"/stations/{STATION}/restart").raise_for_status()
@@ -92,7 +94,7 @@ def test_a_station_that_reverts_after_the_decision_is_rolled_forward(site: Plant
 
 def test_a_station_that_can_t_be_rolled_forward_diverges_and_people_are_told(site: Plant) -> None:
     plan = change(site, "*")
-    site.fault(STATION, "delay", "confirm", seconds=3)
+    site.fault(STATION, "delay", "confirm", seconds=6)
     attempt = begin(site, plan, policy="wave")
     decided(site, attempt, GateVerdict.CONFIRM)
     site.fault(STATION, "fail", "edit-config", count=None)
@@ -122,6 +124,32 @@ def test_a_cancel_before_the_decision_takes_all_back(site: Plant) -> None:
     assert site.store.run(attempt.run).state is RunState.CANCELLED
 
 
+def test_a_hold_postpones_a_wave_which_goes_on_by_itself(site: Plant) -> None:
+    """It is taken back whole, waits over the death of all workers, and is begun anew when the hold is lifted."""
+    plan = change(site, "*")
+    first, *_, last = sorted(each.station for each in plan.changes)
+    site.fault(first, "delay", "get", seconds=2, count=3)
+    attempt = begin(site, plan, policy="wave", parallel=1)
+    site.until("the first station is worked on", lambda: site.job(attempt.run, first).started)
+    hold = site.call("POST", "/holds", {"target": last, "reason": "on the mast"}, status=201)
+
+    def waiting() -> bool:
+        jobs = site.store.jobs(attempt.run)
+        return all((job.state, job.round, job.started) == (JobState.WAITING, 1, None) for job in jobs)
+
+    site.until("all of it waits", waiting)
+    decided(site, attempt, GateVerdict.POSTPONE)
+    for each in plan.changes:
+        assert_one_effect(site.changes(each.station, attempt.before[each.station]), len(each.phases), effects=False)
+    for name in ("worker-1", "worker-2"):
+        site.kill(name)
+        site.start_worker(name)
+    assert f"hold on {last}" in " ".join(site.store.run(attempt.run).waits)
+    site.store.end_hold(hold["id"], "ana")
+    assert_right(site, attempt)
+    assert [found.verdict for found in site.store.decisions([(attempt.run, 0)])][-1] is GateVerdict.CONFIRM
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_all_workers_die_around_the_decision(site: Plant, when: str) -> None:
     """Others finish what was decided, or decide; whatever a station's timer says meanwhile."""
@@ -146,9 +174,10 @@ def test_all_workers_die_around_the_decision(site: Plant, when: str) -> None:
 
 def test_a_pause_outlives_all_workers(site: Plant) -> None:
     plan = change(site, "*")
-    site.fault(STATION, "delay", "get", seconds=1, count=3)
+    first = STATIONS[0]
+    site.fault(first, "delay", "get", seconds=2, count=3)
     attempt = begin(site, plan, canary=1)
-    site.until("the first station is worked on", lambda: any(job.started for job in site.store.jobs(attempt.run)))
+    site.until("the first station is worked on", lambda: site.job(attempt.run, first).started)
     assert site.call("POST", f"/runs/{attempt.run}/pause", status=202)["state"] == "paused"
     site.until("it rests", lambda: sum(outcome is not None for outcome in outcomes(site, attempt).values()) == 1)
     for name in ("worker-1", "worker-2", "scheduler"):

@@ -13,7 +13,7 @@ from controller.queue.app import QUEUE
 from tests.chaos.world import STATION, assert_right, begin, change, reached
 from tests.support.controller import Plant
 
-pytestmark = pytest.mark.needs("initdb", "redis-server")
+pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)

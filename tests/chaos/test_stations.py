@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from controller.models.plan import Plan
-from controller.models.run import Outcome, RunState, Step
-from tests.chaos.world import STATION, assert_failed, assert_right, begin, change, reached
+from controller.models.run import Outcome, RunState
+from tests.chaos.world import STATION, assert_failed, assert_right, begin, change, held
 from tests.support.controller import Plant
 
-pytestmark = pytest.mark.needs("initdb", "redis-server")
+pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +79,19 @@ def test_a_station_that_can_t_be_reached_defers_and_holds_up_nobody(site: Plant)
     site.assert_recorded(attempt.run)
 
 
+def test_a_station_that_is_away_is_tried_again(site: Plant) -> None:
+    plan = change(site, "*")
+    site.fault(STATION, "refuse-sessions", count=None)
+    site.fault(STATION, "drop-before", count=2)
+    attempt = begin(site, plan, patience=8)
+    site.until("all others are done", lambda: site.store.run(attempt.run).counts.get("pending") == 1)
+    away = site.until("it is missed", lambda: (job := site.job(attempt.run, STATION)).deferred and job)
+    assert away.outcome is None
+    assert "was away or busy" in " ".join(site.store.run(attempt.run).waits)
+    site.clear_faults(STATION)
+    assert assert_right(site, attempt).state is RunState.SUCCEEDED
+
+
 def test_a_changed_host_key_is_refused_before_authentication(site: Plant) -> None:
     plan = change(site)
     # So that nobody has a warm session left.
@@ -130,10 +143,8 @@ def edit_share(site: Plant, plan: Plan, ratio: int) -> None:
 
 def test_a_foreign_edit_before_the_confirm_is_named_and_all_is_taken_back(site: Plant) -> None:
     plan = change(site)
-    site.fault(STATION, "delay", "get", seconds=1.5, count=4)
-    attempt = begin(site, plan)
-    reached(site, attempt, Step.PREPARED)
-    edit_share(site, plan, 1)
+    with held(site, plan) as attempt:
+        edit_share(site, plan, 1)
     ended = site.ended(attempt.run)
     assert ended.state is RunState.FAILED
     job = site.job(attempt.run, STATION)
@@ -147,9 +158,7 @@ def test_a_foreign_edit_before_the_confirm_is_named_and_all_is_taken_back(site: 
 
 def test_a_restart_in_the_confirm_window(site: Plant) -> None:
     plan = change(site)
-    site.fault(STATION, "delay", "get", seconds=1.5, count=3)
-    attempt = begin(site, plan)
-    reached(site, attempt, Step.PREPARED)
-    site.control.post(f"/stations/{STATION}/restart").raise_for_status()
+    with held(site, plan) as attempt:
+        site.control.post(f"/stations/{STATION}/restart").raise_for_status()
     assert_failed(site, attempt, Outcome.ROLLED_BACK)
     assert "restart" in site.job(attempt.run, STATION).detail

@@ -11,17 +11,16 @@ import pytest
 
 from controller.models.run import Step
 from controller.runs.sweeper import BURY_AFTER
-from tests.chaos.conftest import SOAK
-from tests.chaos.world import STATION, assert_right, begin, change, reached
+from tests.chaos.world import STATION, Attempt, assert_right, begin, change, held, reached
 from tests.support.controller import Plant
+from tests.support.soak import SOAK
 
-pytestmark = pytest.mark.needs("initdb", "redis-server")
+pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 #: The journal's step after which the worker is killed, and the operation that is slow then.
 MOMENTS = {
     "before the edit": (Step.EDITING, "edit-config"),
     "before the commit": (Step.COMMITTING, "commit"),
-    "after the commit": (Step.PREPARED, "get"),
     "before the confirm": (Step.CONFIRMING, "confirm"),
 }
 
@@ -40,15 +39,21 @@ def _one_worker(site: Plant) -> None:
 def test_killed(site: Plant, moment: str) -> None:
     step, operation = MOMENTS[moment]
     plan = change(site)
-    site.fault(STATION, "delay", operation, seconds=4, **({"count": 2} if operation == "get" else {}))
-    if step is Step.PREPARED:
-        # Somebody else's reads may use up the slow ones: the worker is struck before it confirms all the same.
-        site.fault(STATION, "delay", "confirm", seconds=6)
+    site.fault(STATION, "delay", operation, seconds=6)
     attempt = begin(site, plan)
     reached(site, attempt, step)
-    if step is Step.PREPARED:
-        assert site.changes(STATION, attempt.before[STATION]) == ["confirmed-commit"]
     site.kill("worker-1")
+    assert_taken_over(site, attempt)
+
+
+def test_killed_after_the_commit(site: Plant) -> None:
+    with held(site, change(site)) as attempt:
+        site.kill("worker-1")
+    assert_taken_over(site, attempt)
+
+
+def assert_taken_over(site: Plant, attempt: Attempt) -> None:
+    """The first worker is dead; the second one ends its job."""
     site.start_worker("worker-2")
     assert_right(site, attempt)
     assert site.job(attempt.run, STATION).attempts == 2
@@ -57,7 +62,7 @@ def test_killed(site: Plant, moment: str) -> None:
 
 def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
     plan = change(site)
-    site.fault(STATION, "delay", "commit", seconds=2)
+    site.fault(STATION, "delay", "commit", seconds=6)
     attempt = begin(site, plan)
     reached(site, attempt, Step.COMMITTING)
     stopped = site.processes["worker-1"].pid

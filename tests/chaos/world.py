@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from controller.models.plan import Plan
@@ -37,11 +38,19 @@ def change(site: Plant, selector: str = STATION) -> Plan:
     return plan
 
 
-def begin(site: Plant, plan: Plan, **strategy: int | str) -> Attempt:
-    """Apply it."""
+def begin(
+    site: Plant, plan: Plan, just_before: Callable[[], object] = lambda: None, /, **strategy: int | str
+) -> Attempt:
+    """Apply it.
+
+    Args:
+        just_before: Is done right before the request.
+        strategy: Of the run.
+    """
     stations = [each.station for each in plan.changes]
     before = {station: len(site.changes(station)) for station in stations}
     ledger = {station: frozenset(entries) for station, entries in site.store.ledger(stations).items()}
+    just_before()
     return Attempt(site.apply(plan, **{"canary": 0, **strategy}), plan, before, ledger)
 
 
@@ -53,6 +62,22 @@ def reached(site: Plant, attempt: Attempt, step: Step, station: str = STATION) -
         return found if any(row.step is step for row in found) else []
 
     return list(site.until(f"{step} is on record", rows))
+
+
+@contextmanager
+def held(site: Plant, plan: Plan) -> Iterator[Attempt]:
+    """Apply it, and hold the station between commit and confirm: a core link is down, so its checks wait."""
+    site.fault(STATION, "delay", "get", seconds=2, count=2)
+    attempt = begin(site, plan)
+    reached(site, attempt, Step.COMMITTING)
+    site.until("it is committed", lambda: site.changes(STATION, attempt.before[STATION]) == ["confirmed-commit"])
+    link = {"link": next(wait.tenant for wait in plan.changes[0].checks if wait.kind == "link-up")}
+    site.control.post(f"/stations/{STATION}/links/break", json=link).raise_for_status()
+    try:
+        reached(site, attempt, Step.PREPARED)
+        yield attempt
+    finally:
+        site.control.post(f"/stations/{STATION}/links/restore", json=link).raise_for_status()
 
 
 def assert_right(site: Plant, attempt: Attempt, *, effects: bool = True) -> Run:

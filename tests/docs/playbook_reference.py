@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from controller.models.network import Noun
+from controller.models.sharing import MaintenanceWindow
 from controller.playbook.actions import SHIPPED
 from controller.playbook.check import RUN_MEMBERS, TARGET_MEMBERS
 from controller.playbook.expressions import _FILTERS, _TESTS, DEEPEST, LONGEST, LONGEST_RESULT
 from controller.playbook.language import Guards, PlanLimit, PlanSection, Playbook, Step, Undo, Waves
 from controller.playbook.parameters import Parameter, ParameterType
-from controller.playbook.registry import Action
+from controller.playbook.registry import Action, DeviceKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "playbook-reference.md"
 _SECTIONS: tuple[tuple[str, type[Noun]], ...] = (
@@ -20,6 +21,7 @@ _SECTIONS: tuple[tuple[str, type[Noun]], ...] = (
     ("`parameters`: each by its name", Parameter),
     ("`strategy`", Waves),
     ("`guards`", Guards),
+    ("`guards.windows`: each", MaintenanceWindow),
     ("`plan`", PlanSection),
     ("`plan.limit`", PlanLimit),
     ("`steps`: each", Step),
@@ -87,7 +89,8 @@ def _attributes(model: type[Noun]) -> dict[str, str]:
 
 def _action(action: Action) -> Iterator[str]:
     yield from (f"### {action.name}", "", action.description, "")
-    yield f"Touches the station: {action.touches}. Begun and interrupted: {action.repeat}."
+    only = "" if action.devices is DeviceKind.ANY else f" For {action.devices} only."
+    yield f"Touches the station: {action.touches}. Begun and interrupted: {action.repeat}.{only}"
     yield ""
     for title, model in (("Input", action.inputs), ("Output", action.outputs)):
         if model.model_fields:

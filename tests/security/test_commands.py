@@ -16,6 +16,7 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 #: Commands that work on this machine alone.
 LOCAL = {
     "minka up",
+    "minka logout",
     "minka api",
     "minka worker",
     "minka listener",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,7 @@ from controller.models.people import Person, Role
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
+from tests.support.callers import admit
 from tests.support.provider import CLIENT, SECRET, IdentityProvider, identity_provider
 from tests.unit.api.desk import TINY, Desk, files_of, open_desk
 
@@ -197,6 +200,14 @@ async def test_a_provider_that_is_away_lets_nobody_in(desk: Desk, idp: IdentityP
     assert (await desk.client.get("/v1/me")).status_code == 200
 
 
+async def test_a_provider_that_hangs_is_not_waited_for_by_everybody_in_turn(desk: Desk, idp: IdentityProvider) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        believe(desk, f"http://127.0.0.1:{hung.getsockname()[1]}")
+        asked = asyncio.gather(*(me(desk, idp.token()) for _ in range(20)))
+        answers = await asyncio.wait_for(asked, 60)
+    assert {answer.status_code for answer in answers} == {503}
+
+
 async def test_keys_are_not_believed_for_ever(desk: Desk, idp: IdentityProvider) -> None:
     provider = desk.app.state.services.provider
     clock = Ahead(desk.app.state.services.clock)
@@ -251,6 +262,17 @@ async def test_an_administrator_can_shut_somebody_out(desk: Desk, idp: IdentityP
     assert refused.status_code == 409
     await desk.client.put("/v1/users/eva@ipt.pe", json={"role": "noc-engineer", "disabled": True})
     assert (await me(desk, idp.token())).status_code == 401
+
+
+async def test_who_signs_in_makes_tokens_by_role_for_users_of_our_own(desk: Desk, idp: IdentityProvider) -> None:
+    admit(desk.store, "token-of-tom", "tom", Role.NOC_ENGINEER)
+    async with desk.with_token(idp.token()) as engineer:
+        for owner, status in ((None, 409), ("tom", 404)):
+            assert (await engineer.post("/v1/tokens", json={"owner": owner})).status_code == status
+    async with desk.with_token(idp.token(groups=["minka-admins"])) as administrator:
+        assert (await administrator.post("/v1/tokens", json={"days": None})).status_code == 409
+        answer = await administrator.post("/v1/tokens", json={"owner": "tom", "days": None})
+        assert (answer.status_code, answer.json()["token"]["expires"]) == (201, None)
 
 
 async def test_a_browser_signs_in_and_out(desk: Desk, idp: IdentityProvider) -> None:

@@ -27,6 +27,7 @@ NEEDED: dict[str, str | None] = {
     "GET /metrics": "metrics",
     "GET /v1/login": None,
     "GET /v1/login/callback": None,
+    "GET /v1/login/device": None,
     "DELETE /v1/login": None,
     "PUT /v1/network": "network",
     "GET /v1/network": "look",

@@ -13,12 +13,14 @@ from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from sqlalchemy import and_, update
 
 from controller.api.app import api_routes
 from controller.models.network import Network
-from controller.models.people import Person
-from controller.models.run import Outcome
+from controller.models.people import Person, Role
+from controller.models.run import JobState, Outcome, RunState
 from controller.store import open_store
+from controller.store.tables import jobs
 from tests.security.door import Answer, ask
 from tests.security.world import TOKENS, Private, World, privates, world
 
@@ -195,19 +197,82 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> Non
     }
 
 
+def test_questions_of_a_run_tell_a_tenant_nothing_of_it(usual: World) -> None:
+    (hers, *_) = told(usual, "/v1/runs", side="beta")["results"]
+
+    def answer(path: str, query: str = "") -> Answer:
+        return asyncio.run(ask(usual.app, "GET", path, TOKENS["alfa"], query=query))
+
+    nothing = answer("/v1/nothing")
+    assert nothing.status == 404
+    assert answer("/v1/questions", f"run={hers['id']}") == answer("/v1/questions", "run=r-nowhere") == nothing
+    rows = told(usual, "/v1/audit", "limit=2")["results"]
+    assert [(row["action"], row["object"]) for row in rows] == [("access.denied", "GET /v1/questions")] * 2
+
+
 def test_a_stream_ends_with_its_listeners_token(usual: World) -> None:
     (token,) = usual.store.tokens("rosa")
     known = usual.store.bearer
 
     def once(digest: str) -> Person | None:
         person = known(digest)
-        usual.store.revoke_token(token.id, "ana")
+        usual.store.revoke_token(token.id, Person(name="ana", role=Role.ADMINISTRATOR))
         return person
 
     with patch.object(usual.store, "bearer", once):
         answer = asyncio.run(ask(usual.app, "GET", "/v1/alarms/events", TOKENS["alfa"], until=b"never"))
     assert answer.status == 200
     assert answer.body.count(b"event: alarm") == 3
+
+
+def test_who_comes_from_another_side_brings_nothing_along(usual: World) -> None:
+    usual.clock.pause(1)
+    usual.store.set_user(Person(name="rosa", role=Role.TENANT_APPROVER, tenant="beta"), "ana")
+    asyncio.run(ask(usual.app, "GET", "/v1/devices/S9", TOKENS["beta"]))
+    asyncio.run(ask(usual.app, "GET", "/v1/devices/S8", TOKENS["alfa"]))
+    hers = [row for row in told(usual, "/v1/audit", "limit=1000")["results"] if row["actor"] == "rosa"]
+    assert [(row["action"], row["object"]) for row in hers] == [("access.denied", "GET /v1/devices/S8")]
+    assert told(usual, "/v1/audit", "limit=1000", side="beta") == told(usual, "/v1/audit", "limit=1000")
+    # Another role on the same side takes nothing away.
+    usual.clock.pause(1)
+    usual.store.set_user(Person(name="tom", role=Role.TENANT_VIEWER, tenant="beta"), "ana")
+    assert told(usual, "/v1/audit", "limit=1000", side="beta") == told(usual, "/v1/audit", "limit=1000")
+
+
+def test_a_tenant_that_said_yes_is_not_told_whether_others_did(usual: World) -> None:
+    (waiting,) = told(usual, "/v1/approvals")
+    said = asyncio.run(
+        ask(usual.app, "POST", f"/v1/runs/{waiting['run']}/approve", TOKENS["alfa"], body=b'{"reason": "fine"}')
+    )
+    assert said.status == 200
+    assert told(usual, "/v1/approvals") == []
+    assert [one["run"] for one in told(usual, "/v1/approvals", side="beta")] == [waiting["run"]]
+
+
+def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: World) -> None:
+    (waiting,) = told(usual, "/v1/approvals")
+    (plan,) = told(usual, "/v1/plans")["results"]
+    mine = and_(jobs.c.run == waiting["run"], jobs.c.station == "S1")
+    done = update(jobs).where(mine).values(state=JobState.DONE, outcome=Outcome.SUCCEEDED)
+    usual.store.in_transaction(lambda tx: tx.execute(done))
+    for path in (f"/v1/runs/{waiting['run']}/reject", f"/v1/plans/{plan['id']}/reject"):
+        said = asyncio.run(ask(usual.app, "POST", path, TOKENS["alfa"], body=b'{"reason": "no"}'))
+        assert (said.status, said.problem["type"]) == (409, "urn:minka:error:conflict"), path
+    assert usual.store.run(waiting["run"]).state is RunState.QUEUED
+    # Beta's part is to come.
+    said = asyncio.run(
+        ask(usual.app, "POST", f"/v1/runs/{waiting['run']}/reject", TOKENS["beta"], body=b'{"reason": "no"}')
+    )
+    assert said.status == 200
+    assert usual.store.run(waiting["run"]).state is RunState.CANCELLING
+
+
+def test_a_tenant_says_no_to_a_plan_until_it_is_carried_out(usual: World) -> None:
+    (plan,) = told(usual, "/v1/plans")["results"]
+    said = asyncio.run(
+        ask(usual.app, "POST", f"/v1/plans/{plan['id']}/reject", TOKENS["alfa"], body=b'{"reason": "no"}')
+    )
+    assert said.status == 200
 
 
 def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.access.roles import ROLES, permissions
-from controller.access.tokens import grant, may_renew
+from controller.access.tokens import check_renewal, end, grant
+from controller.api.auth import digest
 from controller.models.errors import ConflictError
-from controller.models.people import Permission, Person, Role
+from controller.models.people import Permission, Person, Role, Token
+from controller.ports.people import NewToken
 from controller.ports.store import Page
 from tests.support.callers import admit
+from tests.support.records import START
 from tests.unit.api.desk import TINY, Desk, files_of, open_desk
 
-people = st.builds(
-    lambda role, scopes: Person(name="ana", role=role, tenant="bitel" if role.of_tenant else "", scopes=scopes),
-    st.sampled_from(Role),
-    st.none() | st.lists(st.sampled_from(Permission), unique=True).map(tuple),
-)
 scopes = st.none() | st.lists(st.sampled_from(Permission), unique=True).map(tuple)
+times = st.none() | st.integers(1, 100).map(lambda days: START + timedelta(days=days))
+people = st.builds(
+    lambda role, scopes, ends: Person(
+        name="ana", role=role, tenant="bitel" if role.of_tenant else "", scopes=scopes, ends=ends
+    ),
+    st.sampled_from(Role),
+    scopes,
+    times,
+)
 
 
 @given(people, scopes)
@@ -40,20 +48,40 @@ def test_a_token_never_opens_more_than_the_one_that_made_it(caller: Person, aske
 
 
 @given(people, people, scopes)
-def test_a_token_for_another_opens_no_more_than_that_ones_role(caller: Person, owner: Person, asked: Any) -> None:
+def test_a_token_for_another_opens_what_that_ones_role_and_the_one_in_use_do(
+    caller: Person, owner: Person, asked: Any
+) -> None:
     owner = owner.model_copy(update={"name": "rosa", "scopes": None})
+    most = permissions(caller) & ROLES[owner.role]
     try:
         granted = grant(caller, owner, asked)
     except ConflictError:
-        assert not ROLES[owner.role] >= set(asked)
+        assert not most >= set(asked)
         return
-    assert permissions(owner.model_copy(update={"scopes": granted})) <= ROLES[owner.role]
+    assert permissions(owner.model_copy(update={"scopes": granted})) == (most if asked is None else set(asked))
 
 
-@given(people, scopes)
-def test_renewing_is_no_way_up(caller: Person, old: Any) -> None:
-    renewed = caller.model_copy(update={"scopes": old})
-    if may_renew(caller, caller.role, old) and Permission.PEOPLE not in permissions(caller):
+@given(people, times, st.booleans())
+def test_a_token_never_outlives_the_one_that_made_it(caller: Person, asked: datetime | None, said: bool) -> None:
+    later = caller.ends is not None and (asked is None or asked > caller.ends)
+    if later and said:
+        with pytest.raises(ConflictError, match="can't outlive"):
+            end(caller, asked, said=said)
+    else:
+        assert end(caller, asked, said=said) == (caller.ends if later else asked)
+
+
+@given(people, scopes, times)
+def test_renewing_is_no_way_up_and_takes_nothing_away(caller: Person, scopes: Any, expires: datetime | None) -> None:
+    kept = {"id": "t-1", "owner": "ana", "label": "", "created": START, "used": None, "revoked": None}
+    renewed = caller.model_copy(update={"scopes": scopes})
+    ends_sooner = caller.ends is not None and (expires is None or caller.ends < expires)
+    try:
+        check_renewal(caller, caller.role, Token(**kept, scopes=scopes, expires=expires))
+    except ConflictError:
+        assert ends_sooner or not permissions(renewed) <= permissions(caller)
+    else:
+        assert not ends_sooner
         assert permissions(renewed) <= permissions(caller)
 
 
@@ -101,6 +129,74 @@ async def test_a_weak_token_makes_no_strong_one(desk: Desk) -> None:
         assert (await weak.get("/v1/tokens", params={"owner": "noc"})).status_code == 404
 
 
+def token_of(desk: Desk, secret: str, owner: str, days: float | None) -> Token:
+    """A token of a user that ends after so many days, on record without the API."""
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    return desk.store.add_token(NewToken(digest(secret), owner, expires=expires), owner)
+
+
+async def test_a_token_that_ends_makes_none_that_lives_on(desk: Desk) -> None:
+    admit(desk.store, "endless", "eva", Role.NOC_ENGINEER)
+    week = token_of(desk, "a-week", "ana", 7)
+    ends = week.model_dump(mode="json")["expires"]
+    async with desk.with_token("a-week") as client:
+        for owner in ("ana", "eva"):
+            for days in (8, 90, None):
+                answer = await client.post("/v1/tokens", json={"owner": owner, "days": days})
+                assert answer.status_code == 409
+                assert f"ends {ends[:16].replace('T', ' ')} UTC: ask for fewer days" in answer.json()["detail"]
+            token, _ = await made(client, owner=owner, days=6)
+            assert token["expires"] < ends
+            token, _ = await made(client, owner=owner)
+            assert token["expires"] == ends
+        # Nor does it renew what lives longer, its own or another's; that would shorten it.
+        for other in (token_of(desk, "a-month", "ana", 30), desk.store.tokens("eva")[0]):
+            answer = await client.post(f"/v1/tokens/{other.id}/rotate", json={})
+            assert (answer.status_code, "use one that lives as long" in answer.json()["detail"]) == (409, True)
+            assert desk.store.token(other.id) == other
+        shorter = token_of(desk, "two-days", "eva", 2)
+        assert (await client.post(f"/v1/tokens/{shorter.id}/rotate", json={})).status_code == 201
+        # Renewed by itself it has another secret and the same end.
+        renewed = (await client.post(f"/v1/tokens/{week.id}/rotate", json={"overlap_hours": 1})).json()
+        assert renewed["token"]["expires"] == ends
+        # In the overlap it is one that ends within the hour.
+        answer = await client.post("/v1/tokens", json={"days": 1})
+        assert answer.status_code == 409
+    async with desk.with_token(renewed["secret"]) as client:
+        renewed = (await client.post(f"/v1/tokens/{renewed['token']['id']}/rotate", json={})).json()
+        assert renewed["token"]["expires"] == ends
+    # What lives longer renews it for its whole lifetime.
+    another = token_of(desk, "two-days-more", "eva", 2)
+    again = (await desk.client.post(f"/v1/tokens/{another.id}/rotate", json={})).json()
+    assert datetime.fromisoformat(again["token"]["expires"]) > datetime.now(UTC) + timedelta(days=1.9)
+
+
+async def test_a_token_cut_down_to_people_makes_none_that_acts(desk: Desk) -> None:
+    admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
+    (evas,) = desk.store.tokens("eva")
+    _, secret = await made(desk.client, scopes=["people", "tokens"])
+    async with desk.with_token(secret) as client:
+        answer = await client.post("/v1/tokens", json={"owner": "eva", "scopes": ["run"]})
+        assert (answer.status_code, "what it can have is tokens" in answer.json()["detail"]) == (409, True)
+        token, _ = await made(client, owner="eva")
+        assert token["scopes"] == ["tokens"]
+        answer = await client.post(f"/v1/tokens/{evas.id}/rotate", json={})
+        assert (answer.status_code, "opens look, oversee, plan, run" in answer.json()["detail"]) == (409, True)
+        assert (await client.delete(f"/v1/tokens/{evas.id}")).status_code == 204
+
+
+async def test_what_somebody_made_dies_with_them(desk: Desk) -> None:
+    admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
+    async with desk.with_token("token-of-eva") as client:
+        made_by_eva, secret = await made(client, label="script")
+        renewed = (await client.post(f"/v1/tokens/{made_by_eva['id']}/rotate", json={})).json()["secret"]
+    await desk.client.put("/v1/users/eva", json={"role": "noc-engineer", "disabled": True})
+    for one in ("token-of-eva", secret, renewed):
+        async with desk.with_token(one) as client:
+            assert (await client.get("/v1/me")).status_code == 401
+    assert (await desk.client.post("/v1/tokens", json={"owner": "eva"})).status_code == 409
+
+
 async def test_tokens_of_others_are_the_administrators(desk: Desk) -> None:
     admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
     (evas,) = desk.store.tokens("eva")
@@ -118,6 +214,25 @@ async def test_tokens_of_others_are_the_administrators(desk: Desk) -> None:
     token, _ = await made(desk.client, owner="eva", scopes=["look"])
     assert token["owner"] == "eva"
     assert (await desk.client.delete(f"/v1/tokens/{evas.id}")).status_code == 204
+
+
+async def test_a_lost_token_takes_along_what_was_made_with_it(desk: Desk) -> None:
+    admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
+    lost, secret = await made(desk.client)
+    async with desk.with_token(secret) as thief:
+        _, second = await made(thief, scopes=["tokens", "look"])
+        _, evas = await made(thief, owner="eva", scopes=["look"])
+    async with desk.with_token(second) as thief:
+        renewed = (await thief.post(f"/v1/tokens/{(await made(thief))[0]['id']}/rotate", json={})).json()["secret"]
+
+    async def opened() -> list[bool]:
+        clients = [desk.with_token(one) for one in (secret, second, evas, renewed, "token-of-eva")]
+        return [(await client.get("/v1/me")).is_success for client in clients]
+
+    assert await opened() == [True] * 5
+    assert (await desk.client.delete(f"/v1/tokens/{lost['id']}", params={"with_made": True})).status_code == 204
+    assert await opened() == [False] * 4 + [True]
+    assert (await desk.client.get("/v1/me")).is_success
 
 
 async def test_users_come_with_a_role_and_change(desk: Desk) -> None:

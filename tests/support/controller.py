@@ -25,7 +25,8 @@ from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store
 from tests.support.callers import CONTRACTS
-from tests.support.minka import ROOT, free_ports
+from tests.support.minka import ROOT
+from tests.support.ports import free_ports
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer, redis_server
 
@@ -101,6 +102,13 @@ class Plant:
             process.kill()
             process.wait()
             raise AssertionError(f"{name} does not end:\n{self.log(name)[-4000:]}") from None
+
+    def stop_all(self) -> dict[str, int]:
+        """SIGTERM to all processes at once; their exit statuses."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        return {name: self.stop(name) for name in tuple(self.processes)}
 
     def tend(self) -> None:
         """Start again whatever ended."""
@@ -260,7 +268,7 @@ def plant(
         api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports}", timeout=60))
         stations_api = stack.enter_context(httpx.Client(base_url=control, timeout=20))
         made = Plant(folder, env, api, stations_api, store, endpoints, redis)
-        stack.callback(_take_down, made)
+        stack.callback(made.stop_all)
         made.start("api")
         made.until("the API answers", lambda: _ready(api))
         token = (folder / "home" / "token").read_text(encoding="utf-8").strip()
@@ -298,15 +306,6 @@ def _ready(api: httpx.Client) -> bool:
         return api.get("/readyz").is_success
     except httpx.HTTPError:
         return False
-
-
-def _take_down(made: Plant) -> None:
-    """Ask all processes to end at once, and see that they do."""
-    for process in made.processes.values():
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-    for name in tuple(made.processes):
-        made.stop(name)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from controller.models.network import ManagementDefaults, Router
 from controller.ports.devices import DeviceTarget
 from tests.support.openssh import OpenSsh, openssh
 
@@ -33,15 +34,22 @@ class Frr:
 
     def target(self, router: str) -> DeviceTarget:
         """How to reach it."""
+        row = Router.model_validate({"id": router, "site": "lima", **self.fields()})
+        return DeviceTarget.of_router(row, ManagementDefaults())
+
+    def fields(self) -> dict[str, str]:
+        """How to reach it, as fields of a row of ``routers.csv``."""
         ssh = self.ssh
-        credential = f"file:{ssh.client_key}"
-        return DeviceTarget(
-            router, "127.0.0.1", ssh.port, ssh.host_key, ssh.username, credential, ("frr",), transport="cli"
-        )
+        at = {"address": "127.0.0.1", "port": str(ssh.port), "host_key": ssh.host_key, "platform": "frr"}
+        return {**at, "username": ssh.username, "credential": f"file:{ssh.client_key}"}
 
     def type(self, *lines: str) -> str:
         """Type lines behind everybody's back."""
         return _vtysh(self.name, "configure terminal", *lines)
+
+    def running(self) -> str:
+        """What it carries, by its own word."""
+        return _vtysh(self.name, "show running-config")
 
 
 def _vtysh(name: str, *lines: str) -> str:
@@ -77,8 +85,11 @@ def frr() -> Iterator[Frr]:
 
 
 def _wait(name: str) -> None:
-    """Until all daemons answer."""
+    """Until all daemons answer, and mgmtd knows the others: what is typed before that is lost without a word."""
     end = time.monotonic() + 30
     while "static" not in (said := _vtysh(name, "show daemons")) or "mgmtd" not in said or "zebra" not in said:
         assert time.monotonic() < end, f"FRRouting does not answer: {said}"
+        time.sleep(0.1)
+    while "Total: 2" not in (said := _vtysh(name, "show mgmt backend-adapter all")):
+        assert time.monotonic() < end, f"FRRouting's daemons don't find each other: {said}"
         time.sleep(0.1)

@@ -6,10 +6,8 @@ import contextlib
 import io
 import json
 import os
-import random
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from controller.cli.main import main
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 #: Seconds in which everything is up, on a busy machine.
@@ -56,20 +55,6 @@ def minka(*words: str, env: Mapping[str, str] | None = None) -> Said:
     return Said(int(status or 0), out.getvalue(), err.getvalue())
 
 
-def free_ports(count: int) -> int:
-    """First of ``count`` consecutive ports that nobody has right now."""
-    for _ in range(200):
-        base = random.randrange(20000, 32000 - count)
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(base, base + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return base
-    raise RuntimeError(f"no {count} free ports in a row")
-
-
 @dataclass(frozen=True)
 class Embedded:
     """An embedded controller with simulated stations, all of them started by ``minka up``."""
@@ -96,7 +81,8 @@ class Embedded:
 
 def environment(home: Path, port: int, **more: str) -> dict[str, str]:
     """Variables of a controller of its own, nothing of ours mixed in."""
-    return {"MINKA_HOME": str(home), "MINKA_API_PORT": str(port), "MINKA_TOKEN": "", "MINKA_API_URL": "", **more}
+    own = {"MINKA_HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "MINKA_API_PORT": str(port)}
+    return {**own, "MINKA_TOKEN": "", "MINKA_API_URL": "", **more}
 
 
 @contextlib.contextmanager

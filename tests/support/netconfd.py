@@ -14,8 +14,7 @@ How it behaves, observed here and held by ``tests/integration/device/test_netcon
 - Meanwhile anybody may edit the candidate, and a confirming commit takes such edits along.
 - A follow-up confirmed commit with persist and persist-id works, and a later cancel goes back to the state
   before the first one.
-- A request that reaches it in one read with the client's hello is lost: a loaded machine sees a session that
-  never answers. Opening another helps.
+- A request that reaches it in one read with the client's hello is never answered: ``hello_gap`` stands in between.
 - It answers for config false leaves only where something provides them: here nothing does.
 """
 
@@ -33,7 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.ports.devices import DeviceTarget
-from tests.support.openssh import OpenSsh, free_port, openssh, stop
+from tests.support.hello_gap import hello_gap
+from tests.support.openssh import OpenSsh, openssh, stop
+from tests.support.ports import free_port
 
 YANG = Path(__file__).parents[2] / "simulators" / "yang"
 _MODULES = (
@@ -75,7 +76,7 @@ def netconfd() -> Iterator[Netconfd]:
     """Run netconfd on a socket of its own, without configuration, as the current user, its superuser."""
     # Not in pytest's folders: their paths are too long for the name of a Unix socket.
     folder = Path(tempfile.mkdtemp(prefix="minka-ncd-"))
-    listens, log, port = folder / "ncx.sock", folder / "log", free_port()
+    listens, front, log, port = folder / "ncx.sock", folder / "front.sock", folder / "log", free_port()
     command = [
         "/usr/sbin/netconfd",
         *(f"--module={YANG / module}.yang" for module in _MODULES),
@@ -97,7 +98,8 @@ def netconfd() -> Iterator[Netconfd]:
         )
     try:
         _wait_for(listens, process, log)
-        with openssh(f"/usr/sbin/netconf-subsystem --ncxserver-sockname={port}@{listens}", port) as ssh:
+        subsystem = f"/usr/sbin/netconf-subsystem --ncxserver-sockname={port}@{front}"
+        with hello_gap(front, listens), openssh(subsystem, port) as ssh:
             yield Netconfd(ssh, log)
     finally:
         stop(process)

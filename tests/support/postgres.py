@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,12 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-
-def free_port() -> int:
-    """A loopback port that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -72,6 +66,20 @@ class PostgresServer:
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server."""
         _run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Let the server answer nobody, not even by ending connections, until the end."""
+        pid = self.pid
+        os.kill(pid, signal.SIGSTOP)  # first, so that it has no more children
+        stopped = (pid, *_children(pid))
+        for each in stopped:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in stopped:
+                os.kill(each, signal.SIGCONT)
 
     def kill(self) -> None:
         """kill -9 the postmaster, and wait until its children are gone with it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import httpx
 import yaml
 
 from tests.conftest import find_program
+from tests.support.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -21,7 +21,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 @contextmanager
 def monitoring(folder: Path, api: str, scrapes: str, alerts: str) -> Iterator[tuple[str, str]]:
     """URLs of Prometheus and Alertmanager that watch an API (``host:port``), each with its token; they answer."""
-    prometheus, alertmanager = (f"127.0.0.1:{port}" for port in _free_ports(2))
+    prometheus, alertmanager = (f"127.0.0.1:{free_port()}" for _ in range(2))
     manager_file = _alertmanager_file(folder, api, alerts)
     prometheus_file = _prometheus_file(folder, api, alertmanager, scrapes)
     with (
@@ -110,14 +110,3 @@ def _wait_for(url: str, folder: Path, seconds: float = 40) -> None:
         time.sleep(0.1)
     logs = "\n".join(path.read_text(errors="replace")[-3000:] for path in folder.glob("*.log"))
     raise AssertionError(f"{url} does not answer\n{logs}")
-
-
-def _free_ports(number: int) -> list[int]:
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -1,4 +1,7 @@
-"""A small identity provider on loopback: discovery, keys, and the code flow with PKCE, as OpenID Connect has them."""
+"""A small identity provider on loopback: discovery, keys, and the code flow with PKCE, as OpenID Connect has them.
+
+And the device flow of RFC 8628, for a public client.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from joserfc import jwt
 from joserfc.jwk import Key, RSAKey
 
 CLIENT, SECRET = "minka", "a-secret-of-ours"
+DEVICE_CLIENT, USER_CODE = "minka-cli", "WDJB-MJHT"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class IdentityProvider:
@@ -32,6 +37,11 @@ class IdentityProvider:
         self.codes: dict[str, dict[str, str]] = {}
         self.named_issuer: str | None = None
         self.keys_at = ""
+        #: What is answered to whoever asks for a device's token, in turn: an error, None for no answer at all; then a
+        #: token.
+        self.pending: list[str | None] = []
+        self.device: dict[str, Any] = {"interval": 1, "expires_in": 600}
+        self.device_codes: set[str] = set()
 
     def token(self, *, key: Key | None = None, alg: str = "RS256", kid: str | None = "one", **claims: Any) -> str:
         """A signed token; a claim that is None is left out."""
@@ -48,6 +58,7 @@ class IdentityProvider:
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": self.keys_at or f"{self.url}/keys",
+            "device_authorization_endpoint": f"{self.url}/device",
         }
 
     def authorize(self, query: dict[str, str]) -> str:
@@ -57,6 +68,34 @@ class IdentityProvider:
         code = secrets.token_urlsafe(8)
         self.codes[code] = query
         return query["redirect_uri"] + "?" + urlencode({"code": code, "state": query["state"]})
+
+    def post(self, path: str, form: dict[str, str], authorization: str) -> dict[str, Any] | None:
+        """What is answered to a form; None where it is not answered at all."""
+        if path == "/device":
+            return self.begin_device(form)
+        if form.get("grant_type") == DEVICE_GRANT:
+            return self.device_token(form)
+        return self.exchange(form, authorization) or {"error": "invalid_grant"}
+
+    def begin_device(self, form: dict[str, str]) -> dict[str, Any]:
+        """Codes for a device (RFC 8628 §3.2)."""
+        if form.get("client_id") != DEVICE_CLIENT or "openid" not in form.get("scope", "").split():
+            return {"error": "invalid_client"}
+        code = secrets.token_urlsafe(8)
+        self.device_codes.add(code)
+        return {"device_code": code, "user_code": USER_CODE, "verification_uri": f"{self.url}/activate"} | self.device
+
+    def device_token(self, form: dict[str, str]) -> dict[str, Any] | None:
+        """A token for a device once it was not to wait any more (§3.4, §3.5); None where it is not answered at all."""
+        if form.get("client_id") != DEVICE_CLIENT or form.get("device_code") not in self.device_codes:
+            return {"error": "invalid_grant"}
+        error = self.pending.pop(0) if self.pending else ""
+        if error is None:
+            return None
+        if error:
+            return {"error": error}
+        self.device_codes.discard(form["device_code"])
+        return {"token_type": "Bearer", "access_token": "opaque", "id_token": self.token(aud=DEVICE_CLIENT)}
 
     def exchange(self, form: dict[str, str], authorization: str) -> dict[str, Any] | None:
         """Tokens for a code, once, for who began with it."""
@@ -96,8 +135,9 @@ def identity_provider() -> Iterator[IdentityProvider]:
             provider.asked.append(self.path)
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             form = {name: values[0] for name, values in parse_qs(body).items()}
-            given = provider.exchange(form, self.headers.get("Authorization", ""))
-            self._say(200 if given else 400, given or {"error": "invalid_grant"})
+            given = provider.post(self.path, form, self.headers.get("Authorization", ""))
+            if given is not None:
+                self._say(400 if "error" in given else 200, given)
 
         def _say(self, status: int, content: dict[str, Any]) -> None:
             body = json.dumps(content).encode()

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from controller.access.sight import sight
-from controller.access.told import involved, told_change
+from controller.access.told import involved, told_change, told_run
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, listing
 from controller.api.views import Seen
@@ -17,9 +17,9 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
 from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
-from controller.models.run import Run, Strategy
+from controller.models.run import JobState, Run, RunState, Strategy
 from controller.models.sharing import Consent
-from controller.runs.consent import Asked, plan_terms
+from controller.runs.consent import Asked, is_approved, plan_terms
 from controller.runs.outlook import look_again, outlook, outlook_of
 
 router = Router(prefix="/v1", tags=["approvals"])
@@ -73,8 +73,9 @@ def awaited(backend: Backend, who: Approver) -> list[Awaited]:
         run, standing = backend.store.run(run_id), backend.store.standing(run_id)
         if standing is None or run.state.terminal:
             continue
-        seen = outlook_of(standing, backend.clock.now())
-        if seen.missing and _asked_of(who, standing.terms):
+        # Whether another side still has to agree is not told to a tenant.
+        own = [one for one in standing.terms.requirements if who.side in (HOST, one.side)]
+        if not all(is_approved(one, standing.votes, standing.requester) for one in own):
             found.append(_awaited(backend, who, run, standing.terms, standing.votes, whole=False))
     return found
 
@@ -125,7 +126,8 @@ def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
     run, standing = backend.store.run(run_id), backend.store.standing(run_id)
     if standing is None:
         return Outlook(subject="", waits=run.waits)
-    return outlook_of(standing, backend.clock.now())
+    seen = outlook_of(standing, backend.clock.now())
+    return seen.model_copy(update={"waits": {}}) if run.state.terminal else seen
 
 
 @router.post("/runs/{run_id}/override")
@@ -155,7 +157,7 @@ def _vote_on_run(run_id: str, backend: Services, who: Person, verdict: Verdict, 
     standing = backend.store.standing(run_id)
     if standing is None or not _concerned(who, standing.terms):
         raise NotFoundError(f"there is no run {run_id} that could be approved")
-    if backend.store.run(run_id).state.terminal:
+    if _is_over(backend, who, run_id, standing.terms):
         raise ConflictError(f"run {run_id} has ended")
     return _vote(backend, who, standing.terms, verdict, reason, run_id)
 
@@ -166,6 +168,8 @@ def _vote_on_plan(plan_id: str, backend: Services, who: Person, verdict: Verdict
     terms = _terms(backend, plan)
     if not _concerned(who, terms):
         raise NotFoundError(f"there is no plan {plan_id}")
+    if verdict is Verdict.REJECT and who.tenant and _is_done(backend, who.tenant, plan.id):
+        raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to say no to")
     return _vote(backend, who, terms, verdict, reason, plan_id)
 
 
@@ -177,6 +181,24 @@ def _vote(backend: Services, who: Person, terms: RunTerms, verdict: Verdict, rea
     for run_id in backend.store.active_runs():
         backend.doorbell.ring(run_id)
     return _told(who, vote)
+
+
+def _is_over(backend: Services, who: Person, run_id: str, terms: RunTerms) -> bool:
+    """Whether a run has ended; for a tenant's people, whether it has where it concerns that tenant.
+
+    After that a tenant can't stop what goes on elsewhere, nor learn that something does.
+    """
+    if backend.store.run(run_id).state.terminal:
+        return True
+    own = {name for name, (_, group) in terms.stations.items() if who.tenant in terms.groups[group].tenants}
+    jobs = [job for job in backend.store.jobs(run_id) if job.station in own]
+    return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
+
+
+def _is_done(backend: Services, tenant: str, plan_id: str) -> bool:
+    """Whether the latest run of a plan has done on the tenant's stations what it should."""
+    latest = next((one for one in backend.store.runs_of(tenant)[1] if one[0].plan == plan_id), None)
+    return latest is not None and told_run(latest[0], "", latest[1]).state is RunState.SUCCEEDED
 
 
 def _concerned(who: Person, terms: RunTerms) -> bool:

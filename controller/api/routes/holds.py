@@ -27,10 +27,10 @@ class NewHold(Body):
 
 def _check_target(network: Network, target: str) -> None:
     """Raise NotFoundError unless the target is in the network."""
-    station, _, cell = target.partition("/")
+    station, slash, cell = target.partition("/")
     if target.startswith("site:"):
         known = target.removeprefix("site:") in network.site_by_id
-    elif cell:
+    elif slash:
         known = any(one.id == cell for one in network.cells_by_station.get(station, ()))
     else:
         known = network.manages(station)

@@ -1,4 +1,4 @@
-"""Signing in with a browser, where an identity provider is configured."""
+"""Signing in, where an identity provider is configured: with a browser, or on the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import OPEN, SESSION, Router
 from controller.api.oidc import Flow, Provider
-from controller.api.services import Backend, Services
+from controller.api.services import Backend, Body, Services
 from controller.models.errors import NotFoundError, SignInError
 
 router = Router(prefix="/v1/login", tags=["people"])
@@ -57,6 +57,22 @@ async def callback(
     answer.set_cookie(SESSION, token, max_age=left, httponly=True, samesite="strict", secure=_secure(backend))
     answer.delete_cookie(_FLOW, path=_PATH)
     return answer
+
+
+class DeviceSignIn(Body):
+    """Where people sign in on the command line (RFC 8628): the provider's issuer, and our name there."""
+
+    issuer: str
+    client_id: str
+
+
+@router.get("/device", dependencies=[OPEN])
+def device(backend: Backend) -> DeviceSignIn:
+    """Where people sign in on the command line; what they get there is a bearer token."""
+    provider = _provider(backend)
+    if not provider.device_client:
+        raise NotFoundError("nobody signs in here on the command line: see MINKA_OIDC_DEVICE_CLIENT_ID")
+    return DeviceSignIn(issuer=provider.issuer, client_id=provider.device_client)
 
 
 @router.delete("", status_code=204, dependencies=[OPEN])

@@ -9,7 +9,7 @@ from fastapi import Response
 from pydantic import Field
 
 from controller.access.roles import permissions
-from controller.access.tokens import grant, may_manage, may_renew
+from controller.access.tokens import check_renewal, end, grant, may_manage
 from controller.api.auth import Router, digest, needs, new_secret
 from controller.api.services import Backend, Body
 from controller.models.errors import ConflictError, NotFoundError
@@ -50,7 +50,11 @@ class NewUser(Body):
 
 
 class TokenRequest(Body):
-    """A token to make: for whom (the caller, unless said), what it opens (all that the role gives), for how long."""
+    """A token to make: for whom, what it opens, for how long.
+
+    Unless said it is the caller's own, opens what the token in use opens there, and ends after 90 days, or with the
+    token in use if that is sooner.
+    """
 
     owner: Username | None = None
     label: str = Field(default="", max_length=200)
@@ -110,12 +114,17 @@ def tokens(
 def issue(
     asked: TokenRequest, backend: Backend, answer: Response, who: Annotated[Person, needs(Permission.TOKENS)]
 ) -> IssuedToken:
-    """Make a token. Its secret is told in this answer and kept nowhere."""
+    """Make a token, which opens no more than the one in use and lives no longer.
+
+    Its secret is told in this answer and kept nowhere.
+    """
     owner = backend.store.user(_owner(who, asked.owner or who.name))
     scopes = grant(who, Person(name=owner.name, role=owner.role, tenant=owner.tenant), asked.scopes)
-    expires = None if asked.days is None else backend.clock.now() + timedelta(days=asked.days)
+    wanted = None if asked.days is None else backend.clock.now() + timedelta(days=asked.days)
+    expires = end(who, wanted, said="days" in asked.model_fields_set)
     secret = new_secret()
-    token = backend.store.add_token(NewToken(digest(secret), owner.name, asked.label, scopes, expires), who.name)
+    new = NewToken(digest(secret), owner.name, asked.label, scopes, expires, who.token)
+    token = backend.store.add_token(new, who.name)
     return _issued(answer, token, secret)
 
 
@@ -127,19 +136,24 @@ def rotate(
     answer: Response,
     who: Annotated[Person, needs(Permission.TOKENS)],
 ) -> IssuedToken:
-    """Make a token like another, which goes on working for a while, so that nothing stops meanwhile."""
+    """Make a token like another, which goes on working for a while, so that nothing stops meanwhile.
+
+    The new one has the whole lifetime of the old one before it, but ends with the token in use at the latest.
+    """
     old = _token(backend.store, who, token_id)
-    if not may_renew(who, backend.store.user(old.owner).role, old.scopes):
-        raise ConflictError(f"the token {token_id} opens more than the one in use, which therefore can't renew it")
+    check_renewal(who, backend.store.user(old.owner).role, old)
     secret = new_secret()
     until = backend.clock.now() + timedelta(hours=asked.overlap_hours)
-    return _issued(answer, backend.store.rotate_token(token_id, digest(secret), until, who.name), secret)
+    new = backend.store.rotate_token(token_id, digest(secret), until, who)
+    return _issued(answer, new, secret)
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-def revoke(token_id: str, backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)]) -> None:
-    """End a token for good, now."""
-    backend.store.revoke_token(_token(backend.store, who, token_id).id, who.name)
+def revoke(
+    token_id: str, backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)], with_made: bool = False
+) -> None:
+    """End a token for good, now; ``with_made`` ends all that were made with it too, and with those."""
+    backend.store.revoke_token(_token(backend.store, who, token_id).id, who, with_made=with_made)
 
 
 def _person(store: Store, name: str, role: Role, tenant: str) -> Person:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Response
+from fastapi.responses import StreamingResponse
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
 from controller.access.told import TenantPlan, TenantPlanHead
 from controller.api.auth import Router, needs
@@ -14,7 +14,7 @@ from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.views import Seen
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
-from controller.plan import PlanDifference, compare, plan_to_json
+from controller.plan import PlanDifference, compare, json_parts
 from controller.ports.store import PlanHead
 from controller.runs.planner import PlanRequest
 
@@ -34,9 +34,10 @@ class NewPlan(Body):
 
 
 def whole(plan: Plan | TenantPlan, status: int = 200) -> Response:
-    """A plan as it is saved: a network-wide one is too big to go through the framework's encoder."""
-    content = plan_to_json(plan) if isinstance(plan, Plan) else plan.model_dump_json()
-    return Response(content, status, media_type="application/json")
+    """A plan as it is saved, part by part: a network-wide one is too big to be held as a whole."""
+    if isinstance(plan, Plan):
+        return StreamingResponse(json_parts(plan), status, media_type="application/json")
+    return Response(plan.model_dump_json(), status, media_type="application/json")
 
 
 @router.post("", status_code=201, response_model=Plan)
@@ -47,7 +48,7 @@ async def make(asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Pe
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations)
     made = await backend.planner.plan(request, who.name)
-    return await run_in_threadpool(whole, made, 201)
+    return whole(made, 201)
 
 
 @router.get("")

@@ -141,7 +141,7 @@ async def undo(
     Stations where later changes overlap are left out of the plan, with the runs and nodes.
     """
     made = await undo_plan(backend.planner, run_id, asked.remove, who.name)
-    return await run_in_threadpool(whole, made, 201)
+    return whole(made, 201)
 
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)

@@ -47,6 +47,7 @@ _VRF = NodeSpec(
         LeafSpec("ipv4", label="IPv4"),
     ),
     children=(_ROUTE,),
+    member="vrf",
     label="VRF",
 )
 #: What is not ours to set: people shut interfaces and filter them, and are left alone.

@@ -29,8 +29,8 @@ from controller.store.tables import metadata
 from tests.unit.plan import samples
 
 T = TypeVar("T")
-#: Turns of the loop at one moment, after which something goes round in circles.
-_MOMENTS = 100_000
+#: Turns of the loop at one moment, after which something goes round in circles; some hundreds are usual.
+_MOMENTS = 5_000
 
 
 class LabClock(VirtualClock):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
+import httpx
 import pytest
 
 from controller.models.run import Step
@@ -47,7 +49,9 @@ def _refuses(site: Plant) -> bool:
 
 
 def _is_ready(site: Plant) -> bool:
-    return site.api.get("/readyz").is_success
+    with suppress(httpx.ConnectError):
+        return site.api.get("/readyz").is_success
+    return False
 
 
 def _assert_ended_well(site: Plant, attempt: Attempt) -> None:
@@ -73,6 +77,22 @@ def test_postgres_dies_in_mid_run(own: tuple[Plant, SmallDisk, PostgresServer]) 
     server.kill()
     site.until("the API says so", lambda: _refuses(site) and not _is_ready(site))
     server.start()
+    site.until("the API is back", lambda: _is_ready(site))
+    _assert_ended_well(site, attempt)
+
+
+@pytest.mark.needs("initdb", "redis-server")
+def test_postgres_hangs_in_mid_run_and_nobody_waits_for_it(own: tuple[Plant, SmallDisk, PostgresServer]) -> None:
+    """Neither a request, nor a process that is asked to end."""
+    site, _, server = own
+    attempt = _slow_run(site)
+    with server.hung():
+        site.until("the API says so", lambda: _refuses(site))
+        assert site.api.get("/healthz").is_success
+        stopped = site.stop_all()
+        assert set(stopped.values()) <= {0, -signal.SIGTERM}, stopped
+    for name in stopped:
+        site.start(name)
     site.until("the API is back", lambda: _is_ready(site))
     _assert_ended_well(site, attempt)
 

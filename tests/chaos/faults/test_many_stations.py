@@ -69,9 +69,10 @@ def test_the_third_of_five_fails_and_so_none_of_the_wave_is_changed(five: Plant,
 
 def test_a_second_plan_of_the_same_station_waits_and_is_then_refused_as_stale(five: Plant) -> None:
     first = change(five, THIRD)
-    five.fault(THIRD, "delay", "commit", seconds=4)
+    for operation in ("edit-config", "commit"):
+        five.fault(THIRD, "delay", operation, seconds=4)
     one = begin(five, first)
-    reached(five, one, Step.COMMITTING, THIRD)
+    reached(five, one, Step.EDITING, THIRD)
     # Planned from what the station carries before the first plan's commit.
     change_files(five)
     second = five.plan(THIRD)

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 import pytest
 
 from controller.models.run import Outcome, Policy, RunState
-from tests.chaos.conftest import SOAK
 from tests.chaos.faults.trail import assert_all_or_nothing
 from tests.chaos.faults.world import STATIONS, change
 from tests.chaos.world import Attempt, assert_one_effect, begin
 from tests.support.controller import Plant
+from tests.support.soak import SOAK
 
 pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(36000 if SOAK else 400)]
 ROUNDS = int(os.environ.get("MINKA_ROUNDS", "40" if SOAK else "2"))

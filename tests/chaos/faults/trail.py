@@ -5,14 +5,14 @@ Nothing of the engine's own judgement is used but its outcomes, which are what i
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Change, Edit, Phase
-from controller.models.run import AuditRow, Job, JobState, Outcome, Policy, RunState
+from controller.models.run import AuditRow, GateVerdict, Job, JobState, Outcome, Policy, RunState
 from controller.nrm.apply import apply_edits
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Path, Tree
@@ -100,7 +100,7 @@ class Trail:
                 self._found(models[row.object], self._looks[row.detail["found"]], changes[row.object])
             elif row.action == "job.finished":
                 run, _, station = row.object.split(".")
-                self._finished(models[station], changes[station][run], Outcome(row.detail["outcome"]))
+                self._finished(models[station], changes[station], run, Outcome(row.detail["outcome"]))
         return models
 
     def _changes(self) -> dict[str, dict[str, Change]]:
@@ -139,7 +139,8 @@ class Trail:
         except DeviceRefusedError:
             return None
 
-    def _finished(self, model: Model, change: Change, outcome: Outcome) -> None:
+    def _finished(self, model: Model, changes: Mapping[str, Change], run: str, outcome: Outcome) -> None:
+        change = changes[run]
         if not outcome.good and outcome is not Outcome.DIVERGED:
             return
         after = model.tree
@@ -150,6 +151,11 @@ class Trail:
             model.unsure = after
             return
         model.tree = after
+        if after not in model.states:
+            # Runs need not end in the order in which they were asked for: the others may begin here, too.
+            model.states.append(after)
+            for other in changes.values():
+                self._may_become(model, other)
         model.ledger = (model.ledger - set(change.lost)) | {node.path for node in change.gained}
 
 
@@ -157,8 +163,10 @@ def assert_whole(store: SqlStore) -> None:
     """Every run ended once, every job has one outcome, one journal end and one audit row; nothing is left over."""
     assert store.verify_audit() is None
     rows = rows_of(store)
-    finished = Counter(row.object for row in rows if row.action == "job.finished")
-    outcome_of = {row.object: row.detail["outcome"] for row in rows if row.action == "job.finished"}
+    finished: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.action == "job.finished":
+            finished[row.object].append(row.detail["outcome"])
     ends: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         if row.action == "run.advanced" and RunState(row.detail["after"]).terminal:
@@ -170,17 +178,21 @@ def assert_whole(store: SqlStore) -> None:
         for job in store.jobs(run.id):
             assert job.state is JobState.DONE, job
             assert job.outcome is not None, job
-            begun = job.attempts > 0 and job.outcome is not Outcome.CANCELLED
-            assert finished[job.id] == int(begun), (job, finished[job.id])
-            assert journal[job.id] == ([job.outcome.value] if begun else []), (job, journal[job.id])
-            assert not begun or outcome_of[job.id] == job.outcome, job
+            begun = job.started is not None and job.outcome is not Outcome.CANCELLED
+            last = [job.outcome.value] if begun else []
+            # Who was away when its wave was postponed began anew with it.
+            away = [Outcome.DEFERRED.value] * (len(finished[job.id]) - len(last))
+            assert len(away) <= (job.round if run.strategy.policy is Policy.WAVE else 0), (job, finished[job.id])
+            assert finished[job.id] == journal[job.id] == [*away, *last], (job, finished[job.id], journal[job.id])
         assert not store.leased(job.station for job in store.jobs(run.id)), run
 
 
 def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     with store._engine.connect() as connection:
-        rows: Any = connection.exec_driver_sql("SELECT job, detail FROM journal WHERE step = 'finished'")
+        # One that was postponed began anew, with another transaction.
+        text = "SELECT job, detail FROM journal WHERE step = 'finished' AND detail != 'postponed' ORDER BY at"
+        rows: Any = connection.exec_driver_sql(text)
         for job, detail in rows:
             found[job].append(detail)
     return found
@@ -189,11 +201,21 @@ def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
 def assert_all_or_nothing(store: SqlStore, runs: Iterable[str]) -> None:
     """Of what is decided together all carry the change or none, but for those that were away or diverged, by name."""
     for run in map(store.run, runs):
-        groups: dict[tuple[int, str], list[Job]] = defaultdict(list)
+        groups: dict[tuple[int, str, int], list[Job]] = defaultdict(list)
         for job in store.jobs(run.id):
-            groups[job.wave, job.unit if run.strategy.policy is Policy.UNIT else ""].append(job)
+            # Who of a wave was away is decided by itself in a later round.
+            key = (job.unit, 0) if run.strategy.policy is Policy.UNIT else ("", job.round)
+            groups[job.wave, *key].append(job)
         for group in groups.values() if run.strategy.policy is not Policy.STATION else ():
             away = {job.unit for job in group if job.outcome is Outcome.DEFERRED}
             stood = [job for job in group if not (run.strategy.policy is Policy.WAVE and job.unit in away)]
             outcomes = {job.outcome for job in stood} - {Outcome.UNCHANGED, Outcome.DIVERGED}
             assert Outcome.SUCCEEDED not in outcomes or outcomes == {Outcome.SUCCEEDED}, (run, group)
+
+
+def assert_all_stood(store: SqlStore, runs: Iterable[str]) -> None:
+    """Nothing was decided to be confirmed that had not stood at its gate, prepared and verified."""
+    with store._engine.connect() as connection:
+        stood = set(connection.exec_driver_sql("SELECT job FROM journal WHERE step = 'gated'").scalars())
+    for job in (job for run in runs for job in store.jobs(run)):
+        assert job.verdict is not GateVerdict.CONFIRM or job.id in stood, job

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
@@ -52,4 +53,7 @@ def clock() -> VirtualClock:
 def store(url: str, clock: VirtualClock) -> Iterator[SqlStore]:
     """A fresh store."""
     with closing(open_store(url, clock)) as opened:
+        # A hundred threads that take turns at its connections do so for longer on a busy machine.
+        assert isinstance(opened._engine.pool, QueuePool)
+        opened._engine.pool._timeout = 60
         yield opened

@@ -17,7 +17,7 @@ from controller.models.approval import (
 )
 from controller.models.errors import NotClearedError, NotFoundError
 from controller.models.people import Person, Role
-from controller.models.run import JobState, Outcome, Policy, Run, RunState, Step, Strategy
+from controller.models.run import JobState, Outcome, Run, RunState, Step, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook
 from controller.ports.approvals import Clearances, Standing
@@ -199,6 +199,37 @@ def test_the_last_word_of_each_person_counts(store: SqlStore, clock: VirtualCloc
     assert Counter(row.action for row in rows) >= Counter({"approval.approve": 2, "approval.reject": 1})
 
 
+def test_who_can_say_nothing_else_any_more_is_gone(store: SqlStore) -> None:
+    for person in (EVA, LEO):
+        store.add_user(person, "ana")
+    store.add_user(Person(name="ana", role=Role.ADMINISTRATOR), "ana")
+
+    def gone() -> set[str]:
+        return {vote.person for vote in store.votes("s") if vote.gone}
+
+    for person in (EVA, LEO, Person(name="ida", role=Role.APPROVER)):
+        store.vote("s", person, Verdict.REJECT, "no", "p")
+    assert gone() == set()
+    store.set_user(EVA, "ana", disabled=True)
+    store.set_user(Person(name="leo", role=Role.TENANT_VIEWER, tenant="entel"), "ana")
+    assert gone() == {"eva", "leo"}
+    store.set_user(EVA, "ana")
+    store.set_user(Person(name="leo", role=Role.TENANT_APPROVER, tenant="bitel"), "ana")
+    assert gone() == {"leo"}
+    store.set_user(LEO, "ana")
+    assert gone() == set()
+
+
+def test_the_same_said_again_is_one_word(store: SqlStore, clock: VirtualClock) -> None:
+    first = store.vote("s", LEO, Verdict.APPROVE, "fine", "p")
+    clock.pause(1)
+    before = store.audit_rows(Page())[0]
+    assert store.vote("s", LEO, Verdict.APPROVE, "fine", "p") == first
+    assert (store.votes("s"), store.audit_rows(Page())[0]) == ([first], before)
+    assert store.vote("s", LEO, Verdict.APPROVE, "still fine", "p").at > first.at
+    assert store.audit_rows(Page())[0] == before + 1
+
+
 def test_a_rejection_ends_the_runs_of_its_subject(store: SqlStore) -> None:
     one, other = start(store, "A", subject="one"), start(store, "B", subject="other")
     store.vote("one", LEO, Verdict.REJECT, "no", one.id)
@@ -271,6 +302,23 @@ def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: Virt
     assert (ended.kind, ended.text) == (NoticeKind.ENDED, "work has ended: 1 deferred, 1 succeeded")
 
 
+def test_tenants_are_told_that_work_began_though_it_ended_before_anybody_looked(store: SqlStore) -> None:
+    run = start(store, "A", "B")
+    for claim in store.claim(store.register_worker("w"), 10):
+        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
+    store.write_notices()
+    told = [notice.kind for notice in store.notices(Page())[1]]
+    assert told == [NoticeKind.ENDED, NoticeKind.STARTED, NoticeKind.PLANNED]
+
+
+def test_of_a_run_that_never_began_only_the_end_is_told(store: SqlStore) -> None:
+    run = start(store, "A", "B", begin=False)
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    store.write_notices()
+    assert [notice.kind for notice in store.notices(Page())[1]] == [NoticeKind.ENDED, NoticeKind.PLANNED]
+
+
 def test_notices_are_sent_once(store: SqlStore, clock: VirtualClock) -> None:
     start(store, "A", "B")
     (notice,) = store.unsent_notices(10)
@@ -283,86 +331,17 @@ def test_notices_are_sent_once(store: SqlStore, clock: VirtualClock) -> None:
     assert store.verify_audit() is None
 
 
-def test_sides_take_turns_before_runs_do(store: SqlStore) -> None:
-    big = [start(store, *(f"E{n}-{m}" for m in range(20)), subject=f"e{n}") for n in range(3)]
-    other = start(store, "B1", "B2", "B3", subject="b", side="bitel")
-    claims = store.claim(store.register_worker("w"), 6)
-    assert [claim.run.id for claim in claims] == [big[0].id, other.id, big[1].id, other.id, big[2].id, other.id]
-
-
-def test_whoever_waits_for_a_device_gets_it_next(store: SqlStore) -> None:
-    """However many jobs a side has, one of another side waits for no more than what is under way."""
-    start(store, *(f"S{n}" for n in range(30)), subject="e")
-    small = start(store, "S0", "S7", subject="b", side="bitel")
-    worker = store.register_worker("w")
-    first = store.claim(worker, 4)
-    assert {claim.job.station for claim in first if claim.run.id == small.id} == {"S7"}
-    assert "S0" in {claim.job.station for claim in first}
-    for claim in first:
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
-    assert small.id in {claim.run.id for claim in store.claim(worker, 2)}
-
-
-def together(store: SqlStore, *stations: str, subject: str, policy: Policy = Policy.WAVE, waves: int = 1) -> Run:
-    """A run whose stations of a wave are decided together; nothing of it is cleared yet."""
-    plan = make_plan(stations, subject)
+def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(store: SqlStore) -> None:
+    plan = make_plan([])
     store.save_plan(plan, "ana")
-    return store.create_run(
-        plan,
-        "apply",
-        Strategy(policy=policy),
-        [NewJob(n * waves // len(stations), station) for n, station in enumerate(stations)],
-        cause="person",
-        actor="ana",
-        terms=terms(*stations, subject=subject),
-    )
-
-
-def open_wave(store: SqlStore, run: Run) -> None:
-    """Open the first wave, all of it claimable at once."""
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-    ready = tuple(job.id for job in store.jobs(run.id) if job.wave == 0)
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
-
-
-def waits(store: SqlStore, run: Run) -> bool:
-    return any("decided together" in reason for reason in store.run(run.id).waits)
-
-
-def test_groups_that_share_a_station_are_not_under_way_at_once(store: SqlStore) -> None:
-    """Each would hold what the other waits for."""
-    one = together(store, "A", "B", subject="one")
-    other = together(store, "B", "C", subject="other", policy=Policy.UNIT)
-    apart = together(store, "D", "E", subject="apart")
-    single = start(store, "A", subject="single")
-    say(store, FREE)
-    assert [waits(store, run) for run in (one, other, apart, single)] == [False, True, False, False]
-    assert set(store.run(other.id).waits) == {f"run {one.id} works on B and others that are decided together"}
-    open_wave(store, one)
-    worker = store.register_worker("w")
-    for claim in store.claim(worker, 10):
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
-    say(store, FREE)
-    assert not waits(store, other)
-
-
-def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
-    one, other = together(store, "A", "B", subject="one"), together(store, "B", "A", subject="other")
-    store.clear(lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE}, {})
-    assert [waits(store, run) for run in (one, other)] == [False, False]
-    open_wave(store, other)
-    assert len(store.claim(store.register_worker("w"), 1)) == 1
-    say(store, FREE)
-    assert [waits(store, run) for run in (one, other)] == [True, False]
-
-
-def test_the_next_wave_waits_before_it_is_opened(store: SqlStore) -> None:
-    one = together(store, "A", "B", subject="one", waves=2)
-    other = together(store, "B", subject="other")
-    open_wave(store, one)
-    open_wave(store, other)
-    worker = store.register_worker("w")
-    store.clear(lambda standing: {"A": FREE, "B": WAITS if standing.terms.subject == "one" else FREE}, {})
-    assert {claim.job.station for claim in store.claim(worker, 10)} == {"A", "B"}
-    say(store, FREE)
-    assert {job.station: bool(job.blocked) for job in store.jobs(one.id)} == {"A": False, "B": True}
+    jobs = [NewJob(0, "A"), NewJob(0, "B")]
+    told = terms("A").model_copy(update={"stations": {**terms("A").stations, "B": ("site-B", 1)}})
+    told = told.model_copy(update={"groups": (*told.groups, StationTerms(region="cusco", timezone="America/Lima"))})
+    how = RunPlaybook(name="own", digest="d", text="t")
+    run = store.create_run(plan, "own", Strategy(), jobs, cause="person", actor="ana", terms=told, playbook=how)
+    (notice,) = store.notices(Page(10), "entel")[1]
+    assert (notice.run, notice.stations) == (run.id, ("A",))
+    mine, parts = store.run_of("entel", run.id)
+    assert (mine.id, [job.station for job in parts]) == (run.id, ["A"])
+    with pytest.raises(NotFoundError):
+        store.run_of("claro", run.id)

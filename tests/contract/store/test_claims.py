@@ -90,6 +90,9 @@ def test_a_buried_worker_loses_everything_to_the_next(store: SqlStore) -> None:
         store.finish(claim, JobResult(Outcome.SUCCEEDED))
     store.journal(make_entry(taken, 1, Step.CANCELLING), taken)
     store.finish(taken, JobResult(Outcome.ROLLED_BACK, "reverted"))
+    store.finish(taken, JobResult(Outcome.ROLLED_BACK, "reverted"))  # its answer was lost
+    with pytest.raises(LeaseLostError):
+        store.finish(claim, JobResult(Outcome.ROLLED_BACK, "reverted"))  # the same, but no act of its own
     assert [entry.step for entry in store.journal_of(claim.transaction)] == [
         Step.OPENED,
         Step.CANCELLING,
@@ -99,7 +102,7 @@ def test_a_buried_worker_loses_everything_to_the_next(store: SqlStore) -> None:
 
 
 def test_an_unresolved_transaction_keeps_its_device_for_its_job(store: SqlStore) -> None:
-    start_run(store, ["A"], salt="1")
+    run = start_run(store, ["A"], salt="1")
     start_run(store, ["A"], salt="2")
     worker = store.register_worker("w")
     (claim,) = store.claim(worker, 1)
@@ -107,9 +110,14 @@ def test_an_unresolved_transaction_keeps_its_device_for_its_job(store: SqlStore)
     (again,) = store.claim(worker, 10)
     assert (again.job.id, again.transaction, again.recovers) == (claim.job.id, claim.transaction, True)
     assert again.job.detail == "stopped at a safe point"
+    assert store.bury(worker, 0)
+    worker = store.register_worker("w")
+    (again,) = store.claim(worker, 10)
     store.release(again, "nothing was sent", keep_transaction=False)
+    # Whoever had it before, nothing of it is left: it has not begun.
+    assert store.jobs(run.id)[0].started is None
     (fresh,) = store.claim(worker, 10)
-    assert (fresh.transaction == claim.transaction, fresh.recovers, fresh.fence) == (False, False, 3)
+    assert (fresh.transaction == claim.transaction, fresh.recovers, fresh.fence) == (False, False, 4)
 
 
 def test_stations_that_someone_is_at_or_must_recover_are_leased(store: SqlStore) -> None:
@@ -177,3 +185,25 @@ def test_a_failed_job_leaves_ledger_and_device_alone(store: SqlStore) -> None:
     store.finish(claim, JobResult(Outcome.FAILED_SAFE, "refused"))
     assert store.ledger() == {}
     assert store.devices() == {}
+
+
+def test_sessions_that_may_hold_a_devices_lock_are_known_until_a_job_ends_well_there(store: SqlStore) -> None:
+    worker = store.register_worker("w")
+    sessions = iter(range(1, 20))
+
+    def job(*steps: Step, outcome: Outcome) -> frozenset[str]:
+        start_run(store, ["A"], salt=str(next(sessions)))
+        (claim,) = store.claim(worker, 10)
+        for seq, step in enumerate(steps):
+            entry = make_entry(claim, seq, step)
+            session = str(next(sessions)) if step is Step.OPENED else store.journal_of(claim.transaction)[-1].session
+            store.journal(entry.model_copy(update={"session": session}), claim)
+        store.finish(claim, JobResult(outcome))
+        return store.lockers("A")
+
+    assert store.lockers("A") == frozenset()
+    assert job(Step.OPENED, Step.LOCKED, outcome=Outcome.DEFERRED) == {"2"}
+    assert job(Step.OPENED, outcome=Outcome.DEFERRED) == {"2", "4"}
+    assert job(outcome=Outcome.SUCCEEDED) == {"2", "4"}, "it did not even ask for the lock"
+    assert job(Step.OPENED, Step.OPENED, Step.LOCKED, outcome=Outcome.DIVERGED) == {"8"}, "it had the lock itself"
+    assert job(Step.OPENED, Step.LOCKED, outcome=Outcome.UNCHANGED) == frozenset()

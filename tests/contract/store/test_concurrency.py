@@ -201,31 +201,40 @@ def test_a_funeral_during_work_lets_only_the_heir_write(shared: SqlStore, shared
     assert all(len(shared.journal_of(claim.transaction)) == 1 for claim in claims)
 
 
-def test_a_funeral_waits_for_what_its_worker_is_writing(store: SqlStore) -> None:
-    start_run(store, ["A"])
-    worker = store.register_worker("w")
-    (claim,) = store.claim(worker, 1)
+def _bury_during(store: SqlStore, worker: str, write: Callable[[], object]) -> None:
+    """Bury a worker while it writes something that is not committed yet; it is not buried before that."""
     written, buried = threading.Event(), threading.Event()
 
     def act(index: int) -> None:
         if index == 0:
-            store.together(
-                [
-                    lambda: store.journal(make_entry(claim, 0), claim),
-                    written.set,
-                    lambda: order.append(f"buried: {buried.wait(0.5)}"),
-                ]
-            )
+            pieces = [write, written.set, lambda: order.append(f"buried: {buried.wait(0.5)}")]
+            assert not [result for result in store.together(pieces) if isinstance(result, Exception)]
         else:
-            written.wait(10)
-            store.bury(worker, 0)
+            written.wait(30)
+            assert store.bury(worker, 0)
             buried.set()
 
     order: list[str] = []
     at_once(2, act)
     assert order == ["buried: False"]
-    assert len(store.journal_of(claim.transaction)) == 1
     assert buried.is_set()
+
+
+def test_a_funeral_waits_for_what_its_worker_is_writing(store: SqlStore) -> None:
+    start_run(store, ["A"])
+    worker = store.register_worker("w")
+    (claim,) = store.claim(worker, 1)
+    _bury_during(store, worker, lambda: store.journal(make_entry(claim, 0), claim))
+    assert len(store.journal_of(claim.transaction)) == 1
+
+
+def test_a_funeral_gives_away_what_its_worker_is_claiming(store: SqlStore) -> None:
+    """Otherwise the device would belong to the dead for ever."""
+    start_run(store, ["A"])
+    worker = store.register_worker("w")
+    _bury_during(store, worker, lambda: store.claim(worker, 1))
+    (taken,) = store.claim(store.register_worker("heir"), 1)
+    assert (taken.job.station, taken.recovers) == ("A", True)
 
 
 def test_another_process_sees_what_was_committed(shared: SqlStore, shared_url: str, tmp_path: Path) -> None:

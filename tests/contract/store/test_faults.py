@@ -8,21 +8,24 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
-from controller.models.errors import StoreError
+from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
+from controller.ports.store_calls import Finishing
+from controller.runs.sweeper import BURY_AFTER
 from controller.store import LoopStore, SqlStore, open_store
+from controller.store.engine import unhurried
+from controller.store.transaction import Tx
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.records import make_plan, start_run, stations
 
@@ -123,14 +126,14 @@ def test_a_database_locked_for_long_is_a_store_error(small: tuple[SqlStore, Path
     assert store.verify_audit() is None
 
 
-def test_a_lock_that_goes_away_is_waited_for(small: tuple[SqlStore, Path]) -> None:
+def test_a_lock_that_goes_away_is_waited_for(small: tuple[SqlStore, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     store, file = small
-    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as hog:
+    with closing(sqlite3.connect(file, isolation_level=None)) as hog:
         hog.execute("BEGIN IMMEDIATE")
-        timer = threading.Timer(0.25, lambda: hog.execute("ROLLBACK"))
-        timer.start()
+        # It goes away before the store tries again.
+        monkeypatch.setattr(store._clock, "pause", lambda _seconds: hog.execute("ROLLBACK"))
         store.set_switch("x", True, "ana")
-        timer.join()
+        assert not hog.in_transaction
     assert store.switch("x")
 
 
@@ -164,6 +167,47 @@ def test_postgres_that_dies_and_comes_back(own_postgres: tuple[PostgresServer, S
 
 
 @pytest.mark.needs("initdb")
+async def test_postgres_that_hangs_is_given_up(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
+    """By whoever has a connection, by whoever wants one, and by all that is asked for together at once."""
+    server, patient = own_postgres
+    url = patient._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with closing(open_store(url, silence=3.0)) as store:
+        store.set_switch("before", True, "ana")
+        loop = LoopStore(store)
+        with server.hung():
+            with pytest.raises(StoreAwayError, match="has not answered for 3 s"):
+                store.set_switch("x", True, "ana")
+            with pytest.raises(StoreAwayError, match="timeout expired"):
+                store.switch("before")
+            calls = [loop.call(lambda s: s.set_switch("y", True, "ana")) for _ in range(100)]
+            calls += [loop.call(Finishing(None, None)) for _ in range(100)]  # type: ignore[arg-type]  # never looked at
+            assert {type(one) for one in await asyncio.gather(*calls, return_exceptions=True)} == {StoreAwayError}
+        assert [store.switch(name) for name in ("before", "x", "y")] == [True, False, False]
+        await loop.call(lambda s: s.set_switch("x", True, "ana"))
+        await loop.close()
+        assert store.verify_audit() is None
+
+
+@pytest.mark.needs("initdb")
+def test_a_statement_without_end_is_stopped_unless_it_changes_tables(
+    own_postgres: tuple[PostgresServer, SqlStore],
+) -> None:
+    _, patient = own_postgres
+    url = patient._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    sleep = text("SELECT pg_sleep(1.5)")
+
+    def change_tables(tx: Tx) -> None:
+        with unhurried(tx.connection):
+            tx.execute(sleep)
+
+    with closing(open_store(url, silence=1.0)) as store:
+        for _ in range(2):
+            with pytest.raises(StoreError, match="statement timeout"):
+                store.in_transaction(lambda tx: tx.execute(sleep))
+            store.in_transaction(change_tables)
+
+
+@pytest.mark.needs("initdb")
 def test_a_connection_that_is_cut_is_opened_again(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
     server, store = own_postgres
     run = start_run(store, stations(3))
@@ -183,6 +227,24 @@ def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServ
             store.request_cancel(run.id, "ana")
         assert store.run(run.id) == run
     assert store.request_cancel(run.id, "ana").state == "cancelling"
+
+
+@pytest.mark.needs("initdb")
+def test_who_is_stopped_in_a_transaction_does_not_keep_others_from_writing(
+    own_postgres: tuple[PostgresServer, SqlStore],
+) -> None:
+    """PostgreSQL ends it, sooner than others would bury it."""
+    _, store = own_postgres
+    run = start_run(store, stations(1))
+    with store._engine.connect() as stopped:
+        stopped.begin()
+        stopped.execute(text("SELECT * FROM runs FOR UPDATE"))
+        begun, cancelled = time.monotonic(), False
+        while time.monotonic() - begun < BURY_AFTER and not cancelled:
+            with suppress(StoreError):  # the row is locked
+                cancelled = store.request_cancel(run.id, "ana").state == "cancelling"
+        stopped.invalidate()
+    assert cancelled
 
 
 @pytest.mark.needs("initdb")

@@ -12,9 +12,11 @@ import pytest
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
 from controller.models.run import Outcome, Step
 from controller.ports.store import Claim, JobResult, Page, Store, StoreLoop
-from controller.ports.store_calls import Finishing, Journalling, JournalReading
+from controller.ports.store_calls import Beating, Finishing, Journalling, JournalReading
 from controller.store import LoopStore, SqlStore
+from controller.store.loop import GROUP
 from tests.support.records import make_entry, start_run, stations
+from tests.support.waiting import until
 
 
 @asynccontextmanager
@@ -48,20 +50,62 @@ async def test_calls_return_what_was_committed(store: SqlStore) -> None:
     assert store.verify_audit() is None
 
 
+async def test_a_heartbeat_waits_for_nobody_who_came_before_it(store: SqlStore) -> None:
+    """A process with much to write must not pass for a dead one."""
+    incarnation = store.register_worker("w")
+    ended: list[asyncio.Future[Any]] = []
+    async with looping(store) as loop:
+        async with _busy(loop):
+            calls = [asyncio.ensure_future(loop.call(_noting(number))) for number in range(GROUP + 1)]
+            beat = asyncio.ensure_future(loop.call(Beating(incarnation, 3)))
+            for call in (*calls, beat):
+                call.add_done_callback(ended.append)
+        await asyncio.gather(*calls, beat)
+    assert ended[0] is beat
+    (known,) = store.incarnations()
+    assert (known.id, known.counter) == (incarnation, 1)
+
+
+async def test_calls_of_a_crowd_share_commits_although_they_come_one_by_one(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    together = store.together
+
+    def noted(works: Sequence[Callable[[], Any]]) -> list[Any]:
+        sizes.append(len(works))
+        return together(works)
+
+    monkeypatch.setattr("controller.store.loop._LINGER", 1.0)
+    monkeypatch.setattr(store, "together", noted)
+    async with looping(store) as loop:
+        await _while_the_writer_is_busy(loop, [_noting(number) for number in range(10)])
+        sizes.clear()
+        calls = []
+        for number in range(10):
+            calls.append(asyncio.ensure_future(loop.call(_noting(number))))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*calls)
+    assert sizes == [10]
+
+
+async def test_who_writes_alone_waits_for_nobody(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.store.loop._LINGER", 600.0)
+    async with looping(store) as loop, asyncio.timeout(60):
+        for number in range(10):
+            await loop.call(_noting(number))
+    assert store.audit_rows(Page())[0] == 10
+
+
 async def test_a_failing_call_takes_nobody_with_it(store: SqlStore) -> None:
     def half(store: Store) -> None:
         store.audit("ana", "half", "done")
         store.set_switch("half", True, "ana")
         raise ValueError("bug")
 
-    gate = threading.Event()
     async with looping(store) as loop:
-        first = asyncio.ensure_future(loop.call(lambda _store: gate.wait(10)))
-        calls = [asyncio.ensure_future(loop.call(call)) for call in (_switching("a"), half, _switching("b"))]
-        await asyncio.sleep(0.05)  # all three wait, so that they are committed together
-        gate.set()
-        results = await asyncio.gather(first, *calls, return_exceptions=True)
-    assert isinstance(results[2], ValueError)
+        results = await _while_the_writer_is_busy(loop, [_switching("a"), half, _switching("b")])
+    assert [type(result) for result in results] == [type(None), ValueError, type(None)]
     assert [store.switch(name) for name in ("a", "b", "half")] == [True, True, False]
     assert [row.action for row in store.audit_rows(Page())[1]] == ["switch.set", "switch.set"]
     assert store.verify_audit() is None
@@ -98,14 +142,27 @@ async def test_a_whole_wave_goes_through_the_loop(store: SqlStore) -> None:
     assert store.verify_audit() is None
 
 
-async def _while_the_writer_is_busy(loop: LoopStore, calls: Sequence[Callable[[Store], Any]]) -> list[Any]:
-    """Answers of calls that wait together, so that they are carried out as one."""
-    gate = threading.Event()
-    first = asyncio.ensure_future(loop.call(lambda _store: gate.wait(10)))
-    waiting = [asyncio.ensure_future(loop.call(call)) for call in calls]
-    await asyncio.sleep(0.05)
+@asynccontextmanager
+async def _busy(loop: LoopStore) -> AsyncIterator[None]:
+    """The writer does something else; whatever was called within waits for it, together."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def work(_store: Store) -> None:
+        begun.set()
+        assert gate.wait(60)
+
+    first = asyncio.ensure_future(loop.call(work))
+    await until(begun.is_set)
+    yield
+    await asyncio.sleep(0)  # so that what was to be called is
     gate.set()
     await first
+
+
+async def _while_the_writer_is_busy(loop: LoopStore, calls: Sequence[Callable[[Store], Any]]) -> list[Any]:
+    """Answers of calls that wait together, so that they are carried out as one."""
+    async with _busy(loop):
+        waiting = [asyncio.ensure_future(loop.call(call)) for call in calls]
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 

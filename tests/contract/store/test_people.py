@@ -61,6 +61,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "runs": {("running",): 1.0},
         "jobs": {("ready",): 1.0, ("claimed",): 1.0, ("done",): 1.0},
         "outcomes": {("succeeded",): 1.0},
+        "jobs_away": {(): 0.0},
         "sessions": {("w",): 42.0},
         "oldest_claimable_seconds": {(): 7.0},
         "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},

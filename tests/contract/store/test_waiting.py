@@ -99,6 +99,13 @@ def test_the_first_answer_counts_and_wakes(store: SqlStore, clock: VirtualClock)
     assert (actions.count("question.asked"), actions.count("question.answered")) == (1, 1)
 
 
+def test_a_run_that_nobody_knows_is_told_from_one_that_asks_nothing(store: SqlStore) -> None:
+    (claim,) = claimed(store, "A")
+    assert store.questions(claim.run.id) == []
+    with pytest.raises(NotFoundError, match="r-nowhere"):
+        store.questions("r-nowhere")
+
+
 async def test_one_of_several_is_named_and_time_ends_them(store: SqlStore, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     store.ask(question(claim, clock, "q1", "no"), claim)

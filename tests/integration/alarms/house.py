@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -102,7 +102,7 @@ class House:
         listener = Listener(
             self.loop_store,
             self.devices,
-            self.checker(AlarmSource.CHECK in self.settings.sources),
+            self.checker(self.settings.sources),
             self.clock,
             target_of,
             health_interval=self._interval,
@@ -112,14 +112,14 @@ class House:
         stop = asyncio.Event()
         self._stack.push_async_callback(self._end, asyncio.create_task(listener.run(stop)), stop)
 
-    def checker(self, reports: bool = True) -> Checker:
+    def checker(self, sources: Collection[AlarmSource] = ()) -> Checker:
         """A checker of its own."""
-        return Checker(self.loop_store, self.planner, self.clock, reports=reports)
+        return Checker(self.loop_store, self.planner, self.clock, sources)
 
     def remediator(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> Remediator:
         """A remediator that does nothing by itself."""
         told = notifier or FakeNotifier()
-        checker = self.checker(reports=False)
+        checker = self.checker()
         return Remediator(
             self.loop_store,
             self.planner,

@@ -12,13 +12,16 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from controller.models.errors import InputError
+from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.run import Outcome, Run, RunState
+from controller.models.sharing import MaintenanceWindow
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.notices import Notices
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
-from tests.support.callers import admit
+from tests.support.callers import ADMINISTRATOR, admit
 
 LIMA = ZoneInfo("America/Lima")
 STATION = "T-LTE-1"
@@ -92,6 +95,20 @@ def window(opens: datetime, closes: datetime) -> list[dict[str, Any]]:
     return [{"start": f"{opens.astimezone(LIMA):%H:%M:%S}", "end": f"{closes.astimezone(LIMA):%H:%M:%S}"}]
 
 
+async def test_a_playbook_works_in_windows_of_its_own_only(office: Office) -> None:
+    house, now = office.house, office.house.clock.now()
+    steps = [{"name": "look", "action": "read-state"}]
+    closed = {"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))}
+    launcher = house.own(targets=STATION, guards=closed, steps=steps)
+    seen = await house.dry_run("own", launcher)
+    assert [reason.startswith("window opens ") for reason in seen.outlook.waits] == [True]
+    run = await launcher.start("own", {}, "noc", "", None, ADMINISTRATOR)
+    await office.waits(run.id, "window opens ")
+    open_now = {"windows": window(now - timedelta(hours=1), now + timedelta(hours=2))}
+    await house.succeeds("own", house.own(targets=STATION, guards=open_now, steps=steps))
+    assert not house.store.run(run.id).state.terminal
+
+
 async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
     house = office.house
     house.load(condor_all={"consents": {"interrupt": "approval"}, "approvals_needed": 2})
@@ -163,17 +180,42 @@ async def test_a_run_waits_for_its_window_and_a_person_may_override_it(office: O
     house.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
     run = await office.lock()
     await office.waits(run, "window opens")
+    took = house.clock.now() - now
     await office.call("noc", "POST", f"/runs/{run}/override", {"reason": "INC-7"}, 403)
     await office.call("eva", "POST", f"/runs/{run}/override", {"reason": "INC-7"})
     await office.ends(run)
     await office.unlock()  # brings service back, and so waits for no window
 
-    now = house.clock.now()
-    house.load(andes_all={"windows": window(now + timedelta(seconds=8), now + timedelta(hours=1))})
+    # It must be seen waiting before its window opens, on a machine that is busy with something else too.
+    opens = house.clock.now() + timedelta(seconds=8) + 2 * took
+    house.load(andes_all={"windows": window(opens, opens + timedelta(hours=1))})
     run = await office.lock()
     await office.waits(run, "window opens")
     await office.ends(run)
     assert house.job(house.store.run(run), STATION).closes is not None
+
+
+async def test_what_is_decided_together_needs_windows_that_are_open_together(office: Office) -> None:
+    house = office.house
+
+    def by_region(network: Network) -> Network:
+        hours = {"cusco": ("01:00", "03:00"), "puno": ("13:00", "15:00")}
+        regions = [
+            region.model_copy(update={"windows": (MaintenanceWindow.model_validate({"start": start, "end": end}),)})
+            for region in network.regions
+            for start, end in [hours[region.id]]
+        ]
+        return network.model_copy(update={"regions": tuple(regions)})
+
+    house.load_files(by_region)
+    steps = [{"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}}]
+    for policy in ("wave", "unit"):
+        own = house.own(targets="*", strategy={"policy": policy, "canary": 0}, steps=steps)
+        if policy == "unit":
+            assert (await house.dry_run("own", own)).outlook.waits
+        else:
+            with pytest.raises(InputError, match="the windows of wave 0 are never open together"):
+                await house.dry_run("own", own)
 
 
 async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None:

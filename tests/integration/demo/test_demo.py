@@ -21,11 +21,14 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     )
     said = ran.stdout
     assert ran.returncode == 0, said + ran.stderr
-    assert "24 succeeded" in said
+    assert "27 succeeded" in said
+    assert "13 stations and 3 routers change for entel" in said
+    assert "16 succeeded" in said
+    assert "/Router[RT-CUS-0145]/Vrf[entel]/Route[10.17.0.0%2F22,169.254.0.1]" in said
     assert "before: PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10\n" in said
     assert "after:  PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10, 716-17\n" in said
     assert "now:    PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-17\n" in said
-    assert "1 of 13 stations differ" in said
-    assert "no drift on 13 stations" in said
+    assert "1 of 16 stations differ" in said
+    assert "no drift on 16 stations" in said
     assert 'minka_repairs_started_total{rule="core-link-down"} 2.0' in said
     assert list(tmp_path.iterdir()) == []

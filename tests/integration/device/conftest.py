@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from controller.device import SshDevices
-from controller.models.errors import SessionLostError
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import EnvironmentSecrets
 from simulators.fleet import Fleet
@@ -75,14 +74,7 @@ async def device(request: pytest.FixtureRequest, devices: SshDevices) -> AsyncIt
         return
     server: Netconfd = request.getfixturevalue("netconfd_server")
     target = server.target(f"S-{uuid4().hex[:8]}")
-    for left in (2, 1, 0):
-        try:
-            async with devices.session(target) as session:
-                await session.edit([managed_element(target.station)])
-                await session.commit()
-            break
-        except SessionLostError:
-            # It loses a request that reaches it in one read with the hello; nothing was done then.
-            if not left:
-                raise
+    async with devices.session(target) as session:
+        await session.edit([managed_element(target.station)])
+        await session.commit()
     yield Device(devices, target, "netconfd")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
+import asyncssh
 import pytest
 from lxml import etree
 from ncclient.operations.edit import Validate
@@ -14,6 +16,7 @@ from controller.device import SshDevices
 from controller.device.replies import BASE, check_done
 from controller.device.session import NetconfSession
 from controller.models.errors import DeviceBusyError, HostKeyError
+from simulators.netconf.framing import encode
 from tests.integration.device.edits import element_path, function, function_path, managed_element, rename
 from tests.support.netconfd import Netconfd
 
@@ -99,3 +102,27 @@ async def test_a_key_logs_in_and_a_changed_host_key_does_not(netconfd_server: Ne
     log = netconfd_server.ssh.log.read_text()
     assert log.count("Accepted publickey") == before
     assert "Failed" not in log
+
+
+async def test_a_request_behind_the_hello_in_one_write_is_answered(netconfd_server: Netconfd) -> None:
+    """Not by netconfd itself, which loses it: ``hello_gap`` keeps that from the tests."""
+    ssh = netconfd_server.ssh
+    base = BASE.strip("{}")
+    hello = (
+        f'<hello xmlns="{base}"><capabilities><capability>urn:ietf:params:netconf:base:1.1</capability>'
+        "</capabilities></hello>"
+    )
+    request = f'<rpc xmlns="{base}" message-id="42"><close-session/></rpc>'
+    async with asyncssh.connect(
+        "127.0.0.1",
+        ssh.port,
+        username=ssh.username,
+        client_keys=[str(ssh.client_key)],
+        known_hosts=asyncssh.import_known_hosts(f"[127.0.0.1]:{ssh.port} {ssh.host_key}"),
+        config=None,
+        agent_path=None,
+    ) as connection:
+        writer, reader, _ = await connection.open_session(subsystem="netconf", encoding=None)
+        writer.write(encode(hello.encode(), chunked=False) + encode(request.encode(), chunked=True))
+        answer = await asyncio.wait_for(reader.read(), 20)
+    assert b'message-id="42"' in answer

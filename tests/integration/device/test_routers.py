@@ -241,29 +241,39 @@ async def test_one_session_a_router(devices: SshDevices, target: DeviceTarget, r
 # ------------------------------------------------------------------- the way to the router
 
 
-def without_default() -> list[Edit]:
-    return [Edit(op=Op.DELETE, path=DEFAULT, owners=("host",))]
+UPLINK = f"/Router[{NAME}]/Port[GigabitEthernet0%2F0%2F0]"
+MOVED = {"before": {"address": "10.98.0.1/30"}, "after": {"address": "10.98.0.9/30"}}
+CUTS = {
+    "uplink": Edit(op=Op.MERGE, path=UPLINK, after={"shutdown": "true"}, owners=("host",)),
+    "management": Edit(op=Op.MERGE, path=UPLINK, owners=("host",), **MOVED),
+    "routes": Edit(op=Op.DELETE, path=DEFAULT, owners=("host",)),
+}
 
 
+@pytest.mark.parametrize("kind", CUTS)
 async def test_what_cuts_the_way_comes_back_by_a_reload(
-    devices: SshDevices, target: DeviceTarget, router: Router
+    devices: SshDevices, target: DeviceTarget, router: Router, kind: str
 ) -> None:
-    impatient = SshDevices(EnvironmentSecrets(), rpc_timeout=3, connect_timeout=20)
-    try:
-        async with impatient.session(target) as session:
-            await session.read()
-            await session.edit(without_default())
-            with pytest.raises(SessionLostError):
-                await session.commit_confirmed("minka-x-1", 60, follows=False)
-    finally:
-        await impatient.close()
-    assert not router.reachable
-    assert router.reload is not None
-    assert router.reload.reason == "minka-x-1"
-    router.restart()
-    router._up_again()
+    before = router.running
+
+    async def cut_off() -> None:
+        while router.reachable:
+            await asyncio.sleep(0.02)
+        assert router.reload is not None
+        assert router.reload.reason == "minka-x-1"
+        router.restart()
+        router._up_again()
+
+    async with devices.session(target) as session:
+        await session.read()
+        await session.edit([CUTS[kind]])
+        waiting = asyncio.create_task(cut_off())
+        with pytest.raises(SessionLostError):
+            await session.commit_confirmed("minka-x-1", 60, follows=False)
+        await asyncio.wait_for(waiting, 20)
     async with devices.session(target) as session:
         assert DEFAULT in (await session.read()).tree
+        assert router.running == before
         with pytest.raises(DeviceRefusedError, match="no reload of ours"):
             await session.confirm("minka-x-1")
 

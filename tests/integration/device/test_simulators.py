@@ -31,6 +31,7 @@ from simulators.history import EventKind
 from simulators.netconf.ssh import Credentials
 from tests.integration.device.conftest import PASSWORD, fleet_of, target_in
 from tests.integration.device.edits import cell, function, function_path, rename
+from tests.support.waiting import until
 
 
 async def test_two_hundred_stations_at_once(devices: SshDevices) -> None:
@@ -50,6 +51,18 @@ async def test_two_hundred_stations_at_once(devices: SshDevices) -> None:
         assert all(len(station.sessions) == 1 for station in fleet.stations.values())
 
 
+async def test_a_second_reading_shares_with_the_first_what_stayed(devices: SshDevices, fleet: Fleet) -> None:
+    async with devices.session(target_in(fleet, "S-0")) as session:
+        await session.edit([*function("S-0"), *cell("S-0")])
+        await session.commit()
+        first = (await session.read()).tree
+        await session.edit([rename("S-0", "first", "second")])
+        await session.commit()
+        second = (await session.read()).tree
+    assert list(map(id, second)) == list(map(id, first))
+    assert [path for path in second if second[path] is not first[path]] == [function_path("S-0")]
+
+
 # ------------------------------------------------------------------ warm sessions
 
 
@@ -67,6 +80,22 @@ async def test_a_session_is_reused_and_has_one_caller_at_a_time(devices: SshDevi
 
     await asyncio.gather(*(use() for _ in range(5)))
     assert len(ids) == 1
+
+
+async def test_a_station_whose_session_is_in_use_is_looked_at_aside(devices: SshDevices, fleet: Fleet) -> None:
+    target = target_in(fleet, "S-0")
+    async with devices.session(target) as held:
+        await held.lock()
+        async with asyncio.timeout(10), devices.aside(target) as beside:
+            assert beside.session_id != held.session_id
+            assert (await beside.read()).tree == (await held.read()).tree
+            assert devices.counts["in-use"] == 2
+        assert devices.counts["in-use"] == 1
+        await held.unlock()
+        kept = held.session_id
+    async with devices.aside(target) as warm:
+        assert warm.session_id == kept
+    assert devices.counts == {"in-use": 0, "idle": 1, "subscribed": 0}
 
 
 async def test_a_session_that_failed_or_kept_a_lock_is_not_reused(devices: SshDevices, fleet: Fleet) -> None:
@@ -94,9 +123,10 @@ async def test_a_warm_session_that_died_meanwhile_is_replaced(devices: SshDevice
     target = target_in(fleet, "S-0")
     async with devices.session(target) as session:
         first = session.session_id
+    _, known = devices._idle["S-0"]
     for warm in list(fleet.stations["S-0"].sessions.values()):
         warm.drop()
-    await asyncio.sleep(0.1)
+    await until(lambda: not known.reusable)
     async with devices.session(target) as session:
         assert session.session_id != first
         await session.read()
@@ -122,8 +152,7 @@ async def test_the_number_of_sessions_is_bounded(fleet: Fleet) -> None:
         assert not third.done()
     await third
     await devices.close()
-    await asyncio.sleep(0.1)
-    assert all(not station.sessions for station in fleet.stations.values())
+    await until(lambda: not any(station.sessions for station in fleet.stations.values()))
 
 
 async def _read(devices: SshDevices, fleet: Fleet, station: str) -> None:
@@ -145,23 +174,25 @@ async def _read(devices: SshDevices, fleet: Fleet, station: str) -> None:
         FaultKind.OVERSIZED_CHUNK,
     ],
 )
-async def test_an_answer_that_never_comes_whole_is_a_lost_session(fleet: Fleet, kind: FaultKind) -> None:
-    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=0.5)
+async def test_an_answer_that_never_comes_whole_is_a_lost_session(
+    devices: SshDevices, fleet: Fleet, kind: FaultKind
+) -> None:
+    impatient = SshDevices(EnvironmentSecrets(), rpc_timeout=0.5)
     target = target_in(fleet, "S-0")
     fleet.stations["S-0"].faults.inject(Fault(kind, "commit"))
 
-    async def change() -> None:
-        async with devices.session(target) as session:
-            await session.edit(function("S-0"))
+    async def commit() -> None:
+        async with impatient.session(target) as session:
             await session.commit_confirmed("t", 60, follows=False)
 
-    with pytest.raises(SessionLostError):
-        await change()
     async with devices.session(target) as session:
+        await session.edit(function("S-0"))
+        with pytest.raises(SessionLostError):
+            await commit()
         carried_out = function_path("S-0") in (await session.read()).tree
         # Nobody can tell without reading back: some of these were carried out.
         assert carried_out is (kind is not FaultKind.DROP_BEFORE)
-    await devices.close()
+    await impatient.close()
 
 
 async def test_a_warning_before_an_error_is_an_error(devices: SshDevices, fleet: Fleet) -> None:

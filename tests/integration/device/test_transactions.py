@@ -71,7 +71,7 @@ async def test_cancel_goes_back_to_before_the_first(device: Device) -> None:
 async def test_the_timer_reverts_and_the_confirm_is_refused(device: Device) -> None:
     station = device.target.station
     async with device.devices.session(device.target) as session:
-        await prepare(session, station, "token-3", timeout=1)
+        await prepare(session, station, "token-3", timeout=3)
         assert await name_of(session, station) == "first"
         for _ in range(10):
             # netconfd's timers run only when it hears nothing for a second.

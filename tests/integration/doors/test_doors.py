@@ -22,7 +22,9 @@ import httpx
 import pytest
 
 from tests.integration.doors.conftest import CANARY, PERU_MINI
-from tests.support.minka import ROOT, Embedded, environment, free_ports
+from tests.support.minka import ROOT, Embedded, environment
+from tests.support.ports import free_ports
+from tests.support.processes import children, is_alive
 
 STATION = "PE-CUS-0145"
 PERU = PERU_MINI.parent / "peru"
@@ -40,7 +42,7 @@ def applied(loaded: Embedded) -> tuple[Embedded, str]:
     before = loaded("plan")
     assert "all 24 stations are left out" in before.out
     assert "minka device adopt '*'" in before.out
-    assert "24 of 24 stations adopted" in loaded("device", "adopt", "*").out
+    assert "24 of 24 adopted" in loaded("device", "adopt", "*").out
     refused = loaded("plan", status=2)
     assert "--expect 24" in refused.err
     made = loaded("plan", "--expect", "24", "--json", "--exit-code", status=10).json
@@ -230,17 +232,17 @@ def test_a_tenants_person_works_with_a_token(applied: tuple[Embedded, str], tmp_
     assert not re.search("claro|entel|movistar", lines)
     for words in (("watch", run), ("device", "list"), ("device", "show", STATION), ("alarms", "list"), ("audit",)):
         assert not re.search("claro|entel|movistar", rosa(*words).out), words
-    assert "Not Found" in rosa("plan", status=2).err
+    assert "it is not open to your side" in rosa("plan", status=2).err
     # A new token, read in as a user would.
     (token,) = rosa("token", "list", "--json").json
     renewed = rosa("token", "rotate", token["id"], "--overlap", "0").out.strip()
     assert "401" in rosa("runs", "--json", status=2).out
-    elsewhere = replace(up, env={"MINKA_HOME": str(tmp_path / "home"), "MINKA_API_URL": up.url, "MINKA_TOKEN": ""})
+    elsewhere = replace(up, env={"XDG_CONFIG_HOME": str(tmp_path), "MINKA_API_URL": up.url, "MINKA_TOKEN": ""})
     command = [sys.executable, "-m", "controller.cli", "login"]
     env = {**os.environ, **elsewhere.env}
     done = subprocess.run(command, input=renewed + "\n", env=env, text=True, capture_output=True, check=False)
     assert "rosa, tenant-viewer of bitel" in done.stdout, done
-    assert (tmp_path / "home" / "token").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "minka" / "tokens.json").stat().st_mode & 0o777 == 0o600
     assert run in elsewhere("runs").out
     up("user", "disable", "rosa")
     elsewhere("runs", status=2)
@@ -344,3 +346,28 @@ def test_no_secret_is_seen_anywhere(applied: tuple[Embedded, str]) -> None:
         dump = "\n".join(database.iterdump())
     assert CANARY not in dump
     assert up.token not in dump
+
+
+def test_a_controller_that_is_killed_leaves_nothing_running(up: Embedded) -> None:
+    """The last test of the file: nothing is up any more."""
+    processes = children(up.process.pid)
+    assert len(processes) >= 5
+    up.process.kill()
+    end = time.monotonic() + 60
+    while left := [pid for pid in processes if is_alive(pid)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+    logs = {path.stem: path.read_text(encoding="utf-8") for path in (up.home / "logs").iterdir()}
+    assert not [name for name, text in logs.items() if "Traceback" in text]
+
+
+def test_simulated_stations_are_the_very_process_that_was_started() -> None:
+    command = [sys.executable, "-m", "controller.cli", "sim", "up", "--control", "127.0.0.1:0"]
+    command += ["--count", "1", "--port-base", str(free_ports(1))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["pid"] == process.pid
+        finally:
+            process.terminate()
+    assert process.returncode == 0

@@ -67,8 +67,9 @@ class PlaybookHouse(House):
         """Let the worker die on the spot, bury it, and start another one."""
         self.worker.cancel()
         await asyncio.gather(self.worker, return_exceptions=True)
-        for one in self.store.incarnations():
-            assert self.store.bury(one.id, one.counter)
+        while living := self.store.incarnations():
+            for one in living:
+                self.store.bury(one.id, one.counter)  # not if a heartbeat that was under way came in between
         await self.work()
 
     def launcher(self, folder: Path = PLAYBOOKS) -> Launcher:

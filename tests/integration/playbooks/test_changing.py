@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.models.errors import InputError, PlanRefusedError
+from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Agreement, Network, Tenant
 from controller.models.plan import Plan
 from controller.models.run import Outcome, RunState
@@ -53,7 +53,7 @@ async def test_a_slice_comes_alone(house: PlaybookHouse) -> None:
     seen = await house.dry_run("add-slice", **given)
     assert house.changes() == changes
     assert (seen.reach.tenants, seen.refused) == (("condor",), ())
-    what = {row.what for preview in seen.stations for row in preview.steps[0].diff}
+    what = {row.what for preview in seen.stations for step in preview.steps for row in step.diff}
     assert what
     assert all("slice 2-0000B2" in text for text in what), what
     others = await house.of_others("condor")
@@ -71,9 +71,21 @@ async def test_a_slice_comes_alone(house: PlaybookHouse) -> None:
     assert all_running(house) == before
 
 
+async def test_the_canary_changes_something(house: PlaybookHouse) -> None:
+    house.load_files(with_tenants({"condor": {"slices": SLICES}}))
+    given = {"tenant": "condor", "slice": "2-0000B2"}
+    await house.succeeds("add-slice", **given, where="T-BOTH-1")
+    seen = await house.dry_run("add-slice", **given)
+    assert [(one.wave, one.station) for one in seen.stations] == [(0, NR), (1, "T-BOTH-1")]
+
+
 async def test_a_slice_that_is_none_and_one_without_a_place(house: PlaybookHouse) -> None:
     with pytest.raises(InputError, match="'x' is no slice: SST and SD, as in 1-0000D1"):
         await house.run("add-slice", tenant="condor", slice="x")
+    with pytest.raises(
+        InputError, match="condor has no slice 2-0000B2 in the network files that are loaded; it has 1-0000B1"
+    ):
+        await house.run("add-slice", tenant="condor", slice="2-0000B2")
 
 
 # ---------------------------------------------------------------------------- rehome-core
@@ -111,7 +123,7 @@ async def test_new_links_come_up_before_the_old_ones_go(moving: PlaybookHouse) -
     assert OLD not in house.running(STATION)
     for station in ("T-BOTH-1", NR):
         assert house.running(station) == before[station]
-    health = await house.checker(reports=False).health(STATION)
+    health = await house.checker().health(STATION)
     assert [link.up for link in health.links] == [True, True]
     # The way back, in two runs as it came.
     await apply(house, await undo_plan(house.planner, two.id, {}, "ana"))
@@ -156,7 +168,7 @@ def phases_of(plan: Plan) -> list[tuple[str, list[str]]]:
 
 
 async def test_any_recorded_state_comes_back(house: PlaybookHouse) -> None:
-    before = all_running(house)
+    before, begun = all_running(house), house.clock.now()
     one = await share(house, 55)
     await share(house, 50)
     house.change(STATION, cell="2", administrativeState="LOCKED")
@@ -171,7 +183,7 @@ async def test_any_recorded_state_comes_back(house: PlaybookHouse) -> None:
     assert "<maxRatio>50</maxRatio>" in now[STATION]
     assert not any((await house.planner.drift(tuple(before))).values())
     house.change(STATION, cell="2", administrativeState="UNLOCKED")
-    await house.succeeds("restore-config", where=STATION, state=one.id)
+    await house.succeeds("restore-config", where=STATION, state=begun.isoformat())
     assert all_running(house) == before
 
 
@@ -181,7 +193,12 @@ async def test_states_that_are_not_on_record(house: PlaybookHouse) -> None:
     seen = await house.dry_run("restore-config", where=STATION, state="2020-01-01T00:00")
     assert seen.left_out == {STATION: "nothing was ours here then"}
     assert seen.refused
-    seen = await house.dry_run("restore-config", where=STATION, state="r-0000000000")
+    with pytest.raises(NotFoundError, match="r-0000000000"):
+        await house.dry_run("restore-config", where=STATION, state="r-0000000000")
+    with pytest.raises(InputError, match="'2199-01-01T00:00' is still to come: it is 20"):
+        await house.dry_run("restore-config", where=STATION, state="2199-01-01T00:00")
+    run = await house.succeeds("audit-drift", where=STATION)
+    seen = await house.dry_run("restore-config", where=STATION, state=run.id)
     assert "changed nothing of ours here" in seen.left_out[STATION]
 
 
@@ -189,6 +206,8 @@ async def test_nodes_that_came_since_go_only_if_named(moving: PlaybookHouse) -> 
     house, before = moving, all_running(moving)
     run = await house.succeeds("rehome-core", **REHOME)
     given = {"where": "region=cusco", "state": run.id}
+    seen = await house.dry_run("restore-config", **given)
+    assert sum("3 nodes of andes that nothing asks for any more" in one.message for one in seen.findings) == 2
     seen = await house.dry_run("restore-config", **given, remove="andes=?")
     assert "name andes=6" in seen.refused[0]
     await house.succeeds("restore-config", **given, remove="andes=6")

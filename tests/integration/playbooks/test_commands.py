@@ -36,3 +36,8 @@ def test_check_names_every_problem(tmp_path: Path) -> None:
     said = minka("playbook", "check", str(tmp_path / "bad.yaml"))
     assert said.status == 2
     assert "bad.yaml:5: playbook.steps[0].action = 'b': no such action" in said.err
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other.yml").write_text("")
+    for path, why in (("empty", "there is no playbook in"), ("other.yml", "is no playbook: that is a file NAME.yaml")):
+        said = minka("playbook", "check", str(tmp_path / path))
+        assert (said.status, why in said.err) == (2, True), said

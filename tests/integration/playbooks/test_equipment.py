@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from controller.models.run import Outcome, Run, RunState
+from controller.models.step import StepState
 from simulators.history import EventKind
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse
@@ -31,7 +32,7 @@ def resets(house: PlaybookHouse) -> int:
 
 
 async def well(house: PlaybookHouse) -> None:
-    health = await house.checker(reports=False).health(STATION)
+    health = await house.checker().health(STATION)
     assert all(health.cells.values())
     assert all(link.up for link in health.links)
 
@@ -62,6 +63,14 @@ async def test_restart(house: PlaybookHouse) -> None:
     await well(house)
 
 
+async def test_links_that_were_down_before_a_restart_need_not_come_back(house: PlaybookHouse) -> None:
+    for tenant in ("andes", "condor"):
+        house.fleet.stations[STATION].break_link(tenant, curable=False)
+    run = await house.succeeds("restart-station", station=STATION)
+    assert [step.state for step in house.steps(run, STATION)] == [StepState.DONE, StepState.DONE, StepState.SKIPPED]
+    assert restarts(house) == 1
+
+
 async def test_a_worker_that_dies_in_the_middle_of_a_restart(house: PlaybookHouse) -> None:
     run = await begin(house, "restart-station", station=STATION)
 
@@ -79,6 +88,10 @@ async def test_a_worker_that_dies_in_the_middle_of_a_restart(house: PlaybookHous
 async def test_what_is_refused(house: PlaybookHouse) -> None:
     run = await house.run("reset-radio-unit", station=STATION, unit="ru-11")
     assert "has no radio unit 'ru-11'; did you mean 'ru-1'" in house.job(run, STATION).detail
+    seen = await house.dry_run("reset-radio-unit", station=STATION)
+    assert "no radio unit without a name: name it, or one of its cells; it has ru-1" in seen.stations[0].steps[0].says
+    seen = await house.dry_run("reset-radio-unit", station=STATION, unit="ru-1", cell="99")
+    assert "has no radio unit 'ru-1' of cell '99'; it has ru-1" in seen.stations[0].steps[0].says
     house.fleet.stations[STATION].life.begin_fault("mains-failure")
     run = await house.run("restart-station", station=STATION)
     assert run.state is RunState.FAILED
@@ -92,7 +105,7 @@ async def test_what_is_refused(house: PlaybookHouse) -> None:
 async def test_reset_cures_a_lost_unit(house: PlaybookHouse) -> None:
     life = house.fleet.stations[STATION].life
     life.begin_fault("cell-down", "1", "7")
-    assert not (await house.checker(reports=False).health(STATION)).cells["1"]
+    assert not (await house.checker().health(STATION)).cells["1"]
     await house.succeeds("reset-radio-unit", station=STATION, cell="1")
     assert resets(house) == 1
     await well(house)

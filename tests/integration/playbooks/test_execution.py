@@ -11,10 +11,11 @@ from controller.models.run import Outcome, RunState
 from controller.models.step import StepState
 from controller.ports.store import Page
 from tests.integration.alarms.house import TOKEN
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse
 from tests.integration.playbooks.test_shipped import STATION, lock_of
 
 LOCK: dict[str, Any] = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}, "register": "locked"}
+URL = "sftp://10.0.0.1/images/station-24.3.0.zip"
 FAIL: dict[str, Any] = {"name": "fail", "action": "read-state", "checks": ["{{ output.cells_on_air > 90 }}"]}
 
 
@@ -28,14 +29,47 @@ async def test_a_dry_run_touches_nothing(house: PlaybookHouse) -> None:
         "recreate-core-endpoint": {"station": STATION, "endpoint": "EP_S1C[condor-condor-mme-1]"},
         "repair-drift": {"where": "*"},
         "audit-drift": {},
+        "soft-lock-cell": {"station": STATION, "cell": "1"},
+        "reset-radio-unit": {"station": STATION, "unit": "ru-1"},
+        "restart-station": {"station": STATION},
+        "download-software": {"where": STATION, "url": URL, "version": "24.3.0"},
+        "upgrade-software": {"where": STATION, "url": URL, "version": "24.3.0"},
+        "onboard-tenant": {"tenant": "condor", "stations": 4},
+        "add-slice": {"tenant": "condor", "slice": "1-0000B1"},
+        "rehome-core": {"tenant": "condor", "where": "region=cusco"},
+        "migrate-tenant": {"tenant": "condor", "stations": 4},
+        "provision-station": {"station": STATION, "url": URL, "version": "24.3.0"},
+        "decommission-station": {"station": STATION},
+        "restore-config": {"where": STATION, "state": f"{house.clock.now():%Y-%m-%dT%H:%M:%S+00:00}"},
     }
+    # The others have tests of their own: switch-backhaul needs a router, offboard-tenant an agreement that ended.
+    rest = {"switch-backhaul", "offboard-tenant"}
+    assert cases.keys() | rest == {path.stem for path in PLAYBOOKS.glob("*.yaml")}
+    record = (house.store.ledger(), house.store.devices())
     for name, given in cases.items():
         seen = await house.dry_run(name, **given)
         assert seen.stations, name
         assert seen.refused == (), name
+    assert (house.store.ledger(), house.store.devices()) == record
+    assert not house.store.leased(house.fleet.stations)
     assert house.changes() == before
     assert {name: house.running(name) for name in house.fleet.stations} == running
     assert house.webhook.sent == {}
+
+
+async def test_inputs_that_follow_from_parameters_are_checked_before_anything_begins(house: PlaybookHouse) -> None:
+    for ask in (house.dry_run, house.run):
+        with pytest.raises(InputError, match="step 'download': url must be: The file's address, as in `sftp://"):
+            await ask("download-software", where="*", url="sftp://a:secret@b/c.zip", version="24.3.0")
+        with pytest.raises(InputError, match=r"step 'lock': cells\.0 = 'one,two' must be: Cells by their names"):
+            await ask("lock-cell", station=STATION, cell="one,two")
+        with pytest.raises(InputError, match=r"step 'install it': version: .*at least 1 character"):
+            await ask("provision-station", station=STATION, url=URL)
+    # What the station runs is looked at even if nothing is downloaded.
+    seen = await house.dry_run("provision-station", station=STATION, version="99.1")
+    (says,) = [step.says for step in seen.stations[0].steps if step.step == "the version runs"]
+    assert "and not 99.1" in says
+    assert [run.procedure for run in house.store.runs(Page(limit=10))[1]] == ["apply"]
 
 
 async def test_a_dry_run_shows_order_diff_and_what_is_skipped(house: PlaybookHouse) -> None:
@@ -78,6 +112,47 @@ async def test_what_others_changed_since_is_not_undone(house: PlaybookHouse) -> 
     assert job.outcome is Outcome.ROLLED_BACK
     assert lock_of(house) == ["LOCKED", "UNLOCKED"]
     assert house.webhook.sent == {f"{job.id}.0.undo": {"station": STATION, "text": "undo of ana"}}
+
+
+async def test_what_was_dark_or_down_before_is_excused_unless_it_is_named(house: PlaybookHouse) -> None:
+    station = house.fleet.stations[STATION]
+    station.life.begin_fault("cell-down", "1", "7")
+    station.break_link("condor")
+    before = {"name": "before", "action": "read-state", "register": "before"}
+    looks: list[tuple[str, dict[str, Any], str]] = [
+        ("check-cells-on-air", {}, "dark"),
+        ("check-core-links", {}, "down"),
+        ("check-core-links", {"tenant": "condor"}, "down"),
+        ("wait-until", {"condition": "cells-on-air", "seconds": 0.1}, "dark"),
+        ("wait-until", {"condition": "links-up", "seconds": 0.1}, "down"),
+    ]
+    excused = [
+        {"name": f"look {n}", "action": action, "with": {**given, "excused": f"{{{{ before.{what} }}}}"}}
+        for n, (action, given, what) in enumerate(looks)
+    ]
+    run = await house.succeeds("own", house.own(targets=STATION, steps=[before, *excused]))
+    output = house.steps(run, STATION)[0].output
+    assert (output["dark"], output["down"]) == (["1"], ["EP_S1C[condor-condor-mme-1]"])
+    named = {"name": "named", "action": "check-cells-on-air", "with": {"cells": ["1"], "excused": ["1"]}}
+    for step in ({"name": action, "action": action, "with": given} for action, given, _ in looks):
+        assert (await house.run("own", house.own(targets=STATION, steps=[step]))).state is RunState.FAILED
+    assert (await house.run("own", house.own(targets=STATION, steps=[named]))).state is RunState.FAILED
+
+
+ABSENT: list[tuple[str, dict[str, Any], str]] = [
+    ("check-cells-on-air", {"cells": ["1", "7"]}, "has no cell of ours 7; it has 1, 2"),
+    ("wait-until", {"condition": "cells-locked", "cells": ["7"]}, "has no cell of ours 7"),
+    ("wait-until", {"condition": "links-up", "endpoints": ["EP_S1C[x]"]}, "has no core link of ours EP_S1C[x]"),
+    ("wait-until", {"condition": "links-up", "tenant": "vicuna"}, "vicuna has no core link on T-LTE-1"),
+]
+
+
+async def test_nothing_is_well_because_it_is_not_there(house: PlaybookHouse) -> None:
+    for action, given, said in ABSENT:
+        own = house.own(targets=STATION, steps=[{"name": "look", "action": action, "with": given}])
+        run = await house.run("own", own)
+        assert run.state is RunState.FAILED
+        assert said in house.job(run, STATION).detail
 
 
 async def test_retries_and_timeouts(house: PlaybookHouse) -> None:
@@ -151,3 +226,10 @@ async def test_wrong_parameters(house: PlaybookHouse) -> None:
         await house.run("lock-cell", station="T-LTE-11", cell="1")
     with pytest.raises(NotFoundError):
         await house.run("../rules/core-link-down")
+    async with house.client() as client:
+        for bad in ('"\\ud800"', '"\\u202e"', "1" * 30):
+            body = f'{{"parameters": {{"station": "{STATION}", "cell": {bad}}}}}'
+            answer = await client.post(
+                "/v1/playbooks/lock-cell/dry-run", content=body, headers={"Content-Type": "application/json"}
+            )
+            assert answer.status_code == 422, (bad, answer.text)

@@ -29,7 +29,7 @@ async def test_a_lost_radio_unit_is_reset_where_all_consent(
 ) -> None:
     monkeypatch.setattr("simulators.troubles._draw", lambda dice, span: 0.5)
     house.load(andes_all=STANDING, condor_all=STANDING)
-    notifier, checker = FakeNotifier(), house.checker(reports=False)
+    notifier, checker = FakeNotifier(), house.checker()
     remediator = Remediator(
         house.loop_store, house.planner, checker, house.doorbell, notifier, house.clock, rules(), house.launcher()
     )

@@ -66,7 +66,7 @@ async def test_lock_and_unlock(house: PlaybookHouse) -> None:
     assert house.job(again, STATION).outcome is Outcome.UNCHANGED
     await house.succeeds("unlock-cell", station=STATION, cell="1")
     assert lock_of(house) == ["UNLOCKED", "UNLOCKED"]
-    health = await house.checker(reports=False).health(STATION)
+    health = await house.checker().health(STATION)
     assert all(health.cells.values())
 
 
@@ -89,8 +89,21 @@ async def test_holds_bind_unlocking(house: PlaybookHouse) -> None:
 async def test_recreate_core_endpoint(house: PlaybookHouse) -> None:
     house.fleet.stations[STATION].break_link("condor")
     await house.succeeds("recreate-core-endpoint", station=STATION, endpoint="EP_S1C[condor-condor-mme-1]")
-    health = await house.checker(reports=False).health(STATION)
+    health = await house.checker().health(STATION)
     assert all(link.up for link in health.links)
+
+
+async def test_an_endpoint_that_hangs_all_the_same_is_as_it_was(house: PlaybookHouse) -> None:
+    before = house.running(STATION).count("condor-mme-1")
+    house.fleet.stations[STATION].break_link("condor", curable=False)
+    step = {"name": "again", "action": "recreate-core-endpoint", "with": {"endpoint": "EP_S1C[condor-condor-mme-1]"}}
+    own = house.own(targets=STATION, strategy={"canary": 0, "check_timeout": 1}, steps=[step])
+    run = await house.run("own", own)
+    job = house.job(run, STATION)
+    assert (run.state, job.outcome) == (RunState.FAILED, Outcome.ROLLED_BACK), job.detail
+    assert "link-up" in job.detail
+    assert house.running(STATION).count("condor-mme-1") == before
+    assert not any((await house.planner.drift([STATION])).values())
 
 
 async def test_audit_and_repair_of_drift(house: PlaybookHouse) -> None:
@@ -116,3 +129,10 @@ def test_all_are_tested() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     for path in PLAYBOOKS.glob("*.yaml"):
         assert f'"{path.stem}"' in text, path.name
+
+
+async def test_a_cell_that_was_dark_before_hinders_no_change(house: PlaybookHouse) -> None:
+    house.fleet.stations[STATION].life.begin_fault("cell-down", "1", "7")
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
+    await house.succeeds("change-share", tenant="condor", stations=4)
+    assert "<maxRatio>55</maxRatio>" in house.running(STATION)

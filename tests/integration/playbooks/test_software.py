@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from controller.models.run import Outcome, RunState
+from controller.models.run import JobState, Outcome, RunState
 from controller.playbook.launch import DryRun
 from simulators.history import EventKind
 from simulators.netconf.profiles import STANDARD
 from simulators.station import Station
 from tests.integration.alarms.house import until
+from tests.integration.approvals.test_clearance import window
 from tests.integration.playbooks.house import PlaybookHouse
+from tests.support.callers import ADMINISTRATOR, CONTRACTS
 
 STATION, OTHER = "T-LTE-1", "T-LTE-2"
 NEW = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
@@ -55,13 +58,14 @@ def says(seen: DryRun) -> list[str]:
 async def test_download_first_then_upgrade_in_waves(house: PlaybookHouse) -> None:
     touched = house.changes()
     seen = await house.dry_run("upgrade-software", where="region=cusco", **NEW)
-    assert says(seen)[:4] == [
+    assert says(seen)[:5] == [
         f"asks for software-download {NEW['url']}",
         "asks for software-install slot-b",
+        "ok",
         "asks for software-activate slot-b",
         "asks for reset",
     ]
-    assert says(seen)[4].startswith("would check again; now: it runs 24.2.1")
+    assert says(seen)[5].startswith("would check again; now: it runs 24.2.1")
     assert house.changes() == touched
 
     await house.succeeds("download-software", where="region=cusco", **NEW)
@@ -72,11 +76,29 @@ async def test_download_first_then_upgrade_in_waves(house: PlaybookHouse) -> Non
         assert version(house, name) == "24.3.0"
         assert restarts(house, name) == 1
         assert [step.outcome for step in house.steps(run, name)][:2] == [Outcome.UNCHANGED] * 2
-        assert all((await house.checker(reports=False).health(name)).cells.values())
+        assert all((await house.checker().health(name)).cells.values())
 
     again = await house.succeeds("upgrade-software", where="region=cusco", **NEW)
     assert house.job(again, STATION).outcome is Outcome.UNCHANGED
     assert restarts(house) == 1
+
+
+async def test_a_download_needs_no_window_while_the_upgrade_waits_for_one(house: PlaybookHouse) -> None:
+    now = house.clock.now()
+    house.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
+    waiting = await house.launcher().start(
+        "upgrade-software", {"where": STATION, **NEW}, "ana", CONTRACTS, None, ADMINISTRATOR
+    )
+    seen = await house.dry_run("upgrade-software", where=STATION, **NEW)
+    assert any("window opens" in reason for reason in seen.outlook.waits)
+    seen = await house.dry_run("download-software", where=STATION, **NEW)
+    assert seen.outlook.waits == {}
+    await house.succeeds("download-software", where=STATION, **NEW)
+    assert "24.3.0" in {slot.version for slot in station(house).life.slots}
+    job = house.job(waiting, STATION)
+    assert job.state is not JobState.DONE
+    assert "window opens" in job.blocked
+    assert version(house) == "24.2.1"
 
 
 FAULTS = {

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from controller.models.errors import PlanRefusedError
 from controller.models.network import Agreement, Cell, Network, Station
-from controller.models.run import Outcome, RunState
+from controller.models.run import Outcome, Run, RunState
+from controller.playbook.kpi import indicators
 from controller.runs.undo import undo_plan
 from simulators.faults import Fault, FaultKind
+from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
 from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply
+from tests.integration.playbooks.test_waiting import MEASURE
+from tests.support.callers import ADMINISTRATOR, CONTRACTS
 
 NR, SHARED, OWN = "T-NR-1", "T-LTE-1", "T-LTE-2"
 
@@ -44,6 +49,9 @@ async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse
     assert house.changes() == changes
     count = int(says.rpartition("nodes=")[2])
 
+    seen = await house.dry_run("decommission-station", station=NR, nodes=count)
+    assert not [step for step in seen.stations[0].steps if "would" in step.says]
+    assert house.changes() == changes
     run = await house.succeeds("decommission-station", station=NR, nodes=count)
     assert "Function" not in house.running(NR)
     assert {name for name, text in all_running(house).items() if text != before[name]} == {NR}
@@ -66,7 +74,7 @@ async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse
     assert all_running(house) == before
     assert house.fleet.stations[NR].life.software.version == SOFTWARE["version"]
     assert house.store.devices([NR])[NR].retired is None
-    health = await house.checker(reports=False).health(NR)
+    health = await house.checker().health(NR)
     assert all(health.cells.values())
     assert health.drift == 0
 
@@ -160,7 +168,7 @@ async def test_customers_move_region_by_region_and_back(leaving: PlaybookHouse) 
     assert {one.station: one.wave for one in seen.stations} == {SHARED: 0, OWN: 1, NR: 2}
     assert seen.reach.tenants == ("condor",)
     others = await house.of_others("condor")
-    run = await house.succeeds("migrate-tenant", tenant="condor")
+    run = await house.succeeds("migrate-tenant", tenant="condor", soak=0)
     now = await house.of_others("condor")
     assert [station for station in now if now[station] != others[station]] == [OWN]  # its cell is the host's to lock
     assert administrative_states(house, OWN) == ["LOCKED"]
@@ -185,7 +193,7 @@ async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookHou
     house, before = leaving, all_running(leaving)
     faults = house.fleet.stations[SHARED].faults
     faults.inject(Fault(FaultKind.FAIL, "commit"))
-    run = await house.run("migrate-tenant", tenant="condor")
+    run = await house.run("migrate-tenant", tenant="condor", soak=0)
     assert run.state is RunState.STOPPED
     outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.FAILED_SAFE, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
@@ -193,7 +201,7 @@ async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookHou
     faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
     for session in list(house.fleet.stations[SHARED].sessions.values()):
         session.drop()
-    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco")
+    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", soak=0)
     assert f"condor is not served yet by {SHARED}" in house.job(run, OWN).detail
     assert all_running(house) == before
 
@@ -203,7 +211,95 @@ async def test_users_that_stay_keep_the_own_station_on_air(
 ) -> None:
     monkeypatch.setattr("simulators.life.STAY", 1000.0)
     house = leaving
-    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", seconds=1)
+    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", seconds=1, soak=0)
     outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.ROLLED_BACK}
     assert administrative_states(house, OWN) == ["UNLOCKED"]
+
+
+def with_short_periods(house: PlaybookHouse) -> Any:
+    """A launcher of migrate-tenant that judges the few attempts of some seconds, and retries nothing."""
+    folder = house.folder / "short"
+    folder.mkdir()
+    text = (PLAYBOOKS / "migrate-tenant.yaml").read_text(encoding="utf-8").replace("retries: 3", "retries: 0")
+    few = 'worst_drop: "{{ worst_drop }}", kpis: [s1-setup-success], min_samples: 0, settle: 1'
+    assert text.count('worst_drop: "{{ worst_drop }}"') == 2
+    text = text.replace('worst_drop: "{{ worst_drop }}"', few)
+    (folder / "migrate-tenant.yaml").write_text(text, encoding="utf-8")
+    return house.launcher(folder)
+
+
+async def measured(house: PlaybookHouse, station: str) -> None:
+    """A measurement job of one-second periods on a station, with a full period behind it."""
+    house.fleet.stations[station].foreign_edit(etree.fromstring(MEASURE.format(station)))
+    _, network = house.store.network()
+
+    async def has_attempts() -> bool:
+        periods = await house.planner.measurements(network, station)
+        return any("s1-setup-success" in indicators(period) and not period.suspect for period in periods)
+
+    await until(f"{station} has measured", has_attempts)
+
+
+async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookHouse) -> None:
+    house, launcher = leaving, with_short_periods(leaving)
+    await measured(house, SHARED)
+    before = all_running(house)
+    given = {"tenant": "condor", "soak": 3}
+    seen = await house.dry_run("migrate-tenant", launcher, **given)
+    says = {one.station: [step.says for step in one.steps] for one in seen.stations}
+    assert says[SHARED][-2] == says[OWN][-1] == "after a soak of 3 s, or the wave is undone"
+    assert says[NR][0] == "the station has no measurement job: no indicator will be judged"
+    assert says[OWN][-2] == "skipped: {{ kpis is defined and brought.changed }}"
+
+    run = await gets_worse(house, launcher, SHARED, given)
+    assert run.state is RunState.STOPPED
+    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    assert outcomes == {SHARED: Outcome.ROLLED_BACK, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
+    assert "check 'KPIs no worse' after the soak: s1-setup-success: " in house.job(run, SHARED).detail
+    assert all_running(house) == before
+
+
+async def gets_worse(house: PlaybookHouse, launcher: Any, soaking: str, given: dict[str, Any]) -> Run:
+    """Move condor; while a station soaks, the shared one gets worse for another tenant."""
+    run = await launcher.start("migrate-tenant", given, "ana", CONTRACTS, None, ADMINISTRATOR)
+
+    async def soaks() -> bool:
+        return house.job(run, soaking).detail == "soaks"
+
+    async def ended() -> bool:
+        return house.store.run(run.id).state.terminal
+
+    await until(f"{soaking} soaks", soaks)
+    house.fleet.stations[SHARED].break_link("andes")
+    await until("the run ends", ended)
+    return house.store.run(run.id)
+
+
+async def test_kpis_of_the_shared_stations_gate_the_shutdown_too(leaving: PlaybookHouse) -> None:
+    house, launcher = leaving, with_short_periods(leaving)
+    await measured(house, SHARED)
+    given = {"tenant": "condor", "soak": 3, "where": "region=cusco", "measured": "true"}
+    run = await gets_worse(house, launcher, OWN, given)
+    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.ROLLED_BACK}
+    said = f"check 'KPIs of the shared stations no worse' after the soak: {SHARED}: s1-setup-success: "
+    assert said in house.job(run, OWN).detail
+    assert administrative_states(house, OWN) == ["UNLOCKED"]
+    assert "<mnc>02</mnc>" in house.running(SHARED)
+
+
+async def test_what_could_not_be_judged_is_told_or_refused(leaving: PlaybookHouse) -> None:
+    house, launcher = leaving, with_short_periods(leaving)
+    await measured(house, SHARED)
+    run = await house.run("migrate-tenant", launcher, tenant="condor", soak=3, measured="true")
+    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.SUCCEEDED, NR: Outcome.FAILED_SAFE}
+    assert "step 'KPIs before': check failed" in house.job(run, NR).detail
+    assert house.job(run, SHARED).detail == ""
+    assert "soak" not in {step.name for step in house.steps(run, NR)}
+    # Where nothing changes, nobody waits.
+    unchanged = await house.succeeds("migrate-tenant", tenant="condor", soak=3600, where="region=cusco")
+    assert {job.outcome for job in house.store.jobs(unchanged.id)} == {Outcome.UNCHANGED}
+    run = await house.succeeds("migrate-tenant", launcher, tenant="condor", soak=1, where="region=puno")
+    assert house.job(run, NR).detail == "KPIs before: the station has no measurement job: no indicator will be judged"

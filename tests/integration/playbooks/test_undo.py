@@ -51,7 +51,8 @@ def all_running(house: PlaybookHouse) -> dict[str, str]:
     return {station: house.running(station) for station in house.fleet.stations}
 
 
-async def test_a_tenant_that_came_is_taken_back_whole(tmp_path: Path) -> None:
+async def test_a_tenant_that_came_is_taken_back_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.runs.undo._AT_ONCE", 3)  # of four
     async with open_house(tmp_path, without="condor-all") as house:
         before, ledger = all_running(house), house.store.ledger()
         house.load(condor_all={"consents": AGREED})

@@ -11,10 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.inventory.load import load_network
+from controller.models.facts import HOST_OWNED
 from controller.models.network import Network
-from controller.models.plan import Plan
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Job, Run, RunState, Strategy
-from controller.plan import network_digest
+from controller.nrm.fingerprint import fingerprint
+from controller.nrm.inverse import invert
+from controller.nrm.profiles.router import ROUTER as ROOT
+from controller.plan import network_digest, seal
 from controller.runs.planner import PlanRequest
 from controller.runs.submit import submit
 from simulators.fleet import Fleet
@@ -27,6 +31,7 @@ from simulators.station import Quirks
 from simulators.transactions import NO_SESSION, Origin
 from tests.integration.alarms.house import TINY, until
 from tests.integration.playbooks.house import PlaybookHouse
+from tests.support.frr import Frr
 
 #: A station, its router, and a station without one.
 STATION, ROUTER, ALONE = "T-LTE-1", "R-OLLANTA", "T-LTE-2"
@@ -55,6 +60,25 @@ class RouterHouse(PlaybookHouse):
 
     async def plan(self, selector: str = STATION, **remove: int) -> Plan:
         return await self.planner.plan(PlanRequest(selector, remove=remove), "ana")
+
+    async def plan_of(self, *edits: Edit) -> Plan:
+        """A plan of just these edits of the router, whatever the network files say."""
+        digest, network = self.store.network()
+        observed = (await self.planner.views(network, [ROUTER]))[ROUTER].observed
+        assert observed is not None
+        paths = [edit.path for edit in edits]
+        change = Change(
+            station=ROUTER,
+            phases=(Phase(kind=PhaseKind.EDIT, edits=edits, inverse=invert(ROOT, observed.tree, edits, {})),),
+            diff=(),
+            touched=(),
+            fingerprint=fingerprint(ROOT, observed.tree, paths),
+        )
+        plan = seal(
+            created=self.clock.now(), network=network.header.id, network_digest=digest, selector="", changes=[change]
+        )
+        self.store.save_plan(plan, "ana")
+        return plan
 
     async def apply(self, plan: Plan, **strategy: Any) -> tuple[Run, dict[str, Job]]:
         """Apply a plan to its end."""
@@ -102,16 +126,33 @@ async def open_router_house(
     async with AsyncExitStack() as stack:
         fleet = Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.1), routers=provisioning)
         await stack.enter_async_context(fleet)
-        house = RouterHouse(folder, stack, fleet)
         shutil.copytree(TINY, folder / "network")
-        fleet.write_endpoints(folder / "endpoints.csv")
         fleet.write_routers(folder / "network" / "routers.csv")
-        _add(folder / "network" / "routers.csv", fields)
-        house.load_without()
-        if adopted:
-            await house.planner.adopt("*", "ana")
-        await house.work()
-        yield house
+        yield await _moved_in(folder, stack, fleet, fields, "*" if adopted else "")
+
+
+@asynccontextmanager
+async def open_frr_house(folder: Path, router: Frr, fields: Mapping[str, str]) -> AsyncIterator[RouterHouse]:
+    """A house of one simulated station, whose site has FRRouting for a router; both are adopted."""
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(read_network(TINY), only=[STATION], default_quirks=Quirks(settle_seconds=0.1))
+        await stack.enter_async_context(fleet)
+        shutil.copytree(TINY, folder / "network")
+        own = {"uplink": "up0", "downlink": "down0", **router.fields()}
+        yield await _moved_in(folder, stack, fleet, {**own, **fields}, STATION)
+
+
+async def _moved_in(
+    folder: Path, stack: AsyncExitStack, fleet: Fleet, fields: Mapping[str, str], adopted: str
+) -> RouterHouse:
+    house = RouterHouse(folder, stack, fleet)
+    fleet.write_endpoints(folder / "endpoints.csv")
+    _add(folder / "network" / "routers.csv", fields)
+    house.load_without()
+    if adopted:
+        await house.planner.adopt(adopted, "ana")
+    await house.work()
+    return house
 
 
 def _add(path: Path, fields: Mapping[str, str]) -> None:
@@ -121,6 +162,16 @@ def _add(path: Path, fields: Mapping[str, str]) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def merge(node: str, before: dict[str, str], after: dict[str, str]) -> Edit:
+    """Leaves of a node of the router that change."""
+    return Edit(op=Op.MERGE, path=f"/Router[{ROUTER}]/{node}", before=before, after=after, owners=HOST_OWNED)
+
+
+def drop(node: str) -> Edit:
+    """A node of the router that goes."""
+    return Edit(op=Op.DELETE, path=f"/Router[{ROUTER}]/{node}", owners=HOST_OWNED)
 
 
 def same(one: RouterConfig, other: RouterConfig) -> bool:

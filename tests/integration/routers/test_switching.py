@@ -9,15 +9,23 @@ from pathlib import Path
 import pytest
 
 from controller.models.run import Outcome, RunState
+from controller.playbook.launch import Launcher
+from controller.runs.undo import undo_plan
 from simulators.history import EventKind
 from simulators.routers.addresses import read_address
 from simulators.routers.faults import RouterFault, RouterFaultKind
 from tests.integration.alarms.house import until
+from tests.integration.playbooks.house import PLAYBOOKS
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
 
 pytestmark = pytest.mark.timeout(120)
 #: The spare port has an address of its own on the management network.
 SPARE = {"standby": "GigabitEthernet0/0/2", "gateway": "10.98.0.2", "standby_gateway": "10.98.1.2"}
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
 
 
 @pytest.fixture
@@ -50,9 +58,11 @@ async def test_the_way_is_switched_there_and_back(spare: RouterHouse) -> None:
     preview = await spare.dry_run("switch-backhaul", router=ROUTER)
     assert not preview.refused
     assert preview.reach.tenants == ("andes", "condor")
+    assert preview.reach.cells == len(spare.network().cells_by_station[STATION]) > 0
     assert len(preview.stations[0].steps[0].diff) == 6
     assert distances(spare) == {0: {1}, 2: {250}}
-    await spare.succeeds("switch-backhaul", router=ROUTER)
+    run = await spare.succeeds("switch-backhaul", router=ROUTER)
+    assert spare.steps(run, ROUTER)[0].output["links"] == 3
     assert distances(spare) == {0: {250}, 2: {1}}
     assert same(spare.router.running, spare.router.startup)
     assert spare.router.reload is None
@@ -67,6 +77,154 @@ async def test_the_way_is_switched_there_and_back(spare: RouterHouse) -> None:
     assert (await spare.plan()).is_empty
     await spare.succeeds("switch-backhaul", router=ROUTER, standby="false")
     assert distances(spare) == {0: {1}, 2: {250}}
+
+
+async def switched(house: RouterHouse, port: int = 2) -> None:
+    """Wait until the routes point to the standby, or to the uplink again, and nothing of it is confirmed yet."""
+    ways = {port: {1}, 2 - port: {250}}
+
+    async def waits() -> bool:
+        return distances(house) == ways and house.router.reload is not None
+
+    await until("the way is switched", waits)
+
+
+def impatient(house: RouterHouse, seconds: int = 4, more: str = "") -> Launcher:
+    """The playbook, which waits for links for so long, with more steps."""
+    folder = house.folder / "impatient"
+    folder.mkdir()
+    text = (PLAYBOOKS / "switch-backhaul.yaml").read_text(encoding="utf-8")
+    assert "check_timeout: 90" in text
+    text = text.replace("check_timeout: 90", f"check_timeout: {seconds}") + more
+    (folder / "switch-backhaul.yaml").write_text(text, encoding="utf-8")
+    return house.launcher(folder)
+
+
+async def test_links_that_stay_down_bring_the_old_way_back(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = impatient(spare)
+    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    before = spare.router.running
+    running = asyncio.create_task(spare.run("switch-backhaul", launcher, router=ROUTER))
+    await switched(spare)
+    spare.fleet.stations[STATION].break_link("andes")
+    run = await running
+    job = spare.job(run, ROUTER)
+    assert job.outcome is Outcome.ROLLED_BACK, job
+    assert f"link-up {STATION}/" in job.detail
+    assert "EP_S1C[andes-andes-mme-1]" in job.detail
+    assert "condor" not in job.detail
+    assert same(spare.router.running, before)
+    assert same(spare.router.startup, before)
+    assert spare.router.reload is None
+    assert not spare.router.history.events(EventKind.RESTARTED)
+
+
+async def test_a_link_that_was_down_before_keeps_nobody_from_switching(spare: RouterHouse) -> None:
+    spare.fleet.stations[STATION].break_link("andes")
+    run = await spare.succeeds("switch-backhaul", router=ROUTER)
+    assert spare.steps(run, ROUTER)[0].output["links"] == 1
+    assert f"2 of 3 core links behind it are down, as before: {STATION}/" in spare.job(run, ROUTER).detail
+    assert distances(spare)[2] == {1}
+    undone, _ = await spare.apply(await undo_plan(spare.planner, run.id, {}, "ana"))
+    assert undone.state is RunState.SUCCEEDED
+    assert distances(spare) == {0: {1}, 2: {250}}
+    # Taken back as patiently, and under a reload as well.
+    assert undone.strategy.check_timeout == run.strategy.check_timeout == 90
+    assert len(spare.router.history.events(EventKind.RELOAD_PLANNED)) == 2
+    assert same(spare.router.running, spare.router.startup)
+
+
+async def test_where_all_links_are_down_one_has_to_come_up(spare: RouterHouse) -> None:
+    station = spare.fleet.stations[STATION]
+    for tenant in ("andes", "condor"):
+        station.break_link(tenant)
+    running = asyncio.create_task(spare.run("switch-backhaul", router=ROUTER))
+    await switched(spare)
+    station.restore_link("condor")
+    run = await running
+    assert run.state is RunState.SUCCEEDED, spare.steps(run, ROUTER)
+    assert spare.steps(run, ROUTER)[0].output["links"] == 0
+    assert "2 of 3 core links" in spare.job(run, ROUTER).detail
+    await links_up(spare, 1)
+    assert distances(spare)[2] == {1}
+
+
+async def test_a_way_on_which_no_link_comes_up_is_not_kept(spare: RouterHouse) -> None:
+    for tenant in ("andes", "condor"):
+        spare.fleet.stations[STATION].break_link(tenant)
+    before = spare.router.running
+    run = await spare.run("switch-backhaul", impatient(spare), router=ROUTER)
+    job = spare.job(run, ROUTER)
+    assert (job.outcome, run.state) == (Outcome.ROLLED_BACK, RunState.FAILED)
+    assert "not reached within 4 s: any core link behind it up" in job.detail
+    assert same(spare.router.running, before)
+    assert same(spare.router.startup, before)
+    assert spare.router.reload is None
+
+
+async def test_an_undo_goes_back_although_nothing_is_up(spare: RouterHouse) -> None:
+    run = await spare.succeeds("switch-backhaul", router=ROUTER)
+    for tenant in ("andes", "condor"):
+        spare.fleet.stations[STATION].break_link(tenant)
+    undone, jobs = await spare.apply(await undo_plan(spare.planner, run.id, {}, "ana"))
+    assert undone.state is RunState.SUCCEEDED
+    assert "3 of 3 core links behind it are down, as before" in jobs[ROUTER].detail
+    assert distances(spare) == {0: {1}, 2: {250}}
+
+
+async def test_drift_that_was_there_before_keeps_nobody_from_switching(spare: RouterHouse) -> None:
+    spare.router.foreign_edit(["interface gi0/0/1.101", "description mine"])
+    spare.router.save(spare.router_origin)
+    assert (await spare.planner.drift((ROUTER,)))[ROUTER]
+    await spare.succeeds("switch-backhaul", router=ROUTER)
+    assert distances(spare)[2] == {1}
+
+
+async def test_an_undo_that_keeps_links_down_is_taken_back(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    station = spare.fleet.stations[STATION]
+    station.break_link("andes")
+    run = await spare.succeeds("switch-backhaul", impatient(spare), router=ROUTER)
+    station.restore_link("andes")
+    await links_up(spare, 3)
+    after = spare.router.running
+    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    undoing = spare.begin(await undo_plan(spare.planner, run.id, {}, "ana"), check_timeout=4)
+    await switched(spare, port=0)
+    station.break_link("andes")
+    job = (await spare.end(undoing))[ROUTER]
+    assert job.outcome is Outcome.ROLLED_BACK, job
+    assert f"link-up {STATION}/" in job.detail
+    assert "condor" not in job.detail
+    assert same(spare.router.running, after)
+    assert same(spare.router.startup, after)
+    assert spare.router.reload is None
+    assert not spare.router.history.events(EventKind.RESTARTED)
+
+
+async def test_a_step_is_undone_as_carefully(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = "  - {name: never, action: check-drift, checks: ['{{ false }}']}\n"
+    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    running = asyncio.create_task(spare.run("switch-backhaul", impatient(spare, 8, more), router=ROUTER))
+    await switched(spare)
+    after = spare.router.running
+    await switched(spare, port=0)
+    spare.fleet.stations[STATION].break_link("andes")
+    job = spare.job(await running, ROUTER)
+    assert job.outcome is Outcome.DIVERGED, job
+    assert "could not be undone" in job.detail
+    assert f"link-up {STATION}/" in job.detail
+    assert same(spare.router.running, after)
+
+
+async def test_whoever_takes_over_goes_on_watching(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    running = asyncio.create_task(spare.run("switch-backhaul", router=ROUTER))
+    await switched(spare)
+    await spare.replace_worker()
+    run = await running
+    assert run.state is RunState.SUCCEEDED, spare.steps(run, ROUTER)
+    assert spare.job(run, ROUTER).attempts == 2
+    assert same(spare.router.running, spare.router.startup)
 
 
 async def test_a_refused_line_takes_all_back_without_a_reload(spare: RouterHouse) -> None:

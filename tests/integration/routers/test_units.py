@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 
 from controller.models.approval import Verdict
+from controller.models.errors import PlanRefusedError
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry, Outcome, RunState
+from controller.plan import network_digest
+from controller.runs.undo import undo_plan
 from simulators.faults import Fault, FaultKind
 from simulators.history import EventKind
 from simulators.routers.faults import RouterFault, RouterFaultKind
+from tests.integration.playbooks.house import PLAYBOOKS
+from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
 
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor")
@@ -114,3 +119,141 @@ async def test_a_new_station_is_provisioned_with_its_router(tmp_path: Path) -> N
         assert since(house, before) == [ROUTER, STATION]
         assert {name for name, one in house.store.devices().items() if one.adopted} == {ROUTER, STATION}
         assert house.fleet.stations[STATION].summary()["links_up"] == 3
+
+
+async def test_a_recorded_state_comes_back_on_both(house: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
+    plan, before = await arrival(house), seen(house)
+    run, jobs = await house.apply(plan)
+    assert run.state is RunState.SUCCEEDED, jobs
+    count = sum("condor" in entry.owners for name in (ROUTER, STATION) for entry in ledger(house, name))
+    given = {"where": STATION, "state": run.id, "remove": f"condor={count}"}
+    preview = await house.dry_run("restore-config", **given)
+    assert [(one.station, one.rank) for one in preview.stations] == [(STATION, 0), (ROUTER, 1)]
+    before = seen(house)
+    await house.succeeds("restore-config", **given)
+    assert since(house, before) == [STATION, ROUTER]
+    assert house.router.running.vrfs.keys() == {"andes"}
+    assert same(house.router.running, house.router.startup)
+    assert not any("condor" in entry.owners for name in (ROUTER, STATION) for entry in ledger(house, name))
+
+
+async def test_a_router_alone_is_not_brought_back_from_under_links_that_are_up(
+    house: RouterHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
+    run, jobs = await house.apply(await arrival(house))
+    assert run.state is RunState.SUCCEEDED, jobs
+    (folder := house.folder / "impatient").mkdir()
+    text = (PLAYBOOKS / "restore-config.yaml").read_text(encoding="utf-8")
+    (folder / "restore-config.yaml").write_text(text.replace("strategy: {", "strategy: {check_timeout: 4, "))
+    launcher, before = house.launcher(folder), house.router.running
+    count = sum("condor" in entry.owners for entry in ledger(house, ROUTER))
+    given = {"where": f"router={ROUTER}", "state": run.id, "remove": f"condor={count}"}
+    kept = await house.run("restore-config", launcher, **given)
+    job = house.job(kept, ROUTER)
+    assert job.outcome is Outcome.ROLLED_BACK, job
+    assert f"link-up {STATION}/" in job.detail
+    assert "andes" not in job.detail
+    assert same(house.router.running, before)
+    assert same(house.router.startup, before)
+    # Whoever is off the air anyway does not mind.
+    house.fleet.stations[STATION].break_link("condor")
+    gone = await house.succeeds("restore-config", launcher, **given)
+    assert "1 of 3 core links behind it are down, as before" in house.job(gone, ROUTER).detail
+    assert house.router.running.vrfs.keys() == {"andes"}
+
+
+async def test_a_way_is_not_planned_away_from_under_links_that_stay(house: RouterHouse) -> None:
+    await house.carry()
+    house.load_without("condor-all")
+    counts = {name: sum("condor" in entry.owners for entry in ledger(house, name)) for name in (ROUTER, STATION)}
+    refused = rf"router {ROUTER} is left out: core links of condor on {STATION} need what would be removed, and stay: "
+    with pytest.raises(PlanRefusedError, match=refused + "it is not part of this plan"):
+        await house.plan(f"router={ROUTER}", condor=counts[ROUTER])
+    await house.plan(condor=sum(counts.values()))
+
+
+async def test_an_undo_does_not_take_the_way_from_under_links_that_came_later(
+    house: RouterHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
+    await house.carry("condor-all")
+    house.load_without()
+    run, jobs = await house.apply(await house.plan(f"router={ROUTER}"))
+    assert run.state is RunState.SUCCEEDED, jobs
+    await house.carry()
+    before = house.router.running
+    count = sum("condor" in entry.owners for entry in ledger(house, ROUTER))
+    plan = await undo_plan(house.planner, run.id, {"condor": count}, "ana")
+    house.store.vote(plan.digest, LEO, Verdict.APPROVE, "we leave", plan.id)
+    undone, jobs = await house.apply(plan, check_timeout=2)
+    assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, undone
+    assert f"link-up {STATION}/" in jobs[ROUTER].detail
+    assert same(house.router.running, before)
+
+
+async def test_a_core_that_moves_to_another_network_has_both_ways_for_a_while(house: RouterHouse) -> None:
+    def load(mme: int) -> None:
+        node = {"id": f"andes-mme-{mme}", "address": f"10.41.0.{mme}"}
+        network = with_tenants({"andes": {"core": {"vlan": 101, "mme_pool": [node]}}})(house.network())
+        house.store.save_network(network, network_digest(network), "ana")
+
+    def ways() -> set[str]:
+        return {route.target.with_mask() for route in house.router.running.routes if route.vrf == "andes"}
+
+    load(1)
+    run, jobs = await house.apply(await house.plan())
+    assert run.state is RunState.SUCCEEDED, jobs
+    assert ways() == {"10.41.0.1 255.255.255.255"}
+    load(2)
+    given = {"tenant": "andes", "where": STATION}
+    with pytest.raises(PlanRefusedError, match="first without naming what is removed"):
+        await house.run("rehome-core", **given, nodes=4)
+    await house.succeeds("rehome-core", **given)
+    assert ways() == {"10.41.0.1 255.255.255.255", "10.41.0.2 255.255.255.255"}
+    before = seen(house)
+    await house.succeeds("rehome-core", **given, nodes=4)
+    assert since(house, before) == [STATION, ROUTER]
+    assert ways() == {"10.41.0.2 255.255.255.255"}
+    assert house.fleet.stations[STATION].summary()["links_up"] == 2
+
+
+async def test_a_recorded_state_that_needs_both_orders_is_refused(house: RouterHouse) -> None:
+    await house.carry("andes-all")
+    both = house.begin(await plan_without(house))
+    await house.end(both)
+    plan = await plan_without(house, "condor-all")
+    house.store.vote(plan.digest, LEO, Verdict.APPROVE, "we leave", plan.id)
+    run, jobs = await house.apply(plan)
+    assert run.state is RunState.SUCCEEDED, jobs
+    count = sum("andes" in entry.owners for name in (ROUTER, STATION) for entry in ledger(house, name))
+    given = {"where": STATION, "state": both, "remove": f"andes={count}"}
+    preview = await house.dry_run("restore-config", **given)
+    assert "apply one after the other" in preview.refused[0]
+
+
+async def plan_without(house: RouterHouse, gone: str = "") -> Plan:
+    """The plan that brings the site to the network files without an agreement, its tenant's nodes named."""
+    house.load_without(gone)
+    count = sum("condor" in entry.owners for name in (ROUTER, STATION) for entry in ledger(house, name))
+    return await (house.plan(condor=count) if gone else house.plan())
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+async def test_a_router_that_soaks_keeps_no_station_behind_it_waiting(house: RouterHouse, healthy: bool) -> None:
+    await arrival(house)
+    before = house.router.running
+    check = {"name": "all well", "action": "read-state", "when": "{{ not target.router }}"}
+    wanted = "{{ output.links_up == 3 }}" if healthy else "{{ output.links_up > 90 }}"
+    launcher = house.own(
+        targets=STATION,
+        plan={},
+        strategy={"canary": 0, "check_timeout": 10},
+        steps=[{"name": "bring it", "action": "apply-intent"}],
+        soak_checks=[{**check, "checks": [wanted]}],
+    )
+    run = await house.run("own", launcher)
+    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    assert outcomes == dict.fromkeys((ROUTER, STATION), Outcome.SUCCEEDED if healthy else Outcome.ROLLED_BACK)
+    assert same(house.router.running, before) is not healthy

@@ -20,11 +20,6 @@ DIFFERENCES = Path(__file__).parents[2] / "conformance" / "netconf" / "differenc
 _ME = "urn:3gpp:sa5:_3gpp-common-managed-element"
 #: Seconds that netconfd may take for an answer.
 _PATIENCE = 20
-#: Sessions that are opened until one answers, and what each is asked.
-_ATTEMPTS = 6
-_NOTHING = (
-    '<get-config><source><running/></source><filter type="subtree"><none xmlns="urn:none"/></filter></get-config>'
-)
 #: Its timers run only when it hears nothing for a second.
 _LATE = 1.5
 _RESET = (
@@ -113,19 +108,6 @@ class NetconfdPlayer:
         del self.ids["reset"]
 
     async def open(self, session: str, user: str, base: str) -> None:
-        """Open a session that answers: netconfd loses a message that reaches it in one read with the hello."""
-        for attempt in range(_ATTEMPTS):
-            await self._connect(session, base)
-            try:
-                async with asyncio.timeout(_PATIENCE if attempt == _ATTEMPTS - 1 else 1 + attempt):
-                    await self.send(session, _rpc(_NOTHING))
-            except TimeoutError:
-                await self.drop(session)
-            else:
-                return
-        raise TimeoutError(f"{session}: netconfd answers nothing in {_ATTEMPTS} sessions")
-
-    async def _connect(self, session: str, base: str) -> None:
         connection = await asyncssh.connect(
             "127.0.0.1",
             self._ssh.port,

@@ -11,7 +11,7 @@ import resource
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +28,7 @@ from simulators.netconf.session import Session
 from simulators.netconf.strangers import Strangers
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.simulators.client import BASE, HELLO, NetconfClient, login, netconf
+from tests.support.waiting import until
 
 STATION = "S-0"
 PROFILES = ("lte-28658",)
@@ -71,12 +72,6 @@ async def _watch(witness: NetconfClient, over: asyncio.Event) -> None:
         async with asyncio.timeout(10):
             assert "<data>" in await witness.rpc(READ)
         await asyncio.sleep(0.02)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def opening(rng: random.Random) -> bytes:

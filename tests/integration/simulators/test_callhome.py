@@ -31,6 +31,8 @@ from simulators.netconf.ssh import Credentials, public_host_key
 from simulators.network import SimulatedNetwork, StationRecord, read_network
 from tests.integration.device.edits import function
 from tests.integration.simulators.client import change_in
+from tests.support.ports import free_port, free_ports
+from tests.support.waiting import until
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 PROFILES = ("lte-28658",)
@@ -85,16 +87,16 @@ async def test_a_station_calls_again_after_a_restart() -> None:
     async with at_home() as (devices, port), Fleet(made_network(1), homes=[Home("127.0.0.1", port, 0.1)]) as fleet:
         async with devices.session(target("S-0")) as session:
             first = session.session_id
+        _, known = devices._idle["S-0"]
         fleet.stations["S-0"].restart()
-        await asyncio.sleep(0.2)
+        await until(lambda: not known.reusable)
         async with devices.session(target("S-0")) as session:
             assert session.session_id != first
             await session.read()
 
 
 async def test_a_station_calls_until_somebody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     async with Fleet(made_network(1), homes=[Home("127.0.0.1", port, 0.1)]):
         await asyncio.sleep(0.3)
         devices = SshDevices(SECRETS)
@@ -106,11 +108,11 @@ async def test_a_station_calls_until_somebody_listens() -> None:
 
 async def test_who_is_not_expected_is_refused_whatever_the_address() -> None:
     """Both stations call from one address; only the one whose key is known gets our password."""
-    async with at_home(call_timeout=1) as (devices, port):
+    async with at_home(call_timeout=3) as (devices, port):
         devices.expect([target("S-0", host_key=public_host_key("made", "S-1"))])
         async with Fleet(made_network(1), homes=[Home("127.0.0.1", port, 0.1)]) as fleet:
             wrong = target("S-0", host_key=public_host_key("other", "S-0"))
-            with pytest.raises(UnreachableError, match="S-0 did not call home within 1 s"):
+            with pytest.raises(UnreachableError, match="S-0 did not call home within 3 s"):
                 async with devices.session(wrong):
                     pass
             assert fleet.stations["S-0"].history.counts[EventKind.SESSION_OPENED] == 0
@@ -130,7 +132,7 @@ async def test_a_changed_host_key_is_a_stranger() -> None:
 
 
 async def test_each_station_has_its_own_user_and_credential() -> None:
-    async with at_home(call_timeout=1) as (devices, port):
+    async with at_home(call_timeout=3) as (devices, port):
         credentials = Credentials("ops", "minka-sim")
         async with Fleet(made_network(2), homes=[Home("127.0.0.1", port, 0.2)], credentials=credentials) as fleet:
             async with devices.session(target("S-0", username="ops")) as session:
@@ -247,8 +249,7 @@ async def test_noise_is_refused_and_the_next_caller_is_let_in(noise: bytes) -> N
 
 async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_ports(2) + 1
     network = load_network(TINY)
     calling = [
         Endpoint(station=endpoint.station, host_key=endpoint.host_key, call_home=True) for endpoint in network.endpoints

@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 from lxml import etree
+from typer.testing import CliRunner
 
+from simulators.cli import app
 from simulators.control import serve_control
 from simulators.fleet import Fleet
 from simulators.network import read_network
@@ -209,3 +211,13 @@ async def test_help_has_examples(arguments: list[str]) -> None:
     assert code == 0
     if len(arguments) > 1:
         assert "python -m simulators" in output
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [("drop-affter", "did you mean 'drop-after'?"), ("core-link-dwn", "'core-link-down'?"), ("x", "`fault kinds`")],
+)
+def test_a_fault_that_does_not_exist(kind: str, hint: str) -> None:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["fault", "inject", STATION, kind])
+    assert result.exit_code == 2
+    assert hint in result.output

@@ -13,7 +13,7 @@ from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Step, Strategy
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import EnvironmentSecrets
-from controller.runs.record import Record
+from controller.runs.record import Record, always
 from controller.runs.transaction import Patience, Transaction
 from simulators.clock import VirtualClock
 from simulators.datastore import Config
@@ -94,7 +94,7 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
 
     fleet.clock.call_later(TIMEOUT + 60, let_in)
     claim = world.claim()
-    record = Record(claim, InstantStore(world.store), clock, lambda: True)
+    record = Record(claim, InstantStore(world.store), clock, always)
     started, began = time.monotonic(), clock.monotonic()
     result = await Transaction(claim, target, devices, record, clock, Patience(retry=30)).run()
     # It found the old state, began afresh and brought the change to its end.

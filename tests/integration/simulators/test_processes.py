@@ -23,6 +23,8 @@ from simulators.counted import counted
 from simulators.fleet import Endpoint
 from simulators.processes import check_open_files, shares
 from tests.integration.simulators.client import label_edit, netconf
+from tests.support.ports import free_ports
+from tests.support.processes import is_alive
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 FREE = ("--address", "127.0.0.1", "--port-base")
@@ -43,28 +45,29 @@ async def fleet(*options: object) -> AsyncIterator[tuple[dict[str, Any], asyncio
         await asyncio.wait_for(process.wait(), 30)
 
 
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row, of a range of this test process's own."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return 40_000 + worker * 500 + os.getpid() % 10 * 50 + count
-
-
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and ") Z " not in stat.read_text()
+async def test_routers_listen_behind_the_stations(tmp_path: Path) -> None:
+    ssh, routers, first = tmp_path / "ssh.csv", tmp_path / "routers.csv", free_ports(5)
+    options = ("--endpoints-out", ssh, "--routers", "bare", "--routers-out", routers, *FREE, first)
+    async with fleet("--network", TINY, *options):
+        assert [int(row["port"]) for row in rows(ssh)] == [first + number for number in range(4)]
+        (router,) = rows(routers)
+        assert (router["id"], router["address"], int(router["port"])) == ("R-OLLANTA", "127.0.0.1", first + 4)
+        reader, writer = await asyncio.open_connection("127.0.0.1", first + 4)
+        assert (await reader.readline()).startswith(b"SSH-2.0")
+        writer.close()
 
 
 async def test_every_station_is_reached_through_files_and_front(tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("ssh.csv", "tls.csv", "certificates", "hosts.yaml", "inventory.yaml")}
     options: tuple[object, ...] = ("--endpoints-out", files["ssh.csv"], "--export-nornir", files["hosts.yaml"])
-    options += ("--export-ansible", files["inventory.yaml"], "--tls", free_ports(20))
+    options += ("--export-ansible", files["inventory.yaml"], "--tls", free_ports(7))
     options += ("--tls-endpoints-out", files["tls.csv"], "--certificates", files["certificates"])
-    async with fleet("--count", 7, "--processes", 3, *FREE, free_ports(0), *options) as (ready, process):
+    async with fleet("--count", 7, "--processes", 3, *FREE, free_ports(7), *options) as (ready, process):
         assert ready["endpoints"] == 7
         assert len(ready["processes"]) == 3
         endpoints = [
@@ -95,23 +98,23 @@ async def test_every_station_is_reached_through_files_and_front(tmp_path: Path) 
         assert "minka-sim" not in "".join(path.read_text() for path in files.values() if path.is_file())
         process.terminate()
         assert await process.wait() == 0
-        assert not any(map(alive, ready["processes"]))
+        assert not any(map(is_alive, ready["processes"]))
 
 
 async def test_processes_end_with_the_one_that_started_them() -> None:
-    async with fleet("--network", TINY, "--processes", 2, *FREE, free_ports(0)) as (ready, process):
+    async with fleet("--network", TINY, "--processes", 2, *FREE, free_ports(4)) as (ready, process):
         process.send_signal(signal.SIGKILL)
         await process.wait()
         async with asyncio.timeout(20):
-            while any(map(alive, ready["processes"])):
+            while any(map(is_alive, ready["processes"])):
                 await asyncio.sleep(0.05)
 
 
 async def test_the_fleet_ends_with_any_of_its_processes() -> None:
-    async with fleet("--network", TINY, "--processes", 2, *FREE, free_ports(0)) as (ready, process):
+    async with fleet("--network", TINY, "--processes", 2, *FREE, free_ports(4)) as (ready, process):
         os.kill(ready["processes"][0], signal.SIGKILL)
         assert await asyncio.wait_for(process.wait(), 20) == 1
-        assert not any(map(alive, ready["processes"]))
+        assert not any(map(is_alive, ready["processes"]))
 
 
 @pytest.mark.parametrize(

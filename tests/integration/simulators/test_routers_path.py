@@ -19,6 +19,7 @@ from simulators.lines import Outage
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from tests.integration.simulators.client import netconf
+from tests.support.waiting import until
 from tests.unit.simulators.netconf.desk import edit, enb, link
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -108,8 +109,7 @@ async def test_a_cut_takes_all_below_it_off_the_net(fleet: Fleet, clock: Virtual
         fleet.transport.cut("hill")
         assert links_up(fleet) == {NEAR: 1, FAR: 0}
         assert fleet.transport.off_net() == ["T-BOTH-1", FAR]
-        await asyncio.sleep(0.01)
-        assert not fleet.stations[FAR].sessions
+        await until(lambda: not fleet.stations[FAR].sessions)
         assert "<data" in await near.rpc("<get-config><source><running/></source></get-config>")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(far.rpc("<get/>"), 0.2)
@@ -179,8 +179,7 @@ async def test_who_cuts_himself_off_is_saved_by_the_planned_reload(fleet: Fleet,
             while router.reachable:
                 await asyncio.sleep(0.01)
         assert fleet.transport.off_net() == [ROUTER]
-        await asyncio.sleep(0.01)
-        assert not router.sessions
+        await until(lambda: not router.sessions)
         clock.advance(120)
         assert router.reloading
         clock.advance(router.quirks.reload_seconds)

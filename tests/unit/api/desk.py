@@ -56,9 +56,9 @@ def files_of(directory: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path) -> AsyncIterator[Desk]:
+async def open_desk(folder: Path, database: str = "") -> AsyncIterator[Desk]:
     clock = SystemClock()
-    store = open_store(f"sqlite:///{folder / 'minka.sqlite3'}", clock)
+    store = open_store(database or f"sqlite:///{folder / 'minka.sqlite3'}", clock)
     admit(store, TOKEN)
     ensure_webhook_token(WEBHOOK_TOKEN, store)
     loop_store, devices, doorbell = LoopStore(store), FakeDevices(clock), FakeDoorbell()
@@ -75,5 +75,6 @@ async def open_desk(folder: Path) -> AsyncIterator[Desk]:
     )
     async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as stranger:
         yield Desk(app, store, devices, doorbell, client, stranger)
+    await app.state.services.strangers.settle(store)
     await loop_store.close()
     store.close()

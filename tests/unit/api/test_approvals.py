@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from controller.models.people import Role
+from controller.models.run import RunState
+from controller.ports.store import Transition
 from tests.support.callers import admit
 from tests.unit.api.desk import Desk
 from tests.unit.api.test_routes import load, load_and_adopt, plan
@@ -65,6 +67,34 @@ async def test_what_does_not_exist_or_has_ended_is_not_approved(desk: Desk) -> N
     assert (await desk.client.post("/v1/runs", json={"plan": made["id"]})).status_code == 202
 
 
+async def test_another_of_their_side_takes_back_the_no_of_whoever_is_gone(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    made = await plan(desk, expect_stations=4)
+    for name in ("leo", "ida"):
+        admit(desk.store, f"token-of-{name}", name, Role.APPROVER)
+
+    async def says(name: str, verdict: str) -> None:
+        async with desk.with_token(f"token-of-{name}") as client:
+            said = await client.post(f"/v1/plans/{made['id']}/{verdict}", json={"reason": "harvest"})
+            assert said.is_success, said.text
+
+    async def applied() -> tuple[int, str]:
+        answer = await desk.client.post("/v1/runs", json={"plan": made["id"]})
+        return answer.status_code, answer.json().get("detail", "")
+
+    await says("leo", "reject")
+    await says("ida", "approve")
+    assert "rejected by leo (host): harvest" in (await applied())[1]
+    await says("ida", "reject")
+    assert (await desk.client.put("/v1/users/leo", json={"role": "approver", "disabled": True})).is_success
+    assert (await desk.client.put("/v1/users/ida", json={"role": "host-viewer"})).is_success
+    status, detail = await applied()
+    assert status == 409
+    assert "gone, the yes of another approver of host takes it back" in detail
+    assert (await desk.client.post(f"/v1/plans/{made['id']}/approve", json={})).is_success
+    assert (await applied())[0] == 202
+
+
 async def test_an_administrators_own_run_has_their_yes(desk: Desk) -> None:
     await load_and_adopt(desk)
     made = await plan(desk, expect_stations=4)
@@ -75,6 +105,11 @@ async def test_an_administrators_own_run_has_their_yes(desk: Desk) -> None:
     ]
     assert (seen["subject"], seen["missing"]) == (made["digest"], [])
     assert seen["tenants"] == ["andes", "condor", "vicuna"]
+    assert (await desk.client.post("/v1/freezes", json=freeze())).is_success
+    assert (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] != {}
+    await desk.client.post(f"/v1/runs/{run}/cancel")
+    desk.store.advance(run, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    assert (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] == {}, "an ended run waits for nothing"
     notices = (await desk.client.get("/v1/notices")).json()
     assert {one["tenant"]: len(one["stations"]) for one in notices["results"]} == {"andes": 4, "condor": 4, "vicuna": 2}
 

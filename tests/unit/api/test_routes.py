@@ -9,9 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from controller.api.auth import FIRST, digest, ensure_token
-from controller.models.run import Outcome, RunState
+from controller.models.errors import InputError, StoreError
+from controller.models.run import Outcome, Run, RunState
+from controller.plan import plan_to_json
 from controller.ports.store import JobResult, Transition
 from tests.unit.api.desk import TINY, Desk, files_of
 
@@ -122,6 +125,7 @@ async def test_an_equal_plan_is_the_same_plan(desk: Desk) -> None:
     one, other = await plan(desk, selector=station), await plan(desk, selector=station)
     assert one["id"] == other["id"]
     assert (await desk.client.get(f"/v1/plans/{one['id']}")).json()["digest"] == one["digest"]
+    assert (await desk.client.get(f"/v1/plans/{one['id']}")).content == plan_to_json(desk.store.plan(one["id"]))
     assert (await desk.client.get(f"/v1/plans/{one['id']}/compare/{other['id']}")).json() == []
 
 
@@ -208,6 +212,27 @@ async def test_events_of_a_run_end_with_the_run(desk: Desk) -> None:
     assert [name for name, _ in again] == ["job", "run"]
 
 
+async def test_a_stream_ends_in_order_where_the_database_goes_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its listener is to take it up again, and is told of no error of ours."""
+    (station, *_) = await load_and_adopt(desk)
+    made = await plan(desk, selector=station)
+    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()
+    known = desk.store.run
+    answers = iter([known, known, known])
+
+    def soon_away(run_id: str) -> Run:
+        known_still = next(answers, None)
+        if known_still is None:
+            raise StoreError
+        return known_still(run_id)
+
+    monkeypatch.setattr(desk.store, "run", soon_away)
+    with capture_logs() as logs:
+        answer = await asyncio.wait_for(desk.client.get(f"/v1/runs/{run['id']}/events"), 30)
+    assert [(name, data["state"]) for name, data in events_of(answer.text)] == [("run", "queued")]
+    assert "api.bug" not in {entry["event"] for entry in logs}
+
+
 async def test_cancelling_twice_is_cancelling_once(desk: Desk) -> None:
     (station, *_) = await load_and_adopt(desk)
     made = await plan(desk, selector=station)
@@ -224,6 +249,20 @@ async def test_a_run_is_paused_and_resumed(desk: Desk) -> None:
     states = [(await desk.client.post(f"/v1/runs/{run['id']}/{what}")).json()["state"] for what in asked]
     assert states == ["paused", "paused", "queued", "queued", "cancelling", "cancelling", "cancelling"]
     assert (await desk.client.get(f"/v1/runs/{run['id']}/decisions")).json() == []
+
+
+async def test_lists_of_what_is_not_there_are_not_empty_but_refused(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    made = await plan(desk, expect_stations=4)
+    run = (await start(desk, made["id"], "CHG-1")).json()["id"]
+    for path, there, known, lost in (
+        ("/v1/questions", {"run": run}, 200, 404),
+        ("/v1/tokens", {"owner": "ana"}, 200, 404),
+        ("/v1/devices", {"selector": "region=*"}, 200, 422),
+    ):
+        assert (await desk.client.get(path, params=there)).status_code == known
+        answer = await desk.client.get(path, params=dict.fromkeys(there, "r-nowhere"))
+        assert (answer.status_code, "r-nowhere" in answer.json()["detail"]) == (lost, True), path
 
 
 async def test_holds_are_put_listed_and_lifted(desk: Desk) -> None:
@@ -269,4 +308,16 @@ def test_a_token_is_made_once_and_only_its_owner_reads_it(desk: Desk, tmp_path: 
     first = ensure_token(path, desk.store)
     assert ensure_token(path, desk.store) == first
     assert path.stat().st_mode & 0o777 == 0o600
-    assert desk.store.bearer(digest(first)) == FIRST
+    known = desk.store.bearer(digest(first))
+    assert known is not None
+    assert known.model_copy(update={"token": ""}) == FIRST
+
+
+def test_a_token_of_a_provider_becomes_no_administrators(desk: Desk, tmp_path: Any) -> None:
+    path = tmp_path / "home" / "token"
+    path.parent.mkdir()
+    path.write_text("e30.e30.c2ln\n")
+    before = desk.store.tokens()
+    with pytest.raises(InputError, match="remove it"):
+        ensure_token(path, desk.store)
+    assert desk.store.tokens() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 import typer
 
 from controller.cli.main import app
-from tests.support.minka import ROOT, environment, free_ports, minka
+from tests.support.minka import ROOT, environment, minka
+from tests.support.ports import free_ports
 
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 #: Commands that run until they are stopped, or hand their options on.
@@ -131,6 +133,25 @@ def test_another_program_on_the_port_is_told_from_the_api(
     assert minka("runs", env=nowhere).status == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MINKA_API_PORT", "99999", "MINKA_API_PORT = '99999': Input should be less than or equal to 65535"),
+        ("MINKA_MAIL_RELAY", "minka:geheim@relay", "MINKA_MAIL_RELAY: String should match"),
+        ("MINKA_ALARM_SOURCES", "rumours", "MINKA_ALARM_SOURCES = 'rumours': 'rumours' is not a valid AlarmSource"),
+        ("MINKA_API_URL", "nonsense", "'nonsense' is no address of an API: MINKA_API_URL is such as http://127"),
+        ("MINKA_API_URL", "http://h:port", "is no address of an API"),
+        ("MINKA_TOKEN", "mïnka", "MINKA_TOKEN holds no token"),
+    ],
+)
+def test_wrong_settings_are_named(nowhere: dict[str, str], name: str, value: str, said: str) -> None:
+    seen = minka("runs", env=nowhere | {name: value})
+    assert seen.status == 2
+    assert said in seen.err
+    assert "geheim" not in seen.err
+    assert "Traceback" not in seen.err
+
+
 def test_versions_and_help_have_status_0(nowhere: dict[str, str]) -> None:
     assert minka("--version", env=nowhere).out.startswith("minka ")
     for words in ((), ("network",), ("plan", "--help")):
@@ -164,6 +185,15 @@ def up(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90
     )
+
+
+def test_up_leaves_a_folder_to_the_one_that_works_there(nowhere: dict[str, str]) -> None:
+    home = Path(nowhere["MINKA_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        said = minka("up", env=nowhere)
+    assert (said.status, "another `minka up` works in" in said.err) == (1, True), said
 
 
 def test_up_names_a_port_that_is_taken(nowhere: dict[str, str]) -> None:

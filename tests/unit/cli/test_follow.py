@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
+import httpx
 import pytest
 
-from controller.cli.client import UNREACHABLE, WRONG_INPUT, Client, CliError
+from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
 from controller.cli.follow import _events
 from controller.ports.clock import VirtualClock
 
@@ -52,6 +53,21 @@ def test_a_stream_that_breaks_off_is_taken_up_again() -> None:
     assert clock.pauses == 3
 
 
+@pytest.mark.parametrize(("status", "exits"), [(503, UNREACHABLE), (502, FAILED), (404, WRONG_INPUT)])
+def test_what_the_api_refuses_has_a_status_of_its_own(status: int, exits: int) -> None:
+    """A database that is away (503) is waited for, as an API that is."""
+    assert _refused(httpx.Response(status, json={"detail": "no"})).status == exits
+
+
+def test_a_token_that_is_not_accepted_and_what_is_not_open_are_told() -> None:
+    wrong = httpx.Response(401, json={"detail": "a bearer token is needed"})
+    assert str(_refused(wrong, "MINKA_TOKEN")).startswith("the token of MINKA_TOKEN is not accepted: it is unknown")
+    assert str(_refused(wrong)).startswith("a bearer token is needed (set MINKA_TOKEN")
+    request = httpx.Request("GET", "http://x/v1/holds")
+    absent = httpx.Response(404, json={"detail": "Not Found"}, request=request)
+    assert str(_refused(absent)).startswith("/v1/holds is not there: it is not open to your side")
+
+
 def test_nobody_waits_for_ever() -> None:
     clock = Clock()
     with pytest.raises(CliError, match="gone"):
@@ -62,3 +78,9 @@ def test_nobody_waits_for_ever() -> None:
 def test_a_refusal_is_no_broken_stream() -> None:
     with pytest.raises(CliError, match="no run"):
         follow(Api(([], CliError("no run", WRONG_INPUT))), Clock())
+
+
+def test_fields_are_named_as_they_were_typed() -> None:
+    detail = "body.strategy.canary: too small; query.state.0: wrong body.x"
+    said = _refused(httpx.Response(422, json={"detail": detail, "problems": [{}]}))
+    assert str(said) == "strategy.canary: too small; state.0: wrong body.x"

@@ -89,6 +89,18 @@ def test_nothing_to_do_is_said() -> None:
     assert sentence(plan([], unchanged=["S1"])) == "[green]Nothing to do[/]: 1 station carries what they should."
 
 
+def test_routers_are_told_from_stations(capsys: pytest.CaptureFixture[str]) -> None:
+    made = plan([(f"{kind}{n:02}", row("VRF entel", "x")) for kind in "RS" for n in range(40)])
+    for change in made["changes"]:
+        root = "/Router[" if change["station"].startswith("R") else "/ManagedElement["
+        change["phases"] = [{"edits": [{"path": f"{root}{change['station']}]/Vrf[entel]"}]}]
+    show_plan(made)
+    said = capsys.readouterr().out
+    assert "40 routers" in said
+    assert "40 stations and 40 routers change for entel" in said
+    assert sentence({**made, "changes": made["changes"][:1]}).startswith("Plan [bold]42327bc0ca30[/]: 1 router changes")
+
+
 def test_outage_interruption_and_removals_are_said() -> None:
     made = plan([("S1", row("x", "y"))], removals={"bitel": 42}, unchanged=["S2"])
     made["changes"][0] |= {"outage_seconds": 40, "interrupted": ["claro"]}
@@ -116,3 +128,11 @@ def test_ids_are_whole_on_a_narrow_terminal(
     said = capsys.readouterr().out
     assert "PE-CUS-0145" * 3 in said
     assert "r-21748f9c95" in said
+
+
+def test_unlocking_interrupts_nobody() -> None:
+    made = plan([("S1", row("administrative state", "UNLOCKED", before="LOCKED"))])
+    made["changes"][0] |= {"outage_seconds": 5, "interrupted": ["bitel"], "phases": [{"kind": "unlock", "edits": []}]}
+    assert "off air" not in sentence(made)
+    made["changes"][0]["phases"] = [{"kind": "lock", "edits": []}]
+    assert "cells are off air for up to 5 s, interrupting bitel too" in sentence(made)

@@ -4,18 +4,51 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from controller.cli.client import CliError
-from controller.cli.supervisor import Supervisor
+from controller.cli.supervisor import Supervisor, _end_with
 from controller.ports.clock import SystemClock
+from tests.support.minka import ROOT
+from tests.support.processes import is_alive
 
 LASTING = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 ENDING = [sys.executable, "-c", "print('started', flush=True)"]
+#: Ends once; started again it lasts, and says that it was asked to end.
+STUBBORN = [
+    sys.executable,
+    "-c",
+    """
+import os, pathlib, signal, sys, time
+def end(number, frame):
+    print("asked to end", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print(os.getpid(), flush=True)
+first = pathlib.Path("first")
+if not first.exists():
+    first.touch()
+    sys.exit()
+time.sleep(600)
+""",
+]
+#: A supervisor as a process of its own.
+SUPERVISE = """
+import sys
+from pathlib import Path
+from controller.cli.supervisor import Supervisor
+from controller.ports.clock import SystemClock
+Supervisor({"lasting": [*sys.argv[1:4]], "stubborn": [sys.executable, "-c", sys.argv[4]]}, Path(), SystemClock()).run(
+    lambda: False, []
+)
+"""
 BROKEN = [sys.executable, "-c", "import sys; sys.exit('the port is taken')"]
 
 
@@ -28,12 +61,11 @@ def _handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def lines(path: Path) -> list[str]:
@@ -68,3 +100,25 @@ def test_what_never_starts_ends_all_with_its_last_words(tmp_path: Path) -> None:
         supervisor.run(lambda: False, [])
     (pid,) = lines(tmp_path / "lasting.log")
     assert not is_alive(int(pid))
+
+
+def test_all_end_in_good_order_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    """One that was started again, too."""
+    stubborn = tmp_path / "stubborn.log"
+    command = [sys.executable, "-c", SUPERVISE, *LASTING, STUBBORN[-1]]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=env) as supervisor:
+        try:
+            until(lambda: len(lines(stubborn)) == 2 and bool(lines(tmp_path / "lasting.log")))
+        finally:
+            supervisor.kill()
+    pids = [int(line) for line in (lines(tmp_path / "lasting.log")[0], lines(stubborn)[1])]
+    until(lambda: not any(map(is_alive, pids)))
+    assert lines(stubborn)[2:] == ["asked to end"]
+
+
+def test_a_process_whose_supervisor_is_gone_already_does_not_begin() -> None:
+    asked = subprocess.run(
+        LASTING, capture_output=True, check=True, preexec_fn=partial(_end_with, os.getpid() + 1), timeout=60
+    )
+    assert asked.stdout == b""

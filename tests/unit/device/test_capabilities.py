@@ -15,6 +15,12 @@ def test_persist_needs_version_1_1() -> None:
     assert capabilities_of((*BASE, f"{C}confirmed-commit:1.1")).safe_commit
 
 
+def test_who_can_have_a_list_of_active_alarms_is_asked_for_it() -> None:
+    assert not capabilities_of(BASE).lists_alarms
+    for sign in ("urn:o-ran:fm:1.0?module=o-ran-fm&revision=2022-08-15", f"{C}yang-library:1.1?revision=2019-01-04"):
+        assert capabilities_of((*BASE, sign)).lists_alarms
+
+
 def test_a_plain_device_offers_nothing() -> None:
     plain = capabilities_of((BASE[0], f"{C}writable-running:1.0", f"{C}startup:1.0"))
     assert (plain.candidate, plain.safe_commit, plain.validate) == (False, False, False)

@@ -14,7 +14,7 @@ from controller.intent import compile_intent
 from controller.intent.routers import core_network, station_side
 from controller.inventory.load import load_network
 from controller.models.facts import RouterFact, TransportFact
-from controller.models.network import Network, Router
+from controller.models.network import Network, Router, Tenant
 
 NETWORKS = Path(__file__).parents[2] / "fixtures" / "networks"
 TODAY = date(2026, 6, 15)
@@ -87,6 +87,45 @@ def test_a_given_address_is_taken_and_ipv6_has_none() -> None:
 def test_the_core_network_is_the_smallest_that_holds_all_nodes() -> None:
     tenant = load_network(NETWORKS / "tiny").tenant_by_id["andes"]
     assert str(core_network(tenant)) == "10.41.0.0/22"
+
+
+def renamed(network: Network, tenant: str) -> Network:
+    """The network with andes by another name."""
+    text = network.model_dump_json().replace('"andes"', f'"{tenant}"')
+    return Network.model_validate_json(text)
+
+
+@pytest.mark.parametrize(
+    "tenant", ["andes\n", "andes\rreload", "andes reload", "andes?", "andes\x1a", "Andes", "-a", ""]
+)
+def test_no_name_of_a_tenant_ends_a_line(tenant: str) -> None:
+    kept = load_network(NETWORKS / "tiny").tenant_by_id["andes"].model_dump()
+    with pytest.raises(ValueError):
+        Tenant.model_validate({**kept, "id": tenant})
+
+
+FRR = {"platform": "frr", "uplink": "up0", "downlink": "down0"}
+
+
+@pytest.mark.parametrize(
+    ("tenant", "router", "reason"),
+    [
+        ("default", FRR, "means something else"),
+        ("default", {}, "means something else"),
+        ("global", {}, "means something else"),
+        ("up0", FRR, "means something else"),
+        ("a" * 16, FRR, "at most 15"),
+        ("a" * 33, {}, "at most 32"),
+        ("andes", FRR | {"downlink": "enp101s0f0np0"}, "enp101s0f0np0.101 is too long a name for an interface"),
+    ],
+)
+def test_a_name_that_a_router_can_not_bear_is_told(tenant: str, router: dict[str, str], reason: str) -> None:
+    intent = compile_intent(renamed(tiny(**router), tenant), TODAY)
+    assert tenant not in {way.tenant for way in intent.routers[ROUTER][1]}
+    (found,) = [one for one in intent.findings if one.station == ROUTER and one.tenant == tenant]
+    assert found.code == "router-unenforceable"
+    assert reason in found.message
+    assert {way.tenant for way in compile_intent(tiny(**FRR), TODAY).routers[ROUTER][1]} == {"andes", "condor"}
 
 
 @pytest.mark.parametrize(

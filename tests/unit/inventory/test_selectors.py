@@ -69,7 +69,8 @@ def test_own_stations_are_reached_by_their_owner_only(network: Network) -> None:
         ("", "selector '': a value is missing in ''; as in region=cusco,rat=NR"),
         ("region=cuzco", "selector 'region=cuzco': no such region: 'cuzco'; did you mean 'cusco'?"),
         ("PE-CUS-0002", "selector 'PE-CUS-0002': no such station: 'PE-CUS-0002'; did you mean 'PE-CUS-0001'?"),
-        ("rat=5G", "selector 'rat=5G': no such rat: '5G'"),
+        ("rat=5G", "selector 'rat=5G': no such rat: '5G'; it is one of LTE, NR"),
+        ("router=RT-1", "no such router: 'RT-1'; it is in the network files, but not managed, as its host_key is not"),
     ],
 )
 def test_says_what_is_wrong(network: Network, selector: str, message: str) -> None:

@@ -100,6 +100,50 @@ def test_what_ios_says_is_read() -> None:
     )
 
 
+def test_banners_say_nothing_about_the_configuration() -> None:
+    banner = "banner login ^C\ninterface GigabitEthernet0/0/1.7\n ip address 10.9.9.1 255.255.255.0\nend\n^C\n"
+    text = RUNNING.replace("vrf definition claro", f"{banner}banner motd ^C keep out ^C\nvrf definition claro")
+    assert read_config(IOS, text, NAME) == read_config(IOS, RUNNING, NAME)
+
+
+@pytest.mark.parametrize(
+    ("line", "block"),
+    [
+        (f"encapsulation dot1Q {'9' * 5000}", "interface GigabitEthernet0/0/1.7"),
+        ("ip address 10.0.0.1 255.0.255.0", "interface GigabitEthernet0/0/1.7"),
+        ("description one\n description two", "interface GigabitEthernet0/0/1.7"),
+        (f"ip route 10.1.0.0 255.255.0.0 10.0.0.1 {'9' * 5000}", "vrf definition claro"),
+        ("ip route 10.1.0.0 255.255.0.0 10.0.0.1 \u0663", "vrf definition claro"),
+        ("ip route 10.1.0.0 255.255.0.0 10.0.0.1\n ip route 10.1.0.0 255.255.0.0 10.0.0.1 9", "vrf definition claro"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_not_taken(line: str, block: str) -> None:
+    seen = read_config(IOS, f"{block}\n {line}\n!\nend\n", NAME)
+    (unknown,) = seen.unknown
+    assert unknown.endswith(line.rpartition("\n")[2].strip())
+    for before, after in ((seen.tree, {"/Router[R-1]": {}}), ({"/Router[R-1]": {}}, seen.tree)):
+        assert command_lines(IOS, before, after)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "block", ["interface g.{}\n odd\n", "vrf definition v{}\n odd\n", "ip route vrf v 10.{}.0.0/16 x y z\n"]
+)
+def test_a_configuration_without_end_is_read_in_its_time(block: str) -> None:
+    text = "vrf definition v\n" + "".join(block.format(number) for number in range(50_000))
+    assert len(read_config(IOS, text, NAME).unknown) == 50_000
+
+
+@pytest.mark.parametrize("text", ["who is there?", "Ñuñoa", "a\tb", "bell \x07", "end \x1a", "\ufffd"])
+@pytest.mark.parametrize("platform", ["cisco_ios", "frr"])
+def test_what_would_press_keys_is_not_typed(platform: str, text: str) -> None:
+    before = wanted(platform, way("claro", 1010))
+    path = "/Router[R-1]/SubInterface[GigabitEthernet0%2F0%2F1.1010]"
+    after = {**before, path: {**before[path], "description": text}}
+    with pytest.raises(DeviceRefusedError, match="can't be typed"):
+        command_lines(ROUTER_PROFILES[platform], before, after)
+
+
 def test_a_tenant_that_comes_to_ios() -> None:
     before = read_config(IOS, RUNNING, NAME).tree
     after = {**before, **wanted("cisco_ios", way("bitel", 1015))}

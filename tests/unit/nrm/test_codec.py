@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from controller.models.alarm import ActiveAlarm, PerceivedSeverity
 from controller.models.errors import DeviceRefusedError
 from controller.models.facts import Fact
 from controller.models.plan import Edit, Op
@@ -146,6 +147,23 @@ def test_spellings_of_one_slice_are_one(written: str, canonical: str) -> None:
 )
 def test_values_are_canonical(leaf: str, written: str, canonical: str) -> None:
     assert decode(ROOT, lte(f"<{leaf}>{written}</{leaf}>"), STATION).tree[FDD] == {leaf: canonical}
+
+
+def test_active_alarms_stand_beside_the_managed_element() -> None:
+    listed = f"""<active-alarm-list xmlns="{ns.ORAN_FM}">
+        <active-alarms><fault-id>30</fault-id><fault-source>ru-1</fault-source><fault-severity>CRITICAL</fault-severity>
+          <is-cleared>false</is-cleared><fault-text>no answer
+            from radio unit</fault-text></active-alarms>
+        <active-alarms><fault-id>77</fault-id><fault-source>x</fault-source><fault-severity>odd</fault-severity>
+        </active-alarms></active-alarm-list>"""
+    reply = lte("").replace(b"</data>", listed.encode() + b"</data>")
+    seen = decode(ROOT, reply, STATION)
+    assert (seen.tree, seen.unknown) == (decode(ROOT, lte(""), STATION).tree, ())
+    assert seen.alarms == (
+        ActiveAlarm("30", "ru-1", PerceivedSeverity.CRITICAL, "no answer from radio unit"),
+        ActiveAlarm("77", "x", PerceivedSeverity.INDETERMINATE, ""),
+    )
+    assert [alarm.grave for alarm in seen.alarms] == [True, False]
 
 
 def test_unknown_nodes_are_listed_and_left_out() -> None:

@@ -13,6 +13,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, parent
 from controller.plan import adopted_nodes, applied, drift, drifted_nodes, recreate_endpoint_change
 from controller.plan.edits import first_entries
+from controller.runs.effects import effects
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network, rendered, view
 
 TWO = network()
@@ -91,6 +92,10 @@ def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
     assert apply_edits(ROOT, seen.tree, second.inverse) == without
     assert [(check.kind, check.path, check.tenant) for check in change.checks] == [("link-up", LINK, "alfa")]
     assert matches(ROOT, seen.tree, change.fingerprint)
+    # What came back with the entry was there before, so that a change that was taken back is known for it.
+    assert effects(ROOT, change.phases).before_holds(seen.tree)
+    assert effects(ROOT, change.phases).after_holds(seen.tree)
+    assert not effects(ROOT, change.phases).before_holds(apply_edits(ROOT, without, second.edits[:1]))
     assert change.touched == ("alfa",)
     assert not change.gained
     assert not change.lost

@@ -8,10 +8,12 @@ from datetime import timedelta
 import orjson
 import pytest
 
+from controller.cli.plan import allow_words
 from controller.models.errors import InputError, PlanRefusedError
 from controller.plan import (
     PlanOptions,
     StationView,
+    check_removals,
     compare,
     headline,
     make_plan,
@@ -28,6 +30,20 @@ THREE = network(("alfa", "beta", "gamma"))
 BOTH = {station: view(TWO, station) for station in ("S1", "S2")}
 
 
+def test_a_refusal_tells_the_numbers_of_all_owners_at_once() -> None:
+    made = plan(THREE, BOTH, FREELY).changes
+    gone = [change.model_copy(update={"removes": {"beta": 2, "gamma": 3}}) for change in made]
+    with pytest.raises(PlanRefusedError) as refused:
+        check_removals(gone, {"alfa": 1})
+    said = refused.value.message
+    assert (
+        "removes no nodes of alfa: the network files still ask for them, or there are none; else leave alfa out; "
+        in said
+    )
+    assert allow_words(said) == f" (--remove beta={2 * len(gone)} --remove gamma={3 * len(gone)})"
+    check_removals(gone, {"beta": 2 * len(gone), "gamma": 3 * len(gone)})
+
+
 def test_removal_needs_the_exact_count_and_says_it() -> None:
     views = {station: view(THREE, station) for station in ("S1", "S2")}
     count = sum("gamma" in entry.owners for v in views.values() for entry in v.ledger.values())
@@ -37,7 +53,7 @@ def test_removal_needs_the_exact_count_and_says_it() -> None:
     assert f"remove {count} nodes of gamma on 2 stations, but 1 were named" in refused.value.message
     made = plan(TWO, views, replace(FREELY, remove={"gamma": count}))
     assert made.removals == {"gamma": count}
-    with pytest.raises(PlanRefusedError, match="leave gamma out"):
+    with pytest.raises(PlanRefusedError, match=r"removes no nodes of gamma: .*leave gamma out"):
         plan(TWO, BOTH, replace(FREELY, remove={"gamma": 4}))
 
 

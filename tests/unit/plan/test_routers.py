@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,13 +13,22 @@ from controller.inventory.load import load_network
 from controller.inventory.selectors import select, select_with_routers
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Network
-from controller.models.plan import Change, Op, Plan
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import LedgerEntry, Strategy
 from controller.nrm.apply import apply_edits
-from controller.nrm.profiles import Rendered
+from controller.nrm.cli import command_lines
+from controller.nrm.profiles import ROUTER_PROFILES, Rendered
 from controller.nrm.profiles.router import ROUTER
 from controller.nrm.tree import Observed, Tree
-from controller.plan import PlanOptions, StationView, make_plan, network_digest, switch_router_change, wanted_by
+from controller.plan import (
+    Planning,
+    PlanOptions,
+    StationView,
+    make_plan,
+    network_digest,
+    switch_router_change,
+    wanted_by,
+)
 from controller.runs.effects import cuts_the_way
 from controller.runs.waves import cut_waves
 
@@ -83,6 +93,37 @@ def test_a_bare_router_gets_its_tenants_and_keeps_its_own() -> None:
     assert planned(network, {NAME: full}).unchanged == (NAME,)
 
 
+def test_routers_count_as_stations_and_this_is_told() -> None:
+    network = tiny()
+    views = {
+        NAME: view(Rendered({}, {}, ()), BARE),
+        STATION: view(Rendered({}, {}, ()), wanted(tiny("condor-all"), STATION).tree),
+    }
+    options = PlanOptions(expect_stations=1)
+    with pytest.raises(PlanRefusedError, match=r"touches 2 stations \(1 of them routers\), but 1 were expected"):
+        make_plan(network, "", compile_intent(network, TODAY, list(views)), views, options, NOW)
+
+
+PORT, ROUTE = f"/Router[{NAME}]/Port[GigabitEthernet0%2F0%2F0]", f"/Router[{NAME}]/Route[0.0.0.0%2F0,10.98.0.2]"
+
+
+@pytest.mark.parametrize(
+    ("path", "leaf", "cuts"),
+    [
+        (PORT, "shutdown", True),
+        (PORT, "address", True),
+        (PORT, "accessIn", True),
+        (PORT, "accessOut", True),
+        (ROUTE, "distance", True),
+        (f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.0%2F22,169.254.0.1]", "distance", False),
+        (f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.101]", "address", False),
+    ],
+)
+def test_what_could_cut_the_way_to_the_router(path: str, leaf: str, cuts: bool) -> None:
+    edit = Edit(op=Op.MERGE, path=path, after={leaf: "1"}, owners=("host",))
+    assert cuts_the_way(ROUTER, [Phase(kind=PhaseKind.EDIT, edits=(edit,), inverse=())]) is cuts
+
+
 def test_foreign_vlans_are_left_alone_and_told() -> None:
     network = tiny()
     foreign = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.7]"
@@ -118,6 +159,53 @@ def test_the_router_goes_first_where_a_tenant_comes_and_last_where_it_goes() -> 
     ]
     router = next(change for change in goes.changes if change.station == NAME)
     assert after(less, views[NAME], router) == {**BARE, **wanted(less, NAME).tree}
+
+
+def test_a_way_is_not_taken_from_under_links_that_stay() -> None:
+    less, more = tiny("condor-all"), tiny()
+    router = view(wanted(more, NAME), {**BARE, **wanted(more, NAME).tree})
+    station = view(wanted(more, STATION), wanted(more, STATION).tree)
+    away = replace(station, observed=None, unreachable="no route to it")
+    count = len(wanted(more, NAME).tree) - len(wanted(less, NAME).tree)
+    with pytest.raises(PlanRefusedError, match=r"core links of condor on T-LTE-1 need .* and stay: unreachable: no"):
+        planned(less, {NAME: router, STATION: away}, condor=count)
+    intent = compile_intent(less, TODAY, [NAME, STATION])
+    planning = Planning(less, intent, PlanOptions(remove={"condor": count}, max_share=1.0))
+    planning.add(NAME, router)
+    assert planning.behind == {STATION}
+    planning.add(STATION, away)
+    assert planning.behind == {STATION}
+    planning.withhold({STATION: frozenset({"andes"})})
+    assert planning.plan("", NOW).removals == {"condor": count}
+    # Once its links are gone the way may go, be the station there or not.
+    gone = view(wanted(less, STATION), wanted(less, STATION).tree)
+    for there in (gone, replace(gone, observed=None, unreachable="no route to it")):
+        assert [change.station for change in planned(less, {NAME: router, STATION: there}, condor=count).changes] == [
+            NAME
+        ]
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_vrf_does_not_go_from_under_an_interface_that_stays(foreign: bool) -> None:
+    """Somebody's own interface in it, or one of ours with a line that we don't know."""
+    less, more = tiny("condor-all"), tiny()
+    rendered = wanted(more, NAME)
+    carried: Tree = {**BARE, **rendered.tree}
+    ours = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.102]"
+    if foreign:
+        theirs = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.7]"
+        carried = {**carried, theirs: {"vlan": "7", "vrf": "condor", "address": "10.7.0.1/30"}}
+    here = view(rendered, carried)
+    unknown = () if foreign else (f"{ours}/ip mtu 1400",)
+    here = replace(here, observed=Observed(carried, unknown=unknown))
+    count = len(rendered.tree) - len(wanted(less, NAME).tree) - (1 if foreign else 2)
+    plan = planned(less, {NAME: here}, condor=count)
+    left = after(less, here, plan.changes[0])
+    assert f"/Router[{NAME}]/Vrf[condor]" in left
+    assert command_lines(ROUTER_PROFILES["cisco_ios"], carried, left)
+    blocked = [one.message for one in plan.findings if one.code == "removal-blocked"]
+    assert len(blocked) == (1 if foreign else 2)
+    assert any("VRF condor was not removed" in message for message in blocked)
 
 
 def test_a_plan_that_brings_one_tenant_and_removes_another_is_split() -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from controller.inventory.source import Report
+from controller.models.approval import RunTerms
 from controller.models.network import Network
 from controller.models.sharing import ActionClass
 from controller.plan import network_digest, seal
@@ -20,8 +21,8 @@ from tests.unit.plan import samples
 NET = samples.network(("alfa", "beta"))
 
 
-def asked(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> set[tuple[str, ActionClass | None]]:
-    """Sides and classes of action that a playbook of these steps asks for on S1."""
+def terms(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> RunTerms:
+    """What a playbook of these steps runs under on S1."""
     content = {"name": "own", "description": "Of a test.", "targets": "S1", "steps": list(steps), **more}
     content["parameters"] = {"cell": {"type": "string", "description": "A cell."}}
     report = Report()
@@ -29,8 +30,12 @@ def asked(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> s
     assert loaded is not None, report.problems
     plan = seal(created=samples.NOW, network="test", network_digest=network_digest(net), selector="S1", changes=())
     ledger = {"S1": samples.ledger(net)}
-    made = playbook_terms(loaded, registry(), {"cell": "N1"}, net, plan, ["S1"], ledger)
-    return {(one.side, one.action) for one in made.requirements}
+    return playbook_terms(loaded, registry(), {"cell": "N1"}, net, plan, ["S1"], ledger)
+
+
+def asked(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> set[tuple[str, ActionClass | None]]:
+    """Sides and classes of action that a playbook of these steps asks for on S1."""
+    return {(one.side, one.action) for one in terms(steps, net, **more).requirements}
 
 
 def step(action: str, **given: Any) -> dict[str, Any]:
@@ -47,6 +52,20 @@ def test_the_gravest_class_of_all_steps_counts() -> None:
     both = {("alfa", ActionClass.INTERRUPT), ("beta", ActionClass.INTERRUPT)}
     assert asked([unlock, lock]) == both
     assert asked([lock], guards={"approvals": 1}) == {*both, ("host", None)}
+
+
+NIGHTS = {"windows": [{"days": ["tue", "wed"], "start": "01:00", "end": "05:00"}]}
+
+
+def test_windows_of_its_own_bind_whatever_it_does_beside_those_of_others() -> None:
+    agreements = [one.model_dump(mode="json") for one in NET.agreements]
+    agreements[0]["windows"] = [{"start": "23:00", "end": "03:00"}]
+    net = samples.network(("alfa", "beta"), agreements=agreements)
+    for action, calendars in (("read-state", 1), ("unlock-cell", 1), ("lock-cell", 2)):
+        (group,) = terms([step(action)], net, guards=NIGHTS).groups
+        assert len(group.calendars) == calendars, action
+        assert [str(one.days[0]) for own in group.calendars for one in own if len(one.days) == 2] == ["tue"]
+        assert len(terms([step(action)], net).groups[0].calendars) == calendars - 1
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def test_values(text: str, names: dict[str, Any], value: Any) -> None:
         "{% include '/etc/passwd' %}",
         "{# comment #}",
         "{{ a[0:2] }}",
+        "{{ 1e400 }}",
+        '{{ "\\ud800" }}',
         "{{ nothing }}",
         "{{ a.b }}",
         "{{ a",

@@ -22,6 +22,7 @@ from controller.ports.fake_device import Fault, Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
+from tests.support.soak import SOAK
 from tests.unit.plan import samples
 from tests.unit.runs.crew import Crew, Mortal, unit
 from tests.unit.runs.world import TARGET, retune
@@ -58,14 +59,15 @@ async def _read(tools: Tools, station: str) -> Observed:
         return await session.read()
 
 
-def crew_of(steps: str) -> Crew:
+def crew_of(steps: str, strategy: Strategy = WAVE) -> Crew:
     report = Report()
     loaded = parse(HEAD + steps, "own.yaml", registry(), report)
     assert loaded is not None, report.problems
     used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
     crew = Crew(
-        [*unit("A"), *unit("B")], WAVE, scenario=retune(), network=network(), procedure=procedure, playbook=used
-    )
+        [*unit("A"), *unit("B")], strategy, scenario=retune(), network=network(), procedure=procedure, playbook=used,
+        bound=bool(strategy.patience),
+    )  # fmt: skip
     for name in "AB":
         nodes = [LedgerNode(path=path, owners=("host",)) for path in crew[name].running]
         crew.store.adopt(name, nodes, network_digest(crew.network), "ana")
@@ -142,9 +144,26 @@ async def test_killed_at_many_calls(steps: str) -> None:
     life = Mortal()
     assert await crew_of(steps).shift(life)
     chance = random.Random(steps)
-    for at in range(1, len(life.calls) + 1, 7):
+    for at in range(1, len(life.calls) + 1, 1 if SOAK else 7):
         crew = crew_of(steps)
         await crew.work(Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
         failing = "look" in steps
         expected = {"A": "UNLOCKED", "B": "UNLOCKED"} if failing else {"A": "LOCKED", "B": "UNLOCKED"}
         assert locks(crew) == expected, (at, crew.store.jobs(crew.run))
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_one_that_was_away_passes_all_gates_later(policy: Policy) -> None:
+    """By itself, from its first step on; the other one waits for it at none of them."""
+    crew = crew_of(LOCK + UNLOCK, WAVE.model_copy(update={"policy": policy, "patience": 15}))
+    crew["B"].unreachable = "no route"
+    crew.after(10, lambda: setattr(crew["B"], "unreachable", ""))
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    first, second = (crew.job(name) for name in "AB")
+    assert first.finished is not None
+    assert second.started is not None
+    assert first.finished < second.started
+    assert [step.outcome for step in crew.store.steps(second.id)] == [Outcome.SUCCEEDED] * 2
+    rounds = {one.round for one in crew.store.decisions([(crew.run, 0)]) if one.verdict is GateVerdict.CONFIRM}
+    assert rounds == (set() if policy is Policy.STATION else {0, 1})

@@ -35,9 +35,11 @@ def period(begin: datetime, good: float, total: float = 1000, *, suspect: bool =
     return Period(job="j1", begin=begin, end=begin + QUARTER, suspect=suspect, values=values)
 
 
-async def compared(before: tuple[Period, ...], after: Period, minutes: float = 31) -> tuple[Stage, StepRecord]:
+async def compared(
+    before: tuple[Period, ...], after: Period, minutes: float = 31, check: str = CHECK
+) -> tuple[Stage, StepRecord]:
     """Lock a cell, let it soak while ``after`` is measured, and look."""
-    stage = Stage(READ + LOCK + CHECK)
+    stage = Stage(READ + LOCK + check)
     equipment = stage.world.device.equipment
     equipment.periods = before
     with pytest.raises(Rests):
@@ -84,12 +86,26 @@ async def test_what_is_worse_is_undone(good: float, lost: float, well: bool, sai
 async def test_what_can_not_be_judged_is_said_and_does_not_fail(
     before: tuple[float, float, bool] | None, after: tuple[timedelta, float, float, bool], said: str
 ) -> None:
-    begun = start()
-    old = () if before is None else (period(begun - QUARTER, before[0], before[1], suspect=before[2]),)
     later, good, total, suspect = after
-    stage, row = await compared(old, period(begun + later, good, total, suspect=suspect))
-    assert said in row.output["not_judged"]["rrc-setup-success"]
-    assert stage.lock == "LOCKED"
+    for check, lock in ((CHECK, "LOCKED"), (CHECK.replace("settle: 10", "settle: 10, required: true"), "UNLOCKED")):
+        begun = start()
+        old = () if before is None else (period(begun - QUARTER, before[0], before[1], suspect=before[2]),)
+        stage, row = await compared(old, period(begun + later, good, total, suspect=suspect), check=check)
+        assert stage.lock == lock
+        (job,) = stage.world.store.jobs(stage.run.id)
+        assert said in job.detail, "the run's result tells it"
+        if lock == "LOCKED":
+            assert said in row.output["not_judged"]["rrc-setup-success"]
+        else:
+            assert f"({said}" in row.detail
+
+
+async def test_what_is_not_measured_is_not_required_unless_it_is_named() -> None:
+    for named, lock in (("", "LOCKED"), (", kpis: [rrc-setup-success, handover-success]", "UNLOCKED")):
+        check, begun = CHECK.replace("settle: 10", f"settle: 10, required: true{named}"), start()
+        stage, row = await compared((period(begun - QUARTER, 990),), period(begun + QUARTER, 990), check=check)
+        assert stage.lock == lock
+    assert row.detail == "not judged: handover-success (it is not measured)"
 
 
 def test_indicators_count_what_belongs_to_them() -> None:

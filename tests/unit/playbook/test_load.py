@@ -48,6 +48,11 @@ def test_a_good_one() -> None:
             "own.yaml:8: playbook.steps[0].action = 'read-stat': no such action; did",
         ),
         (
+            'targets: "*"',
+            'targets: "*"\nguards:\n  windows:\n    - {days: [tue, any], start: "01:00", end: "5"}',
+            "own.yaml:8: playbook.guards.windows[0].days[1] = 'any': ",
+        ),
+        (
             "with: {cells",
             "with: {cell",
             "own.yaml:12: playbook.steps[1].with.cell: lock-cell has no such input; did you mean",
@@ -65,21 +70,70 @@ def test_a_good_one() -> None:
             "own.yaml:12: playbook.steps[1].with.cells: nothing is called cel; did you mean 'cell'?",
         ),
         ("{{ cell }}", "{{ cell() }}", "call is not allowed"),
-        ('"{{ seen.cells_on_air > 1 }}"', "yes", "own.yaml:13: playbook.steps[1].when = 'yes': must be an expression"),
+        ('"{{ seen.cells_on_air > 1 }}"', "yes", "own.yaml:13: playbook.steps[1].when = 'yes': must be one expression"),
+        (
+            "{{ seen.cells_on_air > 1 }}",
+            "not {{ seen.cells_on_air > 1 }}",
+            "own.yaml:13: playbook.steps[1].when = 'not {{ seen.cells_on_air > 1 }}': must be one expression",
+        ),
+        (
+            "action: read-state",
+            "action: ask-a-human\n    with: {text: Well?, default: perhaps}",
+            "own.yaml:9: playbook.steps[0].with: : Value error, the default is none of the choices",
+        ),
+        ('targets: "*"', 'targets: "*"\nstrategy: {soak: 604801}', "soak = '604801': from 0 to 604800 seconds, or an"),
+        ('targets: "*"', 'targets: "*"\nstrategy: {soak: long}', "soak = 'long': must be one expression"),
+        (
+            "    action: lock-cell\n    with: {cells",
+            "    action: remove-nodes\n    undo: {action: notify, with: {text: x}}\n    with: {nodes",
+            "playbook.steps[1].undo: remove-nodes is taken back by its own inverse",
+        ),
+        (
+            "action: read-state",
+            "action: download-software\n    with: {url: 'sftp://ana:secret@10.0.0.1/images/a.zip'}",
+            "own.yaml:9: playbook.steps[0].with.url: String should match pattern",
+        ),
+        ("action: read-state", "action: retire-station", "retire-station is not undone: it must be the last step"),
+        (
+            'targets: "*"',
+            'targets: "region={{ cell }}"',
+            "own.yaml:5: playbook.targets: cell may be any text, which",
+        ),
         ("register: seen", "register: cell", "own.yaml:9: playbook.steps[0].register: the name cell is taken"),
         ("register: seen", "register: run", "the name run is taken"),
-        ("register: seen", "timout: 3", "own.yaml:9: playbook.steps[0].timout: no such field"),
+        ("register: seen", "timout: 3", "own.yaml:9: playbook.steps[0].timout: no such field; did you mean 'timeout'?"),
+        ("with: {cells", "wiht: {cells", "own.yaml:12: playbook.steps[1].wiht: no such field; did you mean 'with'?"),
+        (
+            "type: string",
+            "typ: string",
+            "own.yaml:4: playbook.parameters.cell.typ: no such field; did you mean 'type'?",
+        ),
+        ("name: own", "name: My Own", "name = 'My Own': not of the right form; Lower-case words joined by hyphens"),
+        (GOOD, "- a\n", "own.yaml:1: playbook: must be a mapping"),
+        ("    action: read-state", "\t action: read-state", "own.yaml:8: not YAML: "),
+        ("    action: read-state", "\t action: read-state", "; indent with blanks, not with tabs"),
+        ('targets: "*"', "targets: regoin=cusco", "no such key: 'regoin'; did you mean 'region'?"),
         (
             "    register: seen\n",
             "    register: seen\n    register: seen\n",
             "own.yaml:10: the key 'register' is given twice",
         ),
         ("type: string", "type: text", "own.yaml:4: playbook.parameters.cell.type = 'text'"),
-        ("type: string", "default: x, min: 3", "'x': too small: at least 3"),
+        ("type: string", "default: x, min: 3", "'x': too short: at least 3 characters"),
         ("name: lock\n", "name: look\n", "own.yaml:10: playbook.steps[1].name: another step has this name"),
         ("    when: ", "    timeout: 3\n    when: ", "has no timeout of its own"),
         ("action: lock-cell", "action: apply-intent", "apply-intent needs the section plan"),
         ('targets: "*"', 'targets: "{{ target.station }}"', "own.yaml:5: playbook.targets: nothing is called target"),
+        (
+            'targets: "*"',
+            'targets: "*"\nrouters: true\nplan: {}',
+            "own.yaml:6: playbook.routers: a plan takes routers along",
+        ),
+        (
+            'targets: "*"\nsteps:\n  - name: look\n    action: read-state\n',
+            'targets: "router=*"\nsteps:\n  - name: look\n    action: check-software\n    with: {version: a}\n',
+            "own.yaml:8: playbook.steps[0].action: check-software is for stations only, and the targets are routers",
+        ),
         ('targets: "*"', 'targets: "*"\nplan: {}', "own.yaml:6: playbook.plan: a plan is of no use"),
         ("  cell: {", "  output: {", "output is a name of the language"),
         ("name: own", "name: apply", "a built-in procedure has this name"),
@@ -93,9 +147,41 @@ def test_problems(old: str, new: str, said: str) -> None:
     assert any(said in one for one in found), found
 
 
+def test_steps_that_are_wrong_are_not_said_to_be_missing() -> None:
+    only = GOOD.partition("  - name: lock")[0].replace("register: seen", "retries: x")
+    (said,) = problems(only)
+    assert "playbook.steps[0].retries = 'x'" in said
+
+
 def test_all_problems_at_once() -> None:
     bad = GOOD.replace("read-state", "read").replace("{{ cell }}", "{{ x }}").replace("seen.cells", "nope.cells")
     assert len(problems(bad)) == 3
+
+
+def test_a_wrong_form_hides_no_wrong_action_or_input() -> None:
+    bad = GOOD.replace("read-state", "read").replace('["{{ cell }}"]', "5").replace("string", "text")
+    bad += "  - {name: back, action: read-state, undo: {action: lock-cel}, retries: x}\n  - {name: odd, action: [a]}\n"
+    said = problems(bad)
+    assert [one.split(": ")[1].split(" = ")[0] for one in said] == [
+        "playbook.parameters.cell.type",
+        "playbook.steps[2].retries",
+        "playbook.steps[3].action",
+        "playbook.steps[0].action",
+        "playbook.steps[1].with.cells",
+        "playbook.steps[2].undo.action",
+    ]
+
+
+def test_a_playbook_that_is_too_large_is_told_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(GOOD + "#" * 300_000)
+    with pytest.raises(InputError, match=r"own.yaml:14: the file is larger than 256 kB; write it shorter"):
+        Library(tmp_path, registry()).load("own")
+
+
+def test_a_name_that_is_nearly_right_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(GOOD)
+    with pytest.raises(NotFoundError, match=r"there is no playbook 'owm'; did you mean 'own'\?"):
+        Library(tmp_path, registry()).load("owm")
 
 
 @pytest.mark.parametrize(

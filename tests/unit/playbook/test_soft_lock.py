@@ -36,7 +36,7 @@ async def test_it_may_lock_itself_before_any_read(skip: int) -> None:
 
 async def test_somebody_who_unlocks_it_meanwhile_is_seen() -> None:
     stage = Stage(SHUT)
-    stage.world.act("read", lambda: become(stage, "UNLOCKED"), skip=4)
+    stage.world.act("read", lambda: become(stage, "UNLOCKED"), skip=3)
     result = await stage.work(stage.world.claim(), Interrupter())
     assert not result.outcome.good
     assert stage.lock == "UNLOCKED"
@@ -45,9 +45,17 @@ async def test_somebody_who_unlocks_it_meanwhile_is_seen() -> None:
 @pytest.mark.parametrize("meanwhile", ["SHUTTINGDOWN", "LOCKED"])
 async def test_undone_from_either_state(meanwhile: str) -> None:
     stage = Stage(SHUT + FAIL)
-    stage.world.act("read", lambda: become(stage, meanwhile), skip=6)
+    stage.world.act("read", lambda: become(stage, meanwhile), skip=5)
     result = await stage.work(stage.world.claim(), Interrupter())
     stage.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
+
+
+async def test_a_cell_that_is_gone_keeps_nobody_waiting_for_its_users() -> None:
+    stage = Stage("  - {name: left, action: wait-until, with: {condition: cells-locked, cells: ['L1'], seconds: 5}}\n")
+    gone = [path for path in stage.world.device.running if "EUtranCellFDD[L1]" in path]
+    stage.world.device.foreign_edit([Edit(op=Op.DELETE, path=min(gone, key=len), owners=("host",))])
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert result.outcome.good, result
 
 
 def test_only_shutting_down_ends_by_itself_and_only_locked() -> None:

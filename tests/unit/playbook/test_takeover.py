@@ -20,6 +20,8 @@ from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
 from controller.ports.waiting import Resting
 from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
+from controller.runs.record import always
+from tests.support.soak import TURNS
 from tests.unit.plan import samples
 from tests.unit.runs.crew import Mortal
 from tests.unit.runs.world import STATION, TARGET, InstantStore, Interrupter, Killed, MortalDevices, World, retune
@@ -71,7 +73,7 @@ class Stage:
         planner = Planner(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
         around = Around(store, planner, self.webhook, self.world.clock)
         tools = Tools(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        result = await PlaybookProcedure(around, registry()).work(claim, tools, lambda: True)
+        result = await PlaybookProcedure(around, registry()).work(claim, tools, always)
         if isinstance(result, Resting):
             rest = result
             await store.call(lambda store: store.release(claim, rest.reason, keep_transaction=True, until=rest.until))
@@ -107,17 +109,17 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("hung", [False, True])
+@pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("steps", "outcome", "lock"), CASES)
-async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, after: bool, hung: bool) -> None:
+async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, after: bool, turn: int) -> None:
     at = 0
     while True:
         at += 1
         stage = Stage(steps)
         claim = stage.world.claim()
         try:
-            result = await stage.work(claim, Interrupter(at, after, hung))
+            result = await stage.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
             done = [job for job in stage.world.store.jobs(stage.run.id) if job.outcome is not None]

@@ -101,6 +101,7 @@ async def test_what_holds_after_the_soak_stays() -> None:
         ("well", StepState.DONE),
         ("verdict", StepState.DONE),
     ]
+    assert [row.outcome for row in rows(stage)] == [Outcome.SUCCEEDED, None, None, None]
 
 
 async def test_what_fails_after_the_soak_is_undone_and_the_run_stops() -> None:

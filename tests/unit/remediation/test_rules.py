@@ -40,6 +40,19 @@ def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
         assert words in caught.value.message
 
 
+def test_a_wrong_field_says_what_would_be_right(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        GOOD.replace("recreate-endpoint", "reboot") + "guards: {attemps: 1, attempts: x}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        load_rules(tmp_path)
+    assert caught.value.message.splitlines() == [
+        "a.yaml:4: rule.repair = 'reboot': not one of the choices; recreate-endpoint or repair-drift",
+        "a.yaml:5: rule.guards.attempts = 'x': not a whole number",
+        "a.yaml:5: rule.guards.attemps: no such field; did you mean 'attempts'?",
+    ]
+
+
 @pytest.mark.parametrize("wrong", ["playbook: reset-radio-unit\n", "parameters: {unit: ru-1}\n"])
 def test_a_rule_has_one_remedy(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "a.yaml").write_text(GOOD + wrong)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import structlog
+
+from tests.unit.runs.plant import Plant
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +16,10 @@ def _quiet() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+async def plant() -> AsyncIterator[Plant]:
+    made = Plant()
+    yield made
+    made.store.close()

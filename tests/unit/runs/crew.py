@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from controller.models.approval import RunTerms, StationTerms
 from controller.models.errors import NotClearedError
 from controller.models.network import Network
+from controller.models.plan import Changes
 from controller.models.run import Job, Outcome, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
@@ -18,6 +20,7 @@ from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_device import FakeDevice
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Claim, NewJob, Page
+from controller.runs.clearance import clearances
 from controller.runs.decide import decide
 from controller.runs.loop import _ending
 from controller.runs.procedures import Apply, Procedure, Tools
@@ -56,6 +59,7 @@ class Crew:
     Attributes:
         jobs: What the run consists of, one station each.
         capabilities: Of stations that differ from the scenario's.
+        bound: Whether processes look at holds.
     """
 
     jobs: Sequence[NewJob]
@@ -65,6 +69,7 @@ class Crew:
     network: Network = field(default_factory=samples.network)
     procedure: Callable[[Tools], Procedure] = lambda _tools: Apply()
     playbook: RunPlaybook | None = None
+    bound: bool = False
 
     def __post_init__(self) -> None:
         self.store, self.clock = _empty_store()
@@ -74,7 +79,7 @@ class Crew:
         for name in names:
             able = self.capabilities.get(name, self.scenario.capabilities)
             self.devices.add(name, samples.PROFILES, self.scenario.before.tree, able)
-        changes = tuple(self.scenario.change.model_copy(update={"station": name}) for name in names)
+        changes = Changes.of(self.scenario.change.model_copy(update={"station": name}) for name in names)
         plan = self.scenario.plan.model_copy(update={"changes": changes})
         self.store.save_network(self.network, network_digest(self.network), "ana")
         self.store.save_plan(plan, "ana")
@@ -84,8 +89,17 @@ class Crew:
     def again(self) -> None:
         """Accept a run of the plan."""
         name = "own" if self.playbook else "apply"
+        group = StationTerms(region="r", timezone="America/Lima")
+        terms = RunTerms(subject="s", groups=(group,), stations={job.station: ("s", 0) for job in self.jobs})
         run = self.store.create_run(
-            self._plan, name, self.strategy, self.jobs, cause="person", actor="ana", playbook=self.playbook
+            self._plan,
+            name,
+            self.strategy,
+            self.jobs,
+            cause="person",
+            actor="ana",
+            playbook=self.playbook,
+            terms=terms if self.bound else None,
         )
         self.run = run.id
 
@@ -164,7 +178,7 @@ class Crew:
         ended = [row.object for row in rows if row.action == "job.finished"]
         assert len(ended) == len(set(ended))
         decided = [
-            (row.detail["wave"], row.detail.get("unit"), row.detail["gate"])
+            (row.detail["wave"], row.detail.get("unit"), row.detail["gate"], row.detail.get("round"))
             for row in rows
             if row.action in ("gate.confirm", "gate.cancel")
         ]
@@ -200,6 +214,8 @@ class _Shift:
         """A moment of work; whether the run is over, or rests."""
         clock, store = self._crew.clock, self._tools.store
         run = self._crew.run
+        if self._crew.bound:
+            await store.call(lambda store: store.clear(lambda standing: clearances(standing, clock.now()), {}))
         while await store.call(lambda store: store.advance(run, lambda r, j: decide(r, j, clock.now()), "w")):
             pass
         for claim in await store.call(lambda store: store.claim(self._incarnation, 100)):
@@ -211,10 +227,13 @@ class _Shift:
         state = self._crew.state()
         return state.terminal or (state is RunState.PAUSED and not self._tasks)
 
+    async def _believes(self) -> bool:
+        return not self._life.dead
+
     async def _job(self, claim: Claim) -> None:
         work = self._crew.procedure(self._tools).work
         try:
-            result = await work(claim, self._tools, lambda: not self._life.dead)
+            result = await work(claim, self._tools, self._believes)
         except NotClearedError as error:
             result = error  # type: ignore[assignment]
         await self._tools.store.call(_ending(claim, result))

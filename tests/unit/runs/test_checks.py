@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+from controller.models.alarm import ActiveAlarm, PerceivedSeverity
 from controller.models.plan import WaitFor
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
@@ -16,12 +17,16 @@ LINK = "/ManagedElement[S]/ENBFunction[1]/EP_S1C[alfa-mme-1]"
 BOTH = (WaitFor(kind="cell-on-air", path=CELL), WaitFor(kind="link-up", path=LINK, tenant="alfa"))
 
 
-def seen(*, on_air: bool, link: bool) -> Observed:
+FAN = ActiveAlarm("5", "fan-1", PerceivedSeverity.MINOR, "fan broken")
+UNIT = ActiveAlarm("30", "ru-1", PerceivedSeverity.CRITICAL, "no answer from radio unit")
+
+
+def seen(*alarms: ActiveAlarm, on_air: bool, link: bool) -> Observed:
     state = {
         CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE" if on_air else "IDLE"},
         LINK: {"operationalState": "ENABLED" if link else "DISABLED"},
     }
-    return Observed({CELL: {"administrativeState": "UNLOCKED"}, LINK: {}}, state)
+    return Observed({CELL: {"administrativeState": "UNLOCKED"}, LINK: {}}, state, alarms=alarms)
 
 
 class Script:
@@ -34,9 +39,10 @@ class Script:
         return self.found.pop(0) if len(self.found) > 1 else self.found[0]
 
 
-async def waited(script: Script, seconds: float = 30) -> tuple[str, Observed | None]:
-    clock = VirtualClock()
-    waiting = asyncio.create_task(unmet(cast("DeviceSession", script), BOTH, (), clock, seconds))
+async def waited(script: Script, seconds: float = 30, *before: str, quiet: bool = True) -> tuple[str, Observed]:
+    clock, first = VirtualClock(), await script.read()
+    session = cast("DeviceSession", script)
+    waiting = asyncio.create_task(unmet(session, BOTH, before, first, clock, seconds, quiet=quiet))
     await clock.advance(seconds + 10)
     return await waiting
 
@@ -54,5 +60,28 @@ async def test_what_does_not_hold_in_the_end_is_named_and_only_that() -> None:
     assert last == seen(on_air=False, link=True)
 
 
-async def test_nothing_to_wait_for_reads_nothing() -> None:
-    assert await unmet(cast("DeviceSession", Script()), (), (), VirtualClock(), 5) == ("", None)
+async def test_what_holds_at_the_first_look_is_not_read_again() -> None:
+    good = seen(on_air=True, link=True)
+    for conditions in ((), BOTH):
+        assert await unmet(cast("DeviceSession", Script()), conditions, (), good, VirtualClock(), 5) == ("", good)
+
+
+async def test_a_new_grave_alarm_is_waited_out_and_named_where_it_stays() -> None:
+    good, alarmed = seen(on_air=True, link=True), seen(FAN, UNIT, on_air=True, link=True)
+    assert await waited(Script(alarmed, alarmed, good)) == ("", good)
+    missing, _ = await waited(Script(alarmed), 5)
+    assert missing == "new alarms for 5 s: alarm 30 ru-1: no answer from radio unit"
+    both, _ = await waited(Script(seen(UNIT, on_air=False, link=True)), 5)
+    assert both == f"not reached within 5 s: cell-on-air {CELL}; {missing}"
+
+
+async def test_alarms_that_stood_before_minor_ones_and_those_between_phases_do_not_matter() -> None:
+    alarmed = seen(FAN, UNIT, on_air=True, link=True)
+    assert (await waited(Script(alarmed), 5, UNIT.name))[0] == ""
+    assert (await waited(Script(alarmed), 5, quiet=False))[0] == ""
+    assert (await waited(Script(seen(FAN, on_air=True, link=True)), 5))[0] == ""
+
+
+async def test_alarms_of_a_station_that_reports_no_states_matter() -> None:
+    missing, _ = await waited(Script(Observed({CELL: {}, LINK: {}}, alarms=(UNIT,))), 5)
+    assert missing == "new alarms for 5 s: alarm 30 ru-1: no answer from radio unit"

@@ -56,6 +56,22 @@ def test_a_window_is_told_in_local_time_and_closes() -> None:
     assert inside["A"].closes is None
 
 
+def test_what_was_begun_goes_on_until_the_window_closes() -> None:
+    begun = replace(FREE, begun=frozenset({"B"}))
+    late = NOW + timedelta(hours=7, seconds=-1)
+    assert blocked(FREE, late)["B"].startswith("window opens")
+    assert clearances(begun, late)["B"].closes == NOW + timedelta(hours=7)
+    assert blocked(begun, late)["B"] == ""
+    closed = clearances(begun, NOW + timedelta(hours=7))["B"]
+    assert (closed.blocked, closed.closes) == (
+        "window opens 2026-12-05 23:00 (America/Lima)", NOW + timedelta(hours=7),
+    )  # fmt: skip
+    # What does not outlast a hold outlasts none that was put meanwhile either.
+    assert "hold on B" in blocked(replace(begun, holds=(hold("B"),)), late)["B"]
+    by = Override(run="r", by="eva", reason="INC-7", at=NOW)
+    assert clearances(replace(begun, override=by), NOW + timedelta(hours=7))["B"].closes is None
+
+
 def test_what_is_left_of_a_window_must_be_enough() -> None:
     late = NOW + timedelta(hours=7, seconds=-120)
     assert blocked(FREE, late - timedelta(seconds=1))["B"] == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from controller.models.network import HOST, Network
 from controller.models.people import Role
 from controller.models.plan import Change
 from controller.models.sharing import ActionClass, Consent
-from controller.plan import PlanOptions
+from controller.nrm.apply import apply_edits
+from controller.nrm.profiles import root_spec
+from controller.plan import PlanOptions, switch_change, undo_change
 from controller.runs.consent import Asked, effect_of, effect_on, is_approved, rejection, run_terms
 from tests.unit.plan import samples
 
@@ -74,6 +77,26 @@ def test_a_share_that_somebody_raised_is_brought_back_without_asking_whose_it_is
     # The same edit is a reduction where the agreement was another one before.
     more = shares(THREE, "beta", {"resource": "PRB", "min": 20, "max": 80})
     assert ("beta", ActionClass.REDUCE) in effect_of(change(more, agreed)).asks
+
+
+def test_unlocking_cells_brings_service_back_and_waits_for_no_window() -> None:
+    view = samples.view(THREE)
+    observed = view.observed
+    assert observed is not None
+    owners = {path: entry.owners for path, entry in view.ledger.items()}
+    locked = switch_change("S1", samples.PROFILES, observed, (), owners, "LOCKED")
+    assert locked is not None
+    assert effect_of(locked).interrupted == {"alfa", "beta", "gamma"}
+    assert {action for _, action in effect_of(locked).asks} == {ActionClass.INTERRUPT}
+    tree = observed.tree
+    for phase in locked.phases:
+        tree = apply_edits(root_spec(samples.PROFILES), tree, phase.edits)
+    back = undo_change(samples.PROFILES, locked, replace(observed, tree=tree))
+    assert effect_of(back).interrupted == frozenset()
+    assert effect_of(back).asks == {(tenant, ActionClass.RESTORE) for tenant in ("alfa", "beta", "gamma")}
+    # Taking an unlock back locks: that interrupts.
+    again = undo_change(samples.PROFILES, back, observed)
+    assert effect_of(again).asks == effect_of(locked).asks
 
 
 def test_a_tenants_own_nodes_need_nobody_but_who_asks() -> None:
@@ -225,6 +248,17 @@ def test_distinct_people_of_the_side_count(said: list[Any], side: str, needed: i
 def test_one_no_is_enough(said: list[Any]) -> None:
     cast = votes(said)
     assert (rejection(cast) is not None) is any(vote.verdict is Verdict.REJECT for vote in cast)
+
+
+def test_the_no_of_whoever_is_gone_stands_until_their_side_says_yes() -> None:
+    no, own, others = votes(
+        [(("alfa-0", "alfa"), False, ""), (("alfa-1", "alfa"), True, ""), (("beta-0", "beta"), True, "")]
+    )
+    gone = no.model_copy(update={"gone": True})
+    assert rejection([no, own, others]) == no
+    assert rejection([gone, others]) == gone
+    assert rejection([gone, own.model_copy(update={"gone": True})]) == gone
+    assert rejection([gone, own]) is None
 
 
 @settings(deadline=None)

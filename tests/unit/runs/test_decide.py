@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,10 +131,46 @@ def _ended(outcomes: list[Outcome], **strategy: int) -> RunState:
 def test_the_states_by_example() -> None:
     assert _ended([Outcome.SUCCEEDED, Outcome.UNCHANGED]) is RunState.SUCCEEDED
     assert _ended([Outcome.SUCCEEDED, Outcome.DEFERRED]) is RunState.PARTIAL
-    assert _ended([Outcome.DEFERRED, Outcome.DEFERRED]) is RunState.FAILED
+    assert _ended([Outcome.DEFERRED, Outcome.DEFERRED], canary=0) is RunState.FAILED
     assert _ended([Outcome.REFUSED, Outcome.SUCCEEDED]) is RunState.STOPPED
-    assert _ended([Outcome.REFUSED, Outcome.SUCCEEDED], stop_after=2) is RunState.PARTIAL
+    assert _ended([Outcome.REFUSED, Outcome.SUCCEEDED], stop_after=2, canary=0) is RunState.PARTIAL
     assert _ended([Outcome.DIVERGED, Outcome.SUCCEEDED], stop_after=5) is RunState.DIVERGED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DEFERRED, Outcome.REFUSED])
+def test_nothing_more_is_begun_where_no_canary_carries_the_change(outcome: Outcome) -> None:
+    world = Simulation([0, 0, 1], Strategy(canary=2, stop_after=9))
+    world.settle()
+    world.move(0, JobState.DONE, outcome)
+    world.move(1, JobState.CLAIMED)
+    world.settle()
+    assert world.jobs[2].state is JobState.WAITING
+    world.move(1, JobState.DONE, Outcome.DEFERRED)
+    moved = decide(world.run, world.jobs)
+    assert moved is not None
+    assert moved.reason == f"no canary carries the change: S0 ended {outcome}, S1 ended deferred"
+    world.settle()
+    assert world.run.state is RunState.STOPPED
+
+
+def test_one_canary_that_carries_the_change_is_enough() -> None:
+    world = Simulation([0, 0, 1], Strategy(canary=2))
+    world.settle()
+    world.move(0, JobState.DONE, Outcome.DEFERRED)
+    world.move(1, JobState.DONE, Outcome.SUCCEEDED)
+    world.settle()
+    assert world.of(JobState.READY) == [2]
+
+
+@pytest.mark.parametrize("canary", [0, 1])
+def test_a_canary_that_is_tried_again_is_waited_for(canary: int) -> None:
+    world = Simulation([0, 1], Strategy(canary=canary, patience=60))
+    world.settle()
+    away = {"state": JobState.READY, "deferred": world.run.created, "blocked": "was away"}
+    world.jobs[0] = world.jobs[0].model_copy(update=away)
+    moved = decide(world.run, world.jobs)
+    opened = moved is not None and moved.wave == 1
+    assert opened is (canary == 0)
 
 
 def test_a_run_that_was_cancelled_before_it_began() -> None:

@@ -12,6 +12,7 @@ from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strate
 from controller.ports.fake_device import Fault, Wrong
 from controller.ports.store import NewJob
 from controller.runs.verdicts import LAST
+from tests.support.soak import SOAK
 from tests.unit.runs.crew import Crew, Mortal, unit
 from tests.unit.runs.world import UNSAFE
 
@@ -102,6 +103,21 @@ async def test_one_that_reverts_after_the_decision_is_rolled_forward() -> None:
     crew.assert_settled()
 
 
+async def test_one_whose_timer_is_faster_than_the_confirm_is_rolled_forward_in_the_same_session() -> None:
+    """What it reverted still stands in its candidate: to create that once more would fail."""
+    crew = Crew([*unit("A"), *unit("B")], WAVE)
+
+    def expire() -> None:
+        assert crew["B"]._pending is not None
+        crew["B"]._pending.deadline = 0
+
+    crew["B"].faults.append(Fault("confirm", act=expire))
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert len(crew["B"].history) == 4
+    crew.assert_settled()
+
+
 async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_told() -> None:
     crew = Crew([*unit("A"), *unit("B"), *[NewJob(1, "C", "C")]], WAVE)
 
@@ -164,6 +180,7 @@ SCENARIOS: dict[str, Callable[[], Crew]] = {
     "wave": lambda: Crew([*unit("A"), *unit("B")], WAVE),
     "wave-failing": lambda: _failing(Crew([*unit("A"), *unit("B")], WAVE)),
     "unit-ranked": lambda: Crew(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE}),
+    "wave-postponed": lambda: _held(Crew(unit("A", "B", ranks=[0, 1]), WAVE, bound=True)),
     "unit-ranked-failing": lambda: _failing(Crew(unit("R", "B", ranks=[0, 1]), UNIT, {"R": UNSAFE})),
 }
 
@@ -171,6 +188,29 @@ SCENARIOS: dict[str, Callable[[], Crew]] = {
 def _failing(crew: Crew) -> Crew:
     crew.break_links("B")
     return crew
+
+
+def _held(crew: Crew) -> Crew:
+    """Somebody is on the mast of B for a while, when A is under way."""
+    holds: list[str] = []
+
+    def put() -> None:
+        holds.append(crew.store.add_hold("B", "ana", "on the mast", None).id)
+
+    crew["A"].latency = 0.5
+    crew.after(1.0, put)
+    crew.after(15.0, lambda: crew.store.end_hold(holds.pop(), "ana"))
+    return crew
+
+
+async def test_a_wave_that_a_hold_postpones_is_begun_anew() -> None:
+    crew = SCENARIOS["wave-postponed"]()
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert verdicts(crew) == [("", GateVerdict.POSTPONE), ("", GateVerdict.CONFIRM)]
+    assert len(crew["A"].history) == 4  # there, back, and there again
+    assert len(crew["B"].history) == 2
+    crew.assert_settled()
 
 
 async def _calls(name: str) -> list[str]:
@@ -201,12 +241,18 @@ async def test_killed_at_every_call(name: str) -> None:
         await _interrupted(name, Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
 
 
+async def test_killed_at_many_calls_while_it_is_postponed() -> None:
+    chance = random.Random(3)
+    for at in range(1, len(await _calls("wave-postponed")) + 1, 1 if SOAK else 9):
+        await _interrupted("wave-postponed", Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_killed_twice_with_time_between(name: str) -> None:
     """Long enough for timers to run out, sometimes."""
     calls = len(await _calls(name))
     chance = random.Random(name)
-    for _ in range(8):
+    for _ in range(30 if SOAK else 8):
         deaths = [Mortal(chance.randint(1, calls), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)]
         await _interrupted(name, *deaths, pause=chance.choice([0, 20, 100]))
 
@@ -229,6 +275,46 @@ async def test_a_pause_lets_units_under_way_end_and_begins_no_other() -> None:
     crew.store.request_resume(crew.run, "ana")
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
+    crew.assert_settled()
+
+
+async def test_a_pause_lets_a_wave_under_way_be_decided_and_begins_no_other() -> None:
+    """It takes nothing back: people who want that cancel."""
+    crew = Crew(
+        [*unit("A"), *unit("B", "C", ranks=[0, 1]), NewJob(1, "D", "D")], WAVE.model_copy(update={"parallel": 1})
+    )
+
+    def pause() -> None:
+        crew.store.request_pause(crew.run, "ana")
+
+    crew["A"].faults.append(Fault("commit_confirmed", act=pause))
+    await crew.work()
+    assert crew.state() is RunState.PAUSED
+    assert verdicts(crew) == [("", GateVerdict.CONFIRM)]
+    good = Outcome.SUCCEEDED
+    assert crew.outcomes() == {"A": good, "B": good, "C": good, "D": None}
+    crew.store.request_resume(crew.run, "ana")
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    crew.assert_settled()
+
+
+async def test_a_pause_waits_no_longer_than_the_timer_of_the_group_under_way() -> None:
+    crew = Crew([*unit("A"), *unit("B")], WAVE)
+    crew["B"].latency = 15.0  # never verified in time
+
+    def pause() -> None:
+        crew.store.request_pause(crew.run, "ana")
+
+    crew["A"].faults.append(Fault("commit_confirmed", act=pause))
+    begun = crew.clock.monotonic()
+    await crew.work()
+    (decided,) = crew.store.decisions([(crew.run, 0)])
+    assert decided.verdict is GateVerdict.CANCEL
+    assert "timer of A leaves" in decided.reason
+    assert crew.clock.monotonic() - begun < 60 + 10 * 15
+    await crew.work()  # nothing is left to be held
+    assert crew.state() is RunState.FAILED
     crew.assert_settled()
 
 

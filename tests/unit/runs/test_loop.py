@@ -1,151 +1,25 @@
-"""The worker's loop and the sweeper in virtual time: lives, deaths, a database that goes away."""
+"""The worker's loop in virtual time: lives, deaths, a database that goes away."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
 
-from controller.models.errors import ConflictError, StoreError
-from controller.models.run import Job, JobState, Outcome, RunState, Strategy
-from controller.plan import network_digest
-from controller.ports.clock import VirtualClock
-from controller.ports.fake_device import FakeDevice, Fault
-from controller.ports.fake_devices import FakeDevices
-from controller.ports.queue import FakeDoorbell
-from controller.ports.store import JobResult, NewJob, Page, Store, Transition
+from controller.models.errors import StoreError
+from controller.models.run import JobState, Outcome, RunState
+from controller.ports.fake_device import Fault
+from controller.ports.store import Store, Transition
+from controller.ports.store_calls import Beating
 from controller.runs import loop as loop_module
-from controller.runs.loop import BELIEF, WorkerLoop
-from controller.runs.procedures import Tools
-from controller.runs.sweeper import BURY_AFTER, Sweeper
-from controller.store import SqlStore, open_store
-from tests.unit.plan import samples
-from tests.unit.runs.world import STATION, TARGET, add_tenant
+from controller.runs.loop import BELIEF
+from controller.runs.sweeper import BURY_AFTER
+from tests.unit.runs.plant import FlakyStore, Plant
+from tests.unit.runs.world import STATION
 
 T = TypeVar("T")
-
-
-class FlakyStore:
-    """A ``StoreLoop`` on a store in memory.
-
-    Attributes:
-        away: Whether calls raise StoreError without taking place.
-        lose: Calls that still take place although their answer is lost.
-        thawed: Calls wait for it before they take place.
-    """
-
-    def __init__(self, store: SqlStore) -> None:
-        self.store = store
-        self.away = False
-        self.lose = 0
-        self.thawed = asyncio.Event()
-        self.thawed.set()
-
-    async def call(self, method: Callable[[Store], T]) -> T:
-        await asyncio.sleep(0)
-        await self.thawed.wait()
-        if self.away:
-            raise StoreError
-        result = method(self.store)
-        if self.lose:
-            self.lose -= 1
-            raise StoreError("the answer was lost")
-        return result
-
-
-class Watcher:
-    """An observer that notes everything."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.finished: list[Outcome] = []
-        self.moved: list[RunState] = []
-
-    def job_started(self, job: Job) -> None:
-        self.started.append(job.station)
-
-    def job_finished(self, job: Job, result: JobResult, seconds: float) -> None:
-        self.finished.append(result.outcome)
-
-    def run_moved(self, run_id: str, transition: Transition) -> None:
-        self.moved.append(transition.state)
-
-
-class Saboteur:
-    """An observer that always throws."""
-
-    def job_started(self, job: Job) -> None:
-        raise RuntimeError
-
-    def job_finished(self, job: Job, result: JobResult, seconds: float) -> None:
-        raise RuntimeError
-
-    def run_moved(self, run_id: str, transition: Transition) -> None:
-        raise RuntimeError
-
-
-class Plant:
-    """A record, a station and workers."""
-
-    def __init__(self) -> None:
-        self.clock = VirtualClock()
-        self.store = open_store("sqlite://", self.clock)
-        self.devices = FakeDevices(self.clock)
-        self.scenario = add_tenant()
-        self.device: FakeDevice = self.devices.add(STATION, samples.PROFILES, self.scenario.before.tree)
-        self.bell = FakeDoorbell()
-        self.watcher = Watcher()
-        self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
-        self.store.save_plan(self.scenario.plan, "ana")
-
-    def submit(self) -> str:
-        jobs = [NewJob(0, STATION)]
-        return self.store.create_run(self.scenario.plan, "apply", Strategy(), jobs, cause="person", actor="ana").id
-
-    def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
-        tools = Tools(store or FlakyStore(self.store), self.devices, self.clock, lambda _network, _station: TARGET)
-        return WorkerLoop(name, tools, self.bell, observers=(Saboteur(), self.watcher))
-
-    @asynccontextmanager
-    async def working(self, worker: WorkerLoop) -> AsyncIterator[asyncio.Event]:
-        stop = asyncio.Event()
-        task = asyncio.create_task(worker.run(stop))
-        await self.clock.advance(0)
-        try:
-            yield stop
-        finally:
-            stop.set()
-            for _ in range(400):
-                if task.done():
-                    break
-                await self.clock.advance(1)
-            await task
-
-    async def advance(self, seconds: float, step: float = 0.25) -> None:
-        for _ in range(int(seconds / step)):
-            await self.clock.advance(step)
-
-    def job(self, run: str) -> Job:
-        (job,) = self.store.jobs(run)
-        return job
-
-    def assert_succeeded(self, run: str) -> None:
-        assert self.store.run(run).state is RunState.SUCCEEDED
-        assert self.device.running == self.scenario.after
-        assert set(self.store.ledger()[STATION]) == {node.path for node in self.scenario.change.gained}
-        assert self.store.verify_audit() is None
-        _, rows = self.store.audit_rows(Page(1000))
-        assert sum(row.action == "job.finished" for row in rows) == 1
-
-
-@pytest.fixture
-async def plant() -> AsyncIterator[Plant]:
-    plant = Plant()
-    yield plant
-    plant.store.close()
 
 
 async def test_a_run_is_worked_off_and_told_although_an_observer_throws(plant: Plant) -> None:
@@ -165,11 +39,21 @@ async def test_a_ring_spares_the_wait_and_is_not_needed(plant: Plant) -> None:
         plant.store.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
         await plant.clock.advance(0.01)
         assert plant.job(run).state is JobState.READY
-        worker.wake()
+        worker.wake(run)
         await plant.clock.advance(0.01)
         assert plant.job(run).state is not JobState.READY
         await plant.advance(5)
         plant.assert_succeeded(run)
+
+
+async def test_a_ring_for_a_new_run_begins_it(plant: Plant) -> None:
+    worker = plant.worker()
+    async with plant.working(worker):
+        await plant.clock.advance(0.2)
+        run = plant.submit()
+        worker.wake(run)
+        await plant.clock.advance(0.2)
+        assert plant.job(run).started is not None
 
 
 async def test_stopping_lets_transactions_end_and_claims_nothing_more(plant: Plant) -> None:
@@ -183,6 +67,24 @@ async def test_stopping_lets_transactions_end_and_claims_nothing_more(plant: Pla
     assert plant.job(run).outcome is Outcome.SUCCEEDED
     assert plant.job(second).state in (JobState.WAITING, JobState.READY)
     assert not plant.device.sessions
+
+
+async def test_a_worker_that_is_to_end_waits_for_no_database(plant: Plant) -> None:
+    """What it did is recovered by the next one."""
+    store = FlakyStore(plant.store)
+    plant.device.latency = 0.2
+    async with plant.working(plant.worker(store)) as stop:
+        run = plant.submit()
+        await plant.advance(2)
+        assert plant.job(run).state is JobState.CLAIMED
+        store.away = True
+        plant.device.latency = 10_000
+        stop.set()
+    assert not plant.device.sessions
+    plant.device.latency = 0.2
+    async with plant.working(plant.worker(name="next")):
+        await plant.advance(BURY_AFTER + 30)
+        plant.assert_succeeded(run)
 
 
 async def test_a_database_that_is_away_in_mid_transaction(plant: Plant) -> None:
@@ -272,9 +174,11 @@ async def test_without_heartbeat_a_worker_stops_believing_in_its_leases(plant: P
 
 
 async def test_a_stall_that_nobody_noticed_is_slept_off(plant: Plant) -> None:
-    """Its own deadline passed, so it sent nothing more; but the job is still its own, and it takes it up again."""
+    """Its own deadline passed, so it sends nothing more before its next heartbeat; then it goes on where it was."""
     store = FlakyStore(plant.store)
     plant.device.latency = 0.4
+    locked: list[float] = []
+    plant.device.faults.append(Fault("lock", act=lambda: locked.append(plant.clock.monotonic()), times=99))
     async with plant.working(plant.worker(store)):
         run = plant.submit()
         await plant.advance(2)
@@ -285,6 +189,40 @@ async def test_a_stall_that_nobody_noticed_is_slept_off(plant: Plant) -> None:
         await plant.advance(30)
         plant.assert_succeeded(run)
         assert plant.job(run).attempts == 1
+    assert len(locked) == 1
+
+
+async def test_a_stall_after_which_no_heartbeat_comes_through_is_recovered_from(plant: Plant) -> None:
+    """It sends nothing more; but the job is still its own, and it takes it up again when it can."""
+
+    class Heartless(FlakyStore):
+        beats = True
+
+        async def call(self, method: Callable[[Store], T]) -> T:
+            if isinstance(method, Beating) and not self.beats:
+                raise StoreError("no heartbeat comes through")
+            return await super().call(method)
+
+    store = Heartless(plant.store)
+    plant.device.latency = 0.4
+    locked: list[float] = []
+    plant.device.faults.append(Fault("lock", act=lambda: locked.append(plant.clock.monotonic()), times=99))
+    async with plant.working(plant.worker(store)):
+        run = plant.submit()
+        await plant.advance(2)
+        assert plant.job(run).state is JobState.CLAIMED
+        changes = len(plant.device.history)
+        store.beats = False
+        store.thawed.clear()
+        await plant.advance(BELIEF + 3)
+        store.thawed.set()
+        await plant.advance(4)
+        assert plant.job(run).state is JobState.CLAIMED
+        assert len(plant.device.history) == changes
+        store.beats = True
+        await plant.advance(30)
+        plant.assert_succeeded(run)
+    assert len(locked) == 2
 
 
 async def test_belief_ends_well_before_the_funeral() -> None:
@@ -331,73 +269,3 @@ async def test_a_broken_heart_ends_the_worker(plant: Plant, monkeypatch: pytest.
     await plant.advance(3)
     with pytest.raises(ZeroDivisionError):
         await task
-
-
-# ---------------------------------------------------------------------- sweeper
-
-
-async def test_the_scheduler_s_sweeper_rings_again_for_whatever_is_not_done(plant: Plant) -> None:
-    sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock, reminds=True)
-    run = plant.submit()
-    await sweeper.sweep()
-    await sweeper.sweep()
-    assert plant.bell.rings.count(run) >= 2
-    assert plant.store.run(run).state is RunState.RUNNING
-
-
-async def test_a_worker_s_sweeper_rings_for_new_waves_only(plant: Plant) -> None:
-    sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
-    run = plant.submit()
-    await sweeper.sweep()
-    await sweeper.sweep()
-    assert plant.bell.rings == [run]
-
-
-async def test_burials_wait_for_a_counter_that_stands_still(plant: Plant) -> None:
-    sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
-    beating, silent = plant.store.register_worker("beating"), plant.store.register_worker("silent")
-    for _ in range(int(BURY_AFTER) + 2):
-        plant.store.heartbeat(beating)
-        await sweeper.sweep()
-        await plant.clock.advance(1)
-    assert [one.id for one in plant.store.incarnations()] == [beating]
-    assert silent != beating
-
-
-async def test_an_observer_that_slept_buries_nobody_who_lived_meanwhile(plant: Plant) -> None:
-    sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
-    worker = plant.store.register_worker("w")
-    await sweeper.sweep()
-    plant.store.heartbeat(worker)
-    await plant.clock.advance(1000)
-    await sweeper.sweep()
-    assert [one.id for one in plant.store.incarnations()] == [worker]
-
-
-async def test_a_database_that_is_down_ends_a_round_and_no_more(plant: Plant) -> None:
-    store = FlakyStore(plant.store)
-    sweeper = Sweeper(store, plant.bell, plant.clock)
-    run = plant.submit()
-    store.away = True
-    await sweeper.sweep()
-    store.away = False
-    await sweeper.sweep()
-    assert plant.store.run(run).state is RunState.RUNNING
-
-
-@pytest.mark.parametrize("error", [ConflictError, ZeroDivisionError])
-async def test_a_run_that_can_t_be_moved_keeps_no_other_from_it(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
-) -> None:
-    bad, good = plant.submit(), plant.submit()
-    real = plant.store.advance
-
-    def advance(run_id: str, decide: object, by: str) -> object:
-        if run_id == bad:
-            raise error
-        return real(run_id, decide, by)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(plant.store, "advance", advance)
-    await Sweeper(FlakyStore(plant.store), plant.bell, plant.clock).sweep()
-    assert plant.store.run(good).state is RunState.RUNNING
-    assert plant.store.run(bad).state is RunState.QUEUED

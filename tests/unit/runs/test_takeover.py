@@ -1,7 +1,7 @@
 """A worker that dies at any moment: whoever takes over brings device, ledger and record to one end.
 
 Each scenario is first played through to count the calls to device and record; then the worker is killed at
-every one of them, before and after it took effect, with its connection closed or left hanging.
+every one of them, before and after it took effect, with its connection closed and left hanging in turns.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from controller.models.run import Outcome, Step, Strategy
 from controller.nrm.apply import apply_edits
 from controller.ports.fake_devices import RUNNING_ONLY, Fault, Wrong
 from controller.ports.store import Claim
+from tests.support.soak import SOAK, TURNS
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.world import UNSAFE, Interrupter, Killed, Scenario, World, add_tenant, retune
 
@@ -97,8 +98,8 @@ async def all_interrupted(name: str, *interrupters: Interrupter) -> None:
 async def test_killed_at_every_call(name: str, after: bool) -> None:
     calls = await calls_of(name)
     for at in range(1, len(calls) + 1):
-        await all_interrupted(name, Interrupter(at, after, hung=False))
-        await all_interrupted(name, Interrupter(at, after, hung=True))
+        for turn in TURNS:
+            await all_interrupted(name, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -106,7 +107,7 @@ async def test_killed_twice(name: str) -> None:
     """The second worker dies while it recovers; a third one ends it."""
     calls = await calls_of(name)
     chance = random.Random(name)
-    for _ in range(30):
+    for _ in range(60 if SOAK else 30):
         deaths = [
             Interrupter(chance.randint(1, len(calls)), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)
         ]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.models.network import Network
-from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
+from controller.models.plan import Change, Changes, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Strategy
 from controller.ports.store import NewJob
 from controller.runs.verdicts import LAST
@@ -34,7 +34,7 @@ def plan_of(broadcast: list[bool]) -> Plan:
     """A plan on all stations; ``broadcast`` says whether its PLMN list changes."""
     made = make_plan([f"P{n}" for n in range(len(broadcast))])
     return made.model_copy(
-        update={"changes": tuple(_change(c, b) for c, b in zip(made.changes, broadcast, strict=True))}
+        update={"changes": Changes.of(_change(c, b) for c, b in zip(made.changes, broadcast, strict=True))}
     )
 
 
@@ -91,6 +91,14 @@ def test_the_canary_is_the_smallest_unit() -> None:
     assert [(job.wave, job.station) for job in jobs] == [(0, "P2"), (1, "P0"), (1, "P1"), (1, "P3")]
 
 
+def test_the_canary_is_something_that_changes_while_there_is_any() -> None:
+    units = [("A",), ("B", "C"), ("D",)]
+    jobs = cut_units(units, Strategy(canary=1), region_of=str, idle={"A", "D"})
+    assert [job.station for job in jobs if job.wave == 0] == ["B", "C"]
+    jobs = cut_units(units, Strategy(canary=1), region_of=str, idle={"A", "B", "C", "D"})
+    assert [job.station for job in jobs if job.wave == 0] == ["A"]
+
+
 def test_without_a_canary_all_waves_are_equal() -> None:
     jobs = cut_waves(plan_of([False] * 4), network([{1}] * 4), Strategy(canary=0, wave_size=2))
     assert [job.wave for job in jobs] == [0, 0, 1, 1]
@@ -126,7 +134,7 @@ def test_no_wave_takes_more_of_a_region_than_allowed(units: list[int], size: int
 
 def test_who_can_t_revert_by_itself_goes_last_of_its_unit() -> None:
     plan = plan_of([True, True, False])
-    weak = tuple(change.model_copy(update={"reverts": change.station != "P1"}) for change in plan.changes)
+    weak = Changes.of(change.model_copy(update={"reverts": change.station != "P1"}) for change in plan.changes)
     plan = plan.model_copy(update={"changes": weak})
     jobs = cut_waves(plan, network([{1}, {1}, {2}]), Strategy(canary=0))
     assert [(job.station, job.unit, job.rank) for job in jobs] == [("P0", "P0", 0), ("P1", "P0", LAST), ("P2", "P2", 0)]

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from controller.models.approval import RunTerms, StationTerms
-from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.models.run import AuditRow, GateVerdict, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
-from controller.ports.store import NewJob
+from controller.ports.store import NewJob, Page
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
+from controller.runs.submit import submit
+from controller.runs.verdicts import ROUNDS
+from controller.runs.windows import Calendar
 from controller.store import open_store
 from tests.unit.plan import samples
-from tests.unit.runs.test_loop import FlakyStore, Plant
+from tests.unit.runs.plant import FlakyStore, Plant
 from tests.unit.runs.world import TARGET
 
 #: The clock starts at 19:00 in Lima; the first window closes 80 s later, the second one opens 100 s later.
@@ -26,9 +32,14 @@ WINDOWS = tuple(
     for start, end in (("18:00:00", "19:01:20"), ("19:01:40", "20:00:00"))
 )
 
+ALONE = Strategy(confirm_timeout=30, soak=60)
+TOGETHER = Strategy(policy=Policy.WAVE, confirm_timeout=44, check_timeout=1)
+#: One after the other, and both decided at once.
+RANKED = (NewJob(0, "S1", "S1", 0), NewJob(0, "S2", "S1", 1))
+
 
 class TwoStations(Plant):
-    """Two stations that get a third tenant, one after the other, in windows."""
+    """Two stations that get a third tenant, in windows."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
@@ -44,11 +55,14 @@ class TwoStations(Plant):
         self.store.save_network(old, network_digest(old), "ana")
         self.store.save_plan(self.made, "ana")
 
-    def submit(self) -> str:
-        group = StationTerms(region="r", timezone="America/Lima", tenants=("gamma",), calendars=(WINDOWS,))
+    def submit(
+        self,
+        strategy: Strategy = ALONE,
+        jobs: Sequence[NewJob] = (NewJob(0, "S1"), NewJob(1, "S2")),
+        windows: Calendar = WINDOWS,
+    ) -> str:
+        group = StationTerms(region="r", timezone="America/Lima", tenants=("gamma",), calendars=(windows,))
         terms = RunTerms(subject="s", groups=(group,), stations={"S1": ("site-1", 0), "S2": ("site-2", 0)})
-        jobs = [NewJob(0, "S1"), NewJob(1, "S2")]
-        strategy = Strategy(confirm_timeout=30, soak=60)
         run = self.store.create_run(self.made, "apply", strategy, jobs, cause="person", actor="ana", terms=terms)
         return run.id
 
@@ -60,12 +74,25 @@ class TwoStations(Plant):
     def jobs(self, run: str) -> list[Job]:
         return self.store.jobs(run)
 
+    def carried(self) -> list[bool]:
+        """Which of the stations carry the change."""
+        return [len(self.devices[name].history) % 2 == 0 for name in ("S1", "S2")]
+
+    def actions(self, name: str) -> list[AuditRow]:
+        return [row for row in self.store.audit_rows(Page(limit=1000))[1] if row.action == name]
+
     def at(self, seconds: float) -> datetime:
         return VirtualClock().now() + timedelta(seconds=seconds)
 
 
-async def test_a_run_rests_while_its_window_is_closed() -> None:
-    plant = TwoStations()
+@pytest.fixture
+def plant() -> Iterator[TwoStations]:
+    made = TwoStations()
+    yield made
+    made.store.close()
+
+
+async def test_a_run_rests_while_its_window_is_closed(plant: TwoStations) -> None:
     run = plant.submit()
     async with plant.working(plant.worker()):
         await plant.advance(30)
@@ -83,4 +110,159 @@ async def test_a_run_rests_while_its_window_is_closed() -> None:
         assert second.started is not None
         assert second.started >= plant.at(100)
         assert plant.store.run(run).state is RunState.SUCCEEDED
-    plant.store.close()
+
+
+@pytest.mark.parametrize("policy", [Policy.WAVE, Policy.UNIT])
+async def test_a_group_that_its_closing_window_takes_back_goes_on_in_the_next_one(
+    plant: TwoStations, policy: Policy
+) -> None:
+    """It is no failure: one would stop the run."""
+    plant.devices["S1"].latency = plant.devices["S2"].latency = 4.1  # so slow that its timer outlasts the window
+    async with plant.working(plant.worker()):
+        await plant.advance(34)
+        run = plant.submit(TOGETHER.model_copy(update={"policy": policy}), RANKED)
+        await plant.advance(44)
+        assert [job.gate for job in plant.jobs(run)] == [0, None]
+        plant.devices["S1"].latency = plant.devices["S2"].latency = 1.0
+        await plant.advance(17)
+        assert plant.carried() == [False, False]
+        assert not any(plant.devices[name].lock_holder for name in ("S1", "S2"))
+        assert [(job.state, job.round, job.outcome) for job in plant.jobs(run)] == [(JobState.WAITING, 1, None)] * 2
+        assert plant.store.run(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
+        assert plant.store.run(run).counts == {"pending": 2}
+        plant.devices["S1"].latency = plant.devices["S2"].latency = 0.0
+        await plant.advance(15)
+    assert plant.store.run(run).state is RunState.SUCCEEDED
+    assert plant.carried() == [True, True]
+    assert all(job.started is not None and job.started >= plant.at(100) for job in plant.jobs(run))
+    found = plant.store.decisions([(run, 0)])
+    assert [(one.round, one.verdict) for one in found] == [(0, GateVerdict.POSTPONE), (1, GateVerdict.CONFIRM)]
+    assert found[0].reason == "the window of S1 closed"
+    assert len(plant.actions("job.postponed")) == len(plant.actions("job.finished")) == 2
+    assert plant.store.verify_audit() is None
+
+
+async def test_what_was_begun_goes_on_although_the_window_is_too_short_to_begin(plant: TwoStations) -> None:
+    """The rest of it needs no whole timer: it has what the first of it have left."""
+    plant.devices["S1"].latency = 0.5
+    async with plant.working(plant.worker()):
+        await plant.advance(33)
+        run = plant.submit(TOGETHER, RANKED)
+        await plant.advance(2)
+        assert plant.jobs(run)[0].started is not None
+        await plant.advance(25)
+        assert plant.store.run(run).state is RunState.SUCCEEDED
+    assert [one.round for one in plant.store.decisions([(run, 0)])] == [0]
+
+
+@pytest.mark.parametrize("what", ["hold", "freeze"])
+async def test_a_hold_or_a_freeze_on_the_rest_of_a_group_postpones_it(plant: TwoStations, what: str) -> None:
+    plant.devices["S1"].latency = 0.5
+    async with plant.working(plant.worker()):
+        run = plant.submit(TOGETHER, RANKED, windows=())
+        await plant.advance(3)
+        assert plant.jobs(run)[0].state is JobState.CLAIMED
+        if what == "hold":
+            hold = plant.store.add_hold("S2", "ana", "on the mast", None)
+        else:
+            plant.store.add_freeze("region:r", plant.at(0), plant.at(60), "ana", "elections")
+        await plant.advance(20)
+        assert [(job.state, job.round) for job in plant.jobs(run)] == [(JobState.WAITING, 1)] * 2
+        (reason,) = plant.store.run(run).waits
+        assert ("on the mast" if what == "hold" else "elections") in reason
+        assert plant.carried() == [False, False]
+        if what == "hold":
+            plant.store.end_hold(hold.id, "ana")
+        await plant.advance(50)
+        assert plant.store.run(run).state is RunState.SUCCEEDED
+    assert plant.carried() == [True, True]
+
+
+async def test_a_group_that_is_postponed_again_and_again_fails_in_the_end(plant: TwoStations) -> None:
+    """Somebody has to look: each time its stations change for nothing."""
+    plant.devices["S1"].latency = 0.5
+    async with plant.working(plant.worker()):
+        run = plant.submit(TOGETHER, RANKED, windows=())
+        for _ in range(ROUNDS):
+            await plant.advance(3)
+            assert plant.jobs(run)[0].state is JobState.CLAIMED
+            hold = plant.store.add_hold("S2", "ana", "on the mast", None)
+            await plant.advance(20)
+            plant.store.end_hold(hold.id, "ana")
+        await plant.advance(5)
+        ended = plant.store.run(run)
+        assert ended.state is RunState.FAILED
+    assert [job.outcome for job in plant.jobs(run)] == [Outcome.WITHDRAWN] * 2
+    assert "it was begun 5 times" in plant.jobs(run)[0].detail
+    assert plant.carried() == [False, False]
+
+
+async def test_a_worker_dies_while_a_group_is_taken_back_for_its_window(plant: TwoStations) -> None:
+    """Whoever comes next takes back what is left, and the group waits all the same."""
+    plant.devices["S1"].latency = plant.devices["S2"].latency = 4.0
+    frozen = FlakyStore(plant.store)
+    async with plant.working(plant.worker(frozen, "frozen")):
+        await plant.advance(34)
+        run = plant.submit(TOGETHER, RANKED)
+        await plant.advance(44)
+        frozen.thawed.clear()
+        async with plant.working(plant.worker(name="living")):
+            await plant.advance(20)
+            plant.devices["S1"].latency = plant.devices["S2"].latency = 0.0
+            await plant.advance(60)
+            frozen.thawed.set()
+            await plant.advance(5)
+        assert plant.store.run(run).state is RunState.SUCCEEDED
+    assert plant.carried() == [True, True]
+    assert len(plant.actions("job.finished")) == 2
+
+
+@pytest.mark.parametrize("ask", ["pause", "cancel"])
+async def test_people_stop_a_run_that_was_postponed(plant: TwoStations, ask: str) -> None:
+    plant.devices["S1"].latency = 0.5
+    async with plant.working(plant.worker()):
+        run = plant.submit(TOGETHER, RANKED, windows=())
+        await plant.advance(3)
+        hold = plant.store.add_hold("S2", "ana", "on the mast", None)
+        await plant.advance(20)
+        (plant.store.request_pause if ask == "pause" else plant.store.request_cancel)(run, "ana")
+        plant.store.end_hold(hold.id, "ana")
+        await plant.advance(10)
+        assert plant.store.run(run).state is (RunState.PAUSED if ask == "pause" else RunState.CANCELLED)
+        assert plant.carried() == [False, False]
+        plant.store.request_resume(run, "ana")
+        await plant.advance(20)
+        assert plant.carried() == [ask == "pause"] * 2
+
+
+async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(plant: TwoStations) -> None:
+    """From its agreement to the next window, as a person applies a plan."""
+    old = samples.network()
+    cells = [cell.model_dump() | {"pci": 7} for cell in old.cells if cell.rat == "LTE"]
+    cells += [cell.model_dump() for cell in old.cells if cell.rat != "LTE"]
+    windows = [window.model_dump(mode="json") for window in WINDOWS]
+    agreements = [agreement.model_dump(mode="json") for agreement in old.agreements]
+    agreements[1]["windows"] = windows
+    new = samples.network(cells=cells, agreements=agreements)
+    plan = samples.plan(new, {station: samples.view(old, station) for station in ("S1", "S2")})
+    assert plan.changes[0].interrupted == ("alfa", "beta")
+    plant.store.save_network(new, network_digest(new), "ana")
+    plant.store.save_plan(plan, "ana")
+    for name in ("S1", "S2"):
+        plant.devices[name].latency = 4.0
+    before = {name: plant.devices[name].running for name in ("S1", "S2")}
+    strategy = TOGETHER.model_copy(update={"canary": 0, "parallel": 1})
+    async with plant.working(plant.worker()):
+        await plant.advance(34)
+        run = submit(plant.store, plant.bell, plan, actor="ana", strategy=strategy).id
+        await plant.advance(45)
+        assert any(plant.devices[name].running != before[name] for name in before)
+        for name in ("S1", "S2"):
+            plant.devices[name].latency = 0.25
+        await plant.advance(18)
+        assert {name: plant.devices[name].running for name in before} == before
+        assert [(job.state, job.round) for job in plant.jobs(run)] == [(JobState.WAITING, 1)] * 2
+        assert plant.store.run(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
+        await plant.advance(40)
+        assert plant.store.run(run).state is RunState.SUCCEEDED, plant.jobs(run)
+    assert [row.detail["reason"] for row in plant.actions("gate.postpone")] == ["the window of S1 closed"]

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.models.approval import RunTerms, StationTerms
+from controller.models.errors import InputError
+from controller.models.run import Policy, Strategy
 from controller.models.sharing import MaintenanceWindow, Weekday
+from controller.ports.store import NewJob
+from controller.runs.timing import check_windows
 from controller.runs.windows import Calendar, never_closes, opening
 
 #: Peru, central Mexico and Quintana Roo have no summer time; the border to the United States has, Chile in the south.
@@ -136,3 +141,36 @@ def test_a_local_time_that_comes_twice_or_never_makes_the_window_shorter() -> No
 
 def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _bound(zone: str, *windows: MaintenanceWindow) -> StationTerms:
+    return StationTerms(region="r", timezone=zone, calendars=(windows,) if windows else ())
+
+
+@pytest.mark.parametrize("policy", [Policy.UNIT, Policy.WAVE])
+def test_windows_that_are_never_open_together_are_told_up_front(policy: Policy) -> None:
+    """Each for itself would wait for its window, and the group for ever."""
+    night, morning = (_window("sat sun", *hours) for hours in (("01:00", "03:00"), ("02:30", "05:00")))
+    now, strategy = _utc("2026-11-23T12:00"), Strategy(policy=policy, confirm_timeout=1700)
+    jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U"), NewJob(0, "C", "C")]
+
+    def check(one: StationTerms, other: StationTerms, seconds: int = 1700, of: Policy = policy) -> None:
+        terms = RunTerms(
+            subject="s",
+            groups=(one, other, _bound("America/Lima")),
+            stations={"A": ("a", 0), "B": ("b", 1), "C": ("c", 2)},
+        )
+        chosen = strategy.model_copy(update={"confirm_timeout": seconds, "policy": of})
+        check_windows(chosen, jobs, terms, now)
+
+    late, early = (_bound("America/Lima", window) for window in (night, morning))
+    check(late, early)  # half an hour together
+    name = "unit U" if policy is Policy.UNIT else "wave 0"
+    with pytest.raises(InputError, match=f"the windows of {name} are never open together for 1800 s"):
+        check(late, early, 1800)
+    check(late, early, 1800, Policy.STATION)
+    # The same hours elsewhere are others: in Tijuana it is three hours earlier.
+    with pytest.raises(InputError):
+        check(late, _bound("America/Tijuana", night))
+    # Where one alone has no window that is long enough, its run says so, and may be overridden.
+    check(_bound("America/Lima", _window("sat", "01:00", "01:10")), early)

@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from typing import TypeVar
 
 from controller.models.network import Network
-from controller.models.plan import Change, Plan
+from controller.models.plan import Change, Changes, Plan
 from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
 from controller.nrm.tree import Observed, Tree
 from controller.plan import StationView, network_digest
@@ -29,6 +29,7 @@ from tests.unit.plan import samples
 T = TypeVar("T")
 STATION = "S1"
 TARGET = DeviceTarget(STATION, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "env:X", samples.PROFILES)
+QUICK = Strategy(check_timeout=2, confirm_timeout=60)
 #: Offers a candidate, but no confirmed commit that could be trusted.
 UNSAFE = Capabilities(candidate=True, confirmed_commit=False, writable_running=False, startup=False, validate=True)
 
@@ -168,6 +169,22 @@ def add_tenant(capabilities: Capabilities = SAFE) -> Scenario:
 
 
 @cache
+def add_tenant_in_two() -> Scenario:
+    """Two phases, both of which create nodes."""
+    whole = add_tenant()
+    (phase,) = whole.change.phases
+    half = len(phase.edits) // 2
+    parts = [phase.edits[:half], phase.edits[half:]]
+    taken_back = [tuple(undo for undo in phase.inverse if undo.path in {edit.path for edit in part}) for part in parts]
+    phases = tuple(
+        phase.model_copy(update={"edits": part, "inverse": inverse})
+        for part, inverse in zip(parts, taken_back, strict=True)
+    )
+    made = whole.plan.model_copy(update={"changes": Changes.of([whole.change.model_copy(update={"phases": phases})])})
+    return Scenario(whole.before, made)
+
+
+@cache
 def retune(capabilities: Capabilities = SAFE) -> Scenario:
     """Three phases: lock, edit, unlock."""
     old = samples.network()
@@ -227,9 +244,12 @@ class World:
 
     def transaction(self, claim: Claim, interrupter: Interrupter | None = None) -> Transaction:
         interrupter = interrupter or Interrupter()
-        record = Record(claim, InstantStore(self.store, interrupter), self.clock, lambda: self.alive)
+        record = Record(claim, InstantStore(self.store, interrupter), self.clock, self.believes)
         devices = MortalDevices(self.devices, interrupter)
         return Transaction(claim, TARGET, devices, record, self.clock, Patience())  # type: ignore[arg-type]
+
+    async def believes(self) -> bool:
+        return self.alive
 
     async def work(self, claim: Claim | None = None) -> JobResult:
         """Bring the job to its end, on record."""
@@ -251,6 +271,11 @@ class World:
         self.device.broken_links = {path for path in self.scenario.after if "EP_S1C[gamma" in path}
 
     # ------------------------------------------------------------------- looks
+
+    @property
+    def changes(self) -> int:
+        """Changes of running so far."""
+        return len(self.device.history) - 1
 
     @property
     def steps(self) -> list[Step]:

@@ -11,7 +11,7 @@ from lxml import etree
 
 from simulators import traffic
 from simulators.clock import VirtualClock
-from simulators.measurements import MEASUREMENT_NS, file_name, measurement_file
+from simulators.measurements import MEASUREMENT_NS, file_name, measurement_file, number
 from simulators.performance import PERIOD, Period
 from simulators.station import Station
 from simulators.traffic import Share
@@ -69,6 +69,15 @@ def test_evening_is_busier_than_night(station: Station, clock: VirtualClock) -> 
     evening = after(station, clock, to_boundary(clock, 5))
     night = after(station, clock, 7 * 3600)
     assert evening["RRC.ConnMean"] > 4 * night["RRC.ConnMean"] > 0
+
+
+def test_ratios_of_a_second_are_those_of_a_quarter_of_an_hour(station: Station, clock: VirtualClock) -> None:
+    clock.advance(to_boundary(clock, 5) + 7 * 3600)  # at night, when a second has a hundredth of an attempt
+    second, long = (station.life.observation.measure(seconds).values[LTE] for seconds in (1, PERIOD))
+    assert 0 < second["S1SIG.ConnEstabAtt"] < 0.05
+    ratios = [values["S1SIG.ConnEstabSucc"] / values["S1SIG.ConnEstabAtt"] for values in (second, long)]
+    assert ratios[0] == pytest.approx(ratios[1], abs=0.002)
+    assert [number(value) for value in (0.00001, 0.0123, 12.0, 0.0)] == ["0.00001", "0.0123", "12", "0"]
 
 
 def test_tenants_get_their_part_of_the_people(station: Station, clock: VirtualClock) -> None:

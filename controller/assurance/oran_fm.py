@@ -1,0 +1,107 @@
+"""Alarms that stations name themselves (o-ran-fm) as reports: each one, and what two reads of their list say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from controller.assurance.health import CORE_LINK_DOWN, STATION, tenant_of
+from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.run import LedgerEntry
+from controller.nrm.tree import Path, step
+
+#: Fault sources that are core links: the classes of their endpoints.
+_ENDPOINTS = ("EP_S1C", "EP_NgC", "EP_NgU")
+
+#: What a station listed: reports by probable cause and specific problem.
+Listed = Mapping[tuple[str, str], AlarmReport]
+
+
+def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Path, LedgerEntry]) -> AlarmReport:
+    """An alarm that a station notified or lists as a report.
+
+    A fault source ``EP_…=id`` is looked up among the nodes of the ledger, so that the alarm is about the
+    same object as the one that our own check raises; everything else is about the station and keeps
+    fault id and source as its specific problem. ``at`` is by our own clock: the clocks of stations differ,
+    and reports of all sources are put in order by their times.
+    """
+    name, _, key = alarm.source.partition("=")
+    for path, entry in ledger.items() if name in _ENDPOINTS else ():
+        if step(path) == (name, (key,)):
+            return AlarmReport(
+                station=station,
+                object=path,
+                tenant=tenant_of(entry),
+                probable_cause=CORE_LINK_DOWN,
+                severity=alarm.severity,
+                text=alarm.text,
+                source=AlarmSource.ORAN_FM,
+                at=at,
+            )
+    return AlarmReport(
+        station=station,
+        object=STATION,
+        probable_cause=f"o-ran-fault-{alarm.fault}",
+        specific_problem=alarm.source,
+        severity=alarm.severity,
+        text=alarm.text,
+        source=AlarmSource.ORAN_FM,
+        at=at,
+    )
+
+
+def listed(
+    station: str, alarms: Collection[ActiveAlarm], at: datetime, ledger: Mapping[Path, LedgerEntry]
+) -> dict[tuple[str, str], AlarmReport]:
+    """What a station lists, without its core links: those are looked at themselves."""
+    reports = (report_of(station, alarm, at, ledger) for alarm in alarms)
+    return {_problem(report): report for report in reports if report.object == STATION}
+
+
+def unheard(
+    before: Listed, now: Listed, since: datetime, at: datetime, standing: Collection[Alarm]
+) -> list[AlarmReport]:
+    """What a station's list says and its notifications did not: lost with a subscription, or never sent.
+
+    Two reads in a row must agree, since a list may change a moment after the notification. Warnings are
+    notified and never cleared (module o-ran-fm, fault-severity), so that they are not listed means nothing.
+
+    Args:
+        before: What the first of the reads found.
+        now: What the second found.
+        since: When the first was begun.
+        at: When the second was.
+        standing: Alarms of the station that were not cleared.
+    """
+    known = {_problem(alarm): alarm for alarm in standing if alarm.object == STATION}
+    raised = [
+        report
+        for problem, report in now.items()
+        if problem in before and (problem not in known or known[problem].severity is not report.severity)
+    ]
+    cleared = [
+        _over(alarm, at)
+        for problem, alarm in known.items()
+        if not (problem in before or problem in now)
+        and alarm.source is AlarmSource.ORAN_FM
+        and alarm.severity is not PerceivedSeverity.WARNING
+        and alarm.changed < since
+    ]
+    return [*raised, *cleared]
+
+
+def _problem(one: AlarmReport | Alarm) -> tuple[str, str]:
+    return one.probable_cause, one.specific_problem
+
+
+def _over(alarm: Alarm, at: datetime) -> AlarmReport:
+    return AlarmReport(
+        station=alarm.station,
+        object=alarm.object,
+        tenant=alarm.tenant,
+        probable_cause=alarm.probable_cause,
+        specific_problem=alarm.specific_problem,
+        severity=PerceivedSeverity.CLEARED,
+        source=AlarmSource.ORAN_FM,
+        at=at,
+    )

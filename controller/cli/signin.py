@@ -1,0 +1,103 @@
+"""Signing in at the identity provider without a browser here: the device flow (RFC 8628)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from authlib.oauth2.rfc6749.errors import AccessDeniedError
+from authlib.oauth2.rfc8628 import (
+    DEVICE_CODE_GRANT_TYPE,
+    AuthorizationPendingError,
+    ExpiredTokenError,
+    SlowDownError,
+)
+
+from controller.access.claims import private
+from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, CliError
+from controller.ports.clock import Clock
+
+_SCOPE = "openid profile email"
+#: Seconds between two questions unless the provider says otherwise, at least, and more once it finds that too often
+#: (RFC 8628 §3.2, §3.5).
+_INTERVAL, _LEAST, _SLOWER = 5.0, 1.0, 5.0
+#: What comes of an answer that is not as it should be.
+_ODD = (AttributeError, KeyError, TypeError, ValueError)
+
+
+def device_token(issuer: str, client_id: str, clock: Clock, tell: Callable[[str, str], None]) -> str:
+    """The token of somebody who signs in at the provider, on whatever device.
+
+    Args:
+        issuer: The provider.
+        client_id: Our name there.
+        clock: For the pauses in between.
+        tell: Is given the address to open and the code to enter there.
+
+    Raises:
+        CliError: The person said no or nothing, or the provider can't be asked, or has no such flow.
+        InputError: Others could answer for the provider.
+    """
+    with httpx.Client(timeout=10) as http:
+        try:
+            said = _json(http.get(f"{private(issuer).rstrip('/')}/.well-known/openid-configuration"))
+            if said.get("issuer") != issuer:
+                raise CliError(f"{issuer} names itself otherwise", UNREACHABLE)
+            if "device_authorization_endpoint" not in said:
+                raise CliError(f"{issuer} lets nobody sign in on the command line: paste a token", WRONG_INPUT)
+            form = {"client_id": client_id, "scope": _SCOPE}
+            begun = _json(http.post(private(said["device_authorization_endpoint"]), data=form))
+            tell(str(begun.get("verification_uri_complete") or begun["verification_uri"]), str(begun["user_code"]))
+            return _waited(http, private(said["token_endpoint"]), client_id, begun, clock)
+        except (httpx.HTTPError, httpx.InvalidURL, *_ODD) as error:
+            raise CliError(
+                f"the identity provider {issuer} can't be asked: {type(error).__name__}", UNREACHABLE
+            ) from error
+
+
+def _waited(http: httpx.Client, endpoint: str, client_id: str, begun: dict[str, Any], clock: Clock) -> str:
+    """Ask for the token until the person has said yes or no, or the code ends."""
+    form = {"grant_type": DEVICE_CODE_GRANT_TYPE, "device_code": str(begun["device_code"]), "client_id": client_id}
+    ends = clock.monotonic() + float(begun["expires_in"])
+    interval = max(_LEAST, float(begun.get("interval", _INTERVAL)))
+    while clock.monotonic() + interval < ends:
+        clock.pause(interval)
+        try:
+            answer = http.post(endpoint, data=form)
+        except httpx.TransportError:
+            interval *= 2
+            continue
+        said = answer.json()
+        if answer.is_success:
+            return _token(said)
+        match said["error"]:
+            case AuthorizationPendingError.error:
+                pass
+            case SlowDownError.error:
+                interval += _SLOWER
+            case AccessDeniedError.error:
+                raise CliError("the sign-in was refused at the identity provider", FAILED)
+            case ExpiredTokenError.error:
+                break
+            case other:
+                raise CliError(f"the identity provider refuses: {said.get('error_description', other)}", FAILED)
+    raise CliError("nobody signed in before the code ended: minka login again", FAILED)
+
+
+def _token(said: dict[str, Any]) -> str:
+    """The ID token; else an access token that is one for us, too."""
+    for name in ("id_token", "access_token"):
+        token = said.get(name)
+        if isinstance(token, str) and token.count(".") == 2:
+            return token
+    raise CliError("the identity provider gave no token that Minka could read", FAILED)
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        raise CliError(f"the identity provider answers {answer.status_code} at {answer.url}", FAILED)
+    said = answer.json()
+    if not isinstance(said, dict):
+        raise TypeError("no JSON object")
+    return said

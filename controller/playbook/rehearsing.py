@@ -1,0 +1,110 @@
+"""What the steps of a playbook would do on a station, from reading it; nothing is sent, waited for or told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.models.errors import MinkaError
+from controller.models.network import Network, Noun
+from controller.models.plan import Change, DiffRow
+from controller.playbook.context import Rehearsal, World, target_names
+from controller.playbook.expressions import Expression, evaluate, may_hold
+from controller.playbook.language import OUTPUT, TARGET, Playbook, Step
+from controller.playbook.registry import Proposal, Registry, Remarked, Unmet
+from controller.playbook.soaking import soak_seconds
+
+
+class StepPreview(Noun):
+    """What a step would do on a station."""
+
+    step: str
+    action: str
+    says: str
+    diff: tuple[DiffRow, ...] = ()
+
+
+class StationPreview(Noun):
+    """What a run would do on a station.
+
+    Attributes:
+        rank: Order within its wave and unit: of a site, the router or the stations first.
+    """
+
+    station: str
+    wave: int
+    rank: int = 0
+    steps: tuple[StepPreview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsing:
+    """Rehearses one playbook."""
+
+    world: World
+    registry: Registry
+    playbook: Playbook
+
+    async def steps(
+        self, network: Network, station: str, planned: Change | None, given: Mapping[str, Any]
+    ) -> tuple[StepPreview, ...]:
+        """What the steps would do on one station; it ends where that can't be told any more.
+
+        Args:
+            network: Current network.
+            station: The station.
+            planned: What the run's plan does there.
+            given: Parameters, and ``run``.
+        """
+        section = self.playbook.plan
+        adopts = section is not None and section.adopt
+        context = Rehearsal(self.world, network, station, planned, "rehearsal", adopts=adopts)
+        names: dict[str, Any] = {**given, TARGET: target_names(network, station)}
+        found: list[StepPreview] = []
+        for step in self.playbook.steps:
+            try:
+                preview, output = await self._step(step, context, names)
+            except MinkaError as error:
+                found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
+                break
+            found.append(preview)
+            if output is not None and step.register_ is not None:
+                names[step.register_] = output
+        return (*found, *(self._soak_check(check, names) for check in self.playbook.soak_checks))
+
+    def _soak_check(self, check: Step, names: Mapping[str, Any]) -> StepPreview:
+        says = f"skipped: {check.when}"
+        if may_hold(check.when, names):
+            says = f"after a soak of {soak_seconds(self.playbook, names)} s, or the wave is undone"
+        return StepPreview(step=check.name, action=check.action, says=says)
+
+    async def _step(
+        self, step: Step, context: Rehearsal, names: Mapping[str, Any]
+    ) -> tuple[StepPreview, dict[str, Any] | None]:
+        action = self.registry.action(step.action)
+        diff: tuple[DiffRow, ...] = ()
+        if step.when is not None and not Expression(step.when).value(names):
+            return StepPreview(step=step.name, action=action.name, says=f"skipped: {step.when}"), None
+        context.words.clear()
+        said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
+        if isinstance(said, Unmet):
+            # What was changed before it in this rehearsal has no state yet that could be looked at.
+            later = context.applied or context.asked
+            says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
+            return StepPreview(step=step.name, action=action.name, says=says), None
+        output = said.output if isinstance(said, Proposal) else said
+        says = (said.remark if isinstance(said, Remarked) else "") or "; ".join(context.words) or "ok"
+        if isinstance(said, Proposal):
+            says = said.says
+            context.asked.extend(said.operations)
+            if said.change is not None:
+                weak = not said.change.reverts or any(not seen.reverts for seen in context.seen)
+                says += "; it can't revert by itself, so it changes last and has only its inverse" if weak else ""
+                diff = said.change.diff
+                await context.apply(said.change)
+        plain = output.model_dump(mode="json")
+        wrong = [text for text in step.checks if not Expression(text).value({**names, OUTPUT: plain})]
+        if wrong:
+            says = f"check would fail: {wrong[0]}"
+        return StepPreview(step=step.name, action=action.name, says=says, diff=diff), plain

@@ -1,0 +1,124 @@
+"""Core links of the stations behind a device, watched while its change is not confirmed yet.
+
+A router has no core links: whether a tenant's packets find their way shows on the stations of its site. A check of
+such a link names the station before the path; sessions to the router then see these links as states of its own, so
+that the device transaction waits for them like for any other, and takes the change back where they stay down. Since
+the checks belong to the change, whatever carries it out watches: a step, its undoing, and the undoing of its run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+from controller.models.errors import DeviceError
+from controller.models.network import Network
+from controller.models.plan import Change, Edit
+from controller.nrm.profiles import link_up
+from controller.nrm.tree import Leaves, Observed, Path
+from controller.ports.clock import Clock
+from controller.ports.devices import Devices, DeviceSession, DeviceTarget
+
+#: Seconds that a link must be up in a row: one that lost its way takes a while to notice.
+STEADY = 15.0
+#: State of a link that is up, and has not been for so long, or not since the last edit.
+_RISING = "RISING"
+
+
+def watching(
+    devices: Devices,
+    change: Change,
+    network: Network,
+    target_of: Callable[[Network, str], DeviceTarget],
+    clock: Clock,
+    patience: float,
+) -> Devices:
+    """Devices whose sessions see the links of stations behind them that the change's checks name.
+
+    Args:
+        devices: Opens the sessions, to the device as to the stations.
+        change: Names the links.
+        network: Where the stations are.
+        target_of: How one of them is reached.
+        clock: All time.
+        patience: Seconds that the checks wait; links are given half of it at most to notice a way that is lost.
+    """
+    watched = [check for check in change.checks if check.behind]
+    if not watched:
+        return devices
+    # A station that has left the files meanwhile is seen by nobody: its links stay down, and the change goes back.
+    stations = sorted({check.behind for check in watched})
+    targets = [target_of(network, station) for station in stations if network.manages(station)]
+    return cast(
+        "Devices", _Watching(devices, targets, [check.path for check in watched], clock, min(STEADY, patience / 2))
+    )
+
+
+def down_behind(path: Path, seen: Observed) -> bool:
+    """Whether a link behind a device was down when that was read."""
+    return not link_up(seen, path) and seen.state.get(path, {}).get("operationalState") != _RISING
+
+
+class _Watching:
+    def __init__(
+        self, devices: Devices, targets: Sequence[DeviceTarget], links: Sequence[Path], clock: Clock, steady: float
+    ) -> None:
+        self._devices = devices
+        self._targets = targets
+        self._links = links
+        self._clock = clock
+        self._steady = steady
+        self._since: dict[Path, float] = {}
+
+    @asynccontextmanager
+    async def session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
+        async with self._devices.session(target) as session:
+            yield cast("DeviceSession", _Watched(session, self))
+
+    def forget(self) -> None:
+        """What was up so far has yet to notice the edit that follows."""
+        self._since.clear()
+
+    async def links(self) -> Mapping[Path, Leaves]:
+        """States of the links: enabled, or rising to that; whoever can't be read has none that is up."""
+        found = await asyncio.gather(*(self._up(target) for target in self._targets))
+        now = self._clock.monotonic()
+        self._since = {path: self._since.get(path, now) for up in found for path in up}
+        return {path: {"operationalState": self._state(path, now)} for path in self._links}
+
+    def _state(self, path: Path, now: float) -> str:
+        if path not in self._since:
+            return "DISABLED"
+        return "ENABLED" if now - self._since[path] >= self._steady else _RISING
+
+    async def _up(self, target: DeviceTarget) -> list[Path]:
+        try:
+            # At a gate the station's own job keeps its session until the job of the changed device stands there, too.
+            async with self._devices.aside(target) as session:
+                observed = await session.read()
+        except DeviceError:
+            return []
+        up = (f"{target.station}{path}" for path in observed.state if link_up(observed, path))
+        return [path for path in up if path in self._links]
+
+
+class _Watched:
+    """A session that reads the links behind its device too."""
+
+    def __init__(self, session: DeviceSession, watching: _Watching) -> None:
+        self._session = session
+        self._watching = watching
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    async def edit(self, edits: Sequence[Edit]) -> None:
+        self._watching.forget()
+        await self._session.edit(edits)
+
+    async def read(self) -> Observed:
+        observed = await self._session.read()
+        return replace(observed, state={**observed.state, **await self._watching.links()})

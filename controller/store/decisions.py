@@ -1,0 +1,119 @@
+"""What is decided for devices that stand at a gate together, and who of them begins anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, and_, delete, select, true, tuple_, update
+
+from controller.models.equipment import OperationKind
+from controller.models.run import Decision, GateVerdict, JobState, Outcome, Run
+from controller.models.step import StepState
+from controller.ports.gates import decision_for
+from controller.ports.store import NewVerdict
+from controller.ports.store_calls import Finishing
+from controller.store.encoding import rows_of
+from controller.store.tables import decisions, jobs, steps
+from controller.store.transaction import Tx
+
+#: Operations that only bring software onto a device.
+_BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
+#: Why a job may not begin that is tried again; when it may is said by whoever looks next (``Standing.away``).
+_AWAY = "was away or busy"
+
+
+def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
+    """What was decided in waves, each a run and a number; of a unit in the order of time."""
+    chosen = sorted(set(waves))
+    order = [decisions.c[name] for name in ("run", "wave", "unit", "round", "gate")]
+    query = select(decisions).where(tuple_(decisions.c.run, decisions.c.wave).in_(chosen)).order_by(*order)
+    return [Decision(**row._mapping) for row in tx.execute(query)] if chosen else []
+
+
+def verdict_of(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateVerdict | None:
+    """What was decided for a job, from the decisions of its run by wave and unit."""
+    mine = (*decided.get((row.wave, row.unit), ()), *decided.get((row.wave, ""), ()))
+    found = decision_for(row.unit, row.round, row.gate, mine) if mine else None
+    return None if found is None else found.verdict
+
+
+def decide_on(tx: Tx, run: Run, new: NewVerdict, by: str) -> int:
+    """Put a decision on record, unless there is one."""
+    verdict = _lawful(tx, run, new)
+    row = {"run": run.id, "wave": new.wave, "unit": new.unit, "gate": new.gate, "round": new.round}
+    insert = tx.insert(decisions).values(row | {"verdict": verdict.value, "at": tx.now, "by": by, "reason": new.reason})
+    if tx.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount != 1:
+        return 0
+    if verdict is not GateVerdict.CONFIRM:
+        # Whoever rests in the group has something to do now; but a unit does not hurry those it waits for.
+        mine = and_(jobs.c.unit == new.unit, jobs.c.round == new.round) if new.unit else true()
+        group = and_(jobs.c.run == run.id, jobs.c.wave == new.wave, mine)
+        tx.execute(update(jobs).where(group, jobs.c.rests.is_not(None)).values(rests=None))
+    detail = {"wave": new.wave, "unit": new.unit, "gate": new.gate, "round": new.round or None, "reason": new.reason}
+    tx.note(by, f"gate.{verdict}", run.id, **detail)
+    return 1
+
+
+def _lawful(tx: Tx, run: Run, new: NewVerdict) -> GateVerdict:
+    """The verdict; but what was confirmed at an earlier gate is never begun anew."""
+    if new.verdict is not GateVerdict.POSTPONE:
+        return new.verdict
+    group = and_(decisions.c.run == run.id, decisions.c.wave == new.wave, decisions.c.unit.in_({"", new.unit}))
+    confirmed = and_(group, decisions.c.round == new.round, decisions.c.verdict == GateVerdict.CONFIRM.value)
+    return GateVerdict.CANCEL if tx.execute(select(decisions.c.gate).where(confirmed)).first() else new.verdict
+
+
+def anew(detail: str) -> dict[str, Any]:
+    """What a job is that waits as if it had never begun, in the next round of its unit or wave."""
+    nothing = dict.fromkeys(("started", "gate", "gate_until", "incarnation", "rests", "outcome", "finished"))
+    return nothing | {"state": JobState.WAITING.value, "round": jobs.c.round + 1, "attempts": 0, "detail": detail}
+
+
+def begun_anew(tx: Tx, ends: Iterable[Finishing]) -> dict[str, dict[str, Any]]:
+    """Jobs that wait to begin anew instead of ending, by id, each with what it is from now on.
+
+    They are those whose group was postponed, and those whose device was away or busy while their run is patient. One
+    that carried out operations on its device is none of them: nobody asked for a restart twice. Software that was
+    brought there counts for nothing, since whoever comes again finds it.
+
+    Args:
+        tx: The transaction.
+        ends: Of jobs that left nothing on their devices.
+    """
+    chosen = list(ends)
+    decided: dict[tuple[str, int, str], list[Decision]] = {}
+    for one in load_decisions(tx, ((end.claim.job.run, end.claim.job.wave) for end in chosen)):
+        decided.setdefault((one.run, one.wave, one.unit), []).append(one)
+    found: dict[str, dict[str, Any]] = {}
+    for end in chosen:
+        job = end.claim.job
+        mine = [one for unit in (job.unit, "") for one in decided.get((job.run, job.wave, unit), ())]
+        decision = decision_for(job.unit, job.round, None, mine)
+        if away := _away(tx, end):
+            found[job.id] = anew(end.result.detail) | away
+        elif decision is not None and decision.verdict is GateVerdict.POSTPONE:
+            found[job.id] = anew(end.result.detail)
+    operated = select(steps.c.job, steps.c.operations).where(
+        steps.c.operations != "", steps.c.state == StepState.DONE.value
+    )
+    for row in rows_of(tx, operated, steps.c.job, found):
+        if any(one["kind"] not in _BRINGING for one in orjson.loads(row.operations)):
+            found.pop(row.job, None)
+    return found
+
+
+def _away(tx: Tx, end: Finishing) -> dict[str, Any]:
+    """When a job is tried again whose device was away or busy; empty if it was not, or patience has run out."""
+    if end.result.outcome is not Outcome.DEFERRED:
+        return {}
+    since = end.claim.job.deferred or tx.now
+    again = end.claim.run.strategy.next_try(since, tx.now)
+    return {} if again is None else {"deferred": since, "rests": again, "blocked": _AWAY}
+
+
+def put_back(tx: Tx, job: str, values: Mapping[str, Any]) -> None:
+    """Let a job wait that left nothing; what it did as a playbook stays on the audit trail only."""
+    tx.execute(delete(steps).where(steps.c.job == job))
+    tx.execute(update(jobs).where(jobs.c.id == job).values(**values))

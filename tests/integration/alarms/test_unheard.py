@@ -1,0 +1,24 @@
+"""Alarms whose notifications were lost are found in the station's list."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.alarm import AlarmSource, AlarmState
+from tests.integration.alarms.house import LTE, House
+
+
+async def test_what_was_raised_and_cleared_unheard_is_read_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    station = house.fleet.stations[LTE]
+    station.life.begin_fault("fan")  # nobody listens yet
+    house.listen()
+    alarm = await house.ended(LTE, AlarmState.RAISED)
+    assert (alarm.probable_cause, alarm.specific_problem, alarm.source) == (
+        "o-ran-fault-5",
+        "fan-1",
+        AlarmSource.ORAN_FM,
+    )
+    monkeypatch.setattr(station, "notify", lambda _content: None)
+    station.life.troubles.clear()
+    assert (await house.ended(LTE, AlarmState.CLEARED)).id == alarm.id
+    assert len(house.alarms()) == 1

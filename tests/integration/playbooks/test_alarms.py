@@ -1,0 +1,62 @@
+"""A change is confirmed on a station whose alarms are those of before, and on no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.plan import Plan
+from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.runs.planner import PlanRequest
+from controller.runs.submit import submit
+from simulators.requests import RunningChange
+from tests.integration.alarms.house import until
+from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.playbooks.test_undo import AGREED, all_running
+from tests.support.callers import ADMINISTRATOR, CONTRACTS
+
+STATION = "T-LTE-1"
+
+
+async def less(house: PlaybookHouse) -> Plan:
+    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 55}], "consents": AGREED})
+    return await house.planner.plan(PlanRequest(STATION), "ana")
+
+
+async def applied(house: PlaybookHouse, plan: Plan) -> Job:
+    strategy = Strategy(canary=0, check_timeout=2)
+    run = submit(
+        *(house.store, house.doorbell, plan), actor="ana", strategy=strategy, reason=CONTRACTS, asker=ADMINISTRATOR
+    )
+
+    async def done() -> bool:
+        return house.store.run(run.id).state.terminal
+
+    await until("the plan is applied", done)
+    return house.job(house.store.run(run.id), STATION)
+
+
+async def test_an_alarm_that_the_change_brings_takes_it_back(
+    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station, before = house.fleet.stations[STATION], all_running(house)
+    changed = station.running_changed
+
+    def strike(change: RunningChange) -> None:
+        monkeypatch.undo()
+        changed(change)
+        station.life.begin_fault("mains-failure")
+
+    plan = await less(house)
+    monkeypatch.setattr(station, "running_changed", strike)
+    job = await applied(house, plan)
+    assert job.outcome is Outcome.ROLLED_BACK
+    assert job.detail == "new alarms for 2 s: alarm 26 power: mains lost: on battery"
+    assert house.store.run(job.run).state is RunState.FAILED
+    assert all_running(house) == before
+
+
+async def test_an_alarm_that_stood_before_hinders_nothing(house: PlaybookHouse) -> None:
+    plan = await less(house)
+    house.fleet.stations[STATION].life.begin_fault("mains-failure")
+    job = await applied(house, plan)
+    assert (job.outcome, job.detail) == (Outcome.SUCCEEDED, "")

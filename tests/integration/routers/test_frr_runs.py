@@ -1,0 +1,148 @@
+"""Whole runs on a station and a router that nobody here wrote: Debian's FRRouting behind OpenSSH."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from controller.models.approval import Verdict
+from controller.models.people import Person, Role
+from controller.models.plan import Plan
+from controller.models.run import Outcome, RunState, Step
+from controller.runs.undo import undo_plan
+from tests.integration.routers.house import ROUTER, STATION, RouterHouse, drop, merge, open_frr_house
+from tests.support.frr import Frr, frr
+
+pytestmark = [
+    pytest.mark.needs("/usr/lib/frr/zebra", "sshd", "unshare"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run FRRouting in a network namespace of its own"),
+    pytest.mark.timeout(120),
+]
+
+LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor")
+EVA = Person(name="eva", role=Role.TENANT_APPROVER, tenant="andes")
+#: What a tenant is on the router, as it writes it itself.
+CONDOR = (
+    *("vrf condor", " ip route 10.42.0.0/22 169.254.0.1", " ip route 10.42.0.0/22 169.254.0.5 250", "exit-vrf"),
+    *("interface down0.102", " description condor", " ip address 10.99.0.2/30", "exit"),
+    *("interface up0.102", " description condor", " ip address 169.254.0.2/30", "exit"),
+    *("interface up1.102", " description condor", " ip address 169.254.0.6/30", "exit"),
+)
+
+
+@pytest.fixture
+def router() -> Iterator[Frr]:
+    with frr() as running:
+        running.type("ip route 192.0.2.0/24 Null0 250", "interface up0", "description to the backhaul")
+        yield running
+
+
+def blocks(text: str) -> list[str]:
+    """Its blocks; a VRF that says nothing is none, as FRRouting remembers the name of each it ever heard of."""
+    found = re.sub(r"^vrf \S+\nexit-vrf\n!\n", "", text, flags=re.MULTILINE).split("\n!\n")
+    return [block for block in found if block]
+
+
+def count(house: RouterHouse, owner: str) -> int:
+    ledgers = house.store.ledger([ROUTER, STATION])
+    return sum(owner in entry.owners for ledger in ledgers.values() for entry in ledger.values())
+
+
+def journal(house: RouterHouse, run: str) -> list[tuple[str, str]]:
+    """Device and step of each row of a run's journals, in order of time."""
+    query = "SELECT station, step FROM journal WHERE job IN (SELECT id FROM jobs WHERE run = ?) ORDER BY at, seq"
+    with closing(sqlite3.connect(house.folder / "minka.sqlite3")) as record:
+        return list(record.execute(query, (run,)))
+
+
+def committed(house: RouterHouse, run: str) -> list[str]:
+    """Devices in the order in which the run changed them."""
+    return list(dict.fromkeys(device for device, step in journal(house, run) if step == Step.COMMITTING))
+
+
+async def leaving(house: RouterHouse) -> Plan:
+    """The plan by which condor goes, to which it has said yes."""
+    house.load_without("condor-all")
+    plan = await house.plan(condor=count(house, "condor"))
+    house.store.vote(plan.digest, LEO, Verdict.APPROVE, "we leave", plan.id)
+    return plan
+
+
+async def test_a_tenant_comes_and_goes(tmp_path: Path, router: Frr) -> None:
+    async with open_frr_house(tmp_path, router, {"standby": "up1"}) as house:
+        await house.carry("condor-all")
+        before, others = blocks(router.running()), await house.of_others("condor")
+        house.load_without()
+        plan = await house.plan()
+        assert [change.touched for change in plan.changes] == [("condor",), ("condor",)]
+        run, jobs = await house.apply(plan)
+        assert run.state is RunState.SUCCEEDED, jobs
+        assert committed(house, run.id) == [ROUTER, STATION]
+        carried = router.running()
+        assert set(CONDOR) <= set(carried.splitlines())
+        assert [block for block in blocks(carried) if "condor" not in block] == before
+        assert set(CONDOR) <= set(router.saved.read_text().splitlines())
+        assert await house.planner.drift([ROUTER, STATION]) == {ROUTER: (), STATION: ()}
+        assert (await house.plan()).is_empty
+        assert house.fleet.stations[STATION].summary()["links_up"] == 3
+
+        run, jobs = await house.apply(await leaving(house))
+        assert run.state is RunState.SUCCEEDED, jobs
+        assert committed(house, run.id) == [STATION, ROUTER]
+        assert blocks(router.running()) == before
+        assert count(house, "condor") == 0
+        assert await house.of_others("condor") == others
+
+
+async def test_a_refused_line_leaves_nothing_half_done(tmp_path: Path, router: Frr) -> None:
+    # An address that no network file forbids and FRRouting takes for none of an interface.
+    async with open_frr_house(tmp_path, router, {"station_side": "127.0.0.2/30"}) as house:
+        before, text = blocks(router.running()), house.running(STATION)
+        run, jobs = await house.apply(await house.plan(), policy="unit")
+        assert run.state is not RunState.SUCCEEDED
+        assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, jobs
+        assert "refused 'ip address 127.0.0.2/30'" in jobs[ROUTER].detail
+        assert (ROUTER, Step.REVERTING) in journal(house, run.id)
+        assert blocks(router.running()) == before
+        assert jobs[STATION].outcome is Outcome.CANCELLED, jobs
+        assert house.running(STATION) == text
+        assert count(house, "andes") == count(house, "condor") == 0
+
+
+async def test_an_arrival_is_undone(tmp_path: Path, router: Frr) -> None:
+    async with open_frr_house(tmp_path, router, {}) as house:
+        before, text, had = blocks(router.running()), house.running(STATION), count(house, "host")
+        run, jobs = await house.apply(await house.plan(), policy="unit")
+        assert run.state is RunState.SUCCEEDED, jobs
+        assert committed(house, run.id) == [ROUTER, STATION]
+        assert "condor\n ip" in router.saved.read_text()
+        made = {owner: count(house, owner) for owner in ("andes", "condor")} | {"host": count(house, "host") - had}
+        plan = await undo_plan(house.planner, run.id, made, "ana")
+        for person in (LEO, EVA):
+            house.store.vote(plan.digest, person, Verdict.APPROVE, "we leave", plan.id)
+        undone, jobs = await house.apply(plan, policy="unit")
+        assert undone.state is RunState.SUCCEEDED, jobs
+        assert committed(house, undone.id) == [STATION, ROUTER]
+        assert blocks(router.running()) == before
+        assert "condor\n ip" not in router.saved.read_text()
+        assert house.running(STATION) == text
+
+
+async def test_what_could_cut_the_way_to_it_is_refused(tmp_path: Path, router: Frr) -> None:
+    """FRRouting has no reload that would bring it back."""
+    router.type("interface up0", "ip address 10.98.0.1/30")
+    async with open_frr_house(tmp_path, router, {}) as house:
+        before = router.running()
+        moved = merge("Port[up0]", {"address": "10.98.0.1/30"}, {"address": "10.98.0.9/30", "shutdown": "true"})
+        for edit in (moved, drop("Route[192.0.2.0%2F24,Null0]")):
+            run, jobs = await house.apply(await house.plan_of(edit))
+            assert (run.state, jobs[ROUTER].outcome) == (RunState.FAILED, Outcome.REFUSED), jobs
+            assert "could cut the way" in jobs[ROUTER].detail
+            assert Step.COMMITTING not in dict(journal(house, run.id)).values()
+        assert router.running() == before

@@ -1,0 +1,57 @@
+"""What is for stations or for routers alone is refused on others before there is a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.models.errors import InputError
+from controller.ports.store import Page
+from tests.integration.routers.house import ROUTER, STATION, RouterHouse
+
+pytestmark = pytest.mark.timeout(120)
+SOFTWARE = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
+DOWNLOAD = {"name": "fetch", "action": "download-software", "with": SOFTWARE}
+SWITCH = {"name": "switch", "action": "switch-router-path", "with": {"standby": True}}
+
+
+@pytest.mark.parametrize("name", ["download-software", "upgrade-software"])
+async def test_software_is_for_stations(house: RouterHouse, name: str) -> None:
+    for act in (house.dry_run, house.run):
+        with pytest.raises(InputError, match=f"download-software is for stations only, and {ROUTER} is a router"):
+            await act(name, where=f"router={ROUTER}", **SOFTWARE)
+    assert house.store.runs(Page())[0] == 0
+    assert not (await house.dry_run(name, where=f"site={house.network().site_of(ROUTER)}", **SOFTWARE)).refused
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"),
+    [
+        ({"targets": STATION, "steps": [SWITCH]}, f"for routers only, and {STATION} is a station"),
+        ({"targets": f"router={ROUTER}", "steps": [SWITCH]}, ""),
+        ({"targets": STATION, "routers": True, "steps": [DOWNLOAD]}, f"'fetch': .* and {ROUTER} is a router"),
+        ({"targets": STATION, "routers": True, "steps": [{**DOWNLOAD, "when": "{{ not target.router }}"}]}, ""),
+        # What it depends on is known on the station only.
+        (
+            {
+                "targets": STATION,
+                "routers": True,
+                "steps": [
+                    {"name": "look", "action": "read-state", "register": "seen"},
+                    {**DOWNLOAD, "when": "{{ seen.cells_on_air > 0 }}"},
+                ],
+            },
+            "",
+        ),
+    ],
+)
+async def test_a_step_is_refused_where_it_surely_would_be_done(
+    house: RouterHouse, content: dict[str, Any], refused: str
+) -> None:
+    rehearsal = house.dry_run("own", house.own(**content))
+    if refused:
+        with pytest.raises(InputError, match=refused):
+            await rehearsal
+    else:
+        assert (await rehearsal).playbook == "own"

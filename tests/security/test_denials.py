@@ -1,0 +1,144 @@
+"""Whoever is denied something is on record, and can't fill the record with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from controller.api.strangers import STRANGER, Strangers
+from controller.models.errors import StoreAwayError
+from controller.models.people import Role
+from controller.models.run import AuditRow
+from controller.models.settings import Settings
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import open_store
+from controller.store.denials import EACH
+from controller.worker.scheduler import schedule
+from tests.security.door import ask
+from tests.support.callers import admit
+from tests.unit.api.desk import Desk, open_desk
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path) as made:
+        admit(made.store, "token-of-rosa", "rosa", Role.TENANT_VIEWER, "bitel")
+        admit(made.store, "token-of-eva", "eva", Role.HOST_VIEWER)
+        yield made
+
+
+def denied(desk: Desk, actor: str) -> list[AuditRow]:
+    rows = desk.store.audit_rows(Page(limit=1000))[1]
+    return [row for row in reversed(rows) if (row.actor, row.action) == (actor, "access.denied")]
+
+
+def number(rows: list[AuditRow]) -> int:
+    return sum(int(row.detail.get("count", "1")) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("who", "method", "path", "status", "needed"),
+    [
+        ("rosa", "GET", "/v1/alarms/a-{}", 404, "look"),
+        ("rosa", "POST", "/v1/runs/r-{}/cancel", 404, "run"),
+        ("eva", "POST", "/v1/runs/r-{}/cancel", 403, "run"),
+    ],
+)
+async def test_a_flood_of_what_is_not_ones_own_is_on_record_as_a_flood(
+    desk: Desk, who: str, method: str, path: str, status: int, needed: str
+) -> None:
+    for index in range(EACH + 15):
+        answer = await ask(desk.app, method, path.format(index), f"token-of-{who}")
+        assert answer.status == status
+    each = denied(desk, who)
+    assert [row.object for row in each] == [f"{method} {path.format(index)}" for index in range(EACH)]
+    assert all(row.detail == {"permission": needed} for row in each)
+
+
+async def test_strangers_are_counted_all_together(desk: Desk) -> None:
+    for index in range(40):
+        answer = await ask(desk.app, "GET", f"/v1/alarms/a-{index}", ("", "guess", "not.a.token")[index % 3])
+        assert answer.status == 401
+    await desk.app.state.services.strangers.settle(desk.store)
+    rows = denied(desk, STRANGER)
+    assert (len(rows) <= 2, number(rows)) == (True, 40)
+    assert rows[-1].object == "GET /v1/alarms/a-39"
+    assert await ask(desk.app, "GET", "/healthz", "")
+    assert number(denied(desk, STRANGER)) == 40
+
+
+class Pauses(VirtualClock):
+    """Says when somebody sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """See ``Clock.sleep``."""
+        self.asleep.set()
+        await super().sleep(seconds)
+
+    async def on(self, seconds: float) -> None:
+        """Move on, until what wakes up sleeps again."""
+        self.asleep.clear()
+        await self.advance(seconds)
+        await asyncio.wait_for(self.asleep.wait(), 30)
+
+
+async def test_strangers_cost_a_write_now_and_then(desk: Desk) -> None:
+    strangers, clock = Strangers(), Pauses()
+    strangers.refused("GET /1", desk.store, clock)
+    await clock.on(0)
+    assert number(denied(desk, STRANGER)) == 1
+    for _ in range(3):
+        before = number(denied(desk, STRANGER))
+        for index in range(100):
+            strangers.refused(f"GET /{index}", desk.store, clock)
+        await clock.advance(9.9)
+        assert number(denied(desk, STRANGER)) == before
+        await clock.on(0.1)
+        assert denied(desk, STRANGER)[-1].detail == {"count": "100"}
+    strangers.refused("GET /2", desk.store, clock)
+    await strangers.settle(desk.store)
+    assert [row.detail.get("count") for row in denied(desk, STRANGER)] == [None, "100", "100", "100", None]
+
+
+async def test_strangers_are_not_forgotten_while_the_database_is_away(desk: Desk) -> None:
+    strangers, clock = Strangers(), Pauses()
+
+    def away(*_: Any) -> None:
+        raise StoreAwayError
+
+    with patch.object(desk.store, "deny", away):
+        strangers.refused("GET /0", desk.store, clock)
+        await clock.on(0)
+        strangers.refused("GET /1", desk.store, clock)
+        await clock.on(10)
+    await clock.on(10)
+    assert [row.detail for row in denied(desk, STRANGER)] == [{"count": "2"}]
+    await strangers.settle(desk.store)
+
+
+async def test_the_scheduler_sums_up_what_is_over(tmp_path: Path) -> None:
+    settings, stop = Settings(home=tmp_path), asyncio.Event()
+    with closing(open_store(settings.database, VirtualClock())) as store:
+        for index in range(EACH + 7):
+            store.deny("rosa", "bitel", "look", f"GET /v1/alarms/a-{index}")
+        working = asyncio.create_task(schedule(settings, stop))
+        try:
+            async with asyncio.timeout(60):
+                while store.audit_rows(Page())[0] == EACH:
+                    await asyncio.sleep(0.05)
+        finally:
+            stop.set()
+            await working
+        newest = store.audit_rows(Page(limit=1))[1][0]
+    assert (newest.object, newest.detail["count"]) == (f"GET /v1/alarms/a-{EACH + 6}", "7")

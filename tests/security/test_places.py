@@ -1,0 +1,70 @@
+"""No tenant takes so much that others have to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controller.api.guard import MOST
+from controller.models.people import Role
+from controller.ports.store import Page
+from controller.store import accounts
+from tests.security.door import ask
+from tests.support.callers import admit
+from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+
+CALLERS = (("rosa", "andes"), ("raul", "andes"), ("tom", "condor"))
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path) as made:
+        await made.client.put("/v1/network", json={"files": files_of(TINY)})
+        for name, tenant in CALLERS:
+            admit(made.store, f"token-of-{name}", name, Role.TENANT_VIEWER, tenant)
+        yield made
+
+
+async def status(desk: Desk, name: str) -> int:
+    return (await ask(desk.app, "GET", "/v1/me", f"token-of-{name}")).status
+
+
+async def test_streams_of_one_tenant_leave_room_for_others(desk: Desk) -> None:
+    streams = [
+        asyncio.create_task(ask(desk.app, "GET", "/v1/alarms/events", "token-of-rosa", until=b"never"))
+        for _ in range(MOST + 1)
+    ]
+    try:
+        (refused,), going_on = await asyncio.wait(streams, timeout=50, return_when=asyncio.FIRST_COMPLETED)
+        for answer in (refused.result(), await ask(desk.app, "GET", "/v1/me", "token-of-raul")):
+            assert (answer.status, answer.problem["type"]) == (429, "urn:minka:error:too-many-requests")
+            assert (b"retry-after", b"5") in answer.headers
+        assert await status(desk, "tom") == 200
+        assert (await desk.client.get("/v1/me")).status_code == 200
+        left = going_on.pop()
+        left.cancel()
+        await asyncio.wait([left])
+        assert await status(desk, "raul") == 200
+    finally:
+        for stream in streams:
+            stream.cancel()
+        await asyncio.wait(streams)
+
+
+async def test_people_do_not_fill_the_record_with_tokens(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "MOST", 5)
+    async with desk.with_token("token-of-rosa") as rosa:
+        # One she has.
+        made = [(await rosa.post("/v1/tokens", json={})).json()["token"]["id"] for _ in range(3)]
+        assert (await rosa.post(f"/v1/tokens/{made[0]}/rotate", json={})).status_code == 201
+        # Revoking makes no room: the rows are there.
+        assert (await rosa.delete(f"/v1/tokens/{made[1]}")).status_code == 204
+        before = desk.store.audit_rows(Page())[0]
+        for path in ("/v1/tokens", f"/v1/tokens/{made[2]}/rotate"):
+            answer = await rosa.post(path, json={})
+            assert (answer.status_code, "5 tokens within a day" in answer.json()["detail"]) == (409, True)
+        assert desk.store.audit_rows(Page())[0] == before
+    assert (await desk.client.post("/v1/tokens", json={"owner": "tom"})).status_code == 201

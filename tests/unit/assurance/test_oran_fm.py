@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from lxml import etree
+
+from controller.assurance.oran_fm import listed, report_of, unheard
+from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.run import LedgerEntry
+from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+LINK = "/ManagedElement[A]/ENBFunction[1]/EP_S1C[claro-1]"
+LEDGER = {LINK: LedgerEntry(station="A", path=LINK, owners=("claro",))}
+
+
+def report(**leaves: str) -> AlarmReport:
+    known = {
+        "fault-id": "1001",
+        "fault-source": "EP_S1C=claro-1",
+        "fault-severity": "MAJOR",
+        "is-cleared": "false",
+        "fault-text": "core link is down",
+        "event-time": "1999-01-01T00:00:00Z",
+    }
+    element = etree.Element(ALARM_NOTIF)
+    for name, value in (known | {name.replace("_", "-"): value for name, value in leaves.items()}).items():
+        etree.SubElement(element, f"{{urn:o-ran:fm:1.0}}{name}").text = value
+    return report_of("A", decode_alarm(element), AT, LEDGER)
+
+
+def test_a_core_link_is_the_object_that_our_own_check_names() -> None:
+    made = report()
+    assert (made.object, made.tenant, made.probable_cause, made.specific_problem) == (
+        LINK,
+        "claro",
+        "core-link-down",
+        "",
+    )
+    assert (made.severity, made.text, made.source) == (PerceivedSeverity.MAJOR, "core link is down", "oran-fm")
+
+
+def test_our_clock_orders_reports_not_the_stations() -> None:
+    assert report().at == AT
+
+
+def test_a_cleared_fault_clears() -> None:
+    assert report(is_cleared="true").severity is PerceivedSeverity.CLEARED
+
+
+@pytest.mark.parametrize("source", ["EP_S1C=entel-1", "EP_NgC=claro-1", "Fan=1", "", "EP_S1C"])
+def test_everything_else_is_about_the_station_and_keeps_its_words(source: str) -> None:
+    made = report(fault_source=source, fault_id="26")
+    assert (made.object, made.probable_cause, made.specific_problem) == ("station", "o-ran-fault-26", source)
+    assert made.tenant == ""
+
+
+def test_an_unknown_severity_is_indeterminate() -> None:
+    assert report(fault_severity="AWFUL").severity is PerceivedSeverity.INDETERMINATE
+
+
+# ------------------------------------------------------------------------ lists
+
+FAN = ActiveAlarm("26", "Fan=1", PerceivedSeverity.MAJOR, "fan stands still")
+OTHER = ActiveAlarm("27", "Door=1", PerceivedSeverity.MINOR, "door is open")
+DOWN = ActiveAlarm("1001", "EP_S1C=claro-1", PerceivedSeverity.MAJOR, "core link is down")
+#: When the first of two reads was begun, and the second.
+FIRST, SECOND = AT, AT + timedelta(seconds=2)
+
+
+def standing(alarm: ActiveAlarm = FAN, source: AlarmSource = AlarmSource.ORAN_FM, seconds: float = -60) -> Alarm:
+    """An alarm of ours that last changed so many seconds after the first read."""
+    when = AT + timedelta(seconds=seconds)
+    report = report_of("A", alarm, when, LEDGER).model_dump(exclude={"at", "source"})
+    return Alarm(**report, id="a-1", source=source, state=AlarmState.RAISED, raised=when, changed=when)
+
+
+def said(before: tuple[ActiveAlarm, ...], now: tuple[ActiveAlarm, ...], *ours: Alarm) -> list[tuple[str, str]]:
+    lists = (listed("A", before, FIRST, LEDGER), listed("A", now, SECOND, LEDGER))
+    reports = unheard(*lists, FIRST, SECOND, ours)
+    assert {(report.at, report.source) for report in reports} <= {(SECOND, AlarmSource.ORAN_FM)}
+    return [(report.specific_problem, report.severity.value) for report in reports]
+
+
+def test_what_two_lists_name_is_raised_though_no_notification_came() -> None:
+    assert said((FAN,), (FAN, OTHER)) == [("Fan=1", "MAJOR")]
+    assert said((), (FAN,)) == [], "its notification may be under way"
+    assert said((FAN,), (FAN,), standing()) == [], "it is known"
+
+
+def test_another_severity_is_news() -> None:
+    worse = replace(FAN, severity=PerceivedSeverity.CRITICAL)
+    assert said((worse,), (worse,), standing()) == [("Fan=1", "CRITICAL")]
+
+
+def test_what_no_list_names_any_more_is_cleared() -> None:
+    assert said((OTHER,), (), standing()) == [("Fan=1", "CLEARED")]
+    assert said((), (FAN,), standing()) == []
+    assert said((FAN,), (), standing()) == [], "one list is no proof"
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 60])
+def test_what_was_raised_after_the_first_read_is_not_cleared_by_it(seconds: float) -> None:
+    assert said((), (), standing(seconds=seconds)) == []
+
+
+def test_only_what_a_station_would_list_is_cleared() -> None:
+    warning = replace(FAN, severity=PerceivedSeverity.WARNING)
+    drift = standing().model_copy(update={"probable_cause": "configuration-drift", "specific_problem": ""})
+    others = drift.model_copy(update={"source": AlarmSource.CHECK})
+    assert said((), (), standing(warning), standing(source=AlarmSource.ALERTMANAGER), others, standing(DOWN)) == []
+
+
+def test_core_links_are_looked_at_themselves() -> None:
+    assert listed("A", (DOWN,), AT, LEDGER) == {}
+    assert said((DOWN,), (DOWN,)) == []

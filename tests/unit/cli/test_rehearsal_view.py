@@ -1,0 +1,89 @@
+"""A dry run shows reach, order, steps, agreement and what it waits for; the same on many stations is one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.cli.rehearsal_view import show_rehearsal
+
+
+def rehearsal(stations: int, says: str = "nothing to change on {}", **more: Any) -> dict[str, Any]:
+    reach = {"stations": stations, "cells": stations * 3, "people": 70, "tenants": ["bitel"]}
+    outlook = {"requirements": [], "votes": [], "tenants": [], "waits": {}, "overridden": ""}
+    step = {"step": "bring the tenant", "action": "apply-intent", "diff": []}
+    previews = [
+        {"station": f"S{n:02}", "wave": n, "rank": 0, "steps": [{**step, "says": says.format(f"S{n:02}", n)}]}
+        for n in range(stations)
+    ]
+    made = {
+        "playbook": "move",
+        "reach": reach,
+        "plan": "",
+        "stations": previews,
+        "left_out": {},
+        "refused": [],
+        "findings": [],
+    }
+    return made | {"outlook": outlook, "strategy": {"policy": "unit", "stop_after": 1, "soak": 60}} | more
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_what_is_the_same_on_many_stations_is_one_line(capsys: pytest.CaptureFixture[str], every: bool) -> None:
+    show_rehearsal(rehearsal(50), every=every)
+    said = capsys.readouterr().out
+    assert said.count("bring the tenant") == (50 if every else 1)
+    assert ("nothing to change on S07" in said) is every
+    assert ("50 stations (S00 … S49)  bring the tenant  apply-intent  nothing to change on …" in said) is not every
+    assert ("--all" in said) is not every
+    assert "  wave 39: S39\n  … and 10 more waves\n" in said
+
+
+def test_a_run_that_failures_do_not_stop_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rehearsal(rehearsal(3, strategy={"policy": "station", "stop_after": 1_000_000, "soak": 0}))
+    assert "order: each station on its own; no failure stops it\n" in capsys.readouterr().out
+
+
+def test_stations_of_which_a_step_says_another_thing_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rehearsal(rehearsal(40, "minimum %: 20 → {1}"))
+    assert capsys.readouterr().out.count("bring the tenant") == 40
+
+
+def test_what_comes_behind_others_of_its_wave_stands_behind_them(capsys: pytest.CaptureFixture[str]) -> None:
+    said = rehearsal(1)
+    first, router = said["stations"][0], {**said["stations"][0], "station": "R00", "rank": 1}
+    finding = {"severity": "warning", "code": "orphan", "message": "3 nodes of bitel stay"}
+    show_rehearsal({**said, "stations": [router, first], "findings": [finding, {**finding, "severity": "info"}]})
+    shown = capsys.readouterr().out
+    assert "  wave 0: S00\n  wave 0, then: R00\n" in shown
+    rows = [line.split()[0] for line in shown.splitlines() if "bring the tenant" in line]
+    assert rows == ["S00", "R00"]
+    assert shown.count("warning 3 nodes of bitel stay") == 1
+
+
+def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rehearsal(rehearsal(1))
+    said = capsys.readouterr().out
+    assert "move reaches 1 station, 3 cells, 70 people; bitel" in said
+    assert "order: unit by unit; stops after 1 failure; each wave stands for 60 s\n  wave 0: S00\n" in said
+    assert "who has to agree: nobody but who asks for it" in said
+    assert "no window, freeze or hold is in the way: it could begin now" in said
+    outlook = {
+        "requirements": [
+            {"side": "bitel", "agreement": "b-1", "action": "reduce", "stations": 3}
+            | {"consent": "approval", "lead_hours": 0, "needed": 2, "approvers": ["rosa"]}
+        ],
+        "votes": [],
+        "tenants": ["bitel"],
+        "waits": {"window opens 2026-11-28 23:00 (America/Lima)": 3},
+        "overridden": "",
+    }
+    show_rehearsal(rehearsal(3, outlook=outlook, refused=["a guard"], left_out={"S09": "not adopted"}))
+    said = capsys.readouterr().out
+    assert "  canary: S00\n  wave 1: S01\n  wave 2: S02\n" in said
+    assert "bitel (b-1): reduce on 3 stations: approval by 2 of rosa" in said
+    assert "waits on 3 stations: window opens" in said
+    assert "it could begin now" not in said
+    assert "would be refused: a guard" in said
+    assert "left out S09: not adopted" in said

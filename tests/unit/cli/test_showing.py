@@ -1,0 +1,105 @@
+"""Objects of the network, runs, steps and playbooks as commands show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.cli import approvals, network, playbook, runs
+
+
+class Api:
+    """Answers what it was given."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self._answers = answers
+
+    def get(self, path: str, **_: Any) -> Any:
+        return self._answers[path]
+
+    def post(self, path: str, _body: Any) -> Any:
+        return self._answers[path]
+
+    def all(self, path: str, _limit: int, **_: Any) -> Any:
+        return self._answers[path]
+
+
+def test_objects_of_a_network_are_words_and_not_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = {
+        "id": "a-1",
+        "scope": {"everywhere": False, "regions": ["cusco", "puno"], "bands": []},
+        "shares": [{"resource": "PRB", "min": 5}, {"resource": "PRB", "min": 0}],
+        "validity": {"start": "2024-01-01", "end": None},
+        "approvers": [],
+    }
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network/agreements": [agreement]}))
+    network.show("agreements")
+    said = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    assert [[word.strip() for word in line if word.strip()] for line in said] == [
+        ["1 agreements"],
+        ["id", "scope", "shares", "validity"],
+        ["a-1", "regions=cusco|puno", "resource=PRB min=5; resource=PRB min=0", "start=2024-01-01"],
+    ]
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network/routers": []}))
+    network.show("routers")
+    assert capsys.readouterr().out == "none\n"
+
+
+def test_a_run_names_its_playbook_or_its_plan(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for procedure, said in (("relock", "run r-1 of playbook relock: failed"), ("apply", "run r-1 of plan p-1: failed")):
+        run = {"procedure": procedure, "plan": "p-1", "state": "failed", "reason": None}
+        monkeypatch.setattr(runs, "client", lambda run=run: Api({"/v1/runs/r-1": run, "/v1/runs/r-1/jobs": []}))
+        runs.show("r-1")
+        assert capsys.readouterr().out.startswith(said)
+
+
+def test_a_run_says_who_asked_for_what_and_why_it_stopped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = {"procedure": "relock", "plan": "p-1", "state": "stopped", "reason": "CHG-1", "waves": 1}
+    run |= {"requested_by": "ana", "created": "2026-11-25T13:00:00Z", "cause": "alarm:a-1", "halted": "the soak failed"}
+    run |= {"parameters": {"cell": "[B28-1]", "station": "S", "left_out": None}}
+    outlook: dict[str, Any] = {"requirements": [], "votes": [], "tenants": [], "waits": {}, "overridden": ""}
+    answers = {"": run, "/jobs": [], "/decisions": [], "/outlook": outlook}
+    monkeypatch.setattr(runs, "client", lambda: Api({f"/v1/runs/r-1{path}": said for path, said in answers.items()}))
+    runs.show("r-1")
+    _, asked, stopped, _ = capsys.readouterr().out.splitlines()
+    assert asked.startswith("asked for by ana at 2026-11-2")
+    assert asked.endswith(", for alarm:a-1: cell=[B28-1], station=S")
+    assert stopped == "stopped: the soak failed"
+
+
+def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    vote = {"verdict": "approve", "person": "eva", "side": "host", "reason": ""}
+    asked = {"side": "bitel", "agreement": "", "action": "reduce", "stations": 2, "consent": "approval", "needed": 1}
+    waits = {"run": "r-1", "requirements": [asked | {"approvers": []}], "votes": [vote]}
+    for waiting, more in (
+        ([waits], ["still waits for approval:", "  bitel: reduce on 2 stations: approval by 1"]),
+        ([], []),
+    ):
+        answers = {"/v1/runs/r-1/approve": vote, "/v1/approvals": waiting}
+        monkeypatch.setattr(approvals, "client", lambda answers=answers: Api(answers))
+        approvals.approve("r-1")
+        assert capsys.readouterr().out.splitlines()[:3] == ["r-1: approve by eva of host", *more]
+
+
+def test_steps_are_shown_as_they_were_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    done = {"action": "x", "state": "done", "outcome": None, "attempt": 1, "detail": ""}
+    names = (("one", False), ("one", True), ("two", False), ("two", True), ("three", False))
+    found = [done | {"name": name, "undo": undo} for name, undo in names]
+    monkeypatch.setattr(playbook, "client", lambda: Api({"/v1/runs/r-1/steps/S": found}))
+    playbook.steps("r-1", "S")
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split("  ")[0] for line in lines] == ["one", "two", "three", "undo of two", "undo of one"]
+
+
+def test_lists_show_whole_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {"name": "own", "parameters": [], "problems": [], "description": "Let stations download\nit. Then more."}
+    monkeypatch.setattr(playbook, "client", lambda: Api({"/v1/playbooks": [one]}))
+    playbook.list_()
+    assert "Let stations download it.\n" in capsys.readouterr().out.replace(" \n", "\n")

@@ -1,0 +1,81 @@
+"""Actions of installed packages: found by entry points, and refused by name where a package offers something wrong."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from controller.inventory.source import Report
+from controller.models.errors import InputError
+from controller.models.network import Noun
+from controller.playbook.actions import SHIPPED
+from controller.playbook.load import parse
+from controller.playbook.registry import GROUP, Context, Touches, action, with_third_parties
+
+HERE = "tests.unit.playbook.test_third_parties"
+TEXT = (
+    "name: own\ndescription: x\ntargets: '*'\nsteps:\n"
+    "  - {name: greet, action: greet, with: {whom: ana}, checks: ['{{ output.words }}']}\n"
+)
+
+
+class Whom(Noun):
+    """Who is greeted."""
+
+    whom: str
+
+
+class Words(Noun):
+    """What is said."""
+
+    words: str
+
+
+@action("greet", Touches.NONE)
+async def greet(context: Context, given: Whom) -> Words:
+    """Greet somebody."""
+    return Words(words=f"hello {given.whom} from {context.station}")
+
+
+@action("read-state", Touches.NONE)
+async def taken(context: Context, given: Whom) -> Words:
+    """Have a name that is taken."""
+    return Words(words=given.whom)
+
+
+def offered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    found = [EntryPoint("one", f"{HERE}:{name}" if ":" not in name else name, GROUP)]
+    monkeypatch.setattr("controller.playbook.registry.entry_points", lambda group: found if group == GROUP else [])
+
+
+def test_an_action_of_a_package_is_known_like_the_shipped_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered(monkeypatch, "greet")
+    registry, report = with_third_parties(SHIPPED), Report()
+    assert registry.action("greet").description == "Greet somebody."
+    assert parse(TEXT, "own.yaml", registry, report) is not None, report.problems
+    parse(TEXT.replace("whom:", "who:"), "own.yaml", registry, report)
+    assert "greet has no such input; did you mean 'whom'" in str(report.problems[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Whom", "is no action"),
+        ("taken", "there is an action read-state already"),
+        ("nobody", "can't be loaded"),
+        ("no.such.package:greet", "can't be loaded: No module named"),
+    ],
+)
+def test_what_is_wrong_names_its_package(monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
+    offered(monkeypatch, name)
+    with pytest.raises(InputError, match=said):
+        with_third_parties(SHIPPED)
+
+
+def test_who_changes_a_station_proposes() -> None:
+    with pytest.raises(TypeError, match="an action that changes returns a Proposal"):
+
+        @action("rogue", Touches.CHANGES)
+        async def rogue(context: Context, given: Whom) -> Words:
+            return Words(words=given.whom)

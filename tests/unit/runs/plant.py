@@ -1,0 +1,137 @@
+"""A record, stations in memory and workers in virtual time, with a database that may go away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from controller.models.errors import StoreError
+from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.fake_device import FakeDevice
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.queue import FakeDoorbell
+from controller.ports.store import JobResult, NewJob, Page, Store, Transition
+from controller.runs.loop import WorkerLoop
+from controller.runs.procedures import Tools
+from controller.store import SqlStore, open_store
+from tests.unit.plan import samples
+from tests.unit.runs.world import STATION, TARGET, add_tenant
+
+T = TypeVar("T")
+
+
+class FlakyStore:
+    """A ``StoreLoop`` on a store in memory.
+
+    Attributes:
+        away: Whether calls raise StoreError without taking place.
+        lose: Calls that still take place although their answer is lost.
+        thawed: Calls wait for it before they take place.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.away = False
+        self.lose = 0
+        self.thawed = asyncio.Event()
+        self.thawed.set()
+
+    async def call(self, method: Callable[[Store], T]) -> T:
+        await asyncio.sleep(0)
+        await self.thawed.wait()
+        if self.away:
+            raise StoreError
+        result = method(self.store)
+        if self.lose:
+            self.lose -= 1
+            raise StoreError("the answer was lost")
+        return result
+
+
+class Watcher:
+    """An observer that notes everything."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.finished: list[Outcome] = []
+        self.moved: list[RunState] = []
+
+    def job_started(self, job: Job) -> None:
+        self.started.append(job.station)
+
+    def job_finished(self, job: Job, result: JobResult, seconds: float) -> None:
+        self.finished.append(result.outcome)
+
+    def run_moved(self, run_id: str, transition: Transition) -> None:
+        self.moved.append(transition.state)
+
+
+class Saboteur:
+    """An observer that always throws."""
+
+    def job_started(self, job: Job) -> None:
+        raise RuntimeError
+
+    def job_finished(self, job: Job, result: JobResult, seconds: float) -> None:
+        raise RuntimeError
+
+    def run_moved(self, run_id: str, transition: Transition) -> None:
+        raise RuntimeError
+
+
+class Plant:
+    """A record, a station and workers."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.store = open_store("sqlite://", self.clock)
+        self.devices = FakeDevices(self.clock)
+        self.scenario = add_tenant()
+        self.device: FakeDevice = self.devices.add(STATION, samples.PROFILES, self.scenario.before.tree)
+        self.bell = FakeDoorbell()
+        self.watcher = Watcher()
+        self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
+        self.store.save_plan(self.scenario.plan, "ana")
+
+    def submit(self) -> str:
+        jobs = [NewJob(0, STATION)]
+        return self.store.create_run(self.scenario.plan, "apply", Strategy(), jobs, cause="person", actor="ana").id
+
+    def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
+        tools = Tools(store or FlakyStore(self.store), self.devices, self.clock, lambda _network, _station: TARGET)
+        return WorkerLoop(name, tools, self.bell, observers=(Saboteur(), self.watcher))
+
+    @asynccontextmanager
+    async def working(self, worker: WorkerLoop) -> AsyncIterator[asyncio.Event]:
+        stop = asyncio.Event()
+        task = asyncio.create_task(worker.run(stop))
+        await self.clock.advance(0)
+        try:
+            yield stop
+        finally:
+            stop.set()
+            for _ in range(400):
+                if task.done():
+                    break
+                await self.clock.advance(1)
+            await task
+
+    async def advance(self, seconds: float, step: float = 0.25) -> None:
+        for _ in range(int(seconds / step)):
+            await self.clock.advance(step)
+
+    def job(self, run: str) -> Job:
+        (job,) = self.store.jobs(run)
+        return job
+
+    def assert_succeeded(self, run: str) -> None:
+        assert self.store.run(run).state is RunState.SUCCEEDED
+        assert self.device.running == self.scenario.after
+        assert set(self.store.ledger()[STATION]) == {node.path for node in self.scenario.change.gained}
+        assert self.store.verify_audit() is None
+        _, rows = self.store.audit_rows(Page(1000))
+        assert sum(row.action == "job.finished" for row in rows) == 1
