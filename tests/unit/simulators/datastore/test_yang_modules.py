@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import subprocess
 import tempfile
@@ -94,6 +96,8 @@ class TestNetconfd:
 
     def starts(self, folder: Path, document: str) -> bool:
         """Start netconfd with a startup configuration; it runs when it takes that, and else exits."""
+        # It makes this folder itself, whatever --home says, and gives up if another one has just made it.
+        Path(pwd.getpwuid(os.getuid()).pw_dir, ".yuma").mkdir(exist_ok=True)
         (folder / "startup.xml").write_text(f'<config xmlns="{NETCONF}">{document}</config>')
         program = find_program("netconfd")
         assert program is not None
