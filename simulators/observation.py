@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from simulators.clock import Clock
 from simulators.datastore import Config
+from simulators.load import Load
 from simulators.network import StationRecord
 from simulators.performance import PERIOD, Epoch, Observer, Period, Timeline
 from simulators.radio import Radio
@@ -57,14 +58,18 @@ class Observation:
 
     def users(self, cell: CellSurvey) -> float:
         """Users in a cell now."""
-        return (self._timeline or _EMPTY).users(self._place, self._around.tenants, cell.id, self._local())
+        demand = self._demand(cell)
+        return 0.0 if demand is None else demand.users
 
     def usage(self, cell: CellSurvey) -> str:
         """IDLE, ACTIVE or BUSY (X.731)."""
-        if self.users(cell) < _NOBODY:
+        demand = self._demand(cell)
+        if demand is None or demand.users < _NOBODY:
             return "IDLE"
-        wanted = (self._timeline or _EMPTY).wanted(self._place, self._around.tenants, cell.id, self._local())
-        return "BUSY" if wanted >= 100.0 else "ACTIVE"
+        return "BUSY" if demand.wanted >= 100.0 else "ACTIVE"
+
+    def _demand(self, cell: CellSurvey) -> Load | None:
+        return (self._timeline or _EMPTY).demand(self._place, self._around.tenants, cell.id, self._local())
 
     def measure(self, seconds: int = PERIOD, end: datetime | None = None) -> Period:
         """The counters of the period that ends then; of the latest that ended if no end is named."""

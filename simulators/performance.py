@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, tzinfo
 from simulators import traffic
 from simulators.conditions import Service
 from simulators.datastore import Config
-from simulators.load import Load, load_of
+from simulators.load import Load, demand_of, load_of
 from simulators.radio import CellStatus
 from simulators.traffic import Place
 
@@ -70,19 +70,13 @@ class Timeline:
             if seconds > 0:
                 yield epoch, seconds
 
-    def users(self, place: Place, tenants: Mapping[str, str], cell: str, local: datetime) -> float:
-        """Users in a cell now, for the state that it shows."""
-        return sum(flow.users for load in self._now(place, tenants, cell, local) for flow in load.flows)
-
-    def wanted(self, place: Place, tenants: Mapping[str, str], cell: str, local: datetime) -> float:
-        """Percent of a cell's carrier that is wanted now."""
-        return sum(load.wanted for load in self._now(place, tenants, cell, local))
-
-    def _now(self, place: Place, tenants: Mapping[str, str], cell: str, local: datetime) -> Iterator[Load]:
+    def demand(self, place: Place, tenants: Mapping[str, str], cell: str, local: datetime) -> Load | None:
+        """What is wanted of a cell now, for the state that it shows; None without such a cell."""
         epoch = self._epochs[-1] if self._epochs else None
         for status in () if epoch is None else epoch.cells:
             if epoch is not None and status.survey.id == cell:
-                yield load_of(epoch.config, status, place, tenants, epoch.tenants, local)
+                return demand_of(epoch.config, status, place, tenants, epoch.tenants, local)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +149,7 @@ def _unavailable(status: CellStatus, part: float, *, powered: bool) -> dict[str,
 
 def _connections(load: Load, part: float, seconds: int) -> dict[str, float]:
     """Connections between phones and the station, which work without a core too."""
-    people = sum(flow.users for flow in load.flows)
-    attempts = people * traffic.ATTEMPTS * part / 3600
+    attempts = load.users * traffic.ATTEMPTS * part / 3600
     counters = {"RRC.ConnMean": sum(flow.users for flow in load.flows if flow.connected) * part / seconds}
     counters["RRC.ConnMax"] = float(round(1.4 * sum(flow.users for flow in load.flows if flow.connected)))
     for cause, share in CAUSES.items():
@@ -168,7 +161,7 @@ def _connections(load: Load, part: float, seconds: int) -> dict[str, float]:
 def _signalling(load: Load, part: float) -> tuple[float, float]:
     """Connections through to the core: attempts and successes."""
     hours = part / 3600 * traffic.ATTEMPTS * SUCCESS
-    return sum(f.users for f in load.flows) * hours, sum(f.users for f in load.flows if f.connected) * hours * SUCCESS
+    return load.users * hours, sum(f.users for f in load.flows if f.connected) * hours * SUCCESS
 
 
 def _radio(load: Load, part: float, seconds: int) -> dict[str, float]:

@@ -44,7 +44,8 @@ class Quirks:
         profile: Its capabilities and habits.
         settle_seconds: Until a cell is on air after it was unlocked, or a core link up after its creation.
         boot_seconds: Until a station takes sessions again after a restart, and its cells begin to settle.
-        delays: Seconds that an operation takes, by name (``edit-config``, ``commit``, ``get`` …).
+        delays: Seconds that an operation takes, by name (``edit-config``, ``commit``, ``get`` …); a commit or cancel
+            for a token under which nothing waits is refused before any work.
     """
 
     profile: Profile = STANDARD
@@ -184,6 +185,13 @@ class Station:
         if name == "commit" and operation.find(f"{_BASE}confirmed") is None and self.datastores.awaiting_confirmation:
             return "confirm"
         return name
+
+    def seconds_for(self, operation: etree._Element, name: str) -> float:
+        """How long an operation takes here, in seconds."""
+        token = operation.findtext(f"{_BASE}persist-id")
+        if token is not None and not self.datastores.waits_under(token.strip()):
+            return 0.0
+        return self.quirks.delays.get(name, 0.0)
 
     def edited(self, origin: Origin, config: etree._Element) -> None:
         """An edit of the candidate was accepted."""

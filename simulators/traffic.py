@@ -7,11 +7,12 @@ of the people of its station. What they ask for is compared with what the carrie
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from hashlib import blake2b
+from statistics import NormalDist
 
 #: Part of the people with a phone, and of the phones active in the busiest hour.
 PHONES, ACTIVE = 0.6, 0.04
@@ -29,6 +30,8 @@ _DAY = (
 _WEEKEND = 0.9
 #: Parts of the volume by QCI: voice, signalling, video, everything else (TS 23.203).
 QCI_PARTS: Mapping[int, float] = {1: 0.03, 5: 0.01, 8: 0.26, 9: 0.70}
+#: By what the users of a period differ from what the hour lets expect.
+_NOISE = NormalDist(1.0, 0.08)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,15 @@ def day_curve(local: datetime) -> float:
     return between * (_WEEKEND if local.weekday() >= 5 else 1.0)
 
 
-@lru_cache(maxsize=4096)
 def market(seed: str, plmns: tuple[str, ...]) -> Mapping[str, float]:
     """Part of the people that each PLMN's operator has."""
     return parts(f"{seed}/market", plmns)
 
 
-def parts(seed: str, names: Sequence[str]) -> Mapping[str, float]:
+@lru_cache(maxsize=4096)
+def parts(seed: str, names: tuple[str, ...]) -> Mapping[str, float]:
     """Parts of a whole drawn from a seed, between which the largest is at most three times the smallest."""
-    weights = {name: _dice(seed, name).uniform(0.5, 1.5) for name in names}
+    weights = {name: 0.5 + _drawn(seed, name) for name in names}
     whole = sum(weights.values()) or 1.0
     return {name: weight / whole for name, weight in weights.items()}
 
@@ -76,7 +79,7 @@ def users(place: Place, cell: str, plmn: str, begin: datetime) -> float:
     """Mean number of active users that an operator has in a cell in the period that begins then, local time."""
     people = place.population / max(place.cells, 1)
     part = market(place.seed, place.plmns).get(plmn, 0.0)
-    noise = _dice(place.seed, place.station, cell, plmn, begin.isoformat()).gauss(1.0, 0.08)
+    noise = _NOISE.inv_cdf(_drawn(place.seed, place.station, cell, plmn, begin.isoformat()))
     return people * PHONES * ACTIVE * part * day_curve(begin) * min(max(noise, 0.7), 1.3)
 
 
@@ -108,5 +111,7 @@ def allot(wanted: Sequence[float], shares: Sequence[Share]) -> list[float]:
     return given
 
 
-def _dice(*names: str) -> random.Random:
-    return random.Random("/".join(names))  # noqa: S311 (a story, no secret)
+def _drawn(*names: str) -> float:
+    """A number between 0 and 1, neither of them included, that follows from the names."""
+    digest = blake2b("/".join(names).encode(), digest_size=8).digest()
+    return ((int.from_bytes(digest) >> 12) + 0.5) / 2**52

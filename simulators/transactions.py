@@ -122,6 +122,10 @@ class Datastores:
         """Whether an unconfirmed commit is pending."""
         return self._pending is not None
 
+    def waits_under(self, token: str) -> bool:
+        """Whether an unconfirmed commit is pending under this token."""
+        return self._pending is not None and self._pending.persist == token
+
     def named(self, datastore: str) -> Config:
         """The content of a datastore by name."""
         contents = {"running": self._running, "candidate": self.candidate, "startup": self.startup}

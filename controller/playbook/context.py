@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.inventory.scope import cells_of
 from controller.models.alarm import Alarm
@@ -21,12 +21,15 @@ from controller.nrm.profiles import link_up, links, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
 from controller.plan.edits import ADMINISTRATIVE_STATE
+from controller.playbook.readings import Reader, Readings
 from controller.playbook.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import Claim, StoreLoop
 from controller.runs.clearance import hold_on, hold_words
 from controller.runs.planner import Planner
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class World:
 
     Attributes:
         channels: Other ways to tell people than the webhook, by name.
+        readings: What jobs read of other stations than their own.
     """
 
     store: StoreLoop
@@ -42,6 +46,7 @@ class World:
     webhook: Webhook
     clock: Clock
     channels: Mapping[str, Webhook] = field(default_factory=dict)
+    readings: Readings = field(default_factory=Readings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +113,16 @@ class StationContext:
 
     async def equipment(self, station: str = "") -> Equipment:
         """Units and software as they are now."""
-        return await self.world.planner.equipment(self.network, station or self.station)
+        return await self._read_of(station, self.world.planner.equipment)
 
     async def measurements(self, station: str = "") -> tuple[Period, ...]:
         """What it measured last."""
-        return await self.world.planner.measurements(self.network, station or self.station)
+        return await self._read_of(station, self.world.planner.measurements)
+
+    async def _read_of(self, station: str, read: Reader[T]) -> T:
+        if not station:
+            return await read(self.network, self.station)
+        return await self.world.readings.share(self.network, station, read)
 
     @property
     def since(self) -> datetime | None:

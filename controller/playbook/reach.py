@@ -67,13 +67,17 @@ def refusals(guards: Guards, reached: Reach) -> list[str]:
 
 
 def strangers(plan: Plan, tenant: str) -> list[str]:
-    """What a plan that is for one tenant alone does to others, in words."""
+    """What a plan that is for one tenant alone does to others, in words, and the way out."""
+    touched = {change.station: sorted(others) for change in plan.changes if (others := set(change.touched) - {tenant})}
+    if not touched:
+        return []
     found = [
-        f"{change.station}: the plan touches nodes of {', '.join(others)}, and not only of {tenant}"
-        for change in plan.changes
-        if (others := sorted(set(change.touched) - {tenant}))
+        f"{station}: the plan touches nodes of {', '.join(others)}, and not only of {tenant}"
+        for station, others in touched.items()
     ]
-    return found[:5] if len(found) <= 5 else [*found[:5], f"and {len(found) - 5} more stations"]
+    more = [f"and {len(found) - 5} more stations"] if len(found) > 5 else []
+    theirs = ", ".join(sorted({other for others in touched.values() for other in others}))
+    return [*found[:5], *more, f"first apply what the network files change for {theirs}, or load them without it"]
 
 
 def holds_on(network: Network, stations: Iterable[str], holds: list[Hold]) -> list[str]:

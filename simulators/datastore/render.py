@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from xml.sax import saxutils
 
@@ -10,6 +11,7 @@ from simulators.datastore.schema import Branch, Kind, Node, Value
 
 WithDefaults = Literal["explicit", "report-all", "trim", "report-all-tagged"]
 
+_SPECIAL = re.compile("[&<>\r]")
 _TAG = f' xmlns:wd="{DEFAULT_NS}" wd:default="true"'
 
 
@@ -21,7 +23,7 @@ class _Default(str):
 
 def escape(text: str) -> str:
     """Escape text for XML; a carriage return too, since parsers read a bare one as a newline."""
-    return saxutils.escape(text, {"\r": "&#13;"})
+    return saxutils.escape(text, {"\r": "&#13;"}) if _SPECIAL.search(text) else text
 
 
 def render(node: Node, branch: Branch, with_defaults: WithDefaults = "explicit") -> str:
@@ -72,14 +74,23 @@ def _instances(node: Node, branch: Branch) -> list[tuple[Node, Value]]:
 
 
 def _write(node: Node, branch: Branch, with_defaults: WithDefaults, parts: list[str]) -> None:
-    for child, value in _instances(node, branch):
-        if child.is_branch:
-            parts.append(child.start)
-            _write(child, value, with_defaults, parts)
-            parts.append(child.end)
-        elif with_defaults == "trim" and value == child.default:
+    for child, value in zip(node.children, branch, strict=True):
+        if value is None:
             continue
-        elif with_defaults == "report-all-tagged" and isinstance(value, _Default):
-            parts.append(f"{child.start[:-1]}{_TAG}>{escape(value)}{child.end}")
+        if child.kind is Kind.LEAF:
+            parts.append(_leaf(child, value, with_defaults))
+        elif child.kind is Kind.LEAF_LIST:
+            parts.extend(_leaf(child, item, with_defaults) for item in value)
         else:
-            parts.append(f"{child.start}{escape(value)}{child.end}")
+            for entry in (value,) if child.kind is Kind.CONTAINER else value:
+                parts.append(child.start)
+                _write(child, entry, with_defaults, parts)
+                parts.append(child.end)
+
+
+def _leaf(node: Node, value: str, with_defaults: WithDefaults) -> str:
+    if with_defaults == "trim" and value == node.default:
+        return ""
+    if with_defaults == "report-all-tagged" and isinstance(value, _Default):
+        return f"{node.start[:-1]}{_TAG}>{escape(value)}{node.end}"
+    return f"{node.start}{escape(value)}{node.end}"

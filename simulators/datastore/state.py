@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lxml import etree
@@ -38,10 +38,7 @@ class State:
             TypeError: a value has the wrong shape, as text for a list.
             ValueError: a text is not of the leaf's type.
         """
-        root = schema.root.blank
-        for path, value in values.items():
-            root = _set(schema.root, root, path, value)
-        return cls(schema, root)
+        return cls(schema, _built(schema.root, values.items()))
 
     @classmethod
     def from_xml(cls, schema: Schema, xml: etree._Element | bytes) -> State:
@@ -107,30 +104,33 @@ def _united(node: Node, first: Value, second: Value) -> Value:
     return second
 
 
-def _set(node: Node, branch: Branch, path: Path, value: StateValue) -> Branch:
-    """Return the branch with the value at a path below it."""
-    step, rest = path[0], path[1:]
-    child = child_node(node, step if isinstance(step, str) else step[0])
-    old = branch[child.index]
-    if not rest:
-        new = _value(child, value)
-    elif child.kind is Kind.CONTAINER:
-        new = _set(child, child.blank if old is None else old, rest, value)
-    else:
-        new = _set_in_entry(child, old or (), step, rest, value)
-    return (*branch[: child.index], new, *branch[child.index + 1 :])
+def _built(node: Node, values: Iterable[tuple[Path, StateValue]], keys: tuple[str, ...] = ()) -> Branch:
+    """A branch with these values at paths below it; a list is set whole or entry by entry."""
+    branch = [*keys, *node.blank[len(keys) :]]
+    deeper: dict[Step, list[tuple[Path, StateValue]]] = {}
+    for path, value in values:
+        if len(path) == 1:
+            child = child_node(node, _name(path[0]))
+            branch[child.index] = _value(child, value)
+        else:
+            deeper.setdefault(path[0], []).append((path[1:], value))
+    for step, below in deeper.items():
+        child = child_node(node, _name(step))
+        if child.kind is Kind.CONTAINER:
+            branch[child.index] = _built(child, below)
+        else:
+            branch[child.index] = (*(branch[child.index] or ()), _built(child, below, _keys(child, step)))
+    return tuple(branch)
 
 
-def _set_in_entry(
-    node: Node, entries: tuple[Branch, ...], step: Step, path: Path, value: StateValue
-) -> tuple[Branch, ...]:
+def _name(step: Step) -> str:
+    return step if isinstance(step, str) else step[0]
+
+
+def _keys(node: Node, step: Step) -> tuple[str, ...]:
     if node.kind is not Kind.LIST or isinstance(step, str) or len(step) != len(node.keys) + 1:
         raise KeyError(f"{step} is no container and no list entry with its {len(node.keys)} keys")
-    keys = tuple(_text(node.children[index], key) for index, key in zip(node.keys, step[1:], strict=True))
-    at = node.position(entries, keys)
-    if at is None:
-        return (*entries, _set(node, keys + node.blank[len(keys) :], path, value))
-    return (*entries[:at], _set(node, entries[at], path, value), *entries[at + 1 :])
+    return tuple(_text(node.children[index], key) for index, key in zip(node.keys, step[1:], strict=True))
 
 
 def _value(node: Node, value: StateValue) -> Value:

@@ -48,12 +48,12 @@ def select(root: Node, branch: Branch, filter_element: etree._Element) -> Branch
 
 
 def _compile(element: etree._Element) -> _Filter:
-    name = etree.QName(element)
     children = tuple(_compile(child) for child in element.iterchildren(tag=etree.Element))
     text = (element.text or "").strip()
+    namespace, _, name = element.tag.rpartition("}")
     return _Filter(
-        name.namespace,
-        name.localname,
+        namespace[1:] or None,
+        name,
         text if text and not children else None,
         children,
         bool(element.attrib),

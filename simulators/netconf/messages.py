@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
+from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
@@ -19,6 +20,10 @@ NOTIFICATION_NS = "urn:ietf:params:xml:ns:netconf:notification:1.0"
 
 _HELLO = f"{{{BASE_NS}}}hello"
 _RPC = f"{{{BASE_NS}}}rpc"
+_DECLARATION = "<?xml version='1.0' encoding='UTF-8'?>\n"
+_PARSER = etree.XMLParser(
+    encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+)
 
 
 class MalformedMessageError(Exception):
@@ -44,11 +49,8 @@ def parse(message: bytes) -> etree._Element:
     Raises:
         MalformedMessageError: not well-formed UTF-8 XML, or with a document type (RFC 6241 §3 forbids one).
     """
-    parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
-    )
     try:
-        root = etree.fromstring(message.strip(), parser)
+        root = etree.fromstring(message.strip(), _PARSER)
     except etree.XMLSyntaxError as error:
         raise MalformedMessageError(str(error)) from error
     if root.getroottree().docinfo.internalDTD is not None:
@@ -99,7 +101,12 @@ def hello(session: int, capabilities: Iterable[str]) -> bytes:
 
 def reply_ok(rpc: etree._Element) -> bytes:
     """The reply of an operation that has nothing to return."""
-    return reply(rpc, [etree.Element(f"{{{BASE_NS}}}ok")])
+    return _reply(rpc, "<ok/>")
+
+
+def reply_data(rpc: etree._Element, content: str) -> bytes:
+    """A reply whose ``<data>`` holds what was rendered already."""
+    return _reply(rpc, f"<data>{content}</data>")
 
 
 def reply_errors(rpc: etree._Element | None, errors: Sequence[RpcError]) -> bytes:
@@ -117,12 +124,14 @@ def reply(rpc: etree._Element | None, content: Iterable[etree._Element]) -> byte
     return _serialise(root)
 
 
-def reply_data(rpc: etree._Element, content: str) -> bytes:
-    """A reply whose ``<data>`` holds what was rendered already."""
-    element = elements.root(BASE_NS, "data")
-    element.text = "@"
-    # Unique: the text of an attribute never holds a bare "<".
-    return reply(rpc, [element]).replace(b">@</", f">{content}</".encode(), 1)
+def _reply(rpc: etree._Element, content: str) -> bytes:
+    """As ``reply``, but around text; a tree is only built for an rpc with attributes of other namespaces."""
+    if any(str(name).startswith("{") for name in rpc.attrib):
+        element = elements.root(BASE_NS, "x")
+        return reply(rpc, [element]).replace(b"<x/>", content.encode(), 1)
+    words = [f"xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in rpc.nsmap.items() if prefix is not None]
+    words += [f"{name!s}={quoteattr(str(value))}" for name, value in rpc.attrib.items()]
+    return f'{_DECLARATION}<rpc-reply xmlns="{BASE_NS}" {" ".join(words)}>{content}</rpc-reply>'.encode()
 
 
 def notification(when: datetime, content: etree._Element) -> bytes:

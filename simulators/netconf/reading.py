@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from simulators.datastore import State
+from simulators.datastore import Config, State
 from simulators.datastore.xmltext import parse_top_level
 from simulators.elements import root
 from simulators.netconf import library, parameters
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
     from simulators.netconf.session import Session
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the last ``<get>`` of a session showed: clients ask the same again and again, mostly of the same state."""
+
+    question: tuple[bytes, str]
+    running: Config
+    state: State
+    text: str
+
+    def holds(self, question: tuple[bytes, str], running: Config, state: State) -> bool:
+        """Whether it is also the answer to this one."""
+        return self.running is running and self.state is state and self.question == question
+
+
 def get(session: Session, operation: etree._Element) -> str | Iterable[etree._Element]:
     """``<get>``: running and state."""
     station = session.station
@@ -26,12 +41,13 @@ def get(session: Session, operation: etree._Element) -> str | Iterable[etree._El
     if isinstance(wanted, XPathFilter):
         tops = [*_parsed(session, operation, "running", station.state()), *library.state(station, None, session.access)]
         return _data(session, wanted, tops)
-    found = station.datastores.running.to_text(
-        filter=wanted,
-        with_defaults=parameters.with_defaults(operation, station.profile),
-        state=station.state(),
-        access=session.access,
-    )
+    mode = parameters.with_defaults(operation, station.profile)
+    running, state = station.datastores.running, station.state()
+    question = b"" if wanted is None else etree.tostring(wanted), mode
+    if session.shown is None or not session.shown.holds(question, running, state):
+        text = running.to_text(filter=wanted, with_defaults=mode, state=state, access=session.access)
+        session.shown = Shown(question, running, state, text)
+    found = session.shown.text
     more = library.state(station, wanted, session.access)
     return found + "".join(etree.tostring(element, encoding="unicode") for element in more)
 

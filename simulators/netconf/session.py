@@ -17,6 +17,7 @@ from simulators.netconf import capabilities, messages, misbehaviour
 from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
 from simulators.netconf.operations import perform
+from simulators.netconf.reading import Shown
 from simulators.netconf.statistics import Counts, Termination
 from simulators.netconf.subscription import REPLAY_NS, Notified, Subscription
 from simulators.station import Station
@@ -60,6 +61,7 @@ class Session:
         self.counts = Counts()
         self.closing = False
         self.subscription: Subscription | None = None
+        self.shown: Shown | None = None
         self._subscribing: tuple[Subscription, datetime | None] | None = None
         self._stop: Timer | None = None
         self._channel = channel
@@ -257,7 +259,7 @@ class Session:
         """Carry out one operation, with whatever faults are in wait for it."""
         name = self.station.operation_name(request.operation)
         strike = misbehaviour.strike(self.station, self.origin, name)
-        seconds = self.station.quirks.delays.get(name, 0.0) + strike.seconds
+        seconds = self.station.seconds_for(request.operation, name) + strike.seconds
         if seconds:
             await self.station.clock.sleep(seconds)
         self.station.foreign_edits(strike.foreign_edits)

@@ -53,8 +53,9 @@ async def test_onboarding_touches_no_other_tenant(tmp_path: Path) -> None:
     async with open_house(tmp_path, without="condor-all") as house:
         house.load(andes_all={"shares": [{"resource": "PRB", "dedicated": 5, "min": 20, "max": 80}]})
         before = house.changes()
-        with pytest.raises(PlanRefusedError, match="touches nodes of andes"):
+        with pytest.raises(PlanRefusedError, match="touches nodes of andes") as refused:
             await house.run("onboard-tenant", tenant="condor", stations=4)
+        assert "first apply what the network files change for andes, or load them without it" in str(refused.value)
         assert house.changes() == before
 
 

@@ -133,6 +133,26 @@ async def test_a_flood_is_not_read_while_an_operation_takes_its_time(clock: Virt
     assert client.wire.reading
 
 
+async def test_a_token_under_which_nothing_waits_is_refused_at_once(clock: VirtualClock) -> None:
+    """Servers look at it before they begin to work; what they do carry out takes its time, also confirming."""
+    client = await Client(make_station(clock, Quirks(delays={"commit": 10.0, "confirm": 10.0}))).greeted()
+    client.post("<commit><confirmed/><persist>mine</persist></commit>")
+    for seconds in (9, 1):
+        await client.receive()
+        assert client.inbox == []
+        clock.advance(seconds)
+    await client.receive()
+    client.post("<commit><persist-id>other</persist-id></commit>")
+    await client.receive()
+    client.post("<commit><persist-id>mine</persist-id></commit>")
+    await client.receive()
+    assert len(client.inbox) == 2
+    clock.advance(10)
+    client.post("<commit><persist-id>mine</persist-id></commit>")
+    await client.receive()
+    assert [reply[0].tag.rpartition("}")[2] for reply in client.inbox] == ["ok", "rpc-error", "ok", "rpc-error"]
+
+
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=120), max_size=4), st.booleans())
 async def test_fuzz(pieces: list[bytes], framed: bool) -> None:
