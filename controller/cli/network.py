@@ -12,6 +12,9 @@ from controller.cli.output import Json, client, err, escape, out, print_json, ta
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Network
 
+#: Devices that are named.
+_MOST = 10
+
 app = typer.Typer(no_args_is_help=True, help="Network files: what is shared, by whom, and under which agreement.")
 
 Directory = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Directory of network files.")]
@@ -62,6 +65,15 @@ def load(directory: Directory, endpoints: Endpoints = None, routers: Routers = N
     state = "loaded" if said["changed"] else "unchanged: this version was current already"
     out.print(f"{escape(said['name'])} ({said['digest'][:12]}) {state}")
     out.print(", ".join(f"{count} {kind}" for kind, count in said["counts"].items()))
+    if said["abandoned"]:
+        err.print(f"[yellow]not in these files, but with nodes of ours: {escape(_some(said['abandoned']))}[/]")
+        err.print("They are neither changed nor watched any more. Load files that have them and run")
+        err.print("decommission-station on each before it leaves the files.")
+
+
+def _some(names: list[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
 
 
 @app.command(epilog="Example: minka network show agreements")

@@ -21,6 +21,7 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.plan import network_digest
+from controller.ports.store import Store
 
 router = Router(prefix="/v1/network", tags=["network"])
 
@@ -61,13 +62,28 @@ class NetworkSummary(Body):
     name: str
     digest: str
     counts: dict[str, int]
-    changed: bool = False
 
 
-def _summary(digest: str, network: Network, *, changed: bool = False) -> NetworkSummary:
+class LoadedNetwork(NetworkSummary):
+    """What was loaded.
+
+    ``changed`` says whether it is a new version. ``abandoned`` are devices that carry nodes of ours and that the files
+    don't have: they can't be changed or watched, nor are ways kept for them on routers.
+    """
+
+    changed: bool
+    abandoned: tuple[str, ...]
+
+
+def _summary(digest: str, network: Network) -> NetworkSummary:
     kinds = ("regions", "sites", "stations", "cells", "endpoints", "routers", "tenants", "agreements")
     counts = {kind: len(getattr(network, kind)) for kind in kinds}
-    return NetworkSummary(id=network.header.id, name=network.header.name, digest=digest, counts=counts, changed=changed)
+    return NetworkSummary(id=network.header.id, name=network.header.name, digest=digest, counts=counts)
+
+
+def _abandoned(store: Store, network: Network) -> tuple[str, ...]:
+    missing = [name for name, record in store.devices().items() if record.adopted and not network.manages(name)]
+    return tuple(sorted(name for name, nodes in store.ledger(missing).items() if nodes))
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -125,7 +141,7 @@ def _frame(upload: ImportUpload) -> Frame:
 @router.put("")
 async def load(
     upload: NetworkUpload, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]
-) -> NetworkSummary:
+) -> LoadedNetwork:
     """Check network files and make them the current version; nothing is changed on any station.
 
     Answers 422 with every problem of every file, and keeps the old version, if anything is wrong.
@@ -133,7 +149,8 @@ async def load(
     network = await run_in_threadpool(_load, upload)
     digest = await run_in_threadpool(network_digest, network)
     changed = await run_in_threadpool(backend.store.save_network, network, digest, who.name)
-    return _summary(digest, network, changed=changed)
+    abandoned = await run_in_threadpool(_abandoned, backend.store, network)
+    return LoadedNetwork(**_summary(digest, network).model_dump(), changed=changed, abandoned=abandoned)
 
 
 @router.get("")

@@ -54,6 +54,19 @@ async def test_a_network_is_loaded_once(desk: Desk) -> None:
     assert (await desk.client.get("/v1/network")).json()["digest"] == first["digest"]
 
 
+async def test_stations_that_leave_the_files_with_our_nodes_on_them_are_named(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    desk.store.retire("T-NR-1", "ana")
+    assert (await load(desk))["abandoned"] == []
+    without = {
+        name: "".join(line for line in text.splitlines(keepends=True) if "T-LTE-2" not in line and "T-NR-1" not in line)
+        for name, text in files_of(TINY).items()
+    }
+    # T-NR-1 was put out of service before it left.
+    assert (await load(desk, **without))["abandoned"] == ["T-LTE-2"]
+    assert (await load(desk))["abandoned"] == []
+
+
 async def test_a_wrong_network_leaves_the_old_one(desk: Desk) -> None:
     first = await load(desk)
     answer = await desk.client.put("/v1/network", json={"files": {"network.yaml": "network: {}"}})

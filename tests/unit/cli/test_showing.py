@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ class Api:
         self._answers = answers
 
     def get(self, path: str, **_: Any) -> Any:
+        return self._answers[path]
+
+    def put(self, path: str, _body: Any) -> Any:
         return self._answers[path]
 
     def post(self, path: str, _body: Any) -> Any:
@@ -46,6 +50,18 @@ def test_objects_of_a_network_are_words_and_not_code(
     monkeypatch.setattr(network, "client", lambda: Api({"/v1/network/routers": []}))
     network.show("routers")
     assert capsys.readouterr().out == "none\n"
+
+
+def test_devices_that_left_the_files_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {"stations": 3}}
+    for abandoned, told in (([], ""), ([f"S-{number:02}" for number in range(12)], "S-08, S-09 and 2 more")):
+        monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said | {"abandoned": abandoned}}))  # noqa: B023
+        network.load(tmp_path)
+        err = capsys.readouterr().err
+        assert told in err
+        assert bool(err) == bool(abandoned)
 
 
 def test_a_run_names_its_playbook_or_its_plan(
