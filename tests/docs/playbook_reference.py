@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,10 @@ def _attributes(model: type[Noun]) -> dict[str, str]:
     """What the docstring says of each field."""
     found: dict[str, str] = {}
     name = ""
-    for line in (model.__doc__ or "").partition("Attributes:")[2].splitlines():
+    for line in inspect.cleandoc(model.__doc__ or "").partition("Attributes:")[2].splitlines():
         text = line.strip()
         key, colon, rest = text.partition(": ")
-        if colon and key in model.model_fields and line.startswith(" " * 8) and not line.startswith(" " * 9):
+        if colon and key in model.model_fields and line.startswith(" " * 4) and not line.startswith(" " * 5):
             name, found[key] = key, rest
         elif text and name:
             found[name] += f" {text}"
