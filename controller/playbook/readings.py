@@ -44,3 +44,5 @@ class Readings:
     def _forget(self, key: tuple[Reader[Any], str], ended: asyncio.Future[Any]) -> None:
         if self._under_way.get(key, (None, None))[1] is ended:
             del self._under_way[key]
+        if not ended.cancelled():
+            ended.exception()  # heard, also where everybody who waited has left
