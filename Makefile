@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests of whole controllers mostly wait, so there are more workers than cores; files that share servers stay together.
 JOBS ?= $(shell echo $$(( $$(nproc) * 2 )))
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# They begin in order, and so with the longest: files with the most tests first would leave the longest tests for last.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check bench soak clean lock programs
 
