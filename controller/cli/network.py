@@ -68,7 +68,7 @@ def load(directory: Directory, endpoints: Endpoints = None, routers: Routers = N
     if said["abandoned"]:
         err.print(f"[yellow]not in these files, but with nodes of ours: {escape(_some(said['abandoned']))}[/]")
         err.print("They are neither changed nor watched any more. Load files that have them and run")
-        err.print("decommission-station on each before it leaves the files.")
+        err.print("decommission-station on each station before it leaves the files.")
 
 
 def _some(names: list[str]) -> str:

@@ -243,6 +243,20 @@ async def test_attributes_of_the_rpc_come_back(client: Client) -> None:
     assert {str(name): value for name, value in reply.attrib.items()} == {"message-id": "a < b", "{urn:u}tag": "7"}
 
 
+@pytest.mark.parametrize("operation", ["get", "commit"])
+@pytest.mark.parametrize("more", ["", ' xmlns:u="urn:u&amp;v" u:tag="7"'])
+async def test_attributes_come_back_whatever_is_in_them(client: Client, operation: str, more: str) -> None:
+    identity = "&#34;'&lt;&amp;&#10;&#9;ñ ]]&gt;"
+    client.send(f'<x:rpc xmlns:x="{BASE}"{more} message-id="{identity}" tag="x"><x:{operation}/></x:rpc>'.encode())
+    await client.receive()
+    reply = client.inbox.pop()
+    theirs = {"message-id": "\"'<&\n\tñ ]]>", "tag": "x"} | ({"{urn:u&v}tag": "7"} if more else {})
+    assert {str(name): value for name, value in reply.attrib.items()} == theirs
+    assert reply.nsmap["x"] == BASE
+    assert reply[0].tag == f"{{{BASE}}}{'data' if operation == 'get' else 'ok'}"
+    assert bool(len(reply[0])) == (operation == "get")
+
+
 async def test_any_prefix_will_do(client: Client) -> None:
     for prefix in ("name", "namespace", "nc", "rpc", "self"):
         client.send(f'<{prefix}:rpc xmlns:{prefix}="{BASE}" message-id="1"><{prefix}:commit/></{prefix}:rpc>'.encode())
