@@ -90,7 +90,9 @@ class Checks:
     async def _look(self, network: Network, station: str) -> None:
         try:
             async with self._places:
-                self._looks.append(await self._checker.look(network, station))
+                look = await self._checker.look(network, station)
+            # Not in one expression: the list is another one when the look comes back.
+            self._looks.append(look)
         except MinkaError as error:
             log.warning("check.failed", station=station, code=error.code, reason=error.message)
         except Exception:

@@ -258,12 +258,14 @@ class Rehearsal(StationContext):
         """What was read, with the changes so far."""
         if not self.seen:
             # Not super(): a dataclass with slots is another class than the one named here.
-            self.seen.append(await self.world.planner.read(self.network, self.station))
+            observed = await self.world.planner.read(self.network, self.station)
+            self.seen.append(observed)
         return self.seen[-1]
 
     async def _recorded(self) -> Mapping[Path, LedgerEntry]:
         if not self.known:
-            self.known.append(await StationContext._recorded(self))
+            recorded = await StationContext._recorded(self)
+            self.known.append(recorded)
         return self.known[0]
 
     async def apply(self, change: Change) -> None:

@@ -28,13 +28,14 @@ class DirectStore:
 
 
 class FakeChecker:
-    """Counts looks; ``hang`` never answer, ``again`` are to be looked at soon."""
+    """Counts looks; ``hang`` never answer, ``slow`` take so many seconds, ``again`` are to be looked at soon."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.looks: list[tuple[float, str]] = []
         self.at_once = self.most_at_once = 0
         self.hang: set[str] = set()
+        self.slow: dict[str, float] = {}
         self.again: frozenset[str] = frozenset()
         self.recorded: Counter[str] = Counter()
         self.away = False
@@ -43,7 +44,7 @@ class FakeChecker:
         self.looks.append((self.clock.monotonic(), station))
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
-        await self.clock.sleep(10_000 if station in self.hang else 0.2)
+        await self.clock.sleep(10_000 if station in self.hang else self.slow.get(station, 0.2))
         self.at_once -= 1
         return Look(station, self.clock.now(), None, "unreachable")
 
@@ -118,6 +119,16 @@ async def test_a_dead_station_delays_no_other_and_is_not_read_twice_at_once() ->
         assert len(made.times("S0")) == 1
         assert len(made.times("S1")) == 3
         assert made.checker.recorded == {"S1": 3}
+        await made.checks.close()
+
+
+async def test_a_look_that_takes_longer_than_the_record_interval_is_recorded() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checker.slow = {"S0": 10.0}
+        made.checks.follow(["S0", "S1"])
+        await made.run(2 * INTERVAL + 15)
+        assert made.checker.recorded == {"S0": 3, "S1": 3}
         await made.checks.close()
 
 
