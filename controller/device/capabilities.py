@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 
 from ncclient.capabilities import Capabilities as Uris
 
-from controller.nrm.namespaces import ORAN_FM
+from controller.device.modules import Announced, listed_in, without_content_ids
 from controller.ports.devices import Capabilities
 
-#: Servers whose confirmed commit is no safety net, by the beginning of a URI in their hello.
+#: Servers whose confirmed commit is no safety net, by the beginning of the namespace of a module of theirs.
 UNTRUSTWORTHY = {
     # A foreign commit during a pending confirmed commit is answered ok, and the timer then empties running.
     "http://clicon.org/": "clixon",
-    # libyang lists its built-in module "yang", which no other server does. A second confirmed commit
-    # overwrites the backup of the first (netopeer2 #1207), a failed one leaves its rollback armed (#1826).
-    "urn:ietf:params:xml:ns:yang:1?module=yang&": "netopeer2",
+    # A failed confirmed commit leaves its rollback armed (netopeer2 #1826); the timer's rollback undoes what others
+    # wrote into running meanwhile. None of these modules is in its hello, which leaves out those of YANG 1.1.
+    "http://www.sysrepo.org/": "sysrepo",
+    "urn:sysrepo:": "sysrepo",
 }
 
 
@@ -40,15 +42,24 @@ def uris_of(hello: tuple[str, ...]) -> KnownUris:
 
 @lru_cache(maxsize=256)
 def capabilities_of(hello: tuple[str, ...]) -> Capabilities:
-    """What the capability URIs of a hello mean for transactions."""
+    """What the capability URIs of a hello mean for transactions, before its server's modules are known."""
+    return _judged(hello, Announced(listed_in(hello), whole=False))
+
+
+def capabilities_with(hello: tuple[str, ...], announced: Announced) -> Capabilities:
+    """The same of a server whose modules are known."""
+    return _judged(hello, announced)
+
+
+def _judged(hello: tuple[str, ...], announced: Announced) -> Capabilities:
     uris = uris_of(hello)
+    lines = (*sorted(without_content_ids(hello)), *announced.lines)
     return Capabilities(
         candidate=":candidate" in uris,
         confirmed_commit=":confirmed-commit:1.1" in uris,
         writable_running=":writable-running" in uris,
         startup=":startup" in uris,
         validate=":validate" in uris,
-        # Who has a library need not list its modules here (RFC 7950 §5.6.4).
-        lists_alarms=any(uri.startswith(ORAN_FM) or ":yang-library:" in uri for uri in hello),
-        trustworthy=not any(uri.startswith(known) for uri in hello for known in UNTRUSTWORTHY),
+        trustworthy=not any(name.startswith(known) for name in announced.modules for known in UNTRUSTWORTHY),
+        software=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
     )

@@ -17,6 +17,7 @@ import asyncssh
 from controller.device.callhome import CallHome
 from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
+from controller.device.modules import KnownModules
 from controller.device.notifications import subscribe
 from controller.device.session import NetconfSession
 from controller.device.transport import Borrowed, Connection, Transport
@@ -63,6 +64,7 @@ class SshDevices:
         self._in_use: set[NetconfSession] = set()
         self._subscribed: set[Transport] = set()
         self._idle: OrderedDict[str, tuple[DeviceTarget, NetconfSession]] = OrderedDict()
+        self._known = KnownModules()
         self._home = CallHome(self._connector, self._called)
         self._call_timeout = call_timeout
         self._callers: dict[str, asyncssh.SSHClientConnection] = {}
@@ -102,7 +104,7 @@ class SshDevices:
             return
         async with self._slot():
             opening = self._open_beside if target.call_home else self._connector.open
-            beside = NetconfSession(target, *await opening(target))
+            beside = NetconfSession(target, *await opening(target), self._known)
             self._in_use.add(beside)
             try:
                 yield beside
@@ -173,7 +175,7 @@ class SshDevices:
             return await self._await_call(target)
         self._make_room()
         connection, transport = await self._connector.open(target)
-        return NetconfSession(target, connection, transport)
+        return NetconfSession(target, connection, transport, self._known)
 
     def _make_room(self) -> None:
         # The caller's slot is counted among the taken ones; idle sessions make room for it.
@@ -222,7 +224,7 @@ class SshDevices:
 
     def _called(self, target: DeviceTarget, connection: asyncssh.SSHClientConnection, transport: Transport) -> None:
         """A station has called: its session is warm, and an older idle one is of no use any more."""
-        session = NetconfSession(target, connection, transport)
+        session = NetconfSession(target, connection, transport, self._known)
         _, older = self._idle.pop(target.station, (None, None))
         if older is not None:
             older.drop("the station has called anew")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,8 @@ from ncclient.operations.retrieve import Get, GetConfig
 from ncclient.operations.rpc import RPC, GenericRPC
 from ncclient.operations.session import KillSession
 
-from controller.device.capabilities import capabilities_of
+from controller.device.capabilities import capabilities_of, capabilities_with
+from controller.device.modules import Announced, KnownModules
 from controller.device.replies import BASE, check, check_done, data_of
 from controller.device.requests import Request
 from controller.device.transport import Connection, Transport
@@ -26,6 +27,7 @@ from controller.nrm.active_alarms import alarms_filter
 from controller.nrm.codec import decode, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
 from controller.nrm.measurements import decode_measurements, measurements_filter
+from controller.nrm.namespaces import ORAN_FM
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Tree, shared
 from controller.ports.devices import Capabilities, DeviceTarget, Observed
@@ -39,7 +41,9 @@ _NOBODY = "0"
 class NetconfSession:
     """One session; implements ``controller.ports.devices.DeviceSession``."""
 
-    def __init__(self, target: DeviceTarget, connection: Connection, transport: Transport) -> None:
+    def __init__(
+        self, target: DeviceTarget, connection: Connection, transport: Transport, known: KnownModules | None = None
+    ) -> None:
         self._station = target.station
         self._root = root_spec(target.profiles)
         self._connection = connection
@@ -50,6 +54,8 @@ class NetconfSession:
         self._digest = b""
         self._seen = Observed({})
         self._reading: Request | None = None
+        self._known = known or KnownModules()
+        self._modules: Announced | None = None
 
     @property
     def session_id(self) -> str:
@@ -109,18 +115,55 @@ class NetconfSession:
             await self._done("discard-changes", DiscardChanges)
 
     async def read(self) -> Observed:
-        """See ``DeviceSession.read``."""
-        if self._reading is None:
-            wanted = [read_filter(self._root, self._station)]
-            wanted += [alarms_filter()] if self._capabilities.lists_alarms else []
-            self._reading = self._transport.prepared(Get, filter=_filter(*wanted))
-        return await self._read(self._reading, "get")
+        """See ``DeviceSession.read``.
+
+        Only modules that the server announces are asked for. Where it refuses, it is asked once more without its
+        list of alarms; that is remembered unless it announces one.
+        """
+        modules = await self._announced()
+        try:
+            return await self._read(self._reading or self._prepared(modules), "get")
+        except DeviceRefusedError as error:
+            refused = error
+        if not modules.offers(ORAN_FM):
+            raise refused
+        observed = await self._read(self._get(modules), "get")
+        log.warning("device.alarms_not_read", station=self._station, reason=refused.message)
+        if ORAN_FM not in modules.modules:
+            modules.refused.add(ORAN_FM)
+            self._reading = None
+        return observed
+
+    def _prepared(self, modules: Announced) -> Request:
+        """The request of each reading, made once."""
+        self._reading = self._get(modules, *([alarms_filter()] if modules.offers(ORAN_FM) else []))
+        return self._reading
+
+    def _get(self, modules: Announced, *beside: etree._Element) -> Request:
+        """A get of all that the profiles manage, as far as the server has it, and something beside."""
+        wanted = read_filter(self._root, self._station, modules.offers)
+        return self._transport.prepared(Get, filter=_filter(wanted, *beside))
+
+    async def _announced(self) -> Announced:
+        """The server's modules; its library is read for that once."""
+        if self._modules is None:
+            self._modules = await self._known.of(self._station, self._transport.hello, self._data)
+            self._capabilities = capabilities_with(self._transport.hello, self._modules)
+        return self._modules
+
+    async def _offered(self, wanted: Iterable[etree._Element]) -> list[etree._Element]:
+        """What of a filter is in modules of the server."""
+        modules = await self._announced()
+        return [element for element in wanted if modules.offers(etree.QName(element).namespace or "")]
+
+    async def _data(self, *wanted: etree._Element) -> etree._Element:
+        """The data of a get with a subtree filter of these contents."""
+        return data_of(await self._asked(Get, filter=_filter(*wanted)), self._station, "get")
 
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
-        reading = self._transport.prepared(
-            GetConfig, source=self._target, filter=_filter(read_filter(self._root, self._station))
-        )
+        wanted = read_filter(self._root, self._station, (await self._announced()).offers)
+        reading = self._transport.prepared(GetConfig, source=self._target, filter=_filter(wanted))
         return (await self._read(reading, "get-config")).tree
 
     async def edit(self, edits: Sequence[Edit]) -> None:
@@ -159,13 +202,13 @@ class NetconfSession:
 
     async def equipment(self) -> Equipment:
         """See ``DeviceSession.equipment``."""
-        reply = await self._asked(Get, filter=_filter(*equipment_filter()))
-        return decode_equipment(data_of(reply, self._station, "get"))
+        wanted = await self._offered(equipment_filter())
+        return decode_equipment(await self._data(*wanted)) if wanted else Equipment()
 
     async def measurements(self) -> tuple[Period, ...]:
         """See ``DeviceSession.measurements``."""
-        reply = await self._asked(Get, filter=_filter(measurements_filter()))
-        return decode_measurements(data_of(reply, self._station, "get"))
+        wanted = await self._offered([measurements_filter()])
+        return decode_measurements(await self._data(*wanted)) if wanted else ()
 
     async def operate(self, operation: Operation) -> str:
         """See ``DeviceSession.operate``."""

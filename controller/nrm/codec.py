@@ -8,7 +8,7 @@ defaults (RFC 6243) give equal trees. Writing is the business of ``controller.nr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -23,12 +23,26 @@ from controller.nrm.tree import LeafName, Observed, Path, Value
 __all__ = ["decode", "encode_edit", "read_filter"]
 
 
-def read_filter(root: NodeSpec, station: str) -> etree._Element:
-    """Content of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station."""
+def _everything(_namespace: str) -> bool:
+    return True
+
+
+def read_filter(root: NodeSpec, station: str, offers: Callable[[str], bool] = _everything) -> etree._Element:
+    """Content of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station.
+
+    Args:
+        root: Schema of the station.
+        station: Its name.
+        offers: Whether the station has the module of a namespace. One that denies even the ManagedElement is not
+            believed, and asked for everything.
+    """
+    believed = offers if offers(root.namespace) else _everything
     element = etree.Element(root.tag, nsmap=ns.as_default(root.namespace))
     etree.SubElement(element, f"{{{root.namespace}}}id").text = station
     etree.SubElement(element, f"{{{root.namespace}}}attributes")
     for function in root.children:
+        if not believed(function.namespace):
+            continue
         etree.SubElement(element, function.tag, nsmap=ns.as_default(function.namespace))
     return element
 

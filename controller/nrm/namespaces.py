@@ -6,6 +6,7 @@ from typing import cast
 
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 YANG = "urn:ietf:params:xml:ns:yang:1"
+YANG_LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 
 MANAGED_ELEMENT = "urn:3gpp:sa5:_3gpp-common-managed-element"
 GNBCUCP_FUNCTION = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbcucpfunction"

@@ -87,13 +87,14 @@ class DeviceTarget:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the device said in its hello, as far as transactions care.
+    """What the device said in its hello and of its modules, as far as transactions care.
 
     ``confirmed_commit`` means with persist (1.1); ``trustworthy`` is false for releases that are
-    known to get it wrong, which then run with the stored inverse. ``lists_alarms`` is false for devices that surely
-    have no list of active alarms (o-ran-fm), and are not asked for it. ``atomic`` is false where a refused edit may
+    known to get it wrong, which then run with the stored inverse. ``atomic`` is false where a refused edit may
     leave a part of itself. ``timed_reload`` is a net for edits that could cut the way to the device and for nothing
     else, since it lets the device restart: ``commit_confirmed``, ``confirm`` and ``cancel`` then mean that.
+    ``software`` names the server's software by what it announces: servers of one name behave alike. It is empty where
+    nothing is to be learned about them. All of it is known once the session has read.
     """
 
     candidate: bool
@@ -101,10 +102,10 @@ class Capabilities:
     writable_running: bool
     startup: bool
     validate: bool
-    lists_alarms: bool = False
     trustworthy: bool = True
     atomic: bool = True
     timed_reload: bool = False
+    software: str = ""
 
     @property
     def safe_commit(self) -> bool:

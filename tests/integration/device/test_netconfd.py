@@ -13,14 +13,29 @@ from ncclient.operations.lock import Lock, Unlock
 from ncclient.operations.retrieve import GetConfig
 
 from controller.device import SshDevices
+from controller.device.modules import without_content_ids
 from controller.device.replies import BASE, check_done
 from controller.device.session import NetconfSession
+from controller.models.equipment import Equipment
 from controller.models.errors import DeviceBusyError, HostKeyError
 from simulators.netconf.framing import encode
 from tests.integration.device.edits import element_path, function, function_path, managed_element, rename
 from tests.support.netconfd import Netconfd
+from tests.unit.device.server import hello_of
 
 pytestmark = pytest.mark.needs("netconfd", "sshd")
+
+
+async def test_its_hello_is_as_recorded(netconfd_server: Netconfd, devices: SshDevices) -> None:
+    """Unit tests use the recorded one."""
+    async with devices.session(netconfd_server.target("V-0")) as session:
+        assert isinstance(session, NetconfSession)
+        heard = [uri for uri in without_content_ids(session._transport.hello) if ":3gpp:" not in uri]
+        await session.read()
+        assert session.capabilities.safe_commit
+        assert await session.equipment() == Equipment()
+    recorded = [uri for uri in without_content_ids(hello_of("netconfd-2.14")) if ":3gpp:" not in uri]
+    assert heard == recorded
 
 
 async def test_validate_empties_the_candidate_and_commit_still_says_ok(

@@ -1,24 +1,47 @@
-"""What hellos mean, and which servers are not trusted with confirmed commit."""
+"""What hellos and modules mean, and which servers are not trusted with confirmed commit."""
 
 from __future__ import annotations
 
 import pytest
 
-from controller.device.capabilities import capabilities_of
+from controller.device.capabilities import capabilities_of, capabilities_with
+from controller.device.modules import Announced, listed_in
+from controller.nrm import namespaces as ns
+from simulators.datastore import PROFILE_MODULES, load_schema
+from simulators.netconf.capabilities import modules_of_station, of_station
+from simulators.netconf.profiles import PROFILES
+from tests.unit.device.server import Server, hello_of, modules_state, session_with, yang_library
 
 C = "urn:ietf:params:netconf:capability:"
 BASE = ("urn:ietf:params:netconf:base:1.0", "urn:ietf:params:netconf:base:1.1", f"{C}candidate:1.0")
+OLDER, NEWER = (f"{{{ns.YANG_LIBRARY}}}{name}" for name in ("modules-state", "yang-library"))
+TOP = f"{{{ns.MANAGED_ELEMENT}}}ManagedElement"
+
+
+def simulator(profile: str) -> tuple[str, ...]:
+    """The hello of a simulated station."""
+    schema = load_schema(PROFILE_MODULES["nr-28541"])
+    return of_station(modules_of_station(schema.modules, PROFILES[profile]), PROFILES[profile])
+
+
+@pytest.mark.parametrize(
+    ("hello", "safe"),
+    [
+        (hello_of("netconfd-2.14"), True),
+        (simulator("standard"), True),
+        (simulator("confirmed-commit-1.0"), False),
+        (simulator("plain-commit"), False),
+        (simulator("writable-running"), False),
+    ],
+    ids=["netconfd", "simulator", "without persist", "plain commit", "no candidate"],
+)
+def test_what_a_hello_offers(hello: tuple[str, ...], safe: bool) -> None:
+    assert capabilities_of(hello).safe_commit is safe
 
 
 def test_persist_needs_version_1_1() -> None:
     assert not capabilities_of((*BASE, f"{C}confirmed-commit:1.0")).confirmed_commit
     assert capabilities_of((*BASE, f"{C}confirmed-commit:1.1")).safe_commit
-
-
-def test_who_can_have_a_list_of_active_alarms_is_asked_for_it() -> None:
-    assert not capabilities_of(BASE).lists_alarms
-    for sign in ("urn:o-ran:fm:1.0?module=o-ran-fm&revision=2022-08-15", f"{C}yang-library:1.1?revision=2019-01-04"):
-        assert capabilities_of((*BASE, sign)).lists_alarms
 
 
 def test_a_plain_device_offers_nothing() -> None:
@@ -29,19 +52,40 @@ def test_a_plain_device_offers_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "sign",
+    ("name", "library", "trusted"),
     [
-        "http://clicon.org/lib?module=clixon-lib&revision=2025-12-01",
-        "urn:ietf:params:xml:ns:yang:1?module=yang&revision=2025-01-29",
+        ("netconfd-2.14", {OLDER: modules_state(ns.MANAGED_ELEMENT)}, True),
+        ("netopeer2-2.4.5", {NEWER: yang_library(ns.MANAGED_ELEMENT, "http://www.sysrepo.org/yang/sysrepo")}, False),
+        ("netopeer2-2.4.5", {NEWER: yang_library(ns.MANAGED_ELEMENT, "urn:sysrepo:plugind")}, False),
+        ("netopeer2-2.4.5", {NEWER: yang_library(ns.MANAGED_ELEMENT)}, True),
+        ("clixon-7.8", {NEWER: yang_library(ns.MANAGED_ELEMENT, "http://clicon.org/lib")}, False),
+        ("clixon-7.8", {OLDER: modules_state(ns.MANAGED_ELEMENT, "http://clicon.org/lib")}, False),
     ],
-    ids=["clixon", "netopeer2"],
 )
-def test_servers_known_to_get_it_wrong_are_not_trusted(sign: str) -> None:
-    capabilities = capabilities_of((*BASE, f"{C}confirmed-commit:1.1", sign))
-    assert capabilities.confirmed_commit
-    assert not capabilities.safe_commit
+async def test_servers_known_to_get_it_wrong_are_known_by_their_library(
+    name: str, library: dict[str, str], trusted: bool
+) -> None:
+    session = await session_with(Server(hello_of(name), {TOP: "", **library}))
+    assert session.capabilities.safe_commit  # as far as its hello goes
+    await session.read()
+    assert session.capabilities.confirmed_commit
+    assert session.capabilities.safe_commit is trusted
 
 
-def test_a_module_that_imports_yang_metadata_is_no_sign() -> None:
-    hello = (*BASE, f"{C}confirmed-commit:1.1", "urn:ietf:params:xml:ns:yang:ietf-yang-types?module=ietf-yang-types")
-    assert capabilities_of(hello).trustworthy
+def test_software_is_named_by_what_it_announces() -> None:
+    hello = hello_of("netopeer2-2.4.5")
+    modules = Announced({"urn:a": "2026-01-01"}, whole=True)
+    name = capabilities_with(hello, modules).software
+    assert name
+    # An id that is counted up at each start is no other software; another module or revision is.
+    again = tuple(uri.replace("content-id=12", "content-id=13") for uri in hello)
+    assert capabilities_with(tuple(reversed(again)), modules).software == name
+    for other in ({"urn:a": "2026-02-02"}, {"urn:b": "2026-01-01"}):
+        assert capabilities_with(hello, Announced(other, whole=True)).software != name
+    assert capabilities_with((*hello, f"{C}url:1.0?scheme=file"), modules).software != name
+
+
+def test_modules_of_a_hello() -> None:
+    assert listed_in(hello_of("clixon-7.8")) == {}
+    assert listed_in(hello_of("netconfd-2.14"))[ns.MANAGED_ELEMENT] == "2026-11-01"
+    assert not any(name.startswith("urn:ietf:params:netconf:capability") for name in listed_in(simulator("standard")))

@@ -1,0 +1,131 @@
+"""Only what a server has is asked for, and what it refused all the same is left out the next time."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.device.modules import KnownModules
+from controller.models.equipment import Equipment
+from controller.models.errors import DeviceRefusedError
+from controller.nrm import namespaces as ns
+from tests.unit.device.server import (
+    ALARMS,
+    ELEMENT,
+    STATION,
+    Server,
+    hello_of,
+    modules_state,
+    session_with,
+    yang_library,
+)
+
+TOP = f"{{{ns.MANAGED_ELEMENT}}}ManagedElement"
+LIST = f"{{{ns.ORAN_FM}}}active-alarm-list"
+OLDER, NEWER = (f"{{{ns.YANG_LIBRARY}}}{name}" for name in ("modules-state", "yang-library"))
+NR = (ns.MANAGED_ELEMENT, ns.GNBCUCP_FUNCTION, ns.GNBCUUP_FUNCTION, ns.GNBDU_FUNCTION)
+PLAIN = ("urn:ietf:params:netconf:base:1.1", "urn:ietf:params:netconf:capability:candidate:1.0")
+ELEMENT_TREE = {f"/ManagedElement[{STATION}]": {"priorityLabel": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("hello", "library"),
+    [
+        ("netconfd-2.14", {OLDER: modules_state(*NR)}),
+        ("netopeer2-2.4.5", {NEWER: yang_library(*NR, imported=[ns.ORAN_FM])}),
+        ("clixon-7.8", {NEWER: yang_library(*NR)}),
+        ("clixon-7.8", {OLDER: modules_state(*NR)}),
+    ],
+    ids=["RFC 7895", "RFC 8525", "either, the newer", "either, the older"],
+)
+async def test_who_has_a_library_without_alarms_is_not_asked_for_them(hello: str, library: dict[str, str]) -> None:
+    server = Server(hello_of(hello), {TOP: ELEMENT, **library})
+    session = await session_with(server)
+    assert (await session.read()).tree == ELEMENT_TREE
+    assert (await session.read()).tree == ELEMENT_TREE
+    assert server.asked[-2:] == [["ManagedElement"]] * 2
+
+
+async def test_alarms_that_only_the_library_announces_are_read() -> None:
+    """A hello leaves out modules of YANG 1.1."""
+    server = Server(hello_of("netopeer2-2.4.5"), {TOP: ELEMENT, LIST: ALARMS, NEWER: yang_library(*NR, ns.ORAN_FM)})
+    session = await session_with(server)
+    assert [alarm.text for alarm in (await session.read()).alarms] == ["VSWR"]
+    assert server.asked == [["yang-library"], ["ManagedElement", "active-alarm-list"]]
+
+
+@pytest.mark.parametrize("hello", [PLAIN, hello_of("clixon-7.8")], ids=["no library", "a library that can't be read"])
+async def test_what_is_announced_nowhere_is_tried_once(hello: tuple[str, ...]) -> None:
+    known, server = KnownModules(), Server(hello, {TOP: ELEMENT})
+    for _ in range(2):
+        session = await session_with(server, known)
+        for _ in range(2):
+            assert (await session.read()).tree == ELEMENT_TREE
+    assert [asked for asked in server.asked if "active-alarm-list" in asked] == [
+        ["ManagedElement", "active-alarm-list"]
+    ]
+    tried = Server(hello, {TOP: ELEMENT, LIST: ALARMS})
+    assert (await (await session_with(tried)).read()).alarms
+
+
+async def test_alarms_that_are_announced_and_refused_are_asked_for_again() -> None:
+    server = Server(hello_of("netopeer2-2.4.5"), {TOP: ELEMENT, NEWER: yang_library(*NR, ns.ORAN_FM)})
+    session = await session_with(server)
+    assert (await session.read()).alarms == ()
+    server.state[LIST] = ALARMS
+    assert (await session.read()).alarms
+
+
+async def test_a_refusal_that_is_not_about_the_alarms_stays_one() -> None:
+    server = Server(PLAIN, {LIST: ALARMS})
+    session = await session_with(server)
+    for _ in range(2):
+        with pytest.raises(DeviceRefusedError, match="ManagedElement"):
+            await session.read()
+    server.state[TOP] = ELEMENT
+    assert (await session.read()).alarms
+
+
+async def test_functions_of_modules_that_the_server_lacks_are_not_asked_for() -> None:
+    server = Server(hello_of("netopeer2-2.4.5"), {TOP: ELEMENT, NEWER: yang_library(*NR)})
+    session = await session_with(server, profiles=("lte-28658", "nr-28541"))
+    await session.read()
+    await session.read_candidate()
+    for get in server.sent[-2:]:
+        functions = {element.tag for element in get.iter() if str(element.tag).endswith("Function")}
+        assert functions == {
+            f"{{{ns.GNBCUCP_FUNCTION}}}GNBCUCPFunction",
+            f"{{{ns.GNBCUUP_FUNCTION}}}GNBCUUPFunction",
+            f"{{{ns.GNBDU_FUNCTION}}}GNBDUFunction",
+        }
+
+
+async def test_a_library_that_denies_even_the_managed_element_is_not_believed() -> None:
+    server = Server(hello_of("netopeer2-2.4.5"), {TOP: ELEMENT, NEWER: yang_library("urn:x")})
+    session = await session_with(server)
+    await session.read()
+    assert {str(element.tag).partition("}")[2] for element in server.sent[-1].iter()} >= {"GNBDUFunction"}
+
+
+async def test_equipment_and_measurements_are_asked_for_where_they_are() -> None:
+    server = Server(hello_of("netopeer2-2.4.5"), {TOP: ELEMENT, NEWER: yang_library(*NR)})
+    session = await session_with(server)
+    assert await session.equipment() == Equipment()
+    assert await session.measurements() == ()
+    assert server.asked == [["yang-library"]]
+    info = f"{{{ns.ORAN_OPERATIONS}}}operational-info"
+    restarted = (
+        f'<operational-info xmlns="{ns.ORAN_OPERATIONS}"><operational-state><restart-datetime>2026-11-01T00:00:00Z'
+        "</restart-datetime></operational-state></operational-info>"
+    )
+    state = {TOP: ELEMENT, NEWER: yang_library(*NR, ns.ORAN_OPERATIONS), info: restarted}
+    session = await session_with(Server(hello_of("netopeer2-2.4.5"), state))
+    assert (await session.equipment()).restarted is not None
+
+
+async def test_a_library_is_read_once_for_all_that_greet_alike_and_tell_their_modules() -> None:
+    known = KnownModules()
+    for name, times in (("netopeer2-2.4.5", 1), ("clixon-7.8", 2)):
+        server = Server(hello_of(name), {TOP: ELEMENT, NEWER: yang_library(*NR)})
+        for station in ("PE-1", "PE-2", "PE-1"):
+            await (await session_with(server, known, station=station)).read()
+        assert server.asked.count(["yang-library"]) == times
