@@ -8,7 +8,6 @@ import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 
 import structlog
 
@@ -16,6 +15,7 @@ from controller.assurance.checker import Checker
 from controller.device import SshDevices, target_of
 from controller.device.pool import LIMIT
 from controller.models.errors import InputError, NotFoundError
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.mail import MailRelay
 from controller.observe.notify import HttpWebhook
@@ -45,15 +45,6 @@ log = structlog.get_logger()
 
 #: Open files that a process needs beside its sessions to devices.
 _OTHER_FILES = 200
-
-
-class Role(IntEnum):
-    """Processes that have sessions to devices; the number is that of the call-home port, counted from the first."""
-
-    API = 0
-    WORKER = 1
-    LISTENER = 2
-    SCHEDULER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +85,7 @@ class Parts:
         """Open sessions to devices."""
         return sum(self.devices.counts.values())
 
-    async def take_calls(self, role: Role) -> None:
+    async def take_calls(self, role: ProcessRole) -> None:
         """Let stations call home, if the settings say where.
 
         Those of the current network are expected from the beginning; those of a later one from the first
@@ -113,10 +104,11 @@ class Parts:
         else:
             calling = [endpoint.station for endpoint in network.endpoints if endpoint.call_home]
             self.devices.expect(target_of(network, station) for station in calling)
+        at = int(port) + list(ProcessRole).index(role)
         try:
-            self.devices.listen(address.strip("[]"), int(port) + role)
+            self.devices.listen(address.strip("[]"), at)
         except (OSError, OverflowError) as error:
-            raise InputError(f"stations can't call home at {address} port {int(port) + role}: {error}") from error
+            raise InputError(f"stations can't call home at {address} port {at}: {error}") from error
 
     def sweeper(self) -> Sweeper:
         """The scheduler's sweeper, which rings again."""

@@ -48,6 +48,7 @@ _CODES = {
     405: "method-not-allowed",
     413: "too-large",
     429: "too-many-requests",
+    503: "not-ready",
 }
 MEDIA_TYPE = "application/problem+json"
 

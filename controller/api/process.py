@@ -14,20 +14,22 @@ from controller.api.app import make_app
 from controller.api.auth import ensure_token, ensure_webhook_token
 from controller.api.oidc import Provider
 from controller.api.services import Services
-from controller.bootstrap import Role, parts
+from controller.bootstrap import parts
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
+from controller.observe.presence import Presence
 
 log = structlog.get_logger()
 
 
-def served_app(settings: Settings) -> FastAPI:
+def served_app(settings: Settings, name: str) -> FastAPI:
     """The app whose services live as long as the server."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with parts(settings) as made:
-            await made.take_calls(Role.API)
+            await made.take_calls(ProcessRole.API)
             ensure_token(settings.token_file, made.store)
             if settings.webhook_token:
                 ensure_webhook_token(settings.webhook_token, made.store)
@@ -42,16 +44,18 @@ def served_app(settings: Settings) -> FastAPI:
                 exposition=partial(exposition, made.store),
                 provider=Provider(settings, made.clock) if settings.oidc_issuer else None,
             )
-            yield
+            presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions)
+            async with presence.shown(made.clock):
+                yield
             await services.strangers.settle(made.store)
 
     return make_app(lifespan)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, name: str) -> None:
     """Serve until SIGTERM."""
     uvicorn.run(
-        served_app(settings),
+        served_app(settings, name),
         host=settings.api_host,
         port=settings.api_port,
         log_level="warning",

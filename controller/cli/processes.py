@@ -24,6 +24,9 @@ sim = typer.Typer(no_args_is_help=True, help="Simulated base stations (python -m
 _SimOption = Annotated[
     Path | None, typer.Option("--sim", exists=True, file_okay=False, help="Also simulate this network's stations.")
 ]
+_NameOption = Annotated[
+    str, typer.Option(help="Name in figures and logs, one for each process of a role; if not given, ROLE-HOST.")
+]
 _Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -140,34 +143,43 @@ def _simulators(network: Path, control: str, ports: int | None, endpoints: Path)
     return command if ports is None else [*command, "--port-base", str(ports)]
 
 
-def api() -> None:
+def api(name: _NameOption = "") -> None:
     """One API process."""
     from controller.api.process import serve  # noqa: PLC0415
 
-    serve(_settings("api"))
+    name = name or _here("api")
+    serve(_settings(name), name)
 
 
-def worker(name: Annotated[str, typer.Option(help="Name in figures and logs.")] = "worker") -> None:
+def worker(name: _NameOption = "") -> None:
     """One worker process: a Celery consumer beside one device loop. Start it again whenever it ends."""
     from controller.worker.process import run  # noqa: PLC0415
 
+    name = name or _here("worker")
     raise typer.Exit(run(_settings(name), name))
 
 
-def listener() -> None:
+def listener(name: _NameOption = "") -> None:
     """One listener: subscriptions to all adopted stations, health checks, alarms."""
     from controller.listener.process import listen  # noqa: PLC0415
 
-    settings = _settings("listener")
-    asyncio.run(_until_stopped(lambda stop: listen(settings, stop)))
+    name = name or _here("listener")
+    settings = _settings(name)
+    asyncio.run(_until_stopped(lambda stop: listen(settings, name, stop)))
 
 
-def scheduler() -> None:
-    """One scheduler: moves runs on, buries dead workers, rings again, repairs from alarms."""
+def scheduler(name: _NameOption = "") -> None:
+    """One scheduler: moves runs on, declares silent workers dead, rings again, repairs from alarms."""
     from controller.worker.scheduler import schedule  # noqa: PLC0415
 
-    settings = _settings("scheduler")
-    asyncio.run(_until_stopped(lambda stop: schedule(settings, stop)))
+    name = name or _here("scheduler")
+    settings = _settings(name)
+    asyncio.run(_until_stopped(lambda stop: schedule(settings, name, stop)))
+
+
+def _here(role: str) -> str:
+    """Name of the only process of its role on this machine."""
+    return f"{role}-{socket.gethostname()}"
 
 
 @sim.command("up", context_settings=_Passed, epilog="Example: minka sim up --network deploy/networks/peru-mini")

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
 from controller.assurance.checker import Checker
 from controller.assurance.oran_fm import report_of
-from controller.bootstrap import Role, parts
+from controller.bootstrap import parts
 from controller.device import target_of
 from controller.listener.checks import Checks
 from controller.listener.subscriptions import Subscriptions
 from controller.models.alarm import AlarmSource
-from controller.models.errors import LeaseLostError, StoreError
+from controller.models.errors import StoreError
 from controller.models.network import Network
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
-from controller.observe.rounds import repeat
+from controller.observe.presence import Presence
+from controller.observe.rounds import Rounds
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification
 from controller.ports.store import StoreLoop
@@ -26,8 +28,8 @@ from controller.ports.store import StoreLoop
 log = structlog.get_logger()
 
 _CONFIG_CHANGE = "netconf-config-change"
-#: Seconds between two heartbeats, two looks at which stations are adopted, and two rounds of checks.
-_HEARTBEAT, _FOLLOW, _CHECK = 1.5, 2.0, 0.5
+#: Seconds between two looks at which stations are adopted, and two rounds of checks.
+_FOLLOW, _CHECK = 2.0, 0.5
 
 
 class Listener:
@@ -35,7 +37,6 @@ class Listener:
 
     Args:
         health_interval: Seconds between two checks of a station without another reason.
-        sessions: Number of open sessions of this process, for the figures.
         notified_alarms: Whether o-ran-fm notifications become alarms; if not, they are a reason to check.
     """
 
@@ -48,45 +49,29 @@ class Listener:
         target_of: Callable[[Network, str], DeviceTarget],
         *,
         health_interval: float,
-        sessions: Callable[[], int],
         notified_alarms: bool = True,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._sessions = sessions
         self._notified_alarms = notified_alarms
-        self._incarnation = ""
         self._checker = checker
+        self._rounds = Rounds(clock)
         self._checks = Checks(store, checker, clock, health_interval)
         self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self._checks.poke)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until ``stop``."""
-        loops = [
-            asyncio.create_task(repeat(name, work, self._clock, seconds))
-            for name, work, seconds in (
-                ("heartbeat", self._beat, _HEARTBEAT),
-                ("follow", self._follow, _FOLLOW),
-                ("begin checks", self._checks.begin, _CHECK),
-                ("record checks", self._checks.record, _CHECK),
-            )
-        ]
+        self._rounds.start("follow", self._follow, _FOLLOW)
+        self._rounds.start("begin checks", self._checks.begin, _CHECK)
+        self._rounds.start("record checks", self._checks.record, _CHECK)
         await stop.wait()
-        for task in loops:
-            task.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await self._rounds.stop()
         await self._subscriptions.close()
         await self._checks.close()
 
-    async def _beat(self) -> None:
-        if not self._incarnation:
-            self._incarnation = await self._store.call(lambda store: store.register_worker("listener"))
-        try:
-            await self._store.call(lambda store: store.heartbeat(self._incarnation, self._sessions()))
-        except LeaseLostError:
-            # It was buried while it could not reach the database: it begins a new life.
-            self._incarnation = ""
-            raise
+    def late(self) -> Collection[str]:
+        """Names of rounds that have not come through for too long."""
+        return self._rounds.late
 
     async def _follow(self) -> None:
         records = await self._store.call(lambda store: store.devices())
@@ -118,10 +103,10 @@ class Listener:
         log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)
 
 
-async def listen(settings: Settings, stop: asyncio.Event) -> None:
+async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
     """The listener process, until ``stop``."""
     async with parts(settings) as made:
-        await made.take_calls(Role.LISTENER)
+        await made.take_calls(ProcessRole.LISTENER)
         listener = Listener(
             made.loop_store,
             made.devices,
@@ -129,7 +114,8 @@ async def listen(settings: Settings, stop: asyncio.Event) -> None:
             made.clock,
             target_of,
             health_interval=settings.health_interval,
-            sessions=made.sessions,
             notified_alarms=AlarmSource.ORAN_FM in settings.sources,
         )
-        await listener.run(stop)
+        presence = Presence(made.loop_store, ProcessRole.LISTENER, name, sessions=made.sessions, late=listener.late)
+        async with presence.shown(made.clock):
+            await listener.run(stop)

@@ -23,14 +23,18 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "runs": ("minka_runs", "Runs on record by state.", ("state",)),
     "jobs": ("minka_jobs", "Jobs on record by state.", ("state",)),
     "jobs_away": ("minka_jobs_away", "Jobs whose station was away or busy and is tried again.", ()),
-    "sessions": ("minka_sessions", "Open NETCONF sessions by process.", ("process",)),
+    "sessions": ("minka_sessions", "Open NETCONF sessions by process.", ("role", "instance")),
     "oldest_claimable_seconds": ("minka_oldest_claimable_job_age_seconds", "Age of the oldest claimable job.", ()),
     "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
     "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
-    "workers_alive": ("minka_processes_alive", "Workers and listeners with a heartbeat on record.", ()),
+    "process_up": ("minka_process_up", "Whether the process shows that it lives.", ("role", "instance")),
+    "process_ready": ("minka_process_ready", "Whether it lives and its rounds come through.", ("role", "instance")),
+    "processes_ready": ("minka_processes_ready", "Processes that live and whose rounds come through.", ("role",)),
 }
 _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outcomes": ("minka_jobs_ended", "Jobs that ended, by outcome.", ("outcome",)),
+    "runs_ended": ("minka_runs_ended", "Runs that ended, by state.", ("state",)),
+    "escalated": ("minka_alarms_escalated", "Alarms that were passed on to people.", ()),
     "repairs": ("minka_repairs_started", "Repair runs that rules started.", ("rule",)),
 }
 #: Gauges over the network: metric → help. Rendered by hand, since there are a hundred thousand values of them:

@@ -39,9 +39,16 @@ def set_up_logs(form: str, process: str) -> None:
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=colours)
     )
+
+    def named(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        # Not a context variable: other threads of the process do not have it.
+        event["process"] = process
+        return event
+
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            named,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -51,5 +58,4 @@ def set_up_logs(form: str, process: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Losable(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(levelname)s %(message)s")

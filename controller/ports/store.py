@@ -20,6 +20,7 @@ from controller.models.errors import MinkaError
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.plan import Change, LedgerNode, Plan
+from controller.models.process import Process, ProcessRole
 from controller.models.run import GateVerdict, Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState
 from controller.ports.alarms import AlarmRecords
 from controller.ports.approvals import ApprovalRecords
@@ -243,12 +244,23 @@ class Store(
         ...
 
     # workers, leases, journal
-    def register_worker(self, name: str) -> str:
-        """A new incarnation; returns its id."""
+    def register_worker(self, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
+        """A new incarnation of a process; returns its id. It takes the place of what ended under its role and name."""
         ...
 
-    def heartbeat(self, incarnation: str, sessions: int = 0) -> None:
-        """Count up, and note the open sessions to devices. Raises LeaseLostError if the incarnation was buried."""
+    def heartbeat(self, incarnation: str, sessions: int = 0, late: str = "") -> None:
+        """Count up; note the open sessions to devices, and the rounds that are late (``Process.late``).
+
+        Raises LeaseLostError if the incarnation was buried.
+        """
+        ...
+
+    def end_worker(self, incarnation: str) -> None:
+        """Note that a process ended in good order; what it still held is given back, as by ``bury``."""
+        ...
+
+    def processes(self) -> list[Process]:
+        """Processes that live, and for a day those that ended otherwise than by ``end_worker`` unless replaced."""
         ...
 
     def incarnations(self) -> list[Incarnation]:
@@ -366,8 +378,10 @@ class Store(
         """Gauge values for the metrics door, by name and label values.
 
         ``runs`` by state; ``jobs`` by state; ``outcomes`` (ended jobs) by outcome; ``jobs_away`` (to be tried again);
-        ``sessions`` by process name; ``oldest_claimable_seconds``; ``alarms`` by state, severity and
-        probable cause; ``repairs`` by rule; ``devices_adopted``; ``workers_alive``.
+        ``sessions`` by role and instance; ``oldest_claimable_seconds``; ``alarms`` by state, severity and
+        probable cause; ``escalated`` (alarms); ``repairs`` by rule; ``devices_adopted``; ``process_up`` and
+        ``process_ready`` by role and instance; ``processes_ready`` by role. Outcomes, ended runs and roles that did
+        not occur are there as 0.
         """
         ...
 

@@ -83,7 +83,8 @@ class Beating:
 
     incarnation: str
     sessions: int
+    late: str = ""
 
     def __call__(self, store: Store) -> None:
         """Carry it out."""
-        store.heartbeat(self.incarnation, self.sessions)
+        store.heartbeat(self.incarnation, self.sessions, self.late)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -109,6 +110,9 @@ class WorkerLoop:
             for task in (*keepers, *self._running.values()):
                 task.cancel()
             await asyncio.gather(*keepers, *self._running.values(), return_exceptions=True)
+        incarnation = self._incarnation
+        with suppress(StoreError):
+            await self._tools.store.call(lambda store: store.end_worker(incarnation))
 
     async def _until(self, stop: asyncio.Event) -> None:
         """Claim until ``stop``, then wait for what runs."""

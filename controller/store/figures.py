@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, not_, select
 
-from controller.models.run import JobState
+from controller.models.alarm import AlarmState
+from controller.models.process import Process, ProcessRole
+from controller.models.run import JobState, Outcome, RunState
 from controller.store.claims import CLAIMABLE
-from controller.store.tables import alarms, devices, jobs, leases, repairs, runs, switches, workers
+from controller.store.tables import alarms, devices, jobs, leases, repairs, runs, switches
 from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.store.workers import listed
+
+#: Counters begin at 0: one that came with its first event would hide that event from ``increase()``.
+_OUTCOMES: dict[tuple[str, ...], float] = {(outcome.value,): 0.0 for outcome in Outcome}
+_ENDS = [state.value for state in RunState if state.terminal]
+_RUNS_ENDED: dict[tuple[str, ...], float] = {(state,): 0.0 for state in _ENDS}
 
 
 class FigureRecords(Transactions):
@@ -29,18 +38,19 @@ class FigureRecords(Transactions):
         ready = ready.join(leases, leases.c.station == jobs.c.station).where(CLAIMABLE)
         oldest = tx.execute(ready, {"now": tx.now}).scalar()
         age = 0.0 if oldest is None else max(0.0, (tx.now - oldest).total_seconds())
-        return {
+        found: dict[str, dict[tuple[str, ...], float]] = {
             "runs": _grouped(tx, runs.c.state),
+            "runs_ended": _RUNS_ENDED | _grouped(tx, runs.c.state, where=runs.c.state.in_(_ENDS)),
             "jobs": _grouped(tx, jobs.c.state),
-            "outcomes": _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
+            "outcomes": _OUTCOMES | _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
             "jobs_away": {(): _counted(tx, and_(jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value))},
-            "sessions": _sessions(tx),
             "oldest_claimable_seconds": {(): age},
             "alarms": _grouped(tx, alarms.c.state, alarms.c.severity, alarms.c.probable_cause),
             "repairs": _grouped(tx, repairs.c.rule),
             "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
-            "workers_alive": {(): _counted(tx, workers.c.alive)},
+            "escalated": {(): _counted(tx, alarms.c.state == AlarmState.ESCALATED.value)},
         }
+        return found | _processes(listed(tx))
 
 
 def _grouped(
@@ -51,10 +61,20 @@ def _grouped(
     return {tuple(row[:-1]): float(row[-1]) for row in rows}
 
 
-def _sessions(tx: Tx) -> dict[tuple[str, ...], float]:
-    query = select(workers.c.name, func.sum(workers.c.sessions).label("open"))
-    rows = tx.execute(query.where(workers.c.alive).group_by(workers.c.name))
-    return {(row.name,): float(row.open) for row in rows}
+def _processes(processes: Iterable[Process]) -> dict[str, dict[tuple[str, ...], float]]:
+    """Figures of processes. Of several that share a name the worst counts, and all their sessions."""
+    up: dict[tuple[str, ...], float] = {}
+    ready: dict[tuple[str, ...], float] = {}
+    sessions: dict[tuple[str, ...], float] = {}
+    by_role: dict[tuple[str, ...], float] = {(role.value,): 0.0 for role in ProcessRole}
+    for one in processes:
+        name = one.role.value, one.instance
+        up[name] = min(up.get(name, 1.0), float(one.up))
+        ready[name] = min(ready.get(name, 1.0), float(one.ready))
+        if one.up:
+            sessions[name] = sessions.get(name, 0.0) + one.sessions
+        by_role[one.role.value,] += one.ready
+    return {"process_up": up, "process_ready": ready, "processes_ready": by_role, "sessions": sessions}
 
 
 def _counted(tx: Tx, where: ColumnElement[bool]) -> float:

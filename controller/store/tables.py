@@ -302,6 +302,13 @@ workers = Table(
     # Sessions to devices that the process has open.
     Column("sessions", Integer, nullable=False, server_default="0"),
     Column("alive", Boolean, nullable=False),
+    Column("role", String, nullable=False, server_default="worker"),
+    # When it last beat: for people and alerts only, since times of day of different machines say nothing for sure.
+    Column("seen", Instant),
+    # Rounds of it that have not come through for too long, apart by commas.
+    _text("late"),
+    # Whether it is listed among the processes: it did not end in good order, and no other has taken its name since.
+    Column("listed", Boolean, nullable=False, server_default=false()),
 )
 
 #: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.

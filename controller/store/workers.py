@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 
 from sqlalchemy import and_, select, update
 
 from controller.models.errors import LeaseLostError
+from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState
 from controller.ports.store import Incarnation
 from controller.store.tables import jobs, leases, workers
 from controller.store.transaction import Transactions, Tx, reads, writes
+
+#: Silence after which a process counts as down (ten heartbeats), and after which one that nobody replaced is forgotten.
+_SILENT, _FORGOTTEN = timedelta(seconds=15), timedelta(days=1)
 
 
 class WorkerRecords(Transactions):
     """Who is at work."""
 
     @writes
-    def register_worker(self, tx: Tx, name: str) -> str:
+    def register_worker(self, tx: Tx, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
         """See ``Store.register_worker``."""
         incarnation = f"{name}.{secrets.token_hex(4)}"
-        tx.execute(workers.insert().values(id=incarnation, name=name, counter=0, alive=True))
+        # It takes the place of the one that ended under this name; one that lives is listed again with its next beat.
+        same = and_(workers.c.role == role.value, workers.c.name == name, workers.c.listed)
+        tx.execute(update(workers).where(same).values(listed=False))
+        row = {"id": incarnation, "name": name, "counter": 0, "alive": True}
+        tx.execute(workers.insert().values(row | {"role": role.value, "seen": tx.now, "listed": True}))
         tx.note(incarnation, "worker.started", incarnation)
         return incarnation
 
     @writes
-    def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0) -> None:
+    def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0, late: str = "") -> None:
         """See ``Store.heartbeat``."""
         living = and_(workers.c.id == incarnation, workers.c.alive)
         beat = {"counter": workers.c.counter + 1, "sessions": sessions}
+        beat |= {"seen": tx.now, "late": late, "listed": True}
         if tx.execute(update(workers).where(living).values(beat)).rowcount != 1:
             raise buried(incarnation)
 
@@ -38,19 +48,51 @@ class WorkerRecords(Transactions):
         rows = tx.execute(select(workers).where(workers.c.alive).order_by(workers.c.number))
         return [Incarnation(row.id, row.name, row.counter, row.alive) for row in rows]
 
+    @reads
+    def processes(self, tx: Tx) -> list[Process]:
+        """See ``Store.processes``."""
+        return listed(tx)
+
+    @writes
+    def end_worker(self, tx: Tx, incarnation: str) -> None:
+        """See ``Store.end_worker``."""
+        living = and_(workers.c.id == incarnation, workers.c.alive)
+        if tx.execute(update(workers).where(living).values(alive=False, listed=False)).rowcount == 1:
+            tx.note(incarnation, "worker.stopped", incarnation, jobs=_give_back(tx, incarnation) or "")
+
     @writes
     def bury(self, tx: Tx, incarnation: str, counter: int) -> bool:
         """See ``Store.bury``."""
         silent = and_(workers.c.id == incarnation, workers.c.alive, workers.c.counter == counter)
         if tx.execute(update(workers).where(silent).values(alive=False)).rowcount != 1:
             return False
-        # The transaction stays on the lease: the device waits for the job that recovers it.
-        tx.execute(update(leases).where(leases.c.incarnation == incarnation).values(incarnation=None))
-        claimed = and_(jobs.c.incarnation == incarnation, jobs.c.state == JobState.CLAIMED.value)
-        ready = {"state": JobState.READY.value, "ready": tx.now, "incarnation": None}
-        given_back = tx.execute(update(jobs).where(claimed).values(ready)).rowcount
-        tx.note("engine", "worker.buried", incarnation, counter=counter, jobs=given_back)
+        tx.note("engine", "worker.buried", incarnation, counter=counter, jobs=_give_back(tx, incarnation))
         return True
+
+
+def listed(tx: Tx) -> list[Process]:
+    """See ``Store.processes``."""
+    query = select(workers).where(workers.c.listed, workers.c.seen > tx.now - _FORGOTTEN)
+    rows = tx.execute(query.order_by(workers.c.role, workers.c.name, workers.c.number))
+    return [
+        Process(
+            role=ProcessRole(row.role),
+            instance=row.name,
+            up=row.alive and tx.now - row.seen < _SILENT,
+            late=row.late,
+            sessions=row.sessions,
+        )
+        for row in rows
+    ]
+
+
+def _give_back(tx: Tx, incarnation: str) -> int:
+    """Let others take up what an incarnation held; the number of its jobs."""
+    # The transaction stays on the lease: the device waits for the job that recovers it.
+    tx.execute(update(leases).where(leases.c.incarnation == incarnation).values(incarnation=None))
+    claimed = and_(jobs.c.incarnation == incarnation, jobs.c.state == JobState.CLAIMED.value)
+    ready = {"state": JobState.READY.value, "ready": tx.now, "incarnation": None}
+    return tx.execute(update(jobs).where(claimed).values(ready)).rowcount
 
 
 def buried(incarnation: str) -> LeaseLostError:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
-from controller.bootstrap import Role, parts
+from controller.bootstrap import parts
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from controller.queue.app import WAKE, make_app, make_worker
@@ -56,7 +57,7 @@ class LoopThread(threading.Thread):
         self._ending = asyncio.Event()
         self._pulse = asyncio.create_task(self._turn())
         async with parts(self._settings) as made:
-            await made.take_calls(Role.WORKER)
+            await made.take_calls(ProcessRole.WORKER)
             self._worker = made.worker_loop(self._worker_name)
             self._ready.set()
             await self._worker.run(self._ending)

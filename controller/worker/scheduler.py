@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.bootstrap import Role, parts
+from controller.bootstrap import parts
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
-from controller.observe.rounds import repeat
+from controller.observe.presence import Presence
+from controller.observe.rounds import Rounds
 
 #: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
 #: looks for denials to sum up.
 _SWEEP, _REMEDIATE, _NOTICES, _DENIALS = 5.0, 1.0, 2.0, 60.0
 
 
-async def schedule(settings: Settings, stop: asyncio.Event) -> None:
+async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
     """Work until ``stop``. Several schedulers may run: every decision is a compare-and-set.
 
     Raises:
@@ -24,16 +26,17 @@ async def schedule(settings: Settings, stop: asyncio.Event) -> None:
         StoreError: The database is unreachable, at the start.
     """
     async with parts(settings) as made:
-        await made.take_calls(Role.SCHEDULER)
+        await made.take_calls(ProcessRole.SCHEDULER)
         sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()
-        loops = [
-            asyncio.create_task(repeat("sweep", sweeper.sweep, made.clock, _SWEEP)),
-            asyncio.create_task(repeat("remediation", remediator.step, made.clock, _REMEDIATE)),
-            asyncio.create_task(repeat("notices", notices.step, made.clock, _NOTICES)),
-            asyncio.create_task(repeat("denials", made.sum_up_denials, made.clock, _DENIALS)),
-        ]
-        await stop.wait()
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-        await remediator.settle()
+        rounds = Rounds(made.clock)
+        presence = Presence(
+            made.loop_store, ProcessRole.SCHEDULER, name, sessions=made.sessions, late=lambda: rounds.late
+        )
+        async with presence.shown(made.clock):
+            rounds.start("sweep", sweeper.sweep, _SWEEP)
+            rounds.start("remediation", remediator.step, _REMEDIATE)
+            rounds.start("notices", notices.step, _NOTICES)
+            rounds.start("denials", made.sum_up_denials, _DENIALS)
+            await stop.wait()
+            await rounds.stop()
+            await remediator.settle()

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 
+import httpx
 import pytest
 
 from controller.models.run import Step
@@ -60,6 +61,19 @@ def assert_taken_over(site: Plant, attempt: Attempt) -> None:
     assert "worker.buried" in site.log("worker-2") + site.log("scheduler")
 
 
+def probe(site: Plant, role: str) -> httpx.Response:
+    """Whether any process of a role does its work."""
+    return site.api.get("/readyz", params={"role": role})
+
+
+def assert_seen(site: Plant, role: str, ready: int) -> None:
+    """One process of the role is down, and the metrics say so."""
+    lines = site.api.get("/metrics").text.splitlines()
+    up = [line for line in lines if line.startswith(f'minka_process_up{{instance="{role}-')]
+    assert sum(line.endswith(" 0.0") for line in up) == 1, up
+    assert f'minka_processes_ready{{role="{role}"}} {ready:.1f}' in lines
+
+
 def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
     plan = change(site)
     site.fault(STATION, "delay", "commit", seconds=6)
@@ -67,8 +81,14 @@ def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
     reached(site, attempt, Step.COMMITTING)
     stopped = site.processes["worker-1"].pid
     os.kill(stopped, signal.SIGSTOP)
+    os.kill(site.processes["scheduler"].pid, signal.SIGSTOP)
     site.start_worker("worker-2")
     site.until("it is buried", lambda: "worker-1" not in {one.name for one in site.store.incarnations()})
+    assert_seen(site, "worker", 1)
+    site.until("the scheduler is missed", lambda: not probe(site, "scheduler").is_success, 30)
+    assert_seen(site, "scheduler", 0)
+    os.kill(site.processes["scheduler"].pid, signal.SIGCONT)
+    site.until("the scheduler is back", lambda: probe(site, "scheduler").is_success)
     os.kill(stopped, signal.SIGCONT)
     assert_right(site, attempt)
     assert site.job(attempt.run, STATION).attempts == 2

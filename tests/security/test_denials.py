@@ -132,7 +132,7 @@ async def test_the_scheduler_sums_up_what_is_over(tmp_path: Path) -> None:
     with closing(open_store(settings.database, VirtualClock())) as store:
         for index in range(EACH + 7):
             store.deny("rosa", "bitel", "look", f"GET /v1/alarms/a-{index}")
-        working = asyncio.create_task(schedule(settings, stop))
+        working = asyncio.create_task(schedule(settings, "scheduler", stop))
         try:
             async with asyncio.timeout(60):
                 while store.audit_rows(Page())[0] == EACH:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
 
 from controller import __version__
 from controller.api.auth import OPEN, Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.views import Seen
 from controller.models.people import Permission, Person
+from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
 
 router = Router(tags=["system"])
@@ -30,11 +34,34 @@ def alive() -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
+class Readiness(Body):
+    """The number of processes of each role that live and do their work."""
+
+    status: Literal["ready"] = "ready"
+    processes: dict[ProcessRole, int]
+
+
 @router.get("/readyz", dependencies=[OPEN])
-def ready(backend: Backend) -> dict[str, str]:
-    """Whether the database can be written to; needs no token. 503 if not."""
+def ready(backend: Backend, role: ProcessRole | None = None, instance: str = "") -> Readiness:
+    """Whether the database can be written to; needs no token. 503 if not.
+
+    With a role, also whether any process of it lives and does its work; with an instance, whether that one does.
+    """
     backend.store.check_writable()
-    return {"status": "ready"}
+    processes = backend.store.processes()
+    if role is not None:
+        asked = [one for one in processes if one.role is role and instance in ("", one.instance)]
+        if not any(one.ready for one in asked):
+            raise HTTPException(503, _unready(role, instance, asked))
+    counts = Counter(one.role for one in processes if one.ready)
+    return Readiness(processes={role: counts[role] for role in ProcessRole})
+
+
+def _unready(role: ProcessRole, instance: str, asked: Sequence[Process]) -> str:
+    late = sorted({one.late for one in asked if one.up})
+    if late:
+        return f"the {role} lives, but its rounds do not come through: {', '.join(late)}"
+    return f"no {role}{f' {instance}' if instance else ''} shows that it lives"
 
 
 @router.get("/metrics", response_class=Response)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from controller.models.errors import NotFoundError
-from controller.models.run import AuditRow, Outcome
+from controller.models.run import AuditRow, Outcome, RunState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page
 from controller.store import SqlStore
@@ -49,8 +49,8 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
     start_run(store, stations(3))
     worker = store.register_worker("w")
     store.heartbeat(worker, sessions=40)
-    store.heartbeat(store.register_worker("w"), sessions=2)
-    store.bury(store.register_worker("w"), 0)
+    store.heartbeat(store.register_worker("x"), sessions=2)
+    store.bury(store.register_worker("y"), 0)
     clock.pause(7)
     first, _ = store.claim(worker, 2)
     store.finish(first, JobResult(Outcome.SUCCEEDED))
@@ -60,12 +60,16 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
     assert store.figures() == {
         "runs": {("running",): 1.0},
         "jobs": {("ready",): 1.0, ("claimed",): 1.0, ("done",): 1.0},
-        "outcomes": {("succeeded",): 1.0},
+        "outcomes": {(outcome,): float(outcome == "succeeded") for outcome in Outcome},
+        "runs_ended": {(state,): 0.0 for state in RunState if state.terminal},
         "jobs_away": {(): 0.0},
-        "sessions": {("w",): 42.0},
+        "sessions": {("worker", "w"): 40.0, ("worker", "x"): 2.0},
         "oldest_claimable_seconds": {(): 7.0},
         "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
         "repairs": {("rebuild",): 1.0},
         "devices_adopted": {(): 1.0},
-        "workers_alive": {(): 2.0},
+        "escalated": {(): 0.0},
+        "process_up": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
+        "process_ready": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
+        "processes_ready": {("api",): 0.0, ("worker",): 2.0, ("listener",): 0.0, ("scheduler",): 0.0},
     }

@@ -106,7 +106,6 @@ class House:
             self.clock,
             target_of,
             health_interval=self._interval,
-            sessions=lambda: 0,
             notified_alarms=AlarmSource.ORAN_FM in self.settings.sources,
         )
         stop = asyncio.Event()

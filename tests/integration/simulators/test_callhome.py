@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap import Role, parts
+from controller.bootstrap import parts
 from controller.device import SshDevices
 from controller.device.callhome import CallHome
 from controller.device.connect import Connector
 from controller.inventory.load import load_network
 from controller.models.errors import InputError, UnreachableError
 from controller.models.network import Endpoint
+from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
@@ -257,10 +258,10 @@ async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monk
     settings = Settings(home=tmp_path / "home", call_home=f"127.0.0.1:{port - 1}")
     async with parts(settings) as made:
         made.store.save_network(network.model_copy(update={"endpoints": tuple(calling)}), "digest", "test")
-        await made.take_calls(Role.WORKER)
+        await made.take_calls(ProcessRole.WORKER)
         home = Home("127.0.0.1", port)
         async with Fleet(read_network(TINY), homes=[home]), asyncio.timeout(20):
             while made.devices.counts["idle"] < len(calling):
                 await asyncio.sleep(0.02)
             with pytest.raises(InputError, match=f"stations can't call home at 127.0.0.1 port {port}"):
-                await made.take_calls(Role.WORKER)
+                await made.take_calls(ProcessRole.WORKER)

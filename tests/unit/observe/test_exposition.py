@@ -95,11 +95,18 @@ def test_the_controllers_figures_come_from_the_record() -> None:
         assert value(store, "minka_runs", state="running") == 1
         assert value(store, "minka_jobs", state="ready") == 1
         assert value(store, "minka_jobs_ended_total", outcome="succeeded") == 1
-        assert value(store, "minka_sessions", process="worker-0") == 7
-        assert value(store, "minka_sessions", process="worker-1") == 2
-        assert value(store, "minka_processes_alive") == 2
+        assert value(store, "minka_sessions", role="worker", instance="worker-0") == 7
+        assert value(store, "minka_sessions", role="worker", instance="worker-1") == 2
+        assert value(store, "minka_process_up", role="worker", instance="worker-0") == 1
+        assert value(store, "minka_processes_ready", role="worker") == 2
+        # What did not happen yet is there as 0, so that the first one is an increase.
+        assert value(store, "minka_jobs_ended_total", outcome="diverged") == 0
+        assert value(store, "minka_runs_ended_total", state="failed") == 0
+        assert value(store, "minka_alarms_escalated_total") == 0
         assert value(store, "minka_alarms", state=AlarmState.RAISED, severity="MAJOR", probable_cause="c") == 1
         assert value(store, "minka_repairs_started_total", rule="core-link-down") == 1
+        store.move_alarm(alarm.id, [AlarmState.RAISED], AlarmState.ESCALATED, actor="rule")
+        assert value(store, "minka_alarms_escalated_total") == 1
 
 
 async def test_the_age_of_waiting_work_grows() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +37,11 @@ def test_a_disk_that_is_full_loses_records_and_stops_nobody(monkeypatch: pytest.
         structlog.get_logger().exception("it.broke", detail="x" * 100_000)
     with pytest.raises(OSError, match="No space left"):
         full.close()
+
+
+def test_records_of_other_threads_name_the_process_too(capfd: pytest.CaptureFixture[str]) -> None:
+    set_up_logs("json", "worker-7")
+    thread = threading.Thread(target=structlog.get_logger().warning, args=("it.works",))
+    thread.start()
+    thread.join()
+    assert json.loads(capfd.readouterr().err)["process"] == "worker-7"

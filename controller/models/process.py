@@ -1,0 +1,38 @@
+"""The processes of a controller, as they show on record that they live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ProcessRole(StrEnum):
+    """What a process is for; the order is that of the call-home ports, counted from the first."""
+
+    API = "api"
+    WORKER = "worker"
+    LISTENER = "listener"
+    SCHEDULER = "scheduler"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process, as of now.
+
+    Attributes:
+        instance: Its name among those of its role.
+        up: Whether it showed lately that it lives.
+        late: Names of its rounds that have not come through for too long, apart by commas.
+        sessions: Open sessions to devices, when it last told.
+    """
+
+    role: ProcessRole
+    instance: str
+    up: bool
+    late: str = ""
+    sessions: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether it lives and does its work."""
+        return self.up and not self.late

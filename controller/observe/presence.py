@@ -1,0 +1,79 @@
+"""A process shows on record that it lives and does its work, whatever its role."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from controller.models.errors import LeaseLostError, StoreError
+from controller.models.process import ProcessRole
+from controller.observe.rounds import repeat
+from controller.ports.clock import Clock
+from controller.ports.store import StoreLoop
+from controller.ports.store_calls import Beating
+
+log = structlog.get_logger()
+
+#: Seconds between two heartbeats.
+_HEARTBEAT = 1.5
+
+
+class Presence:
+    """Heartbeats of a process that holds no leases (a worker's are part of its loop).
+
+    Args:
+        instance: Name of the process among those of its role.
+        sessions: Number of open sessions to devices, for the figures.
+        late: Names of rounds that do not come through.
+    """
+
+    def __init__(
+        self,
+        store: StoreLoop,
+        role: ProcessRole,
+        instance: str,
+        *,
+        sessions: Callable[[], int],
+        late: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._store = store
+        self._role = role
+        self._instance = instance
+        self._sessions = sessions
+        self._late = late
+        self._incarnation = ""
+
+    async def beat(self) -> None:
+        """Show once that the process lives.
+
+        Raises:
+            LeaseLostError: It was taken for dead while it could not reach the database; the next time it begins anew.
+            StoreError: The database is away.
+        """
+        if not self._incarnation:
+            self._incarnation = await self._store.call(lambda store: store.register_worker(self._instance, self._role))
+        try:
+            await self._store.call(Beating(self._incarnation, self._sessions(), ", ".join(self._late())))
+        except LeaseLostError:
+            self._incarnation = ""
+            raise
+
+    async def end(self) -> None:
+        """Note that the process ends in good order, if the database is there."""
+        if self._incarnation:
+            with suppress(StoreError):
+                await self._store.call(lambda store: store.end_worker(self._incarnation))
+
+    @asynccontextmanager
+    async def shown(self, clock: Clock) -> AsyncIterator[None]:
+        """Beat for as long as the block runs."""
+        beating = asyncio.create_task(repeat("heartbeat", self.beat, clock, _HEARTBEAT))
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            await self.end()
