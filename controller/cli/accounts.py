@@ -9,7 +9,8 @@ import typer
 
 from controller.cli.client import WRONG_INPUT, Client, CliError
 from controller.cli.kept import forget, keep
-from controller.cli.output import Json, client, err, escape, out, print_json, table, when
+from controller.cli.output import Json, bold, client, err, out, print_json, when
+from controller.cli.tables import Column, table
 from controller.models.people import Permission, Role
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
@@ -54,14 +55,23 @@ def list_tokens(
     if as_json:
         print_json(found)
         return
-    columns = ("id", "owner", "label", "scopes", "created", "expires", "used", "revoked")
-    table("", columns, ([_cell(token, column) for column in columns] for token in found))
+    columns = (
+        Column("id"),
+        Column("owner", 1),
+        Column("label", 2, prose=True),
+        Column("scopes", 5, prose=True),
+        Column("created", 7),
+        Column("expires", 3),
+        Column("used", 6),
+        Column("revoked", 4),
+    )
+    table(columns, ([_cell(token, column.name) for column in columns] for token in found))
 
 
 def _cell(token: dict[str, Any], column: str) -> str:
     if column == "scopes":
         return "all of the role" if token[column] is None else " ".join(token[column]) or "none"
-    return escape(token[column]) if column in ("id", "owner", "label") else when(token[column])
+    return str(token[column]) if column in ("id", "owner", "label") else when(token[column])
 
 
 @tokens.command("rotate", epilog="Example: minka token rotate t-5a1c77e0 --overlap 48")
@@ -108,9 +118,11 @@ def list_users(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("name", "role", "tenant", "created", "disabled")
+    columns = (Column("name"), Column("role"), Column("tenant"), Column("created", 2), Column("disabled", 1))
     times = ("created", "disabled")
-    table("", columns, ([when(u[c]) if c in times else escape(u[c]) for c in columns] for u in found))
+    table(
+        columns, ([when(user[one.name]) if one.name in times else user[one.name] for one in columns] for user in found)
+    )
 
 
 @users.command("role", epilog="Example: minka user role ana approver")
@@ -161,7 +173,7 @@ def login(
     if as_json:
         print_json(person)
     else:
-        out.print(f"{escape(person['name'])}, {person['role']} of {escape(person['side'])}; in {path}", soft_wrap=True)
+        out.print(f"{person['name']}, {person['role']} of {person['side']}; in {path}")
     if Settings().token:
         err.print("MINKA_TOKEN is set and goes before it")
 
@@ -184,7 +196,7 @@ def _signed_in(settings: Settings, *, must: bool) -> str:
 
 
 def _tell(address: str, code: str) -> None:
-    err.print(f"Open {escape(address)} and sign in; the code is [bold]{escape(code)}[/]", soft_wrap=True)
+    err.print(f"Open {address} and sign in; the code is", bold(code))
 
 
 def logout(as_json: Json = False) -> None:
@@ -194,9 +206,9 @@ def logout(as_json: Json = False) -> None:
     if as_json:
         print_json({"api": settings.url, "forgotten": gone and gone.name})
     elif gone is None:
-        out.print(f"nobody is signed in at {escape(settings.url)}")
+        out.print(f"nobody is signed in at {settings.url}")
     else:
-        out.print(f"{escape(gone.name)} is signed out of {escape(settings.url)}")
+        out.print(f"{gone.name} is signed out of {settings.url}")
     if settings.token:
         err.print("MINKA_TOKEN is set and goes on")
 
@@ -214,8 +226,8 @@ def _print_user(user: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(user)
     else:
-        whose = escape(user["tenant"] or "the host")
-        out.print(f"{escape(user['name'])} is {user['role']} of {whose}{', disabled' if user['disabled'] else ''}")
+        whose = user["tenant"] or "the host"
+        out.print(f"{user['name']} is {user['role']} of {whose}{', disabled' if user['disabled'] else ''}")
 
 
 def _print_secret(issued: dict[str, Any], *, as_json: bool) -> None:
@@ -224,5 +236,5 @@ def _print_secret(issued: dict[str, Any], *, as_json: bool) -> None:
         print_json(issued)
         return
     token = issued["token"]
-    err.print(f"token {token['id']} of {escape(token['owner'])}, ends {when(token['expires'])}; it is not shown again:")
-    out.print(escape(issued["secret"]), soft_wrap=True)
+    err.print(f"token {token['id']} of {token['owner']}, ends {when(token['expires'])}; it is not shown again:")
+    out.print(issued["secret"])

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.output import Json, client, counted, escape, out, print_json, table, when
+from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
+from controller.cli.plan_view import show_lines
+from controller.cli.tables import Column, table
 
 Target = Annotated[str, typer.Argument(help="Id of a run or plan, as in r-21748f9c95 or 42327bc0ca30.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
@@ -26,18 +28,13 @@ def approvals(
         print_json(found)
         return
     for one in [found] if run_id else found:
-        who = f" by {escape(one['requested_by'])}" if one["requested_by"] else ""
-        out.print(f"run [bold]{one['run']}[/] of {when(one['created'])}{who} {escape(one['reason'])}", soft_wrap=True)
+        who = f" by {one['requested_by']}" if one["requested_by"] else ""
+        out.print("run", bold(one["run"]), f"of {when(one['created'])}{who} {one['reason']}")
         show_requirements(one["requirements"], one["votes"])
     if not found:
         out.print("nothing waits for your approval")
     if run_id:
-        columns = ("station", "cell", "tenant", "what", "before", "→ after")
-        keys = ("cell", "tenant", "what", "before", "after")
-        rows = (
-            [part["station"], *(escape(row[key]) for key in keys)] for part in found["parts"] for row in part["diff"]
-        )
-        table("", columns, rows)
+        show_lines([(part["station"], row) for part in found["parts"] for row in part["diff"]])
 
 
 def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, Any]]) -> None:
@@ -49,10 +46,10 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
             wants = f"told {one['lead_hours']} h before" if one["lead_hours"] else "told"
         else:
             wants = f"approval by {one['needed']}" + (f" of {', '.join(one['approvers'])}" if one["approvers"] else "")
-        out.print(f"  {one['side']}{about}: {what}: {wants}", soft_wrap=True)
+        out.print(f"  {one['side']}{about}: {what}: {wants}")
     for vote in votes:
-        said = "[green]yes[/]" if vote["verdict"] == "approve" else "[red]no[/]"
-        out.print(f"  {escape(vote['person'])} of {vote['side']}: {said} {escape(vote['reason'])}", soft_wrap=True)
+        said = styled("yes", "green") if vote["verdict"] == "approve" else styled("no", "red")
+        out.print(f"  {vote['person']} of {vote['side']}:", said, vote["reason"])
 
 
 def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
@@ -63,13 +60,13 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
         out.print("who has to agree:")
         show_requirements(outlook["requirements"], outlook["votes"])
     if outlook["tenants"]:
-        out.print(f"tenants told: {', '.join(outlook['tenants'])}", soft_wrap=True)
+        out.print(f"tenants told: {', '.join(outlook['tenants'])}")
     for reason, count in outlook["waits"].items():
-        out.print(f"[yellow]waits[/] on {counted(count, 'station')}: {escape(reason)}", soft_wrap=True)
+        out.print(styled("waits", "yellow"), f"on {counted(count, 'station')}: {reason}")
     if before and not outlook["waits"]:
         out.print("no window, freeze or hold is in the way: it could begin now")
     if outlook["overridden"]:
-        out.print(f"windows and freezes overridden {escape(outlook['overridden'])}", soft_wrap=True)
+        out.print(f"windows and freezes overridden {outlook['overridden']}")
 
 
 def _say(target: str, verdict: str, reason: str, *, as_json: bool) -> None:
@@ -78,7 +75,7 @@ def _say(target: str, verdict: str, reason: str, *, as_json: bool) -> None:
     if as_json:
         print_json(vote)
     else:
-        out.print(f"{target}: {vote['verdict']} by {escape(vote['person'])} of {vote['side']}")
+        out.print(f"{target}: {vote['verdict']} by {vote['person']} of {vote['side']}")
 
 
 def approve(
@@ -92,7 +89,7 @@ def approve(
         return
     for one in client().get("/v1/approvals"):
         if one["run"] == target:  # a yes may not be the last one, or not count without its reason
-            out.print("[yellow]still waits[/] for approval:")
+            out.print(styled("still waits", "yellow"), "for approval:")
             show_requirements(one["requirements"], one["votes"])
 
 
@@ -125,8 +122,16 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
         print_json(found)
         return
     table(
-        "",
-        ("id", "at", "tenant", "kind", "run", "stations", "begins", "note"),
+        (
+            Column("id"),
+            Column("at", 2),
+            Column("tenant"),
+            Column("kind"),
+            Column("run"),
+            Column("stations", 4),
+            Column("begins", 3),
+            Column("note", 1, prose=True),
+        ),
         (
             (
                 one["id"],
@@ -136,7 +141,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
                 one["run"],
                 len(one["stations"]),
                 when(one["begins"]),
-                escape(one["text"]),
+                one["text"],
             )
             for one in found
         ),
@@ -157,7 +162,7 @@ def put(
     if as_json:
         print_json(freeze)
     else:
-        out.print(f"freeze {freeze['id']} of {escape(target)} until {when(freeze['ends'])}")
+        out.print(f"freeze {freeze['id']} of {target} until {when(freeze['ends'])}")
 
 
 @freezes.command("list", epilog="Example: minka freeze list --json")
@@ -167,8 +172,16 @@ def list_freezes(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("id", "target", "by", "reason", "begins", "ends")
-    table("", columns, ([when(f[c]) if c in ("begins", "ends") else escape(f[c]) for c in columns] for f in found))
+    columns = (
+        Column("id"),
+        Column("target"),
+        Column("by", 2),
+        Column("reason", 1, prose=True),
+        Column("begins", 3),
+        Column("ends"),
+    )
+    times = ("begins", "ends")
+    table(columns, ([when(one[c.name]) if c.name in times else one[c.name] for c in columns] for one in found))
 
 
 @freezes.command("lift", epilog="Example: minka freeze lift f-1f2e3d4c")

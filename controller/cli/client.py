@@ -89,6 +89,8 @@ class Client:
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
             answer = self._http.request(method, path, **arguments)
+        except httpx.InvalidURL as error:
+            raise CliError(f"{path!r} can't be asked for: an id has no such characters", WRONG_INPUT) from error
         except httpx.HTTPError as error:
             raise self._silent(error) from error
         if answer.is_error:

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.client import DIFFERENT, FAILED
-from controller.cli.output import Json, client, escape, out, print_json, table, when
+from controller.cli.output import Json, client, out, print_json, styled, when
+from controller.cli.pager import paged
+from controller.cli.tables import Column, table
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: what the record and what they themselves say.")
 
@@ -22,33 +24,42 @@ def list_(selector: Selector = "*", as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("station", "region", "profiles", "adopted", "seen", "cells on air", "links up", "drift")
-    table("", columns, (_row(device) for device in found))
+    columns = (
+        Column("station"),
+        Column("region", 3),
+        Column("profiles", 4),
+        Column("adopted", 1),
+        Column("seen", 2),
+        Column("cells on air"),
+        Column("links up"),
+        Column("drift"),
+    )
+    table(columns, (_row(device) for device in found))
 
 
-def _row(device: dict[str, Any]) -> list[str]:
+def _row(device: dict[str, Any]) -> list[Any]:
     health = device["health"]
     row = [device["station"], device["region"], " ".join(device["profiles"]), _adopted(device)]
     if health is None:
         return [*row, "-", "-", "-", "-"]
     if not health["reachable"]:
-        return [*row, when(health["at"]), "[red]unreachable[/]", "", ""]
+        return [*row, when(health["at"]), styled("unreachable", "red"), "", ""]
     cells, links = health["cells"].values(), [link["up"] for link in health["links"]]
     return [
         *row,
         when(health["at"]),
         f"{sum(cells)}/{len(cells)}",
         f"{sum(links)}/{len(links)}",
-        f"[yellow]{health['drift']}[/]" if health.get("drift") else str(health.get("drift", "")),
+        styled(health["drift"], "yellow") if health.get("drift") else health.get("drift", ""),
     ]
 
 
-def _adopted(device: dict[str, Any]) -> str:
+def _adopted(device: dict[str, Any]) -> Any:
     """Yes or no, or out of service; nothing where a tenant's people ask, who are not told."""
     if "adopted" not in device:
         return ""
     if device["retired"]:
-        return "[yellow]out of service[/]"
+        return styled("out of service", "yellow")
     return "yes" if device["adopted"] else "no"
 
 
@@ -58,7 +69,13 @@ def show(station: Station, as_json: Json = False) -> None:
     device = client().get(f"/v1/devices/{station}")
     if as_json:
         print_json(device)
-        return
+    else:
+        _show(device)
+
+
+@paged()
+def _show(device: dict[str, Any]) -> None:
+    station = device["station"]
     out.print(f"{station}: site {device['site']}, region {device['region']}, {' '.join(device['profiles'])}")
     if "adopted" in device:
         out.print(f"adopted {when(device['adopted'])}, applied {when(device['applied'])}")
@@ -66,24 +83,19 @@ def show(station: Station, as_json: Json = False) -> None:
     if health is None:
         out.print("not looked at yet")
         return
-    out.print(f"seen {when(health['at'])}: {'reachable' if health['reachable'] else '[red]unreachable[/]'}")
+    out.print(f"seen {when(health['at'])}:", "reachable" if health["reachable"] else styled("unreachable", "red"))
     table(
-        "",
         ("cell", "on air", "locked"),
         ((cell, _yes(on_air), "yes" if cell in health["locked"] else "no") for cell, on_air in health["cells"].items()),
     )
     table(
-        "",
         ("tenant", "kind", "core link", "up"),
-        (
-            (link["tenant"], link["kind"], escape(link["path"].rpartition("/")[2]), _yes(link["up"]))
-            for link in health["links"]
-        ),
+        ((link["tenant"], link["kind"], link["path"].rpartition("/")[2], _yes(link["up"])) for link in health["links"]),
     )
 
 
-def _yes(good: bool) -> str:
-    return "[green]yes[/]" if good else "[red]no[/]"
+def _yes(good: bool) -> Any:
+    return styled("yes", "green") if good else styled("no", "red")
 
 
 @app.command(epilog="Example: minka device get PE-CUS-0145 --filter plmnIdList")
@@ -101,8 +113,8 @@ def get(
     rows = []
     for path, leaves in tree.items():
         values = leaves | {f"({name})": value for name, value in live["state"].get(path, {}).items()}
-        rows.append((escape(path), escape("  ".join(f"{name}={value}" for name, value in values.items()))))
-    table("", ("entry", "leaves (state in brackets)"), rows)
+        rows.append((path, " ".join(f"{name}={value}" for name, value in values.items())))
+    table((Column("entry"), Column("leaves (state in brackets)", prose=True)), rows)
 
 
 @app.command(epilog="Example: minka device drift region=cusco --exit-code")
@@ -125,17 +137,24 @@ def drift(
 
 
 def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
-    columns = ("station", "cell", "tenant", "what", "has", "should have")
+    columns = (
+        Column("station"),
+        Column("cell"),
+        Column("tenant", 1),
+        Column("what", prose=True),
+        Column("has", prose=True),
+        Column("should have", prose=True),
+    )
     keys = ("cell", "tenant", "what", "before", "after")
     if differing:
-        rows = ((name, *(escape(row[key]) for key in keys)) for name, found in differing.items() for row in found)
-        table(f"{len(differing)} of {len(said['stations'])} stations differ", columns, rows)
+        rows = ((name, *(row[key] for key in keys)) for name, found in differing.items() for row in found)
+        table(columns, rows, f"{len(differing)} of {len(said['stations'])} stations differ")
     elif said["stations"]:
-        out.print(f"[green]no drift[/] on {len(said['stations'])} stations")
+        out.print(styled("no drift", "green"), f"on {len(said['stations'])} stations")
     if said["not_adopted"]:
         out.print(f"{said['not_adopted']} stations are not adopted, so nothing says what they should carry")
     for name in said["unread"]:
-        out.print(f"[red]not read[/] {name}")
+        out.print(styled("not read", "red"), name)
 
 
 @app.command(epilog="Example: minka device adopt 'region=cusco'")
@@ -147,7 +166,7 @@ def adopt(selector: Selector, as_json: Json = False) -> None:
         print_json(said)
     else:
         for station, text in failed.items():
-            out.print(f"[red]not adopted[/] {station}: {escape(text)}")
+            out.print(styled("not adopted", "red"), f"{station}: {text}")
         out.print(f"{len(said) - len(failed)} of {len(said)} adopted")
     if failed:
         raise typer.Exit(FAILED)

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from controller.cli.client import FAILED, UNREACHABLE, Client, CliError
-from controller.cli.output import client, coloured, counted, err, escape, out, print_json
+from controller.cli.output import client, coloured, counted, err, out, print_json, styled
 from controller.ports.clock import Clock, SystemClock
 
 #: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
@@ -24,7 +24,12 @@ class _Bars:
         self._totals: dict[int, int] = {}
         for job in jobs:
             self._totals[_wave(job)] = self._totals.get(_wave(job), 0) + 1
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
         self._silent = silent
         self._waits: dict[str, int] = {}
@@ -45,7 +50,7 @@ class _Bars:
         waits = run.get("waits", {})
         if waits != self._waits and not self._silent:
             for reason, count in waits.items():
-                out.print(f"[yellow]waits[/] on {counted(count, 'station')}: {escape(reason)}", soft_wrap=True)
+                out.print(styled("waits", "yellow"), f"on {counted(count, 'station')}: {reason}")
         self._waits = waits
 
     def job(self, job: dict[str, Any]) -> None:
@@ -56,7 +61,7 @@ class _Bars:
         if self._silent:
             return
         if job["outcome"] not in ("succeeded", "unchanged"):
-            out.print(f"{job['station']}: {coloured(job['outcome'])} {escape(job.get('detail'))}", soft_wrap=True)
+            out.print(f"{job['station']}:", coloured(job["outcome"]), job.get("detail") or "")
         if not out.is_terminal and self._done[wave] == self._totals[wave]:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
 
@@ -87,8 +92,8 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     if as_json:
         print_json(last | {"jobs": api.get(f"/v1/runs/{run_id}/jobs")})
     else:
-        counts = ", ".join(f"{count} {coloured(outcome)}" for outcome, count in sorted(last["counts"].items()))
-        out.print(f"run {run_id} {coloured(last['state'])}: {counts}", soft_wrap=True)
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(last["counts"].items()))
+        out.print(f"run {run_id}", coloured(last["state"]), f"({counts})")
     if last["state"] != "succeeded":
         raise typer.Exit(FAILED)
 

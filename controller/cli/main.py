@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from controller import __version__
 from controller.cli import accounts, approvals, device, network, people, plan, playbook, processes, questions, runs
 from controller.cli.client import FAILED, WRONG_INPUT, CliError
-from controller.cli.output import err, escape, print_json
+from controller.cli.output import err, manner, print_json, styled
 from controller.inventory.source import show
 from controller.models.errors import InputError, MinkaError
 from controller.models.settings import Settings
@@ -37,8 +37,16 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="All columns of tables, however narrow the terminal; the pager moves sideways."),
+    ] = False,
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", help="Never hand long output to a pager (MINKA_PAGER, else PAGER, else less).")
+    ] = False,
 ) -> None:
     """See the app's help."""
+    manner.wide, manner.pager = wide, not no_pager
 
 
 app.add_typer(network.app, name="network")
@@ -119,5 +127,8 @@ def _leave(message: str, status: int, problem: dict[str, object]) -> NoReturn:
     if "--json" in sys.argv:
         print_json({"error": problem})
     else:
-        err.print(f"[red]error:[/] {escape(message)}", soft_wrap=True)
+        first, *more = message.splitlines() or [""]
+        err.print(styled("error:", "red"), first)
+        for line in more:
+            err.print(f"  {line}")
     sys.exit(status)

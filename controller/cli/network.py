@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.client import WRONG_INPUT, CliError
-from controller.cli.output import Json, client, err, escape, out, print_json, table
+from controller.cli.output import Json, client, err, out, print_json, styled
+from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Network
 
@@ -39,17 +40,17 @@ def check(directory: Directory, endpoints: Endpoints = None, routers: Routers = 
             print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
         else:
             for problem in error.problems:
-                err.print(escape(problem))
-            err.print(f"[red]{len(error.problems)} problems[/]")
+                err.print(str(problem))
+            err.print(styled(f"{len(error.problems)} problems", "red"))
         raise typer.Exit(WRONG_INPUT) from error
     errors = [finding for finding in findings if finding.severity == "error"]
     if as_json:
         print_json({"valid": not errors, "counts": _counts(network), "findings": [_plain(f) for f in findings]})
     else:
         for finding in findings:
-            out.print(f"{finding.severity}: {escape(finding.message)} ({finding.code})")
+            out.print(f"{finding.severity}: {finding.message} ({finding.code})")
         out.print(", ".join(f"{count} {kind}" for kind, count in _counts(network).items()))
-        out.print(f"[red]{len(errors)} contract errors[/]" if errors else "[green]valid[/]")
+        out.print(styled(f"{len(errors)} contract errors", "red") if errors else styled("valid", "green"))
     raise typer.Exit(1 if errors else 0)
 
 
@@ -63,10 +64,10 @@ def load(directory: Directory, endpoints: Endpoints = None, routers: Routers = N
         print_json(said)
         return
     state = "loaded" if said["changed"] else "unchanged: this version was current already"
-    out.print(f"{escape(said['name'])} ({said['digest'][:12]}) {state}")
+    out.print(f"{said['name']} ({said['digest'][:12]}) {state}")
     out.print(", ".join(f"{count} {kind}" for kind, count in said["counts"].items()))
     if said["abandoned"]:
-        err.print(f"[yellow]not in these files, but with nodes of ours: {escape(_some(said['abandoned']))}[/]")
+        err.print(styled(f"not in these files, but with nodes of ours: {_some(said['abandoned'])}", "yellow"))
         err.print("They are neither changed nor watched any more. Load files that have them and run")
         err.print("decommission-station on each station before it leaves the files.")
 
@@ -87,15 +88,17 @@ def show(
         if as_json:
             print_json(items)
             return
-        columns = [name for name in (items[0] if items else ()) if any(_words(item[name]) for item in items)]
-        table(f"{len(items)} {kind}", columns, ([escape(_words(item[name])) for name in columns] for item in items))
+        names = [name for name in (items[0] if items else ()) if any(_words(item[name]) for item in items)]
+        # What an object is comes first; the further behind, the sooner a column goes.
+        columns = [Column(name, index, prose=index > 0) for index, name in enumerate(names)]
+        table(columns, ([_words(item[name]) for name in names] for item in items), f"{len(items)} {kind}")
         return
     said = client().get("/v1/network")
     if as_json:
         print_json(said)
         return
-    out.print(f"{escape(said['name'])} ({said['id']}, version {said['digest'][:12]})")
-    table("", ("kind", "count"), said["counts"].items())
+    out.print(f"{said['name']} ({said['id']}, version {said['digest'][:12]})")
+    table(("kind", "count"), said["counts"].items())
 
 
 @app.command("import", epilog="Example: minka network import endpoints.csv --header our-network/ --to found/")
@@ -120,6 +123,8 @@ def import_(
     files = _files(header) if header.is_dir() else {header.name: _text(header)}
     body = {"files": files, "endpoints": _text(endpoints), "places": _text(sites) if sites else None}
     said = client().post("/v1/network/import", body)
+    if strange := [name for name in said["files"] if Path(name).name != name or name.startswith(".")]:
+        raise CliError(f"the API answered with {strange[0]!r}, which is no name of a file in {to}: nothing is written")
     to.mkdir(parents=True, exist_ok=True)
     for name, text in said["files"].items():
         (to / name).write_text(text, encoding="utf-8", newline="\n")
@@ -127,8 +132,8 @@ def import_(
         print_json({"written": sorted(said["files"]), "notes": said["notes"]})
         return
     for note in said["notes"]:
-        out.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
-    out.print(f"wrote {', '.join(sorted(said['files']))} to {to}; next: minka network check {to}", soft_wrap=True)
+        out.print(styled("note", "yellow"), note)
+    out.print(f"wrote {', '.join(sorted(said['files']))} to {to}; next: minka network check {to}")
 
 
 def _words(value: Any) -> str:

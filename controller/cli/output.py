@@ -1,40 +1,67 @@
-"""How commands speak: JSON for programs, Rich tables for people."""
+"""How commands speak: JSON for programs, text for people.
+
+Every text is printed as it is, whoever said it: a string is never markup, and what would act on the terminal is shown
+instead (``visible``). Colours come from ``styled`` and ``coloured`` only; nothing else in ``cli`` makes Rich's texts.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
-from rich import markup
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
+from rich.text import Text
 
-from controller.cli.client import Client
-from controller.models.settings import Settings
+from controller.models.plain import visible
+
+if TYPE_CHECKING:
+    from controller.cli.client import Client
 
 #: Option of every command.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 #: Columns of output that no terminal will show: wide enough that nothing is ever broken, for grep and logs.
-_WIDE = 4000
-#: Columns that may be broken over lines; ids and states stay whole.
-_PROSE = frozenset({"what", "before", "→ after", "detail", "note", "has", "should have", "cause", "object", "reason"})
+WIDE = 4000
 
 
-def _console(*, stderr: bool) -> Console:
+@dataclass
+class Manner:
+    """How output is wanted, by options of ``minka`` itself: all columns of tables; a pager where it is long."""
+
+    wide: bool = False
+    pager: bool = True
+
+
+manner = Manner()
+
+
+class Terminal(Console):
+    """A console to which a string is text, and never markup, emoji or control; a text is one line."""
+
+    #: Whether what is printed is kept until its end is known, for the pager.
+    held = False
+
+    def render_str(self, text: str, *, style: Any = "", **_: Any) -> Text:
+        """A string as Rich prints it: each one in what is printed comes through here, cells and titles included."""
+        return Text(visible(text), style)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print strings and styled texts, blanks between them; the terminal breaks what is too long."""
+        super().print(*objects, **({"soft_wrap": True} | options))
+
+
+def _terminal(*, stderr: bool) -> Terminal:
     """A console; colours and width follow the terminal, NO_COLOR and COLUMNS."""
-    made = Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDE)
+    made = Terminal(stderr=stderr, highlight=False)
+    return made if made.is_terminal else Terminal(stderr=stderr, highlight=False, width=WIDE)
 
 
-out = _console(stderr=False)
-err = _console(stderr=True)
+out = _terminal(stderr=False)
+err = _terminal(stderr=True)
 
 _COLOURS = {
     "succeeded": "green",
@@ -61,55 +88,45 @@ _COLOURS = {
 
 def client() -> Client:
     """A client by the settings of the environment."""
+    from controller.cli.client import Client  # noqa: PLC0415 - help and completion of words call nobody
+    from controller.models.settings import Settings  # noqa: PLC0415
+
     return Client(Settings())
 
 
 def print_json(data: Any, *, line: bool = False) -> None:
     """Data as JSON on standard output; as one line where more will follow."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n" if line else indented(data))
+    sys.stdout.write(_inert(json.dumps(data, ensure_ascii=False)) + "\n" if line else indented(data))
     sys.stdout.flush()
 
 
 def indented(data: Any) -> str:
     """Data as JSON that people can read, with its newline. The standard library takes a minute for a large plan."""
-    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    import orjson  # noqa: PLC0415
+
+    return _inert(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
-def coloured(word: Any) -> str:
+def _inert(text: str) -> str:
+    """JSON of the same meaning in which nothing acts on a terminal."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(one if one == "\n" or one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
+def styled(text: Any, style: str) -> Text:
+    """A text in a colour of Rich, printed as it is."""
+    return Text(visible(str(text)), style)
+
+
+def coloured(word: Any) -> Text:
     """A state or outcome in its colour."""
-    colour = _COLOURS.get(str(word))
-    return f"[{colour}]{word}[/]" if colour else escape(word)
+    return styled(word, _COLOURS.get(str(word), ""))
 
 
-def escape(text: Any) -> str:
-    """Text that Rich prints as it is, square brackets of paths included; nothing in it moves a terminal's cursor.
-
-    Stations, alarm sources and tenants have their words in what is printed.
-    """
-    if text is None:
-        return ""
-    return markup.escape(
-        "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in str(text))
-    )
-
-
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table; cells are Rich markup."""
-    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        made.add_column(column, overflow="fold", no_wrap=column not in _PROSE)
-    for row in rows:
-        made.add_row(*(str(cell) for cell in row))
-    if made.row_count:
-        _fitting(made).print(made)
-    else:
-        out.print("none")
-
-
-def _fitting(made: Table) -> Console:
-    """A console on which no id is cut: where the terminal is too narrow, its lines go on in the next."""
-    needed = Measurement.get(out, out.options.update(max_width=_WIDE), made).minimum
-    return out if needed <= out.width else Console(highlight=False, width=needed)
+def bold(text: Any) -> Text:
+    """A text that stands out."""
+    return styled(text, "bold")
 
 
 def counted(number: int, noun: str) -> str:

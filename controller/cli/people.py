@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from controller.cli.client import FAILED
-from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
+from controller.cli.output import Json, client, coloured, out, print_json, styled, when
+from controller.cli.tables import Column, table
 from controller.models.alarm import AlarmState
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
@@ -32,7 +33,7 @@ def put(
     if as_json:
         print_json(hold)
     else:
-        out.print(f"hold {hold['id']} on {escape(target)}")
+        out.print(f"hold {hold['id']} on {target}")
 
 
 @holds.command("list", epilog="Example: minka hold list --json")
@@ -42,9 +43,16 @@ def list_holds(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("id", "target", "by", "reason", "created", "until")
+    columns = (
+        Column("id"),
+        Column("target"),
+        Column("by", 1),
+        Column("reason", 2, prose=True),
+        Column("created", 4),
+        Column("until", 3),
+    )
     times = ("created", "until")
-    table("", columns, ([when(h[c]) if c in times else escape(h[c]) for c in columns] for h in found))
+    table(columns, ([when(one[c.name]) if c.name in times else one[c.name] for c in columns] for one in found))
 
 
 @holds.command("lift", epilog="Example: minka hold lift h-1f2e3d4c")
@@ -73,16 +81,22 @@ def audit(
         print_json(found)
         return
     table(
-        "",
-        ("id", "at", "actor", "action", "object", "detail"),
+        (
+            Column("id"),
+            Column("at"),
+            Column("actor"),
+            Column("action"),
+            Column("object", 2),
+            Column("detail", 1, prose=True),
+        ),
         (
             (
                 row["id"],
                 when(row["at"]),
-                escape(row["actor"]),
+                row["actor"],
                 row["action"],
-                escape(row["object"]),
-                escape(" ".join(f"{name}={value}" for name, value in row["detail"].items())),
+                row["object"],
+                " ".join(f"{name}={value}" for name, value in row["detail"].items()),
             )
             for row in found
         ),
@@ -94,9 +108,9 @@ def _verify_audit(*, as_json: bool) -> None:
     if as_json:
         print_json(proof)
     elif proof["whole"]:
-        out.print("[green]the audit trail is whole[/]")
+        out.print(styled("the audit trail is whole", "green"))
     else:
-        out.print(f"[red]the audit trail was tampered with[/], first at row {proof['first_broken']}")
+        out.print(styled("the audit trail was tampered with", "red"), f"first at row {proof['first_broken']}")
     if not proof["whole"]:
         raise typer.Exit(FAILED)
 
@@ -115,21 +129,32 @@ def list_alarms(
         print_json(found)
         return
     table(
-        "",
-        ("id", "state", "severity", "station", "object", "tenant", "cause", "count", "raised", "run", "note"),
+        (
+            Column("id"),
+            Column("state"),
+            Column("severity", 2),
+            Column("station"),
+            Column("object", 1),
+            Column("tenant", 5),
+            Column("cause"),
+            Column("count", 8),
+            Column("raised", 6),
+            Column("run", 4),
+            Column("note", 3, prose=True),
+        ),
         (
             (
                 a["id"],
                 coloured(a["state"]),
                 a["severity"],
                 a["station"],
-                escape(a["object"].rpartition("/")[2]),
-                escape(a["tenant"]),
+                a["object"].rpartition("/")[2],
+                a["tenant"],
                 a["probable_cause"],
                 a.get("count", ""),
                 when(a["raised"]),
                 a.get("run", ""),
-                escape(a.get("note") or a["text"]),
+                a.get("note") or a["text"],
             )
             for a in found
         ),
@@ -143,11 +168,9 @@ def follow(as_json: Json = False) -> None:
         if as_json:
             print_json(alarm, line=True)
         else:
-            what = escape(alarm["object"].rpartition("/")[2])
-            out.print(
-                f"{when(alarm['changed'])} {alarm['id']} {coloured(alarm['state'])} {alarm['station']} {what} "
-                f"{alarm['probable_cause']} {escape(alarm['text'])} {escape(alarm.get('note'))}"
-            )
+            what = (alarm["station"], alarm["object"].rpartition("/")[2], alarm["probable_cause"], alarm["text"])
+            state = coloured(alarm["state"])
+            out.print(when(alarm["changed"]), alarm["id"], state, *what, alarm.get("note") or "")
 
 
 @alarms.command("repair", epilog="Example: minka alarms repair stop")
@@ -162,4 +185,4 @@ def repair(
     if as_json:
         print_json(said)
     else:
-        out.print("automatic repair is " + ("[red]stopped[/]" if said["stopped"] else "[green]on[/]"))
+        out.print("automatic repair is", styled("stopped", "red") if said["stopped"] else styled("on", "green"))

@@ -12,8 +12,9 @@ import typer
 from controller.cli.approvals import show_outlook
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
-from controller.cli.output import Json, client, escape, indented, out, print_json, table, when
+from controller.cli.output import Json, bold, client, indented, out, print_json, when
 from controller.cli.plan_view import show_plan
+from controller.cli.tables import Column, table
 from controller.models.run import Policy
 
 plans = typer.Typer(no_args_is_help=True, help="Plans on record.")
@@ -96,8 +97,16 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("id", "created", "selector", "stations", "unchanged", "unplanned", "findings")
-    table("", columns, ([when(p[c]) if c == "created" else escape(p.get(c)) for c in columns] for p in found))
+    columns = (
+        Column("id"),
+        Column("created", 1),
+        Column("selector", prose=True),
+        Column("stations"),
+        Column("unchanged", 3),
+        Column("unplanned", 2),
+        Column("findings", 4),
+    )
+    table(columns, ([when(p[c.name]) if c.name == "created" else p.get(c.name) for c in columns] for p in found))
 
 
 @plans.command("show", epilog="Example: minka plans show 42327bc0ca30")
@@ -131,9 +140,8 @@ def compare(
         out.print("the plans do the same")
     else:
         table(
-            "",
-            ("station", "only in", "what"),
-            ([escape(line[k]) for k in ("station", "only_in", "text")] for line in lines),
+            (Column("station"), Column("only in"), Column("what", prose=True)),
+            ([line[key] for key in ("station", "only_in", "text")] for line in lines),
         )
     if lines and exit_code:
         raise typer.Exit(DIFFERENT)
@@ -182,5 +190,5 @@ def apply(
             out.print(f"run {run['id']} accepted; follow it with: minka watch {run['id']}")
         return
     if not as_json:
-        out.print(f"run [bold]{run['id']}[/] of plan {plan_id}")
+        out.print("run", bold(run["id"]), f"of plan {plan_id}")
     follow(run["id"], as_json=as_json)

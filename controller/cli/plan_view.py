@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.cli.output import escape, out, table
+from controller.cli.output import out, styled
+from controller.cli.pager import paged
+from controller.cli.tables import Column, table
 
 #: A plan of no more lines is shown line by line.
 SHORT = 30
@@ -21,6 +24,8 @@ _NUMBER = re.compile(r"\d[\d.]*")
 VARIES = "…"
 
 Row = dict[str, str]
+#: Columns that say what changes.
+_CHANGED = (Column("what", prose=True), Column("before", 1, prose=True), Column("→ after", prose=True))
 
 
 @dataclass
@@ -100,11 +105,12 @@ def _masked(word: str) -> str:
 # ------------------------------------------------------------------------------ showing
 
 
+@paged()
 def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     """A plan for people: what changes, what is left out, what was found, what to do next."""
     lines = [(change["station"], row) for change in made["changes"] for row in change["diff"]]
     if lines and (every or len(lines) <= SHORT):
-        _show_lines(made["id"], lines)
+        show_lines(lines, f"Plan {made['id']}")
     elif lines:
         _show_groups(made["id"], lines, _routers(made["changes"]))
     if "unplanned" not in made:  # a tenant's people are told of their part
@@ -115,13 +121,15 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     _show_weak(made["changes"])
     _show_left_out(made["unplanned"])
     show_findings(made["findings"])
-    out.print(sentence(made), soft_wrap=True)
+    for line in conclusion(made):
+        out.print(line)
 
 
-def _show_lines(plan_id: str, lines: Sequence[tuple[str, Row]]) -> None:
-    columns = ("station", "cell", "tenant", "what", "before", "→ after")
+def show_lines(lines: Iterable[tuple[str, Row]], title: str = "") -> None:
+    """Each line of a change with its station."""
+    columns = (Column("station"), Column("cell"), Column("tenant"), *_CHANGED)
     keys = ("cell", "tenant", "what", "before", "after")
-    table(f"Plan {plan_id}", columns, ((station, *(escape(row[key]) for key in keys)) for station, row in lines))
+    table(columns, ((station, *(row[key] for key in keys)) for station, row in lines), title)
 
 
 def _routers(changes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -136,12 +144,9 @@ def _routers(changes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]], routers: frozenset[str]) -> None:
     groups = grouped(lines, routers)
     table(
+        (Column("where", prose=True), Column("tenant"), *_CHANGED),
+        ((group.where, group.row["tenant"], group.row["what"], group.before, group.after) for group in groups[:_MOST]),
         f"Plan {plan_id}",
-        ("where", "tenant", "what", "before", "→ after"),
-        (
-            [escape(text) for text in (group.where, group.row["tenant"], group.row["what"], group.before, group.after)]
-            for group in groups[:_MOST]
-        ),
     )
     if len(groups) > _MOST:
         out.print(f"… and {len(groups) - _MOST} more kinds of change")
@@ -153,7 +158,7 @@ def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
     weak = [change["station"] for change in changes if not change.get("reverts", True)]
     if weak:
         named = ", ".join(weak[:_MOST]) + (f" and {len(weak) - _MOST} more" if len(weak) > _MOST else "")
-        out.print(f"without confirmed commit they can trust, last and by their inverse only: {named}", soft_wrap=True)
+        out.print(f"without confirmed commit they can trust, last and by their inverse only: {named}")
 
 
 def _show_left_out(unplanned: Mapping[str, str]) -> None:
@@ -161,7 +166,7 @@ def _show_left_out(unplanned: Mapping[str, str]) -> None:
     for station, reason in unplanned.items():
         reasons.setdefault(reason, []).append(station)
     for reason, stations in list(reasons.items())[:_MOST]:
-        out.print(f"[yellow]left out[/] {escape(some(stations))}: {escape(reason)}", soft_wrap=True)
+        out.print(styled("left out", "yellow"), f"{some(stations)}: {reason}")
     if len(reasons) > _MOST:
         out.print(f"… and {len(reasons) - _MOST} more reasons")
 
@@ -182,25 +187,24 @@ def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
     for (severity, code), messages in sorted(by_code.items()):
         colour = "red" if severity == "error" else "yellow"
         for message in messages[:3]:
-            out.print(f"[{colour}]{severity}[/] {escape(message)}", soft_wrap=True)
+            out.print(styled(severity, colour), message)
         if len(messages) > 3:
             out.print(f"… and {len(messages) - 3} more of {code}")
 
 
-def sentence(made: Mapping[str, Any]) -> str:
-    """The plan in a sentence, and the next command."""
+def conclusion(made: Mapping[str, Any]) -> list[str]:
+    """The plan in a sentence, and the next command; a text for each line."""
     changes, unplanned = made["changes"], made["unplanned"]
     observed_only = [station for station, reason in unplanned.items() if reason.startswith("not adopted")]
-    hint = _adopt_hint(made["selector"], len(observed_only)) if observed_only else ""
+    hint = _adopt_hint(made["selector"], len(observed_only)) if observed_only else []
     left_out = f"; {len(unplanned)} left out" if unplanned else ""
     unchanged = len(made["unchanged"])
     if not changes and unplanned and not unchanged:
-        return f"[yellow]Nothing planned[/]: {_all(len(unplanned))} left out.{hint}"
+        return [f"Nothing planned: {_all(len(unplanned))} left out.", *hint]
     if not changes:
-        return f"[green]Nothing to do[/]: {_stations(unchanged)} what they should{left_out}.{hint}"
-    return (
-        f"{_change_words(made)}; {unchanged} stay as they are{left_out}.{hint}\nApply it with: minka apply {made['id']}"
-    )
+        return [f"Nothing to do: {_stations(unchanged)} what they should{left_out}.", *hint]
+    said = f"{_change_words(made)}; {unchanged} stay as they are{left_out}."
+    return [said, *hint, f"Apply it with: minka apply {made['id']}"]
 
 
 def _change_words(made: Mapping[str, Any]) -> str:
@@ -210,7 +214,7 @@ def _change_words(made: Mapping[str, Any]) -> str:
     interrupting = [change for change in changes if not _only_unlocks(change)]
     interrupted = sorted({tenant for change in interrupting for tenant in change["interrupted"]})
     outage = max((change["outage_seconds"] for change in interrupting), default=0)
-    words = [f"Plan [bold]{made['id']}[/]: {_number(changes)} for {', '.join(touched) or 'the host'}"]
+    words = [f"Plan {made['id']}: {_number(changes)} for {', '.join(touched) or 'the host'}"]
     if outage:
         others = f", interrupting {', '.join(interrupted)} too" if interrupted else ""
         words.append(f"cells are off air for up to {outage} s{others}")
@@ -231,12 +235,13 @@ def _number(changes: Sequence[Mapping[str, Any]]) -> str:
     return " and ".join(named) + (" changes" if len(changes) == 1 else " change")
 
 
-def _adopt_hint(selector: str, count: int) -> str:
+def _adopt_hint(selector: str, count: int) -> list[str]:
     them = "it is" if count == 1 else "they are"
-    return (
-        f"\nMinka changes only stations that were adopted; {count} of these {'was' if count == 1 else 'were'} not, "
-        f"so {them} only observed.\nAdopt them with: minka device adopt '{escape(selector)}'"
-    )
+    return [
+        f"Minka changes only stations that were adopted; {count} of these {'was' if count == 1 else 'were'} not,",
+        f"so {them} only observed.",
+        f"Adopt them with: minka device adopt {shlex.quote(selector)}",
+    ]
 
 
 def _all(count: int) -> str:

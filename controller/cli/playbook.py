@@ -10,8 +10,10 @@ import typer
 
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
-from controller.cli.output import Json, client, coloured, counted, err, escape, out, print_json, table
+from controller.cli.output import Json, bold, client, coloured, counted, err, out, print_json, styled
+from controller.cli.pager import paged
 from controller.cli.rehearsal_view import show_rehearsal
+from controller.cli.tables import Column, table
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
 
@@ -39,15 +41,12 @@ def list_(as_json: Json = False) -> None:
         print_json(found)
         return
     table(
-        "",
-        ("name", "parameters", "what"),
+        (Column("name"), Column("parameters", 1, prose=True), Column("what", prose=True)),
         (
             (
                 playbook["name"],
-                escape(" ".join(playbook["parameters"])),
-                escape(_first_sentence(playbook["description"]))
-                if not playbook["problems"]
-                else "[red]can't be read[/]",
+                " ".join(playbook["parameters"]),
+                styled("can't be read", "red") if playbook["problems"] else _first_sentence(playbook["description"]),
             )
             for playbook in found
         ),
@@ -65,14 +64,21 @@ def show(name: Name, as_json: Json = False) -> None:
     said = client().get(f"/v1/playbooks/{name}")
     if as_json:
         print_json(said)
-        return
-    playbook = said["playbook"]
-    out.print(f"[bold]{name}[/]: {escape(playbook['description'].strip())}", soft_wrap=True)
-    out.print(f"targets: {escape(playbook['targets'])}", soft_wrap=True)
-    rows = ((key, _type(one), _default(one), escape(one["description"])) for key, one in playbook["parameters"].items())
-    table("", ("parameter", "type", "default", "what"), rows)
+    else:
+        _show(said["playbook"])
+
+
+@paged()
+def _show(playbook: dict[str, Any]) -> None:
+    out.print(bold(playbook["name"]), f": {' '.join(playbook['description'].split())}", sep="")
+    out.print(f"targets: {playbook['targets']}")
+    rows = ((key, _type(one), _default(one), one["description"]) for key, one in playbook["parameters"].items())
+    table((Column("parameter"), Column("type", 1, prose=True), Column("default"), Column("what", prose=True)), rows)
     steps = playbook["steps"]
-    table("", ("step", "action", "when"), ((escape(s["name"]), s["action"], escape(s["when"] or "")) for s in steps))
+    table(
+        (Column("step"), Column("action"), Column("when", prose=True)),
+        ((step["name"], step["action"], step["when"]) for step in steps),
+    )
 
 
 def _type(parameter: dict[str, Any]) -> str:
@@ -81,7 +87,7 @@ def _type(parameter: dict[str, Any]) -> str:
 
 def _default(parameter: dict[str, Any]) -> str:
     if parameter["default"] is not None:
-        return escape(parameter["default"])
+        return str(parameter["default"])
     return "none" if parameter["optional"] else "must be given"
 
 
@@ -98,10 +104,10 @@ def check(
         print_json({"valid": not problems, "playbooks": names, "problems": problems})
     else:
         for problem in problems:
-            err.print(escape(problem), soft_wrap=True)
+            err.print(problem)
         words = f"{counted(len(names), 'playbook')} valid"
-        wrong = counted(len(problems), "problem")
-        out.print(f"[red]{wrong}[/], {words}" if problems else f"[green]{words}[/]")
+        wrong = styled(f"{counted(len(problems), 'problem')},", "red")
+        out.print(*((wrong, words) if problems else (styled(words, "green"),)))
     if problems:
         raise typer.Exit(WRONG_INPUT)
 
@@ -149,7 +155,7 @@ def run(
             out.print(f"run {started['id']} accepted; follow it with: minka watch {started['id']}")
         return
     if not as_json:
-        out.print(f"run [bold]{started['id']}[/] of playbook {name}")
+        out.print("run", bold(started["id"]), f"of playbook {name}")
     follow(started["id"], as_json=as_json)
 
 
@@ -166,18 +172,24 @@ def steps(
         return
     # As they were done: what is undone is so after all else, the last step first.
     found = [step for step in found if not step["undo"]] + [step for step in reversed(found) if step["undo"]]
-    columns = ("step", "action", "state", "outcome", "attempt", "detail")
+    columns = (
+        Column("step"),
+        Column("action", 2),
+        Column("state"),
+        Column("outcome"),
+        Column("attempt", 1),
+        Column("detail", prose=True),
+    )
     table(
-        "",
         columns,
         (
             (
-                escape(f"undo of {step['name']}" if step["undo"] else step["name"]),
+                f"undo of {step['name']}" if step["undo"] else step["name"],
                 step["action"],
                 step["state"],
                 coloured(step["outcome"] or "-"),
                 step["attempt"],
-                escape(step["detail"]),
+                step["detail"],
             )
             for step in found
         ),

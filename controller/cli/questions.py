@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.output import Json, client, escape, out, print_json, table, when
+from controller.cli.output import Json, client, out, print_json, when
+from controller.cli.tables import Column, table
 
 RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")]
 
@@ -23,16 +24,22 @@ def questions(
         print_json(found)
         return
     table(
-        "",
-        ("question", "text", "choices", "until", "answer", "by"),
+        (
+            Column("question"),
+            Column("text", prose=True),
+            Column("choices", prose=True),
+            Column("until", 1),
+            Column("answer", 2, prose=True),
+            Column("by", 3),
+        ),
         (
             (
                 one["id"],
-                escape(one["text"]),
+                one["text"],
                 ", ".join(f"{choice}{' (default)' if choice == one['default'] else ''}" for choice in one["choices"]),
                 when(one["until"]),
-                escape(one["answer"] or "-"),
-                escape(one["by"] or "-"),
+                one["answer"] or "-",
+                one["by"] or "-",
             )
             for one in found
         ),
@@ -52,4 +59,4 @@ def answer(
     if as_json:
         print_json(said)
     else:
-        out.print(f"{said['id']}: {escape(said['answer'])}", soft_wrap=True)
+        out.print(f"{said['id']}: {said['answer']}")

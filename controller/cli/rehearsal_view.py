@@ -8,8 +8,10 @@ from itertools import chain, islice
 from typing import Any
 
 from controller.cli.approvals import show_outlook
-from controller.cli.output import counted, escape, out, table
+from controller.cli.output import counted, out, styled
+from controller.cli.pager import paged
 from controller.cli.plan_view import SHORT, VARIES, alike, common, show_findings, some
+from controller.cli.tables import Column, table
 
 #: Changes of one step that are named.
 _NAMED = 5
@@ -28,28 +30,29 @@ class _Line:
     says: list[str] = field(default_factory=list)
 
 
+@paged()
 def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     """Show a dry run; what is the same on many stations is one line, unless ``every`` is wanted."""
     reach = said["reach"]
     places = ", ".join((counted(reach["stations"], "station"), counted(reach["cells"], "cell")))
     tenants = ", ".join(reach["tenants"]) or "no tenant"
-    out.print(f"{said['playbook']} reaches {places}, {reach['people']} people; {tenants}", soft_wrap=True)
+    out.print(f"{said['playbook']} reaches {places}, {reach['people']} people; {tenants}")
     if said["plan"]:
-        out.print(f"plan {said['plan']}; all of it: minka plans show {said['plan']}", soft_wrap=True)
+        out.print(f"plan {said['plan']}; all of it: minka plans show {said['plan']}")
     waves = _waves(said["stations"])
     _show_order(waves, said["strategy"])
     lines = [line for members in waves.values() for line in _each(members)]
     alike_ones = lines if every or len(lines) <= SHORT else _grouped(list(chain(*waves.values())))
-    columns = ("station", "step", "action", "what")
-    table("", columns, ([escape(text) for text in _row(line)] for line in alike_ones))
+    columns = (Column("station"), Column("step"), Column("action", 1), Column("what", prose=True))
+    table(columns, map(_row, alike_ones))
     if len(alike_ones) < len(lines):
         out.print("what is the same on many stations is one line here; each of them: --all")
     for station, reason in said["left_out"].items():
-        out.print(f"[yellow]left out[/] {station}: {escape(reason)}", soft_wrap=True)
+        out.print(styled("left out", "yellow"), f"{station}: {reason}")
     show_findings(said["findings"])
     show_outlook(said["outlook"], before=not said["refused"])
     for reason in said["refused"]:
-        out.print(f"[red]would be refused[/]: {escape(reason)}", soft_wrap=True)
+        out.print(styled("would be refused:", "red"), reason)
 
 
 def _waves(stations: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -70,10 +73,10 @@ def _show_order(waves: Mapping[str, Sequence[Mapping[str, Any]]], strategy: Mapp
     most = sum(map(len, waves.values()))
     ends = 0 < most <= strategy["stop_after"] and most > 1
     stop = "no failure stops it" if ends else f"stops after {counted(strategy['stop_after'], 'failure')}"
-    out.print(f"order: {together[strategy['policy']]}; {stop}{soak}", soft_wrap=True)
+    out.print(f"order: {together[strategy['policy']]}; {stop}{soak}")
     for wave, members in islice(waves.items(), _WAVES):
         named = some([one["station"] for one in members])
-        out.print(f"  {wave}: {escape(named)}", soft_wrap=True)
+        out.print(f"  {wave}: {named}")
     if len(waves) > _WAVES:
         out.print(f"  … and {counted(len(waves) - _WAVES, 'more wave')}")
 

@@ -7,8 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.approvals import show_outlook
+from controller.cli.client import Client
 from controller.cli.follow import follow
-from controller.cli.output import Json, client, coloured, escape, out, print_json, table, when
+from controller.cli.output import Json, client, coloured, out, print_json, styled, when
+from controller.cli.pager import paged
+from controller.cli.tables import Column, table
 from controller.models.run import RunState
 
 #: Procedures that are no playbooks.
@@ -29,16 +32,25 @@ def runs(
         print_json(found)
         return
     table(
-        "",
-        ("id", "state", "procedure", "plan", "cause", "by", "created", "wave", "jobs"),
+        (
+            Column("id"),
+            Column("state"),
+            Column("procedure", 2),
+            Column("plan", 3),
+            Column("cause", 6),
+            Column("by", 5),
+            Column("created", 4),
+            Column("wave", 7),
+            Column("jobs", 1, prose=True),
+        ),
         (
             (
                 run["id"],
                 coloured(run["state"]),
                 run["procedure"],
                 run["plan"],
-                escape(run.get("cause")),
-                escape(run.get("requested_by")),
+                run.get("cause"),
+                run.get("requested_by"),
                 when(run["created"]),
                 f"{run['wave'] + 1}/{run['waves']}" if "waves" in run else "",  # a tenant is not told
                 ", ".join(f"{count} {outcome}" for outcome, count in sorted(run["counts"].items())),
@@ -55,19 +67,32 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     if as_json:
         print_json(run | {"jobs": jobs})
         return
+    _show(api, run, jobs)
+
+
+@paged()
+def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
+    run_id = run["id"]
     of = f"plan {run['plan']}" if run["procedure"] in _OF_PLANS else f"playbook {run['procedure']}"
-    out.print(f"run {run_id} of {of}: {coloured(run['state'])} {escape(run.get('reason'))}")
+    out.print(f"run {run_id} of {of}:", coloured(run["state"]), run.get("reason") or "")
     if "waves" in run:  # who asked, outlook and details are the host's
-        out.print(_asked(run), soft_wrap=True)
+        out.print(_asked(run))
         if run["halted"]:
-            out.print(f"[yellow]stopped[/]: {escape(run['halted'])}", soft_wrap=True)
+            out.print(styled("stopped:", "yellow"), run["halted"])
         show_outlook(api.get(f"/v1/runs/{run_id}/outlook"))
         for one in api.get(f"/v1/runs/{run_id}/decisions"):
             whom = f"unit {one['unit']}" if one["unit"] else "all of it"
-            out.print(f"wave {one['wave']}, {whom}: {one['verdict']} at {when(one['at'])}, {escape(one['reason'])}")
+            out.print(f"wave {one['wave']}, {whom}: {one['verdict']} at {when(one['at'])}, {one['reason']}")
     table(
-        "",
-        ("wave", "station", "state", "outcome", "attempts", "finished", "detail"),
+        (
+            Column("wave", 1),
+            Column("station"),
+            Column("state"),
+            Column("outcome"),
+            Column("attempts", 3),
+            Column("finished", 2),
+            Column("detail", prose=True),
+        ),
         (
             (
                 job.get("wave", ""),
@@ -76,7 +101,7 @@ def show(run_id: RunId, as_json: Json = False) -> None:
                 coloured(job["outcome"] or "-"),
                 job.get("attempts", ""),
                 when(job["finished"]),
-                escape(job.get("detail") if job["state"] == "done" else job.get("blocked") or job.get("detail")),
+                job.get("detail") if job["state"] == "done" else job.get("blocked") or job.get("detail"),
             )
             for job in jobs
         ),
@@ -87,7 +112,7 @@ def _asked(run: dict[str, Any]) -> str:
     """Who asked for a run, when, and with what parameters."""
     why = "" if run["cause"] == "person" else f", for {run['cause']}"
     given = ", ".join(f"{name}={value}" for name, value in run["parameters"].items() if value is not None)
-    return escape(f"asked for by {run['requested_by']} at {when(run['created'])}{why}{': ' if given else ''}{given}")
+    return f"asked for by {run['requested_by']} at {when(run['created'])}{why}{': ' if given else ''}{given}"
 
 
 def watch(run_id: RunId, as_json: Json = False) -> None:
@@ -115,4 +140,4 @@ def _ask(run_id: str, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json(run)
     else:
-        out.print(f"run {run_id} is {coloured(run['state'])}")
+        out.print(f"run {run_id} is", coloured(run["state"]))

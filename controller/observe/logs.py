@@ -10,6 +10,8 @@ from typing import TextIO, cast
 
 import structlog
 
+from controller.models.plain import visible
+
 
 class Losable:
     """A stream whose records may be lost (a full disk, a closed pipe), but never stop whoever writes them."""
@@ -26,6 +28,27 @@ class Losable:
         """Flush if that is possible."""
         with suppress(OSError, ValueError):
             self._stream.flush()
+
+
+def _lines(text: str) -> str:
+    """Text of several lines in which nothing acts on the terminal that shows it."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def _inert(_logger: object, _method: str, record: structlog.types.EventDict) -> structlog.types.EventDict:
+    """A record in which no text acts on the terminal that shows it, or begins a line; only a traceback has several."""
+    for name, value in record.items():
+        if isinstance(value, str):
+            record[name] = _lines(value) if name == "exception" else visible(value)
+    return record
+
+
+class _Formatter(logging.Formatter):
+    """The same for records of libraries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        return _lines(super().format(record))
 
 
 def set_up_logs(form: str, process: str) -> None:
@@ -52,10 +75,13 @@ def set_up_logs(form: str, process: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *([] if form == "json" else [_inert]),  # JSON has escapes of its own
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Losable(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -4,40 +4,62 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
-from rich.console import Console
 
-from controller.cli.output import escape, indented, when
+from controller.cli import output
+from controller.cli.output import Terminal, bold, indented, styled, when
 
 
-def printed(text: str) -> str:
-    """What a terminal gets for marked-up text."""
-    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=1000, highlight=False)
-    console.print(text, soft_wrap=True)
-    said = console.file
-    assert isinstance(said, io.StringIO)
-    return said.getvalue().removesuffix("\n")
+def printed(*parts: Any) -> str:
+    """What a terminal gets."""
+    file = io.StringIO()
+    Terminal(file=file, force_terminal=True, color_system=None, width=1000, highlight=False).print(*parts)
+    return file.getvalue().removesuffix("\n")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["/ManagedElement[S1]/GNBDUFunction[1]", "[red]x[/]", r"a\[b]", "C:\\", "[/]", "[link=http://x]y", "Ñandú\nб"],
+    ["/ManagedElement[S1]/GNBDUFunction[1]", "[red]x[/]", r"a\[b]", "C:\\", "[/]", "[link=http://x]y", ":smile: Ñ"],
 )
 def test_text_is_printed_as_it_is(text: str) -> None:
-    assert printed(f"[bold]{escape(text)}[/]") == text
+    assert printed(text) == printed(bold(text)) == text
 
 
-@pytest.mark.parametrize("text", ["\x1b[2J", "\x1b]0;title\x07", "a\rb", "\x9b31m", "paid \u202eoN", "\0", "\x08"])
-def test_nothing_that_is_printed_moves_the_cursor_or_turns_words_round(text: str) -> None:
-    assert all(one.isprintable() for one in printed(escape(text)))
-    assert "\N{REPLACEMENT CHARACTER}" in escape(text)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J", r"\x1b[2J"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("a\rb\nc\td", r"a\rb\nc\td"),
+        ("\x9b31m", r"\x9b31m"),
+        ("paid \u202eoN", r"paid \u202eoN"),
+        ("\0\x08", r"\x00\x08"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_what_would_act_on_a_terminal_is_shown(text: str, shown: str) -> None:
+    assert printed(text) == printed(styled(text, "red")) == shown
 
 
-def test_json_is_indented_as_by_the_standard_library() -> None:
-    data: dict[str, object] = {"ñ": [1, 2.5, True, None, {}, []], "a": {"b": ["é", '"\\\n', "\x1b", "\u2028"]}}
-    assert indented(data) == json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+def test_json_means_the_same_and_acts_on_no_terminal() -> None:
+    texts = ["é", '"\\\n', "\x1b\x9b\u202e", "\u2028", "\U000e0001"]
+    data: dict[str, object] = {"ñ": [1, 2.5, True, None, {}, []], "a": {"b": texts}}
+    assert json.loads(indented(data)) == data
+    assert indented(data).replace("\n", "").isprintable()
+    assert "ñ" in indented(data)
+
+
+def test_only_the_modules_of_printing_make_texts_of_rich() -> None:
+    """What is printed elsewhere is a string, or was made by ``styled``: so no command can forget."""
+    folder = Path(output.__file__).parent
+    users = {path.name for path in folder.glob("*.py") if re.search(r"(import|from) rich", path.read_text())}
+    assert users == {"output.py", "tables.py", "follow.py"}
+    assert not re.search(r"rich\.(text|markup|table)", (folder / "follow.py").read_text())
 
 
 def test_times_are_those_of_the_machine_as_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:

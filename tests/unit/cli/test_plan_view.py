@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from controller.cli import output
-from controller.cli.plan_view import Row, grouped, sentence, show_plan
+from controller.cli.plan_view import Row, conclusion, grouped, show_plan
 
 LINK = "MME address 10.17.1.11; local address and VLAN {} 1017; served PLMN 716-17"
 
@@ -26,6 +24,10 @@ def plan(lines: list[tuple[str, Row]], **more: Any) -> dict[str, Any]:
         change["outage_seconds"] = 0
     empty = {"unchanged": [], "unplanned": {}, "findings": [], "removals": {}, "selector": "region=cusco"}
     return {"id": "42327bc0ca30", "changes": changes, **empty, **more}
+
+
+def sentence(made: dict[str, Any]) -> str:
+    return "\n".join(conclusion(made))
 
 
 def test_the_same_on_many_cells_is_one_line() -> None:
@@ -82,11 +84,11 @@ def test_long_words_are_whole_where_nobody_has_a_terminal(capsys: pytest.Capture
 def test_a_fresh_fleet_is_told_how_to_begin() -> None:
     said = sentence(plan([], unplanned={f"S{n}": "not adopted: observe-only" for n in range(3)}))
     assert "all 3 stations are left out" in said
-    assert said.endswith("Adopt them with: minka device adopt 'region=cusco'")
+    assert said.endswith("Adopt them with: minka device adopt region=cusco")
 
 
 def test_nothing_to_do_is_said() -> None:
-    assert sentence(plan([], unchanged=["S1"])) == "[green]Nothing to do[/]: 1 station carries what they should."
+    assert sentence(plan([], unchanged=["S1"])) == "Nothing to do: 1 station carries what they should."
 
 
 def test_routers_are_told_from_stations(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +100,7 @@ def test_routers_are_told_from_stations(capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr().out
     assert "40 routers" in said
     assert "40 stations and 40 routers change for entel" in said
-    assert sentence({**made, "changes": made["changes"][:1]}).startswith("Plan [bold]42327bc0ca30[/]: 1 router changes")
+    assert sentence({**made, "changes": made["changes"][:1]}).startswith("Plan 42327bc0ca30: 1 router changes")
 
 
 def test_outage_interruption_and_removals_are_said() -> None:
@@ -116,18 +118,6 @@ def test_findings_of_a_kind_are_counted(capsys: pytest.CaptureFixture[str]) -> N
     assert "warning S0 has [orphans]" in said
     assert "… and 6 more of orphan" in said
     assert "quiet" not in said
-
-
-def test_ids_are_whole_on_a_narrow_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(output, "out", Console(highlight=False, width=40))
-    output.table(
-        "", ("station", "state", "run", "detail"), [("PE-CUS-0145" * 3, "succeeded", "r-21748f9c95", "a b c " * 9)]
-    )
-    said = capsys.readouterr().out
-    assert "PE-CUS-0145" * 3 in said
-    assert "r-21748f9c95" in said
 
 
 def test_unlocking_interrupts_nobody() -> None:

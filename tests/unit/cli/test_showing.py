@@ -68,7 +68,7 @@ def test_a_run_names_its_playbook_or_its_plan(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for procedure, said in (("relock", "run r-1 of playbook relock: failed"), ("apply", "run r-1 of plan p-1: failed")):
-        run = {"procedure": procedure, "plan": "p-1", "state": "failed", "reason": None}
+        run = {"id": "r-1", "procedure": procedure, "plan": "p-1", "state": "failed", "reason": None}
         monkeypatch.setattr(runs, "client", lambda run=run: Api({"/v1/runs/r-1": run, "/v1/runs/r-1/jobs": []}))
         runs.show("r-1")
         assert capsys.readouterr().out.startswith(said)
@@ -77,7 +77,7 @@ def test_a_run_names_its_playbook_or_its_plan(
 def test_a_run_says_who_asked_for_what_and_why_it_stopped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = {"procedure": "relock", "plan": "p-1", "state": "stopped", "reason": "CHG-1", "waves": 1}
+    run = {"id": "r-1", "procedure": "relock", "plan": "p-1", "state": "stopped", "reason": "CHG-1", "waves": 1}
     run |= {"requested_by": "ana", "created": "2026-11-25T13:00:00Z", "cause": "alarm:a-1", "halted": "the soak failed"}
     run |= {"parameters": {"cell": "[B28-1]", "station": "S", "left_out": None}}
     outlook: dict[str, Any] = {"requirements": [], "votes": [], "tenants": [], "waits": {}, "overridden": ""}

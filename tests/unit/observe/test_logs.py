@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from controller.observe.logs import set_up_logs
+from controller.observe.logs import _Formatter, set_up_logs
 
 FULL = Path("/dev/full")
 
@@ -45,3 +46,22 @@ def test_records_of_other_threads_name_the_process_too(capfd: pytest.CaptureFixt
     thread.start()
     thread.join()
     assert json.loads(capfd.readouterr().err)["process"] == "worker-7"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_text_acts_on_the_terminal_that_shows_a_log(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    hostile = "\x1b[2J\x9b1m\r\u202e\nforged"
+    set_up_logs(form, "test")
+    structlog.get_logger().warning(hostile, detail=hostile)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        structlog.get_logger().exception("it.broke")
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
+
+
+def test_nor_does_what_libraries_log() -> None:
+    record = logging.LogRecord("asyncssh", logging.WARNING, "", 0, "%s", ("\x1b[2J",), None)
+    assert _Formatter("%(name)s %(message)s").format(record) == r"asyncssh \x1b[2J"

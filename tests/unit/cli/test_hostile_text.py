@@ -1,0 +1,75 @@
+"""Whatever stations, alarm sources, tenants and the API say: no command fails by it, and no terminal obeys it."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from controller.models.plain import visible
+from tests.support.minka import ROOT, Said, environment, minka
+from tests.support.ports import free_ports
+from tests.unit.cli.samples import answer
+from tests.unit.cli.test_commands import ALL, ENDLESS
+
+#: Markup, a cleared screen, a title, a turned direction, a line of its own.
+HOSTILE = "[/][red]\x1b[2J\x1b]0;x\x07\x9b1m\u202e\nforged: all is well"
+#: Commands that ask no API.
+SILENT = {"logout", "network check", "playbook check", "playbook schema"}
+TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
+    """Run the example of a command against an API that answers as a function says."""
+    (tmp_path / "endpoints.csv").write_text("station\n")
+    (tmp_path / "our-network").mkdir()
+    (tmp_path / "our-network" / "network.yaml").write_text("x: 1\n")
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    (tmp_path / "playbooks").symlink_to(ROOT / "playbooks")
+    monkeypatch.chdir(tmp_path)
+    env = environment(tmp_path, free_ports(1)) | {"MINKA_TOKEN": "minka_x"}
+
+    def command(name: str, say: Callable[[httpx.Request], httpx.Response], *more: str) -> Said:
+        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _, request: say(request))
+        monkeypatch.setattr(sys, "stdin", io.StringIO("minka_token\n"))
+        # Of a pipeline only our part.
+        line = ALL[name].epilog.removeprefix("Example: ").rpartition("echo $TOKEN | ")[2].partition(" | ")[0]
+        words = [word for word in shlex.split(line)[1:] if word != "--json"]
+        return minka(*words, *more, env=env)
+
+    return command
+
+
+def check(said: Said, name: str) -> None:
+    """Nothing acts on a terminal, nothing stands in a line that others made up, and markup is text."""
+    text = said.out + said.err
+    assert text.replace("\n", "").isprintable(), f"minka {name}: {text!r}"
+    assert not any(line.startswith("forged") for line in text.splitlines()), f"minka {name}: {text}"
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - ENDLESS))
+@pytest.mark.parametrize("tenant", [False, True])
+def test_no_text_acts_on_a_terminal(run: Callable[..., Said], name: str, tenant: bool) -> None:
+    said = run(name, lambda request: answer(request, HOSTILE, int(tenant)))
+    # A file that is to be written may have no such name.
+    assert ("error:" in said.err) is (name == "network import"), said.err
+    check(said, name)
+    assert said.out or name == "network import"
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - ENDLESS - SILENT))
+def test_nor_does_what_is_refused(run: Callable[..., Said], name: str) -> None:
+    problem = {"detail": HOSTILE, "type": HOSTILE, "status": 409, "problems": [{"field": HOSTILE, "message": HOSTILE}]}
+    said = run(name, lambda _: httpx.Response(409, json=problem))
+    assert said.status == 2
+    assert visible(HOSTILE.partition("\n")[0]) in said.err
+    check(said, name)
+    said = run(name, lambda _: httpx.Response(409, json=problem), "--json")
+    assert said.json["error"]["detail"] == HOSTILE
+    check(said, name)
