@@ -14,6 +14,8 @@ import structlog
 from controller.assurance.checker import Checker
 from controller.device import SshDevices, target_of
 from controller.device.pool import LIMIT
+from controller.inventory.credentials import read_credentials
+from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
@@ -28,7 +30,7 @@ from controller.playbook.load import Library
 from controller.playbook.procedure import PlaybookProcedure, procedures
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.playbooks import Webhook
-from controller.ports.secrets import EnvironmentSecrets
+from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.queue.app import make_app
 from controller.queue.doorbell import CeleryDoorbell
 from controller.remediation.remediator import Remediator
@@ -58,6 +60,7 @@ class Parts:
     devices: SshDevices
     doorbell: CeleryDoorbell
     planner: Planner
+    credentials: Credentials
 
     def worker_loop(self, name: str) -> WorkerLoop:
         """The loop of a worker process."""
@@ -75,8 +78,7 @@ class Parts:
             asked.mail_relay,
             asked.mail_from,
             asked.mail_to.split(),
-            asked.mail_credential,
-            EnvironmentSecrets(),
+            lambda: EnvironmentSecrets(asked.home).resolve(asked.mail_credential),
             asked.notify_authority,
         )
         return {"e-mail": mail, "syslog": Syslog(asked.syslog, self.clock, asked.notify_authority)}
@@ -146,14 +148,17 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of one process, closed at the end.
 
     Raises:
+        InputError: The file of credentials is not valid.
         StoreError: The database is unreachable or made by a newer version.
     """
     collect_rarely()
     clock = SystemClock()
     settings.home.mkdir(parents=True, exist_ok=True)
+    references = EnvironmentSecrets(settings.home)
+    credentials = _credentials(settings, references)
     store = await asyncio.to_thread(open_store, settings.database, clock)
     loop_store = LoopStore(store)
-    devices = SshDevices(EnvironmentSecrets(), limit=_sessions(), rpc_timeout=settings.rpc_timeout)
+    devices = SshDevices(NamedSecrets(credentials, references), limit=_sessions(), rpc_timeout=settings.rpc_timeout)
     doorbell = CeleryDoorbell(make_app(settings.broker_url, settings.home / "spool"))
     try:
         yield Parts(
@@ -164,12 +169,20 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             devices,
             doorbell,
             Planner(loop_store, devices, clock, target_of),
+            credentials,
         )
     finally:
         await devices.close()
         doorbell.close()
         await loop_store.close()
         store.close()
+
+
+def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credentials:
+    """Secrets for devices, as the settings name them; of what is simulated on this machine where they name none."""
+    if settings.credentials is None:
+        return LOOPBACK_ONLY
+    return read_credentials(settings.credentials, references.check)
 
 
 def collect_rarely() -> None:

@@ -42,6 +42,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 doorbell=made.doorbell,
                 clock=made.clock,
                 exposition=partial(exposition, made.store),
+                credentials=made.credentials,
                 provider=Provider(settings, made.clock) if settings.oidc_issuer else None,
             )
             presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from controller.api.oidc import Provider
 from controller.api.strangers import Strangers
+from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.settings import Settings
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
@@ -37,6 +38,7 @@ class Services:
     doorbell: Doorbell
     clock: Clock
     exposition: Callable[[], bytes]
+    credentials: Credentials = LOOPBACK_ONLY
     provider: Provider | None = None
     strangers: Strangers = field(default_factory=Strangers)
 

@@ -1,6 +1,7 @@
 """Call home (RFC 8071): stations connect to us, and are then NETCONF servers as any other.
 
-Who calls is told by the host key alone, never by an address. Thousands may call at once, as after a
+Who calls is told by the host key alone, never by an address; who calls from outside of the networks of its credential
+gets none. Thousands may call at once, as after a
 power cut: all are accepted, those that say nothing wait at no cost, and so few are let in at a time
 that sessions at work go on.
 """
@@ -139,7 +140,7 @@ class CallHome:
             caller.close()
 
     async def _let_in(self, caller: socket.socket, peer: str) -> None:
-        visitor = _Visitor(self._expected, self._connector)
+        visitor = _Visitor(self._expected, self._connector, peer)
         try:
             async with asyncio.timeout(self._connector.timeout):
                 connection, transport = await self._greet(caller, visitor)
@@ -178,9 +179,10 @@ class _Visitor(asyncssh.SSHClient):
         refusal: Why it is not let in.
     """
 
-    def __init__(self, expected: Mapping[bytes, DeviceTarget], connector: Connector) -> None:
+    def __init__(self, expected: Mapping[bytes, DeviceTarget], connector: Connector, peer: str) -> None:
         self._expected = expected
         self._connector = connector
+        self._peer = peer
         self._connection: asyncssh.SSHClientConnection | None = None
         self._login = Login()
         self.target: DeviceTarget | None = None
@@ -198,7 +200,7 @@ class _Visitor(asyncssh.SSHClient):
             return False
         self.target = target
         try:
-            self._login = self._connector.login(target)
+            self._login = self._connector.login(target, self._peer)
         except AuthenticationError as error:
             self.refusal = error.message
             return False

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from controller.device.cli_line import CliLine, login_of
 from controller.device.cli_session import CliSession
+from controller.device.reach import address_of
+from controller.models.errors import UnreachableError
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
 
@@ -39,10 +42,11 @@ class CliDevices:
         """See ``Devices.session``."""
         turn = self._turns.setdefault(target.station, asyncio.Lock())
         async with turn, self._free:
-            login = login_of(target, self._secrets)
+            address = await self._address_of(target)
+            login = login_of(target, address, self._secrets)
 
             def opened() -> CliLine:
-                return CliLine(target, login, self._connect_timeout, self._timeout)
+                return CliLine(replace(target, address=address), login, self._connect_timeout, self._timeout)
 
             opening = asyncio.get_running_loop().run_in_executor(self._threads, opened)
             try:
@@ -58,6 +62,14 @@ class CliDevices:
             finally:
                 self._in_use.discard(session)
                 self._threads.submit(session.drop)
+
+    async def _address_of(self, target: DeviceTarget) -> str:
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await address_of(target, self._secrets)
+        except OSError as error:
+            failure = UnreachableError(f"{target.station} ({target.address}) can't be reached: {error}")
+        raise failure
 
     def _unwanted(self, opening: asyncio.Future[CliLine]) -> None:
         if not opening.cancelled() and opening.exception() is None:

@@ -58,15 +58,15 @@ class Login:
     enable: SecretStr | None
 
 
-def login_of(target: DeviceTarget, secrets: Secrets) -> Login:
-    """The secrets that a target refers to: a password or a private key, and that of enable.
+def login_of(target: DeviceTarget, address: str, secrets: Secrets) -> Login:
+    """The secrets of a target at an IP address: a password or a private key, and that of enable.
 
     Raises:
-        AuthenticationError: A reference leads nowhere, or to a key that can't be read.
+        AuthenticationError: One is not for that address, leads nowhere, or to a key that can't be read.
     """
     try:
-        secret = secrets.resolve(target.credential)
-        enable = secrets.resolve(target.enable_credential) if target.enable_credential else None
+        secret = secrets.resolve(target.credential, address)
+        enable = secrets.resolve(target.enable_credential, address) if target.enable_credential else None
     except InputError as error:
         failure = AuthenticationError(f"{target.station}: {error.message}")
     else:

@@ -14,6 +14,7 @@ import asyncssh
 from pydantic import SecretStr
 
 from controller.device.lean import lighten
+from controller.device.reach import address_of
 from controller.device.tls import TlsConnector
 from controller.device.transport import Connection, Transport
 from controller.models.errors import (
@@ -87,18 +88,18 @@ class Connector:
 
         Raises:
             HostKeyError: Another host key than the pinned one was shown; no credential was sent.
-            AuthenticationError: The credential was refused, or its reference leads nowhere.
+            AuthenticationError: The credential was refused, leads nowhere, or is not for the target's address.
             UnreachableError: Anything else went wrong.
         """
         async with self._turns:
             return await (self._tls.open(target) if target.transport == "tls" else self._open_ssh(target))
 
     async def _open_ssh(self, target: DeviceTarget) -> tuple[Connection, Transport]:
-        login = self.login(target)
         pinned = _pinned(target)
         try:
             async with asyncio.timeout(self.timeout):
-                connection = await self._connect(target, pinned, login)
+                address = await address_of(target, self._secrets)
+                connection = await self._connect(target, address, pinned, self.login(target, address))
                 try:
                     return connection, await self.session_on(connection, target.station)
                 except BaseException:
@@ -108,14 +109,18 @@ class Connector:
             failure = _explained(target, error)
         raise failure
 
-    def login(self, target: DeviceTarget) -> Login:
+    def login(self, target: DeviceTarget, address: str) -> Login:
         """The target's credential: a password, or a private key if that is what it is.
 
+        Args:
+            target: The device.
+            address: The IP address that the connection leads to or comes from.
+
         Raises:
-            AuthenticationError: The reference leads nowhere, or to a key that can't be read.
+            AuthenticationError: It is not for that address, leads nowhere, or to a key that can't be read.
         """
         try:
-            secret = self._secrets.resolve(target.credential)
+            secret = self._secrets.resolve(target.credential, address)
             return Login(key=_private_key(secret)) if _KEY_MARK in secret.get_secret_value() else Login(secret)
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")
@@ -136,10 +141,10 @@ class Connector:
         return transport
 
     async def _connect(
-        self, target: DeviceTarget, pinned: asyncssh.SSHKey, login: Login
+        self, target: DeviceTarget, address: str, pinned: asyncssh.SSHKey, login: Login
     ) -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(
-            target.address,
+            address,
             target.port,
             config=None,
             options=self.options,

@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from pydantic import SecretStr
 
+from controller.device.reach import address_of
 from controller.device.transport import Connection, Transport
 from controller.models.errors import (
     AuthenticationError,
@@ -48,16 +49,17 @@ class TlsConnector:
 
         Raises:
             HostKeyError: Another certificate than the pinned one was shown, or one nobody vouches for.
-            AuthenticationError: Our certificate was refused, or its reference leads nowhere.
+            AuthenticationError: Our certificate was refused, leads nowhere, or is not for the target's address.
             UnreachableError: Anything else went wrong.
         """
-        context = self._context(target)
+        wire: _Wire | None = None
         transport = Transport(target.station, self._patience)
-        wire = _Wire(context, target, transport)
         try:
             async with asyncio.timeout(self._timeout):
+                address = await address_of(target, self._secrets)
+                wire = made = _Wire(self._context(target, address), target, transport)
                 try:
-                    await asyncio.get_running_loop().create_connection(lambda: wire, target.address, target.port)
+                    await asyncio.get_running_loop().create_connection(lambda: made, address, target.port)
                     wire.probe_silence(self._keepalive)
                     await wire.secured
                     await transport.greet()
@@ -66,13 +68,13 @@ class TlsConnector:
                     wire.abort()
                     raise
         except (OSError, SessionLostError) as error:
-            failure = _explained(target, wire.broken or error)
+            failure = _explained(target, (wire and wire.broken) or error)
         raise failure
 
-    def _context(self, target: DeviceTarget) -> ssl.SSLContext:
+    def _context(self, target: DeviceTarget, address: str) -> ssl.SSLContext:
         try:
-            ours = self._secrets.resolve(target.client_certificate)
-            authority = self._secrets.resolve(target.authority) if target.authority else None
+            ours = self._secrets.resolve(target.client_certificate, address)
+            authority = self._secrets.resolve(target.authority, address) if target.authority else None
             return _context(ours, authority)
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.inventory.check_access import check_access
 from controller.inventory.csv_rows import read_rows
 from controller.inventory.load import load_network
 from controller.inventory.parse import read_file, validate
-from controller.inventory.source import CSV_LIMIT, Report, read_text
+from controller.inventory.source import CSV_LIMIT, Entry, Report, read_text
+from controller.models.credentials import Credentials
 from controller.models.errors import InputError, NetworkFilesError
 from controller.models.network import Endpoint, Network
 
@@ -29,13 +31,16 @@ class Frame:
     places: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_frame(directory: Path, endpoints: Path, places: Path | None = None) -> Frame:
+def load_frame(
+    directory: Path, endpoints: Path, places: Path | None = None, credentials: Credentials | None = None
+) -> Frame:
     """Read the frame of an import.
 
     Args:
         directory: Network files without stations, cells, endpoints and agreements: those will be found.
         endpoints: A CSV file of endpoints.
         places: A CSV file with the columns ``station`` and ``site``.
+        credentials: Those of the server, which endpoints must name; None where nobody knows them.
 
     Raises:
         NetworkFilesError: With every problem of every file.
@@ -47,6 +52,8 @@ def load_frame(directory: Path, endpoints: Path, places: Path | None = None) -> 
         raise InputError(f"the files hold {', '.join(told)} already: an import finds these on the stations")
     report = Report()
     found = _endpoints(endpoints, report)
+    if credentials is not None:
+        check_access(found.values(), network.header.management, credentials, report)
     where = _places(places, report) if places else {}
     for station, site in where.items():
         if site not in network.site_by_id:
@@ -55,18 +62,18 @@ def load_frame(directory: Path, endpoints: Path, places: Path | None = None) -> 
         raise NetworkFilesError(tuple(report.problems))
     if not found:
         raise InputError("the file of endpoints names no station")
-    return Frame(network, found, where)
+    return Frame(network, tuple(found[station][1] for station in sorted(found)), where)
 
 
-def _endpoints(path: Path, report: Report) -> tuple[Endpoint, ...]:
-    found: dict[str, Endpoint] = {}
+def _endpoints(path: Path, report: Report) -> dict[str, tuple[Entry, Endpoint]]:
+    found: dict[str, tuple[Entry, Endpoint]] = {}
     for entry in read_file(path, path.name, report, kind="endpoints"):
         item = validate(entry, report)
         if isinstance(item, Endpoint):
             if item.station in found:
                 report.entry(entry, ("station",), "the same station twice", value=item.station)
-            found[item.station] = item
-    return tuple(found[station] for station in sorted(found))
+            found[item.station] = (entry, item)
+    return found
 
 
 def _places(path: Path, report: Report) -> dict[str, str]:

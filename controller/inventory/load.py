@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from controller.inventory.check import Objects, check_header, check_places, check_stations
+from controller.inventory.check_access import check_access
 from controller.inventory.check_radio import check_cells
 from controller.inventory.check_sharing import check_agreements, check_tenants
 from controller.inventory.parse import declared, read_file, validate
 from controller.inventory.source import Entry, Report
+from controller.models.credentials import Credentials, ManagementDefaults
 from controller.models.errors import NetworkFilesError
-from controller.models.network import Network, NetworkHeader, Noun
+from controller.models.network import Endpoint, Network, NetworkHeader, Noun, Router
 
 _CHECKS: tuple[Callable[[Objects], None], ...] = (
     check_places,
@@ -24,13 +26,20 @@ _CHECKS: tuple[Callable[[Objects], None], ...] = (
 )
 
 
-def load_network(directory: Path, *, endpoints: Path | None = None, routers: Path | None = None) -> Network:
+def load_network(
+    directory: Path,
+    *,
+    endpoints: Path | None = None,
+    routers: Path | None = None,
+    credentials: Credentials | None = None,
+) -> Network:
     """Read, validate and check all network files under a directory.
 
     Args:
         directory: holds ``*.yaml`` and ``*.csv`` at any depth; hidden files and folders are left out.
         endpoints: a CSV or YAML file of endpoints that replaces those of the directory.
         routers: likewise of routers.
+        credentials: those of the server, which devices must name; None where nobody knows them.
 
     Returns:
         The network in canonical order: equal content is equal, however it is spread over files and rows.
@@ -49,10 +58,18 @@ def load_network(directory: Path, *, endpoints: Path | None = None, routers: Pat
     for check in _CHECKS:
         check(objects)
     header = check_header(objects)
+    if credentials is not None:
+        _check_access(objects, header, credentials)
     if report.problems or header is None:
         problems = sorted(report.problems, key=lambda p: (p.file, p.line, p.field, p.message))
         raise NetworkFilesError(tuple(problems))
     return _network(header, found)
+
+
+def _check_access(objects: Objects, header: NetworkHeader | None, credentials: Credentials) -> None:
+    managed = [(entry, router) for entry, router in objects.all("routers", Router) if router.host_key is not None]
+    defaults = header.management if header else ManagementDefaults()
+    check_access([*objects.all("endpoints", Endpoint), *managed], defaults, credentials, objects.report)
 
 
 def _entries(directory: Path, replaced: Mapping[str, Path], report: Report) -> Iterator[Entry]:

@@ -26,6 +26,7 @@ _HIDDEN = frozenset(
         "host_key",
         "management",
         "password",
+        "reference",
         "secret",
         "token",
     }

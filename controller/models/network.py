@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from controller.models.credentials import ManagementDefaults
 from controller.models.router import Router
 from controller.models.scalars import (
     HOST,
@@ -101,14 +102,6 @@ __all__ = [
 ]
 
 # ----------------------------------------------------------------------- inventory
-
-
-class ManagementDefaults(Noun):
-    """How stations are reached when their endpoint does not say otherwise."""
-
-    username: Username = "minka"
-    credential: Credential = "env:MINKA_DEVICE_PASSWORD"
-    client_certificate: Credential = "env:MINKA_DEVICE_CERTIFICATE"
 
 
 class NetworkHeader(Noun):
@@ -211,13 +204,20 @@ class Endpoint(Noun):
     transport: Literal["ssh", "tls"] = "ssh"
     host_key: HostKey | None = None
     certificate: Fingerprint | None = None
-    authority: Credential | None = Field(None, description="Reference to the certificates of an authority, PEM.")
+    authority: Credential | None = Field(None, description="Name of the certificates of an authority, PEM.")
     client_certificate: Credential | None = Field(
-        None, description="Reference to our certificate and its private key, PEM, one after the other."
+        None, description="Name of our certificate and its private key, PEM, one after the other."
     )
     call_home: bool = False
     username: Username | None = None
     credential: Credential | None = None
+
+    def credentials(self, defaults: ManagementDefaults) -> dict[str, str]:
+        """Names of the credentials that a session takes, by field."""
+        if self.transport == "ssh":
+            return {"credential": self.credential or defaults.credential}
+        authority = {"authority": self.authority} if self.authority else {}
+        return {"client_certificate": self.client_certificate or defaults.client_certificate, **authority}
 
     @model_validator(mode="after")
     def _identity(self) -> Endpoint:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from controller.models.credentials import ManagementDefaults
 from controller.models.scalars import (
     Credential,
     HostAddress,
@@ -37,7 +38,7 @@ class Router(Noun):
     username: Username | None = None
     credential: Credential | None = None
     enable_credential: Credential | None = Field(
-        None, description="Reference to the secret of enable, where a login does not come privileged."
+        None, description="Name of the secret of enable, where a login does not come privileged."
     )
     uplink: InterfaceName = "GigabitEthernet0/0/0"
     downlink: InterfaceName = "GigabitEthernet0/0/1"
@@ -49,6 +50,11 @@ class Router(Noun):
     )
     gateway: IPv4Address | None = Field(None, description="Next hop of its own management traffic over the uplink.")
     standby_gateway: IPv4Address | None = Field(None, description="The same over the standby.")
+
+    def credentials(self, defaults: ManagementDefaults) -> dict[str, str]:
+        """Names of the credentials that a session takes, by field."""
+        enable = {"enable_credential": self.enable_credential} if self.enable_credential else {}
+        return {"credential": self.credential or defaults.credential, **enable}
 
     @model_validator(mode="after")
     def _ports(self) -> Router:

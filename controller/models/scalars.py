@@ -122,10 +122,15 @@ Username = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$"),
     Field(description="Letters, digits, dots, underscores, hyphens and @, at most 64."),
 ]
-Credential = Annotated[
+Reference = Annotated[
     str,
     StringConstraints(pattern=r"^(env:[A-Z_][A-Z0-9_]*|file:\S+)$"),
     Field(description="Reference to a secret, env:NAME or file:PATH; never the secret itself."),
+]
+Credential = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$", max_length=64),
+    Field(description="Name of a credential of the server's settings, as in device; never the secret itself."),
 ]
 
 

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         default="check oran-fm alertmanager",
         description="Who may raise and clear alarms: check (our own health reads), oran-fm, alertmanager.",
     )
+    credentials: Path | None = Field(
+        default=None,
+        description="File that names the secrets of devices, and their networks; none: `device` on this machine only.",
+    )
     call_home: str = Field(
         default="",
         pattern=r"^$|^.+:[0-9]+$",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import structlog
+from pydantic import SecretStr
 
 from controller.models.errors import InputError, MinkaError
-from controller.ports.secrets import Secrets
 
 log = structlog.get_logger()
 
@@ -30,8 +30,7 @@ class MailRelay:
             ``user@`` before the host to log in.
         sender: Address that they come from.
         recipients: Who gets those that name nobody.
-        credential: Reference to the password, if there is a user.
-        secrets: Resolves it, for each message.
+        password: Tells the user's password, for each message.
         authority: File with the certificates to trust; the system's if empty.
     """
 
@@ -40,15 +39,13 @@ class MailRelay:
         relay: str,
         sender: str,
         recipients: Sequence[str],
-        credential: str,
-        secrets: Secrets,
+        password: Callable[[], SecretStr],
         authority: str = "",
     ) -> None:
         self._relay = urlsplit(relay)
         self._sender = sender
         self._recipients = tuple(recipients)
-        self._credential = credential
-        self._secrets = secrets
+        self._password = password
         self._authority = authority
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
@@ -68,8 +65,7 @@ class MailRelay:
             if self._relay.scheme == "starttls":
                 relay.starttls(context=self._trust())
             if self._relay.username:
-                password = self._secrets.resolve(self._credential).get_secret_value()
-                relay.login(unquote(self._relay.username), password)
+                relay.login(unquote(self._relay.username), self._password().get_secret_value())
             refused = relay.send_message(message)
         if refused:
             raise smtplib.SMTPRecipientsRefused(refused)

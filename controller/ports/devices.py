@@ -11,9 +11,10 @@ from typing import Literal, Protocol
 
 from lxml import etree
 
+from controller.models.credentials import ManagementDefaults
 from controller.models.equipment import Equipment, Operation
 from controller.models.measurement import Period
-from controller.models.network import Endpoint, ManagementDefaults, Router
+from controller.models.network import Endpoint, Router
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
 
@@ -26,15 +27,15 @@ class DeviceTarget:
 
     Attributes:
         host_key: OpenSSH public key line without comment; the only one accepted over SSH.
-        credential: Reference to the secret (``env:NAME``, ``file:PATH``), never the secret.
+        credential: Name of the secret to log in with, never the secret; empty over TLS.
         profiles: Names of the profiles that describe its nodes.
         transport: ``ssh`` (RFC 6242), ``tls`` (RFC 7589), or ``cli``: a router's command line over SSH.
         certificate: Over TLS the only certificate accepted, ``sha256:`` and its fingerprint; empty for any
             that the authority vouches for.
-        authority: Reference to the certificates of the authority; empty where the fingerprint is enough.
-        client_certificate: Reference to our certificate and its private key.
+        authority: Name of the authority's certificates; empty where the fingerprint is enough.
+        client_certificate: Name of our certificate and its private key.
         call_home: Whether the station connects to us (RFC 8071) and is never connected to.
-        enable_credential: Reference to a router's enable secret; empty where a login comes privileged.
+        enable_credential: Name of a router's enable secret; empty where a login comes privileged.
     """
 
     station: str
@@ -51,37 +52,44 @@ class DeviceTarget:
     call_home: bool = False
     enable_credential: str = ""
 
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Names of the secrets that a session takes."""
+        return tuple(filter(None, (self.credential, self.client_certificate, self.authority, self.enable_credential)))
+
     @classmethod
     def at(cls, endpoint: Endpoint, defaults: ManagementDefaults, profiles: Sequence[str]) -> DeviceTarget:
         """The station at an endpoint, with the network's management defaults where that is silent."""
+        names = endpoint.credentials(defaults)
         return cls(
             station=endpoint.station,
             address=endpoint.address or "",
             port=endpoint.port,
             host_key=endpoint.host_key or "",
             username=endpoint.username or defaults.username,
-            credential=endpoint.credential or defaults.credential,
+            credential=names.get("credential", ""),
             profiles=tuple(profiles),
             transport=endpoint.transport,
             certificate=endpoint.certificate or "",
-            authority=endpoint.authority or "",
-            client_certificate=endpoint.client_certificate or defaults.client_certificate,
+            authority=names.get("authority", ""),
+            client_certificate=names.get("client_certificate", ""),
             call_home=endpoint.call_home,
         )
 
     @classmethod
     def of_router(cls, router: Router, defaults: ManagementDefaults) -> DeviceTarget:
         """A router, with the network's management defaults where its row is silent."""
+        names = router.credentials(defaults)
         return cls(
             station=router.id,
             address=router.address,
             port=router.port,
             host_key=router.host_key or "",
             username=router.username or defaults.username,
-            credential=router.credential or defaults.credential,
+            credential=names["credential"],
             profiles=(router.platform,),
             transport="cli",
-            enable_credential=router.enable_credential or "",
+            enable_credential=names.get("enable_credential", ""),
         )
 
 

@@ -1,40 +1,104 @@
-"""Secrets by reference; values never enter logs, plans, errors or the database."""
+"""Secrets by name; values never enter logs, plans, errors or the database."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import SecretStr
 
+from controller.models.credentials import Credentials, DeviceCredential
 from controller.models.errors import InputError
+from controller.models.settings import Settings
+
+#: Variables that are Minka's own: its settings, and what PostgreSQL's client reads.
+_OWN_VARIABLES = frozenset({f"MINKA_{name.upper()}" for name in Settings.model_fields} | {"PGPASSWORD", "PGPASSFILE"})
+#: Where the system shows variables and open files of processes.
+_SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
 
 
 class Secrets(Protocol):
-    """Resolves references."""
+    """Secrets for devices, each for those in its own networks only."""
 
-    def resolve(self, reference: str) -> SecretStr:
-        """The secret behind ``env:NAME`` or ``file:PATH``.
+    def check(self, name: str, address: str) -> None:
+        """See to it that the device at an IP address may get the secret of that name.
 
         Raises:
-            InputError: The reference is malformed or leads nowhere; the message names the reference only.
+            InputError: There is no such name, or it is not for that address.
+        """
+        ...
+
+    def resolve(self, name: str, address: str) -> SecretStr:
+        """The secret of a name, for the device at an IP address.
+
+        Raises:
+            InputError: As of ``check``, or its reference leads nowhere; the message holds no secret.
         """
         ...
 
 
 class EnvironmentSecrets:
-    """Secrets from environment variables and files."""
+    """What references of the settings stand for: environment variables and files, never Minka's own.
+
+    Args:
+        home: Folder of Minka's own state, in which no reference leads anywhere.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._own = (*_SYSTEM, home.resolve())
 
     def resolve(self, reference: str) -> SecretStr:
-        """See ``Secrets.resolve``."""
+        """The secret behind ``env:NAME`` or ``file:PATH``.
+
+        Raises:
+            InputError: The reference is malformed, leads nowhere, or to what is Minka's own; the message names the
+                reference only.
+        """
+        self.check(reference)
         kind, _, name = reference.partition(":")
         if kind == "env" and name in os.environ:
             return SecretStr(os.environ[name])
         if kind == "file" and Path(name).is_file():
             return _content(reference, Path(name))
         raise InputError(f"the secret reference {reference!r} leads nowhere: set the variable or create the file")
+
+    def check(self, reference: str) -> None:
+        """See to it that a reference leads to nothing of Minka's own, whether or not it leads anywhere.
+
+        Raises:
+            InputError: It does.
+        """
+        kind, _, name = reference.partition(":")
+        if kind == "env" and name.upper() in _OWN_VARIABLES:
+            raise InputError(f"the secret reference {reference!r} is a setting of Minka's own: use another variable")
+        if kind == "file" and _lies_in(Path(name).resolve(), self._own):
+            raise InputError(
+                f"the secret reference {reference!r} leads into MINKA_HOME or the system: use a file elsewhere"
+            )
+
+
+class NamedSecrets:
+    """Secrets by the names of the settings; implements ``Secrets``."""
+
+    def __init__(self, credentials: Credentials, references: EnvironmentSecrets) -> None:
+        self._credentials = credentials
+        self._references = references
+
+    def check(self, name: str, address: str) -> None:
+        """See ``Secrets.check``."""
+        self._credentials.check(name, address)
+
+    def resolve(self, name: str, address: str) -> SecretStr:
+        """See ``Secrets.resolve``."""
+        self.check(name, address)
+        return self._references.resolve(self._credentials.named(name).reference)
+
+
+def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _content(reference: str, path: Path) -> SecretStr:
@@ -48,13 +112,21 @@ def _content(reference: str, path: Path) -> SecretStr:
 
 
 class FakeSecrets:
-    """The shipped fake: a mapping."""
+    """The shipped fake: secrets by name, all for devices in the same networks; None for a reference leading nowhere."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str | None], networks: Iterable[str] = ("127.0.0.0/8",)) -> None:
         self._values = dict(values)
+        self._networks = tuple(map(ip_network, networks))
 
-    def resolve(self, reference: str) -> SecretStr:
+    def check(self, name: str, address: str) -> None:
+        """See ``Secrets.check``."""
+        served = DeviceCredential(reference="env:FAKE", networks=self._networks)
+        Credentials.model_construct(credentials=dict.fromkeys(self._values, served)).check(name, address)
+
+    def resolve(self, name: str, address: str) -> SecretStr:
         """See ``Secrets.resolve``."""
-        if reference not in self._values:
-            raise InputError(f"the secret reference {reference!r} leads nowhere: set the variable or create the file")
-        return SecretStr(self._values[reference])
+        self.check(name, address)
+        value = self._values[name]
+        if value is None:
+            raise InputError(f"the secret reference of {name!r} leads nowhere: set the variable or create the file")
+        return SecretStr(value)

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from controller.inventory.frame import Frame
+from controller.inventory.ways import in_rows, ways
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError
-from controller.models.network import Endpoint
+from controller.models.network import Endpoint, Network
 from controller.nrm.profiles import PROFILES
 from controller.plan.importing import Imported, import_network
 from controller.ports.clock import Clock
@@ -32,14 +33,22 @@ class Importer:
         self._clock = clock
 
     async def import_network(self, frame: Frame, actor: str) -> Imported:
-        """Network files from live stations, which are only read; see ``controller.plan.importing``."""
-        observed = await self._observe(frame)
+        """Network files from live stations, which are only read; see ``controller.plan.importing``.
+
+        The ways to them are on record before: each gets a secret of ours.
+        """
         network = frame.network
+        for detail in in_rows(ways(frame.endpoints, network.header.management)):
+            await self._audit(actor, "network.import_begun", network, detail)
+        observed = await self._observe(frame)
         today = self._clock.now().astimezone(ZoneInfo(network.header.timezone)).date()
         made = await asyncio.to_thread(import_network, frame, observed, today)
         counts = {"asked": str(len(observed)), "found": str(len(made.network.stations))}
-        await self._store.call(lambda store: store.audit(actor, "network.imported", network.header.id, counts))
+        await self._audit(actor, "network.imported", network, counts)
         return made
+
+    async def _audit(self, actor: str, action: str, network: Network, detail: dict[str, str]) -> None:
+        await self._store.call(lambda store: store.audit(actor, action, network.header.id, detail))
 
     async def _observe(self, frame: Frame) -> dict[str, Observed | str]:
         """What the stations of an import say of themselves, or why they could not be read."""

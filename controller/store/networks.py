@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Engine, and_, select, update
 
+from controller.inventory.ways import changed_ways, in_rows
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
@@ -34,13 +35,17 @@ class NetworkRecords(Transactions):
     def save_network(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
         """See ``Store.save_network``."""
         tx.guard("network")
-        if tx.execute(select(networks.c.digest).where(networks.c.current)).scalar() == digest:
+        known = tx.execute(select(networks.c.digest).where(networks.c.current)).scalar()
+        if known == digest:
             return False
+        before = self._content(tx, known) if known is not None else None
         tx.execute(update(networks).where(networks.c.current).values(current=False))
         row = tx.insert(networks).values(digest=digest, current=True, saved=tx.now, content=packed(network))
         again = {"current": True, "saved": row.excluded.saved}
         tx.execute(row.on_conflict_do_update(index_elements=["digest"], set_=again))
         tx.note(actor, "network.saved", network.header.id, digest=digest)
+        for detail in in_rows(changed_ways(before, network)):
+            tx.note(actor, "network.ways", network.header.id, **detail)
         return True
 
     @reads
@@ -49,6 +54,9 @@ class NetworkRecords(Transactions):
         found = digest or tx.execute(select(networks.c.digest).where(networks.c.current)).scalar()
         if found is None:
             raise NotFoundError("no network was loaded yet")
+        return found, self._content(tx, found)
+
+    def _content(self, tx: Tx, found: str) -> Network:
         cached = self._networks.get(found)
         if cached is None:
             content = tx.execute(select(networks.c.content).where(networks.c.digest == found)).scalar()
@@ -58,7 +66,7 @@ class NetworkRecords(Transactions):
             # A new dict each time: other threads may be reading the old one.
             kept = list(self._networks.items())[1 - _CACHED :]
             self._networks = {**dict(kept), found: cached}
-        return found, cached
+        return cached
 
     @reads
     def devices(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:

@@ -103,7 +103,7 @@ async def _apply(store: SqlStore, loop_store: LoopStore, devices: SshDevices, pl
 async def _measure(folder: Path, network: Network) -> None:
     count = len(network.stations)
     store = open_store(f"sqlite:///{folder / 'bench.sqlite3'}")
-    loop_store, devices = LoopStore(store), SshDevices(FakeSecrets({"env:MINKA_DEVICE_PASSWORD": "minka-sim"}))
+    loop_store, devices = LoopStore(store), SshDevices(FakeSecrets({"device": "minka-sim"}))
     planner = Planner(loop_store, devices, SystemClock(), target_of)
     store.save_network(network, network_digest(network), "bench")
     meter = _Meter()

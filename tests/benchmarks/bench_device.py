@@ -134,12 +134,14 @@ async def fill(session: DeviceSession, station: str, _name: str) -> None:
 def target_of(endpoint: dict[str, Any], *, tls: bool) -> DeviceTarget:
     """How a station is reached over SSH, or over TLS."""
     ssh = DeviceTarget(
-        endpoint["station"], endpoint["address"], endpoint["port"], endpoint["host_key"], "minka", "env:P", _PROFILES
+        endpoint["station"], endpoint["address"], endpoint["port"], endpoint["host_key"], "minka", "device", _PROFILES
     )
     if not tls:
         return ssh
     certificate = endpoint["certificate"]
-    return replace(ssh, port=endpoint["tls_port"], transport="tls", certificate=certificate, client_certificate="env:C")
+    return replace(
+        ssh, port=endpoint["tls_port"], transport="tls", certificate=certificate, client_certificate="certificate"
+    )
 
 
 async def everywhere(
@@ -162,7 +164,7 @@ def ours(
     """Wall and CPU seconds of our client, with sessions that are open already or opened and closed for it."""
 
     async def measure() -> tuple[float, float]:
-        devices = SshDevices(FakeSecrets({"env:P": _PASSWORD, "env:C": Authority("bench").client("minka")}))
+        devices = SshDevices(FakeSecrets({"device": _PASSWORD, "certificate": Authority("bench").client("minka")}))
         if warm:
             await everywhere(devices, endpoints, fill, name, tls=tls)
         started = time.perf_counter(), time.process_time()

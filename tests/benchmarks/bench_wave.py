@@ -50,7 +50,6 @@ from controller.plan import PlanOptions, StationView, make_plan, network_digest,
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceSession
 from controller.ports.queue import FakeDoorbell
-from controller.ports.secrets import EnvironmentSecrets
 from controller.runs.planner import Planner, PlanRequest
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
@@ -61,6 +60,7 @@ from simulators.playing import Story
 from simulators.station import Quirks
 from simulators.up import run as run_fleet
 from tests.benchmarks.bench_device import nornir
+from tests.support.secrets import LocalSecrets
 
 #: Seconds that a station takes, a confirming commit as any other.
 DELAYS = {"get": 0.1, "edit-config": 0.2, "commit": 1.0, "confirm": 1.0}
@@ -172,7 +172,7 @@ Work = Callable[[DeviceSession, str], Awaitable[None]]
 
 def _devices() -> SshDevices:
     """Sessions that wait for long: simulators and clients share a machine, which may have other work too."""
-    return SshDevices(EnvironmentSecrets(), rpc_timeout=300, connect_timeout=300)
+    return SshDevices(LocalSecrets(), rpc_timeout=300, connect_timeout=300)
 
 
 async def _at_all(devices: SshDevices, network: Network, stations: Iterable[str], work: Work) -> None:

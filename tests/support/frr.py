@@ -41,7 +41,7 @@ class Frr:
         """How to reach it, as fields of a row of ``routers.csv``."""
         ssh = self.ssh
         at = {"address": "127.0.0.1", "port": str(ssh.port), "host_key": ssh.host_key, "platform": "frr"}
-        return {**at, "username": ssh.username, "credential": f"file:{ssh.client_key}"}
+        return {**at, "username": ssh.username, "credential": ssh.credential}
 
     def type(self, *lines: str) -> str:
         """Type lines behind everybody's back."""

@@ -66,7 +66,7 @@ class Netconfd:
             port=self.ssh.port,
             host_key=self.ssh.host_key,
             username=self.ssh.username,
-            credential=f"file:{self.ssh.client_key}",
+            credential=self.ssh.credential,
             profiles=profiles,
         )
 

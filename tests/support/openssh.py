@@ -20,6 +20,7 @@ from pathlib import Path
 import asyncssh
 
 from tests.support.ports import free_port
+from tests.support.secrets import known
 
 
 def wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -50,6 +51,7 @@ class OpenSsh:
     Attributes:
         host_key: Its public host key, as endpoints pin it.
         client_key: Path of the private key that may log in.
+        credential: The same by the name that ``tests.support.secrets`` knows it by.
         username: The user that the tests run as, the only one that can log in.
     """
 
@@ -58,6 +60,11 @@ class OpenSsh:
     client_key: Path
     username: str
     log: Path
+
+    @property
+    def credential(self) -> str:
+        """See the class."""
+        return f"key-{self.port}"
 
 
 def _key_pair(path: Path) -> str:
@@ -94,7 +101,9 @@ def openssh(subsystem: str, port: int | None = None, *, shell: str = "") -> Iter
         )
     try:
         wait_until_it_listens(port, process, log)
-        yield OpenSsh(port, host_key, folder / "client", getpass.getuser(), log)
+        running = OpenSsh(port, host_key, folder / "client", getpass.getuser(), log)
+        with known(running.credential, f"file:{running.client_key}"):
+            yield running
     finally:
         stop(process)
         shutil.rmtree(folder, ignore_errors=True)

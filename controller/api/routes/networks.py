@@ -17,6 +17,7 @@ from controller.api.views import Seen
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
 from controller.inventory.write import render_network
+from controller.models.credentials import Credentials
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
@@ -120,22 +121,23 @@ def _beside(folder: Path, name: str, text: str | None) -> Path | None:
     return path
 
 
-def _load(upload: NetworkUpload) -> Network:
+def _load(upload: NetworkUpload, credentials: Credentials) -> Network:
     with tempfile.TemporaryDirectory(prefix="minka-network-") as name:
         folder = Path(name)
         return load_network(
             _write(folder, upload.files),
             endpoints=_beside(folder, "endpoints.csv", upload.endpoints),
             routers=_beside(folder, "routers.csv", upload.routers),
+            credentials=credentials,
         )
 
 
-def _frame(upload: ImportUpload) -> Frame:
+def _frame(upload: ImportUpload, credentials: Credentials) -> Frame:
     with tempfile.TemporaryDirectory(prefix="minka-import-") as name:
         folder = Path(name)
         endpoints, places = folder / "endpoints.csv", _beside(folder, "places.csv", upload.places)
         endpoints.write_text(upload.endpoints, encoding="utf-8", errors="replace")
-        return load_frame(_write(folder, upload.files), endpoints, places)
+        return load_frame(_write(folder, upload.files), endpoints, places, credentials)
 
 
 @router.put("")
@@ -146,7 +148,7 @@ async def load(
 
     Answers 422 with every problem of every file, and keeps the old version, if anything is wrong.
     """
-    network = await run_in_threadpool(_load, upload)
+    network = await run_in_threadpool(_load, upload, backend.credentials)
     digest = await run_in_threadpool(network_digest, network)
     changed = await run_in_threadpool(backend.store.save_network, network, digest, who.name)
     abandoned = await run_in_threadpool(_abandoned, backend.store, network)
@@ -161,14 +163,15 @@ def show(seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> NetworkSum
 
 @router.post("/import")
 async def import_(
-    upload: ImportUpload, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)]
+    upload: ImportUpload, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]
 ) -> ImportedFiles:
     """Read live stations and write down what they carry as network files; the current network stays as it is.
 
-    Stations are only read. Sharing that was found becomes agreements, valid from today. What network
-    files can't say of a station, and stations that could not be read, are notes.
+    Stations are only read, but they get secrets of ours: which, and at which addresses, goes on record before. Sharing
+    that was found becomes agreements, valid from today. What network files can't say of a station, and stations that
+    could not be read, are notes.
     """
-    frame = await run_in_threadpool(_frame, upload)
+    frame = await run_in_threadpool(_frame, upload, backend.credentials)
     made = await backend.importer.import_network(frame, who.name)
     return ImportedFiles(files=await run_in_threadpool(render_network, made.network), notes=made.notes)
 

@@ -275,4 +275,4 @@ class Lab:
 
 def target(station: str) -> DeviceTarget:
     """Where a station is."""
-    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "env:X", samples.PROFILES)
+    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)

@@ -13,11 +13,11 @@ from controller.device import SshDevices
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.secrets import EnvironmentSecrets
 from simulators.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import element_path, managed_element
 from tests.support.netconfd import Netconfd, netconfd
+from tests.support.secrets import LocalSecrets
 
 PROFILES = ("lte-28658",)
 NETCONFD = pytest.param("netconfd", marks=pytest.mark.needs("netconfd", "sshd"))
@@ -53,18 +53,16 @@ async def station(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         clock = VirtualClock()
         fakes = FakeDevices(clock)
         fakes.add(name, PROFILES, {element_path(name): {"priorityLabel": "1"}})
-        target = DeviceTarget(name, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "env:X", PROFILES)
+        target = DeviceTarget(name, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", PROFILES)
         yield Station("fake", target, fakes, fakes, clock.advance)
         return
-    real = [SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=10) for _ in range(2)]
+    real = [SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10) for _ in range(2)]
     try:
         if request.param == "simulator":
             record = StationRecord(name, "site", PROFILES, "10.0.0.1", ("1",))
             async with Fleet(SimulatedNetwork("test", (record,), (), {})) as fleet:
                 at = fleet.endpoint(name)
-                target = DeviceTarget(
-                    name, at.address, at.port, at.host_key, "minka", "env:MINKA_DEVICE_PASSWORD", PROFILES
-                )
+                target = DeviceTarget(name, at.address, at.port, at.host_key, "minka", "device", PROFILES)
                 yield Station("simulator", target, real[0], real[1], asyncio.sleep)
         else:
             server: Netconfd = request.getfixturevalue("netconfd_server")

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
+from controller.models.credentials import Credentials
 from controller.models.errors import InputError, MinkaError
 from controller.observe.webhook import WebhookNotifier
 from controller.ports.clock import Clock, SystemClock, VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import Doorbell, FakeDoorbell
-from controller.ports.secrets import EnvironmentSecrets, FakeSecrets, Secrets
+from controller.ports.secrets import EnvironmentSecrets, FakeSecrets, NamedSecrets, Secrets
 from controller.queue.app import make_app
 from controller.queue.doorbell import CeleryDoorbell
 
@@ -44,27 +45,43 @@ ALARM = Alarm(
 
 
 @pytest.fixture(params=["real", "fake"])
-def secrets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Secrets, str]:
+def secrets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Secrets:
     file = tmp_path / "password"
     file.write_text("from-file\n", encoding="utf-8")
     monkeypatch.setenv("MINKA_TEST_SECRET", "from-env")
-    reference = f"file:{file}"
-    if request.param == "real":
-        return EnvironmentSecrets(), reference
-    return FakeSecrets({"env:MINKA_TEST_SECRET": "from-env", reference: "from-file"}), reference
+    if request.param == "fake":
+        return FakeSecrets({"variable": "from-env", "file": "from-file", "gone": None}, ["10.0.0.0/8"])
+    references = {"variable": "env:MINKA_TEST_SECRET", "file": f"file:{file}", "gone": "env:MINKA_NOT_SET"}
+    networks = {name: {"reference": said, "networks": ["10.0.0.0/8"]} for name, said in references.items()}
+    named = Credentials.model_validate({"credentials": networks})
+    return NamedSecrets(named, EnvironmentSecrets(tmp_path / "home"))
 
 
-def test_references_resolve(secrets: tuple[Secrets, str]) -> None:
-    resolver, file = secrets
-    assert resolver.resolve("env:MINKA_TEST_SECRET").get_secret_value() == "from-env"
-    assert resolver.resolve(file).get_secret_value() == "from-file"
-    assert "from-env" not in repr(resolver.resolve("env:MINKA_TEST_SECRET"))
+def test_names_resolve_within_their_networks(secrets: Secrets) -> None:
+    assert secrets.resolve("variable", "10.1.2.3").get_secret_value() == "from-env"
+    assert secrets.resolve("file", "10.1.2.3").get_secret_value() == "from-file"
+    assert "from-env" not in repr(secrets.resolve("variable", "10.1.2.3"))
 
 
-@pytest.mark.parametrize("reference", ["env:MINKA_NOT_SET", "file:/nowhere/at/all", "plain", ""])
-def test_a_reference_that_leads_nowhere_names_itself(secrets: tuple[Secrets, str], reference: str) -> None:
-    with pytest.raises(InputError, match="secret reference"):
-        secrets[0].resolve(reference)
+@pytest.mark.parametrize(
+    ("name", "address", "said"),
+    [
+        ("other", "10.1.2.3", "no credential 'other'; MINKA_CREDENTIALS has file, gone, variable"),
+        ("variable", "11.1.2.3", "11.1.2.3 is outside of the networks of credential 'variable': 10.0.0.0/8"),
+        ("variable", "::ffff:10.1.2.3", "outside of the networks"),
+        ("variable", "device.example", "outside of the networks"),
+    ],
+)
+def test_nobody_else_gets_a_secret(secrets: Secrets, name: str, address: str, said: str) -> None:
+    for asked in (secrets.check, secrets.resolve):
+        with pytest.raises(InputError, match=said):
+            asked(name, address)
+
+
+def test_a_name_that_leads_nowhere(secrets: Secrets) -> None:
+    secrets.check("gone", "10.1.2.3")
+    with pytest.raises(InputError, match=r"secret reference .* leads nowhere"):
+        secrets.resolve("gone", "10.1.2.3")
 
 
 # ------------------------------------------------------------------------ doorbell

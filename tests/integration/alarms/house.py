@@ -28,7 +28,6 @@ from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeDoorbell
-from controller.ports.secrets import EnvironmentSecrets
 from controller.ports.store import Page
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Guards, Rule, load_rules
@@ -42,6 +41,7 @@ from simulators.fleet import Fleet
 from simulators.network import read_network
 from simulators.station import Quirks
 from tests.support.callers import admit
+from tests.support.secrets import LocalSecrets
 
 ROOT = Path(__file__).parents[3]
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
@@ -82,7 +82,7 @@ class House:
         stack.callback(self.store.close)
         self.loop_store = LoopStore(self.store)
         stack.push_async_callback(self.loop_store.close)
-        self.devices = SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=5)
+        self.devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5)
         stack.push_async_callback(self.devices.close)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
         self.doorbell = FakeDoorbell()

@@ -10,11 +10,11 @@ import pytest
 
 from controller.device import SshDevices
 from controller.ports.devices import DeviceTarget
-from controller.ports.secrets import EnvironmentSecrets
 from simulators.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import managed_element
 from tests.support.netconfd import Netconfd, netconfd
+from tests.support.secrets import LocalSecrets
 
 PASSWORD = "minka-sim"
 
@@ -32,7 +32,7 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def devices() -> AsyncIterator[SshDevices]:
-    pool = SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=10)
+    pool = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
     yield pool
     await pool.close()
 
@@ -43,7 +43,7 @@ def fleet_of(count: int, **options: object) -> Fleet:
     return Fleet(SimulatedNetwork("test", stations, (), {}), **options)  # type: ignore[arg-type]
 
 
-def target_in(fleet: Fleet, station: str, credential: str = "env:MINKA_DEVICE_PASSWORD") -> DeviceTarget:
+def target_in(fleet: Fleet, station: str, credential: str = "device") -> DeviceTarget:
     """How the controller reaches a simulated station."""
     endpoint = fleet.endpoint(station)
     return DeviceTarget(

@@ -13,9 +13,9 @@ from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
-from controller.ports.secrets import EnvironmentSecrets
 from controller.runs.effects import unfinished
 from tests.support.frr import Frr, frr
+from tests.support.secrets import LocalSecrets
 
 pytestmark = [
     pytest.mark.needs("/usr/lib/frr/zebra", "sshd", "unshare"),
@@ -53,7 +53,7 @@ def router() -> Iterator[Frr]:
 
 @pytest.fixture
 async def devices() -> AsyncIterator[SshDevices]:
-    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=20, connect_timeout=20)
+    devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
     yield devices
     await devices.close()
 

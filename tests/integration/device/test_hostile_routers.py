@@ -16,7 +16,7 @@ from controller.device import SshDevices
 from controller.models.errors import AuthenticationError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.plan import Edit, Op
 from controller.ports.devices import DeviceTarget
-from controller.ports.secrets import EnvironmentSecrets
+from tests.support.secrets import LocalSecrets
 
 Process = asyncssh.SSHServerProcess[str]
 #: What a router says to a line; None for what routers say.
@@ -80,7 +80,7 @@ async def router(answer: Answer, prompt: str = f"{NAME}#", greeting: str = "") -
             server.get_port(),
             host_key,
             "minka",
-            "env:MINKA_DEVICE_PASSWORD",
+            "device",
             ("cisco_ios",),
             transport="cli",
         )
@@ -93,7 +93,7 @@ async def router(answer: Answer, prompt: str = f"{NAME}#", greeting: str = "") -
 async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SshDevices]:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", PASSWORD)
     monkeypatch.setenv("ENABLE", SECRET)
-    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=2, connect_timeout=10)
+    devices = SshDevices(LocalSecrets(enable="env:ENABLE"), rpc_timeout=2, connect_timeout=10)
     yield devices
     await devices.close()
 
@@ -233,7 +233,7 @@ async def asks(process: Process, line: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize(("enable", "said"), [("env:ENABLE", "refused the secret"), ("", "wants a secret")])
+@pytest.mark.parametrize(("enable", "said"), [("enable", "refused the secret"), ("", "wants a secret")])
 async def test_a_secret_of_enable_that_does_not_fit(devices: SshDevices, enable: str, said: str) -> None:
     async with router(asks, prompt=f"{NAME}>") as target:
         with pytest.raises(AuthenticationError, match=said) as caught:
@@ -288,7 +288,7 @@ async def test_secrets_are_neither_logged_nor_kept(
         for password in (PASSWORD, "wr0ng-secret"):
             monkeypatch.setenv("MINKA_DEVICE_PASSWORD", password)
             try:
-                async with devices.session(replace(target, enable_credential="env:ENABLE")) as session:
+                async with devices.session(replace(target, enable_credential="enable")) as session:
                     await session.read()
                     await session.abandon()
             except AuthenticationError:

@@ -22,13 +22,13 @@ from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
 from controller.ports.devices import DeviceTarget
-from controller.ports.secrets import EnvironmentSecrets
 from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind
 from simulators.routers.router import Router, RouterQuirks
+from tests.support.secrets import LocalSecrets
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 NAME = "R-OLLANTA"
@@ -64,7 +64,7 @@ def router(fleet: Fleet) -> Router:
 
 def target_at(fleet: Fleet) -> DeviceTarget:
     at = fleet.router_endpoint(NAME)
-    credential = "env:MINKA_DEVICE_PASSWORD"
+    credential = "device"
     return DeviceTarget(NAME, at.address, at.port, at.host_key, "minka", credential, ("cisco_ios",), transport="cli")
 
 
@@ -75,7 +75,7 @@ def target(fleet: Fleet) -> DeviceTarget:
 
 @pytest.fixture
 async def devices() -> AsyncIterator[SshDevices]:
-    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=20, connect_timeout=20)
+    devices = SshDevices(LocalSecrets(enable="env:ENABLE"), rpc_timeout=20, connect_timeout=20)
     yield devices
     await devices.close()
 
@@ -172,7 +172,7 @@ async def test_a_save_that_does_not_save_is_told(
 
 @pytest.mark.parametrize("kind", [RouterFaultKind.DROP_BEFORE, RouterFaultKind.DROP_AFTER, RouterFaultKind.HANG])
 async def test_a_session_that_ends_is_lost(fleet: Fleet, target: DeviceTarget, kind: RouterFaultKind) -> None:
-    impatient = SshDevices(EnvironmentSecrets(), rpc_timeout=3, connect_timeout=20)
+    impatient = SshDevices(LocalSecrets(), rpc_timeout=3, connect_timeout=20)
     router = fleet.routers[NAME]
     router.faults.inject(RouterFault(kind, command="vrf definition"))
     try:
@@ -206,8 +206,8 @@ async def test_a_wrong_password_and_a_missing_one(
         await bring(devices, target, ANDES)
     assert "wr0ng-secret" not in str(caught.value)
     assert caught.value.__context__ is None
-    with pytest.raises(AuthenticationError, match="NOWHERE"):
-        await bring(devices, replace(target, credential="env:NOWHERE"), ANDES)
+    with pytest.raises(AuthenticationError, match="no credential 'nowhere'"):
+        await bring(devices, replace(target, credential="nowhere"), ANDES)
 
 
 async def test_a_router_that_refuses_sessions(devices: SshDevices, target: DeviceTarget, router: Router) -> None:
@@ -221,7 +221,7 @@ async def test_enable_with_a_secret(monkeypatch: pytest.MonkeyPatch, devices: Ss
     monkeypatch.setenv("ENABLE", "s3cret")
     quirks = RouterQuirks(enable_password="s3cret")
     async with Fleet(read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_quirks=quirks) as fleet:
-        target = replace(target_at(fleet), enable_credential="env:ENABLE")
+        target = replace(target_at(fleet), enable_credential="enable")
         assert set(wanted(ANDES)) <= set(await bring(devices, target, ANDES))
 
 

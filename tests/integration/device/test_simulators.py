@@ -24,13 +24,14 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.ports.devices import Notification
-from controller.ports.secrets import EnvironmentSecrets, FakeSecrets
+from controller.ports.secrets import FakeSecrets
 from simulators.faults import ANY, Fault, FaultKind
 from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.ssh import Credentials
 from tests.integration.device.conftest import PASSWORD, fleet_of, target_in
 from tests.integration.device.edits import cell, function, function_path, rename
+from tests.support.secrets import LocalSecrets
 from tests.support.waiting import until
 
 
@@ -141,7 +142,7 @@ async def test_a_target_that_changed_is_connected_anew(devices: SshDevices, flee
 
 
 async def test_the_number_of_sessions_is_bounded(fleet: Fleet) -> None:
-    devices = SshDevices(EnvironmentSecrets(), limit=2)
+    devices = SshDevices(LocalSecrets(), limit=2)
     for station in fleet.stations:
         async with devices.session(target_in(fleet, station)):
             assert sum(devices.counts.values()) <= 2
@@ -177,7 +178,7 @@ async def _read(devices: SshDevices, fleet: Fleet, station: str) -> None:
 async def test_an_answer_that_never_comes_whole_is_a_lost_session(
     devices: SshDevices, fleet: Fleet, kind: FaultKind
 ) -> None:
-    impatient = SshDevices(EnvironmentSecrets(), rpc_timeout=0.5)
+    impatient = SshDevices(LocalSecrets(), rpc_timeout=0.5)
     target = target_in(fleet, "S-0")
     fleet.stations["S-0"].faults.inject(Fault(kind, "commit"))
 
@@ -230,7 +231,7 @@ async def test_a_server_that_says_nothing_is_unreachable(fleet: Fleet) -> None:
         writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    devices = SshDevices(EnvironmentSecrets(), connect_timeout=0.3)
+    devices = SshDevices(LocalSecrets(), connect_timeout=0.3)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(UnreachableError, match="in time"):
         async with devices.session(replace(target_in(fleet, "S-0"), port=port)):
@@ -262,7 +263,7 @@ async def test_a_host_key_of_another_type_is_a_changed_key_and_no_user_is_named(
 
     key = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
     listener = await asyncssh.listen("127.0.0.1", 0, server_factory=Server, server_host_keys=[key])
-    devices = SshDevices(EnvironmentSecrets())
+    devices = SshDevices(LocalSecrets())
     async with fleet_of(1) as fleet:
         with pytest.raises(HostKeyError):
             async with devices.session(replace(target_in(fleet, "S-0"), port=listener.get_port())):
@@ -279,33 +280,34 @@ async def test_a_pin_that_is_no_key_opens_nothing(devices: SshDevices, fleet: Fl
 
 
 async def test_a_wrong_password_is_an_authentication_error(fleet: Fleet) -> None:
-    devices = SshDevices(FakeSecrets({"env:MINKA_DEVICE_PASSWORD": "wrong"}))
-    with pytest.raises(AuthenticationError, match="env:MINKA_DEVICE_PASSWORD"):
+    devices = SshDevices(FakeSecrets({"device": "wrong"}))
+    with pytest.raises(AuthenticationError, match="device"):
         await _read(devices, fleet, "S-0")
     assert fleet.stations["S-0"].history.counts[EventKind.AUTHENTICATION_FAILED] == 1
 
 
 async def test_a_secret_that_leads_nowhere_is_an_authentication_error(fleet: Fleet) -> None:
     with pytest.raises(AuthenticationError, match="leads nowhere"):
-        await _read(SshDevices(FakeSecrets({})), fleet, "S-0")
+        await _read(SshDevices(FakeSecrets({"device": None})), fleet, "S-0")
 
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
-async def test_a_file_with_a_private_key_logs_in_by_key(devices: SshDevices, tmp_path: Path, kind: str) -> None:
+async def test_a_file_with_a_private_key_logs_in_by_key(tmp_path: Path, kind: str) -> None:
     key = asyncssh.generate_private_key(kind)
     key.write_private_key(tmp_path / "key")
     public = key.export_public_key().decode()
     credentials = Credentials(password=None, authorized_keys=(public,))
     async with (
         fleet_of(1, credentials=credentials) as fleet,
-        devices.session(target_in(fleet, "S-0", f"file:{tmp_path / 'key'}")) as session,
+        SshDevices(LocalSecrets(key=f"file:{tmp_path / 'key'}")).session(target_in(fleet, "S-0", "key")) as session,
     ):
         await session.read()
 
 
-async def test_a_file_with_a_password_logs_in_by_password(devices: SshDevices, fleet: Fleet, tmp_path: Path) -> None:
+async def test_a_file_with_a_password_logs_in_by_password(fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD + "\n")
-    async with devices.session(target_in(fleet, "S-0", f"file:{tmp_path / 'password'}")) as session:
+    devices = SshDevices(LocalSecrets(word=f"file:{tmp_path / 'password'}"))
+    async with devices.session(target_in(fleet, "S-0", "word")) as session:
         await session.read()
 
 
@@ -343,15 +345,14 @@ async def test_no_secret_leaves_the_process(
     text = key.export_private_key().decode()
     secret = {"password": CANARY, "key": text, "broken key": text.replace("OPENSSH", "RSA")}[shape]
     canaries = [CANARY, *secret.splitlines()[1:3]]
-    reference = f"file:{tmp_path / 'secret'}"
     (tmp_path / "secret").write_text(secret)
-    devices = SshDevices(EnvironmentSecrets())
+    devices = SshDevices(LocalSecrets(canary=f"file:{tmp_path / 'secret'}"))
     keys = (key.export_public_key().decode(),) if accepted else ()
     credentials = Credentials(password=CANARY if accepted else "another", authorized_keys=keys)
     try:
         with capture_logs() as events:
             async with fleet_of(2, credentials=credentials) as fleet:
-                errors = await _provoke(devices, fleet, reference)
+                errors = await _provoke(devices, fleet, "canary")
                 await devices.close()
     finally:
         asyncssh.set_debug_level(1)
@@ -411,7 +412,7 @@ async def test_packets_that_say_nothing_are_not_sent(
 
 async def test_many_sessions_asked_for_at_once_are_opened_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.device.connect._OPENING", 10)
-    devices = SshDevices(FakeSecrets({"env:MINKA_DEVICE_PASSWORD": PASSWORD}), connect_timeout=10)
+    devices = SshDevices(FakeSecrets({"device": PASSWORD}), connect_timeout=10)
     most = 0
 
     async def read(fleet: Fleet, station: str) -> None:

@@ -9,9 +9,9 @@ import pytest
 from controller.device import SshDevices
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.ports.devices import DeviceSession
-from controller.ports.secrets import EnvironmentSecrets
 from tests.integration.device.conftest import Device
 from tests.integration.device.edits import cell, cell_path, element_path, function, function_path, rename
+from tests.support.secrets import LocalSecrets
 
 
 async def name_of(session: DeviceSession, station: str) -> object:
@@ -116,7 +116,7 @@ async def test_a_wrong_token_is_refused_and_changes_nothing(device: Device) -> N
 
 
 async def test_a_foreign_lock_is_busy_and_names_its_holder(device: Device) -> None:
-    others = SshDevices(EnvironmentSecrets())
+    others = SshDevices(LocalSecrets())
     async with device.devices.session(device.target) as session, others.session(device.target) as other:
         await other.lock()
         with pytest.raises(DeviceBusyError) as denied:

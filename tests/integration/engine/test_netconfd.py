@@ -20,13 +20,13 @@ from controller.models.run import Job, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeDoorbell
-from controller.ports.secrets import EnvironmentSecrets
 from controller.runs.loop import WorkerLoop
 from controller.runs.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.netconfd import Netconfd, netconfd
+from tests.support.secrets import LocalSecrets
 
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 STATION = "PE-CUS-0147"  # LTE and NR
@@ -44,7 +44,7 @@ def network_at(server: Netconfd, folder: Path, *, entel: bool = False) -> Networ
     """``peru-mini`` with the station's endpoint on netconfd."""
     endpoints = folder / "endpoints.csv"
     ssh = server.ssh
-    row = f"{STATION},127.0.0.1,{ssh.port},{ssh.host_key},{ssh.username},file:{ssh.client_key}"
+    row = f"{STATION},127.0.0.1,{ssh.port},{ssh.host_key},{ssh.username},{ssh.credential}"
     endpoints.write_text(f"station,address,port,host_key,username,credential\n{row}\n", encoding="utf-8")
     network = load_network(NETWORKS / "peru-mini", endpoints=endpoints)
     if not entel:
@@ -62,7 +62,7 @@ class House:
 
     def __init__(self, store: SqlStore) -> None:
         self.store, self.loop_store, self.clock = store, LoopStore(store), SystemClock()
-        self.devices = SshDevices(EnvironmentSecrets(), rpc_timeout=20, connect_timeout=20)
+        self.devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
 
     async def plan(self, network: Network) -> Plan:

@@ -18,10 +18,10 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Tree
 from controller.ports.devices import DeviceTarget
-from controller.ports.secrets import EnvironmentSecrets
 from simulators.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.support.netconfd import netconfd
+from tests.support.secrets import LocalSecrets
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS, STATION
 
@@ -40,7 +40,7 @@ async def simulated() -> AsyncIterator[DeviceTarget]:
     record = StationRecord(STATION, "site", BOTH, "10.64.4.76", ("B28-1",))
     async with Fleet(SimulatedNetwork("test", (record,), (), {})) as fleet:
         at = fleet.endpoint(STATION)
-        credential = "env:MINKA_DEVICE_PASSWORD"
+        credential = "device"
         yield DeviceTarget(STATION, at.address, at.port, at.host_key, "minka", credential, BOTH)
 
 
@@ -52,7 +52,7 @@ async def debian() -> AsyncIterator[DeviceTarget]:
 
 async def run_rounds(device: AbstractAsyncContextManager[DeviceTarget], rounds: dict[str, list[Edit]]) -> None:
     """Edit, commit and read back, comparing with what the edits do to a tree in memory."""
-    devices = SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=10)
+    devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
     async with device as target, devices.session(target) as session:
         expected: Tree = (await session.read()).tree
         for name, edits in {"all from nothing": creates(expected), **rounds}.items():

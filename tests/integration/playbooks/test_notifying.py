@@ -16,12 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
 
 from controller.models.errors import MinkaError
 from controller.observe.mail import MailRelay
 from controller.observe.syslog import Syslog
 from controller.ports.clock import SystemClock, VirtualClock
-from controller.ports.secrets import FakeSecrets
 
 TOLD = {"station": "PE-CUS-0042", "text": "Cell 1 is off:\nñandú"}
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -91,8 +91,7 @@ class Relay:
 
 
 def mail(url: str, certificate: Path | str = "") -> MailRelay:
-    secrets = FakeSecrets({"env:MAIL": "a-secret"})
-    return MailRelay(url, "minka@host.example", ("noc@host.example",), "env:MAIL", secrets, str(certificate))
+    return MailRelay(url, "minka@host.example", ("noc@host.example",), lambda: SecretStr("a-secret"), str(certificate))
 
 
 async def test_mail(certificate: Path) -> None:

@@ -37,7 +37,7 @@ from tests.support.waiting import until
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 PROFILES = ("lte-28658",)
-SECRETS = FakeSecrets({"env:P": "minka-sim", "env:WRONG": "wrong"})
+SECRETS = FakeSecrets({"device": "minka-sim", "wrong": "wrong"})
 
 
 def made_network(count: int) -> SimulatedNetwork:
@@ -46,7 +46,9 @@ def made_network(count: int) -> SimulatedNetwork:
 
 
 def target(station: str, **fields: Any) -> DeviceTarget:
-    known = DeviceTarget(station, "", 830, public_host_key("made", station), "minka", "env:P", PROFILES, call_home=True)
+    known = DeviceTarget(
+        station, "", 830, public_host_key("made", station), "minka", "device", PROFILES, call_home=True
+    )
     return replace(known, **fields)
 
 
@@ -139,11 +141,11 @@ async def test_each_station_has_its_own_user_and_credential() -> None:
             async with devices.session(target("S-0", username="ops")) as session:
                 await session.read()
             with pytest.raises(UnreachableError):
-                async with devices.session(target("S-1", username="ops", credential="env:WRONG")):
+                async with devices.session(target("S-1", username="ops", credential="wrong")):
                     pass
             assert fleet.stations["S-1"].history.counts[EventKind.AUTHENTICATION_FAILED] >= 1
             with pytest.raises(UnreachableError):
-                async with devices.session(target("S-1", username="ops", credential="env:MISSING")):
+                async with devices.session(target("S-1", username="ops", credential="missing")):
                     pass
 
 

@@ -12,7 +12,6 @@ from controller.models import sharing
 from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Step, Strategy
 from controller.ports.devices import DeviceTarget
-from controller.ports.secrets import EnvironmentSecrets
 from controller.runs.record import Record, always
 from controller.runs.transaction import Patience, Transaction
 from simulators.clock import VirtualClock
@@ -22,6 +21,7 @@ from simulators.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import Core, SimulatedNetwork, StationRecord
 from tests.support.clocks import BridgedClock
+from tests.support.secrets import LocalSecrets
 from tests.unit.plan import samples
 from tests.unit.runs.world import STATION, InstantStore, Scenario, World, add_tenant
 
@@ -31,7 +31,7 @@ TIMEOUT = 600
 @pytest.fixture
 async def devices(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SshDevices]:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
-    pool = SshDevices(EnvironmentSecrets(), rpc_timeout=10, connect_timeout=10)
+    pool = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
     yield pool
     await pool.close()
 
@@ -59,7 +59,7 @@ def target_in(fleet: Fleet) -> DeviceTarget:
     endpoint = fleet.endpoint(STATION)
     return DeviceTarget(
         *(STATION, endpoint.address, endpoint.port, endpoint.host_key),
-        *("minka", "env:MINKA_DEVICE_PASSWORD", samples.PROFILES),
+        *("minka", "device", samples.PROFILES),
     )
 
 

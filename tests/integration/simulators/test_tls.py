@@ -40,12 +40,12 @@ async def fleet() -> AsyncIterator[Fleet]:
 @pytest.fixture
 def secrets(fleet: Fleet) -> dict[str, str]:
     return {
-        "env:OURS": fleet.authority.client("minka"),
-        "env:CA": fleet.authority.certificate,
-        "env:NOBODY": fleet.authority.client("nobody"),
-        "env:FOREIGN": Authority("another").client("minka"),
-        "env:FOREIGN_CA": Authority("another").certificate,
-        "env:NOISE": "no certificate",
+        "ours": fleet.authority.client("minka"),
+        "ca": fleet.authority.certificate,
+        "nobody": fleet.authority.client("nobody"),
+        "foreign": Authority("another").client("minka"),
+        "foreign-ca": Authority("another").certificate,
+        "noise": "no certificate",
     }
 
 
@@ -59,10 +59,10 @@ async def devices(secrets: dict[str, str]) -> AsyncIterator[SshDevices]:
 def target(fleet: Fleet, station: str = "S-0") -> DeviceTarget:
     at = fleet.tls_endpoint(station)
     return DeviceTarget(
-        *(station, at.address, at.port, "", "unused", "env:UNUSED", PROFILES),
+        *(station, at.address, at.port, "", "unused", "", PROFILES),
         transport="tls",
         certificate=at.certificate,
-        client_certificate="env:OURS",
+        client_certificate="ours",
     )
 
 
@@ -98,7 +98,7 @@ async def test_large_answers_and_many_sessions(fleet: Fleet, devices: SshDevices
 
 
 async def test_an_authority_that_vouches_is_enough(fleet: Fleet, devices: SshDevices) -> None:
-    by_authority = replace(target(fleet), certificate="", authority="env:CA")
+    by_authority = replace(target(fleet), certificate="", authority="ca")
     async with devices.session(by_authority) as session:
         await session.read()
 
@@ -120,8 +120,8 @@ async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None
     ("change", "says"),
     [
         ({"certificate": f"sha256:{'00' * 32}"}, "another certificate than the pinned one"),
-        ({"certificate": "", "authority": "env:FOREIGN_CA"}, "showed a certificate that is not accepted"),
-        ({"certificate": "", "authority": "env:CA", "address": "localhost"}, "Hostname mismatch"),
+        ({"certificate": "", "authority": "foreign-ca"}, "showed a certificate that is not accepted"),
+        ({"certificate": "", "authority": "ca", "address": "localhost"}, "Hostname mismatch"),
     ],
 )
 async def test_a_wrong_certificate_gets_nothing(
@@ -147,9 +147,9 @@ async def test_a_station_with_a_changed_certificate(fleet: Fleet, devices: SshDe
 @pytest.mark.parametrize(
     ("reference", "says"),
     [
-        ("env:FOREIGN", "refused the certificate in env:FOREIGN .*UNKNOWN_CA"),
-        ("env:NOISE", "env:NOISE holds no certificate, or not its key"),
-        ("env:MISSING", "'env:MISSING' leads nowhere"),
+        ("foreign", "refused the certificate in foreign .*UNKNOWN_CA"),
+        ("noise", "noise holds no certificate, or not its key"),
+        ("missing", "no credential 'missing'"),
     ],
 )
 async def test_our_certificate_must_be_right(fleet: Fleet, devices: SshDevices, reference: str, says: str) -> None:
@@ -161,7 +161,7 @@ async def test_our_certificate_must_be_right(fleet: Fleet, devices: SshDevices, 
 
 async def test_a_user_the_station_does_not_know(fleet: Fleet, devices: SshDevices) -> None:
     with pytest.raises(UnreachableError, match="opened no session"):
-        async with devices.session(replace(target(fleet), client_certificate="env:NOBODY")):
+        async with devices.session(replace(target(fleet), client_certificate="nobody")):
             pass
     failed = fleet.stations["S-0"].history.events(EventKind.AUTHENTICATION_FAILED)
     assert [event.user for event in failed] == ["nobody"]
@@ -182,7 +182,7 @@ async def test_other_clients_of_tls_talk_to_it(fleet: Fleet, secrets: dict[str, 
     context = ssl.create_default_context(cadata=fleet.authority.certificate)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     path = tmp_path / "client.pem"
-    path.write_text(secrets["env:OURS"])
+    path.write_text(secrets["ours"])
     context.load_cert_chain(path)
     reader, writer = await asyncio.open_connection(at.address, at.port, ssl=context)
     hello = await asyncio.wait_for(reader.readuntil(b"]]>]]>"), 10)

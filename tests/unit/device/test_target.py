@@ -18,7 +18,7 @@ def network(*endpoints: Endpoint) -> Network:
             name="N",
             country="PE",
             timezone="America/Lima",
-            management=ManagementDefaults(username="minka", credential="env:SECRET"),
+            management=ManagementDefaults(username="minka", credential="core"),
         ),
         stations=tuple(
             Station.model_validate(
@@ -32,14 +32,14 @@ def network(*endpoints: Endpoint) -> Network:
 
 def test_defaults_fill_what_the_endpoint_leaves_out() -> None:
     target = target_of(network(Endpoint(station="A", address="10.1.1.1", host_key=KEY)), "A")
-    assert (target.address, target.port, target.username, target.credential) == ("10.1.1.1", 830, "minka", "env:SECRET")
+    assert (target.address, target.port, target.username, target.credential) == ("10.1.1.1", 830, "minka", "core")
     assert target.profiles == ("lte-28658",)
 
 
 def test_the_endpoint_wins() -> None:
-    endpoint = Endpoint(station="A", address="a", port=8300, host_key=KEY, username="u", credential="file:/k")
+    endpoint = Endpoint(station="A", address="a", port=8300, host_key=KEY, username="u", credential="lab-key")
     target = target_of(network(endpoint), "A")
-    assert (target.username, target.credential, target.port) == ("u", "file:/k", 8300)
+    assert (target.username, target.credential, target.port) == ("u", "lab-key", 8300)
 
 
 @pytest.mark.parametrize("station", ["B", "C"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.inventory.load import load_network
+from controller.models.credentials import Credentials
 from controller.models.errors import NetworkFilesError
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
@@ -21,7 +22,7 @@ network:
   timezone: America/Lima
   management:
     username: minka
-    credential: env:TEST_PASSWORD
+    credential: test-password
 regions:
 - id: cusco
   name: Cusco
@@ -122,10 +123,10 @@ def changed(file: str, old: str, new: str) -> dict[str, str]:
     return {file: FILES[file].replace(old, new, 1)}
 
 
-def problems(directory: Path, changes: Mapping[str, str]) -> list[str]:
+def problems(directory: Path, changes: Mapping[str, str], credentials: Credentials | None = None) -> list[str]:
     """What the loader says about the small network with these changes."""
     write(directory, changes)
     with pytest.raises(NetworkFilesError) as caught:
-        load_network(directory)
+        load_network(directory, credentials=credentials)
     assert str(caught.value) == "\n".join(map(str, caught.value.problems))
     return [str(problem) for problem in caught.value.problems]

@@ -23,7 +23,7 @@ PRINT = f"sha256:{'0a' * 32}"
         ({"host_key": KEY}, "address is missing, and the station does not call home"),
         ({"address": "a"}, "host_key is missing: a station reached over SSH is known by it"),
         ({"address": "a", "host_key": KEY, "certificate": PRINT}, "belong to transport tls"),
-        ({"address": "a", "host_key": KEY, "client_certificate": "env:C"}, "belong to transport tls"),
+        ({"address": "a", "host_key": KEY, "client_certificate": "c"}, "belong to transport tls"),
         ({"address": "a", "transport": "tls"}, "certificate or authority is missing"),
         ({"address": "a", "transport": "tls", "host_key": KEY, "certificate": PRINT}, "host_key belongs to"),
         ({"transport": "tls", "certificate": PRINT, "call_home": True}, "call_home is for transport ssh"),
@@ -37,14 +37,14 @@ def test_an_endpoint_says_how_its_station_is_known(fields: dict[str, Any], says:
 
 
 def test_targets_carry_what_their_transport_needs() -> None:
-    defaults = ManagementDefaults(client_certificate="file:/c")
-    over_tls = Endpoint(station="A", address="a", transport="tls", certificate=PRINT, authority="file:/ca")
+    defaults = ManagementDefaults(client_certificate="ours")
+    over_tls = Endpoint(station="A", address="a", transport="tls", certificate=PRINT, authority="vouching")
     assert DeviceTarget.at(over_tls, defaults, ("lte-28658",)) == DeviceTarget(
-        *("A", "a", 830, "", "minka", "env:MINKA_DEVICE_PASSWORD", ("lte-28658",)),
+        *("A", "a", 830, "", "minka", "", ("lte-28658",)),
         transport="tls",
         certificate=PRINT,
-        authority="file:/ca",
-        client_certificate="file:/c",
+        authority="vouching",
+        client_certificate="ours",
     )
     caller = Endpoint.model_validate({"station": "A", "host_key": KEY, "call_home": "true"})
     target = DeviceTarget.at(caller, defaults, ())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from controller.inventory.load import load_network
+from controller.models.credentials import LOOPBACK_ONLY
 from controller.models.errors import NetworkFilesError
 from controller.models.network import ActionClass, Consent, Rat
 from tests.unit.inventory.files import FILES, changed, problems, write
@@ -20,7 +21,7 @@ def test_reads_what_the_files_say(tmp_path: Path) -> None:
 
     assert [region.id for region in network.regions] == ["cusco", "puno"]
     assert [node.id for node in network.backhaul] == ["core", "hill", "peak"]
-    assert network.header.management.credential == "env:TEST_PASSWORD"
+    assert network.header.management.credential == "test-password"
     station = network.station_by_id["PE-CUS-0001"]
     assert station.profiles == ("lte-28658", "nr-28541")
     assert station.transport_address == ip_address("10.64.0.1")
@@ -173,10 +174,10 @@ def test_bombs_end_in_a_line_and_not_in_memory(tmp_path: Path, content: str, fir
 @pytest.mark.parametrize(
     "changes",
     [
-        changed("network.yaml", "env:TEST_PASSWORD", "hunter2"),
-        changed("network.yaml", "credential: env:TEST_PASSWORD", "password: hunter2"),
-        changed("network.yaml", "credential: env:TEST_PASSWORD", "credential: {password: hunter2}"),
-        changed("network.yaml", "credential: env:TEST_PASSWORD", "credential: [hunter2"),
+        changed("network.yaml", "test-password", "hunter2"),
+        changed("network.yaml", "credential: test-password", "password: hunter2"),
+        changed("network.yaml", "credential: test-password", "credential: {password: hunter2}"),
+        changed("network.yaml", "credential: test-password", "credential: [hunter2"),
         {"endpoints.csv": "station,address,port,host_key,credential\nPE-CUS-0001,10.0.0.1,830,hunter2,hunter2\n"},
         {"endpoints.csv": "station,address,port,host_key,password\nPE-CUS-0001,10.0.0.1,830,k,hunter2\n"},
         {"endpoints.csv": "station,address,port,host_key\nPE-CUS-0001,minka:hunter2@10.0.0.1,830,k,hunter2\n"},
@@ -184,4 +185,4 @@ def test_bombs_end_in_a_line_and_not_in_memory(tmp_path: Path, content: str, fir
     ],
 )
 def test_secrets_never_stand_in_problems(tmp_path: Path, changes: dict[str, str]) -> None:
-    assert "hunter2" not in "\n".join(problems(tmp_path, changes))
+    assert "hunter2" not in "\n".join(problems(tmp_path, changes, LOOPBACK_ONLY))

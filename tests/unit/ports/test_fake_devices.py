@@ -32,7 +32,7 @@ TREE: Tree = {
 }
 PLMN = f"{CELL}/plmnIdList[716,10]"
 ADD = (Edit(op=Op.CREATE, path=PLMN, owners=("claro",)),)
-TARGET = DeviceTarget("S1", "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "env:X", ("lte-28658",))
+TARGET = DeviceTarget("S1", "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", ("lte-28658",))
 
 
 @pytest.fixture

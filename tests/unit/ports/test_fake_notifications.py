@@ -12,7 +12,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 
-TARGET = DeviceTarget("S", "a", 830, "k", "u", "env:X", ("lte-28658",))
+TARGET = DeviceTarget("S", "a", 830, "k", "u", "device", ("lte-28658",))
 
 
 async def test_what_comes_is_yielded_and_the_end_is_an_error() -> None:

@@ -28,7 +28,7 @@ from tests.unit.plan import samples
 
 T = TypeVar("T")
 STATION = "S1"
-TARGET = DeviceTarget(STATION, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "env:X", samples.PROFILES)
+TARGET = DeviceTarget(STATION, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
 QUICK = Strategy(check_timeout=2, confirm_timeout=60)
 #: Offers a candidate, but no confirmed commit that could be trusted.
 UNSAFE = Capabilities(candidate=True, confirmed_commit=False, writable_running=False, startup=False, validate=True)

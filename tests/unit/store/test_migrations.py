@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +11,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text, update
 
 from controller.access.roles import permissions
+from controller.inventory.load import load_network
 from controller.models.errors import StoreError
 from controller.models.people import Permission, Person, Role
 from controller.models.run import GateVerdict, Policy, Strategy
@@ -19,11 +22,13 @@ from controller.ports.people import NewToken
 from controller.ports.store import NewVerdict, Transition
 from controller.store import open_store, upgrade
 from controller.store.engine import make_engine
-from controller.store.tables import metadata
+from controller.store.tables import metadata, networks
 from controller.store.upgrade import alembic_config
 from tests.support.postgres import PostgresServer, shared_postgres
 from tests.support.processes import in_processes
 from tests.support.records import start_run
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 
 
 @pytest.fixture(scope="session")
@@ -164,3 +169,31 @@ def test_who_had_a_token_can_do_what_they_could(urls: tuple[str, str], engines: 
         command.downgrade(config, str(before))
         kept = connection.execute(text("SELECT digest, name FROM tokens ORDER BY digest")).all()
     assert [tuple(row) for row in kept] == [("1" * 64, "noc"), ("2" * 64, "webhook"), ("3" * 64, "noc")]
+
+
+def test_references_of_former_networks_become_names(urls: tuple[str, str], engines: tuple[Engine, Engine]) -> None:
+    """Secrets of devices were references in network files once."""
+    network = load_network(TINY)
+    with closing(open_store(urls[0])) as store:
+        store.save_network(network, "digest", "ana")
+    with engines[0].begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0017")
+        (old,) = connection.execute(select(networks.c.content)).scalars()
+        content = json.loads(zlib.decompress(old))
+        management = content["header"]["management"]
+        assert management["credential"] == "env:MINKA_DEVICE_PASSWORD", "an older version reads it"
+        management["credential"] = "env:CORE_KEY"
+        content["endpoints"][0]["credential"] = "env:MINKA_DEVICE_PASSWORD"
+        content["endpoints"][1]["credential"] = "file:/run/secrets/Lab_key.pem"
+        written = update(networks).values(content=zlib.compress(json.dumps(content).encode()))
+        connection.execute(written)
+        command.upgrade(config, "head")
+    with closing(open_store(urls[0])) as store:
+        digest, found = store.network()
+    assert digest == "digest"
+    assert found.header.management.credential == "core-key"
+    assert [endpoint.credential for endpoint in found.endpoints[:2]] == ["device", "run-secrets-lab-key-pem"]
+    assert found.header.management.client_certificate == "device-certificate"
+    assert found.cells == network.cells

@@ -1,0 +1,92 @@
+"""Which secrets devices may get: names of the server's settings, each for devices in certain networks only.
+
+Network files and requests know names. What a name stands for, and where it may be sent, is the server's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated
+
+from pydantic import Field, IPvAnyNetwork
+
+from controller.models.errors import InputError
+from controller.models.scalars import Credential, Identifier, Noun, Reference, Username
+
+
+class ManagementDefaults(Noun):
+    """How stations are reached when their endpoint does not say otherwise."""
+
+    username: Username = "minka"
+    credential: Credential = "device"
+    client_certificate: Credential = "device-certificate"
+
+
+def literal(address: str) -> IPv4Address | IPv6Address | None:
+    """An IP address that is written as one; None for the name of a host."""
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
+
+
+class DeviceCredential(Noun):
+    """A secret for devices: where it stands, and the management networks of the devices that may get it."""
+
+    reference: Reference
+    networks: Annotated[tuple[IPvAnyNetwork, ...], Field(min_length=1)]
+
+    def serves(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether a device at this address may get it."""
+        return any(address in network for network in self.networks)
+
+
+class Credentials(Noun):
+    """All secrets for devices, by name."""
+
+    credentials: Annotated[dict[Identifier, DeviceCredential], Field(min_length=1)]
+
+    def named(self, name: str) -> DeviceCredential:
+        """The one of that name.
+
+        Raises:
+            InputError: There is none.
+        """
+        found = self.credentials.get(name)
+        if found is None:
+            raise InputError(f"the server's settings have no credential {name!r}; {self.choices}")
+        return found
+
+    @property
+    def choices(self) -> str:
+        """The names that there are, for people."""
+        return f"MINKA_CREDENTIALS has {', '.join(sorted(self.credentials))}"
+
+    def check(self, name: str, address: str) -> None:
+        """See to it that a device at an IP address may get the secret of a name.
+
+        Raises:
+            InputError: There is no such name, or it is not for that address.
+        """
+        at, found = literal(address), self.named(name)
+        if at is None or not found.serves(at):
+            raise InputError(f"{address} is outside of the networks of credential {name!r}: {words(found.networks)}")
+
+
+def words(networks: Iterable[IPv4Network | IPv6Network]) -> str:
+    """Networks in words."""
+    return ", ".join(map(str, networks))
+
+
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_DEFAULTS: Mapping[str, str] = {
+    "device": "env:MINKA_DEVICE_PASSWORD",
+    "device-certificate": "env:MINKA_DEVICE_CERTIFICATE",
+}
+#: In force where the settings name none: for what is simulated on this machine.
+LOOPBACK_ONLY = Credentials(
+    credentials={
+        name: DeviceCredential(reference=reference, networks=_LOOPBACK) for name, reference in _DEFAULTS.items()
+    }
+)

@@ -1,0 +1,132 @@
+"""How devices are reached: only by what the server's settings have, at addresses that it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.inventory.credentials import read_credentials
+from controller.inventory.load import load_network
+from controller.inventory.ways import changed_ways, in_rows
+from controller.models.credentials import Credentials
+from controller.models.errors import InputError
+from controller.ports.secrets import EnvironmentSecrets
+from tests.unit.inventory.files import FILES, changed, problems, write
+
+NAMED = Credentials.model_validate(
+    {
+        "credentials": {
+            "test-password": {"reference": "env:TEST_PASSWORD", "networks": ["127.0.0.0/8", "10.1.0.0/16"]},
+            "lab": {"reference": "file:/run/secrets/lab", "networks": ["2001:db8::/32"]},
+        }
+    }
+)
+KEY = FILES["endpoints.csv"].splitlines()[1].rpartition(",")[2]
+CHOICES = "MINKA_CREDENTIALS has lab, test-password"
+
+
+def row(address: str, credential: str = "") -> dict[str, str]:
+    return {
+        "endpoints.csv": f"station,address,port,host_key,credential\nPE-CUS-0001,{address},830,{KEY},{credential}\n"
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            row("192.0.2.1"),
+            (
+                "endpoints.csv:2: endpoints[PE-CUS-0001].address = '192.0.2.1': outside of the networks of credential "
+                "test-password; networks are 127.0.0.0/8, 10.1.0.0/16"
+            ),
+        ),
+        (
+            row("10.1.0.1", "lab"),
+            (
+                "endpoints.csv:2: endpoints[PE-CUS-0001].address = '10.1.0.1': outside of the networks of credential "
+                "lab; networks are 2001:db8::/32"
+            ),
+        ),
+        (
+            row("127.0.0.1", "laboratory"),
+            f"endpoints.csv:2: endpoints[PE-CUS-0001].credential: the server has no such credential; {CHOICES}",
+        ),
+        (
+            changed("network.yaml", "test-password", "other"),
+            (
+                "endpoints.csv:2: endpoints[PE-CUS-0001].credential: the server has no such credential as "
+                f"network.management.credential; {CHOICES}"
+            ),
+        ),
+        (
+            {"routers.csv": f"id,site,address,host_key,enable_credential\nRT-1,cusco-1,10.0.0.1,{KEY},lab\n"},
+            (
+                "routers.csv:2: routers[RT-1].address = '10.0.0.1': outside of the networks of credential "
+                "lab; networks are 2001:db8::/32"
+            ),
+        ),
+        (
+            {
+                "endpoints.csv": "station,address,transport,certificate,authority,client_certificate\n"
+                f"PE-CUS-0001,2001:db8::1,tls,sha256:{'0a' * 32},vouching,lab\n"
+            },
+            f"endpoints.csv:2: endpoints[PE-CUS-0001].authority: the server has no such credential; {CHOICES}",
+        ),
+    ],
+)
+def test_what_the_server_does_not_have_is_refused(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+    assert said in problems(tmp_path, changes, NAMED)
+
+
+@pytest.mark.parametrize("rows", [row("10.1.9.9"), row("2001:db8::1", "lab"), row("device.example")])
+def test_what_it_has_is_taken(tmp_path: Path, rows: dict[str, str]) -> None:
+    """Addresses of routers whose host key is not known are of no matter; names of hosts are looked up later."""
+    assert len(load_network(write(tmp_path, rows), credentials=NAMED).endpoints) == 1
+
+
+def test_ways_that_changed_are_told(tmp_path: Path) -> None:
+    before = load_network(write(tmp_path / "before"))
+    after = load_network(write(tmp_path / "after", row("10.1.0.1", "lab")))
+    assert changed_ways(None, before) == {
+        "PE-CUS-0001": "127.0.0.1:8301 test-password",
+        "PE-PUN-0001": "127.0.0.1:8302 test-password",
+    }
+    assert changed_ways(before, before) == {}
+    assert list(in_rows(changed_ways(before, after))) == [{"devices": "PE-CUS-0001 10.1.0.1:830 lab"}]
+    assert len(list(in_rows({f"S{number}": "way" for number in range(201)}))) == 3
+
+
+def test_the_file_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "credentials.yaml").write_text(
+        "# Who may get what.\ncredentials:\n  device:\n    reference: env:MINKA_DEVICE_PASSWORD\n"
+        "    networks: [10.0.0.0/8, 127.0.0.1]\n"
+    )
+    found = read_credentials(tmp_path / "credentials.yaml", EnvironmentSecrets(tmp_path).check).named("device")
+    assert found.reference == "env:MINKA_DEVICE_PASSWORD"
+    assert list(map(str, found.networks)) == ["10.0.0.0/8", "127.0.0.1/32"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there is no 'credentials' key"),
+        ("credentials:\n  A B: {reference: 'env:X', networks: [10.0.0.0/8]}\n", "Lower-case letters"),
+        ("credentials:\n  a: {reference: hunter2, networks: [10.0.0.0/8]}\n", "env:NAME or file:PATH"),
+        ("credentials:\n  a: {reference: 'env:X', networks: [10.0.0.1/8]}\n", r"c.yaml:2: settings.credentials.a"),
+        ("credentials:\n  a: {reference: 'env:X', networks: []}\n", "at least one"),
+        ("credentials:\n  a:\n    reference: env:MINKA_TOKEN\n    networks: ['::/0']\n", "c.yaml:3: .*Minka's own"),
+        ("credentials:\n  a:\n    reference: file:HOME/token\n    networks: ['::/0']\n", "c.yaml:3: .*MINKA_HOME"),
+    ],
+)
+def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "c.yaml").write_text(text.replace("HOME", str(tmp_path / "home")))
+    with pytest.raises(InputError, match=said) as caught:
+        read_credentials(tmp_path / "c.yaml", EnvironmentSecrets(tmp_path / "home").check)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_credentials(tmp_path / "c.yaml", EnvironmentSecrets(tmp_path).check)
