@@ -88,6 +88,7 @@ class Alarm(Noun):
         note: What became of it, or what its repair waits for.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
+        escalated: When people were last asked to see to it, None if never.
     """
 
     id: str
@@ -106,6 +107,29 @@ class Alarm(Noun):
     count: int = 1
     run: str = ""
     note: str = ""
+    escalated: AwareDatetime | None = None
+
+
+class Escalation(Noun):
+    """What people are to be told of an alarm: on record with the alarm's state, before anybody is told.
+
+    Attributes:
+        number: Of the alarm's escalations, from 1.
+        attempts: How often somebody began to tell it.
+        claimed: Whether somebody began and did not say yet how it ended.
+    """
+
+    alarm: str
+    number: int
+    reason: str
+    at: AwareDatetime
+    attempts: int = 0
+    claimed: bool = False
+
+    @property
+    def key(self) -> str:
+        """The same for each attempt, so that who is told knows a repetition."""
+        return f"escalate-{self.alarm}" if self.number == 1 else f"escalate-{self.alarm}-{self.number}"
 
 
 class AlarmReport(Noun):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from controller.models.alarm import Alarm, AlarmReport, AlarmState
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, Escalation
 
 if TYPE_CHECKING:
     from controller.ports.store import Page
@@ -44,17 +44,34 @@ class AlarmRecords(Protocol):
         """Total and one page of alarms, newest first."""
         ...
 
-    def move_alarm(
-        self,
-        alarm_id: str,
-        allowed: Iterable[AlarmState],
-        state: AlarmState,
-        *,
-        actor: str,
-        run: str = "",
-        note: str = "",
-    ) -> Alarm | None:
-        """Change an alarm's state if it is in one of ``allowed``; None if it is not."""
+    def move_alarm(self, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = "") -> Alarm | None:
+        """Change an alarm's state if it still is as it was when that was decided; None if it is not.
+
+        What counts is its state, its run, and whether and when it was cleared.
+        """
+        ...
+
+    def escalate_alarm(self, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
+        """Move an alarm to ``escalated``, as ``move_alarm`` does, and put on record that people are to be told."""
+        ...
+
+    def untold_escalations(self) -> list[Escalation]:
+        """Escalations that nobody took yet, oldest first."""
+        ...
+
+    def claim_escalation(self, seen: Escalation) -> Escalation | None:
+        """Claim one before people are told; None if somebody else claimed or told it since it was ``seen``.
+
+        Whoever claims one that is claimed already holds its claimant for dead.
+        """
+        ...
+
+    def release_escalation(self, claimed: Escalation) -> None:
+        """Give a claim back: people were not told. Nothing happens to a claim that somebody else took over."""
+        ...
+
+    def escalation_told(self, claimed: Escalation) -> None:
+        """Put on record that people were told."""
         ...
 
     def repairs_since(self, rule: str, object_path: str, since: datetime) -> int:

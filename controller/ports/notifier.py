@@ -10,8 +10,8 @@ from controller.models.alarm import Alarm
 class Notifier(Protocol):
     """Escalates an alarm to people."""
 
-    async def escalate(self, alarm: Alarm, reason: str) -> None:
-        """Deliver once; raises MinkaError if it could not, so that the caller tries again later."""
+    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
+        """Deliver; ``key`` is the same for each attempt. Raises MinkaError where nobody took it: it is tried again."""
         ...
 
 
@@ -20,7 +20,9 @@ class FakeNotifier:
 
     def __init__(self) -> None:
         self.sent: list[tuple[Alarm, str]] = []
+        self.keys: list[str] = []
 
-    async def escalate(self, alarm: Alarm, reason: str) -> None:
+    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
         """Remember it."""
         self.sent.append((alarm, reason))
+        self.keys.append(key)

@@ -20,6 +20,7 @@ from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store, StoreLoop
+from controller.remediation.escalations import Escalations
 from controller.remediation.rules import Repair, Rule, rule_for
 from controller.runs.clearance import freeze_on, hold_on
 from controller.runs.planner import Planner
@@ -62,7 +63,7 @@ class Remediator:
         self._planner = planner
         self._checker = checker
         self._doorbell = doorbell
-        self._notifier = notifier
+        self._escalations = Escalations(store, notifier, clock)
         self._clock = clock
         self._rules = tuple(rules)
         self._launcher = launcher
@@ -73,7 +74,7 @@ class Remediator:
         self._well_since: dict[str, float] = {}
 
     async def step(self) -> None:
-        """One round over all open alarms: begins work on those that are due.
+        """One round over all open alarms and untold escalations: begins work on those that are due.
 
         Raises:
             StoreError: The database is away; the next round looks again.
@@ -84,6 +85,7 @@ class Remediator:
         for alarm in reversed(alarms):
             if alarm.id not in self._tasks and self._due.get(alarm.id, now) <= now:
                 self._tasks[alarm.id] = asyncio.create_task(self._attend(alarm))
+        await self._escalations.step()
 
     def _forget_all_but(self, known: set[str]) -> None:
         for memory in (self._due, self._failures, self._well_since):
@@ -93,6 +95,7 @@ class Remediator:
     async def settle(self) -> None:
         """Wait for the work that was begun."""
         await asyncio.gather(*self._tasks.values())
+        await self._escalations.settle()
 
     async def _attend(self, alarm: Alarm) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""
@@ -201,9 +204,7 @@ class Remediator:
             raise ConflictError(f"no repair was started: {obstacle}")
         run = start(store)
         store.record_repair(rule.name, _key(alarm), alarm.id, run.id)
-        moved = store.move_alarm(
-            alarm.id, (AlarmState.RAISED,), AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name
-        )
+        moved = store.move_alarm(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
         if moved is None:
             raise ConflictError(f"alarm {alarm.id} moved on meanwhile")
         return run
@@ -226,9 +227,7 @@ class Remediator:
         note = f"waits: {obstacle}"
         if alarm.note != note:
             await self._store.call(
-                lambda store: store.move_alarm(
-                    alarm.id, (AlarmState.RAISED,), AlarmState.RAISED, actor="remediation", note=note
-                )
+                lambda store: store.move_alarm(alarm, AlarmState.RAISED, actor="remediation", note=note)
             )
         return _LATER
 
@@ -244,9 +243,7 @@ class Remediator:
     async def _expire(self, alarm: Alarm) -> float:
         if alarm.severity is PerceivedSeverity.WARNING and self._clock.now() - alarm.changed > _WARNINGS_EXPIRE:
             await self._store.call(
-                lambda store: store.move_alarm(
-                    alarm.id, (AlarmState.RAISED,), AlarmState.CLEARED, actor="remediation", note="expired"
-                )
+                lambda store: store.move_alarm(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
             )
         return _RETRY[1]
 
@@ -269,28 +266,21 @@ class Remediator:
         return _SOON
 
     async def _close(self, alarm: Alarm, run: Run) -> float:
-        await self._store.call(
-            lambda store: store.move_alarm(
-                alarm.id, (AlarmState.REPAIRING,), AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}"
-            )
+        repaired = await self._store.call(
+            lambda store: store.move_alarm(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
         )
-        log.info("remediation.repaired", alarm=alarm.id, run=run.id, station=alarm.station)
+        if repaired is not None:
+            log.info("remediation.repaired", alarm=alarm.id, run=run.id, station=alarm.station)
         return _SOON
 
     async def _escalate(self, alarm: Alarm, reason: str) -> float:
-        """Tell people, then close the alarm as escalated.
+        """Decide that people are to see to it, unless the alarm moved on since it was looked at; they are told next.
 
-        In this order, so that no alarm is closed that nobody heard of: who dies in between tells again, with
-        the same idempotency key. One that ended meanwhile is not told.
+        The decision is on record before anybody is told, so that two schedulers tell people once, and so that
+        what one of them is repairing is not escalated by the other.
         """
-        now = await self._store.call(lambda store: store.alarm(alarm.id))
-        if now.state.terminal:
-            return _SOON
-        await self._notifier.escalate(now, reason)
-        await self._store.call(
-            lambda store: store.move_alarm(alarm.id, _OPEN, AlarmState.ESCALATED, actor="remediation", note=reason)
-        )
-        log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
+        if await self._store.call(lambda store: store.escalate_alarm(alarm, reason, actor="remediation")):
+            log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import Row, Update, and_, func, or_, select, update
 
-from controller.models.alarm import Alarm, AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, Escalation, PerceivedSeverity
 from controller.models.errors import NotFoundError
+from controller.models.network import Noun
 from controller.ports.store import Page
 from controller.store.encoding import rows_of
-from controller.store.tables import alarms, repairs
+from controller.store.tables import alarms, escalations, repairs
 from controller.store.transaction import Transactions, Tx, reads, writes
+
+N = TypeVar("N", bound=Noun)
 
 _OPEN = (AlarmState.RAISED.value, AlarmState.REPAIRING.value)
 
@@ -57,27 +60,41 @@ class AlarmRecords(Transactions):
 
     @writes
     def move_alarm(
-        self,
-        tx: Tx,
-        alarm_id: str,
-        allowed: Iterable[AlarmState],
-        state: AlarmState,
-        *,
-        actor: str,
-        run: str = "",
-        note: str = "",
+        self, tx: Tx, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = ""
     ) -> Alarm | None:
         """See ``Store.move_alarm``."""
-        before = _load(tx, alarm_id, lock=True)
-        if before.state not in set(allowed):
-            return None
-        values: dict[str, Any] = {"state": state.value, "changed": tx.now}
-        values |= {key: value for key, value in (("run", run), ("note", note)) if value}
-        if state in (AlarmState.CLEARED, AlarmState.REPAIRED) and before.cleared is None:
-            values["cleared"] = tx.now
-        tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(values))
-        tx.note(actor, f"alarm.{state.value}", alarm_id, before=before.state.value, run=run, note=note)
-        return _load(tx, alarm_id)
+        return _move(tx, seen, {"state": state.value, "run": run, "note": note}, actor)
+
+    @writes
+    def escalate_alarm(self, tx: Tx, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
+        """See ``Store.escalate_alarm``."""
+        return escalate(tx, seen, reason, actor)
+
+    @reads
+    def untold_escalations(self, tx: Tx) -> list[Escalation]:
+        """See ``Store.untold_escalations``."""
+        waiting = select(escalations).where(escalations.c.told.is_(None))
+        return [as_noun(Escalation, row) for row in tx.execute(waiting.order_by(escalations.c.at, escalations.c.alarm))]
+
+    @writes
+    def claim_escalation(self, tx: Tx, seen: Escalation) -> Escalation | None:
+        """See ``Store.claim_escalation``."""
+        claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
+        values = {"attempts": claimed.attempts, "claimed": True}
+        return claimed if tx.execute(_untold(seen).values(values)).rowcount else None
+
+    @writes
+    def release_escalation(self, tx: Tx, claimed: Escalation) -> None:
+        """See ``Store.release_escalation``."""
+        tx.execute(_untold(claimed).values(claimed=False))
+
+    @writes
+    def escalation_told(self, tx: Tx, claimed: Escalation) -> None:
+        """See ``Store.escalation_told``."""
+        same = and_(escalations.c.alarm == claimed.alarm, escalations.c.number == claimed.number)
+        told = update(escalations).where(same, escalations.c.told.is_(None)).values(told=tx.now, claimed=False)
+        if tx.execute(told).rowcount:
+            tx.note("remediation", "alarm.people-told", claimed.alarm, key=claimed.key, attempts=claimed.attempts)
 
     @reads
     def repairs_since(self, tx: Tx, rule: str, object_path: str, since: datetime) -> int:
@@ -91,6 +108,39 @@ class AlarmRecords(Transactions):
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         tx.execute(repairs.insert().values(row))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+
+def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
+    """See ``Store.escalate_alarm``."""
+    moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
+    if moved is not None:
+        earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)
+        number = int(tx.execute(earlier).scalar_one()) + 1
+        row = {"alarm": seen.id, "number": number, "reason": reason, "at": tx.now, "attempts": 0, "claimed": False}
+        tx.execute(escalations.insert().values(row))
+    return moved
+
+
+def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:
+    """See ``Store.move_alarm``; empty values stay as they are."""
+    before = _load(tx, seen.id, lock=True)
+    if (before.state, before.run, before.cleared) != (seen.state, seen.run, seen.cleared):
+        return None
+    state = values["state"]
+    new = {name: value for name, value in values.items() if value} | {"changed": tx.now}
+    if state in (AlarmState.CLEARED, AlarmState.REPAIRED) and before.cleared is None:
+        new["cleared"] = tx.now
+    tx.execute(update(alarms).where(alarms.c.id == seen.id).values(new))
+    run, note = values.get("run", ""), values["note"]
+    tx.note(actor, f"alarm.{state}", seen.id, before=before.state.value, run=run, note=note)
+    return _load(tx, seen.id)
+
+
+def _untold(seen: Escalation) -> Update:
+    """An update of an escalation that is still as it was seen."""
+    names = ("alarm", "number", "attempts", "claimed")
+    same = and_(*(escalations.c[name] == getattr(seen, name) for name in names))
+    return update(escalations).where(same, escalations.c.told.is_(None))
 
 
 def take_report(tx: Tx, report: AlarmReport) -> Alarm:
@@ -175,4 +225,9 @@ def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
 
 def as_alarm(row: Row[Any]) -> Alarm:
     """A row as the noun."""
-    return Alarm(**{name: value for name, value in row._mapping.items() if name in Alarm.model_fields})
+    return as_noun(Alarm, row)
+
+
+def as_noun(noun: type[N], row: Row[Any]) -> N:
+    """A row as a noun that has some of its columns."""
+    return noun(**{name: value for name, value in row._mapping.items() if name in noun.model_fields})

@@ -336,6 +336,7 @@ alarms = Table(
     Column("count", Integer, nullable=False),
     _text("run"),
     _text("note"),
+    Column("escalated", Instant),
     Index("ix_alarms_identity", "station", "object", "probable_cause", "specific_problem", "number"),
     Index(
         "ix_alarms_standing",
@@ -347,6 +348,20 @@ alarms = Table(
         sqlite_where=_STANDING,
         postgresql_where=_STANDING,
     ),
+)
+
+#: What people are to be told. It is claimed before it is sent: ``attempts`` tells one claim from the next.
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _text("reason"),
+    Column("at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed", Boolean, nullable=False),
+    Column("told", Instant),
+    Index("ix_escalations_untold", "at", sqlite_where=text("told IS NULL"), postgresql_where=text("told IS NULL")),
 )
 
 repairs = Table(

@@ -299,7 +299,7 @@ def _alarms_of_alfa(made: World, net: Network) -> None:
     ):
         alarm = made.store.report_alarm(_report(made.clock, station, managed_object, tenant, cause))
         made.ids["alarm_id"].add(alarm.id)
-    made.store.move_alarm(alarm.id, [AlarmState.RAISED], AlarmState.REPAIRING, actor="rule", note="beta's turn")
+    made.store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", note="beta's turn")
 
 
 def _report(clock: VirtualClock, station: str, managed_object: str, tenant: str, cause: str) -> AlarmReport:

@@ -156,14 +156,14 @@ async def test_an_escalation_is_delivered_by_both() -> None:
     with _hook(204) as (url, sent):
         for notifier in (fake, WebhookNotifier(url)):
             told: Notifier = notifier
-            await told.escalate(ALARM, "it came back")
+            await told.escalate(ALARM, "it came back", "escalate-a-1")
     assert [(alarm.id, reason) for alarm, reason in fake.sent] == [("a-1", "it came back")]
     assert sent == [("a-1", "it came back", "escalate-a-1")]
 
 
 async def test_a_webhook_that_refuses_is_an_error_to_try_again() -> None:
     with _hook(500) as (url, sent), pytest.raises(MinkaError, match="a-1"):
-        await WebhookNotifier(url).escalate(ALARM, "it came back")
+        await WebhookNotifier(url).escalate(ALARM, "it came back", "escalate-a-1")
     assert len(sent) == 1
 
 

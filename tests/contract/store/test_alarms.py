@@ -96,39 +96,39 @@ def test_a_clearing_report_alone_is_kept_as_cleared(store: SqlStore) -> None:
 
 def test_a_clear_during_repair_is_for_the_verifier_to_judge(store: SqlStore) -> None:
     alarm = store.report_alarm(report(MAJOR, 1))
-    moved = store.move_alarm(
-        alarm.id, [AlarmState.RAISED], AlarmState.REPAIRING, actor="rule", run="r-1", note="rebuild"
-    )
+    moved = store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", run="r-1", note="rebuild")
     assert moved is not None
     assert (moved.state, moved.run, moved.note) == (AlarmState.REPAIRING, "r-1", "rebuild")
     cleared = store.report_alarm(report(CLEARED, 2))
     assert (cleared.state, cleared.cleared) == (AlarmState.REPAIRING, START + timedelta(seconds=2))
     raised_again = store.report_alarm(report(MAJOR, 3))
     assert (raised_again.id, raised_again.cleared) == (alarm.id, None)
-    store.report_alarm(report(CLEARED, 4))
-    done = store.move_alarm(alarm.id, [AlarmState.REPAIRING], AlarmState.REPAIRED, actor="rule")
+    assert store.move_alarm(cleared, AlarmState.REPAIRED, actor="rule") is None, "it was raised again meanwhile"
+    done = store.move_alarm(store.report_alarm(report(CLEARED, 4)), AlarmState.REPAIRED, actor="rule")
     assert done is not None
     assert (done.state, done.cleared, done.run) == (AlarmState.REPAIRED, START + timedelta(seconds=4), "r-1")
 
 
-def test_a_move_happens_only_from_an_allowed_state(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_move_happens_only_from_the_state_it_was_decided_on(store: SqlStore, clock: VirtualClock) -> None:
     alarm = store.report_alarm(report(MAJOR, 1))
-    assert store.move_alarm(alarm.id, [AlarmState.REPAIRING], AlarmState.REPAIRED, actor="rule") is None
+    for seen in ({"state": AlarmState.REPAIRING}, {"run": "r-2"}, {"cleared": START}):
+        assert store.move_alarm(alarm.model_copy(update=seen), AlarmState.REPAIRED, actor="rule") is None
+        assert store.escalate_alarm(alarm.model_copy(update=seen), "broken", actor="rule") is None
     assert only(store) == alarm
     clock.pause(10)
-    repaired = store.move_alarm(alarm.id, [AlarmState.RAISED], AlarmState.REPAIRED, actor="rule")
+    repaired = store.move_alarm(alarm, AlarmState.REPAIRED, actor="rule")
     assert repaired is not None
     assert repaired.cleared == clock.now()
     # Alertmanager repeats what began before the repair until it notices; that is no new fault.
     assert store.report_alarm(report(MAJOR, 1)).id == alarm.id
     assert only(store).state is AlarmState.REPAIRED
     with pytest.raises(NotFoundError):
-        store.move_alarm("a-none", [AlarmState.RAISED], AlarmState.REPAIRED, actor="rule")
+        store.move_alarm(alarm.model_copy(update={"id": "a-none"}), AlarmState.REPAIRED, actor="rule")
 
 
 def test_an_escalated_alarm_takes_in_repeats_until_it_is_cleared(store: SqlStore) -> None:
     alarm = store.report_alarm(report(MAJOR, 1))
-    store.move_alarm(alarm.id, [AlarmState.RAISED], AlarmState.ESCALATED, actor="rule")
+    store.escalate_alarm(alarm, "broken", actor="rule")
     assert store.report_alarm(report(MAJOR, 2)).id == alarm.id
     cleared = store.report_alarm(report(CLEARED, 3))
     assert (cleared.state, cleared.cleared) == (AlarmState.ESCALATED, START + timedelta(seconds=3))
@@ -158,9 +158,57 @@ def test_many_reports_are_taken_together_and_answered_in_order(store: SqlStore) 
 
 def test_standing_alarms_are_those_that_take_in_reports(store: SqlStore) -> None:
     kept = [store.report_alarm(report(MAJOR, 1, station)) for station in ("A", "B", "C", "D")]
-    store.move_alarm(kept[1].id, (AlarmState.RAISED,), AlarmState.ESCALATED, actor="x")
-    store.move_alarm(kept[2].id, (AlarmState.RAISED,), AlarmState.ESCALATED, actor="x")
+    store.escalate_alarm(kept[1], "broken", actor="x")
+    store.escalate_alarm(kept[2], "broken", actor="x")
     store.report_alarm(report(CLEARED, 2, "C"))
     store.report_alarm(report(CLEARED, 2, "D"))
     assert [alarm.station for alarm in store.standing_alarms()] == ["A", "B"]
     assert [alarm.station for alarm in store.standing_alarms(["B", "C"])] == ["B"]
+
+
+# ------------------------------------------------------------------ escalations
+
+
+def test_an_escalation_goes_on_record_with_its_alarms_state(store: SqlStore, clock: VirtualClock) -> None:
+    alarm = store.report_alarm(report(MAJOR, 1))
+    escalated = store.escalate_alarm(alarm, "broken", actor="rule")
+    assert escalated is not None
+    assert (escalated.state, escalated.note, escalated.escalated) == (AlarmState.ESCALATED, "broken", clock.now())
+    assert store.escalate_alarm(alarm, "again", actor="rule") is None
+    (one,) = store.untold_escalations()
+    assert (one.alarm, one.reason, one.at, one.key) == (alarm.id, "broken", clock.now(), f"escalate-{alarm.id}")
+
+
+def test_an_escalation_is_claimed_once_and_told_once(store: SqlStore) -> None:
+    store.escalate_alarm(store.report_alarm(report(MAJOR, 1)), "broken", actor="rule")
+    (seen,) = store.untold_escalations()
+    claimed = store.claim_escalation(seen)
+    assert claimed is not None
+    assert store.claim_escalation(seen) is None
+    assert store.untold_escalations() == [claimed]
+    store.release_escalation(claimed)
+    (free,) = store.untold_escalations()
+    assert (free.claimed, free.attempts) == (False, 1)
+    again = store.claim_escalation(free)
+    assert again is not None
+    taken_over = store.claim_escalation(again)
+    assert taken_over is not None
+    store.release_escalation(again)
+    assert store.untold_escalations() == [taken_over], "a claim that was taken over is not given back by its old holder"
+    store.escalation_told(taken_over)
+    store.escalation_told(again)
+    assert store.untold_escalations() == []
+    assert store.claim_escalation(taken_over) is None
+    told = [row for row in store.audit_rows(Page())[1] if row.action == "alarm.people-told"]
+    assert [row.detail["attempts"] for row in told] == ["3"]
+
+
+def test_each_escalation_of_an_alarm_has_a_key_of_its_own(store: SqlStore) -> None:
+    alarm = store.report_alarm(report(MAJOR, 1))
+    first = store.escalate_alarm(alarm, "broken", actor="rule")
+    assert first is not None
+    repairing = store.move_alarm(first, AlarmState.REPAIRING, actor="rule", run="r-2")
+    assert repairing is not None
+    assert store.escalate_alarm(repairing, "broken again", actor="rule") is not None
+    keys = [one.key for one in store.untold_escalations()]
+    assert keys == [f"escalate-{alarm.id}", f"escalate-{alarm.id}-2"]

@@ -232,6 +232,14 @@ class House:
             raise AssertionError(self.alarms(station)) from None
         return self.alarms(station)[-1]
 
+    async def told(self) -> None:
+        """Wait until people were told of all escalations."""
+
+        async def holds() -> bool:
+            return not self.store.untold_escalations()
+
+        await until("people are told", holds)
+
     def runs_for_alarms(self) -> int:
         """How many repairs were started."""
         _, runs = self.store.runs(Page(limit=1000))

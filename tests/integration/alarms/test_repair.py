@@ -148,6 +148,7 @@ async def test_an_alarm_that_outlives_its_repair_is_escalated(house: House) -> N
     alarm = await house.ended(LTE, AlarmState.ESCALATED)
     assert house.store.run(alarm.run).state is RunState.SUCCEEDED
     assert re.search(r"succeeded, yet the alarm stands", alarm.note)
+    await house.told()
     assert len(people.sent) == 1
 
 

@@ -138,6 +138,7 @@ async def test_an_escalation_reaches_people_once_their_webhook_is_back(house: Ho
         async with house.client() as client:
             await post(client, alert(house.clock.now(), station="PE-NOWHERE"))
         alarm = await house.ended("PE-NOWHERE", AlarmState.ESCALATED)
+        await house.told()
         assert people.calls == 3
         await asyncio.sleep(2)
     ((key, body),) = people.told

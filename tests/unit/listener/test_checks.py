@@ -174,10 +174,11 @@ async def test_a_station_that_was_repaired_is_read_until_its_alarm_ends() -> Non
             at=made.clock.now(),
         )
         alarm = store.report_alarm(report)
-        store.move_alarm(alarm.id, (AlarmState.RAISED,), AlarmState.REPAIRING, actor="rule", run="r-1")
+        repairing = store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", run="r-1")
+        assert repairing is not None
         await made.run(5)
         assert len(made.times("S0")) >= 4
-        store.move_alarm(alarm.id, (AlarmState.REPAIRING,), AlarmState.REPAIRED, actor="rule")
+        store.move_alarm(repairing, AlarmState.REPAIRED, actor="rule")
         before = len(made.times("S0"))
         await made.run(5)
         assert len(made.times("S0")) <= before + 1

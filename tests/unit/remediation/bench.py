@@ -1,0 +1,196 @@
+"""Schedulers without stations: the real record in memory, virtual time, and whoever plans, looks and works faked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from controller.assurance.checker import Checker
+from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, STATION
+from controller.inventory.load import load_network
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.health import Health, LinkHealth
+from controller.models.network import Network
+from controller.models.plan import Plan
+from controller.models.run import Run, RunState
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.notifier import FakeNotifier, Notifier
+from controller.ports.queue import FakeDoorbell
+from controller.ports.store import Page, Transition
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import Guards, Rule
+from controller.runs.planner import Planner
+from controller.store import SqlStore, open_store
+from tests.support.records import make_plan
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
+STATION_ID = "T-LTE-1"
+LINK = "/EP_S1C[one]"
+RULES = tuple(
+    Rule(
+        name=cause,
+        description="",
+        probable_cause=cause,
+        repair=repair,
+        guards=Guards(settle_seconds=0),
+        verify_seconds=60,
+    )
+    for cause, repair in ((CORE_LINK_DOWN, "recreate-endpoint"), (CONFIGURATION_DRIFT, "repair-drift"))
+)
+
+
+@cache
+def tiny() -> Network:
+    """The small network of tests."""
+    return load_network(TINY)
+
+
+class TurnsStore:
+    """A store loop without a thread, where others have their turn before each call."""
+
+    def __init__(self, store: SqlStore, seed: int) -> None:
+        self._store = store
+        self._dice = random.Random(seed)
+
+    async def call(self, method: Any) -> Any:
+        for _ in range(self._dice.randrange(4)):
+            await asyncio.sleep(0)
+        (result,) = self._store.together([lambda: method(self._store)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+class FakePlanner:
+    """Plans a repair for whatever it is asked; ``meanwhile`` is called while it plans."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.meanwhile: Any = None
+
+    async def recreate_plan(self, station: str, path: str, _actor: str) -> Plan:
+        return self._made(station, path)
+
+    async def repair_plan(self, station: str, _actor: str) -> Plan:
+        return self._made(station, STATION)
+
+    def _made(self, station: str, what: str) -> Plan:
+        if self.meanwhile:
+            self.meanwhile()
+        plan = make_plan([station], f"{what} {self._bench.clock.now()}")
+        self._bench.store.save_plan(plan, "rule")
+        return plan
+
+
+class FakeChecker:
+    """Stations with the links in ``down`` and the drift in ``drifted``; all else is well."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.down: set[tuple[str, str]] = set()
+        self.drifted: set[str] = set()
+        self.looks = 0
+
+    async def health(self, station: str) -> Health:
+        self.looks += 1
+        links = (LinkHealth(path=path, tenant="", kind="s1", up=False) for at, path in self.down if at == station)
+        drift = int(station in self.drifted)
+        return Health(station=station, at=self._clock.now(), reachable=True, links=tuple(links), drift=drift)
+
+
+class Bench:
+    """One record, and what the schedulers on it are made of."""
+
+    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+        self.store, self.clock = store, clock
+        self.planner, self.checker, self.people = FakePlanner(self), FakeChecker(clock), FakeNotifier()
+        self._schedulers = 0
+        store.save_network(tiny(), network_digest(tiny()), "ana")
+
+    def scheduler(self, notifier: Notifier | None = None, rules: Sequence[Rule] = RULES) -> Remediator:
+        """The remediation of one more scheduler."""
+        self._schedulers += 1
+        return Remediator(
+            cast("Any", TurnsStore(self.store, self._schedulers)),
+            cast("Planner", self.planner),
+            cast("Checker", self.checker),
+            FakeDoorbell(),
+            notifier or self.people,
+            self.clock,
+            rules,
+        )
+
+    async def round(self, *schedulers: Remediator, seconds: float = 5) -> None:
+        """A round of each scheduler, at the same time; then time goes on."""
+        await asyncio.gather(*(one.step() for one in schedulers))
+        await asyncio.gather(*(one.settle() for one in schedulers))
+        await self.clock.advance(seconds)
+
+    def breaks(self, path: str = LINK, station: str = STATION_ID) -> Alarm:
+        """A link goes down, and is reported."""
+        self.checker.down.add((station, path))
+        return self.report(path, CORE_LINK_DOWN, station=station)
+
+    def drifts(self, station: str = STATION_ID) -> Alarm:
+        """A station drifts, and that is reported."""
+        self.checker.drifted.add(station)
+        return self.report(STATION, CONFIGURATION_DRIFT, station=station)
+
+    def heals(self, alarm: Alarm) -> Alarm:
+        """What an alarm is about becomes well, and that is reported."""
+        self.checker.down.discard((alarm.station, alarm.object))
+        if alarm.probable_cause == CONFIGURATION_DRIFT:
+            self.checker.drifted.discard(alarm.station)
+        return self.report(alarm.object, alarm.probable_cause, PerceivedSeverity.CLEARED, station=alarm.station)
+
+    def report(
+        self,
+        managed_object: str,
+        cause: str,
+        severity: PerceivedSeverity = PerceivedSeverity.MAJOR,
+        station: str = STATION_ID,
+    ) -> Alarm:
+        """What a source says now."""
+        return self.store.report_alarm(
+            AlarmReport(
+                station=station,
+                object=managed_object,
+                probable_cause=cause,
+                severity=severity,
+                source=AlarmSource.CHECK,
+                at=self.clock.now(),
+            )
+        )
+
+    def work(self, incurable: Collection[str] = ()) -> None:
+        """A worker ends all runs well; other alarms than these then clear, as listener and check would say."""
+        for run_id in self.store.active_runs():
+            self.store.advance(run_id, lambda _run, _jobs: Transition(RunState.SUCCEEDED, cancel_rest=True))
+            alarm = self.store.run(run_id).cause.removeprefix("alarm:")
+            if alarm not in incurable:
+                self.heals(self.store.alarm(alarm))
+
+    def alarm(self, alarm: Alarm) -> Alarm:
+        """The alarm as it is now."""
+        return self.store.alarm(alarm.id)
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        return self.store.runs(Page(limit=1000))[1][::-1]
+
+
+@contextmanager
+def open_bench() -> Iterator[Bench]:
+    """A bench of one test."""
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
+    try:
+        yield Bench(store, clock)
+    finally:
+        store.close()

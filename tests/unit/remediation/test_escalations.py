@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from controller.models.alarm import Alarm, AlarmState
+from controller.models.errors import MinkaError, StoreError
+from controller.ports.notifier import FakeNotifier
+from tests.unit.remediation.bench import Bench, tiny
+
+
+class Refusing(FakeNotifier):
+    """Takes nothing for the first calls; then it is as slow as told."""
+
+    def __init__(self, refusals: int = 0, turns: int = 0) -> None:
+        super().__init__()
+        self.refusals, self.turns, self.calls = refusals, turns, 0
+
+    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
+        self.calls += 1
+        if self.calls <= self.refusals:
+            raise MinkaError("503")
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
+        await super().escalate(alarm, reason, key)
+
+
+async def test_two_schedulers_escalate_what_stays_broken_once_and_nothing_that_one_of_them_repairs(
+    bench: Bench,
+) -> None:
+    stations = [station.id for station in tiny().stations]
+    alarms = [bench.breaks(f"/EP_S1C[{n}]", stations[n % len(stations)]) for n in range(200)]
+    incurable = {alarm.id for alarm in alarms[::4]}
+    schedulers = bench.scheduler(), bench.scheduler()
+    for seconds in (1, 5, 5, 60, 1, 1):
+        await bench.round(*schedulers, seconds=seconds)
+        bench.work(incurable)
+    ended = {alarm.id: bench.alarm(alarm).state for alarm in alarms}
+    assert {one for one, state in ended.items() if state is AlarmState.ESCALATED} == incurable
+    assert Counter(ended.values()) == {AlarmState.REPAIRED: 150, AlarmState.ESCALATED: 50}
+    assert len(bench.runs()) == 200
+    assert Counter(alarm.id for alarm, _ in bench.people.sent) == dict.fromkeys(incurable, 1)
+    assert len(set(bench.people.keys)) == 50
+
+
+async def test_an_alarm_that_clears_while_it_is_judged_is_not_escalated(bench: Bench) -> None:
+    alarm = bench.breaks()
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    bench.work({alarm.id})
+    await bench.clock.advance(100)
+    seen = bench.alarm(alarm)
+    bench.heals(alarm)
+    assert await scheduler._escalate(seen, "it stands") >= 0
+    assert bench.alarm(alarm).state is AlarmState.REPAIRING
+    await bench.round(scheduler)
+    assert bench.alarm(alarm).state is AlarmState.REPAIRED
+    assert bench.people.sent == []
+
+
+async def test_people_who_can_not_be_reached_are_told_later_and_once(bench: Bench) -> None:
+    people = Refusing(refusals=3)
+    _escalated(bench)
+    schedulers = bench.scheduler(people), bench.scheduler(people)
+    for _ in range(60):
+        await bench.round(*schedulers, seconds=1)
+    assert (people.calls, len(people.sent)) == (4, 1)
+    assert bench.store.untold_escalations() == []
+
+
+async def test_a_scheduler_that_dies_with_a_claim_is_followed_by_another_after_a_while(bench: Bench) -> None:
+    alarm = _escalated(bench)
+    (untold,) = bench.store.untold_escalations()
+    assert bench.store.claim_escalation(untold), "by the one that dies"
+    heir = bench.scheduler()
+    for _ in range(50):
+        await bench.round(heir, seconds=1)
+    assert bench.people.sent == [], "its call may still be under way"
+    for _ in range(20):
+        await bench.round(heir, seconds=1)
+    assert bench.people.keys == [f"escalate-{alarm.id}"]
+    assert bench.store.untold_escalations() == []
+
+
+async def test_a_post_that_could_not_be_noted_is_noted_later_and_not_repeated(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _escalated(bench)
+    scheduler = bench.scheduler()
+
+    def away(*_: object) -> None:
+        raise StoreError
+
+    monkeypatch.setattr(bench.store, "escalation_told", away)
+    await bench.round(scheduler)
+    assert len(bench.store.untold_escalations()) == 1
+    monkeypatch.undo()
+    await bench.round(scheduler)
+    assert bench.store.untold_escalations() == []
+    assert len(bench.people.sent) == 1
+
+
+def _escalated(bench: Bench) -> Alarm:
+    """An alarm of which people are to be told."""
+    escalated = bench.store.escalate_alarm(bench.report("/x", "no-rule-answers-this"), "why", actor="remediation")
+    assert escalated is not None
+    return escalated
