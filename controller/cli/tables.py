@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rich.table import Table
 from rich.text import Text
 
-from controller.cli.output import WIDE, manner, out, styled
+from controller.cli.output import manner, out, styled
 from controller.cli.pager import paged
 from controller.models.plain import visible
 
@@ -45,29 +44,43 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
     if not cells:
         out.print("none")
         return
-    laid = _layout(known, cells, out.width if out.is_terminal and not manner.wide else WIDE)
-    made = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for index, width in laid:
-        made.add_column(known[index].name, width=width, no_wrap=not known[index].prose, overflow="fold")
-    for row in cells:
-        made.add_row(*(row[index] for index, _ in laid))
-    needed = sum(width for _, width in laid) + _GAP * len(laid)
+    laid = _layout(known, cells, out.width if out.is_terminal and not manner.wide else None)
+    header = [Text(column.name, "bold") for column in known]
     shown = {index for index, _ in laid}
     missing = [column.name for index, column in enumerate(known) if index not in shown]
     with paged():
+        if title:
+            out.print(styled(title, "italic"))
         # A single word may be wider than the terminal: it is whole all the same, for whoever copies it.
-        out.print(made, soft_wrap=False, crop=False, width=max(needed, out.width))
+        out.print(Text("\n").join(line for row in (header, *cells) for line in _lines(row, known, laid)))
         if missing:
             out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"))
+
+
+def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]) -> Iterator[Text]:
+    """The lines of a row: its cells side by side, those of prose broken where they have to be."""
+    parts = [
+        row[index].wrap(out, width) if columns[index].prose and row[index].cell_len > width else [row[index]]
+        for index, width in laid
+    ]
+    for number in range(max(map(len, parts))):
+        line = Text()
+        for (_, width), part in zip(laid, parts, strict=True):
+            cell = part[number] if number < len(part) else Text()
+            line.append_text(cell).append(" " * (width - cell.cell_len + _GAP))
+        line.rstrip()
+        yield line
 
 
 def _cell(cell: Any) -> Text:
     return cell if isinstance(cell, Text) else Text("" if cell is None else visible(str(cell)))
 
 
-def _layout(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int) -> list[_Laid]:
-    """The columns for which there is room, with their widths."""
+def _layout(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int | None) -> list[_Laid]:
+    """The columns for which there is room, with their widths; all of them, as wide as they are, where None is said."""
     wanted = [max(len(column.name), *(row[index].cell_len for row in cells)) for index, column in enumerate(columns)]
+    if room is None:
+        return [_Laid(index, width) for index, width in enumerate(wanted)]
     least = [
         min(wanted[index], _least(column, [row[index] for row in cells])) if column.prose else wanted[index]
         for index, column in enumerate(columns)

@@ -1,0 +1,194 @@
+"""Tables on terminals of any width: ids are whole, what matters less goes first, and long output has a pager."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.cli.output import manner, out
+from controller.cli.tables import Column, table
+from tests.support.minka import minka
+from tests.unit.cli.test_commands import ALL
+
+KEPT = Path(__file__).with_name("tables")
+WIDTHS = (80, 100, 120, 160)
+AT, LATER = "2026-11-26T02:14:07Z", "2026-11-26T03:14:07Z"
+HEALTH: dict[str, Any] = {
+    "reachable": True,
+    "at": AT,
+    "cells": {"B28-1": True, "B4-1": False},
+    "drift": 3,
+    "locked": [],
+}
+HEALTH |= {"links": [{"up": True}, {"up": False}]}
+DEVICE = {"region": "cusco", "profiles": ["lte-28658", "nr-28541"], "adopted": AT, "retired": None, "health": HEALTH}
+COUNTS = {"succeeded": 12, "rolled-back": 1, "pending": 1180}
+RUN: dict[str, Any] = {
+    "state": "running",
+    "procedure": "move-tenant-to-dedicated-carrier",
+    "plan": "42327bc0ca30",
+    "waves": 24,
+}
+RUN |= {"cause": "alarm:a-5d2f9cb1", "requested_by": "core-link-down", "created": AT, "wave": 3, "counts": COUNTS}
+ALARM: dict[str, Any] = {
+    "state": "repairing",
+    "severity": "CRITICAL",
+    "object": "/ManagedElement[1]/GNBDUFunction[1]/NRCellDU[N78-1]",
+}
+ALARM |= {"tenant": "entel", "probable_cause": "core-link-down", "count": 3, "raised": AT, "run": "r-c7cbe25074"}
+ALARM |= {"note": "waits for a person: the rule's repair was refused twice, as its run r-c7cbe25074 says", "text": ""}
+LISTS: dict[str, list[dict[str, Any]]] = {
+    "device list": [{"station": f"PE-CUS-014{n}", **DEVICE} for n in range(2)]
+    + [{"station": "PE-CUS-0150", **DEVICE, "health": {"reachable": False, "at": AT}}],
+    "runs": [{"id": "r-21748f9c95", **RUN}, {"id": "r-c7cbe25074", **RUN, "state": "succeeded", "cause": "person"}],
+    "plans list": [
+        {"id": "42327bc0ca30", "created": AT, "selector": "region=cusco|puno,rat=NR,station=PE-CUS-*,tenant=entel"}
+        | {"stations": 1180, "unchanged": 12, "unplanned": 3, "findings": 4}
+    ],
+    "alarms list": [{"id": "a-5d2f9cb1", "station": "PE-CUS-0145", **ALARM}],
+    "hold list": [
+        {"id": "h-1f2e3d4c", "target": "PE-CUS-0145/N78-1", "by": "ana", "created": AT, "until": LATER}
+        | {"reason": "rigger on the mast until the harness is back in the car, call 555 0100 before lifting it"}
+    ],
+    "freeze list": [
+        {"id": "f-1f2e3d4c", "target": "region:cusco", "by": "ana", "begins": AT, "ends": LATER}
+        | {"reason": "Inti Raymi: the whole region is full of people until the morning after the last day"}
+    ],
+    "audit": [
+        {"id": 104233, "at": AT, "actor": "ana", "action": "run.accepted", "object": "r-21748f9c95"}
+        | {"detail": {"plan": "42327bc0ca30", "procedure": "apply", "stations": "1180", "reason": "CHG-1042"}}
+    ],
+    "notices": [
+        {"id": "n-9f8e7d6c", "at": AT, "tenant": "entel", "kind": "planned", "run": "r-21748f9c95", "begins": LATER}
+        | {"stations": ["PE-CUS-0145"], "text": "work on 1 station of yours, service is away for up to 40 s"}
+    ],
+    "token list": [
+        {"id": "t-5a1c77e0", "owner": "ana", "label": "prometheus of the second site", "scopes": ["metrics", "look"]}
+        | {"created": AT, "expires": LATER, "used": AT, "revoked": None}
+    ],
+    "user list": [{"name": "rosa", "role": "tenant-approver", "tenant": "bitel", "created": AT, "disabled": LATER}],
+    "playbook list": [
+        {"name": "move-tenant-to-dedicated-carrier", "parameters": ["tenant", "agreement", "region", "window"]}
+        | {"problems": [], "description": "Move a tenant from shared carriers to one of its own. Reversible."}
+    ],
+    "questions": [
+        {"id": "r-21748f9c95/ask/PE-CUS-0145", "choices": ["yes", "no"], "default": "no", "until": LATER}
+        | {"text": "is the rigger of PE-CUS-0145 off the mast and the gate locked?", "answer": "", "by": ""}
+    ],
+}
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    monkeypatch.setattr(out, "_force_terminal", True)
+    monkeypatch.setattr(out, "width", 80)
+    monkeypatch.setattr(manner, "wide", False)
+    monkeypatch.setenv("MINKA_PAGER", "")
+    monkeypatch.setenv("TZ", "America/Lima")
+    time.tzset()
+    yield monkeypatch
+    monkeypatch.undo()
+    time.tzset()
+
+
+def shown(terminal: pytest.MonkeyPatch, name: str, width: int, *options: str) -> str:
+    page = {"count": len(LISTS[name]), "next": None, "results": LISTS[name]}
+    bare = name in ("hold list", "freeze list", "token list", "user list")
+    said = httpx.Response(200, json=LISTS[name] if bare else page)
+    terminal.setattr(httpx.HTTPTransport, "handle_request", lambda *_: said)
+    terminal.setattr(out, "width", width)
+    result = minka(*options, *name.split(" "))
+    assert (result.status, result.err) == (0, "")
+    return "".join(line.rstrip() + "\n" for line in result.out.splitlines())
+
+
+def test_every_list_is_here() -> None:
+    assert {name for name in ALL if name.endswith("list")} <= LISTS.keys()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_are_as_they_were(terminal: pytest.MonkeyPatch, name: str) -> None:
+    """Regenerate with MINKA_REGENERATE=1, and read what changed."""
+    parts = {width: shown(terminal, name, width) for width in WIDTHS}
+    file = KEPT / f"{name.replace(' ', '-')}.txt"
+    text = "".join(f"-- {width} columns\n{part}" for width, part in parts.items())
+    if os.environ.get("MINKA_REGENERATE"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_nothing_is_wider_than_the_terminal_and_no_id_is_broken(terminal: pytest.MonkeyPatch, name: str) -> None:
+    for width in WIDTHS:
+        said = shown(terminal, name, width)
+        assert all(len(line) <= width for line in said.splitlines()), said
+        for row in LISTS[name]:
+            assert str(next(iter(row.values()))) in said
+    everything = shown(terminal, name, 80, "--wide")
+    assert "no room" not in everything
+    assert "no room" not in shown(terminal, name, 300)
+
+
+def test_the_column_that_matters_least_goes_first(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = (Column("id"), Column("middle", 2), Column("last", 1), Column("why", prose=True))
+    rows = [("r-21748f9c95" * 2, "m" * 20, "l" * 20, "words " * 10)]
+    told = {80: "middle", 60: "middle, last"}
+    for width, missing in told.items():
+        terminal.setattr(out, "width", width)
+        table(columns, rows)
+        assert f"no room for: {missing} (minka --wide …, or --json)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_id_wider_than_the_terminal_is_whole(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table(("station", Column("detail", prose=True)), [("PE-CUS-0145" * 12, "a b c " * 9)])
+    assert "PE-CUS-0145" * 12 in capsys.readouterr().out
+
+
+def test_without_a_terminal_all_columns_are_there_and_no_line_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    table((Column("id"), Column("detail", 1, prose=True)), [("r-1", "words " * 900)])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def long(count: int) -> None:
+    table(("id", "what"), [(f"r-{number}", "x") for number in range(count)])
+
+
+@pytest.mark.parametrize(("options", "paged"), [((), True), (("--no-pager",), False)])
+def test_what_is_longer_than_the_terminal_has_a_pager(
+    terminal: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...], paged: bool
+) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text(f'#!/bin/sh\necho "$LESS" > {shlex.quote(str(tmp_path))}/less\ncat > {tmp_path}/page\n')
+    pager.chmod(0o755)
+    terminal.setenv("MINKA_PAGER", str(pager))
+    terminal.delenv("LESS", raising=False)
+    terminal.setattr(out, "height", 10)
+    few = shown(terminal, "runs", 160, *options)
+    assert "r-21748f9c95" in few
+    assert not (tmp_path / "page").exists()
+    terminal.setitem(LISTS, "runs", LISTS["runs"] * 10)
+    many = shown(terminal, "runs", 160, *options)
+    assert ("r-21748f9c95" in many) is not paged
+    assert (tmp_path / "page").exists() is paged
+    if paged:
+        assert (tmp_path / "page").read_text().count("r-21748f9c95") == 10
+        assert (tmp_path / "less").read_text() == "FRX\n"
+
+
+def test_without_a_pager_it_is_printed(terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.setenv("MINKA_PAGER", "/nowhere/less -R")
+    terminal.setattr(out, "height", 10)
+    terminal.setattr(manner, "pager", True)
+    table(("id", "what"), [(f"r-{number}", "x") for number in range(50)])
+    assert "r-49" in capsys.readouterr().out
