@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
+from controller.observe.anchors import Anchors
 from controller.observe.mail import MailRelay
 from controller.observe.notify import HttpWebhook
 from controller.observe.syslog import Syslog
@@ -42,6 +43,7 @@ from controller.runs.planner import Planner
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
 from controller.store import LoopStore, SqlStore, open_store
+from controller.store.custody import AuditKeys, Custody, last_anchors
 
 log = structlog.get_logger()
 
@@ -121,6 +123,17 @@ class Parts:
         url = self.settings.notify_url
         return Notices(self.loop_store, HttpWebhook(url) if url else None)
 
+    def anchors(self) -> Callable[[], Awaitable[None]]:
+        """What tells the newest audit row outside of the database."""
+        asked = self.settings
+        collector = Syslog(asked.syslog, self.clock, asked.notify_authority) if asked.syslog else None
+        anchors = Anchors(asked.anchor_file, self.clock, collector)
+
+        async def tell() -> None:
+            await anchors.tell(await self.loop_store.call(lambda store: store.audit_head()))
+
+        return tell
+
     async def sum_up_denials(self) -> None:
         """Write what is to be written of denials whose hour is over."""
         await self.loop_store.call(lambda store: store.sum_up_denials())
@@ -156,7 +169,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     settings.home.mkdir(parents=True, exist_ok=True)
     references = EnvironmentSecrets(settings.home)
     credentials = _credentials(settings, references)
-    store = await asyncio.to_thread(open_store, settings.database, clock)
+    store = await asyncio.to_thread(open_record, settings, clock)
     loop_store = LoopStore(store)
     devices = SshDevices(NamedSecrets(credentials, references), limit=_sessions(), rpc_timeout=settings.rpc_timeout)
     doorbell = CeleryDoorbell(make_app(settings.broker_url, settings.home / "spool"))
@@ -183,6 +196,26 @@ def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credenti
     if settings.credentials is None:
         return LOOPBACK_ONLY
     return read_credentials(settings.credentials, references.check)
+
+
+def open_record(settings: Settings, clock: Clock) -> SqlStore:
+    """The store of the settings, with what is kept outside of its database.
+
+    Raises:
+        StoreError: The database is unreachable or made by a newer version.
+        InputError: The keys of the audit trail are missing, or none.
+    """
+    return open_store(settings.database, clock, custody=lambda store: _custody(settings, store))
+
+
+def _custody(settings: Settings, store: SqlStore) -> Custody:
+    head, signed = store.audit_head(), bool(store.audit_key())
+    if settings.audit_keys.startswith("env:"):
+        text = EnvironmentSecrets(settings.home).resolve(settings.audit_keys).get_secret_value()
+        keys = AuditKeys.parsed(text, settings.audit_keys)
+    else:
+        keys = AuditKeys.kept_in(settings.key_file, head.number + 1, signed)
+    return Custody(keys, settings.home, last_anchors(settings.anchor_file))
 
 
 def collect_rarely() -> None:

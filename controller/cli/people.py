@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -11,8 +14,14 @@ from controller.cli.client import FAILED
 from controller.cli.output import Json, client, coloured, out, print_json, styled, when
 from controller.cli.tables import Column, table
 from controller.models.alarm import AlarmState
+from controller.models.audit import AuditAnchor
+from controller.models.errors import InputError
+from controller.models.settings import Settings
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+
+#: Anchors sent at once.
+_ANCHORS = 5000
 
 holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
 alarms = typer.Typer(no_args_is_help=True, help="Alarms and their automatic repair.")
@@ -68,14 +77,36 @@ def lift(
 
 
 def audit(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="list; verify: prove that no row was changed or removed; new-key: make a key that signs rows from the"
+            " next start of all processes on, in the file of keys on this machine."
+        ),
+    ] = "list",
     limit: Limit = 50,
-    verify: Annotated[bool, typer.Option("--verify", help="Prove that no row was changed or removed.")] = False,
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="With verify: a file of anchors, or a log collector's with their lines; repeatable.",
+        ),
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="The same as the word verify.")] = False,
     as_json: Json = False,
 ) -> None:
     """Who did what, newest first."""
-    if verify:
-        _verify_audit(as_json=as_json)
+    if what not in ("list", "verify", "new-key"):
+        raise typer.BadParameter("say list, verify or new-key")
+    if what == "new-key":
+        _new_audit_key(as_json=as_json)
         return
+    if verify or what == "verify":
+        _verify_audit(anchor or [], as_json=as_json)
+        return
+    if anchor:
+        raise typer.BadParameter("--anchor belongs to verify")
     found = client().all("/v1/audit", limit)
     if as_json:
         print_json(found)
@@ -103,16 +134,48 @@ def audit(
     )
 
 
-def _verify_audit(*, as_json: bool) -> None:
-    proof = client().get("/v1/audit/verify")
+def _new_audit_key(*, as_json: bool) -> None:
+    from controller.store import open_store  # noqa: PLC0415
+    from controller.store.custody import add_key  # noqa: PLC0415
+
+    settings = Settings()
+    if settings.audit_keys.startswith("env:"):
+        raise InputError(f"the keys come from {settings.audit_keys}: add a line there, ID SINCE SECRET")
+    with closing(open_store(settings.database)) as store:
+        key = add_key(settings.key_file, store.audit_head().number + 1)
     if as_json:
-        print_json(proof)
-    elif proof["whole"]:
-        out.print(styled("the audit trail is whole", "green"))
+        print_json({"key": key.id, "file": str(settings.key_file)})
     else:
-        out.print(styled("the audit trail was tampered with", "red"), f"first at row {proof['first_broken']}")
+        out.print(f"key {key.id} was added to {settings.key_file}: start all processes again")
+
+
+def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
+    proof, anchors = _proof(files)
+    if as_json:
+        print_json({**proof, "anchors": anchors})
+    elif proof["whole"]:
+        held = f", and holds all {anchors} anchors" if files else ""
+        out.print(styled("the audit trail is whole", "green") + held)
+    else:
+        what = f", first at row {proof['first_broken']}: {proof['reason']}"
+        out.print(styled("the audit trail was tampered with", "red") + what)
     if not proof["whole"]:
         raise typer.Exit(FAILED)
+
+
+def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
+    """Whether the chain is whole and holds the anchors of files; and the number of anchors."""
+    api, anchors = client(), []
+    for file in files:
+        found = [one.model_dump() for one in AuditAnchor.found_in(file.read_text(encoding="utf-8", errors="replace"))]
+        if not found:
+            raise typer.BadParameter(f"{file} holds no anchor: lines with 'minka-audit epoch=… number=… hash=…'")
+        anchors += found
+    proof = api.get("/v1/audit/verify")
+    for start in range(0, len(anchors), _ANCHORS):
+        if proof["whole"]:
+            proof = api.post("/v1/audit/anchors", {"anchors": anchors[start : start + _ANCHORS]})
+    return proof, len(anchors)
 
 
 @alarms.command("list", epilog="Example: minka alarms list --state raised --state repairing")

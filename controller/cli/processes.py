@@ -47,10 +47,10 @@ def up(
     Without MINKA_DATABASE_URL and MINKA_BROKER_URL all state lives under MINKA_HOME (default .minka).
     """
     from controller.api.auth import ensure_token  # noqa: PLC0415
+    from controller.bootstrap import open_record  # noqa: PLC0415
     from controller.cli.supervisor import Supervisor  # noqa: PLC0415
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
     from controller.ports.clock import SystemClock  # noqa: PLC0415
-    from controller.store import open_store  # noqa: PLC0415
 
     settings, clock = Settings(), SystemClock()
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
@@ -60,7 +60,7 @@ def up(
     claim = _claim(settings.home)
     set_up_logs("console", "up")
     # Before the processes come: one upgrade of the database, one token.
-    store = open_store(settings.database, clock)
+    store = open_record(settings, clock)
     ensure_token(settings.token_file, store)
     store.close()
     commands = {"api": _minka("api"), "listener": _minka("listener"), "scheduler": _minka("scheduler")}

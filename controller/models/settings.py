@@ -47,6 +47,15 @@ class Settings(BaseSettings):
         default="",
         description="File with the certificates that relay and collector are trusted by; empty: the system's.",
     )
+    audit_keys: str = Field(
+        default="",
+        pattern=r"^$|^(file|env):.+",
+        description="Keys of the audit trail, file:PATH or env:NAME; empty: the file audit-keys under home.",
+    )
+    audit_anchors: Path | None = Field(
+        default=None, description="File that anchors of the audit trail are added to; empty: audit-anchors under home."
+    )
+    anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two anchors of the audit trail.")
     rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=Path("playbooks"), description="Folder of playbooks.")
     capacity: int = Field(default=2000, ge=1, description="Device transactions at once in one worker.")
@@ -98,6 +107,17 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{(self.home / 'minka.sqlite3').absolute()}"
+
+    @property
+    def key_file(self) -> Path:
+        """Where the keys of the audit trail are kept, unless they come from the environment."""
+        kind, _, name = self.audit_keys.partition(":")
+        return Path(name) if kind == "file" else self.home / "audit-keys"
+
+    @property
+    def anchor_file(self) -> Path:
+        """Where anchors of the audit trail are kept."""
+        return self.audit_anchors or self.home / "audit-anchors"
 
     @property
     def url(self) -> str:

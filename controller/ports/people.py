@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.people import Permission, Person, Token, User
 from controller.models.run import AuditRow
 
@@ -141,6 +142,17 @@ class PeopleRecords(Protocol):
         """Total and one page of audit rows, newest first."""
         ...
 
-    def verify_audit(self) -> int | None:
-        """Number of the first audit row that was changed, removed or cut off; None if the chain is whole."""
+    def verify_audit(self) -> AuditBreak | None:
+        """The first audit row that was changed, removed or cut off; None if the chain is whole."""
+        ...
+
+    def verify_anchors(self, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+        """The first audit row that is missing, or another one than was anchored; None if all are there.
+
+        Anchors from before a person's decision that an older record is right are passed over.
+        """
+        ...
+
+    def audit_head(self) -> AuditAnchor:
+        """The newest audit row, to be told to somebody outside of the database."""
         ...

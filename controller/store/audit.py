@@ -1,21 +1,31 @@
-"""The audit chain: each row holds the hash of the one before, so that none changes or vanishes unseen."""
+"""The audit chain: each row holds the hash of the one before, so that none changes or vanishes unseen.
+
+Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key that is not in the database: who can only write there can't make a
+row, nor another hash for one. Rows from before there were keys have plain hashes.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, RowMapping, select
 
+from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.run import AuditRow
+from controller.store.custody import AuditKeys
+from controller.store.encoding import chunks
 from controller.store.tables import audit, audit_head
 
 #: What the first row holds for the hash of the row before.
 GENESIS = "0" * 64
+#: Action of the row that holds a person's decision which of two records is right.
+DECIDED = "record.decided"
 _CHAIN = "audit"
 
 
@@ -30,35 +40,65 @@ class Note:
     detail: dict[str, str]
 
 
-def append(connection: Connection, insert: Callable[..., Any], notes: Sequence[Note]) -> None:
-    """Write rows at the end of the chain; the caller sees to it that nobody else does."""
+def newest(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the newest row."""
     head = connection.execute(select(audit_head.c.last, audit_head.c.hash)).one_or_none()
-    last, previous = head or (0, GENESIS)
+    return (head.last, head.hash) if head else (0, GENESIS)
+
+
+def append(
+    connection: Connection, insert: Callable[..., Any], notes: Sequence[Note], keys: AuditKeys
+) -> tuple[int, str]:
+    """Write rows at the end of the chain; the caller sees to it that nobody else does.
+
+    Returns:
+        Number and hash of the last one.
+    """
+    last, previous = newest(connection)
+    key = keys.newest.id if keys.newest else ""
     rows = []
     for number, note in enumerate(notes, start=last + 1):
-        detail = orjson.dumps(note.detail, option=orjson.OPT_SORT_KEYS).decode()
-        digest = _digest(previous, number, note.at, note.actor, note.action, note.target, detail)
         row = {"id": number, "at": note.at, "actor": note.actor, "action": note.action, "object": note.target}
-        rows.append({**row, "detail": detail, "previous": previous, "hash": digest})
-        last, previous = number, digest
+        row |= {"detail": orjson.dumps(note.detail, option=orjson.OPT_SORT_KEYS).decode()}
+        row |= {"previous": previous, "key": key}
+        last, previous = number, _digest(row, keys)
+        rows.append({**row, "hash": previous})
     connection.execute(audit.insert(), rows)
     statement = insert(audit_head).values(chain=_CHAIN, last=last, hash=previous)
     update = {"last": statement.excluded.last, "hash": statement.excluded.hash}
     connection.execute(statement.on_conflict_do_update(index_elements=["chain"], set_=update))
+    return last, previous
 
 
-def first_broken(connection: Connection) -> int | None:
-    """Number of the first row that was changed, removed or cut off, or None."""
+def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
+    """The first row that was changed, removed or cut off, or None."""
     expected, previous = 1, GENESIS
     query = select(audit).order_by(audit.c.id)
     for row in connection.execute(query.execution_options(yield_per=1000)):
-        digest = _digest(row.previous, row.id, row.at, row.actor, row.action, row.object, row.detail)
-        if row.id != expected or row.previous != previous or row.hash != digest:
-            return expected
+        if wrong := _wrong(row, expected, previous, keys):
+            return AuditBreak(number=expected, reason=wrong)
         expected, previous = expected + 1, row.hash
-    head = connection.execute(select(audit_head.c.last, audit_head.c.hash)).one_or_none()
-    last, digest = head or (0, GENESIS)
-    return None if (last, digest) == (expected - 1, previous) else min(expected, last + 1)
+    last, digest = newest(connection)
+    if (last, digest) == (expected - 1, previous):
+        return None
+    return AuditBreak(number=min(expected, last + 1), reason="the chain does not end where its head says")
+
+
+def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+    """The first anchored row that is not on the trail as it was anchored, or None.
+
+    An anchor from before a person decided that an older record is right need not hold.
+    """
+    decided = select(audit.c.detail).where(audit.c.action == DECIDED)
+    epoch = max((int(orjson.loads(detail)["epoch"]) for detail in connection.execute(decided).scalars()), default=0)
+    for part in chunks(sorted((anchor for anchor in anchors if anchor.number), key=lambda anchor: anchor.number)):
+        query = select(audit.c.id, audit.c.hash).where(audit.c.id.in_([anchor.number for anchor in part]))
+        hashes = {row.id: row.hash for row in connection.execute(query)}
+        for anchor in part:
+            if hashes.get(anchor.number) != anchor.hash and anchor.epoch >= epoch:
+                wrong = "it is another one than" if anchor.number in hashes else "it is missing, and"
+                return AuditBreak(number=anchor.number, reason=f"{wrong} was anchored")
+    return None
 
 
 def as_noun(row: Row[Any]) -> AuditRow:
@@ -68,6 +108,23 @@ def as_noun(row: Row[Any]) -> AuditRow:
     )
 
 
-def _digest(previous: str, number: int, at: datetime, actor: str, action: str, target: str, detail: str) -> str:
-    content = orjson.dumps([previous, number, at.astimezone(UTC).isoformat(), actor, action, target, detail])
-    return hashlib.sha256(content).hexdigest()
+def _wrong(row: Row[Any], expected: int, previous: str, keys: AuditKeys) -> str:
+    """What is wrong with a row in its place, empty if nothing is."""
+    if row.id != expected:
+        return "it is missing"
+    if not row.key and keys.sign(row.id):
+        return "it is not signed, and rows before it were"
+    if row.key and keys.secret(row.key) is None:
+        return f"its key {row.key} is not among those that are known here"
+    if row.previous != previous:
+        return "it does not follow the row before it"
+    return "" if hmac.compare_digest(row.hash, _digest(row._mapping, keys)) else "it was changed"
+
+
+def _digest(row: Mapping[str, Any] | RowMapping, keys: AuditKeys) -> str:
+    parts = [row["previous"], row["id"], row["at"].astimezone(UTC).isoformat()]
+    content = orjson.dumps([*parts, *(row[name] for name in ("actor", "action", "object", "detail"))])
+    secret = keys.secret(row["key"])
+    if secret is None:
+        return hashlib.sha256(content).hexdigest()
+    return hmac.digest(secret, content + row["key"].encode(), "sha256").hex()

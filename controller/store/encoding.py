@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select
 
-from controller.store.transaction import Tx
+if TYPE_CHECKING:
+    from controller.store.transaction import Tx
 
 K = TypeVar("K")
 

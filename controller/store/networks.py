@@ -15,6 +15,7 @@ from controller.models.plan import LedgerNode
 from controller.models.run import LedgerEntry
 from controller.ports.clock import Clock
 from controller.ports.store import Device
+from controller.store.custody import Custody
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, as_entry, change_ledger
 from controller.store.tables import devices, healths, ledger, networks
@@ -27,8 +28,8 @@ _CACHED = 4
 class NetworkRecords(Transactions):
     """What should be, and what we know of devices."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        super().__init__(engine, clock)
+    def __init__(self, engine: Engine, clock: Clock, custody: Custody | None = None) -> None:
+        super().__init__(engine, clock, custody)
         self._networks: dict[str, Network] = {}
 
     @writes

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import and_, func, or_, select, text, update
 
+from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.errors import NotFoundError
 from controller.models.run import AuditRow, Hold
 from controller.ports.store import Page
-from controller.store import audit
+from controller.store import audit, trust
 from controller.store.tables import audit as audit_rows
 from controller.store.tables import holds, switches
 from controller.store.transaction import Transactions, Tx, reads, writes
@@ -68,12 +69,28 @@ class PeopleRecords(Transactions):
         return total, [audit.as_noun(row) for row in tx.execute(newest)]
 
     @reads
-    def verify_audit(self, tx: Tx) -> int | None:
+    def verify_audit(self, tx: Tx) -> AuditBreak | None:
         """See ``Store.verify_audit``."""
         if tx.dialect == "postgresql":
             # Rows and head as of one moment: what others append meanwhile is no break.
             tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        return audit.first_broken(tx.connection)
+        return audit.first_broken(tx.connection, tx.custody.keys)
+
+    @reads
+    def verify_anchors(self, tx: Tx, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+        """See ``Store.verify_anchors``."""
+        return audit.first_unanchored(tx.connection, anchors)
+
+    @reads
+    def audit_key(self, tx: Tx) -> str:
+        """Id of the key that the newest audit row is signed with; empty where there is none."""
+        return tx.execute(select(audit_rows.c.key).order_by(audit_rows.c.id.desc()).limit(1)).scalar() or ""
+
+    @reads
+    def audit_head(self, tx: Tx) -> AuditAnchor:
+        """See ``Store.audit_head``."""
+        number, digest = audit.newest(tx.connection)
+        return AuditAnchor(epoch=trust.epoch_of(tx.connection, tx.custody), number=number, hash=digest)
 
 
 def holds_in_force(tx: Tx, at: datetime) -> list[Hold]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from controller.ports.clock import Clock, SystemClock
 from controller.store.accounts import AccountRecords
 from controller.store.alarms import AlarmRecords
 from controller.store.approvals import ApprovalRecords
 from controller.store.claims import ClaimRecords
+from controller.store.custody import Custody
 from controller.store.denials import DenialRecords
 from controller.store.engine import SILENCE, make_engine
 from controller.store.figures import FigureRecords
@@ -55,7 +58,12 @@ class SqlStore(
 
 
 def open_store(
-    url: str, clock: Clock | None = None, *, busy_timeout: float = 5.0, silence: float = SILENCE
+    url: str,
+    clock: Clock | None = None,
+    *,
+    custody: Callable[[SqlStore], Custody] | None = None,
+    busy_timeout: float = 5.0,
+    silence: float = SILENCE,
 ) -> SqlStore:
     """Open a database, upgraded to this version's tables.
 
@@ -63,6 +71,7 @@ def open_store(
         url: ``sqlite:///path``, ``postgresql://…``, or ``sqlite://`` for a database in memory that
             lives as long as the store (the shipped fake of tests).
         clock: Source of time; the machine's own by default.
+        custody: Makes what is kept outside of the database (``controller.store.custody``); None to keep nothing.
         busy_timeout: Seconds that one attempt waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
 
@@ -76,4 +85,11 @@ def open_store(
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(engine, clock)
+    store = SqlStore(engine, clock)
+    if custody is None:
+        return store
+    try:
+        return SqlStore(engine, clock, custody(store))
+    except BaseException:
+        store.close()
+        raise

@@ -408,6 +408,8 @@ audit = Table(
     _text("detail"),
     _name("previous"),
     _name("hash"),
+    # Id of the key that the hash was made with; empty for a plain hash.
+    Column("key", String, nullable=False, server_default=""),
 )
 
 #: Where the chain ends (one row), so that a cut tail is seen.
@@ -417,4 +419,18 @@ audit_head = Table(
     Column("chain", String, primary_key=True),
     Column("last", BigInteger, nullable=False),
     _name("hash"),
+)
+
+#: When this record was found to be older than what is known elsewhere, and what a person decided then. The greatest
+#: number of a decided one is the epoch of the record.
+doubts = Table(
+    "doubts",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _text("reason"),
+    Column("since", Instant, nullable=False),
+    # When people were told.
+    Column("told", Instant),
+    Column("decided", Instant),
+    Column("choice", String),
 )

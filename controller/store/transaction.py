@@ -17,8 +17,10 @@ from sqlalchemy.schema import Table
 
 from controller.models.errors import InputError, MinkaError, StoreAwayError, StoreError
 from controller.ports.clock import Clock
-from controller.store import audit
+from controller.store import audit, trust
+from controller.store.custody import Custody, Head
 from controller.store.engine import BEGIN, is_away, is_passing, is_silent
+from controller.store.tables import doubts
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +47,9 @@ class Tx:
 
     connection: Connection
     clock: Clock
+    custody: Custody = field(default_factory=Custody)
     notes: list[audit.Note] = field(default_factory=list)
+    head: Head | None = None
 
     @property
     def dialect(self) -> str:
@@ -75,11 +79,31 @@ class Tx:
         texts = {key: str(value) for key, value in detail.items() if value not in (None, "")}
         self.notes.append(audit.Note(self.now, actor, action, target, texts))
 
+    @property
+    def doubt(self) -> str:
+        """Why nothing may be begun on stations until a person has decided; empty if nothing is in doubt.
+
+        A doubt that arises just now goes on record with the transaction.
+        """
+        reason, number = trust.doubt_of(self.connection, self.custody)
+        if number is not None:
+            self.open_doubt(number, reason)
+        return reason
+
+    def open_doubt(self, number: int, reason: str) -> None:
+        """Put a doubt on record."""
+        row = self.insert(doubts).values(number=number, reason=reason, since=self.now)
+        if self.execute(row.on_conflict_do_nothing(index_elements=["number"])).rowcount:
+            self.note("engine", "record.doubted", "record", reason=reason, epoch=number)
+
     def seal(self) -> None:
         """Write the audit rows."""
         if self.notes:
             self.guard("audit")
-            audit.append(self.connection, self.insert, self.notes)
+            # What stands behind an older record than is known must never pass for its continuation.
+            epoch = trust.epoch_of(self.connection, self.custody)
+            number, digest = audit.append(self.connection, self.insert, self.notes, self.custody.keys)
+            self.head = Head(epoch, number, digest)
 
 
 class Transactions:
@@ -88,11 +112,13 @@ class Transactions:
     Args:
         engine: From ``make_engine``.
         clock: Source of time for rows, and for pauses between attempts.
+        custody: What is kept outside of the database; without it rows are not signed, and no older record is noticed.
     """
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, custody: Custody | None = None) -> None:
         self._engine = engine
         self._clock = clock
+        self._custody = custody or Custody()
         self._joined = threading.local()
 
     def in_transaction(self, work: Callable[[Tx], R], mode: Mode = "IMMEDIATE") -> R:
@@ -179,7 +205,7 @@ class Transactions:
     def _begin(self, mode: Mode) -> Iterator[Tx]:
         with self._engine.connect().execution_options(**{BEGIN: mode}) as connection:
             connection.begin()
-            tx = Tx(connection, self._clock)
+            tx = Tx(connection, self._clock, self._custody)
             yield tx
             tx.seal()
             try:
@@ -189,6 +215,8 @@ class Transactions:
                     lost = "the database went away during a commit, which may or may not count"
                     raise StoreAwayError(lost) from error
                 raise
+            if tx.head is not None:
+                self._custody.saw(tx.head)
 
 
 def _translated(error: SQLAlchemyError) -> MinkaError:

@@ -1,13 +1,15 @@
 """The scheduler process: moves runs on, rings again, drives remediation, tells tenants of planned work.
 
-It also sums up what people were denied.
+It also sums up what people were denied, and anchors the audit trail.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from controller.bootstrap import parts
+from controller.models.errors import MinkaError
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.presence import Presence
@@ -27,6 +29,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
     """
     async with parts(settings) as made:
         await made.take_calls(ProcessRole.SCHEDULER)
+        anchor = made.anchors()
         sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()
         rounds = Rounds(made.clock)
         presence = Presence(
@@ -37,6 +40,9 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("remediation", remediator.step, _REMEDIATE)
             rounds.start("notices", notices.step, _NOTICES)
             rounds.start("denials", made.sum_up_denials, _DENIALS)
+            rounds.start("anchors", anchor, settings.anchor_interval)
             await stop.wait()
             await rounds.stop()
             await remediator.settle()
+            with suppress(MinkaError):  # what it would have told is told after the next start
+                await anchor()

@@ -81,7 +81,7 @@ def bench_jobs(store: SqlStore) -> None:
         store.advance(run.id, lambda _run, _jobs: None)
     with measured("alarm reports, group commit", JOBS):
         asyncio.run(_together(store, [_reporting(n) for n in range(JOBS)]))  # type: ignore[misc]
-    with measured("verify the audit chain", store.verify_audit() or 1):
+    with measured("verify the audit chain", 1):
         store.verify_audit()
 
 

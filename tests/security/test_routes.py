@@ -91,6 +91,7 @@ NEEDED: dict[str, str | None] = {
     "DELETE /v1/tokens/{token_id}": "tokens",
     "GET /v1/audit": "look",
     "GET /v1/audit/verify": "oversee",
+    "POST /v1/audit/anchors": "oversee",
 }
 OPERATIONS = [
     (method, route.path, route.permission) for route in api_routes() for method in sorted(route.methods or ())

@@ -19,11 +19,13 @@ from typing import Any, Literal
 
 import httpx
 
+from controller.bootstrap import open_record
 from controller.models.plan import Plan
 from controller.models.run import Job, JournalEntry, Run, RunState
+from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
-from controller.store import SqlStore, open_store
+from controller.store import SqlStore
 from tests.support.callers import CONTRACTS
 from tests.support.minka import ROOT
 from tests.support.ports import free_ports
@@ -262,9 +264,9 @@ def plant(
             env["MINKA_BROKER_URL"] = redis.url
         endpoints = folder / "endpoints.csv"
         control = stack.enter_context(_simulators(folder, network, ports + 1, env))
-        database = env.get("MINKA_DATABASE_URL") or f"sqlite:///{folder / 'home' / 'minka.sqlite3'}"
         (folder / "home").mkdir()
-        store = stack.enter_context(closing(open_store(database, SystemClock())))
+        settings = Settings(home=folder / "home", database_url=env.get("MINKA_DATABASE_URL", ""))
+        store = stack.enter_context(closing(open_record(settings, SystemClock())))
         api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports}", timeout=60))
         stations_api = stack.enter_context(httpx.Client(base_url=control, timeout=20))
         made = Plant(folder, env, api, stations_api, store, endpoints, redis)

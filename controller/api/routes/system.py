@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from controller import __version__
 from controller.api.auth import OPEN, Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.views import Seen
+from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.people import Permission, Person
 from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
@@ -21,11 +23,29 @@ from controller.models.run import AuditRow
 router = Router(tags=["system"])
 
 
+#: Anchors in one request.
+_ANCHORS = 5000
+
+
 class AuditProof(Body):
-    """Whether the audit trail is whole; if not, the first row that was changed, removed or cut off."""
+    """Whether the audit trail is whole; if not, the first row that was changed, removed or cut off, and why."""
 
     whole: bool
     first_broken: int | None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, broken: AuditBreak | None) -> AuditProof:
+        """What the store found."""
+        if broken is None:
+            return cls(whole=True, first_broken=None)
+        return cls(whole=False, first_broken=broken.number, reason=broken.reason)
+
+
+class Anchors(Body):
+    """Audit rows as they were anchored outside of the database."""
+
+    anchors: tuple[AuditAnchor, ...] = Field(max_length=_ANCHORS)
 
 
 @router.get("/healthz", dependencies=[OPEN])
@@ -80,5 +100,10 @@ def audit(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK
 @router.get("/v1/audit/verify")
 def verify_audit(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> AuditProof:
     """Recompute the hash chain over the whole audit trail."""
-    broken = backend.store.verify_audit()
-    return AuditProof(whole=broken is None, first_broken=broken)
+    return AuditProof.of(backend.store.verify_audit())
+
+
+@router.post("/v1/audit/anchors")
+def verify_anchors(asked: Anchors, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> AuditProof:
+    """Whether rows that were anchored outside of the database are on the audit trail as they were anchored."""
+    return AuditProof.of(backend.store.verify_anchors(asked.anchors))

@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from controller.models.alarm import Alarm, AlarmReport
+from controller.models.audit import AuditBreak
 from controller.models.errors import LeaseLostError
 from controller.models.run import Outcome, RunState, Strategy
 from controller.ports.store import JobResult, NewJob, Page, Transition
@@ -86,7 +87,7 @@ def test_the_audit_chain_has_one_order(store: SqlStore) -> None:
 def test_the_audit_chain_is_whole_while_others_write(store: SqlStore) -> None:
     """What is appended between the rows and the head that are read is no break."""
 
-    def write_or_look(index: int) -> list[int | None]:
+    def write_or_look(index: int) -> list[AuditBreak | None]:
         if index:
             return [store.audit(f"p{index}", "did", str(number)) for number in range(60)]
         return [store.verify_audit() for _ in range(60)]

@@ -21,6 +21,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from controller.models.audit import AuditAnchor
 from tests.integration.doors.conftest import CANARY, PERU_MINI
 from tests.support.minka import ROOT, Embedded, environment
 from tests.support.ports import free_ports
@@ -171,6 +172,12 @@ def test_the_audit_trail(applied: tuple[Embedded, str]) -> None:
     actions = {row["action"] for row in up("audit", "--limit", "1000", "--json").json}
     assert {"network.saved", "station.adopted", "plan.saved", "run.created"} <= actions
     assert "whole" in up("audit", "--verify").out
+    anchors = up.home / "audit-anchors"
+    assert "holds all" in up("audit", "verify", "--anchor", str(anchors)).out
+    forged = up.home / "forged-anchors"
+    forged.write_text(f"x {AuditAnchor(number=10**9, hash='0' * 64).text}", encoding="utf-8")
+    said = up("audit", "verify", "--anchor", str(forged), status=1).out
+    assert f"row {10**9}: it is missing" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

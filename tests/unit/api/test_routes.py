@@ -295,7 +295,17 @@ async def test_the_audit_trail_is_listed_and_proved(desk: Desk) -> None:
     page = (await desk.client.get("/v1/audit", params={"limit": 500})).json()
     assert {"network.saved", "station.adopted"} <= {row["action"] for row in page["results"]}
     proof = (await desk.client.get("/v1/audit/verify")).json()
-    assert proof == {"whole": True, "first_broken": None}
+    assert proof == {"whole": True, "first_broken": None, "reason": ""}
+
+
+async def test_anchors_are_compared_with_the_audit_trail(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    anchor = desk.store.audit_head().model_dump()
+    proof = (await desk.client.post("/v1/audit/anchors", json={"anchors": [anchor]})).json()
+    assert proof == {"whole": True, "first_broken": None, "reason": ""}
+    later = {**anchor, "number": anchor["number"] + 1}
+    proof = (await desk.client.post("/v1/audit/anchors", json={"anchors": [anchor, later]})).json()
+    assert (proof["whole"], proof["first_broken"]) == (False, later["number"])
 
 
 async def test_the_kill_switch(desk: Desk) -> None:

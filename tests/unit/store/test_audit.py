@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import RowMapping, select, text, update
 
+from controller.models.audit import AuditAnchor
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, open_store
+from controller.store import SqlStore, audit, open_store
+from controller.store.custody import AuditKey, AuditKeys, Custody
+from controller.store.tables import audit as rows
+from controller.store.tables import audit_head
 
 
 @pytest.fixture
@@ -17,6 +22,11 @@ def store() -> Iterator[SqlStore]:
             opened.audit("ana", "did", str(number), {"n": str(number)})
         assert opened.verify_audit() is None
         yield opened
+
+
+def _broken(store: SqlStore) -> int | None:
+    found = store.verify_audit()
+    return None if found is None else found.number
 
 
 def _tamper(store: SqlStore, *statements: str) -> None:
@@ -40,13 +50,136 @@ def _tamper(store: SqlStore, *statements: str) -> None:
 )
 def test_tampering_names_the_first_broken_row(store: SqlStore, tampering: str, broken: int) -> None:
     _tamper(store, tampering)
-    assert store.verify_audit() == broken
+    assert _broken(store) == broken
 
 
 def test_a_copied_row_does_not_pass_for_another(store: SqlStore) -> None:
     _tamper(
         store,
         "DELETE FROM audit WHERE id = 3",
-        "INSERT INTO audit SELECT 3, at, actor, action, object, detail, previous, hash FROM audit WHERE id = 4",
+        "INSERT INTO audit SELECT 3, at, actor, action, object, detail, previous, hash, key FROM audit WHERE id = 4",
     )
-    assert store.verify_audit() == 3
+    assert _broken(store) == 3
+
+
+# ------------------------------------------------------- somebody who can write to the database, and to nothing else
+
+KEYS = AuditKeys((AuditKey.new(1),))
+
+
+@pytest.fixture
+def signed() -> Iterator[SqlStore]:
+    """Five rows, signed."""
+    with closing(open_store("sqlite://", VirtualClock(), custody=lambda _store: Custody(KEYS))) as opened:
+        for number in range(1, 6):
+            opened.audit("ana", "did", str(number), {"n": str(number)})
+        assert opened.verify_audit() is None
+        yield opened
+
+
+def _forge(store: SqlStore, keys: AuditKeys, since: int, **changed: str) -> None:
+    """Change row ``since``, then give it and all behind it numbers, links and hashes of their own, and the head too."""
+
+    def forge(tx: Any) -> None:
+        found: list[RowMapping] = list(tx.execute(select(rows).order_by(rows.c.id)).mappings())
+        previous = audit.GENESIS
+        for number, known in enumerate(found, start=1):
+            row = {**known, "previous": previous, "id": number}
+            if number >= since:
+                row |= {"key": keys.newest.id if keys.newest else "", **(changed if number == since else {})}
+                row["hash"] = audit._digest(row, keys)
+            tx.execute(update(rows).where(rows.c.id == known["id"]).values(row))
+            previous = row["hash"]
+        tx.execute(update(audit_head).values(last=len(found), hash=previous))
+
+    store.in_transaction(forge)
+
+
+@pytest.mark.parametrize("keys", [AuditKeys(), AuditKeys((AuditKey.new(1),))], ids=["plain", "another key"])
+@pytest.mark.parametrize("since", [1, 3, 5])
+def test_a_row_rewritten_with_a_hash_of_its_own_is_found_although_all_behind_it_follow(
+    signed: SqlStore, since: int, keys: AuditKeys
+) -> None:
+    _forge(signed, keys, since, actor="eva")
+    assert _broken(signed) == since
+
+
+def test_a_row_rewritten_with_a_hash_of_its_own_breaks_the_link_behind_it(store: SqlStore) -> None:
+    """Without any key, so that the hash itself can be made by anybody."""
+
+    def forge(tx: Any) -> None:
+        row = {**tx.execute(select(rows).where(rows.c.id == 3)).mappings().one(), "actor": "eva"}
+        tx.execute(update(rows).where(rows.c.id == 3).values(actor="eva", hash=audit._digest(row, AuditKeys())))
+
+    store.in_transaction(forge)
+    assert _broken(store) == 4
+
+
+def test_a_row_that_names_the_right_key_needs_the_right_hash(signed: SqlStore) -> None:
+    assert KEYS.newest is not None
+    forged = AuditKeys((AuditKey(KEYS.newest.id, 1, b"guessed"),))
+    _forge(signed, forged, 4, actor="eva")
+    assert _broken(signed) == 4
+
+
+def test_a_row_removed_and_all_behind_it_hashed_anew_are_found(signed: SqlStore) -> None:
+    _tamper(signed, "DELETE FROM audit WHERE id = 3")
+    _forge(signed, AuditKeys(), 3)
+    assert _broken(signed) == 3
+
+
+@pytest.mark.parametrize("left", [0, 4])
+def test_a_tail_cut_off_with_its_head_is_found_by_an_anchor(signed: SqlStore, left: int) -> None:
+    """A chain that ends earlier is whole, so that only somebody who knew more can tell."""
+    anchor = signed.audit_head()
+    assert signed.verify_anchors([anchor]) is None
+    _tamper(
+        signed,
+        f"DELETE FROM audit WHERE id > {left}",
+        f"UPDATE audit_head SET last = {left}, hash = (SELECT hash FROM audit WHERE id = {left}) WHERE {left} > 0",
+        f"DELETE FROM audit_head WHERE {left} = 0",
+    )
+    assert signed.verify_audit() is None
+    missing = signed.verify_anchors([anchor])
+    assert missing is not None
+    assert missing.number == 5
+    assert "missing" in missing.reason
+
+
+def test_what_was_written_anew_up_to_the_same_number_is_found_by_an_anchor(signed: SqlStore) -> None:
+    """Even by somebody who has the key."""
+    anchor = signed.audit_head()
+    _forge(signed, KEYS, 2, actor="eva")
+    assert signed.verify_audit() is None
+    other = signed.verify_anchors([anchor])
+    assert other is not None
+    assert other.number == 5
+    assert "another one" in other.reason
+
+
+def test_keys_are_rotated_and_rows_from_before_there_were_any_stay_proved(store: SqlStore) -> None:
+    first = AuditKey.new(6)
+    keyed = SqlStore(store._engine, VirtualClock(), Custody(AuditKeys((first,))))
+    keyed.audit("ana", "did", "6")
+    rotated = SqlStore(store._engine, VirtualClock(), Custody(AuditKeys((first, AuditKey.new(7)))))
+    rotated.audit("ana", "did", "7")
+    assert rotated.verify_audit() is None
+    unknown = keyed.verify_audit()
+    assert unknown is not None
+    assert unknown.number == 7
+    assert "its key" in unknown.reason
+    _tamper(store, "UPDATE audit SET actor = 'eva' WHERE id = 2")
+    assert _broken(rotated) == 2
+
+
+def test_an_unsigned_row_behind_signed_ones_is_found(signed: SqlStore) -> None:
+    SqlStore(signed._engine, VirtualClock()).audit("eva", "did", "6")
+    assert _broken(signed) == 6
+
+
+def test_anchors_are_read_from_the_lines_of_any_log() -> None:
+    anchor = AuditAnchor(epoch=1, number=12, hash="ab" * 32)
+    assert (
+        list(AuditAnchor.found_in(f"<133>1 x minka - [k@1 a] {anchor.text}\nnoise\n2026 {anchor.text}\n"))
+        == [anchor] * 2
+    )

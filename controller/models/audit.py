@@ -1,0 +1,44 @@
+"""What proves the audit trail: anchors, which are told outside of the database, and where it breaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import Field
+
+from controller.models.network import Noun
+
+_LINE = re.compile(r"minka-audit epoch=([0-9]{1,18}) number=([0-9]{1,18}) hash=([0-9a-f]{64})")
+
+
+class AuditAnchor(Noun):
+    """An audit row as it was told to somebody outside of the database while it was the newest.
+
+    Attributes:
+        epoch: Number of the last decision which of two records is right, 0 before any.
+        number: Of the row, 0 where there was none yet.
+    """
+
+    epoch: int = Field(default=0, ge=0, lt=10**18)
+    number: int = Field(ge=0, lt=10**18)
+    hash: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @property
+    def text(self) -> str:
+        """As it is written to files and collectors of logs."""
+        return f"minka-audit epoch={self.epoch} number={self.number} hash={self.hash}"
+
+    @classmethod
+    def found_in(cls, text: str) -> Iterator[Self]:
+        """Anchors in a file of lines, whatever else stands in them."""
+        for epoch, number, digest in _LINE.findall(text):
+            yield cls(epoch=int(epoch), number=int(number), hash=digest)
+
+
+class AuditBreak(Noun):
+    """The first audit row that is not as it was written, and what is wrong with it."""
+
+    number: int
+    reason: str

@@ -1,0 +1,54 @@
+"""Anchors of the audit trail: its newest row, told where whoever writes to the database can't take it back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from controller.models.audit import AuditAnchor
+from controller.models.errors import MinkaError
+from controller.ports.clock import Clock
+from controller.ports.playbooks import Webhook
+
+
+class Anchors:
+    """Adds anchors to a file, and sends them to a collector of logs if there is one; each once.
+
+    Args:
+        file: Only ever added to; readable by its owner.
+        clock: All time.
+        collector: Who is told beside the file.
+    """
+
+    def __init__(self, file: Path, clock: Clock, collector: Webhook | None = None) -> None:
+        self._file = file
+        self._clock = clock
+        self._collector = collector
+        self._filed: AuditAnchor | None = None
+        self._sent: AuditAnchor | None = None
+
+    async def tell(self, anchor: AuditAnchor) -> None:
+        """Keep an anchor, and send it on.
+
+        Raises:
+            MinkaError: The file can't be written, or the collector can't be reached; the next one tries again.
+        """
+        if anchor != self._filed:
+            await asyncio.to_thread(self._add, anchor)
+            self._filed = anchor
+        if self._collector is not None and anchor != self._sent:
+            await self._collector.post({"text": anchor.text}, f"audit-{anchor.epoch}-{anchor.number}")
+            self._sent = anchor
+
+    def _add(self, anchor: AuditAnchor) -> None:
+        line = f"{self._clock.now().isoformat(timespec='seconds')} {anchor.text}\n"
+        try:
+            handle = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(handle, line.encode())
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise MinkaError(f"the anchor of the audit trail could not be added to {self._file}: {error}") from error
