@@ -9,11 +9,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
 from controller import __version__
-from controller.api import problems
+from controller.api import pages, problems
 from controller.api.auth import Route
 from controller.api.guard import Guard
+from controller.api.headers import with_headers
 from controller.api.routes import (
     alarms,
     approvals,
@@ -58,20 +60,29 @@ route. Every answer that is no success is a problem document (RFC 9457). Lists c
 _SCHEMAS = "#/components/schemas/"
 
 
+class _Headed(FastAPI):
+    """The app, whose every answer has the headers: those to its own bugs, too, which no middleware sees."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+        await super().__call__(scope, receive, with_headers(scope, send))
+
+
 def make_app(lifespan: Lifespan | None = None) -> FastAPI:
     """The API; OpenAPI at /openapi.json, a browsable page at /docs."""
     api_routes()
-    app = FastAPI(
+    app = _Headed(
         title="Minka",
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
     )
     problems.install(app)
+    pages.install(app)
     app.add_middleware(Guard)
     for part in PARTS:
         app.include_router(part.router)

@@ -12,14 +12,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api.auth import asked_for, caller
+from controller.api.pages import PATHS
 from controller.api.problems import answer, problem_of
 from controller.api.services import Services
 from controller.models.errors import MinkaError
 
 #: Paths that need no token: probes, the description of the API, and the way in.
-OPEN = frozenset(
-    {"/healthz", "/readyz", "/openapi.json", "/docs", "/v1/login", "/v1/login/callback", "/v1/login/device"}
-)
+OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/callback", "/v1/login/device"}
 
 _MIB = 2**20
 #: Largest body in bytes: of network files, of a webhook, of everything else.

@@ -12,6 +12,7 @@ from controller.access.roles import ROLES
 from controller.api import guard
 from controller.api.app import PARTS, api_routes, make_app
 from controller.api.auth import OPEN, Router, needs
+from controller.api.pages import PATHS
 from controller.api.services import services
 from controller.api.views import view
 from controller.models.people import Permission, Person, Role
@@ -125,7 +126,7 @@ def test_the_table_names_all_routes_and_nothing_else() -> None:
 def test_nothing_is_served_beside_the_routes_but_the_description() -> None:
     served = {getattr(route, "path", None) for route in make_app().routes} - {None}
     assert served == guard.OPEN - {path for _, path, permission in OPERATIONS if permission is None}
-    assert served == {"/openapi.json", "/docs"}
+    assert served == {"/openapi.json", *PATHS}
 
 
 @pytest.mark.parametrize("token", CALLERS)
