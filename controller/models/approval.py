@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
+from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.scalars import HOST, Noun
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
@@ -50,7 +51,11 @@ class Vote(Noun):
 
     Attributes:
         subject: SHA-256, hex: digest of a plan, or ``RunTerms.subject``.
-        gone: Whether the person can say nothing else any more: disabled, or no approver of that side now.
+        token: Id of the token that it was said with; empty for whoever signed in at an identity provider.
+        maker: Who made that token, and so could have said it in the person's place.
+        issuer: The identity provider where the person had signed in; empty where a token of ours was used.
+        gone: Whether the person may not say it now: disabled, no approver of that side, without a token in force that
+            lets them approve, or of a tenant that left the network; or the token that it was said with was revoked.
     """
 
     subject: str
@@ -60,6 +65,9 @@ class Vote(Noun):
     verdict: Verdict
     reason: str = ""
     at: AwareDatetime
+    token: str = ""
+    maker: str = ""
+    issuer: str = ""
     gone: bool = False
 
 
@@ -97,6 +105,14 @@ class RunTerms(Noun):
     tenants: tuple[str, ...] = ()
     groups: tuple[StationTerms, ...] = ()
     stations: dict[str, tuple[str, int]] = {}
+
+    def today(self, network: Network) -> RunTerms:
+        """The same, where those may approve whom the agreements of this network name."""
+        named = {agreement.id: agreement.approvers for agreement in network.agreements}
+        asked = [
+            one.model_copy(update={"approvers": named.get(one.agreement, one.approvers)}) for one in self.requirements
+        ]
+        return self.model_copy(update={"requirements": tuple(asked)})
 
     def of(self, station: str) -> StationTerms | None:
         """What binds one station."""

@@ -67,12 +67,14 @@ class Person(_Sided):
         scopes: What the token in use is cut down to; None for all that the role may do.
         ends: When the token in use ends; None for one that does not, and for whoever signed in at a provider.
         token: Id of the token in use; empty for whoever signed in at a provider.
+        issuer: The identity provider where the person signed in; empty for whoever calls with a token of ours.
     """
 
     name: Username
     scopes: tuple[Permission, ...] | None = None
     ends: AwareDatetime | None = None
     token: str = ""
+    issuer: str = ""
 
     @property
     def side(self) -> str:
@@ -99,6 +101,8 @@ class Token(Noun):
 
     Attributes:
         scopes: What it is cut down to; None for all that its owner's role gives, now and later.
+        maker: Who made it, and so may know its secret. Of one that its owner made with a token that somebody else had
+            made for them, that is the other still.
         expires: When it ends; None for never.
         used: When it was last used, to the minute.
         revoked: When it was revoked.
@@ -112,3 +116,4 @@ class Token(Noun):
     expires: AwareDatetime | None
     used: AwareDatetime | None
     revoked: AwareDatetime | None
+    maker: str = ""

@@ -90,7 +90,10 @@ class ApprovalRecords(Protocol):
         ...
 
     def override(self, run_id: str, by: str, reason: str) -> Override:
-        """Let a run work in spite of windows and freezes; the first reason stays. Raises NotFoundError."""
+        """Let a run work in spite of windows and freezes. Raises NotFoundError.
+
+        The first reason stays while the person who gave it may override.
+        """
         ...
 
     def add_freeze(self, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:

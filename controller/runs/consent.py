@@ -286,7 +286,7 @@ def rejection(votes: Sequence[Vote]) -> Vote | None:
 
 
 def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str) -> bool:
-    """Whether enough people of a side said yes; a requirement of notice needs none.
+    """Whether enough people of a side said yes who may say so now; a requirement of notice needs none.
 
     What takes service away from a tenant may also be decided by an approver of the host who names the agreement that
     gives the right to (the tenant itself, where it has none any more): the contractual reason on record.
@@ -298,7 +298,7 @@ def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str)
     """
     if requirement.consent is Consent.NOTICE:
         return True
-    yes = [vote for vote in votes if vote.verdict is Verdict.APPROVE]
+    yes = [vote for vote in votes if vote.verdict is Verdict.APPROVE and not vote.gone]
     if requirement.action is ActionClass.REDUCE and any(_names(vote, requirement) for vote in yes):
         return True
     return len(_approving(requirement, yes, requester)) >= requirement.needed

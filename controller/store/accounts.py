@@ -7,13 +7,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, case, func, or_, select, update
+from sqlalchemy import Row, and_, case, func, select, update
 
 from controller.access.tokens import may_manage
 from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.ports.people import NewToken
-from controller.store.people_tables import tokens, users
+from controller.store.people_tables import tokens, tokens_in_force, users
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 #: Guards what becomes of tokens: nothing is made with one while it is revoked with all that it made.
@@ -130,7 +130,7 @@ class AccountRecords(Transactions):
         if known.disabled is not None:
             raise SignInError(f"{known.name} is disabled")
         # Whoever changes their name at the provider would be two people here, with a vote each.
-        return person.model_copy(update={"name": known.name})
+        return person.model_copy(update={"name": known.name, "issuer": issuer})
 
     @reads
     def _known(self, tx: Tx, issuer: str, subject: str) -> Row[Any] | None:
@@ -167,13 +167,8 @@ class AccountRecords(Transactions):
     def _bearer(self, tx: Tx, digest: str) -> tuple[Person, bool] | None:
         token = (tokens.c.id, tokens.c.scopes, tokens.c.expires, tokens.c.used)
         query = select(*token, users.c.name, users.c.role, users.c.tenant)
-        in_force = and_(
-            tokens.c.digest == digest,
-            tokens.c.revoked.is_(None),
-            or_(tokens.c.expires.is_(None), tokens.c.expires > tx.now),
-            users.c.disabled.is_(None),
-            users.c.issuer == "",
-        )
+        in_force = and_(tokens.c.digest == digest, tokens_in_force(tx.now))
+        in_force = and_(in_force, users.c.disabled.is_(None), users.c.issuer == "")
         row = tx.execute(query.join(users, users.c.name == tokens.c.owner).where(in_force)).one_or_none()
         if row is None:
             return None
@@ -214,13 +209,26 @@ def _keep(tx: Tx, new: NewToken, actor: str, action: str, **detail: str) -> Toke
         raise ConflictError(f"the token {new.made_with} was revoked")
     token_id = f"t-{secrets.token_hex(4)}"
     scopes = None if new.scopes is None else " ".join(new.scopes)
-    row = {"id": token_id, "digest": new.digest, "owner": new.owner, "label": new.label, "scopes": scopes}
+    row: dict[str, object] = {
+        "id": token_id,
+        "digest": new.digest,
+        "owner": new.owner,
+        "label": new.label,
+        "scopes": scopes,
+    }
     made_with = new.made_with or None
-    tx.execute(tokens.insert().values(row | {"created": tx.now, "expires": new.expires, "made_with": made_with}))
+    row |= {"created": tx.now, "expires": new.expires, "made_with": made_with, "maker": _maker(tx, new, actor)}
+    tx.execute(tokens.insert().values(row))
     ends = new.expires and new.expires.isoformat()
     detail |= {"owner": new.owner, "label": new.label}
     tx.note(actor, action, token_id, scopes=scopes, expires=ends, made_with=made_with, **detail)
     return _token(tx, token_id)
+
+
+def _maker(tx: Tx, new: NewToken, actor: str) -> str:
+    """Who makes a token; somebody else may hold the one in use as well where they made that for its owner."""
+    used = _token(tx, new.made_with) if new.made_with else None
+    return used.maker if used is not None and used.owner == actor == new.owner and used.maker else actor
 
 
 def _made_with(tx: Tx, token_id: str) -> list[Token]:

@@ -27,6 +27,10 @@ votes = Table(
     Column("verdict", String, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("at", Instant, nullable=False),
+    # By what the person proved who they are: a token of ours and who made it, or a provider where they signed in.
+    Column("token", String, nullable=False, server_default=""),
+    Column("maker", String, nullable=False, server_default=""),
+    Column("issuer", String, nullable=False, server_default=""),
 )
 
 overrides = Table(

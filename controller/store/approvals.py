@@ -10,22 +10,22 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, Select, and_, bindparam, select, update
 
-from controller.access.roles import may
 from controller.models.approval import Clearance, Freeze, NoticeKind, Override, Verdict, Vote
 from controller.models.errors import NotFoundError
-from controller.models.people import Permission, Person, Role
+from controller.models.people import Permission, Person
 from controller.models.run import Hold, JobState, Policy, Strategy
 from controller.ports.approvals import Assess, Clearances, Standing
-from controller.store.approval_tables import freezes, notices, overrides, run_terms, votes
+from controller.store.approval_tables import freezes, notices, overrides, run_terms
 from controller.store.encoding import chunks
+from controller.store.networks import current_digest, load_network
 from controller.store.people import holds_in_force
-from controller.store.people_tables import users
 from controller.store.requests import cancel_run
 from controller.store.runs import ACTIVE, load_run
 from controller.store.tables import jobs, runs
-from controller.store.terms import cast_vote, terms_from
+from controller.store.terms import terms_from
 from controller.store.transaction import Transactions, Tx, reads, writes
 from controller.store.turns import waiting_for_others
+from controller.store.votes import allowed, cast_vote, votes_on
 
 log = structlog.get_logger()
 
@@ -77,19 +77,20 @@ class ApprovalRecords(Transactions):
     @reads
     def votes(self, tx: Tx, subject: str) -> list[Vote]:
         """See ``ApprovalRecords.votes``."""
-        return _votes(tx, subject)
+        return votes_on(tx, subject)
 
     @writes
     def override(self, tx: Tx, run_id: str, by: str, reason: str) -> Override:
         """See ``ApprovalRecords.override``."""
         load_run(tx, run_id)
         made = Override(run=run_id, by=by, reason=reason, at=tx.now)
+        if kept := _override(tx, run_id):
+            return kept
         row = tx.insert(overrides).values(made.model_dump())
-        if tx.execute(row.on_conflict_do_nothing(index_elements=["run"])).rowcount:
-            tx.note(by, "run.overridden", run_id, reason=reason)
-        kept = _override(tx, run_id)
-        assert kept is not None
-        return kept
+        said = {name: row.excluded[name] for name in ("by", "reason", "at")}
+        tx.execute(row.on_conflict_do_update(index_elements=["run"], set_=said))
+        tx.note(by, "run.overridden", run_id, reason=reason)
+        return made
 
     @writes
     def add_freeze(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
@@ -138,24 +139,11 @@ def _freezes(tx: Tx, at: datetime) -> list[Freeze]:
     return [Freeze(**{name: row._mapping[name] for name in names}) for row in rows]
 
 
-def _votes(tx: Tx, subject: str) -> list[Vote]:
-    now = (users.c.role.label("now_role"), users.c.tenant, users.c.disabled)
-    said = select(votes, *now).outerjoin(users, users.c.name == votes.c.person).where(votes.c.subject == subject)
-    return [_as_vote(row) for row in tx.execute(said.order_by(votes.c.at, votes.c.person))]
-
-
-def _as_vote(row: Row[Any]) -> Vote:
-    said = {column.name: row._mapping[column.name] for column in votes.c}
-    if row.now_role is None:
-        return Vote(**said)
-    today = Person(name=row.person, role=Role(row.now_role), tenant=row.tenant)
-    speaks = row.disabled is None and today.side == row.side and may(today, Permission.APPROVE)
-    return Vote(**said, gone=not speaks)
-
-
 def _override(tx: Tx, run_id: str) -> Override | None:
+    """Who overrides a run, if that person may do so now."""
     row = tx.execute(select(overrides).where(overrides.c.run == run_id)).one_or_none()
-    return None if row is None else Override(**row._mapping)
+    counts = row is not None and allowed(tx, [row.by], Permission.OVERRIDE)
+    return Override(**row._mapping) if row is not None and counts else None
 
 
 def _with_terms() -> Select[Any]:
@@ -167,11 +155,14 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
     terms, strategy = terms_from(row.content), Strategy.model_validate_json(row.strategy)
     planned = and_(notices.c.run == row.id, notices.c.kind == NoticeKind.PLANNED.value)
     told = tx.execute(select(notices.c.tenant, notices.c.at).where(planned)) if terms.tenants else ()
+    said = tuple(votes_on(tx, row.subject))
+    if said and (digest := current_digest(tx)):
+        terms = terms.today(load_network(tx, digest))
     return Standing(
         requester=row.requested_by,
         seconds=strategy.timer(),
         terms=terms.model_copy(update={"subject": row.subject}),
-        votes=tuple(_votes(tx, row.subject)),
+        votes=said,
         told={row.tenant: row.at for row in told},
         override=_override(tx, row.id),
         holds=bounds[0],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Engine, and_, select, update
+from sqlalchemy import and_, select, update
 
 from controller.inventory.ways import changed_ways, in_rows
 from controller.models.errors import NotFoundError
@@ -13,9 +13,7 @@ from controller.models.network import Network
 from controller.models.packing import packed, unpacked
 from controller.models.plan import LedgerNode
 from controller.models.run import LedgerEntry
-from controller.ports.clock import Clock
 from controller.ports.store import Device
-from controller.store.custody import Custody
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, as_entry, change_ledger
 from controller.store.tables import devices, healths, ledger, networks
@@ -23,23 +21,20 @@ from controller.store.transaction import Transactions, Tx, reads, writes
 
 #: Network versions kept in memory by each process: the current one and those that running plans were made of.
 _CACHED = 4
+_known: dict[str, Network] = {}
 
 
 class NetworkRecords(Transactions):
     """What should be, and what we know of devices."""
 
-    def __init__(self, engine: Engine, clock: Clock, custody: Custody | None = None) -> None:
-        super().__init__(engine, clock, custody)
-        self._networks: dict[str, Network] = {}
-
     @writes
     def save_network(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
         """See ``Store.save_network``."""
         tx.guard("network")
-        known = tx.execute(select(networks.c.digest).where(networks.c.current)).scalar()
+        known = current_digest(tx)
         if known == digest:
             return False
-        before = self._content(tx, known) if known is not None else None
+        before = load_network(tx, known) if known else None
         tx.execute(update(networks).where(networks.c.current).values(current=False))
         row = tx.insert(networks).values(digest=digest, current=True, saved=tx.now, content=packed(network))
         again = {"current": True, "saved": row.excluded.saved}
@@ -52,22 +47,10 @@ class NetworkRecords(Transactions):
     @reads
     def network(self, tx: Tx, digest: str | None = None) -> tuple[str, Network]:
         """See ``Store.network``."""
-        found = digest or tx.execute(select(networks.c.digest).where(networks.c.current)).scalar()
-        if found is None:
+        found = digest or current_digest(tx)
+        if not found:
             raise NotFoundError("no network was loaded yet")
-        return found, self._content(tx, found)
-
-    def _content(self, tx: Tx, found: str) -> Network:
-        cached = self._networks.get(found)
-        if cached is None:
-            content = tx.execute(select(networks.c.content).where(networks.c.digest == found)).scalar()
-            if content is None:
-                raise NotFoundError(f"there is no network version {found}")
-            cached = unpacked(Network, content)
-            # A new dict each time: other threads may be reading the old one.
-            kept = list(self._networks.items())[1 - _CACHED :]
-            self._networks = {**dict(kept), found: cached}
-        return cached
+        return found, load_network(tx, found)
 
     @reads
     def devices(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
@@ -125,3 +108,21 @@ class NetworkRecords(Transactions):
         """See ``Store.healths``."""
         rows = rows_of(tx, select(healths), healths.c.station, stations)
         return {row.station: Health.model_validate_json(row.content) for row in rows}
+
+
+def current_digest(tx: Tx) -> str:
+    """Digest of the current network; empty where none was loaded yet."""
+    return tx.execute(select(networks.c.digest).where(networks.c.current)).scalar() or ""
+
+
+def load_network(tx: Tx, digest: str) -> Network:
+    """The network version with this digest. Raises NotFoundError."""
+    global _known  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
+    cached = _known.get(digest)
+    if cached is None:
+        content = tx.execute(select(networks.c.content).where(networks.c.digest == digest)).scalar()
+        if content is None:
+            raise NotFoundError(f"there is no network version {digest}")
+        cached = unpacked(Network, content)
+        _known = {**dict(list(_known.items())[1 - _CACHED :]), digest: cached}
+    return cached

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    or_,
+    text,
+)
 
 from controller.store.tables import Instant, metadata
 
@@ -46,7 +61,15 @@ tokens = Table(
     Column("revoked", Instant),
     # The token in use when it was made; NULL where there was none of ours.
     Column("made_with", String),
+    # Who made it; of one that its owner made with a token of somebody else's making, that is the other still.
+    Column("maker", String, nullable=False, server_default=""),
 )
+
+
+def tokens_in_force(at: datetime) -> ColumnElement[bool]:
+    """Whether a token opens anything, as far as that is up to the token."""
+    return and_(tokens.c.revoked.is_(None), or_(tokens.c.expires.is_(None), tokens.c.expires > at))
+
 
 #: What was denied to whom lately, until it is summed up: how much of it has a row of the audit trail of its own, how
 #: much more there was, and the last of it. On the host's side ``side`` is empty.

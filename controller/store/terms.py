@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import orjson
-from sqlalchemy import and_, or_, select
 
-from controller.models.approval import NoticeKind, RunTerms, Verdict, Vote
+from controller.models.approval import NoticeKind, RunTerms, Verdict
 from controller.models.packing import packed, unpacked
 from controller.models.people import Person
 from controller.models.sharing import Consent
-from controller.store.approval_tables import notices, run_terms, votes
+from controller.store.approval_tables import notices, run_terms
 from controller.store.involvement import note_told
 from controller.store.transaction import Tx
+from controller.store.votes import cast_vote
 
 
 def keep_terms(tx: Tx, run_id: str, terms: RunTerms, asker: Person | None, reason: str, *, once: bool) -> None:
@@ -49,29 +49,6 @@ def keep_terms(tx: Tx, run_id: str, terms: RunTerms, asker: Person | None, reaso
 def terms_from(content: bytes) -> RunTerms:
     """Terms as they were kept; they never change, and are looked at again and again."""
     return unpacked(RunTerms, content)
-
-
-def cast_vote(tx: Tx, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
-    """Keep what a person says, and put it on the audit trail; the very same again changes nothing."""
-    vote = Vote(
-        subject=subject,
-        person=person.name,
-        side=person.side,
-        role=person.role,
-        verdict=verdict,
-        reason=reason,
-        at=tx.now,
-    )
-    row = vote.model_dump(mode="python", exclude={"gone"}) | {"role": person.role.value, "verdict": verdict.value}
-    said = {name: row[name] for name in ("role", "verdict", "reason", "at")}
-    key = (votes.c.subject, votes.c.side, votes.c.person)
-    other = or_(*(votes.c[name] != said[name] for name in ("role", "verdict", "reason")))
-    kept = tx.insert(votes).values(row).on_conflict_do_update(index_elements=key, set_=said, where=other)
-    if tx.execute(kept.returning(votes.c.at)).scalar() is None:
-        same = and_(*(column == row[column.name] for column in key))
-        return vote.model_copy(update={"at": tx.execute(select(votes.c.at).where(same)).scalar_one()})
-    tx.note(person.name, f"approval.{verdict.value}", about, side=person.side, subject=subject, reason=reason)
-    return vote
 
 
 def stations_of(terms: RunTerms, tenant: str) -> list[str]:

@@ -17,6 +17,7 @@ from controller.models.people import Permission, Person, Role, Token, User
 from controller.models.scalars import Username
 from controller.ports.people import NewToken
 from controller.ports.store import Store
+from controller.runs.outlook import look_again
 
 router = Router(prefix="/v1", tags=["people"])
 
@@ -96,10 +97,12 @@ def add(asked: NewUser, backend: Backend, who: Annotated[Person, needs(Permissio
 
 @router.put("/users/{name}")
 def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
-    """Change a user's role, disable or enable them. What their tokens open changes at once."""
+    """Change a user's role, disable or enable them. What their tokens open, and what they approved, changes at once."""
     backend.store.user(name)
     person = _person(backend.store, name, asked.role, asked.tenant)
-    return backend.store.set_user(person, who.name, disabled=asked.disabled)
+    user = backend.store.set_user(person, who.name, disabled=asked.disabled)
+    look_again(backend.store, backend.clock)
+    return user
 
 
 @router.get("/tokens")
@@ -154,6 +157,7 @@ def revoke(
 ) -> None:
     """End a token for good, now; ``with_made`` ends all that were made with it too, and with those."""
     backend.store.revoke_token(_token(backend.store, who, token_id).id, who, with_made=with_made)
+    look_again(backend.store, backend.clock)
 
 
 def _person(store: Store, name: str, role: Role, tenant: str) -> Person:

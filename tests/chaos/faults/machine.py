@@ -19,7 +19,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from controller.models.approval import Verdict
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.people import Person, Role
@@ -35,6 +34,7 @@ from controller.ports.store import Page
 from controller.runs.submit import submit
 from tests.chaos.faults.lab import Lab
 from tests.chaos.faults.trail import Trail, assert_all_or_nothing, assert_all_stood, assert_whole, recorded
+from tests.support.callers import agree
 from tests.unit.plan import samples
 from tests.unit.runs.world import UNSAFE
 
@@ -175,7 +175,7 @@ class Chance(RuleBasedStateMachine):
         made = self._planned(sorted(stations))
         if not made.is_empty:
             self.lab.store.save_plan(made, "ana")
-            self.lab.store.vote(made.digest, GUS, Verdict.APPROVE, "the contract has ended", made.id)
+            agree(self.lab.store, made, GUS, "the contract has ended")
             self.plans.append(made)
             self.start(0, strategy)
             (operation, wrong), skip = trouble

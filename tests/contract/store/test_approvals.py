@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,14 +17,18 @@ from controller.models.approval import (
     Verdict,
 )
 from controller.models.errors import NotClearedError, NotFoundError
-from controller.models.people import Person, Role
+from controller.models.network import Network
+from controller.models.people import Permission, Person, Role
 from controller.models.run import JobState, Outcome, Run, RunState, Step, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook
+from controller.plan import network_digest
 from controller.ports.approvals import Clearances, Standing
 from controller.ports.clock import VirtualClock
+from controller.ports.people import NewToken
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore
+from tests.support.callers import admit
 from tests.support.records import make_entry, make_plan
 
 EVA = Person(name="eva", role=Role.APPROVER)
@@ -61,6 +66,28 @@ def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | N
     if begin:
         store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     return run
+
+
+@pytest.fixture(autouse=True)
+def people(store: SqlStore) -> None:
+    """Those whose word counts have tokens; ana is an administrator."""
+    for person in (EVA, LEO, Person(name="ana", role=Role.ADMINISTRATOR)):
+        admit(store, f"token-of-{person.name}", person.name, person.role, person.tenant)
+
+
+def make_network(tenant: str, **agreement: object) -> Network:
+    """A network of one tenant and its agreement."""
+    scope = {"everywhere": True}
+    return Network.model_validate(
+        {
+            "header": {"id": "peru", "name": "Peru", "country": "PE", "timezone": "America/Lima"},
+            "tenants": [{"id": tenant, "name": tenant, "plmns": ["716-01"], "core": {"vlan": 101}}],
+            "agreements": [
+                {"id": f"{tenant}-all", "tenant": tenant, "scope": scope, "validity": {"start": "2024-01-01"}}
+                | agreement
+            ],
+        }
+    )
 
 
 def say(store: SqlStore, said: Clearance, seen: dict[str, Clearances] | None = None) -> dict[str, Clearances]:
@@ -200,15 +227,16 @@ def test_the_last_word_of_each_person_counts(store: SqlStore, clock: VirtualCloc
 
 
 def test_who_can_say_nothing_else_any_more_is_gone(store: SqlStore) -> None:
-    for person in (EVA, LEO):
-        store.add_user(person, "ana")
-    store.add_user(Person(name="ana", role=Role.ADMINISTRATOR), "ana")
-
     def gone() -> set[str]:
         return {vote.person for vote in store.votes("s") if vote.gone}
 
-    for person in (EVA, LEO, Person(name="ida", role=Role.APPROVER)):
+    for person in (EVA, LEO):
         store.vote("s", person, Verdict.REJECT, "no", "p")
+    assert gone() == set()
+    store.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.REJECT, "no", "p")
+    assert gone() == {"ida"}, "nobody on record has that name"
+    store.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.APPROVE, "", "p")
+    store.ensure_token(NewToken("of ida", "ida"), Person(name="ida", role=Role.APPROVER))
     assert gone() == set()
     store.set_user(EVA, "ana", disabled=True)
     store.set_user(Person(name="leo", role=Role.TENANT_VIEWER, tenant="entel"), "ana")
@@ -218,6 +246,71 @@ def test_who_can_say_nothing_else_any_more_is_gone(store: SqlStore) -> None:
     assert gone() == {"leo"}
     store.set_user(LEO, "ana")
     assert gone() == set()
+
+
+def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    ana = Person(name="ana", role=Role.ADMINISTRATOR)
+    ida = Person(name="ida", role=Role.APPROVER)
+    store.add_user(ida, "ana")
+
+    def token(secret: str, **more: Any) -> Person:
+        return ida.model_copy(update={"token": store.add_token(NewToken(secret, "ida", **more), "ana").id})
+
+    def counts() -> bool:
+        (vote,) = store.votes("s")
+        return not vote.gone
+
+    first = token("1", expires=clock.now() + timedelta(days=1))
+    store.vote("s", first, Verdict.APPROVE, "", "p")
+    assert counts()
+    clock.pause(86_401)
+    assert not counts(), "expired"
+    token("2", scopes=(Permission.LOOK,))
+    assert not counts(), "the new one does not open approvals"
+    second = token("3", scopes=(Permission.LOOK, Permission.APPROVE))
+    assert counts()
+    store.vote("s", second, Verdict.APPROVE, "", "p")
+    token("4")
+    store.revoke_token(second.token, ana)
+    assert not counts(), "whoever used a revoked token need not have been ida"
+
+
+def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore) -> None:
+    zoe = store.signed_in(Person(name="zoe", role=Role.APPROVER), "https://id.example", "z")
+    assert zoe.issuer == "https://id.example"
+    assert not store.vote("s", zoe, Verdict.APPROVE, "", "p").gone
+    assert [(vote.issuer, vote.token, vote.gone) for vote in store.votes("s")] == [("https://id.example", "", False)]
+    store.set_user(Person(name="zoe", role=Role.APPROVER), "ana", disabled=True)
+    assert store.votes("s")[0].gone
+
+
+def test_people_of_a_tenant_that_left_the_network_have_no_word(store: SqlStore) -> None:
+    store.vote("s", LEO, Verdict.APPROVE, "", "p")
+    with_entel = make_network("entel")
+    store.save_network(with_entel, network_digest(with_entel), "ana")
+    assert not store.votes("s")[0].gone
+    without = make_network("claro")
+    store.save_network(without, network_digest(without), "ana")
+    assert store.votes("s")[0].gone
+
+
+def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) -> None:
+    asked = Requirement(side="entel", action=ActionClass.REDUCE, approvers=("leo", "sol"), agreement="entel-all")
+    run = start(store, "A", requirement=asked)
+    store.vote("s", LEO, Verdict.APPROVE, "", "p")
+
+    def named(*names: str) -> tuple[str, ...]:
+        network = make_network("entel", approvers=names)
+        store.save_network(network, network_digest(network), "ana")
+        found = store.standing(run.id)
+        assert found is not None
+        return found.terms.requirements[0].approvers
+
+    assert named("leo", "sol") == ("leo", "sol")
+    assert named("sol") == ("sol",)
+    assert named() == ()
 
 
 def test_the_same_said_again_is_one_word(store: SqlStore, clock: VirtualClock) -> None:
@@ -274,10 +367,15 @@ def test_freezes_come_and_go(store: SqlStore, clock: VirtualClock) -> None:
         store.end_freeze(first.id, "eva")
 
 
-def test_the_first_override_stays(store: SqlStore) -> None:
+def test_the_first_override_stays_while_its_person_may_override(store: SqlStore) -> None:
     run = start(store, "A")
     first = store.override(run.id, "eva", "INC-7")
-    assert store.override(run.id, "leo", "INC-8") == first
+    assert store.override(run.id, "ana", "INC-8") == first
+    store.set_user(EVA, "ana", disabled=True)
+    found = store.standing(run.id)
+    assert found is not None
+    assert found.override is None, "who may not override now overrides nothing"
+    assert store.override(run.id, "ana", "INC-8").by == "ana"
 
 
 def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: VirtualClock) -> None:

@@ -31,7 +31,7 @@ from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.station import Quirks
 from tests.integration.alarms.house import ROOT, TINY, House, until
-from tests.support.callers import ADMINISTRATOR, CONTRACTS
+from tests.support.callers import ADMINISTRATOR, CONTRACTS, admit
 
 PLAYBOOKS = ROOT / "playbooks"
 #: What a station's history holds of changes, as opposed to sessions and reads.
@@ -45,6 +45,7 @@ class PlaybookHouse(House):
         super().__init__(folder, stack, fleet, frozenset(AlarmSource), 2.0)
         self.folder = folder
         self.webhook = FakeWebhook()
+        admit(self.store, "token-of-ana")
         self.world = World(self.loop_store, self.planner, self.webhook, self.clock)
 
     async def work(self) -> None:

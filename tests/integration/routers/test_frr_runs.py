@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.models.approval import Verdict
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Outcome, RunState, Step
 from controller.runs.undo import undo_plan
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, drop, merge, open_frr_house
+from tests.support.callers import agree
 from tests.support.frr import Frr, frr
 
 pytestmark = [
@@ -70,7 +70,7 @@ async def leaving(house: RouterHouse) -> Plan:
     """The plan by which condor goes, to which it has said yes."""
     house.load_without("condor-all")
     plan = await house.plan(condor=count(house, "condor"))
-    house.store.vote(plan.digest, LEO, Verdict.APPROVE, "we leave", plan.id)
+    agree(house.store, plan, LEO, "we leave")
     return plan
 
 
@@ -125,7 +125,7 @@ async def test_an_arrival_is_undone(tmp_path: Path, router: Frr) -> None:
         made = {owner: count(house, owner) for owner in ("andes", "condor")} | {"host": count(house, "host") - had}
         plan = await undo_plan(house.planner, run.id, made, "ana")
         for person in (LEO, EVA):
-            house.store.vote(plan.digest, person, Verdict.APPROVE, "we leave", plan.id)
+            agree(house.store, plan, person, "we leave")
         undone, jobs = await house.apply(plan, policy="unit")
         assert undone.state is RunState.SUCCEEDED, jobs
         assert committed(house, undone.id) == [STATION, ROUTER]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.models.approval import Verdict
 from controller.models.errors import PlanRefusedError
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
@@ -19,6 +18,7 @@ from simulators.routers.faults import RouterFault, RouterFaultKind
 from tests.integration.playbooks.house import PLAYBOOKS
 from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
+from tests.support.callers import agree
 
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor")
 
@@ -61,7 +61,7 @@ async def test_the_router_goes_first_where_a_tenant_comes_and_last_where_it_goes
     house.load_without("condor-all")
     count = sum("condor" in entry.owners for name in (ROUTER, STATION) for entry in ledger(house, name))
     plan, before = await house.plan(condor=count), seen(house)
-    house.store.vote(plan.digest, LEO, Verdict.APPROVE, "we leave", plan.id)
+    agree(house.store, plan, LEO, "we leave")
     run, jobs = await house.apply(plan, policy=policy)
     assert run.state is RunState.SUCCEEDED, jobs
     assert since(house, before) == [STATION, ROUTER]
@@ -186,7 +186,7 @@ async def test_an_undo_does_not_take_the_way_from_under_links_that_came_later(
     before = house.router.running
     count = sum("condor" in entry.owners for entry in ledger(house, ROUTER))
     plan = await undo_plan(house.planner, run.id, {"condor": count}, "ana")
-    house.store.vote(plan.digest, LEO, Verdict.APPROVE, "we leave", plan.id)
+    agree(house.store, plan, LEO, "we leave")
     undone, jobs = await house.apply(plan, check_timeout=2)
     assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, undone
     assert f"link-up {STATION}/" in jobs[ROUTER].detail
@@ -224,7 +224,7 @@ async def test_a_recorded_state_that_needs_both_orders_is_refused(house: RouterH
     both = house.begin(await plan_without(house))
     await house.end(both)
     plan = await plan_without(house, "condor-all")
-    house.store.vote(plan.digest, LEO, Verdict.APPROVE, "we leave", plan.id)
+    agree(house.store, plan, LEO, "we leave")
     run, jobs = await house.apply(plan)
     assert run.state is RunState.SUCCEEDED, jobs
     count = sum("andes" in entry.owners for name in (ROUTER, STATION) for entry in ledger(house, name))

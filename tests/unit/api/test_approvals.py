@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from controller.models.approval import Requirement, RunTerms, StationTerms
 from controller.models.people import Role
-from controller.models.run import RunState
-from controller.ports.store import Transition
+from controller.models.run import RunState, Strategy
+from controller.models.sharing import ActionClass
+from controller.ports.clock import SystemClock
+from controller.ports.store import NewJob, Transition
+from controller.runs.outlook import look_again
 from tests.support.callers import admit
 from tests.unit.api.desk import Desk
 from tests.unit.api.test_routes import load, load_and_adopt, plan
@@ -93,6 +97,53 @@ async def test_another_of_their_side_takes_back_the_no_of_whoever_is_gone(desk: 
     assert "gone, the yes of another approver of host takes it back" in detail
     assert (await desk.client.post(f"/v1/plans/{made['id']}/approve", json={})).is_success
     assert (await applied())[0] == 202
+
+
+async def asking(desk: Desk, *requirements: Requirement) -> str:
+    """A run of a plan on all stations, all of them condor's, that asks this of people."""
+    made = desk.store.plan((await plan(desk, expect_stations=4))["id"])
+    group = StationTerms(region="puno", timezone="America/Lima", tenants=("condor",))
+    terms = RunTerms(
+        subject=made.digest,
+        requirements=requirements,
+        tenants=("condor",),
+        groups=(group,),
+        stations={change.station: ("site", 0) for change in made.changes},
+    )
+    jobs = [NewJob(0, change.station) for change in made.changes]
+    run = desk.store.create_run(made, "apply", Strategy(), jobs, cause="person", actor="ana", terms=terms)
+    return run.id
+
+
+async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    run = await asking(desk, Requirement(side="condor", action=ActionClass.INTERRUPT))
+    waits = "waits for approval by 1 of condor to interrupt"
+
+    def blocked() -> set[str]:
+        return {job.blocked for job in desk.store.jobs(run)}
+
+    look_again(desk.store, SystemClock())
+
+    async def is_now(**standing: Any) -> None:
+        body = {"role": "tenant-approver", "tenant": "condor"} | standing
+        assert (await desk.client.put("/v1/users/leo", json=body)).is_success
+
+    assert waits in (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["missing"]
+    async with desk.with_token("token-of-leo") as leo:
+        assert (await leo.post(f"/v1/runs/{run}/approve", json={})).is_success
+    assert blocked() == {""}
+    for standing in ({"disabled": True}, {"role": "tenant-viewer"}, {"tenant": "andes"}):
+        await is_now(**standing)
+        assert blocked() == {waits}, standing
+        await is_now()
+        assert blocked() == {""}
+    (token,) = desk.store.tokens("leo")
+    assert (await desk.client.delete(f"/v1/tokens/{token.id}")).is_success
+    assert blocked() == {waits}
+    assert (await desk.client.post("/v1/tokens", json={"owner": "leo"})).is_success
+    assert blocked() == {waits}, "whoever used the revoked token need not have been leo"
 
 
 async def test_an_administrators_own_run_has_their_yes(desk: Desk) -> None:

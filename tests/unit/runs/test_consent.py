@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, switch_change, undo_change
-from controller.runs.consent import Asked, effect_of, effect_on, is_approved, rejection, run_terms
+from controller.runs.consent import Asked, effect_of, effect_on, is_approved, rejection, run_terms, subject_of
 from tests.unit.plan import samples
 
 TWO = samples.network(("alfa", "beta"))
@@ -134,6 +135,43 @@ def test_agreements_that_are_not_in_force_say_nothing() -> None:
     old = {"validity": {"start": "2020-01-01", "end": "2025-12-31"}, "consents": {"interrupt": "approval"}}
     made = terms(agreements(beta=old), change(THREE, retuned(THREE)))
     assert ("beta", ActionClass.INTERRUPT, Consent.NOTICE) in who(made)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "holds"),
+    [
+        ("2020-01-01", "{today}", True),
+        ("2020-01-01", "{yesterday}", False),
+        ("{today}", None, True),
+        ("{tomorrow}", None, False),
+    ],
+)
+def test_an_agreement_holds_on_its_first_and_its_last_day_of_local_time(
+    start: str, end: str | None, holds: bool
+) -> None:
+    # In Lima it is still the evening of the day before.
+    now = datetime(2026, 3, 2, 3, tzinfo=UTC)
+    days = {"yesterday": "2026-02-28", "today": "2026-03-01", "tomorrow": "2026-03-02"}
+    validity = {"start": start.format(**days), "end": end and end.format(**days)}
+    asks = agreements(beta={"validity": validity, "consents": {"interrupt": "approval"}})
+    effects = [effect_on("S1", ("beta",), ActionClass.INTERRUPT)]
+    found = run_terms(asks, effects, Asked("s", now))
+    assert who(found) == {("beta", ActionClass.INTERRUPT, Consent.APPROVAL if holds else Consent.NOTICE)}
+
+
+def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_and_plan() -> None:
+    usual: dict[str, Any] = {"playbook": "d", "parameters": {"cell": "1"}, "stations": ["S1", "S2"], "plan": "p"}
+    known = subject_of(**usual)
+    assert subject_of(**usual | {"stations": ["S2", "S1"]}) == known
+    others: list[dict[str, Any]] = [
+        {"playbook": "e"},
+        {"parameters": {"cell": "2"}},
+        {"parameters": {"cell": "1", "force": True}},
+        {"parameters": {}},
+        {"stations": ["S1"]},
+        {"plan": "q"},
+    ]
+    assert len({known, *(subject_of(**usual | other) for other in others)}) == 1 + len(others)
 
 
 def test_bringing_back_what_was_applied_is_another_class() -> None:
@@ -259,6 +297,26 @@ def test_the_no_of_whoever_is_gone_stands_until_their_side_says_yes() -> None:
     assert rejection([gone, others]) == gone
     assert rejection([gone, own.model_copy(update={"gone": True})]) == gone
     assert rejection([gone, own]) is None
+
+
+def test_only_the_yes_of_whoever_may_say_it_now_counts() -> None:
+    own, host = votes([(("alfa-0", "alfa"), True, ""), (("host-1", HOST), True, "")])
+    for vote, requirement in (
+        (own, Requirement(side="alfa", action=ActionClass.INTERRUPT)),
+        (host, Requirement(side=HOST)),
+    ):
+        assert is_approved(requirement, [vote], "ana")
+        assert not is_approved(requirement, [vote.model_copy(update={"gone": True})], "ana")
+
+
+def test_who_asks_is_none_of_the_four_eyes_that_a_playbook_wants() -> None:
+    own, other = votes([(("host-0", HOST), True, ""), (("host-1", HOST), True, "")])
+    eyes = Requirement(side=HOST, needed=1)
+    assert not is_approved(eyes, [own], "host-0")
+    assert is_approved(eyes, [own, other], "host-0")
+    assert not is_approved(eyes.model_copy(update={"needed": 2}), [own, other], "host-0")
+    # What an action asks of the host is another thing: a rule asked for it, or the one who asks may agree.
+    assert is_approved(Requirement(side=HOST, action=ActionClass.RESTORE), [own], "host-0")
 
 
 @settings(deadline=None)

@@ -1,0 +1,83 @@
+"""What people say to plans and runs, and whose word counts now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Row, and_, exists, or_, select
+
+from controller.access.roles import may
+from controller.models.approval import Verdict, Vote
+from controller.models.people import Permission, Person, Role
+from controller.store.approval_tables import votes
+from controller.store.encoding import rows_of
+from controller.store.networks import current_digest, load_network
+from controller.store.people_tables import tokens, tokens_in_force, users
+from controller.store.transaction import Tx
+
+#: What makes a vote another one than that of before.
+_SAID = ("role", "verdict", "reason", "token", "maker", "issuer")
+
+
+def cast_vote(tx: Tx, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
+    """Keep what a person says, and put it on the audit trail; the very same again changes nothing."""
+    maker = tx.execute(select(tokens.c.maker).where(tokens.c.id == person.token)).scalar() or ""
+    vote = Vote(
+        subject=subject,
+        person=person.name,
+        side=person.side,
+        role=person.role,
+        verdict=verdict,
+        reason=reason,
+        at=tx.now,
+        token=person.token,
+        maker=maker,
+        issuer=person.issuer,
+    )
+    row = vote.model_dump(mode="python", exclude={"gone"}) | {"role": person.role.value, "verdict": verdict.value}
+    said = {name: row[name] for name in (*_SAID, "at")}
+    key = (votes.c.subject, votes.c.side, votes.c.person)
+    other = or_(*(votes.c[name] != said[name] for name in _SAID))
+    kept = tx.insert(votes).values(row).on_conflict_do_update(index_elements=key, set_=said, where=other)
+    if tx.execute(kept.returning(votes.c.at)).scalar() is None:
+        same = and_(*(column == row[column.name] for column in key))
+        return vote.model_copy(update={"at": tx.execute(select(votes.c.at).where(same)).scalar_one()})
+    proof = {"token": person.token, "maker": maker, "issuer": person.issuer}
+    tx.note(person.name, f"approval.{verdict.value}", about, side=person.side, subject=subject, reason=reason, **proof)
+    return vote
+
+
+def votes_on(tx: Tx, subject: str) -> list[Vote]:
+    """What people said to a subject, the last of each person, in order of time, and whether they may say so now."""
+    used = select(tokens.c.revoked).where(tokens.c.id == votes.c.token).scalar_subquery()
+    said = select(votes, used.label("revoked")).where(votes.c.subject == subject)
+    rows = tx.execute(said.order_by(votes.c.at, votes.c.person)).all()
+    people = allowed(tx, {row.person for row in rows}, Permission.APPROVE)
+    return [_as_vote(row, people) for row in rows]
+
+
+def _as_vote(row: Row[Any], people: Mapping[str, Person]) -> Vote:
+    said = {column.name: row._mapping[column.name] for column in votes.c}
+    person = people.get(row.person)
+    speaks = person is not None and person.side == row.side and row.revoked is None
+    return Vote(**said, gone=not speaks)
+
+
+def allowed(tx: Tx, names: Collection[str], permission: Permission) -> dict[str, Person]:
+    """Of these people those whom something in force lets do something now, by name.
+
+    Users of our own need a token for it. People of a tenant that left the network may do nothing any more.
+    """
+    if not names:
+        return {}
+    opens = or_(tokens.c.scopes.is_(None), (" " + tokens.c.scopes + " ").contains(f" {permission.value} "))
+    admitted = exists().where(tokens.c.owner == users.c.name, tokens_in_force(tx.now), opens)
+    active = select(users).where(users.c.disabled.is_(None), or_(users.c.issuer != "", admitted))
+    found = [
+        Person(name=row.name, role=Role(row.role), tenant=row.tenant)
+        for row in rows_of(tx, active, users.c.name, names)
+    ]
+    digest = current_digest(tx) if any(person.tenant for person in found) else ""
+    left = {one.tenant for one in found} - {"", *load_network(tx, digest).tenant_by_id} if digest else set()
+    return {one.name: one for one in found if may(one, permission) and one.tenant not in left}
