@@ -69,6 +69,7 @@ class Session:
         self._greeted = False
         self._chunked = False
         self._pump: asyncio.Task[None] | None = None
+        self._input_ended = False
         self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -104,6 +105,17 @@ class Session:
         elif self._decoder.held > READ_AHEAD and not self._paused:
             self._paused = True
             self._channel.pause_reading()
+
+    def end_of_input(self) -> bool:
+        """The client sends nothing more: answer what it sent, then end (RFC 4254 §5.3).
+
+        Returns:
+            Whether there is still something to send.
+        """
+        self._input_ended = True
+        if self._pump is None and not self._ended:
+            self._hang_up(Termination.DROPPED)
+        return not self._ended
 
     def pause_writing(self) -> None:
         """The client does not read: wait for it, but not for ever."""
@@ -219,6 +231,8 @@ class Session:
         if self._paused:
             self._paused = False
             self._channel.resume_reading()
+        if self._input_ended and not self._ended:
+            self._hang_up(Termination.DROPPED)
 
     async def _handle(self, message: bytes) -> None:
         if not self._greeted:

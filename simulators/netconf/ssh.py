@@ -239,6 +239,9 @@ class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
             self._session.receive(data)
             self._door.hoard.received(self._session)
 
+    def eof_received(self) -> bool:
+        return self._session is not None and self._session.end_of_input()
+
     def pause_writing(self) -> None:
         if self._session is not None:
             self._session.pause_writing()

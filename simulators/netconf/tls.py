@@ -74,6 +74,7 @@ class _TlsDoor(asyncio.Protocol):
         self._tcp: asyncio.Transport | None = None
         self._session: Session | None = None
         self._patience: Timer | None = None
+        self._input_ended = False
 
     # ------------------------------------------------------------ from the network
 
@@ -92,17 +93,18 @@ class _TlsDoor(asyncio.Protocol):
             while self._session is not None and (plain := self._tls.read(_READ)):
                 self._session.receive(plain)
                 self._gate.hoard.received(self._session)
-            self._hang_up()
+            self._close_notified()
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLZeroReturnError:
-            self._hang_up()
+            self._close_notified()
         except ssl.SSLError:
             # What OpenSSL has to say about it is an alert among the outgoing bytes.
             self._hang_up()
 
     def eof_received(self) -> bool:
-        return False
+        # Without a close_notify the connection was cut off, and nobody waits for replies.
+        return self._input_ended and self._session is not None and self._session.end_of_input()
 
     def pause_writing(self) -> None:
         if self._session is not None:
@@ -132,6 +134,12 @@ class _TlsDoor(asyncio.Protocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _close_notified(self) -> None:
+        """The client's half of the connection is closed; ours stays open for the replies (RFC 8446 §6.1)."""
+        self._input_ended = True
+        if self._session is None or not self._session.end_of_input():
+            self._hang_up()
 
     def _flush(self) -> None:
         if self._tcp is not None and self._outgoing.pending:

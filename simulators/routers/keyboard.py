@@ -12,13 +12,28 @@ LONGEST = 1000
 _BACKSPACE, _CONTROL_C, _CONTROL_U, _CONTROL_Z = ("\x08", "\x7f"), "\x03", "\x15", "\x1a"
 
 
+class EndOfInputError(Exception):
+    """A key is wanted, and the client sends nothing more."""
+
+
 class Keyboard:
     """Input of one session; ``echo`` prints, ``help_for`` gives what a question mark shows."""
 
     #: The line that Ctrl-Z and Ctrl-C make: leave configuration mode.
     END = _CONTROL_Z
 
-    __slots__ = ("_after_return", "_arrived", "_at", "_buffer", "_echo", "_help_for", "_pause", "_paused", "_resume")
+    __slots__ = (
+        "_after_return",
+        "_arrived",
+        "_at",
+        "_buffer",
+        "_echo",
+        "_ended",
+        "_help_for",
+        "_pause",
+        "_paused",
+        "_resume",
+    )
 
     def __init__(
         self,
@@ -32,6 +47,7 @@ class Keyboard:
         self._pause = pause
         self._resume = resume
         self._paused = False
+        self._ended = False
         self._buffer = ""
         self._at = 0
         self._after_return = False
@@ -46,8 +62,17 @@ class Keyboard:
             self._paused = True
             self._pause()
 
+    def end(self) -> None:
+        """The client sends nothing more."""
+        self._ended = True
+        self._arrived.set()
+
     async def key(self) -> str:
-        """The next key; both kinds of line end are one key, given as a line feed."""
+        """The next key; both kinds of line end are one key, given as a line feed.
+
+        Raises:
+            EndOfInputError: all was read, and the client sends nothing more.
+        """
         while True:
             while self._at >= len(self._buffer):
                 await self._more()
@@ -63,6 +88,8 @@ class Keyboard:
         if self._paused:
             self._paused = False
             self._resume()
+        if self._ended:
+            raise EndOfInputError
         self._arrived.clear()
         await self._arrived.wait()
 

@@ -15,7 +15,7 @@ from simulators.routers.editor import GRAMMARS, Editor
 from simulators.routers.execute import PRIVILEGED, UNPRIVILEGED
 from simulators.routers.faults import LINE_FAULTS, RouterFault, RouterFaultKind
 from simulators.routers.grammar import CommandError, UnknownInputError
-from simulators.routers.keyboard import Keyboard
+from simulators.routers.keyboard import EndOfInputError, Keyboard
 from simulators.routers.router import Router
 from simulators.transactions import Origin
 
@@ -81,6 +81,10 @@ class Shell:
     def receive(self, data: bytes) -> None:
         """Take bytes from the client."""
         self._keyboard.feed(data.decode("utf-8", "replace"))
+
+    def end_of_input(self) -> None:
+        """The client types nothing more: carry out what it typed, then end (RFC 4254 §5.3)."""
+        self._keyboard.end()
 
     def pause_writing(self) -> None:
         """The client does not read: wait for it, but not for ever."""
@@ -151,6 +155,8 @@ class Shell:
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
+        except EndOfInputError:
+            self._hang_up()
         except Exception:  # noqa: BLE001 (a bug met by one session must not touch the others)
             _log.exception("session %d of %s met a bug: dropped", self.origin.session, self.router.id)
             self.drop()

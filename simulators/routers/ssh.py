@@ -133,6 +133,11 @@ class _ShellChannel(asyncssh.SSHServerSession[bytes]):
         if self._shell is not None:
             self._shell.receive(data)
 
+    def eof_received(self) -> bool:
+        if self._shell is not None:
+            self._shell.end_of_input()
+        return True
+
     def pause_writing(self) -> None:
         if self._shell is not None:
             self._shell.pause_writing()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ from controller.models.errors import AuthenticationError, HostKeyError, Unreacha
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Fleet, anywhere
+from simulators.fleet import Endpoint, Fleet, anywhere
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
+from simulators.netconf.framing import encode
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import cell, function
-from tests.integration.simulators.client import change_in
+from tests.integration.simulators.client import BASE, HELLO, change_in
 
 PROFILES = ("lte-28658",)
 
@@ -196,3 +199,50 @@ async def test_other_clients_of_tls_talk_to_it(fleet: Fleet, secrets: dict[str, 
 def test_certificates_are_the_same_every_time() -> None:
     assert Authority("seed").station("S", "127.0.0.1") == Authority("seed").station("S", "127.0.0.1")
     assert Authority("seed").fingerprint("S", "127.0.0.1") != Authority("other").fingerprint("S", "127.0.0.1")
+
+
+async def test_a_client_that_closes_its_half_still_gets_its_replies(
+    fleet: Fleet, secrets: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "client.pem").write_text(secrets["env:OURS"])
+    context = ssl.create_default_context(cadata=secrets["env:CA"])
+    context.check_hostname = False
+    context.load_cert_chain(tmp_path / "client.pem")
+    at = fleet.tls_endpoint("S-0")
+    fleet.stations["S-0"].faults.inject(Fault(FaultKind.DELAY, "get-config", seconds=0.3))
+    rpc = f'<rpc xmlns="{BASE}" message-id="8"><get-config><source><running/></source></get-config></rpc>'
+    shown = await asyncio.to_thread(
+        _half_closed, context, at, encode(HELLO, chunked=False) + encode(rpc.encode(), chunked=True)
+    )
+    assert b'message-id="8"' in shown
+    assert not fleet.stations["S-0"].sessions
+
+
+def _half_closed(context: ssl.SSLContext, at: Endpoint, typed: bytes) -> bytes:
+    """Send, say that nothing more comes (close_notify, FIN), and read until the server has closed too."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="station")
+    shown = b""
+    with socket.create_connection((at.address, at.port), 10) as tcp:
+
+        def play(act: Callable[[], object]) -> Any:
+            while True:
+                try:
+                    return act()
+                except ssl.SSLWantReadError:
+                    if outgoing.pending:
+                        tcp.sendall(outgoing.read())
+                    if not (data := tcp.recv(65536)):
+                        return b""
+                    incoming.write(data)
+
+        play(tls.do_handshake)
+        tls.write(typed)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        tcp.sendall(outgoing.read())
+        tcp.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ssl.SSLZeroReturnError):
+            while plain := play(lambda: tls.read(65536)):
+                shown += plain
+    return shown
