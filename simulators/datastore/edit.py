@@ -69,6 +69,9 @@ class EditRules:
     keyless_ignored: bool = False
 
 
+#: The instances that one parent was given so far: index of the node, then keys or value.
+_Seen = set[tuple[int | str, ...]]
+
 #: As RFC 7950 has it, in basic mode explicit.
 STRICT = EditRules()
 
@@ -110,11 +113,14 @@ class Edit:
         if element.text and element.text.strip():
             raise self._error("bad-element", "text where only elements may stand", element, element)
         values = list(base)
+        seen: _Seen = set()
         for child in element.iterchildren(tag=etree.Element):
             try:
                 node = self._resolve(parent, child)
-                if not node.is_key:
-                    values[node.index] = self._child(node, values[node.index], child, operation)
+                if node.is_key:
+                    self._once(seen, child, node.index)
+                else:
+                    values[node.index] = self._child(node, values[node.index], child, operation, seen)
             except RpcError as error:
                 if self._on_error is ErrorOption.ROLLBACK:
                     raise
@@ -123,21 +129,22 @@ class Edit:
                 break
         return tuple(values)
 
-    def _child(self, node: Node, old: Value, element: etree._Element, inherited: Operation) -> Value:
+    def _child(self, node: Node, old: Value, element: etree._Element, inherited: Operation, seen: _Seen) -> Value:
         operation = self._operation(node, element, inherited)
+        if node.kind is Kind.LIST:
+            return self._list(node, old or (), element, operation, seen) or None
+        if node.kind is Kind.LEAF_LIST:
+            return self._leaf_list(node, old or (), element, operation, seen) or None
+        self._once(seen, element, node.index)
         if node.kind is Kind.LEAF:
             return self._leaf(node, old, element, operation)
-        if node.kind is Kind.LEAF_LIST:
-            return self._leaf_list(node, old or (), element, operation) or None
-        if node.kind is Kind.CONTAINER:
-            return self._container(node, old, element, operation)
-        return self._list(node, old or (), element, operation) or None
+        return self._container(node, old, element, operation)
 
     def _container(self, node: Node, old: Branch | None, element: etree._Element, operation: Operation) -> Value:
         if node.presence or operation is not Operation.NONE:
             self._check_existence(operation, old is not None, element)
         if operation in _TAKING_AWAY:
-            self._check_known(node, element)
+            self._check_described(node, element)
             return None
         base = node.blank if old is None or operation is Operation.REPLACE else old
         branch = self._children(node, base, element, operation)
@@ -145,17 +152,18 @@ class Edit:
         return branch if node.presence or branch != node.blank else None
 
     def _list(
-        self, node: Node, entries: tuple[Branch, ...], element: etree._Element, operation: Operation
+        self, node: Node, entries: tuple[Branch, ...], element: etree._Element, operation: Operation, seen: _Seen
     ) -> tuple[Branch, ...]:
         if not node.keys:
             return (*entries, self._children(node, node.blank, element, operation))
         if self._rules.keyless_ignored and any(element.find(node.children[index].tag) is None for index in node.keys):
             return entries
         keys = self._key_values(node, element)
+        self._once(seen, element, node.index, *keys)
         at = node.position(entries, keys)
         self._check_existence(operation, at is not None, element)
         if operation in _TAKING_AWAY:
-            self._check_known(node, element)
+            self._check_described(node, element)
             return entries if at is None else entries[:at] + entries[at + 1 :]
         fresh = keys + node.blank[len(keys) :]
         base = fresh if at is None or operation is Operation.REPLACE else entries[at]
@@ -168,6 +176,7 @@ class Edit:
         there = old is not None or (mode == "report-all" and node.default is not None)
         self._check_existence(operation, there, element)
         if operation in _TAKING_AWAY:
+            self._check_value(node, element)
             return None
         value = self._text(node, element)
         if operation is Operation.NONE:
@@ -180,9 +189,11 @@ class Edit:
         return None if mode == "trim" and value == node.default else value
 
     def _leaf_list(
-        self, node: Node, values: tuple[str, ...], element: etree._Element, operation: Operation
+        self, node: Node, values: tuple[str, ...], element: etree._Element, operation: Operation, seen: _Seen
     ) -> tuple[str, ...]:
         value = self._text(node, element)
+        if node.config:  # values of state may repeat (RFC 7950 §7.7)
+            self._once(seen, element, node.index, value)
         at = values.index(value) if value in values else None
         self._check_existence(operation, at is not None, element)
         if operation in _TAKING_AWAY:
@@ -237,12 +248,34 @@ class Edit:
         where = parent.name or "the configuration"
         raise self._error("unknown-element", f"{where} has no {name.localname} of that namespace", element, element)
 
-    def _check_known(self, parent: Node, element: etree._Element) -> None:
-        """What is taken away may be described, and then in known words."""
+    def _once(self, seen: _Seen, element: etree._Element, index: int, *identity: str) -> None:
+        """One parent holds a leaf, a container, a list entry or a leaf-list value only once (RFC 7950 §7.5 to §7.8)."""
+        if (index, *identity) in seen:
+            name = etree.QName(element).localname
+            raise self._error("unknown-element", f"duplicate instance of {name}", element, element)
+        seen.add((index, *identity))
+
+    def _check_described(self, parent: Node, element: etree._Element) -> None:
+        """What is taken away may be described, and then by known nodes with possible values (RFC 7950 §8.3.1)."""
+        seen: _Seen = set()
         for child in element.iterchildren(tag=etree.Element):
             node = self._resolve(parent, child)
+            self._operation(node, child, Operation.NONE)
+            if node.kind is Kind.LIST:
+                self._once(seen, child, node.index, *self._key_values(node, child))
+            elif node.kind is Kind.LEAF_LIST:
+                self._once(seen, child, node.index, self._text(node, child))
+            else:
+                self._once(seen, child, node.index)
             if node.is_branch:
-                self._check_known(node, child)
+                self._check_described(node, child)
+            elif node.kind is Kind.LEAF:
+                self._check_value(node, child)
+
+    def _check_value(self, node: Node, element: etree._Element) -> None:
+        """A leaf that is taken away needs no value; one that it has must be possible."""
+        if len(element) or (element.text or "").strip():
+            self._text(node, element)
 
     def _operation(self, node: Node, element: etree._Element, inherited: Operation) -> Operation:
         allowed = {_OPERATION}

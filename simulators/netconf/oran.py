@@ -11,6 +11,7 @@ from simulators.alarms import timestamp
 from simulators.datastore import RpcError
 from simulators.elements import leaf, root
 from simulators.equipment import EQUIPMENT_NS, OPERATIONS_NS
+from simulators.netconf.parameters import check_once
 from simulators.software import SOFTWARE_NS
 from simulators.supervision import SUPERVISION_NS
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 INTERVAL, GUARD = 60, 10
 #: Seconds that a manager should wait for the event of an operation.
 NOTIFICATION_TIMEOUT = 60
+#: The parameter that may come more than once.
+_FILES = f"{{{SOFTWARE_NS}}}file-names"
 
 
 def _text(operation: etree._Element, name: str) -> str:
@@ -61,7 +64,7 @@ def _download(station: Station, operation: etree._Element) -> Iterable[etree._El
 
 
 def _install(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
-    files = [element.text or "" for element in operation.iterchildren(f"{{{SOFTWARE_NS}}}file-names")]
+    files = [element.text or "" for element in operation.iterchildren(_FILES)]
     return _acknowledged(station.life.software.install(_text(operation, "slot-name"), files), timeout=False)
 
 
@@ -109,4 +112,5 @@ def perform(session: Session, operation: etree._Element) -> Iterable[etree._Elem
     Raises:
         RpcError: it was refused.
     """
+    check_once(operation, _FILES)
     return _OPERATIONS[operation.tag](session.station, operation)

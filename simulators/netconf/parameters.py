@@ -70,7 +70,7 @@ def refused(tag: str, name: str, message: str) -> RpcError:
 
 
 def check_known(operation: etree._Element, profile: Profile) -> None:
-    """Refuse parameters that the operation does not have.
+    """Refuse parameters that the operation does not have, and those that it is given twice.
 
     Raises:
         RpcError: unknown-element.
@@ -85,6 +85,22 @@ def check_known(operation: etree._Element, profile: Profile) -> None:
         if element.tag not in known or (element.tag == _WITH_DEFAULTS and profile.basic_mode is None):
             local = etree.QName(element).localname
             raise refused("unknown-element", local, f"{name} has no {local} of that namespace")
+    check_once(operation)
+
+
+def check_once(operation: etree._Element, *lists: str) -> None:
+    """Refuse a parameter that is given twice, unless it is one of the ``lists`` (tags).
+
+    Raises:
+        RpcError: unknown-element.
+    """
+    seen = set(lists)
+    for element in operation.iterchildren(tag=etree.Element):
+        tag = str(element.tag)
+        if tag in seen and tag not in lists:
+            local = etree.QName(element).localname
+            raise refused("unknown-element", local, f"duplicate instance of {local}")
+        seen.add(tag)
 
 
 def _commit_parameters(known: frozenset[str], profile: Profile) -> frozenset[str]:

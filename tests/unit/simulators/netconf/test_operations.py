@@ -166,7 +166,7 @@ async def test_create_delete_remove_replace(client: Client) -> None:
 
 
 async def test_an_edit_that_fails_changes_nothing(client: Client) -> None:
-    bad = label_config("new") + within_enb("<EUtranCellFDD><id>1</id><nonsense/></EUtranCellFDD>")
+    bad = label_config("new").replace("</ManagedElement>", "<nonsense/></ManagedElement>")
     tag, _ = await client.error(edit(bad, extra="<error-option>continue-on-error</error-option>"))
     assert tag == "unknown-element"
     assert await client.label("candidate") == OLD
