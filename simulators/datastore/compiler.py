@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -86,6 +86,7 @@ def compile_schema(folders: Iterable[Path], names: Iterable[str]) -> Schema:
     """
     context = Context(FileRepository(":".join(map(str, folders)), use_env=False, no_path_recurse=True))
     wanted = tuple(names)
+    context.features = _Features(wanted)
     for name in wanted:
         if context.search_module(None, name) is None:
             raise SchemaError(f"YANG module {name} is not in {', '.join(map(str, folders))}")
@@ -94,6 +95,10 @@ def compile_schema(folders: Iterable[Path], names: Iterable[str]) -> Schema:
     if problems:
         raise SchemaError("\n".join(problems))
     modules = [context.get_module(name) for name in sorted({name for name, _ in context.modules})]
+    for module in modules:
+        module.prune()  # of what if-feature leaves out
+        if "when" in _UNSUPPORTED:
+            _refuse_conditions(module)
     root = Node("", "", "", Kind.CONTAINER, True, None, presence=True)
     _adopt(root, (child for module in modules for child in _data_nodes(module.i_children)))
     return Schema(root, tuple(_module_info(context, module, module.arg in wanted) for module in modules))
@@ -160,7 +165,7 @@ def _type(node: Node, statement: Statement) -> None:
     type_statement = statement.search_one("type")
     default = _arg(statement, "default") or default_of_type(type_statement)
     try:
-        node.type = leaf_type(type_statement)
+        node.type = leaf_type(type_statement, config=node.config)
         if default is not None and not node.mandatory:
             node.default = node.type.canonical(default)
     except ValueError as error:
@@ -182,7 +187,59 @@ def _max_elements(statement: Statement) -> int | None:
     return None if limit in (None, "unbounded") else int(limit)
 
 
+class _Features(dict[str, tuple[str, ...]]):
+    """The features that pyang takes for given: all of the implemented modules, none of those that only lend types."""
+
+    def __init__(self, implemented: Collection[str]) -> None:
+        super().__init__()
+        self._implemented = implemented
+
+    def __contains__(self, module: object) -> bool:
+        return module not in self._implemented
+
+    def __getitem__(self, module: str) -> tuple[str, ...]:
+        return ()
+
+
+def _refuse_conditions(statement: Statement) -> None:
+    """Refuse ``when``, also on augment and uses. Operations and notifications are not compiled and may have it."""
+    for child in statement.substmts:
+        if child.keyword == "when":
+            raise SchemaError(f"{child.pos}: when is beyond this compiler")
+        if child.keyword not in ("rpc", "action", "notification"):
+            _refuse_conditions(child)
+
+
+#: The functions of XPath 1.0, and the only one of YANG (RFC 7950 §10) that is evaluated here.
+_FUNCTIONS = frozenset(
+    {
+        *("last", "position", "count", "id", "local-name", "namespace-uri", "name", "string", "concat", "starts-with"),
+        *("contains", "substring-before", "substring-after", "substring", "string-length", "normalize-space"),
+        *(
+            "translate",
+            "boolean",
+            "not",
+            "true",
+            "false",
+            "lang",
+            "number",
+            "sum",
+            "floor",
+            "ceiling",
+            "round",
+            "current",
+        ),
+    }
+)
+#: What stands before a bracket and is no function: tests of nodes, and operators.
+_NO_FUNCTIONS = frozenset({"text", "node", "comment", "processing-instruction", "and", "or", "div", "mod"})
+
+
 def _must(statement: Statement) -> Must:
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", statement.arg)
+    called = set(re.findall(r"([A-Za-z_][\w.:-]*)\s*\(", bare)) - _NO_FUNCTIONS
+    if called - _FUNCTIONS:
+        raise SchemaError(f"{statement.pos}: {', '.join(sorted(called - _FUNCTIONS))} is beyond this compiler")
     return Must(
         # Names of siblings are unique without their prefixes (see _adopt), so trees without
         # namespaces do, and lxml then needs no prefix for the module's own names.

@@ -32,10 +32,11 @@ class LeafType(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StringType:
-    """A string with lengths and patterns, all of which it must match."""
+    """A string with lengths, patterns, all of which it must match, and others, none of which it may match."""
 
     lengths: Intervals = ()
     patterns: tuple[re.Pattern[str], ...] = ()
+    inverted: tuple[re.Pattern[str], ...] = ()
     normal: Callable[[str], str] | None = None
 
     def canonical(self, text: str) -> str:
@@ -45,6 +46,9 @@ class StringType:
         for pattern in self.patterns:
             if not pattern.fullmatch(text):
                 raise ValueError(f"{text!r} does not match {pattern.pattern}")
+        for pattern in self.inverted:
+            if pattern.fullmatch(text):
+                raise ValueError(f"{text!r} matches {pattern.pattern}, which it must not")
         return sys.intern(self.normal(text) if self.normal else text)
 
 

@@ -29,10 +29,20 @@ _INTEGERS = {f"{sign}int{bits}": (sign, bits) for sign in ("", "u") for bits in 
 _NORMAL_FORMS = {"ipv6-address": ipv6, "ipv6-address-no-zone": ipv6}
 
 
-def leaf_type(statement: Statement) -> LeafType:
-    """Compile a type statement. leafref, identityref and instance-identifier take any text."""
+#: Types whose values point to something else. Stations write their state themselves; configuration comes from clients.
+_REFERENCES = ("leafref", "identityref", "instance-identifier")
+
+
+def leaf_type(statement: Statement, *, config: bool) -> LeafType:
+    """Compile the type statement of configuration or of state; references in state take any text.
+
+    Raises:
+        ValueError: the type is beyond this compiler, as references in configuration are.
+    """
     chain = _chain(statement)
     base = chain[-1].arg
+    if config and base in _REFERENCES:
+        raise ValueError(f"{base} in configuration is beyond this compiler")
     if base in _INTEGERS:
         return IntegerType(_intervals(chain, "range", _integer_limits(base)))
     if base == "decimal64":
@@ -45,7 +55,7 @@ def leaf_type(statement: Statement) -> LeafType:
     if base == "boolean":
         return EnumerationType(("true", "false"))
     if base == "union":
-        return UnionType(tuple(leaf_type(member) for member in _members(chain)))
+        return UnionType(tuple(leaf_type(member, config=config) for member in _members(chain)))
     if base == "empty":
         return EmptyType()
     lengths = _intervals(chain, "length", (Decimal(0), Decimal(2**64 - 1)))
@@ -65,10 +75,13 @@ def default_of_type(statement: Statement) -> str | None:
 
 
 def _string(chain: list[Statement], lengths: Intervals) -> StringType:
-    patterns = tuple(python_pattern(pattern.arg) for step in chain for pattern in step.search("pattern"))
+    patterns = [pattern for step in chain for pattern in step.search("pattern")]
+    plain = tuple(python_pattern(pattern.arg) for pattern in patterns if pattern.search_one("modifier") is None)
+    # The only modifier is invert-match (RFC 7950 §9.4.6).
+    inverted = tuple(python_pattern(pattern.arg) for pattern in patterns if pattern.search_one("modifier") is not None)
     normal = next((_NORMAL_FORMS[name] for step in chain if (name := _local(step.arg)) in _NORMAL_FORMS), None)
     restricted = any(step.search_one("length") is not None for step in chain)
-    return StringType(lengths if restricted else (), patterns, normal)
+    return StringType(lengths if restricted else (), plain, inverted, normal)
 
 
 def _chain(statement: Statement) -> list[Statement]:
@@ -84,8 +97,9 @@ def _argument(chain: list[Statement], keyword: str) -> str:
 
 
 def _names(chain: list[Statement], keyword: str) -> tuple[str, ...]:
-    """A derived enumeration may list fewer names than its base; the nearest list holds."""
-    return next(tuple(item.arg for item in found) for step in chain if (found := step.search(keyword)))
+    """A derived type may list fewer names than its base; the nearest list holds, but for what if-feature leaves out."""
+    named = next(found for step in chain if (found := step.search(keyword)))
+    return tuple(item.arg for item in named if not hasattr(item, "i_not_implemented"))
 
 
 def _members(chain: list[Statement]) -> list[Statement]:

@@ -8,6 +8,7 @@ import pytest
 
 from simulators.datastore import PROFILE_MODULES, Config, load_schema
 from simulators.datastore.compiler import SchemaError, compile_schema
+from simulators.datastore.leaftypes import EnumerationType
 from simulators.datastore.schema import Kind, Node, Schema
 from simulators.datastore.validation import violations
 
@@ -86,7 +87,7 @@ def test_typedefs_lend_defaults_ranges_and_names(tmp_path: Path) -> None:
            leaf a { type small { range "min..5"; } }  leaf b { type small; }
            leaf c { type word { pattern ".*z"; } }  leaf d { type word { length "5"; } default "abcde"; }
            leaf e { type bits { bit x; bit y; } }  leaf f { type binary; }  leaf g { type empty; }
-           leaf h { type leafref { path "../a"; } }
+           leaf h { config false; type leafref { path "../a"; } }
            container p { presence "here"; leaf i { type decimal64 { fraction-digits 2; } } }""",
     )
 
@@ -114,6 +115,14 @@ def test_typedefs_lend_defaults_ranges_and_names(tmp_path: Path) -> None:
         "leaf a { type nonsense; }",
         "leaf a { }",
         'leaf a { type string { pattern "\\\\p{Lu}"; } }',
+        'leaf a { type string; } leaf b { type leafref { path "../a"; } }',
+        'leaf a { type string; } leaf b { type union { type uint8; type leafref { path "../a"; } } }',
+        "identity a; leaf b { type identityref { base a; } }",
+        "leaf a { type instance-identifier; }",
+        "leaf a { type string; must \"re-match(., 'x')\"; }",
+        "identity i; leaf a { type string; must \"not(derived-from(., 'toy:i'))\"; }",
+        'grouping g { leaf a { type string; } } leaf b { type string; } uses g { when "b"; }',
+        'container c { leaf a { type string; } } augment "/c" { when "a"; leaf b { type string; } }',
     ],
 )
 def test_what_the_compiler_would_lose_is_refused(body: str, tmp_path: Path) -> None:
@@ -124,3 +133,38 @@ def test_what_the_compiler_would_lose_is_refused(body: str, tmp_path: Path) -> N
 def test_an_absent_module_is_named(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="YANG module nowhere"):
         compile_schema([tmp_path], ["nowhere"])
+
+
+def test_if_feature_leaves_out_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "lender.yang").write_text(
+        'module lender { namespace "urn:lender"; prefix l; feature f;'
+        "grouping g { leaf h { if-feature f; type string; } } }"
+    )
+    schema = module(
+        tmp_path,
+        """yang-version 1.1; import lender { prefix l; } feature f; feature g; container c { presence "here"; }
+           leaf a { if-feature "f and (g or toy:f)"; type string; } leaf b { if-feature "not f"; type string; }
+           leaf d { if-feature l:f; type string; } uses l:g;
+           augment "/c" { if-feature "not g"; leaf e { type string; } }
+           leaf i { type enumeration { enum x; enum y { if-feature "not f"; } } }""",
+    )
+    assert set(schema.root.by_name) == {"a", "c", "i"}
+    assert not schema.root.by_name["c"].children
+    assert schema.root.by_name["i"].type == EnumerationType(("x",))
+
+
+def test_must_statements_may_call_what_xpath_has(tmp_path: Path) -> None:
+    body = "leaf a { type string; must \"not(. = 'derived-from(x)') and (count(../a) = 1)\"; }"
+    schema = module(tmp_path, body)
+    assert violations(schema, ("anything",)) == []
+    assert [error.app_tag for error in violations(schema, ("derived-from(x)",))] == ["must-violation"]
+
+
+def test_an_inverted_pattern_must_not_match(tmp_path: Path) -> None:
+    body = 'yang-version 1.1; leaf a { type string { pattern "[a-z]*"; pattern "x.*" { modifier invert-match; } } }'
+    kind = module(tmp_path, body).root.by_name["a"].type
+    assert kind is not None
+    assert kind.canonical("ab") == "ab"
+    for text in ("xa", "A"):
+        with pytest.raises(ValueError, match="match"):
+            kind.canonical(text)
