@@ -63,9 +63,15 @@ class Owner(Protocol):
 
 @dataclass(slots=True)
 class _Pending:
-    """A confirmed commit that waits for its confirming commit."""
+    """A confirmed commit that waits for its confirming commit.
+
+    Attributes:
+        origin: Who sent it last.
+        session: Whose end takes it back; none if it has a token.
+    """
 
     backup: Config
+    origin: Origin
     session: int
     persist: str | None
     timer: Timer
@@ -321,7 +327,7 @@ class Datastores:
             self._pending.timer.cancel()
         timer = self._clock.call_later(request.timeout, lambda: self._roll_back(Cause.TIMEOUT, ITSELF))
         session = NO_SESSION if persist is not None else origin.session
-        self._pending = _Pending(backup, session, persist, timer)
+        self._pending = _Pending(backup, origin, session, persist, timer)
 
     def _settle(self) -> None:
         if self._pending is not None:
@@ -334,7 +340,9 @@ class Datastores:
             return
         self._settle()
         event = Confirmation.TIMEOUT if cause is Cause.TIMEOUT else Confirmation.CANCEL
-        self._owner.confirmation(event, origin, None)
+        # A cancel names a session, also when that one was lost or the station restarted (RFC 6470 §2.2).
+        named = pending.origin if event is Confirmation.CANCEL and origin == ITSELF else origin
+        self._owner.confirmation(event, named, None)
         self._replace_running(pending.backup, cause, origin)
 
     # ------------------------------------------------- what sessions don't ask

@@ -26,6 +26,8 @@ BASE_MODULES = (
     "ietf-netconf-notifications",
     "ietf-netconf-with-defaults",
     "ietf-yang-library",
+    "notifications",
+    "nc-notifications",
     "o-ran-fm",
     "o-ran-operations",
     "o-ran-software-management",

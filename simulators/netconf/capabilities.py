@@ -78,6 +78,8 @@ _OPTIONAL: Mapping[str, Callable[[Profile], bool]] = {
     "ietf-netconf-notifications": lambda profile: profile.notification,
     "ietf-netconf-with-defaults": lambda profile: profile.basic_mode is not None,
     "ietf-yang-library": lambda profile: profile.yang_library is not None,
+    "notifications": lambda profile: profile.notification,
+    "nc-notifications": lambda profile: profile.notification,
 }
 
 

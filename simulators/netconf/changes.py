@@ -42,7 +42,7 @@ def _edit(top: etree._Element, change: NodeChange) -> None:
 def confirmed_commit(event: Confirmation, origin: Origin, timeout: int | None) -> etree._Element:
     """The content of ``netconf-confirmed-commit``; the time-out is in seconds."""
     top = root(NOTIFICATIONS_NS, "netconf-confirmed-commit")
-    # There is nobody to name when the timer acts, and none of the session is left when it was lost.
+    # There is nobody to name when the timer acts.
     if origin.session != NO_SESSION:
         _who(top, origin)
     leaf(top, "confirm-event", event.value)

@@ -51,7 +51,7 @@ def yang_library(modules: tuple[ModuleInfo, ...], datastores: tuple[str, ...]) -
 
 
 def modules_state(modules: tuple[ModuleInfo, ...]) -> etree._Element:
-    """The ``modules-state`` container of RFC 7895."""
+    """The ``modules-state`` container of RFC 7895, which RFC 8525 has as well."""
     top = root(LIBRARY_NS, "modules-state")
     leaf(top, "module-set-id", content_id(modules))
     for module in sorted(modules, key=lambda module: module.name):
@@ -71,7 +71,8 @@ def _library(station: Station) -> list[etree._Element]:
         return []
     if version == "1.0":
         return [modules_state(station.modules)]
-    return [yang_library(station.modules, station.profile.datastores)]
+    # Clients of RFC 7895 look for the older container, which RFC 8525 §4 keeps for them.
+    return [yang_library(station.modules, station.profile.datastores), modules_state(station.modules)]
 
 
 def _streams(station: Station) -> list[etree._Element]:

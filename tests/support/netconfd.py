@@ -80,7 +80,8 @@ def netconfd() -> Iterator[Netconfd]:
     command = [
         "/usr/sbin/netconfd",
         *(f"--module={YANG / module}.yang" for module in _MODULES),
-        f"--modpath={YANG}:/usr/share/yuma/modules",
+        # Its own come first: it has a module notifications, in whose words it subscribes.
+        f"--modpath=/usr/share/yuma/modules:{YANG}",
         f"--ncxserver-sockname={listens}",
         f"--port={port}",
         f"--superuser={getpass.getuser()}",

@@ -104,7 +104,7 @@ class TestNetconfd:
         command = [
             program,
             *(f"--module={YANG_PATH / name}.yang" for name in STATION_MODULES),
-            f"--modpath={YANG_PATH}:/usr/share/yuma/modules",
+            f"--modpath=/usr/share/yuma/modules:{YANG_PATH}",
             f"--startup={folder / 'startup.xml'}",
             f"--ncxserver-sockname={folder / 'socket'}",
             f"--home={folder}",

@@ -303,12 +303,14 @@ async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:
     data = await client.data("<get/>")
     names = {etree.QName(child).localname for child in data}
     assert names == {
-        *("ManagedElement", "active-alarm-list", "netconf-state", "yang-library", "netconf"),
+        *("ManagedElement", "active-alarm-list", "netconf-state", "yang-library", "modules-state", "netconf"),
         *("equipment", "operational-info", "performance", "software-inventory"),
     }
     library = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
     modules = {name.text for name in data.iter(f"{{{library}}}name")}
     assert {"minka-eutran-nrm", "ietf-yang-types"} <= modules
+    older = {name.text for name in data.iterfind(f"{{{library}}}modules-state/{{{library}}}module/{{{library}}}name")}
+    assert {"minka-eutran-nrm", "notifications", "nc-notifications"} <= older
     only = await client.data(
         f'<get><filter><yang-library xmlns="{library}"><content-id/></yang-library></filter></get>'
     )

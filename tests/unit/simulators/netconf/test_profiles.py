@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from lxml import etree
@@ -55,6 +56,10 @@ def test_capabilities_follow_the_profile(clock: VirtualClock) -> None:
     assert f"{uri}confirmed-commit:1.1" not in names["confirmed-commit-1.0"]
     assert f"{uri}confirmed-commit:1.0" in names["confirmed-commit-1.0"]
     assert not any("confirmed-commit" in name and name.startswith(uri) for name in names["plain-commit"])
+    streams = [
+        name for name in names["standard"] if "module=notifications&" in name or "module=nc-notifications&" in name
+    ]
+    assert len(streams) == 2
     assert not any(name.startswith(f"{uri}candidate") for name in names["writable-running"])
     assert any("basic-mode=trim" in name for name in names["trim"])
     assert any("yang-library:1.0?revision=2016-06-21&module-set-id=" in name for name in names["library-1.0"])
@@ -163,6 +168,24 @@ async def test_replay_forgets_the_oldest(clock: VirtualClock) -> None:
     await client.ok(SUBSCRIBE.replace("/>", f">{start}</create-subscription>"))
     kinds = [etree.QName(notification[1]).localname for notification in client.inbox]
     assert kinds == ["netconf-config-change", "netconf-config-change", "replayComplete"]
+
+
+@pytest.mark.parametrize("end", ["dropped", "restarted"])
+async def test_a_cancel_names_the_session_whose_commit_is_taken_back(clock: VirtualClock, end: str) -> None:
+    # RFC 6470 §2.2: username and session-id are mandatory unless the event is timeout.
+    station = make_station(clock, Quirks(profile=replace(STANDARD, replay=20)))
+    client = await Client(station).greeted()
+    await client.set_label("new")
+    await client.ok(CONFIRMED)
+    if end == "dropped":
+        client.session.drop()
+    else:
+        station.restart()
+    assert station.replay is not None
+    events = [notified.content for notified in station.replay.between(clock.now() - timedelta(days=1), None)]
+    (cancelled,) = (event for event in events if event.findtext("{*}confirm-event") == "cancel")
+    assert cancelled.findtext("{*}username") == "minka"
+    assert cancelled.findtext("{*}session-id") == str(client.session.origin.session)
 
 
 # --------------------------------------------------------------- wrong-doings
