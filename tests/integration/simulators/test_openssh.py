@@ -14,6 +14,7 @@ from simulators.fleet import Endpoint, Fleet
 from simulators.netconf.framing import encode
 from simulators.netconf.ssh import Credentials
 from simulators.network import read_network
+from simulators.routers.endpoints import RouterEndpoint
 from simulators.routers.factory import Provisioning
 from tests.integration.simulators.client import BASE, HELLO
 
@@ -37,12 +38,12 @@ def key(tmp_path: Path) -> Path:
 async def fleet(key: Path) -> AsyncIterator[Fleet]:
     public = asyncssh.read_private_key(key).export_public_key().decode()
     credentials = Credentials(authorized_keys=(public,))
-    options = {"only": [STATION], "routers": Provisioning.PROVISIONED, "credentials": credentials}
-    async with Fleet(read_network(TINY), **options) as running:
+    network = read_network(TINY)
+    async with Fleet(network, only=[STATION], routers=Provisioning.PROVISIONED, credentials=credentials) as running:
         yield running
 
 
-async def ssh(key: Path, endpoint: Endpoint, *words: str, typed: bytes = b"") -> str:
+async def ssh(key: Path, endpoint: Endpoint | RouterEndpoint, *words: str, typed: bytes = b"") -> str:
     """What ``ssh … words < file`` prints until the server has hung up."""
     known = key.with_name("known_hosts")
     known.write_text(f"[{endpoint.address}]:{endpoint.port} {endpoint.host_key}\n")

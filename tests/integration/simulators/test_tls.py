@@ -18,7 +18,7 @@ from controller.models.errors import AuthenticationError, HostKeyError, Unreacha
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Endpoint, Fleet, anywhere
+from simulators.fleet import Fleet, TlsEndpoint, anywhere
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
 from simulators.netconf.framing import encode
@@ -218,7 +218,7 @@ async def test_a_client_that_closes_its_half_still_gets_its_replies(
     assert not fleet.stations["S-0"].sessions
 
 
-def _half_closed(context: ssl.SSLContext, at: Endpoint, typed: bytes) -> bytes:
+def _half_closed(context: ssl.SSLContext, at: TlsEndpoint, typed: bytes) -> bytes:
     """Send, say that nothing more comes (close_notify, FIN), and read until the server has closed too."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname="station")
