@@ -12,13 +12,31 @@ from controller.cli.output import Json, client, err, out, print_json, styled
 from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
 from controller.models.network import Network
+from controller.models.shipped import shipped
 
 #: Devices that are named.
 _MOST = 10
 
 app = typer.Typer(no_args_is_help=True, help="Network files: what is shared, by whom, and under which agreement.")
 
-Directory = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Directory of network files.")]
+
+def network_folder(text: str) -> Path:
+    """A directory of network files, or a sample network by its name."""
+    for found in (Path(text), shipped("deploy/networks") / text):
+        if found.is_dir():
+            return found
+    samples = sorted(path.name for path in shipped("deploy/networks").iterdir() if path.is_dir())
+    raise typer.BadParameter(
+        f"there is no directory {text!r}, and no sample network of this name: {', '.join(samples)}"
+    )
+
+
+Directory = Annotated[
+    Path,
+    typer.Argument(
+        parser=network_folder, metavar="DIRECTORY", help="Directory of network files, or name of a sample network."
+    ),
+]
 Endpoints = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="endpoints.csv that replaces the directory's.")
 ]

@@ -16,13 +16,20 @@ import structlog
 import typer
 
 from controller.cli.client import FAILED, CliError
+from controller.cli.network import network_folder
 from controller.models.settings import Settings
 
 log = structlog.get_logger()
 sim = typer.Typer(no_args_is_help=True, help="Simulated base stations (python -m simulators).")
 
 _SimOption = Annotated[
-    Path | None, typer.Option("--sim", exists=True, file_okay=False, help="Also simulate this network's stations.")
+    Path | None,
+    typer.Option(
+        "--sim",
+        parser=network_folder,
+        metavar="DIRECTORY",
+        help="Also simulate the stations of this network (a directory, or the name of a sample network).",
+    ),
 ]
 _NameOption = Annotated[
     str, typer.Option(help="Name in figures and logs, one for each process of a role; if not given, ROLE-HOST.")
@@ -63,12 +70,11 @@ def up(
     store = open_record(settings, clock)
     ensure_token(settings.token_file, store)
     store.close()
-    commands = {"api": _minka("api"), "listener": _minka("listener"), "scheduler": _minka("scheduler")}
-    commands |= {
-        f"worker-{number}": _minka("worker", "--name", f"worker-{number}") for number in range(settings.workers)
-    }
+    workers = [f"worker-{number}" for number in range(settings.workers)]
+    roles = {"api": "api", "listener": "listener", "scheduler": "scheduler"} | dict.fromkeys(workers, "worker")
+    commands = {name: _minka(role, "--name", name) for name, role in roles.items()}
     lines = [f"Minka is up: API {settings.url}, token in {settings.token_file}, logs in {settings.home / 'logs'}"]
-    urls = [f"{settings.url}/readyz"]
+    probes = {name: f"{settings.url}/readyz?role={role}&instance={name}" for name, role in roles.items()}
     if sim_network is not None:
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
         endpoints, routers = settings.home / "endpoints.csv", settings.home / "routers.csv"
@@ -79,9 +85,9 @@ def up(
             extra += f" --routers {routers}"
         commands = {"simulators": simulators, **commands}
         lines.append(f"Simulated stations are up too; next: minka network load {sim_network}{extra}")
-        urls.append(f"http://{sim_control}/stations")
+        probes["simulators"] = f"http://{sim_control}/stations"
     with claim:
-        Supervisor(commands, settings.home / "logs", clock).run(lambda: all(map(_answers, urls)), lines)
+        Supervisor(commands, settings.home / "logs", clock).run(lambda name: _answers(probes[name]), lines)
 
 
 def _claim(home: Path) -> IO[str]:
@@ -102,7 +108,7 @@ def _claim(home: Path) -> IO[str]:
 
 
 def _answers(url: str) -> bool:
-    """Whether the API has its database, or the simulators listen."""
+    """Whether a process does its work, or the simulators listen."""
     import httpx  # noqa: PLC0415
 
     try:

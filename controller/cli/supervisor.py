@@ -24,8 +24,13 @@ log = structlog.get_logger()
 GRACE = 150.0
 #: Seconds after which a process that ended is started again.
 _RESTART = 1.0
-#: Ends of one process before everything was up, after which it is taken for broken and not for unlucky.
-_TRIES = 3
+#: Ends of one process in a row, each after a short life, after which it is taken for broken and not for unlucky:
+#: before everything was up, and later.
+_TRIES, _LATER_TRIES = 3, 8
+#: Seconds of life that are not short.
+_LASTING = 60.0
+#: Seconds in which everything is up, on a busy machine too.
+_PATIENCE = 180.0
 #: Lines of its log that the message then repeats.
 _TAIL = 5
 #: prctl(2): the signal that a process gets when the thread that started it ends.
@@ -40,6 +45,7 @@ class _Child:
     process: subprocess.Popen[bytes] | None = None
     start_at: float = 0.0
     ended: int = 0
+    ready: bool = False
 
 
 class Supervisor:
@@ -55,30 +61,46 @@ class Supervisor:
         self._clock = clock
         self._stopping = False
 
-    def run(self, ready: Callable[[], bool], started: Sequence[str]) -> None:
-        """Supervise until SIGTERM or SIGINT; ``started`` is printed once ``ready``.
+    def run(self, ready: Callable[[str], bool], started: Sequence[str]) -> None:
+        """Supervise until SIGTERM or SIGINT; ``started`` is printed once all processes are ``ready`` (by name).
 
         Raises:
-            CliError: A process ends again and again before everything was ready; all others were stopped.
+            CliError: A process ends again and again, or is not ready in time; all others were stopped.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._logs.mkdir(parents=True, exist_ok=True)
         try:
-            told = False
+            self._until_ready(ready)
+            if not self._stopping:
+                sys.stdout.write("".join(line + "\n" for line in started))
+                sys.stdout.flush()
             while not self._stopping:
-                for child in self._children:
-                    self._look_after(child)
-                    if not told and child.ended >= _TRIES:
-                        raise self._broken(child)
-                if not told and ready():
-                    told = True
-                    for line in started:
-                        sys.stdout.write(line + "\n")
-                    sys.stdout.flush()
+                self._look_after_all(_LATER_TRIES)
                 self._clock.pause(0.2)
         finally:
             self._take_down()
+
+    def _until_ready(self, ready: Callable[[str], bool]) -> None:
+        end = self._clock.monotonic() + _PATIENCE
+        while not self._stopping:
+            self._look_after_all(_TRIES)
+            waited_for = next((child for child in self._children if not self._is_ready(child, ready)), None)
+            if waited_for is None:
+                return
+            if self._clock.monotonic() > end:
+                raise self._broken(waited_for, f"is not ready after {_PATIENCE:g} s")
+            self._clock.pause(0.2)
+
+    def _is_ready(self, child: _Child, ready: Callable[[str], bool]) -> bool:
+        child.ready = child.process is not None and (child.ready or ready(child.name))
+        return child.ready
+
+    def _look_after_all(self, tries: int) -> None:
+        for child in self._children:
+            self._look_after(child)
+            if child.ended >= tries:
+                raise self._broken(child, "does not start" if tries == _TRIES else "ends again and again")
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -87,8 +109,11 @@ class Supervisor:
         now = self._clock.monotonic()
         if child.process is not None and child.process.poll() is not None:
             log.warning("process.ended", name=child.name, status=child.process.returncode)
-            child.process, child.start_at, child.ended = None, now + _RESTART, child.ended + 1
+            lasted = now - child.start_at > _LASTING
+            child.process, child.ready, child.ended = None, False, 1 if lasted else child.ended + 1
+            child.start_at = now + _RESTART * max(1, child.ended - _TRIES)
         if child.process is None and now >= child.start_at:
+            child.start_at = now
             with self._log_of(child).open("ab") as output:
                 # Its own process group: a Ctrl-C at the terminal reaches the supervisor only.
                 child.process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -104,10 +129,10 @@ class Supervisor:
     def _log_of(self, child: _Child) -> Path:
         return self._logs / f"{child.name}.log"
 
-    def _broken(self, child: _Child) -> CliError:
+    def _broken(self, child: _Child, what: str) -> CliError:
         lines = self._log_of(child).read_text(encoding="utf-8", errors="replace").splitlines()
         tail = "\n".join(f"  {line}" for line in lines[-_TAIL:])
-        return CliError(f"{child.name} does not start; the end of {self._log_of(child)} says:\n{tail}", FAILED)
+        return CliError(f"{child.name} {what}; the end of {self._log_of(child)} says:\n{tail}", FAILED)
 
     def _take_down(self) -> None:
         """Ask all to end, wait for running device transactions, then kill what is left."""

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from controller.inventory.parse import KINDS
+from controller.models.shipped import shipped
 
-COMMITTED = Path("playbooks/schemas/network.schema.json")
+COMMITTED = shipped("playbooks/schemas/network.schema.json")
 
 
 def network_schema() -> dict[str, Any]:

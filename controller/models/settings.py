@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controller.models.alarm import AlarmSource
+from controller.models.shipped import shipped
 
 
 class Settings(BaseSettings):
@@ -56,8 +57,8 @@ class Settings(BaseSettings):
         default=None, description="File that anchors of the audit trail are added to; empty: audit-anchors under home."
     )
     anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two anchors of the audit trail.")
-    rules: Path = Field(default=Path("playbooks/rules"), description="Folder of remediation rules.")
-    playbooks: Path = Field(default=Path("playbooks"), description="Folder of playbooks.")
+    rules: Path = Field(default=shipped("playbooks/rules"), description="Folder of remediation rules.")
+    playbooks: Path = Field(default=shipped("playbooks"), description="Folder of playbooks.")
     capacity: int = Field(default=2000, ge=1, description="Device transactions at once in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")

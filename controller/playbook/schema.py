@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
+from controller.models.shipped import shipped
 from controller.playbook.actions import SHIPPED
 from controller.playbook.language import Playbook
 from controller.playbook.registry import Action
 
-COMMITTED = Path(__file__).parents[2] / "playbooks" / "schemas" / "playbook.schema.json"
+COMMITTED = shipped("playbooks/schemas/playbook.schema.json")
 
 
 def playbook_schema() -> dict[str, Any]:

@@ -98,13 +98,14 @@ def embedded(folder: Path, network: Path, stations: int, **more: str) -> Iterato
             command, cwd=ROOT, env={**os.environ, **env}, stdout=output, stderr=output, text=True
         )
         try:
-            _wait(process, folder / "up.log")
+            wait_until_up(process, folder / "up.log")
             yield Embedded(home, env, f"http://127.0.0.1:{ports}", process)
         finally:
             stop(process)
 
 
-def _wait(process: subprocess.Popen[str], log: Path) -> None:
+def wait_until_up(process: subprocess.Popen[Any], log: Path) -> None:
+    """Wait until ``minka up`` says so in its log."""
     end = time.monotonic() + _PATIENCE
     while "Minka is up" not in (text := log.read_text(encoding="utf-8")):
         assert process.poll() is None, text

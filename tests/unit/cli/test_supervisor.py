@@ -46,7 +46,7 @@ from pathlib import Path
 from controller.cli.supervisor import Supervisor
 from controller.ports.clock import SystemClock
 Supervisor({"lasting": [*sys.argv[1:4]], "stubborn": [sys.executable, "-c", sys.argv[4]]}, Path(), SystemClock()).run(
-    lambda: False, []
+    lambda _: False, []
 )
 """
 BROKEN = [sys.executable, "-c", "import sys; sys.exit('the port is taken')"]
@@ -81,10 +81,10 @@ def test_what_ends_is_started_again_once_all_was_up(tmp_path: Path, capsys: pyte
                 os.kill(os.getpid(), signal.SIGTERM)
             super().pause(min(seconds, 0.05))
 
-    def ready() -> bool:
+    def ready(name: str) -> bool:
         nonlocal looks
         looks += 1
-        return bool(lines(tmp_path / "lasting.log"))
+        return bool(lines(tmp_path / f"{name}.log"))
 
     Supervisor({"lasting": LASTING, "ending": ENDING}, tmp_path, Clock()).run(ready, ["all up"])
     assert capsys.readouterr().out.count("all up") == 1
@@ -97,9 +97,34 @@ def test_what_ends_is_started_again_once_all_was_up(tmp_path: Path, capsys: pyte
 def test_what_never_starts_ends_all_with_its_last_words(tmp_path: Path) -> None:
     supervisor = Supervisor({"lasting": LASTING, "broken": BROKEN}, tmp_path, SystemClock())
     with pytest.raises(CliError, match=r"broken does not start.*\n.*the port is taken"):
-        supervisor.run(lambda: False, [])
+        supervisor.run(lambda _: False, [])
     (pid,) = lines(tmp_path / "lasting.log")
     assert not is_alive(int(pid))
+
+
+class Hasty(SystemClock):
+    """Time that passes a hundred times as fast."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() * 100
+
+    def pause(self, seconds: float) -> None:
+        super().pause(min(seconds, 0.01))
+
+
+def test_what_lives_but_never_does_its_work_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    supervisor = Supervisor({"works": LASTING, "idles": LASTING}, tmp_path, Hasty())
+    with pytest.raises(CliError, match="idles is not ready after"):
+        supervisor.run(lambda name: name == "works", ["all up"])
+    assert "all up" not in capsys.readouterr().out
+
+
+def test_what_ends_again_and_again_later_ends_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = [sys.executable, "-c", "import time; time.sleep(0.1); exit('no such rule')"]
+    supervisor = Supervisor({"lasting": LASTING, "again": again}, tmp_path, Hasty())
+    with pytest.raises(CliError, match=r"again ends again and again.*\n.*no such rule"):
+        supervisor.run(lambda _: True, ["all up"])
+    assert capsys.readouterr().out.count("all up") == 1
 
 
 def test_all_end_in_good_order_when_the_supervisor_is_killed(tmp_path: Path) -> None:
