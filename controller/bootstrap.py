@@ -34,6 +34,7 @@ from controller.ports.playbooks import Webhook
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.queue.app import make_app
 from controller.queue.doorbell import CeleryDoorbell
+from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.importer import Importer
@@ -149,7 +150,10 @@ class Parts:
         checker = Checker(self.loop_store, self.planner, self.clock, ())
         world = World(self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock)
         launcher = Launcher(world, Library(self.settings.playbooks, registry()), self.doorbell)
-        return Remediator(self.loop_store, self.planner, checker, self.doorbell, notifier, self.clock, rules, launcher)
+        breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
+        return Remediator(
+            self.loop_store, self.planner, checker, self.doorbell, notifier, self.clock, rules, launcher, breaker
+        )
 
     def checker(self) -> Checker:
         """Health checks."""

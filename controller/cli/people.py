@@ -238,14 +238,20 @@ def follow(as_json: Json = False) -> None:
 
 @alarms.command("repair", epilog="Example: minka alarms repair stop")
 def repair(
-    what: Annotated[str, typer.Argument(help="stop, resume or status")] = "status", as_json: Json = False
+    what: Annotated[str, typer.Argument(help="stop, resume or status")] = "status",
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    as_json: Json = False,
 ) -> None:
-    """The kill switch of all automatic repair."""
+    """The kill switch of all automatic repair, which the breaker sets too: too many repairs at once stop them all."""
     api = client()
     if what not in ("stop", "resume", "status"):
         raise typer.BadParameter("say stop, resume or status")
-    said = api.get("/v1/remediation") if what == "status" else api.put("/v1/remediation", {"stopped": what == "stop"})
+    asked = {"stopped": what == "stop", "reason": reason}
+    said = api.get("/v1/remediation") if what == "status" else api.put("/v1/remediation", asked)
     if as_json:
         print_json(said)
     else:
         out.print("automatic repair is", styled("stopped", "red") if said["stopped"] else styled("on", "green"))
+        if said["since"]:
+            out.print(f"since {when(said['since'])}, by {said['by']}{said['reason'] and ': '}{said['reason']}")
+        out.print(f"it stops itself with more than {said['limit']} repairs within {said['minutes']:g} min")

@@ -11,8 +11,25 @@ from controller.models.network import Noun
 
 #: Switch in the store that stops all automatic repair while it is on.
 REMEDIATION_STOPPED = "remediation-stopped"
+#: Who sets that switch where no person does, and the probable cause of the alarm that says so.
+BREAKER = "breaker"
+TOO_MANY_REPAIRS = "too-many-repairs"
 #: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
 DIVERGED = "station-diverged"
+
+
+class SwitchState(Noun):
+    """A switch as it was last set.
+
+    Attributes:
+        since: When that was; None if never.
+        by: Who did it.
+    """
+
+    on: bool = False
+    since: AwareDatetime | None = None
+    by: str = ""
+    reason: str = ""
 
 
 class PerceivedSeverity(StrEnum):

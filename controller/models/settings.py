@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two anchors of the audit trail.")
     rules: Path = Field(default=shipped("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=shipped("playbooks"), description="Folder of playbooks.")
+    repair_limit: int = Field(
+        default=20, ge=1, description="Automatic repairs within repair_limit_minutes; one more stops them all."
+    )
+    repair_limit_minutes: float = Field(default=10.0, gt=0, description="Minutes over which they are counted.")
     capacity: int = Field(default=2000, ge=1, description="Device transactions at once in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")

@@ -27,6 +27,7 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "oldest_claimable_seconds": ("minka_oldest_claimable_job_age_seconds", "Age of the oldest claimable job.", ()),
     "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
     "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
+    "repair_stopped": ("minka_automatic_repair_stopped", "Whether people or the breaker stopped it.", ("by",)),
     "process_up": ("minka_process_up", "Whether the process shows that it lives.", ("role", "instance")),
     "process_ready": ("minka_process_ready", "Whether it lives and its rounds come through.", ("role", "instance")),
     "processes_ready": ("minka_processes_ready", "Processes that live and whose rounds come through.", ("role",)),

@@ -78,6 +78,10 @@ class AlarmRecords(Protocol):
         """Repair runs that a rule started for an object since then."""
         ...
 
+    def all_repairs_since(self, since: datetime) -> int:
+        """Repair runs that any rule started since then; whoever else asks waits for the end of this transaction."""
+        ...
+
     def record_repair(self, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
         """Record that a rule started a repair."""
         ...

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from controller.models.alarm import SwitchState
 from controller.models.errors import MinkaError
 from controller.models.health import Health
 from controller.models.network import Network
@@ -370,7 +371,11 @@ class Store(
         """Whether a switch is on; switches are off until set. ``remediation-stopped`` is the kill switch."""
         ...
 
-    def set_switch(self, name: str, on: bool, actor: str) -> None:
+    def switch_state(self, name: str) -> SwitchState:
+        """A switch as it was last set: since when, by whom and why."""
+        ...
+
+    def set_switch(self, name: str, on: bool, actor: str, reason: str = "") -> None:
         """Set a switch."""
         ...
 

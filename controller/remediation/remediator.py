@@ -20,6 +20,7 @@ from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store, StoreLoop
+from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
 from controller.remediation.rules import Repair, Rule, rule_for
 from controller.runs.clearance import freeze_on, hold_on
@@ -58,6 +59,7 @@ class Remediator:
         clock: Clock,
         rules: Sequence[Rule],
         launcher: Launcher | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self._store = store
         self._planner = planner
@@ -67,6 +69,7 @@ class Remediator:
         self._clock = clock
         self._rules = tuple(rules)
         self._launcher = launcher
+        self._breaker = breaker or Breaker()
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, float] = {}
@@ -152,6 +155,8 @@ class Remediator:
             return await self._nothing_to_do(alarm, rule, plan)
         self._well_since.pop(alarm.id, None)
         run = await self._store.call(lambda store: self._begin(store, alarm, rule, start))
+        if run is None:
+            return _SOON
         self._doorbell.ring(run.id)
         log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
         return _SOON
@@ -195,13 +200,15 @@ class Remediator:
             idempotency_key=f"alarm:{alarm.id}",
         )
 
-    def _begin(self, store: Store, alarm: Alarm, rule: Rule, start: Callable[[Store], Run]) -> Run:
+    def _begin(self, store: Store, alarm: Alarm, rule: Rule, start: Callable[[Store], Run]) -> Run | None:
         """Run, cool-down's record and alarm state in one transaction: none without the others.
 
-        The guards are asked once more in it, since planning took its time.
+        The guards are asked once more in it, since planning took its time. None where the breaker lets none begin.
         """
         if obstacle := self._obstacle(store, alarm):
             raise ConflictError(f"no repair was started: {obstacle}")
+        if not self._breaker.lets(store, self._clock.now()):
+            return None
         run = start(store)
         store.record_repair(rule.name, _key(alarm), alarm.id, run.id)
         moved = store.move_alarm(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
@@ -211,8 +218,9 @@ class Remediator:
 
     def _obstacle(self, store: Store, alarm: Alarm) -> str:
         """What on record forbids a repair now, empty if nothing does."""
-        if store.switch(REMEDIATION_STOPPED):
-            return "automatic repair is stopped"
+        stopped = store.switch_state(REMEDIATION_STOPPED)
+        if stopped.on:
+            return f"automatic repair is stopped by {stopped.by}{stopped.reason and ': '}{stopped.reason}"
         (_, network), now = store.network(), self._clock.now()
         known = network.manages(alarm.station)
         if hold := hold_on(alarm.station, network.site_of(alarm.station) if known else "", store.holds(now)):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Row, Update, and_, func, or_, select, update
 
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, Escalation, PerceivedSeverity
 from controller.models.errors import NotFoundError
-from controller.models.network import Noun
 from controller.ports.store import Page
-from controller.store.encoding import rows_of
+from controller.store.encoding import as_noun, rows_of
 from controller.store.tables import alarms, escalations, repairs
 from controller.store.transaction import Transactions, Tx, reads, writes
-
-N = TypeVar("N", bound=Noun)
 
 _OPEN = (AlarmState.RAISED.value, AlarmState.REPAIRING.value)
 
@@ -101,6 +98,12 @@ class AlarmRecords(Transactions):
         """See ``Store.repairs_since``."""
         chosen = and_(repairs.c.rule == rule, repairs.c.object == object_path, repairs.c.at >= since)
         return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
+
+    @writes
+    def all_repairs_since(self, tx: Tx, since: datetime) -> int:
+        """See ``Store.all_repairs_since``."""
+        tx.guard("repairs")
+        return int(tx.execute(select(func.count()).select_from(repairs).where(repairs.c.at >= since)).scalar_one())
 
     @writes
     def record_repair(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
@@ -226,8 +229,3 @@ def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
 def as_alarm(row: Row[Any]) -> Alarm:
     """A row as the noun."""
     return as_noun(Alarm, row)
-
-
-def as_noun(noun: type[N], row: Row[Any]) -> N:
-    """A row as a noun that has some of its columns."""
-    return noun(**{name: value for name, value in row._mapping.items() if name in noun.model_fields})

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, not_, select
 
-from controller.models.alarm import AlarmState
+from controller.models.alarm import BREAKER, REMEDIATION_STOPPED
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState, Outcome, RunState
 from controller.store.claims import CLAIMABLE
-from controller.store.tables import alarms, devices, jobs, leases, repairs, runs, switches
+from controller.store.tables import alarms, devices, escalations, jobs, leases, repairs, runs, switches
 from controller.store.transaction import Transactions, Tx, reads, writes
 from controller.store.workers import listed
 
@@ -48,9 +48,16 @@ class FigureRecords(Transactions):
             "alarms": _grouped(tx, alarms.c.state, alarms.c.severity, alarms.c.probable_cause),
             "repairs": _grouped(tx, repairs.c.rule),
             "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
-            "escalated": {(): _counted(tx, alarms.c.state == AlarmState.ESCALATED.value)},
+            "escalated": {(): float(tx.execute(select(func.count()).select_from(escalations)).scalar_one())},
+            "repair_stopped": _repair_stopped(tx),
         }
         return found | _processes(listed(tx))
+
+
+def _repair_stopped(tx: Tx) -> dict[tuple[str, ...], float]:
+    row = tx.execute(select(switches).where(switches.c.name == REMEDIATION_STOPPED)).one_or_none()
+    by = None if row is None or not row.on else "breaker" if row.by == BREAKER else "people"
+    return {(who,): float(who == by) for who in ("breaker", "people")}
 
 
 def _grouped(

@@ -8,11 +8,13 @@ from datetime import datetime
 
 from sqlalchemy import and_, func, or_, select, text, update
 
+from controller.models.alarm import SwitchState
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.errors import NotFoundError
 from controller.models.run import AuditRow, Hold
 from controller.ports.store import Page
 from controller.store import audit, trust
+from controller.store.encoding import as_noun
 from controller.store.tables import audit as audit_rows
 from controller.store.tables import holds, switches
 from controller.store.transaction import Transactions, Tx, reads, writes
@@ -49,12 +51,19 @@ class PeopleRecords(Transactions):
         """See ``Store.switch``."""
         return bool(tx.execute(select(switches.c.on).where(switches.c.name == name)).scalar())
 
+    @reads
+    def switch_state(self, tx: Tx, name: str) -> SwitchState:
+        """See ``Store.switch_state``."""
+        row = tx.execute(select(switches).where(switches.c.name == name)).one_or_none()
+        return SwitchState() if row is None else as_noun(SwitchState, row)
+
     @writes
-    def set_switch(self, tx: Tx, name: str, on: bool, actor: str) -> None:
+    def set_switch(self, tx: Tx, name: str, on: bool, actor: str, reason: str = "") -> None:
         """See ``Store.set_switch``."""
-        row = tx.insert(switches).values(name=name, on=on)
-        tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"on": on}))
-        tx.note(actor, "switch.set", name, on="on" if on else "off")
+        values = {"on": on, "since": tx.now, "by": actor, "reason": reason}
+        row = tx.insert(switches).values(name=name, **values)
+        tx.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+        tx.note(actor, "switch.set", name, on="on" if on else "off", reason=reason)
 
     @writes
     def audit(self, tx: Tx, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:

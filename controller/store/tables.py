@@ -394,6 +394,9 @@ switches = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("on", Boolean, nullable=False),
+    Column("since", Instant),
+    _text("by"),
+    _text("reason"),
 )
 
 #: Rows are chained: each holds the hash of the one before, so that none can be changed or removed unseen.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import Query, Request
+from pydantic import AwareDatetime, Field
 from starlette.concurrency import run_in_threadpool
 
 from controller.access.told import TenantAlarm
@@ -18,6 +19,7 @@ from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState
 from controller.models.errors import StoreError
 from controller.models.people import Permission, Person
 from controller.ports.store import Page
+from controller.remediation.breaker import resume
 
 log = structlog.get_logger()
 router = Router(prefix="/v1", tags=["alarms"])
@@ -29,9 +31,22 @@ _LOOK, _SILENCE = 0.5, 15.0
 
 
 class Switch(Body):
-    """Whether automatic repair is stopped."""
+    """Whether automatic repair is to be stopped, and why."""
 
     stopped: bool
+    reason: str = Field(default="", max_length=2000)
+
+
+class Remediation(Switch):
+    """Whether automatic repair is stopped: since when, by whom (``breaker``: by itself) and why.
+
+    More than ``limit`` repairs within ``minutes`` stop it.
+    """
+
+    since: AwareDatetime | None = None
+    by: str = ""
+    limit: int
+    minutes: float
 
 
 @router.get("/alarms")
@@ -79,13 +94,27 @@ def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
 
 
 @router.get("/remediation")
-def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Switch:
-    """Whether automatic repair is stopped."""
-    return Switch(stopped=backend.store.switch(REMEDIATION_STOPPED))
+def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Remediation:
+    """Whether automatic repair is stopped, since when, by whom and why."""
+    state, limits = backend.store.switch_state(REMEDIATION_STOPPED), backend.settings
+    return Remediation(
+        stopped=state.on,
+        since=state.since,
+        by=state.by,
+        reason=state.reason,
+        limit=limits.repair_limit,
+        minutes=limits.repair_limit_minutes,
+    )
 
 
 @router.put("/remediation")
-def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Switch:
-    """The kill switch: stop or resume all automatic repair. Repairs under way reach their end."""
-    backend.store.set_switch(REMEDIATION_STOPPED, asked.stopped, who.name)
-    return asked
+def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Remediation:
+    """The kill switch: stop or resume all automatic repair. Repairs under way reach their end.
+
+    What the breaker stopped is resumed here too.
+    """
+    if asked.stopped:
+        backend.store.set_switch(REMEDIATION_STOPPED, True, who.name, asked.reason)
+    else:
+        resume(backend.store, backend.clock.now(), who.name, asked.reason)
+    return remediation(backend, who)

@@ -143,6 +143,8 @@ def test_repairs_are_counted_by_rule_object_and_time(store: SqlStore, clock: Vir
     assert store.repairs_since("rebuild", "/x", START) == 2
     assert store.repairs_since("rebuild", "/x", START + timedelta(seconds=1)) == 1
     assert store.repairs_since("other", "/x", START) == 0
+    assert store.all_repairs_since(START) == 3
+    assert store.all_repairs_since(START + timedelta(seconds=1)) == 2
 
 
 def test_many_reports_are_taken_together_and_answered_in_order(store: SqlStore) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.models.alarm import SwitchState
 from controller.models.errors import NotFoundError
 from controller.models.run import AuditRow, Outcome, RunState
 from controller.ports.clock import VirtualClock
@@ -26,10 +27,13 @@ def test_a_hold_binds_until_it_ends_or_is_lifted(store: SqlStore) -> None:
             store.end_hold(gone, "eva")
 
 
-def test_switches_are_off_until_set(store: SqlStore) -> None:
+def test_switches_are_off_until_set_and_say_by_whom(store: SqlStore) -> None:
     assert not store.switch("remediation-stopped")
-    store.set_switch("remediation-stopped", True, "ana")
+    assert store.switch_state("remediation-stopped") == SwitchState()
+    store.set_switch("remediation-stopped", True, "ana", "storm")
     assert store.switch("remediation-stopped")
+    state = SwitchState(on=True, since=START, by="ana", reason="storm")
+    assert store.switch_state("remediation-stopped") == state
     store.set_switch("remediation-stopped", False, "ana")
     assert not store.switch("remediation-stopped")
 
@@ -68,6 +72,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
         "repairs": {("rebuild",): 1.0},
         "devices_adopted": {(): 1.0},
+        "repair_stopped": {("breaker",): 0.0, ("people",): 0.0},
         "escalated": {(): 0.0},
         "process_up": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
         "process_ready": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},

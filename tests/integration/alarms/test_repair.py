@@ -107,7 +107,7 @@ async def test_the_kill_switch_stops_repairs(house: House) -> None:
     house.store.set_switch(REMEDIATION_STOPPED, True, "ana")
     house.fleet.stations[LTE].break_link("condor")
     house.change("T-LTE-2", tac="777")
-    await until("the alarm says why it waits", lambda: _note(house, "automatic repair is stopped"))
+    await until("the alarm says why it waits", lambda: _note(house, "automatic repair is stopped by ana"))
     await house.ended("T-LTE-2", AlarmState.RAISED)
     assert house.runs_for_alarms() == 0
     house.store.set_switch(REMEDIATION_STOPPED, False, "ana")

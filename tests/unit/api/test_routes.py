@@ -15,7 +15,8 @@ from controller.api.auth import FIRST, digest, ensure_token
 from controller.models.errors import InputError, StoreError
 from controller.models.run import Outcome, Run, RunState
 from controller.plan import plan_to_json
-from controller.ports.store import JobResult, Transition
+from controller.ports.store import JobResult, Page, Transition
+from controller.remediation.breaker import Breaker
 from tests.unit.api.desk import TINY, Desk, files_of
 
 ELEMENT = {"priorityLabel": "1"}
@@ -309,9 +310,10 @@ async def test_anchors_are_compared_with_the_audit_trail(desk: Desk) -> None:
 
 
 async def test_the_kill_switch(desk: Desk) -> None:
-    assert (await desk.client.get("/v1/remediation")).json() == {"stopped": False}
+    assert (await desk.client.get("/v1/remediation")).json()["stopped"] is False
     await desk.client.put("/v1/remediation", json={"stopped": True})
-    assert (await desk.client.get("/v1/remediation")).json() == {"stopped": True}
+    said = (await desk.client.get("/v1/remediation")).json()
+    assert (said["stopped"], said["by"], said["reason"]) == (True, "ana", "")
 
 
 async def test_an_import_over_http(desk: Desk) -> None:
@@ -344,3 +346,22 @@ def test_a_token_of_a_provider_becomes_no_administrators(desk: Desk, tmp_path: A
     with pytest.raises(InputError, match="remove it"):
         ensure_token(path, desk.store)
     assert desk.store.tokens() == before
+
+
+async def test_people_resume_what_the_breaker_stopped(desk: Desk) -> None:
+    await load(desk)
+    for _ in range(20):
+        desk.store.record_repair("core-link-down", "A:x", "a-1", "r-1")
+    assert not Breaker().lets(desk.store, datetime.now(UTC))
+    metrics = (await desk.client.get("/metrics")).text
+    assert 'minka_automatic_repair_stopped{by="breaker"} 1.0' in metrics
+    said = (await desk.client.get("/v1/remediation")).json()
+    assert (said["stopped"], said["by"], said["limit"], said["minutes"]) == (True, "breaker", 20, 10)
+    (alarm,) = (await desk.client.get("/v1/alarms")).json()["results"]
+    assert (alarm["probable_cause"], alarm["state"], alarm["note"]) == ("too-many-repairs", "escalated", said["reason"])
+    resumed = await desk.client.put("/v1/remediation", json={"stopped": False, "reason": "a backhaul came back"})
+    assert (resumed.json()["stopped"], resumed.json()["by"]) == (False, "ana")
+    assert Breaker().lets(desk.store, datetime.now(UTC))
+    assert desk.store.alarm(alarm["id"]).cleared is not None
+    row = next(row for row in desk.store.audit_rows(Page())[1] if row.action == "switch.set")
+    assert (row.actor, row.detail) == ("ana", {"on": "off", "reason": "a backhaul came back"})

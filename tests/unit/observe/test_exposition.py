@@ -105,7 +105,7 @@ def test_the_controllers_figures_come_from_the_record() -> None:
         assert value(store, "minka_alarms_escalated_total") == 0
         assert value(store, "minka_alarms", state=AlarmState.RAISED, severity="MAJOR", probable_cause="c") == 1
         assert value(store, "minka_repairs_started_total", rule="core-link-down") == 1
-        store.move_alarm(alarm, AlarmState.ESCALATED, actor="rule")
+        store.escalate_alarm(alarm, "why", actor="rule")
         assert value(store, "minka_alarms_escalated_total") == 1
 
 

@@ -23,6 +23,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import Page, Transition
+from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Guards, Rule
 from controller.runs.planner import Planner
@@ -113,7 +114,12 @@ class Bench:
         self._schedulers = 0
         store.save_network(tiny(), network_digest(tiny()), "ana")
 
-    def scheduler(self, notifier: Notifier | None = None, rules: Sequence[Rule] = RULES) -> Remediator:
+    def scheduler(
+        self,
+        notifier: Notifier | None = None,
+        rules: Sequence[Rule] = RULES,
+        breaker: Breaker = Breaker(limit=10_000),  # noqa: B008  # a frozen value
+    ) -> Remediator:
         """The remediation of one more scheduler."""
         self._schedulers += 1
         return Remediator(
@@ -124,6 +130,7 @@ class Bench:
             notifier or self.people,
             self.clock,
             rules,
+            breaker=breaker,
         )
 
     async def round(self, *schedulers: Remediator, seconds: float = 5) -> None:

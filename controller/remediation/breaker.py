@@ -1,0 +1,75 @@
+"""The breaker: many repairs at once are no repair any more, so they stop until a person has looked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from controller.models.alarm import (
+    BREAKER,
+    REMEDIATION_STOPPED,
+    TOO_MANY_REPAIRS,
+    AlarmReport,
+    AlarmSource,
+    PerceivedSeverity,
+)
+from controller.ports.store import Store
+
+log = structlog.get_logger()
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+#: What the breaker's alarm is about; it is of no station.
+_OBJECT = "automatic-repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Stops all automatic repair once more than ``limit`` repairs began within ``minutes``.
+
+    It sets the same switch as people do, on record, so that all schedulers stop and people resume in the one way.
+    Repairs from before the switch was last set do not count.
+    """
+
+    limit: int = 20
+    minutes: float = 10.0
+
+    def lets(self, store: Store, now: datetime) -> bool:
+        """Whether one more repair may begin, to be asked in the transaction that begins it.
+
+        If not, repair is stopped then, and people are asked with an alarm; that happens once.
+        """
+        set_at = store.switch_state(REMEDIATION_STOPPED).since or _BEGINNING
+        since = max(now - timedelta(minutes=self.minutes), set_at)
+        began = store.all_repairs_since(since)
+        if store.switch(REMEDIATION_STOPPED):
+            return False
+        if began < self.limit:
+            return True
+        reason = f"{began} automatic repairs began within {self.minutes:g} min: something larger is wrong"
+        store.set_switch(REMEDIATION_STOPPED, True, BREAKER, reason)
+        text = "automatic repair stopped itself; look why, then: minka alarms repair resume"
+        alarm = store.report_alarm(_report(PerceivedSeverity.CRITICAL, now, text))
+        store.escalate_alarm(alarm, reason, actor=BREAKER)
+        log.error("remediation.stopped", by=BREAKER, reason=reason)
+        return False
+
+
+def resume(store: Store, now: datetime, actor: str, reason: str) -> None:
+    """Let repairs begin again, and clear the breaker's alarm if it stands."""
+    if any(alarm.probable_cause == TOO_MANY_REPAIRS for alarm in store.standing_alarms([""])):
+        store.report_alarm(_report(PerceivedSeverity.CLEARED, now))
+    store.set_switch(REMEDIATION_STOPPED, False, actor, reason)
+
+
+def _report(severity: PerceivedSeverity, at: datetime, text: str = "") -> AlarmReport:
+    return AlarmReport(
+        station="",
+        object=_OBJECT,
+        probable_cause=TOO_MANY_REPAIRS,
+        severity=severity,
+        text=text,
+        source=AlarmSource.CHECK,
+        at=at,
+    )
