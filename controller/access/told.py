@@ -27,7 +27,22 @@ _STATION = "station"
 #: What is told of the state of a shared cell.
 _CELL_STATES = ("administrativeState", "operationalState", "cellState", "availabilityStatus")
 #: Details of a tenant's own acts that are told back to it.
-_OWN_DETAILS = ("permission", "count", "since", "label", "scopes", "expires", "owner", "role", "reason", "run", "state")
+_OWN_DETAILS = (
+    "permission",
+    "count",
+    "since",
+    "label",
+    "scopes",
+    "expires",
+    "owner",
+    "role",
+    "reason",
+    "run",
+    "state",
+    "token",
+    "maker",
+    "issuer",
+)
 
 
 # ---------------------------------------------------------------------- stations

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from controller.api.oidc import Provider
 from controller.api.strangers import Strangers
@@ -64,6 +64,12 @@ class Body(BaseModel):
     """Base of request and answer bodies: unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+#: Contractual reasons in a body: what lets the host take service away without the tenants' approval.
+Contracts: Any = Field(
+    default=(), max_length=100, description="Clauses of agreements that let the host take service away."
+)
 
 
 class Listing(Body, Generic[Item]):

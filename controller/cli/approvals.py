@@ -7,11 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli.client import WRONG_INPUT, CliError
 from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
 from controller.cli.plan_view import show_lines
 from controller.cli.tables import Column, table
 
 Target = Annotated[str, typer.Argument(help="Id of a run or plan, as in r-21748f9c95 or 42327bc0ca30.")]
+Contracts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--contract", help="AGREEMENT:CLAUSE that lets the host take service away, as in bitel-sierra:7.3; repeatable."
+    ),
+]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 freezes = typer.Typer(no_args_is_help=True, help="Freezes: times in which nothing is changed.")
@@ -46,10 +53,23 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
             wants = f"told {one['lead_hours']} h before" if one["lead_hours"] else "told"
         else:
             wants = f"approval by {one['needed']}" + (f" of {', '.join(one['approvers'])}" if one["approvers"] else "")
+            wants += ", signed in at the identity provider" if one["sign_in"] else ""
+            wants += f", or of host by clause {' or '.join(one['clauses'])}" if one["clauses"] else ""
         out.print(f"  {one['side']}{about}: {what}: {wants}")
     for vote in votes:
         said = styled("yes", "green") if vote["verdict"] == "approve" else styled("no", "red")
-        out.print(f"  {vote['person']} of {vote['side']}:", said, vote["reason"])
+        out.print(f"  {vote['person']} of {vote['side']}{_proof(vote)}:", said, vote["reason"], *_by_contract(vote))
+
+
+def _proof(vote: dict[str, Any]) -> str:
+    """By what a person proved who they are, where that may have been somebody else; and whether it still counts."""
+    made = vote["maker"] and vote["maker"] != vote["person"]
+    token = f", with token {vote['token']} made by {vote['maker']}" if made else ""
+    return f"{token}, who may not say so now" if vote["gone"] else token
+
+
+def _by_contract(vote: dict[str, Any]) -> list[str]:
+    return [f"({one['agreement']}, clause {one['clause']})" for one in vote["contracts"]]
 
 
 def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
@@ -69,9 +89,20 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
         out.print(f"windows and freezes overridden {outlook['overridden']}")
 
 
-def _say(target: str, verdict: str, reason: str, *, as_json: bool) -> None:
+def contractual(given: list[str] | None) -> list[dict[str, str]]:
+    """Contractual reasons as the API takes them. Raises CliError for one that is none."""
+    found = []
+    for text in given or ():
+        agreement, colon, clause = text.partition(":")
+        if not (agreement and colon and clause):
+            raise CliError(f"--contract {text}: name agreement and clause, as in bitel-sierra:7.3", WRONG_INPUT)
+        found.append({"agreement": agreement, "clause": clause})
+    return found
+
+
+def _say(target: str, verdict: str, said: dict[str, Any], *, as_json: bool) -> None:
     kind = "runs" if target.startswith("r-") else "plans"
-    vote = client().post(f"/v1/{kind}/{target}/{verdict}", {"reason": reason})
+    vote = client().post(f"/v1/{kind}/{target}/{verdict}", said)
     if as_json:
         print_json(vote)
     else:
@@ -80,11 +111,12 @@ def _say(target: str, verdict: str, reason: str, *, as_json: bool) -> None:
 
 def approve(
     target: Target,
-    reason: Annotated[str, typer.Option(help="Why; for taking service away, the agreement that allows it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    contract: Contracts = None,
     as_json: Json = False,
 ) -> None:
     """Say yes to a run or plan, for your side."""
-    _say(target, "approve", reason, as_json=as_json)
+    _say(target, "approve", {"reason": reason, "contracts": contractual(contract)}, as_json=as_json)
     if as_json:
         return
     for one in client().get("/v1/approvals"):
@@ -99,7 +131,7 @@ def reject(
     as_json: Json = False,
 ) -> None:
     """Say no to a run or plan; its runs begin nothing more and end cancelled."""
-    _say(target, "reject", reason, as_json=as_json)
+    _say(target, "reject", {"reason": reason}, as_json=as_json)
 
 
 def override(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.approvals import show_outlook
+from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
 from controller.cli.output import Json, bold, client, indented, out, print_json, when
@@ -161,6 +161,7 @@ def apply(
     ] = None,
     check_timeout: Annotated[int, typer.Option(help="Seconds to wait for cells, core links and alarms.")] = 30,
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
     as_json: Json = False,
@@ -180,7 +181,7 @@ def apply(
     api = client()
     run = api.post(
         "/v1/runs",
-        {"plan": plan_id, "strategy": strategy, "reason": reason},
+        {"plan": plan_id, "strategy": strategy, "reason": reason, "contracts": contractual(contract)},
         {"Idempotency-Key": key or secrets.token_urlsafe(16)},
     )
     if detach:

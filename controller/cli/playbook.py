@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli.approvals import Contracts, contractual
 from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
 from controller.cli.output import Json, bold, client, coloured, counted, err, out, print_json, styled
@@ -138,6 +139,7 @@ def run(
     name: Name,
     values: Values = None,
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
     as_json: Json = False,
@@ -145,7 +147,7 @@ def run(
     """Run a playbook and watch it. Interrupting the command does not interrupt the run."""
     started = client().post(
         f"/v1/playbooks/{name}/runs",
-        {"parameters": _parameters(values), "reason": reason},
+        {"parameters": _parameters(values), "reason": reason, "contracts": contractual(contract)},
         {"Idempotency-Key": key or secrets.token_urlsafe(16)},
     )
     if detach:

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.network import Network
 from controller.models.people import Role
-from controller.models.scalars import HOST, Noun
+from controller.models.scalars import HOST, Identifier, Name, Noun
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 
 
@@ -24,6 +24,8 @@ class Requirement(Noun):
             ``lead_hours`` before. What an agreement gives as standing is no requirement.
         needed: How many people, where consent is by approval.
         approvers: Who may be among them; empty for all approvers of the side.
+        clauses: Clauses of the agreement that let the host take service away instead; for ``reduce`` only.
+        sign_in: Whether a yes counts only from who signed in at the identity provider.
         lead_hours: Between notice and beginning.
         agreement: The agreement that says so; empty where none does.
         stations: How many stations it is about.
@@ -34,9 +36,28 @@ class Requirement(Noun):
     consent: Consent = Consent.APPROVAL
     needed: int = 1
     approvers: tuple[str, ...] = ()
+    clauses: tuple[str, ...] = ()
+    sign_in: bool = False
     lead_hours: int = 0
     agreement: str = ""
     stations: int = 0
+
+    @property
+    def contract(self) -> str:
+        """What a contractual reason names: the agreement, or the tenant that has none in force."""
+        return self.agreement or self.side
+
+
+class Contract(Noun):
+    """A contractual reason to take service away from a tenant: what gives the host the right to.
+
+    Attributes:
+        agreement: Id of the agreement; of the tenant, where none of its agreements is in force.
+        clause: Number of the clause, as the contract has it.
+    """
+
+    agreement: Identifier
+    clause: Name
 
 
 class Verdict(StrEnum):
@@ -51,6 +72,7 @@ class Vote(Noun):
 
     Attributes:
         subject: SHA-256, hex: digest of a plan, or ``RunTerms.subject``.
+        contracts: Contractual reasons; only an approver of the host gives any.
         token: Id of the token that it was said with; empty for whoever signed in at an identity provider.
         maker: Who made that token, and so could have said it in the person's place.
         issuer: The identity provider where the person had signed in; empty where a token of ours was used.
@@ -64,6 +86,7 @@ class Vote(Noun):
     role: Role
     verdict: Verdict
     reason: str = ""
+    contracts: tuple[Contract, ...] = ()
     at: AwareDatetime
     token: str = ""
     maker: str = ""

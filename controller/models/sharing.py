@@ -199,6 +199,10 @@ class Agreement(Noun):
         notice_hours: Between a notice of planned work and its beginning, where consent is by notice.
         approvals_needed: People of the tenant who have to approve, where consent is by approval.
         approvers: Who may be among them; none given means all of the tenant's approvers.
+        reduce_clauses: Clauses, by their numbers in the contract, by which the host may take service away without the
+            tenant's approval; none given means that there is no such right.
+        sign_in_to_approve: Whether a yes counts only from who signed in at the identity provider. One said with an API
+            token does not, since whoever made that token may know it.
     """
 
     id: Identifier
@@ -214,6 +218,8 @@ class Agreement(Noun):
     notice_hours: Annotated[int, Field(ge=0, le=8760)] = 0
     approvals_needed: Annotated[int, Field(ge=1, le=20)] = 1
     approvers: tuple[Name, ...] = ()
+    reduce_clauses: tuple[Name, ...] = ()
+    sign_in_to_approve: bool = False
     sla: Sla = Sla()
 
     def consent_to(self, action: ActionClass) -> Consent:

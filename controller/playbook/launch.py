@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.inventory.selectors import select
-from controller.models.approval import Outlook, RunTerms
+from controller.models.approval import Contract, Outlook, RunTerms
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.network import Network, Noun
@@ -31,6 +31,7 @@ from controller.playbook.rehearsing import Rehearsing, StationPreview
 from controller.playbook.soaking import soak_seconds
 from controller.ports.queue import Doorbell
 from controller.ports.store import NewJob, Store
+from controller.runs.consent import check_contracts
 from controller.runs.outlook import outlook
 from controller.runs.stages import cut_stages
 from controller.runs.submit import approver
@@ -97,14 +98,15 @@ class Launcher:
         reason: str,
         key: str | None,
         asker: Person | None = None,
+        contracts: tuple[Contract, ...] = (),
     ) -> Run:
         """Accept a run; the same key with the same playbook and parameters is the same run.
 
-        ``asker`` is the person who asks: that is a yes where the person may approve.
+        ``asker`` is the person who asks: that is a yes where the person may approve, with these contractual reasons.
 
         Raises:
             NotFoundError: There is no such playbook.
-            InputError: Parameters are wrong.
+            InputError: Parameters are wrong, or a contractual reason is none.
             PlanRefusedError: A guard or a hold refuses it, or there is nothing to do.
             ConflictError: The key was used for something else.
         """
@@ -114,11 +116,19 @@ class Launcher:
             if known is not None:
                 return self._same(known, loaded, given, reason)
         ready = self._willing(await self._prepare(loaded, given, actor))
+        check_contracts(ready.terms, contracts, approver(asker))
         if loaded.playbook.plan is not None and loaded.playbook.plan.adopt:
             await self._adopt([job.station for job in ready.jobs], actor)
         run = await self._world.store.call(
             lambda store: self.accept(
-                store, ready, cause="person", actor=actor, reason=reason, key=key, asker=approver(asker)
+                store,
+                ready,
+                cause="person",
+                actor=actor,
+                reason=reason,
+                key=key,
+                asker=approver(asker),
+                contracts=contracts,
             )
         )
         self._doorbell.ring(run.id)
@@ -145,6 +155,7 @@ class Launcher:
         reason: str,
         key: str | None,
         asker: Person | None = None,
+        contracts: tuple[Contract, ...] = (),
     ) -> Run:
         """Put a prepared run on record, in whatever transaction the caller has."""
         loaded = ready.loaded
@@ -162,6 +173,7 @@ class Launcher:
             playbook=used,
             terms=ready.terms,
             asker=asker,
+            contracts=contracts,
         )
 
     @staticmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from controller.models.approval import Clearance, Freeze, Notice, Override, RunTerms, Verdict, Vote
+from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunTerms, Verdict, Vote
 from controller.models.people import Person
 from controller.models.run import Hold
 
@@ -71,7 +71,15 @@ class ApprovalRecords(Protocol):
         """What the clearance of a run follows from; None for a run without terms."""
         ...
 
-    def vote(self, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
+    def vote(
+        self,
+        subject: str,
+        person: Person,
+        verdict: Verdict,
+        reason: str,
+        about: str,
+        contracts: tuple[Contract, ...] = (),
+    ) -> Vote:
         """Keep what a person says to a subject, instead of what that person said before.
 
         A rejection turns active runs of the subject into ``cancelling``.
@@ -82,6 +90,7 @@ class ApprovalRecords(Protocol):
             verdict: What is said.
             reason: Why.
             about: Plan or run, for the audit trail.
+            contracts: Contractual reasons.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from controller.models.approval import RunTerms
+from controller.models.approval import Contract, RunTerms
 from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import Job, Run, RunState, Strategy
@@ -32,11 +32,12 @@ class RunRecords(Protocol):
         playbook: RunPlaybook | None = None,
         terms: RunTerms | None = None,
         asker: Person | None = None,
+        contracts: tuple[Contract, ...] = (),
     ) -> Run:
         """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
 
         With a key used before, returns that run if plan and procedure (playbook and parameters) are equal.
-        ``asker`` is who asks for it, where that person may approve: it counts as a yes.
+        ``asker`` is who asks for it, where that person may approve: it counts as a yes, with these contractual reasons.
 
         Raises:
             ConflictError: The key was used for something else.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from controller.inventory.scope import covers
-from controller.models.approval import Requirement, RunTerms, StationTerms, Verdict, Vote
-from controller.models.errors import NotFoundError
+from controller.models.approval import Contract, Requirement, RunTerms, StationTerms, Verdict, Vote
+from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Cell, Network
+from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
@@ -250,6 +250,8 @@ def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: b
                 consent=consent,
                 needed=agreement.approvals_needed if agreement and consent is Consent.APPROVAL else 1,
                 approvers=agreement.approvers if agreement else (),
+                clauses=agreement.reduce_clauses if agreement and action is ActionClass.REDUCE else (),
+                sign_in=agreement is not None and agreement.sign_in_to_approve,
                 lead_hours=agreement.notice_hours if agreement and consent is Consent.NOTICE else 0,
                 agreement=agreement.id if agreement else "",
             )
@@ -288,8 +290,8 @@ def rejection(votes: Sequence[Vote]) -> Vote | None:
 def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str) -> bool:
     """Whether enough people of a side said yes who may say so now; a requirement of notice needs none.
 
-    What takes service away from a tenant may also be decided by an approver of the host who names the agreement that
-    gives the right to (the tenant itself, where it has none any more): the contractual reason on record.
+    What takes service away from a tenant may also be decided by an approver of the host who gives a contractual reason:
+    a clause of the agreement that gives the right to. Words of a reason decide nothing.
 
     Args:
         requirement: What is needed.
@@ -298,8 +300,8 @@ def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str)
     """
     if requirement.consent is Consent.NOTICE:
         return True
-    yes = [vote for vote in votes if vote.verdict is Verdict.APPROVE and not vote.gone]
-    if requirement.action is ActionClass.REDUCE and any(_names(vote, requirement) for vote in yes):
+    yes = [vote for vote in votes if vote.verdict is Verdict.APPROVE and _counts(vote, requirement)]
+    if requirement.action is ActionClass.REDUCE and any(_has_right(vote, requirement) for vote in yes):
         return True
     return len(_approving(requirement, yes, requester)) >= requirement.needed
 
@@ -312,7 +314,45 @@ def _approving(requirement: Requirement, yes: Iterable[Vote], requester: str) ->
     return of_side - ({requester} if requirement.action is None else set())
 
 
-def _names(vote: Vote, requirement: Requirement) -> bool:
-    """Whether an approver of the host names the agreement in the reason."""
-    name = re.escape(requirement.agreement or requirement.side)
-    return vote.side == HOST and re.search(rf"(?<![\w-]){name}(?![\w-])", vote.reason) is not None
+def _counts(vote: Vote, requirement: Requirement) -> bool:
+    """Whether a vote counts, whatever it says: its person may give it now, and proved who they are as is asked."""
+    return not vote.gone and (bool(vote.issuer) or not requirement.sign_in)
+
+
+def _has_right(vote: Vote, requirement: Requirement) -> bool:
+    """Whether an approver of the host gives a contractual reason for what is asked for."""
+    return vote.side == HOST and any(_gives_right(one, requirement) for one in vote.contracts)
+
+
+def _gives_right(contract: Contract, requirement: Requirement) -> bool:
+    """Whether a clause lets the host take service away; without an agreement in force the files know no clauses."""
+    named = contract.agreement == requirement.contract
+    return named and (not requirement.agreement or contract.clause in requirement.clauses)
+
+
+def check_contracts(terms: RunTerms, contracts: Sequence[Contract], person: Person | None) -> None:
+    """See to it that contractual reasons are some.
+
+    Args:
+        terms: What the run is accepted under, or would be.
+        contracts: What is given.
+        person: Who gives them, if that is a person who may approve.
+
+    Raises:
+        InputError: Who gives them is no approver of the host, or what one names gives no right to what the run does.
+    """
+    if contracts and (person is None or person.tenant):
+        raise InputError("contracts: only an approver of the host gives contractual reasons: let one approve with them")
+    asked = {one.contract: one for one in terms.requirements if one.action is ActionClass.REDUCE}
+    for contract in contracts:
+        found = asked.get(contract.agreement)
+        if found is None:
+            known = f"what it asks for is {', '.join(sorted(asked))}" if asked else "nothing is taken away"
+            raise InputError(f"contracts: no service is taken away under {contract.agreement} here; {known}")
+        if not _gives_right(contract, found):
+            known = (
+                f"its reduce_clauses are {', '.join(found.clauses)}" if found.clauses else "it has no reduce_clauses"
+            )
+            raise InputError(
+                f"contracts: clause {contract.clause!r} of {contract.agreement} gives no such right; {known}"
+            )

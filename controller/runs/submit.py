@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from controller.access.roles import may
+from controller.models.approval import Contract
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
 from controller.ports.queue import Doorbell
 from controller.ports.store import Store
-from controller.runs.consent import Asked, plan_terms, rejection
+from controller.runs.consent import Asked, check_contracts, plan_terms, rejection
 from controller.runs.procedures import procedure
 from controller.runs.stages import cut_stages
 from controller.runs.timing import fitted
@@ -28,6 +29,7 @@ def submit(
     reason: str = "",
     idempotency_key: str | None = None,
     asker: Person | None = None,
+    contracts: tuple[Contract, ...] = (),
 ) -> Run:
     """Accept a run of a plan, under the approvals, windows and notices that it needs (``controller.runs.consent``).
 
@@ -42,10 +44,12 @@ def submit(
         reason: Why.
         idempotency_key: The same key is the same run.
         asker: The person who asks; that is a yes where the person may approve.
+        contracts: Contractual reasons of that person.
 
     Raises:
         PlanRefusedError: The plan is empty, or was rejected.
         ConflictError: The plan was made on another network than the current one, or the key was used otherwise.
+        InputError: A contractual reason is none.
     """
     if plan.is_empty:
         raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
@@ -68,6 +72,7 @@ def submit(
     repair = cause != "person"
     asked = Asked(plan.digest, plan.created, automatic=repair, restores=repair)
     terms = plan_terms(network, plan, asked)
+    check_contracts(terms, contracts, approver(asker))
     strategy = fitted(strategy, jobs, terms, plan.created)
     run = store.create_run(
         plan,
@@ -80,6 +85,7 @@ def submit(
         idempotency_key=idempotency_key,
         terms=terms,
         asker=approver(asker),
+        contracts=contracts,
     )
     if cause == "person" and (run.strategy, run.reason) != (strategy, reason):
         raise ConflictError(f"the idempotency key belongs to run {run.id}, which was asked for otherwise")

@@ -31,6 +31,8 @@ votes = Table(
     Column("token", String, nullable=False, server_default=""),
     Column("maker", String, nullable=False, server_default=""),
     Column("issuer", String, nullable=False, server_default=""),
+    # Contractual reasons, as a JSON array.
+    Column("contracts", Text, nullable=False, server_default="[]"),
 )
 
 overrides = Table(

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, Select, and_, bindparam, select, update
 
-from controller.models.approval import Clearance, Freeze, NoticeKind, Override, Verdict, Vote
+from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Verdict, Vote
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import Hold, JobState, Policy, Strategy
@@ -64,9 +64,18 @@ class ApprovalRecords(Transactions):
         return None if row is None else _standing(tx, row, _bounds(tx))
 
     @writes
-    def vote(self, tx: Tx, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
+    def vote(
+        self,
+        tx: Tx,
+        subject: str,
+        person: Person,
+        verdict: Verdict,
+        reason: str,
+        about: str,
+        contracts: tuple[Contract, ...] = (),
+    ) -> Vote:
         """See ``ApprovalRecords.vote``."""
-        vote = cast_vote(tx, subject, person, verdict, reason, about)
+        vote = cast_vote(tx, subject, person, verdict, reason, about, contracts)
         if verdict is Verdict.REJECT:
             of_subject = select(run_terms.c.run).where(run_terms.c.subject == subject)
             going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE))

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, update
 
-from controller.models.approval import RunTerms
+from controller.models.approval import Contract, RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.people import Person
 from controller.models.plan import Plan
@@ -56,6 +56,7 @@ class RunRecords(Transactions):
         playbook: RunPlaybook | None = None,
         terms: RunTerms | None = None,
         asker: Person | None = None,
+        contracts: tuple[Contract, ...] = (),
     ) -> Run:
         """See ``Store.create_run``."""
         if idempotency_key is not None:
@@ -92,7 +93,7 @@ class RunRecords(Transactions):
         stations = {job.station for job in new_jobs}
         note_run(tx, run_id, (change for change in plan.changes if change.station in stations))
         if terms is not None:
-            keep_terms(tx, run_id, terms, asker, reason, once=playbook is not None)
+            keep_terms(tx, run_id, terms, asker, reason, contracts, once=playbook is not None)
         tx.note(
             actor,
             "run.created",

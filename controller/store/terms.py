@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import orjson
 
-from controller.models.approval import NoticeKind, RunTerms, Verdict
+from controller.models.approval import Contract, NoticeKind, RunTerms, Verdict
 from controller.models.packing import packed, unpacked
 from controller.models.people import Person
 from controller.models.sharing import Consent
@@ -19,7 +19,16 @@ from controller.store.transaction import Tx
 from controller.store.votes import cast_vote
 
 
-def keep_terms(tx: Tx, run_id: str, terms: RunTerms, asker: Person | None, reason: str, *, once: bool) -> None:
+def keep_terms(
+    tx: Tx,
+    run_id: str,
+    terms: RunTerms,
+    asker: Person | None,
+    reason: str,
+    contracts: tuple[Contract, ...] = (),
+    *,
+    once: bool,
+) -> None:
     """Keep what a new run is accepted under, tell the tenants concerned, and let who asks for it say yes.
 
     Args:
@@ -28,6 +37,7 @@ def keep_terms(tx: Tx, run_id: str, terms: RunTerms, asker: Person | None, reaso
         terms: What it is accepted under.
         asker: Who asks, if that is a person who may approve.
         reason: Why.
+        contracts: Contractual reasons that the one who asks gives.
         once: Whether what people approve is this one run, and not each run of the same content.
     """
     subject = hashlib.sha256(f"{terms.subject} {run_id}".encode()).hexdigest() if once else terms.subject
@@ -42,7 +52,7 @@ def keep_terms(tx: Tx, run_id: str, terms: RunTerms, asker: Person | None, reaso
         tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, text, begins=tx.now + timedelta(hours=lead))
         note_told(tx, run_id, tenant, mine)
     if asker is not None:
-        cast_vote(tx, subject, asker, Verdict.APPROVE, reason, run_id)
+        cast_vote(tx, subject, asker, Verdict.APPROVE, reason, run_id, contracts)
 
 
 @lru_cache(maxsize=256)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import orjson
 from sqlalchemy import Row, and_, exists, or_, select
 
 from controller.access.roles import may
-from controller.models.approval import Verdict, Vote
+from controller.models.approval import Contract, Verdict, Vote
 from controller.models.people import Permission, Person, Role
 from controller.store.approval_tables import votes
 from controller.store.encoding import rows_of
@@ -17,10 +18,18 @@ from controller.store.people_tables import tokens, tokens_in_force, users
 from controller.store.transaction import Tx
 
 #: What makes a vote another one than that of before.
-_SAID = ("role", "verdict", "reason", "token", "maker", "issuer")
+_SAID = ("role", "verdict", "reason", "contracts", "token", "maker", "issuer")
 
 
-def cast_vote(tx: Tx, subject: str, person: Person, verdict: Verdict, reason: str, about: str) -> Vote:
+def cast_vote(
+    tx: Tx,
+    subject: str,
+    person: Person,
+    verdict: Verdict,
+    reason: str,
+    about: str,
+    contracts: tuple[Contract, ...] = (),
+) -> Vote:
     """Keep what a person says, and put it on the audit trail; the very same again changes nothing."""
     maker = tx.execute(select(tokens.c.maker).where(tokens.c.id == person.token)).scalar() or ""
     vote = Vote(
@@ -30,12 +39,14 @@ def cast_vote(tx: Tx, subject: str, person: Person, verdict: Verdict, reason: st
         role=person.role,
         verdict=verdict,
         reason=reason,
+        contracts=contracts,
         at=tx.now,
         token=person.token,
         maker=maker,
         issuer=person.issuer,
     )
     row = vote.model_dump(mode="python", exclude={"gone"}) | {"role": person.role.value, "verdict": verdict.value}
+    row["contracts"] = orjson.dumps([one.model_dump() for one in contracts]).decode()
     said = {name: row[name] for name in (*_SAID, "at")}
     key = (votes.c.subject, votes.c.side, votes.c.person)
     other = or_(*(votes.c[name] != said[name] for name in _SAID))
@@ -44,7 +55,9 @@ def cast_vote(tx: Tx, subject: str, person: Person, verdict: Verdict, reason: st
         same = and_(*(column == row[column.name] for column in key))
         return vote.model_copy(update={"at": tx.execute(select(votes.c.at).where(same)).scalar_one()})
     proof = {"token": person.token, "maker": maker, "issuer": person.issuer}
-    tx.note(person.name, f"approval.{verdict.value}", about, side=person.side, subject=subject, reason=reason, **proof)
+    by = ", ".join(f"{one.agreement} {one.clause}" for one in contracts)
+    detail = {"side": person.side, "subject": subject, "reason": reason, "contracts": by} | proof
+    tx.note(person.name, f"approval.{verdict.value}", about, **detail)
     return vote
 
 
@@ -58,7 +71,7 @@ def votes_on(tx: Tx, subject: str) -> list[Vote]:
 
 
 def _as_vote(row: Row[Any], people: Mapping[str, Person]) -> Vote:
-    said = {column.name: row._mapping[column.name] for column in votes.c}
+    said = {column.name: row._mapping[column.name] for column in votes.c} | {"contracts": orjson.loads(row.contracts)}
     person = people.get(row.person)
     speaks = person is not None and person.side == row.side and row.revoked is None
     return Vote(**said, gone=not speaks)

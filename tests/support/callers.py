@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from controller.api.auth import digest
-from controller.models.approval import Verdict
+from controller.models.approval import Contract, Requirement, Verdict
 from controller.models.people import Permission, Person, Role
 from controller.models.plan import Plan
+from controller.models.run import Run
+from controller.models.sharing import ActionClass
+from controller.ports.clock import Clock
 from controller.ports.people import NewToken
 from controller.ports.store import Store
+from controller.runs.consent import Asked, plan_terms
+from controller.runs.outlook import look_again
 
-#: Who may approve, and a reason that names all agreements and tenants of the tiny network: enough for any reduction.
 ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
-CONTRACTS = "as andes-all, condor-all and vicuna-puno allow; andes, condor and vicuna know"
+#: By which agreements of the tiny network let the host take service away.
+CLAUSE = "9.1"
+
+
+def contracts(requirements: Iterable[Requirement]) -> tuple[Contract, ...]:
+    """Contractual reasons for whatever service is taken away."""
+    reduced = {one.contract for one in requirements if one.action is ActionClass.REDUCE}
+    return tuple(Contract(agreement=name, clause=CLAUSE) for name in sorted(reduced))
+
+
+def contracts_for(store: Store, plan: Plan) -> tuple[Contract, ...]:
+    """Contractual reasons for all that a plan takes away."""
+    _, network = store.network(plan.network_digest)
+    return contracts(plan_terms(network, plan, Asked(plan.digest, plan.created)).requirements)
+
+
+def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:
+    """Let the administrator give the contractual reasons for all that a run takes away."""
+    standing = store.standing(run.id)
+    given = contracts(standing.terms.requirements) if standing is not None else ()
+    if standing is not None and given:
+        store.vote(standing.terms.subject, ADMINISTRATOR, Verdict.APPROVE, "", run.id, given)
+        look_again(store, clock)
 
 
 def agree(store: Store, plan: Plan, person: Person, reason: str = "") -> None:

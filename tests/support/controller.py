@@ -20,13 +20,14 @@ from typing import Any, Literal
 import httpx
 
 from controller.bootstrap import open_record
+from controller.models.approval import Outlook
 from controller.models.plan import Plan
 from controller.models.run import Job, JournalEntry, Run, RunState
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from controller.store import SqlStore
-from tests.support.callers import CONTRACTS
+from tests.support.callers import contracts
 from tests.support.minka import ROOT
 from tests.support.ports import free_ports
 from tests.support.postgres import PostgresServer
@@ -170,7 +171,9 @@ class Plant:
         """Apply, for a reason that is enough where shares get smaller; the run's id."""
         headers = {"Idempotency-Key": key} if key else {}
         timers = {"check_timeout": 10, "confirm_timeout": 60}
-        body = {"plan": plan.id, "strategy": timers | strategy, "reason": CONTRACTS}
+        asked = Outlook.model_validate(self.call("GET", f"/plans/{plan.id}/outlook")).requirements
+        given = [one.model_dump() for one in contracts(asked)]
+        body = {"plan": plan.id, "strategy": timers | strategy, "contracts": given}
         return str(self.call("POST", "/runs", body, status=202, **headers)["id"])
 
     def ended(self, run: str, seconds: float = PATIENCE) -> Run:

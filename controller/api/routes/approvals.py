@@ -10,27 +10,29 @@ from pydantic import AwareDatetime, Field
 from controller.access.sight import sight
 from controller.access.told import involved, told_change, told_run
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Listing, Paging, Services, listing
+from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, listing
 from controller.api.views import Seen
-from controller.models.approval import Notice, Outlook, Override, Requirement, RunTerms, Verdict, Vote
+from controller.models.approval import Contract, Notice, Outlook, Override, Requirement, RunTerms, Verdict, Vote
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
 from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import JobState, Run, RunState, Strategy
 from controller.models.sharing import Consent
-from controller.runs.consent import Asked, is_approved, plan_terms
+from controller.runs.consent import Asked, check_contracts, is_approved, plan_terms
 from controller.runs.outlook import look_again, outlook, outlook_of
 
 router = Router(prefix="/v1", tags=["approvals"])
 Approver = Annotated[Person, needs(Permission.APPROVE)]
+Reasons = tuple[Contract, ...]
 Overseer = Annotated[Person, needs(Permission.OVERSEE)]
 
 
 class Said(Body):
-    """Why."""
+    """Why; contractual reasons are an approver's of the host, and name agreement and clause."""
 
     reason: str = Field(default="", max_length=2000)
+    contracts: tuple[Contract, ...] = Contracts
 
 
 class Reasoned(Body):
@@ -84,7 +86,7 @@ def awaited(backend: Backend, who: Approver) -> list[Awaited]:
 def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
     """What is asked of the caller's side for a run, with that side's own part of each change."""
     standing = backend.store.standing(run_id)
-    if standing is None or not _asked_of(who, standing.terms):
+    if standing is None or (who.tenant and not _asked_of(who.tenant, standing.terms)):
         raise NotFoundError(f"no run {run_id} asks for approval")
     return _awaited(backend, who, backend.store.run(run_id), standing.terms, standing.votes, whole=True)
 
@@ -92,7 +94,7 @@ def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
 @router.post("/runs/{run_id}/approve")
 def approve_run(run_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
     """Say yes to a run. A person's last word counts; a yes before a plan is applied is one to the plan."""
-    return _vote_on_run(run_id, backend, who, Verdict.APPROVE, said.reason)
+    return _vote_on_run(run_id, backend, who, Verdict.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/runs/{run_id}/reject")
@@ -104,7 +106,7 @@ def reject_run(run_id: str, said: Reasoned, backend: Backend, who: Approver) -> 
 @router.post("/plans/{plan_id}/approve")
 def approve_plan(plan_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
     """Say yes to a plan, whoever applies it. It binds to the plan's digest: a changed plan needs a new yes."""
-    return _vote_on_plan(plan_id, backend, who, Verdict.APPROVE, said.reason)
+    return _vote_on_plan(plan_id, backend, who, Verdict.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/plans/{plan_id}/reject")
@@ -153,16 +155,20 @@ def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LO
 # ------------------------------------------------------------------------------ votes
 
 
-def _vote_on_run(run_id: str, backend: Services, who: Person, verdict: Verdict, reason: str) -> Vote:
+def _vote_on_run(
+    run_id: str, backend: Services, who: Person, verdict: Verdict, reason: str, contracts: Reasons = ()
+) -> Vote:
     standing = backend.store.standing(run_id)
     if standing is None or not _concerned(who, standing.terms):
         raise NotFoundError(f"there is no run {run_id} that could be approved")
     if _is_over(backend, who, run_id, standing.terms):
         raise ConflictError(f"run {run_id} has ended")
-    return _vote(backend, who, standing.terms, verdict, reason, run_id)
+    return _vote(backend, who, standing.terms, verdict, reason, run_id, contracts)
 
 
-def _vote_on_plan(plan_id: str, backend: Services, who: Person, verdict: Verdict, reason: str) -> Vote:
+def _vote_on_plan(
+    plan_id: str, backend: Services, who: Person, verdict: Verdict, reason: str, contracts: Reasons = ()
+) -> Vote:
     # A tenant knows a plan by a name of its own.
     plan = backend.store.plan_of(who.tenant, plan_id) if who.tenant else backend.store.plan(plan_id)
     terms = _terms(backend, plan)
@@ -170,13 +176,16 @@ def _vote_on_plan(plan_id: str, backend: Services, who: Person, verdict: Verdict
         raise NotFoundError(f"there is no plan {plan_id}")
     if verdict is Verdict.REJECT and who.tenant and _is_done(backend, who.tenant, plan.id):
         raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to say no to")
-    return _vote(backend, who, terms, verdict, reason, plan_id)
+    return _vote(backend, who, terms, verdict, reason, plan_id, contracts)
 
 
-def _vote(backend: Services, who: Person, terms: RunTerms, verdict: Verdict, reason: str, about: str) -> Vote:
-    if not _asked_of(who, terms):
-        raise ConflictError(f"{about} needs no approval of {who.side}")
-    vote = backend.store.vote(terms.subject, who, verdict, reason, about)
+def _vote(
+    backend: Services, who: Person, terms: RunTerms, verdict: Verdict, reason: str, about: str, contracts: Reasons
+) -> Vote:
+    if who.tenant:
+        _check_tenants_word(backend, who, terms, verdict, about)
+    check_contracts(terms, contracts, who)
+    vote = backend.store.vote(terms.subject, who, verdict, reason, about, contracts)
     look_again(backend.store, backend.clock)
     for run_id in backend.store.active_runs():
         backend.doorbell.ring(run_id)
@@ -205,11 +214,21 @@ def _concerned(who: Person, terms: RunTerms) -> bool:
     return not who.tenant or who.tenant in terms.tenants
 
 
-def _asked_of(who: Person, terms: RunTerms) -> bool:
-    """Whether a person's word counts: of a tenant where its approval is needed; of the host always."""
-    return not who.tenant or any(
-        one.side == who.tenant and one.consent is Consent.APPROVAL for one in terms.requirements
-    )
+def _asked_of(tenant: str, terms: RunTerms) -> list[Requirement]:
+    """What a tenant's approval is needed for."""
+    return [one for one in terms.requirements if one.side == tenant and one.consent is Consent.APPROVAL]
+
+
+def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, verdict: Verdict, about: str) -> None:
+    """See to it that what a tenant's person says can count. Raises ConflictError."""
+    asked = _asked_of(who.tenant, terms)
+    if not asked:
+        raise ConflictError(f"{about} needs no approval of {who.tenant}")
+    if who.tenant not in backend.store.network()[1].tenant_by_id:
+        raise ConflictError(f"{who.tenant} left the network files: its people approve nothing any more")
+    if verdict is Verdict.APPROVE and not who.issuer and all(one.sign_in for one in asked):
+        names = ", ".join(sorted({one.agreement for one in asked}))
+        raise ConflictError(f"under {names} a yes counts only from who signed in at the identity provider: minka login")
 
 
 def _terms(backend: Services, plan: Plan) -> RunTerms:

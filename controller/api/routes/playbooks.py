@@ -9,8 +9,9 @@ from fastapi import Depends, Header
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Listing, Paging, cut
+from controller.api.services import Backend, Body, Contracts, Listing, Paging, cut
 from controller.inventory.source import Report
+from controller.models.approval import Contract
 from controller.models.people import Permission, Person
 from controller.models.run import Run
 from controller.observe.notify import HttpWebhook
@@ -50,9 +51,10 @@ class Given(Body):
 
 
 class NewPlaybookRun(Given):
-    """Parameters, and why; the reason is kept on record."""
+    """Parameters, and why; the reasons are kept on record."""
 
     reason: str = ""
+    contracts: tuple[Contract, ...] = Contracts
 
 
 class _Threaded:
@@ -121,4 +123,4 @@ async def run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
     """Accept a run. The same Idempotency-Key returns the same run; other parameters with it are a conflict."""
-    return await launch.start(name, asked.parameters, who.name, asked.reason, idempotency_key, who)
+    return await launch.start(name, asked.parameters, who.name, asked.reason, idempotency_key, who, asked.contracts)

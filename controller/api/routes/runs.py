@@ -11,9 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.told import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import whole
-from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.services import Backend, Body, Contracts, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import Seen, View
+from controller.models.approval import Contract
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
@@ -32,6 +33,7 @@ class NewRun(Body):
     procedure: str = "apply"
     strategy: Strategy = Strategy()
     reason: str = ""
+    contracts: tuple[Contract, ...] = Contracts
 
 
 @router.post("", status_code=202)
@@ -52,6 +54,7 @@ def start(
         reason=asked.reason,
         idempotency_key=idempotency_key,
         asker=who,
+        contracts=asked.contracts,
     )
 
 

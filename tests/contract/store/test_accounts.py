@@ -123,6 +123,18 @@ def test_what_was_made_with_a_token_ends_with_it_where_that_is_asked_for(store: 
     store.revoke_token(lost.id, ANA, with_made=True)
 
 
+def test_a_token_names_who_made_it_or_the_one_that_it_was_made_with(store: SqlStore) -> None:
+    given = store.add_token(NewToken("1" * 64, "rosa"), "ana")
+    own = store.add_token(NewToken("2" * 64, "rosa", made_with=given.id), "rosa")
+    renewed = store.rotate_token(own.id, "3" * 64, START, ROSA.model_copy(update={"token": own.id}))
+    # What rosa makes with a token that ana made, ana could have made.
+    assert [store.token(one.id).maker for one in (given, own, renewed)] == ["ana"] * 3
+    # Somebody else's token for rosa is by who made it, whoever made the one in use.
+    store.add_user(Person(name="eva", role=Role.ADMINISTRATOR), "ana")
+    evas = store.add_token(NewToken("4" * 64, "eva"), "ana")
+    assert store.add_token(NewToken("5" * 64, "rosa", made_with=evas.id), "eva").maker == "eva"
+
+
 def test_a_disabled_user_is_nobody(store: SqlStore) -> None:
     store.add_token(NewToken(ONE, "rosa"), "ana")
     assert store.set_user(ROSA, "ana", disabled=True).disabled == START

@@ -151,7 +151,7 @@ async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
     assert house.changes() == before
 
 
-async def test_taking_service_away_needs_a_reason_that_names_the_agreement(office: Office) -> None:
+async def test_taking_service_away_needs_a_clause_of_the_agreement(office: Office) -> None:
     house = office.house
     house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 50}]})
     plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
@@ -161,9 +161,14 @@ async def test_taking_service_away_needs_a_reason_that_names_the_agreement(offic
     await office.waits(run, "waits for approval by 1 of condor to reduce")
     part = (await office.call("leo", "GET", f"/approvals/{run}"))["parts"]
     assert {row["tenant"] for one in part for row in one["diff"]} == {"condor"}
-    await office.call("eva", "POST", f"/plans/{plan['id']}/approve", {"reason": "they asked for it"})
+    await office.call("eva", "POST", f"/plans/{plan['id']}/approve", {"reason": "condor-all has NOT agreed yet"})
     await office.waits(run, "waits for approval by 1 of condor to reduce")
-    await office.call("eva", "POST", f"/plans/{plan['id']}/approve", {"reason": "annex 2 of condor-all"})
+    wrong = {"contracts": [{"agreement": "condor-all", "clause": "annex 2"}]}
+    refused = await office.call("eva", "POST", f"/plans/{plan['id']}/approve", wrong, 422)
+    assert "its reduce_clauses are 9.1" in refused["detail"]
+    right = {"contracts": [{"agreement": "condor-all", "clause": "9.1"}]}
+    await office.call("noc", "POST", "/runs", {"plan": plan["id"], **right}, 422)  # no approver
+    await office.call("eva", "POST", f"/plans/{plan['id']}/approve", right)
     await office.ends(run)
     # A plan that was rejected is not applied.
     house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 40}]})

@@ -14,7 +14,7 @@ from controller.runs.submit import submit
 from simulators.faults import Fault, FaultKind
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
-from tests.support.callers import ADMINISTRATOR, CONTRACTS
+from tests.support.callers import ADMINISTRATOR, contracts_for
 
 DEAD = "T-LTE-2"
 
@@ -44,13 +44,13 @@ async def test_runs_over_the_same_stations_all_end(house: PlaybookHouse) -> None
             plan,
             actor="ana",
             strategy=strategy.model_copy(update={"policy": policy}),
-            reason=CONTRACTS,
+            contracts=contracts_for(house.store, plan),
             asker=ADMINISTRATOR,
         )
         for policy in (Policy.WAVE, Policy.STATION, Policy.WAVE)
     ]
     link = {"station": "T-LTE-1", "endpoint": "EP_S1C[andes-andes-mme-1]"}
-    runs.append(await house.launcher().start("recreate-core-endpoint", link, "ana", CONTRACTS, None, ADMINISTRATOR))
+    runs.append(await house.launcher().start("recreate-core-endpoint", link, "ana", "", None, ADMINISTRATOR))
 
     async def ended() -> bool:
         return all(house.store.run(run.id).state.terminal for run in runs)

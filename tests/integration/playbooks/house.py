@@ -31,7 +31,7 @@ from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.station import Quirks
 from tests.integration.alarms.house import ROOT, TINY, House, until
-from tests.support.callers import ADMINISTRATOR, CONTRACTS, admit
+from tests.support.callers import ADMINISTRATOR, admit, agree_by_contract
 
 PLAYBOOKS = ROOT / "playbooks"
 #: What a station's history holds of changes, as opposed to sessions and reads.
@@ -89,7 +89,8 @@ class PlaybookHouse(House):
 
     async def run(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> Run:
         """Run a playbook to its end."""
-        run = await (launcher or self.launcher()).start(name, given, "ana", CONTRACTS, None, ADMINISTRATOR)
+        run = await (launcher or self.launcher()).start(name, given, "ana", "", None, ADMINISTRATOR)
+        agree_by_contract(self.store, self.clock, run)
 
         async def done() -> bool:
             return self.store.run(run.id).state.terminal

@@ -12,7 +12,7 @@ from simulators.requests import RunningChange
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse
 from tests.integration.playbooks.test_undo import AGREED, all_running
-from tests.support.callers import ADMINISTRATOR, CONTRACTS
+from tests.support.callers import ADMINISTRATOR, contracts_for
 
 STATION = "T-LTE-1"
 
@@ -25,7 +25,11 @@ async def less(house: PlaybookHouse) -> Plan:
 async def applied(house: PlaybookHouse, plan: Plan) -> Job:
     strategy = Strategy(canary=0, check_timeout=2)
     run = submit(
-        *(house.store, house.doorbell, plan), actor="ana", strategy=strategy, reason=CONTRACTS, asker=ADMINISTRATOR
+        *(house.store, house.doorbell, plan),
+        actor="ana",
+        strategy=strategy,
+        contracts=contracts_for(house.store, plan),
+        asker=ADMINISTRATOR,
     )
 
     async def done() -> bool:

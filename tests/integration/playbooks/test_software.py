@@ -17,7 +17,7 @@ from simulators.station import Station
 from tests.integration.alarms.house import until
 from tests.integration.approvals.test_clearance import window
 from tests.integration.playbooks.house import PlaybookHouse
-from tests.support.callers import ADMINISTRATOR, CONTRACTS
+from tests.support.callers import ADMINISTRATOR
 
 STATION, OTHER = "T-LTE-1", "T-LTE-2"
 NEW = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
@@ -87,7 +87,7 @@ async def test_a_download_needs_no_window_while_the_upgrade_waits_for_one(house:
     now = house.clock.now()
     house.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
     waiting = await house.launcher().start(
-        "upgrade-software", {"where": STATION, **NEW}, "ana", CONTRACTS, None, ADMINISTRATOR
+        "upgrade-software", {"where": STATION, **NEW}, "ana", "", None, ADMINISTRATOR
     )
     seen = await house.dry_run("upgrade-software", where=STATION, **NEW)
     assert any("window opens" in reason for reason in seen.outlook.waits)

@@ -20,7 +20,7 @@ from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_hou
 from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply
 from tests.integration.playbooks.test_waiting import MEASURE
-from tests.support.callers import ADMINISTRATOR, CONTRACTS
+from tests.support.callers import ADMINISTRATOR
 
 NR, SHARED, OWN = "T-NR-1", "T-LTE-1", "T-LTE-2"
 
@@ -262,7 +262,7 @@ async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookHouse) -> None:
 
 async def gets_worse(house: PlaybookHouse, launcher: Any, soaking: str, given: dict[str, Any]) -> Run:
     """Move condor; while a station soaks, the shared one gets worse for another tenant."""
-    run = await launcher.start("migrate-tenant", given, "ana", CONTRACTS, None, ADMINISTRATOR)
+    run = await launcher.start("migrate-tenant", given, "ana", "", None, ADMINISTRATOR)
 
     async def soaks() -> bool:
         return house.job(run, soaking).detail == "soaks"

@@ -14,7 +14,7 @@ from controller.runs.submit import submit
 from controller.runs.undo import undo_plan
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
-from tests.support.callers import ADMINISTRATOR, CONTRACTS
+from tests.support.callers import ADMINISTRATOR, contracts_for
 
 STATION = "T-LTE-1"
 #: Taking service away needs the tenant's side; here it agreed beforehand.
@@ -28,7 +28,7 @@ async def apply(house: PlaybookHouse, plan: Plan) -> Run:
         plan,
         actor="ana",
         strategy=Strategy(canary=0),
-        reason=CONTRACTS,
+        contracts=contracts_for(house.store, plan),
         asker=ADMINISTRATOR,
     )
 
@@ -131,7 +131,7 @@ async def test_what_cannot_be_undone_says_why(house: PlaybookHouse) -> None:
         plan,
         actor="ana",
         strategy=Strategy(canary=0),
-        reason=CONTRACTS,
+        contracts=contracts_for(house.store, plan),
         asker=ADMINISTRATOR,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.models.approval import Requirement, RunTerms, StationTerms
-from controller.models.people import Role
+from controller.models.people import Person, Role
 from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
 from controller.ports.clock import SystemClock
@@ -144,6 +144,31 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> Non
     assert blocked() == {waits}
     assert (await desk.client.post("/v1/tokens", json={"owner": "leo"})).is_success
     assert blocked() == {waits}, "whoever used the revoked token need not have been leo"
+
+
+async def test_a_vote_with_a_token_that_somebody_else_made_says_so(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    desk.store.add_user(Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor"), "ana")
+    made = (await desk.client.post("/v1/tokens", json={"owner": "leo"})).json()
+    run = await asking(desk, Requirement(side="condor", action=ActionClass.INTERRUPT, agreement="condor-all"))
+    async with desk.with_token(made["secret"]) as leo:
+        said = (await leo.post(f"/v1/runs/{run}/approve", json={})).json()
+        (vote,) = (await leo.get(f"/v1/approvals/{run}")).json()["votes"]
+        (row, *_) = (await leo.get("/v1/audit")).json()["results"]
+    assert vote == said
+    assert (vote["person"], vote["token"], vote["maker"]) == ("leo", made["token"]["id"], "ana")
+    assert (row["detail"]["token"], row["detail"]["maker"]) == (made["token"]["id"], "ana")
+
+
+async def test_an_agreement_that_wants_a_sign_in_takes_no_yes_by_a_token(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    asked = Requirement(side="condor", action=ActionClass.INTERRUPT, agreement="condor-all", sign_in=True)
+    run = await asking(desk, asked)
+    async with desk.with_token("token-of-leo") as leo:
+        refused = await leo.post(f"/v1/runs/{run}/approve", json={})
+        assert (refused.status_code, "under condor-all a yes counts only" in refused.text) == (409, True)
+        assert (await leo.post(f"/v1/runs/{run}/reject", json={"reason": "no"})).is_success, "a no always counts"
 
 
 async def test_an_administrators_own_run_has_their_yes(desk: Desk) -> None:

@@ -91,17 +91,29 @@ def test_a_run_says_who_asked_for_what_and_why_it_stopped(
 
 
 def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    vote = {"verdict": "approve", "person": "eva", "side": "host", "reason": ""}
+    vote = {"verdict": "approve", "person": "eva", "side": "host", "reason": "", "contracts": [], "gone": False}
+    vote |= {"token": "", "maker": ""}
     asked = {"side": "bitel", "agreement": "", "action": "reduce", "stations": 2, "consent": "approval", "needed": 1}
-    waits = {"run": "r-1", "requirements": [asked | {"approvers": []}], "votes": [vote]}
+    asked |= {"approvers": [], "sign_in": False, "clauses": ["7.3"]}
+    contract = {"agreement": "bitel-sierra", "clause": "7.4"}
+    others = vote | {"token": "t-1", "maker": "noc", "contracts": [contract], "gone": True}
+    waits = {"run": "r-1", "requirements": [asked], "votes": [vote, others]}
     for waiting, more in (
-        ([waits], ["still waits for approval:", "  bitel: reduce on 2 stations: approval by 1"]),
+        (
+            [waits],
+            ["still waits for approval:", "  bitel: reduce on 2 stations: approval by 1, or of host by clause 7.3"],
+        ),
         ([], []),
     ):
         answers = {"/v1/runs/r-1/approve": vote, "/v1/approvals": waiting}
         monkeypatch.setattr(approvals, "client", lambda answers=answers: Api(answers))
         approvals.approve("r-1")
-        assert capsys.readouterr().out.splitlines()[:3] == ["r-1: approve by eva of host", *more]
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[:3] == ["r-1: approve by eva of host", *more]
+        assert not more or lines[3:] == [
+            "  eva of host: yes ",
+            "  eva of host, with token t-1 made by noc, who may not say so now: yes  (bitel-sierra, clause 7.4)",
+        ]
 
 
 def test_steps_are_shown_as_they_were_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

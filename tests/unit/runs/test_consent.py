@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,15 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.approval import Requirement, RunTerms, Verdict, Vote
+from controller.models.approval import Contract, Requirement, RunTerms, Verdict, Vote
+from controller.models.errors import InputError
 from controller.models.network import HOST, Network
-from controller.models.people import Role
+from controller.models.people import Person, Role
 from controller.models.plan import Change
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, switch_change, undo_change
-from controller.runs.consent import Asked, effect_of, effect_on, is_approved, rejection, run_terms, subject_of
+from controller.runs.consent import (
+    Asked,
+    check_contracts,
+    effect_of,
+    effect_on,
+    is_approved,
+    rejection,
+    run_terms,
+    subject_of,
+)
 from tests.unit.plan import samples
 
 TWO = samples.network(("alfa", "beta"))
@@ -247,10 +258,15 @@ def test_actions_whose_changes_are_not_known_ask_all_who_are_there() -> None:
 # --------------------------------------------------------------------------- what was said
 
 PEOPLE = [(f"{side}-{n}", side) for side in (HOST, "alfa", "beta") for n in range(3)]
-casts = st.lists(st.tuples(st.sampled_from(PEOPLE), st.booleans(), st.sampled_from(["", "per beta-all", "beta-all-x"])))
+#: Agreement and clause of a contractual reason: one that gives the right, and others that do not.
+RIGHT = Contract(agreement="beta-all", clause="7.3")
+contracts = st.sampled_from(
+    [(), (RIGHT,), (Contract(agreement="beta-all", clause="7.4"),), (Contract(agreement="beta-all-x", clause="7.3"),)]
+)
+casts = st.lists(st.tuples(st.sampled_from(PEOPLE), st.booleans(), contracts))
 
 
-def votes(said: Iterable[tuple[tuple[str, str], bool, str]]) -> list[Vote]:
+def votes(said: Iterable[tuple[tuple[str, str], bool, Any]]) -> list[Vote]:
     """The last of each person."""
     last = {
         person: Vote(
@@ -259,10 +275,11 @@ def votes(said: Iterable[tuple[tuple[str, str], bool, str]]) -> list[Vote]:
             side=side,
             role=Role.APPROVER if side == HOST else Role.TENANT_APPROVER,
             verdict=Verdict.APPROVE if yes else Verdict.REJECT,
-            reason=reason,
+            reason="beta-all has NOT agreed yet, says clause 7.3",
+            contracts=tuple(given),
             at=samples.NOW,
         )
-        for (person, side), yes, reason in said
+        for (person, side), yes, given in said
     }
     return list(last.values())
 
@@ -270,13 +287,13 @@ def votes(said: Iterable[tuple[tuple[str, str], bool, str]]) -> list[Vote]:
 @settings(deadline=None)
 @given(casts, st.sampled_from([HOST, "alfa", "beta"]), st.integers(1, 3), st.sampled_from([None, *ActionClass]))
 def test_distinct_people_of_the_side_count(said: list[Any], side: str, needed: int, action: ActionClass | None) -> None:
-    requirement = Requirement(side=side, action=action, needed=needed, agreement="beta-all")
+    requirement = Requirement(side=side, action=action, needed=needed, agreement="beta-all", clauses=("7.3", "8"))
     cast = votes(said)
     requester = "host-0"
     yes = {v.person for v in cast if v.verdict is Verdict.APPROVE and v.side == side}
     if action is None:
         yes -= {requester}
-    named = any(v.side == HOST and v.verdict is Verdict.APPROVE and v.reason == "per beta-all" for v in cast)
+    named = any(v.side == HOST and v.verdict is Verdict.APPROVE and RIGHT in v.contracts for v in cast)
     expected = len(yes) >= needed or (action is ActionClass.REDUCE and named)
     assert is_approved(requirement, cast, requester) is expected
 
@@ -300,13 +317,62 @@ def test_the_no_of_whoever_is_gone_stands_until_their_side_says_yes() -> None:
 
 
 def test_only_the_yes_of_whoever_may_say_it_now_counts() -> None:
-    own, host = votes([(("alfa-0", "alfa"), True, ""), (("host-1", HOST), True, "")])
+    own, host = votes([(("alfa-0", "alfa"), True, ""), (("host-1", HOST), True, (RIGHT,))])
     for vote, requirement in (
         (own, Requirement(side="alfa", action=ActionClass.INTERRUPT)),
         (host, Requirement(side=HOST)),
+        (host, Requirement(side="beta", action=ActionClass.REDUCE, agreement="beta-all", clauses=("7.3",))),
     ):
         assert is_approved(requirement, [vote], "ana")
         assert not is_approved(requirement, [vote.model_copy(update={"gone": True})], "ana")
+
+
+def test_an_agreement_may_want_who_says_yes_to_have_signed_in() -> None:
+    own, host = votes([(("beta-0", "beta"), True, ""), (("host-1", HOST), True, (RIGHT,))])
+    asked = Requirement(side="beta", action=ActionClass.REDUCE, agreement="beta-all", clauses=("7.3",), sign_in=True)
+    for vote in (own, host):
+        assert not is_approved(asked, [vote.model_copy(update={"token": "t-1", "maker": "noc"})], "ana")
+        assert is_approved(asked, [vote.model_copy(update={"issuer": "https://id.example"})], "ana")
+
+
+def test_terms_say_by_which_clauses_and_whether_signed_in() -> None:
+    more = {"reduce_clauses": ["7.3", "8"], "sign_in_to_approve": True}
+    effects = [effect_on("S1", ("beta",), ActionClass.REDUCE), effect_on("S2", ("alfa",), ActionClass.REDUCE)]
+    found = {one.side: one for one in run_terms(agreements(beta=more), effects, Asked("s", samples.NOW)).requirements}
+    assert (found["beta"].clauses, found["beta"].sign_in) == (("7.3", "8"), True)
+    assert (found["alfa"].clauses, found["alfa"].sign_in) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "clause", "wrong"),
+    [
+        ("beta-all", "7.3", ""),
+        ("beta-all", "9", "clause '9' of beta-all gives no such right; its reduce_clauses are 7.3, 8"),
+        ("beta", "7.3", "no service is taken away under beta here; what it asks for is alfa-all, beta-all, gamma"),
+        ("alfa-all", "1", "it has no reduce_clauses"),
+        ("gamma", "whatever the contract says", ""),
+    ],
+)
+def test_a_contractual_reason_is_one_of_what_is_asked_for(agreement: str, clause: str, wrong: str) -> None:
+    reduce = ActionClass.REDUCE
+    asked = (
+        Requirement(side="alfa", action=reduce, agreement="alfa-all"),
+        Requirement(side="beta", action=reduce, agreement="beta-all", clauses=("7.3", "8")),
+        Requirement(side="gamma", action=reduce),
+    )
+    found = RunTerms(subject="s", requirements=asked)
+    eva, given = Person(name="eva", role=Role.APPROVER), [Contract(agreement=agreement, clause=clause)]
+    if wrong:
+        with pytest.raises(InputError, match=re.escape(wrong)):
+            check_contracts(found, given, eva)
+    else:
+        check_contracts(found, given, eva)
+        (vote,) = votes([(("host-1", HOST), True, given)])
+        assert sum(is_approved(one, [vote], "ana") for one in asked) == 1
+    for nobody in (None, Person(name="leo", role=Role.TENANT_APPROVER, tenant="beta")):
+        check_contracts(found, [], nobody)
+        with pytest.raises(InputError, match="only an approver of the host"):
+            check_contracts(found, given, nobody)
 
 
 def test_who_asks_is_none_of_the_four_eyes_that_a_playbook_wants() -> None:
