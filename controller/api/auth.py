@@ -28,7 +28,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from controller.access.roles import may
-from controller.api.oidc import is_provider_token
+from controller.api.oidc import Identity, is_provider_token
 from controller.api.services import Services
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
@@ -98,18 +98,42 @@ async def caller(request: Request) -> Person | None:
         ProviderError: The provider can't be asked.
     """
     services: Services = request.app.state.services
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, token = _given(request)
     if not scheme and services.provider is not None:
-        token = request.cookies.get(SESSION, "")
+        token = provider_token(request)
         if token and request.method not in _SAFE and not _from_here(request):
             raise SignInError("a signed-in browser changes things from Minka's own pages only")
     elif scheme.lower() != "bearer":
         return None
     if services.provider is not None and is_provider_token(token):
-        found = await services.provider.identity(token)
-        return await run_in_threadpool(services.store.signed_in, found.person, found.issuer, found.subject)
+        return await run_in_threadpool(signed_in, services.store, await services.provider.identity(token))
     # Sessions of browsers are tokens of the provider; our own never lie in a cookie.
     return await run_in_threadpool(services.store.bearer, digest(token)) if scheme and token else None
+
+
+def provider_token(request: Request) -> str:
+    """The token of a provider that a program or, in its cookie, a browser sends; empty if there is none."""
+    scheme, token = _given(request)
+    found = token if scheme else request.cookies.get(SESSION, "")
+    return found if is_provider_token(found) else ""
+
+
+def _given(request: Request) -> tuple[str, str]:
+    """Scheme and token of the header."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return scheme, token
+
+
+def signed_in(store: Store, identity: Identity) -> Person:
+    """The person whom the provider's newest word is about.
+
+    Raises:
+        SignInError: It gives no role, or this is not the newest.
+    """
+    if isinstance(identity.person, SignInError):
+        store.role_lost(identity.sign_in)
+        raise identity.person
+    return store.signed_in(identity.person, identity.sign_in)
 
 
 async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncIterator[str]:

@@ -7,9 +7,11 @@ with a public key, another issuer or audience, a token that ended.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -25,6 +27,7 @@ from controller.models.errors import InputError, ProviderError, SignInError
 from controller.models.people import Person
 from controller.models.settings import Settings
 from controller.ports.clock import Clock
+from controller.ports.people import SignIn
 
 #: Signatures with a public key; none, and none with a shared secret.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
@@ -39,12 +42,10 @@ _SCOPE = "openid profile email"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signed in: the person, and who it is to the provider for good."""
+    """Who signed in, and the token that says so; instead of the person, why the provider gives them no role."""
 
-    person: Person
-    issuer: str
-    subject: str
-    expires: int
+    person: Person | SignInError
+    sign_in: SignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,10 @@ class Provider:
         self._audiences = [
             name for name in (settings.oidc_audience or settings.oidc_client_id, self.device_client) if name
         ]
+        #: Whom the provider may have given the token to.
+        named = (self._client_id, self.device_client, *settings.oidc_clients.split())
+        self._parties = [name for name in named if name]
+        self._max_age = settings.oidc_max_age * 3600
         self._claims = (settings.oidc_name_claim, settings.oidc_groups_claim)
         self._grants = parse_grants(settings.oidc_roles)
         self._redirect = f"{settings.url}/v1/login/callback"
@@ -96,12 +101,16 @@ class Provider:
         """Who a token of the provider is about; with a nonce it must be an ID token made for that.
 
         Raises:
-            SignInError: It is not valid, or gives no role.
+            SignInError: It is not valid.
             ProviderError: The provider's keys can't be had.
         """
         claims = await self._verified(token, nonce)
-        person = person_of(claims, self._grants, *self._claims)
-        return Identity(person, self.issuer, claims["sub"], int(claims["exp"]))
+        person: Person | SignInError
+        try:
+            person = person_of(claims, self._grants, *self._claims)
+        except SignInError as refusal:
+            person = refusal
+        return Identity(person, _sign_in(token, claims))
 
     async def _verified(self, token: str, nonce: str | None) -> dict[str, Any]:
         required: dict[str, Any] = {
@@ -109,6 +118,7 @@ class Provider:
             "aud": {"essential": True, "values": [self._client_id] if nonce else self._audiences},
             "sub": {"essential": True},
             "exp": {"essential": True},
+            "iat": {"essential": True},
         }
         if nonce:
             required["nonce"] = {"essential": True, "value": nonce}
@@ -119,9 +129,23 @@ class Provider:
                 raise SignInError("the token is not signed with a public key")
             found = jwt.decode(token, await self._key(header.get("kid")), algorithms=list(ALGORITHMS))
             registry.validate(found.claims)
+            self._check_party(found.claims)
         except (JoseError, ValueError) as error:
             raise SignInError(f"the identity provider's token is not valid: {type(error).__name__}") from error
         return found.claims
+
+    def _check_party(self, claims: Mapping[str, Any]) -> None:
+        """See to it that the token is young, and was given to us or to who may speak for people here.
+
+        Raises:
+            SignInError: It is neither.
+        """
+        if self._clock.now().timestamp() - int(claims["iat"]) > self._max_age:
+            raise SignInError(f"the token is older than {self._max_age / 3600:g} hours: sign in again")
+        several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        party = claims.get("azp")
+        if party not in self._parties and (several or party is not None):
+            raise SignInError("the token was given to another program, which MINKA_OIDC_CLIENTS does not name")
 
     async def _key(self, kid: str | None) -> Key:
         """The key of this id; of no id only where the provider has a single one."""
@@ -197,6 +221,16 @@ class Provider:
         if not isinstance(token, str):
             raise SignInError("the identity provider gave no token for the code")
         return token, await self.identity(token, flow.nonce)
+
+
+def _sign_in(token: str, claims: Mapping[str, Any]) -> SignIn:
+    try:
+        issued, ends = (datetime.fromtimestamp(int(claims[name]), UTC) for name in ("iat", "exp"))
+    except (ValueError, OverflowError, OSError) as error:
+        raise SignInError("the identity provider's token tells times that there are not") from error
+    if not isinstance(claims["sub"], str):
+        raise SignInError("the identity provider's token names nobody")
+    return SignIn(claims["iss"], claims["sub"], issued, ends, hashlib.sha256(token.encode()).hexdigest())
 
 
 def is_provider_token(token: str) -> bool:

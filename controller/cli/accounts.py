@@ -200,9 +200,11 @@ def _tell(address: str, code: str) -> None:
 
 
 def logout(as_json: Json = False) -> None:
-    """Forget the token of who signed in. It is not revoked: that is `minka token revoke`, or the provider's."""
+    """Forget the token of who signed in. The provider's opens nothing here any more; others: `minka token revoke`."""
     settings = Settings()
     gone = forget(settings.url)
+    if gone is not None:
+        _sign_out(settings.model_copy(update={"token": gone.token}))
     if as_json:
         print_json({"api": settings.url, "forgotten": gone and gone.name})
     elif gone is None:
@@ -211,6 +213,13 @@ def logout(as_json: Json = False) -> None:
         out.print(f"{gone.name} is signed out of {settings.url}")
     if settings.token:
         err.print("MINKA_TOKEN is set and goes on")
+
+
+def _sign_out(settings: Settings) -> None:
+    try:
+        Client(settings, "minka login").delete("/v1/login")
+    except CliError as error:
+        err.print(f"the API was not told, so a token of the provider goes on until it ends: {error}")
 
 
 def _change(name: str, *, as_json: bool, **values: Any) -> None:

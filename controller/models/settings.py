@@ -86,6 +86,12 @@ class Settings(BaseSettings):
     oidc_device_client_id: str = Field(
         default="", description="Our name there on the command line; empty: the client id, if that has no secret."
     )
+    oidc_clients: str = Field(
+        default="", description="Names of other programs there whose tokens for us count, joined by blanks."
+    )
+    oidc_max_age: float = Field(
+        default=12.0, gt=0, description="Hours after which a token of the provider is too old, whatever its end."
+    )
     oidc_audience: str = Field(default="", description="Audience of bearer tokens; empty means the client id.")
     oidc_name_claim: str = Field(default="email", description="Claim that names people on the audit trail.")
     oidc_groups_claim: str = Field(default="groups", description="Claim that lists the groups that roles go by.")

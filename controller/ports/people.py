@@ -31,6 +31,25 @@ class NewToken:
     made_with: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A token of an identity provider, whose word was verified.
+
+    Attributes:
+        issuer: The provider.
+        subject: Who it is about, to the provider and for good.
+        issued: When it was issued.
+        ends: When it ends.
+        digest: SHA-256 of the token in hex.
+    """
+
+    issuer: str
+    subject: str
+    issued: datetime
+    ends: datetime
+    digest: str
+
+
 class PeopleRecords(Protocol):
     """Users, tokens and the audit trail; a part of ``Store``."""
 
@@ -102,12 +121,21 @@ class PeopleRecords(Protocol):
         """
         ...
 
-    def signed_in(self, person: Person, issuer: str, subject: str) -> Person:
-        """Somebody whom an identity provider vouches for, put on record as a user, with the role as of now.
+    def signed_in(self, person: Person, sign_in: SignIn) -> Person:
+        """Somebody whom an identity provider vouches for, put on record as a user, with the role of the newest token.
 
         Raises:
-            SignInError: The name is that of a user of our own or of somebody else at the provider, or disabled.
+            SignInError: The token was signed out with, or is older than the one that told another role, or none. Or the
+                name is that of a user of our own or of somebody else at the provider, or disabled.
         """
+        ...
+
+    def role_lost(self, sign_in: SignIn) -> None:
+        """Put on record that the provider gives somebody no role any more: older tokens of theirs open nothing."""
+        ...
+
+    def sign_out(self, sign_in: SignIn) -> None:
+        """Put on record that a token of the provider opens nothing any more."""
         ...
 
     def bearer(self, digest: str) -> Person | None:

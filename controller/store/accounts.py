@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, and_, case, func, select, update
 
 from controller.access.tokens import may_manage
-from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
+from controller.models.errors import ConflictError, NotFoundError, StoreError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.ports.people import NewToken
 from controller.store.people_tables import tokens, tokens_in_force, users
@@ -30,7 +30,7 @@ class AccountRecords(Transactions):
     @writes
     def add_user(self, tx: Tx, person: Person, actor: str) -> User:
         """See ``Store.add_user``."""
-        if not _added(tx, person, actor):
+        if not added(tx, person, actor):
             raise ConflictError(f"there is a user {person.name} already")
         return _user(tx, person.name)
 
@@ -40,7 +40,7 @@ class AccountRecords(Transactions):
         tx.guard("administrators")
         before = _user(tx, person.name)
         since = (before.disabled or tx.now) if disabled else None
-        _become(tx, person, person.name, disabled=since)
+        become(tx, person, person.name, disabled=since)
         working = and_(users.c.role == Role.ADMINISTRATOR.value, users.c.disabled.is_(None))
         if not tx.execute(select(func.count()).select_from(users).where(working)).scalar_one():
             raise ConflictError(f"{person.name} is the last administrator: make somebody else one first")
@@ -77,7 +77,7 @@ class AccountRecords(Transactions):
         tx.guard("ensure token")
         if tx.execute(select(tokens.c.id).where(tokens.c.digest == new.digest)).scalar() is not None:
             return
-        _added(tx, owner, owner.name)
+        added(tx, owner, owner.name)
         if _user(tx, new.owner).disabled is None:
             _keep(tx, new, owner.name, "token.added")
 
@@ -122,35 +122,6 @@ class AccountRecords(Transactions):
         tx.execute(update(tokens).where(tokens.c.id == token_id).values(expires=ends))
         return new
 
-    def signed_in(self, person: Person, issuer: str, subject: str) -> Person:
-        """See ``Store.signed_in``."""
-        known = self._known(issuer, subject)
-        if known is None or (known.role, known.tenant) != (person.role.value, person.tenant):
-            known = self._sign_in(person, issuer, subject)
-        if known.disabled is not None:
-            raise SignInError(f"{known.name} is disabled")
-        # Whoever changes their name at the provider would be two people here, with a vote each.
-        return person.model_copy(update={"name": known.name, "issuer": issuer})
-
-    @reads
-    def _known(self, tx: Tx, issuer: str, subject: str) -> Row[Any] | None:
-        return _signed_in(tx, issuer, subject)
-
-    @writes
-    def _sign_in(self, tx: Tx, person: Person, issuer: str, subject: str) -> Row[Any]:
-        """Note who signs in for the first time, or with another role. Raises SignInError if the name is taken."""
-        tx.guard(f"sign in {subject}")
-        known = _signed_in(tx, issuer, subject)
-        if known is None:
-            if not _added(tx, person, person.name, issuer=issuer, subject=subject):
-                raise SignInError(f"the name {person.name} belongs to somebody else here")
-        elif (known.role, known.tenant) != (person.role.value, person.tenant):
-            _become(tx, person, known.name)
-            tx.note(known.name, "user.changed", known.name, role=person.role.value, tenant=person.tenant, issuer=issuer)
-        found = _signed_in(tx, issuer, subject)
-        assert found is not None
-        return found
-
     def bearer(self, digest: str) -> Person | None:
         """See ``Store.bearer``."""
         found = self._bearer(digest)
@@ -183,7 +154,8 @@ class AccountRecords(Transactions):
         tx.execute(update(tokens).where(tokens.c.id == token_id).values(used=tx.now))
 
 
-def _added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
+def added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
+    """Put a user on record, if nobody has the name."""
     row = {"name": person.name, "role": person.role.value, "tenant": person.tenant} | at_provider
     added = (
         tx.insert(users).values(**row, created=tx.now, sided=tx.now).on_conflict_do_nothing().returning(users.c.name)
@@ -194,7 +166,7 @@ def _added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
     return True
 
 
-def _become(tx: Tx, person: Person, name: str, **more: datetime | None) -> None:
+def become(tx: Tx, person: Person, name: str, **more: datetime | None) -> None:
     """Give the user of this name a person's role and side."""
     sided = case((users.c.tenant == person.tenant, users.c.sided), else_=tx.now)
     values = {"role": person.role.value, "tenant": person.tenant, "sided": sided, **more}
@@ -236,11 +208,6 @@ def _made_with(tx: Tx, token_id: str) -> list[Token]:
     family = select(tokens.c.id).where(tokens.c.made_with == token_id).cte("family", recursive=True)
     family = family.union(select(tokens.c.id).where(tokens.c.made_with == family.c.id))
     return [_as_token(row) for row in tx.execute(select(tokens).where(tokens.c.id.in_(select(family.c.id))))]
-
-
-def _signed_in(tx: Tx, issuer: str, subject: str) -> Row[Any] | None:
-    theirs = and_(users.c.issuer == issuer, users.c.subject == subject)
-    return tx.execute(select(users).where(theirs)).one_or_none()
 
 
 def _user(tx: Tx, name: str) -> User:

@@ -34,6 +34,9 @@ users = Table(
     # Where and as whom people sign in elsewhere; empty for users of our own.
     Column("issuer", String, nullable=False, server_default=""),
     Column("subject", String, nullable=False, server_default=""),
+    # When the newest token that the provider gave them was issued, and the one that told another role, or none.
+    Column("vouched", Instant),
+    Column("turned", Instant),
     # Nobody of a provider is two people here.
     Index(
         "ix_users_issuer_subject",
@@ -63,6 +66,14 @@ tokens = Table(
     Column("made_with", String),
     # Who made it; of one that its owner made with a token of somebody else's making, that is the other still.
     Column("maker", String, nullable=False, server_default=""),
+)
+
+#: Tokens of the provider that were signed out with before they end, by their SHA-256.
+signed_out = Table(
+    "signed_out",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("ends", Instant, nullable=False, index=True),
 )
 
 

@@ -22,6 +22,7 @@ from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
 from controller.store.requests import RequestRecords
 from controller.store.runs import RunRecords
+from controller.store.signins import SignInRecords
 from controller.store.steps import StepRecords
 from controller.store.tenants import TenantRecords
 from controller.store.upgrade import upgrade_engine
@@ -42,6 +43,7 @@ class SqlStore(
     AlarmRecords,
     PeopleRecords,
     AccountRecords,
+    SignInRecords,
     DenialRecords,
     TenantRecords,
     ApprovalRecords,

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,7 @@ async def desk(tmp_path: Path, idp: IdentityProvider) -> AsyncIterator[Desk]:
         yield made
 
 
-def believe(desk: Desk, issuer: str) -> None:
+def believe(desk: Desk, issuer: str, **more: Any) -> None:
     """Configure an identity provider, from which nothing is known yet."""
     services = desk.app.state.services
     settings = Settings(
@@ -59,6 +60,7 @@ def believe(desk: Desk, issuer: str) -> None:
         oidc_client_id=CLIENT,
         oidc_client_secret=SECRET,
         oidc_roles=ROLES,
+        **more,
     )
     desk.app.state.services = replace(services, settings=settings, provider=Provider(settings, services.clock))
 
@@ -71,7 +73,7 @@ async def me(desk: Desk, token: str) -> httpx.Response:
 async def test_a_token_of_the_provider_lets_in(desk: Desk, idp: IdentityProvider) -> None:
     said = (await me(desk, idp.token())).json()
     assert (said["name"], said["role"], said["side"]) == ("eva@ipt.pe", "noc-engineer", "host")
-    assert (await me(desk, idp.token(aud=["other", CLIENT]))).status_code == 200
+    assert (await me(desk, idp.token(aud=["other", CLIENT], azp=CLIENT))).status_code == 200
     user = desk.store.user("eva@ipt.pe")
     assert (user.issuer, user.role) == (idp.url, Role.NOC_ENGINEER)
     # Its keys are asked for once, not at each request.
@@ -95,6 +97,77 @@ async def test_a_role_that_changes_at_the_provider_changes_here(desk: Desk, idp:
     assert desk.store.user("eva@ipt.pe").role is Role.ADMINISTRATOR
     assert desk.store.audit_rows(Page(limit=1))[1][0].action == "user.changed"
     assert (await me(desk, idp.token(groups=["staff"]))).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "then", [["minka-noc"], ["andes-ops"], ["staff"], []], ids=["less", "a tenant's", "none", "no"]
+)
+async def test_an_older_token_restores_no_older_role(desk: Desk, idp: IdentityProvider, then: list[str]) -> None:
+    now = int(time.time())
+    older = idp.token(iat=now - 60, groups=["minka-admins"])
+    never_seen = idp.token(iat=now - 50, groups=["minka-admins"], jti="2")
+    assert (await me(desk, older)).json()["role"] == "administrator"
+    newer = idp.token(iat=now - 30, groups=then)
+    said = await me(desk, newer)
+    for token in (older, never_seen, older):
+        assert (await me(desk, token)).status_code == 401
+    assert (await me(desk, newer)).status_code == said.status_code
+    assert (await me(desk, idp.token(groups=["minka-admins"]))).json()["role"] == "administrator"
+    for token in (older, never_seen):
+        # What it gave was taken back meanwhile, or at least asked for again.
+        assert (await me(desk, token)).status_code == 401
+
+
+async def test_an_older_token_counts_beside_a_newer_one_that_says_the_same(desk: Desk, idp: IdentityProvider) -> None:
+    """People are signed in with a browser and on the command line."""
+    now = int(time.time())
+    newer, older = idp.token(iat=now - 30), idp.token(iat=now - 60)
+    for token in (newer, older, newer):
+        assert (await me(desk, token)).status_code == 200
+    assert (await me(desk, idp.token(iat=now - 90, groups=["minka-admins"]))).status_code == 401
+    assert desk.store.user("eva@ipt.pe").role is Role.NOC_ENGINEER
+
+
+async def test_a_token_has_an_age_beside_its_end(desk: Desk, idp: IdentityProvider) -> None:
+    now = int(time.time())
+    assert (await me(desk, idp.token(iat=now - 11 * 3600, exp=now + 10**6))).status_code == 200
+    refused = await me(desk, idp.token(iat=now - 13 * 3600, exp=now + 10**6))
+    assert (refused.status_code, "older than 12 hours" in refused.json()["detail"]) == (401, True)
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ({"azp": CLIENT}, 200),
+        ({"azp": "robot"}, 200),
+        ({"azp": "another-program"}, 401),
+        ({"azp": ""}, 401),
+        ({"azp": [CLIENT]}, 401),
+        ({"aud": ["another-program", CLIENT]}, 401),
+        ({"aud": ["another-program", CLIENT], "azp": "another-program"}, 401),
+        ({"aud": ["another-program", CLIENT], "azp": CLIENT}, 200),
+    ],
+)
+async def test_a_token_was_given_to_us(desk: Desk, idp: IdentityProvider, claims: dict[str, Any], status: int) -> None:
+    believe(desk, idp.url, oidc_clients="robot")
+    assert (await me(desk, idp.token(**claims))).status_code == status
+
+
+async def test_a_token_that_was_signed_out_opens_nothing(desk: Desk, idp: IdentityProvider) -> None:
+    token, other = idp.token(jti="1"), idp.token(jti="2")
+    for one in (token, other):
+        assert (await me(desk, one)).status_code == 200
+    async with desk.with_token(token) as client:
+        assert (await client.delete("/v1/login")).status_code == 204
+        assert (await client.delete("/v1/login")).status_code == 204
+    refused = await me(desk, token)
+    assert (refused.status_code, "signed out" in refused.json()["detail"]) == (401, True)
+    assert (await me(desk, other)).status_code == 200, "another session goes on"
+    for nothing in (idp.token(exp=1), idp.token(key=MALLORY), "a.b.c", "x"):
+        async with desk.with_token(nothing) as client:
+            assert (await client.delete("/v1/login")).status_code == 204
+    trail = desk.store.audit_rows(Page(limit=10))[1]
+    assert [row.action for row in trail if row.actor == "eva@ipt.pe"] == ["user.signed_out", "user.added"]
 
 
 def unsigned(idp: IdentityProvider, alg: str) -> str:
@@ -124,6 +197,8 @@ FORGED: list[Callable[[IdentityProvider], str]] = [
     lambda idp: idp.token(exp=1),
     lambda idp: idp.token(exp=None),
     lambda idp: idp.token(exp="never"),
+    lambda idp: idp.token(iat=None),
+    lambda idp: idp.token(iat="now"),
     lambda idp: idp.token(nbf=4_000_000_000),
     lambda idp: idp.token(iat=4_000_000_000),
     lambda idp: idp.token(aud="somebody-else"),
@@ -131,6 +206,8 @@ FORGED: list[Callable[[IdentityProvider], str]] = [
     lambda idp: idp.token(iss="http://127.0.0.1:1"),
     lambda idp: idp.token(iss=None),
     lambda idp: idp.token(sub=None),
+    lambda idp: idp.token(sub=["u-1"]),
+    lambda idp: idp.token(exp=10**18),
     lambda idp: idp.token(key=MALLORY),
     lambda idp: idp.token(key=MALLORY, kid="two"),
     lambda idp: idp.token(key=MALLORY, kid=None),
@@ -294,8 +371,11 @@ async def test_a_browser_signs_in_and_out(desk: Desk, idp: IdentityProvider) -> 
     assert (await browser.post("/v1/holds", json=hold, headers={"Origin": "http://minka"})).status_code == 201
     # A code is good once, and for the browser that began.
     assert (await browser.get(back)).status_code == 401
+    session = browser.cookies[SESSION]
     assert (await browser.delete("/v1/login")).status_code == 204
     assert (await browser.get("/v1/me")).status_code == 401
+    stolen = await browser.get("/v1/me", headers={"Cookie": f"{SESSION}={session}"})
+    assert stolen.status_code == 401, "the session ended, not only the browser's memory of it"
 
 
 async def test_a_sign_in_that_was_not_begun_here_is_none(desk: Desk, idp: IdentityProvider) -> None:

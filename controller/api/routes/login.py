@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Cookie, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from controller.api.auth import OPEN, SESSION, Router
+from controller.api.auth import OPEN, SESSION, Router, provider_token, signed_in
 from controller.api.oidc import Flow, Provider
 from controller.api.services import Backend, Body, Services
 from controller.models.errors import NotFoundError, SignInError
@@ -49,11 +50,11 @@ async def callback(
     if len(parts) != 3 or not hmac.compare_digest(parts[0].encode(), state.encode()) or not code:
         raise SignInError("this sign-in was not begun here, or too long ago: begin again at /v1/login")
     token, identity = await provider.finish(code, Flow(*parts))
-    await run_in_threadpool(backend.store.signed_in, identity.person, identity.issuer, identity.subject)
+    await run_in_threadpool(signed_in, backend.store, identity)
     if len(token) > _LONGEST:
         raise SignInError("the identity provider's token is too long for a cookie: have it name fewer groups")
     answer = RedirectResponse("/docs", 303)
-    left = max(0, identity.expires - int(backend.clock.now().timestamp()))
+    left = max(0, int((identity.sign_in.ends - backend.clock.now()).total_seconds()))
     answer.set_cookie(SESSION, token, max_age=left, httponly=True, samesite="strict", secure=_secure(backend))
     answer.delete_cookie(_FLOW, path=_PATH)
     return answer
@@ -76,11 +77,16 @@ def device(backend: Backend) -> DeviceSignIn:
 
 
 @router.delete("", status_code=204, dependencies=[OPEN])
-def end(request: Request) -> Response:
-    """Sign the browser out of Minka; the provider is not told."""
+async def end(request: Request, backend: Backend) -> Response:
+    """Sign out of Minka: the provider's token, a browser's or a program's, opens nothing any more. It is not told."""
     answer = Response(status_code=204)
     if SESSION in request.cookies:
         answer.delete_cookie(SESSION)
+    token = provider_token(request)
+    if backend.provider is not None and token:
+        with suppress(SignInError):  # what opens nothing needs no end
+            identity = await backend.provider.identity(token)
+            await run_in_threadpool(backend.store.sign_out, identity.sign_in)
     return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from controller.models.step import RunPlaybook
 from controller.plan import network_digest
 from controller.ports.approvals import Clearances, Standing
 from controller.ports.clock import VirtualClock
-from controller.ports.people import NewToken
+from controller.ports.people import NewToken, SignIn
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore
 from tests.support.callers import admit
@@ -277,13 +278,19 @@ def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
     assert not counts(), "whoever used a revoked token need not have been ida"
 
 
-def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore) -> None:
-    zoe = store.signed_in(Person(name="zoe", role=Role.APPROVER), "https://id.example", "z")
+def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore, clock: VirtualClock) -> None:
+    now = clock.now()
+    zoes = SignIn("https://id.example", "z", now, now + timedelta(hours=1), "0" * 64)
+    zoe = store.signed_in(Person(name="zoe", role=Role.APPROVER), zoes)
     assert zoe.issuer == "https://id.example"
     assert not store.vote("s", zoe, Verdict.APPROVE, "", "p").gone
     assert [(vote.issuer, vote.token, vote.gone) for vote in store.votes("s")] == [("https://id.example", "", False)]
     store.set_user(Person(name="zoe", role=Role.APPROVER), "ana", disabled=True)
     assert store.votes("s")[0].gone
+    store.set_user(Person(name="zoe", role=Role.APPROVER), "ana")
+    assert not store.votes("s")[0].gone
+    store.role_lost(replace(zoes, issued=now + timedelta(minutes=1)))
+    assert store.votes("s")[0].gone, "the provider gives no role any more"
 
 
 def test_people_of_a_tenant_that_left_the_network_have_no_word(store: SqlStore) -> None:
