@@ -230,7 +230,8 @@ def inject(
     operation: Annotated[str, typer.Option(help="The operation it strikes, as in commit; any if not given.")] = ANY,
     count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
     always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
-    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay.")] = 0.0,
+    probability: Annotated[float, typer.Option(min=0.001, max=1, help="Of a strike, drawn from the seed.")] = 1.0,
+    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay, or until an early revert.")] = 0.0,
     config: Annotated[Path | None, typer.Option(help="File with the element config of a foreign edit.")] = None,
     target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
     seed: Annotated[str | None, typer.Option(help="Seed of the fate of a network fault.")] = None,
@@ -253,6 +254,7 @@ def inject(
         "kind": kind,
         "operation": operation,
         "count": None if always else count,
+        "probability": probability,
         "seconds": seconds,
         "config": "" if config is None else config.read_text(encoding="utf-8"),
     }

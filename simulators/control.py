@@ -72,6 +72,7 @@ class FaultBody(_Body):
     kind: FaultKind
     operation: str = ANY
     count: Annotated[int, Field(ge=1)] | None = 1
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
     seconds: Annotated[float, Field(ge=0)] = 0.0
     config: str = ""
 
@@ -89,7 +90,14 @@ class FaultBody(_Body):
             raise ValueError("a foreign-edit, and nothing else, needs config")
         if self.config:
             parse(self.config.encode())
-        return Fault(self.kind, self.operation, self.count, self.seconds, self.config)
+        return Fault(
+            self.kind,
+            self.operation,
+            self.config,
+            count=self.count,
+            probability=self.probability,
+            seconds=self.seconds,
+        )
 
 
 Lookup = Callable[[str], Station]

@@ -1,12 +1,12 @@
-"""Faults on request: what a station does wrong, on which operation and how often."""
+"""Faults on request: what a station does wrong, on which operation and how often; again so for one seed."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 #: Matches every operation.
 ANY = "any"
@@ -62,6 +62,8 @@ class FaultKind(StrEnum):
     """Notifications are advertised and create-subscription is refused (clixon)."""
     STUCK_LOCK = "stuck-lock"
     """The locks of a session outlive it, until the station restarts."""
+    REVERT_EARLY = "revert-early"
+    """A confirmed commit is taken back after ``seconds``, before the time-out that was asked for."""
 
     REFUSE_SESSIONS = "refuse-sessions"
     """Connections are closed as they come in."""
@@ -78,29 +80,41 @@ HABITS = frozenset(
         FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP,
         FaultKind.SUBSCRIPTION_REFUSED,
         FaultKind.STUCK_LOCK,
+        FaultKind.REVERT_EARLY,
     }
 )
 #: Faults of the station as a whole, which name no operation.
 STATION_FAULTS = frozenset({FaultKind.REFUSE_SESSIONS, FaultKind.CHANGED_HOST_KEY}) | HABITS
 
 
-@dataclass(slots=True)
-class Fault:
-    """One fault in wait.
+@dataclass(slots=True, kw_only=True)
+class Waiting:
+    """What a fault in wait has in common with all others.
 
     Attributes:
         count: How many times it still strikes; none means until it is cleared.
-        seconds: Length of a delay.
+        probability: How probable a strike is each time it could be; drawn from the fleet's seed.
+        seconds: Length of a delay, or of the time until a confirmed commit is taken back.
+    """
+
+    count: int | None = 1
+    probability: float = 1.0
+    seconds: float = 0.0
+    id: int = 0
+    struck: int = 0
+
+
+@dataclass(slots=True)
+class Fault(Waiting):
+    """One fault of a station in wait.
+
+    Attributes:
         config: XML text of the ``<config>`` content of a foreign edit.
     """
 
     kind: FaultKind
     operation: str = ANY
-    count: int | None = 1
-    seconds: float = 0.0
     config: str = ""
-    id: int = 0
-    struck: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The fault as JSON carries it."""
@@ -109,48 +123,78 @@ class Fault:
             "kind": self.kind.value,
             "operation": self.operation,
             "count": self.count,
+            "probability": self.probability,
             "seconds": self.seconds,
             "struck": self.struck,
         }
 
 
-@dataclass(slots=True)
-class Faults:
-    """The faults of one station."""
+_Waiting = TypeVar("_Waiting", bound=Waiting)
 
-    _waiting: list[Fault] = field(default_factory=list)
-    _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
-    def inject(self, fault: Fault) -> Fault:
+class FaultQueue(Generic[_Waiting]):
+    """The faults of one device. Whether one strikes that need not is drawn by dice of the seed."""
+
+    __slots__ = ("_dice", "_ids", "_seed", "_waiting")
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._waiting: tuple[_Waiting, ...] = ()
+        self._dice: dict[int, random.Random] = {}
+        self._ids = 0
+
+    def inject(self, fault: _Waiting) -> _Waiting:
         """Put a fault in wait and give it an id."""
-        fault.id = next(self._ids)
-        self._waiting.append(fault)
+        self._ids += 1
+        fault.id = self._ids
+        self._waiting = (*self._waiting, fault)
+        if fault.probability < 1:
+            self._dice[fault.id] = random.Random(f"{self._seed}:{fault.id}")  # noqa: S311 (replayed on purpose)
         return fault
 
     def clear(self, fault_id: int | None = None) -> int:
         """Forget one fault, or all; return how many."""
-        kept = [fault for fault in self._waiting if fault_id is not None and fault.id != fault_id]
-        cleared = len(self._waiting) - len(kept)
-        self._waiting = kept
-        return cleared
+        before = len(self._waiting)
+        self._keep(lambda fault: fault_id is not None and fault.id != fault_id)
+        return before - len(self._waiting)
+
+    def list(self) -> tuple[_Waiting, ...]:
+        """The faults that may still strike."""
+        return self._waiting
+
+    def strike(self, fits: Callable[[_Waiting], bool]) -> tuple[_Waiting, ...]:
+        """Return those of the fitting faults that strike now, each counted down by one."""
+        striking = tuple(fault for fault in self._waiting if fits(fault) and self._drawn(fault))
+        for fault in striking:
+            fault.struck += 1
+            if fault.count is not None:
+                fault.count -= 1
+        if striking:
+            self._keep(lambda fault: fault.count is None or fault.count > 0)
+        return striking
+
+    def _drawn(self, fault: _Waiting) -> bool:
+        dice = self._dice.get(fault.id)
+        return dice is None or dice.random() < fault.probability
+
+    def _keep(self, stays: Callable[[_Waiting], bool]) -> None:
+        self._waiting = tuple(fault for fault in self._waiting if stays(fault))
+        ids = {fault.id for fault in self._waiting}
+        self._dice = {number: dice for number, dice in self._dice.items() if number in ids}
+
+
+class Faults(FaultQueue[Fault]):
+    """The faults of one station."""
+
+    __slots__ = ()
 
     def forget(self, kind: FaultKind) -> None:
         """Forget the faults of a kind."""
-        self._waiting = [fault for fault in self._waiting if fault.kind is not kind]
-
-    def list(self) -> tuple[Fault, ...]:
-        """The faults that may still strike."""
-        return tuple(self._waiting)
+        self._keep(lambda fault: fault.kind is not kind)
 
     def take(self, kinds: Iterable[FaultKind], operation: str = ANY) -> tuple[Fault, ...]:
         """Return the faults of these kinds that strike this operation now, each counted down by one."""
         if not self._waiting:
             return ()
         wanted = frozenset(kinds)
-        striking = [f for f in self._waiting if f.kind in wanted and f.operation in (ANY, operation)]
-        for fault in striking:
-            fault.struck += 1
-            if fault.count is not None:
-                fault.count -= 1
-        self._waiting = [fault for fault in self._waiting if fault.count is None or fault.count > 0]
-        return tuple(striking)
+        return self.strike(lambda fault: fault.kind in wanted and fault.operation in (ANY, operation))

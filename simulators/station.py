@@ -99,7 +99,8 @@ class Station:
         self.quirks = quirks
         self.profile = quirks.profile
         self.schema: Schema = load_schema(name for profile in record.profiles for name in PROFILE_MODULES[profile])
-        self.faults = Faults()
+        around = around or Surroundings(cores)
+        self.faults = Faults(f"{around.seed}/{record.id}")
         self.history = History()
         self.sessions: dict[int, SessionHandle] = {}
         self._sessions_so_far = 0
@@ -111,7 +112,7 @@ class Station:
         self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
         self.datastores = Datastores(factory, clock, self.profile, self)
         self.observers: tuple[Observer, ...] = ()
-        self.life = Life(self, record, around or Surroundings(cores), quirks.settle_seconds)
+        self.life = Life(self, record, around, quirks.settle_seconds)
         self.life.radio.follow(factory)
 
     # ------------------------------------------------------------- sessions
@@ -299,6 +300,11 @@ class Station:
     def has_habit(self, kind: FaultKind) -> bool:
         """Whether the station does this wrong now."""
         return bool(self.faults.take((kind,)))
+
+    def confirm_seconds(self, asked: int) -> float:
+        """How long a confirmed commit waits for its confirmation: as long as asked, or less."""
+        early = self.faults.take((FaultKind.REVERT_EARLY,))
+        return min((asked, *(fault.seconds for fault in early)))
 
     def check_writes(self, origin: Origin, before: Config, after: Config) -> None:
         """Refuse a change that the user may not make, or that the radio can't make now.

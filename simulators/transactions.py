@@ -57,6 +57,9 @@ class Owner(Protocol):
     def has_habit(self, kind: FaultKind) -> bool:
         """Whether the station does this wrong now."""
 
+    def confirm_seconds(self, asked: int) -> float:
+        """How long a confirmed commit waits for its confirmation."""
+
     def check_writes(self, origin: Origin, before: Config, after: Config) -> None:
         """Refuse a change that the user may not make, with access-denied."""
 
@@ -325,7 +328,9 @@ class Datastores:
             if not self._owner.has_habit(FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP):
                 backup = self._pending.backup
             self._pending.timer.cancel()
-        timer = self._clock.call_later(request.timeout, lambda: self._roll_back(Cause.TIMEOUT, ITSELF))
+        timer = self._clock.call_later(
+            self._owner.confirm_seconds(request.timeout), lambda: self._roll_back(Cause.TIMEOUT, ITSELF)
+        )
         session = NO_SESSION if persist is not None else origin.session
         self._pending = _Pending(backup, origin, session, persist, timer)
 

@@ -174,6 +174,11 @@ async def _show_access_lists(desk: Desk) -> str:
     return show.access_lists(desk.router.running)
 
 
+@_everywhere("show privilege")
+async def _show_privilege(desk: Desk) -> str:
+    return f"Current privilege level is {15 if desk.privileged else 1}\n"
+
+
 @_everywhere("show reload")
 async def _show_reload(desk: Desk) -> str:
     return show.reload(desk.router)
@@ -182,13 +187,14 @@ async def _show_reload(desk: Desk) -> str:
 # ------------------------------------------------------------------------- ping
 
 
-@_everywhere("ping ADDRESS", "ping ADDRESS repeat COUNT", "ping ADDRESS repeat COUNT timeout SECONDS")
+@_everywhere("ping [ip] ADDRESS", "ping [ip] ADDRESS repeat COUNT", "ping [ip] ADDRESS repeat COUNT timeout SECONDS")
 async def _ping(desk: Desk, address: int, tries: int = _PING_TRIES, seconds: int = _PING_SECONDS) -> str:
     return await _send_pings(desk, "", address, tries, seconds)
 
 
 @_everywhere(
-    "ping vrf NAME ADDRESS", "ping vrf NAME ADDRESS repeat COUNT", "ping vrf NAME ADDRESS repeat COUNT timeout SECONDS"
+    *("ping vrf NAME [ip] ADDRESS", "ping vrf NAME [ip] ADDRESS repeat COUNT"),
+    "ping vrf NAME [ip] ADDRESS repeat COUNT timeout SECONDS",
 )
 async def _ping_vrf(desk: Desk, vrf: str, address: int, tries: int = _PING_TRIES, seconds: int = _PING_SECONDS) -> str:
     if vrf not in desk.router.running.vrfs:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from simulators.faults import FaultQueue, Waiting
 
 
 class RouterFaultKind(StrEnum):
@@ -52,25 +52,17 @@ LINE_FAULTS = frozenset(RouterFaultKind) - ROUTER_FAULTS - CONFIGURATION_FAULTS 
 
 
 @dataclass(slots=True)
-class RouterFault:
-    """One fault in wait.
+class RouterFault(Waiting):
+    """One fault of a router in wait.
 
     Attributes:
         command: Beginning of the full command it strikes, as in ``ip route`` or ``write``; empty means any.
         line: The how-manieth line since ``configure terminal`` it strikes, from 1; 0 means any line anywhere.
-        count: How many times it still strikes; none means until it is cleared.
-        probability: How probable a strike is each time it could be; drawn from the fleet's seed.
-        seconds: Length of a delay.
     """
 
     kind: RouterFaultKind
     command: str = ""
     line: int = 0
-    count: int | None = 1
-    probability: float = 1.0
-    seconds: float = 0.0
-    id: int = 0
-    struck: int = 0
 
     def fits(self, command: str, line: int) -> bool:
         """Whether it may strike here; ``line`` is 0 outside configuration mode."""
@@ -90,47 +82,11 @@ class RouterFault:
         }
 
 
-@dataclass(slots=True)
-class RouterFaults:
+class RouterFaults(FaultQueue[RouterFault]):
     """The faults of one router."""
 
-    seed: str
-    _waiting: list[RouterFault] = field(default_factory=list)
-    _dice: dict[int, random.Random] = field(default_factory=dict)
-    _ids: int = 0
-
-    def inject(self, fault: RouterFault) -> RouterFault:
-        """Put a fault in wait and give it an id."""
-        self._ids += 1
-        fault.id = self._ids
-        self._waiting.append(fault)
-        self._dice[fault.id] = random.Random(f"{self.seed}:{fault.id}")  # noqa: S311 (replayed on purpose)
-        return fault
-
-    def clear(self, fault_id: int | None = None) -> int:
-        """Forget one fault, or all; return how many."""
-        kept = [fault for fault in self._waiting if fault_id is not None and fault.id != fault_id]
-        cleared = len(self._waiting) - len(kept)
-        self._keep(kept)
-        return cleared
-
-    def list(self) -> tuple[RouterFault, ...]:
-        """The faults that may still strike."""
-        return tuple(self._waiting)
+    __slots__ = ()
 
     def take(self, kinds: frozenset[RouterFaultKind], command: str = "", line: int = 0) -> tuple[RouterFault, ...]:
         """Return the faults of these kinds that strike here and now, each counted down by one."""
-        if not self._waiting:
-            return ()
-        fitting = [fault for fault in self._waiting if fault.kind in kinds and fault.fits(command, line)]
-        striking = [fault for fault in fitting if self._dice[fault.id].random() < fault.probability]
-        for fault in striking:
-            fault.struck += 1
-            if fault.count is not None:
-                fault.count -= 1
-        self._keep([fault for fault in self._waiting if fault.count is None or fault.count > 0])
-        return tuple(striking)
-
-    def _keep(self, faults: Sequence[RouterFault]) -> None:
-        self._waiting = [*faults]
-        self._dice = {fault.id: self._dice[fault.id] for fault in faults}
+        return self.strike(lambda fault: fault.kind in kinds and fault.fits(command, line))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from simulators.clock import Timer
 from simulators.history import EventKind
@@ -14,7 +14,7 @@ from simulators.routers import show
 from simulators.routers.editor import GRAMMARS, Editor
 from simulators.routers.execute import PRIVILEGED, UNPRIVILEGED
 from simulators.routers.faults import LINE_FAULTS, RouterFault, RouterFaultKind
-from simulators.routers.grammar import CommandError, UnknownInputError
+from simulators.routers.grammar import CommandError, Grammar, UnknownInputError, words_of
 from simulators.routers.keyboard import EndOfInputError, Keyboard
 from simulators.routers.router import Router
 from simulators.transactions import Origin
@@ -60,7 +60,7 @@ class Shell:
         self.privileged = router.quirks.enable_password is None
         self.page_length = PAGE
         self._terminal = terminal
-        self._keyboard = Keyboard(self._write, self._help_for, terminal.pause_reading, terminal.resume_reading)
+        self._keyboard = Keyboard(self._write, self, terminal.pause_reading, terminal.resume_reading)
         self._editor: Editor | None = None
         self._lines = 0
         self._leaving = False
@@ -167,15 +167,21 @@ class Shell:
             await self._writable.wait()
             idle = self.router.clock.call_later(self.router.quirks.idle_seconds, self._hang_up)
             try:
-                line = await self.ask(self.prompt)
+                self._write(self.prompt)
+                line = await self._keyboard.command(self.prompt)
             finally:
                 idle.cancel()
             await self._handle(line)
         self._hang_up()
 
     async def _run_once(self, command: str) -> None:
+        """Carry out the command of ``ssh router command``, and hang up."""
         self.page_length = 0
-        await self._handle(command)
+        self._write("\r\n")
+        try:
+            await self._execute(command)
+        except CommandError:
+            self.print(f'Line has invalid autocommand "{command}"')
         self._hang_up()
 
     def _hang_up(self) -> None:
@@ -280,16 +286,34 @@ class Shell:
         self._write("\b" * len(_MORE) + " " * len(_MORE) + "\b" * len(_MORE))
         return key
 
-    def _help_for(self, typed: str) -> str:
-        """What may stand next, as a question mark asks."""
+    def words_after(self, typed: str) -> str:
+        """What may stand next, or how the word before a question mark may go on."""
         try:
-            if self._editor is not None:
-                words = GRAMMARS[self._editor.mode].keywords(typed)
-            else:
-                words = (PRIVILEGED if self.privileged else UNPRIVILEGED).keywords(typed)
+            words = self._continuations(typed)
         except CommandError as error:
             return error.text
         return "\r\n".join(f"  {word}" for word in words) or "  <cr>"
+
+    def completion_of(self, typed: str) -> str:
+        """The rest of a keyword, and a space."""
+        begun = words_of(typed)[-1:] if typed[-1:].strip() else []
+        try:
+            words = [word for word in self._continuations(typed) if word.islower()] if begun else []
+        except CommandError:
+            return ""
+        return f"{words[0][len(begun[0].text) :]} " if len(words) == 1 else ""
+
+    def _continuations(self, typed: str) -> list[str]:
+        """The words that may stand where the cursor is, whole ones for one that was begun."""
+        if self._editor is not None:
+            grammar: Grammar[Any] = GRAMMARS[self._editor.mode]
+        else:
+            grammar = PRIVILEGED if self.privileged else UNPRIVILEGED
+        if not typed[-1:].strip():
+            return grammar.keywords(typed)
+        begun = words_of(typed)[-1]
+        words = grammar.keywords(typed[: begun.offset])
+        return [word for word in words if not word.islower() or word.startswith(begun.text.lower())]
 
     def _write(self, text: str) -> None:
         if not self._ended:

@@ -207,29 +207,61 @@ def _begin(lines: list[str], pattern: re.Pattern[str]) -> Iterator[str]:
     return iter(lines[start:])
 
 
+def _count(lines: list[str], pattern: re.Pattern[str]) -> Iterator[str]:
+    yield f"Number of lines which match regexp = {sum(pattern.search(line) is not None for line in lines)}"
+
+
 _FILTERS: Mapping[str, Callable[[list[str], re.Pattern[str]], Iterator[str]]] = MappingProxyType(
     {
         "include": lambda lines, pattern: (line for line in lines if pattern.search(line)),
         "exclude": lambda lines, pattern: (line for line in lines if not pattern.search(line)),
         "begin": _begin,
         "section": _section,
+        "count": _count,
     }
 )
 
 
 def read_filter(text: str) -> Callable[[str], str]:
-    """What stands behind the bar of ``show … | include WORDS``; the words are taken literally.
+    """What stands behind the bar of ``show … | include REGEX``.
 
     Raises:
-        CommandError: it is no filter.
+        CommandError: it is no filter, or its regular expression is wrong.
     """
     name, _, words = text.strip().partition(" ")
     found = [key for key in _FILTERS if name and key.startswith(name.lower())]
     if len(found) != 1 or not words.strip():
-        raise CommandError("% Invalid filter: include, exclude, begin or section, and words")
-    pattern = re.compile(re.escape(words.strip()))
+        raise CommandError("% Invalid filter: include, exclude, begin, section or count, and a regular expression")
+    pattern = _regular_expression(words.strip())
 
     def apply(output: str) -> str:
         return "".join(f"{line}\n" for line in _FILTERS[found[0]](output.splitlines(), pattern))
 
     return apply
+
+
+#: The longest regular expression that a router takes.
+_LONGEST = 200
+#: A bracket expression, an escaped character, or any other one.
+_TOKEN = re.compile(r"\[\^?\]?[^\]]*\]|\\.|.", re.DOTALL)
+#: What has another meaning to Python's regular expressions; ``_`` stands for what separates words.
+_MEANINGS: Mapping[str, str] = MappingProxyType({"_": r"(?:^|$|[ ,{}()])", "{": r"\{", "}": r"\}"})
+
+
+def _regular_expression(text: str) -> re.Pattern[str]:
+    """Compile a regular expression of a router: ``. * + ? ^ $ [] () |`` and ``_``, the rest literally."""
+    tokens = [_meaning(token) for token in _TOKEN.findall(text)]
+    try:
+        if len(text) <= _LONGEST:
+            return re.compile("".join(tokens))
+    except re.error:
+        pass
+    raise CommandError(f"% Failed to compile regular expression: {text[:_LONGEST]}")
+
+
+def _meaning(token: str) -> str:
+    if token.startswith("\\") and len(token) == 2:
+        return re.escape(token[1])
+    if token.startswith("[") and len(token) > 1:
+        return token.replace("\\", "\\\\")
+    return _MEANINGS.get(token, token)

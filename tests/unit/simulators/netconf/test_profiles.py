@@ -240,6 +240,29 @@ async def test_notification_storm(client: Client, other: Client, station: Statio
     assert await other.label() == OLD
 
 
+async def test_a_confirmed_commit_is_taken_back_early(client: Client, station: Station, clock: VirtualClock) -> None:
+    station.faults.inject(Fault(FaultKind.REVERT_EARLY, seconds=3))
+    await client.set_label("new")
+    await client.ok("<commit><confirmed/><confirm-timeout>600</confirm-timeout></commit>")
+    clock.advance(2)
+    assert await client.label() == "new"
+    clock.advance(1)
+    assert await client.label() == OLD
+    tag, _ = await client.error("<cancel-commit/>")
+    assert tag == "operation-failed"
+
+
+def test_a_probable_fault_strikes_as_the_seed_has_it(clock: VirtualClock) -> None:
+    def strikes(station: str) -> list[bool]:
+        faults = make_station(clock, station=station).faults
+        faults.inject(Fault(FaultKind.DELAY, count=20, probability=0.3))
+        return [bool(faults.take({FaultKind.DELAY}, "commit")) for _ in range(40)]
+
+    assert strikes("T-LTE-1") == strikes("T-LTE-1")
+    assert strikes("T-LTE-1") != strikes("T-LTE-2")
+    assert 4 < sum(strikes("T-LTE-1")) < 20
+
+
 def test_habits_strike_no_operation(client: Client, station: Station) -> None:
     for kind in HABITS:
         station.faults.inject(Fault(kind))

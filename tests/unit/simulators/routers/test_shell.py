@@ -177,6 +177,89 @@ async def test_a_flood_is_held_back(router: Router) -> None:
     assert typist.screen.reading
 
 
+@pytest.mark.parametrize(
+    ("filtered", "lines"),
+    [
+        ("include ^vrf definition|^interface Gig.*0/0/[01]$", 5),
+        ("include ^ip route vrf andes", 1),
+        ("include vrf_andes_", 1),
+        ("include \\.101$", 2),
+        ("include [xyz]{", 0),
+        ("count ^interface", 1),
+    ],
+)
+async def test_filters_take_regular_expressions(typist: Typist, filtered: str, lines: int) -> None:
+    shown = (await typist.type(f"show running-config | {filtered}")).splitlines()[1:-1]
+    assert len(shown) == lines, shown
+
+
+@pytest.mark.parametrize("wrong", ["(", "[", "*", "a" * 201])
+async def test_a_wrong_regular_expression_is_refused(typist: Typist, wrong: str) -> None:
+    assert "% Failed to compile" in await typist.type(f"show version | include {wrong}")
+
+
+async def test_tab_completes_a_keyword_that_is_certain(typist: Typist) -> None:
+    assert (await typist.press("sh\t")).endswith("\nR-OLLANTA#show ")
+    assert (await typist.press("ru\t")).endswith("\nR-OLLANTA#show running-config ")
+    assert "hostname R-OLLANTA" in await typist.press("| include hostname\n")
+    assert (await typist.press("show i\t")).endswith("\nR-OLLANTA#show i")  # interfaces or ip
+    await typist.press("\x15conf t\n")
+    assert (await typist.press("vrf def\t")).endswith("#vrf definition ")
+
+
+async def test_question_mark_behind_a_begun_word_lists_how_it_goes_on(typist: Typist) -> None:
+    shown = await typist.press("show r?")
+    assert "  reload\n  running-config\n" in shown
+    assert "version" not in shown
+
+
+async def test_arrows_bring_back_lines_and_move_within_one(typist: Typist) -> None:
+    await typist.type("show clock", "show privilege")
+    assert (await typist.press("\x1b[A")).endswith("show privilege")
+    assert "Jan 01 2026" in await typist.press("\x1b[A\n")
+    assert "Current privilege level is 15" in await typist.press("\x1b[A\x1b[A\x1b[B\x10\n")
+    assert "Jan 01 2026" in await typist.press("how clok" + "\x1b[D" + "c" + "\x01s\x05\n")
+    assert "Jan 01 2026" in await typist.press("show clockx\x1b[D\x1b[3~\n")
+    assert "Jan 01 2026" in await typist.press("show bogus\x17clock\n")
+
+
+async def test_the_screen_shows_the_line_as_it_is(typist: Typist) -> None:
+    shown = await typist.press("show cock\x1b[D\x1b[D\x1b[Dl")
+    assert on_screen(shown) == ("show clock", 7)
+    shown += await typist.press("\x1b[Cx\x7f\x7f\x01\x04")
+    assert on_screen(shown) == ("how clck", 0)
+    shown += await typist.press("\x05\x17\x15")
+    assert on_screen(shown) == ("", 0)
+
+
+def on_screen(printed: str) -> tuple[str, int]:
+    """The line that a terminal shows after this, without what blanks wiped out, and where its cursor stands."""
+    cells, at = [" "] * 80, 0
+    for character in printed:
+        if character == "\b":
+            at -= 1
+        else:
+            cells[at] = character
+            at += 1
+    return "".join(cells).rstrip(), at
+
+
+async def test_answers_to_questions_are_not_remembered(router: Router, typist: Typist) -> None:
+    await typist.type("copy run start", "secret-name")
+    assert (await typist.press("\x10")).endswith("copy run start")
+
+
+async def test_pings_with_and_without_a_protocol(typist: Typist) -> None:
+    for words in ("ping vrf andes ip 10.41.0.1", "ping vrf andes 10.41.0.1 repeat 5", "ping ip 10.98.0.2"):
+        assert "Success rate is 100 percent (5/5)" in await typist.type(words)
+
+
+async def test_a_command_that_is_none_is_named_on_the_way_out(router: Router) -> None:
+    typist = await Typist(router).seated("show bogus")
+    assert typist.screen.text.strip() == 'Line has invalid autocommand "show bogus"'
+    assert typist.screen.closed
+
+
 async def test_one_command_and_out(router: Router) -> None:
     typist = await Typist(router).seated("show ip route vrf andes")
     assert "10.41.0.0/22" in typist.screen.text
