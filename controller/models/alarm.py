@@ -69,7 +69,7 @@ class ActiveAlarm:
 
 
 class AlarmState(StrEnum):
-    """Where an alarm is in its life; the last three are terminal."""
+    """Where an alarm is in its life; the last three are terminal, but an escalated one may be repaired again."""
 
     RAISED = "raised"
     REPAIRING = "repairing"

@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.assurance.health import CORE_LINK_DOWN, wrongs
+from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, wrongs
 from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError
 from controller.models.health import Health
@@ -19,7 +19,7 @@ from controller.playbook.launch import Launcher
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell
-from controller.ports.store import Page, Store, StoreLoop
+from controller.ports.store import Store, StoreLoop
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
 from controller.remediation.rules import Repair, Rule, rule_for
@@ -29,9 +29,8 @@ from controller.runs.submit import submit
 
 log = structlog.get_logger()
 
-_OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
-#: Alarms looked at in one round, and alarms worked on at once.
-_LOOK, _AT_ONCE = Page(limit=100_000), 50
+#: Alarms worked on at once.
+_AT_ONCE = 50
 #: Seconds until an alarm is looked at again: while its run works, while something stands in the way.
 _SOON, _LATER = 1.0, 5.0
 #: Seconds until the next try after the first failed one; doubles up to the second.
@@ -82,10 +81,10 @@ class Remediator:
         Raises:
             StoreError: The database is away; the next round looks again.
         """
-        _, alarms = await self._store.call(lambda store: store.alarms(_LOOK, _OPEN))
+        alarms = await self._store.call(lambda store: store.standing_alarms())
         self._forget_all_but({alarm.id for alarm in alarms})
         now = self._clock.monotonic()
-        for alarm in reversed(alarms):
+        for alarm in alarms:
             if alarm.id not in self._tasks and self._due.get(alarm.id, now) <= now:
                 self._tasks[alarm.id] = asyncio.create_task(self._attend(alarm))
         await self._escalations.step()
@@ -123,13 +122,25 @@ class Remediator:
     async def _advance(self, alarm: Alarm) -> float:
         """Returns seconds until the next look."""
         alarm = await self._store.call(lambda store: store.alarm(alarm.id))
-        if alarm.state.terminal:
-            return _SOON
         rule = rule_for(self._rules, alarm)
         if alarm.state is AlarmState.REPAIRING:
             return await self._verify(alarm, rule.verify_seconds if rule else _VERIFY)
+        if alarm.state is AlarmState.ESCALATED:
+            return await self._reconsider(alarm, rule)
+        if alarm.state.terminal:
+            return _SOON
         if rule is None:
             return await self._expire(alarm)
+        return await self._repair(alarm, rule)
+
+    async def _reconsider(self, alarm: Alarm, rule: Rule | None) -> float:
+        """An escalated alarm that stands is repaired again once its cool-down is over; people were told already."""
+        if rule is None or alarm.cleared is not None:
+            return _RETRY[1]
+        cool_down = timedelta(seconds=rule.guards.cool_down_seconds)
+        left = cool_down - (self._clock.now() - (alarm.escalated or alarm.changed))
+        if left > timedelta():
+            return min(_RETRY[1], left.total_seconds())
         return await self._repair(alarm, rule)
 
     # -------------------------------------------------------------------- act
@@ -146,7 +157,7 @@ class Remediator:
             return await self._escalate(alarm, f"it is back after {earlier} repairs: does something else write there?")
         try:
             health = await self._checker.health(alarm.station)
-            if obstacle := _obstacle_there(alarm, health):
+            if obstacle := _obstacle_there(alarm, health) or await self._drift_first(alarm, rule, health):
                 return await self._wait(alarm, obstacle)
             plan, start = await self._remedy(alarm, rule, health)
         except InputError as error:
@@ -185,7 +196,7 @@ class Remediator:
         ready = await launcher.prepare(name, rule.given(alarm), _actor(rule))
         cause = f"alarm:{alarm.id}"
         return lambda store: launcher.accept(
-            store, ready, cause=cause, actor=_actor(rule), reason=alarm.text, key=cause
+            store, ready, cause=cause, actor=_actor(rule), reason=alarm.text, key=_run_key(alarm)
         )
 
     def _submit(self, store: Store, alarm: Alarm, rule: Rule, plan: Plan) -> Run:
@@ -197,7 +208,7 @@ class Remediator:
             strategy=Strategy(canary=0),
             cause=f"alarm:{alarm.id}",
             reason=alarm.text,
-            idempotency_key=f"alarm:{alarm.id}",
+            idempotency_key=_run_key(alarm),
         )
 
     def _begin(self, store: Store, alarm: Alarm, rule: Rule, start: Callable[[Store], Run]) -> Run | None:
@@ -230,14 +241,26 @@ class Remediator:
             return f"freeze of {freeze.target} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
         return "a job works on the station" if store.leased([alarm.station]) else ""
 
+    async def _drift_first(self, alarm: Alarm, rule: Rule, health: Health) -> str:
+        """For a core link, the drift of its station that is repaired first; empty where that need not be waited for.
+
+        It need not where people were asked to see to the drift, and no longer than a repair takes.
+        """
+        patient = self._clock.now() - alarm.raised <= timedelta(seconds=rule.verify_seconds)
+        if alarm.probable_cause != CORE_LINK_DOWN or not health.drift or not patient:
+            return ""
+        standing = await self._store.call(lambda store: store.standing_alarms([alarm.station]))
+        drifts = {one.state for one in standing if one.probable_cause == CONFIGURATION_DRIFT}
+        return "" if AlarmState.ESCALATED in drifts else "the configuration drifted, which is repaired first"
+
     async def _wait(self, alarm: Alarm, obstacle: str) -> float:
-        """Say once in the alarm why nothing happens; look again later."""
+        """Say once in the alarm why nothing happens, unless people know it already; look again later."""
         note = f"waits: {obstacle}"
-        if alarm.note != note:
+        if alarm.note != note and alarm.state is AlarmState.RAISED:
             await self._store.call(
                 lambda store: store.move_alarm(alarm, AlarmState.RAISED, actor="remediation", note=note)
             )
-        return _LATER
+        return _later(alarm)
 
     async def _nothing_to_do(self, alarm: Alarm, rule: Rule, plan: Plan | None) -> float:
         """Healed already, then the source says so soon; or the plan leaves the station out."""
@@ -246,7 +269,7 @@ class Remediator:
         now = self._clock.monotonic()
         if now - self._well_since.setdefault(alarm.id, now) > rule.verify_seconds:
             return await self._escalate(alarm, "the station itself says that nothing is wrong, yet the alarm stands")
-        return _LATER
+        return _later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float:
         if alarm.severity is PerceivedSeverity.WARNING and self._clock.now() - alarm.changed > _WARNINGS_EXPIRE:
@@ -285,8 +308,10 @@ class Remediator:
         """Decide that people are to see to it, unless the alarm moved on since it was looked at; they are told next.
 
         The decision is on record before anybody is told, so that two schedulers tell people once, and so that
-        what one of them is repairing is not escalated by the other.
+        what one of them is repairing is not escalated by the other. What they were told of already is not told again.
         """
+        if alarm.state is AlarmState.ESCALATED:
+            return _RETRY[1]
         if await self._store.call(lambda store: store.escalate_alarm(alarm, reason, actor="remediation")):
             log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
@@ -300,9 +325,17 @@ def _obstacle_there(alarm: Alarm, health: Health) -> str:
         return f"somebody else locked cell {', '.join(health.locked)}"
     if any(link.path == alarm.object and link.locked for link in health.links):
         return "somebody locked the link"
-    if alarm.probable_cause == CORE_LINK_DOWN and health.drift:
-        return "the configuration drifted, which is repaired first"
     return ""
+
+
+def _later(alarm: Alarm) -> float:
+    """Seconds until something that stands in the way is looked at again; people know of what was escalated."""
+    return _RETRY[1] if alarm.state is AlarmState.ESCALATED else _LATER
+
+
+def _run_key(alarm: Alarm) -> str:
+    """Idempotency key of an alarm's next repair run: one for each that went before."""
+    return f"alarm:{alarm.id}:{alarm.run}".rstrip(":")
 
 
 def _is_wrong(alarm: Alarm, health: Health) -> bool:

@@ -74,6 +74,7 @@ class FakePlanner:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self.meanwhile: Any = None
+        self.plans = 0
 
     async def recreate_plan(self, station: str, path: str, _actor: str) -> Plan:
         return self._made(station, path)
@@ -82,6 +83,7 @@ class FakePlanner:
         return self._made(station, STATION)
 
     def _made(self, station: str, what: str) -> Plan:
+        self.plans += 1
         if self.meanwhile:
             self.meanwhile()
         plan = make_plan([station], f"{what} {self._bench.clock.now()}")

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import pytest
+
+from controller.models.alarm import Alarm, AlarmState
+from tests.unit.remediation.bench import LINK, STATION_ID, Bench
+
+HOUR = 3600
+
+
+# ------------------------------------------------------- what was escalated before
+
+
+async def _drifted_again(bench: Bench) -> Alarm:
+    """Drift that came back right after its repair: people are asked."""
+    scheduler = bench.scheduler()
+    first = bench.drifts()
+    await bench.round(scheduler)
+    bench.work()
+    await bench.round(scheduler)
+    assert bench.alarm(first).state is AlarmState.REPAIRED
+    second = bench.drifts()
+    await bench.round(scheduler)
+    assert bench.alarm(second).state is AlarmState.ESCALATED
+    return second
+
+
+async def test_escalated_drift_keeps_no_core_link_waiting(bench: Bench) -> None:
+    await _drifted_again(bench)
+    link = bench.breaks()
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    bench.work()
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRED
+
+
+async def test_a_core_link_waits_for_drift_that_is_repaired_first_but_not_for_ever(bench: Bench) -> None:
+    bench.checker.drifted.add(STATION_ID)
+    link = bench.breaks()
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert bench.alarm(link).note == "waits: the configuration drifted, which is repaired first"
+    for _ in range(14):
+        await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING, "nobody reported the drift, so nobody repairs it"
+
+
+async def test_what_was_escalated_is_repaired_again_when_its_cool_down_is_over(bench: Bench) -> None:
+    drift = await _drifted_again(bench)
+    scheduler = bench.scheduler()
+    await bench.round(scheduler, seconds=HOUR / 2)
+    await bench.round(scheduler)
+    assert bench.alarm(drift).state is AlarmState.ESCALATED
+    await bench.clock.advance(HOUR / 2)
+    await bench.round(scheduler)
+    assert bench.alarm(drift).state is AlarmState.REPAIRING
+    bench.work()
+    await bench.round(scheduler)
+    assert bench.alarm(drift).state is AlarmState.REPAIRED
+    assert [run.cause for run in bench.runs()].count(f"alarm:{drift.id}") == 1
+    assert len(bench.people.sent) == 1
+
+
+async def test_what_fails_again_after_its_cool_down_is_told_again_by_a_run_of_its_own(bench: Bench) -> None:
+    link = bench.breaks()
+    scheduler = bench.scheduler()
+    for _ in range(2):
+        await bench.round(scheduler)
+        bench.work({link.id})
+        await bench.round(scheduler, seconds=61)
+        await bench.round(scheduler)
+        await bench.round(scheduler, seconds=HOUR)
+    ours = [run for run in bench.runs() if run.cause == f"alarm:{link.id}"]
+    assert len(ours) == 2
+    assert bench.people.keys == [f"escalate-{link.id}", f"escalate-{link.id}-2"]
+
+
+async def test_what_can_not_be_repaired_again_is_not_told_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = await _escalated_link(bench)
+    bench.checker.down.clear()  # the station finds nothing wrong, yet the alarm stands
+    scheduler = bench.scheduler()
+    for _ in range(5):
+        await bench.round(scheduler, seconds=HOUR)
+    assert bench.alarm(link).state is AlarmState.ESCALATED
+    assert len(bench.people.sent) == 1
+    assert len(bench.runs()) == 1
+
+
+async def test_what_was_escalated_and_cleared_is_a_new_alarm_when_it_comes_back(bench: Bench) -> None:
+    link = await _escalated_link(bench)
+    bench.heals(link)
+    await bench.clock.advance(HOUR)
+    again = bench.breaks()
+    assert again.id != link.id
+    await bench.round(bench.scheduler())
+    assert bench.alarm(again).state is AlarmState.REPAIRING
+
+
+async def _escalated_link(bench: Bench) -> Alarm:
+    """A link that its repair did not bring back."""
+    link = bench.breaks()
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    bench.work({link.id})
+    await bench.round(scheduler, seconds=61)
+    await bench.round(scheduler)
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.ESCALATED
+    return link
+
+
+# ----------------------------------------------------------------------- guards
+
+
+async def test_a_hold_put_while_the_repair_was_planned_keeps_it_from_starting(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.planner.meanwhile = lambda: bench.store.add_hold(STATION_ID, "ana", "rigger on the mast", None)
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert bench.planner.plans == 1
+    assert bench.runs() == []
+    await bench.round(scheduler)
+    assert (bench.alarm(link).state, bench.alarm(link).note) == (
+        AlarmState.RAISED,
+        f"waits: hold on {STATION_ID} by ana",
+    )
+
+
+async def test_cleared_is_not_repaired_while_the_station_says_that_its_object_is_not_healthy(bench: Bench) -> None:
+    link = bench.breaks()
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    bench.work()
+    bench.checker.down.add((STATION_ID, LINK))
+    await bench.round(scheduler)
+    assert bench.alarm(link).cleared is not None
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    await bench.clock.advance(60)
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.ESCALATED
+    assert bench.alarm(link).note.endswith("the alarm is cleared, but its object is not healthy")
+
+
+async def test_each_station_has_a_cool_down_of_its_own(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    for station in (STATION_ID, "T-LTE-2"):
+        drift = bench.drifts(station)
+        await bench.round(scheduler)
+        assert bench.alarm(drift).state is AlarmState.REPAIRING, "an object of the same name elsewhere was repaired"
+        bench.work()
+        await bench.round(scheduler)
+
+
+async def test_each_object_of_a_station_has_a_cool_down_of_its_own(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    for path in (LINK, "/EP_S1C[two]"):
+        link = bench.breaks(path)
+        await bench.round(scheduler)
+        assert bench.alarm(link).state is AlarmState.REPAIRING
+        bench.work()
+        await bench.round(scheduler)
