@@ -29,7 +29,7 @@ from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.people import Person
 from controller.models.plan import Plan
-from controller.models.run import AuditRow, Job, Run, RunState
+from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.ports.clock import Clock
 from controller.ports.store import Page, PlanHead
 
@@ -46,6 +46,12 @@ class DeviceView(Body):
     retired: datetime | None
     network_digest: str
     health: Health | None
+
+
+class RunView(Run):
+    """A run, with what it waits for, since when, and who can end that; a pause first."""
+
+    waits_for: tuple[Wait, ...] = ()
 
 
 class LiveConfig(Body):
@@ -89,11 +95,11 @@ class View(Protocol):
         """A plan."""
         ...
 
-    def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, Sequence[Run | TenantRun]]:
+    def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, Sequence[RunView | TenantRun]]:
         """Total and one page of runs, newest first."""
         ...
 
-    def run(self, run_id: str) -> Run | TenantRun:
+    def run(self, run_id: str) -> RunView | TenantRun:
         """A run."""
         ...
 
@@ -177,13 +183,18 @@ class HostView:
         """See ``View``."""
         return self._store.plan(plan_id)
 
-    def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[Run]]:
+    def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[RunView]]:
         """See ``View``."""
-        return self._store.runs(page, states)
+        total, found = self._store.runs(page, states)
+        return total, self._waiting(found)
 
-    def run(self, run_id: str) -> Run:
+    def run(self, run_id: str) -> RunView:
         """See ``View``."""
-        return self._store.run(run_id)
+        return self._waiting([self._store.run(run_id)])[0]
+
+    def _waiting(self, found: Sequence[Run]) -> list[RunView]:
+        waits = self._store.waits([run.id for run in found if not run.state.terminal])
+        return [RunView.model_construct(**dict(run), waits_for=waits.get(run.id, ())) for run in found]
 
     def jobs(self, run_id: str) -> list[Job]:
         """See ``View``."""

@@ -9,7 +9,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from controller.cli.client import FAILED, UNREACHABLE, Client, CliError
-from controller.cli.output import client, coloured, counted, err, out, print_json, styled
+from controller.cli.output import client, coloured, err, out, print_json
+from controller.cli.waits import show_waits
 from controller.ports.clock import Clock, SystemClock
 
 #: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
@@ -32,7 +33,7 @@ class _Bars:
         )
         self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
         self._silent = silent
-        self._waits: dict[str, int] = {}
+        self._waits: set[str] = set()
         self._tasks: dict[int, TaskID] = {
             wave: self.progress.add_task(self._name(wave), total=count, start=False)
             for wave, count in sorted(self._totals.items())
@@ -47,11 +48,8 @@ class _Bars:
         for wave, task in self._tasks.items():
             if wave <= _wave(run) and run["state"] != "queued":
                 self.progress.start_task(task)
-        waits = run.get("waits", {})
-        if waits != self._waits and not self._silent:
-            for reason, count in waits.items():
-                out.print(styled("waits", "yellow"), f"on {counted(count, 'station')}: {reason}")
-        self._waits = waits
+        if not self._silent:
+            self._waits = show_waits(run, self._waits)
 
     def job(self, job: dict[str, Any]) -> None:
         """A job ended; what did not go well is told at once."""

@@ -75,6 +75,7 @@ _COLOURS = {
     "paused": "yellow",
     "stopped": "yellow",
     "raised": "yellow",
+    "waits": "yellow",
     "repairing": "cyan",
     "running": "cyan",
     "failed": "red",

@@ -163,6 +163,9 @@ def apply(
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
+    overtake: Annotated[
+        bool, typer.Option("--overtake", help="Go before a paused run that is to change the same stations.")
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -181,7 +184,13 @@ def apply(
     api = client()
     run = api.post(
         "/v1/runs",
-        {"plan": plan_id, "strategy": strategy, "reason": reason, "contracts": contractual(contract)},
+        {
+            "plan": plan_id,
+            "strategy": strategy,
+            "reason": reason,
+            "contracts": contractual(contract),
+            "overtake": overtake,
+        },
         {"Idempotency-Key": key or secrets.token_urlsafe(16)},
     )
     if detach:

@@ -141,13 +141,21 @@ def run(
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
+    overtake: Annotated[
+        bool, typer.Option("--overtake", help="Go before a paused run that is to change the same stations.")
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a playbook and watch it. Interrupting the command does not interrupt the run."""
     started = client().post(
         f"/v1/playbooks/{name}/runs",
-        {"parameters": _parameters(values), "reason": reason, "contracts": contractual(contract)},
+        {
+            "parameters": _parameters(values),
+            "reason": reason,
+            "contracts": contractual(contract),
+            "overtake": overtake,
+        },
         {"Idempotency-Key": key or secrets.token_urlsafe(16)},
     )
     if detach:

@@ -12,6 +12,7 @@ from controller.cli.follow import follow
 from controller.cli.output import Json, client, coloured, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
+from controller.cli.waits import show_waits, state_of, wait_cells
 from controller.models.run import RunState
 
 #: Procedures that are no playbooks.
@@ -35,18 +36,21 @@ def runs(
         (
             Column("id"),
             Column("state"),
-            Column("procedure", 2),
-            Column("plan", 3),
-            Column("cause", 6),
-            Column("by", 5),
-            Column("created", 4),
-            Column("wave", 7),
-            Column("jobs", 1, prose=True),
+            Column("procedure", 4),
+            Column("plan", 5),
+            Column("cause", 8),
+            Column("by", 7),
+            Column("created", 6),
+            Column("wave", 9),
+            Column("jobs", 2, prose=True),
+            Column("waits for", prose=True),
+            Column("since", 1),
+            Column("who can end it", 3, prose=True),
         ),
         (
             (
                 run["id"],
-                coloured(run["state"]),
+                coloured(state_of(run)),
                 run["procedure"],
                 run["plan"],
                 run.get("cause"),
@@ -54,6 +58,7 @@ def runs(
                 when(run["created"]),
                 f"{run['wave'] + 1}/{run['waves']}" if "waves" in run else "",  # a tenant is not told
                 ", ".join(f"{count} {outcome}" for outcome, count in sorted(run["counts"].items())),
+                *wait_cells(run),
             )
             for run in found
         ),
@@ -74,12 +79,13 @@ def show(run_id: RunId, as_json: Json = False) -> None:
 def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
     run_id = run["id"]
     of = f"plan {run['plan']}" if run["procedure"] in _OF_PLANS else f"playbook {run['procedure']}"
-    out.print(f"run {run_id} of {of}:", coloured(run["state"]), run.get("reason") or "")
+    out.print(f"run {run_id} of {of}:", coloured(state_of(run)), run.get("reason") or "")
     if "waves" in run:  # who asked, outlook and details are the host's
         out.print(_asked(run))
         if run["halted"]:
             out.print(styled("stopped:", "yellow"), run["halted"])
-        show_outlook(api.get(f"/v1/runs/{run_id}/outlook"))
+        show_waits(run)
+        show_outlook(api.get(f"/v1/runs/{run_id}/outlook") | {"waits": {}})
         for one in api.get(f"/v1/runs/{run_id}/decisions"):
             whom = f"unit {one['unit']}" if one["unit"] else "all of it"
             out.print(f"wave {one['wave']}, {whom}: {one['verdict']} at {when(one['at'])}, {one['reason']}")

@@ -47,14 +47,14 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
     laid = _layout(known, cells, out.width if out.is_terminal and not manner.wide else None)
     header = [Text(column.name, "bold") for column in known]
     shown = {index for index, _ in laid}
-    missing = [column.name for index, column in enumerate(known) if index not in shown]
+    missing = [one.name for index, one in enumerate(known) if index not in shown and not _is_empty(cells, index)]
     with paged():
         if title:
             out.print(styled(title, "italic"))
         # A single word may be wider than the terminal: it is whole all the same, for whoever copies it.
         out.print(Text("\n").join(line for row in (header, *cells) for line in _lines(row, known, laid)))
         if missing:
-            out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"))
+            out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"), soft_wrap=False)
 
 
 def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]) -> Iterator[Text]:
@@ -85,16 +85,19 @@ def _layout(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: in
         min(wanted[index], _least(column, [row[index] for row in cells])) if column.prose else wanted[index]
         for index, column in enumerate(columns)
     ]
-    kept = list(range(len(columns)))
+    kept = [index for index in range(len(columns)) if not _is_empty(cells, index)]
     while _total([least[index] for index in kept]) > room and any(columns[index].rank for index in kept):
         kept.remove(max(kept, key=lambda index: (columns[index].rank, index)))
     left = room - _total([least[index] for index in kept])
-    laid = []
-    for index in kept:
-        more = max(0, min(left, wanted[index] - least[index]))
-        left -= more
-        laid.append(_Laid(index, least[index] + more))
-    return laid
+    short = sum(wanted[index] - least[index] for index in kept)
+    # Prose shares what is left by what it lacks, so that rows get no higher than they have to.
+    share = min(1.0, max(0, left) / short) if short else 0.0
+    return [_Laid(index, least[index] + int(share * (wanted[index] - least[index]))) for index in kept]
+
+
+def _is_empty(cells: Sequence[Sequence[Text]], index: int) -> bool:
+    """Whether a column says nothing; on a terminal it is left out."""
+    return not any(row[index].plain.strip() for row in cells)
 
 
 def _least(column: Column, cells: Sequence[Text]) -> int:

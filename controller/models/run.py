@@ -244,6 +244,22 @@ class Run(Noun):
     parameters: dict[str, Any] = {}
 
 
+class Wait(Noun):
+    """What keeps a run, or some of its stations, from going on.
+
+    Attributes:
+        what: For people: an approval, a window, a freeze, a hold, a question, a pause, another run.
+        since: Since when it waits for that; for a window or a freeze, since when it would have begun.
+        who: Who can end it, and how; empty where it ends by itself.
+        stations: How many wait; 0 where it is the run as a whole.
+    """
+
+    what: str
+    since: AwareDatetime
+    who: str = ""
+    stations: int = 0
+
+
 class Step(StrEnum):
     """Journal steps of a device transaction, in order; each is written before its act."""
 

@@ -34,7 +34,7 @@ from controller.ports.store import NewJob, Store
 from controller.runs.consent import check_contracts
 from controller.runs.outlook import outlook
 from controller.runs.stages import cut_stages
-from controller.runs.submit import approver
+from controller.runs.submit import approver, check_overtaking
 from controller.runs.timing import fitted
 from controller.runs.waves import ranks_in, units_of
 
@@ -99,16 +99,19 @@ class Launcher:
         key: str | None,
         asker: Person | None = None,
         contracts: tuple[Contract, ...] = (),
+        *,
+        overtake: bool = False,
     ) -> Run:
         """Accept a run; the same key with the same playbook and parameters is the same run.
 
         ``asker`` is the person who asks: that is a yes where the person may approve, with these contractual reasons.
+        ``overtake`` lets it go before a paused run that has yet to change one of its stations.
 
         Raises:
             NotFoundError: There is no such playbook.
             InputError: Parameters are wrong, or a contractual reason is none.
             PlanRefusedError: A guard or a hold refuses it, or there is nothing to do.
-            ConflictError: The key was used for something else.
+            ConflictError: The key was used for something else, or a paused run would be overtaken.
         """
         loaded = await asyncio.to_thread(self._library.load, name)
         if key is not None:
@@ -117,6 +120,9 @@ class Launcher:
                 return self._same(known, loaded, given, reason)
         ready = self._willing(await self._prepare(loaded, given, actor))
         check_contracts(ready.terms, contracts, approver(asker))
+        if not overtake:
+            stations = {job.station for job in ready.jobs}
+            await self._world.store.call(lambda store: check_overtaking(store, stations))
         if loaded.playbook.plan is not None and loaded.playbook.plan.adopt:
             await self._adopt([job.station for job in ready.jobs], actor)
         run = await self._world.store.call(

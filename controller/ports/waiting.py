@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from controller.models.question import Question
+from controller.models.run import Wait
 
 if TYPE_CHECKING:
     from controller.ports.store import Claim
@@ -34,7 +36,11 @@ class Soak:
 
 
 class WaitingRecords(Protocol):
-    """Questions, and the soak of waves."""
+    """Questions, the soak of waves, and all that runs wait for."""
+
+    def waits(self, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
+        """What each of these runs waits for, a pause first; runs that wait for nothing or have ended are left out."""
+        ...
 
     def ask(self, question: Question, claim: Claim) -> Question:
         """Ask a question unless it was asked before; it as it stands now. Raises LeaseLostError."""

@@ -83,6 +83,23 @@ def unmet(standing: Standing) -> list[str]:
     return [missing(one) for one in standing.terms.requirements if not is_approved(one, *voted)]
 
 
+#: Beginnings of the words that a job's clearance says, and who can end it, how.
+_WAYS_OUT = (
+    ("waits for approval", "its approvers: minka approve"),
+    ("freeze of", "whoever may lift or override it: minka freeze lift, minka override"),
+    ("window opens", "whoever may override windows: minka override"),
+    ("no window", "whoever may override windows: minka override"),
+    ("hold on", "whoever may lift it: minka hold lift"),
+)
+
+
+def who_can_end(blocked: str) -> str:
+    """Who can end what a job waits for, by the words of its clearance; empty where that ends by itself."""
+    reasons = blocked.split("; ")
+    ways = (way for words, way in _WAYS_OUT if any(reason.startswith(words) for reason in reasons))
+    return "; ".join(dict.fromkeys(ways))
+
+
 def _unapproved(standing: Standing) -> Iterator[Clearance]:
     if no := rejection(standing.votes):
         yield Clearance(f"rejected by {no.person}: {no.reason}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from controller.access.roles import may
 from controller.models.approval import Contract
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
-from controller.models.run import UNDO, Run, Strategy
+from controller.models.run import UNDO, JobState, Run, RunState, Strategy
 from controller.ports.queue import Doorbell
-from controller.ports.store import Store
+from controller.ports.store import Page, Store
 from controller.runs.consent import Asked, check_contracts, plan_terms, rejection
 from controller.runs.procedures import procedure
 from controller.runs.stages import cut_stages
@@ -30,6 +32,7 @@ def submit(
     idempotency_key: str | None = None,
     asker: Person | None = None,
     contracts: tuple[Contract, ...] = (),
+    overtake: bool = False,
 ) -> Run:
     """Accept a run of a plan, under the approvals, windows and notices that it needs (``controller.runs.consent``).
 
@@ -45,10 +48,12 @@ def submit(
         idempotency_key: The same key is the same run.
         asker: The person who asks; that is a yes where the person may approve.
         contracts: Contractual reasons of that person.
+        overtake: Whether it may go before a paused run that has yet to change one of its stations.
 
     Raises:
         PlanRefusedError: The plan is empty, or was rejected.
-        ConflictError: The plan was made on another network than the current one, or the key was used otherwise.
+        ConflictError: A paused run would be overtaken; the plan was made on another network than the current one, or
+            the key was used otherwise.
         InputError: A contractual reason is none.
     """
     if plan.is_empty:
@@ -70,6 +75,8 @@ def submit(
         others = f"; as {no.person} is gone, the yes of another approver of {no.side} takes it back" if no.gone else ""
         raise PlanRefusedError(f"plan {plan.id} was rejected by {no.person} ({no.side}): {no.reason}{others}")
     repair = cause != "person"
+    if not (repair or overtake or (idempotency_key is not None and store.run_of_key(idempotency_key))):
+        check_overtaking(store, {job.station for job in jobs})
     asked = Asked(plan.digest, plan.created, automatic=repair, restores=repair)
     terms = plan_terms(network, plan, asked)
     check_contracts(terms, contracts, approver(asker))
@@ -91,6 +98,21 @@ def submit(
         raise ConflictError(f"the idempotency key belongs to run {run.id}, which was asked for otherwise")
     doorbell.ring(run.id)
     return run
+
+
+def check_overtaking(store: Store, stations: Set[str]) -> None:
+    """See that no paused run is overtaken silently: what it has yet to do was planned on the stations as they are.
+
+    Raises:
+        ConflictError: One has yet to change one of the stations.
+    """
+    for run in store.runs(Page(limit=1000), [RunState.PAUSED])[1]:
+        left = sorted({job.station for job in store.jobs(run.id) if job.state is not JobState.DONE} & stations)
+        if left:
+            named = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+            raise ConflictError(
+                f"run {run.id} is paused and has yet to change {named}: resume or cancel it first, or say overtake"
+            )
 
 
 def approver(asker: Person | None) -> Person | None:

@@ -12,6 +12,8 @@ from controller.store.runs import load_run, reserved
 from controller.store.tables import jobs, runs
 from controller.store.transaction import Transactions, Tx, reads, writes
 
+#: Act on record when a person pauses a run.
+PAUSE = "run.pause-requested"
 _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
 _CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 
@@ -33,7 +35,7 @@ class RequestRecords(Transactions):
     @writes
     def request_pause(self, tx: Tx, run_id: str, actor: str) -> Run:
         """See ``Store.request_pause``."""
-        run = _request(tx, run_id, actor, _PAUSABLE, RunState.PAUSED, "run.pause-requested")
+        run = _request(tx, run_id, actor, _PAUSABLE, RunState.PAUSED, PAUSE)
         if run.state is RunState.PAUSED:
             unbegun = and_(jobs.c.run == run_id, jobs.c.state == JobState.READY.value, ~reserved(), ~_begun(run))
             tx.execute(update(jobs).where(unbegun).values(state=JobState.WAITING.value))

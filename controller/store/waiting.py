@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import orjson
@@ -23,13 +24,15 @@ from sqlalchemy import (
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.question import Question
-from controller.models.run import JobState
+from controller.models.run import JobState, RunState, Wait
 from controller.models.step import StepState
 from controller.ports.store import Claim
 from controller.ports.waiting import Soak
+from controller.runs.clearance import who_can_end
 from controller.store.journals import check_lease
+from controller.store.requests import PAUSE
 from controller.store.runs import ACTIVE, load_run
-from controller.store.tables import Instant, jobs, metadata, runs, steps
+from controller.store.tables import Instant, audit, jobs, metadata, runs, steps
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 questions = Table(
@@ -103,6 +106,15 @@ class WaitingRecords(Transactions):
             query = query.where(*_open(tx))
         return [_as_question(row) for row in tx.execute(query.order_by(questions.c.asked, questions.c.id))]
 
+    @reads
+    def waits(self, tx: Tx, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
+        """See ``WaitingRecords.waits``."""
+        active = and_(runs.c.id.in_(run_ids), runs.c.state.in_(ACTIVE))
+        found: dict[str, list[Wait]] = {}
+        for run, wait in (*_paused(tx, active), *_asking(tx, active), *_blocked(tx, active)):
+            found.setdefault(run, []).append(wait)
+        return {run: tuple(waits) for run, waits in found.items()}
+
     @writes
     def soaked(self, tx: Tx, claim: Claim, position: int) -> Soak:
         """See ``WaitingRecords.soaked``."""
@@ -127,6 +139,40 @@ class WaitingRecords(Transactions):
             halted = update(runs).where(runs.c.id == claim.run.id, runs.c.halted == "")
             tx.execute(halted.values(halted=f"the soak failed at {detail}"))
         return Soak(pending, detail)
+
+
+def _paused(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs that a person paused: who did, and when, as the audit trail has it."""
+    act = and_(audit.c.object == runs.c.id, audit.c.action == PAUSE)
+    query = select(runs.c.id, runs.c.created, audit.c.at, audit.c.actor).outerjoin(audit, act)
+    rows = tx.execute(query.where(active, runs.c.state == RunState.PAUSED.value).order_by(audit.c.id))
+    for row in {row.id: row for row in rows}.values():  # the last pause of each
+        by = f" by {row.actor}" if row.actor else ""
+        yield row.id, Wait(what=f"paused{by}", since=row.at or row.created, who="whoever may run: minka resume")
+
+
+def _asking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs that ask people something."""
+    query = select(questions).join(runs, runs.c.id == questions.c.run).where(active, *_open(tx))
+    for row in tx.execute(query.order_by(questions.c.asked, questions.c.id)):
+        asked = _as_question(row)
+        choices = f" ({' or '.join(asked.choices)})" if asked.choices else ""
+        what = f"asks: {asked.text}{choices}, until {asked.until:%Y-%m-%d %H:%M} UTC"
+        who = f"whoever may run: minka answer {asked.run} … --question {asked.id}"
+        yield asked.run, Wait(what=what, since=asked.asked, who=who, stations=int(bool(asked.station)))
+
+
+def _blocked(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Jobs that may not begin, by the reason, since when they would have."""
+    unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
+    since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
+    query = select(jobs.c.run, jobs.c.blocked, since, func.count().label("stations")).join(
+        runs, runs.c.id == jobs.c.run
+    )
+    query = query.where(active, unbegun, jobs.c.blocked != "").group_by(jobs.c.run, jobs.c.blocked)
+    for row in tx.execute(query.order_by(jobs.c.blocked)):
+        who = who_can_end(row.blocked)
+        yield row.run, Wait(what=row.blocked, since=row.since, who=who, stations=row.stations)
 
 
 def _let_others_follow(tx: Tx, claim: Claim, position: int) -> None:

@@ -51,10 +51,11 @@ class Given(Body):
 
 
 class NewPlaybookRun(Given):
-    """Parameters, and why; the reasons are kept on record."""
+    """Parameters, and why; the reasons are kept on record. ``overtake`` lets it go before a paused run."""
 
     reason: str = ""
     contracts: tuple[Contract, ...] = Contracts
+    overtake: bool = False
 
 
 class _Threaded:
@@ -123,4 +124,5 @@ async def run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
     """Accept a run. The same Idempotency-Key returns the same run; other parameters with it are a conflict."""
-    return await launch.start(name, asked.parameters, who.name, asked.reason, idempotency_key, who, asked.contracts)
+    given = (asked.parameters, who.name, asked.reason, idempotency_key, who, asked.contracts)
+    return await launch.start(name, *given, overtake=asked.overtake)

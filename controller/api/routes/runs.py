@@ -13,7 +13,7 @@ from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import whole
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
-from controller.api.views import Seen, View
+from controller.api.views import RunView, Seen, View
 from controller.models.approval import Contract
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
@@ -27,13 +27,14 @@ router = Router(prefix="/v1/runs", tags=["runs"])
 
 
 class NewRun(Body):
-    """A plan to apply, how, and why."""
+    """A plan to apply, how, and why; ``overtake`` lets it go before a paused run of the same stations."""
 
     plan: str
     procedure: str = "apply"
     strategy: Strategy = Strategy()
     reason: str = ""
     contracts: tuple[Contract, ...] = Contracts
+    overtake: bool = False
 
 
 @router.post("", status_code=202)
@@ -55,6 +56,7 @@ def start(
         idempotency_key=idempotency_key,
         asker=who,
         contracts=asked.contracts,
+        overtake=asked.overtake,
     )
 
 
@@ -64,14 +66,14 @@ def runs(
     paging: Paging,
     _: Annotated[Person, needs(Permission.LOOK)],
     state: Annotated[list[RunState] | None, Query()] = None,
-) -> Listing[Run | TenantRun]:
+) -> Listing[RunView | TenantRun]:
     """Runs, newest first; ``state`` may be given several times."""
     total, found = seen.runs(paging, state)
     return listing(total, found, paging)
 
 
 @router.get("/{run_id}")
-def show(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> Run | TenantRun:
+def show(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> RunView | TenantRun:
     """One run with its counts."""
     return seen.run(run_id)
 
@@ -159,7 +161,7 @@ async def events(
 async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
     """What is on record, as it changes; the database is looked at twice a second."""
     told: set[str] = set()
-    last: Run | TenantRun | None = None
+    last: RunView | TenantRun | None = None
     silent = 0.0
     while True:
         run = await run_in_threadpool(seen.run, run_id)

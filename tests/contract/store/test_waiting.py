@@ -153,3 +153,20 @@ def test_a_failure_wakes_the_wave_and_halts_the_run(store: SqlStore, clock: Virt
     assert (soak.pending, soak.failed) == (0, "B: too few calls")
     assert [claim.job.station for claim in store.claim(store.register_worker("x"), 10)] == ["A"]
     assert store.run(one.run.id).halted == "the soak failed at B: too few calls"
+
+
+def test_what_runs_wait_for_is_told_with_since_when_and_who_can_end_it(store: SqlStore, clock: VirtualClock) -> None:
+    (claim,) = claimed(store, "A")
+    run = claim.run.id
+    assert store.waits([run]) == {}
+    asked = store.ask(question(claim, clock), claim)
+    store.request_pause(run, "ana")
+    store.request_resume(run, "ana")
+    store.request_pause(run, "eva")
+    paused, asks = store.waits([run, "r-nowhere"])[run]
+    assert (paused.what, paused.since, paused.who) == ("paused by eva", clock.now(), "whoever may run: minka resume")
+    assert asks.what.startswith("asks: Go on? (yes or no), until 20")
+    assert (asks.since, asks.who) == (asked.asked, f"whoever may run: minka answer {run} … --question q")
+    store.answer(run, "yes", actor="ana")
+    store.request_resume(run, "eva")
+    assert store.waits([run]) == {}

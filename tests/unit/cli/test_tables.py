@@ -37,6 +37,8 @@ RUN: dict[str, Any] = {
     "waves": 24,
 }
 RUN |= {"cause": "alarm:a-5d2f9cb1", "requested_by": "core-link-down", "created": AT, "wave": 3, "counts": COUNTS}
+WAIT = {"what": "waits for approval by 1 of bitel (rosa, eva) to reduce", "since": AT, "stations": 1180}
+RUN["waits_for"] = [WAIT | {"who": "its approvers: minka approve"}]
 ALARM: dict[str, Any] = {
     "state": "repairing",
     "severity": "CRITICAL",
@@ -47,7 +49,10 @@ ALARM |= {"note": "waits for a person: the rule's repair was refused twice, as i
 LISTS: dict[str, list[dict[str, Any]]] = {
     "device list": [{"station": f"PE-CUS-014{n}", **DEVICE} for n in range(2)]
     + [{"station": "PE-CUS-0150", **DEVICE, "health": {"reachable": False, "at": AT}}],
-    "runs": [{"id": "r-21748f9c95", **RUN}, {"id": "r-c7cbe25074", **RUN, "state": "succeeded", "cause": "person"}],
+    "runs": [
+        {"id": "r-21748f9c95", **RUN},
+        {"id": "r-c7cbe25074", **RUN, "state": "succeeded", "cause": "person", "waits_for": []},
+    ],
     "plans list": [
         {"id": "42327bc0ca30", "created": AT, "selector": "region=cusco|puno,rat=NR,station=PE-CUS-*,tenant=entel"}
         | {"stations": 1180, "unchanged": 12, "unplanned": 3, "findings": 4}

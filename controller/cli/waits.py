@@ -1,0 +1,49 @@
+"""What a run waits for, since when, and who can end that, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from controller.cli.output import counted, out, styled, when
+
+
+def state_of(run: Mapping[str, Any]) -> str:
+    """The state of a run for people: ``waits`` where none of its open jobs may go on by itself."""
+    waits = run.get("waits_for", ())
+    if not waits or run["state"] not in ("queued", "running"):
+        return str(run["state"])
+    # A wait of no station in particular is one of them all.
+    idle = not all(wait["stations"] for wait in waits) or sum(wait["stations"] for wait in waits) >= _pending(run)
+    return "waits" if idle else str(run["state"])
+
+
+def _pending(run: Mapping[str, Any]) -> int:
+    return int(run["counts"].get("pending", 0))
+
+
+def _where(wait: Mapping[str, Any]) -> str:
+    return f" on {counted(wait['stations'], 'station')}" if wait["stations"] else ""
+
+
+def wait_words(wait: Mapping[str, Any]) -> str:
+    """One thing that is waited for, in a line."""
+    who = f" ({wait['who']})" if wait["who"] else ""
+    return f"{wait['what']}{_where(wait)}, since {when(wait['since'])}{who}"
+
+
+def wait_cells(run: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What a run waits for, since when, and who can end that, for a row of a list."""
+    waits = run.get("waits_for", ())
+    what = "; ".join(f"{wait['what']}{_where(wait)}" for wait in waits).removeprefix("waits for ")
+    since = when(min(wait["since"] for wait in waits)) if waits else ""
+    return what, since, "; ".join(dict.fromkeys(wait["who"] for wait in waits if wait["who"]))
+
+
+def show_waits(run: Mapping[str, Any], told: Collection[str] = ()) -> set[str]:
+    """Print what a run waits for and was not told before; what it waits for."""
+    found = {wait["what"]: wait for wait in run.get("waits_for", ())}
+    for what, wait in found.items():
+        if what not in told:
+            out.print(styled("waits", "yellow"), wait_words(wait))
+    return set(found)
