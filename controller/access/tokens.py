@@ -56,9 +56,7 @@ def check_renewal(caller: Person, owner: Role, old: Token) -> None:
     Raises:
         ConflictError: The old token opens more than the one in use, or lives longer.
     """
-    opened = ROLES[owner] if old.scopes is None else ROLES[owner] & frozenset(old.scopes)
-    if not permissions(caller) >= opened:
-        more = words(opened - permissions(caller))
+    if more := _more(caller, owner, old):
         raise ConflictError(f"the token {old.id} opens {more}, and the one in use does not, so it can't renew it")
     if caller.ends is not None and (old.expires is None or old.expires > caller.ends):
         lives = f"lives until {_words(old.expires)}" if old.expires else "has no end"
@@ -66,6 +64,22 @@ def check_renewal(caller: Person, owner: Role, old: Token) -> None:
             f"the token {old.id} {lives} and the one in use ends {_words(caller.ends)}, so it can't renew it: "
             "use one that lives as long"
         )
+
+
+def check_end(caller: Person, owner: Role, going: Token) -> None:
+    """See to it that nobody ends a token that opens more than the one in use.
+
+    Raises:
+        ConflictError: It does.
+    """
+    if more := _more(caller, owner, going):
+        raise ConflictError(f"the token {going.id} opens {more}, and the one in use does not, so it can't end it")
+
+
+def _more(caller: Person, owner: Role, token: Token) -> str:
+    """What a token opens that the one in use does not, in words."""
+    opened = ROLES[owner] if token.scopes is None else ROLES[owner] & frozenset(token.scopes)
+    return words(opened - permissions(caller))
 
 
 def _words(at: datetime) -> str:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ from controller.api.oidc import Identity, is_provider_token
 from controller.api.services import Services
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
+from controller.ports.clock import Clock
 from controller.ports.people import NewToken
 from controller.ports.store import Store
 
@@ -42,6 +44,9 @@ PREFIX = "minka_"
 #: Who the embedded shape's first token and the alarm sources' token of the settings belong to.
 FIRST = Person(name="noc", role=Role.ADMINISTRATOR)
 ALARM_SOURCES = Person(name="webhook", role=Role.NOC_ENGINEER)
+
+#: How long a webhook token of the settings is in force, and how long before its end that is said at each start.
+WEBHOOK_LIFE, _SOON = timedelta(days=366), timedelta(days=30)
 
 #: Cookie of a browser that signed in, and methods that another site may send along with it.
 SESSION = "minka_session"
@@ -84,10 +89,18 @@ def ensure_token(path: Path, store: Store) -> str:
     return token
 
 
-def ensure_webhook_token(token: str, store: Store) -> None:
-    """The token of the settings that alarm sources use: it opens webhooks and nothing else."""
-    new = NewToken(digest(token), ALARM_SOURCES.name, "MINKA_WEBHOOK_TOKEN", (Permission.WEBHOOK,))
-    store.ensure_token(new, ALARM_SOURCES)
+def ensure_webhook_token(token: str, store: Store, clock: Clock) -> None:
+    """The token of the settings that alarm sources use: it opens webhooks and nothing else, for a year.
+
+    Another one than before ends the one before. One that was ended or revoked is not brought back.
+    """
+    ends = clock.now() + WEBHOOK_LIFE
+    new = NewToken(digest(token), ALARM_SOURCES.name, "MINKA_WEBHOOK_TOKEN", (Permission.WEBHOOK,), ends)
+    kept = store.only_token(new, ALARM_SOURCES)
+    if kept is None:
+        log.error("webhook.token_over", hint="MINKA_WEBHOOK_TOKEN was in force and is no more: set another one")
+    elif kept.expires is not None and kept.expires - clock.now() < _SOON:
+        log.warning("webhook.token_ends", at=kept.expires.isoformat(), hint="set another MINKA_WEBHOOK_TOKEN")
 
 
 async def caller(request: Request) -> Person | None:

@@ -32,7 +32,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
             await made.take_calls(ProcessRole.API)
             ensure_token(settings.token_file, made.store)
             if settings.webhook_token:
-                ensure_webhook_token(settings.webhook_token, made.store)
+                ensure_webhook_token(settings.webhook_token, made.store, made.clock)
             app.state.services = services = Services(
                 settings=settings,
                 store=made.store,

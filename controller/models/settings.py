@@ -26,7 +26,11 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8470, ge=0, le=65535)
     api_url: str = Field(default="", description="Where the command line finds the API; empty means api_host:api_port.")
     token: str = Field(default="", description="API token of the command line; empty: of minka login, or the file.")
-    webhook_token: str = Field(default="", description="Bearer token of alarm sources, which opens webhooks only.")
+    webhook_token: str = Field(
+        default="",
+        pattern=r"^$|^[!-~]{32,}$",
+        description="Bearer token of alarm sources, which opens webhooks only; 32 or more characters, for a year.",
+    )
     escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
     notify_url: str = Field(default="", description="Webhook of the action notify and of notices to tenants.")
     mail_relay: str = Field(

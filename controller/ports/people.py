@@ -87,6 +87,14 @@ class PeopleRecords(Protocol):
         """Keep a token and its owner if they are not on record yet; whatever is there stays as it is."""
         ...
 
+    def only_token(self, new: NewToken, owner: Person) -> Token | None:
+        """Keep a token, if it is not on record, and end all others of the same owner and label.
+
+        Returns:
+            The token as it is on record; None, and nothing changes, if it is over or its owner is disabled.
+        """
+        ...
+
     def tokens(self, owner: str | None = None) -> list[Token]:
         """Tokens, those of one owner if given, oldest first. Raises NotFoundError if there is no such user."""
         ...
@@ -105,7 +113,8 @@ class PeopleRecords(Protocol):
 
         Raises:
             NotFoundError: There is no such token.
-            ConflictError: Tokens of others were made with it, which ``by`` may not end.
+            ConflictError: It opens more than the token in use. Or tokens of others were made with it, which ``by`` may
+                not end.
         """
         ...
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, case, func, select, update
 
-from controller.access.tokens import may_manage
+from controller.access.tokens import check_end, may_manage
 from controller.models.errors import ConflictError, NotFoundError, StoreError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.ports.people import NewToken
@@ -81,6 +81,25 @@ class AccountRecords(Transactions):
         if _user(tx, new.owner).disabled is None:
             _keep(tx, new, owner.name, "token.added")
 
+    @writes
+    def only_token(self, tx: Tx, new: NewToken, owner: Person) -> Token | None:
+        """See ``Store.only_token``."""
+        tx.guard(_TOKENS)
+        added(tx, owner, owner.name)
+        row = tx.execute(select(tokens).where(tokens.c.digest == new.digest)).one_or_none()
+        if row is not None:
+            known = _as_token(row)
+        elif _user(tx, new.owner).disabled is None:
+            known = _keep(tx, new, owner.name, "token.added")
+        else:
+            return None
+        if known.revoked or (known.expires and known.expires <= tx.now):
+            return None
+        same = and_(tokens.c.owner == new.owner, tokens.c.label == new.label, tokens.c.revoked.is_(None))
+        for other in tx.execute(select(tokens.c.id).where(same, tokens.c.id != known.id)).scalars().all():
+            _revoke(tx, other, new.owner, owner.name)
+        return known
+
     @reads
     def tokens(self, tx: Tx, owner: str | None = None) -> list[Token]:
         """See ``Store.tokens``."""
@@ -103,8 +122,9 @@ class AccountRecords(Transactions):
         if foreign := [token.id for token in going if not may_manage(by, token.owner)]:
             raise ConflictError(f"{token_id} made tokens of others, as {foreign[0]}: that takes the permission people")
         for token in going:
-            tx.execute(update(tokens).where(tokens.c.id == token.id).values(revoked=tx.now))
-            tx.note(by.name, "token.revoked", token.id, owner=token.owner)
+            check_end(by, _user(tx, token.owner).role, token)
+        for token in going:
+            _revoke(tx, token.id, token.owner, by.name)
 
     @writes
     def rotate_token(self, tx: Tx, token_id: str, digest: str, until: datetime, by: Person) -> Token:
@@ -201,6 +221,11 @@ def _maker(tx: Tx, new: NewToken, actor: str) -> str:
     """Who makes a token; somebody else may hold the one in use as well where they made that for its owner."""
     used = _token(tx, new.made_with) if new.made_with else None
     return used.maker if used is not None and used.owner == actor == new.owner and used.maker else actor
+
+
+def _revoke(tx: Tx, token_id: str, owner: str, actor: str) -> None:
+    tx.execute(update(tokens).where(tokens.c.id == token_id).values(revoked=tx.now))
+    tx.note(actor, "token.revoked", token_id, owner=owner)
 
 
 def _made_with(tx: Tx, token_id: str) -> list[Token]:

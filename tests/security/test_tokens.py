@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 
 from controller.access.roles import ROLES, permissions
 from controller.access.tokens import check_renewal, end, grant
-from controller.api.auth import digest
+from controller.api.auth import WEBHOOK_LIFE, digest, ensure_webhook_token
 from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role, Token
+from controller.models.settings import Settings
+from controller.ports.clock import VirtualClock
 from controller.ports.people import NewToken
 from controller.ports.store import Page
+from controller.store import open_store
 from tests.support.callers import admit
 from tests.support.records import START
 from tests.unit.api.desk import TINY, Desk, files_of, open_desk
@@ -182,7 +185,7 @@ async def test_a_token_cut_down_to_people_makes_none_that_acts(desk: Desk) -> No
         assert token["scopes"] == ["tokens"]
         answer = await client.post(f"/v1/tokens/{evas.id}/rotate", json={})
         assert (answer.status_code, "opens look, oversee, plan, run" in answer.json()["detail"]) == (409, True)
-        assert (await client.delete(f"/v1/tokens/{evas.id}")).status_code == 204
+        assert (await client.delete(f"/v1/tokens/{evas.id}")).status_code == 409
 
 
 async def test_what_somebody_made_dies_with_them(desk: Desk) -> None:
@@ -253,3 +256,76 @@ async def test_users_come_with_a_role_and_change(desk: Desk) -> None:
     assert (await desk.client.put("/v1/users/nobody", json={"role": "noc-engineer"})).status_code == 404
     names = [user["name"] for user in (await desk.client.get("/v1/users")).json()]
     assert names == ["ana", "rosa", "webhook"]
+
+
+# ------------------------------------------------------------------------- ends
+
+
+async def test_a_narrow_token_ends_no_wider_one(desk: Desk) -> None:
+    own, narrow = await made(desk.client, scopes=["tokens"])
+    _, people = await made(desk.client, scopes=["tokens", "people"])
+    wide, wide_secret = await made(desk.client)
+    async with desk.with_token(narrow) as thief, desk.with_token(people) as manager:
+        for client in (thief, manager):
+            refused = await client.delete(f"/v1/tokens/{wide['id']}")
+            assert (refused.status_code, "so it can't end it" in refused.json()["detail"]) == (409, True)
+            assert (await client.post(f"/v1/tokens/{wide['id']}/rotate", json={"overlap_hours": 0})).status_code == 409
+        async with desk.with_token(wide_secret) as owner:
+            assert (await owner.get("/v1/me")).status_code == 200
+            below, _ = await made(owner, scopes=["tokens"])
+        assert (await thief.delete(f"/v1/tokens/{below['id']}")).status_code == 204
+        assert (await thief.delete(f"/v1/tokens/{own['id']}")).status_code == 204, "its own end is anybody's"
+
+
+async def test_a_narrow_token_ends_no_wider_one_by_way_of_what_made_it(desk: Desk) -> None:
+    """What is refused for one of several is refused for all."""
+    desk.store.add_user(Person(name="tom", role=Role.NOC_ENGINEER), "ana")
+    engineer, secret = await made(desk.client, owner="tom")
+    async with desk.with_token(secret) as tom:
+        mine, _ = await made(tom, scopes=["tokens", "look"])
+        _, narrow = await made(tom, scopes=["tokens", "look"])
+    async with desk.with_token(narrow) as thief:
+        assert (await thief.delete(f"/v1/tokens/{engineer['id']}?with_made=true")).status_code == 409
+    assert desk.store.token(mine["id"]).revoked is None
+
+
+def test_webhook_tokens_are_long() -> None:
+    with pytest.raises(ValueError, match="webhook_token"):
+        Settings(webhook_token="x" * 31)
+    with pytest.raises(ValueError, match="webhook_token"):
+        Settings(webhook_token="x" * 40 + " ")
+    assert Settings(webhook_token="x" * 32).webhook_token
+    assert Settings(webhook_token="").webhook_token == ""
+
+
+def test_a_webhook_token_ends_and_gives_way_to_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
+
+    def start(token: str) -> None:
+        ensure_webhook_token(token, store, clock)
+
+    def opens(token: str) -> bool:
+        person = store.bearer(digest(token))
+        return person is not None and permissions(person) == {Permission.WEBHOOK}
+
+    start("first")
+    start("first")
+    assert opens("first")
+    assert [row.expires for row in store.tokens("webhook")] == [clock.now() + WEBHOOK_LIFE]
+    start("second")
+    assert (opens("first"), opens("second")) == (False, True)
+    start("first")
+    assert not opens("first"), "what was rotated away never comes back"
+    assert opens("second"), "a process that still has the old one changes nothing"
+    assert "webhook.token_over" in capsys.readouterr().out
+    start("third")
+    clock.pause((WEBHOOK_LIFE - timedelta(days=29)).total_seconds())
+    start("third")
+    assert "webhook.token_ends" in capsys.readouterr().out
+    assert opens("third")
+    clock.pause(timedelta(days=29).total_seconds())
+    start("third")
+    assert not opens("third")
+    assert "webhook.token_over" in capsys.readouterr().out
+    store.close()

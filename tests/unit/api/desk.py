@@ -60,7 +60,7 @@ async def open_desk(folder: Path, database: str = "") -> AsyncIterator[Desk]:
     clock = SystemClock()
     store = open_store(database or f"sqlite:///{folder / 'minka.sqlite3'}", clock)
     admit(store, TOKEN)
-    ensure_webhook_token(WEBHOOK_TOKEN, store)
+    ensure_webhook_token(WEBHOOK_TOKEN, store, clock)
     loop_store, devices, doorbell = LoopStore(store), FakeDevices(clock), FakeDoorbell()
     app = make_app()
     app.state.services = Services(
