@@ -6,7 +6,10 @@ devices prefix or misplace ``rpc-error``. Here every one of them counts, whereve
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 from lxml import etree
@@ -21,6 +24,9 @@ _BUSY = frozenset({"lock-denied", "in-use"})
 #: How much of a device's complaints goes into an error's message.
 _MOST_ERRORS = 10
 _LONGEST_TEXT = 300
+_MOST_INFOS = 3
+#: Leaves of an error-info that are told by themselves, or are numbers in a vendor's list.
+_NO_NEWS = frozenset({"session-id", "error-number"})
 
 #: Shared, since making one costs as much as parsing an ok.
 _PARSER = etree.XMLParser(
@@ -56,19 +62,26 @@ def parse(raw: bytes) -> etree._Element:
 
 @dataclass(frozen=True, slots=True)
 class RpcError:
-    """One rpc-error (RFC 6241 §4.3). ``holder`` is the session id in its error-info, else ``0``."""
+    """One rpc-error (RFC 6241 §4.3).
+
+    Attributes:
+        info: What its error-info names, as in ``bad-element priorityLabel``.
+        holder: The session id in its error-info, else ``0``.
+    """
 
     severity: str
     tag: str
     app_tag: str
     path: str
     message: str
+    info: str
     holder: str
 
     def __str__(self) -> str:
         tag = f"{self.tag} ({self.app_tag})" if self.app_tag else self.tag
         where = f" at {self.path}" if self.path else ""
-        return f"{tag}{where}: {self.message}" if self.message else f"{tag}{where}"
+        named = f" [{self.info}]" if self.info else ""
+        return f"{tag}{where}{named}: {self.message}" if self.message else f"{tag}{where}{named}"
 
 
 def errors_of(reply: etree._Element) -> tuple[RpcError, ...]:
@@ -89,12 +102,18 @@ def check(reply: etree._Element, station: str, operation: str) -> etree._Element
     errors = [error for error in reported if error.severity != "warning"]
     if not errors:
         return reply
-    text = f"{station} refused {operation}: {'; '.join(str(error) for error in errors[:_MOST_ERRORS])}"
-    if len(errors) > _MOST_ERRORS:
-        text += f"; and {len(errors) - _MOST_ERRORS} more"
+    text = f"{station} refused {operation}: {_in_words(errors)}"
     if all(error.tag in _BUSY for error in errors):
         raise DeviceBusyError(text, holder=errors[0].holder)
     raise DeviceRefusedError(text, tag=errors[0].tag)
+
+
+def _in_words(errors: Iterable[RpcError]) -> str:
+    """Errors, equal ones once."""
+    times = Counter(str(error) for error in errors)
+    words = [f"{text} ({count} times)" if count > 1 else text for text, count in times.items()]
+    more = f"; and {len(words) - _MOST_ERRORS} more" if len(words) > _MOST_ERRORS else ""
+    return "; ".join(words[:_MOST_ERRORS]) + more
 
 
 def check_done(reply: etree._Element, station: str, operation: str) -> None:
@@ -124,11 +143,26 @@ def _error(element: etree._Element) -> RpcError:
         app_tag=_text(element, "error-app-tag"),
         path=_text(element, "error-path"),
         message=_text(element, "error-message"),
+        info="; ".join(_infos(element)),
         holder=holder or "0",
     )
 
 
+def _infos(element: etree._Element) -> Iterator[str]:
+    """The first leaves of the error-info but those that are told otherwise, or mean nothing to people."""
+    named = (leaf for leaf in element.iterfind("{*}error-info//*") if not len(leaf) and isinstance(leaf.tag, str))
+    told = (leaf for leaf in named if etree.QName(leaf).localname not in _NO_NEWS)
+    for leaf in islice(told, _MOST_INFOS):
+        text = _short(leaf.text)
+        yield f"{etree.QName(leaf).localname} {text}" if text else etree.QName(leaf).localname
+
+
 def _text(element: etree._Element, path: str) -> str:
-    """Text of a child in any namespace, on one line and of bounded length."""
-    text = " ".join((element.findtext(f"{{*}}{path}") or "").split())
+    """Text of a child in any namespace."""
+    return _short(element.findtext(f"{{*}}{path}"))
+
+
+def _short(said: str | None) -> str:
+    """A text on one line and of bounded length."""
+    text = " ".join((said or "").split())
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

@@ -91,6 +91,28 @@ def test_all_errors_of_a_reply_are_named_up_to_ten() -> None:
         check(many, "PE-1", "commit")
 
 
+def test_equal_errors_are_told_once() -> None:
+    """As netconfd answers a commit of nine cells that lack one leaf."""
+    with pytest.raises(DeviceRefusedError) as caught:
+        check(reply(error("data-missing") * 9 + error("invalid-value")), "PE-1", "commit")
+    assert caught.value.message == "PE-1 refused commit: data-missing (9 times); invalid-value"
+
+
+@pytest.mark.parametrize(
+    ("info", "named"),
+    [
+        ("<bad-element>priorityLabel</bad-element>", "[bad-element priorityLabel]"),
+        ('<missing-choice xmlns="urn:ietf:params:xml:ns:yang:1">a</missing-choice>', "[missing-choice a]"),
+        ("<bad-attribute>a</bad-attribute><bad-element>b</bad-element>", "[bad-attribute a; bad-element b]"),
+        ('<error-number xmlns="http://netconfcentral.org/ns/yuma-ncx">268</error-number>', ""),
+    ],
+)
+def test_what_the_error_info_names_is_named(info: str, named: str) -> None:
+    with pytest.raises(DeviceRefusedError) as caught:
+        check(reply(error("missing-element", rest=f"<error-info>{info}</error-info>")), "PE-1", "commit")
+    assert caught.value.message == f"PE-1 refused commit: missing-element {named}".rstrip()
+
+
 def test_a_busy_error_beside_another_is_a_refusal() -> None:
     with pytest.raises(DeviceRefusedError):
         check(reply(error("in-use") + error("invalid-value")), "PE-1", "commit")
