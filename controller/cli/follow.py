@@ -9,12 +9,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from controller.cli.client import FAILED, UNREACHABLE, Client, CliError
-from controller.cli.output import client, coloured, err, out, print_json
+from controller.cli.output import client, coloured, counted, err, out, print_json
 from controller.cli.waits import show_waits
 from controller.ports.clock import Clock, SystemClock
 
 #: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
 _ATTEMPTS = 30
+#: Stations that are named where the same is said of many.
+_MOST = 5
 _GOING_ON = ("queued", "running", "paused", "cancelling")
 
 
@@ -34,6 +36,7 @@ class _Bars:
         self.progress = Progress(*columns, console=out, disable=silent or not out.is_terminal)
         self._silent = silent
         self._waits: set[str] = set()
+        self._remarks: dict[str, list[str]] = {}
         self._tasks: dict[int, TaskID] = {
             wave: self.progress.add_task(self._name(wave), total=count, start=False)
             for wave, count in sorted(self._totals.items())
@@ -58,10 +61,18 @@ class _Bars:
         self.progress.advance(self._tasks[wave])
         if self._silent:
             return
-        if job["outcome"] not in ("succeeded", "unchanged"):
+        if job["outcome"] == "succeeded" and job.get("detail"):
+            self._remarks.setdefault(job["detail"], []).append(job["station"])
+        elif job["outcome"] not in ("succeeded", "unchanged"):
             out.print(f"{job['station']}:", coloured(job["outcome"]), job.get("detail") or "")
         if not out.is_terminal and self._done[wave] == self._totals[wave]:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
+
+    def remarks(self) -> None:
+        """What is to be said of stations where all went well, once for all of whom the same is said."""
+        for remark, stations in self._remarks.items():
+            named = ", ".join(stations[:_MOST]) + (", …" if len(stations) > _MOST else "")
+            out.print(f"{counted(len(stations), 'station')} ({named}): {remark}", soft_wrap=True)
 
 
 def _wave(told: dict[str, Any]) -> int:
@@ -90,6 +101,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     if as_json:
         print_json(last | {"jobs": api.get(f"/v1/runs/{run_id}/jobs")})
     else:
+        bars.remarks()
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(last["counts"].items()))
         out.print(f"run {run_id}", coloured(last["state"]), f"({counts})")
     if last["state"] != "succeeded":

@@ -8,6 +8,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from controller.cli import follow as follow_module
 from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
 from controller.cli.follow import _events
 from controller.ports.clock import VirtualClock
@@ -84,3 +85,25 @@ def test_fields_are_named_as_they_were_typed() -> None:
     detail = "body.strategy.canary: too small; query.state.0: wrong body.x"
     said = _refused(httpx.Response(422, json={"detail": detail, "problems": [{}]}))
     assert str(said) == "strategy.canary: too small; state.0: wrong body.x"
+
+
+def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also without a terminal, where bars are not shown."""
+    kept = "not kept over a restart: PE-1 refused copy-config"
+    jobs = [
+        {"station": f"PE-{n}", "wave": 0, "outcome": outcome, "detail": detail}
+        for n, (outcome, detail) in enumerate(
+            [("succeeded", kept)] * 7 + [("succeeded", ""), ("unchanged", "as it is")]
+        )
+    ]
+    end = {"state": "succeeded", "wave": 0, "counts": {"succeeded": 8, "unchanged": 1}}
+    api = Api(([*(("job", job) for job in jobs), ("run", end)], None))
+    api.get = lambda path: jobs  # type: ignore[attr-defined]
+    monkeypatch.setattr(follow_module, "client", lambda: api)
+    follow_module.follow("r-1")
+    said = capsys.readouterr().out
+    assert said.count(kept) == 1
+    assert f"7 stations (PE-0, PE-1, PE-2, PE-3, PE-4, …): {kept}" in said
+    assert "as it is" not in said
