@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from controller.device.cli_line import PROMPT, CliLine
+from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceRefusedError, NotFoundError, SessionLostError
 from controller.models.measurement import Period
@@ -120,14 +121,14 @@ class CliSession:
             raise DeviceRefusedError(f"{own} has the address that we come by: it is not touched")
         await self._type()
 
-    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:  # noqa: ASYNC109 - the device's timer
+    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
         """Let the router reload, and so forget what is not saved, unless ``confirm`` comes first; then type.
 
         Raises:
             DeviceRefusedError: The router has unsaved changes, which a reload would lose; it can't be timed;
                 or a line was refused.
         """
-        if not follows:
+        if follow_up is None:
             self._timed = True
             await self._in_thread(lambda: self._arm(persist, max(1, timeout // 60)))
         await self._type()

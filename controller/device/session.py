@@ -19,8 +19,9 @@ from controller.device.modules import Announced, KnownModules
 from controller.device.replies import BASE, check, check_done, data_of
 from controller.device.requests import Request
 from controller.device.transport import Connection, Transport
+from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
-from controller.models.errors import DeviceBusyError, DeviceRefusedError
+from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.active_alarms import alarms_filter
@@ -36,6 +37,10 @@ log = structlog.get_logger()
 
 #: Holder of a lock that belongs to no NETCONF session (RFC 6241 §7.5).
 _NOBODY = "0"
+#: Error-tags by which servers refuse to lock a candidate that was modified.
+_MAY_BE_DIRTY = frozenset({"operation-failed", "resource-denied"})
+#: Nodes that are named in an error.
+_MOST_NAMED = 3
 
 
 class NetconfSession:
@@ -86,7 +91,12 @@ class NetconfSession:
         A denial of running that names no session is no competitor (some servers refuse while a
         confirmed commit is pending), and the candidate's lock then has to do.
         """
-        await self._lock(self._target)
+        try:
+            await self._lock(self._target)
+        except DeviceRefusedError as refused:
+            if self._target != "candidate" or refused.tag not in _MAY_BE_DIRTY:
+                raise
+            raise await self._dirty(refused) from None
         if self._target == "running" or not self._capabilities.writable_running:
             return
         try:
@@ -102,6 +112,19 @@ class NetconfSession:
     async def _lock(self, datastore: str) -> None:
         await self._done("lock", Lock, datastore)
         self._locked.append(datastore)
+
+    async def _dirty(self, refused: DeviceRefusedError) -> UncommittedEditsError:
+        """Why the candidate can't be locked: somebody's edits in it, named as far as they are in managed nodes.
+
+        RFC 6241 §7.5 forbids to lock a candidate that was modified, and gives no error-tag for it.
+        """
+        running = (await self.read()).tree
+        candidate = await self.read_candidate()
+        edited = sorted(path for path in {*running, *candidate} if running.get(path) != candidate.get(path))
+        where = f" ({', '.join(edited[:_MOST_NAMED])}{', …' if len(edited) > _MOST_NAMED else ''})" if edited else ""
+        return UncommittedEditsError(
+            f"{self._station}: its candidate holds edits that somebody else did not commit{where}: {refused.message}"
+        )
 
     async def unlock(self) -> None:
         """See ``DeviceSession.unlock``."""
@@ -184,13 +207,13 @@ class NetconfSession:
         if self._capabilities.candidate:
             await self._done("commit", Commit)
 
-    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:  # noqa: ASYNC109 - the device's timer
+    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
         """See ``DeviceSession.commit_confirmed``."""
-        if follows:
-            # ncclient refuses persist beside persist-id, which RFC 6241 §8.4 wants in a follow-up that goes on.
-            await self._done("commit", GenericRPC, _follow_up(persist, timeout))
-        else:
+        if follow_up is None:
             await self._done("commit", Commit, confirmed=True, timeout=str(timeout), persist=persist)
+        else:
+            # ncclient refuses persist beside persist-id, which RFC 6241 §8.4 wants in a follow-up that goes on.
+            await self._done("commit", GenericRPC, _follow_up(persist, timeout, follow_up))
 
     async def confirm(self, persist: str) -> None:
         """See ``DeviceSession.confirm``."""
@@ -262,9 +285,18 @@ def _filter(*wanted: etree._Element) -> etree._Element:
     return element
 
 
-def _follow_up(persist: str, timeout: int) -> etree._Element:
+#: Leaves that carry the token in a follow-up.
+_TOKENS = {
+    FollowUp.BOTH: ("persist", "persist-id"),
+    FollowUp.PERSIST_ID: ("persist-id",),
+    FollowUp.PERSIST: ("persist",),
+}
+
+
+def _follow_up(persist: str, timeout: int, form: FollowUp) -> etree._Element:
     commit = etree.Element(f"{BASE}commit")
     etree.SubElement(commit, f"{BASE}confirmed")
-    for name, text in (("confirm-timeout", str(timeout)), ("persist", persist), ("persist-id", persist)):
-        etree.SubElement(commit, f"{BASE}{name}").text = text
+    etree.SubElement(commit, f"{BASE}confirm-timeout").text = str(timeout)
+    for name in _TOKENS[form]:
+        etree.SubElement(commit, f"{BASE}{name}").text = persist
     return commit

@@ -11,6 +11,7 @@
     │   ├── HostKeyError        the device showed another host key             never
     │   ├── AuthenticationError the device refused our credentials             never
     │   ├── DeviceBusyError     lock-denied or in-use                          safe
+    │   │   └── UncommittedEditsError  its candidate holds edits of somebody   safe
     │   ├── DeviceRefusedError  the device answered with rpc-errors            never
     │   └── SessionLostError    the session ended or an answer is missing      after_readback
     ├── NotClearedError         a job that may not begin now                   safe
@@ -155,6 +156,12 @@ class DeviceBusyError(DeviceError):
     def __init__(self, message: str | None = None, holder: str = "0") -> None:
         super().__init__(message)
         self.holder = holder
+
+
+class UncommittedEditsError(DeviceBusyError):
+    """The device's candidate holds edits that nobody committed, so it can't be locked."""
+
+    code = "uncommitted-edits"
 
 
 class DeviceRefusedError(DeviceError):

@@ -265,6 +265,7 @@ class Step(StrEnum):
 
     OPENED = "opened"
     LOCKED = "locked"
+    PROBING = "probing"
     READ = "read"
     EDITING = "editing"
     COMMITTING = "committing"
@@ -286,6 +287,7 @@ class JournalEntry(Noun):
         persist: Persist token of the confirmed commit, empty where there is none.
         deadline: When the device reverts by itself, if a confirmed commit is pending.
         session: NETCONF session id of ours that asks for the device's lock, or has it.
+        carried: Paths that the device carried when the transaction began; of ``read`` rows only.
     """
 
     transaction: str
@@ -299,6 +301,7 @@ class JournalEntry(Noun):
     deadline: AwareDatetime | None = None
     session: str = ""
     detail: str = ""
+    carried: tuple[str, ...] = ()
 
 
 class Hold(Noun):

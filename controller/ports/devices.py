@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from lxml import etree
 
+from controller.models.behaviour import FollowUp
 from controller.models.credentials import ManagementDefaults
 from controller.models.equipment import Equipment, Operation
 from controller.models.measurement import Period
@@ -183,13 +184,13 @@ class DeviceSession(Protocol):
         """Plain commit; nothing on devices without a candidate."""
         ...
 
-    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:  # noqa: ASYNC109 - the device's timer
-        """Confirmed commit with ``persist``; ``follows`` names the pending one by ``persist-id`` too.
+    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
+        """Confirmed commit with ``persist``, or one that follows up the pending one of the same token.
 
         Args:
             persist: The persist token, stored before this call.
             timeout: Seconds until the device reverts by itself.
-            follows: Whether a confirmed commit of the same token is pending already.
+            follow_up: How the server wants the pending one named; None where none is pending.
         """
         ...
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.models.alarm import ActiveAlarm
-from controller.models.errors import DeviceBusyError, DeviceRefusedError
+from controller.models.behaviour import FollowUp
+from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
@@ -85,6 +86,9 @@ class FakeDevice:
         on_air_after: Seconds from unlocking a cell until it is on air, and from editing a link until it is up.
         latency: Seconds that each operation takes.
         faults: Faults to come, in any order.
+        follow_up: How it wants a pending confirmed commit named by one that follows; None where it refuses all.
+        denies_locks: Whether it denies all locks while a confirmed commit is pending.
+        keeps_candidate: Whether edits of a session that ended stay in the candidate, which then can't be locked.
         history: Every configuration that running has had, oldest first.
         log: Operations that the device carried out, as ``session operation``.
         alarms: What it lists as active alarms.
@@ -101,6 +105,9 @@ class FakeDevice:
         self.failed_cells: set[Path] = set()
         self.on_air_after = 0.0
         self.latency = 0.0
+        self.denies_locks = False
+        self.keeps_candidate = False
+        self.follow_up: FollowUp | None = FollowUp.BOTH
         self.alarms: list[ActiveAlarm] = []
         self.faults: list[Fault] = []
         self.history: list[Tree] = [dict(tree)]
@@ -156,12 +163,16 @@ class FakeDevice:
         self.sessions.discard(session)
         if self.lock_holder == session:
             self.lock_holder = ""
-            self.candidate = self.running
+            self.candidate = self.candidate if self.keeps_candidate else self.running
 
     # -------------------------------------------------------------- operations
 
     def lock(self, session: str) -> None:
         """Take the lock."""
+        if self.denies_locks and self.pending:
+            raise DeviceBusyError("in-use (outstanding-confirmed-commit): a confirmed commit is pending")
+        if self.keeps_candidate and not self.lock_holder and self.candidate != self.running:
+            raise UncommittedEditsError(f"{self.station}: its candidate holds edits that somebody else did not commit")
         if self.lock_holder:
             raise DeviceBusyError(f"session {self.lock_holder} holds the lock", self.lock_holder)
         self.lock_holder = session
@@ -192,12 +203,14 @@ class FakeDevice:
         if self.capabilities.candidate:
             self._become(self.candidate)
 
-    def commit_confirmed(self, session: str, persist: str, timeout: int, follows: bool) -> None:
+    def commit_confirmed(self, session: str, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:
         """Confirmed commit; one that follows keeps the first one's backup and sets a new deadline."""
         if not self.capabilities.confirmed_commit:
             raise DeviceRefusedError("operation-not-supported: confirmed-commit")
         self._check_lock(session)
-        if self.pending != (persist if follows else ""):
+        if follow_up is not None and follow_up is not self.follow_up:
+            raise DeviceRefusedError("Persist ID given in confirmed commit rpc.", tag="invalid-value")
+        if self.pending != (persist if follow_up else ""):
             raise DeviceRefusedError(f"invalid-value: the pending confirmed commit is {self.pending or 'none'}")
         backup = self._pending.backup if self._pending else self.running
         self._become(self.candidate)

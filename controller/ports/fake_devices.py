@@ -11,6 +11,7 @@ from functools import partial
 
 from lxml import etree
 
+from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceRefusedError, HostKeyError, SessionLostError, UnreachableError
 from controller.models.measurement import Period
@@ -78,9 +79,9 @@ class FakeSession:
         """See ``DeviceSession.commit``."""
         await self._do("commit", lambda: self._device.commit(self._id))
 
-    async def commit_confirmed(self, persist: str, timeout: int, follows: bool) -> None:  # noqa: ASYNC109 - of the RPC
+    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - of the RPC
         """See ``DeviceSession.commit_confirmed``."""
-        await self._do("commit_confirmed", lambda: self._device.commit_confirmed(self._id, persist, timeout, follows))
+        await self._do("commit_confirmed", lambda: self._device.commit_confirmed(self._id, persist, timeout, follow_up))
 
     async def confirm(self, persist: str) -> None:
         """See ``DeviceSession.confirm``."""

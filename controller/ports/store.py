@@ -25,6 +25,7 @@ from controller.models.process import Process, ProcessRole
 from controller.models.run import GateVerdict, Hold, Job, JournalEntry, LedgerEntry, Outcome, Run, RunState
 from controller.ports.alarms import AlarmRecords
 from controller.ports.approvals import ApprovalRecords
+from controller.ports.behaviours import BehaviourRecords
 from controller.ports.gates import GateRecords
 from controller.ports.ledger import LedgerRecords
 from controller.ports.people import PeopleRecords
@@ -194,6 +195,7 @@ class Store(
     RunRecords,
     GateRecords,
     WaitingRecords,
+    BehaviourRecords,
     Protocol,
 ):
     """Everything that is on record."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -16,6 +17,7 @@ from controller.ports.store import JobResult
 from controller.runs import checks
 from controller.runs.effects import Effects, effects, unfinished
 from controller.runs.record import Record
+from controller.runs.vanished import vanished
 
 log = structlog.get_logger()
 
@@ -33,9 +35,19 @@ class Ending:
 
     Args:
         timer: Seconds of a confirmed commit.
+        lock: Sees to it that the session holds the lock: what was taken over by its token may not hold it yet.
     """
 
-    def __init__(self, root: NodeSpec, change: Change, record: Record, clock: Clock, timer: float) -> None:
+    def __init__(
+        self,
+        root: NodeSpec,
+        change: Change,
+        record: Record,
+        clock: Clock,
+        timer: float,
+        lock: Callable[[DeviceSession], Awaitable[None]],
+    ) -> None:
+        self._lock = lock
         self._root = root
         self._change = change
         self._record = record
@@ -72,6 +84,9 @@ class Ending:
     async def verified(self, session: DeviceSession) -> JobResult:
         """The last read."""
         seen = await session.read()
+        gone = vanished(self._record.carried, self._change.phases, seen.tree)
+        if gone and self._whole.after_holds(seen.tree):
+            return replace(self.success(Outcome.DIVERGED, gone), applied=False)
         if self._whole.after_holds(seen.tree):
             await self._record.check()
             try:
@@ -128,6 +143,7 @@ class Ending:
                 inverse = () if session.capabilities.atomic else unfinished(inverse, seen.tree)
             if not inverse:
                 continue
+            await self._lock(session)
             await self._record.write(Step.REVERTING, phase=count - 1, detail=reason)
             await self._record.check()
             try:

@@ -40,6 +40,7 @@ from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import Device, StoreLoop
+from controller.runs.probing import software_of
 
 T = TypeVar("T")
 
@@ -109,7 +110,12 @@ class Planner:
             NotFoundError: It has no endpoint.
         """
         async with self._devices.session(self._target_of(network, station)) as session:
-            return replace(await session.read(), reverts=session.capabilities.safe_commit)
+            seen, can = await session.read(), session.capabilities
+        reverts = can.safe_commit
+        if software := software_of(can, seen):
+            known = await self._store.call(lambda store: store.behaviour(software))
+            reverts = known is None or known.cancels
+        return replace(seen, reverts=reverts)
 
     async def equipment(self, network: Network, station: str) -> Equipment:
         """One station's units and software, live; raises as ``read``."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from controller.models.behaviour import Behaviour
 from controller.models.errors import LeaseLostError
 from controller.models.run import JournalEntry, Step
+from controller.nrm.tree import Path
 from controller.ports.clock import Clock
 from controller.ports.store import Claim, StoreLoop
 from controller.ports.store_calls import Journalling, JournalReading
@@ -53,6 +55,7 @@ class Record:
         deadline: datetime | None = None,
         session: str = "",
         detail: str = "",
+        carried: tuple[Path, ...] = (),
         decided: bool = False,
         gate: Gate | None = None,
     ) -> None:
@@ -65,6 +68,7 @@ class Record:
             deadline: Its end.
             session: NETCONF session id.
             detail: For people, and for who takes over.
+            carried: See ``JournalEntry``.
             decided: Whether it follows from a decision: that is carried out, whatever windows and holds say.
             gate: Where the device stands from now on.
 
@@ -84,8 +88,9 @@ class Record:
             deadline=deadline,
             session=session,
             detail=detail,
+            carried=carried,
         )
-        begins = (step is Step.READ or (step is Step.OPERATING and phase == 0)) and not decided
+        begins = (step in (Step.PROBING, Step.READ) or (step is Step.OPERATING and phase == 0)) and not decided
         if gate is not None:
             await gate.stand(entry)
         else:
@@ -106,6 +111,14 @@ class Record:
         station = self._claim.job.station
         return session in await self._store.call(lambda store: store.lockers(station))
 
+    async def behaviour(self, software: str) -> Behaviour | None:
+        """What is on record of how servers of a software version behave."""
+        return await self._store.call(lambda store: store.behaviour(software))
+
+    async def learn(self, software: str, behaviour: Behaviour) -> None:
+        """Put that on record. Raises LeaseLostError."""
+        await self._store.call(lambda store: store.learn(software, behaviour, self._claim))
+
     @property
     def mark(self) -> JournalEntry | None:
         """The last row after which the device may carry something of ours, or None."""
@@ -125,6 +138,18 @@ class Record:
         return sum((row.step, row.phase) == (step, phase) for row in self._rows)
 
     @property
+    def probe(self) -> JournalEntry | None:
+        """The row of an empty confirmed commit that may still be pending, or None."""
+        last = next((row for row in reversed(self._rows) if row.step in (Step.PROBING, Step.READ)), None)
+        return last if last is not None and last.step is Step.PROBING else None
+
+    @property
+    def edited(self) -> JournalEntry | None:
+        """The row of what was edited last since the newest beginning, or None."""
+        steps = (Step.EDITING, Step.COMMITTING, Step.REVERTING)
+        return next((row for row in reversed(self._rows[self._begun :]) if row.step in steps), None)
+
+    @property
     def committed(self) -> bool:
         """Whether a commit of the newest beginning was seen on the device."""
         return any(row.step is Step.PREPARED for row in self._rows[self._begun :])
@@ -134,6 +159,11 @@ class Record:
         """What each beginning found wrong already (see ``checks.excused``): an earlier one may have made it so."""
         found = [frozenset(row.detail.split("\n")) for row in self._rows if row.step is Step.READ]
         return tuple(sorted(frozenset.intersection(*found))) if found else ()
+
+    @property
+    def carried(self) -> frozenset[Path]:
+        """What the device carried when the transaction first began; empty before."""
+        return next((frozenset(row.carried) for row in self._rows if row.step is Step.READ), frozenset())
 
     @property
     def beginnings(self) -> int:

@@ -8,13 +8,13 @@ starts by reading what the device and the journal say, so there is one way to re
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
+from controller.models.behaviour import Behaviour
 from controller.models.errors import (
     AuthenticationError,
     DeviceBusyError,
@@ -37,7 +37,10 @@ from controller.runs import checks
 from controller.runs.effects import cuts_the_way, effects
 from controller.runs.ending import BY_ITSELF, Ending
 from controller.runs.gates import Gate
+from controller.runs.locking import Lock
+from controller.runs.probing import Probe
 from controller.runs.record import Record
+from controller.runs.vanished import vanished
 
 log = structlog.get_logger()
 
@@ -94,10 +97,13 @@ class Transaction:
         self._patience = patience
         self._gate = gate
         self._decided: Decision | None = None
+        self._behaviour = Behaviour()
+        self._kept_out = ""
         self._timer = claim.run.strategy.timer()
         self._root = root_spec(target.profiles)
         self._whole = effects(self._root, self._change.phases)
-        self._ending = Ending(self._root, self._change, record, clock, self._timer)
+        self._lock = Lock(self._root, self._change, record, clock, patience.busy)
+        self._ending = Ending(self._root, self._change, record, clock, self._timer, self._lock.ensure)
         self._log = log.bind(station=target.station, run=claim.run.id, transaction=claim.transaction)
 
     async def run(self) -> JobResult:
@@ -119,6 +125,8 @@ class Transaction:
                 result = self._given_up(error, tries, late=self._clock.monotonic() > give_up)
                 if result is not None:
                     return self._judged(result)
+                if isinstance(error, DeviceBusyError):
+                    self._kept_out, self._lock.rival = error.message, error.holder
                 self._log.warning("transaction.interrupted", reason=error.message)
             await self._clock.sleep(self._patience.retry)
 
@@ -146,7 +154,9 @@ class Transaction:
         return self._decided is not None and self._decided.verdict is GateVerdict.CONFIRM
 
     def _judged(self, result: JobResult) -> JobResult:
-        """The result in the light of what was decided for the group."""
+        """The result in the light of what was decided for the group, and of who kept us out."""
+        if self._kept_out and not result.outcome.good:
+            result = replace(result, detail=f"{result.detail}; nobody could take it over: {self._kept_out}")
         if self._decided is None or result.outcome.good or result.outcome is Outcome.DIVERGED:
             return result
         if self._confirmed:
@@ -161,81 +171,75 @@ class Transaction:
             self._decided = await self._gate.look()
         mark = self._record.mark
         await self._record.write(Step.OPENED, session=session.session_id)
-        await self._lock(session)
+        await self._lock.begin(session)
         observed = await self._clean(session)
         result = None
         if mark is not None:
             result = await self._recover(session, observed, mark)
-            observed = await self._clean(session) if result is None else observed
+        if result is None and mark is not None:
+            await self._lock.ensure(session)
+            observed = await self._clean(session)
         if result is None:
             result = await self._fresh(session, observed)
-        await self._leave(session)
+        result = await self._whole_station(session, result)
+        await self._lock.leave(session)
         return result
+
+    async def _whole_station(self, session: DeviceSession, result: JobResult) -> JobResult:
+        """A result that left the station as it was, in the light of what else it carries: that may have gone."""
+        if result.outcome.good or result.outcome is Outcome.DIVERGED or not self._record.carried:
+            return result
+        gone = self._gone((await session.read()).tree)
+        return replace(result, outcome=Outcome.DIVERGED, detail=f"{gone}; {result.detail}") if gone else result
 
     async def _clean(self, session: DeviceSession) -> Observed:
         """What the device carries, without what a change that it reverted left in the candidate."""
         await session.discard()
         return await session.read()
 
-    async def _lock(self, session: DeviceSession) -> None:
-        """Lock, killing only sessions that our own record names.
-
-        Attempts become rare: some servers run their timers only while nobody talks to them.
-        """
-        end = self._clock.monotonic() + self._patience.busy
-        pause = 0.1
-        while True:
-            try:
-                await session.lock()
-                break
-            except DeviceBusyError as busy:
-                if self._clock.monotonic() > end:
-                    raise
-                if busy.holder != session.session_id and await self._record.ours(busy.holder):
-                    await self._kill(session, busy.holder)
-            await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
-            pause = min(1.6, pause * 2)
-        await self._record.write(Step.LOCKED, session=session.session_id)
-
-    async def _kill(self, session: DeviceSession, holder: str) -> None:
-        await self._record.check()
-        try:
-            await session.kill(holder)
-        except DeviceRefusedError as gone:
-            self._log.info("transaction.kill_refused", reason=gone.message)
-
-    async def _leave(self, session: DeviceSession) -> None:
-        """Unlock; a device that refuses even that gets the session closed."""
-        try:
-            await session.unlock()
-        except DeviceRefusedError as error:
-            self._log.info("transaction.unlock_refused", reason=error.message)
-            await session.abandon()
-
     async def _fresh(self, session: DeviceSession, observed: Observed) -> JobResult:
         """Begin: the device carries nothing of ours yet."""
         if self._decided is not None and not self._confirmed:
             return JobResult(Outcome.WITHDRAWN)
-        if not matches(self._root, observed.tree, self._change.fingerprint):
-            if self._whole.after_holds(observed.tree):
-                return self._ending.success(Outcome.UNCHANGED, "the station carries this already")
-            return JobResult(
-                Outcome.REFUSED, "the station changed since the plan was made (fingerprint): plan again and look"
-            )
+        if (unfit := self._unfit(observed)) is not None:
+            return unfit
         guarded, can = cuts_the_way(self._root, self._change.phases), session.capabilities
-        if guarded and not (can.safe_commit or can.timed_reload):
+        probe = Probe(self._record, self._clock, self._id)
+        self._behaviour = await probe.behaviour(session, observed)
+        if probe.harm:
+            return JobResult(Outcome.DIVERGED, probe.harm)
+        safe = can.safe_commit and self._behaviour.guards(len(self._change.phases))
+        if guarded and not (safe or can.timed_reload):
             return JobResult(
                 Outcome.REFUSED, "this could cut the way to the device, which can't come back from that by itself"
             )
-        if self._gate is not None and not (can.safe_commit or self._confirmed) and await self._gate.goes_last():
+        if self._gate is not None and not (safe or self._confirmed) and await self._gate.goes_last():
             raise OutOfTurnError
         excused = "\n".join(checks.excused(self._change, observed))
-        await self._record.write(Step.READ, detail=excused, decided=self._confirmed)
-        if not (can.safe_commit or guarded):
+        await self._record.write(Step.READ, detail=excused, decided=self._confirmed, carried=tuple(observed.tree))
+        if not (safe or guarded):
             return await self._carry_out(session, observed.tree)
         persist = f"minka-{self._id}-{self._record.beginnings}"
         deadline = self._clock.now() + timedelta(seconds=self._timer)
         return await self._carry_out(session, observed.tree, persist, deadline)
+
+    def _unfit(self, observed: Observed) -> JobResult | None:
+        """The result where the station is not as the plan found it; None where it is."""
+        if gone := self._gone(observed.tree):
+            return JobResult(Outcome.DIVERGED, gone)
+        if matches(self._root, observed.tree, self._change.fingerprint):
+            return None
+        if self._whole.after_holds(observed.tree):
+            return self._ending.success(Outcome.UNCHANGED, "the station carries this already")
+        if not observed.tree:
+            return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
+        return JobResult(
+            Outcome.REFUSED, "the station changed since the plan was made (fingerprint): plan again and look"
+        )
+
+    def _gone(self, tree: Tree) -> str:
+        """What the station has lost since this transaction began, beyond what it removes, in words."""
+        return vanished(self._record.carried, self._change.phases, tree)
 
     async def _carry_out(
         self, session: DeviceSession, before: Tree, persist: str = "", deadline: datetime | None = None
@@ -249,7 +253,7 @@ class Transaction:
             except DeviceRefusedError as error:
                 return await self._ending.take_back(session, error.message)
             seen = await session.read()
-            wrong = self._differences(seen.tree, expected)
+            wrong = self._differences(seen.tree, expected) or self._gone(seen.tree)
             if wrong:
                 return await self._ending.take_back(
                     session, f"the station answered ok but carries something else: {wrong}"
@@ -274,7 +278,7 @@ class Transaction:
         await self._record.check()
         # One deadline for all phases. Should the wall clock be set back, the timer is still never extended.
         left = math.ceil(self._left(deadline))
-        await session.commit_confirmed(persist, max(1, left), follows=index > 0)
+        await session.commit_confirmed(persist, max(1, left), self._behaviour.follow_up if index else None)
 
     def _left(self, deadline: datetime) -> float:
         """Seconds until the deadline, and never more than it was away at first."""
@@ -286,7 +290,7 @@ class Transaction:
         """Checks, then confirm or take back; at a gate together with the group."""
         missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
         # What the checks read last also tells of foreign edits, at no other moment than they did.
-        foreign = "" if missing else self._differences(seen.tree, expected)
+        foreign = "" if missing else self._differences(seen.tree, expected) or self._gone(seen.tree)
         wrong = missing or (f"the station was changed behind our back meanwhile: {foreign}" if foreign else "")
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():
@@ -299,8 +303,14 @@ class Transaction:
         left = self._left(last.deadline)
         if left < self._patience.confirm_budget:
             return await self._ending.take_back(session, f"only {left:.0f} s were left to confirm")
-        await self._record.write(Step.CONFIRMING, phase=last.phase, persist=last.persist, deadline=last.deadline)
-        return await self._ending.confirm(session, last)
+        return await self._confirm(session, last)
+
+    async def _confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
+        """Confirm; without the lock only if nobody edited the candidate meanwhile."""
+        if not self._lock.held:
+            await self._check_candidate(session, (await session.read()).tree)
+        await self._record.write(Step.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
+        return await self._ending.confirm(session, mark)
 
     async def _unmet(
         self, session: DeviceSession, conditions: Sequence[WaitFor], seen: Observed, *, quiet: bool = False
@@ -330,10 +340,10 @@ class Transaction:
             return await self._ending.take_back(session, self._decided.reason)
         if mark.deadline is None:
             return await self._ending.verified(session)
-        await self._record.write(Step.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
-        result = await self._ending.confirm(session, mark)
+        result = await self._confirm(session, mark)
         if result.outcome is Outcome.ROLLED_BACK and self._record.beginnings < self._patience.beginnings:
             # Its timer or a restart was faster than the decision: it is rolled forward.
+            await self._lock.ensure(session)
             return await self._fresh(session, await self._clean(session))
         return result
 
@@ -342,8 +352,7 @@ class Transaction:
     async def _recover(self, session: DeviceSession, observed: Observed, mark: JournalEntry) -> JobResult | None:
         """Continue from what device and journal say; None means begin afresh."""
         self._log.info("transaction.recover", step=mark.step, phase=mark.phase)
-        if await session.read_candidate() != observed.tree:
-            raise SessionLostError("The candidate could not be brought back to running.")
+        await self._check_candidate(session, observed.tree)
         new, old = self._whole.after_holds(observed.tree), self._whole.before_holds(observed.tree)
         if self._decided is not None or (not new and await self._is_bound()):
             return await self._follow(session, new=new and mark.phase == len(self._change.phases) - 1, old=old)
@@ -363,6 +372,11 @@ class Transaction:
         if decided or result.outcome is Outcome.DIVERGED or self._record.beginnings >= self._patience.beginnings:
             return result
         return None
+
+    async def _check_candidate(self, session: DeviceSession, running: Tree) -> None:
+        """A confirming commit commits whatever the candidate holds, be it that of others."""
+        if await session.read_candidate() != running:
+            raise SessionLostError("The candidate could not be brought back to running.")
 
     async def _follow(self, session: DeviceSession, *, new: bool, old: bool) -> JobResult | None:
         """Finish what was decided for the group; None means begin afresh, to roll forward."""

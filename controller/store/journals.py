@@ -6,9 +6,11 @@ statements are built once, and each is sent once for a whole group of rows.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Boolean, Row, and_, bindparam, case, func, insert, select, update
 
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, PerceivedSeverity
@@ -149,7 +151,7 @@ def _write(tx: Tx, rows: Sequence[Journalling]) -> list[MinkaError | None]:
     errors = [_forbidden(row, held) for row in rows]
     ours = [row for row, error in zip(rows, errors, strict=True) if error is None]
     blocked = _blocked(tx, [row.claim for row in ours if row.first])
-    new = [row.entry.model_dump() for row in ours if not (row.first and row.claim.job.id in blocked)]
+    new = [_as_row(row.entry) for row in ours if not (row.first and row.claim.job.id in blocked)]
     written = tx.execute(_ROWS[tx.dialect], new).rowcount if new else 0
     _note_lockers(tx, [row.entry for row in ours])
     if written == len(ours):
@@ -205,7 +207,13 @@ def _entries(tx: Tx, transactions: Iterable[str]) -> dict[str, list[JournalEntry
 
 
 def _as_entry(row: Row[Any]) -> JournalEntry:
-    return JournalEntry(**row._mapping)
+    carried = () if row.carried is None else tuple(orjson.loads(zlib.decompress(row.carried)))
+    return JournalEntry(**{**row._mapping, "carried": carried})
+
+
+def _as_row(entry: JournalEntry) -> dict[str, Any]:
+    carried = zlib.compress(orjson.dumps(entry.carried)) if entry.carried else None
+    return {**entry.model_dump(), "carried": carried}
 
 
 # ------------------------------------------------------------------------------ ends

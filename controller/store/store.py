@@ -8,6 +8,7 @@ from controller.ports.clock import Clock, SystemClock
 from controller.store.accounts import AccountRecords
 from controller.store.alarms import AlarmRecords
 from controller.store.approvals import ApprovalRecords
+from controller.store.behaviours import BehaviourRecords
 from controller.store.claims import ClaimRecords
 from controller.store.custody import Custody
 from controller.store.denials import DenialRecords
@@ -51,6 +52,7 @@ class SqlStore(
     FigureRecords,
     LedgerHistory,
     WaitingRecords,
+    BehaviourRecords,
 ):
     """``Store`` on SQLite or PostgreSQL."""
 

@@ -86,6 +86,19 @@ devices = Table(
     Column("retired", Instant),
 )
 
+#: How servers behave, by the name of their software.
+behaviours = Table(
+    "behaviours",
+    metadata,
+    Column("software", String, primary_key=True),
+    Column("follow_up", String),
+    Column("cancels", Boolean, nullable=False),
+    _text("reason"),
+    # Where and when it was learned.
+    _name("station"),
+    Column("learned", Instant, nullable=False),
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -290,6 +303,8 @@ journal = Table(
     Column("deadline", Instant),
     _text("session"),
     _text("detail"),
+    # Paths that the device carried, compressed; of ``read`` rows only.
+    Column("carried", LargeBinary),
 )
 
 workers = Table(

@@ -117,7 +117,7 @@ async def safe_transaction(session: DeviceSession, station: str, name: str) -> N
     await session.discard()
     await session.read()
     await session.edit(change(station, name))
-    await session.commit_confirmed(f"bench-{name}", 60, follows=False)
+    await session.commit_confirmed(f"bench-{name}", 60)
     await session.read()
     await session.confirm(f"bench-{name}")
     await session.read()

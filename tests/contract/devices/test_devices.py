@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, HostKeyError, SessionLostError
 from controller.nrm.tree import Tree
@@ -27,7 +28,7 @@ async def commit(session: DeviceSession, station: Station, persist: str, timeout
     await session.lock()
     await session.discard()
     await session.edit([*function(station.target.station), *cell(station.target.station)])
-    await session.commit_confirmed(persist, timeout, follows=False)
+    await session.commit_confirmed(persist, timeout)
 
 
 async def test_a_safe_commit_is_offered_and_ids_differ(station: Station) -> None:
@@ -54,7 +55,7 @@ async def test_a_follow_up_goes_on_and_a_cancel_goes_all_the_way_back(station: S
         before = await tree(session)
         await commit(session, station, "both")
         await session.edit([rename(station.target.station, "first", "second")])
-        await session.commit_confirmed("both", 60, follows=True)
+        await session.commit_confirmed("both", 60, follow_up=FollowUp.BOTH)
         assert await name_of(session, station) == "second"
         await session.cancel("both")
         assert await tree(session) == before

@@ -17,10 +17,11 @@ from controller.device.modules import without_content_ids
 from controller.device.replies import BASE, check_done
 from controller.device.session import NetconfSession
 from controller.models.equipment import Equipment
-from controller.models.errors import DeviceBusyError, HostKeyError
+from controller.models.errors import DeviceBusyError, HostKeyError, UncommittedEditsError
 from simulators.netconf.framing import encode
 from tests.integration.device.edits import element_path, function, function_path, managed_element, rename
 from tests.support.netconfd import Netconfd
+from tests.support.secrets import LocalSecrets
 from tests.unit.device.server import hello_of
 
 pytestmark = pytest.mark.needs("netconfd", "sshd")
@@ -60,14 +61,14 @@ async def test_with_running_locked_a_cancel_says_ok_and_takes_nothing_back(
         await session.commit()
         check_done(await session._asked(Lock, "running"), "V-2", "lock")
         await session.edit(function("V-2"))
-        await session.commit_confirmed("token-v2", 60, follows=False)
+        await session.commit_confirmed("token-v2", 60)
         await session.cancel("token-v2")
         assert function_path("V-2") in (await session.read()).tree
         check_done(await session._asked(Unlock, "running"), "V-2", "unlock")
         # Which is why lock() leaves running alone here.
         await session.lock()
         await session.edit([rename("V-2", "first", "second")])
-        await session.commit_confirmed("token-v2", 60, follows=False)
+        await session.commit_confirmed("token-v2", 60)
         await session.cancel("token-v2")
         assert (await session.read()).tree[function_path("V-2")]["eNBName"] == "first"
         await session.unlock()
@@ -80,7 +81,7 @@ async def test_while_a_commit_is_pending_nobody_else_can_lock_but_anybody_can_ed
     async with devices.session(target) as session:
         await session.lock()
         await session.edit([managed_element("V-3")])
-        await session.commit_confirmed("token-v3", 60, follows=False)
+        await session.commit_confirmed("token-v3", 60)
         await session.abandon()
     async with devices.session(target) as session:
         with pytest.raises(DeviceBusyError, match="outstanding-confirmed-commit") as denied:
@@ -92,6 +93,22 @@ async def test_while_a_commit_is_pending_nobody_else_can_lock_but_anybody_can_ed
             await session.commit()
         await session.cancel("token-v3")
         assert element_path("V-3") not in (await session.read()).tree
+
+
+async def test_a_candidate_that_somebody_edited_is_busy_and_named(
+    netconfd_server: Netconfd, devices: SshDevices
+) -> None:
+    target, others = netconfd_server.target("V-6"), SshDevices(LocalSecrets())
+    async with others.session(target) as other, devices.session(target) as session:
+        await other.edit([managed_element("V-6")])
+        with pytest.raises(
+            UncommittedEditsError, match=r"did not commit \(/ManagedElement\[V-6\]\): .*discard-changes"
+        ):
+            await session.lock()
+        await other.discard()
+        await session.lock()
+        await session.unlock()
+    await others.close()
 
 
 async def test_state_that_nothing_provides_reads_as_absent(netconfd_server: Netconfd, devices: SshDevices) -> None:

@@ -269,7 +269,7 @@ async def test_what_cuts_the_way_comes_back_by_a_reload(
         await session.edit([CUTS[kind]])
         waiting = asyncio.create_task(cut_off())
         with pytest.raises(SessionLostError):
-            await session.commit_confirmed("minka-x-1", 60, follows=False)
+            await session.commit_confirmed("minka-x-1", 60)
         await asyncio.wait_for(waiting, 20)
     async with devices.session(target) as session:
         assert DEFAULT in (await session.read()).tree
@@ -289,7 +289,7 @@ async def test_a_confirm_cancels_the_reload_from_a_new_connection(
     async with devices.session(target) as session:
         await session.read()
         await session.edit(other_default())
-        await session.commit_confirmed("minka-x-1", 120, follows=False)
+        await session.commit_confirmed("minka-x-1", 120)
         assert router.reload is not None
         opened = len(router.history.events(EventKind.SESSION_OPENED))
         await session.confirm("minka-x-1")
@@ -308,7 +308,7 @@ async def test_a_cancel_goes_back_without_a_reload(devices: SshDevices, target: 
     async with devices.session(target) as session:
         await session.read()
         await session.edit(other_default())
-        await session.commit_confirmed("minka-x-1", 120, follows=False)
+        await session.commit_confirmed("minka-x-1", 120)
         await session.cancel("minka-x-1")
         with pytest.raises(DeviceRefusedError, match="no reload of ours"):
             await session.cancel("minka-x-1")
@@ -323,7 +323,7 @@ async def test_nothing_is_timed_over_unsaved_changes(devices: SshDevices, target
         await session.read()
         await session.edit(other_default())
         with pytest.raises(DeviceRefusedError, match="unsaved changes"):
-            await session.commit_confirmed("minka-x-1", 120, follows=False)
+            await session.commit_confirmed("minka-x-1", 120)
     assert router.reload is None
     assert len(router.running.routes) == 1
 

@@ -40,7 +40,7 @@ async def test_two_hundred_stations_at_once(devices: SshDevices) -> None:
         async with devices.session(target_in(fleet, station)) as session:
             await session.lock()
             await session.edit([*function(station), *cell(station)])
-            await session.commit_confirmed("t", 60, follows=False)
+            await session.commit_confirmed("t", 60)
             await session.confirm("t")
             await session.unlock()
             return (await session.read()).tree[function_path(station)]["eNBName"]
@@ -184,7 +184,7 @@ async def test_an_answer_that_never_comes_whole_is_a_lost_session(
 
     async def commit() -> None:
         async with impatient.session(target) as session:
-            await session.commit_confirmed("t", 60, follows=False)
+            await session.commit_confirmed("t", 60)
 
     async with devices.session(target) as session:
         await session.edit(function("S-0"))

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from controller.device import SshDevices
+from controller.models.behaviour import FollowUp
 from controller.models.errors import DeviceBusyError, DeviceRefusedError
 from controller.ports.devices import DeviceSession
 from tests.integration.device.conftest import Device
@@ -24,7 +25,7 @@ async def prepare(session: DeviceSession, station: str, persist: str, timeout: i
     await session.lock()
     await session.discard()
     await session.edit([*function(station), *cell(station)])
-    await session.commit_confirmed(persist, timeout, follows=False)
+    await session.commit_confirmed(persist, timeout)
 
 
 async def test_both_offer_a_safe_commit(device: Device) -> None:
@@ -43,7 +44,7 @@ async def test_confirmed_commit_follow_up_and_confirm(device: Device) -> None:
         assert seen.tree[cell_path(station)]["tac"] == "16013"
         assert seen.unknown == ()
         await session.edit([rename(station, "first", "second")])
-        await session.commit_confirmed("token-1", 60, follows=True)
+        await session.commit_confirmed("token-1", 60, follow_up=FollowUp.BOTH)
         assert await name_of(session, station) == "second"
         await session.confirm("token-1")
         assert await name_of(session, station) == "second"
@@ -62,7 +63,7 @@ async def test_cancel_goes_back_to_before_the_first(device: Device) -> None:
     async with device.devices.session(device.target) as session:
         await prepare(session, station, "token-2")
         await session.edit([rename(station, "first", "second")])
-        await session.commit_confirmed("token-2", 60, follows=True)
+        await session.commit_confirmed("token-2", 60, follow_up=FollowUp.BOTH)
         await session.cancel("token-2")
         assert set((await session.read()).tree) == {element_path(station)}
         await session.unlock()

@@ -16,20 +16,25 @@ from controller.device import SshDevices, target_of
 from controller.inventory.load import load_network
 from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.models.run import Job, RunState, Strategy
+from controller.models.run import Job, Outcome, RunState, Step, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeDoorbell
+from controller.ports.store import JobResult, Transition
 from controller.runs.loop import WorkerLoop
 from controller.runs.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
+from controller.runs.record import Record, always
 from controller.runs.submit import submit
+from controller.runs.transaction import Transaction
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.netconfd import Netconfd, netconfd
 from tests.support.secrets import LocalSecrets
+from tests.unit.runs.world import InstantStore, Interrupter, Killed, MortalDevices
 
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 STATION = "PE-CUS-0147"  # LTE and NR
+OTHER = "PE-CUS-0145"
 
 pytestmark = pytest.mark.needs("netconfd", "sshd")
 
@@ -40,11 +45,11 @@ def server() -> Iterator[Netconfd]:
         yield running
 
 
-def network_at(server: Netconfd, folder: Path, *, entel: bool = False) -> Network:
-    """``peru-mini`` with the station's endpoint on netconfd."""
+def network_at(server: Netconfd, folder: Path, *, entel: bool = False, station: str = STATION) -> Network:
+    """``peru-mini`` with a station's endpoint on netconfd."""
     endpoints = folder / "endpoints.csv"
     ssh = server.ssh
-    row = f"{STATION},127.0.0.1,{ssh.port},{ssh.host_key},{ssh.username},{ssh.credential}"
+    row = f"{station},127.0.0.1,{ssh.port},{ssh.host_key},{ssh.username},{ssh.credential}"
     endpoints.write_text(f"station,address,port,host_key,username,credential\n{row}\n", encoding="utf-8")
     network = load_network(NETWORKS / "peru-mini", endpoints=endpoints)
     if not entel:
@@ -65,10 +70,10 @@ class House:
         self.devices = SshDevices(LocalSecrets(), rpc_timeout=20, connect_timeout=20)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
 
-    async def plan(self, network: Network) -> Plan:
-        """Load a version and plan the station."""
+    async def plan(self, network: Network, station: str = STATION) -> Plan:
+        """Load a version and plan a station."""
         self.store.save_network(network, network_digest(network), "ana")
-        return await self.planner.plan(PlanRequest(STATION), "ana")
+        return await self.planner.plan(PlanRequest(station), "ana")
 
     async def apply(self, plan: Plan) -> tuple[RunState, Job]:
         """Apply a plan to its end."""
@@ -116,5 +121,58 @@ async def test_from_network_files_to_a_verified_station(server: Netconfd, tmp_pa
         assert new
         assert all(ledger[path].owners == ("entel",) for path in new)
         assert {path: after[path] for path in before} == dict(before)
+    finally:
+        await house.close()
+
+
+class _BehindCommits(Interrupter):
+    """Kills behind so many confirmed commits."""
+
+    def __init__(self, commits: int) -> None:
+        super().__init__(after=True)
+        self._commits = commits
+
+    def due(self, name: str) -> bool:
+        self.calls.append(name)
+        return name == "commit_confirmed" and self.calls.count(name) == self._commits
+
+
+async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd, tmp_path: Path) -> None:
+    """netconfd denies all locks while a commit is pending, and takes confirm and cancel without."""
+    house = House(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
+    try:
+        network = network_at(server, tmp_path, station=OTHER)
+        house.store.save_network(network, network_digest(network), "ana")
+        await house.planner.adopt(OTHER, "ana")
+        plan = await house.plan(network, OTHER)
+        run = submit(house.store, FakeDoorbell(), plan, actor="ana", strategy=Strategy(check_timeout=1))
+        house.store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+
+        transactions: list[str] = []
+
+        async def work(interrupter: Interrupter) -> JobResult:
+            (claim,) = house.store.claim(house.store.register_worker("w"), 10)
+            transactions.append(claim.transaction)
+            record = Record(claim, InstantStore(house.store), house.clock, always)
+            devices = MortalDevices(house.devices, interrupter)  # type: ignore[arg-type]
+            transaction = Transaction(claim, target_of(network, OTHER), devices, record, house.clock)  # type: ignore[arg-type]
+            try:
+                return await transaction.run()
+            except Killed:
+                (one,) = [known for known in house.store.incarnations() if known.id == claim.incarnation]
+                house.store.bury(one.id, one.counter)
+                raise
+
+        with pytest.raises(Killed):
+            # The probe sends two.
+            await work(_BehindCommits(2 + len(plan.changes[0].phases)))
+        begun = house.clock.monotonic()
+        result = await work(Interrupter())
+        assert result.outcome is Outcome.SUCCEEDED, result.detail
+        assert house.clock.monotonic() - begun < 30  # the commit's timer has 61 s
+        rows = house.store.journal_of(transactions[0])
+        assert [row.step for row in rows].count(Step.READ) == 1  # nothing was done twice
+        (probe,) = [row for row in rows if row.step is Step.PROBING]
+        assert probe.persist != next(row.persist for row in rows if row.step is Step.COMMITTING)
     finally:
         await house.close()

@@ -74,7 +74,7 @@ async def test_a_whole_transaction(fleet: Fleet, devices: SshDevices) -> None:
         assert session.capabilities.safe_commit
         await session.lock()
         await session.edit(list(function("S-0")))
-        await session.commit_confirmed("token", 60, follows=False)
+        await session.commit_confirmed("token", 60)
         await session.confirm("token")
         assert len((await session.read()).tree) > 1
         await session.unlock()

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from controller.models.behaviour import FollowUp
 from controller.models.errors import (
     DeviceBusyError,
     DeviceRefusedError,
@@ -92,10 +93,10 @@ async def test_timer_reverts_at_the_deadline_of_the_last_commit(
 ) -> None:
     async with session(devices) as s:
         await s.edit(ADD)
-        await s.commit_confirmed("p", 10, follows=False)
+        await s.commit_confirmed("p", 10)
         await clock.advance(9)
         await s.edit((Edit(op=Op.MERGE, path=PLMN, after={"cellReservedForOperatorUse": "true"}, owners=("claro",)),))
-        await s.commit_confirmed("p", 10, follows=True)
+        await s.commit_confirmed("p", 10, follow_up=FollowUp.BOTH)
         await clock.advance(9.9)
         assert PLMN in device.running
         await clock.advance(0.1)
@@ -109,14 +110,14 @@ async def test_confirm_needs_the_token_and_outlives_the_deadline(
 ) -> None:
     async with session(devices) as s:
         await s.edit(ADD)
-        await s.commit_confirmed("p", 10, follows=False)
+        await s.commit_confirmed("p", 10)
     async with session(devices) as s:
         with pytest.raises(DeviceRefusedError):
             await s.confirm("q")
         with pytest.raises(DeviceRefusedError):
             await s.commit()
         with pytest.raises(DeviceRefusedError):
-            await s.commit_confirmed("q", 10, follows=False)
+            await s.commit_confirmed("q", 10)
         await s.confirm("p")
     await clock.advance(11)
     assert PLMN in device.running
@@ -125,7 +126,7 @@ async def test_confirm_needs_the_token_and_outlives_the_deadline(
 async def test_cancel_brings_back_what_was(devices: FakeDevices, device: FakeDevice) -> None:
     async with session(devices) as s:
         await s.edit(ADD)
-        await s.commit_confirmed("p", 10, follows=False)
+        await s.commit_confirmed("p", 10)
         await s.cancel("p")
     assert device.running == TREE
     assert not device.pending
@@ -134,7 +135,7 @@ async def test_cancel_brings_back_what_was(devices: FakeDevices, device: FakeDev
 async def test_a_confirming_commit_commits_the_candidate_too(devices: FakeDevices, device: FakeDevice) -> None:
     async with session(devices) as s:
         await s.edit(ADD)
-        await s.commit_confirmed("p", 10, follows=False)
+        await s.commit_confirmed("p", 10)
         await s.edit((Edit(op=Op.DELETE, path=LINK, owners=("claro",)),))
         await s.confirm("p")
     assert LINK not in device.running
@@ -177,7 +178,7 @@ async def test_a_station_without_candidate_edits_running(devices: FakeDevices) -
         assert PLMN not in device.startup
         await s.copy_to_startup()
         with pytest.raises(DeviceRefusedError):
-            await s.commit_confirmed("p", 10, follows=False)
+            await s.commit_confirmed("p", 10)
     assert PLMN in device.startup
 
 
@@ -200,7 +201,7 @@ async def test_scripted_faults(
         async with session(devices) as s:
             await s.lock()
             await s.edit(ADD)
-            await s.commit_confirmed("p", 10, follows=False)
+            await s.commit_confirmed("p", 10)
 
     if error:
         with pytest.raises(error):
@@ -224,7 +225,7 @@ async def test_faults_skip_and_spend_themselves_and_act(devices: FakeDevices, de
 async def test_a_reboot_reverts_and_ends_sessions(devices: FakeDevices, device: FakeDevice) -> None:
     async with session(devices) as s:
         await s.edit(ADD)
-        await s.commit_confirmed("p", 10, follows=False)
+        await s.commit_confirmed("p", 10)
         device.reboot()
         assert device.running == TREE
         with pytest.raises(SessionLostError):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.models.errors import LeaseLostError
+from controller.models.errors import DeviceBusyError, LeaseLostError
 from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Step, Strategy
 from controller.nrm.apply import apply_edits
@@ -37,6 +37,21 @@ def _refuse_unlock_phase(world: World) -> None:
     world.fault("edit", Wrong.REFUSE, skip=2)
 
 
+def _deny_locks(world: World) -> None:
+    """As netconfd, which lets nobody lock while a confirmed commit is pending."""
+    world.device.denies_locks = True
+
+
+def _deny_locks_and_break(world: World) -> None:
+    _deny_locks(world)
+    _break_link(world)
+
+
+def _keep_candidate(world: World) -> None:
+    """As servers that keep a lost session's edits, and then don't let the candidate be locked."""
+    world.device.keeps_candidate = True
+
+
 SCENARIOS: dict[str, tuple[Callable[[], Scenario], Prepare]] = {
     "one-phase": (add_tenant, _nothing),
     "three-phases": (retune, _nothing),
@@ -45,6 +60,9 @@ SCENARIOS: dict[str, tuple[Callable[[], Scenario], Prepare]] = {
     "inverse-one-phase": (lambda: add_tenant(UNSAFE), _nothing),
     "inverse-three-phases": (lambda: retune(UNSAFE), _nothing),
     "inverse-failing-checks": (lambda: add_tenant(UNSAFE), _break_link),
+    "locks-denied": (retune, _deny_locks),
+    "locks-denied-failing-checks": (add_tenant, _deny_locks_and_break),
+    "candidate-kept": (retune, _keep_candidate),
     "running-only": (lambda: retune(RUNNING_ONLY), _nothing),
 }
 
@@ -131,6 +149,110 @@ async def test_what_was_committed_is_confirmed_by_the_next_worker(late: bool) ->
     assert len(world.device.history) == (4 if late else 2)
     assert world.steps.count(Step.READ) == (2 if late else 1)
     world.assert_settled(result)
+
+
+@pytest.mark.parametrize("last", ["commit_confirmed", "confirm"])
+async def test_a_pending_commit_is_taken_over_by_its_token_where_nobody_may_lock(last: str) -> None:
+    """The worker dies behind the last phase's commit; the next one confirms it, and no timer has to run out."""
+    calls = await calls_of("locks-denied")
+    at = (
+        len(calls) - calls[::-1].index("commit_confirmed") if last == "commit_confirmed" else calls.index("confirm") + 1
+    )
+    world = world_of("locks-denied")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(at, after=last == "commit_confirmed")).run()
+    world.bury(claim)
+    before = world.clock.monotonic()
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert world.clock.monotonic() - before < 5
+    assert world.changes == len(world.scenario.change.phases)  # nothing was done twice
+    assert world.steps.count(Step.LOCKED) == 1
+    world.assert_settled(result)
+
+
+async def test_half_of_a_change_is_cancelled_by_its_token_and_begun_anew_under_the_lock() -> None:
+    at = (await calls_of("locks-denied")).index("commit_confirmed") + 1
+    world = world_of("locks-denied")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(at, after=True)).run()
+    world.bury(claim)
+    before = world.clock.monotonic()
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert world.clock.monotonic() - before < 5
+    assert world.steps.count(Step.LOCKED) == 2
+    world.assert_settled(result)
+
+
+async def test_edits_of_somebody_else_in_the_candidate_are_never_confirmed_without_the_lock() -> None:
+    calls = await calls_of("locks-denied")
+    world = world_of("locks-denied")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(calls.index("confirm"))).run()
+    world.bury(claim)
+    foreign = Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "7"}, after={"pci": "99"}, owners=("host",))
+
+    def scribble() -> None:
+        world.device.candidate = apply_edits(world.device.root, world.device.running, [foreign])
+
+    # Behind our discard and the first look at the candidate.
+    world.device.faults.append(Fault("read", act=scribble, skip=1))
+    result = await world.work()
+    assert not world.device.faults[-1].times
+    assert all(tree.get(LTE_CELL, {}).get("pci") != "99" for tree in world.device.history)
+    world.assert_settled(result)
+
+
+async def test_where_not_even_the_token_is_taken_the_timer_ends_it_and_the_outcome_says_so() -> None:
+    calls = await calls_of("locks-denied")
+    world = world_of("locks-denied")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(calls.index("confirm") + 1)).run()
+    world.bury(claim)
+
+    def deny() -> None:
+        if world.device.pending:
+            raise DeviceBusyError("in-use: a confirmed commit is pending")
+
+    for operation in ("confirm", "cancel", "discard"):
+        world.device.faults.append(Fault(operation, act=deny, times=999))
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "nobody could take it over: in-use: a confirmed commit is pending" in result.detail
+    world.assert_settled(result)
+
+
+async def test_a_candidate_that_somebody_else_edited_defers_and_is_named() -> None:
+    """It is never discarded: it may be a person's work."""
+    world = world_of("candidate-kept")
+    foreign = Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",))
+    world.device.candidate = apply_edits(world.device.root, world.device.running, [foreign])
+    result = await world.work()
+    assert result.outcome is Outcome.DEFERRED
+    assert "candidate holds edits that somebody else did not commit" in result.detail
+    assert world.device.candidate[LTE_CELL]["pci"] == "99"
+
+
+async def test_a_candidate_that_our_dead_worker_edited_is_discarded_and_no_other() -> None:
+    at = (await calls_of("candidate-kept")).index("edit") + 1
+    world = world_of("candidate-kept")
+    claim = world.claim()
+    with pytest.raises(Killed):
+        await world.transaction(claim, Interrupter(at, after=True)).run()
+    assert world.device.candidate != world.device.running
+    foreign = Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",))
+    ours = world.device.candidate
+    world.device.candidate = apply_edits(world.device.root, ours, [foreign])
+    world.bury(claim)
+    claim = world.claim()
+    assert (await world.transaction(claim).run()).outcome is Outcome.DEFERRED
+    world.device.candidate = ours
+    assert (await world.transaction(claim).run()).outcome is Outcome.SUCCEEDED
 
 
 class _Watch(Interrupter):

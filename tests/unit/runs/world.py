@@ -206,6 +206,7 @@ def _empty_store() -> tuple[SqlStore, JumpClock]:
 
 def empty(store: SqlStore) -> None:
     """Delete all that is on record."""
+    store._behaviours.clear()
     with store._engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())

@@ -1,0 +1,129 @@
+"""The lock of a device for one transaction: taken, done without where the token is enough, and given back."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+
+import structlog
+
+from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
+from controller.models.plan import Change
+from controller.models.run import Step
+from controller.nrm.apply import apply_edits
+from controller.nrm.schema import NodeSpec
+from controller.ports.clock import Clock
+from controller.ports.devices import DeviceSession
+from controller.runs.probing import Probe
+from controller.runs.record import Record
+
+log = structlog.get_logger()
+
+#: Holder of a lock that belongs to no NETCONF session (RFC 6241 §7.5).
+_NOBODY = "0"
+
+
+class Lock:
+    """The lock of the session that a transaction works on.
+
+    Args:
+        root: Schema of the device.
+        change: What the transaction does.
+        record: Its record.
+        clock: For the pauses.
+        patience: Seconds to try for a lock that another session holds.
+
+    Attributes:
+        held: Whether the session has it.
+        rival: Session that kept us out when we had no lock; killed at the next beginning if it is ours.
+    """
+
+    def __init__(self, root: NodeSpec, change: Change, record: Record, clock: Clock, patience: float) -> None:
+        self._root = root
+        self._change = change
+        self._record = record
+        self._clock = clock
+        self._patience = patience
+        self.held = False
+        self.rival = _NOBODY
+
+    async def begin(self, session: DeviceSession) -> None:
+        """Lock; or go on without, where the device denies it while a confirmed commit of ours may be pending.
+
+        Some deny all locks then, in no session's name. By its token the commit can be ended all the same.
+        """
+        self.held = False
+        await self._oust(session, self.rival)
+        self.held = await self._taken(session, token_is_enough=True)
+
+    async def ensure(self, session: DeviceSession) -> None:
+        """Lock, where the token was enough so far: nothing is edited without."""
+        if not self.held:
+            self.held = await self._taken(session, token_is_enough=False)
+
+    async def leave(self, session: DeviceSession) -> None:
+        """Unlock; a device that refuses even that gets the session closed. Nothing is left in the candidate."""
+        try:
+            await (session.unlock() if self.held else session.discard())
+        except DeviceRefusedError as error:
+            log.info("transaction.unlock_refused", station=self._change.station, reason=error.message)
+            await session.abandon()
+
+    async def _taken(self, session: DeviceSession, *, token_is_enough: bool) -> bool:
+        """Lock, killing only sessions that our own record names; False where it goes on without.
+
+        Attempts become rare: some servers run their timers only while nobody talks to them.
+        """
+        end = self._clock.monotonic() + self._patience
+        pause = 0.1
+        while True:
+            try:
+                await session.lock()
+                break
+            except UncommittedEditsError:
+                if not await self._left_by_us(session):
+                    raise
+                await session.discard()
+            except DeviceBusyError as busy:
+                if busy.holder == _NOBODY and token_is_enough and await self._has_token(session):
+                    log.warning("transaction.not_locked", station=self._change.station, reason=busy.message)
+                    return False
+                if self._clock.monotonic() > end:
+                    raise
+                await self._oust(session, busy.holder)
+            await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
+            pause = min(1.6, pause * 2)
+        await self._record.write(Step.LOCKED, session=session.session_id)
+        return True
+
+    async def _oust(self, session: DeviceSession, holder: str) -> None:
+        if holder in (_NOBODY, session.session_id) or not await self._record.ours(holder):
+            return
+        await self._record.check()
+        try:
+            await session.kill(holder)
+        except DeviceRefusedError as gone:
+            log.info("transaction.kill_refused", station=self._change.station, reason=gone.message)
+
+    async def _has_token(self, session: DeviceSession) -> bool:
+        """Whether a confirmed commit of the change may be pending under our token; one of a probe is cancelled."""
+        mark = self._record.mark
+        if mark is None:
+            try:
+                await Probe(self._record, self._clock).end(session)
+            except DeviceBusyError as busy:
+                await self._oust(session, busy.holder)
+        return mark is not None and bool(mark.persist)
+
+    async def _left_by_us(self, session: DeviceSession) -> bool:
+        """Whether the candidate holds just what this transaction edited before its session was lost."""
+        last = self._record.edited
+        if last is None:
+            return False
+        running, candidate = (await session.read()).tree, await session.read_candidate()
+        phase = self._change.phases[last.phase]
+        for edits in (phase.edits, phase.inverse):
+            with contextlib.suppress(DeviceRefusedError):
+                if apply_edits(self._root, running, edits) == candidate:
+                    return True
+        return False

@@ -1,0 +1,117 @@
+"""How a server behaves: known from the record, or learned from it by a commit of nothing.
+
+An empty confirmed commit, one that follows it up, and a cancel change nothing on a server that does them right. So
+what a change relies on is tried out under the lock before the first change that would rely on it, once for each
+software version. Servers that are known to do harm with it are not asked (``Capabilities.trustworthy``).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from controller.models.behaviour import Behaviour, FollowUp
+from controller.models.errors import DeviceRefusedError
+from controller.models.run import Step
+from controller.ports.clock import Clock
+from controller.ports.devices import Capabilities, DeviceSession, Observed
+from controller.runs.record import Record
+
+log = structlog.get_logger()
+
+#: Seconds of the empty confirmed commit, and in which a server may be late to end it.
+_TIMER, _LAG = 10, 3.0
+#: Probes that a transaction begins: a server that loses the session at each is left alone.
+_MOST = 2
+
+
+def software_of(capabilities: Capabilities, seen: Observed) -> str:
+    """The name of a server's software; empty where there is nothing to be learned about it."""
+    if not (capabilities.software and capabilities.safe_commit):
+        return ""
+    # The ManagedElement, on top of the tree, tells its release.
+    told = (str(leaves.get("swVersion", "")) for path, leaves in seen.state.items() if path.rfind("/") == 0)
+    return ":".join(filter(None, (capabilities.software, next(told, ""))))
+
+
+class Probe:
+    """Tells how the server of one transaction behaves.
+
+    Attributes:
+        harm: What trying it out did to the station, in words; empty where it did what it should: nothing.
+    """
+
+    def __init__(self, record: Record, clock: Clock, transaction: str = "") -> None:
+        self._record = record
+        self._clock = clock
+        self._id = transaction
+        self.harm = ""
+
+    async def behaviour(self, session: DeviceSession, seen: Observed) -> Behaviour:
+        """How the server behaves, learned now if that is not on record. The session holds the lock.
+
+        Args:
+            session: A session to it.
+            seen: What it carries.
+        """
+        software = software_of(session.capabilities, seen)
+        if not software:
+            return Behaviour()
+        await self.end(session)
+        known = await self._record.behaviour(software)
+        if known is not None:
+            return known
+        if self._record.count(Step.PROBING, 0) >= _MOST:
+            return Behaviour(follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit")
+        found = await self._learned(session)
+        await session.discard()
+        if (await session.read()).tree != seen.tree:
+            self.harm = "an empty confirmed commit and its cancel changed what the station carries"
+            found = Behaviour(follow_up=None, cancels=False, reason=self.harm)
+        await self._record.learn(software, found)
+        log.info("transaction.learned", software=software, follow_up=found.follow_up, reason=found.reason)
+        return found
+
+    async def end(self, session: DeviceSession) -> None:
+        """Cancel a probe that was interrupted; where it can't be, there is none any more, or its timer ends it."""
+        begun = self._record.probe
+        if begun is None:
+            return
+        await self._record.check()
+        try:
+            await session.cancel(begun.persist)
+        except DeviceRefusedError as refused:
+            log.info("transaction.probe_not_cancelled", reason=refused.message)
+
+    async def _learned(self, session: DeviceSession) -> Behaviour:
+        deadline = self._clock.now() + timedelta(seconds=_TIMER)
+        token = f"minka-{self._id}-probe-{self._record.count(Step.PROBING, 0)}"
+        await self._record.write(Step.PROBING, persist=token, deadline=deadline)
+        await self._record.check()
+        try:
+            await session.commit_confirmed(token, _TIMER)
+        except DeviceRefusedError as refused:
+            return Behaviour(follow_up=None, cancels=False, reason=refused.message)
+        follow_up, reason = await self._follow_up(session, token)
+        await self._record.check()
+        try:
+            await session.cancel(token)
+        except DeviceRefusedError as refused:
+            # Its timer has to end it.
+            await self._clock.sleep(_TIMER + _LAG)
+            return Behaviour(follow_up=follow_up, cancels=False, reason=refused.message)
+        return Behaviour(follow_up=follow_up, reason=reason)
+
+    async def _follow_up(self, session: DeviceSession, token: str) -> tuple[FollowUp | None, str]:
+        """The form that it takes; else none, and what it said to the last."""
+        said = ""
+        for form in FollowUp:
+            await self._record.check()
+            try:
+                await session.commit_confirmed(token, _TIMER, form)
+            except DeviceRefusedError as refused:
+                said = refused.message
+            else:
+                return form, ""
+        return None, said
