@@ -15,7 +15,7 @@ from pydantic import AwareDatetime
 
 from controller.access.sight import Sight
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, PerceivedSeverity
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
@@ -53,7 +53,7 @@ class TenantHealth(Noun):
 
     at: AwareDatetime
     reachable: bool
-    cells: dict[str, bool]
+    cells: dict[str, ServiceState]
     locked: tuple[str, ...]
     links: tuple[LinkHealth, ...]
 
@@ -85,7 +85,7 @@ def _health(sight: Sight, health: Health) -> TenantHealth:
     return TenantHealth(
         at=health.at,
         reachable=health.reachable,
-        cells={cell: on_air for cell, on_air in health.cells.items() if cell in cells},
+        cells={cell: state for cell, state in health.cells.items() if cell in cells},
         locked=tuple(cell for cell in health.locked if cell in cells),
         links=tuple(link for link in health.links if link.tenant == sight.tenant),
     )

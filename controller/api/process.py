@@ -41,7 +41,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 importer=made.importer(),
                 doorbell=made.doorbell,
                 clock=made.clock,
-                exposition=partial(exposition, made.store),
+                exposition=partial(exposition, made.store, settings.health_interval),
                 credentials=made.credentials,
                 provider=Provider(settings, made.clock) if settings.oidc_issuer else None,
             )

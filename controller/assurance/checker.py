@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from controller.assurance.health import Wrong, health_of, reports_of, wrongs
+from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
 from controller.assurance.oran_fm import Listed, listed, unheard
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource
 from controller.models.errors import DeviceError, NotFoundError
@@ -140,21 +140,22 @@ class Checker:
     async def _judge(self, looks: Sequence[Look]) -> dict[str, _Judged]:
         """Looks by station, at adopted ones; judged against what was applied there."""
         stations = [look.station for look in looks]
-        devices, ledger, (_, network) = await self._store.call(
-            lambda store: (store.devices(stations), store.ledger(stations), store.network())
+        dark = [look.station for look in looks if look.observed is None]
+        devices, ledger, (_, network), before = await self._store.call(
+            lambda store: (store.devices(stations), store.ledger(stations), store.network(), store.healths(dark))
         )
         return await asyncio.to_thread(
             lambda: {
-                look.station: _judged(network, look, ledger.get(look.station, {}))
+                look.station: _judged(network, look, ledger.get(look.station, {}), before.get(look.station))
                 for look in looks
                 if look.station in devices and devices[look.station].adopted is not None
             }
         )
 
 
-def _judged(network: Network, look: Look, ledger: _Ledger) -> _Judged:
+def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None) -> _Judged:
     if look.observed is None:
-        return _Judged(Health(station=look.station, at=look.at, reachable=False, reason=look.reason))
+        return _Judged(unread(look.station, ledger, before, look.at, look.reason))
     known = network.profiles_of(look.station) if network.manages(look.station) else ()
     drift = len(drifted_nodes(root_spec(known), applied(ledger), look.observed)) if known else 0
     health = health_of(look.station, look.observed, ledger, drift, look.at)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import AuthenticationError, HostKeyError
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST
 from controller.models.run import LedgerEntry
-from controller.nrm.profiles import administrative_state, cells, link_up, links, on_air
+from controller.nrm.profiles import administrative_state, cell_state, cells, link_locked, link_state, links
 from controller.nrm.tree import Path
 from controller.ports.devices import Observed
 
@@ -24,6 +24,8 @@ _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | {CORE_LINK_DOWN, CONFIGURATION_DRIFT}
+#: Why nothing is known of a station that was adopted and not looked at yet.
+NOT_LOOKED_AT = "not-looked-at"
 #: What drift and unreachability are about: the station as a whole.
 STATION = "station"
 
@@ -49,20 +51,46 @@ def health_of(station: str, observed: Observed, ledger: Mapping[Path, LedgerEntr
         station=station,
         at=at,
         reachable=True,
-        cells={entry.cell: on_air(observed, entry.path) for entry in entries},
+        read=at,
+        cells={entry.cell: cell_state(observed, entry.path) for entry in entries},
         locked=tuple(sorted(locked)),
         links=tuple(
-            LinkHealth(
-                path=link.path,
-                tenant=tenant_of(ledger[link.path]),
-                kind=link.kind,
-                up=link_up(observed, link.path),
-                locked=observed.tree.get(link.path, {}).get("administrativeState", "UNLOCKED") != "UNLOCKED",
+            link.model_copy(
+                update={"state": link_state(observed, link.path), "locked": link_locked(observed.tree, link.path)}
             )
-            for link in links({path: {} for path in ledger})
+            for link in _links(ledger)
         ),
         drift=drift,
     )
+
+
+def unread(
+    station: str, ledger: Mapping[Path, LedgerEntry], before: Health | None, at: datetime, reason: str
+) -> Health:
+    """Health of a station that can't be read: all of its cells and core links are there, and unknown.
+
+    They are those of the ledger, so that they are known even if the station was never read, and cells that are not
+    ours as seen before. What people locked, and what drifted, is as seen before.
+    """
+    known = before or Health(station=station, at=at, reachable=False)
+    ours = (entry.cell for entry in cells({path: {} for path in ledger}))
+    locked = {link.path for link in known.links if link.locked}
+    return known.model_copy(
+        update={
+            "at": at,
+            "reachable": False,
+            "reason": reason,
+            "cells": dict.fromkeys((*known.cells, *ours), ServiceState.UNKNOWN),
+            "links": tuple(link.model_copy(update={"locked": link.path in locked}) for link in _links(ledger)),
+        }
+    )
+
+
+def _links(ledger: Mapping[Path, LedgerEntry]) -> Iterator[LinkHealth]:
+    """Core links of ours, of which nothing was told yet."""
+    for link in links({path: {} for path in ledger}):
+        tenant = tenant_of(ledger[link.path])
+        yield LinkHealth(path=link.path, tenant=tenant, kind=link.kind, state=ServiceState.UNKNOWN)
 
 
 def tenant_of(entry: LedgerEntry) -> str:
@@ -72,7 +100,7 @@ def tenant_of(entry: LedgerEntry) -> str:
 
 
 def wrongs(health: Health) -> dict[Wrong, _Fault]:
-    """What is wrong on a station, by object and probable cause. A locked link is no fault."""
+    """What is wrong on a station, by object and probable cause. A locked link is no fault, nor is an unknown one."""
     if not health.reachable:
         if health.reason in _REASONS:
             text = (
@@ -87,7 +115,7 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
             PerceivedSeverity.MAJOR, f"{link.kind} link of {link.tenant or 'the host'} is down", link.tenant
         )
         for link in health.links
-        if not link.up and not link.locked
+        if link.state is ServiceState.DOWN and not link.locked
     }
     if health.drift:
         text = f"{health.drift} managed nodes differ from what was applied"
@@ -100,8 +128,9 @@ def reports_of(before: Health | None, now: Health, standing: Collection[Wrong]) 
 
     What is wrong is reported when both reads saw it, since a change under way passes through states
     that one read may catch; what is well again is reported as cleared at once. A station that can't
-    be read says nothing of its links and its configuration. ``standing`` are alarms of the station
-    that were raised and not cleared yet.
+    be read says nothing of its links and its configuration, and one that does not tell the state of
+    a link neither raises nor clears its alarm. ``standing`` are alarms of the station that were
+    raised and not cleared yet.
     """
     found = wrongs(now)
     lasting = found.keys() & (wrongs(before).keys() if before else ())
@@ -113,8 +142,11 @@ def reports_of(before: Health | None, now: Health, standing: Collection[Wrong]) 
 
 
 def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
-    _, cause = wrong
-    return wrong not in found and cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)
+    what, cause = wrong
+    unknown = {link.path for link in now.links if link.state is ServiceState.UNKNOWN}
+    if wrong in found or (cause == CORE_LINK_DOWN and what in unknown):
+        return False
+    return cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)
 
 
 def _report(health: Health, wrong: Wrong, fault: _Fault) -> AlarmReport:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +21,7 @@ Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.")]
 
 @app.command("list", epilog="Example: minka device list region=cusco")
 def list_(selector: Selector = "*", as_json: Json = False) -> None:
-    """Stations with their health as last seen."""
+    """Stations with their health as last seen: of three links, 1/3 2? says that one is up and two are unknown."""
     found = client().all("/v1/devices", 10_000_000, selector=selector)
     if as_json:
         print_json(found)
@@ -42,16 +44,20 @@ def _row(device: dict[str, Any]) -> list[Any]:
     row = [device["station"], device["region"], " ".join(device["profiles"]), _adopted(device)]
     if health is None:
         return [*row, "-", "-", "-", "-"]
-    if not health["reachable"]:
-        return [*row, when(health["at"]), styled("unreachable", "red"), "", ""]
-    cells, links = health["cells"].values(), [link["up"] for link in health["links"]]
     return [
         *row,
         when(health["at"]),
-        f"{sum(cells)}/{len(cells)}",
-        f"{sum(links)}/{len(links)}",
+        _share(health["cells"].values()) if health["reachable"] else styled("unreachable", "red"),
+        _share(link["state"] for link in health["links"]),
         styled(health["drift"], "yellow") if health.get("drift") else health.get("drift", ""),
     ]
+
+
+def _share(states: Iterable[str]) -> Any:
+    """How many serve, of how many; of how many nobody knows, as in ``1/3 2?``."""
+    count = Counter(states)
+    share, unknown = f"{count['up']}/{count.total()}", count["unknown"]
+    return styled(f"{share} {unknown}?", "yellow") if unknown else share
 
 
 def _adopted(device: dict[str, Any]) -> Any:
@@ -83,19 +89,25 @@ def _show(device: dict[str, Any]) -> None:
     if health is None:
         out.print("not looked at yet")
         return
-    out.print(f"seen {when(health['at'])}:", "reachable" if health["reachable"] else styled("unreachable", "red"))
+    read = f", last read {when(health['read'])}" if health.get("read") else ""
+    reach = "reachable" if health["reachable"] else styled(f"unreachable{read}", "red")
+    out.print(f"seen {when(health['at'])}:", reach)
+    locked = health["locked"]
     table(
         ("cell", "on air", "locked"),
-        ((cell, _yes(on_air), "yes" if cell in health["locked"] else "no") for cell, on_air in health["cells"].items()),
+        ((cell, _served(state), "yes" if cell in locked else "no") for cell, state in health["cells"].items()),
     )
     table(
         ("tenant", "kind", "core link", "up"),
-        ((link["tenant"], link["kind"], link["path"].rpartition("/")[2], _yes(link["up"])) for link in health["links"]),
+        (
+            (link["tenant"], link["kind"], link["path"].rpartition("/")[2], _served(link["state"]))
+            for link in health["links"]
+        ),
     )
 
 
-def _yes(good: bool) -> Any:
-    return styled("yes", "green") if good else styled("no", "red")
+def _served(state: str) -> Any:
+    return {"up": styled("yes", "green"), "down": styled("no", "red")}.get(state, styled("unknown", "yellow"))
 
 
 @app.command(epilog="Example: minka device get PE-CUS-0145 --filter plmnIdList")

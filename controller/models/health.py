@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
+
 from pydantic import AwareDatetime
 
 from controller.models.network import Noun
+
+
+class ServiceState(StrEnum):
+    """Whether a cell or a core link serves, as far as its station tells.
+
+    What a station does not tell is unknown: it is no fault, nothing repairs it, checks say that it was not checked.
+    """
+
+    UP = "up"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, value: object, good: str) -> ServiceState:
+        """From the value of a state leaf, None where the station does not tell it; ``good`` is the one that serves."""
+        if value is None:
+            return cls.UNKNOWN
+        return cls.UP if value == good else cls.DOWN
+
+    @property
+    def opposite(self) -> ServiceState:
+        """Down for up, and up for down."""
+        return {ServiceState.UP: ServiceState.DOWN, ServiceState.DOWN: ServiceState.UP}.get(self, self)
+
+    @classmethod
+    def all_of(cls, states: Iterable[ServiceState]) -> ServiceState:
+        """Up if all are, down if any is."""
+        found = set(states)
+        return next((state for state in (cls.DOWN, cls.UNKNOWN) if state in found), cls.UP)
+
+    @classmethod
+    def any_of(cls, states: Iterable[ServiceState]) -> ServiceState:
+        """Up if any is, down if all are."""
+        found = set(states)
+        return next((state for state in (cls.UP, cls.UNKNOWN) if state in found), cls.DOWN)
 
 
 class LinkHealth(Noun):
@@ -12,24 +50,33 @@ class LinkHealth(Noun):
 
     Attributes:
         path: Its entry in the device tree.
-        up: Whether it works; one that vanished from the station does not.
+        state: Whether it works; one that vanished from the station does not.
         locked: Whether somebody locked it: it is not up then, and that is no fault.
     """
 
     path: str
     tenant: str
     kind: str
-    up: bool
+    state: ServiceState
     locked: bool = False
+
+    @property
+    def up(self) -> bool:
+        """Whether it is known to work."""
+        return self.state is ServiceState.UP
 
 
 class Health(Noun):
     """State of one station at one time.
 
+    Where it can't be read, all its cells and core links are unknown, and what else there is is what was seen last.
+
     Attributes:
+        at: When it was looked at.
+        read: When it was last read; None if it never was.
         reason: Code of the error that kept us from reading it (``controller.models.errors``), empty where
             it was read.
-        cells: On air (UNLOCKED, ENABLED and ACTIVE) by cell id.
+        cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         drift: Number of managed nodes that differ from what was last applied.
     """
@@ -37,8 +84,9 @@ class Health(Noun):
     station: str
     at: AwareDatetime
     reachable: bool
+    read: AwareDatetime | None = None
     reason: str = ""
-    cells: dict[str, bool] = {}
+    cells: dict[str, ServiceState] = {}
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     drift: int = 0

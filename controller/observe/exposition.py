@@ -13,7 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from controller import __version__
-from controller.models.health import Health
+from controller.assurance.health import NOT_LOOKED_AT
+from controller.assurance.standing import standing_health
+from controller.models.health import Health, ServiceState
+from controller.models.settings import Settings
 from controller.ports.store import Store
 
 _Figures = Mapping[str, Mapping[tuple[str, ...], float]]
@@ -28,6 +31,7 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
     "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
     "repair_stopped": ("minka_automatic_repair_stopped", "Whether people or the breaker stopped it.", ("by",)),
+    "health_interval_seconds": ("minka_health_interval_seconds", "Seconds between two looks at a station.", ()),
     "process_up": ("minka_process_up", "Whether the process shows that it lives.", ("role", "instance")),
     "process_ready": ("minka_process_ready", "Whether it lives and its rounds come through.", ("role", "instance")),
     "processes_ready": ("minka_processes_ready", "Processes that live and whose rounds come through.", ("role",)),
@@ -43,19 +47,29 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 _NETWORK: dict[str, str] = {
     "minka_station_reachable": "Whether the station answered when it was last looked at.",
     "minka_station_seen_timestamp_seconds": "When the station was last looked at.",
+    "minka_station_read_timestamp_seconds": "When the station was last read.",
     "minka_station_drift_nodes": "Managed nodes that differ from what was applied.",
-    "minka_cell_on_air": "Whether the cell is unlocked, enabled and active.",
+    "minka_cell_on_air": "Whether the cell is known to be unlocked, enabled and active.",
+    "minka_cell_unknown": "Cells whose state is unknown, and why; only they are listed.",
     "minka_cell_locked": "Cells that somebody locked; only they are listed.",
-    "minka_core_link_up": "Whether the core link works.",
+    "minka_core_link_up": "Whether the core link is known to work.",
+    "minka_core_link_unknown": "Core links whose state is unknown, and why; only they are listed.",
     "minka_core_link_locked": "Core links that somebody locked; only they are listed.",
 }
+#: What serves, and the end of the name of the series that says so.
+_SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
 
 
-def exposition(store: Store) -> bytes:
-    """All metrics in Prometheus' text form. Raises StoreError if the database is away."""
+def exposition(store: Store, health_interval: float = Settings.model_fields["health_interval"].default) -> bytes:
+    """All metrics in Prometheus' text form. Raises StoreError if the database is away.
+
+    Args:
+        store: The record.
+        health_interval: Seconds between two looks at a station, as they are meant to be.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Record(store.figures()))
-    return generate_latest(registry) + network_text(store.healths().values())
+    registry.register(_Record(store.figures() | {"health_interval_seconds": {(): health_interval}}))
+    return generate_latest(registry) + network_text(standing_health(store))
 
 
 class _Record(Collector):
@@ -81,7 +95,7 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[tup
 
 
 def network_text(healths: Iterable[Health]) -> bytes:
-    """The health of the network. Of a station that can't be read only that is known."""
+    """The health of the network. Series of a station that can't be read stay: what is unknown counts as down."""
     lines: dict[str, list[str]] = {name: [] for name in _NETWORK}
     for health in healths:
         _add(lines, health)
@@ -95,18 +109,24 @@ def _add(lines: Mapping[str, list[str]], health: Health) -> None:
     def sample(name: str, value: float, labels: str = "") -> None:
         lines[name].append(f"{name}{{{station}{labels}}} {value}\n")
 
-    sample("minka_station_reachable", int(health.reachable))
-    sample("minka_station_seen_timestamp_seconds", health.at.timestamp())
-    if not health.reachable:
-        return
-    sample("minka_station_drift_nodes", health.drift)
-    for cell, on_air in health.cells.items():
-        sample("minka_cell_on_air", int(on_air), f',cell="{_escaped(cell)}"')
+    def serving(name: str, state: ServiceState, labels: str) -> None:
+        sample(f"{name}_{_SERVING[name]}", int(state is ServiceState.UP), labels)
+        if state is ServiceState.UNKNOWN:
+            sample(f"{name}_unknown", 1, f'{labels},reason="{"not-told" if health.reachable else "not-read"}"')
+
+    if health.reason != NOT_LOOKED_AT:
+        sample("minka_station_reachable", int(health.reachable))
+        sample("minka_station_seen_timestamp_seconds", health.at.timestamp())
+    if health.read is not None:
+        sample("minka_station_read_timestamp_seconds", health.read.timestamp())
+        sample("minka_station_drift_nodes", health.drift)
+    for cell, state in health.cells.items():
+        serving("minka_cell", state, f',cell="{_escaped(cell)}"')
     for cell in health.locked:
         sample("minka_cell_locked", 1, f',cell="{_escaped(cell)}"')
     for link in health.links:
         labels = f',tenant="{_escaped(link.tenant)}",kind="{link.kind}",object="{_escaped(link.path)}"'
-        sample("minka_core_link_up", int(link.up), labels)
+        serving("minka_core_link", link.state, labels)
         if link.locked:
             sample("minka_core_link_locked", 1, labels)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from controller.models.facts import Finding, Severity
-from controller.nrm.profiles import broadcast_plmn, cell_of, cells, on_air
+from controller.models.health import ServiceState
+from controller.nrm.profiles import broadcast_plmn, cell_of, cell_state, cells
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.edits import Edits
@@ -37,10 +38,12 @@ def _unknown_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[F
     """PLMNs on air that nobody asked for: somebody's network radiates from our mast, so say it loudly."""
     unknown = _below(observed.tree, edits.unknown)
     plmns = {(cell_of(path), plmn) for path in unknown if (plmn := broadcast_plmn(path))}
-    on = {cell.cell for cell in cells(observed.tree) if on_air(observed, cell.path)} if plmns else set()
+    states = {cell.cell: cell_state(observed, cell.path) for cell in cells(observed.tree)} if plmns else {}
     for cell, plmn in sorted(plmns):
-        if cell in on:
-            message = f"cell {station}/{cell} has PLMN {plmn} on air, which no agreement asks for; it was left alone"
+        state = states.get(cell, ServiceState.DOWN)
+        if state is not ServiceState.DOWN:
+            has = "has" if state is ServiceState.UP else "is unlocked, and does not tell whether it has"
+            message = f"cell {station}/{cell} {has} PLMN {plmn} on air, which no agreement asks for; it was left alone"
             yield Finding("unknown-plmn-on-air", Severity.WARNING, message, station, cell)
 
 

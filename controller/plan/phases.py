@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.models.facts import HOST_OWNED, Owners
+from controller.models.health import ServiceState
 from controller.models.plan import Edit, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.apply import apply_edits
 from controller.nrm.inverse import invert
-from controller.nrm.profiles import administrative_state, cell_of, on_air
+from controller.nrm.profiles import administrative_state, cell_of, cell_state
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 from controller.plan.edits import ADMINISTRATIVE_STATE
@@ -135,12 +136,8 @@ def link_waits(root: NodeSpec, edits: Iterable[Edit]) -> Iterator[WaitFor]:
 
 def was_failed(observed: Observed, cell: Path) -> bool:
     """Whether a cell is not on air although it is unlocked: a fault that was there before us."""
-    return (
-        cell in observed.tree
-        and cell in observed.state
-        and administrative_state(observed.tree, cell) == "UNLOCKED"
-        and not on_air(observed, cell)
-    )
+    unlocked = cell in observed.tree and administrative_state(observed.tree, cell) == "UNLOCKED"
+    return unlocked and cell_state(observed, cell) is ServiceState.DOWN
 
 
 def outage_seconds(root: NodeSpec, observed: Tree, edits: Sequence[Edit], locks: Locks) -> int:

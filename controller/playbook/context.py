@@ -11,13 +11,14 @@ from controller.inventory.scope import cells_of
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
+from controller.models.health import ServiceState
 from controller.models.measurement import Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit
 from controller.models.question import Question
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.apply import apply_edits
-from controller.nrm.profiles import link_up, links, root_spec
+from controller.nrm.profiles import link_state, links, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
 from controller.plan.edits import ADMINISTRATIVE_STATE
@@ -200,7 +201,7 @@ class StationContext:
                 name,
                 link.path,
                 view.ledger[link.path].owners,
-                up=view.observed is not None and link_up(view.observed, link.path),
+                up=view.observed is not None and link_state(view.observed, link.path) is ServiceState.UP,
             )
             for name, view in views.items()
             for link in links({path: {} for path in view.ledger})

@@ -11,9 +11,10 @@ from pydantic import Field
 from controller.inventory.source import suggest
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import ConflictError, NotFoundError
+from controller.models.health import ServiceState
 from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles import cells, link_up, links
+from controller.nrm.profiles import cells, link_state, links
 from controller.nrm.tree import Observed
 from controller.playbook.changing import Changed, Nothing
 from controller.playbook.looking import endpoint_name, unlocked
@@ -137,7 +138,7 @@ async def _interrupted(context: Context, observed: Observed, names: tuple[str, .
         endpoints=tuple(
             endpoint_name(link.path)
             for link in links(observed.tree)
-            if link.path in ledger and link_up(observed, link.path)
+            if link.path in ledger and link_state(observed, link.path) is ServiceState.UP
         ),
     )
 

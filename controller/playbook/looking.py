@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -10,12 +10,15 @@ from pydantic import Field, StringConstraints
 
 from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
+from controller.models.health import ServiceState
 from controller.models.network import CellId, Noun
-from controller.nrm.profiles import administrative_state, cells, link_up, links, on_air, router_profile
+from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
 from controller.nrm.tree import Observed, Path
 from controller.playbook.changing import CellNames, Nothing
-from controller.playbook.registry import Context, Touches, Unmet, action
+from controller.playbook.registry import Context, Remarked, Touches, Unmet, action
 
+#: Seconds that ``wait-until`` waits for a state that the station does not tell: after a restart it may take a moment.
+_UNTOLD = 10.0
 #: One address, without a name, blanks or control characters.
 EmailAddress = Annotated[str, StringConstraints(pattern=r"^[!-~]+@[!-~]+$", max_length=254)]
 
@@ -26,6 +29,7 @@ class CellState(Noun):
     cell: CellId
     administrative_state: str
     on_air: bool
+    state: ServiceState
 
 
 class LinkState(Noun):
@@ -34,17 +38,19 @@ class LinkState(Noun):
     endpoint: str
     tenants: tuple[str, ...]
     up: bool
+    state: ServiceState
 
 
 class StationState(Noun):
     """A station as it says itself."""
 
-    cells: tuple[CellState, ...] = Field(description="Its cells: `cell`, `administrative_state`, `on_air`.")
-    links: tuple[LinkState, ...] = Field(description="Core links of ours: `endpoint`, `tenants`, `up`.")
+    cells: tuple[CellState, ...] = Field(description="Its cells: `cell`, `administrative_state`, `on_air`, `state`.")
+    links: tuple[LinkState, ...] = Field(description="Core links of ours: `endpoint`, `tenants`, `up`, `state`.")
     cells_on_air: int = Field(description="How many cells are on air.")
     links_up: int = Field(description="How many core links of ours are up.")
-    dark: tuple[CellId, ...] = Field(description="Cells of ours that are unlocked and not on air.")
-    down: tuple[str, ...] = Field(description="Core links of ours that are unlocked and down.")
+    dark: tuple[CellId, ...] = Field(description="Cells of ours that are unlocked, and not on air.")
+    down: tuple[str, ...] = Field(description="Core links of ours that are unlocked, and down.")
+    unknown: tuple[str, ...] = Field(description="Those of ours whose state the station does not tell.")
 
 
 class CellChoice(CellNames):
@@ -56,8 +62,8 @@ class CellChoice(CellNames):
     )
 
 
-class CheckedCells(Noun):
-    """Cells that are on air."""
+class CheckedCells(Remarked):
+    """Cells of which none is off air."""
 
     cells: tuple[CellId, ...] = Field(description="Cells that were looked at.")
 
@@ -71,8 +77,8 @@ class LinkChoice(Noun):
     )
 
 
-class CheckedLinks(Noun):
-    """Core links that are up."""
+class CheckedLinks(Remarked):
+    """Core links of which none is down."""
 
     endpoints: tuple[str, ...] = Field(description="Endpoints that were looked at.")
 
@@ -110,7 +116,7 @@ class Awaited(Noun):
     )
 
 
-class Waited(Noun):
+class Waited(Remarked):
     """How long it took."""
 
     seconds: float = Field(description="Seconds waited.")
@@ -136,48 +142,70 @@ class Drift(Noun):
 async def read_state(context: Context, _: Nothing) -> StationState:
     """Read cells and core links of the station as they are now."""
     observed, ledger = await context.read(), await context.ledger()
-    found = tuple(
-        CellState(
-            cell=entry.cell,
-            administrative_state=administrative_state(observed.tree, entry.path),
-            on_air=on_air(observed, entry.path),
-        )
-        for entry in cells(observed.tree)
-    )
+    found = tuple(_cell(observed, entry.path, entry.cell) for entry in cells(observed.tree))
     up = tuple(
-        LinkState(endpoint=endpoint_name(link.path), tenants=ledger[link.path].owners, up=link_up(observed, link.path))
-        for link in links(observed.tree)
-        if link.path in ledger
+        _link(observed, link.path, ledger[link.path].owners) for link in links(observed.tree) if link.path in ledger
     )
-    dark = [path for path in await _cells(context, ()) if unlocked(observed, path) and not on_air(observed, path)]
-    ours = [path for path in await _links(context, "") if unlocked(observed, path, "UNLOCKED")]
+    our_cells = {path: cell_state(observed, path) for path in await _cells(context, ()) if unlocked(observed, path)}
+    our_links = {
+        path: link_state(observed, path) for path in await _links(context, "") if unlocked(observed, path, "UNLOCKED")
+    }
     return StationState(
         cells=found,
         links=up,
         cells_on_air=sum(cell.on_air for cell in found),
         links_up=sum(link.up for link in up),
-        dark=tuple(map(_key, dark)),
-        down=tuple(endpoint_name(path) for path in ours if not link_up(observed, path)),
+        dark=tuple(map(_key, _those(our_cells, ServiceState.DOWN))),
+        down=tuple(map(endpoint_name, _those(our_links, ServiceState.DOWN))),
+        unknown=(
+            *map(_key, _those(our_cells, ServiceState.UNKNOWN)),
+            *map(endpoint_name, _those(our_links, ServiceState.UNKNOWN)),
+        ),
     )
+
+
+def _cell(observed: Observed, path: Path, name: CellId) -> CellState:
+    state = cell_state(observed, path)
+    locked = administrative_state(observed.tree, path)
+    return CellState(cell=name, administrative_state=locked, on_air=state is ServiceState.UP, state=state)
+
+
+def _link(observed: Observed, path: Path, owners: tuple[str, ...]) -> LinkState:
+    state = link_state(observed, path)
+    return LinkState(endpoint=endpoint_name(path), tenants=owners, up=state is ServiceState.UP, state=state)
+
+
+def _those(states: Mapping[Path, ServiceState], wanted: ServiceState) -> list[Path]:
+    return [path for path, state in states.items() if state is wanted]
+
+
+def _not_told(names: Iterable[str]) -> str:
+    """What people should know where the station does not tell a state."""
+    named = ", ".join(names)
+    return f"not checked, since the station does not report it: {named}" if named else ""
 
 
 @action("check-cells-on-air", Touches.READS)
 async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCells | Unmet:
-    """Fail unless cells are on air. Without names, all cells of ours that are unlocked, but for those excused."""
+    """Fail unless cells are on air. Without names, all cells of ours that are unlocked, but for those excused.
+
+    Where the station does not tell, nothing is checked, and the job says so.
+    """
     observed, chosen = await context.read(), await _cells(context, given.cells)
     if not given.cells:
         chosen = [path for path in chosen if unlocked(observed, path) and _key(path) not in given.excused]
-    silent = [path for path in chosen if not on_air(observed, path)]
-    if silent:
+    states = {path: cell_state(observed, path) for path in chosen}
+    if silent := _those(states, ServiceState.DOWN):
         return Unmet(f"not on air: cell {', '.join(map(_key, silent))}")
-    return CheckedCells(cells=tuple(map(_key, chosen)))
+    remark = _not_told(f"cell {_key(path)}" for path in _those(states, ServiceState.UNKNOWN))
+    return CheckedCells(cells=tuple(map(_key, chosen)), remark=remark)
 
 
 @action("check-core-links", Touches.READS)
 async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
     """Fail unless core links are up; locked ones and those excused do not count.
 
-    A tenant without a core link here fails.
+    A tenant without a core link here fails. Where the station does not tell, nothing is checked, and the job says so.
 
     Routers have none, and pass.
     """
@@ -186,10 +214,11 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
     if given.tenant and not counted and router_profile(context.profiles) is None:
         return Unmet(f"{given.tenant} has no core link here")
     counted = [path for path in counted if endpoint_name(path) not in given.excused]
-    down = [path for path in counted if not link_up(observed, path)]
-    if down:
+    states = {path: link_state(observed, path) for path in counted}
+    if down := _those(states, ServiceState.DOWN):
         return Unmet(f"down: {', '.join(map(endpoint_name, down))}")
-    return CheckedLinks(endpoints=tuple(map(endpoint_name, counted)))
+    remark = _not_told(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+    return CheckedLinks(endpoints=tuple(map(endpoint_name, counted)), remark=remark)
 
 
 @action("check-alarms", Touches.NONE)
@@ -214,14 +243,18 @@ async def check_drift(context: Context, _: Nothing) -> Drift | Unmet:
 
 @action("wait-until", Touches.READS)
 async def wait_until(context: Context, given: Awaited) -> Waited | Unmet:
-    """Wait until cells or core links of ours are as wanted, or the station can be read."""
+    """Wait until cells or core links of ours are as wanted, or the station can be read.
+
+    What the station does not tell is waited for no longer than 10 s; the job says that it was not checked.
+    """
     begun = context.clock.monotonic()
     pause = 0.2
     while True:
-        missing = await _missing(context, given)
+        missing, unknown = await _missing(context, given)
         waited = context.clock.monotonic() - begun
-        if not missing or context.rehearsal:
-            return Waited(seconds=round(waited, 3))
+        told = not unknown or waited + pause > min(_UNTOLD, given.seconds)
+        if context.rehearsal or (not missing and told):
+            return Waited(seconds=round(waited, 3), remark=_not_told(unknown))
         if waited + pause > given.seconds:
             return Unmet(f"not within {given.seconds:g} s: {given.condition}: {missing}")
         await context.clock.sleep(pause)
@@ -247,40 +280,45 @@ def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
     return wanted and young and one.severity in given.severities and one.probable_cause not in given.ignore
 
 
-async def _missing(context: Context, given: Awaited) -> str:
-    """What keeps the condition from holding, empty if it holds."""
+async def _missing(context: Context, given: Awaited) -> tuple[str, list[str]]:
+    """What keeps the condition from holding, empty if it holds as far as the station tells; and what it does not."""
     try:
         observed = await context.read()
     except DeviceError as error:
-        return error.message
+        return error.message, []
     if given.condition == "reachable":
-        return ""
+        return "", []
     chosen, holds = await _condition(context, given, observed)
     excused = () if given.cells or given.endpoints else given.excused
     wanted = (path for path in chosen if not {_key(path), endpoint_name(path)} & set(excused))
-    return ", ".join(endpoint_name(path) for path in wanted if not holds(observed, path))
+    states = {path: holds(observed, path) for path in wanted}
+    missing = ", ".join(map(endpoint_name, _those(states, ServiceState.DOWN)))
+    return missing, list(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
 
 
 async def _condition(
     context: Context, given: Awaited, observed: Observed
-) -> tuple[list[Path], Callable[[Observed, Path], bool]]:
+) -> tuple[list[Path], Callable[[Observed, Path], ServiceState]]:
+    """What is waited for, and what says whether it is so (``UP``)."""
     if given.condition == "links-up":
         ours = await _links(context, given.tenant)
         if given.tenant and not ours and router_profile(context.profiles) is None:
             raise NotFoundError(f"{given.tenant} has no core link on {context.station}")
         _all_there(context, "core link", given.endpoints, map(endpoint_name, ours))
         counted = [path for path in ours if unlocked(observed, path, "UNLOCKED")]
-        return [path for path in counted if not given.endpoints or endpoint_name(path) in given.endpoints], link_up
+        return [path for path in counted if not given.endpoints or endpoint_name(path) in given.endpoints], link_state
     chosen = await _cells(context, given.cells)
     if given.condition == "cells-on-air":
-        return [path for path in chosen if given.cells or unlocked(observed, path)], on_air
+        return [path for path in chosen if given.cells or unlocked(observed, path)], cell_state
     if given.condition == "cells-locked":
-        # A cell that somebody took off the station serves nobody any more.
-        return (
-            chosen,
-            lambda observed, path: path not in observed.tree or administrative_state(observed.tree, path) == "LOCKED",
-        )
-    return chosen, lambda observed, path: not on_air(observed, path)
+        return chosen, _cell_locked
+    return chosen, lambda observed, path: cell_state(observed, path).opposite
+
+
+def _cell_locked(observed: Observed, path: Path) -> ServiceState:
+    """Whether a cell is locked, ``UP`` if so. One that somebody took off the station serves nobody any more."""
+    gone = path not in observed.tree or administrative_state(observed.tree, path) == "LOCKED"
+    return ServiceState.UP if gone else ServiceState.DOWN
 
 
 async def _cells(context: Context, names: tuple[str, ...]) -> list[Path]:

@@ -83,6 +83,7 @@ class FakeDevice:
         host_key: The key it shows, empty for the one that is expected.
         broken_links: Core links that don't come up however they are configured.
         failed_cells: Cells that don't come on air.
+        untold: Classes of cells and core links (``EP_NgC``) whose state it does not tell.
         on_air_after: Seconds from unlocking a cell until it is on air, and from editing a link until it is up.
         latency: Seconds that each operation takes.
         faults: Faults to come, in any order.
@@ -103,6 +104,7 @@ class FakeDevice:
         self.host_key = ""
         self.broken_links: set[Path] = set()
         self.failed_cells: set[Path] = set()
+        self.untold: set[str] = set()
         self.on_air_after = 0.0
         self.latency = 0.0
         self.denies_locks = False
@@ -273,6 +275,8 @@ class FakeDevice:
         return [(path, spec) for path in tree if (spec := spec_of(self.root, path))]
 
     def _state(self, tree: Tree, path: Path, spec: NodeSpec) -> dict[LeafName, Value]:
+        if spec.name in self.untold:
+            return {}
         settled = self._clock.monotonic() - self._since.get(path, -self.on_air_after) >= self.on_air_after
         if spec.is_cell:
             enabled = path not in self.failed_cells

@@ -230,7 +230,7 @@ class Store(
         ...
 
     def healths(self, stations: Iterable[str] | None = None) -> dict[str, Health]:
-        """Latest health by station."""
+        """Latest health by station, without what another version wrote and this one can't read."""
         ...
 
     # plans

@@ -12,7 +12,7 @@ from controller.assurance.checker import Checker
 from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, wrongs
 from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError
-from controller.models.health import Health
+from controller.models.health import Health, ServiceState
 from controller.models.plan import Plan
 from controller.models.run import Run, RunState, Strategy
 from controller.playbook.launch import Launcher
@@ -175,7 +175,12 @@ class Remediator:
     async def _remedy(
         self, alarm: Alarm, rule: Rule, health: Health
     ) -> tuple[Plan | None, Callable[[Store], Run] | None]:
-        """The plan that would repair it, if it takes one, and what puts the run on record, None for nothing to do."""
+        """The plan that would repair it, if it takes one, and what puts the run on record, None for nothing to do.
+
+        Raises InputError where the station does not tell whether the object works: no repair could be verified.
+        """
+        if any(link.path == alarm.object and link.state is ServiceState.UNKNOWN for link in health.links):
+            raise InputError("the station does not report whether the link is up")
         if rule.playbook is not None:
             return None, await self._playbook(alarm, rule, rule.playbook)
         plan = await self._plan(alarm, rule) if _is_wrong(alarm, health) else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from controller.models.alarm import ActiveAlarm
+from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
-from controller.nrm.profiles import link_up, on_air
-from controller.nrm.tree import Observed, is_below
+from controller.nrm.profiles import cell_state, link_state, untold
+from controller.nrm.tree import Observed, is_below, step
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
-from controller.runs.watching import down_behind
+from controller.runs.watching import state_behind
 
 #: Seconds between two reads: soon at first, gently later.
 _SOON, _GENTLY = 0.1, 2.0
@@ -18,24 +19,42 @@ _SOON, _GENTLY = 0.1, 2.0
 _MOST = 3
 
 
+#: What is proved by a state that the device tells.
+_SERVES = ("link-up", "cell-on-air")
+
 #: What a device path or the name of an alarm stands for: something that was wrong before.
 Excuse = str
 
 
 def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
-    """Core links that were down before and that the change does not edit, and alarms: not this change's fault."""
+    """What is not this change's fault.
+
+    Core links that were down before and that the change does not edit; alarms that stood; cells and links of which
+    the station has others of their class (``EP_NgC``) and tells the state of none: no time is spent in waiting for it.
+    """
     edited = [edit.path for phase in change.phases for edit in phase.edits]
-    waits = (*change.checks, *(wait for phase in change.phases for wait in phase.wait))
-    links = {wait.path for wait in waits if wait.kind == "link-up" and _was_down(wait, before)}
-    down = sorted(link for link in links if not any(is_below(path, link) for path in edited))
-    return (*down, *sorted(alarm.name for alarm in before.alarms if alarm.grave))
+    waits = _waits(change)
+    links = {wait.path for wait in waits if wait.kind == "link-up" and _was_not_up(wait, before)}
+    down = {link for link in links if not any(is_below(path, link) for path in edited)}
+    silent = untold(before)
+    unknown = {wait.path for wait in waits if wait.kind in _SERVES and not wait.behind and _class(wait) in silent}
+    return (*sorted(down | unknown), *sorted(alarm.name for alarm in before.alarms if alarm.grave))
 
 
-def _was_down(wait: WaitFor, before: Observed) -> bool:
-    """Whether a link was there, and down; one behind the device is always there."""
+def _waits(change: Change) -> tuple[WaitFor, ...]:
+    """All that the change waits for, once each."""
+    return tuple(dict.fromkeys((*(wait for phase in change.phases for wait in phase.wait), *change.checks)))
+
+
+def _was_not_up(wait: WaitFor, before: Observed) -> bool:
+    """Whether a link was there, and not up; one behind the device is always there."""
     if wait.behind:
-        return down_behind(wait.path, before)
-    return wait.path in before.tree and not link_up(before, wait.path)
+        return state_behind(wait.path, before) is not ServiceState.UP
+    return wait.path in before.tree and link_state(before, wait.path) is not ServiceState.UP
+
+
+def _class(wait: WaitFor) -> str:
+    return step(wait.path)[0]
 
 
 async def unmet(
@@ -50,8 +69,8 @@ async def unmet(
 ) -> tuple[str, Observed]:
     """Wait until all conditions hold at once.
 
-    A station that reports no state at all can't be waited for: only its configuration is known (see ``remark``).
-    Its alarms count all the same: many clear by themselves while the change settles.
+    What the station does not tell in all that time is not counted as missing (see ``remark``). Its alarms are waited
+    for too: many clear by themselves while the change settles.
 
     Args:
         session: Where to look again, and again.
@@ -70,12 +89,13 @@ async def unmet(
     end = clock.monotonic() + seconds
     pause = _SOON
     while True:
-        missing = [_name(wait) for wait in wanted if not _holds(wait, seen)]
+        states = {wait: _state(wait, seen) for wait in wanted}
         alarms = [f"{alarm.name}: {alarm.text}" for alarm in _new(seen, excuse)] if quiet else []
-        if not (missing or alarms):
+        if not alarms and all(state is ServiceState.UP for state in states.values()):
             return "", seen
         if clock.monotonic() >= end:
-            return _in_words(missing if seen.state else [], alarms, seconds), seen
+            missing = [_name(wait) for wait, state in states.items() if state is ServiceState.DOWN]
+            return _in_words(missing, alarms, seconds), seen
         await clock.sleep(pause)
         pause = min(_GENTLY, pause * 1.6)
         seen = await session.read()
@@ -94,22 +114,43 @@ def _in_words(missing: Sequence[str], alarms: Sequence[str], seconds: float) -> 
 
 def remark(change: Change, observed: Observed) -> str:
     """What was not proved of a change that went well, in words, or an empty string."""
-    if not observed.state:
-        checked = bool(change.checks) or any(phase.wait for phase in change.phases)
-        return "the station reports no states: cells and core links were not checked" if checked else ""
-    behind = [check.path for check in change.checks if check.behind]
-    down = [path for path in behind if down_behind(path, observed)]
-    named = ", ".join(down[:_MOST])
-    return f"{len(down)} of {len(behind)} core links behind it are down, as before: {named}" if down else ""
+    return "; ".join(filter(None, (_not_checked(change, observed), _down_as_before(change, observed))))
+
+
+def _not_checked(change: Change, observed: Observed) -> str:
+    """What the station did not tell."""
+    waits = [wait for wait in _waits(change) if wait.kind in _SERVES and wait.path]
+    unknown = [wait.path for wait in waits if _state(wait, observed) is ServiceState.UNKNOWN]
+    if unknown and not observed.state:
+        return "the station reports no states: cells and core links were not checked"
+    more = f" and {len(unknown) - _MOST} more" if len(unknown) > _MOST else ""
+    return f"not checked, since their state is not reported: {_named(unknown)}{more}" if unknown else ""
+
+
+def _down_as_before(change: Change, observed: Observed) -> str:
+    behind = {check.path: state_behind(check.path, observed) for check in change.checks if check.behind}
+    down = [path for path, state in behind.items() if state is ServiceState.DOWN]
+    return f"{len(down)} of {len(behind)} core links behind it are down, as before: {_named(down)}" if down else ""
+
+
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_MOST])
 
 
 def _name(wait: WaitFor) -> str:
     return f"{wait.kind} {wait.path}" if wait.path else "any core link behind it up"
 
 
-def _holds(wait: WaitFor, observed: Observed) -> bool:
-    if wait.kind == "any-link-up":
-        return any(link_up(observed, path) for path in observed.state if not path.startswith("/"))
-    if wait.kind == "link-up":
-        return link_up(observed, wait.path)
-    return on_air(observed, wait.path) is (wait.kind == "cell-on-air")
+def _state(wait: WaitFor, observed: Observed) -> ServiceState:
+    """Whether it holds (``UP``), as far as the device tells."""
+    match wait.kind:
+        case "any-link-up":
+            return ServiceState.any_of(
+                link_state(observed, path) for path in observed.state if not path.startswith("/")
+            )
+        case "link-up":
+            return link_state(observed, wait.path)
+        case "cell-on-air":
+            return cell_state(observed, wait.path)
+        case "cell-off-air":
+            return cell_state(observed, wait.path).opposite

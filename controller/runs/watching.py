@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from controller.models.errors import DeviceError
+from controller.models.health import ServiceState
 from controller.models.network import Network
 from controller.models.plan import Change, Edit
-from controller.nrm.profiles import link_up
+from controller.nrm.profiles import link_state, links
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
@@ -57,9 +58,11 @@ def watching(
     )
 
 
-def down_behind(path: Path, seen: Observed) -> bool:
-    """Whether a link behind a device was down when that was read."""
-    return not link_up(seen, path) and seen.state.get(path, {}).get("operationalState") != _RISING
+def state_behind(path: Path, seen: Observed) -> ServiceState:
+    """Whether a link behind a device was up when that was read, steadily or not yet."""
+    if seen.state.get(path, {}).get("operationalState") == _RISING:
+        return ServiceState.UP
+    return link_state(seen, path)
 
 
 class _Watching:
@@ -83,26 +86,34 @@ class _Watching:
         self._since.clear()
 
     async def links(self) -> Mapping[Path, Leaves]:
-        """States of the links: enabled, or rising to that; whoever can't be read has none that is up."""
-        found = await asyncio.gather(*(self._up(target) for target in self._targets))
-        now = self._clock.monotonic()
-        self._since = {path: self._since.get(path, now) for up in found for path in up}
-        return {path: {"operationalState": self._state(path, now)} for path in self._links}
+        """States of the links: enabled, or rising to that; none of those that their station does not tell.
 
-    def _state(self, path: Path, now: float) -> str:
+        Whoever can't be read has none that is up, and neither has who lost one.
+        """
+        states: dict[Path, ServiceState] = {}
+        for found in await asyncio.gather(*(self._states(target) for target in self._targets)):
+            states |= found
+        now = self._clock.monotonic()
+        up = [path for path, state in states.items() if state is ServiceState.UP]
+        self._since = {path: self._since.get(path, now) for path in up}
+        told = (path for path in self._links if states.get(path) is not ServiceState.UNKNOWN)
+        leaves = {path: {"operationalState": self._word(path, now)} for path in told}
+        return {path: leaves.get(path, {}) for path in self._links}
+
+    def _word(self, path: Path, now: float) -> str:
         if path not in self._since:
             return "DISABLED"
         return "ENABLED" if now - self._since[path] >= self._steady else _RISING
 
-    async def _up(self, target: DeviceTarget) -> list[Path]:
+    async def _states(self, target: DeviceTarget) -> dict[Path, ServiceState]:
         try:
             # At a gate the station's own job keeps its session until the job of the changed device stands there, too.
             async with self._devices.aside(target) as session:
                 observed = await session.read()
         except DeviceError:
-            return []
-        up = (f"{target.station}{path}" for path in observed.state if link_up(observed, path))
-        return [path for path in up if path in self._links]
+            return {}
+        found = {f"{target.station}{link.path}": link_state(observed, link.path) for link in links(observed.tree)}
+        return {path: state for path, state in found.items() if path in self._links}
 
 
 class _Watched:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pydantic import ValidationError
 from sqlalchemy import and_, select, update
 
 from controller.inventory.ways import changed_ways, in_rows
@@ -107,7 +108,15 @@ class NetworkRecords(Transactions):
     def healths(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
         """See ``Store.healths``."""
         rows = rows_of(tx, select(healths), healths.c.station, stations)
-        return {row.station: Health.model_validate_json(row.content) for row in rows}
+        return {row.station: health for row in rows if (health := _as_health(row.content)) is not None}
+
+
+def _as_health(content: str) -> Health | None:
+    """What is on record; None where another version wrote it: the next look replaces it."""
+    try:
+        return Health.model_validate_json(content)
+    except ValidationError:
+        return None
 
 
 def current_digest(tx: Tx) -> str:

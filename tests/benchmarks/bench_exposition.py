@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.observe.exposition import exposition, network_text
 from controller.ports.clock import SystemClock
 from controller.store import open_store
@@ -31,13 +31,13 @@ def network() -> list[Health]:
             station=f"PE-CUS-{number:04}",
             at=datetime(2026, 1, 1, tzinfo=UTC),
             reachable=True,
-            cells={str(cell): True for cell in range(CELLS)},
+            cells={str(cell): ServiceState.UP for cell in range(CELLS)},
             links=tuple(
                 LinkHealth(
                     path=f"/ManagedElement[PE-CUS-{number:04}]/ENBFunction[1]/EP_S1C[tenant-{tenant}-mme-1]",
                     tenant=f"tenant-{tenant}",
                     kind="s1c",
-                    up=True,
+                    state=ServiceState.UP,
                 )
                 for tenant in range(TENANTS)
             ),
@@ -61,7 +61,7 @@ class _ByTheBook(Collector):
             for family, value in zip(stations, (1, health.at.timestamp(), health.drift), strict=True):
                 family.add_metric([health.station], value)
             for cell, on_air in health.cells.items():
-                air.add_metric([health.station, cell], on_air)
+                air.add_metric([health.station, cell], on_air is ServiceState.UP)
             for link in health.links:
                 links.add_metric([health.station, link.tenant, link.kind, link.path], link.up)
         yield from (*stations, air, links)
@@ -89,6 +89,8 @@ def main() -> None:
     _seconds(f"gzip level 1 of it ({size / 1e6:.1f} MB)", began)
     with TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{Path(folder) / 'minka.sqlite3'}", SystemClock())
+        for health in healths:
+            store.adopt(health.station, (), "", "bench")
         store.save_health(healths)
         began = time.process_time()
         exposition(store)

@@ -24,7 +24,7 @@ from controller.api.app import make_app
 from controller.api.services import Services
 from controller.device import target_of
 from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.plan import Plan
@@ -275,19 +275,23 @@ def _health(net: Network, station: str, own: Private, clock: VirtualClock) -> He
         station=station,
         at=clock.now(),
         reachable=True,
-        cells={"L1": True, "N1": own.links_up},
+        cells={"L1": ServiceState.UP, "N1": _served(own.links_up)},
         locked=() if own.links_up else ("N1",),
         links=tuple(
             LinkHealth(
                 path=link.path,
                 tenant=owners[link.path][0],
                 kind=link.kind,
-                up=own.links_up or owners[link.path] == ("alfa",),
+                state=_served(own.links_up or owners[link.path] == ("alfa",)),
             )
             for link in found
         ),
         drift=own.drift,
     )
+
+
+def _served(up: bool) -> ServiceState:
+    return ServiceState.UP if up else ServiceState.DOWN
 
 
 def _alarms_of_alfa(made: World, net: Network) -> None:

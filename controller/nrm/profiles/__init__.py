@@ -25,11 +25,13 @@ from controller.nrm.profiles.lookup import (
     administrative_state,
     broadcast_plmn,
     cell_of,
+    cell_state,
     cells,
+    link_locked,
     link_of,
-    link_up,
+    link_state,
     links,
-    on_air,
+    untold,
 )
 from controller.nrm.profiles.router import ROUTER, ROUTER_PROFILES, RouterProfile, render_router
 from controller.nrm.schema import NodeSpec
@@ -45,15 +47,17 @@ __all__ = [
     "broadcast_plmn",
     "cell_of",
     "cell_path",
+    "cell_state",
     "cells",
+    "link_locked",
     "link_of",
-    "link_up",
+    "link_state",
     "links",
-    "on_air",
     "render",
     "render_routing",
     "root_spec",
     "router_profile",
+    "untold",
 ]
 
 

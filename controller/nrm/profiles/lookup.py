@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from controller.models.facts import LinkKind
+from controller.models.health import ServiceState
 from controller.models.network import Plmn, Rat
 from controller.nrm.profiles import lte_28658, nr_28541
 from controller.nrm.profiles.base import Profile
@@ -29,6 +30,9 @@ _BROADCASTS: frozenset[str] = frozenset(
 #: Steps that lie in a cell, as they stand in a path; NRCellCU is the CU's half of an NR cell.
 _CELL_STEPS: tuple[str, ...] = (*(f"/{name}[" for name in _CELLS), "/NRCellCU[")
 _SERVED = "/servedPlmnList["
+_OPERATIONAL = "operationalState"
+#: State leaves of a cell that serves.
+_SERVING = {_OPERATIONAL: "ENABLED", "cellState": "ACTIVE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +113,44 @@ def administrative_state(tree: Tree, path: Path) -> str:
     return str(tree[path].get("administrativeState", "LOCKED"))
 
 
-def on_air(observed: Observed, path: Path) -> bool:
+def cell_state(observed: Observed, path: Path) -> ServiceState:
     """Whether the cell at ``path`` serves: UNLOCKED, ENABLED and ACTIVE (X.731; TS 28.541 cellState)."""
+    if path not in observed.tree or administrative_state(observed.tree, path) != "UNLOCKED":
+        return ServiceState.DOWN
     state = observed.state.get(path, {})
-    return (
-        path in observed.tree
-        and administrative_state(observed.tree, path) == "UNLOCKED"
-        and state.get("operationalState") == "ENABLED"
-        and state.get("cellState") == "ACTIVE"
-    )
+    return ServiceState.all_of(ServiceState.of(state.get(leaf), good) for leaf, good in _SERVING.items())
 
 
-def link_up(observed: Observed, path: Path) -> bool:
-    """Whether the core link at ``path`` works."""
-    return observed.state.get(path, {}).get("operationalState") == "ENABLED"
+def link_state(observed: Observed, path: Path) -> ServiceState:
+    """Whether the core link at ``path`` works; one that is locked, or not there, does not.
+
+    Many stations do not tell: the official EP_NgC and EP_NgU have no operational state. A link of another device
+    (``WaitFor``) is in no tree here.
+    """
+    told = ServiceState.of(observed.state.get(path, {}).get(_OPERATIONAL), "ENABLED")
+    if told is ServiceState.UNKNOWN and path.startswith("/") and not _is_unlocked_link(observed.tree, path):
+        return ServiceState.DOWN
+    return told
+
+
+def link_locked(tree: Tree, path: Path) -> bool:
+    """Whether somebody locked the core link at ``path``: it is not up then, and that is no fault."""
+    return path in tree and not _is_unlocked_link(tree, path)
+
+
+def _is_unlocked_link(tree: Tree, path: Path) -> bool:
+    return path in tree and tree[path].get("administrativeState", "UNLOCKED") == "UNLOCKED"
+
+
+def untold(observed: Observed) -> frozenset[str]:
+    """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and tells the state of none."""
+    found: dict[str, bool] = {}
+    for path in observed.tree:
+        name = _class_of(path)
+        if name in _CELLS or name in _LINKS:
+            leaves = _SERVING.keys() if name in _CELLS else {_OPERATIONAL}
+            found[name] = found.get(name, False) or leaves <= observed.state.get(path, {}).keys()
+    return frozenset(name for name, told in found.items() if not told)
 
 
 def _class_of(path: Path) -> str:

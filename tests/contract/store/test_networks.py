@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from controller.models.errors import NotFoundError
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.plan import LedgerNode
 from controller.models.run import LedgerEntry
 from controller.ports.clock import VirtualClock
@@ -64,8 +64,10 @@ def test_devices_and_ledger_of_chosen_stations(store: SqlStore) -> None:
 
 
 def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
-    link = LinkHealth(path="/link", tenant="entel", kind="s1c", up=True)
-    newer = Health(station="A", at=START + timedelta(seconds=1), reachable=True, cells={"1": True}, links=(link,))
+    link = LinkHealth(path="/link", tenant="entel", kind="s1c", state=ServiceState.UP)
+    newer = Health(
+        station="A", at=START + timedelta(seconds=1), reachable=True, cells={"1": ServiceState.UP}, links=(link,)
+    )
     older = Health(station="A", at=START, reachable=False)
     store.save_health([newer, Health(station="B", at=START, reachable=True)])
     store.save_health([older])

@@ -12,15 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from controller.assurance.checker import Checker
 from controller.device import SshDevices, target_of
 from controller.inventory.load import load_network
+from controller.models.alarm import AlarmSource
+from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import Job, Outcome, RunState, Step, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
+from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeDoorbell
-from controller.ports.store import JobResult, Transition
+from controller.ports.store import JobResult, Page, Transition
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import load_rules
 from controller.runs.loop import WorkerLoop
 from controller.runs.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
@@ -32,6 +38,7 @@ from tests.support.netconfd import Netconfd, netconfd
 from tests.support.secrets import LocalSecrets
 from tests.unit.runs.world import InstantStore, Interrupter, Killed, MortalDevices
 
+RULES = Path(__file__).parents[3] / "playbooks" / "rules"
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 STATION = "PE-CUS-0147"  # LTE and NR
 OTHER = "PE-CUS-0145"
@@ -89,6 +96,19 @@ class House:
         (job,) = self.store.jobs(run.id)
         return self.store.run(run.id).state, job
 
+    async def watch(self, network: Network) -> Health:
+        """Look three times, as the listener does, and let the remediation loop work; the last health."""
+        checker = Checker(self.loop_store, self.planner, self.clock, frozenset(AlarmSource))
+        rules = load_rules(RULES)
+        remediator = Remediator(
+            self.loop_store, self.planner, checker, FakeDoorbell(), FakeNotifier(), self.clock, rules
+        )
+        for _ in range(3):
+            await checker.record([await checker.look(network, STATION)])
+            await remediator.step()
+            await remediator.settle()
+        return self.store.healths()[STATION]
+
     async def close(self) -> None:
         """Close all."""
         await self.devices.close()
@@ -109,6 +129,12 @@ async def test_from_network_files_to_a_verified_station(server: Netconfd, tmp_pa
         )
         assert (await house.plan(three)).is_empty
         assert await house.planner.drift([STATION]) == {STATION: ()}
+
+        # What it does not tell is unknown: no alarm is raised, and nothing is repaired.
+        health = await house.watch(three)
+        assert {link.state for link in health.links} == set(health.cells.values()) == {ServiceState.UNKNOWN}
+        assert house.store.alarms(Page(10)) == (0, [])
+        assert house.store.runs(Page(10))[0] == 1
 
         # A fourth tenant comes: only its nodes change.
         onboard = await house.plan(network_at(server, tmp_path, entel=True))

@@ -12,10 +12,11 @@ from controller.assurance.health import (
     health_of,
     reports_of,
     tenant_of,
+    unread,
     wrongs,
 )
 from controller.models.alarm import AlarmReport, PerceivedSeverity
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed
 
@@ -23,15 +24,19 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 ME = "/ManagedElement[A]/ENBFunction[1]"
 CELL, OTHER, LINK = f"{ME}/EUtranCellFDD[1]", f"{ME}/EUtranCellFDD[2]", f"{ME}/EP_S1C[claro-1]"
 
+STATES = {True: ServiceState.UP, False: ServiceState.DOWN, None: ServiceState.UNKNOWN}
+
 
 def entry(path: str, *owners: str) -> LedgerEntry:
     return LedgerEntry(station="A", path=path, owners=owners)
 
 
-def seen(*, up: bool = True, drift: int = 0, locked: bool = False, reachable: bool = True, reason: str = "") -> Health:
+def seen(
+    *, up: bool | None = True, drift: int = 0, locked: bool = False, reachable: bool = True, reason: str = ""
+) -> Health:
     if not reachable:
         return Health(station="A", at=AT, reachable=False, reason=reason)
-    link = LinkHealth(path=LINK, tenant="claro", kind="S1C", up=up, locked=locked)
+    link = LinkHealth(path=LINK, tenant="claro", kind="S1C", state=STATES[up], locked=locked)
     return Health(station="A", at=AT, reachable=True, links=(link,), drift=drift)
 
 
@@ -47,15 +52,50 @@ def test_health_is_what_the_station_says_of_what_is_ours() -> None:
     tree = {CELL: {"administrativeState": "UNLOCKED"}, OTHER: {}, LINK: {}, f"{ME}/EP_S1C[unknown]": {}}
     ledger = {path: entry(path, "claro") for path in (CELL, OTHER, LINK)}
     health = health_of("A", Observed(tree, state, ()), ledger, 2, AT)
-    assert health.cells == {"1": True, "2": False}
+    assert health.cells == {"1": "up", "2": "down"}
     assert health.locked == ("2",)
-    assert health.links == (LinkHealth(path=LINK, tenant="claro", kind="S1C", up=True),)
+    assert health.links == (LinkHealth(path=LINK, tenant="claro", kind="S1C", state=ServiceState.UP),)
     assert health.drift == 2
 
 
 def test_a_link_of_ours_that_vanished_is_down() -> None:
     health = health_of("A", Observed({}, {}, ()), {LINK: entry(LINK, "claro")}, 0, AT)
-    assert [(link.path, link.up, link.locked) for link in health.links] == [(LINK, False, False)]
+    assert [(link.path, link.state, link.locked) for link in health.links] == [(LINK, "down", False)]
+
+
+def test_what_a_station_does_not_tell_is_unknown_and_no_fault() -> None:
+    tree = {CELL: {"administrativeState": "UNLOCKED"}, LINK: {}}
+    ledger = {path: entry(path, "claro") for path in tree}
+    health = health_of("A", Observed(tree, {CELL: {"operationalState": "ENABLED"}}), ledger, 0, AT)
+    assert (health.cells, [link.state for link in health.links]) == ({"1": "unknown"}, ["unknown"])
+    assert wrongs(health) == {}
+    assert reports_of(health, health, ()) == ()
+
+
+def test_what_is_not_told_any_more_is_not_well_again() -> None:
+    now = seen(up=None)
+    assert reports_of(seen(up=False), now, [(LINK, CORE_LINK_DOWN)]) == ()
+    assert said(reports_of(now, seen(), [(LINK, CORE_LINK_DOWN)])) == [(LINK, CORE_LINK_DOWN, "CLEARED")]
+
+
+def test_cells_and_links_of_a_station_that_cannot_be_read_are_there_and_unknown() -> None:
+    ledger = {path: entry(path, "claro") for path in (CELL, LINK)}
+    tree = {CELL: {}, OTHER: {"administrativeState": "UNLOCKED"}, LINK: {"administrativeState": "LOCKED"}}
+    state = {OTHER: {"operationalState": "ENABLED", "cellState": "ACTIVE"}}
+    before = health_of("A", Observed(tree, state), ledger, 2, AT)
+    later = AT + timedelta(seconds=30)
+    now = unread("A", ledger, before, later, "unreachable")
+    assert (now.reachable, now.reason, now.at, now.read, now.drift) == (False, "unreachable", later, AT, 2)
+    assert now.cells == {"1": "unknown", "2": "unknown"}
+    assert now.locked == ("1",)
+    assert now.links == (LinkHealth(path=LINK, tenant="claro", kind="S1C", state=ServiceState.UNKNOWN, locked=True),)
+    assert unread("A", ledger, now, later + timedelta(seconds=30), "unreachable").read == AT
+
+
+def test_what_was_never_read_is_known_from_the_ledger() -> None:
+    ledger = {path: entry(path, "claro") for path in (CELL, LINK)}
+    now = unread("A", ledger, None, AT, "unreachable")
+    assert (now.read, now.cells, [link.path for link in now.links]) == (None, {"1": "unknown"}, [LINK])
 
 
 def test_a_locked_cell_that_is_not_ours_holds_nothing() -> None:
@@ -67,7 +107,7 @@ def test_a_locked_link_is_no_fault() -> None:
     health = health_of(
         "A", Observed(tree, {LINK: {"operationalState": "DISABLED"}}, ()), {LINK: entry(LINK, "claro")}, 0, AT
     )
-    assert (health.links[0].up, health.links[0].locked) == (False, True)
+    assert (health.links[0].state, health.links[0].locked) == ("down", True)
     assert wrongs(health) == {}
 
 

@@ -23,11 +23,12 @@ AT, LATER = "2026-11-26T02:14:07Z", "2026-11-26T03:14:07Z"
 HEALTH: dict[str, Any] = {
     "reachable": True,
     "at": AT,
-    "cells": {"B28-1": True, "B4-1": False},
+    "cells": {"B28-1": "up", "B4-1": "unknown"},
     "drift": 3,
     "locked": [],
 }
-HEALTH |= {"links": [{"up": True}, {"up": False}]}
+HEALTH |= {"links": [{"state": "up"}, {"state": "down"}]}
+DARK: dict[str, Any] = {"reachable": False, "links": [{"state": "unknown"}, {"state": "unknown"}]}
 DEVICE = {"region": "cusco", "profiles": ["lte-28658", "nr-28541"], "adopted": AT, "retired": None, "health": HEALTH}
 COUNTS = {"succeeded": 12, "rolled-back": 1, "pending": 1180}
 RUN: dict[str, Any] = {
@@ -48,7 +49,7 @@ ALARM |= {"tenant": "entel", "probable_cause": "core-link-down", "count": 3, "ra
 ALARM |= {"note": "waits for a person: the rule's repair was refused twice, as its run r-c7cbe25074 says", "text": ""}
 LISTS: dict[str, list[dict[str, Any]]] = {
     "device list": [{"station": f"PE-CUS-014{n}", **DEVICE} for n in range(2)]
-    + [{"station": "PE-CUS-0150", **DEVICE, "health": {"reachable": False, "at": AT}}],
+    + [{"station": "PE-CUS-0150", **DEVICE, "health": HEALTH | DARK}],
     "runs": [
         {"id": "r-21748f9c95", **RUN},
         {"id": "r-c7cbe25074", **RUN, "state": "succeeded", "cause": "person", "waits_for": []},

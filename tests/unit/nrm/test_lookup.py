@@ -3,23 +3,27 @@ from __future__ import annotations
 import pytest
 
 from controller.models.facts import LinkKind
+from controller.models.health import ServiceState
 from controller.models.network import Rat
 from controller.nrm.profiles import (
     CellEntry,
     administrative_state,
     broadcast_plmn,
     cell_of,
+    cell_state,
     cells,
     link_of,
-    link_up,
+    link_state,
     links,
-    on_air,
     render,
+    untold,
 )
 from controller.nrm.tree import Observed
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS, STATION
 
+UP, DOWN, UNKNOWN = ServiceState.UP, ServiceState.DOWN, ServiceState.UNKNOWN
+UNLOCKED = {"administrativeState": "UNLOCKED"}
 ELEMENT = f"/ManagedElement[{STATION}]"
 FDD = f"{ELEMENT}/ENBFunction[1]/EUtranCellFDD[B28-1]"
 DU = f"{ELEMENT}/GNBDUFunction[1]/NRCellDU[n78-1]"
@@ -85,17 +89,23 @@ SERVING = {"operationalState": "ENABLED", "cellState": "ACTIVE"}
 @pytest.mark.parametrize(
     ("leaves", "state", "expected"),
     [
-        ({"administrativeState": "UNLOCKED"}, SERVING, True),
-        ({}, SERVING, False),
-        ({"administrativeState": "SHUTTINGDOWN"}, SERVING, False),
-        ({"administrativeState": "UNLOCKED"}, {**SERVING, "operationalState": "DISABLED"}, False),
-        ({"administrativeState": "UNLOCKED"}, {**SERVING, "cellState": "INACTIVE"}, False),
-        ({"administrativeState": "UNLOCKED"}, {}, False),
+        (UNLOCKED, SERVING, UP),
+        ({}, SERVING, DOWN),
+        ({}, {}, DOWN),
+        ({"administrativeState": "SHUTTINGDOWN"}, SERVING, DOWN),
+        (UNLOCKED, {**SERVING, "operationalState": "DISABLED"}, DOWN),
+        (UNLOCKED, {**SERVING, "cellState": "INACTIVE"}, DOWN),
+        (UNLOCKED, {"cellState": "INACTIVE"}, DOWN),
+        (UNLOCKED, {"operationalState": "ENABLED"}, UNKNOWN),
+        (UNLOCKED, {"cellState": "ACTIVE"}, UNKNOWN),
+        (UNLOCKED, {}, UNKNOWN),
     ],
 )
-def test_on_air_is_unlocked_enabled_and_active(leaves: dict[str, str], state: dict[str, str], expected: bool) -> None:
-    assert on_air(Observed({DU: leaves}, {DU: state}), DU) is expected
-    assert on_air(Observed({}, {DU: state}), DU) is False
+def test_a_cell_is_up_when_unlocked_enabled_and_active_and_unknown_where_that_is_not_told(
+    leaves: dict[str, str], state: dict[str, str], expected: ServiceState
+) -> None:
+    assert cell_state(Observed({DU: leaves}, {DU: state}), DU) is expected
+    assert cell_state(Observed({}, {DU: state}), DU) is DOWN
 
 
 def test_a_cell_without_administrative_state_is_locked() -> None:
@@ -103,7 +113,33 @@ def test_a_cell_without_administrative_state_is_locked() -> None:
     assert administrative_state({DU: {"administrativeState": "UNLOCKED"}}, DU) == "UNLOCKED"
 
 
-def test_link_is_up_when_enabled() -> None:
-    assert link_up(Observed({}, {S1C: {"operationalState": "ENABLED"}}), S1C)
-    assert not link_up(Observed({}, {S1C: {"operationalState": "DISABLED"}}), S1C)
-    assert not link_up(Observed({}), S1C)
+@pytest.mark.parametrize(
+    ("tree", "state", "expected"),
+    [
+        ({S1C: {}}, {"operationalState": "ENABLED"}, UP),
+        ({S1C: {}}, {"operationalState": "DISABLED"}, DOWN),
+        ({S1C: {}}, {}, UNKNOWN),
+        ({S1C: {}}, {"farEndEntity": "MME=1"}, UNKNOWN),
+        ({S1C: {"administrativeState": "LOCKED"}}, {}, DOWN),
+        ({}, {}, DOWN),
+    ],
+)
+def test_a_link_is_up_when_enabled_and_unknown_where_that_is_not_told(
+    tree: dict[str, dict[str, str]], state: dict[str, str], expected: ServiceState
+) -> None:
+    assert link_state(Observed(tree, {S1C: state}), S1C) is expected
+
+
+def test_a_link_of_another_device_stands_in_no_tree() -> None:
+    assert link_state(Observed({}, {f"S2{S1C}": {"operationalState": "ENABLED"}}), f"S2{S1C}") is UP
+    assert link_state(Observed({}), f"S2{S1C}") is UNKNOWN
+
+
+def test_classes_of_which_nothing_is_told() -> None:
+    tree: dict[str, dict[str, str]] = {DU: {}, S1C: {}, f"{S1C[:-1]}2]": {}}
+    assert untold(Observed(tree)) == {"NRCellDU", "EP_S1C"}
+    assert untold(Observed(tree, {DU: {"operationalState": "ENABLED"}, S1C: {"operationalState": "DISABLED"}})) == {
+        "NRCellDU"
+    }
+    assert untold(Observed(tree, {DU: SERVING, S1C: {"farEndEntity": "MME=1"}})) == {"EP_S1C"}
+    assert untold(Observed({})) == frozenset()

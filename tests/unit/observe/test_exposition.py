@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,15 +10,23 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from controller.assurance.checker import Checker
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import StoreError
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.network import Network
+from controller.models.plan import LedgerNode
 from controller.models.run import Outcome
 from controller.observe.exposition import exposition
+from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
+from controller.ports.devices import DeviceTarget
+from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import JobResult
-from controller.store import SqlStore, open_store
+from controller.runs.planner import Planner
+from controller.store import LoopStore, SqlStore, open_store
 from tests.support.records import start_run
+from tests.unit.plan import samples as plan_samples
 
 ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,17 +49,20 @@ def make_store() -> SqlStore:
 
 def test_the_network_is_told_station_by_station() -> None:
     links = (
-        LinkHealth(path="/ME[A]/EP_S1C[claro-1]", tenant="claro", kind="S1C", up=False),
-        LinkHealth(path="/ME[A]/EP_S1C[entel-1]", tenant="entel", kind="S1C", up=False, locked=True),
+        LinkHealth(path="/ME[A]/EP_S1C[claro-1]", tenant="claro", kind="S1C", state=ServiceState.DOWN),
+        LinkHealth(path="/ME[A]/EP_S1C[entel-1]", tenant="entel", kind="S1C", state=ServiceState.DOWN, locked=True),
     )
     with closing(make_store()) as store:
+        for station in ("A", "B"):
+            store.adopt(station, (), "d", "ana")
         store.save_health(
             [
                 Health(
                     station="A",
                     at=AT,
                     reachable=True,
-                    cells={"1": True, "2": False},
+                    read=AT,
+                    cells={"1": ServiceState.UP, "2": ServiceState.DOWN},
                     locked=("2",),
                     links=links,
                     drift=3,
@@ -71,10 +83,78 @@ def test_the_network_is_told_station_by_station() -> None:
         assert of_b == {"minka_station_reachable", "minka_station_seen_timestamp_seconds"}
 
 
+async def test_figures_do_not_improve_in_a_blackout() -> None:
+    clock, net = VirtualClock(), plan_samples.network()
+    with closing(open_store("sqlite://", clock)) as store:
+        digest = network_digest(net)
+        store.save_network(net, digest, "ana")
+        devices, loop_store = FakeDevices(clock), LoopStore(store)
+        for name in ("S1", "S2"):
+            devices.add(name, plan_samples.PROFILES, plan_samples.carrying(net, name).tree)
+            nodes = (
+                LedgerNode(**entry.model_dump(exclude={"station", "plan"}))
+                for entry in plan_samples.ledger(net, name).values()
+            )
+            store.adopt(name, tuple(nodes), digest, "ana")
+        checker = Checker(loop_store, Planner(loop_store, devices, clock, _target), clock, ())
+
+        async def look() -> None:
+            await checker.record([await checker.look(net, name) for name in ("S1", "S2")])
+
+        def unknown(name: str) -> dict[tuple[str, str], int]:
+            found = (sample.labels for sample in samples(store) if sample.name == name)
+            return dict(Counter((labels["station"], labels["reason"]) for labels in found))
+
+        nobody_looked = samples(store)
+        assert share(store, "minka_core_link_up", "tenant") == {"alfa": 0, "beta": 0}
+        await look()
+        assert share(store, "minka_core_link_up", "tenant") == {"alfa": 1, "beta": 1}
+        assert share(store, "minka_cell_on_air", "station") == {"S1": 1, "S2": 1}
+        assert unknown("minka_core_link_unknown") == unknown("minka_cell_unknown") == {}
+        names = {(sample.name, *sample.labels.values()) for sample in samples(store)}
+
+        devices["S2"].unreachable = "no answer"
+        await look()
+        assert share(store, "minka_core_link_up", "tenant") == {"alfa": 0.5, "beta": 0.5}
+        assert share(store, "minka_cell_on_air", "station") == {"S1": 1, "S2": 0}
+        assert unknown("minka_core_link_unknown") == {("S2", "not-read"): 6}
+        assert unknown("minka_cell_unknown") == {("S2", "not-read"): 2}
+        assert names <= {(sample.name, *sample.labels.values()) for sample in samples(store)}
+        assert {(one.name, *one.labels.values()) for one in nobody_looked if "core_link_up" in one.name} <= names
+
+        devices["S1"].untold = {"EP_NgC", "EP_NgU"}
+        await look()
+        assert unknown("minka_core_link_unknown") == {("S1", "not-told"): 4, ("S2", "not-read"): 6}
+        await loop_store.close()
+
+
+def share(store: SqlStore, name: str, label: str) -> dict[str, float]:
+    """The average of a metric by a label."""
+    found: dict[str, list[float]] = {}
+    for sample in samples(store):
+        if sample.name == name:
+            found.setdefault(sample.labels[label], []).append(sample.value)
+    return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+def _target(_network: Network, station: str) -> DeviceTarget:
+    return DeviceTarget(station, "192.0.2.1", 830, "", "minka", "env:X", plan_samples.PROFILES)
+
+
+def test_of_what_is_not_ours_any_more_nothing_is_told() -> None:
+    with closing(make_store()) as store:
+        store.adopt("A", (), "d", "ana")
+        store.save_health([Health(station="A", at=AT, reachable=True, cells={"1": ServiceState.UP})])
+        assert value(store, "minka_cell_on_air", station="A", cell="1") == 1
+        store.retire("A", "ana")
+        assert not [sample for sample in samples(store) if "station" in sample.labels]
+
+
 def test_label_values_are_escaped() -> None:
     nasty = 'a"b\\c\nd'
     with closing(make_store()) as store:
-        store.save_health([Health(station="A", at=AT, reachable=True, cells={nasty: True})])
+        store.adopt("A", (), "d", "ana")
+        store.save_health([Health(station="A", at=AT, reachable=True, cells={nasty: ServiceState.UP})])
         assert value(store, "minka_cell_on_air", station="A", cell=nasty) == 1
 
 

@@ -14,7 +14,7 @@ from controller.assurance.checker import Checker
 from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, STATION
 from controller.inventory.load import load_network
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
-from controller.models.health import Health, LinkHealth
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import Run, RunState
@@ -92,17 +92,20 @@ class FakePlanner:
 
 
 class FakeChecker:
-    """Stations with the links in ``down`` and the drift in ``drifted``; all else is well."""
+    """Stations with the links in ``down``, whose state is ``state``, and the drift in ``drifted``; all else is well."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self.down: set[tuple[str, str]] = set()
+        self.state = ServiceState.DOWN
         self.drifted: set[str] = set()
         self.looks = 0
 
     async def health(self, station: str) -> Health:
         self.looks += 1
-        links = (LinkHealth(path=path, tenant="", kind="s1", up=False) for at, path in self.down if at == station)
+        links = (
+            LinkHealth(path=path, tenant="", kind="s1", state=self.state) for at, path in self.down if at == station
+        )
         drift = int(station in self.drifted)
         return Health(station=station, at=self._clock.now(), reachable=True, links=tuple(links), drift=drift)
 

@@ -7,7 +7,9 @@ import pytest
 
 from controller.models.alarm import Alarm, AlarmState
 from controller.models.errors import MinkaError, StoreError
+from controller.models.health import ServiceState
 from controller.ports.notifier import FakeNotifier
+from controller.ports.store import Page
 from tests.unit.remediation.bench import Bench, tiny
 
 
@@ -107,3 +109,16 @@ def _escalated(bench: Bench) -> Alarm:
     escalated = bench.store.escalate_alarm(bench.report("/x", "no-rule-answers-this"), "why", actor="remediation")
     assert escalated is not None
     return escalated
+
+
+async def test_a_link_whose_station_does_not_tell_is_not_repaired(bench: Bench) -> None:
+    """Somebody else says that it is down: no repair could be verified, so that people are asked at once."""
+    bench.checker.state = ServiceState.UNKNOWN
+    alarm = bench.breaks()
+    scheduler = bench.scheduler()
+    for _ in range(20):
+        await bench.round(scheduler)
+    ended = bench.store.alarm(alarm.id)
+    assert (ended.state, ended.run) == (AlarmState.ESCALATED, "")
+    assert "does not report whether the link is up" in ended.note
+    assert bench.store.runs(Page(10)) == (0, [])

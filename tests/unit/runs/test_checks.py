@@ -10,10 +10,12 @@ from controller.models.plan import WaitFor
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession
-from controller.runs.checks import unmet
+from controller.runs.checks import excused, remark, unmet
+from tests.support.records import make_change
 
 CELL = "/ManagedElement[S]/ENBFunction[1]/EUtranCellFDD[1]"
 LINK = "/ManagedElement[S]/ENBFunction[1]/EP_S1C[alfa-mme-1]"
+TREE = {CELL: {"administrativeState": "UNLOCKED"}, LINK: dict[str, str]()}
 BOTH = (WaitFor(kind="cell-on-air", path=CELL), WaitFor(kind="link-up", path=LINK, tenant="alfa"))
 
 
@@ -26,7 +28,7 @@ def seen(*alarms: ActiveAlarm, on_air: bool, link: bool) -> Observed:
         CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE" if on_air else "IDLE"},
         LINK: {"operationalState": "ENABLED" if link else "DISABLED"},
     }
-    return Observed({CELL: {"administrativeState": "UNLOCKED"}, LINK: {}}, state, alarms=alarms)
+    return Observed(TREE, state, alarms=alarms)
 
 
 class Script:
@@ -82,6 +84,37 @@ async def test_alarms_that_stood_before_minor_ones_and_those_between_phases_do_n
     assert (await waited(Script(seen(FAN, on_air=True, link=True)), 5))[0] == ""
 
 
+async def test_what_is_not_told_is_waited_for_and_then_excused() -> None:
+    silent = Observed(TREE, {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}})
+    assert await waited(Script(silent), 5) == ("", silent)
+    late = seen(on_air=True, link=True)
+    assert await waited(Script(silent, silent, late), 5) == ("", late)
+    told = seen(on_air=True, link=False)
+    assert (await waited(Script(silent, silent, told), 5))[0] == f"not reached within 5 s: link-up {LINK}"
+    off = Observed(TREE, {CELL: {"operationalState": "DISABLED"}})
+    assert (await waited(Script(off), 5))[0] == f"not reached within 5 s: cell-on-air {CELL}"
+
+
+def test_nothing_is_waited_for_where_the_station_tells_it_of_no_other() -> None:
+    other = f"{LINK[:-1]}0]"
+    change = make_change("S").model_copy(update={"checks": BOTH})
+    before = Observed({CELL: TREE[CELL], other: {}}, {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}})
+    assert excused(change, before) == (LINK,)
+    assert excused(change, Observed({CELL: TREE[CELL]})) == (CELL,)
+    assert excused(change, Observed({CELL: TREE[CELL], other: {}}, {other: {"operationalState": "DISABLED"}})) == (
+        CELL,
+    )
+    assert excused(change, Observed({})) == ()
+
+
+def test_what_was_not_checked_is_told() -> None:
+    change = make_change("S").model_copy(update={"checks": BOTH})
+    assert remark(change, seen(on_air=True, link=True)) == ""
+    silent = Observed(TREE, {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}})
+    assert remark(change, silent) == f"not checked, since their state is not reported: {LINK}"
+    assert remark(change, Observed(TREE)) == "the station reports no states: cells and core links were not checked"
+
+
 async def test_alarms_of_a_station_that_reports_no_states_matter() -> None:
-    missing, _ = await waited(Script(Observed({CELL: {}, LINK: {}}, alarms=(UNIT,))), 5)
+    missing, _ = await waited(Script(Observed(TREE, alarms=(UNIT,))), 5)
     assert missing == "new alarms for 5 s: alarm 30 ru-1: no answer from radio unit"

@@ -1,0 +1,46 @@
+"""Stations that do not tell whether cells serve or core links work, as most do that follow the official modules."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.run import Outcome, Strategy
+from tests.unit.runs.world import QUICK, UNSAFE, Scenario, World, add_tenant, retune
+
+LINKS = {"EP_S1C", "EP_NgC", "EP_NgU"}
+CELLS = {"EUtranCellFDD", "NRCellDU"}
+
+
+@pytest.mark.parametrize("scenario", [add_tenant(), add_tenant(UNSAFE)], ids=["confirmed", "inverse"])
+async def test_a_tenant_comes_to_a_station_that_tells_no_states_of_links(scenario: Scenario) -> None:
+    world = World(scenario, Strategy())
+    world.device.untold = LINKS
+    begun = world.clock.monotonic()
+    result = await world.work()
+    assert result.outcome is Outcome.SUCCEEDED
+    assert result.detail.startswith("not checked, since their state is not reported: ")
+    assert "EP_S1C[gamma" in result.detail
+    assert world.clock.monotonic() - begun < 1, "it waited for what the station never tells"
+    world.assert_settled(result)
+
+
+async def test_what_is_told_still_counts() -> None:
+    world = World(add_tenant(), QUICK)
+    world.device.untold = {"EP_NgC", "EP_NgU"}
+    world.break_link()
+    result = await world.work()
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "link-up" in result.detail
+    assert "EP_Ng" not in result.detail
+    world.assert_settled(result)
+
+
+async def test_cells_are_locked_and_unlocked_where_nothing_is_told_of_them() -> None:
+    world = World(retune(), Strategy())
+    world.device.untold = LINKS | CELLS
+    result = await world.work()
+    assert (result.outcome, result.detail) == (
+        Outcome.SUCCEEDED,
+        "the station reports no states: cells and core links were not checked",
+    )
+    world.assert_settled(result)
