@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, Field
 from controller.models.network import Noun
 from controller.models.plan import LedgerNode
 
+#: Cause of a run that a person asked for.
+PERSON = "person"
 #: Procedure of runs that take another run back, by its plan.
 UNDO = "undo"
 #: Seconds of a confirmed commit at most.

@@ -14,7 +14,7 @@ from controller.models.facts import Finding
 from controller.models.network import Network, Noun
 from controller.models.people import Person
 from controller.models.plan import Plan
-from controller.models.run import Run, Strategy
+from controller.models.run import PERSON, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.playbook.check import check_devices, check_values
@@ -115,7 +115,7 @@ class Launcher:
         """
         loaded = await asyncio.to_thread(self._library.load, name)
         if key is not None:
-            known = await self._world.store.call(lambda store: store.run_of_key(key))
+            known = await self._world.store.call(lambda store: store.run_of_key(key, actor))
             if known is not None:
                 return self._same(known, loaded, given, reason)
         ready = self._willing(await self._prepare(loaded, given, actor))
@@ -129,7 +129,7 @@ class Launcher:
             lambda store: self.accept(
                 store,
                 ready,
-                cause="person",
+                cause=PERSON,
                 actor=actor,
                 reason=reason,
                 key=key,

@@ -19,8 +19,8 @@ class PlaybookRecords(Protocol):
         """Text of a playbook that some run was accepted with. Raises NotFoundError."""
         ...
 
-    def run_of_key(self, idempotency_key: str) -> Run | None:
-        """The run that was accepted with a key, or None."""
+    def run_of_key(self, idempotency_key: str, person: str) -> Run | None:
+        """The run that was accepted with a person's key, or None; others' keys are others, whatever they say."""
         ...
 
     def write_step(self, step: StepRecord, claim: Claim) -> None:

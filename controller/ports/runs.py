@@ -36,7 +36,8 @@ class RunRecords(Protocol):
     ) -> Run:
         """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
 
-        With a key used before, returns that run if plan and procedure (playbook and parameters) are equal.
+        With a key that the same person (or alarm, where that is the cause) used before, returns that run if plan and
+        procedure (playbook and parameters) are equal.
         ``asker`` is who asks for it, where that person may approve: it counts as a yes, with these contractual reasons.
 
         Raises:

@@ -9,7 +9,7 @@ from controller.models.approval import Contract
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
-from controller.models.run import UNDO, JobState, Run, RunState, Strategy
+from controller.models.run import PERSON, UNDO, JobState, Run, RunState, Strategy
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store
 from controller.runs.consent import Asked, check_contracts, plan_terms, rejection
@@ -27,7 +27,7 @@ def submit(
     actor: str,
     strategy: Strategy,
     procedure_name: str = "apply",
-    cause: str = "person",
+    cause: str = PERSON,
     reason: str = "",
     idempotency_key: str | None = None,
     asker: Person | None = None,
@@ -45,7 +45,7 @@ def submit(
         procedure_name: What is done.
         cause: ``person``, or ``alarm:<id>``; what no person asks for needs standing consents.
         reason: Why.
-        idempotency_key: The same key is the same run.
+        idempotency_key: The same key of the same person, or for the same alarm, is the same run.
         asker: The person who asks; that is a yes where the person may approve.
         contracts: Contractual reasons of that person.
         overtake: Whether it may go before a paused run that has yet to change one of its stations.
@@ -59,7 +59,7 @@ def submit(
     if plan.is_empty:
         raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
     digest, network = store.network()
-    if cause == "person" and digest != plan.network_digest:
+    if cause == PERSON and digest != plan.network_digest:
         raise ConflictError(f"plan {plan.id} was made on an older version of the network files: plan again")
     jobs = procedure(procedure_name).jobs(plan, network, strategy)
     if plan.undoes:
@@ -74,8 +74,8 @@ def submit(
     if no := rejection(store.votes(plan.digest)):
         others = f"; as {no.person} is gone, the yes of another approver of {no.side} takes it back" if no.gone else ""
         raise PlanRefusedError(f"plan {plan.id} was rejected by {no.person} ({no.side}): {no.reason}{others}")
-    repair = cause != "person"
-    if not (repair or overtake or (idempotency_key is not None and store.run_of_key(idempotency_key))):
+    repair = cause != PERSON
+    if not (repair or overtake or (idempotency_key is not None and store.run_of_key(idempotency_key, actor))):
         check_overtaking(store, {job.station for job in jobs})
     asked = Asked(plan.digest, plan.created, automatic=repair, restores=repair)
     terms = plan_terms(network, plan, asked)
@@ -94,7 +94,7 @@ def submit(
         asker=approver(asker),
         contracts=contracts,
     )
-    if cause == "person" and (run.strategy, run.reason) != (strategy, reason):
+    if cause == PERSON and (run.strategy, run.reason) != (strategy, reason):
         raise ConflictError(f"the idempotency key belongs to run {run.id}, which was asked for otherwise")
     doorbell.ring(run.id)
     return run

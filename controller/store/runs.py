@@ -15,7 +15,7 @@ from controller.models.approval import Contract, RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.people import Person
 from controller.models.plan import Plan
-from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import PERSON, Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook
 from controller.ports.store import Decide, NewJob, Page, Transition
@@ -35,6 +35,11 @@ _SET = set(_JOB)
 
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
+
+
+def whose_key(cause: str, actor: str, key: str) -> str:
+    """A key as it is kept: of a person, or of the alarm that a run is for; neither has a blank in its name."""
+    return f"{actor if cause == PERSON else cause} {key}"
 
 
 class RunRecords(Transactions):
@@ -59,9 +64,10 @@ class RunRecords(Transactions):
         contracts: tuple[Contract, ...] = (),
     ) -> Run:
         """See ``Store.create_run``."""
-        if idempotency_key is not None:
-            tx.guard(f"run {idempotency_key}")
-            kept = tx.execute(select(runs).where(runs.c.idempotency_key == idempotency_key)).one_or_none()
+        key = None if idempotency_key is None else whose_key(cause, actor, idempotency_key)
+        if key is not None:
+            tx.guard(f"run {key}")
+            kept = tx.execute(select(runs).where(runs.c.idempotency_key == key)).one_or_none()
             if kept is not None:
                 known = as_runs(tx, [kept])[0]
                 if not _same_request(known, plan, procedure, playbook):
@@ -84,7 +90,7 @@ class RunRecords(Transactions):
                 created=tx.now,
                 wave=0,
                 waves=1 + max((job.wave for job in new_jobs), default=-1),
-                idempotency_key=idempotency_key,
+                idempotency_key=key,
             )
         )
         if playbook is not None:

@@ -13,12 +13,12 @@ from controller.models.equipment import Operation
 from controller.models.errors import NotFoundError
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change
-from controller.models.run import Run
+from controller.models.run import PERSON, Run
 from controller.models.step import StepRecord, StepState
 from controller.ports.store import Claim
 from controller.store.involvement import note_run
 from controller.store.journals import check_lease
-from controller.store.runs import load_run
+from controller.store.runs import load_run, whose_key
 from controller.store.tables import playbooks, runs, steps
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -38,9 +38,10 @@ class StepRecords(Transactions):
         return zlib.decompress(content).decode()
 
     @reads
-    def run_of_key(self, tx: Tx, idempotency_key: str) -> Run | None:
+    def run_of_key(self, tx: Tx, idempotency_key: str, person: str) -> Run | None:
         """See ``PlaybookRecords.run_of_key``."""
-        found = tx.execute(select(runs.c.id).where(runs.c.idempotency_key == idempotency_key)).scalar()
+        key = whose_key(PERSON, person, idempotency_key)
+        found = tx.execute(select(runs.c.id).where(runs.c.idempotency_key == key)).scalar()
         return None if found is None else load_run(tx, found)
 
     @writes

@@ -123,6 +123,6 @@ async def run(
     who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
-    """Accept a run. The same Idempotency-Key returns the same run; other parameters with it are a conflict."""
+    """Accept a run. Your same Idempotency-Key returns the same run; other parameters with it are a conflict."""
     given = (asked.parameters, who.name, asked.reason, idempotency_key, who, asked.contracts)
     return await launch.start(name, *given, overtake=asked.overtake)

@@ -44,7 +44,7 @@ def start(
     who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
-    """Accept a run. The same Idempotency-Key returns the same run; another body with it is a conflict."""
+    """Accept a run. Your same Idempotency-Key returns the same run; another body with it is a conflict."""
     return submit(
         backend.store,
         backend.doorbell,

@@ -80,6 +80,28 @@ def test_an_idempotency_key_gives_the_same_run_or_a_conflict(store: SqlStore) ->
     assert store.runs(Page())[0] == 1
 
 
+def test_a_key_is_nobody_elses(store: SqlStore) -> None:
+    plan, other = make_plan(["A"]), make_plan(["B"])
+    store.save_plan(plan, "ana")
+    store.save_plan(other, "ana")
+
+    def create(of: str, cause: str, actor: str, key: str = "alarm:a-1") -> str:
+        chosen = plan if of == "A" else other
+        made = store.create_run(
+            chosen, "apply", Strategy(), [NewJob(0, of)], cause=cause, actor=actor, idempotency_key=key
+        )
+        return made.id
+
+    # Whoever takes a key that automation will use, or somebody else's, takes it for themselves only.
+    taken = create("A", "person", "ana")
+    repair = create("B", "alarm:a-1", "core-link")
+    toms = create("B", "person", "tom")
+    assert len({taken, repair, toms}) == 3
+    assert create("B", "alarm:a-1", "core-link-renamed") == repair, "an alarm has one run a key"
+    assert (create("A", "person", "ana"), create("B", "person", "tom")) == (taken, toms)
+    assert create("A", "person", "a", key="b c") != create("A", "person", "a.b", key="c")
+
+
 def test_runs_are_listed_newest_first_by_state(store: SqlStore) -> None:
     runs = [start_run(store, ["A"], salt=str(number)) for number in range(3)]
     store.request_cancel(runs[1].id, "ana")

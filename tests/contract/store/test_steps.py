@@ -53,8 +53,9 @@ def test_a_key_is_for_one_playbook_and_its_parameters(store: SqlStore) -> None:
     run = start(store, key="k")
     # Stations moved on since: another plan, the same request.
     assert start(store, key="k", salt="later").id == run.id
-    assert store.run_of_key("k") == run
-    assert store.run_of_key("x") is None
+    assert store.run_of_key("k", "ana") == run
+    assert store.run_of_key("x", "ana") is None
+    assert store.run_of_key("k", "tom") is None
     with pytest.raises(ConflictError):
         start(store, USED.model_copy(update={"parameters": {"cell": "2"}}), key="k")
 
