@@ -138,7 +138,7 @@ class _Reader:
             tag = node.tag
             leaf = leaf_by_tag.get(tag)
             if leaf is not None:
-                self._leaf(leaf, node.text or "", path)
+                self._leaf(leaf, leaf.entry.read(node) if leaf.entry else node.text or "", path)
                 continue
             below = child_by_tag.get(tag)
             if below is not None and below.in_attributes == spec.attributes:

@@ -143,7 +143,10 @@ class _Writer:
         container = _attributes(spec, element) if spec.attributes else element
         for text in (value,) if isinstance(value, str) else value:
             node = _sub_leaf(container, spec, leaf)
-            node.text = text
+            if leaf.entry is None:
+                node.text = text
+            else:
+                leaf.entry.write(node, text)
             if op is not None:
                 node.set(_OPERATION, op)
 

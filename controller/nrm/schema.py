@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 
+from lxml import etree
+
 from controller.models.facts import LinkKind
 from controller.nrm.tree import Path, Value, child
 
@@ -25,8 +27,21 @@ class Mutability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EntryText:
+    """How an entry of a list that is kept as one value of a leaf-list stands on the wire.
+
+    Attributes:
+        read: The entry's element → its canonical text.
+        write: Fills an empty element of the entry with what the text says.
+    """
+
+    read: Callable[[etree._Element], str]
+    write: Callable[[etree._Element, str], None]
+
+
+@dataclass(frozen=True, slots=True)
 class LeafSpec:
-    """One leaf (or leaf-list) of an entry.
+    """One leaf (or leaf-list) of an entry, or a list whose entries are kept as texts.
 
     Attributes:
         name: Local name.
@@ -39,6 +54,7 @@ class LeafSpec:
         operational_intent: People's and phases' own switch (administrativeState): it is read into the
             tree, profiles never render it, and it is never repaired as drift. A plan writes it
             only in its lock and unlock phases.
+        entry: How values stand on the wire where they are entries of a list.
         initial: Only a start value for entries that we create; on existing entries any value is right.
     """
 
@@ -52,6 +68,7 @@ class LeafSpec:
     label: str = ""
     operational_intent: bool = False
     initial: bool = False
+    entry: EntryText | None = None
 
     @property
     def compared(self) -> bool:

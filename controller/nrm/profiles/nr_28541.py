@@ -4,6 +4,9 @@ Decisions:
     - A tenant without slices is broadcast with S-NSSAI SST 1 (eMBB) and no SD, since an entry of
       pLMNInfoList can't be without one.
     - One RRMPolicyRatio per share, below NRCellDU, for every resource type.
+    - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
+      TS 28.541 makes both conditional: a new cell gets an entry without identities, and a monitoring that ends when it
+      begins, with sets that nobody made. Cells that exist keep what they have.
     - What a cell needs but no network file says (SSB, sector carrier reference) is a start value:
       the SSB stands on the raster point next to the carrier's centre (TS 38.104 §5.4.3).
 """
@@ -16,6 +19,7 @@ from dataclasses import replace
 from controller.models.facts import CellFact, CoreLinkFact, LinkKind, Owners, ShareFact, StationFact
 from controller.models.network import Plmn, Rat, Snssai, mcc_mnc
 from controller.nrm import namespaces as ns
+from controller.nrm.profiles import npn
 from controller.nrm.profiles.base import (
     FUNCTION_ID,
     PRIORITY_LABEL,
@@ -29,7 +33,7 @@ from controller.nrm.profiles.base import (
     state,
     tenant_of,
 )
-from controller.nrm.profiles.values import address, integer, slice_differentiator
+from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
 from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
 
@@ -38,6 +42,18 @@ _CREATE_ONLY = Mutability.CREATE_ONLY
 _EMBB = (Snssai(sst=1),)
 #: From here on (3 GHz) NR-ARFCNs count 15 kHz, below 5 kHz (TS 38.104 §5.4.2.1).
 _ARFCN_3_GHZ = 600000
+
+#: No monitoring of remote interference: it ends when it begins, and was long ago.
+_RIM_TIMES = dict.fromkeys(("rimRSMonitoringStartTime", "rimRSMonitoringStopTime"), "2000-01-01T00:00:00Z")
+#: The least that TS 28.541 allows for what then means nothing.
+_RIM_NUMBERS = {
+    "rimRSMonitoringWindowDuration": "1",
+    "rimRSMonitoringWindowStartingOffset": "0",
+    "rimRSMonitoringWindowPeriodicity": "24",
+    "rimRSMonitoringOccasionInterval": "1",
+    "rimRSMonitoringOccasionStartingOffset": "0",
+}
+_RIM_SETS = ("victimSetRef", "aggressorSetRef")
 
 _INFO_KEYS = ("mcc", "mnc", "sd", "sst")
 _INFO_NORMALISERS: dict[str, Callable[[str], str]] = {"sd": slice_differentiator, "sst": integer}
@@ -145,6 +161,10 @@ _CELL_DU = NodeSpec(
         number("ssbOffset", mutability=_LOCKED, initial=True),
         number("ssbDuration", mutability=_LOCKED, initial=True),
         LeafSpec("nRSectorCarrierRef", leaf_list=True, mutability=_LOCKED, initial=True),
+        LeafSpec("nPNIdentityList", leaf_list=True, mutability=_LOCKED, initial=True, entry=npn.ENTRY),
+        *(LeafSpec(name, normalise=instant, initial=True) for name in _RIM_TIMES),
+        *(number(name, initial=True) for name in _RIM_NUMBERS),
+        *(LeafSpec(name, initial=True) for name in _RIM_SETS),
     ),
     children=(_DU_INFO, _POLICY),
     is_cell=True,
@@ -197,7 +217,8 @@ def _identity(station: StationFact) -> dict[LeafName, Value]:
 def _render_cell(facts: StationFacts, cell: CellFact, cucp: Path, du: Path, out: Output) -> None:
     identity: dict[LeafName, Value] = {"priorityLabel": "1", "cellLocalId": str(cell.local_id)}
     cu_path = out.add(_CELL_CU, cucp, (cell.cell,), identity, cell.owners)
-    du_path = out.add(_CELL_DU, du, (cell.cell,), {**identity, **_carrier(cell)}, cell.owners)
+    du_leaves = {**identity, **_carrier(cell), **_features(cell)}
+    du_path = out.add(_CELL_DU, du, (cell.cell,), du_leaves, cell.owners)
     for broadcast in facts.broadcasts[cell.cell]:
         for keys in _infos((broadcast.plmn,), broadcast.slices):
             out.add(_CU_INFO, cu_path, keys, owners=broadcast.owners)
@@ -223,6 +244,16 @@ def _carrier(cell: CellFact) -> dict[LeafName, Value]:
         "nRSectorCarrierRef": (
             f"ManagedElement={cell.station},GNBDUFunction={FUNCTION_ID},NRSectorCarrier={cell.cell}",
         ),
+    }
+
+
+def _features(cell: CellFact) -> dict[LeafName, Value]:
+    """What the official YANG wants of features that the cell does not have."""
+    return {
+        "nPNIdentityList": (npn.of_nobody(cell.primary_plmn),),
+        **_RIM_TIMES,
+        **_RIM_NUMBERS,
+        **dict.fromkeys(_RIM_SETS, f"ManagedElement={cell.station},RimRSSet=none"),
     }
 
 

@@ -5,6 +5,7 @@ What does not parse is returned as read, stripped: the diff then shows what the 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from ipaddress import ip_address
@@ -40,6 +41,16 @@ def address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
+        return text
+
+
+@lru_cache(maxsize=4096)
+def instant(text: str) -> str:
+    """A point in time in UTC: ``2026-01-01T01:00:00+01:00`` is ``2026-01-01T00:00:00Z``."""
+    text = text.strip()
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
         return text
 
 

@@ -20,12 +20,11 @@ EDITS = sorted((lint.REPOSITORY / "tests/conformance/edit_config").glob("*/outpu
 
 
 def yanglint(kind: str, document: etree._Element, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Validate under the official modules, the deviations that make RIM and NPN optional, and our LTE module."""
-    search = [OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "local")]
+    """Validate under the official modules, without any deviation, and our LTE module."""
+    search = [OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana")]
     modules = [OFFICIAL_MODULES / line for line in (OFFICIAL_MODULES / "load-3gpp.txt").read_text().split()]
     modules += [
         OFFICIAL_MODULES / "ietf/ietf-netconf@2011-06-01.yang",
-        OFFICIAL_MODULES / "local/vran-3gpp-deviations.yang",
         lint.SIMULATED_MODULES / "minka-eutran-nrm.yang",
     ]
     return lint.yanglint(kind, document, folder, search, modules)

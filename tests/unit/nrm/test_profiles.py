@@ -76,6 +76,16 @@ def test_nr_cell_in_both_units() -> None:
         "ssbOffset": "0",
         "ssbDuration": "1",
         "nRSectorCarrierRef": (f"ManagedElement={STATION},GNBDUFunction=1,NRSectorCarrier=n78-1",),
+        "nPNIdentityList": ('["0",["716-06"],["",""]]',),
+        "rimRSMonitoringStartTime": "2000-01-01T00:00:00Z",
+        "rimRSMonitoringStopTime": "2000-01-01T00:00:00Z",
+        "rimRSMonitoringWindowDuration": "1",
+        "rimRSMonitoringWindowStartingOffset": "0",
+        "rimRSMonitoringWindowPeriodicity": "24",
+        "rimRSMonitoringOccasionInterval": "1",
+        "rimRSMonitoringOccasionStartingOffset": "0",
+        "victimSetRef": f"ManagedElement={STATION},RimRSSet=none",
+        "aggressorSetRef": f"ManagedElement={STATION},RimRSSet=none",
     }
     assert rendered.tree[CU] == {"priorityLabel": "1", "cellLocalId": "1"}
     infos = ["[716,06,0000D1,1]", "[716,06,FFFFFF,2]", "[716,15,0000D1,1]", "[716,15,FFFFFF,2]"]
