@@ -31,6 +31,7 @@ from starlette.exceptions import HTTPException
 from controller.access.roles import may
 from controller.api.oidc import Identity, is_provider_token
 from controller.api.services import Services
+from controller.models.depth import DEEPEST, is_deeper
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
 from controller.ports.clock import Clock
@@ -210,7 +211,7 @@ class Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See the class."""
-        handler = super().get_route_handler()
+        handler = partial(_shallow, super().get_route_handler())
         self.permission = _declared(self)
         if self.permission is None:
             return handler
@@ -220,6 +221,26 @@ class Route(APIRoute):
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: A router each of whose routes declares its permission.
 Router = partial(APIRouter, route_class=Route)
+
+
+class _Shallow(Request):
+    """A request whose JSON is no deeper than we mean anything to be."""
+
+    async def json(self) -> Any:
+        """See ``Request.json``. Raises HTTPException 422 where it is deeper."""
+        try:
+            value = await super().json()
+        except RecursionError:
+            deep = True
+        else:
+            deep = is_deeper(value, DEEPEST)
+        if deep:
+            raise HTTPException(422, f"the body is nested deeper than {DEEPEST} levels")
+        return value
+
+
+async def _shallow(handler: Handler, request: Request) -> Response:
+    return await handler(_Shallow(request.scope, request.receive, request._send))
 
 
 async def _guarded(permission: Permission, handler: Handler, request: Request) -> Response:

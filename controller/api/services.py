@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from controller.api.oidc import Provider
+from controller.api.readings import Readings
 from controller.api.strangers import Strangers
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.settings import Settings
@@ -41,6 +42,7 @@ class Services:
     credentials: Credentials = LOOPBACK_ONLY
     provider: Provider | None = None
     strangers: Strangers = field(default_factory=Strangers)
+    readings: Readings = field(default_factory=Readings)
 
 
 def services(request: Request) -> Services:

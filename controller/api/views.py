@@ -224,6 +224,7 @@ class TenantView:
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
         self._planner = services.planner
+        self._readings = services.readings
         self._tenant = tenant
         self.clock = services.clock
 
@@ -249,7 +250,9 @@ class TenantView:
         """See ``View``."""
         seen, (_, network) = self._sight(), self._store.network()
         try:
-            observed = await self._planner.read(network, station)
+            observed = await self._readings.get(
+                self._tenant, station, self.clock, lambda: self._planner.read(network, station)
+            )
         except DeviceError as error:
             # Its words may name the host's management network.
             raise type(error) from error

@@ -8,6 +8,7 @@ renaming, and set aside if it is no message.
 
 from __future__ import annotations
 
+import base64
 import os
 import tempfile
 from pathlib import Path
@@ -18,7 +19,12 @@ import structlog
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps, loads
 
+from controller.models.depth import DEEPEST, is_deeper
+
 log = structlog.get_logger()
+
+#: Bytes of the largest message.
+_LARGEST = 64 * 1024
 
 
 class Channel(filesystem.Channel):  # type: ignore[misc]
@@ -45,7 +51,8 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
         mine = found.with_name(f".{found.name}.taken")
         try:
             found.rename(mine)
-            text = mine.read_bytes()
+            with mine.open("rb") as file:
+                text = file.read(_LARGEST + 1)
         except OSError:
             # Another reader was first.
             return None
@@ -59,13 +66,17 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
 
 
 def _message(text: bytes) -> Any:
-    """A message as kombu wrote it, or None."""
+    """A message as kombu wrote it, or None. Ours carry ids: large or deep ones are somebody else's."""
+    if len(text) > _LARGEST:
+        return None
     try:
         payload = loads(text.decode())
-    except ValueError:
+        if not isinstance(payload, dict) or not isinstance(payload.get("properties"), dict):
+            return None
+        content = loads(base64.b64decode(payload["body"]).decode())
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    whole = isinstance(payload, dict) and isinstance(payload.get("properties"), dict) and "body" in payload
-    return payload if whole else None
+    return None if is_deeper([payload, content], DEEPEST) else payload
 
 
 class Transport(filesystem.Transport):  # type: ignore[misc]

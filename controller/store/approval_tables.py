@@ -33,6 +33,8 @@ votes = Table(
     Column("issuer", String, nullable=False, server_default=""),
     # Contractual reasons, as a JSON array.
     Column("contracts", Text, nullable=False, server_default="[]"),
+    # How often the person said something else than before.
+    Column("times", Integer, nullable=False, server_default="1"),
 )
 
 overrides = Table(

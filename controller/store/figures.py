@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, not_, select
+from sqlalchemy import ColumnElement, and_, case, func, not_, select
 
 from controller.models.alarm import BREAKER, REMEDIATION_STOPPED
 from controller.models.process import Process, ProcessRole
@@ -19,6 +19,10 @@ from controller.store.workers import listed
 _OUTCOMES: dict[tuple[str, ...], float] = {(outcome.value,): 0.0 for outcome in Outcome}
 _ENDS = [state.value for state in RunState if state.terminal]
 _RUNS_ENDED: dict[tuple[str, ...], float] = {(state,): 0.0 for state in _ENDS}
+
+
+#: Probable causes with series of their own, and what all others are called.
+MOST_CAUSES, OTHER_CAUSE = 100, "other"
 
 
 class FigureRecords(Transactions):
@@ -45,7 +49,7 @@ class FigureRecords(Transactions):
             "outcomes": _OUTCOMES | _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
             "jobs_away": {(): _counted(tx, and_(jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value))},
             "oldest_claimable_seconds": {(): age},
-            "alarms": _grouped(tx, alarms.c.state, alarms.c.severity, alarms.c.probable_cause),
+            "alarms": _alarms(tx),
             "repairs": _grouped(tx, repairs.c.rule),
             "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
             "escalated": {(): float(tx.execute(select(func.count()).select_from(escalations)).scalar_one())},
@@ -58,6 +62,18 @@ def _repair_stopped(tx: Tx) -> dict[tuple[str, ...], float]:
     row = tx.execute(select(switches).where(switches.c.name == REMEDIATION_STOPPED)).one_or_none()
     by = None if row is None or not row.on else "breaker" if row.by == BREAKER else "people"
     return {(who,): float(who == by) for who in ("breaker", "people")}
+
+
+def _alarms(tx: Tx) -> dict[tuple[str, ...], float]:
+    """Alarms by state, severity and probable cause.
+
+    Whoever reports alarms invents causes: the first ``MOST_CAUSES`` that came keep their names, so that no later one
+    takes the name of one from a series, and all others are one.
+    """
+    first = select(alarms.c.probable_cause).group_by(alarms.c.probable_cause)
+    named = first.order_by(func.min(alarms.c.number)).limit(MOST_CAUSES).subquery()
+    known = alarms.c.probable_cause.in_(select(named.c.probable_cause))
+    return _grouped(tx, alarms.c.state, alarms.c.severity, case((known, alarms.c.probable_cause), else_=OTHER_CAUSE))
 
 
 def _grouped(

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, and_, exists, literal, or_, select
 
 from controller.access.roles import may
 from controller.models.approval import Contract, Verdict, Vote
+from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role
 from controller.store.approval_tables import votes
 from controller.store.encoding import rows_of
@@ -19,6 +20,9 @@ from controller.store.transaction import Tx
 
 #: What makes a vote another one than that of before.
 _SAID = ("role", "verdict", "reason", "contracts", "token", "maker", "issuer")
+#: How often a person may say something else than before about one subject.
+MOST = 20
+_COLUMNS = [column.name for column in votes.c if column.name != "times"]
 
 
 def cast_vote(
@@ -30,7 +34,11 @@ def cast_vote(
     about: str,
     contracts: tuple[Contract, ...] = (),
 ) -> Vote:
-    """Keep what a person says, and put it on the audit trail; the very same again changes nothing."""
+    """Keep what a person says, and put it on the audit trail; the very same again changes nothing.
+
+    Raises:
+        ConflictError: The person said something else too often: each time leaves a row of the trail for good.
+    """
     maker = tx.execute(select(tokens.c.maker).where(tokens.c.id == person.token)).scalar() or ""
     vote = Vote(
         subject=subject,
@@ -50,15 +58,32 @@ def cast_vote(
     said = {name: row[name] for name in (*_SAID, "at")}
     key = (votes.c.subject, votes.c.side, votes.c.person)
     other = or_(*(votes.c[name] != said[name] for name in _SAID))
-    kept = tx.insert(votes).values(row).on_conflict_do_update(index_elements=key, set_=said, where=other)
+    # A no after a yes is always heard, and then no yes any more.
+    heard = or_(
+        votes.c.times < MOST, and_(votes.c.verdict == Verdict.APPROVE.value, literal(verdict is Verdict.REJECT))
+    )
+    kept = tx.insert(votes).values(row)
+    kept = kept.on_conflict_do_update(
+        index_elements=key, set_=said | {"times": votes.c.times + 1}, where=and_(other, heard)
+    )
     if tx.execute(kept.returning(votes.c.at)).scalar() is None:
-        same = and_(*(column == row[column.name] for column in key))
-        return vote.model_copy(update={"at": tx.execute(select(votes.c.at).where(same)).scalar_one()})
+        return _as_before(tx, vote, and_(*(column == row[column.name] for column in key), ~other))
     proof = {"token": person.token, "maker": maker, "issuer": person.issuer}
     by = ", ".join(f"{one.agreement} {one.clause}" for one in contracts)
     detail = {"side": person.side, "subject": subject, "reason": reason, "contracts": by} | proof
     tx.note(person.name, f"approval.{verdict.value}", about, **detail)
     return vote
+
+
+def _as_before(tx: Tx, vote: Vote, same: ColumnElement[bool]) -> Vote:
+    """The vote as it is kept already. Raises ConflictError where it is another one, and one too many."""
+    at = tx.execute(select(votes.c.at).where(same)).scalar()
+    if at is None:
+        raise ConflictError(
+            f"{vote.person} changed what they say about this {MOST} times, which is the most: only a no after a yes is "
+            "heard now; others of that side may say more"
+        )
+    return vote.model_copy(update={"at": at})
 
 
 def votes_on(tx: Tx, subject: str) -> list[Vote]:
@@ -71,7 +96,7 @@ def votes_on(tx: Tx, subject: str) -> list[Vote]:
 
 
 def _as_vote(row: Row[Any], people: Mapping[str, Person]) -> Vote:
-    said = {column.name: row._mapping[column.name] for column in votes.c} | {"contracts": orjson.loads(row.contracts)}
+    said = {name: row._mapping[name] for name in _COLUMNS} | {"contracts": orjson.loads(row.contracts)}
     person = people.get(row.person)
     speaks = person is not None and person.side == row.side and row.revoked is None
     return Vote(**said, gone=not speaks)

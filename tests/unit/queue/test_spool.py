@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -51,7 +53,29 @@ def test_a_message_that_is_being_written_is_not_seen(folder: Path, connection: C
         connection.channel()._get(QUEUE)
 
 
-@pytest.mark.parametrize("garbage", [b"", b"not-json", b"[1, 2]", b'{"wrong": "shape"}', b"\xff\xfe\x00"])
+def message(content: str) -> bytes:
+    """A message of the right shape with some content."""
+    return json.dumps({"body": base64.b64encode(content.encode()).decode(), "properties": {}}).encode()
+
+
+GARBAGE = [
+    b"",
+    b"not-json",
+    b"[1, 2]",
+    b'{"wrong": "shape"}',
+    b"\xff\xfe\x00",
+    b"[" * 30_000,
+    b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+    b'{"properties": {"deep": ' + b"[" * 100 + b"]" * 100 + b'}, "body": "W10="}',
+    message("[" * 20_000),
+    message("[" * 100 + "]" * 100),
+    message("not-json"),
+    b'{"properties": {}, "body": 5}',
+    message('["' + "x" * 70_000 + '"]'),
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
 def test_garbage_is_set_aside_and_the_next_message_read(folder: Path, connection: Connection, garbage: bytes) -> None:
     folder.joinpath("messages", f"00000000000000000000_x.{QUEUE}.msg").write_bytes(garbage)
     ring(folder, "r-1")

@@ -1,0 +1,202 @@
+"""What one caller repeats, makes up or nests is bounded, so that it fills no record and stops nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.api.readings import SHARED, Readings
+from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.approval import Verdict
+from controller.models.depth import DEEPEST, is_deeper
+from controller.models.errors import ConflictError, UnreachableError
+from controller.models.people import Person, Role
+from controller.nrm.tree import Observed
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import open_store, votes
+from controller.store.figures import MOST_CAUSES, OTHER_CAUSE
+from tests.security.door import ask
+from tests.support.callers import admit
+from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+
+SEEN = Observed(tree={}, state={}, unknown=())
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path) as made:
+        await made.client.put("/v1/network", json={"files": files_of(TINY)})
+        admit(made.store, "token-of-rosa", "rosa", Role.TENANT_VIEWER, "andes")
+        admit(made.store, "token-of-tom", "tom", Role.TENANT_VIEWER, "condor")
+        yield made
+
+
+# ----------------------------------------------------------------------- nesting
+
+
+def nested(levels: int) -> bytes:
+    return b'{"selector":' + b"[" * levels + b"]" * levels + b"}"
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 1_000, 100_000])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/plans"), ("POST", "/v1/webhooks/alertmanager"), ("PUT", "/v1/network"), ("POST", "/v1/tokens")],
+)
+async def test_a_deep_body_is_refused_as_such(desk: Desk, method: str, path: str, levels: int) -> None:
+    answer = await ask(desk.app, method, path, "token-of-ana", body=nested(levels))
+    assert (answer.status, answer.problem["detail"]) == (422, f"the body is nested deeper than {DEEPEST} levels")
+
+
+async def test_parameters_of_playbooks_are_no_deeper_either(desk: Desk) -> None:
+    """Whatever is in them goes on record, and into expressions."""
+    body = b'{"parameters":{"a":' + b'{"a":' * 200 + b"1" + b"}" * 200 + b'},"reason":"x"}'
+    answer = await ask(desk.app, "POST", "/v1/playbooks/nothing/runs", "token-of-ana", body=body)
+    assert (answer.status, "nested deeper" in answer.problem["detail"]) == (422, True)
+
+
+async def test_a_body_as_deep_as_may_be_is_read(desk: Desk) -> None:
+    answer = await ask(desk.app, "POST", "/v1/plans", "token-of-ana", body=nested(DEEPEST - 1))
+    assert "nested" not in answer.problem["detail"]
+
+
+def test_depth_is_counted_in_levels() -> None:
+    assert not is_deeper(1, 0)
+    for most in (0, 1, 5):
+        deep: Any = 1
+        for _ in range(most):
+            deep = {"a": [], "b": deep} if isinstance(deep, list) else [1, deep]
+        assert not is_deeper(deep, most)
+        assert is_deeper([deep], most)
+
+
+# ------------------------------------------------------------------------- votes
+
+
+def test_a_person_changes_their_mind_so_often_and_no_more() -> None:
+    store = open_store("sqlite://", VirtualClock())
+    ana = Person(name="ana", role=Role.APPROVER)
+    admit(store, "token", "ana", Role.APPROVER)
+
+    def vote(verdict: Verdict, reason: str = "") -> None:
+        store.vote("s", ana, verdict, reason, "p")
+
+    for number in range(votes.MOST):
+        vote(Verdict.APPROVE, str(number))
+    for _ in range(100):
+        vote(Verdict.APPROVE, str(votes.MOST - 1))  # the same again is nothing new
+    with pytest.raises(ConflictError, match="which is the most"):
+        vote(Verdict.APPROVE, "once more")
+    vote(Verdict.REJECT, "no")
+    for verdict in Verdict:
+        with pytest.raises(ConflictError, match="which is the most"):
+            vote(verdict, "again")
+    assert [(one.verdict, one.reason) for one in store.votes("s")] == [(Verdict.REJECT, "no")]
+    said = [row for row in store.audit_rows(Page(limit=1000))[1] if row.action.startswith("approval.")]
+    assert len(said) == votes.MOST + 1
+    store.vote("s", Person(name="eva", role=Role.APPROVER), Verdict.APPROVE, "", "p")
+    store.vote("another", ana, Verdict.APPROVE, "", "p")
+    store.close()
+
+
+# ------------------------------------------------------------------------ labels
+
+
+def test_causes_that_somebody_makes_up_make_no_series_without_end() -> None:
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
+
+    def report(cause: str) -> AlarmReport:
+        return AlarmReport(
+            station="S1",
+            object="station",
+            probable_cause=cause,
+            severity=PerceivedSeverity.MAJOR,
+            source=AlarmSource.ALERTMANAGER,
+            at=clock.now(),
+        )
+
+    store.report_alarms([report("station-unreachable")])
+    for number in range(0, 1000, 100):
+        store.report_alarms([report(f"made-up-{number + more}") for more in range(100)])
+    found = store.figures()["alarms"]
+    causes = {cause for _, _, cause in found}
+    assert len(found) == len(causes) == MOST_CAUSES + 1
+    assert "station-unreachable" in causes, "nobody takes its name from a series that was there before"
+    assert found["raised", "MAJOR", OTHER_CAUSE] == 1001 - MOST_CAUSES
+    store.close()
+
+
+# -------------------------------------------------------------------- live reads
+
+
+async def test_a_station_is_read_for_a_tenant_once_however_often_it_is_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    clock = VirtualClock()
+    desk.app.state.services = replace(desk.app.state.services, clock=clock)
+
+    async def reading(_: object, __: object, station: str) -> Observed:
+        read.append(station)
+        await asyncio.sleep(0)
+        return SEEN
+
+    monkeypatch.setattr(type(desk.app.state.services.planner), "read", reading)
+
+    async def config(token: str) -> int:
+        return (await ask(desk.app, "GET", "/v1/devices/T-LTE-1/config", token)).status
+
+    assert set(await asyncio.gather(*(config("token-of-rosa") for _ in range(20)))) == {200}
+    assert await config("token-of-rosa") == 200
+    assert len(read) == 1
+    assert await config("token-of-tom") == 200
+    assert len(read) == 2, "nobody learns from an answer's speed what another tenant reads"
+    for _ in range(2):
+        assert await config("token-of-ana") == 200
+    assert len(read) == 4, "the host reads as often as it likes"
+    clock.pause(SHARED)
+    assert await config("token-of-rosa") == 200
+    assert len(read) == 5
+
+
+async def test_a_station_that_does_not_answer_is_not_asked_again_at_once() -> None:
+    readings, clock, tried = Readings(), VirtualClock(), 0
+
+    async def fails() -> Observed:
+        nonlocal tried
+        tried += 1
+        raise UnreachableError
+
+    for _ in range(3):
+        with pytest.raises(UnreachableError):
+            await readings.get("andes", "S", clock, fails)
+    assert tried == 1
+    clock.pause(SHARED)
+    with pytest.raises(UnreachableError):
+        await readings.get("andes", "S", clock, fails)
+    assert tried == 2
+
+
+async def test_who_goes_away_takes_the_reading_from_nobody() -> None:
+    readings, clock, go = Readings(), VirtualClock(), asyncio.Event()
+
+    async def slow() -> Observed:
+        await go.wait()
+        return SEEN
+
+    first, second = (asyncio.create_task(readings.get("andes", "S", clock, slow)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    clock.pause(timedelta(minutes=1).total_seconds())
+    third = asyncio.create_task(readings.get("andes", "S", clock, slow))
+    await asyncio.sleep(0)
+    go.set()
+    assert await second is await third is SEEN
