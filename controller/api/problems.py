@@ -10,8 +10,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
+from controller.inventory.explain import explain
+from controller.inventory.parse import FORMS
 from controller.models.errors import (
     ConflictError,
     DeviceError,
@@ -105,9 +108,15 @@ def answer(error: HTTPException) -> JSONResponse:
 
 def invalid(error: RequestValidationError) -> JSONResponse:
     """A request that is not as the OpenAPI document wants it; values are not repeated."""
-    problems = [{"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]} for one in error.errors()]
+    problems = [_wrong(one) for one in error.errors()]
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in problems)
     return problem(422, "invalid-input", detail, problems=problems)
+
+
+def _wrong(one: ErrorDetails) -> dict[str, str]:
+    message, expected = explain(one, FORMS)
+    where = ".".join(str(part) for part in one["loc"])
+    return {"field": where, "message": f"{message}, {expected}" if expected else message}
 
 
 def bug(request: Request, error: Exception) -> JSONResponse:

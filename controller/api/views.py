@@ -22,6 +22,7 @@ from controller.access.told import (
     TenantStation,
 )
 from controller.api.services import Backend, Body, Services
+from controller.inventory.source import unknown
 from controller.models.alarm import Alarm, AlarmState
 from controller.models.approval import Notice
 from controller.models.errors import DeviceError, NotFoundError
@@ -32,6 +33,9 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.ports.clock import Clock
 from controller.ports.store import Page, PlanHead
+
+#: Of which one may be meant by an id that is unknown.
+_NEWEST = Page(limit=200)
 
 
 class DeviceView(Body):
@@ -181,7 +185,11 @@ class HostView:
 
     def plan(self, plan_id: str) -> Plan:
         """See ``View``."""
-        return self._store.plan(plan_id)
+        try:
+            return self._store.plan(plan_id)
+        except NotFoundError as error:
+            newest = (plan.id for plan in self._store.plans(_NEWEST)[1])
+            raise NotFoundError(unknown("plan", plan_id, newest)) from error
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[RunView]]:
         """See ``View``."""
@@ -190,7 +198,11 @@ class HostView:
 
     def run(self, run_id: str) -> RunView:
         """See ``View``."""
-        return self._waiting([self._store.run(run_id)])[0]
+        try:
+            return self._waiting([self._store.run(run_id)])[0]
+        except NotFoundError as error:
+            newest = (run.id for run in self._store.runs(_NEWEST)[1])
+            raise NotFoundError(unknown("run", run_id, newest)) from error
 
     def _waiting(self, found: Sequence[Run]) -> list[RunView]:
         waits = self._store.waits([run.id for run in found if not run.state.terminal])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli.client import WRONG_INPUT, Client, CliError
+from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.kept import forget, keep
 from controller.cli.output import Json, bold, client, err, out, print_json, when
+from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
-from controller.models.people import Permission, Role
-from controller.models.settings import Settings
-from controller.ports.clock import SystemClock
+from controller.models.words import Permission, Role
+
+if TYPE_CHECKING:
+    from controller.models.settings import Settings
 
 tokens = typer.Typer(no_args_is_help=True, help="API tokens: yours, and with the permission `people` everybody's.")
 users = typer.Typer(no_args_is_help=True, help="Users and their roles.")
@@ -160,7 +162,7 @@ def login(
     as_json: Json = False,
 ) -> None:
     """Sign in on the command line: at the identity provider, or with a token. It is tried before it is kept."""
-    settings = Settings()
+    settings = environment()
     token = _signed_in(settings, must=paste is False) if _at_provider(paste) else ""
     source = "the identity provider" if token else "standard input"
     if not token:
@@ -168,13 +170,13 @@ def login(
     settings = settings.model_copy(update={"token": str(token).strip()})
     if not settings.token:
         raise CliError("no token was given", WRONG_INPUT)
-    person = Client(settings, source).get("/v1/me")
+    person = client(settings, source).get("/v1/me")
     path = keep(settings.url, settings.token, person["name"])
     if as_json:
         print_json(person)
     else:
         out.print(f"{person['name']}, {person['role']} of {person['side']}; in {path}")
-    if Settings().token:
+    if environment().token:
         err.print("MINKA_TOKEN is set and goes before it")
 
 
@@ -185,9 +187,10 @@ def _at_provider(paste: bool | None) -> bool:
 def _signed_in(settings: Settings, *, must: bool) -> str:
     """The token of who signs in at the API's identity provider; empty if there is none to sign in at."""
     from controller.cli.signin import device_token  # noqa: PLC0415 - only for this
+    from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     try:
-        provider = Client(settings).get("/v1/login/device")
+        provider = client(settings).get("/v1/login/device")
     except CliError as error:
         if must or error.problem.get("status") != 404:
             raise
@@ -201,7 +204,7 @@ def _tell(address: str, code: str) -> None:
 
 def logout(as_json: Json = False) -> None:
     """Forget the token of who signed in. The provider's opens nothing here any more; others: `minka token revoke`."""
-    settings = Settings()
+    settings = environment()
     gone = forget(settings.url)
     if gone is not None:
         _sign_out(settings.model_copy(update={"token": gone.token}))
@@ -217,7 +220,7 @@ def logout(as_json: Json = False) -> None:
 
 def _sign_out(settings: Settings) -> None:
     try:
-        Client(settings, "minka login").delete("/v1/login")
+        client(settings, "minka login").delete("/v1/login")
     except CliError as error:
         err.print(f"the API was not told, so a token of the provider goes on until it ends: {error}")
 

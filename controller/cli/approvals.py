@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.client import WRONG_INPUT, CliError
+from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
 from controller.cli.plan_view import show_lines
 from controller.cli.tables import Column, table

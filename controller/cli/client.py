@@ -9,21 +9,11 @@ from typing import Any
 
 import httpx
 
+from controller.cli.errors import DIFFERENT, FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.cli.kept import kept
 from controller.models.settings import Settings
 
-
-class CliError(Exception):
-    """Something to say to the user before leaving with ``status``."""
-
-    def __init__(self, message: str, status: int = 1, problem: dict[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.problem = problem or {"detail": message}
-
-
-#: Exit status: an operation failed; the input is wrong; API or database can't be reached; there are differences.
-FAILED, WRONG_INPUT, UNREACHABLE, DIFFERENT = 1, 2, 3, 10
+__all__ = ["DIFFERENT", "FAILED", "UNREACHABLE", "WRONG_INPUT", "CliError", "Client"]
 
 
 class Client:
@@ -42,7 +32,11 @@ class Client:
         token, self._source = _token(settings, source)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Planning reads every selected station before it answers.
-        self._http = httpx.Client(base_url=self._url, headers=headers, timeout=httpx.Timeout(600, connect=5))
+        # Certificates take a while to load: only where there is one to check.
+        checked = self._url.startswith("https:")
+        self._http = httpx.Client(
+            base_url=self._url, headers=headers, timeout=httpx.Timeout(600, connect=5), verify=checked
+        )
 
     def get(self, path: str, **params: Any) -> Any:
         """GET; parameters that are None are left out."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.client import DIFFERENT, FAILED
+from controller.cli.errors import DIFFERENT, FAILED
 from controller.cli.output import Json, client, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from controller.cli.client import FAILED, UNREACHABLE, Client, CliError
+from controller.cli.errors import FAILED, UNREACHABLE, CliError
 from controller.cli.output import client, coloured, counted, err, out, print_json
 from controller.cli.waits import show_waits
-from controller.ports.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from controller.cli.client import Client
+    from controller.ports.clock import Clock
 
 #: Attempts to take up a stream that broke off, a second between them: an API may be restarted meanwhile.
 _ATTEMPTS = 30
@@ -24,6 +28,14 @@ class _Bars:
     """Progress by wave; without a terminal a line for each wave that ends."""
 
     def __init__(self, jobs: list[dict[str, Any]], *, silent: bool) -> None:
+        from rich.progress import (  # noqa: PLC0415 - takes a while to load
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
         self._totals: dict[int, int] = {}
         for job in jobs:
             self._totals[_wave(job)] = self._totals.get(_wave(job), 0) + 1
@@ -82,6 +94,8 @@ def _wave(told: dict[str, Any]) -> int:
 
 def follow(run_id: str, *, as_json: bool = False) -> None:
     """Watch a run to its end; exit status 1 unless all went well. Interrupting it does not interrupt the run."""
+    from controller.ports.clock import SystemClock  # noqa: PLC0415
+
     api = client()
     bars = _Bars(api.get(f"/v1/runs/{run_id}/jobs"), silent=as_json)
     last: dict[str, Any] = {}

@@ -6,16 +6,13 @@ import sys
 from typing import Annotated, NoReturn
 
 import typer
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from controller import __version__
 from controller.cli import accounts, approvals, device, network, people, plan, playbook, processes, questions, runs
-from controller.cli.client import FAILED, WRONG_INPUT, CliError
+from controller.cli.errors import FAILED, WRONG_INPUT, CliError
+from controller.cli.lazy import lazily
 from controller.cli.output import err, manner, print_json, styled
-from controller.inventory.source import show
 from controller.models.errors import InputError, MinkaError
-from controller.models.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,18 +91,13 @@ def main() -> None:
     as_json = "--json" in sys.argv
     try:
         # With --json usage errors are JSON as well; without it Typer words them.
-        status = app(prog_name="minka", standalone_mode=not as_json)
+        status = lazily(app)(prog_name="minka", standalone_mode=not as_json)
     except CliError as error:
         _leave(str(error), error.status, error.problem)
     except InputError as error:
         _leave(error.message, WRONG_INPUT, {"detail": error.message, "type": error.code})
     except MinkaError as error:
         _leave(error.message, FAILED, {"detail": error.message, "type": error.code})
-    except ValidationError as error:
-        if error.title != Settings.__name__:
-            raise
-        message = "; ".join(_setting(one) for one in error.errors())
-        _leave(message, WRONG_INPUT, {"detail": message, "type": "settings"})
     except _USAGE_ERROR as error:
         message = str(getattr(error, "message", "") or error)
         _leave(message, WRONG_INPUT, {"detail": message, "type": "usage"})
@@ -113,14 +105,6 @@ def main() -> None:
         message = f"{error.strerror}: {error.filename}" if error.filename else str(error)
         _leave(message, FAILED, {"detail": message, "type": "file"})
     sys.exit(status)
-
-
-def _setting(wrong: ErrorDetails) -> str:
-    """What is wrong with a setting: the variable, its value unless that may hold a password, and what is expected."""
-    name = "".join(f"MINKA_{part}".upper() for part in wrong["loc"])
-    value = show(wrong["input"]) if name else ""
-    found = f"{name} = {value!r}: " if value else f"{name}: " if name else ""
-    return found + wrong["msg"].removeprefix("Value error, ")
 
 
 def _leave(message: str, status: int, problem: dict[str, object]) -> NoReturn:

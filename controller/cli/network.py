@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli.client import WRONG_INPUT, CliError
+from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.output import Json, client, err, out, print_json, styled
 from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
-from controller.models.network import Network
 from controller.models.shipped import shipped
+
+if TYPE_CHECKING:
+    from controller.models.network import Network
 
 #: Devices that are named.
 _MOST = 10

@@ -16,10 +16,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from controller.cli.settings import settings
 from controller.models.plain import visible
 
 if TYPE_CHECKING:
     from controller.cli.client import Client
+    from controller.models.settings import Settings
 
 #: Option of every command.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -87,12 +89,11 @@ _COLOURS = {
 }
 
 
-def client() -> Client:
-    """A client by the settings of the environment."""
+def client(used: Settings | None = None, source: str = "MINKA_TOKEN") -> Client:
+    """A client by these settings, or those of the environment; ``source`` is where their token comes from."""
     from controller.cli.client import Client  # noqa: PLC0415 - help and completion of words call nobody
-    from controller.models.settings import Settings  # noqa: PLC0415
 
-    return Client(Settings())
+    return Client(settings() if used is None else used, source)
 
 
 def print_json(data: Any, *, line: bool = False) -> None:
@@ -128,6 +129,13 @@ def coloured(word: Any) -> Text:
 def bold(text: Any) -> Text:
     """A text that stands out."""
     return styled(text, "bold")
+
+
+def new_key() -> str:
+    """An idempotency key that was never used."""
+    import secrets  # noqa: PLC0415 - takes a while to load
+
+    return secrets.token_urlsafe(16)
 
 
 def counted(number: int, noun: str) -> str:

@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.client import FAILED
+from controller.cli.errors import FAILED
 from controller.cli.output import Json, client, coloured, out, print_json, styled, when
+from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
-from controller.models.alarm import AlarmState
-from controller.models.audit import AuditAnchor
 from controller.models.errors import InputError
-from controller.models.settings import Settings
+from controller.models.words import AlarmState
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
@@ -138,7 +137,7 @@ def _new_audit_key(*, as_json: bool) -> None:
     from controller.store import open_store  # noqa: PLC0415
     from controller.store.custody import add_key  # noqa: PLC0415
 
-    settings = Settings()
+    settings = environment()
     if settings.audit_keys.startswith("env:"):
         raise InputError(f"the keys come from {settings.audit_keys}: add a line there, ID SINCE SECRET")
     with closing(open_store(settings.database)) as store:
@@ -165,6 +164,8 @@ def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
 
 def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
     """Whether the chain is whole and holds the anchors of files; and the number of anchors."""
+    from controller.models.audit import AuditAnchor  # noqa: PLC0415 - only for this
+
     api, anchors = client(), []
     for file in files:
         found = [one.model_dump() for one in AuditAnchor.found_in(file.read_text(encoding="utf-8", errors="replace"))]

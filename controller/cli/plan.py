@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from controller.cli.approvals import Contracts, contractual, show_outlook
-from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
+from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
-from controller.cli.output import Json, bold, client, indented, out, print_json, when
+from controller.cli.output import Json, bold, client, indented, new_key, out, print_json, when
 from controller.cli.plan_view import show_plan
 from controller.cli.tables import Column, table
-from controller.models.run import Policy
+from controller.models.words import Policy
 
 plans = typer.Typer(no_args_is_help=True, help="Plans on record.")
 
@@ -191,7 +190,7 @@ def apply(
             "contracts": contractual(contract),
             "overtake": overtake,
         },
-        {"Idempotency-Key": key or secrets.token_urlsafe(16)},
+        {"Idempotency-Key": key or new_key()},
     )
     if detach:
         if as_json:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from controller.cli.approvals import Contracts, contractual
-from controller.cli.client import DIFFERENT, WRONG_INPUT, CliError
+from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
-from controller.cli.output import Json, bold, client, coloured, counted, err, out, print_json, styled
+from controller.cli.output import Json, bold, client, coloured, counted, err, new_key, out, print_json, styled
 from controller.cli.pager import paged
 from controller.cli.rehearsal_view import show_rehearsal
 from controller.cli.tables import Column, table
@@ -156,7 +155,7 @@ def run(
             "contracts": contractual(contract),
             "overtake": overtake,
         },
-        {"Idempotency-Key": key or secrets.token_urlsafe(16)},
+        {"Idempotency-Key": key or new_key()},
     )
     if detach:
         if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import signal
@@ -10,16 +9,19 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
-import structlog
 import typer
 
-from controller.cli.client import FAILED, CliError
+from controller.cli.errors import FAILED, CliError
 from controller.cli.network import network_folder
-from controller.models.settings import Settings
+from controller.cli.settings import settings as environment
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    import asyncio
+
+    from controller.models.settings import Settings
+
 sim = typer.Typer(no_args_is_help=True, help="Simulated base stations (python -m simulators).")
 
 _SimOption = Annotated[
@@ -59,7 +61,7 @@ def up(
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
-    settings, clock = Settings(), SystemClock()
+    settings, clock = environment(), SystemClock()
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
     if sim_network is not None:
         _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
@@ -167,6 +169,8 @@ def worker(name: _NameOption = "") -> None:
 
 def listener(name: _NameOption = "") -> None:
     """One listener: subscriptions to all adopted stations, health checks, alarms."""
+    import asyncio  # noqa: PLC0415
+
     from controller.listener.process import listen  # noqa: PLC0415
 
     name = name or _here("listener")
@@ -176,6 +180,8 @@ def listener(name: _NameOption = "") -> None:
 
 def scheduler(name: _NameOption = "") -> None:
     """One scheduler: moves runs on, declares silent workers dead, rings again, repairs from alarms."""
+    import asyncio  # noqa: PLC0415
+
     from controller.worker.scheduler import schedule  # noqa: PLC0415
 
     name = name or _here("scheduler")
@@ -208,13 +214,15 @@ def _pass_on(command: str, context: typer.Context) -> None:
 def _settings(process: str) -> Settings:
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
 
-    settings = Settings()
+    settings = environment()
     set_up_logs(settings.log_format, process)
     return settings
 
 
 async def _until_stopped(body: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run a body that ends when its event is set by SIGTERM or SIGINT."""
+    import asyncio  # noqa: PLC0415
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from controller.cli.approvals import show_outlook
-from controller.cli.client import Client
 from controller.cli.follow import follow
 from controller.cli.output import Json, client, coloured, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.cli.waits import show_waits, state_of, wait_cells
-from controller.models.run import RunState
+from controller.models.words import RunState
+
+if TYPE_CHECKING:
+    from controller.cli.client import Client
 
 #: Procedures that are no playbooks.
 _OF_PLANS = ("apply", "undo")

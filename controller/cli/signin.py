@@ -15,7 +15,7 @@ from authlib.oauth2.rfc8628 import (
 )
 
 from controller.access.claims import private
-from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, CliError
+from controller.cli.errors import FAILED, UNREACHABLE, WRONG_INPUT, CliError
 from controller.ports.clock import Clock
 
 _SCOPE = "openid profile email"

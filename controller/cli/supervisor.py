@@ -15,7 +15,7 @@ from types import FrameType
 
 import structlog
 
-from controller.cli.client import FAILED, CliError
+from controller.cli.errors import FAILED, CliError
 from controller.ports.clock import Clock
 
 log = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from controller.inventory.csv_rows import read_rows
+from controller.inventory.explain import explain
 from controller.inventory.source import CSV_LIMIT, YAML_LIMIT, Entry, Node, Report, read_text, show
 from controller.inventory.yaml_tree import read_yaml
 from controller.models import network as nouns
@@ -136,7 +137,7 @@ def report_error(
         expected = report.did_you_mean(str(path[-1]), fields) or f"fields are {', '.join(fields)}"
         report.entry(entry, path, "no such field", expected=expected)
         return
-    message, expected = _explain(error, report, forms)
+    message, expected = explain(error, forms, report.did_you_mean)
     report.entry(entry, path, message, value=None if error["type"] == "missing" else value, expected=expected)
 
 
@@ -154,47 +155,6 @@ def _models_in(annotation: Any) -> Iterator[type[Noun]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
-
-
-_Explanation = Callable[[dict[str, Any]], tuple[str, str]]
-
-_EXPLANATIONS: dict[str, _Explanation] = {
-    "missing": lambda _: ("missing", ""),
-    "string_too_long": lambda ctx: ("too long", f"at most {ctx['max_length']} characters"),
-    "string_type": lambda _: ("must be text", ""),
-    "int_parsing": lambda _: ("not a whole number", ""),
-    "int_from_float": lambda _: ("not a whole number", ""),
-    "int_parsing_size": lambda _: ("too large", ""),
-    "int_type": lambda _: ("must be a whole number", ""),
-    "float_parsing": lambda _: ("not a number", ""),
-    "float_type": lambda _: ("must be a number", ""),
-    "finite_number": lambda _: ("must be a finite number", ""),
-    "bool_parsing": lambda _: ("not a truth value", "true or false"),
-    "greater_than": lambda ctx: ("too small", f"more than {ctx['gt']}"),
-    "greater_than_equal": lambda ctx: ("too small", f"at least {ctx['ge']}"),
-    "less_than": lambda ctx: ("too large", f"less than {ctx['lt']}"),
-    "less_than_equal": lambda ctx: ("too large", f"at most {ctx['le']}"),
-    "too_short": lambda _: ("empty", "at least one is needed"),
-    "tuple_type": lambda _: ("must be a list", ""),
-    "model_type": lambda _: ("must be a mapping", ""),
-    "dict_type": lambda _: ("must be a mapping", ""),
-    "value_error": lambda ctx: (str(ctx["error"]), ""),
-    "date_from_datetime_parsing": lambda ctx: (f"no such date: {ctx['error']}", ""),
-    "time_parsing": lambda ctx: (f"no such time: {ctx['error']}", ""),
-}
-
-
-def _explain(error: ErrorDetails, report: Report, forms: Mapping[str, str]) -> tuple[str, str]:
-    """What is wrong and what would be right."""
-    context = error.get("ctx", {})
-    if error["type"] in {"enum", "literal_error"}:
-        choices = context["expected"].replace("'", "")
-        words = choices.replace(" or ", ", ").split(", ")
-        return "not one of the choices", report.did_you_mean(show(error["input"]), words) or choices
-    if error["type"] == "string_pattern_mismatch":
-        return "not of the right form", forms.get(str(context["pattern"]), "")
-    explanation = _EXPLANATIONS.get(error["type"])
-    return explanation(context) if explanation else (error["msg"], "")
 
 
 def declared(entries: Iterable[Entry]) -> dict[str, set[str]]:

@@ -2,7 +2,8 @@
 
 Conditions are joined by commas and must all hold; a condition is a key, ``=`` and one or
 more values joined by ``|``, of which one must match. Values may hold ``*`` and ``?``. A
-condition without a key is one on the station's id, so ``*`` selects all stations. Routers are
+condition without a key is one on the station's id, so ``*`` selects all stations. A condition behind ``!`` leaves out
+what it matches (``region=cusco,!PE-CUS-0150``). Routers are
 selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``), and then nothing else.
 """
 
@@ -24,14 +25,15 @@ _FEW = 8
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition: some value of the station under ``key`` matches one of ``patterns``."""
+    """One condition: some value of the station under ``key`` matches one of ``patterns``; none, where it excludes."""
 
     key: str
     patterns: tuple[str, ...]
+    excludes: bool = False
 
     def holds(self, values: set[str]) -> bool:
-        """Whether one of a station's values matches."""
-        return any(fnmatchcase(value, pattern) for pattern in self.patterns for value in values)
+        """Whether one of a station's values matches, or, where that is wanted, none."""
+        return self.excludes != any(fnmatchcase(value, pattern) for pattern in self.patterns for value in values)
 
 
 def parse_selector(selector: str) -> tuple[Condition, ...]:
@@ -41,7 +43,8 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
         InputError: if it can't be read; the message says where and what would be right.
     """
     conditions = []
-    for text in selector.split(","):
+    for said in selector.split(","):
+        excludes, text = said.strip().startswith("!"), said.strip().removeprefix("!")
         key, _, values = text.partition("=") if "=" in text else ("station", "=", text)
         key = key.strip()
         patterns = tuple(value.strip() for value in values.split("|"))
@@ -52,7 +55,7 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
             raise InputError(
                 f"selector {selector!r}: a value is missing in {text.strip()!r}; as in region=cusco,rat=NR"
             )
-        conditions.append(Condition(key, patterns))
+        conditions.append(Condition(key, patterns, excludes))
     return tuple(conditions)
 
 

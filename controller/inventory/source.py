@@ -32,6 +32,8 @@ _HIDDEN = frozenset(
     }
 )
 _LONGEST_VALUE = 60
+#: Candidates of which each is compared.
+_MANY = 500
 
 
 @dataclass(slots=True)
@@ -105,9 +107,22 @@ class Report:
 
 def suggest(value: str, candidates: Iterable[str]) -> str:
     """``did you mean 'cusco'?`` for the nearest candidate, or an empty string if none is near."""
+    word = value[:_LONGEST_VALUE].lower()
     spelling = {candidate.lower(): candidate for candidate in sorted(candidates)}
-    near = difflib.get_close_matches(value.lower(), spelling, n=1)
+    if len(spelling) > _MANY:
+        # Comparing is slow; of thousands, those are looked at that begin or end alike.
+        half = len(word) // 2
+        spelling = {
+            key: one for key, one in spelling.items() if key.startswith(word[:half]) or key.endswith(word[half:])
+        }
+    near = difflib.get_close_matches(word, spelling, n=1)
     return f"did you mean {spelling[near[0]]!r}?" if near else ""
+
+
+def unknown(what: str, value: str, candidates: Iterable[str]) -> str:
+    """That there is no such object, and which one may be meant."""
+    hint = suggest(value, candidates)
+    return f"there is no {what} {show(value)}{'; ' if hint else ''}{hint}"
 
 
 def show(value: Any) -> str:

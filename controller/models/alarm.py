@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime
 
 from controller.models.network import Noun
+from controller.models.words import AlarmState as AlarmState  # noqa: PLC0414 - offered here, beside what it is about
 
 #: Switch in the store that stops all automatic repair while it is on.
 REMEDIATION_STOPPED = "remediation-stopped"
@@ -66,21 +67,6 @@ class ActiveAlarm:
     def grave(self) -> bool:
         """Whether service suffers: critical and major (X.733 §8.1.2.3)."""
         return self.severity in (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
-
-
-class AlarmState(StrEnum):
-    """Where an alarm is in its life; the last three are terminal, but an escalated one may be repaired again."""
-
-    RAISED = "raised"
-    REPAIRING = "repairing"
-    CLEARED = "cleared"
-    REPAIRED = "repaired"
-    ESCALATED = "escalated"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing more happens to it."""
-        return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
 
 
 class AlarmSource(StrEnum):

@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, model_validator
 
 from controller.models.scalars import HOST, Identifier, Noun, Username
-
-
-class Role(StrEnum):
-    """What a person may do. The last two are a tenant's own people, all others the host's."""
-
-    HOST_VIEWER = "host-viewer"
-    NOC_ENGINEER = "noc-engineer"
-    APPROVER = "approver"
-    ADMINISTRATOR = "administrator"
-    TENANT_VIEWER = "tenant-viewer"
-    TENANT_APPROVER = "tenant-approver"
-
-    @property
-    def of_tenant(self) -> bool:
-        """Whether it is a role of a tenant's own people."""
-        return self in (Role.TENANT_VIEWER, Role.TENANT_APPROVER)
-
-
-class Permission(StrEnum):
-    """What a route needs, a role gives, and a token's scope may be cut down to."""
-
-    LOOK = "look"
-    OVERSEE = "oversee"
-    PLAN = "plan"
-    RUN = "run"
-    STOP = "stop"
-    APPROVE = "approve"
-    OVERRIDE = "override"
-    NETWORK = "network"
-    PEOPLE = "people"
-    TOKENS = "tokens"
-    METRICS = "metrics"
-    WEBHOOK = "webhook"
+from controller.models.words import Permission as Permission  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.words import Role as Role  # noqa: PLC0414 - offered here, beside what it is about
 
 
 class _Sided(Noun):

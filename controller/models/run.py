@@ -10,6 +10,8 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.network import Noun
 from controller.models.plan import LedgerNode
+from controller.models.words import Policy as Policy  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.words import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
 
 #: Cause of a run that a person asked for.
 PERSON = "person"
@@ -24,29 +26,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 #: Seconds to prepare one device (session, locks, reads, edits, commits), and beyond what is expected (a decision, the
 #: confirms, a worker that dies and is replaced).
 _PREPARATION, _MARGIN = 30, 60
-
-
-class RunState(StrEnum):
-    """State of a run. The last six are terminal; a run ends in exactly one of them.
-
-    ``paused``: what is under way reaches its end, nothing more begins until a person resumes it.
-    """
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    PAUSED = "paused"
-    CANCELLING = "cancelling"
-    SUCCEEDED = "succeeded"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    CANCELLED = "cancelled"
-    DIVERGED = "diverged"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing more happens."""
-        return self not in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
 
 class JobState(StrEnum):
@@ -84,14 +63,6 @@ class Outcome(StrEnum):
     def counts_as_failure(self) -> bool:
         """Whether it counts towards a run's stop threshold (an unreachable device does not)."""
         return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.DIVERGED)
-
-
-class Policy(StrEnum):
-    """What is confirmed or taken back together: a station, a unit (``NewJob.unit``), or a whole wave."""
-
-    STATION = "station"
-    UNIT = "unit"
-    WAVE = "wave"
 
 
 class GateVerdict(StrEnum):

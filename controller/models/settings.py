@@ -105,7 +105,10 @@ class Settings(BaseSettings):
     @field_validator("alarm_sources")
     @classmethod
     def _known_sources(cls, value: str) -> str:
-        return " ".join(AlarmSource(word) for word in value.split())
+        strange = [word for word in value.split() if word not in set(AlarmSource)]
+        if strange:
+            raise ValueError(f"{strange[0]!r} is no source of alarms; they are {', '.join(AlarmSource)}")
+        return " ".join(value.split())
 
     @model_validator(mode="after")
     def _one_for_each_port(self) -> Settings:

@@ -11,6 +11,8 @@ from datetime import datetime
 import orjson
 from pydantic import ValidationError
 
+from controller.inventory.explain import explain
+from controller.inventory.parse import FORMS
 from controller.models.errors import InputError
 from controller.models.facts import Finding
 from controller.models.network import Network
@@ -100,7 +102,7 @@ def plan_from_json(data: bytes | str) -> Plan:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"this is no plan: {where}: {first['msg']}") from error
+        raise InputError(f"this is no plan: {where}: {explain(first, FORMS)[0]}") from error
     if plan_digest(plan) != plan.digest or plan.id != plan.digest[:12]:
         raise InputError(f"plan {plan.id} was altered: its content does not have the digest that it names")
     return plan

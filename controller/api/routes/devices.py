@@ -11,6 +11,7 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.views import DeviceView, LiveConfig, Seen
 from controller.inventory.selectors import select, select_with_routers
+from controller.inventory.source import unknown
 from controller.models.errors import NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
@@ -39,7 +40,7 @@ class Drift(Body):
 
 def _known(network: Network, station: str) -> str:
     if not network.manages(station):
-        raise NotFoundError(f"there is no station {station} in the network")
+        raise NotFoundError(unknown("station", station, (*network.station_by_id, *network.router_by_id)))
     return station
 
 

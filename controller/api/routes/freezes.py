@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
+from controller.inventory.source import unknown
 from controller.models.approval import Freeze
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
@@ -35,7 +36,10 @@ def _check_target(network: Network, target: str) -> None:
         "region": {region.id for region in network.regions},
     }
     if name not in known.get(kind, ()):
-        raise NotFoundError(f"there is no {target!r}: name network, tenant:<id> or region:<id> of the network")
+        targets = ("network", *(f"{kind}:{name}" for kind, names in known.items() for name in names if name))
+        raise NotFoundError(
+            f"{unknown('target', target, targets)} (network, tenant:<id> or region:<id> of the network)"
+        )
 
 
 @router.get("")

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
+from controller.inventory.source import unknown
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
@@ -35,7 +36,9 @@ def _check_target(network: Network, target: str) -> None:
     else:
         known = network.manages(station)
     if not known:
-        raise NotFoundError(f"there is no {target!r} in the network: name a station, station/cell or site:<id>")
+        places = (*network.station_by_id, *network.router_by_id, *(f"site:{site}" for site in network.site_by_id))
+        cells = (f"{station}/{one.id}" for one in network.cells_by_station.get(station, ()))
+        raise NotFoundError(f"{unknown('place', target, (*places, *cells))} (a station, station/cell or site:<id>)")
 
 
 @router.get("")

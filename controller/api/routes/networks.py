@@ -16,6 +16,7 @@ from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.api.views import Seen
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
+from controller.inventory.source import unknown
 from controller.inventory.write import render_network
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError, NotFoundError
@@ -183,6 +184,6 @@ def items(
     """Objects of one kind of the current network (stations, cells, tenants, agreements …), by id."""
     _digest, network = seen.network()
     if kind not in seen.kinds():
-        raise NotFoundError(f"there is no kind {kind!r} of network objects; kinds are {', '.join(seen.kinds())}")
+        raise NotFoundError(f"{unknown('kind', kind, seen.kinds())} (kinds of objects are {', '.join(seen.kinds())})")
     found = cut(getattr(network, kind), paging)
     return Listing(count=found.count, next=found.next, results=[item.model_dump(mode="json") for item in found.results])

@@ -12,6 +12,7 @@ from controller.access.roles import permissions
 from controller.access.tokens import check_renewal, end, grant, may_manage
 from controller.api.auth import Router, digest, needs, new_secret
 from controller.api.services import Backend, Body
+from controller.inventory.source import unknown
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.models.scalars import Username
@@ -170,7 +171,7 @@ def _person(store: Store, name: str, role: Role, tenant: str) -> Person:
     if role.of_tenant != bool(tenant):
         raise ConflictError(f"the role {role} {'needs a' if role.of_tenant else 'has no'} tenant")
     if tenant and tenant not in store.network()[1].tenant_by_id:
-        raise NotFoundError(f"there is no tenant {tenant} in the network")
+        raise NotFoundError(unknown("tenant", tenant, store.network()[1].tenant_by_id))
     return Person(name=name, role=role, tenant=tenant)
 
 

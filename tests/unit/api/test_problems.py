@@ -258,3 +258,39 @@ def test_no_route_is_missing_from_the_document() -> None:
     paths = {route.path for module in modules for route in module.router.routes}
     assert len(paths) >= 20
     assert paths == set(make_app().openapi()["paths"])
+
+
+async def test_what_is_misspelt_is_guessed(desk: Desk) -> None:
+    await desk.client.put("/v1/network", json={"files": files_of(TINY)})
+    for path, hint in (
+        ("/v1/devices/T-NR-7", "there is no station T-NR-7; did you mean 'T-NR-1'?"),
+        ("/v1/devices?selector=regoin%3Dx", "did you mean 'region'?"),
+        ("/v1/network/statoins", "did you mean 'stations'?"),
+        ("/v1/runs/r-1", "there is no run r-1"),
+    ):
+        answer = await desk.client.get(path)
+        assert answer.status_code in (404, 422)
+        assert hint in answer.json()["detail"], answer.text
+    body = {"target": "T-NR-7", "reason": "mast"}
+    assert "did you mean 'T-NR-1'?" in (await desk.client.post("/v1/holds", json=body)).json()["detail"]
+
+
+async def test_what_is_wrong_is_said_in_plain_words(desk: Desk) -> None:
+    for body, said in (
+        ({"plan": "x", "strategy": {"canary": -1}}, "body.strategy.canary: too small, at least 0"),
+        (
+            {"plan": "x", "strategy": {"policy": "unti"}},
+            "body.strategy.policy: not one of the choices, did you mean 'unit'?",
+        ),
+        ({"plan": 1}, "body.plan: must be text"),
+        ({}, "body.plan: missing"),
+        ({"plan": "x", "more": 1}, "body.more: no such field"),
+    ):
+        answer = await desk.client.post("/v1/runs", json=body)
+        assert (answer.status_code, answer.json()["detail"]) == (422, said)
+    hold = {"target": "x", "reason": "", "until": "2026-12-26T06:00:00"}
+    said = (await desk.client.post("/v1/holds", json=hold)).json()["detail"]
+    assert said == (
+        "body.reason: too short, at least one character; "
+        "body.until: a time without its time zone, as in 2026-12-26T06:00:00Z"
+    )

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import typer
 
+from controller.cli import lazy
 from controller.cli.main import app
 from tests.support.minka import ROOT, environment, minka
 from tests.support.ports import free_ports
@@ -136,9 +137,17 @@ def test_another_program_on_the_port_is_told_from_the_api(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("MINKA_API_PORT", "99999", "MINKA_API_PORT = '99999': Input should be less than or equal to 65535"),
-        ("MINKA_MAIL_RELAY", "minka:geheim@relay", "MINKA_MAIL_RELAY: String should match"),
-        ("MINKA_ALARM_SOURCES", "rumours", "MINKA_ALARM_SOURCES = 'rumours': 'rumours' is not a valid AlarmSource"),
+        ("MINKA_API_PORT", "99999", "MINKA_API_PORT = '99999': too large; at most 65535"),
+        (
+            "MINKA_MAIL_RELAY",
+            "minka:geheim@relay",
+            "MINKA_MAIL_RELAY: not of the right form; Relay of notify by e-mail: smtp://",
+        ),
+        (
+            "MINKA_ALARM_SOURCES",
+            "rumours",
+            "MINKA_ALARM_SOURCES = 'rumours': 'rumours' is no source of alarms; they are check",
+        ),
         ("MINKA_API_URL", "nonsense", "'nonsense' is no address of an API: MINKA_API_URL is such as http://127"),
         ("MINKA_API_URL", "http://h:port", "is no address of an API"),
         ("MINKA_TOKEN", "mïnka", "MINKA_TOKEN holds no token"),
@@ -157,6 +166,50 @@ def test_versions_and_help_have_status_0(nowhere: dict[str, str]) -> None:
     for words in ((), ("network",), ("plan", "--help")):
         said = minka(*words, env=nowhere)
         assert "Usage: minka" in said.out + said.err
+
+
+#: What help needs: Typer, and of Rich what prints; nothing that speaks HTTP, checks data or reads files.
+HEAVY = {"pydantic_settings", "httpx", "structlog", "sqlalchemy", "fastapi", "orjson", "yaml", "celery", "lxml"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["device", "--help"], ["device", "list", "--help"], ["--version"]])
+def test_help_loads_little(words: list[str]) -> None:
+    """Loading is what takes the time: without these modules help takes less than 0.3 s of the processor."""
+    script = f"import sys; sys.argv = ['minka', *{words}]\nfrom controller.cli.main import main\ntry: main()\n"
+    script += "except SystemExit: print('loaded:', *sorted(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    loaded = {name.partition(".")[0] for name in said.rpartition("loaded:")[2].split()}
+    assert "typer" in loaded
+    # Typer has pydantic look at the options of a command.
+    assert not loaded & (HEAVY if "device" in words else HEAVY | {"pydantic", "asyncio"})
+    assert not {name for name in said.split() if name.startswith(("controller.api", "controller.store"))}
+
+
+def test_help_builds_only_the_command_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str | None] = []
+    build = typer.main.get_command_from_info
+
+    def noted(info: Any, **more: Any) -> Any:
+        built.append(info.name)
+        return build(info, **more)
+
+    monkeypatch.setattr(lazy, "get_command_from_info", noted)
+    assert "List runs, newest first." in minka("--help").out
+    assert built == []
+    minka("runs", "--help")
+    assert built == ["runs"]
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"sim up", "sim fault"}))
+def test_options_that_are_given_or_not_take_no_value(name: str) -> None:
+    said = minka(*name.split(" "), "--help")
+    assert "--help" in said.out
+    assert "bool" not in said.out
+
+
+def test_a_misspelt_command_is_guessed() -> None:
+    assert "Did you mean 'runs'?" in minka("rnus").err
+    assert "Did you mean 'list'?" in minka("device", "lits").err
 
 
 def complete(line: str, shell: str) -> str:

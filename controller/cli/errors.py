@@ -1,0 +1,18 @@
+"""What a command has to say before it leaves, and the status that it leaves with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class CliError(Exception):
+    """Something to say to the user before leaving with ``status``."""
+
+    def __init__(self, message: str, status: int = 1, problem: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem or {"detail": message}
+
+
+#: Exit status: an operation failed; the input is wrong; API or database can't be reached; there are differences.
+FAILED, WRONG_INPUT, UNREACHABLE, DIFFERENT = 1, 2, 3, 10

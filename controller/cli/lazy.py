@@ -1,0 +1,76 @@
+"""Commands that are built when they are asked for: building all of them takes longer than most of them do."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_command_from_info, get_command_name, get_group
+
+
+class _Flags:
+    """Help in which an option that is given or not has no value."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """See ``Command.get_params`` of click."""
+        params = super().get_params(ctx)  # type: ignore[misc]
+        for one in params:
+            if getattr(one, "is_bool_flag", False) and one.metavar is None:
+                one.metavar = ""
+        return params
+
+
+class _Command(_Flags, TyperCommand):
+    """A command."""
+
+
+class LazyGroup(_Flags, TyperGroup):
+    """A group that knows names and first words of its commands, and builds the one that is called.
+
+    Attributes:
+        builders: What builds each command, by its name.
+    """
+
+    builders: dict[str, Callable[[], Any]]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, built; see ``Group.resolve_command`` of click."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, self.builders[name]() if name in self.builders else command, rest
+
+
+def lazily(app: typer.Typer) -> LazyGroup:
+    """The command of an app, and of the apps below it."""
+    bare = copy.copy(app)
+    bare.registered_commands, bare.registered_groups = [], []
+    bare.info = copy.copy(app.info)
+    bare.info.cls = LazyGroup
+    # The whole app has a callback and completion; groups below it have neither.
+    made: Any = get_command(bare) if app.registered_callback else get_group(bare)
+    made.builders, made.commands = {}, {}
+    for command in app.registered_commands:
+        assert command.callback is not None
+        info = copy.copy(command)
+        info.name = info.name or get_command_name(command.callback.__name__)
+        info.cls = _Command
+        made.commands[info.name] = TyperCommand(info.name, help=info.help or inspect.getdoc(command.callback))
+        build = partial(get_command_from_info, pretty_exceptions_short=False, rich_markup_mode=app.rich_markup_mode)
+        made.builders[info.name] = partial(build, info)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        assert group.name is not None
+        made.commands[group.name] = TyperGroup(name=group.name, help=group.typer_instance.info.help)
+        made.builders[group.name] = partial(_named, group.typer_instance, group.name)
+    found: LazyGroup = made
+    return found
+
+
+def _named(app: typer.Typer, name: str) -> LazyGroup:
+    made = lazily(app)
+    made.name = name
+    return made

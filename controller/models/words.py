@@ -1,0 +1,84 @@
+"""Words of the record that the command line offers as choices; they load nothing else, so that its help is quick."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    """State of a run. The last six are terminal; a run ends in exactly one of them.
+
+    ``paused``: what is under way reaches its end, nothing more begins until a person resumes it.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+    DIVERGED = "diverged"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more happens."""
+        return self not in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
+
+
+class Policy(StrEnum):
+    """What is confirmed or taken back together: a station, a unit (``NewJob.unit``), or a whole wave."""
+
+    STATION = "station"
+    UNIT = "unit"
+    WAVE = "wave"
+
+
+class Role(StrEnum):
+    """What a person may do. The last two are a tenant's own people, all others the host's."""
+
+    HOST_VIEWER = "host-viewer"
+    NOC_ENGINEER = "noc-engineer"
+    APPROVER = "approver"
+    ADMINISTRATOR = "administrator"
+    TENANT_VIEWER = "tenant-viewer"
+    TENANT_APPROVER = "tenant-approver"
+
+    @property
+    def of_tenant(self) -> bool:
+        """Whether it is a role of a tenant's own people."""
+        return self in (Role.TENANT_VIEWER, Role.TENANT_APPROVER)
+
+
+class Permission(StrEnum):
+    """What a route needs, a role gives, and a token's scope may be cut down to."""
+
+    LOOK = "look"
+    OVERSEE = "oversee"
+    PLAN = "plan"
+    RUN = "run"
+    STOP = "stop"
+    APPROVE = "approve"
+    OVERRIDE = "override"
+    NETWORK = "network"
+    PEOPLE = "people"
+    TOKENS = "tokens"
+    METRICS = "metrics"
+    WEBHOOK = "webhook"
+
+
+class AlarmState(StrEnum):
+    """Where an alarm is in its life; the last three are terminal, but an escalated one may be repaired again."""
+
+    RAISED = "raised"
+    REPAIRING = "repairing"
+    CLEARED = "cleared"
+    REPAIRED = "repaired"
+    ESCALATED = "escalated"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
