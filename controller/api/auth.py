@@ -31,6 +31,7 @@ from starlette.exceptions import HTTPException
 from controller.access.roles import may
 from controller.api.oidc import Identity, is_provider_token
 from controller.api.services import Services
+from controller.inventory.source import suggest
 from controller.models.depth import DEEPEST, is_deeper
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
@@ -215,7 +216,7 @@ class Route(APIRoute):
         self.permission = _declared(self)
         if self.permission is None:
             return handler
-        return partial(_guarded, self.permission, handler)
+        return partial(_guarded, self.permission, parameters(self), handler)
 
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -243,19 +244,40 @@ async def _shallow(handler: Handler, request: Request) -> Response:
     return await handler(_Shallow(request.scope, request.receive, request._send))
 
 
-async def _guarded(permission: Permission, handler: Handler, request: Request) -> Response:
+async def _guarded(permission: Permission, known: tuple[str, ...], handler: Handler, request: Request) -> Response:
     person: Person = request.state.caller
     if not may(person, permission):
         await _denied(request, permission)
         if person.tenant:
             raise HTTPException(404)
         raise HTTPException(403, f"this needs the permission {permission}, which the token of {person.name} lacks")
+    _check_parameters(request, known)
     try:
         return await handler(request)
     except NotFoundError:
         if person.tenant:
             await _denied(request, permission)
         raise
+
+
+def parameters(route: APIRoute) -> tuple[str, ...]:
+    """Names of the query parameters that a route knows, sorted."""
+    return tuple(
+        sorted(field.alias for one in (route.dependant, *_below(route.dependant)) for field in one.query_params)
+    )
+
+
+def _check_parameters(request: Request, known: tuple[str, ...]) -> None:
+    """See that nothing is asked for that would be passed over silently, as a misspelt filter.
+
+    Raises:
+        InputError: A query parameter is unknown; all that are known are named.
+    """
+    for name in request.query_params:
+        if name not in known:
+            hint = suggest(name, known)
+            choice = f"known are {', '.join(known)}" if known else "there are none here"
+            raise InputError(f"unknown query parameter {name[:60]!r}; {f'{hint} ' if hint else ''}{choice}")
 
 
 async def _denied(request: Request, permission: Permission) -> None:

@@ -53,7 +53,7 @@ def list_tokens(
     owner: Annotated[str | None, typer.Option(help="Whose; yours unless said.")] = None, as_json: Json = False
 ) -> None:
     """Tokens without their secrets."""
-    found = client().get("/v1/tokens", owner=owner)
+    found = client().all("/v1/tokens", owner=owner)
     if as_json:
         print_json(found)
         return
@@ -116,7 +116,7 @@ def add(
 @users.command("list", epilog="Example: minka user list --json")
 def list_users(as_json: Json = False) -> None:
     """Users by name."""
-    found = client().get("/v1/users")
+    found = client().all("/v1/users")
     if as_json:
         print_json(found)
         return
@@ -227,7 +227,7 @@ def _sign_out(settings: Settings) -> None:
 
 def _change(name: str, *, as_json: bool, **values: Any) -> None:
     api = client()
-    known = next((user for user in api.get("/v1/users") if user["name"] == name), None)
+    known = next((user for user in api.all("/v1/users") if user["name"] == name), None)
     if known is None:
         raise CliError(f"there is no user {name}", WRONG_INPUT)
     now = {"role": known["role"], "tenant": known["tenant"], "disabled": known["disabled"] is not None}

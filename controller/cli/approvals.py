@@ -30,18 +30,19 @@ def approvals(
 ) -> None:
     """List runs that wait for an approval of your side, or show what one asks of it."""
     api = client()
-    found = api.get(f"/v1/approvals/{run_id}") if run_id else api.get("/v1/approvals")
+    one_run: dict[str, Any] = api.get(f"/v1/approvals/{run_id}") if run_id else {}
+    found = [one_run] if run_id else api.all("/v1/approvals")
     if as_json:
-        print_json(found)
+        print_json(one_run or found)
         return
-    for one in [found] if run_id else found:
+    for one in found:
         who = f" by {one['requested_by']}" if one["requested_by"] else ""
         out.print("run", bold(one["run"]), f"of {when(one['created'])}{who} {one['reason']}")
         show_requirements(one["requirements"], one["votes"])
     if not found:
         out.print("nothing waits for your approval")
     if run_id:
-        show_lines([(part["station"], row) for part in found["parts"] for row in part["diff"]])
+        show_lines([(part["station"], row) for part in one_run["parts"] for row in part["diff"]])
 
 
 def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, Any]]) -> None:
@@ -119,7 +120,7 @@ def approve(
     _say(target, "approve", {"reason": reason, "contracts": contractual(contract)}, as_json=as_json)
     if as_json:
         return
-    for one in client().get("/v1/approvals"):
+    for one in client().all("/v1/approvals"):
         if one["run"] == target:  # a yes may not be the last one, or not count without its reason
             out.print(styled("still waits", "yellow"), "for approval:")
             show_requirements(one["requirements"], one["votes"])
@@ -200,7 +201,7 @@ def put(
 @freezes.command("list", epilog="Example: minka freeze list --json")
 def list_freezes(as_json: Json = False) -> None:
     """Freezes in force or to come."""
-    found = client().get("/v1/freezes")
+    found = client().all("/v1/freezes")
     if as_json:
         print_json(found)
         return

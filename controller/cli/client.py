@@ -16,6 +16,10 @@ from controller.models.settings import Settings
 __all__ = ["DIFFERENT", "FAILED", "UNREACHABLE", "WRONG_INPUT", "CliError", "Client"]
 
 
+#: Items of a page, at most.
+_PAGE = 1000
+
+
 class Client:
     """Calls the API with the user's token: of the environment, of who signed in, or the embedded controller's.
 
@@ -54,12 +58,13 @@ class Client:
         """DELETE; parameters that are None are left out."""
         return self._call("DELETE", path, params=_given(params))
 
-    def all(self, path: str, limit: int, **params: Any) -> list[Any]:
-        """Up to ``limit`` items of a paged list."""
+    def all(self, path: str, limit: int | None = None, **params: Any) -> list[Any]:
+        """Items of a paged list, all of them or at most ``limit``."""
         items: list[Any] = []
         offset: int | None = 0
-        while offset is not None and len(items) < limit:
-            page = self.get(path, limit=min(limit - len(items), 1000), offset=offset, **params)
+        while offset is not None and (limit is None or len(items) < limit):
+            left = _PAGE if limit is None else min(limit - len(items), _PAGE)
+            page = self.get(path, limit=left, offset=offset, **params)
             items += page["results"]
             offset = page["next"]
         return items

@@ -22,7 +22,7 @@ Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.")]
 @app.command("list", epilog="Example: minka device list region=cusco")
 def list_(selector: Selector = "*", as_json: Json = False) -> None:
     """Stations with their health as last seen: of three links, 1/3 2? says that one is up and two are unknown."""
-    found = client().all("/v1/devices", 10_000_000, selector=selector)
+    found = client().all("/v1/devices", selector=selector)
     if as_json:
         print_json(found)
         return

@@ -97,7 +97,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     api = client()
-    bars = _Bars(api.get(f"/v1/runs/{run_id}/jobs"), silent=as_json)
+    bars = _Bars(api.all(f"/v1/runs/{run_id}/jobs"), silent=as_json)
     last: dict[str, Any] = {}
     told: set[str] = set()
     try:
@@ -113,7 +113,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
         err.print(f"no longer watching; run {run_id} goes on: minka watch {run_id}, or stop it: minka cancel {run_id}")
         raise
     if as_json:
-        print_json(last | {"jobs": api.get(f"/v1/runs/{run_id}/jobs")})
+        print_json(last | {"jobs": api.all(f"/v1/runs/{run_id}/jobs")})
     else:
         bars.remarks()
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(last["counts"].items()))

@@ -104,7 +104,7 @@ def show(
 ) -> None:
     """Show the controller's current network, or all objects of one kind."""
     if kind is not None:
-        items = client().all(f"/v1/network/{kind}", 10_000_000)
+        items = client().all(f"/v1/network/{kind}")
         if as_json:
             print_json(items)
             return

@@ -47,7 +47,7 @@ def put(
 @holds.command("list", epilog="Example: minka hold list --json")
 def list_holds(as_json: Json = False) -> None:
     """Holds in force."""
-    found = client().get("/v1/holds")
+    found = client().all("/v1/holds")
     if as_json:
         print_json(found)
         return

@@ -132,7 +132,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """What two plans do differently."""
-    lines = client().get(f"/v1/plans/{plan_id}/compare/{other_id}")
+    lines = client().all(f"/v1/plans/{plan_id}/compare/{other_id}")
     if as_json:
         print_json(lines)
     elif not lines:

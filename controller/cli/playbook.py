@@ -36,7 +36,7 @@ def _parameters(words: list[str] | None) -> dict[str, str]:
 @app.command("list", epilog="Example: minka playbook list")
 def list_(as_json: Json = False) -> None:
     """Playbooks of the controller, by name."""
-    found = client().all("/v1/playbooks", 10_000)
+    found = client().all("/v1/playbooks")
     if as_json:
         print_json(found)
         return
@@ -175,7 +175,7 @@ def steps(
     as_json: Json = False,
 ) -> None:
     """Steps of a playbook's run on one station, as they are on record."""
-    found = client().get(f"/v1/runs/{run_id}/steps/{station}")
+    found = client().all(f"/v1/runs/{run_id}/steps/{station}")
     if as_json:
         print_json(found)
         return

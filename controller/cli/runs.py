@@ -70,7 +70,7 @@ def runs(
 def show(run_id: RunId, as_json: Json = False) -> None:
     """Show a run and how each station ended."""
     api = client()
-    run, jobs = api.get(f"/v1/runs/{run_id}"), api.get(f"/v1/runs/{run_id}/jobs")
+    run, jobs = api.get(f"/v1/runs/{run_id}"), api.all(f"/v1/runs/{run_id}/jobs")
     if as_json:
         print_json(run | {"jobs": jobs})
         return
@@ -88,7 +88,7 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
             out.print(styled("stopped:", "yellow"), run["halted"])
         show_waits(run)
         show_outlook(api.get(f"/v1/runs/{run_id}/outlook") | {"waits": {}})
-        for one in api.get(f"/v1/runs/{run_id}/decisions"):
+        for one in api.all(f"/v1/runs/{run_id}/decisions"):
             whom = f"unit {one['unit']}" if one["unit"] else "all of it"
             out.print(f"wave {one['wave']}, {whom}: {one['verdict']} at {when(one['at'])}, {one['reason']}")
     table(

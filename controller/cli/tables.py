@@ -39,13 +39,13 @@ class _Laid(NamedTuple):
 
 def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
     """Print a table; cells are strings or styled texts. Long ones go to the pager, columns without room are named."""
-    known = [one if isinstance(one, Column) else Column(one) for one in columns]
+    known = [one._replace(name=visible(one.name)) if isinstance(one, Column) else Column(one) for one in columns]
     cells = [[_cell(cell) for cell in row] for row in rows]
     if not cells:
         out.print("none")
         return
     laid = _layout(known, cells, out.width if out.is_terminal and not manner.wide else None)
-    header = [Text(column.name, "bold") for column in known]
+    header = [styled(column.name, "bold") for column in known]
     shown = {index for index, _ in laid}
     missing = [one.name for index, one in enumerate(known) if index not in shown and not _is_empty(cells, index)]
     with paged():

@@ -59,7 +59,7 @@ def test_a_wave_is_confirmed_by_one_decision(site: Plant) -> None:
     for each in attempt.plan.changes:
         confirming = next(row for row in site.journal(attempt.run, each.station) if row.step is Step.CONFIRMING)
         assert confirming.at >= found.at
-    assert site.call("GET", f"/runs/{attempt.run}/decisions")[0]["verdict"] == "confirm"
+    assert site.call("GET", f"/runs/{attempt.run}/decisions")["results"][0]["verdict"] == "confirm"
 
 
 @pytest.mark.parametrize(("kind", "operation"), [("fail", "commit"), ("ok-without-effect", "edit-config")])

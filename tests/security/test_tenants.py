@@ -176,13 +176,13 @@ def test_a_tenant_sees_its_plans_and_runs(usual: World) -> None:
     assert {(row["tenant"], row["before"], row["after"]) for row in change["diff"]} == {("alfa", "80", "70")}
     waiting, run = told(usual, "/v1/runs")["results"]
     assert (waiting["state"], waiting["counts"]) == ("queued", {"pending": 1})
-    (asked,) = told(usual, "/v1/approvals")
+    (asked,) = told(usual, "/v1/approvals")["results"]
     assert (asked["run"], [one["side"] for one in asked["requirements"]]) == (waiting["id"], ["alfa"])
     (part,) = told(usual, f"/v1/approvals/{waiting['id']}")["parts"]
     assert {row["tenant"] for row in part["diff"]} == {"alfa"}
     assert {(one["run"], one["tenant"]) for one in told(usual, "/v1/notices")["results"]} == {(waiting["id"], "alfa")}
     assert (run["state"], run["counts"], run["plan"]) == ("succeeded", {"succeeded": 1}, head["id"])
-    assert [job["station"] for job in told(usual, f"/v1/runs/{run['id']}/jobs")] == ["S1"]
+    assert [job["station"] for job in told(usual, f"/v1/runs/{run['id']}/jobs")["results"]] == ["S1"]
     hers = told(usual, "/v1/runs", side="beta")["results"]
     assert len(hers) > 1
     assert {one["state"] for one in hers} == {"diverged", "queued"}
@@ -240,17 +240,17 @@ def test_who_comes_from_another_side_brings_nothing_along(usual: World) -> None:
 
 
 def test_a_tenant_that_said_yes_is_not_told_whether_others_did(usual: World) -> None:
-    (waiting,) = told(usual, "/v1/approvals")
+    (waiting,) = told(usual, "/v1/approvals")["results"]
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/runs/{waiting['run']}/approve", TOKENS["alfa"], body=b'{"reason": "fine"}')
     )
     assert said.status == 200
-    assert told(usual, "/v1/approvals") == []
-    assert [one["run"] for one in told(usual, "/v1/approvals", side="beta")] == [waiting["run"]]
+    assert told(usual, "/v1/approvals")["results"] == []
+    assert [one["run"] for one in told(usual, "/v1/approvals", side="beta")["results"]] == [waiting["run"]]
 
 
 def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: World) -> None:
-    (waiting,) = told(usual, "/v1/approvals")
+    (waiting,) = told(usual, "/v1/approvals")["results"]
     (plan,) = told(usual, "/v1/plans")["results"]
     mine = and_(jobs.c.run == waiting["run"], jobs.c.station == "S1")
     done = update(jobs).where(mine).values(state=JobState.DONE, outcome=Outcome.SUCCEEDED)

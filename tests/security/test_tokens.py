@@ -108,7 +108,7 @@ async def test_a_life_of_a_token(desk: Desk) -> None:
         me = (await client.get("/v1/me")).json()
         assert me == {"name": "ana", "role": "administrator", "side": "host", "permissions": ["look", "tokens"]}
         assert (await client.post("/v1/plans", json={})).status_code == 403
-        listed = (await client.get("/v1/tokens")).json()
+        listed = (await client.get("/v1/tokens")).json()["results"]
         assert [one["id"] for one in listed] == [one.id for one in desk.store.tokens("ana")]
         renewed = (await client.post(f"/v1/tokens/{token['id']}/rotate", json={"overlap_hours": 0})).json()
         assert (await client.get("/v1/me")).status_code == 401
@@ -254,7 +254,7 @@ async def test_users_come_with_a_role_and_change(desk: Desk) -> None:
     assert (changed.json()["role"], changed.json()["tenant"]) == ("noc-engineer", "")
     assert changed.json()["disabled"]
     assert (await desk.client.put("/v1/users/nobody", json={"role": "noc-engineer"})).status_code == 404
-    names = [user["name"] for user in (await desk.client.get("/v1/users")).json()]
+    names = [user["name"] for user in (await desk.client.get("/v1/users")).json()["results"]]
     assert names == ["ana", "rosa", "webhook"]
 
 

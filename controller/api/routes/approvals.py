@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 from controller.access.sight import sight
 from controller.access.told import involved, told_change, told_run
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, listing
+from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
 from controller.api.views import Seen
 from controller.models.approval import Contract, Notice, Outlook, Override, Requirement, RunTerms, Verdict, Vote
 from controller.models.errors import ConflictError, NotFoundError
@@ -68,7 +68,7 @@ class Awaited(Body):
 
 
 @router.get("/approvals")
-def awaited(backend: Backend, who: Approver) -> list[Awaited]:
+def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]:
     """Runs that wait for the approval of the caller's side (for the host's people: of any side), oldest first."""
     found = []
     for run_id in backend.store.active_runs():
@@ -79,7 +79,7 @@ def awaited(backend: Backend, who: Approver) -> list[Awaited]:
         own = [one for one in standing.terms.requirements if who.side in (HOST, one.side)]
         if not all(is_approved(one, standing.votes, standing.requester) for one in own):
             found.append(_awaited(backend, who, run, standing.terms, standing.votes, whole=False))
-    return found
+    return cut(found, paging)
 
 
 @router.get("/approvals/{run_id}")

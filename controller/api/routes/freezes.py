@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body
+from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.inventory.source import unknown
 from controller.models.approval import Freeze
 from controller.models.errors import ConflictError, NotFoundError
@@ -43,9 +43,9 @@ def _check_target(network: Network, target: str) -> None:
 
 
 @router.get("")
-def freezes(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> list[Freeze]:
+def freezes(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[Freeze]:
     """Freezes in force or to come, in the order of their beginnings."""
-    return backend.store.freezes(backend.clock.now())
+    return cut(backend.store.freezes(backend.clock.now()), paging)
 
 
 @router.post("", status_code=201)

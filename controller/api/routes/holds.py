@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body
+from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.inventory.source import unknown
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
@@ -42,9 +42,9 @@ def _check_target(network: Network, target: str) -> None:
 
 
 @router.get("")
-def holds(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> list[Hold]:
+def holds(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[Hold]:
     """Holds in force."""
-    return backend.store.holds(backend.clock.now())
+    return cut(backend.store.holds(backend.clock.now()), paging)
 
 
 @router.post("", status_code=201)

@@ -184,6 +184,6 @@ def items(
     """Objects of one kind of the current network (stations, cells, tenants, agreements …), by id."""
     _digest, network = seen.network()
     if kind not in seen.kinds():
-        raise NotFoundError(f"{unknown('kind', kind, seen.kinds())} (kinds of objects are {', '.join(seen.kinds())})")
+        raise NotFoundError(f"{unknown('kind', kind, seen.kinds())} (kinds are {', '.join(seen.kinds())})")
     found = cut(getattr(network, kind), paging)
     return Listing(count=found.count, next=found.next, results=[item.model_dump(mode="json") for item in found.results])

@@ -11,7 +11,7 @@ from pydantic import Field
 from controller.access.roles import permissions
 from controller.access.tokens import check_renewal, end, grant, may_manage
 from controller.api.auth import Router, digest, needs, new_secret
-from controller.api.services import Backend, Body
+from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.inventory.source import unknown
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.people import Permission, Person, Role, Token, User
@@ -85,9 +85,9 @@ def me(who: Annotated[Person, needs(Permission.LOOK)]) -> Me:
 
 
 @router.get("/users")
-def users(backend: Backend, _: Annotated[Person, needs(Permission.PEOPLE)]) -> list[User]:
+def users(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.PEOPLE)]) -> Listing[User]:
     """All users by name."""
-    return backend.store.users()
+    return cut(backend.store.users(), paging)
 
 
 @router.post("/users", status_code=201)
@@ -108,10 +108,13 @@ def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, 
 
 @router.get("/tokens")
 def tokens(
-    backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)], owner: Username | None = None
-) -> list[Token]:
+    backend: Backend,
+    paging: Paging,
+    who: Annotated[Person, needs(Permission.TOKENS)],
+    owner: Username | None = None,
+) -> Listing[Token]:
     """Tokens of the caller, or of another owner (with the permission `people`), without their secrets."""
-    return backend.store.tokens(_owner(who, owner or who.name))
+    return cut(backend.store.tokens(_owner(who, owner or who.name)), paging)
 
 
 @router.post("/tokens", status_code=201)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from controller.access.told import TenantPlan, TenantPlanHead
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.services import Backend, Body, Listing, Paging, cut, listing
 from controller.api.views import Seen
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
@@ -68,7 +68,7 @@ def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)])
 
 @router.get("/{plan_id}/compare/{other_id}")
 def difference(
-    plan_id: str, other_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]
-) -> list[PlanDifference]:
+    plan_id: str, other_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> Listing[PlanDifference]:
     """How the other plan differs from this one, a line each; an empty list means not at all."""
-    return list(compare(backend.store.plan(plan_id), backend.store.plan(other_id)))
+    return cut(list(compare(backend.store.plan(plan_id), backend.store.plan(other_id))), paging)

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.told import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import whole
-from controller.api.services import Backend, Body, Contracts, Listing, Paging, listing
+from controller.api.services import Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import RunView, Seen, View
 from controller.models.approval import Contract
@@ -79,21 +79,22 @@ def show(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) 
 
 
 @router.get("/{run_id}/jobs")
-def jobs(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> list[Job] | list[TenantJob]:
+def jobs(
+    run_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+) -> Listing[Job | TenantJob]:
     """Jobs of a run, by wave and station."""
-    return seen.jobs(run_id)  # type: ignore[return-value]
+    return cut(seen.jobs(run_id), paging)
 
 
 @router.get("/{run_id}/steps/{station}")
 def steps(
-    run_id: str, station: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]
-) -> list[StepRecord]:
+    run_id: str, station: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> Listing[StepRecord]:
     """Steps of a playbook's run on one station, in order, each followed by its undoing."""
     job = next((job for job in backend.store.jobs(run_id) if job.station == station), None)
     if job is None:
         raise NotFoundError(f"run {run_id} has no job on station {station}")
-    found: list[StepRecord] = backend.store.steps(job.id)
-    return found
+    return cut(backend.store.steps(job.id), paging)
 
 
 @router.post("/{run_id}/cancel", status_code=202)
@@ -125,10 +126,12 @@ def resume(run_id: str, backend: Backend, who: Annotated[Person, needs(Permissio
 
 
 @router.get("/{run_id}/decisions")
-def decisions(run_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> list[Decision]:
+def decisions(
+    run_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> Listing[Decision]:
     """What was decided for units and waves that are confirmed or taken back together."""
     run = backend.store.run(run_id)
-    return backend.store.decisions([(run_id, wave) for wave in range(run.waves)])
+    return cut(backend.store.decisions([(run_id, wave) for wave in range(run.waves)]), paging)
 
 
 class Undoing(Body):

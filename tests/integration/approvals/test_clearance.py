@@ -122,13 +122,13 @@ async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
     await office.waits(run, "waits for approval by 2 of condor to interrupt")
     before = house.changes()
     # Each side sees what is asked of it, the host sees all.
-    assert await office.call("ada", "GET", "/approvals") == []
+    assert (await office.call("ada", "GET", "/approvals"))["results"] == []
     await office.call("ada", "POST", f"/runs/{run}/approve", {}, 409)
     await office.call("ada", "GET", f"/approvals/{run}", status=404)
-    (asked,) = await office.call("leo", "GET", "/approvals")
+    (asked,) = (await office.call("leo", "GET", "/approvals"))["results"]
     assert (asked["run"], asked["requested_by"], asked["reason"]) == (run, "", "")
     assert {one["side"] for one in asked["requirements"]} == {"condor"}
-    assert (await office.call("eva", "GET", "/approvals"))[0]["requested_by"] == "noc"
+    assert (await office.call("eva", "GET", "/approvals"))["results"][0]["requested_by"] == "noc"
     await office.call("noc", "POST", f"/runs/{run}/approve", {}, 403)
 
     await office.call("leo", "POST", f"/runs/{run}/approve", {"reason": "agreed by phone"})

@@ -45,7 +45,7 @@ async def test_a_freeze_is_of_something_and_of_a_time_to_come(desk: Desk, body: 
     await load(desk)
     answer = await desk.client.post("/v1/freezes", json=body)
     assert answer.status_code == status, answer.text
-    listed = (await desk.client.get("/v1/freezes")).json()
+    listed = (await desk.client.get("/v1/freezes")).json()["results"]
     assert len(listed) == (status == 201)
     if listed:
         assert (await desk.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 204
@@ -196,7 +196,7 @@ async def test_a_tenant_is_told_of_runs_that_ask_it_only(desk: Desk) -> None:
     leo = desk.with_token("token-of-leo")
     made = await plan(desk, expect_stations=4)
     run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
-    assert (await leo.get("/v1/approvals")).json() == []
+    assert (await leo.get("/v1/approvals")).json()["results"] == []
     assert (await leo.get(f"/v1/approvals/{run}")).status_code == 404
     assert (await leo.post(f"/v1/runs/{run}/approve", json={})).status_code == 409
     assert (await leo.post(f"/v1/runs/{run}/override", json={"reason": "x"})).status_code == 404

@@ -294,3 +294,24 @@ async def test_what_is_wrong_is_said_in_plain_words(desk: Desk) -> None:
         "body.reason: too short, at least one character; "
         "body.until: a time without its time zone, as in 2026-12-26T06:00:00Z"
     )
+
+
+async def test_unknown_query_parameters_are_refused_on_every_route(desk: Desk) -> None:
+    paths = [(way, path) for way, path in operations() if way == "GET" and path not in OPEN and "/events" not in path]
+    assert len(paths) > 25
+    for _, path in paths:
+        answer = await desk.client.get(path, params={"stat": "x"})
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:minka:error:invalid-input"), path
+        assert answer.json()["detail"].startswith("unknown query parameter 'stat'; "), path
+    said = (await desk.client.get("/v1/runs?stat=x")).json()["detail"]
+    assert said == "unknown query parameter 'stat'; did you mean 'state'? known are limit, offset, state"
+
+
+async def test_every_list_has_the_one_shape_of_a_page() -> None:
+    document = make_app().openapi()
+    for path, methods in document["paths"].items():
+        for way, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+                assert schema.get("type") != "array", f"{way} {path} {status}"
+                assert not any(one.get("type") == "array" for one in schema.get("anyOf", ())), f"{way} {path} {status}"

@@ -140,7 +140,7 @@ async def test_an_equal_plan_is_the_same_plan(desk: Desk) -> None:
     assert one["id"] == other["id"]
     assert (await desk.client.get(f"/v1/plans/{one['id']}")).json()["digest"] == one["digest"]
     assert (await desk.client.get(f"/v1/plans/{one['id']}")).content == plan_to_json(desk.store.plan(one["id"]))
-    assert (await desk.client.get(f"/v1/plans/{one['id']}/compare/{other['id']}")).json() == []
+    assert (await desk.client.get(f"/v1/plans/{one['id']}/compare/{other['id']}")).json()["results"] == []
 
 
 async def test_a_plan_that_touches_too_much_is_refused_until_named(desk: Desk) -> None:
@@ -262,7 +262,7 @@ async def test_a_run_is_paused_and_resumed(desk: Desk) -> None:
     asked = ("pause", "pause", "resume", "resume", "cancel", "pause", "resume")
     states = [(await desk.client.post(f"/v1/runs/{run['id']}/{what}")).json()["state"] for what in asked]
     assert states == ["paused", "paused", "queued", "queued", "cancelling", "cancelling", "cancelling"]
-    assert (await desk.client.get(f"/v1/runs/{run['id']}/decisions")).json() == []
+    assert (await desk.client.get(f"/v1/runs/{run['id']}/decisions")).json()["results"] == []
 
 
 async def test_lists_of_what_is_not_there_are_not_empty_but_refused(desk: Desk) -> None:
@@ -283,12 +283,12 @@ async def test_holds_are_put_listed_and_lifted(desk: Desk) -> None:
     (station, *_) = await load_and_adopt(desk)
     hold = (await desk.client.post("/v1/holds", json={"target": station, "reason": "mast"})).json()
     assert hold["by"] == "ana"
-    assert (await desk.client.get("/v1/holds")).json() == [hold]
+    assert (await desk.client.get("/v1/holds")).json()["results"] == [hold]
     past = datetime(2020, 1, 1, tzinfo=UTC).isoformat()
     body = {"target": station, "reason": "late", "until": past}
     assert (await desk.client.post("/v1/holds", json=body)).status_code == 409
     assert (await desk.client.delete(f"/v1/holds/{hold['id']}")).status_code == 204
-    assert (await desk.client.get("/v1/holds")).json() == []
+    assert (await desk.client.get("/v1/holds")).json()["results"] == []
 
 
 async def test_the_audit_trail_is_listed_and_proved(desk: Desk) -> None:

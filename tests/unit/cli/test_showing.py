@@ -25,7 +25,7 @@ class Api:
     def post(self, path: str, _body: Any) -> Any:
         return self._answers[path]
 
-    def all(self, path: str, _limit: int, **_: Any) -> Any:
+    def all(self, path: str, _limit: int | None = None, **_: Any) -> Any:
         return self._answers[path]
 
 
