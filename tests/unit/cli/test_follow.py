@@ -100,7 +100,7 @@ def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
     ]
     end = {"state": "succeeded", "wave": 0, "counts": {"succeeded": 8, "unchanged": 1}}
     api = Api(([*(("job", job) for job in jobs), ("run", end)], None))
-    api.get = lambda path: jobs  # type: ignore[attr-defined]
+    api.all = lambda path: jobs  # type: ignore[attr-defined]
     monkeypatch.setattr(follow_module, "client", lambda: api)
     follow_module.follow("r-1")
     said = capsys.readouterr().out
