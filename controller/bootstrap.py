@@ -171,7 +171,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     collect_rarely()
     clock = SystemClock()
     settings.home.mkdir(parents=True, exist_ok=True)
-    references = EnvironmentSecrets(settings.home)
+    references = EnvironmentSecrets(settings.home, (settings.mail_credential, settings.audit_keys))
     credentials = _credentials(settings, references)
     store = await asyncio.to_thread(open_record, settings, clock)
     loop_store = LoopStore(store)

@@ -45,10 +45,14 @@ class EnvironmentSecrets:
 
     Args:
         home: Folder of Minka's own state, in which no reference leads anywhere.
+        own: References to secrets that Minka keeps for itself.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._own = (*_SYSTEM, home.resolve())
+    def __init__(self, home: Path, own: Iterable[str] = ()) -> None:
+        references = [one.partition(":") for one in own]
+        self._variables = _OWN_VARIABLES | {name.upper() for kind, _, name in references if kind == "env"}
+        files = [Path(name).resolve() for kind, _, name in references if kind == "file"]
+        self._own = (*_SYSTEM, home.resolve(), *files)
 
     def resolve(self, reference: str) -> SecretStr:
         """The secret behind ``env:NAME`` or ``file:PATH``.
@@ -72,11 +76,12 @@ class EnvironmentSecrets:
             InputError: It does.
         """
         kind, _, name = reference.partition(":")
-        if kind == "env" and name.upper() in _OWN_VARIABLES:
+        if kind == "env" and name.upper() in self._variables:
             raise InputError(f"the secret reference {reference!r} is a setting of Minka's own: use another variable")
         if kind == "file" and _lies_in(Path(name).resolve(), self._own):
             raise InputError(
-                f"the secret reference {reference!r} leads into MINKA_HOME or the system: use a file elsewhere"
+                f"the secret reference {reference!r} leads into MINKA_HOME, to another file of Minka's own or into the "
+                "system: use another file"
             )
 
 

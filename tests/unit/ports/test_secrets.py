@@ -59,5 +59,17 @@ def test_no_file_of_minkas_own_is_a_secret(tmp_path: Path, secrets: EnvironmentS
     found = [home / "token", tmp_path / "x/../home/token", tmp_path / "link", tmp_path / "folder/token"]
     (tmp_path / "x").mkdir()
     for path in (*found, "/proc/self/environ", "/proc/1/environ", "/dev/stdin", "/sys/kernel/notes"):
-        with pytest.raises(InputError, match="leads into MINKA_HOME or the system"):
+        with pytest.raises(InputError, match="leads into MINKA_HOME"):
             secrets.resolve(f"file:{path}")
+
+
+def test_what_settings_refer_to_is_no_secret_of_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RELAY", "own")
+    (tmp_path / "keys").write_text("own")
+    (tmp_path / "link").symlink_to(tmp_path / "keys")
+    references = ["env:RELAY", f"file:{tmp_path / 'keys'}"]
+    assert EnvironmentSecrets(tmp_path / "home").resolve("env:RELAY").get_secret_value() == "own"
+    devices = EnvironmentSecrets(tmp_path / "home", ["", *references])
+    for reference in (*references, f"file:{tmp_path / 'link'}"):
+        with pytest.raises(InputError, match="of Minka's own"):
+            devices.resolve(reference)
