@@ -7,6 +7,7 @@ password in local variables, and some log formats print those.
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ import asyncssh
 from pydantic import SecretStr
 
 from controller.device.lean import lighten
+from controller.device.pace import Pace
 from controller.device.reach import address_of
 from controller.device.tls import TlsConnector
 from controller.device.transport import Connection, Transport
@@ -25,6 +27,7 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
+from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
 
@@ -34,8 +37,8 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "a
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 #: All are offered, the pinned key's first: a key of another type is then seen as changed, not as no agreement.
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
-#: Sessions opened at once. Each takes CPU time, so that many more would only exceed the time-out together; to wait
-#: for a turn does not count.
+#: Sessions that are being opened at once, dark stations included; how many handshakes there are among them is for
+#: ``Pace``.
 _OPENING = 400
 #: What a secret holds if it is a private key and no password.
 _KEY_MARK = "PRIVATE KEY-----"
@@ -54,7 +57,8 @@ class Connector:
 
     Args:
         secrets: Resolves credentials, at each connect.
-        timeout: Seconds for connecting, authentication and the exchange of hellos together.
+        timeout: Seconds for TCP, and then for the handshake: authentication and the exchange of hellos. To wait for a
+            turn does not count.
         keepalive: Seconds of silence after which a connection is probed; three unanswered probes end it.
         patience: Seconds to wait for the answer of a request on the sessions opened.
 
@@ -67,7 +71,8 @@ class Connector:
         self._secrets = secrets
         self.timeout = timeout
         self._patience = patience
-        self._turns = asyncio.Semaphore(_OPENING)
+        self._places = asyncio.Semaphore(_OPENING)
+        self._pace = Pace(SystemClock(), timeout / 4)
         self._tls = TlsConnector(secrets, timeout, keepalive, patience)
         self.options = asyncssh.SSHClientConnectionOptions(
             config=None,
@@ -91,15 +96,18 @@ class Connector:
             AuthenticationError: The credential was refused, leads nowhere, or is not for the target's address.
             UnreachableError: Anything else went wrong.
         """
-        async with self._turns:
-            return await (self._tls.open(target) if target.transport == "tls" else self._open_ssh(target))
+        async with self._places, self._pace.turn():
+            return await (self._tls.open(target, self._pace) if target.transport == "tls" else self._open_ssh(target))
 
     async def _open_ssh(self, target: DeviceTarget) -> tuple[Connection, Transport]:
         pinned = _pinned(target)
         try:
             async with asyncio.timeout(self.timeout):
                 address = await address_of(target, self._secrets)
-                connection = await self._connect(target, address, pinned, self.login(target, address))
+                login = self.login(target, address)
+                reached = await self._pace.reach(address, target.port)
+            async with self._pace.handshake(), asyncio.timeout(self.timeout):
+                connection = await self._connect(target, reached, pinned, login)
                 try:
                     return connection, await self.session_on(connection, target.station)
                 except BaseException:
@@ -141,11 +149,10 @@ class Connector:
         return transport
 
     async def _connect(
-        self, target: DeviceTarget, address: str, pinned: asyncssh.SSHKey, login: Login
+        self, target: DeviceTarget, reached: socket.socket, pinned: asyncssh.SSHKey, login: Login
     ) -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(
-            address,
-            target.port,
+            sock=reached,
             config=None,
             options=self.options,
             username=target.username,

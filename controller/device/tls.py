@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from pydantic import SecretStr
 
+from controller.device.pace import Pace
 from controller.device.reach import address_of
 from controller.device.transport import Connection, Transport
 from controller.models.errors import (
@@ -41,7 +42,7 @@ class TlsConnector:
         self._keepalive = max(1, round(keepalive))
         self._patience = patience
 
-    async def open(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+    async def open(self, target: DeviceTarget, pace: Pace) -> tuple[Connection, Transport]:
         """Connect, authenticate both sides and exchange hellos.
 
         An authority is asked before our certificate is shown; a fingerprint is compared when the
@@ -58,8 +59,10 @@ class TlsConnector:
             async with asyncio.timeout(self._timeout):
                 address = await address_of(target, self._secrets)
                 wire = made = _Wire(self._context(target, address), target, transport)
+                reached = await pace.reach(address, target.port)
+            async with pace.handshake(), asyncio.timeout(self._timeout):
                 try:
-                    await asyncio.get_running_loop().create_connection(lambda: made, address, target.port)
+                    await asyncio.get_running_loop().create_connection(lambda: made, sock=reached)
                     wire.probe_silence(self._keepalive)
                     await wire.secured
                     await transport.greet()

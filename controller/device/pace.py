@@ -1,0 +1,125 @@
+"""How many sessions are opened at once: as many as this machine and the stations bear.
+
+A handshake takes CPU time on both sides. Of too many at once all take long, and end in the time-out together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from controller.ports.clock import Clock
+
+#: Handshakes at once: at first and at least, and at most. Stations that accept a connection and then say nothing hold
+#: their place until the time-out, so that the least is more than a few of them.
+_LEAST, _MOST = 32, 400
+#: Seconds in which TCP stands. A station that takes longer is far away or dark, and costs no CPU time meanwhile.
+_SOON = 1.0
+
+
+class Pace:
+    """Turns for opening sessions, in the order of arrival.
+
+    One more at once after each handshake that went well and fast; after one that was slow, as many as were made lately
+    in the time that is slow: so many take just that long.
+
+    Args:
+        clock: Measures how long they take.
+        slow: Seconds that a handshake takes where too many are under way.
+    """
+
+    def __init__(self, clock: Clock, slow: float) -> None:
+        self._clock = clock
+        self._slow = slow
+        self._limit = _LEAST
+        self._under_way = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        #: When handshakes were made, lately.
+        self._made: deque[float] = deque()
+
+    @property
+    def limit(self) -> int:
+        """How many may be under way at once."""
+        return self._limit
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until one more opening is borne; do it in the block."""
+        await self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def reach(self, address: str, port: int) -> socket.socket:
+        """Within a turn, a TCP connection to an IP address; one that does not stand soon is waited for without a turn.
+
+        Raises OSError.
+        """
+        reaching = asyncio.create_task(_reach(address, port))
+        try:
+            await asyncio.wait({reaching}, timeout=_SOON)
+            if not reaching.done():
+                self._leave()
+                try:
+                    await asyncio.wait({reaching})
+                finally:
+                    self._under_way += 1
+            return await reaching
+        finally:
+            reaching.cancel()
+
+    @asynccontextmanager
+    async def handshake(self) -> AsyncIterator[None]:
+        """Within a turn, measure what is done in the block, and learn from it."""
+        began = self._clock.monotonic()
+        try:
+            yield
+        except TimeoutError:
+            self._learn(slow=True)
+            raise
+        now = self._clock.monotonic()
+        self._made.append(now)
+        self._learn(slow=now - began > self._slow)
+
+    async def _enter(self) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        self._admit()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._under_way -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._under_way < self._limit:
+            place = self._waiting.popleft()
+            if not place.done():
+                self._under_way += 1
+                place.set_result(None)
+
+    def _learn(self, *, slow: bool) -> None:
+        since = self._clock.monotonic() - self._slow
+        while self._made and self._made[0] < since:
+            self._made.popleft()
+        self._limit = max(_LEAST, min(self._limit, len(self._made))) if slow else min(_MOST, self._limit + 1)
+
+
+async def _reach(address: str, port: int) -> socket.socket:
+    connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (address, port))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
