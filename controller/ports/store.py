@@ -278,7 +278,9 @@ class Store(
         ...
 
     def claim(self, incarnation: str, limit: int) -> list[Claim]:
-        """Up to ``limit`` claimable jobs with the leases of their devices.
+        """Up to ``limit`` claimable jobs with the leases of their devices, and no more than this worker's part.
+
+        With what it works on already, it gets as many as each of the living workers would, were all of them here.
 
         A device under another lease is passed over; one with an unresolved transaction is given only
         to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; sides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,6 +13,7 @@ from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 
 from controller.models.packing import unpacked
 from controller.models.plan import Change
+from controller.models.process import ProcessRole
 from controller.models.run import JobState, Run, RunState
 from controller.ports.store import Claim
 from controller.store.encoding import rows_of
@@ -50,7 +52,10 @@ class ClaimRecords(Transactions):
         alive = select(workers.c.alive).where(workers.c.id == incarnation).with_for_update(read=True)
         if not tx.execute(alive).scalar():
             raise buried(incarnation)
-        chosen = _choose(tx, limit)
+        living = and_(workers.c.alive, workers.c.role == ProcessRole.WORKER.value)
+        crew = max(1, tx.execute(select(func.count()).select_from(workers).where(living)).scalar_one())
+        chosen = _choose(tx, limit * crew)
+        chosen = chosen[: min(limit, _portion(tx, len(chosen), crew, incarnation))]
         if not chosen:
             return []
         _take(tx, chosen, incarnation)
@@ -94,6 +99,14 @@ class ClaimRecords(Transactions):
         tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(values))
         _free(tx, claim, keep_transaction=keep_transaction)
         tx.note(claim.incarnation, "job.released", claim.job.id, transaction=claim.transaction, detail=detail)
+
+
+def _portion(tx: Tx, chosen: int, crew: int, incarnation: str) -> int:
+    """How many of so many jobs are a worker's part, by what it and the others of the crew work on already."""
+    counted = and_(jobs.c.state == JobState.CLAIMED.value, jobs.c.gate.is_(None))
+    mine = func.count().filter(jobs.c.incarnation == incarnation)
+    row = tx.execute(select(func.count().label("all"), mine.label("mine")).select_from(jobs).where(counted)).one()
+    return max(0, math.ceil((chosen + int(row.all)) / crew) - int(row.mine))
 
 
 def _choose(tx: Tx, limit: int) -> list[Row[Any]]:

@@ -4,6 +4,7 @@ import pytest
 
 from controller.models.errors import ConflictError, LeaseLostError
 from controller.models.plan import LedgerNode
+from controller.models.process import ProcessRole
 from controller.models.run import JobState, LedgerEntry, Outcome, Step, Strategy
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page
@@ -61,6 +62,30 @@ def test_a_device_has_one_writer_and_the_next_run_waits(store: SqlStore) -> None
 def test_jobs_of_later_waves_are_not_claimable(store: SqlStore) -> None:
     start_run(store, stations(4), waves=2)
     assert [claim.job.wave for claim in store.claim(store.register_worker("w"), 10)] == [0, 0]
+
+
+def test_workers_get_fair_portions(store: SqlStore) -> None:
+    start_run(store, stations(9))
+    store.register_worker("s", ProcessRole.SCHEDULER)
+    first, second = store.register_worker("w"), store.register_worker("x")
+    mine = store.claim(first, 100)
+    assert (len(mine), len(store.claim(first, 100))) == (5, 0)
+    assert len(store.claim(second, 2)) == 2
+    # The first is done with three of its five, the second with none: four more are shared out by what both have.
+    for claim in mine[:3]:
+        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    assert len(store.claim(first, 100)) == 1
+    assert len(store.claim(second, 100)) == 1
+    assert store.bury(second, 0)
+    assert len(store.claim(first, 100)) == 3
+
+
+def test_what_waits_at_a_gate_is_no_part_of_a_portion(store: SqlStore) -> None:
+    start_run(store, stations(4))
+    first, _second = store.register_worker("w"), store.register_worker("x")
+    for claim in store.claim(first, 100):
+        store.stand(claim, 0)
+    assert len(store.claim(first, 100)) == 1
 
 
 def test_a_buried_worker_loses_everything_to_the_next(store: SqlStore) -> None:
