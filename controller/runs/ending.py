@@ -148,6 +148,7 @@ class Ending:
             await self._record.check()
             try:
                 await session.edit(inverse)
+                await self._record.check()
                 await session.commit()
             except DeviceRefusedError as error:
                 return JobResult(Outcome.DIVERGED, f"{reason}; taking it back was refused: {error.message}")

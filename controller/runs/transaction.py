@@ -117,6 +117,8 @@ class Transaction:
         give_up = self._clock.monotonic() + self._timer + self._patience.unresolved
         tries = 0
         while True:
+            if self._gate is not None and self._decided is None:
+                self._decided = await self._gate.look()
             try:
                 async with self._devices.session(self._target) as session:
                     return self._judged(await self._work(session))
@@ -167,8 +169,6 @@ class Transaction:
     # ------------------------------------------------------------- one session
 
     async def _work(self, session: DeviceSession) -> JobResult:
-        if self._gate is not None and self._decided is None:
-            self._decided = await self._gate.look()
         mark = self._record.mark
         await self._record.write(Step.OPENED, session=session.session_id)
         await self._lock.begin(session)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from lxml import etree
 
 from controller.models.behaviour import FollowUp
-from controller.models.errors import DeviceRefusedError
+from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.nrm import namespaces as ns
-from tests.unit.device.server import Server, hello_of, refusal, session_with
+from tests.unit.device.server import ELEMENT, Server, hello_of, refusal, session_with
 
 HELLO = hello_of("netconfd-2.14")
 
@@ -42,3 +44,87 @@ async def test_a_server_that_takes_no_persist_id_says_so() -> None:
     with pytest.raises(DeviceRefusedError, match="Persist ID given"):
         await session.commit_confirmed("t", 60, FollowUp.BOTH)
     await session.commit_confirmed("t", 60, FollowUp.PERSIST)
+
+
+#: A server whose running can be written to directly, beside its candidate.
+DIRECT = (*HELLO, "urn:ietf:params:netconf:capability:writable-running:1.0")
+
+
+def denied(holder: str) -> str:
+    return refusal("lock-denied", "lock denied", f"<error-info><session-id>{holder}</session-id></error-info>")
+
+
+def only(datastore: str, answer: str) -> Callable[[etree._Element], str]:
+    """An answer to what is about a datastore; ok to the rest."""
+    return lambda operation: answer if operation.find(f".//{{*}}{datastore}") is not None else "<ok/>"
+
+
+def sent(server: Server) -> list[tuple[str, str]]:
+    """Operations on datastores, and their targets."""
+    return [(etree.QName(each).localname, etree.QName(each[0][0]).localname) for each in server.sent]
+
+
+async def test_running_that_somebody_else_locked_is_an_obstacle() -> None:
+    """And the candidate is given back to them."""
+    server = Server(DIRECT, answers={"lock": only("running", denied("17"))})
+    session = await session_with(server)
+    with pytest.raises(DeviceBusyError) as busy:
+        await session.lock()
+    assert busy.value.holder == "17"
+    assert sent(server) == [("lock", "candidate"), ("lock", "running"), ("unlock", "candidate")]
+    assert session.reusable
+
+
+@pytest.mark.parametrize("answer", [denied("0"), refusal("operation-not-supported")], ids=["by nobody", "refused"])
+async def test_running_that_nobody_can_lock_is_none(answer: str) -> None:
+    server = Server(DIRECT, answers={"lock": only("running", answer)})
+    session = await session_with(server)
+    await session.lock()
+    await session.unlock()
+    assert sent(server) == [("lock", "candidate"), ("lock", "running"), ("unlock", "candidate")]
+
+
+async def test_both_are_locked_and_unlocked() -> None:
+    server = Server(DIRECT)
+    session = await session_with(server)
+    await session.lock()
+    assert not session.reusable
+    await session.unlock()
+    assert sent(server) == [("lock", "candidate"), ("lock", "running"), ("unlock", "running"), ("unlock", "candidate")]
+    assert session.reusable
+
+
+@pytest.mark.parametrize("datastore", ["running", "candidate"])
+async def test_a_session_whose_unlock_failed_is_nobody_elses(datastore: str) -> None:
+    """It may still have the lock: the next caller's transaction would not have taken it."""
+    server = Server(DIRECT, answers={"unlock": only(datastore, refusal("operation-failed"))})
+    session = await session_with(server)
+    await session.lock()
+    with pytest.raises(DeviceRefusedError):
+        await session.unlock()
+    assert not session.reusable
+    del server.answers["unlock"]
+    await session.unlock()
+    assert session.reusable
+
+
+@pytest.mark.parametrize("tag", ["operation-failed", "resource-denied"])
+async def test_a_candidate_that_somebody_edited_is_busy_and_names_the_nodes(tag: str) -> None:
+    top = f"{{{ns.MANAGED_ELEMENT}}}ManagedElement"
+    edited = ELEMENT.replace("<priorityLabel>1<", "<priorityLabel>2<")
+    reading = {
+        "get": lambda _: f"<data>{ELEMENT}</data>",
+        "get-config": lambda _: f"<data>{edited}</data>",
+        "lock": lambda _: refusal(tag, "discard-changes needed"),
+    }
+    session = await session_with(Server(HELLO, {top: ELEMENT}, answers=reading))
+    with pytest.raises(
+        UncommittedEditsError, match=r"did not commit \(/ManagedElement\[PE-1\]\).*discard-changes needed"
+    ):
+        await session.lock()
+
+
+async def test_a_lock_that_is_refused_for_another_reason_stays_refused() -> None:
+    session = await session_with(Server(HELLO, answers={"lock": lambda _: refusal("access-denied")}))
+    with pytest.raises(DeviceRefusedError, match="access-denied"):
+        await session.lock()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.run import Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.store import Transition
 from controller.runs.decide import decide
 
@@ -171,6 +171,33 @@ def test_a_canary_that_is_tried_again_is_waited_for(canary: int) -> None:
     moved = decide(world.run, world.jobs)
     opened = moved is not None and moved.wave == 1
     assert opened is (canary == 0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "failures"),
+    [
+        ([Outcome.WITHDRAWN, Outcome.WITHDRAWN], 1),
+        ([Outcome.ROLLED_BACK, Outcome.WITHDRAWN], 1),
+        ([Outcome.ROLLED_BACK, Outcome.REFUSED], 2),
+        ([Outcome.DEFERRED, Outcome.WITHDRAWN], 0),
+        ([Outcome.SUCCEEDED, Outcome.SUCCEEDED], 0),
+    ],
+)
+def test_a_group_that_is_taken_back_counts_once_unless_one_of_it_failed_or_was_away(
+    outcomes: list[Outcome], failures: int
+) -> None:
+    """Two units of a wave came to the same; the next wave begins below the threshold, and not at it."""
+    for threshold in (2 * failures, 2 * failures + 1):
+        if not threshold:
+            continue
+        world = Simulation([0, 0, 0, 0, 1], Strategy(policy=Policy.UNIT, canary=0, stop_after=threshold))
+        units = ("a", "a", "b", "b", "c")
+        world.jobs = [job.model_copy(update={"unit": unit}) for job, unit in zip(world.jobs, units, strict=True)]
+        world.settle()
+        for index, outcome in enumerate(outcomes * 2):
+            world.move(index, JobState.DONE, outcome)
+        world.settle()
+        assert (world.jobs[4].outcome is Outcome.CANCELLED) is (threshold == 2 * failures), threshold
 
 
 def test_a_run_that_was_cancelled_before_it_began() -> None:

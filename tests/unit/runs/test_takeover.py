@@ -281,7 +281,7 @@ MUTATING = ("edit", "commit", "commit_confirmed", "confirm", "cancel", "kill", "
 
 
 @pytest.mark.parametrize("buried", [True, False], ids=["buried", "without heartbeat"])
-@pytest.mark.parametrize("name", ["three-phases", "failing-checks", "inverse-three-phases"])
+@pytest.mark.parametrize("name", ["three-phases", "failing-checks", "inverse-three-phases", "inverse-failing-checks"])
 async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, buried: bool) -> None:
     """It was stopped, and wakes up when its device belongs to others."""
     calls = await calls_of(name)

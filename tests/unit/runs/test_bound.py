@@ -1,0 +1,140 @@
+"""What was decided for a group binds each of its devices, whatever they find when they come to hear of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from controller.models.run import Decision, GateVerdict, JournalEntry, Outcome, Step
+from controller.ports.store import Claim
+from controller.runs.record import Record
+from controller.runs.transaction import Patience, Transaction
+from tests.unit.runs.world import QUICK, TARGET, InstantStore, Killed, World, add_tenant
+
+
+class ScriptedGate:
+    """A gate at which things come to light when they should: a ``Gate`` in all that a transaction asks of it.
+
+    Args:
+        known: What was decided when somebody looks.
+        first: What was decided before the device could step back; None where it may.
+        told: What it waits for; None where the worker dies instead.
+    """
+
+    def __init__(
+        self, world: World, known: Decision | None = None, first: Decision | None = None, told: Decision | None = None
+    ) -> None:
+        self._world = world
+        self._known, self._first, self._told = known, first, told
+        self.left = 0
+        self.claim: Claim | None = None
+
+    async def look(self) -> Decision | None:
+        return self._known
+
+    async def goes_last(self) -> bool:
+        return False
+
+    async def stand(self, entry: JournalEntry | None = None) -> None:
+        assert self.claim is not None
+        if entry is not None:
+            self._world.store.journal(entry, self.claim)
+
+    async def decision(self) -> Decision:
+        if self._told is None:
+            raise Killed
+        return self._told
+
+    async def leave(self) -> Decision | None:
+        self.left += 1
+        return self._first
+
+
+def decided(world: World, verdict: GateVerdict) -> Decision:
+    return Decision(
+        run=world.run.id, wave=0, unit="u", gate=0, verdict=verdict, at=world.clock.now(), by="w", reason="so it was"
+    )
+
+
+def transaction(world: World, gate: ScriptedGate) -> Transaction:
+    claim = gate.claim = world.claim()
+    record = Record(claim, InstantStore(world.store), world.clock, world.believes)
+    return Transaction(claim, TARGET, world.devices, record, world.clock, Patience(), gate)  # type: ignore[arg-type]
+
+
+async def standing() -> World:
+    """A station that stands at its gate, prepared and verified, and whose worker died there."""
+    world = World(add_tenant(), QUICK)
+    gate = ScriptedGate(world)
+    with pytest.raises(Killed):
+        await transaction(world, gate).run()
+    assert world.steps[-1] is Step.GATED
+    assert gate.claim is not None
+    world.bury(gate.claim)
+    return world
+
+
+async def test_a_device_that_is_not_well_any_more_does_not_step_back_from_a_decision_that_came_first() -> None:
+    """All others of the unit were told to confirm; this one's link failed before it heard."""
+    world = await standing()
+    world.break_link()
+    gate = ScriptedGate(world, first=decided(world, GateVerdict.CONFIRM))
+    result = await transaction(world, gate).run()
+    assert gate.left == 1
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert world.device.running == world.scenario.after
+
+
+async def test_a_device_that_reverted_rolls_forward_where_the_decision_came_first() -> None:
+    world = await standing()
+    world.clock.pause(61)
+    assert world.device.running == world.scenario.before.tree
+    gate = ScriptedGate(world, first=decided(world, GateVerdict.CONFIRM), told=decided(world, GateVerdict.CONFIRM))
+    result = await transaction(world, gate).run()
+    assert gate.left == 1
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert world.device.running == world.scenario.after
+
+
+async def test_a_device_that_may_step_back_does() -> None:
+    world = await standing()
+    world.break_link()
+    gate = ScriptedGate(world)
+    result = await transaction(world, gate).run()
+    assert gate.left == 1
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "not reached within" in result.detail
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"),
+    [(GateVerdict.CONFIRM, Outcome.SUCCEEDED), (None, Outcome.DEFERRED)],
+    ids=["confirmed", "undecided"],
+)
+async def test_a_station_of_a_confirmed_group_is_tried_until_it_can_be_reached(
+    verdict: GateVerdict | None, outcome: Outcome
+) -> None:
+    """It carries nothing of ours any more: its timer ran out while it was away."""
+    world = World(add_tenant(), QUICK)
+    back = world.clock.now() + timedelta(seconds=20)
+
+    class Away(str):
+        __slots__ = ()
+
+        def __bool__(self) -> bool:
+            return world.clock.now() < back
+
+    world.device.unreachable = Away("the line is cut")
+    known = decided(world, verdict) if verdict else None
+    result = await transaction(world, ScriptedGate(world, known=known, told=known)).run()
+    assert result.outcome is outcome, result.detail
+
+
+async def test_a_station_of_a_confirmed_group_that_never_comes_back_is_diverged() -> None:
+    world = World(add_tenant(), QUICK)
+    world.device.unreachable = "the line is cut"
+    known = decided(world, GateVerdict.CONFIRM)
+    result = await transaction(world, ScriptedGate(world, known=known)).run()
+    assert result.outcome is Outcome.DIVERGED
+    assert "could not be read back" in result.detail
