@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from controller.intent import compile_intent
-from controller.inventory.load import load_network
+from controller.inventory.load import load_network, sources
 from controller.inventory.source import Report
 from controller.models.errors import InputError
 from controller.models.facts import Finding
@@ -16,15 +16,18 @@ from controller.playbook.load import Library
 from controller.ports.clock import SystemClock
 
 
-def check_files(directory: Path, endpoints: Path | None, routers: Path | None) -> tuple[Network, tuple[Finding, ...]]:
-    """The network and its contract findings as of today.
+def check_files(
+    directory: Path, endpoints: Path | None, routers: Path | None
+) -> tuple[Network, tuple[Finding, ...], dict[str, str]]:
+    """The network, its contract findings as of today, and file and line of what these are about, by id.
 
     Raises:
         NetworkFilesError: Every problem of every file.
     """
     network = load_network(directory, endpoints=endpoints, routers=routers)
     today = SystemClock().now().astimezone(ZoneInfo(network.header.timezone)).date()
-    return network, compile_intent(network, today).findings
+    findings = compile_intent(network, today).findings
+    return network, findings, sources(directory) if findings else {}
 
 
 def check_playbooks(path: Path) -> tuple[list[str], list[str]]:

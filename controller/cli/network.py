@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controller.cli.errors import WRONG_INPUT, CliError
+from controller.cli.groups import finding_lines, problem_lines, source_of
 from controller.cli.output import Json, client, err, out, print_json, styled
 from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
 from controller.models.shipped import shipped
 
 if TYPE_CHECKING:
+    from controller.models.facts import Finding
     from controller.models.network import Network
 
 #: Devices that are named.
@@ -54,21 +56,21 @@ def check(directory: Directory, endpoints: Endpoints = None, routers: Routers = 
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
-        network, findings = check_files(directory, endpoints, routers)
+        network, findings, where = check_files(directory, endpoints, routers)
     except NetworkFilesError as error:
         if as_json:
             print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
         else:
-            for problem in error.problems:
-                err.print(str(problem))
+            for line in problem_lines(error.problems):
+                err.print(line)
             err.print(styled(f"{len(error.problems)} problems", "red"))
         raise typer.Exit(WRONG_INPUT) from error
     errors = [finding for finding in findings if finding.severity == "error"]
     if as_json:
-        print_json({"valid": not errors, "counts": _counts(network), "findings": [_plain(f) for f in findings]})
+        print_json({"valid": not errors, "counts": _counts(network), "findings": [_plain(f, where) for f in findings]})
     else:
-        for finding in findings:
-            out.print(f"{finding.severity}: {finding.message} ({finding.code})")
+        for line in finding_lines(findings, where):
+            out.print(line)
         out.print(", ".join(f"{count} {kind}" for kind, count in _counts(network).items()))
         out.print(styled(f"{len(errors)} contract errors", "red") if errors else styled("valid", "green"))
     raise typer.Exit(1 if errors else 0)
@@ -194,5 +196,6 @@ def _counts(network: Network) -> dict[str, int]:
     return {kind: len(getattr(network, kind)) for kind in ("stations", "cells", "tenants", "agreements")}
 
 
-def _plain(finding: object) -> dict[str, str]:
-    return {name: str(getattr(finding, name)) for name in finding.__dataclass_fields__}  # type: ignore[attr-defined]
+def _plain(finding: Finding, where: dict[str, str]) -> dict[str, str]:
+    plain = {name: str(getattr(finding, name)) for name in finding.__dataclass_fields__}
+    return plain | {"source": source_of(finding, where)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,15 @@ def load_network(
         problems = sorted(report.problems, key=lambda p: (p.file, p.line, p.field, p.message))
         raise NetworkFilesError(tuple(problems))
     return _network(header, found)
+
+
+def sources(directory: Path, kinds: Collection[str] = ("agreements", "stations")) -> dict[str, str]:
+    """File and line of each object of some kinds, by its id, for messages about what became of it."""
+    found = {}
+    for entry in _entries(directory, {}, Report()):
+        if entry.kind in kinds and isinstance(entry.data, dict):
+            found[str(entry.data.get("id", ""))] = f"{entry.file}:{entry.line}"
+    return found
 
 
 def _check_access(objects: Objects, header: NetworkHeader | None, credentials: Credentials) -> None:

@@ -1,0 +1,70 @@
+"""What is wrong with network files, once for all objects of which the same is said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from controller.cli.output import counted
+from controller.cli.plan_view import VARIES
+from controller.models.errors import Problem
+
+if TYPE_CHECKING:
+    from controller.models.facts import Finding
+
+#: Groups that are shown before the rest is only counted.
+_MOST = 40
+_SEVERITIES = ("error", "warning", "info")
+
+
+def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> list[str]:
+    """Findings, the gravest first: what is said of many cells is one line, with the file and line that it comes from.
+
+    Args:
+        findings: What was found.
+        sources: File and line of agreements and stations, by id.
+    """
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for one in findings:
+        shape = one.message
+        for name in filter(None, (one.station, one.cell)):
+            shape = shape.replace(name, VARIES)
+        groups.setdefault((one.severity, one.code, one.agreement, shape), []).append(one)
+    ordered = sorted(groups.values(), key=lambda alike: _SEVERITIES.index(alike[0].severity))
+    return _cut([_finding_line(alike, sources) for alike in ordered])
+
+
+def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:
+    first = alike[0]
+    source = source_of(first, sources)
+    where = f"{source}: " if source else ""
+    stations = len({one.station for one in alike})
+    cells = len({(one.station, one.cell) for one in alike if one.cell})
+    places = f"{counted(cells, 'cell')} of {counted(stations, 'station')}" if cells else counted(stations, "station")
+    more = f"; the same on {places} in all" if len(alike) > 1 else ""
+    return f"{first.severity}: {where}{first.message}{more} ({first.code})"
+
+
+def source_of(one: Finding, sources: Mapping[str, str]) -> str:
+    """File and line of the agreements that a finding names, else of its station; empty where neither is known."""
+    named = (word for word in re.findall(r"[\w-]+", f"{one.agreement} {one.message}") if word != one.station)
+    found = dict.fromkeys(sources[word] for word in named if word in sources)
+    return ", ".join(found) or sources.get(one.station, "")
+
+
+def problem_lines(problems: Iterable[Problem | Mapping[str, Any]]) -> list[str]:
+    """Problems of files: what is wrong with the same field of many objects of a file is one line, that of the first."""
+    groups: dict[tuple[str, ...], list[Problem]] = {}
+    for said in problems:
+        one = said if isinstance(said, Problem) else Problem(**said)
+        field = one.field.rpartition("].")[2]
+        groups.setdefault((one.file, field, one.message, one.expected), []).append(one)
+    return _cut(
+        [str(alike[0]) + (f" (and {len(alike) - 1} more like it)" if alike[1:] else "") for alike in groups.values()]
+    )
+
+
+def _cut(lines: list[str]) -> list[str]:
+    left = len(lines) - _MOST
+    return lines if left <= 0 else [*lines[:_MOST], f"… and {left} more of other kinds; all of them: --json"]
