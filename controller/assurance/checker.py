@@ -11,7 +11,7 @@ import structlog
 
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
 from controller.assurance.oran_fm import Listed, listed, unheard
-from controller.models.alarm import Alarm, AlarmReport, AlarmSource
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
@@ -125,7 +125,7 @@ class Checker:
         before = self._last.get(now.health.station)
         uncleared = [one for one in standing if one.station == now.health.station and one.cleared is None]
         if AlarmSource.CHECK in self._sources:
-            yield from reports_of(before.health if before else None, now.health, _wrongs(uncleared))
+            yield from _own_reports(before.health if before else None, now.health, uncleared)
         if AlarmSource.ORAN_FM not in self._sources or before is None:
             return
         if before.listed is not None and now.listed is not None:
@@ -167,5 +167,16 @@ def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport
     return store.report_alarms(reports)
 
 
-def _wrongs(uncleared: Collection[Alarm]) -> set[Wrong]:
-    return {(alarm.object, alarm.probable_cause) for alarm in uncleared if not alarm.specific_problem}
+def _own_reports(before: Health | None, now: Health, uncleared: Sequence[Alarm]) -> Iterator[AlarmReport]:
+    """What our own check has to say: of each tenant's alarm, where somebody raised one for several of an object."""
+    found, tenants = wrongs(now), dict[Wrong, set[str]]()
+    for alarm in uncleared:
+        wrong = alarm.object, alarm.probable_cause
+        if not alarm.specific_problem and (wrong not in found or found[wrong].tenant == alarm.tenant):
+            tenants.setdefault(wrong, set()).add(alarm.tenant)
+    for report in reports_of(before, now, tenants):
+        if report.severity is not PerceivedSeverity.CLEARED:
+            yield report
+            continue
+        for tenant in sorted(tenants[report.object, report.probable_cause]):
+            yield report.model_copy(update={"tenant": tenant})

@@ -15,6 +15,8 @@ REMEDIATION_STOPPED = "remediation-stopped"
 #: Who sets that switch where no person does, and the probable cause of the alarm that says so.
 BREAKER = "breaker"
 TOO_MANY_REPAIRS = "too-many-repairs"
+#: Probable cause of alerts whose own is not known; it is their specific problem.
+OTHER_ALERT = "other-alert"
 #: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
 DIVERGED = "station-diverged"
 
@@ -77,10 +79,18 @@ class AlarmSource(StrEnum):
     ALERTMANAGER = "alertmanager"
 
 
+class AlertRefusal(StrEnum):
+    """Why an alert becomes no alarm."""
+
+    NO_STATION = "no-station"
+    UNKNOWN_STATION = "unknown-station"
+    UNKNOWN_TENANT = "unknown-tenant"
+
+
 class Alarm(Noun):
     """A normalised fault on an object.
 
-    Identity for deduplication is (source kind independent) station, object, probable cause and
+    Identity for deduplication is (source kind independent) station, object, tenant, probable cause and
     specific problem (TS 28.532); while one is open, further reports only count up.
 
     Attributes:

@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         default=None,
         description="File that names the secrets of devices, and their networks; none: `device` on this machine only.",
     )
+    alert_causes: str = Field(
+        default="",
+        description="Probable causes of alerts that are kept as they are, beside our own and those that rules answer.",
+    )
     call_home: str = Field(
         default="",
         pattern=r"^$|^.+:[0-9]+$",

@@ -40,6 +40,7 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outcomes": ("minka_jobs_ended", "Jobs that ended, by outcome.", ("outcome",)),
     "runs_ended": ("minka_runs_ended", "Runs that ended, by state.", ("state",)),
     "escalated": ("minka_alarms_escalated", "Alarms that were passed on to people.", ()),
+    "alerts_refused": ("minka_alerts_refused", "Alerts that became no alarm, by why.", ("reason",)),
     "repairs": ("minka_repairs_started", "Repair runs that rules started.", ("rule",)),
 }
 #: Gauges over the network: metric → help. Rendered by hand, since there are a hundred thousand values of them:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,8 +28,11 @@ class AlarmRecords(Protocol):
         """
         ...
 
-    def report_alarms(self, reports: Sequence[AlarmReport]) -> list[Alarm]:
-        """Many reports in one transaction, all or none; the alarms that they became, in order."""
+    def report_alarms(self, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None) -> list[Alarm]:
+        """Many reports in one transaction, all or none; the alarms that they became, in order.
+
+        It takes as many statements as one report does. ``refused`` counts alerts that became none, by why.
+        """
         ...
 
     def standing_alarms(self, stations: Iterable[str] | None = None) -> list[Alarm]:

@@ -11,7 +11,7 @@ The shipped fake is the store itself on a database in memory (``open_store("sqli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -223,6 +223,10 @@ class Store(
 
     def ledger(self, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
         """Ledger entries by station and path."""
+        ...
+
+    def ledger_nodes(self, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
+        """Ledger entries of nodes, by station and path, with one statement; others are absent."""
         ...
 
     def save_health(self, healths: Sequence[Health]) -> None:

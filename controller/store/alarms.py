@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Update, and_, func, or_, select, update
 
-from controller.models.alarm import Alarm, AlarmReport, AlarmState, Escalation, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, Escalation
 from controller.models.errors import NotFoundError
 from controller.ports.store import Page
 from controller.store.encoding import as_noun, rows_of
-from controller.store.tables import alarms, escalations, repairs
+from controller.store.reports import OPEN, take_reports
+from controller.store.tables import alarms, escalations, refused_alerts, repairs
 from controller.store.transaction import Transactions, Tx, reads, writes
-
-_OPEN = (AlarmState.RAISED.value, AlarmState.REPAIRING.value)
 
 
 class AlarmRecords(Transactions):
@@ -25,21 +23,30 @@ class AlarmRecords(Transactions):
     @writes
     def report_alarm(self, tx: Tx, report: AlarmReport) -> Alarm:
         """See ``Store.report_alarm``."""
-        return take_report(tx, report)
+        return take_reports(tx, [report])[0]
 
     @writes
-    def report_alarms(self, tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
+    def report_alarms(
+        self, tx: Tx, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None
+    ) -> list[Alarm]:
         """See ``Store.report_alarms``."""
-        # The same order of locks in every process; reports of one identity keep their own.
-        order = sorted(range(len(reports)), key=lambda index: _identity(reports[index]))
-        taken = {index: take_report(tx, reports[index]) for index in order}
-        return [taken[index] for index in range(len(reports))]
+        taken = take_reports(tx, reports)
+        if refused:
+            row = tx.insert(refused_alerts)
+            more = {"number": refused_alerts.c.number + row.excluded.number}
+            rows = [{"reason": reason, "number": number} for reason, number in sorted(refused.items())]
+            tx.execute(row.on_conflict_do_update(index_elements=["reason"], set_=more), rows)
+        return taken
 
     @reads
     def standing_alarms(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         """See ``Store.standing_alarms``."""
         told = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
-        standing = select(alarms).where(or_(alarms.c.state.in_(_OPEN), told)).order_by(alarms.c.number)
+        standing = (
+            select(alarms)
+            .where(or_(alarms.c.state.in_([state.value for state in OPEN]), told))
+            .order_by(alarms.c.number)
+        )
         return [as_alarm(row) for row in rows_of(tx, standing, alarms.c.station, stations)]
 
     @reads
@@ -144,78 +151,6 @@ def _untold(seen: Escalation) -> Update:
     names = ("alarm", "number", "attempts", "claimed")
     same = and_(*(escalations.c[name] == getattr(seen, name) for name in names))
     return update(escalations).where(same, escalations.c.told.is_(None))
-
-
-def take_report(tx: Tx, report: AlarmReport) -> Alarm:
-    """See ``Store.report_alarm``."""
-    tx.guard("\x1f".join(("alarm", *_identity(report))))
-    same = [alarms.c[name] == value for name, value in zip(_IDENTITY, _identity(report), strict=True)]
-    newest = tx.execute(select(alarms).where(*same).order_by(alarms.c.number.desc()).limit(1)).one_or_none()
-    if newest is not None and (report.at < _last_word(newest) or _stands(newest) or _clears(report)):
-        return _absorb(tx, newest, report)
-    return _open(tx, report)
-
-
-_IDENTITY = ("station", "object", "probable_cause", "specific_problem")
-
-
-def _identity(report: AlarmReport) -> tuple[str, str, str, str]:
-    return report.station, report.object, report.probable_cause, report.specific_problem
-
-
-def _clears(report: AlarmReport) -> bool:
-    return report.severity is PerceivedSeverity.CLEARED
-
-
-def _stands(row: Row[Any]) -> bool:
-    """Whether further reports belong to this alarm: work goes on, or people know and it was not cleared yet."""
-    return row.state in _OPEN or (row.state == AlarmState.ESCALATED.value and row.cleared is None)
-
-
-def _last_word(row: Row[Any]) -> datetime:
-    """Events before this time are late: they count, and change nothing."""
-    reported: datetime = row.reported
-    return reported if row.cleared is None else max(reported, row.cleared)
-
-
-def _absorb(tx: Tx, row: Row[Any], report: AlarmReport) -> Alarm:
-    """Let an alarm take in a report; one that is late only counts."""
-    values: dict[str, Any] = {"count": alarms.c.count + 1}
-    action = ""
-    if report.at >= _last_word(row):
-        values["reported"] = report.at
-        if _stands(row) and _clears(report):
-            values |= {"cleared": report.at, "changed": report.at}
-            action = "alarm.clear-reported"
-            if row.state == AlarmState.RAISED.value:
-                values["state"] = AlarmState.CLEARED.value
-                action = "alarm.cleared"
-        elif _stands(row):
-            values |= {"severity": report.severity.value, "text": report.text, "tenant": report.tenant}
-            values |= {"cleared": None, "changed": report.at}
-            action = "alarm.changed" if report.severity.value != row.severity or row.cleared else ""
-    tx.execute(update(alarms).where(alarms.c.number == row.number).values(values))
-    if action:
-        tx.note(report.source, action, row.id, severity=report.severity.value, at=report.at.isoformat())
-    return _load(tx, row.id)
-
-
-def _open(tx: Tx, report: AlarmReport) -> Alarm:
-    """Keep a new alarm; one that begins with a clearing report is over already."""
-    alarm_id = f"a-{secrets.token_hex(5)}"
-    state = AlarmState.CLEARED if _clears(report) else AlarmState.RAISED
-    values = report.model_dump(exclude={"at"}) | {
-        "id": alarm_id,
-        "state": state.value,
-        "raised": report.at,
-        "changed": report.at,
-        "cleared": report.at if _clears(report) else None,
-        "reported": report.at,
-        "count": 1,
-    }
-    tx.execute(alarms.insert().values(values))
-    tx.note(report.source, f"alarm.{state.value}", alarm_id, object=report.object, cause=report.probable_cause)
-    return _load(tx, alarm_id)
 
 
 def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, not_, select
 
-from controller.models.alarm import BREAKER, REMEDIATION_STOPPED
+from controller.models.alarm import BREAKER, REMEDIATION_STOPPED, AlertRefusal
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState, Outcome, RunState
 from controller.store.claims import CLAIMABLE
-from controller.store.tables import alarms, devices, escalations, jobs, leases, repairs, runs, switches
+from controller.store.tables import alarms, devices, escalations, jobs, leases, refused_alerts, repairs, runs, switches
 from controller.store.transaction import Transactions, Tx, reads, writes
 from controller.store.workers import listed
 
@@ -19,6 +19,7 @@ from controller.store.workers import listed
 _OUTCOMES: dict[tuple[str, ...], float] = {(outcome.value,): 0.0 for outcome in Outcome}
 _ENDS = [state.value for state in RunState if state.terminal]
 _RUNS_ENDED: dict[tuple[str, ...], float] = {(state,): 0.0 for state in _ENDS}
+_REFUSED: dict[tuple[str, ...], float] = {(reason.value,): 0.0 for reason in AlertRefusal}
 
 
 #: Probable causes with series of their own, and what all others are called.
@@ -53,9 +54,14 @@ class FigureRecords(Transactions):
             "repairs": _grouped(tx, repairs.c.rule),
             "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
             "escalated": {(): float(tx.execute(select(func.count()).select_from(escalations)).scalar_one())},
+            "alerts_refused": _REFUSED | _refused(tx),
             "repair_stopped": _repair_stopped(tx),
         }
         return found | _processes(listed(tx))
+
+
+def _refused(tx: Tx) -> dict[tuple[str, ...], float]:
+    return {(row.reason,): float(row.number) for row in tx.execute(select(refused_alerts))}
 
 
 def _repair_stopped(tx: Tx) -> dict[tuple[str, ...], float]:

@@ -18,10 +18,10 @@ from controller.models.errors import ConflictError, LeaseLostError, MinkaError, 
 from controller.models.run import JobState, JournalEntry, Outcome, Step
 from controller.ports.store import Claim, JobResult
 from controller.ports.store_calls import Finishing, Journalling
-from controller.store.alarms import take_report
 from controller.store.decisions import begun_anew, put_back
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.reports import take_reports
 from controller.store.tables import alarms, devices, jobs, journal, leases
 from controller.store.transaction import INSERTS, Transactions, Tx, reads, writes
 
@@ -261,20 +261,20 @@ def _tell_diverged(tx: Tx, ends: Sequence[Finishing]) -> None:
     told = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
     good = [end.claim.job.station for end in ends if end.result.outcome.good]
     well = {row.station for row in rows_of(tx, told, alarms.c.station, good)}
-    for claim, result in ((end.claim, end.result) for end in ends):
-        station = claim.job.station
-        diverged = result.outcome is Outcome.DIVERGED
-        if diverged or station in well:
-            report = AlarmReport(
-                station=station,
-                object="station",
-                probable_cause=DIVERGED,
-                severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
-                text=f"run {claim.run.id}: {result.detail}",
-                source=AlarmSource.CHECK,
-                at=tx.now,
-            )
-            take_report(tx, report)
+    reports = [
+        AlarmReport(
+            station=claim.job.station,
+            object="station",
+            probable_cause=DIVERGED,
+            severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
+            text=f"run {claim.run.id}: {result.detail}",
+            source=AlarmSource.CHECK,
+            at=tx.now,
+        )
+        for claim, result in ((end.claim, end.result) for end in ends)
+        if (diverged := result.outcome is Outcome.DIVERGED) or claim.job.station in well
+    ]
+    take_reports(tx, reports)
 
 
 def _end_jobs(tx: Tx, ends: Sequence[Finishing]) -> None:

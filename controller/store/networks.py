@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pydantic import ValidationError
 from sqlalchemy import and_, select, update
@@ -86,6 +86,13 @@ class NetworkRecords(Transactions):
         for row in rows_of(tx, select(ledger), ledger.c.station, stations):
             entries.setdefault(row.station, {})[row.path] = as_entry(row)
         return entries
+
+    @reads
+    def ledger_nodes(self, tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
+        """See ``Store.ledger_nodes``."""
+        stations, paths = {station for station, _ in nodes}, {path for _, path in nodes}
+        found = select(ledger).where(ledger.c.station.in_(sorted(stations)), ledger.c.path.in_(sorted(paths)))
+        return {(row.station, row.path): as_entry(row) for row in tx.execute(found)}
 
     @writes
     def save_health(self, tx: Tx, seen: Sequence[Health]) -> None:

@@ -334,6 +334,8 @@ alarms = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
+    # Of station, object, tenant, probable cause and specific problem (``controller.store.reports.identity``).
+    Column("identity", String, nullable=False, server_default=""),
     _name("station"),
     _name("object"),
     _name("tenant"),
@@ -352,17 +354,23 @@ alarms = Table(
     _text("run"),
     _text("note"),
     Column("escalated", Instant),
-    Index("ix_alarms_identity", "station", "object", "probable_cause", "specific_problem", "number"),
+    Index("ix_alarms_identity", "identity", "number"),
+    Index("ix_alarms_station", "station", "number"),
     Index(
         "ix_alarms_standing",
-        "station",
-        "object",
-        "probable_cause",
-        "specific_problem",
+        "identity",
         unique=True,
         sqlite_where=_STANDING,
         postgresql_where=_STANDING,
     ),
+)
+
+#: Alerts that became no alarm, counted by why.
+refused_alerts = Table(
+    "refused_alerts",
+    metadata,
+    Column("reason", String, primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 #: What people are to be told. It is claimed before it is sent: ``attempts`` tells one claim from the next.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, func, select
+from sqlalchemy import Connection, CursorResult, Engine, Executable, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.schema import Table
@@ -31,6 +31,10 @@ Insert = sqlite.Insert | postgresql.Insert
 INSERTS: dict[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Mode = Literal["IMMEDIATE", "DEFERRED"]
 
+_GUARDS = text(
+    "SELECT pg_advisory_xact_lock(guard) FROM (SELECT DISTINCT hashtextextended(name, 0) AS guard"
+    " FROM unnest(CAST(:names AS text[])) AS name ORDER BY guard) AS guards"
+)
 #: Attempts of a transaction that meets locks, serialization failures or a lost connection.
 ATTEMPTS = 4
 #: Seconds of pause after the first attempt; doubles each time.
@@ -73,6 +77,11 @@ class Tx:
         """Let only one transaction at a time pass for ``name``, until it ends (SQLite has one writer anyway)."""
         if self.dialect == "postgresql":
             self.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+    def guards(self, names: Collection[str]) -> None:
+        """``guard`` for several names, with one statement and in one order for all transactions."""
+        if self.dialect == "postgresql" and names:
+            self.execute(_GUARDS, {"names": sorted(names)})
 
     def note(self, actor: str, action: str, target: str, **detail: object) -> None:
         """Put an act on the audit trail; the row commits with the transaction."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
-from controller.assurance.health import STATION
-from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
-from controller.models.errors import InputError
+from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
+from controller.models.alarm import DIVERGED, OTHER_ALERT, AlarmReport, AlarmSource, AlertRefusal, PerceivedSeverity
+from controller.models.errors import InputError, NotFoundError
+from controller.models.network import Network
 from controller.models.people import Permission, Person
+from controller.models.run import LedgerEntry
+from controller.ports.store import Store
+from controller.remediation.rules import Rule, load_rules
 
 log = structlog.get_logger()
 router = Router(prefix="/v1/webhooks", tags=["webhooks"])
@@ -30,6 +38,12 @@ class AlertmanagerAlert(BaseModel):
     starts_at: AwareDatetime = Field(alias="startsAt")
     ends_at: AwareDatetime | None = Field(default=None, alias="endsAt")
 
+    @model_validator(mode="after")
+    def _ends_when_resolved(self) -> Self:
+        if self.status == "resolved" and self.ends_at is None:
+            raise ValueError("a resolved alert needs endsAt")
+        return self
+
 
 class AlertmanagerWebhook(BaseModel):
     """Alertmanager's webhook, version 4."""
@@ -42,36 +56,64 @@ class AlertmanagerWebhook(BaseModel):
 
 
 class Accepted(Body):
-    """Ids of the alarms that the alerts became, in order, and how many of them were not about a station."""
+    """Ids of the alarms that the alerts became, in order, and how many became none, in all and by why."""
 
     alarms: list[str]
     ignored: int
+    refused: dict[str, int] = {}
 
 
-def _report(alert: AlertmanagerAlert, now: datetime) -> AlarmReport | None:
-    """An alert about a station as a report; None for alerts about something else.
+@lru_cache(maxsize=4)
+def _known_causes(rules: Path, more: str) -> frozenset[str]:
+    """Probable causes that are kept as they are; all others share one, so that their number is no one's to choose."""
+    answered: tuple[Rule, ...] = ()
+    try:
+        answered = load_rules(rules)
+    except InputError as error:
+        log.warning("webhook.no_rules", reason=error.message)
+    return frozenset((*OWN_CAUSES, DIVERGED, *more.split(), *(rule.probable_cause for rule in answered)))
 
-    Labels: ``station`` (needed), ``object`` (path; the station itself by default), ``tenant``,
-    ``probable_cause`` (the alert's name by default), ``severity`` (X.733 words; MAJOR by default).
+
+def _refusal(alert: AlertmanagerAlert, network: Network | None) -> AlertRefusal | None:
+    """Why an alert becomes no alarm; None if it does."""
+    station, tenant = alert.labels.get("station"), alert.labels.get("tenant")
+    if not station:
+        return AlertRefusal.NO_STATION
+    if network is None or not network.manages(station):
+        return AlertRefusal.UNKNOWN_STATION
+    return AlertRefusal.UNKNOWN_TENANT if tenant and tenant not in network.tenant_by_id else None
+
+
+def _report(
+    alert: AlertmanagerAlert, now: datetime, causes: frozenset[str], nodes: Mapping[tuple[str, str], LedgerEntry]
+) -> AlarmReport:
+    """An alert about a station as a report.
+
+    Labels: ``station`` (needed), ``object`` (path; the station itself by default), ``tenant`` (of a node of ours the
+    ledger says whose it is), ``probable_cause`` (the alert's name by default; one that is not known is the specific
+    problem of ``other-alert``), ``severity`` (X.733 words; MAJOR by default).
     """
     labels = alert.labels
-    if not labels.get("station"):
-        return None
     resolved = alert.status == "resolved"
-    if resolved and alert.ends_at is None:
-        raise InputError("a resolved alert needs endsAt")
     at = (alert.ends_at if resolved else None) or alert.starts_at
+    node = nodes.get(_node(alert))
+    cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
     return AlarmReport(
         station=labels["station"],
-        object=labels.get("object", STATION),
-        tenant=labels.get("tenant", ""),
-        probable_cause=labels.get("probable_cause", labels.get("alertname", "unknown")),
+        object=_node(alert)[1],
+        tenant=labels.get("tenant", "") if node is None else tenant_of(node),
+        probable_cause=cause if cause in causes else OTHER_ALERT,
+        specific_problem="" if cause in causes else cause,
         severity=PerceivedSeverity.CLEARED if resolved else _severity(labels.get("severity", "")),
         text=alert.annotations.get("summary", ""),
         source=AlarmSource.ALERTMANAGER,
         # Reports of all sources are put in order by their times: none may come from the future.
         at=min(at, now),
     )
+
+
+def _node(alert: AlertmanagerAlert) -> tuple[str, str]:
+    return alert.labels["station"], alert.labels.get("object") or STATION
 
 
 def _severity(word: str) -> PerceivedSeverity:
@@ -92,7 +134,22 @@ def alertmanager(
         log.warning("webhook.truncated", missing=message.truncated_alerts, by=who.name)
     if AlarmSource.ALERTMANAGER not in backend.settings.sources:
         return Accepted(alarms=[], ignored=len(message.alerts))
-    now = backend.clock.now()
-    reports = [report for alert in message.alerts if (report := _report(alert, now)) is not None]
-    taken = backend.store.report_alarms(reports)
-    return Accepted(alarms=[alarm.id for alarm in taken], ignored=len(message.alerts) - len(taken))
+    now, store = backend.clock.now(), backend.store
+    network = _network(store)
+    refusals = [_refusal(alert, network) for alert in message.alerts]
+    alerts = [alert for alert, refusal in zip(message.alerts, refusals, strict=True) if refusal is None]
+    refused = Counter(refusal.value for refusal in refusals if refusal is not None)
+    nodes = store.ledger_nodes([_node(alert) for alert in alerts])
+    causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
+    taken = store.report_alarms([_report(alert, now, causes, nodes) for alert in alerts], refused)
+    if refused:
+        log.warning("webhook.refused", by=who.name, refused=dict(refused))
+    return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))
+
+
+def _network(store: Store) -> Network | None:
+    """The network, None before one is loaded."""
+    try:
+        return store.network()[1]
+    except NotFoundError:
+        return None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controller.ports.store import Page
-from tests.unit.api.desk import WEBHOOK_TOKEN, Desk, open_desk
+from tests.unit.api.desk import TINY, WEBHOOK_TOKEN, Desk, files_of, open_desk
 from tests.unit.plan import samples
 
 
@@ -61,7 +61,12 @@ async def test_a_template_in_an_alerts_label_is_text(desk: Desk) -> None:
     alerts = [
         {
             "status": "firing",
-            "labels": {"alertname": text, "station": "S1", "object": f"/{text}", "probable_cause": "core-link-down"},
+            "labels": {
+                "alertname": text,
+                "station": "T-LTE-1",
+                "object": f"/{text}",
+                "probable_cause": "core-link-down",
+            },
             "annotations": {"summary": text, "description": text},
             "startsAt": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
             "endsAt": "0001-01-01T00:00:00Z",
@@ -69,6 +74,7 @@ async def test_a_template_in_an_alerts_label_is_text(desk: Desk) -> None:
         for text in TEMPLATES
     ]
     message = {"version": "4", "groupKey": "{}", "truncatedAlerts": 0, "alerts": alerts}
+    await desk.client.put("/v1/network", json={"files": files_of(TINY)})
     async with desk.with_token(WEBHOOK_TOKEN) as source:
         answer = await source.post("/v1/webhooks/alertmanager", json=message)
     assert answer.status_code == 200, answer.text

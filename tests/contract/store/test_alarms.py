@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from itertools import permutations
 
 import pytest
+from sqlalchemy import event
 
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import NotFoundError
+from controller.models.health import Health
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore
@@ -166,6 +169,70 @@ def test_standing_alarms_are_those_that_take_in_reports(store: SqlStore) -> None
     store.report_alarm(report(CLEARED, 2, "D"))
     assert [alarm.station for alarm in store.standing_alarms()] == ["A", "B"]
     assert [alarm.station for alarm in store.standing_alarms(["B", "C"])] == ["B"]
+
+
+def test_alarms_of_two_tenants_on_one_object_are_two(store: SqlStore) -> None:
+    theirs = {"object": "station", "probable_cause": "core-link-down"}
+    one, other = (report(MAJOR, 1).model_copy(update=theirs | {"tenant": tenant}) for tenant in ("entel", "claro"))
+    first, second = store.report_alarms([one, other])
+    assert (first.id != second.id, first.tenant, second.tenant) == (True, "entel", "claro")
+    store.report_alarm(report(CLEARED, 9).model_copy(update=theirs | {"tenant": "entel"}))
+    assert store.alarm(first.id).state is AlarmState.CLEARED
+    assert store.alarm(second.id) == second
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_a_late_report_changes_nothing_whatever_came_between(store: SqlStore, order: tuple[int, ...]) -> None:
+    events = [report(CLEARED, 1), report(CRITICAL, 2, text="two"), report(MAJOR, 3, text="three")]
+    events.append(report(CRITICAL, 4, text="newest"))
+    for index in order:
+        store.report_alarm(events[index])
+    (alarm,) = store.alarms(Page(), [AlarmState.RAISED])[1]
+    assert (alarm.severity, alarm.text, alarm.changed) == (CRITICAL, "newest", START + timedelta(seconds=4))
+
+
+def test_a_late_health_is_dropped(store: SqlStore) -> None:
+    newer, older = (
+        Health(station="A", at=START + timedelta(seconds=at), reachable=at == 5, reason="") for at in (5, 3)
+    )
+    store.save_health([newer])
+    store.save_health([older])
+    assert store.healths(["A"])["A"] == newer
+
+
+def test_a_batch_is_the_same_as_one_report_after_the_other(store: SqlStore) -> None:
+    dice = random.Random(7)
+    names = [PerceivedSeverity(name) for name in ("MAJOR", "CRITICAL", "CLEARED")]
+    batch = [report(dice.choice(names), dice.randrange(9), dice.choice("ABC"), str(n)) for n in range(60)]
+    one_by_one = [store.report_alarm(one) for one in batch]
+    elsewhere = [one.model_copy(update={"tenant": "claro"}) for one in batch]
+    together = [*store.report_alarms(elsewhere[:25]), *store.report_alarms(elsewhere[25:])]
+    assert [_plain(alarm) for alarm in together] == [_plain(alarm) for alarm in one_by_one]
+    kept = {alarm.id: _plain(alarm) for alarm in store.alarms(Page(limit=1000))[1]}
+    assert [kept[alarm.id] for alarm in together] == [kept[alarm.id] for alarm in one_by_one]
+
+
+def _plain(alarm: Alarm) -> dict[str, object]:
+    return alarm.model_dump(exclude={"id", "tenant"})
+
+
+def test_a_batch_takes_as_many_statements_whatever_its_size(store: SqlStore) -> None:
+    def statements(reports: list[AlarmReport]) -> int:
+        found: list[str] = []
+
+        def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+            found.append(statement)
+
+        event.listen(store._engine, "before_cursor_execute", count)
+        store.report_alarms(reports, {"no-station": 1})
+        event.remove(store._engine, "before_cursor_execute", count)
+        return len(found)
+
+    for severity, at in ((MAJOR, 1), (CRITICAL, 2), (CLEARED, 3)):
+        few = statements([report(severity, at, f"few-{n}") for n in range(2)])
+        many = statements([report(severity, at, f"many-{n}") for n in range(2000)])
+        assert many == few <= 10
+    assert store.figures()["alerts_refused"]["no-station",] == 6
 
 
 # ------------------------------------------------------------------ escalations

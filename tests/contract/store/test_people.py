@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.alarm import SwitchState
+from controller.models.alarm import AlertRefusal, SwitchState
 from controller.models.errors import NotFoundError
 from controller.models.run import AuditRow, Outcome, RunState
 from controller.ports.clock import VirtualClock
@@ -72,6 +72,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
         "repairs": {("rebuild",): 1.0},
         "devices_adopted": {(): 1.0},
+        "alerts_refused": {(reason,): 0.0 for reason in AlertRefusal},
         "repair_stopped": {("breaker",): 0.0, ("people",): 0.0},
         "escalated": {(): 0.0},
         "process_up": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},

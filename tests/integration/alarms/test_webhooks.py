@@ -73,7 +73,7 @@ async def test_alert_notification_and_check_are_one_alarm(house: House) -> None:
 async def test_alerts_about_something_else_are_counted(house: House) -> None:
     async with house.client() as client:
         answer = await post(client, alert(house.clock.now(), station=""), alert(house.clock.now(), object="station"))
-    assert answer.json() == {"alarms": [house.alarms()[0].id], "ignored": 1}
+    assert answer.json() == {"alarms": [house.alarms()[0].id], "ignored": 1, "refused": {"no-station": 1}}
 
 
 async def test_a_label_can_neither_clear_nor_come_from_the_future(house: House) -> None:
@@ -89,7 +89,8 @@ async def test_labels_are_text(house: House) -> None:
     async with house.client() as client:
         await post(client, alert(house.clock.now(), object="{{7*7}}\x1b[31m", probable_cause="'; drop table alarms"))
     (alarm,) = house.alarms()
-    assert (alarm.object, alarm.probable_cause) == ("{{7*7}}\x1b[31m", "'; drop table alarms")
+    assert (alarm.object, alarm.probable_cause) == ("{{7*7}}\x1b[31m", "other-alert")
+    assert alarm.specific_problem == "'; drop table alarms"
 
 
 @pytest.mark.parametrize(
@@ -136,8 +137,9 @@ async def test_an_escalation_reaches_people_once_their_webhook_is_back(house: Ho
     with webhook(refusals=2) as people:
         house.remediate(WebhookNotifier(people.url))
         async with house.client() as client:
-            await post(client, alert(house.clock.now(), station="PE-NOWHERE"))
-        alarm = await house.ended("PE-NOWHERE", AlarmState.ESCALATED)
+            house.store.retire(LTE, "ana")
+            await post(client, alert(house.clock.now()))
+        alarm = await house.ended(LTE, AlarmState.ESCALATED)
         await house.told()
         assert people.calls == 3
         await asyncio.sleep(2)
