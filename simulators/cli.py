@@ -90,6 +90,7 @@ def up(
         Provisioning | None, typer.Option(help="Run the routers too, so provisioned; core links then need them.")
     ] = None,
     routers_out: Annotated[Path | None, typer.Option(help="Write the routers with host keys here (CSV).")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep configurations here, and start with what was kept.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1,
     control: Annotated[str, typer.Option(help="Where the control interface listens, HOST:PORT.")] = DEFAULT_CONTROL,
     username: Annotated[str, typer.Option(help="User name that the stations accept.")] = "minka",
@@ -142,6 +143,7 @@ def up(
                 homes=[Home(*_host_and_port(home), call_again) for home in call_home or ()],
                 routers=routers,
                 router_placement=router_placement,
+                keep=keep,
             )
             receivers: dict[Shape, str | None] = {ves_event: ves, alertmanager_call: alertmanager}
             return fleet, Story(fleet, files, scenario, history, receivers, seed)

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from simulators.clock import Clock, RealClock
 from simulators.inventory import Endpoint, TlsEndpoint, minka
+from simulators.keeping import Keeper
 from simulators.netconf.callhome import Callers, Home
 from simulators.netconf.certificates import Authority
 from simulators.netconf.hoard import MOST as MOST_HELD
@@ -87,12 +88,13 @@ class Fleet:
             routers, and core links depend on the stations and the backhaul alone.
         router_placement: Where routers listen.
         router_quirks: How the routers are set up.
+        keep: Folder in which configurations outlive the fleet; none given means that they end with it.
 
     Attributes:
         transport: Routers, backhaul, and who can be reached.
 
     Raises:
-        ValueError: a station named in ``quirks`` or ``only`` is not in the network.
+        ValueError: a station named in ``quirks`` or ``only`` is not in the network, or what was kept does not fit one.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Fleet:
         routers: Provisioning | None = None,
         router_placement: RouterPlacement = anywhere,
         router_quirks: RouterQuirks | None = None,
+        keep: Path | None = None,
     ) -> None:
         self.clock = clock or RealClock()
         wanted = None if only is None else frozenset(only)
@@ -141,6 +144,11 @@ class Fleet:
             for _, record in self._records
         }
         self.transport.hang(self.stations)
+        self._keeper = (
+            None
+            if keep is None
+            else Keeper(keep / network.id, [*self.stations.values(), *self.transport.routers.values()])
+        )
         self._servers: list[asyncio.Server] = []
         self._addresses: dict[str, tuple[str, int]] = {}
         self._router_addresses: dict[str, tuple[str, int]] = {}
@@ -148,6 +156,8 @@ class Fleet:
 
     async def __aenter__(self) -> Fleet:
         try:
+            if self._keeper is not None:
+                self._keeper.start()
             await self._listen()
         except BaseException:
             await self._close()
@@ -197,6 +207,8 @@ class Fleet:
             router.close()
         self.transport.close()
         self._servers.clear()
+        if self._keeper is not None:
+            await self._keeper.close()
 
     @property
     def routers(self) -> Mapping[str, Router]:

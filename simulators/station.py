@@ -15,6 +15,7 @@ from simulators import elements
 from simulators.alarms import Alarm
 from simulators.clock import Clock
 from simulators.datastore import PROFILE_MODULES, Config, ModuleInfo, Schema, State, load_schema
+from simulators.datastore.errors import NETCONF_NS, RpcError, RpcErrors
 from simulators.datastore.xmltext import document_of
 from simulators.faults import Fault, FaultKind, Faults
 from simulators.history import Event, EventKind, History
@@ -153,6 +154,26 @@ class Station:
         self.datastores.session_ended(session.origin.session)
         if self._listened:
             self.notify(changes.session_end(session.origin, reason, killed_by))
+
+    # -------------------------------------------------- a life after this one
+
+    @property
+    def kept(self) -> Config:
+        """The configuration that a power cut leaves."""
+        return self.datastores.kept
+
+    def kept_text(self) -> str:
+        """The same as XML."""
+        return f'<config xmlns="{NETCONF_NS}">{self.kept.to_text()}</config>'
+
+    def come_up(self, text: str) -> None:
+        """Start with what was left of an earlier life. Raises ValueError: it does not fit this station."""
+        try:
+            config = Config.from_xml(self.schema, text.encode())
+            config.validate()
+        except (RpcError, RpcErrors) as error:
+            raise ValueError(str(error)) from error
+        self.datastores.come_up(config)
 
     # -------------------------------------------------------------- reading
 

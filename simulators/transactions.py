@@ -374,6 +374,19 @@ class Datastores:
             if start != self._running:
                 self._replace_running(start, Cause.RESTART, ITSELF)
 
+    @property
+    def kept(self) -> Config:
+        """What is left after a power cut: startup where there is one, else running without an unconfirmed commit."""
+        if self._profile.startup:
+            return self._factory if self._startup is None else self._startup
+        return self._running if self._pending is None else self._pending.backup
+
+    def come_up(self, config: Config) -> None:
+        """Start with what was left of an earlier life."""
+        if self._profile.startup:
+            self._startup = config
+        self._replace_running(config, Cause.RESTART, ITSELF)
+
     def adopt(self, profile: Profile) -> None:
         """Speak another NETCONF from now on; one with startup starts with what is running."""
         self._profile = profile

@@ -81,6 +81,7 @@ def up(
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
         endpoints, routers = settings.home / "endpoints.csv", settings.home / "routers.csv"
         simulators = _simulators(sim_network, sim_control, sim_ports, endpoints)
+        simulators += ["--keep", str(settings.home / "simulators")]
         extra = f" --endpoints {endpoints}" if sim_ports is not None else ""
         if sim_routers:
             simulators += ["--routers", "bare", "--routers-out", str(routers)]

@@ -19,6 +19,7 @@ from simulators.routers.editor import Change, Editor
 from simulators.routers.factory import management_address
 from simulators.routers.faults import CONFIGURATION_FAULTS, SAVE_FAULTS, RouterFault, RouterFaultKind, RouterFaults
 from simulators.routers.grammar import CommandError, Match
+from simulators.routers.render import text_of
 from simulators.transactions import ITSELF, NO_SESSION, Origin
 
 #: The modules whose lines ``Editor`` knows once they are loaded.
@@ -168,6 +169,27 @@ class Router:
             if line.strip() and not line.lstrip().startswith("!"):
                 match = editor.match(line)
                 self._change(editor.apply(match, self.running), origin, line=line.strip())
+
+    @property
+    def kept(self) -> RouterConfig | None:
+        """The configuration that a power cut leaves; none while it is the one that it comes with."""
+        return self._startup
+
+    def kept_text(self) -> str:
+        """The same as it is typed in."""
+        return text_of(self.startup)
+
+    def come_up(self, text: str) -> None:
+        """Start with what was left of an earlier life. Raises ValueError: a line of it is unknown."""
+        editor, config = Editor(), RouterConfig()
+        try:
+            for line in text.splitlines():
+                if line.strip() not in ("", "!", "end"):
+                    config = editor.apply(editor.match(line), config)
+        except CommandError as error:
+            raise ValueError(f"{line.strip()}: {error}") from error
+        self._running = self._startup = config
+        self._world.router_changed(self)
 
     def save(self, origin: Origin) -> bool:
         """Copy running to startup; return whether the router says OK, which need not be true."""

@@ -1,0 +1,92 @@
+"""What a fleet carries over a stop: the configuration of each device as after a power cut, in a file each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+from simulators.clock import RealClock
+
+#: Seconds between two rounds of writing.
+_ROUND = 1.0
+
+
+class Kept(Protocol):
+    """A device that comes up with what it had."""
+
+    @property
+    def id(self) -> str:
+        """Its id in the network files."""
+
+    @property
+    def kept(self) -> object:
+        """What a power cut leaves: another object whenever it is another configuration."""
+
+    def kept_text(self) -> str:
+        """The same as text."""
+
+    def come_up(self, text: str) -> None:
+        """Start with what was left of an earlier life. Raises ValueError: the text does not fit."""
+
+
+class Keeper:
+    """Keeps the configurations of devices in a folder, and gives them back.
+
+    Args:
+        folder: Is made where it is missing; only its owner can read it.
+    """
+
+    def __init__(self, folder: Path, devices: Iterable[Kept]) -> None:
+        self._folder = folder
+        self._devices = list(devices)
+        self._written: dict[str, object] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Let devices come up with what was kept, and keep what changes from now on.
+
+        Raises:
+            ValueError: A file does not fit its device.
+            OSError: The folder can't be read or made.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for device in self._devices:
+            file = self._file(device)
+            if file.exists():
+                try:
+                    device.come_up(file.read_text(encoding="utf-8"))
+                except ValueError as error:
+                    raise ValueError(
+                        f"{file} does not fit {device.id} ({error}): remove it, or keep elsewhere"
+                    ) from error
+            self._written[device.id] = device.kept
+        self._writing = asyncio.create_task(self._write_in_rounds())
+
+    async def close(self) -> None:
+        """Keep the latest."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+            self._write()
+
+    async def _write_in_rounds(self) -> None:
+        clock = RealClock()
+        while True:
+            await clock.sleep(_ROUND)
+            self._write()
+
+    def _write(self) -> None:
+        for device in self._devices:
+            if (kept := device.kept) is not self._written[device.id]:
+                file = self._file(device)
+                fresh = file.with_suffix(".new")
+                fresh.touch(mode=0o600)
+                fresh.write_text(device.kept_text(), encoding="utf-8")
+                fresh.replace(file)
+                self._written[device.id] = kept
+
+    def _file(self, device: Kept) -> Path:
+        return self._folder / f"{quote(device.id, safe='')}.txt"
