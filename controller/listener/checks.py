@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from typing import Any
 
 import structlog
 
@@ -16,8 +17,9 @@ from controller.ports.store import Page, StoreLoop
 
 log = structlog.get_logger()
 
-#: Stations read at once; a dead one holds its place until its time-out and delays no other result.
-_AT_ONCE = 100
+#: Looks that hold a place at once, and seconds after which one that hangs gives its place to the next: stations that
+#: are dark, however many, delay the looks at no others.
+_AT_ONCE, _HOLD = 200, 2.0
 #: Seconds between the first looks at two new stations, at most.
 _APART = 0.05
 #: Seconds until a station is looked at again whose state is passing, or that a job works on.
@@ -89,8 +91,7 @@ class Checks:
 
     async def _look(self, network: Network, station: str) -> None:
         try:
-            async with self._places:
-                look = await self._checker.look(network, station)
+            look = await self._paced(self._checker.look(network, station))
             # Not in one expression: the list is another one when the look comes back.
             self._looks.append(look)
         except MinkaError as error:
@@ -99,3 +100,19 @@ class Checks:
             log.exception("check.bug", station=station)
         finally:
             del self._looking[station]
+
+    async def _paced(self, looking: Coroutine[Any, Any, Look]) -> Look:
+        """Do it with a place, and without one where it takes long."""
+        try:
+            await self._places.acquire()
+        except BaseException:
+            looking.close()
+            raise
+        look, wait = asyncio.create_task(looking), asyncio.create_task(self._clock.sleep(_HOLD))
+        try:
+            await asyncio.wait((look, wait), return_when=asyncio.FIRST_COMPLETED)
+            self._places.release()
+            return await look
+        finally:
+            look.cancel()
+            wait.cancel()

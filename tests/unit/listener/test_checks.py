@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import closing
+from itertools import pairwise
 from typing import Any, cast
 
 from controller.assurance.checker import Checker, Look
@@ -44,8 +45,10 @@ class FakeChecker:
         self.looks.append((self.clock.monotonic(), station))
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
-        await self.clock.sleep(10_000 if station in self.hang else self.slow.get(station, 0.2))
-        self.at_once -= 1
+        try:
+            await self.clock.sleep(10_000 if station in self.hang else self.slow.get(station, 0.2))
+        finally:
+            self.at_once -= 1
         return Look(station, self.clock.now(), None, "unreachable")
 
     async def record(self, looks: list[Look]) -> frozenset[str]:
@@ -130,6 +133,24 @@ async def test_a_look_that_takes_longer_than_the_record_interval_is_recorded() -
         await made.run(2 * INTERVAL + 15)
         assert made.checker.recorded == {"S0": 3, "S1": 3}
         await made.checks.close()
+
+
+async def test_stations_that_are_dark_delay_the_looks_at_no_others() -> None:
+    """A third of the network hangs in each look for longer than the interval."""
+    store, made = bench()
+    with closing(store):
+        names = [f"S{number}" for number in range(900)]
+        made.checker.slow = dict.fromkeys(names[::3], 60.0)
+        made.checks.follow(names)
+        await made.run(4 * INTERVAL)
+        well = [made.times(name) for name in names[1::3]]
+        gaps = [second - first for times in well for first, second in pairwise(times)]
+        assert {len(times) for times in well} <= {3, 4}
+        assert max(gaps) <= INTERVAL + 1
+        dark = [made.times(name) for name in names[::3]]
+        assert max(second - first for times in dark for first, second in pairwise(times)) <= 60 + 1
+        await made.checks.close()
+        assert made.checker.at_once == 0
 
 
 async def test_a_poked_station_is_read_at_once_and_a_passing_state_again_soon() -> None:
