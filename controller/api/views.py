@@ -39,7 +39,11 @@ _NEWEST = Page(limit=200)
 
 
 class DeviceView(Body):
-    """A station on record with its latest health."""
+    """A station on record with its latest health.
+
+    Attributes:
+        health_age: Seconds since it was looked at; None where it was not yet.
+    """
 
     station: str
     site: str
@@ -50,6 +54,7 @@ class DeviceView(Body):
     retired: datetime | None
     network_digest: str
     health: Health | None
+    health_age: float | None
 
 
 class RunView(Run):
@@ -150,9 +155,9 @@ class HostView:
         """See ``View``."""
         _, network = self._store.network()
         records, healths = self._store.devices(names), self._store.healths(names)
-        found = []
+        found, now = [], self.clock.now()
         for name in names:
-            record = records.get(name)
+            record, health = records.get(name), healths.get(name)
             found.append(
                 DeviceView(
                     station=name,
@@ -163,7 +168,8 @@ class HostView:
                     applied=record.applied if record else None,
                     retired=record.retired if record else None,
                     network_digest=record.network_digest if record else "",
-                    health=healths.get(name),
+                    health=health,
+                    health_age=None if health is None else max(0.0, (now - health.at).total_seconds()),
                 )
             )
         return found

@@ -37,6 +37,9 @@ def list_(selector: Selector = "*", as_json: Json = False) -> None:
         Column("drift"),
     )
     table(columns, (_row(device) for device in found))
+    ages = sorted(age for device in found if (age := device.get("health_age")) is not None)
+    if ages:
+        out.print(f"looked at {ages[len(ages) // 2]:.0f} s ago at the median, {ages[-1]:.0f} s at most")
 
 
 def _row(device: dict[str, Any]) -> list[Any]:

@@ -20,6 +20,10 @@ class ServiceState(StrEnum):
     DOWN = "down"
     UNKNOWN = "unknown"
 
+    def __bool__(self) -> bool:
+        """Whether it is known to serve."""
+        return self is ServiceState.UP
+
     @classmethod
     def of(cls, value: object, good: str) -> ServiceState:
         """From the value of a state leaf, None where the station does not tell it; ``good`` is the one that serves."""

@@ -31,6 +31,7 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
     "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
     "repair_stopped": ("minka_automatic_repair_stopped", "Whether people or the breaker stopped it.", ("by",)),
+    "health_age_seconds": ("minka_health_age_seconds", "Time since stations were looked at.", ("quantile",)),
     "health_interval_seconds": ("minka_health_interval_seconds", "Seconds between two looks at a station.", ()),
     "process_up": ("minka_process_up", "Whether the process shows that it lives.", ("role", "instance")),
     "process_ready": ("minka_process_ready", "Whether it lives and its rounds come through.", ("role", "instance")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,18 @@ from controller.models.alarm import BREAKER, REMEDIATION_STOPPED, AlertRefusal
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState, Outcome, RunState
 from controller.store.claims import CLAIMABLE
-from controller.store.tables import alarms, devices, escalations, jobs, leases, refused_alerts, repairs, runs, switches
+from controller.store.tables import (
+    alarms,
+    devices,
+    escalations,
+    healths,
+    jobs,
+    leases,
+    refused_alerts,
+    repairs,
+    runs,
+    switches,
+)
 from controller.store.transaction import Transactions, Tx, reads, writes
 from controller.store.workers import listed
 
@@ -24,6 +36,9 @@ _REFUSED: dict[tuple[str, ...], float] = {(reason.value,): 0.0 for reason in Ale
 
 #: Probable causes with series of their own, and what all others are called.
 MOST_CAUSES, OTHER_CAUSE = 100, "other"
+
+#: Quantiles of the age of health.
+_QUANTILES = (0.5, 0.95, 1.0)
 
 
 class FigureRecords(Transactions):
@@ -52,6 +67,7 @@ class FigureRecords(Transactions):
             "oldest_claimable_seconds": {(): age},
             "alarms": _alarms(tx),
             "repairs": _grouped(tx, repairs.c.rule),
+            "health_age_seconds": _health_ages(tx),
             "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
             "escalated": {(): float(tx.execute(select(func.count()).select_from(escalations)).scalar_one())},
             "alerts_refused": _REFUSED | _refused(tx),
@@ -62,6 +78,16 @@ class FigureRecords(Transactions):
 
 def _refused(tx: Tx) -> dict[tuple[str, ...], float]:
     return {(row.reason,): float(row.number) for row in tx.execute(select(refused_alerts))}
+
+
+def _health_ages(tx: Tx) -> dict[tuple[str, ...], float]:
+    """Seconds since adopted stations were looked at, or adopted where nobody looked yet: by quantile."""
+    seen = select(func.coalesce(healths.c.at, devices.c.adopted)).select_from(
+        devices.outerjoin(healths, healths.c.station == devices.c.station)
+    )
+    times = tx.execute(seen.where(devices.c.adopted.is_not(None))).scalars()
+    ages = sorted(max(0.0, (tx.now - at).total_seconds()) for at in times)
+    return {(f"{share:g}",): ages[math.ceil(share * len(ages)) - 1] for share in _QUANTILES if ages}
 
 
 def _repair_stopped(tx: Tx) -> dict[tuple[str, ...], float]:

@@ -143,3 +143,11 @@ def test_classes_of_which_nothing_is_told() -> None:
     }
     assert untold(Observed(tree, {DU: SERVING, S1C: {"farEndEntity": "MME=1"}})) == {"EP_S1C"}
     assert untold(Observed({})) == frozenset()
+
+
+def test_only_what_is_known_to_serve_is_true() -> None:
+    assert [bool(state) for state in (UP, DOWN, UNKNOWN)] == [True, False, False]
+    assert [state.opposite for state in (UP, DOWN, UNKNOWN)] == [DOWN, UP, UNKNOWN]
+    assert (ServiceState.all_of([UP, UNKNOWN]), ServiceState.all_of([UP, UNKNOWN, DOWN])) == (UNKNOWN, DOWN)
+    assert (ServiceState.any_of([DOWN, UNKNOWN]), ServiceState.any_of([DOWN, UNKNOWN, UP])) == (UNKNOWN, UP)
+    assert (ServiceState.all_of([]), ServiceState.any_of([])) == (UP, DOWN)

@@ -150,6 +150,25 @@ def test_of_what_is_not_ours_any_more_nothing_is_told() -> None:
         assert not [sample for sample in samples(store) if "station" in sample.labels]
 
 
+def test_the_age_of_health_is_told_by_quantile() -> None:
+    clock = VirtualClock()
+    with closing(open_store("sqlite://", clock)) as store:
+        assert not [sample for sample in samples(store) if sample.name == "minka_health_age_seconds"]
+        for number in range(20):
+            store.adopt(f"S{number:02}", (), "d", "ana")
+            store.save_health([Health(station=f"S{number:02}", at=clock.now(), reachable=number % 2 == 0)])
+            clock.pause(1)
+        store.adopt("S20", (), "d", "ana")
+        store.adopt("R", (), "d", "ana")
+        store.retire("R", "ana")
+        clock.pause(10)
+        ages = {
+            quantile: value(store, "minka_health_age_seconds", quantile=quantile) for quantile in ("0.5", "0.95", "1")
+        }
+        assert ages == {"0.5": 20, "0.95": 29, "1": 30}
+        assert value(store, "minka_health_interval_seconds") == 30
+
+
 def test_label_values_are_escaped() -> None:
     nasty = 'a"b\\c\nd'
     with closing(make_store()) as store:
