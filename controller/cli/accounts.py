@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.kept import forget, keep
 from controller.cli.output import Json, bold, client, err, out, print_json, when
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 tokens = typer.Typer(no_args_is_help=True, help="API tokens: yours, and with the permission `people` everybody's.")
 users = typer.Typer(no_args_is_help=True, help="Users and their roles.")
 
-TokenId = Annotated[str, typer.Argument(help="Id of a token, as in t-5a1c77e0.")]
-Name = Annotated[str, typer.Argument(help="Name of a user.")]
-Tenant = Annotated[str, typer.Option(help="Whose person it is, for the tenant's roles.")]
+TokenId = Annotated[str, typer.Argument(help="Id of a token, as in t-5a1c77e0.", autocompletion=completion.tokens)]
+Name = Annotated[str, typer.Argument(help="Name of a user.", autocompletion=completion.users)]
+Tenant = Annotated[
+    str, typer.Option(help="Whose person it is, for the tenant's roles.", autocompletion=completion.tenants)
+]
 
 
 @tokens.command("new", epilog="Example: minka token new --label prometheus --scope metrics --days 365")

@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
 from controller.cli.plan_view import show_lines
 from controller.cli.tables import Column, table
 
-Target = Annotated[str, typer.Argument(help="Id of a run or plan, as in r-21748f9c95 or 42327bc0ca30.")]
+Target = Annotated[
+    str,
+    typer.Argument(help="Id of a run or plan, as in r-21748f9c95 or 42327bc0ca30.", autocompletion=completion.votes),
+]
 Contracts = Annotated[
     list[str] | None,
     typer.Option(
@@ -25,7 +29,9 @@ freezes = typer.Typer(no_args_is_help=True, help="Freezes: times in which nothin
 
 
 def approvals(
-    run_id: Annotated[str, typer.Argument(help="Id of a run, to see your side's part of its changes.")] = "",
+    run_id: Annotated[
+        str, typer.Argument(help="Id of a run, to see your side's part of its changes.", autocompletion=completion.runs)
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List runs that wait for an approval of your side, or show what one asks of it."""
@@ -136,7 +142,7 @@ def reject(
 
 
 def override(
-    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")],
+    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     as_json: Json = False,
 ) -> None:
@@ -219,7 +225,10 @@ def list_freezes(as_json: Json = False) -> None:
 
 @freezes.command("lift", epilog="Example: minka freeze lift f-1f2e3d4c")
 def lift(
-    freeze_id: Annotated[str, typer.Argument(help="Id of a freeze, as in f-1f2e3d4c.")], as_json: Json = False
+    freeze_id: Annotated[
+        str, typer.Argument(help="Id of a freeze, as in f-1f2e3d4c.", autocompletion=completion.freezes)
+    ],
+    as_json: Json = False,
 ) -> None:
     """Lift a freeze."""
     client().delete(f"/v1/freezes/{freeze_id}")

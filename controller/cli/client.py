@@ -27,21 +27,21 @@ class Client:
     Args:
         settings: Where the API is, and the token.
         source: Where the settings have their token from, for messages.
+        patience: Seconds that an answer may take; None for as long as planning may take.
 
     Raises:
         CliError: For every answer that is no success, when there is no answer, and where address or token can be none.
     """
 
-    def __init__(self, settings: Settings, source: str = "MINKA_TOKEN") -> None:
+    def __init__(self, settings: Settings, source: str = "MINKA_TOKEN", patience: float | None = None) -> None:
         self._url = _address(settings.url)
         token, self._source = _token(settings, source)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Planning reads every selected station before it answers.
+        timeout = httpx.Timeout(600, connect=5) if patience is None else httpx.Timeout(patience)
         # Certificates take a while to load: only where there is one to check.
         checked = self._url.startswith("https:")
-        self._http = httpx.Client(
-            base_url=self._url, headers=headers, timeout=httpx.Timeout(600, connect=5), verify=checked
-        )
+        self._http = httpx.Client(base_url=self._url, headers=headers, timeout=timeout, verify=checked)
 
     def get(self, path: str, **params: Any) -> Any:
         """GET; parameters that are None are left out."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.errors import DIFFERENT, FAILED
 from controller.cli.output import Json, client, out, print_json, styled, when
 from controller.cli.pager import paged
@@ -15,8 +16,10 @@ from controller.cli.tables import Column, table
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: what the record and what they themselves say.")
 
-Selector = Annotated[str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.")]
-Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.")]
+Selector = Annotated[
+    str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.", autocompletion=completion.selectors)
+]
+Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)]
 
 
 @app.command("list", epilog="Example: minka device list region=cusco")

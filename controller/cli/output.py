@@ -89,11 +89,17 @@ _COLOURS = {
 }
 
 
-def client(used: Settings | None = None, source: str = "MINKA_TOKEN") -> Client:
-    """A client by these settings, or those of the environment; ``source`` is where their token comes from."""
+def client(used: Settings | None = None, source: str = "MINKA_TOKEN", patience: float | None = None) -> Client:
+    """A client by these settings, or those of the environment.
+
+    Args:
+        used: The settings.
+        source: Where their token comes from.
+        patience: Seconds that an answer may take; None for as long as planning may take.
+    """
     from controller.cli.client import Client  # noqa: PLC0415 - help and completion of words call nobody
 
-    return Client(settings() if used is None else used, source)
+    return Client(settings() if used is None else used, source, patience)
 
 
 def print_json(data: Any, *, line: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.errors import FAILED
 from controller.cli.output import Json, client, coloured, out, print_json, styled, when
 from controller.cli.settings import settings as environment
@@ -28,7 +29,9 @@ alarms = typer.Typer(no_args_is_help=True, help="Alarms and their automatic repa
 
 @holds.command("put", epilog="Example: minka hold put PE-CUS-0145 --reason 'rigger on the mast'")
 def put(
-    target: Annotated[str, typer.Argument(help="Station id, station/cell, or site:<id>.")],
+    target: Annotated[
+        str, typer.Argument(help="Station id, station/cell, or site:<id>.", autocompletion=completion.stations)
+    ],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     until: Annotated[
         datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00; none: until lifted.")
@@ -65,7 +68,8 @@ def list_holds(as_json: Json = False) -> None:
 
 @holds.command("lift", epilog="Example: minka hold lift h-1f2e3d4c")
 def lift(
-    hold_id: Annotated[str, typer.Argument(help="Id of a hold, as in h-1f2e3d4c.")], as_json: Json = False
+    hold_id: Annotated[str, typer.Argument(help="Id of a hold, as in h-1f2e3d4c.", autocompletion=completion.holds)],
+    as_json: Json = False,
 ) -> None:
     """Lift a hold."""
     client().delete(f"/v1/holds/{hold_id}")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
@@ -18,7 +19,7 @@ from controller.models.words import Policy
 
 plans = typer.Typer(no_args_is_help=True, help="Plans on record.")
 
-PlanId = Annotated[str, typer.Argument(help="Id of a plan, as in 42327bc0ca30.")]
+PlanId = Annotated[str, typer.Argument(help="Id of a plan, as in 42327bc0ca30.", autocompletion=completion.plans)]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 
@@ -41,7 +42,10 @@ def allow_words(message: str) -> str:
 
 
 def plan(
-    selector: Annotated[str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.")] = "*",
+    selector: Annotated[
+        str,
+        typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.", autocompletion=completion.selectors),
+    ] = "*",
     remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that may be removed; repeatable.")] = None,
     expect: Annotated[int | None, typer.Option(help="Number of stations you expect to be touched.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the plan's JSON to this file too.")] = None,
@@ -65,7 +69,9 @@ def plan(
 
 
 def undo(
-    run_id: Annotated[str, typer.Argument(help="Id of a run that has ended, as in r-21748f9c95.")],
+    run_id: Annotated[
+        str, typer.Argument(help="Id of a run that has ended, as in r-21748f9c95.", autocompletion=completion.runs)
+    ],
     remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that go; repeatable.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
     as_json: Json = False,

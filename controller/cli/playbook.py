@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow
@@ -17,7 +18,7 @@ from controller.cli.tables import Column, table
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
 
-Name = Annotated[str, typer.Argument(help="Name of a playbook, as in lock-cell.")]
+Name = Annotated[str, typer.Argument(help="Name of a playbook, as in lock-cell.", autocompletion=completion.playbooks)]
 Values = Annotated[list[str] | None, typer.Argument(help="Parameters as NAME=VALUE.")]
 
 
@@ -170,8 +171,8 @@ def run(
 
 @app.command(epilog="Example: minka playbook steps r-21748f9c95 PE-CUS-0145")
 def steps(
-    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")],
-    station: Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.")],
+    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)],
+    station: Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)],
     as_json: Json = False,
 ) -> None:
     """Steps of a playbook's run on one station, as they are on record."""

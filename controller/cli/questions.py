@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
+from controller.cli import completion
 from controller.cli.output import Json, client, out, print_json, when
 from controller.cli.tables import Column, table
 
-RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")]
+RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)]
 
 
 def questions(
-    run_id: Annotated[str, typer.Argument(help="Only those of this run, whatever its state.")] = "",
+    run_id: Annotated[
+        str, typer.Argument(help="Only those of this run, whatever its state.", autocompletion=completion.runs)
+    ] = "",
     every: Annotated[bool, typer.Option("--all", help="Those that were answered, too.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: Json = False,

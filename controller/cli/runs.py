@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from controller.cli import completion
 from controller.cli.approvals import show_outlook
 from controller.cli.follow import follow
 from controller.cli.output import Json, client, coloured, out, print_json, styled, when
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Procedures that are no playbooks.
 _OF_PLANS = ("apply", "undo")
-RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.")]
+RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)]
 
 
 def runs(
