@@ -121,9 +121,10 @@ class NetconfSession:
         running = (await self.read()).tree
         candidate = await self.read_candidate()
         edited = sorted(path for path in {*running, *candidate} if running.get(path) != candidate.get(path))
-        where = f" ({', '.join(edited[:_MOST_NAMED])}{', …' if len(edited) > _MOST_NAMED else ''})" if edited else ""
+        more = ", …" if len(edited) > _MOST_NAMED else ""
+        where = ", ".join(edited[:_MOST_NAMED]) + more if edited else "in no node that we manage"
         return UncommittedEditsError(
-            f"{self._station}: its candidate holds edits that somebody else did not commit{where}: {refused.message}"
+            f"{self._station}: its candidate holds edits that somebody else did not commit ({where}): {refused.message}"
         )
 
     async def unlock(self) -> None:
