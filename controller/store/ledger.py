@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -116,11 +116,16 @@ class LedgerChange:
 
 
 def change_ledger(tx: Tx, made: Sequence[LedgerChange]) -> None:
-    """Let nodes leave and enter; of one that is there already the old content is replaced. Keeps what was before."""
+    """Let nodes leave and enter; of one that is there already the old content is replaced. Keeps what was before.
+
+    What the ledger says already is no change: it is not kept as one, and is in nobody's way.
+    """
+    there = _entries(tx, made)
+    made = [_news(change, there[change.station]) for change in made]
     made = [change for change in made if change.gained or change.lost]
     if not made:
         return
-    _remember(tx, made)
+    _remember(tx, made, there)
     lost = [{"device": change.station, "node": path} for change in made for path in change.lost]
     if lost:
         tx.execute(_LEAVE, lost)
@@ -142,19 +147,32 @@ def change_ledger(tx: Tx, made: Sequence[LedgerChange]) -> None:
         tx.execute(row.on_conflict_do_update(index_elements=["station", "path"], set_=values), gained)
 
 
-def _remember(tx: Tx, made: Sequence[LedgerChange]) -> None:
-    """What the ledger says of nodes just now; the oldest such row of a station may go."""
-    paths = {change.station: {*change.lost, *(node.path for node in change.gained)} for change in made}
-    there: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in paths}
-    # Of a station's whole ledger a change is a small part.
-    for nodes in chunks(sorted((station, path) for station in paths for path in paths[station])):
+def _paths(change: LedgerChange) -> set[Path]:
+    return {*change.lost, *(node.path for node in change.gained)}
+
+
+def _entries(tx: Tx, made: Sequence[LedgerChange]) -> dict[str, dict[Path, LedgerEntry]]:
+    """What the ledger says just now of the nodes of changes; of a station's whole ledger they are a small part."""
+    there: dict[str, dict[Path, LedgerEntry]] = {change.station: {} for change in made}
+    for nodes in chunks(sorted({(change.station, path) for change in made for path in _paths(change)})):
         for row in tx.execute(select(ledger).where(tuple_(ledger.c.station, ledger.c.path).in_(nodes))):
             there[row.station][row.path] = as_entry(row)
+    return there
+
+
+def _news(change: LedgerChange, known: Mapping[Path, LedgerEntry]) -> LedgerChange:
+    """What of a change the ledger does not say yet."""
+    gained = [node for node in change.gained if node.path not in known or known[node.path].node != node]
+    return replace(change, gained=gained, lost=[path for path in change.lost if path in known])
+
+
+def _remember(tx: Tx, made: Sequence[LedgerChange], there: Mapping[str, Mapping[Path, LedgerEntry]]) -> None:
+    """Keep what the ledger says of nodes before they change; the oldest such row of a station may go."""
     rows = []
     for change in made:
-        known = there[change.station]
-        absent = tuple(sorted(paths[change.station] - known.keys()))
-        before = packed(LedgerBefore(entries=tuple(known.values()), absent=absent))
+        known, paths = there[change.station], _paths(change)
+        entries = tuple(entry for path, entry in known.items() if path in paths)
+        before = packed(LedgerBefore(entries=entries, absent=tuple(sorted(paths - known.keys()))))
         rows.append({"station": change.station, "job": change.job, "at": tx.now, "before": before})
     tx.execute(ledger_history.insert(), rows)
     tx.execute(_SPARE, [{"device": change.station} for change in made])
@@ -181,7 +199,11 @@ def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str
 
 def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:
     """What jobs changed on their stations and did not take back, in order."""
-    planned = {(row.plan, row.station): row.id for row in found if not row.playbook and row.outcome == _SUCCEEDED}
+    # A plan may be applied again once it was taken back.
+    planned: dict[tuple[str, str], list[str]] = {}
+    for row in found:
+        if not row.playbook and row.outcome == _SUCCEEDED:
+            planned.setdefault((row.plan, row.station), []).append(row.id)
     left = {job: [change] for job, change in _of_plans(tx, planned)}
     query = select(steps).order_by(steps.c.job, steps.c.position)
     rows = list(rows_of(tx, query, steps.c.job, [row.id for row in found if row.playbook]))
@@ -198,11 +220,13 @@ def _undoes(tx: Tx, plan: str) -> str:
     return str(orjson.loads(zlib.decompress(head))["undoes"])
 
 
-def _of_plans(tx: Tx, planned: Mapping[tuple[str, str], str]) -> Iterator[tuple[str, Change]]:
+def _of_plans(tx: Tx, planned: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[tuple[str, Change]]:
     by_plan: dict[str, list[str]] = {}
     for plan, station in planned:
         by_plan.setdefault(plan, []).append(station)
     for plan, stations in by_plan.items():
         query = select(changes.c.station, changes.c.content).where(changes.c.plan == plan)
         for row in rows_of(tx, query, changes.c.station, stations):
-            yield planned[plan, row.station], unpacked(Change, row.content)
+            change = unpacked(Change, row.content)
+            for job in planned[plan, row.station]:
+                yield job, change

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from controller.models.ledger import LedgerBefore
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, Run
 from controller.ports.clock import VirtualClock
@@ -74,3 +75,26 @@ def test_deeds_tell_what_jobs_left(store: SqlStore, clock: VirtualClock) -> None
     assert one.before.absent == ("/a",)
     assert (two.outcome, two.changes, two.before.absent) == (Outcome.ROLLED_BACK, (), ())
     assert store.deeds(["A"], clock.now() + timedelta(seconds=1)) == []
+
+
+def test_what_the_ledger_says_already_is_no_change_of_it(store: SqlStore, clock: VirtualClock) -> None:
+    before = clock.now()
+    result = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="1"), node("/b")), lost=("/gone",))
+    first = work(store, clock, "1", result)
+    again = work(store, clock, "1", JobResult(Outcome.UNCHANGED, gained=result.gained, lost=result.lost))
+    assert first.plan == again.plan
+    one, two = store.deeds(["A"], before)
+    assert (one.before.absent, one.changes) == (("/a", "/b"), store.plan(first.plan).changes)
+    assert (two.changes, two.before) == ((), LedgerBefore())
+    # Of several nodes only those that change are kept.
+    more = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="2"), node("/b")))
+    work(store, clock, "2", more)
+    *_, three = store.deeds(["A"], before)
+    assert [entry.path for entry in three.before.entries] == ["/a"]
+
+
+def test_a_plan_that_was_applied_twice_left_its_change_twice(store: SqlStore, clock: VirtualClock) -> None:
+    before = clock.now()
+    runs = [work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),))) for _ in range(2)]
+    changes = store.plan(runs[0].plan).changes
+    assert [(deed.run, deed.changes) for deed in store.deeds(["A"], before)] == [(run.id, changes) for run in runs]
