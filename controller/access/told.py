@@ -220,7 +220,8 @@ def told_job(job: Job) -> TenantJob:
     return TenantJob(
         run=job.run,
         station=job.station,
-        state=job.state,
+        # Which wave is open follows from others' stations.
+        state=JobState.WAITING if job.state is JobState.READY else job.state,
         outcome=job.outcome,
         started=job.started,
         finished=job.finished,

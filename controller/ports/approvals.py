@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunTerms, Verdict, Vote
 from controller.models.people import Person
-from controller.models.run import Hold
+from controller.models.run import Hold, Run
 
 if TYPE_CHECKING:
     from controller.ports.store import Page
@@ -67,8 +67,12 @@ class ApprovalRecords(Protocol):
         """
         ...
 
-    def standing(self, run_id: str) -> Standing | None:
-        """What the clearance of a run follows from; None for a run without terms."""
+    def standing(self, run_id: str, tenant: str = "") -> Standing | None:
+        """What the clearance of a run follows from; None without terms, or where it does not concern the tenant."""
+        ...
+
+    def standings(self, tenant: str = "") -> list[tuple[Run, Standing]]:
+        """Active runs that have terms, those that concern a tenant if one is named, oldest first."""
         ...
 
     def vote(
@@ -85,7 +89,7 @@ class ApprovalRecords(Protocol):
         A rejection turns active runs of the subject into ``cancelling``.
 
         Args:
-            subject: What people approve.
+            subject: What people approve: ``RunTerms.subject``; of a plan a tenant's people its name for them.
             person: Who says it.
             verdict: What is said.
             reason: Why.

@@ -13,7 +13,7 @@ run_terms = Table(
     Column("run", String, ForeignKey("runs.id"), primary_key=True),
     Column("subject", String, nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
-    # The newest kind of notice that tenants were given of the run; empty where none is concerned.
+    # ``ended`` once all tenants were told that it did, ``planned`` before; empty where none is concerned.
     Column("told", String, nullable=False),
 )
 

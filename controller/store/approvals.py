@@ -8,24 +8,25 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, Select, and_, bindparam, select, update
+from sqlalchemy import Row, Select, and_, bindparam, exists, or_, select, update
 
 from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Verdict, Vote
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
-from controller.models.run import Hold, JobState, Policy, Strategy
+from controller.models.run import Hold, JobState, Policy, Run, Strategy
 from controller.ports.approvals import Assess, Clearances, Standing
 from controller.store.approval_tables import freezes, notices, overrides, run_terms
 from controller.store.encoding import chunks
 from controller.store.networks import current_digest, load_network
 from controller.store.people import holds_in_force
 from controller.store.requests import cancel_run
-from controller.store.runs import ACTIVE, load_run
+from controller.store.runs import ACTIVE, load_run, load_runs
 from controller.store.tables import jobs, runs
+from controller.store.tenant_tables import run_tenants
 from controller.store.terms import terms_from
 from controller.store.transaction import Transactions, Tx, reads, writes
 from controller.store.turns import waiting_for_others
-from controller.store.votes import allowed, cast_vote, votes_on
+from controller.store.votes import allowed, cast_vote, plans_of, votes_on
 
 log = structlog.get_logger()
 
@@ -58,10 +59,18 @@ class ApprovalRecords(Transactions):
         return found
 
     @reads
-    def standing(self, tx: Tx, run_id: str) -> Standing | None:
+    def standing(self, tx: Tx, run_id: str, tenant: str = "") -> Standing | None:
         """See ``ApprovalRecords.standing``."""
-        row = tx.execute(_with_terms().where(runs.c.id == run_id)).one_or_none()
+        row = tx.execute(_of_side(_with_terms(), tenant).where(runs.c.id == run_id)).one_or_none()
         return None if row is None else _standing(tx, row, _bounds(tx))
+
+    @reads
+    def standings(self, tx: Tx, tenant: str = "") -> list[tuple[Run, Standing]]:
+        """See ``ApprovalRecords.standings``."""
+        active = _of_side(_with_terms(), tenant).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
+        rows, bounds = tx.execute(active).all(), _bounds(tx)
+        found = {run.id: run for run in load_runs(tx, [row.id for row in rows])}
+        return [(found[row.id], _standing(tx, row, bounds)) for row in rows]
 
     @writes
     def vote(
@@ -77,7 +86,8 @@ class ApprovalRecords(Transactions):
         """See ``ApprovalRecords.vote``."""
         vote = cast_vote(tx, subject, person, verdict, reason, about, contracts)
         if verdict is Verdict.REJECT:
-            of_subject = select(run_terms.c.run).where(run_terms.c.subject == subject)
+            meant = or_(run_terms.c.subject == subject, run_terms.c.subject.in_(plans_of(subject)))
+            of_subject = select(run_terms.c.run).where(meant)
             going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE))
             for run_id in tx.execute(select(runs.c.id).where(going).order_by(runs.c.number)).scalars().all():
                 cancel_run(tx, run_id, person.name)
@@ -158,6 +168,12 @@ def _override(tx: Tx, run_id: str) -> Override | None:
 def _with_terms() -> Select[Any]:
     columns = (runs.c.id, runs.c.requested_by, runs.c.strategy, runs.c.wave, run_terms.c.subject, run_terms.c.content)
     return select(*columns).join(run_terms, run_terms.c.run == runs.c.id)
+
+
+def _of_side(query: Select[Any], tenant: str) -> Select[Any]:
+    """Of runs those that concern a tenant, if one is named; no more of the others is looked at."""
+    concerned = exists().where(run_tenants.c.tenant == tenant, run_tenants.c.run == runs.c.id)
+    return query.where(concerned) if tenant else query
 
 
 def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:

@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 
-from controller.access.told import involved
+from controller.access.sight import sight
+from controller.access.told import involved, told_change
+from controller.models.network import Network
 from controller.models.plan import Change, Plan
 from controller.store.tables import jobs
 from controller.store.tenant_tables import plan_tenants, run_tenants
 from controller.store.transaction import Tx
 
 
-def note_plan(tx: Tx, plan: Plan) -> None:
-    """Note whom a new plan concerns."""
-    stations = Counter(tenant for change in plan.changes for tenant in involved(change))
-    rows = [
-        {"plan": plan.id, "tenant": tenant, "handle": f"p-{secrets.token_hex(5)}", "created": plan.created}
-        | {"stations": number}
-        for tenant, number in sorted(stations.items())
-    ]
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a plan is to one tenant: on how many stations, and the SHA-256 of what it is told (hex)."""
+
+    stations: int
+    digest: str
+
+
+def parts(plan: Plan, network: Network | None) -> dict[str, Part]:
+    """What a plan is to each tenant that it concerns.
+
+    Args:
+        plan: The plan.
+        network: The network that it was made on, None if that is not on record. A part is another one where the tenant
+            sees another network.
+    """
+    stations: Counter[str] = Counter()
+    hashes: dict[str, Any] = {}
+    for change in plan.changes:
+        for tenant in involved(change):
+            stations[tenant] += 1
+            seen = sight(plan.network_digest, network, tenant) if network is not None else None
+            told = hashes.setdefault(tenant, hashlib.sha256((seen.digest if seen else plan.digest).encode()))
+            told.update(told_change(seen, change).model_dump_json().encode() if seen else b"")
+    return {tenant: Part(number, hashes[tenant].hexdigest()) for tenant, number in sorted(stations.items())}
+
+
+def note_plan(tx: Tx, plan: Plan, found: Mapping[str, Part]) -> None:
+    """Note whom a new plan concerns, each under the name that it has for such a plan already."""
+    rows = []
+    for tenant, part in found.items():
+        same = select(plan_tenants.c.handle, plan_tenants.c.created)
+        same = same.where(plan_tenants.c.tenant == tenant, plan_tenants.c.part == part.digest)
+        known = tx.execute(same.order_by(plan_tenants.c.number).limit(1)).one_or_none()
+        handle, created = (known.handle, known.created) if known else (f"p-{secrets.token_hex(5)}", plan.created)
+        row = {"plan": plan.id, "tenant": tenant, "handle": handle, "created": created}
+        rows.append(row | {"stations": part.stations, "part": part.digest})
     if rows:
         tx.execute(plan_tenants.insert(), rows)
 

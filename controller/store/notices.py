@@ -6,13 +6,14 @@ from collections import Counter
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, update
 
 from controller.models.approval import Notice, NoticeKind
-from controller.models.run import RunState
+from controller.models.run import JobState, RunState
 from controller.ports.store import Page
 from controller.store.approval_tables import notices, run_terms
 from controller.store.tables import jobs, runs
+from controller.store.tenant_tables import run_tenants
 from controller.store.terms import stations_of, tell, terms_from
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -30,38 +31,45 @@ class NoticeRecords(Transactions):
         newest = select(notices).where(*chosen).order_by(notices.c.number.desc())
         return total, [_as_notice(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
-    @writes
-    def write_notices(self, tx: Tx) -> None:
+    def write_notices(self) -> None:
         """See ``ApprovalRecords.write_notices``."""
-        begun = exists().where(jobs.c.run == run_terms.c.run, jobs.c.started.is_not(None))
-        untold = select(run_terms, runs.c.state, begun.label("begun")).join(runs, runs.c.id == run_terms.c.run)
-        ended = runs.c.state.in_(_TERMINAL) & run_terms.c.told.in_([NoticeKind.PLANNED, NoticeKind.STARTED])
-        for row in tx.execute(untold.where(or_(ended, (run_terms.c.told == NoticeKind.PLANNED) & begun))).all():
-            self._write(tx, row)
+        if self._untold():
+            self._write_notices()
 
-    def _write(self, tx: Tx, row: Row[Any]) -> None:
-        """Tell the tenants of a run that began or ended, unless another process does."""
-        ended = row.state in _TERMINAL
-        kind = NoticeKind.ENDED if ended else NoticeKind.STARTED
-        # A run may begin and end between two looks.
-        unsaid = row.begun and row.told == NoticeKind.PLANNED
-        same = (run_terms.c.run == row.run) & (run_terms.c.told == row.told)
-        if tx.execute(update(run_terms).where(same).values(told=kind.value)).rowcount != 1:
-            return
-        terms = terms_from(row.content)
-        outcomes = {}
+    @reads
+    def _untold(self, tx: Tx) -> bool:
+        return bool(tx.execute(_news()).first() or tx.execute(_over()).first())
+
+    @writes
+    def _write_notices(self, tx: Tx) -> None:
+        """Tell each tenant when work began and ended on stations of its own, whatever goes on elsewhere in the run."""
+        tx.guard("notices")
+        for row in tx.execute(_news()).all():
+            self._write(tx, row, row.tenant, ended=bool(row.done))
+        for row in tx.execute(_over()).all():
+            told = and_(notices.c.run == row.run, notices.c.kind == NoticeKind.ENDED.value)
+            known = set(tx.execute(select(notices.c.tenant).where(told)).scalars())
+            for tenant in terms_from(row.content).tenants:
+                if tenant not in known:
+                    self._write(tx, row, tenant, ended=True)
+            tx.execute(update(run_terms).where(run_terms.c.run == row.run).values(told=NoticeKind.ENDED.value))
+
+    def _write(self, tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
+        """Tell a tenant what it was not told yet: a run may begin and end between two looks."""
+        mine = stations_of(terms_from(row.content), tenant)
+        about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
+        known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
+        work = [
+            job
+            for job in tx.execute(select(jobs.c.station, jobs.c.outcome, jobs.c.started).where(jobs.c.run == row.run))
+            if job.station in set(mine)
+        ]
+        if NoticeKind.STARTED.value not in known and any(job.started is not None for job in work):
+            tell(tx, row.run, tenant, NoticeKind.STARTED, mine, f"work has begun on {len(mine)} of your stations")
         if ended:
-            query = select(jobs.c.station, jobs.c.outcome).where(jobs.c.run == row.run)
-            outcomes = {job.station: job.outcome for job in tx.execute(query)}
-        for tenant in terms.tenants:
-            mine = stations_of(terms, tenant)
-            if unsaid:
-                begun = f"work has begun on {len(mine)} of your stations"
-                tell(tx, row.run, tenant, NoticeKind.STARTED, mine, begun)
-            if ended:
-                counts = Counter(outcomes.get(station) for station in mine)
-                text = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
-                tell(tx, row.run, tenant, NoticeKind.ENDED, mine, text)
+            counts = Counter(job.outcome for job in work)
+            text = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
+            tell(tx, row.run, tenant, NoticeKind.ENDED, mine, text)
 
     @reads
     def unsent_notices(self, tx: Tx, limit: int) -> list[Notice]:
@@ -75,6 +83,32 @@ class NoticeRecords(Transactions):
         unsent = (notices.c.id == notice_id) & notices.c.sent.is_(None)
         if tx.execute(update(notices).where(unsent).values(sent=tx.now)).rowcount:
             tx.note("engine", "notice.sent", notice_id)
+
+
+def _news() -> Select[Any]:
+    """Runs and tenants on whose own stations work began or ended, and who were not told."""
+    begun = func.max(case((jobs.c.started.is_not(None), 1), else_=0))
+    done = func.min(case((jobs.c.state == JobState.DONE.value, 1), else_=0))
+    there = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
+    query = select(run_terms.c.run, run_terms.c.content, run_tenants.c.tenant, done.label("done"))
+    query = query.join(run_tenants, run_tenants.c.run == run_terms.c.run).join(jobs, there)
+    query = query.where(run_terms.c.told.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value]))
+    query = query.where(_told(NoticeKind.PLANNED)).group_by(run_terms.c.run, run_terms.c.content, run_tenants.c.tenant)
+    unsaid = [and_(known == 1, ~_told(kind)) for known, kind in ((begun, NoticeKind.STARTED), (done, NoticeKind.ENDED))]
+    return query.having(or_(*unsaid)).order_by(run_terms.c.run, run_tenants.c.tenant)
+
+
+def _told(kind: NoticeKind) -> ColumnElement[bool]:
+    """Whether a tenant was told this of a run."""
+    same = and_(notices.c.run == run_terms.c.run, notices.c.tenant == run_tenants.c.tenant)
+    return exists().where(same, notices.c.kind == kind.value)
+
+
+def _over() -> Select[Any]:
+    """Runs that ended, of which not everybody may have been told so."""
+    query = select(run_terms.c.run, run_terms.c.content).join(runs, runs.c.id == run_terms.c.run)
+    untold = run_terms.c.told.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value])
+    return query.where(runs.c.state.in_(_TERMINAL), untold).order_by(runs.c.number)
 
 
 def _as_notice(row: Row[Any]) -> Notice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from datetime import datetime
 
 import orjson
@@ -12,7 +13,8 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.packing import packed
 from controller.models.plan import Changes, Plan
 from controller.ports.store import Page, PlanHead
-from controller.store.involvement import note_plan
+from controller.store.involvement import Part, note_plan, parts
+from controller.store.networks import load_network
 from controller.store.tables import changes, plans
 from controller.store.transaction import Transactions, Tx, reads, writes
 
@@ -20,9 +22,21 @@ from controller.store.transaction import Transactions, Tx, reads, writes
 class PlanRecords(Transactions):
     """What people approve."""
 
-    @writes
-    def save_plan(self, tx: Tx, plan: Plan, actor: str) -> None:
+    def save_plan(self, plan: Plan, actor: str) -> None:
         """See ``Store.save_plan``."""
+        # Before the transaction, which lets no other begin: a new network takes seconds to be seen by all tenants.
+        self._save_plan(plan, actor, self._parts(plan))
+
+    @reads
+    def _parts(self, tx: Tx, plan: Plan) -> dict[str, Part]:
+        try:
+            network = load_network(tx, plan.network_digest)
+        except NotFoundError:  # then it is like no other plan
+            network = None
+        return parts(plan, network)
+
+    @writes
+    def _save_plan(self, tx: Tx, plan: Plan, actor: str, found: Mapping[str, Part]) -> None:
         tx.guard(f"plan {plan.id}")
         kept = tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar()
         if kept == plan.digest:
@@ -36,7 +50,7 @@ class PlanRecords(Transactions):
         ]
         if rows:
             tx.execute(changes.insert(), rows)
-        note_plan(tx, plan)
+        note_plan(tx, plan, found)
         tx.note(actor, "plan.saved", plan.id, network=plan.network_digest, changes=len(rows))
 
     @reads

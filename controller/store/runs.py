@@ -158,6 +158,12 @@ def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
     return as_runs(tx, [row])[0]
 
 
+def load_runs(tx: Tx, run_ids: Sequence[str]) -> list[Run]:
+    """Runs with their counts, in the order of their acceptance."""
+    rows = rows_of(tx, select(runs), runs.c.id, run_ids)
+    return as_runs(tx, sorted(rows, key=lambda row: row.number))
+
+
 def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
     """A row as the noun; a run has thousands of them, which are looked at again and again."""
     return _job(

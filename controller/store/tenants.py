@@ -36,8 +36,10 @@ class TenantRecords(Transactions):
     @reads
     def plans_of(self, tx: Tx, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
         """See ``TenantRecords.plans_of``."""
-        own = select(plan_tenants).where(plan_tenants.c.tenant == tenant)
-        newest = own.order_by(plan_tenants.c.number.desc()).limit(page.limit).offset(page.offset)
+        first = func.min(plan_tenants.c.number)
+        columns = (plan_tenants.c.handle, plan_tenants.c.created, plan_tenants.c.stations)
+        own = select(*columns).where(plan_tenants.c.tenant == tenant).group_by(*columns)
+        newest = own.order_by(first.desc()).limit(page.limit).offset(page.offset)
         heads = [TenantPlanHead(id=r.handle, created=r.created, stations=r.stations) for r in tx.execute(newest)]
         return _count(tx, own), heads
 
@@ -45,7 +47,8 @@ class TenantRecords(Transactions):
     def plan_of(self, tx: Tx, tenant: str, handle: str) -> Plan:
         """See ``TenantRecords.plan_of``."""
         known = and_(plan_tenants.c.handle == handle, plan_tenants.c.tenant == tenant)
-        plan_id = tx.execute(select(plan_tenants.c.plan).where(known)).scalar()
+        newest = select(plan_tenants.c.plan).where(known).order_by(plan_tenants.c.number.desc()).limit(1)
+        plan_id = tx.execute(newest).scalar()
         if plan_id is None:
             raise NotFoundError(f"there is no plan {handle}")
         return load_plan(tx, plan_id)

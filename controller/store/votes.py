@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, literal, or_, select
 
 from controller.access.roles import may
 from controller.models.approval import Contract, Verdict, Vote
@@ -16,6 +16,8 @@ from controller.store.approval_tables import votes
 from controller.store.encoding import rows_of
 from controller.store.networks import current_digest, load_network
 from controller.store.people_tables import tokens, tokens_in_force, users
+from controller.store.tables import plans
+from controller.store.tenant_tables import plan_tenants
 from controller.store.transaction import Tx
 
 #: What makes a vote another one than that of before.
@@ -86,13 +88,34 @@ def _as_before(tx: Tx, vote: Vote, same: ColumnElement[bool]) -> Vote:
     return vote.model_copy(update={"at": at})
 
 
+def plans_of(handle: str) -> Select[tuple[str]]:
+    """Digests of the plans that are this one to a tenant."""
+    return (
+        select(plans.c.digest)
+        .join(plan_tenants, plan_tenants.c.plan == plans.c.id)
+        .where(plan_tenants.c.handle == handle)
+    )
+
+
 def votes_on(tx: Tx, subject: str) -> list[Vote]:
     """What people said to a subject, the last of each person, in order of time, and whether they may say so now."""
+    part = and_(votes.c.subject == plan_tenants.c.handle, votes.c.side == plan_tenants.c.tenant)
+    of_plan = and_(plan_tenants.c.plan == plans.c.id, plans.c.id == subject[:12], plans.c.digest == subject)
+    on_part = exists().where(part, of_plan)
     used = select(tokens.c.revoked).where(tokens.c.id == votes.c.token).scalar_subquery()
-    said = select(votes, used.label("revoked")).where(votes.c.subject == subject)
-    rows = tx.execute(said.order_by(votes.c.at, votes.c.person)).all()
+    said = select(votes, used.label("revoked")).where(or_(votes.c.subject == subject, on_part))
+    rows = _last_of_each(tx.execute(said.order_by(votes.c.at, votes.c.person)))
     people = allowed(tx, {row.person for row in rows}, Permission.APPROVE)
     return [_as_vote(row, people) for row in rows]
+
+
+def _last_of_each(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """The last of each person, who may have said something to the plan's digest and to its name for a tenant."""
+    last: dict[tuple[str, str], Row[Any]] = {}
+    for row in rows:
+        last.pop((row.side, row.person), None)
+        last[row.side, row.person] = row
+    return list(last.values())
 
 
 def _as_vote(row: Row[Any], people: Mapping[str, Person]) -> Vote:

@@ -7,22 +7,26 @@ import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import and_, update
+from sqlalchemy import and_, event, update
 
 from controller.api.app import api_routes
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
+from controller.plan import network_digest
+from controller.ports.store import Page
 from controller.store import open_store
 from controller.store.tables import jobs
 from tests.security.door import Answer, ask
-from tests.security.world import TOKENS, Private, World, privates, world
+from tests.security.world import STATIONS, TOKENS, Private, World, network, privates, world
+from tests.unit.plan import samples
 
 #: What a stream that goes on says when nothing is new.
 SILENCE = b": still here"
@@ -67,6 +71,9 @@ EVERYTHING = Private(
     outcome=Outcome.DIVERGED,
     holds=1,
     acts=1,
+    replans=2,
+    waiting=1,
+    order="begun",
 )
 
 
@@ -102,11 +109,35 @@ async def answers(made: World, token: str, asked: list[tuple[str, str]]) -> list
     return [await ask(made.app, "GET", path, token, query=query, until=SILENCE) for path, query in asked]
 
 
-Differences = list[tuple[tuple[str, str], Answer, Answer]]
+async def costs(made: World, token: str, asked: list[tuple[str, str]]) -> list[tuple[Answer, int]]:
+    """What the caller is answered, in order, and how many statements of the database each answer took."""
+    count = itertools.count()
+    # What a process keeps in memory it has from now on.
+    await answers(made, token, [("/v1/network", "")])
+
+    def counted(*_: object) -> None:
+        next(count)
+
+    event.listen(made.store._engine, "before_cursor_execute", counted)
+    try:
+        found = []
+        for path, query in asked:
+            before = next(count)
+            (answer,) = await answers(made, token, [(path, query)])
+            found.append((answer, next(count) - before))
+        return found
+    finally:
+        event.remove(made.store._engine, "before_cursor_execute", counted)
+
+
+Differences = list[tuple[tuple[str, str], tuple[Answer, int], tuple[Answer, int]]]
 
 
 def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Differences]:
-    """For each side the requests that are answered differently where beta is as ``other``, and where it is as usual."""
+    """For each side the requests that are answered differently where beta is as ``other``, and where it is as usual.
+
+    An answer that takes another number of statements is a different one: whoever has a clock could tell.
+    """
     paths = [folder / "one.sqlite3", folder / "other.sqlite3"]
     for path in paths:
         shutil.copy(empty, path)
@@ -114,7 +145,7 @@ def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Diff
         asked = requests(usual, unusual)
         found = []
         for side in sides:
-            first, second = (asyncio.run(answers(made, TOKENS[side], asked)) for made in (usual, unusual))
+            first, second = (asyncio.run(costs(made, TOKENS[side], asked)) for made in (usual, unusual))
             found.append([one for one in zip(asked, first, second, strict=True) if one[1] != one[2]])
     return found
 
@@ -123,6 +154,11 @@ def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Diff
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_of_another_tenant_changes_an_answer(empty: Path, tmp_path: Path, other: Private) -> None:
     assert compare(empty, tmp_path, other, "alfa") == [[]]
+
+
+@pytest.mark.parametrize("order", ["before", "begun", "done", "behind"])
+def test_the_way_of_others_through_a_run_changes_no_answer(empty: Path, tmp_path: Path, order: str) -> None:
+    assert compare(empty, tmp_path, replace(EVERYTHING, order=order), "alfa") == [[]]
 
 
 def test_what_varies_is_seen_by_others(empty: Path, tmp_path: Path) -> None:
@@ -185,7 +221,35 @@ def test_a_tenant_sees_its_plans_and_runs(usual: World) -> None:
     assert [job["station"] for job in told(usual, f"/v1/runs/{run['id']}/jobs")["results"]] == ["S1"]
     hers = told(usual, "/v1/runs", side="beta")["results"]
     assert len(hers) > 1
-    assert {one["state"] for one in hers} == {"diverged", "queued"}
+    assert {one["state"] for one in hers} == {"diverged", "queued", "running"}
+
+
+def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: World) -> None:
+    store = usual.store
+    (head,) = told(usual, "/v1/plans")["results"]
+    names = store.handles("alfa", [one.id for one in store.plans(Page(100))[1]])
+    plans = [store.plan(plan_id) for plan_id in names]
+    assert len(plans) == 3, "beta's part is another one in each of them"
+    assert set(names.values()) == {head["id"]}
+    said = asyncio.run(ask(usual.app, "POST", f"/v1/plans/{head['id']}/approve", TOKENS["alfa"], body=b"{}"))
+    assert said.status == 200
+    assert [[vote.person for vote in store.votes(plan.digest)] for plan in plans] == [["rosa"]] * 3
+    # What changes for alfa is another plan to alfa.
+    less = network(EVERYTHING, alfas_max=60, applied=True)
+    store.save_network(less, network_digest(less), "ana")
+    other = samples.plan(
+        less, {name: samples.view(network(EVERYTHING, alfas_max=80, applied=False), name) for name in STATIONS}
+    )
+    store.save_plan(other, "ana")
+    assert store.handles("alfa", [other.id])[other.id] != head["id"]
+    assert store.votes(other.digest) == []
+    # The last word counts, to whichever of them it was said: it stops the runs of all.
+    said = asyncio.run(
+        ask(usual.app, "POST", f"/v1/plans/{head['id']}/reject", TOKENS["alfa"], body=b'{"reason": "no"}')
+    )
+    assert said.status == 200
+    (waiting,) = told(usual, "/v1/approvals")["results"]
+    assert store.run(waiting["run"]).state is RunState.CANCELLING
 
 
 def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> None:
@@ -258,7 +322,7 @@ def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: World) -> None:
     for path in (f"/v1/runs/{waiting['run']}/reject", f"/v1/plans/{plan['id']}/reject"):
         said = asyncio.run(ask(usual.app, "POST", path, TOKENS["alfa"], body=b'{"reason": "no"}'))
         assert (said.status, said.problem["type"]) == (409, "urn:minka:error:conflict"), path
-    assert usual.store.run(waiting["run"]).state is RunState.QUEUED
+    assert usual.store.run(waiting["run"]).state is RunState.RUNNING
     # Beta's part is to come.
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/runs/{waiting['run']}/reject", TOKENS["beta"], body=b'{"reason": "no"}')
@@ -281,13 +345,13 @@ def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: World)
     trail = told(usual, "/v1/audit")
     assert [(row["id"], row["actor"], row["action"]) for row in trail["results"]] == [
         (7, "rosa", "access.denied"),
-        (6, "rosa", "approval.given"),
-        (5, "host", "run.created"),
+        (6, "host", "run.created"),
+        (5, "rosa", "approval.given"),
         (4, "host", "job.finished"),
         (3, "host", "run.created"),
         (2, "rosa", "token.added"),
         (1, "rosa", "user.added"),
     ]
     assert trail["results"][0]["object"] == "GET /v1/devices/S2"
-    assert trail["results"][1]["detail"] == {"reason": "fine"}
-    assert all(row["detail"] == {} for row in trail["results"][2:5])
+    assert trail["results"][2]["detail"] == {"reason": "fine"}
+    assert all(trail["results"][number]["detail"] == {} for number in (1, 3, 4))

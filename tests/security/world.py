@@ -36,6 +36,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import JobResult, NewJob, Page, Transition
+from controller.runs.consent import Asked, plan_terms
 from controller.runs.importer import Importer
 from controller.runs.planner import Planner
 from controller.runs.submit import submit
@@ -68,6 +69,11 @@ class Private:
     outcome: Outcome = Outcome.SUCCEEDED
     holds: int = 0
     acts: int = 0
+    #: Plans that are another one in beta's part only, and runs of beta's alone that wait for it.
+    replans: int = 0
+    waiting: int = 0
+    #: Where beta's station stands in the run that waits: with alfa's, before it, begun, done, or behind it.
+    order: str = "together"
 
 
 privates = st.builds(
@@ -88,6 +94,9 @@ privates = st.builds(
     outcome=st.sampled_from([Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.DIVERGED, Outcome.DEFERRED]),
     holds=st.integers(0, 2),
     acts=st.integers(0, 2),
+    replans=st.integers(0, 2),
+    waiting=st.integers(0, 2),
+    order=st.sampled_from(["together", "before", "begun", "done", "behind"]),
 )
 
 
@@ -223,18 +232,58 @@ def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> Non
     # Alfa's is the first id that is made up each time.
     with sides.of("plan"):
         store.save_plan(shared, "ana")
+    _replans(made, sides, own)
     with sides.of("run"):
         run = _run(made, shared, {"S1": Outcome.SUCCEEDED, "S2": own.outcome})
     made.ids["run_id"].add(run.id)
     made.ids["plan_id"] |= {shared.id, *store.handles("alfa", [shared.id]).values()}
-    with sides.of("waiting"):
-        # The same again, which waits for alfa to agree that it gets less, and for beta as it may be.
-        waiting = submit(store, FakeDoorbell(), shared, actor="ana", strategy=Strategy(), reason="for beta")
-        made.ids["run_id"].add(waiting.id)
     with sides.of("alfa"):
         _alarms_of_alfa(made, before)
         store.audit("rosa", "approval.given", run.id, {"reason": "fine", "plan": shared.digest})
     _betas(made, sides, own, before)
+    with sides.of("waiting"):
+        # The same again, which waits for alfa to agree that it gets less, and for beta as it may be.
+        made.ids["run_id"].add(_waiting(made, shared, own).id)
+
+
+def _replans(made: World, sides: _Sides, own: Private) -> None:
+    """The same to alfa again, while beta gets another share each time."""
+    store = made.store
+    _, current = store.network()
+    views = {station: samples.view(network(own, alfas_max=80, applied=False), station) for station in STATIONS}
+    for number in range(own.replans):
+        agreements = [
+            one.model_copy(update={"shares": (one.shares[0].model_copy(update={"max": 50 + number}),)})
+            if one.id == "beta-all"
+            else one
+            for one in current.agreements
+        ]
+        moved = current.model_copy(update={"agreements": tuple(agreements)})
+        with sides.of("beta"):
+            store.save_network(moved, network_digest(moved), "ana")
+            plan = samples.plan(moved, views)
+            store.save_plan(plan, "ana")
+            made.ids["plan_id"] |= {plan.id, *store.handles("beta", [plan.id]).values()}
+    store.save_network(current, network_digest(current), "ana")
+
+
+def _waiting(made: World, plan: Plan, own: Private) -> Run:
+    """A run that waits for alfa, while beta's station is where it may be."""
+    store = made.store
+    waves = {"together": (0, 0), "behind": (0, 1)}.get(own.order, (1, 0))
+    there = [change.station for change in plan.changes]
+    placed = dict(zip(STATIONS, waves, strict=True)) if len(there) > 1 else {}
+    jobs = [NewJob(placed.get(station, 0), station) for station in there]
+    _, found = store.network(plan.network_digest)
+    terms = plan_terms(found, plan, Asked(plan.digest, plan.created))
+    run = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", reason="for beta", terms=terms)
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    if placed and own.order in ("begun", "done"):
+        (claim,) = store.claim(store.register_worker("w"), 10)
+        if own.order == "done":
+            store.finish(claim, JobResult(own.outcome, "beta's link came up"))
+    store.write_notices()
+    return run
 
 
 def _betas(made: World, sides: _Sides, own: Private, net: Network) -> None:
@@ -250,6 +299,9 @@ def _betas(made: World, sides: _Sides, own: Private, net: Network) -> None:
                 run = _run(made, plan, {"S2": own.outcome})
                 made.ids["run_id"].add(run.id)
                 made.ids["plan_id"] |= {plan.id, *store.handles("beta", [plan.id]).values()}
+                for _ in range(own.waiting):
+                    again = submit(store, FakeDoorbell(), plan, actor="rule", strategy=Strategy(), cause="alarm:a")
+                    made.ids["run_id"].add(again.id)
         path = links(samples.rendered(net, "S1").tree)[0].path
         for number in range(own.alarms):
             for station, managed_object, tenant, cause in (

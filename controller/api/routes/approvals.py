@@ -71,10 +71,7 @@ class Awaited(Body):
 def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]:
     """Runs that wait for the approval of the caller's side (for the host's people: of any side), oldest first."""
     found = []
-    for run_id in backend.store.active_runs():
-        run, standing = backend.store.run(run_id), backend.store.standing(run_id)
-        if standing is None or run.state.terminal:
-            continue
+    for run, standing in backend.store.standings(who.tenant):
         # Whether another side still has to agree is not told to a tenant.
         own = [one for one in standing.terms.requirements if who.side in (HOST, one.side)]
         if not all(is_approved(one, standing.votes, standing.requester) for one in own):
@@ -85,7 +82,7 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]
 @router.get("/approvals/{run_id}")
 def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
     """What is asked of the caller's side for a run, with that side's own part of each change."""
-    standing = backend.store.standing(run_id)
+    standing = backend.store.standing(run_id, who.tenant)
     if standing is None or (who.tenant and not _asked_of(who.tenant, standing.terms)):
         raise NotFoundError(f"no run {run_id} asks for approval")
     return _awaited(backend, who, backend.store.run(run_id), standing.terms, standing.votes, whole=True)
@@ -158,12 +155,15 @@ def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LO
 def _vote_on_run(
     run_id: str, backend: Services, who: Person, verdict: Verdict, reason: str, contracts: Reasons = ()
 ) -> Vote:
-    standing = backend.store.standing(run_id)
-    if standing is None or not _concerned(who, standing.terms):
+    standing = backend.store.standing(run_id, who.tenant)
+    if standing is None:
         raise NotFoundError(f"there is no run {run_id} that could be approved")
     if _is_over(backend, who, run_id, standing.terms):
         raise ConflictError(f"run {run_id} has ended")
-    return _vote(backend, who, standing.terms, verdict, reason, run_id, contracts)
+    run = backend.store.run(run_id)
+    handles = backend.store.handles(who.tenant, [run.plan]) if who.tenant and not run.playbook else {}
+    subject = handles.get(run.plan, standing.terms.subject)
+    return _vote(backend, who, standing.terms, subject, verdict, reason, run_id, contracts)
 
 
 def _vote_on_plan(
@@ -174,19 +174,27 @@ def _vote_on_plan(
     terms = _terms(backend, plan)
     if not _concerned(who, terms):
         raise NotFoundError(f"there is no plan {plan_id}")
-    if verdict is Verdict.REJECT and who.tenant and _is_done(backend, who.tenant, plan.id):
+    if verdict is Verdict.REJECT and who.tenant and _is_done(backend, who.tenant, plan_id):
         raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to say no to")
-    return _vote(backend, who, terms, verdict, reason, plan_id, contracts)
+    subject = plan_id if who.tenant else terms.subject
+    return _vote(backend, who, terms, subject, verdict, reason, plan_id, contracts)
 
 
 def _vote(
-    backend: Services, who: Person, terms: RunTerms, verdict: Verdict, reason: str, about: str, contracts: Reasons
+    backend: Services,
+    who: Person,
+    terms: RunTerms,
+    subject: str,
+    verdict: Verdict,
+    reason: str,
+    about: str,
+    contracts: Reasons,
 ) -> Vote:
     if who.tenant:
         _check_tenants_word(backend, who, terms, verdict, about)
     check_contracts(terms, contracts, who)
     asked = backend.clock.now()
-    vote = backend.store.vote(terms.subject, who, verdict, reason, about, contracts)
+    vote = backend.store.vote(subject, who, verdict, reason, about, contracts)
     if vote.at >= asked:  # else it was said before, and nobody needs to look again
         look_again(backend.store, backend.clock)
         for run_id in backend.store.active_runs():
@@ -206,9 +214,11 @@ def _is_over(backend: Services, who: Person, run_id: str, terms: RunTerms) -> bo
     return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 
 
-def _is_done(backend: Services, tenant: str, plan_id: str) -> bool:
-    """Whether the latest run of a plan has done on the tenant's stations what it should."""
-    latest = next((one for one in backend.store.runs_of(tenant)[1] if one[0].plan == plan_id), None)
+def _is_done(backend: Services, tenant: str, handle: str) -> bool:
+    """Whether the latest run of what a tenant knows as one plan has done on its stations what it should."""
+    found = backend.store.runs_of(tenant)[1]
+    names = backend.store.handles(tenant, {run.plan for run, _ in found})
+    latest = next((one for one in found if names.get(one[0].plan) == handle), None)
     return latest is not None and told_run(latest[0], "", latest[1]).state is RunState.SUCCEEDED
 
 

@@ -397,14 +397,46 @@ def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: Virt
     for claim in store.claim(worker, 10):
         store.write_notices()
         store.finish(claim, JobResult(Outcome.SUCCEEDED if claim.job.station == "A" else Outcome.DEFERRED))
-    store.write_notices()
-    assert [notice.kind for notice in store.notices(Page())[1]] == [NoticeKind.STARTED, NoticeKind.PLANNED]
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
+        kinds = [notice.kind for notice in store.notices(Page())[1]]
+        assert kinds == [NoticeKind.STARTED, NoticeKind.PLANNED]
+    # For the tenant it is over with its own stations, whatever else the run has to do.
     for _ in range(2):
         store.write_notices()
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
+    store.write_notices()
+    assert store.notices(Page())[0] == 3
     assert store.notices(Page(), "movistar") == (0, [])
     _, (ended, *_) = store.notices(Page(), "entel")
     assert (ended.kind, ended.text) == (NoticeKind.ENDED, "work has ended: 1 deferred, 1 succeeded")
+
+
+def test_a_tenant_is_told_of_work_on_its_own_stations_only(store: SqlStore) -> None:
+    plan = make_plan(["A", "B"])
+    store.save_plan(plan, "ana")
+    groups = [StationTerms(region="cusco", timezone="America/Lima", tenants=(name,)) for name in ("claro", "entel")]
+    both = RunTerms(
+        subject="s", tenants=("claro", "entel"), groups=tuple(groups), stations={"A": ("a", 0), "B": ("b", 1)}
+    )
+    jobs = [NewJob(0, "A"), NewJob(1, "B")]
+    run = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", terms=both)
+    worker = store.register_worker("w")
+
+    def kinds(tenant: str) -> list[NoticeKind]:
+        store.write_notices()
+        return [notice.kind for notice in reversed(store.notices(Page(), tenant)[1])]
+
+    planned, started, ended = NoticeKind.PLANNED, NoticeKind.STARTED, NoticeKind.ENDED
+    for wave, tenant, other in ((0, "claro", [planned]), (1, "entel", [planned, started, ended])):
+        store.advance(run.id, lambda _run, _jobs, wave=wave: Transition(RunState.RUNNING, wave=wave))  # type: ignore[misc]
+        before = store.run(run.id)
+        (claim,) = store.claim(worker, 10)
+        assert kinds(tenant) == [planned, started]
+        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+        assert kinds(tenant) == [planned, started, ended]
+        assert kinds({"claro": "entel", "entel": "claro"}[tenant]) == other
+        assert not before.state.terminal
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
+    assert kinds("claro") == kinds("entel") == [planned, started, ended]
 
 
 def test_tenants_are_told_that_work_began_though_it_ended_before_anybody_looked(store: SqlStore) -> None:

@@ -84,7 +84,7 @@ def test_what_the_ledger_says_already_is_no_change_of_it(store: SqlStore, clock:
     again = work(store, clock, "1", JobResult(Outcome.UNCHANGED, gained=result.gained, lost=result.lost))
     assert first.plan == again.plan
     one, two = store.deeds(["A"], before)
-    assert (one.before.absent, one.changes) == (("/a", "/b"), store.plan(first.plan).changes)
+    assert (one.before.absent, one.changes) == (("/a", "/b"), tuple(store.plan(first.plan).changes))
     assert (two.changes, two.before) == ((), LedgerBefore())
     # Of several nodes only those that change are kept.
     more = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="2"), node("/b")))
@@ -96,5 +96,5 @@ def test_what_the_ledger_says_already_is_no_change_of_it(store: SqlStore, clock:
 def test_a_plan_that_was_applied_twice_left_its_change_twice(store: SqlStore, clock: VirtualClock) -> None:
     before = clock.now()
     runs = [work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),))) for _ in range(2)]
-    changes = store.plan(runs[0].plan).changes
+    changes = tuple(store.plan(runs[0].plan).changes)
     assert [(deed.run, deed.changes) for deed in store.deeds(["A"], before)] == [(run.id, changes) for run in runs]
