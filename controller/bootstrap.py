@@ -7,7 +7,7 @@ import gc
 import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -67,12 +67,15 @@ class Parts:
 
     def worker_loop(self, name: str) -> WorkerLoop:
         """The loop of a worker process."""
-        world = World(
-            self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock, self._channels()
-        )
+        world = replace(self._world(), channels=self._channels())
         of = procedures(PlaybookProcedure(world, registry()))
         tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of)
         return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
+
+    def _world(self) -> World:
+        webhook = HttpWebhook(self.settings.notify_url)
+        sources = tuple(self.settings.software_sources.split())
+        return World(self.loop_store, self.planner, webhook, self.clock, sources=sources)
 
     def _channels(self) -> dict[str, Webhook]:
         """Ways to tell people beside the webhook."""
@@ -148,7 +151,7 @@ class Parts:
         notifier = WebhookNotifier(self.settings.escalation_url)
         rules = load_rules(self.settings.rules)
         checker = Checker(self.loop_store, self.planner, self.clock, ())
-        world = World(self.loop_store, self.planner, HttpWebhook(self.settings.notify_url), self.clock)
+        world = self._world()
         launcher = Launcher(world, Library(self.settings.playbooks, registry()), self.doorbell)
         breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
         return Remediator(

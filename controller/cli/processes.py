@@ -79,6 +79,7 @@ def up(
     probes = {name: f"{settings.url}/readyz?role={role}&instance={name}" for name, role in roles.items()}
     if sim_network is not None:
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
+        os.environ.setdefault("MINKA_SOFTWARE_SOURCES", "sftp://10.0.0.1/images/")
         endpoints, routers = settings.home / "endpoints.csv", settings.home / "routers.csv"
         simulators = _simulators(sim_network, sim_control, sim_ports, endpoints)
         simulators += ["--keep", str(settings.home / "simulators")]

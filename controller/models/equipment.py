@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AwareDatetime, Field
 
@@ -131,3 +133,23 @@ class SoftwareEvent(Noun):
     status: str
     message: str = ""
     at: AwareDatetime | None = None
+
+
+def comes_from(url: str, sources: Sequence[str]) -> bool:
+    """Whether the address of a file lies below one of these: the same scheme, host and port, and a path within.
+
+    Paths that lead up and out again lie below none; who logs in there is of no matter.
+    """
+    wanted = urlsplit(url)
+    if any(letter.isspace() for letter in url) or ".." in unquote(unquote(wanted.path)).replace("\\", "/").split("/"):
+        return False
+    places = ((urlsplit(source), source) for source in sources)
+    return any(
+        (wanted.scheme, _host(url)) == (place.scheme, _host(source)) and wanted.path.startswith(place.path)
+        for place, source in places
+    )
+
+
+def _host(url: str) -> str:
+    """Host and port as they are written."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         default=None, description="File that anchors of the audit trail are added to; empty: audit-anchors under home."
     )
     anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two anchors of the audit trail.")
+    software_sources: str = Field(
+        default="",
+        pattern=r"^\s*([a-z]+://\S+/\s*)*$",
+        description="What addresses of software begin with, as in sftp://10.0.0.1/images/, joined by blanks; "
+        "none: no downloads.",
+    )
     rules: Path = Field(default=shipped("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=shipped("playbooks"), description="Folder of playbooks.")
     repair_limit: int = Field(

@@ -40,6 +40,7 @@ class World:
     Attributes:
         channels: Other ways to tell people than the webhook, by name.
         readings: What jobs read of other stations than their own.
+        sources: What addresses of software that stations download begin with.
     """
 
     store: StoreLoop
@@ -48,6 +49,7 @@ class World:
     clock: Clock
     channels: Mapping[str, Webhook] = field(default_factory=dict)
     readings: Readings = field(default_factory=Readings)
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,11 @@ class StationContext:
     def clock(self) -> Clock:
         """All time."""
         return self.world.clock
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What addresses of software begin with."""
+        return self.world.sources
 
     @property
     def rehearsal(self) -> bool:

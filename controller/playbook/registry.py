@@ -152,6 +152,7 @@ class Context(Protocol):
         key: Unique to this step on this station, the same when it is repeated.
         since: When the run was accepted; None in a rehearsal.
         rehearsal: Whether this is a dry run: nothing is waited for, nobody is told.
+        sources: What addresses of software that stations download begin with.
     """
 
     @property
@@ -170,6 +171,8 @@ class Context(Protocol):
     def since(self) -> datetime | None: ...  # noqa: D102
     @property
     def rehearsal(self) -> bool: ...  # noqa: D102
+    @property
+    def sources(self) -> tuple[str, ...]: ...  # noqa: D102
 
     async def read(self) -> Observed:
         """The station as it is now. Raises DeviceError."""

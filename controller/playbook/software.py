@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from controller.models.equipment import Equipment, Operation, OperationKind, SlotState
+from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, comes_from
 from controller.models.errors import ConflictError
 from controller.models.network import Noun
 from controller.playbook.changing import Changed
@@ -72,6 +72,9 @@ class Running(Noun):
 @action("download-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
     """Let the station fetch a file of software. Service goes on; the station tells when it is done."""
+    if not comes_from(given.url, context.sources):
+        allowed = " or ".join(context.sources) or "nothing"
+        raise ConflictError(f"software comes from what MINKA_SOFTWARE_SOURCES names, which is {allowed}: {given.url}")
     await context.ledger()
     seen = await context.equipment()
     there = bool(given.version) and any(_holds(slot, given.version) for slot in seen.slots)

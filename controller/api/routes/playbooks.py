@@ -76,7 +76,8 @@ def library(backend: Backend) -> Library:
 def launcher(backend: Backend) -> Launcher:
     """What starts runs of them."""
     webhook = HttpWebhook(backend.settings.notify_url)
-    world = World(_Threaded(backend.store), backend.planner, webhook, backend.clock)
+    sources = tuple(backend.settings.software_sources.split())
+    world = World(_Threaded(backend.store), backend.planner, webhook, backend.clock, sources=sources)
     return Launcher(world, library(backend), backend.doorbell)
 
 

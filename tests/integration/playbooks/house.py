@@ -46,7 +46,9 @@ class PlaybookHouse(House):
         self.folder = folder
         self.webhook = FakeWebhook()
         admit(self.store, "token-of-ana")
-        self.world = World(self.loop_store, self.planner, self.webhook, self.clock)
+        self.world = World(
+            self.loop_store, self.planner, self.webhook, self.clock, sources=("sftp://10.0.0.1/images/",)
+        )
 
     async def work(self) -> None:
         tools = Tools(

@@ -41,7 +41,8 @@ class Rests(Exception):  # noqa: N818 - no error
 class Stage:
     """A world with a playbook's run in it."""
 
-    def __init__(self, steps: str) -> None:
+    def __init__(self, steps: str, sources: tuple[str, ...] = ("sftp://10.0.0.1/",)) -> None:
+        self.sources = sources
         self.world = World(retune())
         self.webhook = FakeWebhook()
         store, network = self.world.store, samples.network()
@@ -71,7 +72,7 @@ class Stage:
         store = InstantStore(self.world.store, interrupter)
         devices = MortalDevices(self.world.devices, interrupter)
         planner = Planner(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        around = Around(store, planner, self.webhook, self.world.clock)
+        around = Around(store, planner, self.webhook, self.world.clock, sources=self.sources)
         tools = Tools(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
         result = await PlaybookProcedure(around, registry()).work(claim, tools, always)
         if isinstance(result, Resting):
