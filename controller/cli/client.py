@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -72,8 +72,22 @@ class Client:
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """Server-sent events as (name, data), until the stream ends."""
+        yield from self._events("GET", path)
+
+    def progress(self, path: str, body: Any, told: Callable[[int, int], None]) -> Any:
+        """POST a JSON body; ``told`` hears how much is done, of how much, until the answer is there."""
+        for name, data in self._events("POST", path, params={"progress": True}, json=body):
+            if name == "progress":
+                told(data["done"], data["total"])
+            elif name == "problem":
+                raise _refused(httpx.Response(data["status"], json=data), self._source)
+            else:
+                return data
+        raise CliError(f"{self._url} ended the answer before it was whole: ask again", UNREACHABLE)
+
+    def _events(self, method: str, path: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         try:
-            with self._http.stream("GET", path, timeout=httpx.Timeout(60, connect=5)) as answer:
+            with self._http.stream(method, path, timeout=httpx.Timeout(60, connect=5), **arguments) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _refused(answer, self._source)

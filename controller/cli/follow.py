@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -87,6 +88,18 @@ class _Bars:
             out.print(f"{counted(len(stations), 'station')} ({named}): {remark}", soft_wrap=True)
 
 
+@contextmanager
+def reading() -> Iterator[Callable[[int, int], None]]:
+    """A bar at the terminal for stations that are read; hears how many are done, of how many."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("reading stations", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total or None, refresh=True)
+
+
 def _wave(told: dict[str, Any]) -> int:
     """The wave of a run or job; a tenant's people are not told of waves, so theirs is one."""
     return int(told.get("wave", 0))
@@ -117,7 +130,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     else:
         bars.remarks()
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(last["counts"].items()))
-        out.print(f"run {run_id}", coloured(last["state"]), f"({counts})")
+        out.print(f"run {run_id} ", coloured(last["state"]), f": {counts}", sep="")
     if last["state"] != "succeeded":
         raise typer.Exit(FAILED)
 

@@ -11,8 +11,8 @@ import typer
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
-from controller.cli.follow import follow
-from controller.cli.output import Json, bold, client, indented, new_key, out, print_json, when
+from controller.cli.follow import follow, reading
+from controller.cli.output import Json, bold, client, err, indented, new_key, out, print_json, when
 from controller.cli.plan_view import show_plan
 from controller.cli.tables import Column, table
 from controller.models.words import Policy
@@ -55,7 +55,7 @@ def plan(
 ) -> None:
     """Read the selected stations and plan what brings them to the loaded network files. Changes nothing."""
     body = {"selector": selector, "remove": _removals(remove or []), "expect_stations": expect}
-    made = _made("/v1/plans", body)
+    made = _made("/v1/plans", body, shown=not as_json)
     if save is not None:
         save.write_text(indented(made), encoding="utf-8")
     if as_json:
@@ -86,10 +86,14 @@ def undo(
             show_outlook(client().get(f"/v1/plans/{made['id']}/outlook"), before=True)
 
 
-def _made(path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A plan that is asked for; a refusal says what to add to the command."""
+def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, Any]:
+    """A plan that is asked for, its progress ``shown`` at a terminal; a refusal says what to add to the command."""
+    api = client()
     try:
-        made: dict[str, Any] = client().post(path, body)
+        if shown and err.is_terminal:
+            with reading() as told:
+                return dict(api.progress(path, body, told))
+        made: dict[str, Any] = api.post(path, body)
     except CliError as error:
         raise CliError(f"{error}{allow_words(str(error))}", error.status, error.problem) from error
     return made

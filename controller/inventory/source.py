@@ -119,10 +119,10 @@ def suggest(value: str, candidates: Iterable[str]) -> str:
     return f"did you mean {spelling[near[0]]!r}?" if near else ""
 
 
-def unknown(what: str, value: str, candidates: Iterable[str]) -> str:
+def unknown(what: str, value: str, candidates: Iterable[str], where: str = "") -> str:
     """That there is no such object, and which one may be meant."""
     hint = suggest(value, candidates)
-    return f"there is no {what} {show(value)}{'; ' if hint else ''}{hint}"
+    return f"there is no {what} {show(value)}{where and ' '}{where}{'; ' if hint else ''}{hint}"
 
 
 def show(value: Any) -> str:

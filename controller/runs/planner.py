@@ -75,6 +75,14 @@ class Wanted:
     rendered: Rendered
 
 
+@dataclass
+class Progress:
+    """How many stations are read and compared, of how many; the total is 0 until it is known."""
+
+    done: int = 0
+    total: int = 0
+
+
 class Planner:
     """Reads devices and makes plans."""
 
@@ -164,8 +172,13 @@ class Planner:
 
     # --------------------------------------------------------------- planning
 
-    async def plan(self, request: PlanRequest, actor: str) -> Plan:
+    async def plan(self, request: PlanRequest, actor: str, progress: Progress | None = None) -> Plan:
         """A plan that brings the selected stations to what the current network files say.
+
+        Args:
+            request: What to plan.
+            actor: Who asks, for the record.
+            progress: Is told how far the reading of stations is.
 
         Raises:
             InputError: The selector is wrong or matches nothing.
@@ -188,7 +201,14 @@ class Planner:
         def add(station: str, view: StationView) -> None:
             planning.add(station, _as_adopted(network, intent, station, view) if request.adopt else view)
 
-        await self.each(network, stations, lambda station, view: asyncio.to_thread(add, station, view))
+        progress = progress or Progress()
+        progress.total = len(stations)
+
+        async def one(station: str, view: StationView) -> None:
+            await asyncio.to_thread(add, station, view)
+            progress.done += 1
+
+        await self.each(network, stations, one)
         planning.withhold({station: await self._linked(station) for station in planning.behind})
         plan = await asyncio.to_thread(planning.plan, digest, now)
         await self._store.call(lambda store: store.save_plan(plan, actor))

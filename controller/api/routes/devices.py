@@ -40,7 +40,8 @@ class Drift(Body):
 
 def _known(network: Network, station: str) -> str:
     if not network.manages(station):
-        raise NotFoundError(unknown("station", station, (*network.station_by_id, *network.router_by_id)))
+        known = (*network.station_by_id, *network.router_by_id)
+        raise NotFoundError(unknown("station", station, known, "in the network"))
     return station
 
 

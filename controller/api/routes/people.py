@@ -174,7 +174,7 @@ def _person(store: Store, name: str, role: Role, tenant: str) -> Person:
     if role.of_tenant != bool(tenant):
         raise ConflictError(f"the role {role} {'needs a' if role.of_tenant else 'has no'} tenant")
     if tenant and tenant not in store.network()[1].tenant_by_id:
-        raise NotFoundError(unknown("tenant", tenant, store.network()[1].tenant_by_id))
+        raise NotFoundError(unknown("tenant", tenant, store.network()[1].tenant_by_id, "in the network"))
     return Person(name=name, role=role, tenant=tenant)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Response
@@ -10,15 +12,21 @@ from pydantic import Field
 
 from controller.access.told import TenantPlan, TenantPlanHead
 from controller.api.auth import Router, needs
+from controller.api.problems import Problem, problem_of
 from controller.api.services import Backend, Body, Listing, Paging, cut, listing
+from controller.api.sse import EventStream, event
 from controller.api.views import Seen
+from controller.models.errors import MinkaError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.plan import PlanDifference, compare, json_parts
 from controller.ports.store import PlanHead
-from controller.runs.planner import PlanRequest
+from controller.runs.planner import PlanRequest, Progress
 
 router = Router(prefix="/v1/plans", tags=["plans"])
+
+#: Seconds between two looks at how far planning is.
+_LOOK = 0.5
 
 
 class NewPlan(Body):
@@ -40,15 +48,47 @@ def whole(plan: Plan | TenantPlan, status: int = 200) -> Response:
     return Response(plan.model_dump_json(), status, media_type="application/json")
 
 
+class Reading(Body):
+    """How many of the selected stations are read and compared; the total is 0 until it is known."""
+
+    done: int
+    total: int
+
+
 @router.post("", status_code=201, response_model=Plan)
-async def make(asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)]) -> Response:
+async def make(
+    asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)], progress: bool = False
+) -> Response:
     """Read the selected stations and plan what brings them to the current network files.
 
-    Nothing is changed. An equal plan has an equal id, so asking twice is harmless.
+    Nothing is changed. An equal plan has an equal id, so asking twice is harmless. With ``progress`` the answer is a
+    stream of server-sent events: ``progress`` as stations are read, and in the end ``plan``, or ``problem``.
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations)
+    if progress:
+        return EventStream(_progress(backend, request, who.name))
     made = await backend.planner.plan(request, who.name)
     return whole(made, 201)
+
+
+async def _progress(backend: Backend, request: PlanRequest, actor: str) -> AsyncIterator[str]:
+    """How far planning is, twice a second, and what comes of it; it ends with whom it is for."""
+    seen = Progress()
+    making = asyncio.create_task(backend.planner.plan(request, actor, seen))
+    try:
+        while not making.done():
+            yield event("progress", Reading(done=seen.done, total=seen.total))
+            await asyncio.wait([making], timeout=_LOOK)
+        plan = making.result()
+    except MinkaError as error:
+        yield event("problem", Problem.model_validate_json(bytes(problem_of(error).body)))
+        return
+    finally:
+        making.cancel()
+    yield "event: plan\ndata: "
+    for part in json_parts(plan):
+        yield part.decode()
+    yield "\n"
 
 
 @router.get("")

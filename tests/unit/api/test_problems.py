@@ -263,7 +263,7 @@ def test_no_route_is_missing_from_the_document() -> None:
 async def test_what_is_misspelt_is_guessed(desk: Desk) -> None:
     await desk.client.put("/v1/network", json={"files": files_of(TINY)})
     for path, hint in (
-        ("/v1/devices/T-NR-7", "there is no station T-NR-7; did you mean 'T-NR-1'?"),
+        ("/v1/devices/T-NR-7", "there is no station T-NR-7 in the network; did you mean 'T-NR-1'?"),
         ("/v1/devices?selector=regoin%3Dx", "did you mean 'region'?"),
         ("/v1/network/statoins", "did you mean 'stations'?"),
         ("/v1/runs/r-1", "there is no run r-1"),

@@ -365,3 +365,17 @@ async def test_people_resume_what_the_breaker_stopped(desk: Desk) -> None:
     assert desk.store.alarm(alarm["id"]).cleared is not None
     row = next(row for row in desk.store.audit_rows(Page())[1] if row.action == "switch.set")
     assert (row.actor, row.detail) == ("ana", {"on": "off", "reason": "a backhaul came back"})
+
+
+async def test_planning_tells_how_far_it_is(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    made = await plan(desk, expect_stations=4)
+    answer = await desk.client.post("/v1/plans?progress=true", json={"expect_stations": 4})
+    *progress, (name, whole) = events_of(answer.text)
+    assert {one for one, _ in progress} == {"progress"}
+    assert all(0 <= said["done"] <= said["total"] for _, said in progress)
+    assert (name, whole["id"], whole["changes"]) == ("plan", made["id"], made["changes"])
+    refused = await desk.client.post("/v1/plans?progress=true", json={"expect_stations": 1})
+    name, problem = events_of(refused.text)[-1]
+    assert (name, problem["status"], problem["type"]) == ("problem", 409, "urn:minka:error:plan-refused")
+    assert problem["detail"].endswith("expect 4 stations")

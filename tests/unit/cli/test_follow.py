@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -11,7 +13,9 @@ import pytest
 from controller.cli import follow as follow_module
 from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
 from controller.cli.follow import _events
+from controller.cli.output import err
 from controller.ports.clock import VirtualClock
+from tests.support.minka import environment, minka
 
 Events = list[tuple[str, dict[str, Any]]]
 RUNNING: tuple[str, dict[str, Any]] = ("run", {"state": "running"})
@@ -107,3 +111,38 @@ def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
     assert said.count(kept) == 1
     assert f"7 stations (PE-0, PE-1, PE-2, PE-3, PE-4, …): {kept}" in said
     assert "as it is" not in said
+
+
+def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(_: object, request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.query.decode())
+        made = {
+            "id": "42327bc0ca30",
+            "changes": [],
+            "unplanned": {},
+            "unchanged": ["S"],
+            "findings": [],
+            "selector": "*",
+        }
+        said = [("progress", {"done": 1200, "total": 3100}), ("plan", made)]
+        if "refused" in request.content.decode():
+            said[1] = ("problem", {"status": 409, "detail": "the plan touches 9 stations, …, or expect 9 stations"})
+        text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in said)
+        return httpx.Response(200, text=text) if "progress" in asked[-1] else httpx.Response(201, json=made)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    env = environment(tmp_path, 1)
+    assert minka("plan", env=env).out.startswith("Nothing to do: 1 station carries")
+    monkeypatch.setattr(err, "_force_terminal", True)
+    monkeypatch.setattr(err, "is_interactive", True)
+    monkeypatch.setenv("TERM", "xterm")
+    said = minka("plan", env=env)
+    assert said.out.startswith("Nothing to do: 1 station carries")
+    assert "reading stations" in said.err
+    assert "1200/3100" in said.err
+    refused = minka("plan", "refused", env=env)
+    assert refused.status == 2
+    assert "(--expect 9)" in refused.err
+    assert asked == ["", "progress=true", "progress=true"]
