@@ -5,7 +5,7 @@ A route that a tenant's people may call has no other way to the record than ``Se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -23,7 +23,7 @@ from controller.access.told import (
 )
 from controller.api.services import Backend, Body, Services
 from controller.inventory.source import unknown
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState
 from controller.models.approval import Notice
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
@@ -33,6 +33,7 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.ports.clock import Clock
 from controller.ports.store import Page, PlanHead
+from controller.runs.clearance import who_can_end
 
 #: Of which one may be meant by an id that is unknown.
 _NEWEST = Page(limit=200)
@@ -61,6 +62,22 @@ class RunView(Run):
     """A run, with what it waits for, since when, and who can end that; a pause first."""
 
     waits_for: tuple[Wait, ...] = ()
+
+
+class AlarmView(Alarm):
+    """An alarm, with what its repair waits for, since when, and who can end that."""
+
+    waits_for: tuple[Wait, ...] = ()
+
+
+def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
+    """What an alarm's repair waits for: its run, or before there is one what its note says."""
+    if alarm.state is AlarmState.REPAIRING:
+        return waits.get(alarm.run, ())
+    if alarm.state is not AlarmState.RAISED or not alarm.note.startswith(WAITS):
+        return ()
+    what = alarm.note.removeprefix(WAITS)
+    return (Wait(what=what, since=alarm.raised, who=who_can_end(what)),)
 
 
 class LiveConfig(Body):
@@ -116,13 +133,11 @@ class View(Protocol):
         """Jobs of a run."""
         ...
 
-    def alarms(
-        self, page: Page, states: Iterable[AlarmState] | None = None
-    ) -> tuple[int, Sequence[Alarm | TenantAlarm]]:
+    def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, Sequence[AlarmView | TenantAlarm]]:
         """Total and one page of alarms, newest first."""
         ...
 
-    def alarm(self, alarm_id: str) -> Alarm | TenantAlarm:
+    def alarm(self, alarm_id: str) -> AlarmView | TenantAlarm:
         """An alarm."""
         ...
 
@@ -219,13 +234,19 @@ class HostView:
         self._store.run(run_id)
         return self._store.jobs(run_id)
 
-    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
+    def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[AlarmView]]:
         """See ``View``."""
-        return self._store.alarms(page, states)
+        total, found = self._store.alarms(page, None, like)
+        return total, self._with_waits(found)
 
-    def alarm(self, alarm_id: str) -> Alarm:
+    def alarm(self, alarm_id: str) -> AlarmView:
         """See ``View``."""
-        return self._store.alarm(alarm_id)
+        return self._with_waits([self._store.alarm(alarm_id)])[0]
+
+    def _with_waits(self, found: Sequence[Alarm]) -> list[AlarmView]:
+        repairing = [alarm.run for alarm in found if alarm.state is AlarmState.REPAIRING]
+        waits = self._store.waits(repairing) if repairing else {}
+        return [AlarmView.model_construct(**dict(one), waits_for=_waits_of(one, waits)) for one in found]
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
@@ -308,10 +329,10 @@ class TenantView:
         """See ``View``."""
         return [told.told_job(job) for job in self._store.run_of(self._tenant, run_id)[1]]
 
-    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[TenantAlarm]]:
+    def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
         seen = self._sight()
-        total, found = self._store.alarms_of(lambda *about: told.concerns(seen, *about), page, states)
+        total, found = self._store.alarms_of(lambda *about: told.concerns(seen, *about), page, like)
         return total, [told.told_alarm(alarm) for alarm in found]
 
     def alarm(self, alarm_id: str) -> TenantAlarm:

@@ -20,29 +20,22 @@ Listed = Mapping[tuple[str, str], AlarmReport]
 def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Path, LedgerEntry]) -> AlarmReport:
     """An alarm that a station notified or lists as a report.
 
-    A fault source ``EP_…=id`` is looked up among the nodes of the ledger, so that the alarm is about the
-    same object as the one that our own check raises; everything else is about the station and keeps
-    fault id and source as its specific problem. ``at`` is by our own clock: the clocks of stations differ,
-    and reports of all sources are put in order by their times.
+    A fault source ``EUtranCellFDD=id`` is looked up among the nodes of the ledger, so that the alarm names the object
+    that failed as everything else does; other sources (``ru-1``) are objects by their own name, none is the station.
+    A core link (``EP_…=id``) is the same fault as the one that our own check raises; everything else keeps fault id
+    and source as its specific problem. ``at`` is by our own clock: the clocks of stations differ, and reports of all
+    sources are put in order by their times.
     """
     name, _, key = alarm.source.partition("=")
-    for path, entry in ledger.items() if name in _ENDPOINTS else ():
-        if step(path) == (name, (key,)):
-            return AlarmReport(
-                station=station,
-                object=path,
-                tenant=tenant_of(entry),
-                probable_cause=CORE_LINK_DOWN,
-                severity=alarm.severity,
-                text=alarm.text,
-                source=AlarmSource.ORAN_FM,
-                at=at,
-            )
+    found = (path for path in ledger if step(path) == (name, (key,))) if key else iter(())
+    path = next(found, None)
+    is_link = path is not None and name in _ENDPOINTS
     return AlarmReport(
         station=station,
-        object=STATION,
-        probable_cause=f"o-ran-fault-{alarm.fault}",
-        specific_problem=alarm.source,
+        object=path or alarm.source or STATION,
+        tenant="" if path is None else tenant_of(ledger[path]),
+        probable_cause=CORE_LINK_DOWN if is_link else f"o-ran-fault-{alarm.fault}",
+        specific_problem="" if is_link else alarm.source,
         severity=alarm.severity,
         text=alarm.text,
         source=AlarmSource.ORAN_FM,
@@ -55,7 +48,7 @@ def listed(
 ) -> dict[tuple[str, str], AlarmReport]:
     """What a station lists, without its core links: those are looked at themselves."""
     reports = (report_of(station, alarm, at, ledger) for alarm in alarms)
-    return {_problem(report): report for report in reports if report.object == STATION}
+    return {_problem(report): report for report in reports if report.probable_cause != CORE_LINK_DOWN}
 
 
 def unheard(
@@ -73,7 +66,7 @@ def unheard(
         at: When the second was.
         standing: Alarms of the station that were not cleared.
     """
-    known = {_problem(alarm): alarm for alarm in standing if alarm.object == STATION}
+    known = {_problem(alarm): alarm for alarm in standing if alarm.probable_cause != CORE_LINK_DOWN}
     raised = [
         report
         for problem, report in now.items()

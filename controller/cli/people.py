@@ -15,8 +15,12 @@ from controller.cli.errors import FAILED
 from controller.cli.output import Json, client, coloured, out, print_json, styled, when
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
+from controller.cli.waits import wait_words
 from controller.models.errors import InputError
 from controller.models.words import AlarmState
+
+#: Times of an alarm.
+_TIMES = ("raised", "changed", "cleared", "escalated")
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
@@ -189,10 +193,25 @@ def list_alarms(
     state: Annotated[
         list[str] | None, typer.Option(help=f"Only alarms in this state ({', '.join(AlarmState)}); repeatable.")
     ] = None,
+    station: Annotated[list[str] | None, typer.Option(help="Only of this station; repeatable.")] = None,
+    tenant: Annotated[list[str] | None, typer.Option(help="Only of this tenant; repeatable.")] = None,
+    managed_object: Annotated[
+        list[str] | None, typer.Option("--object", help="Only of this object, as in 'EUtranCellFDD[1]'; repeatable.")
+    ] = None,
+    cause: Annotated[list[str] | None, typer.Option(help="Only of this probable cause; repeatable.")] = None,
+    severity: Annotated[
+        list[str] | None, typer.Option(help="Only of this severity, as in MAJOR; repeatable.", case_sensitive=False)
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only those that changed since then, local time, as in 2026-12-26T06:00.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Alarms, newest first."""
-    found = client().all("/v1/alarms", limit, state=state)
+    asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "object": managed_object}
+    asked |= {"cause": cause, "severity": [word.upper() for word in severity or ()]}
+    asked["since"] = since.astimezone().isoformat() if since else None
+    found = client().all("/v1/alarms", limit, **asked)
     if as_json:
         print_json(found)
         return
@@ -222,11 +241,34 @@ def list_alarms(
                 a.get("count", ""),
                 when(a["raised"]),
                 a.get("run", ""),
-                a.get("note") or a["text"],
+                _note(a),
             )
             for a in found
         ),
     )
+
+
+def _note(alarm: dict[str, Any]) -> str:
+    """What became of an alarm, or what its repair waits for, since when and who can end that; or its text."""
+    return "; ".join(map(wait_words, alarm.get("waits_for", ()))) or alarm.get("note") or alarm["text"]
+
+
+@alarms.command("show", epilog="Example: minka alarms show a-1f2e3d4c5b")
+def show_alarm(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.")], as_json: Json = False
+) -> None:
+    """One alarm, whole: its object, its times, its repair and what that waits for."""
+    found = client().get(f"/v1/alarms/{alarm}")
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if name == "waits_for":
+            for wait in value:
+                out.print(styled(f"{'waits':<18}", "yellow"), wait_words(wait))
+        elif value not in ("", None):
+            known = when(value) if name in _TIMES else coloured(value) if name == "state" else value
+            out.print(styled(f"{name.replace('_', ' '):<18}", "bold"), known)
 
 
 @alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")
@@ -238,7 +280,7 @@ def follow(as_json: Json = False) -> None:
         else:
             what = (alarm["station"], alarm["object"].rpartition("/")[2], alarm["probable_cause"], alarm["text"])
             state = coloured(alarm["state"])
-            out.print(when(alarm["changed"]), alarm["id"], state, *what, alarm.get("note") or "")
+            out.print(when(alarm["changed"]), alarm["id"], state, *what, _note(alarm) if alarm.get("note") else "")
 
 
 @alarms.command("repair", epilog="Example: minka alarms repair stop")

@@ -15,6 +15,8 @@ REMEDIATION_STOPPED = "remediation-stopped"
 #: Who sets that switch where no person does, and the probable cause of the alarm that says so.
 BREAKER = "breaker"
 TOO_MANY_REPAIRS = "too-many-repairs"
+#: Beginning of the note of an alarm whose repair does not start.
+WAITS = "waits: "
 #: Probable cause of alerts whose own is not known; it is their specific problem.
 OTHER_ALERT = "other-alert"
 #: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
@@ -143,6 +145,24 @@ class Escalation(Noun):
     def key(self) -> str:
         """The same for each attempt, so that who is told knows a repetition."""
         return f"escalate-{self.alarm}" if self.number == 1 else f"escalate-{self.alarm}-{self.number}"
+
+
+class AlarmFilter(Noun):
+    """Which alarms are asked for; of what is empty all.
+
+    Attributes:
+        objects: Whole, or the end of a path from a step on, as in ``EUtranCellFDD[1]``.
+        causes: Probable causes, or names of alerts whose cause is not known.
+        since: Only those that changed since then.
+    """
+
+    states: tuple[AlarmState, ...] = ()
+    stations: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    severities: tuple[PerceivedSeverity, ...] = ()
+    since: AwareDatetime | None = None
 
 
 class AlarmReport(Noun):

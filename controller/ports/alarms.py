@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from controller.models.alarm import Alarm, AlarmReport, AlarmState, Escalation
+from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Escalation
 
 if TYPE_CHECKING:
     from controller.ports.store import Page
@@ -43,7 +43,9 @@ class AlarmRecords(Protocol):
         """An alarm by id. Raises NotFoundError."""
         ...
 
-    def alarms(self, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
+    def alarms(
+        self, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
+    ) -> tuple[int, list[Alarm]]:
         """Total and one page of alarms, newest first."""
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from controller.access.told import TenantPlanHead
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import Alarm, AlarmFilter
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 
@@ -40,9 +40,7 @@ class TenantRecords(Protocol):
         """A run with the jobs that touch or interrupt the tenant. Raises NotFoundError if there is none."""
         ...
 
-    def alarms_of(
-        self, concerns: Concerns, page: Page, states: Iterable[AlarmState] | None = None
-    ) -> tuple[int, list[Alarm]]:
+    def alarms_of(self, concerns: Concerns, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
         """Total and one page of alarms that concern a tenant, newest first."""
         ...
 

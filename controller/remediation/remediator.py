@@ -10,7 +10,7 @@ import structlog
 
 from controller.assurance.checker import Checker
 from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, wrongs
-from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState, PerceivedSeverity
+from controller.models.alarm import REMEDIATION_STOPPED, WAITS, Alarm, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError
 from controller.models.health import Health, ServiceState
 from controller.models.plan import Plan
@@ -259,13 +259,16 @@ class Remediator:
         return "" if AlarmState.ESCALATED in drifts else "the configuration drifted, which is repaired first"
 
     async def _wait(self, alarm: Alarm, obstacle: str) -> float:
-        """Say once in the alarm why nothing happens, unless people know it already; look again later."""
-        note = f"waits: {obstacle}"
+        """Say in the alarm why nothing happens; look again later."""
+        await self._say(alarm, f"{WAITS}{obstacle}")
+        return _later(alarm)
+
+    async def _say(self, alarm: Alarm, note: str) -> None:
+        """Note it in an alarm of which people were not told."""
         if alarm.note != note and alarm.state is AlarmState.RAISED:
             await self._store.call(
                 lambda store: store.move_alarm(alarm, AlarmState.RAISED, actor="remediation", note=note)
             )
-        return _later(alarm)
 
     async def _nothing_to_do(self, alarm: Alarm, rule: Rule, plan: Plan | None) -> float:
         """Healed already, then the source says so soon; or the plan leaves the station out."""
@@ -281,6 +284,8 @@ class Remediator:
             await self._store.call(
                 lambda store: store.move_alarm(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
             )
+        else:
+            await self._say(alarm, "no rule answers it: it stands until its source clears it")
         return _RETRY[1]
 
     # ----------------------------------------------------------------- verify

@@ -90,6 +90,7 @@ _WAYS_OUT = (
     ("window opens", "whoever may override windows: minka override"),
     ("no window", "whoever may override windows: minka override"),
     ("hold on", "whoever may lift it: minka hold lift"),
+    ("automatic repair is stopped", "whoever may stop it: minka alarms repair resume"),
 )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Update, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Update, and_, func, or_, select, update
 
-from controller.models.alarm import Alarm, AlarmReport, AlarmState, Escalation
+from controller.models.alarm import OTHER_ALERT, Alarm, AlarmFilter, AlarmReport, AlarmState, Escalation
 from controller.models.errors import NotFoundError
 from controller.ports.store import Page
 from controller.store.encoding import as_noun, rows_of
@@ -55,9 +55,13 @@ class AlarmRecords(Transactions):
         return _load(tx, alarm_id)
 
     @reads
-    def alarms(self, tx: Tx, page: Page, states: Iterable[AlarmState] | None = None) -> tuple[int, list[Alarm]]:
+    def alarms(
+        self, tx: Tx, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
+    ) -> tuple[int, list[Alarm]]:
         """See ``Store.alarms``."""
-        chosen = [] if states is None else [alarms.c.state.in_([state.value for state in states])]
+        chosen = conditions(like or AlarmFilter())
+        if states is not None:
+            chosen.append(alarms.c.state.in_([state.value for state in states]))
         total = tx.execute(select(func.count()).select_from(alarms).where(*chosen)).scalar_one()
         newest = select(alarms).where(*chosen).order_by(alarms.c.number.desc())
         return total, [as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
@@ -118,6 +122,24 @@ class AlarmRecords(Transactions):
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         tx.execute(repairs.insert().values(row))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+
+def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
+    """What alarms of a filter have in common."""
+    columns = (
+        (alarms.c.state, [state.value for state in like.states]),
+        (alarms.c.station, like.stations),
+        (alarms.c.tenant, like.tenants),
+        (alarms.c.severity, [severity.value for severity in like.severities]),
+    )
+    found: list[ColumnElement[bool]] = [column.in_(values) for column, values in columns if values]
+    if like.objects:
+        ends = (alarms.c.object.endswith(f"/{name}", autoescape=True) for name in like.objects)
+        found.append(or_(alarms.c.object.in_(like.objects), *ends))
+    if like.causes:
+        others = and_(alarms.c.probable_cause == OTHER_ALERT, alarms.c.specific_problem.in_(like.causes))
+        found.append(or_(alarms.c.probable_cause.in_(like.causes), others))
+    return found if like.since is None else [*found, alarms.c.changed >= like.since]
 
 
 def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:

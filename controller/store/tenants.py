@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Select, and_, exists, func, or_, select
 
 from controller.access.told import TenantPlanHead
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import Alarm, AlarmFilter
 from controller.models.errors import NotFoundError
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.ports.store import Page
 from controller.ports.tenants import Concerns
 from controller.store import audit
-from controller.store.alarms import as_alarm
+from controller.store.alarms import as_alarm, conditions
 from controller.store.encoding import rows_of
 from controller.store.people_tables import users
 from controller.store.plans import load_plan
@@ -80,12 +80,10 @@ class TenantRecords(Transactions):
 
     @reads
     def alarms_of(
-        self, tx: Tx, concerns: Concerns, page: Page, states: Iterable[AlarmState] | None = None
+        self, tx: Tx, concerns: Concerns, page: Page, like: AlarmFilter | None = None
     ) -> tuple[int, list[Alarm]]:
         """See ``TenantRecords.alarms_of``."""
-        query = select(*_ABOUT).order_by(alarms.c.number.desc())
-        if states is not None:
-            query = query.where(alarms.c.state.in_([state.value for state in states]))
+        query = select(*_ABOUT).where(*conditions(like or AlarmFilter())).order_by(alarms.c.number.desc())
         own = [row.id for row in tx.execute(query) if concerns(row.station, row.object, row.tenant, row.probable_cause)]
         asked = own[page.offset : page.offset + page.limit]
         found = {row.id: as_alarm(row) for row in rows_of(tx, select(alarms), alarms.c.id, asked)}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import structlog
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -14,8 +14,8 @@ from controller.access.told import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
-from controller.api.views import Seen, View
-from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmState
+from controller.api.views import AlarmView, Seen, View
+from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter, AlarmState, PerceivedSeverity
 from controller.models.errors import StoreError
 from controller.models.people import Permission, Person
 from controller.ports.store import Page
@@ -28,6 +28,10 @@ router = Router(prefix="/v1", tags=["alarms"])
 _FOLLOWED = Page(limit=1000)
 #: Seconds between two looks for changed alarms, and of silence after which a sign of life is sent.
 _LOOK, _SILENCE = 0.5, 15.0
+
+
+#: Values of a query parameter that may come several times; more of them than that nobody asks for.
+_Words = Annotated[list[str] | None, Query(max_length=100)]
 
 
 class Switch(Body):
@@ -49,15 +53,38 @@ class Remediation(Switch):
     minutes: float
 
 
+def asked_for(  # one for each query parameter
+    state: Annotated[list[AlarmState] | None, Query()] = None,
+    station: _Words = None,
+    tenant: _Words = None,
+    object: Annotated[  # its name in the query
+        list[str] | None, Query(description="Whole, or the end of a path, as in EUtranCellFDD[1].", max_length=100)
+    ] = None,
+    cause: _Words = None,
+    severity: Annotated[list[PerceivedSeverity] | None, Query()] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only alarms that changed since then.")] = None,
+) -> AlarmFilter:
+    """Which alarms; each may be given several times, and of what is not given all are meant."""
+    return AlarmFilter(
+        states=tuple(state or ()),
+        stations=tuple(station or ()),
+        tenants=tuple(tenant or ()),
+        objects=tuple(object or ()),
+        causes=tuple(cause or ()),
+        severities=tuple(severity or ()),
+        since=since,
+    )
+
+
 @router.get("/alarms")
 def alarms(
     seen: Seen,
     paging: Paging,
     _: Annotated[Person, needs(Permission.LOOK)],
-    state: Annotated[list[AlarmState] | None, Query()] = None,
-) -> Listing[Alarm | TenantAlarm]:
+    like: Annotated[AlarmFilter, Depends(asked_for)],
+) -> Listing[AlarmView | TenantAlarm]:
     """Alarms, newest first."""
-    total, found = seen.alarms(paging, state)
+    total, found = seen.alarms(paging, like)
     return listing(total, found, paging)
 
 
@@ -68,7 +95,7 @@ async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permis
 
 
 async def _follow(seen: View) -> AsyncIterator[str]:
-    told: dict[str, Alarm | TenantAlarm] = {}
+    told: dict[str, AlarmView | TenantAlarm] = {}
     silent = 0.0
     while True:
         try:
@@ -88,8 +115,8 @@ async def _follow(seen: View) -> AsyncIterator[str]:
 
 
 @router.get("/alarms/{alarm_id}")
-def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> Alarm | TenantAlarm:
-    """One alarm."""
+def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> AlarmView | TenantAlarm:
+    """One alarm, with what its repair waits for."""
     return seen.alarm(alarm_id)
 
 

@@ -13,7 +13,11 @@ from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 LINK = "/ManagedElement[A]/ENBFunction[1]/EP_S1C[claro-1]"
-LEDGER = {LINK: LedgerEntry(station="A", path=LINK, owners=("claro",))}
+CELL = "/ManagedElement[A]/ENBFunction[1]/EUtranCellFDD[1]"
+LEDGER = {
+    LINK: LedgerEntry(station="A", path=LINK, owners=("claro",)),
+    CELL: LedgerEntry(station="A", path=CELL, owners=("claro", "entel")),
+}
 
 
 def report(**leaves: str) -> AlarmReport:
@@ -50,11 +54,17 @@ def test_a_cleared_fault_clears() -> None:
     assert report(is_cleared="true").severity is PerceivedSeverity.CLEARED
 
 
-@pytest.mark.parametrize("source", ["EP_S1C=entel-1", "EP_NgC=claro-1", "Fan=1", "", "EP_S1C"])
-def test_everything_else_is_about_the_station_and_keeps_its_words(source: str) -> None:
+@pytest.mark.parametrize("source", ["EP_S1C=entel-1", "EP_NgC=claro-1", "Fan=1", "", "EP_S1C", "ru-1"])
+def test_everything_else_is_about_what_the_station_names_and_keeps_its_words(source: str) -> None:
     made = report(fault_source=source, fault_id="26")
-    assert (made.object, made.probable_cause, made.specific_problem) == ("station", "o-ran-fault-26", source)
+    assert (made.object, made.probable_cause, made.specific_problem) == (source or "station", "o-ran-fault-26", source)
     assert made.tenant == ""
+
+
+def test_a_cell_is_named_by_its_path() -> None:
+    made = report(fault_source="EUtranCellFDD=1", fault_id="1002")
+    assert (made.object, made.probable_cause, made.specific_problem) == (CELL, "o-ran-fault-1002", "EUtranCellFDD=1")
+    assert made.tenant == "", "it is shared"
 
 
 def test_an_unknown_severity_is_indeterminate() -> None:

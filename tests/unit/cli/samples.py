@@ -89,7 +89,7 @@ def _operation(request: httpx.Request) -> Any:
 
 def _events(path: str, text: str, pick: int) -> Iterator[str]:
     """A stream that ends; of a run, which has ended."""
-    kinds = ("Alarm", "TenantAlarm") if "/alarms/" in path else ("Job", "TenantJob"), ("RunView", "TenantRun")
+    kinds = ("AlarmView", "TenantAlarm") if "/alarms/" in path else ("Job", "TenantJob"), ("RunView", "TenantRun")
     names = ("alarm",) if "/alarms/" in path else ("job", "run")
     for name, options in zip(names, kinds if isinstance(kinds[0], tuple) else (kinds,), strict=False):
         data = sample({"$ref": f"#/components/schemas/{options[pick]}"}, text, pick)

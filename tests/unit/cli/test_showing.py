@@ -143,3 +143,45 @@ def test_repair_that_stopped_itself_says_since_when_and_why(
     assert first == "automatic repair is stopped"
     assert second.endswith("by breaker: 20 began within 10 min")
     assert third == "it stops itself with more than 20 repairs within 10 min"
+
+
+ALARM = {
+    "id": "a-1",
+    "station": "S-1",
+    "object": "/ManagedElement[S-1]/ENBFunction[1]/EUtranCellFDD[2]",
+    "tenant": "",
+    "probable_cause": "o-ran-fault-1002",
+    "severity": "CRITICAL",
+    "text": "cell is out of service",
+    "state": "repairing",
+    "raised": "2026-01-02T03:04:05Z",
+    "cleared": None,
+    "count": 2,
+    "run": "r-1",
+    "note": "cell-down",
+    "waits_for": [
+        {
+            "what": "waits for approval by 1 of entel",
+            "since": "2026-01-02T03:05:00Z",
+            "who": "its approvers",
+            "stations": 1,
+        }
+    ],
+}
+
+
+def test_alarms_name_their_object_and_what_their_repair_waits_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "client", lambda: Api({"/v1/alarms": [ALARM], "/v1/alarms/a-1": ALARM}))
+    people.list_alarms()
+    listed = capsys.readouterr().out
+    assert "EUtranCellFDD[2]" in listed
+    assert "waits for approval by 1 of entel on 1 station, since" in listed
+    assert "(its approvers)" in listed
+    people.show_alarm("a-1")
+    shown = {line[:18].strip(): line[18:].strip() for line in capsys.readouterr().out.splitlines()}
+    assert shown["object"] == ALARM["object"]
+    assert shown["state"] == "repairing"
+    assert shown["waits"].startswith("waits for approval by 1 of entel on 1 station, since")
+    assert "cleared" not in shown

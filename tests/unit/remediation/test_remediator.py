@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from controller.models.alarm import Alarm, AlarmState
+from controller.ports.store import Page
 from tests.unit.remediation.bench import LINK, STATION_ID, Bench
 
 HOUR = 3600
@@ -161,3 +162,16 @@ async def test_each_object_of_a_station_has_a_cool_down_of_its_own(bench: Bench)
         assert bench.alarm(link).state is AlarmState.REPAIRING
         bench.work()
         await bench.round(scheduler)
+
+
+# ------------------------------------------------------------------------ notes
+
+
+async def test_an_alarm_that_no_rule_answers_says_so_once(bench: Bench) -> None:
+    alarm = bench.report("/x", "no-rule-answers-this")
+    scheduler = bench.scheduler()
+    for _ in range(3):
+        await bench.round(scheduler, seconds=61)
+    assert bench.alarm(alarm).note == "no rule answers it: it stands until its source clears it"
+    acts = [row for row in bench.store.audit_rows(Page())[1] if row.object == alarm.id]
+    assert len(acts) == 2

@@ -1,0 +1,105 @@
+"""Alarms as they are listed and shown: by object, station, tenant, cause, time; and what their repair waits for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.run import RunState, Strategy
+from controller.ports.store import NewJob, Transition
+from tests.support.records import make_plan
+from tests.unit.api.desk import Desk
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+CELL = "/ManagedElement[A]/ENBFunction[1]/EUtranCellFDD[1]"
+
+
+def report(desk: Desk, **more: Any) -> str:
+    known: dict[str, Any] = {
+        "station": "A",
+        "object": CELL,
+        "probable_cause": "o-ran-fault-1002",
+        "severity": PerceivedSeverity.MAJOR,
+        "source": AlarmSource.CHECK,
+        "at": AT,
+    }
+    return desk.store.report_alarm(AlarmReport(**known | more)).id
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, "abcd"),
+        ({"station": "A"}, "acd"),
+        ({"station": ["A", "B"]}, "abcd"),
+        ({"object": "EUtranCellFDD[1]"}, "ab"),
+        ({"object": CELL}, "ab"),
+        ({"object": "CellFDD[1]"}, ""),
+        ({"object": "%"}, ""),
+        ({"tenant": "entel"}, "c"),
+        ({"cause": "core-link-down"}, "c"),
+        ({"cause": "StationPower"}, "d"),
+        ({"severity": "CRITICAL"}, "b"),
+        ({"since": (AT + timedelta(minutes=1)).isoformat()}, "d"),
+        ({"state": "cleared"}, "d"),
+        ({"station": "A", "severity": "MAJOR", "state": "raised"}, "ac"),
+    ],
+)
+async def test_alarms_are_filtered(desk: Desk, asked: dict[str, Any], found: str) -> None:
+    made = {
+        report(desk): "a",
+        report(desk, station="B", severity=PerceivedSeverity.CRITICAL): "b",
+        report(desk, object="/x/EP_S1C[one]", tenant="entel", probable_cause="core-link-down"): "c",
+        report(
+            desk,
+            object="station",
+            probable_cause="other-alert",
+            specific_problem="StationPower",
+            severity=PerceivedSeverity.CLEARED,
+            at=AT + timedelta(minutes=2),
+        ): "d",
+    }
+    said = (await desk.client.get("/v1/alarms", params=asked)).json()
+    assert "".join(sorted(made[one["id"]] for one in said["results"])) == found
+    assert said["count"] == len(found)
+
+
+async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_who_can_act(desk: Desk) -> None:
+    plan = make_plan(["A"])
+    desk.store.save_plan(plan, "rule")
+    run = desk.store.create_run(plan, "apply", Strategy(), [NewJob(0, "A")], cause="alarm:x", actor="rule")
+    desk.store.advance(run.id, lambda _run, _jobs: Transition(RunState.PAUSED))
+    alarm = desk.store.alarm(report(desk))
+    assert desk.store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", run=run.id)
+    (listed,) = (await desk.client.get("/v1/alarms")).json()["results"]
+    shown = (await desk.client.get(f"/v1/alarms/{alarm.id}")).json()
+    assert listed == shown
+    (wait,) = shown["waits_for"]
+    assert (wait["what"], wait["who"]) == ("paused", "whoever may run: minka resume")
+    assert wait["since"]
+
+
+@pytest.mark.parametrize(
+    ("note", "what", "who"),
+    [
+        ("waits: hold on A by ana", "hold on A by ana", "whoever may lift it: minka hold lift"),
+        (
+            "waits: automatic repair is stopped by breaker: 20 began",
+            "automatic repair is stopped by breaker: 20 began",
+            "whoever may stop it: minka alarms repair resume",
+        ),
+    ],
+)
+async def test_an_alarm_whose_repair_does_not_start_says_why(desk: Desk, note: str, what: str, who: str) -> None:
+    alarm = desk.store.alarm(report(desk))
+    desk.store.move_alarm(alarm, AlarmState.RAISED, actor="remediation", note=note)
+    shown = (await desk.client.get(f"/v1/alarms/{alarm.id}")).json()
+    assert [(wait["what"], wait["who"]) for wait in shown["waits_for"]] == [(what, who)]
+
+
+async def test_an_alarm_that_waits_for_nothing_says_nothing(desk: Desk) -> None:
+    assert (await desk.client.get(f"/v1/alarms/{report(desk)}")).json()["waits_for"] == []
+    assert (await desk.client.get("/v1/alarms/a-none")).status_code == 404
