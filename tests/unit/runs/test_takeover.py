@@ -62,7 +62,7 @@ SCENARIOS: dict[str, tuple[Callable[[], Scenario], Prepare]] = {
     "inverse-failing-checks": (lambda: add_tenant(UNSAFE), _break_link),
     "locks-denied": (retune, _deny_locks),
     "locks-denied-failing-checks": (add_tenant, _deny_locks_and_break),
-    "candidate-kept": (retune, _keep_candidate),
+    "candidate-kept": (add_tenant, _keep_candidate),
     "running-only": (lambda: retune(RUNNING_ONLY), _nothing),
 }
 
