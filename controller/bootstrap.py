@@ -17,6 +17,7 @@ from controller.device.pool import LIMIT
 from controller.inventory.credentials import read_credentials
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError
+from controller.models.network import Network
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.anchors import Anchors
@@ -30,6 +31,7 @@ from controller.playbook.launch import Launcher
 from controller.playbook.load import Library
 from controller.playbook.procedure import PlaybookProcedure, procedures
 from controller.ports.clock import Clock, SystemClock
+from controller.ports.devices import DeviceTarget
 from controller.ports.playbooks import Webhook
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.queue.app import make_app
@@ -69,7 +71,12 @@ class Parts:
         """The loop of a worker process."""
         world = replace(self._world(), channels=self._channels())
         of = procedures(PlaybookProcedure(world, registry()))
-        tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of)
+        carries = self.settings.carry_generation
+
+        def target(network: Network, station: str) -> DeviceTarget:
+            return replace(target_of(network, station), carries=carries)
+
+        tools = Tools(self.loop_store, self.devices, self.clock, target, procedure_of=of)
         return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
 
     def _world(self) -> World:
@@ -134,9 +141,17 @@ class Parts:
         anchors = Anchors(asked.anchor_file, self.clock, collector)
 
         async def tell() -> None:
-            await anchors.tell(await self.loop_store.call(lambda store: store.audit_head()))
+            state, head = await self.loop_store.call(lambda store: (store.judge_record(), store.audit_head()))
+            if not state.doubt:  # what an older record goes on with must never pass for the newest
+                await anchors.tell(head)
 
         return tell
+
+    async def judge_record(self) -> None:
+        """Compare the record with what is known outside of the database."""
+        state = await self.loop_store.call(lambda store: store.judge_record())
+        if state.doubt:
+            log.error("record.in_doubt", reason=state.doubt, since=state.since)
 
     async def sum_up_denials(self) -> None:
         """Write what is to be written of denials whose hour is over."""

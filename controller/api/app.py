@@ -28,6 +28,7 @@ from controller.api.routes import (
     plans,
     playbooks,
     questions,
+    record,
     runs,
     system,
     webhooks,
@@ -47,6 +48,7 @@ PARTS = (
     webhooks,
     holds,
     freezes,
+    record,
     system,
 )
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

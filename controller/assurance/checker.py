@@ -16,6 +16,7 @@ from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.run import LedgerEntry
+from controller.nrm.generation import generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path
 from controller.plan import applied, drifted_nodes
@@ -50,10 +51,14 @@ class _Judged:
 
     Attributes:
         listed: Alarms that the station lists; None where it could not be read.
+        generation: See ``controller.nrm.generation``.
+        altered: Whether it carries nodes of ours otherwise than they were applied; one that lost them did not.
     """
 
     health: Health
     listed: Listed | None = None
+    generation: int = 0
+    altered: bool = False
 
     @property
     def wrong(self) -> frozenset[tuple[str, str]]:
@@ -75,6 +80,7 @@ class Checker:
         self._clock = clock
         self._sources = frozenset(sources)
         self._last: dict[str, _Judged] = {}
+        self._surprising: set[str] = set()
 
     async def look(self, network: Network, station: str) -> Look:
         """Read one station; that it can't be read is an answer too."""
@@ -111,6 +117,9 @@ class Checker:
         stations = [look.station for look in looks]
         busy = await self._store.call(lambda store: store.leased(stations))
         found = await self._judge([look for look in looks if look.station not in busy])
+        if carried := {station: judged.generation for station, judged in found.items() if judged.generation}:
+            await self._store.call(lambda store: store.doubt_record(carried))
+        await self._doubt(found)
         standing = await self._store.call(lambda store: store.standing_alarms(found))
         reports = [report for judged in found.values() for report in self._reports(judged, standing)]
         healths = [judged.health for judged in found.values()]
@@ -120,6 +129,16 @@ class Checker:
         changed = {station for station, judged in found.items() if self._changed(station, judged)}
         self._last |= found
         return busy | changed
+
+    async def _doubt(self, found: Mapping[str, _Judged]) -> None:
+        """Notice stations that are not as they were when the record last looked, at the first look since the start."""
+        first = [name for name, now in found.items() if name not in self._last and now.health.reachable]
+        altered = [name for name in first if found[name].altered]
+        if altered:
+            known = await self._store.call(lambda store: store.healths(altered))
+            self._surprising |= {name for name, before in known.items() if before.reachable and not before.drift}
+            if (await self._store.call(lambda store: store.doubt_drift(self._surprising))).doubt:
+                self._surprising = set()
 
     def _reports(self, now: _Judged, standing: Sequence[Alarm]) -> Iterator[AlarmReport]:
         before = self._last.get(now.health.station)
@@ -157,9 +176,11 @@ def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None
     if look.observed is None:
         return _Judged(unread(look.station, ledger, before, look.at, look.reason))
     known = network.profiles_of(look.station) if network.manages(look.station) else ()
-    drift = len(drifted_nodes(root_spec(known), applied(ledger), look.observed)) if known else 0
-    health = health_of(look.station, look.observed, ledger, drift, look.at)
-    return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger))
+    drifted = drifted_nodes(root_spec(known), applied(ledger), look.observed) if known else ()
+    generation = generation_of(root_spec(known), look.observed, look.station) if known else 0
+    health = health_of(look.station, look.observed, ledger, len(drifted), look.at)
+    altered = any(path in look.observed.tree for path in drifted)
+    return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger), generation, altered)
 
 
 def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport]) -> list[Alarm]:

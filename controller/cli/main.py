@@ -8,7 +8,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from controller import __version__
-from controller.cli import accounts, approvals, device, network, people, plan, playbook, processes, questions, runs
+from controller.cli import (
+    accounts,
+    approvals,
+    device,
+    network,
+    people,
+    plan,
+    playbook,
+    processes,
+    questions,
+    record,
+    runs,
+)
 from controller.cli.errors import FAILED, WRONG_INPUT, CliError
 from controller.cli.lazy import lazily
 from controller.cli.output import err, manner, print_json, styled
@@ -73,6 +85,7 @@ app.add_typer(accounts.tokens, name="token")
 app.add_typer(accounts.users, name="user")
 app.command(epilog="Example: echo $TOKEN | minka login")(accounts.login)
 app.command(epilog="Example: minka logout")(accounts.logout)
+app.add_typer(record.record, name="record")
 app.command(epilog="Example: minka audit --limit 5 --json")(people.audit)
 app.command(epilog="Example: minka up --sim deploy/networks/peru-mini")(processes.up)
 app.command(epilog="Example: MINKA_DATABASE_URL=postgresql://minka@db/minka minka api")(processes.api)

@@ -21,6 +21,8 @@ WAITS = "waits: "
 OTHER_ALERT = "other-alert"
 #: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
 DIVERGED = "station-diverged"
+#: Probable cause of a record that is older than what is known outside of the database, until a person has decided.
+RECORD_DOUBTED = "record-doubted"
 
 
 class SwitchState(Noun):

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         description="What addresses of software begin with, as in sftp://10.0.0.1/images/, joined by blanks; "
         "none: no downloads.",
     )
+    carry_generation: bool = Field(
+        default=False, description="Whether stations carry a generation in userDefinedState, which tells older records."
+    )
     rules: Path = Field(default=shipped("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=shipped("playbooks"), description="Folder of playbooks.")
     repair_limit: int = Field(

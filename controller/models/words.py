@@ -82,3 +82,14 @@ class AlarmState(StrEnum):
     def terminal(self) -> bool:
         """Whether nothing more happens to it."""
         return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
+
+
+class RecordChoice(StrEnum):
+    """Which of the two is right where stations carry what the record does not know of.
+
+    ``record``: what the record says; what stations carry beyond it is drift, and is repaired.
+    ``devices``: what stations carry; it is taken for applied.
+    """
+
+    RECORD = "record"
+    DEVICES = "devices"

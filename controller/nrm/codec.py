@@ -148,7 +148,7 @@ class _Reader:
 
     def _leaf(self, leaf: LeafSpec, text: str, path: Path) -> None:
         value = leaf.normalise(text)
-        leaves = self.state.setdefault(path, {}) if leaf.state else self.tree[path]
+        leaves = self.state.setdefault(path, {}) if leaf.state or leaf.carrier else self.tree[path]
         if leaf.leaf_list:
             leaves[leaf.name] = (*leaves.get(leaf.name, ()), value)
         elif value != leaf.default:

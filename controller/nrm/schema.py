@@ -56,6 +56,8 @@ class LeafSpec:
             only in its lock and unlock phases.
         entry: How values stand on the wire where they are entries of a list.
         initial: Only a start value for entries that we create; on existing entries any value is right.
+        carrier: It carries the generation (``controller.nrm.generation``): it is read beside the tree, as states are,
+            and written beside the edits of a change.
     """
 
     name: str
@@ -69,6 +71,7 @@ class LeafSpec:
     operational_intent: bool = False
     initial: bool = False
     entry: EntryText | None = None
+    carrier: bool = False
 
     @property
     def compared(self) -> bool:
@@ -77,7 +80,7 @@ class LeafSpec:
         A compared leaf that is absent from the desired leaves means its default; one without
         default is then not managed there and stays as it is.
         """
-        return not (self.state or self.operational_intent or self.initial)
+        return not (self.state or self.operational_intent or self.initial or self.carrier)
 
 
 @dataclass(frozen=True)

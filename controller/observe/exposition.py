@@ -33,6 +33,7 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "repair_stopped": ("minka_automatic_repair_stopped", "Whether people or the breaker stopped it.", ("by",)),
     "health_age_seconds": ("minka_health_age_seconds", "Time since stations were looked at.", ("quantile",)),
     "health_interval_seconds": ("minka_health_interval_seconds", "Seconds between two looks at a station.", ()),
+    "record_in_doubt": ("minka_record_in_doubt", "Whether nothing is begun until a person decides.", ()),
     "process_up": ("minka_process_up", "Whether the process shows that it lives.", ("role", "instance")),
     "process_ready": ("minka_process_ready", "Whether it lives and its rounds come through.", ("role", "instance")),
     "processes_ready": ("minka_processes_ready", "Processes that live and whose rounds come through.", ("role",)),

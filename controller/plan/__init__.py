@@ -11,7 +11,7 @@ from controller.plan.document import (
     seal,
 )
 from controller.plan.draft import Draft
-from controller.plan.drift import adopted_nodes, applied, drift, drifted_nodes, ledger_nodes
+from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_removals, check_share, make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.routers import ranks_of, switch_router_change
@@ -34,6 +34,7 @@ __all__ = [
     "Switched",
     "adopted_nodes",
     "applied",
+    "carried_nodes",
     "check_removals",
     "check_share",
     "compare",

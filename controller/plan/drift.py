@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from controller.models.plan import DiffRow, LedgerNode
 from controller.nrm.diff import diff
 from controller.nrm.profiles import Rendered
-from controller.nrm.schema import NodeSpec
+from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, parent
 from controller.plan.edits import find_edits, first_entries
 from controller.plan.views import StationView
@@ -74,6 +74,40 @@ def ledger_nodes(
         leaves, known = rendered.tree[path], ledger.get(path)
         if known is None or (known.owners, known.leaves, known.first) != (owners, leaves, path in first):
             yield LedgerNode(path=path, owners=owners, leaves=leaves, first=path in first)
+
+
+def carried_nodes(
+    root: NodeSpec, wanted: Rendered, ledger: Mapping[Path, LedgerNode], observed: Observed
+) -> tuple[tuple[LedgerNode, ...], tuple[Path, ...]]:
+    """What the ledger would have to say for the station to be as it was applied, and paths that would leave it.
+
+    Nodes are those of the ledger, and those that are wanted; what neither knows stays nobody's.
+    """
+    first = frozenset(first_entries(root, observed.tree).values())
+    ours = {path: node.owners for path, node in ledger.items()}
+    owners = {path: wanted.owners.get(path, ours.get(path, ())) for path in observed.tree}
+    nodes = []
+    for path in (path for path, owned in owners.items() if owned):
+        spec = spec_of(root, path)
+        asked = {*(ledger[path].leaves if path in ledger else ()), *wanted.tree.get(path, ())}
+        leaves = {
+            name: value
+            for name, value in observed.tree[path].items()
+            if spec is not None and name in spec.leaf_by_name and _held(spec.leaf_by_name[name], asked)
+        }
+        nodes.append(LedgerNode(path=path, owners=owners[path], leaves=leaves, first=path in first))
+    lost = tuple(path for path in ledger if path not in observed.tree)
+    changed = (node for node in nodes if (known := ledger.get(node.path)) is None or not _same(node, known))
+    return tuple(changed), lost
+
+
+def _held(leaf: LeafSpec, asked: Collection[str]) -> bool:
+    """Whether the ledger holds a node to a leaf that it carries: one that is managed there, at its default or not."""
+    return leaf.compared and (leaf.name in asked or leaf.default is not None)
+
+
+def _same(node: LedgerNode, known: LedgerNode) -> bool:
+    return (node.owners, node.leaves, node.first) == (known.owners, known.leaves, known.first)
 
 
 def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[LedgerNode, ...]:

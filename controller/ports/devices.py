@@ -36,6 +36,7 @@ class DeviceTarget:
         authority: Name of the authority's certificates; empty where the fingerprint is enough.
         client_certificate: Name of our certificate and its private key.
         call_home: Whether the station connects to us (RFC 8071) and is never connected to.
+        carries: Whether changes leave their generation on it (``controller.nrm.generation``).
         enable_credential: Name of a router's enable secret; empty where a login comes privileged.
     """
 
@@ -52,6 +53,7 @@ class DeviceTarget:
     client_certificate: str = ""
     call_home: bool = False
     enable_credential: str = ""
+    carries: bool = False
 
     @property
     def credentials(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from controller.models.errors import DeviceBusyError, DeviceRefusedError, Uncomm
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, is_below
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities
 from controller.ports.fake_equipment import FakeEquipment
@@ -72,6 +72,7 @@ class _Pending:
 
     persist: str
     backup: Tree
+    carried: str
     deadline: float
 
 
@@ -94,6 +95,7 @@ class FakeDevice:
         log: Operations that the device carried out, as ``session operation``.
         alarms: What it lists as active alarms.
         equipment: Its units and software.
+        carried: What the leaf holds that carries its generation; it stands beside the tree.
     """
 
     def __init__(self, station: str, root: NodeSpec, tree: Tree, capabilities: Capabilities, clock: Clock) -> None:
@@ -119,6 +121,9 @@ class FakeDevice:
         self.lock_holder = ""
         self.sessions: set[str] = set()
         self._clock = clock
+        self.carried = ""
+        #: What it will hold by the next commit; None where nothing was edited there.
+        self._carrying: str | None = None
         self._pending: _Pending | None = None
         self._since: dict[Path, float] = {}
         self._ids = itertools.count(1)
@@ -140,6 +145,10 @@ class FakeDevice:
         """What a read returns: running, and the state that follows from it."""
         tree = self.running
         state = {path: found for path, spec in self._specs(tree) if (found := self._state(tree, path, spec))}
+        root = child("", self.root.name, self.station)
+        carrier = next((leaf.name for leaf in self.root.leaves if leaf.carrier), None)
+        if carrier and self.carried and root in tree:
+            state[root] = {**state.get(root, {}), carrier: self.carried}
         return Observed(dict(tree), state, alarms=tuple(self.alarms))
 
     def foreign_edit(self, edits: Sequence[Edit]) -> None:
@@ -148,9 +157,7 @@ class FakeDevice:
 
     def reboot(self) -> None:
         """Power fails: sessions end, a pending confirmed commit reverts."""
-        if self._pending:
-            self._become(self._pending.backup)
-            self._pending = None
+        self._revert()
         for session in tuple(self.sessions):
             self.end(session)
 
@@ -166,6 +173,12 @@ class FakeDevice:
         if self.lock_holder == session:
             self.lock_holder = ""
             self.candidate = self.candidate if self.keeps_candidate else self.running
+            self._carrying = self._carrying if self.keeps_candidate else None
+
+    def discard(self) -> None:
+        """Forget what was edited and not committed."""
+        self.candidate = self.running
+        self._carrying = None
 
     # -------------------------------------------------------------- operations
 
@@ -184,18 +197,27 @@ class FakeDevice:
         if self.lock_holder != session:
             raise DeviceRefusedError("operation-failed: the lock is not this session's")
         self.lock_holder = ""
-        self.candidate = self.running
+        self.discard()
 
     def edit(self, session: str, edits: Sequence[Edit]) -> None:
         """Edit the candidate, or running where there is none."""
         self._check_lock(session)
         base = self.candidate if self.capabilities.candidate else self.running
-        edited = apply_edits(self.root, base, edits)
+        carrying = {leaf.name for leaf in self.root.leaves if leaf.carrier}
+        carried = [edit for edit in edits if edit.after.keys() & carrying]
+        edited = apply_edits(self.root, base, [edit for edit in edits if edit not in carried])
+        for edit in carried:
+            (text,) = edit.after.values()
+            self._carrying = str(text)
         self._check_mutability(edited)
         if self.capabilities.candidate:
             self.candidate = edited
         else:
             self._become(edited)
+            self._carry()
+
+    def _carry(self) -> None:
+        self.carried, self._carrying = self.carried if self._carrying is None else self._carrying, None
 
     def commit(self, session: str) -> None:
         """Plain commit."""
@@ -204,6 +226,7 @@ class FakeDevice:
             raise DeviceRefusedError("in-use: a confirmed commit with a persist token is pending")
         if self.capabilities.candidate:
             self._become(self.candidate)
+            self._carry()
 
     def commit_confirmed(self, session: str, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:
         """Confirmed commit; one that follows keeps the first one's backup and sets a new deadline."""
@@ -215,23 +238,24 @@ class FakeDevice:
         if self.pending != (persist if follow_up else ""):
             raise DeviceRefusedError(f"invalid-value: the pending confirmed commit is {self.pending or 'none'}")
         backup = self._pending.backup if self._pending else self.running
+        carried = self._pending.carried if self._pending else self.carried
         self._become(self.candidate)
-        self._pending = _Pending(persist, backup, self._clock.monotonic() + timeout)
+        self._carry()
+        self._pending = _Pending(persist, backup, carried, self._clock.monotonic() + timeout)
 
     def confirm(self, session: str, persist: str) -> None:
         """Confirming commit: it also commits whatever the candidate holds."""
         self._check_lock(session)
         self._check_persist(persist)
         self._become(self.candidate)
+        self._carry()
         self._pending = None
 
     def cancel(self, session: str, persist: str) -> None:
         """Cancel the pending confirmed commit."""
         self._check_lock(session)
         self._check_persist(persist)
-        if self._pending:
-            self._become(self._pending.backup)
-        self._pending = None
+        self._revert()
 
     def _check_lock(self, session: str) -> None:
         if self.lock_holder not in ("", session):
@@ -257,8 +281,14 @@ class FakeDevice:
 
     def _revert_if_due(self) -> None:
         if self._pending and self._clock.monotonic() >= self._pending.deadline:
+            self._revert()
+
+    def _revert(self) -> None:
+        """Take a pending confirmed commit back."""
+        if self._pending:
             self._become(self._pending.backup)
-            self._pending = None
+            self.carried = self._pending.carried
+        self._pending = None
 
     def _become(self, tree: Tree) -> None:
         """Make ``tree`` running, and note which cells and links it moves."""
@@ -286,7 +316,7 @@ class FakeDevice:
                 "cellState": "ACTIVE" if active else "INACTIVE" if _unlocked(tree[path]) else "IDLE",
             }
         if spec.link:
-            complete = {child.name for child in spec.children if child.single} <= {
+            complete = {below.name for below in spec.children if below.single} <= {
                 below[len(path) + 1 :].partition("[")[0] for below in _below(tree, path)
             }
             up = complete and settled and path not in self.broken_links

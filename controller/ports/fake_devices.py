@@ -57,7 +57,7 @@ class FakeSession:
         """See ``DeviceSession.discard``."""
 
         def act() -> None:
-            self._device.candidate = self._device.running
+            self._device.discard()
 
         await self._do("discard", act)
 

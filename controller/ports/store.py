@@ -30,6 +30,7 @@ from controller.ports.gates import GateRecords
 from controller.ports.ledger import LedgerRecords
 from controller.ports.people import PeopleRecords
 from controller.ports.playbooks import PlaybookRecords
+from controller.ports.record import RecordGuard
 from controller.ports.runs import RunRecords
 from controller.ports.tenants import TenantRecords
 from controller.ports.waiting import WaitingRecords
@@ -196,6 +197,7 @@ class Store(
     GateRecords,
     WaitingRecords,
     BehaviourRecords,
+    RecordGuard,
     Protocol,
 ):
     """Everything that is on record."""
@@ -213,8 +215,13 @@ class Store(
         """Records of stations; stations never seen are absent."""
         ...
 
-    def adopt(self, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str) -> None:
-        """Make a station ours: its nodes enter the ledger. Repeating it adds nodes, removes none."""
+    def adopt(
+        self, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str, generation: int = 0
+    ) -> None:
+        """Make a station ours: its nodes enter the ledger. Repeating it adds nodes, removes none.
+
+        ``generation`` is what the station carries of another record; fences of this one go on from there.
+        """
         ...
 
     def retire(self, station: str, actor: str) -> None:
@@ -290,7 +297,8 @@ class Store(
         to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; sides
         (``RunTerms.side``) take turns, and so do the runs of a side, so that none starves another.
         A job that is not cleared (``clear``) is passed over; a ``cancelling`` run gives only jobs
-        that recover a transaction. Raises LeaseLostError if the incarnation was buried.
+        that recover a transaction. None is given while the record is in doubt. Raises LeaseLostError if the
+        incarnation was buried.
         """
         ...
 
@@ -392,9 +400,9 @@ class Store(
 
         ``runs`` by state; ``jobs`` by state; ``outcomes`` (ended jobs) by outcome; ``jobs_away`` (to be tried again);
         ``sessions`` by role and instance; ``oldest_claimable_seconds``; ``alarms`` by state, severity and
-        probable cause; ``escalated`` (alarms); ``repairs`` by rule; ``devices_adopted``; ``process_up`` and
-        ``process_ready`` by role and instance; ``processes_ready`` by role. Outcomes, ended runs and roles that did
-        not occur are there as 0.
+        probable cause; ``escalated`` (alarms); ``repairs`` by rule; ``devices_adopted``; ``record_in_doubt``;
+        ``process_up`` and ``process_ready`` by role and instance; ``processes_ready`` by role. Outcomes, ended runs
+        and roles that did not occur are there as 0.
         """
         ...
 

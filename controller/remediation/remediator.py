@@ -237,6 +237,8 @@ class Remediator:
         stopped = store.switch_state(REMEDIATION_STOPPED)
         if stopped.on:
             return f"automatic repair is stopped by {stopped.by}{stopped.reason and ': '}{stopped.reason}"
+        if doubt := store.judge_record().doubt:
+            return f"the record is in doubt (minka record show): {doubt}"
         (_, network), now = store.network(), self._clock.now()
         known = network.manages(alarm.station)
         if hold := hold_on(alarm.station, network.site_of(alarm.station) if known else "", store.holds(now)):

@@ -20,7 +20,9 @@ from controller.models.facts import Intent
 from controller.models.measurement import Period
 from controller.models.network import Network
 from controller.models.plan import Change, DiffRow, Plan
+from controller.models.record import Carried
 from controller.models.run import LedgerEntry
+from controller.nrm.generation import generation_of
 from controller.nrm.profiles import Rendered, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
@@ -30,6 +32,7 @@ from controller.plan import (
     StationView,
     adopted_nodes,
     applied,
+    carried_nodes,
     drift,
     plan_station,
     recreate_endpoint_change,
@@ -247,10 +250,30 @@ class Planner:
                 return view.unreachable
             wanted = _wanted(network, intent, station)
             nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
-            await self._store.call(lambda store: store.adopt(station, nodes, digest, actor))
+            generation = generation_of(wanted.root, view.observed, station)
+            await self._store.call(lambda store: store.adopt(station, nodes, digest, actor, generation))
             return f"adopted, {len(nodes)} nodes"
 
         return await self.each(network, stations, adopt)
+
+    async def carried(self) -> tuple[list[Carried], list[str]]:
+        """What all adopted stations carry, in the words of the ledger; and those that could not be read."""
+        records, (_, network) = await self._store.call(lambda store: (store.devices(), store.network()))
+        adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
+        intent = await asyncio.to_thread(compile_intent, network, _today(network, self._clock.now()), adopted)
+
+        def look(station: str, view: StationView) -> Carried | None:
+            if view.observed is None:
+                return None
+            wanted = _wanted(network, intent, station)
+            nodes, lost = carried_nodes(wanted.root, wanted.rendered, view.ledger, view.observed)
+            return Carried(station=station, nodes=nodes, lost=lost)
+
+        found = await self.each(network, adopted, lambda station, view: asyncio.to_thread(look, station, view))
+        unread = sorted(station for station, carried in found.items() if carried is None)
+        return [
+            carried for carried in found.values() if carried is not None and (carried.nodes or carried.lost)
+        ], unread
 
     # ------------------------------------------------------- drift and repair
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from controller.models.behaviour import Behaviour
-from controller.models.errors import LeaseLostError
+from controller.models.errors import LeaseLostError, NotClearedError
 from controller.models.run import JournalEntry, Step
 from controller.nrm.tree import Path
 from controller.ports.clock import Clock
@@ -105,6 +105,17 @@ class Record:
         """
         if not await self._alive():
             raise LeaseLostError
+
+    async def heed(self, generation: int) -> None:
+        """Called with the generation that the device carries, before anything is sent to it.
+
+        Raises:
+            NotClearedError: A newer record than ours changed it: nothing is begun until a person has decided.
+        """
+        if generation > self._claim.fence:
+            station = self._claim.job.station
+            state = await self._store.call(lambda store: store.doubt_record({station: generation}))
+            raise NotClearedError(f"{station} may not be worked on now: the record is in doubt: {state.doubt}")
 
     async def ours(self, session: str) -> bool:
         """Whether a NETCONF session may be one of ours that was lost while it held the device's lock."""

@@ -24,10 +24,11 @@ from controller.models.errors import (
     OutOfTurnError,
     SessionLostError,
 )
-from controller.models.plan import Change, WaitFor
+from controller.models.plan import Change, Edit, WaitFor
 from controller.models.run import Decision, GateVerdict, JournalEntry, Outcome, Step
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
+from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Tree
 from controller.ports.clock import Clock
@@ -99,6 +100,7 @@ class Transaction:
         self._decided: Decision | None = None
         self._behaviour = Behaviour()
         self._kept_out = ""
+        self._generation: tuple[Edit, ...] = ()
         self._timer = claim.run.strategy.timer()
         self._root = root_spec(target.profiles)
         self._whole = effects(self._root, self._change.phases)
@@ -173,6 +175,7 @@ class Transaction:
         await self._record.write(Step.OPENED, session=session.session_id)
         await self._lock.begin(session)
         observed = await self._clean(session)
+        await self._record.heed(generation_of(self._root, observed, self._target.station))
         result = None
         if mark is not None:
             result = await self._recover(session, observed, mark)
@@ -215,6 +218,8 @@ class Transaction:
             )
         if self._gate is not None and not (safe or self._confirmed) and await self._gate.goes_last():
             raise OutOfTurnError
+        if self._target.carries:
+            self._generation = generation_edit(self._root, observed, self._target.station, self._claim.fence)
         excused = "\n".join(checks.excused(self._change, observed))
         await self._record.write(Step.READ, detail=excused, decided=self._confirmed, carried=tuple(observed.tree))
         if not (safe or guarded):
@@ -269,7 +274,7 @@ class Transaction:
         edits = self._change.phases[index].edits
         await self._record.write(Step.EDITING if deadline else Step.COMMITTING, phase=index)
         await self._record.check()
-        await session.edit(edits)
+        await session.edit([*edits, *self._generation] if index == 0 else edits)
         if deadline is None:
             await self._record.check()
             await session.commit()

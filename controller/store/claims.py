@@ -18,6 +18,7 @@ from controller.models.run import JobState, Run, RunState
 from controller.ports.store import Claim
 from controller.store.encoding import rows_of
 from controller.store.journals import check_lease
+from controller.store.record import doubted
 from controller.store.runs import as_job, load_run
 from controller.store.tables import Instant, changes, jobs, leases, runs, workers
 from controller.store.transaction import Transactions, Tx, reads, writes
@@ -52,6 +53,8 @@ class ClaimRecords(Transactions):
         alive = select(workers.c.alive).where(workers.c.id == incarnation).with_for_update(read=True)
         if not tx.execute(alive).scalar():
             raise buried(incarnation)
+        if doubted(tx):
+            return []
         living = and_(workers.c.alive, workers.c.role == ProcessRole.WORKER.value)
         crew = max(1, tx.execute(select(func.count()).select_from(workers).where(living)).scalar_one())
         chosen = _choose(tx, limit * crew)

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, case, func, not_, select
 from controller.models.alarm import BREAKER, REMEDIATION_STOPPED, AlertRefusal
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState, Outcome, RunState
+from controller.store import trust
 from controller.store.claims import CLAIMABLE
 from controller.store.tables import (
     alarms,
@@ -72,6 +73,7 @@ class FigureRecords(Transactions):
             "escalated": {(): float(tx.execute(select(func.count()).select_from(escalations)).scalar_one())},
             "alerts_refused": _REFUSED | _refused(tx),
             "repair_stopped": _repair_stopped(tx),
+            "record_in_doubt": {(): float(bool(trust.doubt_of(tx.connection, tx.custody)[0]))},
         }
         return found | _processes(listed(tx))
 

@@ -21,6 +21,7 @@ from controller.ports.store_calls import Finishing, Journalling
 from controller.store.decisions import begun_anew, put_back
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.record import doubted
 from controller.store.reports import take_reports
 from controller.store.tables import alarms, devices, jobs, journal, leases
 from controller.store.transaction import INSERTS, Transactions, Tx, reads, writes
@@ -178,7 +179,9 @@ def _forbidden(row: Journalling, held: _Leases) -> MinkaError | None:
 
 
 def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
-    """Jobs that may not begin now (see ``ApprovalRecords.clear``), and why."""
+    """Jobs that may not begin now (see ``ApprovalRecords.clear`` and ``RecordGuard``), and why."""
+    if claims and (doubt := doubted(tx)):
+        return {claim.job.id: f"the record is in doubt: {doubt}" for claim in claims}
     query = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
     rows = rows_of(tx, query, jobs.c.id, [claim.job.id for claim in claims])
     return {

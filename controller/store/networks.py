@@ -17,7 +17,7 @@ from controller.models.run import LedgerEntry
 from controller.ports.store import Device
 from controller.store.encoding import rows_of
 from controller.store.ledger import LedgerChange, as_entry, change_ledger
-from controller.store.tables import devices, healths, ledger, networks
+from controller.store.tables import devices, healths, leases, ledger, networks
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 #: Network versions kept in memory by each process: the current one and those that running plans were made of.
@@ -62,8 +62,24 @@ class NetworkRecords(Transactions):
         }
 
     @writes
-    def adopt(self, tx: Tx, station: str, nodes: Sequence[LedgerNode], network_digest: str, actor: str) -> None:
+    def adopt(
+        self,
+        tx: Tx,
+        station: str,
+        nodes: Sequence[LedgerNode],
+        network_digest: str,
+        actor: str,
+        generation: int = 0,
+    ) -> None:
         """See ``Store.adopt``."""
+        if generation:
+            lease = tx.insert(leases).values(station=station, fence=generation)
+            newer = leases.c.fence < lease.excluded.fence
+            tx.execute(
+                lease.on_conflict_do_update(
+                    index_elements=["station"], set_={"fence": lease.excluded.fence}, where=newer
+                )
+            )
         row = tx.insert(devices).values(station=station, adopted=tx.now, network_digest=network_digest, applied=tx.now)
         values = {"adopted": row.excluded.adopted, "network_digest": network_digest, "applied": tx.now, "retired": None}
         tx.execute(

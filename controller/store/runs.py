@@ -22,6 +22,7 @@ from controller.ports.store import Decide, NewJob, Page, Transition
 from controller.store.decisions import anew, decide_on, load_decisions, verdict_of
 from controller.store.encoding import chunks, rows_of
 from controller.store.involvement import note_run
+from controller.store.record import doubted
 from controller.store.tables import changes, jobs, leases, plans, playbooks, run_playbooks, runs
 from controller.store.terms import keep_terms
 from controller.store.transaction import Transactions, Tx, reads, writes
@@ -73,6 +74,8 @@ class RunRecords(Transactions):
                 if not _same_request(known, plan, procedure, playbook):
                     raise ConflictError(f"the idempotency key was used for run {kept.id}, which is another one")
                 return known
+        if doubt := doubted(tx):
+            raise ConflictError(f"nothing is begun while the record is in doubt (minka record show): {doubt}")
         _check_plan(tx, plan, [] if playbook else new_jobs)
         run_id = f"r-{secrets.token_hex(5)}"
         tx.execute(
@@ -138,7 +141,7 @@ class RunRecords(Transactions):
         if run.state.terminal:
             return None
         transition = decide(run, _jobs(tx, run))
-        if transition is None:
+        if transition is None or (_begins(transition) and doubted(tx)):
             return None
         return transition if _carry_out(tx, run, transition, by) else None
 
@@ -147,6 +150,11 @@ class RunRecords(Transactions):
         """See ``Store.active_runs``."""
         query = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
         return list(tx.execute(query).scalars())
+
+
+def _begins(transition: Transition) -> bool:
+    """Whether anything may begin that could not before."""
+    return transition.wave is not None or bool(transition.ready)
 
 
 def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:

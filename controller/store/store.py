@@ -21,6 +21,7 @@ from controller.store.networks import NetworkRecords
 from controller.store.notices import NoticeRecords
 from controller.store.people import PeopleRecords
 from controller.store.plans import PlanRecords
+from controller.store.record import RecordGuard
 from controller.store.requests import RequestRecords
 from controller.store.runs import RunRecords
 from controller.store.signins import SignInRecords
@@ -53,6 +54,7 @@ class SqlStore(
     LedgerHistory,
     WaitingRecords,
     BehaviourRecords,
+    RecordGuard,
 ):
     """``Store`` on SQLite or PostgreSQL."""
 

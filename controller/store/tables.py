@@ -455,8 +455,6 @@ doubts = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     _text("reason"),
     Column("since", Instant, nullable=False),
-    # When people were told.
-    Column("told", Instant),
     Column("decided", Instant),
     Column("choice", String),
 )

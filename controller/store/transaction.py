@@ -20,7 +20,6 @@ from controller.ports.clock import Clock
 from controller.store import audit, trust
 from controller.store.custody import Custody, Head
 from controller.store.engine import BEGIN, is_away, is_passing, is_silent
-from controller.store.tables import doubts
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,23 +86,6 @@ class Tx:
         """Put an act on the audit trail; the row commits with the transaction."""
         texts = {key: str(value) for key, value in detail.items() if value not in (None, "")}
         self.notes.append(audit.Note(self.now, actor, action, target, texts))
-
-    @property
-    def doubt(self) -> str:
-        """Why nothing may be begun on stations until a person has decided; empty if nothing is in doubt.
-
-        A doubt that arises just now goes on record with the transaction.
-        """
-        reason, number = trust.doubt_of(self.connection, self.custody)
-        if number is not None:
-            self.open_doubt(number, reason)
-        return reason
-
-    def open_doubt(self, number: int, reason: str) -> None:
-        """Put a doubt on record."""
-        row = self.insert(doubts).values(number=number, reason=reason, since=self.now)
-        if self.execute(row.on_conflict_do_nothing(index_elements=["number"])).rowcount:
-            self.note("engine", "record.doubted", "record", reason=reason, epoch=number)
 
     def seal(self) -> None:
         """Write the audit rows."""

@@ -16,8 +16,8 @@ from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 
 #: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
-#: looks for denials to sum up.
-_SWEEP, _REMEDIATE, _NOTICES, _DENIALS = 5.0, 1.0, 2.0, 60.0
+#: looks for denials to sum up; between two looks whether the record is the newest.
+_SWEEP, _REMEDIATE, _NOTICES, _DENIALS, _RECORD = 5.0, 1.0, 2.0, 60.0, 2.0
 
 
 async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
@@ -40,6 +40,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("remediation", remediator.step, _REMEDIATE)
             rounds.start("notices", notices.step, _NOTICES)
             rounds.start("denials", made.sum_up_denials, _DENIALS)
+            rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)
             await stop.wait()
             await rounds.stop()

@@ -91,6 +91,8 @@ NEEDED: dict[str, str | None] = {
     "POST /v1/tokens/{token_id}/rotate": "tokens",
     "DELETE /v1/tokens/{token_id}": "tokens",
     "GET /v1/audit": "look",
+    "GET /v1/record": "oversee",
+    "POST /v1/record/decision": "override",
     "GET /v1/audit/verify": "oversee",
     "POST /v1/audit/anchors": "oversee",
 }

@@ -55,9 +55,10 @@ def alive() -> dict[str, str]:
 
 
 class Readiness(Body):
-    """The number of processes of each role that live and do their work."""
+    """The number of processes of each role that live and do their work, and whether the record is in doubt."""
 
     status: Literal["ready"] = "ready"
+    record: Literal["trusted", "in doubt"] = "trusted"
     processes: dict[ProcessRole, int]
 
 
@@ -74,7 +75,8 @@ def ready(backend: Backend, role: ProcessRole | None = None, instance: str = "")
         if not any(one.ready for one in asked):
             raise HTTPException(503, _unready(role, instance, asked))
     counts = Counter(one.role for one in processes if one.ready)
-    return Readiness(processes={role: counts[role] for role in ProcessRole})
+    record: Literal["trusted", "in doubt"] = "in doubt" if backend.store.judge_record().doubt else "trusted"
+    return Readiness(record=record, processes={role: counts[role] for role in ProcessRole})
 
 
 def _unready(role: ProcessRole, instance: str, asked: Sequence[Process]) -> str:

@@ -77,7 +77,8 @@ def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
         leaves=(
             LeafSpec("dnPrefix"),
             USER_LABEL,
-            LeafSpec("userDefinedState"),
+            # An operator's own state (TS 28.622), which no station acts on.
+            LeafSpec("userDefinedState", carrier=True),
             PRIORITY_LABEL,
             state("locationName"),
             state("managedBy", leaf_list=True),

@@ -19,7 +19,6 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("told", sa.DateTime(timezone=True), nullable=True),
         sa.Column("decided", sa.DateTime(timezone=True), nullable=True),
         sa.Column("choice", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_doubts")),

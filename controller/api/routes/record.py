@@ -1,0 +1,49 @@
+"""The record itself: whether it is in doubt, and a person's decision."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body
+from controller.models.people import Permission, Person
+from controller.models.record import RecordState
+from controller.models.words import RecordChoice
+
+router = Router(prefix="/v1/record", tags=["record"])
+
+
+class Deciding(Body):
+    """Which is right where stations carry what the record does not know of, and why."""
+
+    choice: RecordChoice
+    reason: str = Field(min_length=1)
+
+
+class Decided(Body):
+    """What became of it: stations whose ledger changed, and those that are on hold since they could not be read."""
+
+    state: RecordState
+    taken: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+
+
+@router.get("")
+def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RecordState:
+    """Whether the database is the newest record that is known; while it is in doubt nothing is begun on stations."""
+    return backend.store.judge_record()
+
+
+@router.post("/decision")
+async def decide(asked: Deciding, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]) -> Decided:
+    """End the doubt. ``record``: what stations carry beyond it is drift, and is repaired. ``devices``: it was applied.
+
+    For ``devices`` all adopted stations are read; those that can't be get a hold.
+    """
+    carried, unread = await backend.planner.carried() if asked.choice is RecordChoice.DEVICES else ([], [])
+    decide_record = backend.store.decide_record
+    state = await run_in_threadpool(decide_record, asked.choice, who.name, asked.reason, carried, unread)
+    return Decided(state=state, taken=tuple(one.station for one in carried), held=tuple(unread))

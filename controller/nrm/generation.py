@@ -1,0 +1,46 @@
+"""The generation of a station: the fence under which it was changed last, kept on the station itself.
+
+A leaf that profiles declare as carrier tells a record that was restored from a backup that there was a newer one. It
+is written in the same edit as a change, and stands beside the tree: no plan, diff or fingerprint knows of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from controller.models.plan import Edit, Op
+from controller.models.scalars import HOST
+from controller.nrm.schema import LeafSpec, NodeSpec
+from controller.nrm.tree import Observed, Path, child
+
+#: Whose it is stands in it, so that a configuration that was copied from another station tells nothing.
+_TEXT = re.compile(r"minka ([^ ]+) ([0-9]{1,18})")
+
+
+def generation_of(root: NodeSpec, observed: Observed, station: str) -> int:
+    """The generation that a station carries, 0 where it carries none."""
+    found = _TEXT.fullmatch(_text(root, observed, station))
+    return int(found[2]) if found and found[1] == station else 0
+
+
+def generation_edit(root: NodeSpec, observed: Observed, station: str, generation: int) -> tuple[Edit, ...]:
+    """The edit that lets a station carry a generation; none where nothing can carry it, or carries what is not ours."""
+    leaf, path, text = _carrier(root), _path(root, station), _text(root, observed, station)
+    if leaf is None or path not in observed.tree or (text and not _TEXT.fullmatch(text)):
+        return ()
+    after = f"minka {station} {generation}"
+    return (Edit(op=Op.MERGE, path=path, after={leaf.name: after}, owners=(HOST,)),)
+
+
+def _carrier(root: NodeSpec) -> LeafSpec | None:
+    return next((leaf for leaf in root.leaves if leaf.carrier), None)
+
+
+def _path(root: NodeSpec, station: str) -> Path:
+    return child("", root.name, station)
+
+
+def _text(root: NodeSpec, observed: Observed, station: str) -> str:
+    leaf = _carrier(root)
+    value = "" if leaf is None else observed.state.get(_path(root, station), {}).get(leaf.name, "")
+    return value if isinstance(value, str) else ""
