@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from controller.api.app import make_app
 from controller.api.auth import ensure_token, ensure_webhook_token
+from controller.api.connections import Connection
 from controller.api.oidc import Provider
 from controller.api.services import Services
 from controller.bootstrap import parts
@@ -59,6 +60,8 @@ def serve(settings: Settings, name: str) -> None:
         served_app(settings, name),
         host=settings.api_host,
         port=settings.api_port,
+        http=Connection,
+        ws="none",
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=5,
