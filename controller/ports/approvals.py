@@ -130,7 +130,11 @@ class ApprovalRecords(Protocol):
         ...
 
     def unsent_notices(self, limit: int) -> list[Notice]:
-        """Notices that no webhook took yet, oldest first."""
+        """Notices that no webhook took yet, oldest first; without those that are withheld."""
+        ...
+
+    def withhold_notices(self) -> None:
+        """Keep on record only what no webhook took so far: there was nobody to pass it on."""
         ...
 
     def notice_sent(self, notice_id: str) -> None:

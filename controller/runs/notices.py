@@ -30,6 +30,8 @@ class Notices:
         """One round. One that is not taken is sent again in the next, and keeps no other from being sent."""
         await self._store.call(lambda store: store.write_notices())
         if self._webhook is None:
+            # Once there is a webhook, tenants are not told of what is long over.
+            await self._store.call(lambda store: store.withhold_notices())
             return
         for notice in await self._store.call(lambda store: store.unsent_notices(_AT_ONCE)):
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false
 
 from controller.store.tables import Instant, metadata
 
@@ -73,6 +73,8 @@ notices = Table(
     Column("begins", Instant),
     Column("text", Text, nullable=False, server_default=""),
     Column("sent", Instant),
+    # Nobody was there to pass it on when it was due: it is on record only.
+    Column("withheld", Boolean, nullable=False, server_default=false()),
     Index("ix_notices_run_tenant_kind", "run", "tenant", "kind", unique=True),
     Index("ix_notices_tenant_number", "tenant", "number"),
 )

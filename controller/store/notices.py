@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, not_, or_, select, update
 
 from controller.models.approval import Notice, NoticeKind
 from controller.models.run import JobState, RunState
@@ -18,6 +18,8 @@ from controller.store.terms import stations_of, tell, terms_from
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
+
+_DUE = notices.c.sent.is_(None) & not_(notices.c.withheld)
 
 
 class NoticeRecords(Transactions):
@@ -74,8 +76,13 @@ class NoticeRecords(Transactions):
     @reads
     def unsent_notices(self, tx: Tx, limit: int) -> list[Notice]:
         """See ``ApprovalRecords.unsent_notices``."""
-        oldest = select(notices).where(notices.c.sent.is_(None)).order_by(notices.c.number).limit(limit)
+        oldest = select(notices).where(_DUE).order_by(notices.c.number).limit(limit)
         return [_as_notice(row) for row in tx.execute(oldest)]
+
+    @writes
+    def withhold_notices(self, tx: Tx) -> None:
+        """See ``ApprovalRecords.withhold_notices``."""
+        tx.execute(update(notices).where(_DUE).values(withheld=True))
 
     @writes
     def notice_sent(self, tx: Tx, notice_id: str) -> None:

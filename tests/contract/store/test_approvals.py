@@ -27,10 +27,13 @@ from controller.plan import network_digest
 from controller.ports.approvals import Clearances, Standing
 from controller.ports.clock import VirtualClock
 from controller.ports.people import NewToken, SignIn
+from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import JobResult, NewJob, Page, Transition
+from controller.runs.notices import Notices
 from controller.store import SqlStore
 from tests.support.callers import admit
 from tests.support.records import make_entry, make_plan
+from tests.unit.listener.test_checks import DirectStore
 
 EVA = Person(name="eva", role=Role.APPROVER)
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
@@ -482,3 +485,18 @@ def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(stor
     assert (mine.id, [job.station for job in parts]) == (run.id, ["A"])
     with pytest.raises(NotFoundError):
         store.run_of("claro", run.id)
+
+
+async def test_a_webhook_that_is_set_later_is_not_told_of_what_was_before(store: SqlStore) -> None:
+    run = start(store, "A", "B")
+    await Notices(DirectStore(store), None).step()
+    webhook = FakeWebhook()
+    notices = Notices(DirectStore(store), webhook)
+    await notices.step()
+    assert webhook.sent == {}
+    assert store.notices(Page())[1][0].sent is None
+    for claim in store.claim(store.register_worker("w"), 10):
+        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
+    await notices.step()
+    assert {one["notice"]["kind"] for one in webhook.sent.values()} == {"started", "ended"}
