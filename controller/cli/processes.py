@@ -16,6 +16,7 @@ import typer
 from controller.cli.errors import FAILED, CliError
 from controller.cli.network import network_folder
 from controller.cli.settings import settings as environment
+from controller.models.home import make_private
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,7 +66,7 @@ def up(
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
     if sim_network is not None:
         _need_port(*_address(sim_control), "the simulators' control interface", "say --sim-control HOST:PORT")
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_private(settings.home)
     claim = _claim(settings.home)
     set_up_logs("console", "up")
     # Before the processes come: one upgrade of the database, one token.
@@ -217,6 +218,7 @@ def _settings(process: str) -> Settings:
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
 
     settings = environment()
+    make_private(settings.home)
     set_up_logs(settings.log_format, process)
     return settings
 

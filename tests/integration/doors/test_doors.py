@@ -316,6 +316,13 @@ def test_probes_need_no_token_and_metrics_do(applied: tuple[Embedded, str]) -> N
     assert httpx.get(f"{up.url}/v1/runs").status_code == 401
 
 
+def test_nothing_of_ours_is_readable_by_others(applied: tuple[Embedded, str]) -> None:
+    up, _ = applied
+    found = [up.home, *up.home.rglob("*")]
+    assert {"logs", "spool", "simulators", "minka.sqlite3", "token", "api.log"} <= {path.name for path in found}
+    assert not [path for path in found if path.exists() and path.stat().st_mode & 0o077]
+
+
 def test_a_second_controller_on_the_same_port_says_so(up: Embedded) -> None:
     said = up("up", status=1)
     assert f"can't have port {up.env['MINKA_API_PORT']}" in said.err
