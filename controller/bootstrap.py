@@ -66,6 +66,7 @@ class Parts:
     doorbell: CeleryDoorbell
     planner: Planner
     credentials: Credentials
+    secrets: NamedSecrets
 
     def worker_loop(self, name: str) -> WorkerLoop:
         """The loop of a worker process."""
@@ -193,7 +194,8 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     credentials = _credentials(settings, references)
     store = await asyncio.to_thread(open_record, settings, clock)
     loop_store = LoopStore(store)
-    devices = SshDevices(NamedSecrets(credentials, references), limit=_sessions(), rpc_timeout=settings.rpc_timeout)
+    secrets = NamedSecrets(credentials, references)
+    devices = SshDevices(secrets, limit=_sessions(), rpc_timeout=settings.rpc_timeout)
     doorbell = CeleryDoorbell(make_app(settings.broker_url, settings.home / "spool"))
     try:
         yield Parts(
@@ -205,6 +207,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
             doorbell,
             Planner(loop_store, devices, clock, target_of),
             credentials,
+            secrets,
         )
     finally:
         await devices.close()

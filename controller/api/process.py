@@ -44,6 +44,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 clock=made.clock,
                 exposition=partial(exposition, made.store, settings.health_interval),
                 credentials=made.credentials,
+                missing_secret=made.secrets.missing,
                 provider=Provider(settings, made.clock) if settings.oidc_issuer else None,
             )
             presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions)

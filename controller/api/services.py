@@ -40,6 +40,8 @@ class Services:
     clock: Clock
     exposition: Callable[[], bytes]
     credentials: Credentials = LOOPBACK_ONLY
+    #: Why the secret of a name is not there; empty if it is.
+    missing_secret: Callable[[str], str] = lambda _name: ""
     provider: Provider | None = None
     strangers: Strangers = field(default_factory=Strangers)
     readings: Readings = field(default_factory=Readings)

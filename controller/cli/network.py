@@ -88,6 +88,8 @@ def load(directory: Directory, endpoints: Endpoints = None, routers: Routers = N
     state = "loaded" if said["changed"] else "unchanged: this version was current already"
     out.print(f"{said['name']} ({said['digest'][:12]}) {state}")
     out.print(", ".join(f"{count} {kind}" for kind, count in said["counts"].items()))
+    for warning in said["warnings"]:
+        err.print(styled(warning, "yellow"))
     if said["abandoned"]:
         err.print(styled(f"not in these files, but with nodes of ours: {_some(said['abandoned'])}", "yellow"))
         err.print("They are neither changed nor watched any more. Load files that have them and run")

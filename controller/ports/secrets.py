@@ -101,6 +101,14 @@ class NamedSecrets:
         self.check(name, address)
         return self._references.resolve(self._credentials.named(name).reference)
 
+    def missing(self, name: str) -> str:
+        """Why this process has no secret of a name; empty if it has."""
+        try:
+            self._references.resolve(self._credentials.named(name).reference)
+        except InputError as error:
+            return error.message
+        return ""
+
 
 def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
     return any(path.is_relative_to(folder) for folder in folders)

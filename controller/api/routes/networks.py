@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.api.views import Seen
+from controller.device import target_of
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
 from controller.inventory.source import unknown
@@ -70,11 +71,13 @@ class LoadedNetwork(NetworkSummary):
     """What was loaded.
 
     ``changed`` says whether it is a new version. ``abandoned`` are devices that carry nodes of ours and that the files
-    don't have: they can't be changed or watched, nor are ways kept for them on routers.
+    don't have: they can't be changed or watched, nor are ways kept for them on routers. ``warnings`` tell of
+    credentials without a secret.
     """
 
     changed: bool
     abandoned: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def _summary(digest: str, network: Network) -> NetworkSummary:
@@ -86,6 +89,22 @@ def _summary(digest: str, network: Network) -> NetworkSummary:
 def _abandoned(store: Store, network: Network) -> tuple[str, ...]:
     missing = [name for name, record in store.devices().items() if record.adopted and not network.manages(name)]
     return tuple(sorted(name for name, nodes in store.ledger(missing).items() if nodes))
+
+
+def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, ...]:
+    """Credentials whose secret is not there: what for, and what would be right."""
+    devices: dict[str, list[str]] = {}
+    for device in sorted(filter(network.manages, {*network.endpoint_by_station, *network.router_by_id})):
+        for name in target_of(network, device).credentials:
+            devices.setdefault(name, []).append(device)
+    reasons = {name: missing(name) for name in sorted(devices)}
+    return tuple(
+        f"credential {name!r} of {devices[name][0]}"
+        + (f" and {len(devices[name]) - 1} more" if len(devices[name]) > 1 else "")
+        + f": {reason}, for the API, workers, listener and scheduler"
+        for name, reason in reasons.items()
+        if reason
+    )
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -153,7 +172,9 @@ async def load(
     digest = await run_in_threadpool(network_digest, network)
     changed = await run_in_threadpool(backend.store.save_network, network, digest, who.name)
     abandoned = await run_in_threadpool(_abandoned, backend.store, network)
-    return LoadedNetwork(**_summary(digest, network).model_dump(), changed=changed, abandoned=abandoned)
+    warnings = await run_in_threadpool(_secretless, network, backend.missing_secret)
+    summary = _summary(digest, network).model_dump()
+    return LoadedNetwork(**summary, changed=changed, abandoned=abandoned, warnings=warnings)
 
 
 @router.get("")

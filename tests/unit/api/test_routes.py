@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +14,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.api.auth import FIRST, digest, ensure_token
+from controller.models.credentials import LOOPBACK_ONLY
 from controller.models.errors import InputError, StoreError
 from controller.models.run import Outcome, Run, RunState
 from controller.plan import plan_to_json
+from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.ports.store import JobResult, Page, Transition
 from controller.remediation.breaker import Breaker
 from tests.unit.api.desk import TINY, Desk, files_of
@@ -53,6 +57,21 @@ async def test_a_network_is_loaded_once(desk: Desk) -> None:
     assert first["counts"]["stations"] == len(desk.store.network()[1].stations)
     assert (await load(desk)) == first | {"changed": False}
     assert (await desk.client.get("/v1/network")).json()["digest"] == first["digest"]
+
+
+async def test_a_network_whose_devices_secret_is_not_there_is_loaded_with_a_warning(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = NamedSecrets(LOOPBACK_ONLY, EnvironmentSecrets(tmp_path))
+    desk.app.state.services = replace(desk.app.state.services, missing_secret=secrets.missing)
+    monkeypatch.delenv("MINKA_DEVICE_PASSWORD", raising=False)
+    (warning,) = (await load(desk))["warnings"]
+    assert warning == (
+        "credential 'device' of T-BOTH-1 and 3 more: the secret reference 'env:MINKA_DEVICE_PASSWORD' leads nowhere: "
+        "set the variable or create the file, for the API, workers, listener and scheduler"
+    )
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "secret")
+    assert (await load(desk))["warnings"] == []
 
 
 async def test_stations_that_leave_the_files_with_our_nodes_on_them_are_named(desk: Desk) -> None:

@@ -57,7 +57,8 @@ def test_devices_that_left_the_files_are_named(
 ) -> None:
     said = {"name": "Tiny", "digest": "abc", "changed": True, "counts": {"stations": 3}}
     for abandoned, told in (([], ""), ([f"S-{number:02}" for number in range(12)], "S-08, S-09 and 2 more")):
-        monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": said | {"abandoned": abandoned}}))  # noqa: B023
+        loaded = said | {"abandoned": abandoned, "warnings": []}
+        monkeypatch.setattr(network, "client", lambda: Api({"/v1/network": loaded}))  # noqa: B023
         network.load(tmp_path)
         err = capsys.readouterr().err
         assert told in err
