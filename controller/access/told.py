@@ -310,8 +310,10 @@ def told_alarm(alarm: Alarm) -> TenantAlarm:
 
 # ------------------------------------------------------------------- audit trail
 
+#: The act of a job's end: its object is the job.
+JOB_FINISHED = "job.finished"
 #: Acts of the host upon a tenant's runs and jobs that are told, without who did them.
-TOLD_ACTS = ("run.created", "run.cancel-requested", "job.finished")
+TOLD_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
 
 
 def told_act(row: AuditRow, number: int, own: bool) -> AuditRow:
@@ -319,7 +321,7 @@ def told_act(row: AuditRow, number: int, own: bool) -> AuditRow:
     detail = {name: row.detail[name] for name in _OWN_DETAILS if name in row.detail} if own else {}
     # A job's id tells its wave, and so how many others there are.
     run, _, rest = row.object.partition(".")
-    done_to = f"{run} {rest.partition('.')[2]}" if row.action == "job.finished" else row.object
+    done_to = f"{run} {rest.partition('.')[2]}" if row.action == JOB_FINISHED else row.object
     return AuditRow(
         id=number, at=row.at, actor=row.actor if own else HOST, action=row.action, object=done_to, detail=detail
     )

@@ -32,6 +32,7 @@ from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.ports.clock import Clock
+from controller.ports.people import AuditQuery
 from controller.ports.store import Page, PlanHead
 from controller.runs.clearance import who_can_end
 
@@ -145,8 +146,8 @@ class View(Protocol):
         """Total and one page of what tenants were told of planned work, newest first."""
         ...
 
-    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
-        """Total and one page of audit rows, newest first."""
+    def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
+        """Total and one page of the audit rows that are wanted, newest first."""
         ...
 
 
@@ -252,9 +253,9 @@ class HostView:
         """See ``View``."""
         return self._store.notices(page)
 
-    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
+    def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
-        return self._store.audit_rows(page)
+        return self._store.audit_rows(page, wanted)
 
 
 class TenantView:
@@ -346,11 +347,10 @@ class TenantView:
         """See ``View``."""
         return self._store.notices(page, self._tenant)
 
-    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
+    def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
-        total, found = self._store.audit_rows_of(self._tenant, told.TOLD_ACTS, page)
-        first = total - page.offset
-        return total, [told.told_act(row, first - index, own) for index, (row, own) in enumerate(found)]
+        total, found = self._store.audit_rows_of(self._tenant, told.TOLD_ACTS, page, wanted)
+        return total, [told.told_act(row, row.id, own) for row, own in found]
 
 
 def view(request: Request, backend: Backend) -> View:

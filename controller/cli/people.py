@@ -101,6 +101,13 @@ def audit(
         ),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="The same as the word verify.")] = False,
+    actor: Annotated[str | None, typer.Option(help="Only what this person, rule or process did.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action, as in run.created or 'run.*'.")] = None,
+    about: Annotated[
+        str | None, typer.Option("--object", help="Only what was done to this, as in r-21748f9c95 or 'h-*'.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="Not before, local time, as in 2026-12-26T06:00.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before, local time, as in 2026-12-26T06:00.")] = None,
     as_json: Json = False,
 ) -> None:
     """Who did what, newest first."""
@@ -114,7 +121,8 @@ def audit(
         return
     if anchor:
         raise typer.BadParameter("--anchor belongs to verify")
-    found = client().all("/v1/audit", limit)
+    times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at}
+    found = client().all("/v1/audit", limit, actor=actor, action=action, object=about, **times)
     if as_json:
         print_json(found)
         return

@@ -16,6 +16,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which rows of the audit trail are wanted; None for any.
+
+    Attributes:
+        actor: Who did it.
+        action: What was done; with ``*`` at its end, all that begins so.
+        object: To what; likewise.
+        since: Not before.
+        until: Before.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    object: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+#: All of it.
+EVERYTHING = AuditQuery()
+
+
+@dataclass(frozen=True, slots=True)
 class NewToken:
     """A token to keep: the SHA-256 of its secret in hex, whose it is, and what it opens until when.
 
@@ -175,8 +198,8 @@ class PeopleRecords(Protocol):
         """Write the rows of counts whose hour is over; nothing where there are none. Any process may, at any time."""
         ...
 
-    def audit_rows(self, page: Page) -> tuple[int, list[AuditRow]]:
-        """Total and one page of audit rows, newest first."""
+    def audit_rows(self, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
+        """Total and one page of the audit rows that are wanted, newest first."""
         ...
 
     def verify_audit(self) -> AuditBreak | None:

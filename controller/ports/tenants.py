@@ -9,6 +9,7 @@ from controller.access.told import TenantPlanHead
 from controller.models.alarm import Alarm, AlarmFilter
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
+from controller.ports.people import EVERYTHING, AuditQuery
 
 if TYPE_CHECKING:
     from controller.ports.store import Page
@@ -44,8 +45,13 @@ class TenantRecords(Protocol):
         """Total and one page of alarms that concern a tenant, newest first."""
         ...
 
-    def audit_rows_of(self, tenant: str, acts: Iterable[str], page: Page) -> tuple[int, list[tuple[AuditRow, bool]]]:
-        """Total and one page of the tenant's audit rows, newest first, and whether its own people did it.
+    def audit_rows_of(
+        self, tenant: str, acts: Iterable[str], page: Page, wanted: AuditQuery = EVERYTHING
+    ) -> tuple[int, list[tuple[AuditRow, bool]]]:
+        """Total and one page of the tenant's audit rows that are wanted, newest first, and whether its people did it.
+
+        A row's id is its number among the tenant's. Others who act are one, ``host``; the object of a job that ended is
+        not asked for, since its id tells of others.
 
         They are all that its people did, and those of the named acts that were done to its runs and their jobs.
         """

@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, select
+from sqlalchemy.sql.expression import ColumnCollection
 
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.run import AuditRow
+from controller.ports.people import AuditQuery
 from controller.store.custody import AuditKeys
 from controller.store.encoding import chunks
 from controller.store.tables import audit, audit_head
@@ -68,6 +70,17 @@ def append(
     update = {"last": statement.excluded.last, "hash": statement.excluded.hash}
     connection.execute(statement.on_conflict_do_update(index_elements=["chain"], set_=update))
     return last, previous
+
+
+def matching(columns: ColumnCollection[str, Any], wanted: AuditQuery) -> list[ColumnElement[bool]]:
+    """Conditions on rows of the trail, or of a query with its columns."""
+    found = [] if wanted.actor is None else [columns.actor == wanted.actor]
+    for column, text in ((columns.action, wanted.action), (columns.object, wanted.object)):
+        if text is not None:
+            begins = column.startswith(text.removesuffix("*"), autoescape=True)
+            found.append(begins if text.endswith("*") else column == text)
+    found += [] if wanted.since is None else [columns.at >= wanted.since]
+    return found if wanted.until is None else [*found, columns.at < wanted.until]
 
 
 def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:

@@ -12,6 +12,7 @@ from controller.models.alarm import SwitchState
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.errors import NotFoundError
 from controller.models.run import AuditRow, Hold
+from controller.ports.people import EVERYTHING, AuditQuery
 from controller.ports.store import Page
 from controller.store import audit, trust
 from controller.store.encoding import as_noun
@@ -71,10 +72,13 @@ class PeopleRecords(Transactions):
         tx.note(actor, action, target, **(detail or {}))
 
     @reads
-    def audit_rows(self, tx: Tx, page: Page) -> tuple[int, list[AuditRow]]:
+    def audit_rows(self, tx: Tx, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
         """See ``Store.audit_rows``."""
-        total = tx.execute(select(func.count()).select_from(audit_rows)).scalar_one()
-        newest = select(audit_rows).order_by(audit_rows.c.id.desc()).limit(page.limit).offset(page.offset)
+        chosen = audit.matching(audit_rows.c, wanted)
+        total = tx.execute(select(func.count()).select_from(audit_rows).where(*chosen)).scalar_one()
+        newest = (
+            select(audit_rows).where(*chosen).order_by(audit_rows.c.id.desc()).limit(page.limit).offset(page.offset)
+        )
         return total, [audit.as_noun(row) for row in tx.execute(newest)]
 
     @reads

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, or_, select
 
+from controller.access import told
 from controller.access.told import TenantPlanHead
 from controller.models.alarm import Alarm, AlarmFilter
 from controller.models.errors import NotFoundError
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
+from controller.models.scalars import HOST
+from controller.ports.people import EVERYTHING, AuditQuery
 from controller.ports.store import Page
 from controller.ports.tenants import Concerns
 from controller.store import audit
@@ -91,7 +95,7 @@ class TenantRecords(Transactions):
 
     @reads
     def audit_rows_of(
-        self, tx: Tx, tenant: str, acts: Iterable[str], page: Page
+        self, tx: Tx, tenant: str, acts: Iterable[str], page: Page, wanted: AuditQuery = EVERYTHING
     ) -> tuple[int, list[tuple[AuditRow, bool]]]:
         """See ``TenantRecords.audit_rows_of``."""
         its_own = exists().where(
@@ -103,14 +107,26 @@ class TenantRecords(Transactions):
             run_tenants, and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned)
         )
         done_to = audit_rows.c.object
-        own = select(audit_rows, its_own.label("own")).where(
+        number = func.row_number().over(order_by=audit_rows.c.id).label("number")
+        every = select(audit_rows, its_own.label("own"), number).where(
             or_(
                 its_own,
                 and_(audit_rows.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
             )
         )
-        newest = own.order_by(audit_rows.c.id.desc()).limit(page.limit).offset(page.offset)
-        return _count(tx, own), [(audit.as_noun(row), bool(row.own)) for row in tx.execute(newest)]
+        rows = every.subquery()
+        seen = rows.c
+        chosen = audit.matching(seen, replace(wanted, actor=None))
+        if wanted.actor is not None:
+            chosen.append(~seen.own if wanted.actor == HOST else and_(seen.own, seen.actor == wanted.actor))
+        if wanted.object is not None:
+            chosen.append(seen.action != told.JOB_FINISHED)
+        own = select(rows).where(*chosen)
+        newest = own.order_by(seen.id.desc()).limit(page.limit).offset(page.offset)
+        found = [
+            (audit.as_noun(row).model_copy(update={"id": row.number}), bool(row.own)) for row in tx.execute(newest)
+        ]
+        return _count(tx, own), found
 
 
 def _count(tx: Tx, query: Select[Any]) -> int:

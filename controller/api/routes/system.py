@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import Response
+from fastapi import Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from starlette.exceptions import HTTPException
 
 from controller import __version__
@@ -19,6 +19,7 @@ from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.people import Permission, Person
 from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
+from controller.ports.people import AuditQuery
 
 router = Router(tags=["system"])
 
@@ -92,10 +93,22 @@ def metrics(backend: Backend, _: Annotated[Person, needs(Permission.METRICS)]) -
     return Response(backend.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
+_Name = Annotated[str | None, Query(max_length=200, description="Whole, or its beginning with * behind it.")]
+
+
 @router.get("/v1/audit")
-def audit(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[AuditRow]:
-    """The audit trail, newest first."""
-    total, found = seen.audit_rows(paging)
+def audit(
+    seen: Seen,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.LOOK)],
+    actor: Annotated[str | None, Query(max_length=200)] = None,
+    action: _Name = None,
+    object: _Name = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+) -> Listing[AuditRow]:
+    """The audit trail, newest first: of one actor, of actions or objects of a name, of a time."""
+    total, found = seen.audit_rows(paging, AuditQuery(actor, action, object, since, until))
     return listing(total, found, paging)
 
 

@@ -398,3 +398,27 @@ async def test_planning_tells_how_far_it_is(desk: Desk) -> None:
     name, problem = events_of(refused.text)[-1]
     assert (name, problem["status"], problem["type"]) == ("problem", 409, "urn:minka:error:plan-refused")
     assert problem["detail"].endswith("expect 4 stations")
+
+
+async def test_the_audit_trail_is_asked_for_what_is_wanted(desk: Desk) -> None:
+    first, *_ = await load_and_adopt(desk)
+    begun = desk.store.audit_rows(Page())[0]
+    hold = (await desk.client.post("/v1/holds", json={"target": first, "reason": "mast"})).json()
+    await desk.client.delete(f"/v1/holds/{hold['id']}")
+
+    async def rows(**wanted: str) -> list[str]:
+        answer = await desk.client.get("/v1/audit", params={"limit": 1000, **wanted})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["count"] == len(answer.json()["results"])
+        return [row["action"] for row in answer.json()["results"]]
+
+    lifted, put = await rows(action="hold.*")
+    assert await rows(action="hold.*", object=first) == [lifted, put]
+    assert await rows(action=put) == [put]
+    assert await rows(action="*", object=f"{first[:-1]}*", since=hold["created"]) == [lifted, put]
+    assert len(await rows(actor="ana")) >= 2
+    assert await rows(actor="nobody") == []
+    assert await rows(action="hold_*") == []
+    assert await rows(action="hold.*", since=hold["created"]) == [lifted, put]
+    assert await rows(action="hold.*", until=hold["created"]) == []
+    assert len(await rows(until=hold["created"])) == begun
