@@ -20,8 +20,6 @@ from controller.store.reports import take_reports
 from controller.store.tables import devices, doubts, holds, leases
 from controller.store.transaction import Transactions, Tx, writes
 
-#: What alarms about the record are about: no station has this name.
-_OWN = "minka"
 #: By how much fences grow when a person decides: by more than a lost record can have given away.
 _LEAP = 1_000_000
 
@@ -119,7 +117,7 @@ def _open(tx: Tx, number: int, reason: str) -> None:
 
 def _report(tx: Tx, severity: PerceivedSeverity, text: str) -> AlarmReport:
     return AlarmReport(
-        station=_OWN,
+        station="",  # it is about none
         object="record",
         probable_cause=RECORD_DOUBTED,
         severity=severity,

@@ -174,6 +174,8 @@ def test_the_audit_trail(applied: tuple[Embedded, str]) -> None:
     assert "whole" in up("audit", "--verify").out
     anchors = up.home / "audit-anchors"
     assert "holds all" in up("audit", "verify", "--anchor", str(anchors)).out
+    assert "newest that is known" in up("record", "show").out
+    assert "nothing to decide" in up("record", "accept", "record", "--reason", "CHG-9", status=2).err
     forged = up.home / "forged-anchors"
     forged.write_text(f"x {AuditAnchor(number=10**9, hash='0' * 64).text}", encoding="utf-8")
     said = up("audit", "verify", "--anchor", str(forged), status=1).out

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import httpx
 import pytest
 import typer
 
+from controller.bootstrap import open_record
 from controller.cli import lazy
 from controller.cli.main import app
+from controller.models.settings import Settings
+from controller.ports.clock import SystemClock
 from tests.support.minka import ROOT, environment, minka
 from tests.support.ports import free_ports
 
@@ -272,3 +276,18 @@ def test_up_gives_up_on_simulators_that_find_no_place(nowhere: dict[str, str], t
     assert str(tmp_path) in said.stderr
     assert "process.ended" in said.stderr
     assert "\x1b" not in said.stderr
+
+
+def test_a_new_audit_key_signs_from_the_next_start_on(tmp_path: Path) -> None:
+    env = environment(tmp_path, 1)
+    settings = Settings(home=tmp_path)
+    with closing(open_record(settings, SystemClock())) as store:
+        store.audit("ana", "did", "1")
+        first = store.audit_key()
+    made = minka("audit", "new-key", "--json", env=env).json
+    assert made["file"] == str(tmp_path / "audit-keys")
+    with closing(open_record(settings, SystemClock())) as store:
+        store.audit("ana", "did", "2")
+        assert store.audit_key() == made["key"] != first
+        assert store.verify_audit() is None
+    assert minka("audit", "new-key", env={**env, "MINKA_AUDIT_KEYS": "env:KEYS"}).status == 2

@@ -31,6 +31,7 @@ from controller.ports.fake_devices import FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import Page
+from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.loop import WorkerLoop
@@ -163,6 +164,7 @@ class Restored:
             self.told,
             self.clock,
             rules,
+            breaker=Breaker(limit=len(NAMES)),
         )
         async with self.at_work():
             network = self.store.network()[1]

@@ -1,0 +1,125 @@
+"""A database that lost commits is noticed by whoever saw them, and nothing begins there until a person has decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from controller.models.alarm import RECORD_DOUBTED
+from controller.models.errors import ConflictError, NotClearedError
+from controller.models.run import RunState, Step
+from controller.models.words import RecordChoice
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page, Transition
+from controller.store import SqlStore, open_store
+from controller.store.custody import AuditKey, AuditKeys, Custody
+from tests.support.records import make_entry, start_run, stations
+
+_KEYS = AuditKeys((AuditKey.new(1),))
+
+
+@pytest.fixture
+def machines(shared_url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[tuple[SqlStore, SqlStore]]:
+    """Processes on two machines, with one database."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with (
+        closing(open_store(shared_url, clock, custody=lambda _store: Custody(_KEYS, tmp_path / "one"))) as one,
+        closing(open_store(shared_url, clock, custody=lambda _store: Custody(_KEYS, tmp_path / "two"))) as two,
+    ):
+        yield one, two
+
+
+def _lose(store: SqlStore, left: int) -> None:
+    """The database is as it was when its audit trail had so many rows, as far as that can be told."""
+    head = f"UPDATE audit_head SET last = {left}, hash = (SELECT hash FROM audit WHERE id = {left})"
+    statements = (f"DELETE FROM audit WHERE id > {left}", head, "DELETE FROM doubts", "DELETE FROM escalations")
+    with store._engine.begin() as connection:
+        for statement in (*statements, "DELETE FROM alarms"):
+            connection.execute(text(statement))
+
+
+def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[SqlStore, SqlStore]) -> None:
+    store, _ = machines
+    run, waiting = start_run(store, stations(3), waves=2), start_run(store, stations(1), salt="two")
+    worker = store.register_worker("w")
+    claim = store.claim(worker, 1)[0]
+    _lose(store, store.audit_head().number - 1)
+    assert store.claim(worker, 10) == []
+    with pytest.raises(NotClearedError, match="in doubt"):
+        store.begin(make_entry(claim, 0, Step.READ), claim)
+    with pytest.raises(ConflictError, match="in doubt"):
+        start_run(store, stations(1), salt="three")
+    assert store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=1)) is None
+    assert "the audit trail ends at row" in store.judge_record().doubt
+    (alarm,) = store.alarms(Page())[1]
+    assert alarm.probable_cause == RECORD_DOUBTED
+    assert [one.alarm for one in store.untold_escalations()] == [alarm.id]
+    # What ends something still may.
+    assert store.advance(waiting.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    state = store.decide_record(RecordChoice.RECORD, "ana", "INC-77")
+    assert (state.epoch, state.doubt) == (1, "")
+    assert store.claim(worker, 10)
+    assert store.alarm(alarm.id).cleared is not None
+    assert store.verify_audit() is None
+
+
+def test_one_that_went_on_from_older_rows_is_another_one(machines: tuple[SqlStore, SqlStore]) -> None:
+    """As many rows were written since as were lost, by somebody who knew nothing of these."""
+    store, other = machines
+    for number in range(5):
+        store.audit("ana", "did", str(number))
+    _lose(store, 3)
+    for number in range(7):
+        other.audit("eva", "did", str(number))
+    assert other.judge_record().doubt == ""
+    assert "row 5 of the audit trail is another one" in store.judge_record().doubt
+    assert store.verify_audit() is None
+
+
+def test_a_doubt_and_a_decision_bind_all_machines(machines: tuple[SqlStore, SqlStore]) -> None:
+    store, other = machines
+    start_run(store, stations(1))
+    store.audit("ana", "did", "1")
+    _lose(store, store.audit_head().number - 1)
+    assert store.judge_record().doubt
+    assert other.claim(other.register_worker("w"), 1) == []
+    other.decide_record(RecordChoice.DEVICES, "ana", "INC-77")
+    assert store.judge_record().doubt == ""
+    assert store.claim(store.register_worker("w"), 1)
+    with pytest.raises(ConflictError, match="nothing to decide"):
+        store.decide_record(RecordChoice.RECORD, "ana", "late")
+
+
+def test_a_doubt_outlives_another_restore_and_a_decision_is_not_forgotten(machines: tuple[SqlStore, SqlStore]) -> None:
+    store, _ = machines
+    for number in range(3):
+        store.audit("ana", "did", str(number))
+    _lose(store, 2)
+    assert store.judge_record().doubt
+    _lose(store, 1)
+    assert store.judge_record().doubt
+    store.decide_record(RecordChoice.RECORD, "ana", "INC-77")
+    store.audit("ana", "did", "more")
+    _lose(store, 1)
+    assert "decision 1" in store.judge_record().doubt
+    assert store.decide_record(RecordChoice.RECORD, "ana", "INC-78").epoch == 2
+
+
+def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machines: tuple[SqlStore, SqlStore]) -> None:
+    store, _ = machines
+    for number in range(3):
+        store.audit("ana", "did", str(number))
+    before = store.audit_head()
+    _lose(store, 2)
+    store.judge_record()
+    store.decide_record(RecordChoice.RECORD, "ana", "INC-77")
+    after = store.audit_head()
+    assert (before.epoch, after.epoch) == (0, 1)
+    assert store.verify_anchors([before, after]) is None
+    _lose(store, after.number - 1)
+    assert store.verify_anchors([after]) is not None
