@@ -1,0 +1,1 @@
+"""Tests of what tenants are told."""
