@@ -35,10 +35,9 @@ def _removals(words: list[str]) -> dict[str, int]:
 
 def allow_words(message: str) -> str:
     """How to say what a refusal asks for, in words of this command."""
-    if found := re.search(r"expect (\d+) stations$", message):
-        return f" (--expect {found[1]})"
-    removals = re.findall(r"name (\S+=\d+)(?:; |$)", message)
-    return f" ({' '.join(f'--remove {one}' for one in removals)})" if removals else ""
+    options = [f"--remove {one}" for one in re.findall(r"name (\S+=\d+)(?=; |$)", message)]
+    options += [f"--expect {one}" for one in re.findall(r"expect (\d+) stations(?=; |$)", message)]
+    return f" ({' '.join(options)})" if options else ""
 
 
 def plan(

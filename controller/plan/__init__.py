@@ -12,7 +12,7 @@ from controller.plan.document import (
 )
 from controller.plan.draft import Draft
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
-from controller.plan.fleet import Planning, check_removals, check_share, make_plan
+from controller.plan.fleet import Planning, check_changes, check_removals, make_plan
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.show import PlanRow, headline, render_text
@@ -35,8 +35,8 @@ __all__ = [
     "adopted_nodes",
     "applied",
     "carried_nodes",
+    "check_changes",
     "check_removals",
-    "check_share",
     "compare",
     "drift",
     "drifted_nodes",

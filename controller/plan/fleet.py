@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -92,9 +92,7 @@ class Planning:
     def plan(self, network_digest: str, created: datetime) -> Plan:
         """The plan of all stations that were added; raises as ``make_plan``."""
         changes, remove = self._draft.changes, self._options.remove
-        check_removals(changes, remove, self._withheld)
-        check_routers(changes, self._network)
-        check_share(self._network, changes, self._options)
+        check_changes(self._network, changes, self._options, self._withheld)
         return self._draft.seal(
             self._network,
             network_digest,
@@ -135,6 +133,29 @@ def make_plan(
     known = planning.behind & views.keys()
     planning.withhold({station: link_owners(views[station].ledger) for station in known})
     return planning.plan(network_digest, created)
+
+
+def check_changes(
+    network: Network, changes: Sequence[Change], options: PlanOptions, withheld: Sequence[str] = ()
+) -> None:
+    """See that a plan removes and touches what was named, and that its stations and routers go in one order.
+
+    Raises:
+        PlanRefusedError: It does not; the message has all that is wrong, so that nobody learns it bit by bit.
+    """
+    checks: tuple[Callable[[], None], ...] = (
+        lambda: check_removals(changes, options.remove, withheld),
+        lambda: check_routers(changes, network),
+        lambda: check_share(network, changes, options),
+    )
+    said = []
+    for check in checks:
+        try:
+            check()
+        except PlanRefusedError as error:
+            said.append(error.message)
+    if said:
+        raise PlanRefusedError("; ".join(said))
 
 
 def check_removals(changes: Iterable[Change], named: Mapping[str, int], withheld: Sequence[str] = ()) -> None:

@@ -54,17 +54,18 @@ async def section_plan(
 
 
 def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: str) -> str:
-    """How to say the number that a refusal asks for, in a parameter of the playbook; else nothing."""
+    """How to say the numbers that a refusal asks for, in parameters of the playbook; else nothing."""
+    found = []
     for pattern, expression in (
-        (r"expect (\d+) stations$", section.expect_stations),
-        (r"^[^;]*name \S+=(\d+)$", section.remove),  # one number alone: which of several would it be?
+        (r"name \S+=(\d+)(?=; |$)", section.remove),
+        (r"expect (\d+) stations(?=; |$)", section.expect_stations),
     ):
-        wanted = re.search(pattern, refusal)
+        wanted = re.findall(pattern, refusal)
         named = {name for text in expressions_in(expression) for name in Expression(text).names}
         numbers = [name for name in named if parameters[name].type is ParameterType.INT]
-        if wanted and len(numbers) == 1:
-            return f" ({numbers[0]}={wanted[1]})"
-    return ""
+        if len(wanted) == len(numbers) == 1:  # which of several would it be?
+            found.append(f"{numbers[0]}={wanted[0]}")
+    return f" ({' '.join(found)})" if found else ""
 
 
 async def drifted_again(

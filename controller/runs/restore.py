@@ -9,18 +9,16 @@ from zoneinfo import ZoneInfo
 
 from controller.models.errors import InputError
 from controller.models.network import Network
-from controller.models.plan import Changes, Plan
+from controller.models.plan import Plan
 from controller.plan import (
     Draft,
     PlanOptions,
     StationPlan,
     StationView,
     applied,
-    check_removals,
-    check_share,
+    check_changes,
     plan_station,
 )
-from controller.plan.routers import check_routers
 from controller.ports.ledger import Recorded
 from controller.runs.planner import Planner, PlanRequest, held_by_targets, selected
 
@@ -67,7 +65,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
 
     await planner.each(network, stations, restore)
     if state:
-        await asyncio.to_thread(_check, network, draft.changes, options)
+        await asyncio.to_thread(check_changes, network, draft.changes, options)
     plan = draft.seal(network, digest, request.selector, now, removals=options.remove)
     await planner.store.call(lambda store: store.save_plan(plan, actor))
     return plan
@@ -85,12 +83,6 @@ def _planned(network: Network, station: str, record: Recorded, view: StationView
     if record.missing:
         return StationPlan(reason=record.missing)
     return plan_station(station, network.profiles_of(station), applied(record.ledger), view, options)
-
-
-def _check(network: Network, changes: Changes, options: PlanOptions) -> None:
-    check_removals(changes, options.remove)
-    check_routers(changes, network)
-    check_share(network, changes, options)
 
 
 def _time(network: Network, text: str, now: datetime) -> datetime:

@@ -23,6 +23,9 @@ from controller.plan import (
     plan_to_json,
     render_text,
 )
+from controller.playbook.language import PlanSection
+from controller.playbook.parameters import Parameter, ParameterType
+from controller.playbook.planning import in_parameters
 from tests.unit.plan.samples import FREELY, LTE_CELL, NOW, factory, intent, network, plan, view
 
 TWO = network()
@@ -42,6 +45,19 @@ def test_a_refusal_tells_the_numbers_of_all_owners_at_once() -> None:
     )
     assert allow_words(said) == f" (--remove beta={2 * len(gone)} --remove gamma={3 * len(gone)})"
     check_removals(gone, {"beta": 2 * len(gone), "gamma": 3 * len(gone)})
+
+
+def test_a_refusal_tells_all_that_is_to_be_named() -> None:
+    views = {station: view(THREE, station) for station in ("S1", "S2")}
+    count = sum("gamma" in entry.owners for v in views.values() for entry in v.ledger.values())
+    with pytest.raises(PlanRefusedError) as refused:
+        plan(TWO, views, PlanOptions(max_share=0.1, remove={"gamma": 1}))
+    said = refused.value.message
+    assert allow_words(said) == f" (--remove gamma={count} --expect 2)"
+    section = PlanSection(remove="gamma=${{ nodes }}", expect_stations="${{ stations }}")
+    numbers = {name: Parameter(type=ParameterType.INT, description="A number.") for name in ("nodes", "stations")}
+    assert in_parameters(section, numbers, said) == f" (nodes={count} stations=2)"
+    assert plan(TWO, views, PlanOptions(max_share=0.1, remove={"gamma": count}, expect_stations=2)).changes
 
 
 def test_removal_needs_the_exact_count_and_says_it() -> None:
