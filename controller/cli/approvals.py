@@ -23,6 +23,8 @@ Contracts = Annotated[
         "--contract", help="AGREEMENT:CLAUSE that lets the host take service away, as in bitel-sierra:7.3; repeatable."
     ),
 ]
+#: How many stations are named.
+_NAMED = 8
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 freezes = typer.Typer(no_args_is_help=True, help="Freezes: times in which nothing is changed.")
@@ -44,11 +46,25 @@ def approvals(
     for one in found:
         who = f" by {one['requested_by']}" if one["requested_by"] else ""
         out.print("run", bold(one["run"]), f"of {when(one['created'])}{who} {one['reason']}")
+        _show_asked(one)
         show_requirements(one["requirements"], one["votes"])
     if not found:
         out.print("nothing waits for your approval")
     if run_id:
+        for part in (part for part in one_run["parts"] if part["outage_seconds"]):
+            out.print(f"  {part['station']}: about {part['outage_seconds']} s out of service")
         show_lines([(part["station"], row) for part in one_run["parts"] for row in part["diff"]])
+
+
+def _show_asked(one: dict[str, Any]) -> None:
+    """What would be done, where."""
+    given = "".join(f" {name}={value}" for name, value in sorted(one["parameters"].items()) if value is not None)
+    places = ", ".join(one["stations"][:_NAMED])
+    more = f" and {len(one['stations']) - _NAMED} more" if len(one["stations"]) > _NAMED else ""
+    out.print(f"  {one['procedure']}{given} on {places}{more}")
+    for step in one["steps"]:
+        needs = f" (consent: {step['consent']})" if step["consent"] else ""
+        out.print(f"  step {step['name']}: {step['action']}{needs}" if step["name"] else f"  {step['action']}{needs}")
 
 
 def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, Any]]) -> None:

@@ -129,6 +129,10 @@ class RunTerms(Noun):
     groups: tuple[StationTerms, ...] = ()
     stations: dict[str, tuple[str, int]] = {}
 
+    def concerning(self, tenant: str) -> list[str]:
+        """Stations where a tenant is concerned, sorted."""
+        return sorted(name for name, (_, group) in self.stations.items() if tenant in self.groups[group].tenants)
+
     def today(self, network: Network) -> RunTerms:
         """The same, where those may approve whom the agreements of this network name."""
         named = {agreement.id: agreement.approvers for agreement in network.agreements}

@@ -14,7 +14,7 @@ from controller.ports.store import Page
 from controller.store.approval_tables import notices, run_terms
 from controller.store.tables import jobs, runs
 from controller.store.tenant_tables import run_tenants
-from controller.store.terms import stations_of, tell, terms_from
+from controller.store.terms import tell, terms_from
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
@@ -58,7 +58,7 @@ class NoticeRecords(Transactions):
 
     def _write(self, tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         """Tell a tenant what it was not told yet: a run may begin and end between two looks."""
-        mine = stations_of(terms_from(row.content), tenant)
+        mine = terms_from(row.content).concerning(tenant)
         about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
         known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
         work = [

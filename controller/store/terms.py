@@ -45,7 +45,7 @@ def keep_terms(
     row = {"run": run_id, "subject": subject, "content": packed(terms), "told": told}
     tx.execute(run_terms.insert().values(row))
     for tenant in terms.tenants:
-        mine = stations_of(terms, tenant)
+        mine = terms.concerning(tenant)
         asked = [one for one in terms.requirements if one.side == tenant and one.consent is Consent.NOTICE]
         lead = max((one.lead_hours for one in asked), default=0)
         text = f"work is planned on {len(mine)} of your stations"
@@ -59,11 +59,6 @@ def keep_terms(
 def terms_from(content: bytes) -> RunTerms:
     """Terms as they were kept; they never change, and are looked at again and again."""
     return unpacked(RunTerms, content)
-
-
-def stations_of(terms: RunTerms, tenant: str) -> list[str]:
-    """Stations of a run where a tenant is concerned."""
-    return sorted(name for name, (_, group) in terms.stations.items() if tenant in terms.groups[group].tenants)
 
 
 def tell(

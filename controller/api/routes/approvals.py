@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
@@ -12,13 +12,16 @@ from controller.access.told import involved, told_change, told_run
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
 from controller.api.views import Seen
+from controller.inventory.source import Report
 from controller.models.approval import Contract, Notice, Outlook, Override, Requirement, RunTerms, Verdict, Vote
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
 from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import JobState, Run, RunState, Strategy
-from controller.models.sharing import Consent
+from controller.models.sharing import ActionClass, Consent
+from controller.playbook.actions import registry
+from controller.playbook.load import parse
 from controller.runs.consent import Asked, check_contracts, is_approved, plan_terms
 from controller.runs.outlook import look_again, outlook, outlook_of
 
@@ -52,14 +55,27 @@ class Part(Body):
     outage_seconds: int = 0
 
 
+class AskedStep(Body):
+    """A step of a playbook that an approval is about; a tenant is told those that need its consent, without a name."""
+
+    name: str = ""
+    action: str
+    consent: ActionClass | None = None
+
+
 class Awaited(Body):
     """A run that waits for somebody's yes, as one side sees it.
 
-    A tenant is told what is asked of it, what its own people said, and its own part of each change.
+    A tenant is told what is asked of it, what its own people said, and its own part: its stations, the steps that need
+    its consent, its lines of each change. ``procedure`` is ``apply`` or the playbook's name.
     """
 
     run: str
     created: AwareDatetime
+    procedure: str
+    stations: list[str]
+    parameters: dict[str, Any] = {}
+    steps: list[AskedStep] = []
     requirements: list[Requirement]
     votes: list[Vote] = []
     parts: list[Part] = []
@@ -256,13 +272,33 @@ def _awaited(
 ) -> Awaited:
     mine = [one for one in terms.requirements if who.side in (HOST, one.side)]
     said = [_told(who, vote) for vote in votes if who.side in (HOST, vote.side)]
-    made = Awaited(run=run.id, created=run.created, requirements=mine, votes=said)
+    made = Awaited(
+        run=run.id,
+        created=run.created,
+        procedure=run.procedure,
+        stations=terms.concerning(who.tenant) if who.tenant else sorted(terms.stations),
+        requirements=mine,
+        votes=said,
+    )
     if whole:
-        changes = backend.store.plan(run.plan).changes
-        made.parts = _parts(backend, changes, who)
+        made.steps = _steps(backend, run, who)
+        found = map(backend.store.plan(run.plan).changes.on, made.stations)
+        made.parts = _parts(backend, (change for change in found if change is not None), who)
     if not who.tenant:
-        made.requested_by, made.reason = run.requested_by, run.reason
+        made.requested_by, made.reason, made.parameters = run.requested_by, run.reason, dict(run.parameters)
     return made
+
+
+def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
+    """Steps of a run's playbook, from the text that it was accepted with; none where an older one is read no more."""
+    known = registry()
+    text = backend.store.playbook_text(run.playbook) if run.playbook else ""
+    loaded = parse(text, run.procedure, known, Report()) if text else None
+    steps = loaded.playbook.steps if loaded is not None else ()
+    found = [AskedStep(name=one.name, action=one.action, consent=known.action(one.action).consent) for one in steps]
+    if who.tenant:
+        return [one.model_copy(update={"name": ""}) for one in found if one.consent is not None]
+    return found
 
 
 def _told(who: Person, vote: Vote) -> Vote:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from controller.models.approval import Requirement, RunTerms, StationTerms
 from controller.models.people import Person, Role
 from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
+from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
 from controller.ports.store import NewJob, Transition
 from controller.runs.outlook import look_again
@@ -144,6 +146,39 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> Non
     assert blocked() == {waits}
     assert (await desk.client.post("/v1/tokens", json={"owner": "leo"})).is_success
     assert blocked() == {waits}, "whoever used the revoked token need not have been leo"
+
+
+async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
+    await load_and_adopt(desk)
+    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    made = desk.store.plan((await plan(desk, expect_stations=4))["id"])
+    text = (Path("playbooks") / "lock-cell.yaml").read_text(encoding="utf-8")
+    used = RunPlaybook(name="lock-cell", digest="d", text=text, parameters={"station": "T-LTE-1", "cell": "1"})
+    groups = [StationTerms(region="puno", timezone="America/Lima", tenants=(name,)) for name in ("andes", "condor")]
+    terms = RunTerms(
+        subject="s",
+        requirements=(Requirement(side="condor", action=ActionClass.INTERRUPT),),
+        tenants=("andes", "condor"),
+        groups=tuple(groups),
+        stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
+    )
+    jobs = [NewJob(0, station) for station in terms.stations]
+    run = desk.store.create_run(
+        made, "lock-cell", Strategy(), jobs, cause="person", actor="ana", terms=terms, playbook=used
+    )
+    seen = (await desk.client.get(f"/v1/approvals/{run.id}")).json()
+    assert (seen["procedure"], seen["stations"]) == ("lock-cell", ["T-LTE-1", "T-LTE-2"])
+    assert seen["parameters"] == {"station": "T-LTE-1", "cell": "1"}
+    assert seen["steps"] == [
+        {"name": "lock", "action": "lock-cell", "consent": "interrupt"},
+        {"name": "off the air", "action": "wait-until", "consent": None},
+    ]
+    async with desk.with_token("token-of-leo") as leo:
+        (own,) = (await leo.get("/v1/approvals")).json()["results"]
+        assert (own["procedure"], own["stations"], own["parameters"]) == ("lock-cell", ["T-LTE-1"], {})
+        own = (await leo.get(f"/v1/approvals/{run.id}")).json()
+    assert own["steps"] == [{"name": "", "action": "lock-cell", "consent": "interrupt"}]
+    assert {part["station"] for part in own["parts"]} <= {"T-LTE-1"}
 
 
 async def test_a_vote_with_a_token_that_somebody_else_made_says_so(desk: Desk) -> None:

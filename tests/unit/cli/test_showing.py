@@ -117,6 +117,36 @@ def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], mo
         ]
 
 
+def test_an_approver_reads_what_would_be_done_where(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"cell": "1", "tenant": "bitel", "what": "share", "before": "80", "after": "70"}
+    asked = {
+        "run": "r-1",
+        "created": "2026-11-25T13:00:00Z",
+        "requested_by": "ana",
+        "reason": "CHG-1",
+        "procedure": "lock-cell",
+        "parameters": {"cell": "1", "left_out": None},
+        "stations": [f"S{number}" for number in range(1, 10)],
+        "steps": [{"name": "lock", "action": "lock-cell", "consent": "interrupt"}],
+        "requirements": [],
+        "votes": [],
+        "parts": [
+            {"station": "S1", "outage_seconds": 30, "diff": [row]},
+            {"station": "S2", "outage_seconds": 0, "diff": []},
+        ],
+    }
+    monkeypatch.setattr(approvals, "client", lambda: Api({"/v1/approvals/r-1": asked}))
+    approvals.approvals("r-1")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == [
+        "  lock-cell cell=1 on S1, S2, S3, S4, S5, S6, S7, S8 and 1 more",
+        "  step lock: lock-cell (consent: interrupt)",
+        "  S1: about 30 s out of service",
+    ]
+
+
 def test_steps_are_shown_as_they_were_done(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     done = {"action": "x", "state": "done", "outcome": None, "attempt": 1, "detail": ""}
     names = (("one", False), ("one", True), ("two", False), ("two", True), ("three", False))
