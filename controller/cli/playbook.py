@@ -19,6 +19,10 @@ from controller.cli.tables import Column, table
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
 
 Name = Annotated[str, typer.Argument(help="Name of a playbook, as in lock-cell.", autocompletion=completion.playbooks)]
+HeldOption = Annotated[
+    str | None,
+    typer.Option("--held", help="skip: leave out stations under a hold; refuse: refuse the run. As the playbook says."),
+]
 Values = Annotated[list[str] | None, typer.Argument(help="Parameters as NAME=VALUE.")]
 
 
@@ -117,6 +121,7 @@ def check(
 def dry_run(
     name: Name,
     values: Values = None,
+    held: HeldOption = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if it would be refused.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
     as_json: Json = False,
@@ -125,7 +130,7 @@ def dry_run(
 
     Touches nothing.
     """
-    said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values)})
+    said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values), "held": held})
     if as_json:
         print_json(said)
     else:
@@ -138,6 +143,7 @@ def dry_run(
 def run(
     name: Name,
     values: Values = None,
+    held: HeldOption = None,
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
@@ -152,6 +158,7 @@ def run(
         f"/v1/playbooks/{name}/runs",
         {
             "parameters": _parameters(values),
+            "held": held,
             "reason": reason,
             "contracts": contractual(contract),
             "overtake": overtake,

@@ -75,11 +75,11 @@ def _reason(
     if edits.refused:
         code, path, text = edits.refused[0]
         return f"{code}: {entry_name(root, path)}: {text}"
+    held = sorted(name for name in options.held if name == station or name.startswith(station + "/"))
+    if held and (options.automatic or options.skip_held):
+        return f"hold on {', '.join(held)}"
     if not options.automatic:
         return ""
-    held = sorted(name for name in options.held if name == station or name.startswith(station + "/"))
-    if held:
-        return f"hold on {', '.join(held)}"
     return f"somebody else locked cell {', '.join(locked)}" if locked else ""
 
 

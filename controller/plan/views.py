@@ -54,6 +54,7 @@ class PlanOptions:
         max_share: Share of the network's stations that a plan may touch without naming their number.
         expect_stations: The number of stations that the requester expects to touch.
         held: Stations (``PE-CUS-0042``) and cells (``PE-CUS-0042/1``) under a hold.
+        skip_held: Whether stations under a hold are left out, and not planned all the same to wait for its end.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
         limit: The part of what is wanted that the plan is about; None for all of it.
     """
@@ -63,5 +64,6 @@ class PlanOptions:
     max_share: float = 0.5
     expect_stations: int | None = None
     held: frozenset[str] = frozenset()
+    skip_held: bool = False
     automatic: bool = False
     limit: Limit | None = None

@@ -104,6 +104,13 @@ class Waves(Noun):
         return Strategy(**self.model_dump(exclude={"wave_size", "by", "last", "soak"}), wave_size=size, soak=soak)
 
 
+class Held(StrEnum):
+    """What becomes of a run that would change stations under a hold: it leaves them out, or is refused whole."""
+
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
 class Guards(Noun):
     """How far a run may reach, else it is refused; and who looks at it before.
 
@@ -114,6 +121,7 @@ class Guards(Noun):
         max_people: Population of those stations' sites.
         approvals: Approvers of the host, other than who asks for the run, that have to say yes before it begins.
         windows: When it may work, whatever it does; none given means whenever agreements, regions and sites let it.
+        held: Whether a run leaves out stations under a hold, or is refused, unless who asks for it says otherwise.
     """
 
     max_stations: int | None = Field(default=None, ge=1)
@@ -122,6 +130,7 @@ class Guards(Noun):
     max_people: int | None = Field(default=None, ge=0)
     approvals: int = Field(default=0, ge=0, le=10)
     windows: tuple[MaintenanceWindow, ...] = ()
+    held: Held = Held.REFUSE
 
 
 class PlanSource(StrEnum):

@@ -19,9 +19,9 @@ from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.playbook.check import check_devices, check_values
 from controller.playbook.consents import playbook_terms
-from controller.playbook.context import World
+from controller.playbook.context import World, held_by
 from controller.playbook.expressions import evaluate
-from controller.playbook.language import RUN, Playbook
+from controller.playbook.language import RUN, Held, Playbook
 from controller.playbook.load import Library, Loaded
 from controller.playbook.parameters import Plain, parse_parameters
 from controller.playbook.planning import drifted_again, in_parameters, section_plan
@@ -101,11 +101,13 @@ class Launcher:
         contracts: tuple[Contract, ...] = (),
         *,
         overtake: bool = False,
+        held: Held | None = None,
     ) -> Run:
         """Accept a run; the same key with the same playbook and parameters is the same run.
 
         ``asker`` is the person who asks: that is a yes where the person may approve, with these contractual reasons.
-        ``overtake`` lets it go before a paused run that has yet to change one of its stations.
+        ``overtake`` lets it go before a paused run that has yet to change one of its stations. ``held`` says what
+        becomes of stations under a hold; None leaves that to the playbook.
 
         Raises:
             NotFoundError: There is no such playbook.
@@ -118,7 +120,7 @@ class Launcher:
             known = await self._world.store.call(lambda store: store.run_of_key(key, actor))
             if known is not None:
                 return self._same(known, loaded, given, reason)
-        ready = self._willing(await self._prepare(loaded, given, actor))
+        ready = self._willing(await self._prepare(loaded, given, actor, held=held))
         check_contracts(ready.terms, contracts, approver(asker))
         if not overtake:
             stations = {job.station for job in ready.jobs}
@@ -201,10 +203,10 @@ class Launcher:
             raise ConflictError(f"the idempotency key belongs to run {known.id}, which was asked for otherwise")
         return known
 
-    async def dry_run(self, name: str, given: Mapping[str, Any], actor: str) -> DryRun:
+    async def dry_run(self, name: str, given: Mapping[str, Any], actor: str, held: Held | None = None) -> DryRun:
         """What a run would do, from reading the stations; raises as ``start``, but for refusals, which it tells."""
         loaded = await asyncio.to_thread(self._library.load, name)
-        ready = await self._prepare(loaded, given, actor)
+        ready = await self._prepare(loaded, given, actor, held=held)
         gate = asyncio.Semaphore(_PARALLEL)
         asked = {"id": "", "requested_by": actor, "reason": ""}
 
@@ -245,7 +247,13 @@ class Launcher:
     # ----------------------------------------------------------------- prepare
 
     async def _prepare(
-        self, loaded: Loaded, given: Mapping[str, Any], actor: str, *, automatic: bool = False
+        self,
+        loaded: Loaded,
+        given: Mapping[str, Any],
+        actor: str,
+        *,
+        automatic: bool = False,
+        held: Held | None = None,
     ) -> Prepared:
         playbook, store = loaded.playbook, self._world.store
         digest, network = await store.call(lambda store: store.network())
@@ -255,11 +263,21 @@ class Launcher:
         targets = await asyncio.to_thread(select, network, selector)
         if not targets:
             raise InputError(f"the targets {selector!r} match no station")
-        plan, refused = await self._plan(playbook, values, selector, actor)
+        skips = (held or playbook.guards.held) is Held.SKIP and self._changes(playbook)
+        plan, refused = await self._plan(playbook, values, selector, actor, skip_held=skips)
         bound = plan is not None
         if plan is None:
             now = self._world.clock.now()
-            plan = seal(created=now, network=network.header.id, network_digest=digest, selector=selector, changes=())
+            holds = await store.call(lambda store: store.holds(now)) if skips else []
+            places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
+            plan = seal(
+                created=now,
+                network=network.header.id,
+                network_digest=digest,
+                selector=selector,
+                changes=(),
+                unplanned={place: words for place in places if (words := held_by(network, place, holds))},
+            )
             await store.call(lambda store: store.save_plan(plan, actor))
         routers = [station for station in plan.changes.packed if station in network.router_by_id]
         if playbook.routers:
@@ -332,14 +350,14 @@ class Launcher:
         )
 
     async def _plan(
-        self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str
+        self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str, *, skip_held: bool
     ) -> tuple[Plan | None, list[str]]:
         """The plan that is bound to the run, if the playbook has one, or why it was refused."""
         section = playbook.plan
         if section is None:
             return None, []
         try:
-            plan = await section_plan(self._world, section, values, selector, actor)
+            plan = await section_plan(self._world, section, values, selector, actor, skip_held=skip_held)
         except PlanRefusedError as error:
             return None, [error.message + in_parameters(section, playbook.parameters, error.message)]
         return plan, await drifted_again(self._world, section, values, playbook.name, plan)

@@ -28,9 +28,15 @@ _ASKED = -1
 
 
 async def section_plan(
-    world: World, section: PlanSection, values: Mapping[str, Plain], selector: str, actor: str
+    world: World,
+    section: PlanSection,
+    values: Mapping[str, Plain],
+    selector: str,
+    actor: str,
+    *,
+    skip_held: bool = False,
 ) -> Plan:
-    """Make the plan; stations are read, nothing is changed.
+    """Make the plan; stations are read, nothing is changed. Those under a hold are left out if ``skip_held``.
 
     Raises:
         InputError: An expression results in something wrong, as in a slice that the tenant does not have.
@@ -43,6 +49,7 @@ async def section_plan(
         None if expected is None else _count(expected),
         None if section.limit is None else _limit(section.limit, values),
         section.adopt,
+        skip_held,
     )
     if section.source is PlanSource.NETWORK:
         if request.limit is not None and not request.remove:

@@ -61,6 +61,7 @@ class PlanRequest:
         expect_stations: Number of stations the person expects to be touched; needed above a set share.
         limit: The part of what is wanted that the plan is about; None for all of it.
         adopt: Whether stations that are observe-only are planned as if they were adopted just now.
+        skip_held: Whether stations under a hold are left out.
     """
 
     selector: str = "*"
@@ -68,6 +69,7 @@ class PlanRequest:
     expect_stations: int | None = None
     limit: Limit | None = None
     adopt: bool = False
+    skip_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ class Planner:
             remove=dict(request.remove),
             expect_stations=request.expect_stations,
             limit=request.limit,
+            skip_held=request.skip_held,
             held=held_by_targets(network, [hold.target for hold in holds]),
         )
         intent = await asyncio.to_thread(compile_intent, network, _today(network, now), stations)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
@@ -17,7 +18,7 @@ from controller.models.run import Run
 from controller.observe.notify import HttpWebhook
 from controller.playbook.actions import registry
 from controller.playbook.context import World
-from controller.playbook.language import Playbook
+from controller.playbook.language import Held, Playbook
 from controller.playbook.launch import DryRun, Launcher
 from controller.playbook.load import Library
 from controller.ports.store import Store
@@ -48,6 +49,9 @@ class Given(Body):
     """Parameters by name, as texts or plain values."""
 
     parameters: dict[str, str | int | bool] = {}
+    held: Held | None = Field(
+        default=None, description="Leave out stations under a hold, or refuse the run; null: as the playbook says."
+    )
 
 
 class NewPlaybookRun(Given):
@@ -113,7 +117,7 @@ def show(name: str, books: Books, _: Annotated[Person, needs(Permission.OVERSEE)
 @router.post("/{name}/dry-run")
 async def dry_run(name: str, given: Given, launch: Launch, who: Annotated[Person, needs(Permission.PLAN)]) -> DryRun:
     """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Touches nothing."""
-    return await launch.dry_run(name, given.parameters, who.name)
+    return await launch.dry_run(name, given.parameters, who.name, given.held)
 
 
 @router.post("/{name}/runs", status_code=202)
@@ -126,4 +130,4 @@ async def run(
 ) -> Run:
     """Accept a run. Your same Idempotency-Key returns the same run; other parameters with it are a conflict."""
     given = (asked.parameters, who.name, asked.reason, idempotency_key, who, asked.contracts)
-    return await launch.start(name, *given, overtake=asked.overtake)
+    return await launch.start(name, *given, overtake=asked.overtake, held=asked.held)

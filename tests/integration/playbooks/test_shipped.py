@@ -8,6 +8,7 @@ import pytest
 
 from controller.models.errors import PlanRefusedError
 from controller.models.run import Outcome, RunState
+from controller.playbook.language import Held
 from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
 
 STATION = "T-LTE-1"
@@ -137,3 +138,27 @@ async def test_a_cell_that_was_dark_before_hinders_no_change(house: PlaybookHous
     house.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
     await house.succeeds("change-share", tenant="condor", stations=4)
     assert "<maxRatio>55</maxRatio>" in house.running(STATION)
+
+
+async def test_a_run_may_leave_out_what_is_held(house: PlaybookHouse) -> None:
+    lock = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}}
+    launcher = house.own(targets="*", steps=[lock])
+    house.store.add_hold(STATION, "eva", "on the mast", None)
+    held = f"hold on {STATION} by eva: on the mast"
+    refused = await launcher.dry_run("own", {}, "ana")
+    assert (refused.refused, refused.left_out) == ((f"{STATION}: {held}",), {})
+    seen = await launcher.dry_run("own", {}, "ana", Held.SKIP)
+    assert (seen.refused, seen.left_out) == ((), {STATION: held})
+    others = sorted(set(house.fleet.stations) - {STATION})
+    assert [one.station for one in seen.stations] == others
+    # The playbook may say so as well, and who asks has the last word.
+    skipping = house.own(targets="*", guards={"held": "skip"}, steps=[lock])
+    assert (await skipping.dry_run("own", {}, "ana")).left_out == {STATION: held}
+    assert (await skipping.dry_run("own", {}, "ana", Held.REFUSE)).refused == refused.refused
+    run = await house.succeeds("own", skipping)
+    assert [job.station for job in house.store.jobs(run.id)] == others
+    # One that has a plan leaves them out of it; where nothing is left, that is said.
+    planned = house.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])
+    alone = await planned.dry_run("own", {}, "ana", Held.SKIP)
+    assert alone.left_out == {STATION: f"hold on {STATION}"}
+    assert alone.refused == (f"the plan leaves all stations out: {STATION}: hold on {STATION}",)
