@@ -11,7 +11,7 @@ import pytest
 from controller.models.errors import StoreError
 from controller.models.run import JobState, Outcome, RunState
 from controller.ports.fake_device import Fault
-from controller.ports.store import Store, Transition
+from controller.ports.store import Page, Store, Transition
 from controller.ports.store_calls import Beating
 from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
@@ -67,6 +67,9 @@ async def test_stopping_lets_transactions_end_and_claims_nothing_more(plant: Pla
     assert plant.job(run).outcome is Outcome.SUCCEEDED
     assert plant.job(second).state in (JobState.WAITING, JobState.READY)
     assert not plant.device.sessions
+    # It ended in good order: nobody has to find out that it is silent.
+    assert plant.store.incarnations() == []
+    assert "worker.stopped" in {row.action for row in plant.store.audit_rows(Page())[1]}
 
 
 async def test_a_worker_that_is_to_end_waits_for_no_database(plant: Plant) -> None:
