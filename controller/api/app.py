@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from controller import __version__
 from controller.api import pages, problems
 from controller.api.auth import Route
+from controller.api.examples import EXAMPLES
 from controller.api.guard import Guard
 from controller.api.headers import with_headers
 from controller.api.routes import (
@@ -119,6 +120,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"]
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        for name, example in EXAMPLES.items():
+            schemas[name]["examples"] = [example]
         schemas["Problem"] = problems.Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
         refused = {
             "description": "Problem details (RFC 9457)",

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from controller.api import routes
-from controller.api.app import make_app
+from controller.api.app import api_routes, make_app
+from controller.api.examples import EXAMPLES
 from controller.api.guard import LIMIT, OPEN, WEBHOOK_LIMIT
 from controller.models.errors import InputError, StoreError
 from tests.unit.api.desk import TINY, WEBHOOK_TOKEN, Desk, files_of
@@ -315,3 +316,16 @@ async def test_every_list_has_the_one_shape_of_a_page() -> None:
                 schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
                 assert schema.get("type") != "array", f"{way} {path} {status}"
                 assert not any(one.get("type") == "array" for one in schema.get("anyOf", ())), f"{way} {path} {status}"
+
+
+def test_every_body_has_an_example_that_is_valid() -> None:
+    bodies: dict[str, Any] = {}
+    for route in api_routes():
+        if route.body_field is not None:
+            kind: Any = route.body_field.field_info.annotation
+            bodies[kind.__name__] = kind
+    assert bodies.keys() == EXAMPLES.keys()
+    for name, kind in bodies.items():
+        kind.model_validate(EXAMPLES[name])
+    schemas = make_app().openapi()["components"]["schemas"]
+    assert all(schemas[name]["examples"] == [example] for name, example in EXAMPLES.items())

@@ -1,0 +1,47 @@
+"""An example of every body that a request may have, for the description of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_WHY = {"reason": "CHG-1042"}
+_WHAT = {"parameters": {"station": "PE-CUS-0145", "cell": "B28-1"}}
+
+#: Examples by the name of the schema.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "NewUser": {"name": "rosa", "role": "tenant-approver", "tenant": "bitel"},
+    "Standing": {"role": "approver", "disabled": False},
+    "TokenRequest": {"label": "prometheus", "scopes": ["metrics"], "days": 365},
+    "Rotation": {"overlap_hours": 48},
+    "NetworkUpload": {"files": {"network.yaml": "network:\n  id: peru-mini\n  name: Peru, small\n  country: PE\n"}},
+    "ImportUpload": {
+        "files": {"network.yaml": "network:\n  id: peru-mini\n  name: Peru, small\n  country: PE\n"},
+        "endpoints": "station,address,credential\nPE-CUS-0145,10.64.0.145,stations\n",
+        "places": "station,site\nPE-CUS-0145,cus-0145\n",
+    },
+    "NewPlan": {"selector": "region=cusco,!PE-CUS-0150", "remove": {"bitel": 42}, "expect_stations": 13},
+    "Given": _WHAT,
+    "NewPlaybookRun": _WHAT | _WHY,
+    "NewRun": {"plan": "42327bc0ca30", "strategy": {"canary": 2, "policy": "unit"}} | _WHY,
+    "Undoing": {"remove": {"bitel": 102}},
+    "Answer": {"run": "r-21748f9c95", "answer": "yes"} | _WHY,
+    "Said": {"reason": "agreed by phone", "contracts": [{"agreement": "bitel-sierra", "clause": "7.2"}]},
+    "Reasoned": {"reason": "not in the harvest"},
+    "Selection": {"selector": "region=cusco,rat=NR"},
+    "Switch": {"stopped": True, "reason": "works on the core"},
+    "AlertmanagerWebhook": {
+        "version": "4",
+        "alerts": [
+            {
+                "status": "firing",
+                "labels": {"alertname": "CoreLinkDown", "station": "PE-CUS-0145", "severity": "critical"},
+                "annotations": {"summary": "no core link is up"},
+                "startsAt": "2026-12-26T06:00:00Z",
+            }
+        ],
+    },
+    "NewHold": {"target": "PE-CUS-0145/B28-1", "reason": "rigger on the mast", "until": "2026-12-26T06:00:00Z"},
+    "NewFreeze": {"target": "region:cusco", "ends": "2026-12-26T06:00:00Z", "reason": "Christmas"},
+    "Deciding": {"choice": "record", "reason": "INC-77"},
+    "Anchors": {"anchors": [{"epoch": 0, "number": 104233, "hash": "5a" * 32}]},
+}
