@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -46,6 +46,27 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class _Basis:
+    """What a station is judged by, so that it need not be judged again while all of that is the same.
+
+    Attributes:
+        observed: What it said; a session gives the same trees again while its station answers the same.
+        ledger: Version of its ledger.
+        network: Digest of the network.
+    """
+
+    observed: Observed
+    ledger: int
+    network: str
+
+    def is_as(self, other: _Basis) -> bool:
+        """Whether nothing changed. Alarms are judged each time."""
+        mine, others = self.observed, other.observed
+        same = mine.tree is others.tree and mine.state is others.state and not (mine.alarms or others.alarms)
+        return same and (self.ledger, self.network) == (other.ledger, other.network)
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     """A look, judged.
 
@@ -53,12 +74,18 @@ class _Judged:
         listed: Alarms that the station lists; None where it could not be read.
         generation: See ``controller.nrm.generation``.
         altered: Whether it carries nodes of ours otherwise than they were applied; one that lost them did not.
+        basis: What it was judged by; None where it could not be read.
     """
 
     health: Health
     listed: Listed | None = None
     generation: int = 0
     altered: bool = False
+    basis: _Basis | None = None
+
+    def again(self, at: datetime) -> _Judged:
+        """The same, as it was seen once more."""
+        return replace(self, health=self.health.model_copy(update={"at": at, "read": at}))
 
     @property
     def wrong(self) -> frozenset[tuple[str, str]]:
@@ -159,20 +186,38 @@ class Checker:
     async def _judge(self, looks: Sequence[Look]) -> dict[str, _Judged]:
         """Looks by station, at adopted ones; judged against what was applied there."""
         stations = [look.station for look in looks]
-        dark = [look.station for look in looks if look.observed is None]
-        devices, ledger, (_, network), before = await self._store.call(
-            lambda store: (store.devices(stations), store.ledger(stations), store.network(), store.healths(dark))
+        devices, versions, (digest, network) = await self._store.call(
+            lambda store: (store.devices(stations), store.ledger_versions(stations), store.network())
         )
-        return await asyncio.to_thread(
+        ours = [look for look in looks if look.station in devices and devices[look.station].adopted is not None]
+        bases = {
+            look.station: _Basis(look.observed, versions.get(look.station, 0), digest)
+            for look in ours
+            if look.observed is not None
+        }
+        same = {look.station: last.again(look.at) for look in ours if (last := self._still(look.station, bases))}
+        new = [look for look in ours if look.station not in same]
+        names, dark = [look.station for look in new], [look.station for look in new if look.observed is None]
+        ledger, before = await self._store.call(lambda store: (store.ledger(names), store.healths(dark)))
+        judged = await asyncio.to_thread(
             lambda: {
-                look.station: _judged(network, look, ledger.get(look.station, {}), before.get(look.station))
-                for look in looks
-                if look.station in devices and devices[look.station].adopted is not None
+                look.station: _judged(
+                    network, look, ledger.get(look.station, {}), before.get(look.station), bases.get(look.station)
+                )
+                for look in new
             }
         )
+        return same | judged
+
+    def _still(self, station: str, bases: Mapping[str, _Basis]) -> _Judged | None:
+        """How a station was judged last, if that holds still: reading its ledger takes longer than all else."""
+        last, basis = self._last.get(station), bases.get(station)
+        if last is None or last.basis is None or basis is None or not last.basis.is_as(basis):
+            return None
+        return last
 
 
-def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None) -> _Judged:
+def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None, basis: _Basis | None) -> _Judged:
     if look.observed is None:
         return _Judged(unread(look.station, ledger, before, look.at, look.reason))
     known = network.profiles_of(look.station) if network.manages(look.station) else ()
@@ -180,7 +225,7 @@ def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None
     generation = generation_of(root_spec(known), look.observed, look.station) if known else 0
     health = health_of(look.station, look.observed, ledger, len(drifted), look.at)
     altered = any(path in look.observed.tree for path in drifted)
-    return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger), generation, altered)
+    return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger), generation, altered, basis)
 
 
 def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport]) -> list[Alarm]:

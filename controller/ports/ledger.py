@@ -47,6 +47,10 @@ class Deed:
 class LedgerRecords(Protocol):
     """What was ours, and what was done."""
 
+    def ledger_versions(self, stations: Iterable[str]) -> dict[str, int]:
+        """A number by station that grows with each change of its ledger; stations without any are absent."""
+        ...
+
     def recorded(self, stations: Iterable[str], *, run: str = "", at: datetime | None = None) -> dict[str, Recorded]:
         """Each station's ledger as it was before a run's job there, or at a time. Kept are its last 100 changes."""
         ...

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, bindparam, select, tuple_
+from sqlalchemy import Row, and_, bindparam, func, select, tuple_
 
 from controller.models.ledger import LedgerBefore
 from controller.models.packing import packed, unpacked
@@ -38,6 +38,13 @@ _SPARE = ledger_history.delete().where(
 
 class LedgerHistory(Transactions):
     """See ``controller.ports.ledger.LedgerRecords``."""
+
+    @reads
+    def ledger_versions(self, tx: Tx, stations: Iterable[str]) -> dict[str, int]:
+        """See ``LedgerRecords.ledger_versions``."""
+        newest = select(ledger_history.c.station, func.max(ledger_history.c.number).label("number"))
+        rows = rows_of(tx, newest.group_by(ledger_history.c.station), ledger_history.c.station, stations)
+        return {row.station: row.number for row in rows}
 
     @reads
     def recorded(

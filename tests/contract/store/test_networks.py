@@ -92,3 +92,18 @@ def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: SqlStore
     assert (record.adopted, record.retired) == (clock.now(), None)
     _, rows = store.audit_rows(Page(limit=10))
     assert [row.action for row in rows].count("station.retired") == 1
+
+
+def test_each_change_of_a_ledger_is_a_newer_version(store: SqlStore) -> None:
+    assert store.ledger_versions(["A"]) == {}
+    store.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
+    store.adopt("B", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
+    first = store.ledger_versions(["A", "B", "none"])
+    assert set(first) == {"A", "B"}
+    assert store.ledger_versions(["A"]) == {"A": first["A"]}
+    for number in range(150):  # more than are kept
+        store.adopt("A", [LedgerNode(path="/one", owners=("host", f"t{number}"))], "d", "ana")
+        now = store.ledger_versions(["A", "B"])
+        assert now["A"] > first["A"]
+        assert now["B"] == first["B"]
+        first = now

@@ -1,0 +1,148 @@
+"""A checker judges a station anew only where something changed, since reading its ledger costs most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from controller.assurance.checker import Checker, Look
+from controller.models.alarm import ActiveAlarm, AlarmSource, PerceivedSeverity
+from controller.models.health import Health
+from controller.models.network import Network
+from controller.models.plan import LedgerNode
+from controller.nrm.profiles import links
+from controller.nrm.tree import Observed
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.devices import DeviceTarget
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.store import Page, Store
+from controller.runs.planner import Planner
+from controller.store import SqlStore, open_store
+from tests.unit.listener.test_checks import DirectStore
+from tests.unit.plan import samples
+
+FAN = ActiveAlarm("5", "fan-1", PerceivedSeverity.MAJOR, "fan broken")
+
+
+def _nowhere(_network: Network, _station: str) -> DeviceTarget:
+    raise NotImplementedError
+
+
+class CountingStore(DirectStore):
+    """Counts the stations whose ledger is read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.ledgers = 0
+
+    async def call(self, method: Any) -> Any:
+        whole = self._store.ledger
+
+        def counted(stations: Iterable[str] | None = None) -> Any:
+            assert stations is not None
+            self.ledgers += len(list(stations))
+            return whole(stations)
+
+        with _patched(self._store, counted):
+            return method(self._store)
+
+
+@contextmanager
+def _patched(store: Store, ledger: Callable[..., Any]) -> Iterator[None]:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(store, "ledger", ledger)
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+class Bench:
+    """One station, and a checker that looks at it."""
+
+    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+        self.store, self.clock, self.net = store, clock, samples.network()
+        self.counting = CountingStore(store)
+        digest = network_digest(self.net)
+        store.save_network(self.net, digest, "ana")
+        self.own(*(LedgerNode(**entry.model_dump(exclude={"station", "plan"})) for entry in self.entries()))
+        loop_store = cast("Any", self.counting)
+        planner = Planner(loop_store, FakeDevices(clock), clock, _nowhere)
+        self.checker = Checker(loop_store, planner, clock, frozenset(AlarmSource))
+        self.observed = samples.carrying(self.net)
+
+    def entries(self) -> Iterable[Any]:
+        return samples.ledger(self.net).values()
+
+    def own(self, *nodes: LedgerNode) -> None:
+        self.store.adopt("S1", nodes, network_digest(self.net), "ana")
+
+    async def look(self, observed: Observed | None = None, reason: str = "") -> tuple[Health, int]:
+        """A look, ten seconds later: the health on record, and of how many stations the ledger was read."""
+        self.clock.pause(10)
+        before = self.counting.ledgers
+        seen = None if reason else observed or self.observed
+        await self.checker.record([Look("S1", self.clock.now(), seen, reason)])
+        return self.store.healths()["S1"], self.counting.ledgers - before
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
+    yield Bench(store, clock)
+    store.close()
+
+
+async def test_a_station_that_answers_the_same_is_not_judged_again(bench: Bench) -> None:
+    first, read = await bench.look()
+    assert (read, first.drift, all(link.up for link in first.links)) == (1, 0, True)
+    again, read = await bench.look()
+    assert (read, again) == (0, first.model_copy(update={"at": bench.clock.now(), "read": bench.clock.now()}))
+
+
+async def test_other_words_are_judged_anew(bench: Bench) -> None:
+    await bench.look()
+    down = [link.path for link in links(bench.observed.tree)][:1]
+    state = samples.states(samples.PROFILES, bench.observed.tree, down)
+    health, read = await bench.look(replace(bench.observed, state=state))
+    assert (read, [link.path for link in health.links if not link.up]) == (1, down)
+
+
+async def test_another_ledger_is_judged_anew(bench: Bench) -> None:
+    await bench.look()
+    missing = f"{samples.LTE}/EP_S1C[missing]"
+    bench.own(LedgerNode(path=missing, owners=("alfa",)))
+    health, read = await bench.look()
+    assert (read, health.drift) == (1, 1)
+    assert [link.path for link in health.links if not link.up] == [missing]
+    assert (await bench.look())[1] == 0
+
+
+async def test_other_network_files_are_judged_anew(bench: Bench) -> None:
+    await bench.look()
+    net = samples.network(("alfa",))
+    bench.store.save_network(net, network_digest(net), "ana")
+    assert (await bench.look())[1] == 1
+
+
+async def test_what_was_dark_is_judged_anew(bench: Bench) -> None:
+    await bench.look()
+    health, read = await bench.look(reason="unreachable")
+    assert (read, health.reachable, any(link.up for link in health.links)) == (1, False, False)
+    health, read = await bench.look()
+    assert (read, health.reachable, all(link.up for link in health.links)) == (1, True, True)
+
+
+async def test_alarms_that_a_station_lists_are_judged_each_time(bench: Bench) -> None:
+    await bench.look()
+    alarmed = replace(bench.observed, alarms=(FAN,))
+    assert [(await bench.look(alarmed))[1] for _ in range(3)] == [1, 1, 1]
+    assert bench.store.alarms(Page(10))[0] == 1
+    assert [(await bench.look())[1] for _ in range(3)] == [1, 0, 0]
+    assert [alarm.cleared is not None for alarm in bench.store.alarms(Page(10))[1]] == [True]
