@@ -155,8 +155,8 @@ async def test_a_run_may_leave_out_what_is_held(house: PlaybookHouse) -> None:
     skipping = house.own(targets="*", guards={"held": "skip"}, steps=[lock])
     assert (await skipping.dry_run("own", {}, "ana")).left_out == {STATION: held}
     assert (await skipping.dry_run("own", {}, "ana", Held.REFUSE)).refused == refused.refused
-    run = await house.succeeds("own", skipping)
-    assert [job.station for job in house.store.jobs(run.id)] == others
+    run = await house.run("own", skipping)
+    assert sorted(job.station for job in house.store.jobs(run.id)) == others
     # One that has a plan leaves them out of it; where nothing is left, that is said.
     planned = house.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])
     alone = await planned.dry_run("own", {}, "ana", Held.SKIP)
