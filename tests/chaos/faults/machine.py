@@ -201,10 +201,10 @@ class Chance(RuleBasedStateMachine):
     @precondition(lambda self: self.plans)
     @rule(which=some, strategy=strategies)
     def start(self, which: int, strategy: Strategy) -> None:
-        """Somebody applies an older plan, perhaps once more."""
+        """Somebody applies an older plan, perhaps once more, and before a run that is paused."""
         plan = self.plans[-1 - which % len(self.plans)]
         try:
-            run = submit(self.lab.store, FakeDoorbell(), plan, actor="ana", strategy=strategy)
+            run = submit(self.lab.store, FakeDoorbell(), plan, actor="ana", strategy=strategy, overtake=True)
         except ConflictError:
             assert plan.network_digest != network_digest(self.network)
             return
