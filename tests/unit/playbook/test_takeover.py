@@ -14,6 +14,7 @@ from controller.playbook.actions import registry
 from controller.playbook.context import World as Around
 from controller.playbook.load import parse
 from controller.playbook.procedure import PlaybookProcedure
+from controller.playbook.registry import Registry
 from controller.ports.fake_device import Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
@@ -41,15 +42,18 @@ class Rests(Exception):  # noqa: N818 - no error
 class Stage:
     """A world with a playbook's run in it."""
 
-    def __init__(self, steps: str, sources: tuple[str, ...] = ("sftp://10.0.0.1/",)) -> None:
+    def __init__(
+        self, steps: str, actions: Registry | None = None, sources: tuple[str, ...] = ("sftp://10.0.0.1/",)
+    ) -> None:
         self.sources = sources
         self.world = World(retune())
+        self.actions = actions or registry()
         self.webhook = FakeWebhook()
         store, network = self.world.store, samples.network()
         nodes = [LedgerNode(path=path, owners=("host",)) for path in self.world.device.running]
         store.adopt(STATION, nodes, network_digest(network), "ana")
         report = Report()
-        loaded = parse(HEAD + steps, "own.yaml", registry(), report)
+        loaded = parse(HEAD + steps, "own.yaml", self.actions, report)
         assert loaded is not None, report.problems
         plan = seal(
             created=self.world.clock.now(),
@@ -74,7 +78,7 @@ class Stage:
         planner = Planner(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
         around = Around(store, planner, self.webhook, self.world.clock, sources=self.sources)
         tools = Tools(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        result = await PlaybookProcedure(around, registry()).work(claim, tools, always)
+        result = await PlaybookProcedure(around, self.actions).work(claim, tools, always)
         if isinstance(result, Resting):
             rest = result
             await store.call(lambda store: store.release(claim, rest.reason, keep_transaction=True, until=rest.until))

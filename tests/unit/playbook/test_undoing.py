@@ -1,0 +1,102 @@
+"""What a step that fails leaves behind: what was done is undone, the last step first, and never under a hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.models.network import Noun
+from controller.models.run import Outcome
+from controller.models.step import StepRecord, StepState
+from controller.playbook.actions import registry
+from controller.playbook.registry import Context, Registry, Repeat, Touches, action
+from controller.ports.fake_device import Wrong
+from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, Stage
+from tests.unit.runs.crew import Mortal
+from tests.unit.runs.world import STATION, Interrupter, Killed
+
+UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
+ONCE = "  - {name: once, action: once, with: {}}\n"
+
+
+def rows(stage: Stage) -> dict[tuple[str, bool], StepRecord]:
+    found = stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    return {(row.name, row.undo): row for row in found}
+
+
+async def test_the_last_step_is_undone_first() -> None:
+    # Locked and unlocked again: taken back in the other order, the lock's inverse would meet what came after it.
+    stage = Stage(LOCK + UNLOCK + FAIL)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
+    undone = rows(stage)
+    assert undone["unlock", True].changed
+    assert undone["lock", True].changed
+    assert undone["unlock", True].finished is not None
+    assert undone["lock", True].started >= undone["unlock", True].finished
+
+
+async def test_nothing_is_undone_under_a_hold() -> None:
+    stage = Stage(LOCK + LOOK + FAIL)
+    store = stage.world.store
+
+    class Holder(Interrupter):
+        """Somebody climbs the mast as soon as the cell is locked."""
+
+        def due(self, name: str) -> bool:
+            locked = rows(stage).get(("lock", False))
+            if locked is not None and locked.state is StepState.DONE and not store.holds(stage.world.clock.now()):
+                store.add_hold(STATION, "eva", "on the mast", None)
+            return super().due(name)
+
+    result = await stage.work(stage.world.claim(), Holder())
+    assert result.outcome is Outcome.DIVERGED
+    assert "could not be undone: hold on" in result.detail
+    assert stage.lock == "LOCKED"
+
+
+async def test_a_check_that_cannot_be_evaluated_fails() -> None:
+    stage = Stage("  - {name: look, action: read-state, checks: ['{{ target.station > 1 }}']}\n" + LOCK)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
+    assert "check failed" in result.detail
+
+
+class Nothing(Noun):
+    """No input, no output."""
+
+
+async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() -> None:
+    """Wherever its worker dies, the act happens once at the most; where it is not known, the step fails."""
+    outcomes = set()
+    for at in range(1, 80):
+        acts: list[str] = []
+
+        @action("once", Touches.NONE, repeat=Repeat.NEVER)
+        async def once(context: Context, _given: Nothing, acts: Any = acts) -> Nothing:
+            """Do what can't be asked for afterwards."""
+            acts.append(context.station)
+            return Nothing()
+
+        stage = Stage(ONCE + LOOK, Registry({**registry().actions, "once": once}))
+        claim = stage.world.claim()
+        try:
+            await stage.work(claim, Mortal(at))
+        except Killed:
+            stage.world.bury(claim)
+            result = await stage.work(stage.world.claim(), Interrupter())
+            outcomes.add((result.outcome, len(acts)))
+            if result.outcome is Outcome.REFUSED:
+                assert "interrupted: whether it happened is not known" in result.detail
+        else:
+            break
+        assert len(acts) <= 1
+    assert (Outcome.REFUSED, 1) in outcomes, outcomes
+    assert at > 5
+
+
+async def test_what_can_not_be_undone_is_named() -> None:
+    stage = Stage(LOCK + LOOK + FAIL)
+    stage.world.fault("edit", Wrong.REFUSE, skip=1)
+    result = await stage.work(stage.world.claim(), Interrupter())
+    assert result.outcome is Outcome.DIVERGED
+    assert "step 'lock' could not be undone" in result.detail
