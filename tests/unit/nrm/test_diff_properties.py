@@ -10,7 +10,7 @@ from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.diff import diff
 from controller.nrm.fingerprint import differences, fingerprint, matches, smallest
 from controller.nrm.inverse import invert
-from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
 from controller.nrm.tree import Path, Tree, is_below, parent
 from tests.strategies.trees import edits_between, schemas, trees
 
@@ -120,6 +120,50 @@ def test_any_change_of_a_covered_leaf_shows(pair: tuple[NodeSpec, Tree, Tree], d
         reported = {**tree, path: {**tree[path], leaf.name: default}}
         assert matches(root, reported, whole)
         assert matches(root, reported, single)
+
+
+def with_defaults(root: NodeSpec, tree: Tree) -> Tree:
+    """The tree as a device that reports all tells it (RFC 6243 §2.1)."""
+    defaults = {path: (spec_of(root, path) or root).leaves for path in tree}
+    return {
+        path: {**{leaf.name: leaf.default for leaf in defaults[path] if leaf.default is not None}, **leaves}
+        for path, leaves in tree.items()
+    }
+
+
+@given(pairs())
+def test_an_explicit_default_is_the_same_as_an_absent_leaf(pair: tuple[NodeSpec, Tree, Tree]) -> None:
+    root, tree, other = pair
+    told = with_defaults(root, tree)
+    assert diff(root, told, tree).is_empty
+    assert diff(root, tree, told).is_empty
+    assert differences(root, told, tree, tree) == ()
+    assert matches(root, told, fingerprint(root, tree, tree))
+    assert diff(root, told, other).changed.keys() == diff(root, tree, other).changed.keys()
+
+
+@given(pairs(), st.data())
+def test_a_fingerprint_covers_all_below_an_entry(pair: tuple[NodeSpec, Tree, Tree], data: st.DataObject) -> None:
+    root, tree, _ = pair
+    deep = [(above, path) for path in tree for above in tree if path != above and is_below(path, above)]
+    assume(deep)
+    above, path = data.draw(st.sampled_from(deep))
+    print_ = fingerprint(root, tree, [above])
+    without = {other: leaves for other, leaves in tree.items() if not is_below(other, path)}
+    assert not matches(root, without, print_)
+    for leaf in (spec_of(root, path) or root).leaves:
+        assert not matches(root, {**tree, path: {**tree[path], leaf.name: "9"}}, print_)
+
+
+def test_a_fingerprint_covers_the_children_of_children() -> None:
+    leaf = (LeafSpec("leaf"),)
+    root = NodeSpec(
+        "A", "urn:test", children=(NodeSpec("B", "urn:test", children=(NodeSpec("C", "urn:test", leaves=leaf),)),)
+    )
+    tree: Tree = {"/A[1]": {}, "/A[1]/B[1]": {}, "/A[1]/B[1]/C[1]": {"leaf": "1"}}
+    print_ = fingerprint(root, tree, ["/A[1]"])
+    assert not matches(root, {**tree, "/A[1]/B[1]/C[1]": {"leaf": "2"}}, print_)
+    assert not matches(root, {**tree, "/A[1]/B[1]/C[2]": {}}, print_)
 
 
 @given(pairs())

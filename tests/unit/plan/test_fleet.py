@@ -67,6 +67,10 @@ def test_removal_needs_the_exact_count_and_says_it() -> None:
         plan(TWO, views, replace(FREELY, remove={"gamma": 1}))
     assert f"gamma={count}" in refused.value.message
     assert f"remove {count} nodes of gamma on 2 stations, but 1 were named" in refused.value.message
+    with pytest.raises(
+        PlanRefusedError, match=f"remove {count} nodes of gamma on 2 stations, but {count + 1} were named"
+    ):
+        plan(TWO, views, replace(FREELY, remove={"gamma": count + 1}))
     made = plan(TWO, views, replace(FREELY, remove={"gamma": count}))
     assert made.removals == {"gamma": count}
     with pytest.raises(PlanRefusedError, match=r"removes no nodes of gamma: .*leave gamma out"):
