@@ -5,7 +5,10 @@ All is settled before a body is read.
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,9 +26,13 @@ OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/
 _MIB = 2**20
 #: Largest body in bytes: of network files, of a webhook, of everything else.
 NETWORK_LIMIT, WEBHOOK_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, _MIB
-#: Requests of one tenant's people that are under way at once at most, streams included: less than there are threads
-#: (anyio has 40), so that no tenant keeps the host or another one waiting.
+#: Requests of one tenant's people that are under way at once at most, streams and those that wait included.
 MOST = 32
+#: Of them, and of those of all tenants together, so many are worked on at once, and the others wait for their turn: the
+#: rest of the threads (anyio has 40) and of the processor's time are the host's.
+AT_ONCE, ALL_AT_ONCE = 1, 2
+#: Ends of paths whose requests wait for something else, and need no thread meanwhile.
+_WAITING = ("/events", "/config")
 _WEBHOOKS = "/v1/webhooks/"
 _NETWORK = ("/v1/network", "/v1/network/import")
 
@@ -33,12 +40,13 @@ _NETWORK = ("/v1/network", "/v1/network/import")
 class Guard:
     """ASGI middleware that lets no request through without a known token, nor one that is too large.
 
-    Nor does it let one through that is too many: of each tenant so many are answered at once.
+    Nor does it let one through that is too many: of each tenant so many are answered at once, and of all together.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._under_way: Counter[str] = Counter()
+        self._turns = _Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse with a problem, or hand on with the caller in ``request.state.caller``."""
@@ -58,10 +66,69 @@ class Guard:
             await refusal(scope, receive, send)
             return
         self._under_way[tenant] += 1
+        counted = _Counted(receive, limit)
         try:
-            await self._app(scope, _Counted(receive, limit), send)
+            if tenant and not request.url.path.endswith(_WAITING):
+                await self._in_turn(tenant, scope, counted, send)
+            else:
+                await self._app(scope, counted, send)
         finally:
             self._under_way[tenant] -= 1
+
+    async def _in_turn(self, tenant: str, scope: Scope, counted: _Counted, send: Send) -> None:
+        """Work on a tenant's request when it is its turn: from the end of its body to the begin of the answer.
+
+        Who sends or reads slowly takes nobody's turn.
+        """
+        received = _Received(counted)
+        try:
+            await received.whole()
+        except HTTPException as error:
+            await answer(error)(scope, counted, send)
+            return
+        async with self._turns.of(tenant) as end:
+
+            async def send_on(message: Message) -> None:
+                end()
+                await send(message)
+
+            await self._app(scope, received, send_on)
+
+
+class _Turns:
+    """Who of the tenants' people is worked on."""
+
+    def __init__(self) -> None:
+        self._all = asyncio.Semaphore(ALL_AT_ONCE)
+        self._own: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+
+    @asynccontextmanager
+    async def of(self, tenant: str) -> AsyncIterator[Callable[[], None]]:
+        """Wait for a turn of the tenant, and for one of all; what is given ends it before the request does."""
+        with ExitStack() as turn:
+            for one in (self._own[tenant], self._all):
+                await one.acquire()
+                turn.callback(one.release)
+            yield turn.close
+
+
+class _Received:
+    """A body that is there as a whole before the app asks for it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._messages: deque[Message] = deque()
+
+    async def whole(self) -> None:
+        """Receive it."""
+        more = True
+        while more:
+            message = await self._receive()
+            self._messages.append(message)
+            more = message["type"] == "http.request" and message.get("more_body", False)
+
+    async def __call__(self) -> Message:
+        return self._messages.popleft() if self._messages else await self._receive()
 
 
 class _Counted:

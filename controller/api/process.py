@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -55,8 +56,13 @@ def served_app(settings: Settings, name: str) -> FastAPI:
     return make_app(lifespan)
 
 
+#: Seconds that one thread computes before another one may: so long an answer waits, several times, for costly ones.
+_SWITCH = 0.001
+
+
 def serve(settings: Settings, name: str) -> None:
     """Serve until SIGTERM."""
+    sys.setswitchinterval(_SWITCH)
     uvicorn.run(
         served_app(settings, name),
         host=settings.api_host,

@@ -1,39 +1,54 @@
-"""Live reads of stations that several requests share."""
+"""Readings that several requests share: of a station, of the alarms, of a run."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
-from controller.nrm.tree import Observed
 from controller.ports.clock import Clock
 
-#: Seconds for which a tenant gets the same reading of a station again.
-SHARED = 10.0
-
-_Read = Callable[[], Coroutine[Any, Any, Observed]]
+Reading = TypeVar("Reading")
 
 
-class Readings:
-    """The latest reading of each station, for each tenant by itself: none learns what another one reads.
+class Readings(Generic[Reading]):
+    """The latest reading by key; one key is read once in so many seconds, however often it is asked for.
 
-    A station is read for one tenant once in so many seconds, whether it answers or not, however often it is asked for.
-    Belongs to one loop.
+    It is so whether the reading succeeds or not. Belongs to one loop.
+
+    Args:
+        seconds: For so long a reading serves.
+        rest: It also serves for so many times as long as it took, so that a costly one does not keep the process busy.
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], tuple[float, asyncio.Task[Observed]]] = {}
+    def __init__(self, seconds: float, rest: float = 0.0) -> None:
+        self._seconds = seconds
+        self._rest = rest
+        self._kept: dict[Hashable, _Kept[Reading]] = {}
 
-    async def get(self, tenant: str, station: str, clock: Clock, read: _Read) -> Observed:
-        """A reading of a station that is young enough, or a new one. Raises what reading it raised."""
+    async def get(self, key: Hashable, clock: Clock, read: Callable[[], Coroutine[Any, Any, Reading]]) -> Reading:
+        """A reading that is young enough, or a new one. Raises what reading it raised."""
         now = clock.monotonic()
-        self._kept = {
-            key: (at, reading) for key, (at, reading) in self._kept.items() if now - at < SHARED or not reading.done()
-        }
-        if (tenant, station) not in self._kept:
-            reading = asyncio.get_running_loop().create_task(read())
-            # Nobody may wait for it any more when it fails.
-            reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._kept[tenant, station] = now, reading
-        return await asyncio.shield(self._kept[tenant, station][1])
+        self._kept = {key: kept for key, kept in self._kept.items() if kept.serves(now, self._seconds, self._rest)}
+        if key not in self._kept:
+            self._kept[key] = _Kept(clock, read)
+        return await asyncio.shield(self._kept[key].task)
+
+
+class _Kept(Generic[Reading]):
+    """One reading: when it began, and how long it took."""
+
+    def __init__(self, clock: Clock, read: Callable[[], Coroutine[Any, Any, Reading]]) -> None:
+        self._begun = clock.monotonic()
+        self._took = 0.0
+        self.task = asyncio.get_running_loop().create_task(read())
+        self.task.add_done_callback(lambda done: self._ended(done, clock.monotonic()))
+
+    def serves(self, now: float, seconds: float, rest: float) -> bool:
+        """Whether it is under way, or was begun no longer than so many seconds ago."""
+        return not self.task.done() or now - self._begun < max(seconds, self._took * rest)
+
+    def _ended(self, done: asyncio.Task[Reading], now: float) -> None:
+        self._took = now - self._begun
+        if not done.cancelled():
+            done.exception()  # nobody may wait for it any more

@@ -14,6 +14,7 @@ from controller.api.readings import Readings
 from controller.api.strangers import Strangers
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.settings import Settings
+from controller.nrm.tree import Observed
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Doorbell
@@ -23,6 +24,8 @@ from controller.runs.planner import Planner
 
 Item = TypeVar("Item")
 
+#: Seconds for which a tenant gets the same reading of a station again, and between two looks for followers.
+STATION_SECONDS, LOOK_SECONDS = 10.0, 0.5
 #: Offset that no list reaches, and every database takes.
 _FARTHEST = 2**31 - 1
 
@@ -44,7 +47,10 @@ class Services:
     missing_secret: Callable[[str], str] = lambda _name: ""
     provider: Provider | None = None
     strangers: Strangers = field(default_factory=Strangers)
-    readings: Readings = field(default_factory=Readings)
+    #: Stations read for tenants, each by itself: none learns what another one reads.
+    stations: Readings[Observed] = field(default_factory=lambda: Readings(STATION_SECONDS))
+    #: What followers are told of, by who they are and what they follow.
+    followed: Readings[Any] = field(default_factory=lambda: Readings(LOOK_SECONDS, rest=10))
 
 
 def services(request: Request) -> Services:

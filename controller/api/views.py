@@ -264,7 +264,7 @@ class TenantView:
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
         self._planner = services.planner
-        self._readings = services.readings
+        self._readings = services.stations
         self._tenant = tenant
         self.clock = services.clock
 
@@ -291,7 +291,7 @@ class TenantView:
         seen, (_, network) = self._sight(), self._store.network()
         try:
             observed = await self._readings.get(
-                self._tenant, station, self.clock, lambda: self._planner.read(network, station)
+                (self._tenant, station), self.clock, lambda: self._planner.read(network, station)
             )
         except DeviceError as error:
             # Its words may name the host's management network.
@@ -333,7 +333,7 @@ class TenantView:
     def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
         seen = self._sight()
-        total, found = self._store.alarms_of(lambda *about: told.concerns(seen, *about), page, like)
+        total, found = self._store.alarms_of(self._tenant, lambda *about: told.concerns(seen, *about), page, like)
         return total, [told.told_alarm(alarm) for alarm in found]
 
     def alarm(self, alarm_id: str) -> TenantAlarm:

@@ -9,9 +9,12 @@ selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from typing import NamedTuple
+from weakref import ref
 
 from controller.inventory.scope import cells_of
 from controller.inventory.source import suggest
@@ -19,6 +22,9 @@ from controller.models.errors import InputError
 from controller.models.network import Network
 
 _Facets = dict[str, set[str]]
+
+#: Longest selector in characters, and most conditions in one: anybody who may look at stations sends them.
+LONGEST, MOST = 500, 20
 #: Most values of a key that are all named where none is nearly right.
 _FEW = 8
 
@@ -31,9 +37,14 @@ class Condition:
     patterns: tuple[str, ...]
     excludes: bool = False
 
-    def holds(self, values: set[str]) -> bool:
-        """Whether one of a station's values matches, or, where that is wanted, none."""
-        return self.excludes != any(fnmatchcase(value, pattern) for pattern in self.patterns for value in values)
+    def among(self, values: Iterable[str]) -> set[str]:
+        """Those of the values that match."""
+        exact = {pattern for pattern in self.patterns if not _is_wild(pattern)}
+        wild = [translate(pattern) for pattern in dict.fromkeys(self.patterns) if _is_wild(pattern)]
+        if not wild:
+            return exact & set(values)
+        matches = re.compile("|".join(wild)).match
+        return {value for value in values if value in exact or matches(value)}
 
 
 def parse_selector(selector: str) -> tuple[Condition, ...]:
@@ -42,6 +53,8 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
     Raises:
         InputError: if it can't be read; the message says where and what would be right.
     """
+    if len(selector) > LONGEST:
+        raise InputError(f"the selector is {len(selector)} characters long, at most {LONGEST} are taken: use wildcards")
     conditions = []
     for said in selector.split(","):
         excludes, text = said.strip().startswith("!"), said.strip().removeprefix("!")
@@ -56,6 +69,8 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
                 f"selector {selector!r}: a value is missing in {text.strip()!r}; as in region=cusco,rat=NR"
             )
         conditions.append(Condition(key, patterns, excludes))
+    if len(conditions) > MOST:
+        raise InputError(f"selector {selector!r}: {len(conditions)} conditions, at most {MOST} are taken")
     return tuple(conditions)
 
 
@@ -72,15 +87,45 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
     routers = any(condition.key == "router" for condition in conditions)
     chosen = set(network.router_by_id if routers else network.station_by_id)
     for condition in conditions:
-        known, of_station = _FACETS[condition.key](network)
+        known, of_station, values = _facet(network, condition.key)
         for pattern in condition.patterns:
-            if not {"*", "?", "["} & set(pattern) and pattern not in known:
+            if not _is_wild(pattern) and pattern not in known:
                 hint = hint_at(network, condition.key, pattern, known)
                 raise InputError(
                     f"selector {selector!r}: no such {condition.key}: {pattern!r}{f'; {hint}' if hint else ''}"
                 )
-        chosen = {station for station in chosen if condition.holds(of_station.get(station, set()))}
+        matching = condition.among(values)
+        chosen = {
+            station for station in chosen if condition.excludes is matching.isdisjoint(of_station.get(station, ()))
+        }
     return tuple(sorted(chosen))
+
+
+def _is_wild(pattern: str) -> bool:
+    return not {"*", "?", "["}.isdisjoint(pattern)
+
+
+class _Facet(NamedTuple):
+    """A key of the language: its values in the network files, those of each station, and those of all stations."""
+
+    known: set[str]
+    of_station: _Facets
+    values: frozenset[str]
+
+
+#: What was worked out of the networks in use, which never change, by their identity: comparing them costs too much.
+_KEPT: dict[int, tuple[ref[Network], dict[str, _Facet]]] = {}
+
+
+def _facet(network: Network, key: str) -> _Facet:
+    number = id(network)
+    kept = _KEPT.get(number)
+    if kept is None:
+        kept = _KEPT[number] = ref(network, lambda _: _KEPT.pop(number, None)), {}
+    if key not in kept[1]:
+        known, of_station = _FACETS[key](network)
+        kept[1][key] = _Facet(known, of_station, frozenset().union(*of_station.values()))
+    return kept[1][key]
 
 
 def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str:

@@ -41,7 +41,9 @@ class TenantRecords(Protocol):
         """A run with the jobs that touch or interrupt the tenant. Raises NotFoundError if there is none."""
         ...
 
-    def alarms_of(self, concerns: Concerns, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
+    def alarms_of(
+        self, tenant: str, concerns: Concerns, page: Page, like: AlarmFilter | None = None
+    ) -> tuple[int, list[Alarm]]:
         """Total and one page of alarms that concern a tenant, newest first."""
         ...
 

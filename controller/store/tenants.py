@@ -84,10 +84,11 @@ class TenantRecords(Transactions):
 
     @reads
     def alarms_of(
-        self, tx: Tx, concerns: Concerns, page: Page, like: AlarmFilter | None = None
+        self, tx: Tx, tenant: str, concerns: Concerns, page: Page, like: AlarmFilter | None = None
     ) -> tuple[int, list[Alarm]]:
         """See ``TenantRecords.alarms_of``."""
-        query = select(*_ABOUT).where(*conditions(like or AlarmFilter())).order_by(alarms.c.number.desc())
+        chosen = alarms.c.tenant.in_((tenant, "")), *conditions(like or AlarmFilter())
+        query = select(*_ABOUT).where(*chosen).order_by(alarms.c.number.desc())
         own = [row.id for row in tx.execute(query) if concerns(row.station, row.object, row.tenant, row.probable_cause)]
         asked = own[page.offset : page.offset + page.limit]
         found = {row.id: as_alarm(row) for row in rows_of(tx, select(alarms), alarms.c.id, asked)}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from controller.api.readings import SHARED, Readings
+from controller.api.readings import Readings
+from controller.api.services import STATION_SECONDS
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import Verdict
 from controller.models.depth import DEEPEST, is_deeper
@@ -162,13 +163,13 @@ async def test_a_station_is_read_for_a_tenant_once_however_often_it_is_asked_for
     for _ in range(2):
         assert await config("token-of-ana") == 200
     assert len(read) == 4, "the host reads as often as it likes"
-    clock.pause(SHARED)
+    clock.pause(STATION_SECONDS)
     assert await config("token-of-rosa") == 200
     assert len(read) == 5
 
 
 async def test_a_station_that_does_not_answer_is_not_asked_again_at_once() -> None:
-    readings, clock, tried = Readings(), VirtualClock(), 0
+    readings, clock, tried = Readings[Observed](STATION_SECONDS), VirtualClock(), 0
 
     async def fails() -> Observed:
         nonlocal tried
@@ -177,26 +178,42 @@ async def test_a_station_that_does_not_answer_is_not_asked_again_at_once() -> No
 
     for _ in range(3):
         with pytest.raises(UnreachableError):
-            await readings.get("andes", "S", clock, fails)
+            await readings.get(("andes", "S"), clock, fails)
     assert tried == 1
-    clock.pause(SHARED)
+    clock.pause(STATION_SECONDS)
     with pytest.raises(UnreachableError):
-        await readings.get("andes", "S", clock, fails)
+        await readings.get(("andes", "S"), clock, fails)
     assert tried == 2
 
 
 async def test_who_goes_away_takes_the_reading_from_nobody() -> None:
-    readings, clock, go = Readings(), VirtualClock(), asyncio.Event()
+    readings, clock, go = Readings[Observed](STATION_SECONDS), VirtualClock(), asyncio.Event()
 
     async def slow() -> Observed:
         await go.wait()
         return SEEN
 
-    first, second = (asyncio.create_task(readings.get("andes", "S", clock, slow)) for _ in range(2))
+    first, second = (asyncio.create_task(readings.get(("andes", "S"), clock, slow)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     clock.pause(timedelta(minutes=1).total_seconds())
-    third = asyncio.create_task(readings.get("andes", "S", clock, slow))
+    third = asyncio.create_task(readings.get(("andes", "S"), clock, slow))
     await asyncio.sleep(0)
     go.set()
     assert await second is await third is SEEN
+
+
+async def test_a_costly_reading_rests_for_as_long_as_it_was_costly() -> None:
+    readings, clock, tried = Readings[int](1, rest=10), VirtualClock(), 0
+
+    async def costly() -> int:
+        nonlocal tried
+        tried += 1
+        clock.pause(2)
+        return tried
+
+    assert await readings.get("alarms", clock, costly) == 1
+    clock.pause(15)
+    assert await readings.get("alarms", clock, costly) == 1
+    clock.pause(4)
+    assert await readings.get("alarms", clock, costly) == 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from controller.api.guard import MOST
+from controller.api.guard import ALL_AT_ONCE, MOST
+from controller.api.views import TenantView
 from controller.models.people import Role
 from controller.ports.store import Page
 from controller.store import accounts
@@ -68,3 +71,42 @@ async def test_people_do_not_fill_the_record_with_tokens(desk: Desk, monkeypatch
             assert (answer.status_code, "5 tokens within a day" in answer.json()["detail"]) == (409, True)
         assert desk.store.audit_rows(Page())[0] == before
     assert (await desk.client.post("/v1/tokens", json={"owner": "tom"})).status_code == 201
+
+
+async def test_requests_of_all_tenants_are_worked_on_in_turns(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    working, most, go = 0, 0, threading.Event()
+    usual = TenantView.alarms
+
+    def slow(self: TenantView, *given: Any) -> Any:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        go.wait(20)
+        working -= 1
+        return usual(self, *given)
+
+    monkeypatch.setattr(TenantView, "alarms", slow)
+    asked = [
+        asyncio.create_task(ask(desk.app, "GET", "/v1/alarms", f"token-of-{name}"))
+        for name in ("rosa", "raul", "tom") * 4
+    ]
+    async with asyncio.timeout(30):
+        while working < ALL_AT_ONCE:
+            await asyncio.sleep(0.05)
+    assert (await desk.client.get("/v1/me")).status_code == 200, "the host waits for nobody"
+    go.set()
+    assert {(await one).status for one in asked} == {200}
+    assert most == ALL_AT_ONCE
+    assert working == 0
+    assert await status(desk, "tom") == 200
+
+
+async def test_one_tenant_does_not_take_all_turns(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    usual = TenantView.alarms
+    monkeypatch.setattr(TenantView, "alarms", lambda self, *given: go.wait(20) and usual(self, *given))
+    asked = [asyncio.create_task(ask(desk.app, "GET", "/v1/alarms", "token-of-rosa")) for _ in range(10)]
+    await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(status(desk, "tom"), 10) == 200
+    go.set()
+    assert {(await one).status for one in asked} == {200}

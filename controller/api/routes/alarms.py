@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import structlog
@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.access.told import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
-from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, Services, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import AlarmView, Seen, View
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter, AlarmState, PerceivedSeverity
@@ -26,8 +26,8 @@ router = Router(prefix="/v1", tags=["alarms"])
 
 #: Alarms that a follower is told of: the newest ones.
 _FOLLOWED = Page(limit=1000)
-#: Seconds between two looks for changed alarms, and of silence after which a sign of life is sent.
-_LOOK, _SILENCE = 0.5, 15.0
+#: Seconds of silence after which a sign of life is sent.
+_SILENCE = 15.0
 
 
 #: Values of a query parameter that may come several times; more of them than that nobody asks for.
@@ -89,29 +89,35 @@ def alarms(
 
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
-async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+async def events(
+    request: Request, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.LOOK)]
+) -> EventStream:
     """Server-sent events: each alarm as it is now, then again whenever it changes."""
-    return EventStream(while_admitted(request, _follow(seen)))
+    return EventStream(while_admitted(request, _follow(seen, backend, who.tenant)))
 
 
-async def _follow(seen: View) -> AsyncIterator[str]:
+async def _follow(seen: View, backend: Services, tenant: str) -> AsyncIterator[str]:
+    """All who follow for one tenant, or for the host, share the looks at the record."""
     told: dict[str, AlarmView | TenantAlarm] = {}
+    before: Sequence[AlarmView | TenantAlarm] = ()
     silent = 0.0
     while True:
         try:
-            _, found = await run_in_threadpool(seen.alarms, _FOLLOWED)
+            _, found = await backend.followed.get(
+                ("alarms", tenant), seen.clock, lambda: run_in_threadpool(seen.alarms, _FOLLOWED)
+            )
         except StoreError as error:
             log.warning("alarms.follow_waits", reason=error.message)
             found = list(told.values())[::-1]
-        news = [alarm for alarm in reversed(found) if told.get(alarm.id) != alarm]
-        told = {alarm.id: alarm for alarm in reversed(found)}
+        news = [alarm for alarm in reversed(found) if told.get(alarm.id) != alarm] if found is not before else []
+        before, told = found, {alarm.id: alarm for alarm in reversed(found)}
         for alarm in news:
             yield event("alarm", alarm)
-        silent = 0.0 if news else silent + _LOOK
+        silent = 0.0 if news else silent + LOOK_SECONDS
         if silent >= _SILENCE:
             yield keep_alive()
             silent = 0.0
-        await seen.clock.sleep(_LOOK)
+        await seen.clock.sleep(LOOK_SECONDS)
 
 
 @router.get("/alarms/{alarm_id}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from controller.inventory import selectors
 from controller.inventory.load import load_network
-from controller.inventory.selectors import select
+from controller.inventory.selectors import Condition, select
 from controller.models.errors import InputError
 from controller.models.network import Network
 from tests.unit.inventory.files import write
@@ -82,3 +87,46 @@ def test_says_what_is_wrong(network: Network, selector: str, message: str) -> No
     with pytest.raises(InputError) as caught:
         select(network, selector)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("|".join(["PE-*"] * 101), "504 characters long, at most 500 are taken"),
+        (",".join(["*"] * 21), "21 conditions, at most 20 are taken"),
+    ],
+)
+def test_says_what_is_too_much(network: Network, selector: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        select(network, selector)
+
+
+def test_facets_of_a_network_are_worked_out_once(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = network.model_copy()
+    asked: list[Network] = []
+    by_tenant = selectors._FACETS["tenant"]
+
+    def counted(one: Network) -> tuple[set[str], dict[str, set[str]]]:
+        asked.append(one)
+        return by_tenant(one)
+
+    monkeypatch.setitem(selectors._FACETS, "tenant", counted)
+    for _ in range(3):
+        select(again, ",".join(["tenant=*"] * 20))
+    assert len(asked) == 1
+    smaller = network.model_copy(update={"agreements": ()})
+    assert select(smaller, "tenant=*") == ()
+    number = id(smaller)
+    assert number in selectors._KEPT
+    asked.clear()
+    del smaller
+    gc.collect()
+    assert number not in selectors._KEPT
+
+
+@given(st.data())
+def test_patterns_match_as_those_of_a_shell(data: st.DataObject) -> None:
+    texts = st.text(alphabet="ab*?[]-", min_size=1, max_size=5)
+    patterns, values = data.draw(st.lists(texts, min_size=1, max_size=4)), data.draw(st.sets(texts))
+    found = Condition("station", tuple(patterns)).among(values)
+    assert found == {value for value in values if any(fnmatchcase(value, pattern) for pattern in patterns)}

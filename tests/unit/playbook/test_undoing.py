@@ -31,8 +31,9 @@ async def test_the_last_step_is_undone_first() -> None:
     undone = rows(stage)
     assert undone["unlock", True].changed
     assert undone["lock", True].changed
-    assert undone["unlock", True].finished is not None
-    assert undone["lock", True].started >= undone["unlock", True].finished
+    first_ended = undone["unlock", True].finished
+    assert first_ended is not None
+    assert undone["lock", True].started >= first_ended
 
 
 async def test_nothing_is_undone_under_a_hold() -> None:
