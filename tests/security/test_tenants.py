@@ -195,8 +195,8 @@ def test_a_tenant_sees_its_stations_cells_and_agreements(usual: World) -> None:
     }
     assert [cell["id"] for cell in told(usual, "/v1/network/cells")["results"]] == ["L1"]
     (station,) = told(usual, "/v1/devices")["results"]
-    assert (station["station"], station["health"]["cells"]) == ("S1", {"L1": True})
-    assert {(link["tenant"], link["up"]) for link in station["health"]["links"]} == {("alfa", True)}
+    assert (station["station"], station["health"]["cells"]) == ("S1", {"L1": "up"})
+    assert {(link["tenant"], link["state"]) for link in station["health"]["links"]} == {("alfa", "up")}
     config = told(usual, "/v1/devices/S1/config")
     assert config["tree"]
     assert "716,02" not in str(config)
