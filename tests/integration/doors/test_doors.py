@@ -163,7 +163,7 @@ def test_alarms_and_the_kill_switch(applied: tuple[Embedded, str]) -> None:
     up, _ = applied
     up("alarms", "list", "--json")
     assert "stopped" in up("alarms", "repair", "stop").out
-    assert up("alarms", "repair", "status", "--json").json == {"stopped": True}
+    assert up("alarms", "repair", "status", "--json").json["stopped"]
     assert "on" in up("alarms", "repair", "resume").out
 
 
