@@ -27,6 +27,7 @@ bench: $(READY)
 
 soak: $(READY) programs
 	MINKA_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/unit/runs tests/unit/playbook --timeout 3600
+	$(BIN)/python -m tests.mutation
 
 programs:
 	sh tests/install-programs.sh
