@@ -5,11 +5,13 @@ A route that a tenant's people may call has no other way to the record than ``Se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from functools import partial
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from controller.access import told
 from controller.access.sight import KINDS, Sight, sight
@@ -35,6 +37,8 @@ from controller.ports.clock import Clock
 from controller.ports.people import AuditQuery
 from controller.ports.store import Page, PlanHead
 from controller.runs.clearance import who_can_end
+
+Looked = TypeVar("Looked")
 
 #: Of which one may be meant by an id that is unknown.
 _NEWEST = Page(limit=200)
@@ -98,6 +102,10 @@ class View(Protocol):
         """Source of time."""
         ...
 
+    async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
+        """A look at the record in a thread, shared by all who follow the same for the host, or for one tenant."""
+        ...
+
     def network(self) -> tuple[str, Network]:
         """The network and its digest."""
         ...
@@ -157,7 +165,13 @@ class HostView:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._planner = services.planner
+        self._followed = services.followed
         self.clock = services.clock
+
+    async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
+        """See ``View``."""
+        found: Looked = await self._followed.get(("", what), self.clock, partial(run_in_threadpool, look))
+        return found
 
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
@@ -266,7 +280,13 @@ class TenantView:
         self._planner = services.planner
         self._readings = services.stations
         self._tenant = tenant
+        self._followed = services.followed
         self.clock = services.clock
+
+    async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
+        """See ``View``."""
+        found: Looked = await self._followed.get((self._tenant, what), self.clock, partial(run_in_threadpool, look))
+        return found
 
     def _sight(self) -> Sight:
         digest, network = self._store.network()

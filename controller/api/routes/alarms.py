@@ -8,11 +8,10 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime, Field
-from starlette.concurrency import run_in_threadpool
 
 from controller.access.told import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
-from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, Services, listing
+from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import AlarmView, Seen, View
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter, AlarmState, PerceivedSeverity
@@ -89,23 +88,18 @@ def alarms(
 
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
-async def events(
-    request: Request, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.LOOK)]
-) -> EventStream:
+async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then again whenever it changes."""
-    return EventStream(while_admitted(request, _follow(seen, backend, who.tenant)))
+    return EventStream(while_admitted(request, _follow(seen)))
 
 
-async def _follow(seen: View, backend: Services, tenant: str) -> AsyncIterator[str]:
-    """All who follow for one tenant, or for the host, share the looks at the record."""
+async def _follow(seen: View) -> AsyncIterator[str]:
     told: dict[str, AlarmView | TenantAlarm] = {}
     before: Sequence[AlarmView | TenantAlarm] = ()
     silent = 0.0
     while True:
         try:
-            _, found = await backend.followed.get(
-                ("alarms", tenant), seen.clock, lambda: run_in_threadpool(seen.alarms, _FOLLOWED)
-            )
+            _, found = await seen.shared("alarms", lambda: seen.alarms(_FOLLOWED))
         except StoreError as error:
             log.warning("alarms.follow_waits", reason=error.message)
             found = list(told.values())[::-1]

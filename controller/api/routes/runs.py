@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.told import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import whole
-from controller.api.services import LOOK_SECONDS, Backend, Body, Contracts, Listing, Paging, Services, cut, listing
+from controller.api.services import LOOK_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import RunView, Seen, View
 from controller.models.approval import Contract
@@ -154,22 +154,20 @@ async def undo(
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)
 async def events(
-    run_id: str, request: Request, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.LOOK)]
+    run_id: str, request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
 ) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
     await run_in_threadpool(seen.run, run_id)
-    return EventStream(while_admitted(request, _follow(seen, backend, who.tenant, run_id)))
+    return EventStream(while_admitted(request, _follow(seen, run_id)))
 
 
-async def _follow(seen: View, backend: Services, tenant: str, run_id: str) -> AsyncIterator[str]:
-    """What is on record, as it changes; all who follow it for one tenant, or for the host, share the looks at it."""
+async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
+    """What is on record, as it changes."""
     told: set[str] = set()
     last: RunView | TenantRun | None = None
     silent = 0.0
     while True:
-        run = await backend.followed.get(
-            ("run", tenant, run_id), seen.clock, lambda: run_in_threadpool(seen.run, run_id)
-        )
+        run = await seen.shared(f"run {run_id}", lambda: seen.run(run_id))
         if run != last:
             for job in await run_in_threadpool(seen.jobs, run_id):
                 if job.outcome is not None and job.station not in told:
