@@ -50,6 +50,7 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "_3gpp-nr-nrm-rrmpolicy",
             "_3gpp-nr-nrm-ep",
             "minka-ep-state",
+            "minka-3gpp-deviations",
         ),
     }
 )
@@ -103,10 +104,20 @@ def compile_schema(folders: Iterable[Path], names: Iterable[str]) -> Schema:
             _refuse_conditions(module)
     root = Node("", "", "", Kind.CONTAINER, True, None, presence=True)
     _adopt(root, (child for module in modules for child in _data_nodes(module.i_children)))
-    return Schema(root, tuple(_module_info(context, module, module.arg in wanted) for module in modules))
+    deviated = _deviated(modules)
+    return Schema(root, tuple(_module_info(module, module.arg in wanted, deviated) for module in modules))
 
 
-def _module_info(context: Context, module: Statement, implemented: bool) -> ModuleInfo:
+def _deviated(modules: Iterable[Statement]) -> frozenset[tuple[str, str]]:
+    """Which module, first, is deviated by which; pyang has applied the deviations."""
+    return frozenset(
+        (deviation.i_target_node.i_module.arg, module.arg)
+        for module in modules
+        for deviation in module.search("deviation")
+    )
+
+
+def _module_info(module: Statement, implemented: bool, deviated: Collection[tuple[str, str]]) -> ModuleInfo:
     return ModuleInfo(
         name=module.arg,
         revision=module.i_latest_revision,
@@ -114,6 +125,7 @@ def _module_info(context: Context, module: Statement, implemented: bool) -> Modu
         features=tuple(sorted(module.i_features)) if implemented else (),
         source_path=Path(module.pos.ref),
         implemented=implemented,
+        deviations=tuple(sorted(name for target, name in deviated if target == module.arg)),
     )
 
 

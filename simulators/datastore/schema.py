@@ -121,7 +121,8 @@ class Node:
 class ModuleInfo:
     """A YANG module of a station, for hello, yang-library and get-schema.
 
-    ``implemented`` is False for modules that only lend types and groupings.
+    ``implemented`` is False for modules that only lend types and groupings. ``deviations`` names the modules that
+    deviate this one.
     """
 
     name: str
@@ -130,6 +131,7 @@ class ModuleInfo:
     features: tuple[str, ...]
     source_path: Path
     implemented: bool
+    deviations: tuple[str, ...]
 
 
 @dataclass(eq=False, frozen=True)

@@ -52,6 +52,8 @@ def module_capability(module: ModuleInfo) -> str:
         capability += f"&revision={module.revision}"
     if module.features:
         capability += "&features=" + ",".join(sorted(module.features))
+    if module.deviations:
+        capability += "&deviations=" + ",".join(module.deviations)
     return capability
 
 

@@ -39,6 +39,8 @@ def yang_library(modules: tuple[ModuleInfo, ...], datastores: tuple[str, ...]) -
         leaf(entry, "namespace", module.namespace)
         for feature in sorted(module.features) if module.implemented else ():
             leaf(entry, "feature", feature)
+        for name in module.deviations:
+            leaf(entry, "deviation", name)
     schema = node(top, "schema")
     leaf(schema, "name", "station")
     leaf(schema, "module-set", "station")
@@ -54,6 +56,7 @@ def modules_state(modules: tuple[ModuleInfo, ...]) -> etree._Element:
     """The ``modules-state`` container of RFC 7895, which RFC 8525 has as well."""
     top = root(LIBRARY_NS, "modules-state")
     leaf(top, "module-set-id", content_id(modules))
+    revisions = {module.name: module.revision for module in modules}
     for module in sorted(modules, key=lambda module: module.name):
         entry = node(top, "module")
         leaf(entry, "name", module.name)
@@ -61,6 +64,10 @@ def modules_state(modules: tuple[ModuleInfo, ...]) -> etree._Element:
         leaf(entry, "namespace", module.namespace)
         for feature in sorted(module.features) if module.implemented else ():
             leaf(entry, "feature", feature)
+        for name in module.deviations:
+            deviation = node(entry, "deviation")
+            leaf(deviation, "name", name)
+            leaf(deviation, "revision", revisions[name])
         leaf(entry, "conformance-type", "implement" if module.implemented else "import")
     return top
 

@@ -15,6 +15,7 @@ How it behaves, observed here and held by ``tests/integration/device/test_netcon
 - A follow-up confirmed commit with persist and persist-id works, and a later cancel goes back to the state
   before the first one.
 - A request that reaches it in one read with the client's hello is never answered: ``hello_gap`` stands in between.
+- It reads ``min-elements 0`` as 1, in a deviation too, but applies ``mandatory false``.
 - It answers for config false leaves only where something provides them: here nothing does.
 """
 
@@ -49,6 +50,7 @@ _MODULES = (
     "minka-eutran-nrm",
     "minka-ep-state",
 )
+_DEVIATIONS = "minka-3gpp-deviations"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def netconfd() -> Iterator[Netconfd]:
     command = [
         "/usr/sbin/netconfd",
         *(f"--module={YANG / module}.yang" for module in _MODULES),
+        f"--deviation={YANG / _DEVIATIONS}.yang",
         # Its own come first: it has a module notifications, in whose words it subscribes.
         f"--modpath=/usr/share/yuma/modules:{YANG}",
         f"--ncxserver-sockname={listens}",

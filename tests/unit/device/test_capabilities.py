@@ -88,4 +88,5 @@ def test_software_is_named_by_what_it_announces() -> None:
 def test_modules_of_a_hello() -> None:
     assert listed_in(hello_of("clixon-7.8")) == {}
     assert listed_in(hello_of("netconfd-2.14"))[ns.MANAGED_ELEMENT] == "2026-11-01"
+    assert listed_in(simulator("standard"))[ns.NR_CELL_DU] == "2026-11-01"  # which is deviated
     assert not any(name.startswith("urn:ietf:params:netconf:capability") for name in listed_in(simulator("standard")))

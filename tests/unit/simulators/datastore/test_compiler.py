@@ -67,6 +67,23 @@ def test_modules_say_what_hello_and_the_library_need() -> None:
     assert {"ietf-netconf-monitoring", "ietf-yang-library", "o-ran-fm"} <= set(modules)
 
 
+def test_deviations_are_applied_and_named(tmp_path: Path) -> None:
+    folded = "deviate replace { mandatory false; } deviate add { default x; }"
+    (tmp_path / "toy.yang").write_text(
+        """module toy { namespace "urn:toy"; prefix toy; grouping g { leaf b { type string; mandatory true; } }
+             container a { presence "here"; uses g; } container c { presence "here"; uses g; } }"""
+    )
+    (tmp_path / "less.yang").write_text(
+        f"""module less {{ namespace "urn:less"; prefix less; import toy {{ prefix toy; }}
+             deviation /toy:a/toy:b {{ {folded} }} }}"""
+    )
+    schema = compile_schema([tmp_path], ["toy", "less"])
+    deviated, as_it_was = node(schema, "a", "b"), node(schema, "c", "b")
+    assert (deviated.mandatory, deviated.default) == (False, "x")
+    assert (as_it_was.mandatory, as_it_was.default) == (True, None)
+    assert {module.name: module.deviations for module in schema.modules} == {"toy": ("less",), "less": ()}
+
+
 def test_must_sees_defaults(tmp_path: Path) -> None:
     schema = module(
         tmp_path,

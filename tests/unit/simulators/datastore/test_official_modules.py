@@ -1,15 +1,17 @@
 """Our subset modules against the official ones, which can't be shipped (see tests/conftest.py).
 
 Two ways: fact by fact, since the official modules go through the same compiler; and document by
-document, with yanglint. The official modules are taken with the deviations that make optional what
-TS 28.541 makes conditional (RIM, NPN).
+document, with yanglint. Facts agree without and with our deviations, which hold for the official
+modules as they do for ours.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -19,15 +21,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.datastore import PROFILE_MODULES, Config, Schema, compiler, load_schema
+from simulators.datastore.compiler import YANG_PATH
 from simulators.datastore.leaftypes import LeafType, StringType, UnionType
 from simulators.datastore.schema import Node
 from tests.conftest import OFFICIAL_MODULES, find_program
 from tests.unit.simulators.datastore.documents import ENB, GNB
-from tests.unit.simulators.datastore.test_yang_modules import WRONG, wrong
+from tests.unit.simulators.datastore.test_yang_modules import DEVIATIONS, WRONG, wrong
 
-FOLDERS = [OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "local")]
-#: Modules of the official set that our stations have, and the deviations.
-OFFICIAL = [*(name for name in PROFILE_MODULES["nr-28541"] if name.startswith("_")), "vran-3gpp-deviations"]
+#: Our deviations alone: beside them stand our subsets, of newer revisions than the official modules.
+ALONE = tempfile.TemporaryDirectory(prefix="minka-deviations-")
+shutil.copy(YANG_PATH / f"{DEVIATIONS}.yang", ALONE.name)
+FOLDERS = [*(OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "local")), Path(ALONE.name)]
+#: Modules of the official set that our stations have.
+STANDARD = tuple(name for name in PROFILE_MODULES["nr-28541"] if name.startswith("_"))
+DEVIATED = (*STANDARD, DEVIATIONS)
 #: Nodes that no official module has.
 OURS_ALONE = ("urn:minka:ep-state", "urn:minka:eutran-nrm")
 #: Nodes that stand within a choice there, which is left out below.
@@ -35,11 +42,11 @@ WITHIN_CHOICE = ("fileReportingPeriod",)
 
 
 @cache
-def official(*names: str) -> Schema:
+def official(names: tuple[str, ...]) -> Schema:
     """Official modules, less the choices in their measurement jobs, which no station of ours has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiler, "_UNSUPPORTED", ())
-        return compiler.compile_schema(FOLDERS, names or OFFICIAL)
+        return compiler.compile_schema(FOLDERS, names)
 
 
 def pairs(ours: Node, theirs: Node) -> Iterator[tuple[Node, Node]]:
@@ -51,9 +58,9 @@ def pairs(ours: Node, theirs: Node) -> Iterator[tuple[Node, Node]]:
             yield from pairs(child, counterpart)
 
 
-def station_pairs() -> list[tuple[Node, Node]]:
-    ours = load_schema().root.by_name["ManagedElement"]
-    theirs = official().root.by_name["ManagedElement"]
+def station_pairs(names: tuple[str, ...] = DEVIATED) -> list[tuple[Node, Node]]:
+    ours = load_schema(names).root.by_name["ManagedElement"]
+    theirs = official(names).root.by_name["ManagedElement"]
     return [(ours, theirs), *pairs(ours, theirs)]
 
 
@@ -77,14 +84,16 @@ def without_patterns(kind: LeafType | None) -> LeafType | None:
     return kind
 
 
-def test_every_node_is_as_in_the_official_modules() -> None:
-    compared = station_pairs()
+@pytest.mark.parametrize("names", [STANDARD, DEVIATED], ids=["as they are", "with our deviations"])
+def test_every_node_is_as_in_the_official_modules(names: tuple[str, ...]) -> None:
+    compared = station_pairs(names)
     assert len(compared) > 150
     assert [(facts(ours), facts(theirs)) for ours, theirs in compared if facts(ours) != facts(theirs)] == []
 
 
-def test_nothing_that_must_be_there_is_left_out() -> None:
-    for ours, theirs in station_pairs():
+@pytest.mark.parametrize("names", [STANDARD, DEVIATED], ids=["as they are", "with our deviations"])
+def test_nothing_that_must_be_there_is_left_out(names: tuple[str, ...]) -> None:
+    for ours, theirs in station_pairs(names):
         left_out = [node for node in theirs.children if node.tag not in ours.by_tag and node.config]
         assert [node.name for node in left_out if node.mandatory or node.min_elements] == []
 
@@ -114,11 +123,11 @@ def test_patterns_take_the_same_texts(data: st.DataObject) -> None:
 
 @pytest.mark.needs("yanglint")
 class TestDocuments:
-    def lint(self, folder: Path, document: str) -> bool:
+    def lint(self, folder: Path, document: str, names: tuple[str, ...] = DEVIATED) -> bool:
         program = find_program("yanglint")
         assert program is not None
         (folder / "document.xml").write_text(document)
-        modules = [next(found for path in FOLDERS if (found := path / f"{name}.yang").exists()) for name in OFFICIAL]
+        modules = [next(found for path in FOLDERS if (found := path / f"{name}.yang").exists()) for name in names]
         search = [item for path in FOLDERS for item in ("-p", path)]
         command = [program, *search, "-t", "config", *modules, folder / "document.xml"]
         return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
@@ -126,6 +135,9 @@ class TestDocuments:
     def test_our_document_is_valid_there(self, tmp_path: Path) -> None:
         assert self.lint(tmp_path, GNB)
         assert self.lint(tmp_path, Config.from_xml(load_schema(), GNB.encode()).to_text(with_defaults="report-all"))
+
+    def test_our_document_needs_our_deviations(self, tmp_path: Path) -> None:
+        assert not self.lint(tmp_path, GNB, STANDARD)
 
     @pytest.mark.parametrize("name", [name for name, (document, _, _) in WRONG.items() if document is GNB])
     def test_what_we_refuse_is_refused_there(self, name: str, tmp_path: Path) -> None:
@@ -142,7 +154,7 @@ class TestDocuments:
         document = (OFFICIAL_MODULES / "examples/08-shared-enb-lte-config.xml").read_text()
         document = document.replace("urn:example:vran:eutran-nrm", "urn:minka:eutran-nrm")
         Config.from_xml(load_schema(), document.encode()).validate()
-        draft = official("_3gpp-common-managed-element", "vran-eutran-nrm")
+        draft = official(("_3gpp-common-managed-element", "vran-eutran-nrm"))
         theirs = draft.root.by_name["ManagedElement"].by_name["ENBFunction"]
         ours = load_schema().root.by_name["ManagedElement"].by_name["ENBFunction"]
         added = {node.name for node in ours.by_name["EUtranCellFDD"].by_name["attributes"].children} - set(

@@ -18,6 +18,13 @@ from tests.conftest import find_program
 from tests.unit.simulators.datastore.documents import ENB, GNB, NETCONF
 
 STATION_MODULES = sorted({name for names in PROFILE_MODULES.values() for name in names} | {"o-ran-fm"})
+#: Deviates others; netconfd takes such a module apart from the rest.
+DEVIATIONS = "minka-3gpp-deviations"
+
+#: What netconfd demands of a cell, deviations or not: it reads ``min-elements 0`` as 1.
+NPN = (
+    "<nPNIdentityList><idx>1</idx><plmnid><mcc>716</mcc><mnc>10</mnc></plmnid><cAGIdList/><nIDList/></nPNIdentityList>"
+)
 
 #: The IETF's own are loaded by those that import them; libyang grumbles at the text of one that nobody does.
 OURS = [path for path in YANG_PATH.glob("*.yang") if not path.name.startswith("ietf-")]
@@ -98,12 +105,14 @@ class TestNetconfd:
         """Start netconfd with a startup configuration; it runs when it takes that, and else exits."""
         # It makes this folder itself, whatever --home says, and gives up if another one has just made it.
         Path(pwd.getpwuid(os.getuid()).pw_dir, ".yuma").mkdir(exist_ok=True)
-        (folder / "startup.xml").write_text(f'<config xmlns="{NETCONF}">{document}</config>')
+        whole = document.replace("<nRPCI>", f"{NPN}<nRPCI>")
+        (folder / "startup.xml").write_text(f'<config xmlns="{NETCONF}">{whole}</config>')
         program = find_program("netconfd")
         assert program is not None
         command = [
             program,
-            *(f"--module={YANG_PATH / name}.yang" for name in STATION_MODULES),
+            *(f"--module={YANG_PATH / name}.yang" for name in STATION_MODULES if name != DEVIATIONS),
+            f"--deviation={YANG_PATH / DEVIATIONS}.yang",
             f"--modpath=/usr/share/yuma/modules:{YANG_PATH}",
             f"--startup={folder / 'startup.xml'}",
             f"--ncxserver-sockname={folder / 'socket'}",
@@ -131,7 +140,7 @@ class TestNetconfd:
         # "SIL code not found" names each module that was loaded without program code behind it.
         assert {Path(name).stem for name in re.findall(r"SIL code for module '([^']+)' not found", log)} == set(
             STATION_MODULES
-        )
+        ) - {DEVIATIONS}
 
     @pytest.mark.parametrize("name", ["range", "pattern", "decimal", "enumeration", "unknown node"])
     def test_refuses_what_we_refuse(self, name: str, folder: Path) -> None:

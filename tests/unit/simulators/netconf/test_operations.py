@@ -317,6 +317,29 @@ async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:
     assert [etree.QName(child).localname for child in only[0]] == ["content-id"]
 
 
+async def test_deviations_are_announced_wherever_modules_are(clock: VirtualClock) -> None:
+    """In the hello (RFC 7950 §5.6.4) and both libraries (RFC 8525, RFC 7895)."""
+    cell, deviations = "_3gpp-nr-nrm-nrcelldu", "minka-3gpp-deviations"
+    station = make_station(clock, station="T-NR-1")
+    revision = {module.name: module.revision for module in station.modules}[deviations]
+    client = await Client(station).greeted()
+    assert f"urn:minka:3gpp-deviations?module={deviations}&revision={revision}" in station.capabilities
+    (announced,) = [name for name in station.capabilities if "deviations=" in name]
+    assert f"module={cell}&" in announced
+    assert announced.endswith(f"&deviations={deviations}")
+    library = {"l": "urn:ietf:params:xml:ns:yang:ietf-yang-library"}
+    data = await client.data("<get/>")
+    (newer,) = data.iterfind("l:yang-library/l:module-set/l:module[l:deviation]", library)
+    assert [newer.findtext(f"l:{name}", None, library) for name in ("name", "deviation")] == [cell, deviations]
+    (older,) = data.iterfind("l:modules-state/l:module[l:deviation]", library)
+    assert older.findtext("l:name", None, library) == cell
+    told = [older.findtext(f"l:deviation/l:{name}", None, library) for name in ("name", "revision")]
+    assert told == [deviations, revision]
+    monitoring = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
+    (text,) = await client.rpc(f'<get-schema xmlns="{monitoring}"><identifier>{deviations}</identifier></get-schema>')
+    assert (text.text or "").startswith(f"module {deviations} {{")
+
+
 async def test_get_schema_gives_the_text_of_every_module(client: Client, station: Station) -> None:
     space = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
     for module in station.schema.modules:
