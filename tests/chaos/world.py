@@ -67,7 +67,7 @@ def reached(site: Plant, attempt: Attempt, step: Step, station: str = STATION) -
 @contextmanager
 def held(site: Plant, plan: Plan) -> Iterator[Attempt]:
     """Apply it, and hold the station between commit and confirm: a core link is down, so its checks wait."""
-    site.fault(STATION, "delay", "get", seconds=2, count=2)
+    site.fault(STATION, "delay", "get", seconds=2, count=3)
     attempt = begin(site, plan)
     reached(site, attempt, Step.COMMITTING)
     site.until("it is committed", lambda: site.changes(STATION, attempt.before[STATION]) == ["confirmed-commit"])

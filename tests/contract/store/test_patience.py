@@ -120,9 +120,10 @@ def test_its_wave_stands_without_it_and_its_unit(store: SqlStore, unit: bool) ->
 
 
 def test_a_unit_does_not_hurry_who_was_away_and_a_wave_does(store: SqlStore, clock: VirtualClock) -> None:
+    worker = store.register_worker("w")
     for policy, unit in ((Policy.UNIT, "U"), (Policy.WAVE, "")):
         run = begin(store, policy, unit=True)
-        one, two = store.claim(store.register_worker("w"), 10)
+        one, two = store.claim(worker, 10)
         store.finish(one, AWAY)
         decide(store, run, NewVerdict(0, unit, 0, GateVerdict.POSTPONE, "A was away"))
         look(store, clock)

@@ -67,6 +67,8 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "outcomes": {(outcome,): float(outcome == "succeeded") for outcome in Outcome},
         "runs_ended": {(state,): 0.0 for state in RunState if state.terminal},
         "jobs_away": {(): 0.0},
+        "health_age_seconds": {("0.5",): 0.0, ("0.95",): 0.0, ("1",): 0.0},
+        "record_in_doubt": {(): 0.0},
         "sessions": {("worker", "w"): 40.0, ("worker", "x"): 2.0},
         "oldest_claimable_seconds": {(): 7.0},
         "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},

@@ -94,7 +94,7 @@ def test_the_first_answer_counts_and_wakes(store: SqlStore, clock: VirtualClock)
     assert store.take_default("q") == said
     assert store.questions() == []
     assert store.questions(one.run.id, unanswered=False) == [said]
-    assert len(store.claim(store.register_worker("x"), 10)) == 2
+    assert len(store.claim(one.incarnation, 10)) == 2
     actions = [row.action for row in store.audit_rows(Page(limit=100))[1]]
     assert (actions.count("question.asked"), actions.count("question.answered")) == (1, 1)
 

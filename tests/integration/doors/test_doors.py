@@ -167,7 +167,7 @@ def test_alarms_and_the_kill_switch(applied: tuple[Embedded, str]) -> None:
     assert "on" in up("alarms", "repair", "resume").out
 
 
-def test_the_audit_trail(applied: tuple[Embedded, str]) -> None:
+def test_the_audit_trail(applied: tuple[Embedded, str], tmp_path: Path) -> None:
     up, _ = applied
     actions = {row["action"] for row in up("audit", "--limit", "1000", "--json").json}
     assert {"network.saved", "station.adopted", "plan.saved", "run.created"} <= actions
@@ -176,7 +176,7 @@ def test_the_audit_trail(applied: tuple[Embedded, str]) -> None:
     assert "holds all" in up("audit", "verify", "--anchor", str(anchors)).out
     assert "newest that is known" in up("record", "show").out
     assert "nothing to decide" in up("record", "accept", "record", "--reason", "CHG-9", status=2).err
-    forged = up.home / "forged-anchors"
+    forged = tmp_path / "forged-anchors"
     forged.write_text(f"x {AuditAnchor(number=10**9, hash='0' * 64).text}", encoding="utf-8")
     said = up("audit", "verify", "--anchor", str(forged), status=1).out
     assert f"row {10**9}: it is missing" in " ".join(said.split())

@@ -9,9 +9,11 @@ import pytest
 
 from controller.device import SshDevices
 from controller.models import sharing
+from controller.models.behaviour import Behaviour
 from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Step, Strategy
 from controller.ports.devices import DeviceTarget
+from controller.runs.probing import software_of
 from controller.runs.record import Record, always
 from controller.runs.transaction import Patience, Transaction
 from simulators.clock import VirtualClock
@@ -83,6 +85,9 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
     clock, station, target = BridgedClock(fleet.clock), fleet.stations[STATION], target_in(fleet)
     await carry(devices, target, scenario)
     before, revision = station.datastores.running, station.revision
+    claim = world.claim()
+    async with devices.session(target) as session:
+        world.store.learn(software_of(session.capabilities, await session.read()), Behaviour(), claim)
     # The session ends with the commit, and no other comes through until the timer has run out.
     station.faults.inject(Fault(FaultKind.DROP_AFTER, "commit"))
     station.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
@@ -93,7 +98,6 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
         station.faults.clear()
 
     fleet.clock.call_later(TIMEOUT + 60, let_in)
-    claim = world.claim()
     record = Record(claim, InstantStore(world.store), clock, always)
     started, began = time.monotonic(), clock.monotonic()
     result = await Transaction(claim, target, devices, record, clock, Patience(retry=30)).run()

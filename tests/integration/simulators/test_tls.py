@@ -204,8 +204,8 @@ def test_certificates_are_the_same_every_time() -> None:
 async def test_a_client_that_closes_its_half_still_gets_its_replies(
     fleet: Fleet, secrets: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "client.pem").write_text(secrets["env:OURS"])
-    context = ssl.create_default_context(cadata=secrets["env:CA"])
+    (tmp_path / "client.pem").write_text(secrets["ours"])
+    context = ssl.create_default_context(cadata=secrets["ca"])
     context.check_hostname = False
     context.load_cert_chain(tmp_path / "client.pem")
     at = fleet.tls_endpoint("S-0")

@@ -14,7 +14,7 @@ async def test_the_probe_tells_how_many_of_each_role_do_their_work(desk: Desk) -
     answer = await desk.stranger.get(PATH)
     assert answer.status_code == 200
     counts = {"api": 0, "worker": 1, "listener": 0, "scheduler": 0}
-    assert answer.json() == {"status": "ready", "processes": counts}
+    assert answer.json() == {"status": "ready", "record": "trusted", "processes": counts}
 
 
 async def test_a_role_is_ready_if_one_of_it_is_and_an_instance_if_it_is(desk: Desk) -> None:
