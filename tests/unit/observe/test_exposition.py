@@ -78,6 +78,10 @@ def test_the_network_is_told_station_by_station() -> None:
         assert value(store, "minka_cell_locked", station="A", cell="2") == 1
         labels = {"station": "A", "tenant": "claro", "kind": "S1C", "object": "/ME[A]/EP_S1C[claro-1]"}
         assert value(store, "minka_core_link_up", **labels) == 0
+        # What somebody locked serves nobody either.
+        locked = labels | {"tenant": "entel", "object": "/ME[A]/EP_S1C[entel-1]"}
+        assert value(store, "minka_core_link_up", **locked) == 0
+        assert value(store, "minka_cell_on_air", station="A", cell="2") == 0
         assert [s.labels["tenant"] for s in samples(store) if s.name == "minka_core_link_locked"] == ["entel"]
         of_b = {sample.name for sample in samples(store) if sample.labels.get("station") == "B"}
         assert of_b == {"minka_station_reachable", "minka_station_seen_timestamp_seconds"}
