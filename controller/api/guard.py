@@ -57,6 +57,8 @@ class Guard:
         limit = _limit(request.url.path)
         try:
             tenant = await _admit(request, limit)
+            if tenant:
+                limit = LIMIT  # network files and alerts are the host's to send
             _check_room(tenant, self._under_way[tenant])
         except (HTTPException, MinkaError) as error:
             refusal = answer(error) if isinstance(error, HTTPException) else problem_of(error)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.api.guard import ALL_AT_ONCE, MOST
+from controller.api.guard import ALL_AT_ONCE, LIMIT, MOST
 from controller.api.views import TenantView
 from controller.models.people import Role
 from controller.ports.store import Page
@@ -110,3 +110,8 @@ async def test_one_tenant_does_not_take_all_turns(desk: Desk, monkeypatch: pytes
     assert await asyncio.wait_for(status(desk, "tom"), 10) == 200
     go.set()
     assert {(await one).status for one in asked} == {200}
+
+
+async def test_no_tenant_sends_bodies_as_large_as_network_files(desk: Desk) -> None:
+    answer = await ask(desk.app, "PUT", "/v1/network", "token-of-rosa", body=b" " * (LIMIT + 1))
+    assert (answer.status, answer.problem["type"]) == (413, "urn:minka:error:too-large")
