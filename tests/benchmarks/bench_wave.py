@@ -66,6 +66,8 @@ from tests.support.secrets import LocalSecrets
 DELAYS = {"get": 0.1, "edit-config": 0.2, "commit": 1.0, "confirm": 1.0}
 #: Stations at once: as many as a worker takes.
 _AT_ONCE = Settings().capacity
+#: Ids in one selector, which has an end.
+_NAMED = 25
 _FLEET_PROCESSES = 2
 _NETWORKS = Path(__file__).parents[2] / "deploy" / "networks"
 #: What changes in the first agreement. Less than before would wait for the tenant's approval.
@@ -196,7 +198,8 @@ async def prepare(scene: Scene) -> None:
     for start in range(0, len(names), _AT_ONCE):
         part = names[start : start + _AT_ONCE]
         await _fill(before, devices, part)
-        await planner.adopt("|".join(part), "bench")
+        for at in range(0, len(part), _NAMED):
+            await planner.adopt("|".join(part[at : at + _NAMED]), "bench")
     store.save_network(after, network_digest(after), "bench")
     plan = await planner.plan(PlanRequest(expect_stations=len(names)), "bench")
     scene.plan.write_bytes(plan_to_json(plan))
