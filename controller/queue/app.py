@@ -1,4 +1,4 @@
-"""The Celery app: one task, JSON only, no results, no chords, no ETAs (docs/queue.md says why)."""
+"""The Celery app: one task, JSON only, no results, no chords, no ETAs (docs/explanation/queue.md says why)."""
 
 from __future__ import annotations
 

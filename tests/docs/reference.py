@@ -13,7 +13,7 @@ from controller.api.app import api_routes, make_app
 from controller.cli.main import app
 from tests.docs.needs import needs
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 _BEGIN, _END = "<!-- generated", "<!-- end -->"
 
 

@@ -1,4 +1,4 @@
-"""What docs/cli.md and docs/api.md say is true: generated parts are current, commands and calls work."""
+"""What the pages of the command line and the API say is true: generated parts are current, commands and calls work."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.docs.reference import DOCS, commands, current
 from tests.support.minka import ROOT, Embedded, embedded, words_of
 
 CLI, API = ((DOCS / name).read_text(encoding="utf-8") for name in ("cli.md", "api.md"))
+TUTORIAL = (ROOT / "docs" / "tutorial" / "first-network.md").read_text(encoding="utf-8")
 PERU_MINI = ROOT / "deploy" / "networks" / "peru-mini"
 #: Ids that the examples use, and the list where the true ones are.
 IDS = {"42327bc0ca30": ("plans", "list"), "r-21748f9c95": ("runs",), "h-1f2e3d4c": ("hold", "list")}
@@ -33,7 +34,7 @@ def test_generated_parts_are_current(name: str) -> None:
 
 
 def test_the_commands_of_the_tour_work_in_their_order(up: Embedded) -> None:
-    lines = re.findall(r"^\$ (minka .*)$", CLI, re.MULTILINE)
+    lines = re.findall(r"^\$ (minka .*)$", TUTORIAL, re.MULTILINE)
     assert len(lines) > 15
     for line in lines:
         words = list(words_of(line))
@@ -61,7 +62,7 @@ def test_every_command_that_is_named_exists() -> None:
 
     known = {words for words, _ in commands(typer.main.get_command(app))}
     groups = {words.rpartition(" ")[0] for words in known}
-    named = set(re.findall(r"(?<![/\w])minka(?: [a-z]+)+", CLI + API))
+    named = set(re.findall(r"(?<![/\w])minka(?: [a-z]+)+", CLI + API + TUTORIAL))
     for words in named:
         parts = words.split(" ")
         assert any(" ".join(parts[: n + 1]) in known | groups - {"minka"} for n in range(1, len(parts))), words

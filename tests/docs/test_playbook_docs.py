@@ -11,7 +11,8 @@ from controller.playbook.load import parse
 from tests.docs.playbook_reference import PAGE, page
 
 ROOT = Path(__file__).parents[2]
-TUTORIAL = (ROOT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "docs" / "explanation" / "playbooks.md", ROOT / "docs" / "tutorial" / "first-playbook.md"]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def test_the_reference_is_current() -> None:
@@ -22,14 +23,14 @@ def test_every_field_and_action_is_described() -> None:
     assert not re.findall(r"^\| `\w+` \|[^|]*\|\s*\|$", page(), re.MULTILINE)
 
 
-def test_the_playbooks_of_the_tutorial_load() -> None:
-    texts = re.findall(r"```yaml\n(.*?)```", TUTORIAL, re.DOTALL)
+def test_the_playbooks_of_the_pages_load() -> None:
+    texts = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     assert texts
     for text in texts:
         report = Report()
         assert parse(text, "tutorial", registry(), report) is not None, report.problems
 
 
-def test_the_tutorial_lists_the_shipped_ones() -> None:
-    listed = set(re.findall(r"^\| \[`([a-z-]+)`\]", TUTORIAL, re.MULTILINE))
+def test_the_pages_list_the_shipped_ones() -> None:
+    listed = set(re.findall(r"^\| \[`([a-z-]+)`\]", TEXT, re.MULTILINE))
     assert listed == {path.stem for path in (ROOT / "playbooks").glob("*.yaml")}

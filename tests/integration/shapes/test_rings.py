@@ -52,7 +52,7 @@ def test_rings_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_path:
             sent[str(index)] = time.monotonic()
             bell.ring(str(index))
         at = heard(notes, 16)
-        # Tens of milliseconds here (docs/queue.md); a machine that does much else gets a second.
+        # Tens of milliseconds here (docs/explanation/queue.md); a machine that does much else gets a second.
         assert statistics.median(at[run] - began for run, began in sent.items()) < 1
         began = time.monotonic()
         for index in range(60):

@@ -223,7 +223,7 @@ def test_a_broken_contract_is_found_and_nothing_else(
 
 def test_every_check_has_an_example_and_a_description() -> None:
     assert {case[0] for case in CASES} == set(Check)
-    text = (Path(__file__).parents[3] / "docs" / "intent.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "explanation" / "intent.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "| `" in line}
     assert rows == {f"`{check.value}`": severity_of(check).value for check in Check}
 

@@ -235,7 +235,9 @@ def test_docs_list_every_metric_and_no_other() -> None:
     with closing(make_store()) as store:
         text = exposition(store).decode()
     served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
-    documented = set(re.findall(r"^\| `(minka_\w+)", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    documented = set(
+        re.findall(r"^\| `(minka_\w+)", (ROOT / "docs" / "reference" / "metrics.md").read_text(), re.MULTILINE)
+    )
     assert documented == served
 
 

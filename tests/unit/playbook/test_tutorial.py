@@ -16,7 +16,7 @@ from controller.playbook.parameters import parse_parameters
 
 ROOT = Path(__file__).parents[3]
 NETWORK = load_network(ROOT / "deploy" / "networks" / "peru-mini")
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 COMMANDS = [
     (page.name, line)
     for page in PAGES
@@ -25,7 +25,7 @@ COMMANDS = [
 
 
 def tutorial() -> str:
-    text = (ROOT / "docs" / "playbooks.md").read_text("utf-8")
+    text = (ROOT / "docs" / "tutorial" / "first-playbook.md").read_text("utf-8")
     (found,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     return str(found)
 
