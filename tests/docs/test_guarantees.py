@@ -1,4 +1,4 @@
-"""The page of guarantees names every fault, and only tests that there are."""
+"""The pages of guarantees and threats name every fault, and only tests that there are."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from tests.support.minka import ROOT
 
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+THREATS = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
 #: Numbers of the faults that the engine and its doors are held to.
 FAULTS = {*range(1, 15), *range(20, 25), *range(28, 32), 34, 38}
 ROWS = {int(row[1]): row[2] for row in re.finditer(r"^\| (\d+) \|(.*)\|$", PAGE, re.MULTILINE)}
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::[^`]+)?)`", PAGE)))
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::[^`]+)?)`", PAGE + THREATS)))
 
 
 @cache
@@ -41,6 +42,13 @@ def test_every_fault_is_there_once_with_its_tests() -> None:
     for number, row in ROWS.items():
         assert len(row.split(" | ")) == 3, number
         assert "`tests/" in row, f"fault {number} names no test"
+
+
+def test_every_threat_names_its_tests() -> None:
+    rows = THREATS[THREATS.index("## STRIDE") : THREATS.index("## Outside")].splitlines()
+    threats = [row for row in rows if row.startswith("| ")][2:]
+    assert len(threats) > 10
+    assert not [row for row in threats if "`tests/" not in row]
 
 
 @pytest.mark.parametrize("name", NAMED)

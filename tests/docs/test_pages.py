@@ -15,7 +15,7 @@ from controller.cli.main import app
 from controller.models.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md"), *(ROOT / "docs").rglob("*.md")])
 _BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
