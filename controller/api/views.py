@@ -13,9 +13,8 @@ from typing import Annotated, Any, Protocol, TypeVar
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from controller.access import told
-from controller.access.sight import KINDS, Sight, sight
-from controller.access.told import (
+from controller.access import disclosure
+from controller.access.disclosure import (
     TenantAlarm,
     TenantJob,
     TenantPlan,
@@ -23,6 +22,7 @@ from controller.access.told import (
     TenantRun,
     TenantStation,
 )
+from controller.access.sight import KINDS, Sight, sight
 from controller.api.services import Backend, Body, Services
 from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState
@@ -273,7 +273,7 @@ class HostView:
 
 
 class TenantView:
-    """What is told of one tenant (``controller.access.told``)."""
+    """What is told of one tenant (``controller.access.disclosure``)."""
 
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
@@ -304,7 +304,7 @@ class TenantView:
     def stations(self, names: Sequence[str]) -> list[TenantStation]:
         """See ``View``."""
         seen, healths = self._sight(), self._store.healths(names)
-        return [told.told_station(seen, name, healths.get(name)) for name in names]
+        return [TenantStation.of(seen, name, healths.get(name)) for name in names]
 
     async def config(self, station: str) -> LiveConfig:
         """See ``View``."""
@@ -317,7 +317,7 @@ class TenantView:
             # Its words may name the host's management network.
             raise type(error) from error
         ledger = self._store.ledger([station]).get(station, {})
-        tree, state = told.told_config(seen, station, observed.tree, observed.state, ledger)
+        tree, state = disclosure.visible_config(seen, station, observed.tree, observed.state, ledger)
         return LiveConfig(station=station, tree=tree, state=state, unknown=())
 
     def plans(self, page: Page) -> tuple[int, list[TenantPlanHead]]:
@@ -326,7 +326,7 @@ class TenantView:
 
     def plan(self, plan_id: str) -> TenantPlan:
         """See ``View``."""
-        return told.told_plan(self._sight(), plan_id, self._store.plan_of(self._tenant, plan_id))
+        return TenantPlan.of(self._sight(), plan_id, self._store.plan_of(self._tenant, plan_id))
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[TenantRun]]:
         """See ``View``. States are those that the tenant is told, which the database does not know."""
@@ -344,24 +344,24 @@ class TenantView:
 
     def _told(self, found: Sequence[tuple[Run, list[Job]]]) -> list[TenantRun]:
         handles = self._store.handles(self._tenant, [run.plan for run, _ in found])
-        return [told.told_run(run, handles.get(run.plan, ""), jobs) for run, jobs in found]
+        return [TenantRun.of(run, handles.get(run.plan, ""), jobs) for run, jobs in found]
 
     def jobs(self, run_id: str) -> list[TenantJob]:
         """See ``View``."""
-        return [told.told_job(job) for job in self._store.run_of(self._tenant, run_id)[1]]
+        return [TenantJob.of(job) for job in self._store.run_of(self._tenant, run_id)[1]]
 
     def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
         seen = self._sight()
-        total, found = self._store.alarms_of(self._tenant, lambda *about: told.concerns(seen, *about), page, like)
-        return total, [told.told_alarm(alarm) for alarm in found]
+        total, found = self._store.alarms_of(self._tenant, lambda *about: disclosure.concerns(seen, *about), page, like)
+        return total, [TenantAlarm.of(alarm) for alarm in found]
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
         seen, found = self._sight(), self._store.alarm(alarm_id)
-        if not told.concerns(seen, found.station, found.object, found.tenant, found.probable_cause):
+        if not disclosure.concerns(seen, found.station, found.object, found.tenant, found.probable_cause):
             raise NotFoundError(f"there is no alarm {alarm_id}")
-        return told.told_alarm(found)
+        return TenantAlarm.of(found)
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
@@ -369,8 +369,8 @@ class TenantView:
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
-        total, found = self._store.audit_rows_of(self._tenant, told.TOLD_ACTS, page, wanted)
-        return total, [told.told_act(row, row.id, own) for row, own in found]
+        total, found = self._store.audit_rows_of(self._tenant, disclosure.VISIBLE_ACTS, page, wanted)
+        return total, [disclosure.visible_act(row, row.id, own) for row, own in found]
 
 
 def view(request: Request, backend: Backend) -> View:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from controller.cli.output import client
-from controller.models.plain import visible
+from controller.models.untrusted import visible
 
 #: Seconds that the API gets for an answer: somebody waits with a finger on the key.
 _PATIENCE = 1.0

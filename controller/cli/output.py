@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from controller.cli.settings import settings
-from controller.models.plain import visible
+from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
     from controller.cli.client import Client

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from controller.cli.output import manner, out, styled
 from controller.cli.pager import paged
-from controller.models.plain import visible
+from controller.models.untrusted import visible
 
 #: Blanks between two columns.
 _GAP = 2

@@ -13,7 +13,7 @@ from controller.intent.identities import identity_findings, tenant_findings
 from controller.intent.links import CoreLinks
 from controller.intent.radio import radio_faults
 from controller.intent.routers import router_facts, stations_of
-from controller.intent.terms import Terms, agree
+from controller.intent.sharing import Terms, agree
 from controller.intent.tracking import Placed, tracking_area_findings
 from controller.models.errors import NotFoundError
 from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, ShareFact, StationFact

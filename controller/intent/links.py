@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from controller.intent.findings import Check, finding
-from controller.intent.terms import Terms
+from controller.intent.sharing import Terms
 from controller.models.facts import CoreLinkFact, Finding, LinkKind
 from controller.models.network import CoreNode, Plmn, Rat, Station, Tenant
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from controller.intent.findings import Check, finding
 from controller.intent.grants import Grant
-from controller.intent.terms import Terms
+from controller.intent.sharing import Terms
 from controller.models.facts import Finding
 from controller.models.network import Cell, Plmn, Rat
 

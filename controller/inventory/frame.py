@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.inventory.check_access import check_access
+from controller.inventory.access import check_access
 from controller.inventory.csv_rows import read_rows
 from controller.inventory.load import load_network
 from controller.inventory.parse import read_file, validate

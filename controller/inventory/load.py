@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from controller.inventory.access import check_access
 from controller.inventory.check import Objects, check_header, check_places, check_stations
-from controller.inventory.check_access import check_access
 from controller.inventory.check_radio import check_cells
 from controller.inventory.check_sharing import check_agreements, check_tenants
 from controller.inventory.parse import declared, read_file, validate

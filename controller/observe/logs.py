@@ -10,7 +10,7 @@ from typing import TextIO, cast
 
 import structlog
 
-from controller.models.plain import visible
+from controller.models.untrusted import visible
 
 
 class Losable:

@@ -13,11 +13,11 @@ from controller.plan.document import (
 from controller.plan.draft import Draft
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan
+from controller.plan.maintenance import Switched, switch_change
 from controller.plan.recreate import recreate_endpoint_change
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.show import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.switching import Switched, switch_change
 from controller.plan.undo import undo_change, undo_job
 from controller.plan.views import Limit, PlanOptions, StationView
 from controller.plan.wanted import wanted_by

@@ -10,8 +10,8 @@ from controller.nrm.profiles import Rendered
 from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, parent
 from controller.plan.edits import find_edits, first_entries
+from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
 from controller.plan.views import StationView
-from controller.plan.words import NOTHING, contents, entry_name, leaf_texts, row
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
 

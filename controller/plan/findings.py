@@ -10,8 +10,8 @@ from controller.nrm.profiles import broadcast_plmn, cell_of, cell_state, cells
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.edits import Edits
+from controller.plan.rows import entry_name
 from controller.plan.views import PlanOptions
-from controller.plan.words import entry_name
 
 #: Nodes that a message names before it only counts.
 NAMED = 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from controller.models.network import Plmn, RadioShare, Rat, ResourceType, Snssai, Tenant
-from controller.nrm.profiles.reading import CellReading, ShareReading
+from controller.nrm.profiles.readings import CellReading, ShareReading
 
 
 @dataclass(frozen=True, slots=True)

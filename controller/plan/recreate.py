@@ -14,7 +14,7 @@ from controller.nrm.schema import spec_of
 from controller.nrm.tree import Observed, Path
 from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.plan.phases import LINK_SECONDS
-from controller.plan.words import contents, entry_name, row
+from controller.plan.rows import contents, entry_name, row
 
 
 def recreate_endpoint_change(

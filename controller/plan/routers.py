@@ -17,7 +17,7 @@ from controller.nrm.profiles import links
 from controller.nrm.profiles.router import PREFERRED, ROUTER, WAITING
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent, step
-from controller.plan.words import entry_name, row
+from controller.plan.rows import entry_name, row
 
 #: Seconds until core links have found the other way.
 _SWITCH_SECONDS = 10

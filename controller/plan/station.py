@@ -18,8 +18,8 @@ from controller.plan.edits import ADMINISTRATIVE_STATE, Edits, find_edits
 from controller.plan.findings import station_findings
 from controller.plan.limits import limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
+from controller.plan.rows import describe, entry_name, row
 from controller.plan.views import PlanOptions, StationView
-from controller.plan.words import describe, entry_name, row
 
 
 @dataclass(frozen=True, slots=True)

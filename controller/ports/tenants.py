@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from controller.access.told import TenantPlanHead
+from controller.access.disclosure import TenantPlanHead
 from controller.models.alarm import Alarm, AlarmFilter
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run

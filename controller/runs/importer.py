@@ -1,4 +1,4 @@
-"""Importing live stations: read them all, and let ``controller.plan.importing`` write down what they carry."""
+"""Importing live stations: read them all, and let ``controller.plan.network_import`` write down what they carry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.inventory.ways import in_rows, ways
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError
 from controller.models.network import Endpoint, Network
 from controller.nrm.profiles import PROFILES
-from controller.plan.importing import Imported, import_network
+from controller.plan.network_import import Imported, import_network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import StoreLoop
@@ -33,7 +33,7 @@ class Importer:
         self._clock = clock
 
     async def import_network(self, frame: Frame, actor: str) -> Imported:
-        """Network files from live stations, which are only read; see ``controller.plan.importing``.
+        """Network files from live stations, which are only read; see ``controller.plan.network_import``.
 
         The ways to them are on record before: each gets a secret of ours.
         """

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from controller.access.disclosure import TenantChange, involved
 from controller.access.sight import sight
-from controller.access.told import involved, told_change
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
 from controller.store.tables import jobs
@@ -43,7 +43,7 @@ def parts(plan: Plan, network: Network | None) -> dict[str, Part]:
             stations[tenant] += 1
             seen = sight(plan.network_digest, network, tenant) if network is not None else None
             told = hashes.setdefault(tenant, hashlib.sha256((seen.digest if seen else plan.digest).encode()))
-            told.update(told_change(seen, change).model_dump_json().encode() if seen else b"")
+            told.update(TenantChange.of(seen, change).model_dump_json().encode() if seen else b"")
     return {tenant: Part(number, hashes[tenant].hexdigest()) for tenant, number in sorted(stations.items())}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, or_, select
 
-from controller.access import told
-from controller.access.told import TenantPlanHead
+from controller.access import disclosure
+from controller.access.disclosure import TenantPlanHead
 from controller.models.alarm import Alarm, AlarmFilter
 from controller.models.errors import NotFoundError
 from controller.models.plan import Plan
@@ -121,7 +121,7 @@ class TenantRecords(Transactions):
         if wanted.actor is not None:
             chosen.append(~seen.own if wanted.actor == HOST else and_(seen.own, seen.actor == wanted.actor))
         if wanted.object is not None:
-            chosen.append(seen.action != told.JOB_FINISHED)
+            chosen.append(seen.action != disclosure.JOB_FINISHED)
         own = select(rows).where(*chosen)
         newest = own.order_by(seen.id.desc()).limit(page.limit).offset(page.offset)
         found = [

@@ -9,7 +9,7 @@ import structlog
 from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime, Field
 
-from controller.access.told import TenantAlarm
+from controller.access.disclosure import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, listing
 from controller.api.sse import EventStream, event, keep_alive

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
+from controller.access.disclosure import TenantChange, TenantRun, involved
 from controller.access.sight import sight
-from controller.access.told import involved, told_change, told_run
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
 from controller.api.views import Seen
@@ -235,7 +235,7 @@ def _is_done(backend: Services, tenant: str, handle: str) -> bool:
     found = backend.store.runs_of(tenant)[1]
     names = backend.store.handles(tenant, {run.plan for run, _ in found})
     latest = next((one for one in found if names.get(one[0].plan) == handle), None)
-    return latest is not None and told_run(latest[0], "", latest[1]).state is RunState.SUCCEEDED
+    return latest is not None and TenantRun.of(latest[0], "", latest[1]).state is RunState.SUCCEEDED
 
 
 def _concerned(who: Person, terms: RunTerms) -> bool:
@@ -311,5 +311,5 @@ def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[Pa
     if not who.tenant:
         return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in changes]
     seen = sight(*backend.store.network(), who.tenant)
-    own = (told_change(seen, change) for change in changes if who.tenant in involved(change))
+    own = (TenantChange.of(seen, change) for change in changes if who.tenant in involved(change))
     return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in own]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from starlette.concurrency import run_in_threadpool
 
-from controller.access.told import TenantStation
+from controller.access.disclosure import TenantStation
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.views import DeviceView, LiveConfig, Seen

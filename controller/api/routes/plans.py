@@ -10,7 +10,7 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from controller.access.told import TenantPlan, TenantPlanHead
+from controller.access.disclosure import TenantPlan, TenantPlanHead
 from controller.api.auth import Router, needs
 from controller.api.problems import Problem, problem_of
 from controller.api.services import Backend, Body, Listing, Paging, cut, listing

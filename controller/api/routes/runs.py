@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from controller.access.told import TenantJob, TenantRun
+from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import whole
 from controller.api.services import LOOK_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing

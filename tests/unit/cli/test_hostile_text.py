@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.models.plain import visible
+from controller.models.untrusted import visible
 from tests.support.minka import ROOT, Said, environment, minka
 from tests.support.ports import free_ports
 from tests.unit.cli.samples import answer

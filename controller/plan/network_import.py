@@ -22,7 +22,7 @@ from controller.inventory.frame import Frame
 from controller.models.facts import Fact
 from controller.models.network import Agreement, Cell, Network, Region, Scope, Site, Station, Validity
 from controller.nrm.profiles import Rendered, render, root_spec
-from controller.nrm.profiles.reading import CellReading, StationReading, read_station
+from controller.nrm.profiles.readings import CellReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
 from controller.plan.import_terms import CellTerms, Tenants

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from controller.access.disclosure import visible_config, visible_rows
 from controller.access.sight import Sight, sight
-from controller.access.told import told_config, told_diff
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Fingerprint
 from controller.models.run import LedgerEntry
@@ -23,7 +23,7 @@ def test_a_node_of_several_owners_is_told_to_none_of_them() -> None:
     ledger = {path: LedgerEntry(station="S1", path=path, owners=who, leaves={}) for path, who in owners.items()}
     tree = {path: {"secret": path} for path in owners}
     for tenant, own in (("alfa", OWN), ("beta", THEIRS)):
-        assert told_config(seen(tenant), "S1", tree, tree, ledger) == ({own: tree[own]}, {own: tree[own]})
+        assert visible_config(seen(tenant), "S1", tree, tree, ledger) == ({own: tree[own]}, {own: tree[own]})
 
 
 def row(tenant: str, cell: str = "L1") -> DiffRow:
@@ -38,7 +38,7 @@ def test_a_line_about_several_tenants_names_no_other_one() -> None:
         touched=("alfa", "beta"),
         fingerprint=Fingerprint(paths=(), digest=""),
     )
-    assert [(one.tenant, one.what) for one in told_diff(seen("alfa"), change)] == [
+    assert [(one.tenant, one.what) for one in visible_rows(seen("alfa"), change)] == [
         ("alfa", "of alfa, beta"),
         ("alfa", "of alfa"),
         (HOST, f"of {HOST}"),

@@ -57,6 +57,18 @@ class TenantHealth(Noun):
     locked: tuple[str, ...]
     links: tuple[LinkHealth, ...]
 
+    @classmethod
+    def of(cls, sight: Sight, health: Health) -> TenantHealth:
+        """The part of a station's health that is the tenant's business."""
+        cells = sight.cells[health.station]
+        return cls(
+            at=health.at,
+            reachable=health.reachable,
+            cells={cell: state for cell, state in health.cells.items() if cell in cells},
+            locked=tuple(cell for cell in health.locked if cell in cells),
+            links=tuple(link for link in health.links if link.tenant == sight.tenant),
+        )
+
 
 class TenantStation(Noun):
     """A station that is shared with a tenant."""
@@ -67,34 +79,23 @@ class TenantStation(Noun):
     profiles: tuple[str, ...]
     health: TenantHealth | None
 
-
-def told_station(sight: Sight, station: str, health: Health | None) -> TenantStation:
-    """A station that the tenant sees."""
-    known = sight.network.station_by_id[station]
-    return TenantStation(
-        station=station,
-        site=known.site,
-        region=sight.network.region_of(station),
-        profiles=known.profiles,
-        health=None if health is None else _health(sight, health),
-    )
-
-
-def _health(sight: Sight, health: Health) -> TenantHealth:
-    cells = sight.cells[health.station]
-    return TenantHealth(
-        at=health.at,
-        reachable=health.reachable,
-        cells={cell: state for cell, state in health.cells.items() if cell in cells},
-        locked=tuple(cell for cell in health.locked if cell in cells),
-        links=tuple(link for link in health.links if link.tenant == sight.tenant),
-    )
+    @classmethod
+    def of(cls, sight: Sight, station: str, health: Health | None) -> TenantStation:
+        """A station that the tenant sees."""
+        known = sight.network.station_by_id[station]
+        return cls(
+            station=station,
+            site=known.site,
+            region=sight.network.region_of(station),
+            profiles=known.profiles,
+            health=None if health is None else TenantHealth.of(sight, health),
+        )
 
 
 Tree = Mapping[str, Mapping[str, Any]]
 
 
-def told_config(
+def visible_config(
     sight: Sight, station: str, tree: Tree, state: Tree, ledger: Mapping[str, LedgerEntry]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """The tenant's own nodes of a station's configuration, and their state and that of shared cells."""
@@ -126,6 +127,24 @@ class TenantChange(Noun):
     outage_seconds: int
     removes: int
 
+    @classmethod
+    def of(cls, sight: Sight, change: Change) -> TenantChange:
+        """What a change that touches or interrupts the tenant does on its station."""
+        locked = any(
+            sight.at_cell(change.station, cell_of(edit.path))
+            for phase in change.phases
+            if phase.kind is PhaseKind.LOCK
+            for edit in phase.edits
+        )
+        interrupts = locked or sight.tenant in change.interrupted
+        return cls(
+            station=change.station,
+            diff=visible_rows(sight, change),
+            interrupts=interrupts,
+            outage_seconds=change.outage_seconds if interrupts else 0,
+            removes=change.removes.get(sight.tenant, 0),
+        )
+
 
 class TenantPlanHead(Noun):
     """A plan in a tenant's list, under the name that this tenant knows it by; ``stations`` are those concerning it."""
@@ -142,20 +161,20 @@ class TenantPlan(Noun):
     created: AwareDatetime
     changes: tuple[TenantChange, ...]
 
+    @classmethod
+    def of(cls, sight: Sight, handle: str, plan: Plan) -> TenantPlan:
+        """A plan that touches or interrupts the tenant."""
+        concerning = (change for change in plan.changes if sight.tenant in involved(change))
+        changes = tuple(TenantChange.of(sight, change) for change in concerning)
+        return cls(id=handle, created=plan.created, changes=changes)
+
 
 def involved(change: Change) -> set[str]:
     """Tenants whose nodes a change edits, or whose service it interrupts."""
     return {*change.touched, *change.interrupted} - {HOST}
 
 
-def told_plan(sight: Sight, handle: str, plan: Plan) -> TenantPlan:
-    """A plan that touches or interrupts the tenant."""
-    concerning = (change for change in plan.changes if sight.tenant in involved(change))
-    changes = tuple(told_change(sight, change) for change in concerning)
-    return TenantPlan(id=handle, created=plan.created, changes=changes)
-
-
-def told_diff(sight: Sight, change: Change) -> tuple[DiffRow, ...]:
+def visible_rows(sight: Sight, change: Change) -> tuple[DiffRow, ...]:
     """Lines about the tenant's nodes, and about what the host changes on cells shared with it."""
     rows = []
     for row in change.diff:
@@ -164,24 +183,6 @@ def told_diff(sight: Sight, change: Change) -> tuple[DiffRow, ...]:
         elif row.tenant == HOST and sight.at_cell(change.station, row.cell):
             rows.append(row)
     return tuple(rows)
-
-
-def told_change(sight: Sight, change: Change) -> TenantChange:
-    """What a change that touches or interrupts the tenant does on its station."""
-    locked = any(
-        sight.at_cell(change.station, cell_of(edit.path))
-        for phase in change.phases
-        if phase.kind is PhaseKind.LOCK
-        for edit in phase.edits
-    )
-    interrupts = locked or sight.tenant in change.interrupted
-    return TenantChange(
-        station=change.station,
-        diff=told_diff(sight, change),
-        interrupts=interrupts,
-        outage_seconds=change.outage_seconds if interrupts else 0,
-        removes=change.removes.get(sight.tenant, 0),
-    )
 
 
 # -------------------------------------------------------------------------- runs
@@ -196,6 +197,19 @@ class TenantJob(Noun):
     outcome: Outcome | None
     started: AwareDatetime | None
     finished: AwareDatetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> TenantJob:
+        """A job on a station where its run touches or interrupts the tenant."""
+        return cls(
+            run=job.run,
+            station=job.station,
+            # Which wave is open follows from others' stations.
+            state=JobState.WAITING if job.state is JobState.READY else job.state,
+            outcome=job.outcome,
+            started=job.started,
+            finished=job.finished,
+        )
 
 
 class TenantRun(Noun):
@@ -214,33 +228,20 @@ class TenantRun(Noun):
     finished: AwareDatetime | None
     counts: dict[str, int]
 
-
-def told_job(job: Job) -> TenantJob:
-    """A job on a station where its run touches or interrupts the tenant."""
-    return TenantJob(
-        run=job.run,
-        station=job.station,
-        # Which wave is open follows from others' stations.
-        state=JobState.WAITING if job.state is JobState.READY else job.state,
-        outcome=job.outcome,
-        started=job.started,
-        finished=job.finished,
-    )
-
-
-def told_run(run: Run, handle: str, jobs: Sequence[Job]) -> TenantRun:
-    """A run from the jobs that concern the tenant, of which there is at least one."""
-    state = _state(jobs)
-    return TenantRun(
-        id=run.id,
-        procedure=run.procedure,
-        plan=handle,
-        state=state,
-        created=run.created,
-        started=min(_times(job.started for job in jobs), default=None),
-        finished=max(_times(job.finished for job in jobs), default=None) if state.terminal else None,
-        counts=dict(sorted(Counter(job.outcome.value if job.outcome else "pending" for job in jobs).items())),
-    )
+    @classmethod
+    def of(cls, run: Run, handle: str, jobs: Sequence[Job]) -> TenantRun:
+        """A run from the jobs that concern the tenant, of which there is at least one."""
+        state = _state(jobs)
+        return cls(
+            id=run.id,
+            procedure=run.procedure,
+            plan=handle,
+            state=state,
+            created=run.created,
+            started=min(_times(job.started for job in jobs), default=None),
+            finished=max(_times(job.finished for job in jobs), default=None) if state.terminal else None,
+            counts=dict(sorted(Counter(job.outcome.value if job.outcome else "pending" for job in jobs).items())),
+        )
 
 
 def _times(found: Iterable[datetime | None]) -> list[datetime]:
@@ -280,6 +281,24 @@ class TenantAlarm(Noun):
     changed: AwareDatetime
     cleared: AwareDatetime | None
 
+    @classmethod
+    def of(cls, alarm: Alarm) -> TenantAlarm:
+        """An alarm that is the tenant's business; the words of a shared one are not told, since they are anybody's."""
+        return cls(
+            id=alarm.id,
+            station=alarm.station,
+            object=alarm.object,
+            tenant=alarm.tenant,
+            probable_cause=alarm.probable_cause,
+            severity=alarm.severity,
+            text=alarm.text if alarm.tenant else "",
+            source=alarm.source,
+            state=alarm.state,
+            raised=alarm.raised,
+            changed=alarm.changed,
+            cleared=alarm.cleared,
+        )
+
 
 def concerns(sight: Sight, station: str, managed_object: str, tenant: str, cause: str) -> bool:
     """Whether an alarm is the tenant's business."""
@@ -290,33 +309,15 @@ def concerns(sight: Sight, station: str, managed_object: str, tenant: str, cause
     return cause in _STATION_CAUSES if managed_object == _STATION else sight.is_cell(station, managed_object)
 
 
-def told_alarm(alarm: Alarm) -> TenantAlarm:
-    """An alarm that is the tenant's business; the words of a shared one are not told, since they are anybody's."""
-    return TenantAlarm(
-        id=alarm.id,
-        station=alarm.station,
-        object=alarm.object,
-        tenant=alarm.tenant,
-        probable_cause=alarm.probable_cause,
-        severity=alarm.severity,
-        text=alarm.text if alarm.tenant else "",
-        source=alarm.source,
-        state=alarm.state,
-        raised=alarm.raised,
-        changed=alarm.changed,
-        cleared=alarm.cleared,
-    )
-
-
 # ------------------------------------------------------------------- audit trail
 
 #: The act of a job's end: its object is the job.
 JOB_FINISHED = "job.finished"
 #: Acts of the host upon a tenant's runs and jobs that are told, without who did them.
-TOLD_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
+VISIBLE_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
 
 
-def told_act(row: AuditRow, number: int, own: bool) -> AuditRow:
+def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:
     """A row of a tenant's audit trail, under its number there; of the host's acts only what was done, when, to what."""
     detail = {name: row.detail[name] for name in _OWN_DETAILS if name in row.detail} if own else {}
     # A job's id tells its wave, and so how many others there are.

@@ -16,7 +16,7 @@ from controller.models.network import Network, SharingKind
 from controller.nrm.profiles import render
 from controller.nrm.tree import Leaves, Observed
 from controller.nrm.tree import Path as NodePath
-from controller.plan.importing import UNPLACED, Imported, import_network
+from controller.plan.network_import import UNPLACED, Imported, import_network
 
 SHIPPED = Path(__file__).parents[3] / "deploy" / "networks" / "peru-mini"
 DAY = date(2026, 6, 15)

@@ -16,7 +16,7 @@ from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Path, Tree
 from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
-from controller.plan.words import entry_name, row
+from controller.plan.rows import entry_name, row
 
 Switched = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
 #: What to wait for before it is confirmed; users of a cell that shuts down may stay for long.
