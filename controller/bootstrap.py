@@ -39,10 +39,10 @@ from controller.queue.doorbell import CeleryDoorbell
 from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
-from controller.runs.importer import Importer
+from controller.runs.approval.notices import Notices
 from controller.runs.loop import WorkerLoop
-from controller.runs.notices import Notices
-from controller.runs.planner import Planner
+from controller.runs.planning.importer import Importer
+from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
 from controller.store import LoopStore, SqlStore, open_store

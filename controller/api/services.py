@@ -19,8 +19,8 @@ from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store
-from controller.runs.importer import Importer
-from controller.runs.planner import Planner
+from controller.runs.planning.importer import Importer
+from controller.runs.planning.planner import Planner
 
 Item = TypeVar("Item")
 

@@ -36,7 +36,7 @@ from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.ports.clock import Clock
 from controller.ports.people import AuditQuery
 from controller.ports.store import Page, PlanHead
-from controller.runs.clearance import who_can_end
+from controller.runs.approval.clearance import who_can_end
 
 Looked = TypeVar("Looked")
 

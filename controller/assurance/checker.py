@@ -23,7 +23,7 @@ from controller.plan import applied, drifted_nodes
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
 from controller.ports.store import Store, StoreLoop
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 
 log = structlog.get_logger()
 

@@ -15,10 +15,10 @@ from controller.playbook.operating import operate
 from controller.playbook.registry import Unmet
 from controller.ports.clock import Clock
 from controller.ports.store import Claim, JobResult
-from controller.runs.gates import Gate
-from controller.runs.polling import Poller
+from controller.runs.poller import Poller
 from controller.runs.procedures import Tools
-from controller.runs.record import Record
+from controller.runs.transaction.gates import Gate
+from controller.runs.transaction.record import Record
 
 T = TypeVar("T")
 

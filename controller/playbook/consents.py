@@ -18,7 +18,7 @@ from controller.playbook.expressions import evaluate, may_hold
 from controller.playbook.language import TARGET, PlanSource, Step
 from controller.playbook.load import Loaded
 from controller.playbook.registry import Registry
-from controller.runs.consent import Asked, Effect, effect_of, effect_on, run_terms, subject_of, together
+from controller.runs.approval.consent import Asked, Effect, effect_of, effect_on, run_terms, subject_of, together
 
 #: What needs no more than the ones before it.
 _GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)

@@ -27,8 +27,8 @@ from controller.playbook.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import Claim, StoreLoop
-from controller.runs.clearance import hold_on, hold_words
-from controller.runs.planner import Planner
+from controller.runs.approval.clearance import hold_on, hold_words
+from controller.runs.planning.planner import Planner
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from controller.models.run import GateVerdict
 from controller.ports.store import Claim
-from controller.runs.gates import Gate
 from controller.runs.procedures import Tools
+from controller.runs.transaction.gates import Gate
 
 
 @dataclass(frozen=True, slots=True)

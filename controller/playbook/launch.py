@@ -31,12 +31,12 @@ from controller.playbook.rehearsing import Rehearsing, StationPreview
 from controller.playbook.soaking import soak_seconds
 from controller.ports.queue import Doorbell
 from controller.ports.store import NewJob, Store
-from controller.runs.consent import check_contracts
-from controller.runs.outlook import outlook
-from controller.runs.stages import cut_stages
+from controller.runs.approval.consent import check_contracts
+from controller.runs.approval.outlook import outlook
+from controller.runs.rollout.stages import cut_stages
+from controller.runs.rollout.timers import fitted
+from controller.runs.rollout.waves import ranks_in, units_of
 from controller.runs.submit import approver, check_overtaking
-from controller.runs.timing import fitted
-from controller.runs.waves import ranks_in, units_of
 
 #: Stations rehearsed at once.
 _PARALLEL = 100

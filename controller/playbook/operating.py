@@ -27,8 +27,8 @@ from controller.playbook.hearing import Hearing
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
 from controller.ports.store import JobResult
-from controller.runs.record import Record
-from controller.runs.transaction import Patience
+from controller.runs.transaction.record import Record
+from controller.runs.transaction.transaction import Patience
 
 log = structlog.get_logger()
 

@@ -18,8 +18,8 @@ from controller.playbook.context import World
 from controller.playbook.expressions import Expression, evaluate, expressions_in
 from controller.playbook.language import PlanLimit, PlanSection, PlanSource
 from controller.playbook.parameters import Parameter, ParameterType, Plain
-from controller.runs.planner import PlanRequest
-from controller.runs.restore import restore_plan
+from controller.runs.planning.planner import PlanRequest
+from controller.runs.planning.restore import restore_plan
 
 #: How long a repair is remembered: a node that drifts again within it is written by something else.
 AGAIN = timedelta(days=1)

@@ -17,7 +17,7 @@ from controller.playbook.station import StationJob
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting
 from controller.runs.procedures import Procedure, Tools, procedure
-from controller.runs.record import Alive
+from controller.runs.transaction.record import Alive
 
 
 class PlaybookProcedure:

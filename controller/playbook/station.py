@@ -34,9 +34,9 @@ from controller.playbook.rows import again, carried, goes_on, remarks
 from controller.playbook.soaking import Soaking
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting
-from controller.runs.effects import effects
 from controller.runs.procedures import Tools
-from controller.runs.record import Alive, Record
+from controller.runs.transaction.effects import effects
+from controller.runs.transaction.record import Alive, Record
 
 log = structlog.get_logger()
 

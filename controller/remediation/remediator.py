@@ -23,8 +23,8 @@ from controller.ports.store import Store, StoreLoop
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
 from controller.remediation.rules import Repair, Rule, rule_for
-from controller.runs.clearance import freeze_on, hold_on
-from controller.runs.planner import Planner
+from controller.runs.approval.clearance import freeze_on, hold_on
+from controller.runs.planning.planner import Planner
 from controller.runs.submit import submit
 
 log = structlog.get_logger()

@@ -24,8 +24,8 @@ from controller.ports.store_calls import Beating, Finishing
 from controller.ports.waiting import Resting
 from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools
+from controller.runs.rollout.group_decisions import LAST
 from controller.runs.sweeper import Sweeper
-from controller.runs.verdicts import LAST
 
 log = structlog.get_logger()
 

@@ -15,12 +15,12 @@ from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import Claim, JobResult, NewJob, Store, StoreLoop
 from controller.ports.store_calls import NetworkReading
 from controller.ports.waiting import Resting
-from controller.runs.gates import Gate, Gates
-from controller.runs.polling import Poller
-from controller.runs.record import Alive, Record, always
-from controller.runs.transaction import Patience, Transaction
-from controller.runs.watching import watching
-from controller.runs.waves import cut_waves
+from controller.runs.poller import Poller
+from controller.runs.rollout.waves import cut_waves
+from controller.runs.transaction.gates import Gate, Gates
+from controller.runs.transaction.record import Alive, Record, always
+from controller.runs.transaction.remote_links import watching
+from controller.runs.transaction.transaction import Patience, Transaction
 
 #: Seconds between two looks whether a run is cancelled.
 _LOOK = 1.0

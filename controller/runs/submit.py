@@ -12,11 +12,11 @@ from controller.models.plan import Plan
 from controller.models.run import PERSON, UNDO, JobState, Run, RunState, Strategy
 from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store
-from controller.runs.consent import Asked, check_contracts, plan_terms, rejection
+from controller.runs.approval.consent import Asked, check_contracts, plan_terms, rejection
 from controller.runs.procedures import procedure
-from controller.runs.stages import cut_stages
-from controller.runs.timing import fitted
-from controller.runs.waves import ranks_in, units_of
+from controller.runs.rollout.stages import cut_stages
+from controller.runs.rollout.timers import fitted
+from controller.runs.rollout.waves import ranks_in, units_of
 
 
 def submit(
@@ -34,7 +34,7 @@ def submit(
     contracts: tuple[Contract, ...] = (),
     overtake: bool = False,
 ) -> Run:
-    """Accept a run of a plan, under the approvals, windows and notices that it needs (``controller.runs.consent``).
+    """Accept a run of a plan, under the approvals, windows and notices that it needs (``approval.consent``).
 
     Args:
         store: The record.

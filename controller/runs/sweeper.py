@@ -13,9 +13,9 @@ from controller.ports.approvals import Clearances
 from controller.ports.clock import Clock
 from controller.ports.queue import Doorbell
 from controller.ports.store import Store, StoreLoop, Transition
-from controller.runs.clearance import clearances
-from controller.runs.decide import decide
+from controller.runs.approval.clearance import clearances
 from controller.runs.observer import Observer, tell
+from controller.runs.rollout.transitions import decide
 
 log = structlog.get_logger()
 

@@ -28,7 +28,7 @@ from controller.models.run import JobState, RunState, Wait
 from controller.models.step import StepState
 from controller.ports.store import Claim
 from controller.ports.waiting import Soak
-from controller.runs.clearance import who_can_end
+from controller.runs.approval.clearance import who_can_end
 from controller.store.journals import check_lease
 from controller.store.requests import PAUSE
 from controller.store.runs import ACTIVE, load_run

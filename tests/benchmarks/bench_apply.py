@@ -32,7 +32,7 @@ from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeDoorbell
 from controller.ports.secrets import FakeSecrets
 from controller.runs.loop import WorkerLoop
-from controller.runs.planner import Planner, PlanRequest
+from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store

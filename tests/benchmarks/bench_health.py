@@ -22,7 +22,7 @@ from controller.plan import adopted_nodes, network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, open_store
 
 PERU = Path(__file__).parents[2] / "deploy" / "networks" / "peru"

@@ -50,7 +50,7 @@ from controller.plan import PlanOptions, StationView, make_plan, network_digest,
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceSession
 from controller.ports.queue import FakeDoorbell
-from controller.runs.planner import Planner, PlanRequest
+from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
 from simulators.fleet import Fleet, anywhere

@@ -36,9 +36,9 @@ from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import JobResult, NewJob, Page, Transition
-from controller.runs.consent import Asked, plan_terms
-from controller.runs.importer import Importer
-from controller.runs.planner import Planner
+from controller.runs.approval.consent import Asked, plan_terms
+from controller.runs.planning.importer import Importer
+from controller.runs.planning.planner import Planner
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.callers import admit

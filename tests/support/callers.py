@@ -13,8 +13,8 @@ from controller.models.sharing import ActionClass
 from controller.ports.clock import Clock
 from controller.ports.people import NewToken
 from controller.ports.store import Store
-from controller.runs.consent import Asked, plan_terms
-from controller.runs.outlook import look_again
+from controller.runs.approval.consent import Asked, plan_terms
+from controller.runs.approval.outlook import look_again
 
 ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
 #: By which agreements of the tiny network let the host take service away.

@@ -22,8 +22,8 @@ from controller.models.run import JobState, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.playbook.actions import registry
 from controller.playbook.load import parse
-from controller.runs.consent import Asked, check_contracts, is_approved, plan_terms
-from controller.runs.outlook import look_again, outlook, outlook_of
+from controller.runs.approval.consent import Asked, check_contracts, is_approved, plan_terms
+from controller.runs.approval.outlook import look_again, outlook, outlook_of
 
 router = Router(prefix="/v1", tags=["approvals"])
 Approver = Annotated[Person, needs(Permission.APPROVE)]

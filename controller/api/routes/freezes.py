@@ -13,7 +13,7 @@ from controller.models.approval import Freeze
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
-from controller.runs.outlook import look_again
+from controller.runs.approval.outlook import look_again
 
 router = Router(prefix="/v1/freezes", tags=["freezes"])
 

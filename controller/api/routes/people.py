@@ -18,7 +18,7 @@ from controller.models.people import Permission, Person, Role, Token, User
 from controller.models.scalars import Username
 from controller.ports.people import NewToken
 from controller.ports.store import Store
-from controller.runs.outlook import look_again
+from controller.runs.approval.outlook import look_again
 
 router = Router(prefix="/v1", tags=["people"])
 

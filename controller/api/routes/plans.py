@@ -21,7 +21,7 @@ from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.plan import PlanDifference, compare, json_parts
 from controller.ports.store import PlanHead
-from controller.runs.planner import PlanRequest, Progress
+from controller.runs.planning.planner import PlanRequest, Progress
 
 router = Router(prefix="/v1/plans", tags=["plans"])
 

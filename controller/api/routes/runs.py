@@ -20,8 +20,8 @@ from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import Decision, Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
+from controller.runs.planning.undo import undo_plan
 from controller.runs.submit import submit
-from controller.runs.undo import undo_plan
 
 router = Router(prefix="/v1/runs", tags=["runs"])
 

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from controller.models.run import Outcome, RunState, Step
 from controller.queue.app import QUEUE
 from controller.runs import loop
-from controller.runs.decide import decide
+from controller.runs.rollout.transitions import decide
 from controller.store.tables import jobs, runs
 from tests.chaos.faults.world import STATIONS, THIRD, change, change_files, odd_worker
 from tests.chaos.world import assert_one_effect, assert_right, begin, reached

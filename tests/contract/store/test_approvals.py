@@ -29,7 +29,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.people import NewToken, SignIn
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import JobResult, NewJob, Page, Transition
-from controller.runs.notices import Notices
+from controller.runs.approval.notices import Notices
 from controller.store import SqlStore
 from tests.support.callers import admit
 from tests.support.records import make_entry, make_plan

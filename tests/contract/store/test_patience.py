@@ -14,7 +14,7 @@ from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, NewVerdict, Page, Transition
 from controller.ports.waiting import Soak
-from controller.runs.clearance import clearances
+from controller.runs.approval.clearance import clearances
 from controller.store import SqlStore
 from tests.contract.store.test_approvals import FREE, say, terms
 from tests.contract.store.test_gates import decide, stand

@@ -31,9 +31,9 @@ from controller.ports.queue import FakeDoorbell
 from controller.ports.store import Page
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Guards, Rule, load_rules
-from controller.runs.importer import Importer
 from controller.runs.loop import WorkerLoop
-from controller.runs.planner import Planner, PlanRequest
+from controller.runs.planning.importer import Importer
+from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.runs.submit import submit
 from controller.store import LoopStore, open_store

@@ -18,7 +18,7 @@ from controller.models.people import Role
 from controller.models.run import Outcome, Run, RunState
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.playbooks import FakeWebhook
-from controller.runs.notices import Notices
+from controller.runs.approval.notices import Notices
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
 from tests.support.callers import ADMINISTRATOR, admit

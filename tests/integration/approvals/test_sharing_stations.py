@@ -9,7 +9,7 @@ import pytest
 
 from controller.models.approval import Verdict
 from controller.models.run import Outcome, Policy, RunState, Strategy
-from controller.runs.planner import PlanRequest
+from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
 from simulators.faults import Fault, FaultKind
 from tests.integration.alarms.house import until

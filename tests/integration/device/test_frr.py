@@ -13,7 +13,7 @@ from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
-from controller.runs.effects import unfinished
+from controller.runs.transaction.effects import unfinished
 from tests.support.frr import Frr, frr
 from tests.support.secrets import LocalSecrets
 

@@ -28,11 +28,11 @@ from controller.ports.store import JobResult, Page, Transition
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.loop import WorkerLoop
-from controller.runs.planner import Planner, PlanRequest
+from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.runs.record import Record, always
 from controller.runs.submit import submit
-from controller.runs.transaction import Transaction
+from controller.runs.transaction.record import Record, always
+from controller.runs.transaction.transaction import Transaction
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.netconfd import Netconfd, netconfd
 from tests.support.secrets import LocalSecrets

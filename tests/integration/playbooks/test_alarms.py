@@ -6,7 +6,7 @@ import pytest
 
 from controller.models.plan import Plan
 from controller.models.run import Job, Outcome, RunState, Strategy
-from controller.runs.planner import PlanRequest
+from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
 from simulators.requests import RunningChange
 from tests.integration.alarms.house import until

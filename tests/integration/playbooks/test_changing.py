@@ -12,7 +12,7 @@ from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Agreement, Network, Tenant
 from controller.models.plan import Plan
 from controller.models.run import Outcome, RunState
-from controller.runs.undo import undo_plan
+from controller.runs.planning.undo import undo_plan
 from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply, share
 

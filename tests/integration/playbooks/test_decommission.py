@@ -11,7 +11,7 @@ import pytest
 from controller.models.network import Agreement, Cell, Network, Station
 from controller.models.run import Outcome, RunState
 from controller.plan import network_digest
-from controller.runs.planner import PlanRequest
+from controller.runs.planning.planner import PlanRequest
 from simulators.history import EventKind
 from simulators.routers.faults import RouterFault, RouterFaultKind
 from tests.integration.playbooks.test_undo import AGREED, all_running

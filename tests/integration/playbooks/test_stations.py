@@ -13,7 +13,7 @@ from controller.models.errors import PlanRefusedError
 from controller.models.network import Agreement, Cell, Network, Station
 from controller.models.run import Outcome, Run, RunState
 from controller.playbook.kpi import indicators
-from controller.runs.undo import undo_plan
+from controller.runs.planning.undo import undo_plan
 from simulators.faults import Fault, FaultKind
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house

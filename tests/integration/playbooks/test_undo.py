@@ -9,9 +9,9 @@ import pytest
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
-from controller.runs.planner import PlanRequest
+from controller.runs.planning.planner import PlanRequest
+from controller.runs.planning.undo import undo_plan
 from controller.runs.submit import submit
-from controller.runs.undo import undo_plan
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
 from tests.support.callers import ADMINISTRATOR, contracts_for
@@ -52,7 +52,7 @@ def all_running(house: PlaybookHouse) -> dict[str, str]:
 
 
 async def test_a_tenant_that_came_is_taken_back_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.runs.undo._AT_ONCE", 3)  # of four
+    monkeypatch.setattr("controller.runs.planning.undo._AT_ONCE", 3)  # of four
     async with open_house(tmp_path, without="condor-all") as house:
         before, ledger = all_running(house), house.store.ledger()
         house.load(condor_all={"consents": AGREED})

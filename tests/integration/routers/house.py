@@ -19,7 +19,7 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles.router import ROUTER as ROOT
 from controller.plan import network_digest, seal
-from controller.runs.planner import PlanRequest
+from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
 from simulators.fleet import Fleet
 from simulators.history import EventKind

@@ -14,7 +14,7 @@ import pytest
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Outcome, RunState, Step
-from controller.runs.undo import undo_plan
+from controller.runs.planning.undo import undo_plan
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, drop, merge, open_frr_house
 from tests.support.callers import agree
 from tests.support.frr import Frr, frr

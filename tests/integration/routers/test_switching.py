@@ -10,7 +10,7 @@ import pytest
 
 from controller.models.run import Outcome, RunState
 from controller.playbook.launch import Launcher
-from controller.runs.undo import undo_plan
+from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
 from simulators.routers.addresses import read_address
 from simulators.routers.faults import RouterFault, RouterFaultKind
@@ -25,7 +25,7 @@ SPARE = {"standby": "GigabitEthernet0/0/2", "gateway": "10.98.0.2", "standby_gat
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 0.5)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def impatient(house: RouterHouse, seconds: int = 4, more: str = "") -> Launcher:
 
 async def test_links_that_stay_down_bring_the_old_way_back(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     launcher = impatient(spare)
-    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     before = spare.router.running
     running = asyncio.create_task(spare.run("switch-backhaul", launcher, router=ROUTER))
     await switched(spare)
@@ -187,7 +187,7 @@ async def test_an_undo_that_keeps_links_down_is_taken_back(spare: RouterHouse, m
     station.restore_link("andes")
     await links_up(spare, 3)
     after = spare.router.running
-    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     undoing = spare.begin(await undo_plan(spare.planner, run.id, {}, "ana"), check_timeout=4)
     await switched(spare, port=0)
     station.break_link("andes")
@@ -203,7 +203,7 @@ async def test_an_undo_that_keeps_links_down_is_taken_back(spare: RouterHouse, m
 
 async def test_a_step_is_undone_as_carefully(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     more = "  - {name: never, action: check-drift, checks: ['{{ false }}']}\n"
-    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     running = asyncio.create_task(spare.run("switch-backhaul", impatient(spare, 8, more), router=ROUTER))
     await switched(spare)
     after = spare.router.running
@@ -217,7 +217,7 @@ async def test_a_step_is_undone_as_carefully(spare: RouterHouse, monkeypatch: py
 
 
 async def test_whoever_takes_over_goes_on_watching(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.runs.watching.STEADY", 3.0)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     running = asyncio.create_task(spare.run("switch-backhaul", router=ROUTER))
     await switched(spare)
     await spare.replace_worker()

@@ -11,7 +11,7 @@ from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry, Outcome, RunState
 from controller.plan import network_digest
-from controller.runs.undo import undo_plan
+from controller.runs.planning.undo import undo_plan
 from simulators.faults import Fault, FaultKind
 from simulators.history import EventKind
 from simulators.routers.faults import RouterFault, RouterFaultKind
@@ -122,7 +122,7 @@ async def test_a_new_station_is_provisioned_with_its_router(tmp_path: Path) -> N
 
 
 async def test_a_recorded_state_comes_back_on_both(house: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 0.5)
     plan, before = await arrival(house), seen(house)
     run, jobs = await house.apply(plan)
     assert run.state is RunState.SUCCEEDED, jobs
@@ -141,7 +141,7 @@ async def test_a_recorded_state_comes_back_on_both(house: RouterHouse, monkeypat
 async def test_a_router_alone_is_not_brought_back_from_under_links_that_are_up(
     house: RouterHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 0.5)
     run, jobs = await house.apply(await arrival(house))
     assert run.state is RunState.SUCCEEDED, jobs
     (folder := house.folder / "impatient").mkdir()
@@ -177,7 +177,7 @@ async def test_a_way_is_not_planned_away_from_under_links_that_stay(house: Route
 async def test_an_undo_does_not_take_the_way_from_under_links_that_came_later(
     house: RouterHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.runs.watching.STEADY", 0.5)
+    monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 0.5)
     await house.carry("condor-all")
     house.load_without()
     run, jobs = await house.apply(await house.plan(f"router={ROUTER}"))

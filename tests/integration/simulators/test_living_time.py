@@ -13,9 +13,9 @@ from controller.models.behaviour import Behaviour
 from controller.models.plan import Edit, Op
 from controller.models.run import Outcome, Step, Strategy
 from controller.ports.devices import DeviceTarget
-from controller.runs.probing import software_of
-from controller.runs.record import Record, always
-from controller.runs.transaction import Patience, Transaction
+from controller.runs.transaction.probe import software_of
+from controller.runs.transaction.record import Record, always
+from controller.runs.transaction.transaction import Patience, Transaction
 from simulators.clock import VirtualClock
 from simulators.datastore import Config
 from simulators.faults import Fault, FaultKind

@@ -20,8 +20,8 @@ from controller.observe.exposition import exposition
 from controller.ports.clock import SystemClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
-from controller.runs.importer import Importer
-from controller.runs.planner import Planner
+from controller.runs.planning.importer import Importer
+from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.callers import admit
 

@@ -15,7 +15,7 @@ from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
 from controller.ports.store import NewJob, Transition
-from controller.runs.outlook import look_again
+from controller.runs.approval.outlook import look_again
 from tests.support.callers import admit
 from tests.unit.api.desk import Desk
 from tests.unit.api.test_routes import load, load_and_adopt, plan

@@ -21,7 +21,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Page, Store
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from controller.store import SqlStore, open_store
 from tests.unit.listener.test_checks import DirectStore
 from tests.unit.plan import samples

@@ -15,7 +15,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession, DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Page, Store
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from controller.store import open_store
 from tests.support.records import make_network
 from tests.unit.listener.test_checks import INTERVAL, DirectStore

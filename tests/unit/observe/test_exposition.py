@@ -23,7 +23,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import JobResult
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.records import start_run
 from tests.unit.plan import samples as plan_samples

@@ -13,7 +13,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, parent
 from controller.plan import adopted_nodes, applied, drift, drifted_nodes, recreate_endpoint_change
 from controller.plan.edits import first_entries
-from controller.runs.effects import effects
+from controller.runs.transaction.effects import effects
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network, rendered, view
 
 TWO = network()

@@ -29,8 +29,8 @@ from controller.plan import (
     switch_router_change,
     wanted_by,
 )
-from controller.runs.effects import cuts_the_way
-from controller.runs.waves import cut_waves
+from controller.runs.rollout.waves import cut_waves
+from controller.runs.transaction.effects import cuts_the_way
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 NAME, STATION = "R-OLLANTA", "T-LTE-1"

@@ -20,7 +20,7 @@ from controller.playbook.load import parse
 from controller.playbook.procedure import PlaybookProcedure
 from controller.ports.fake_device import Fault, Wrong
 from controller.ports.playbooks import FakeWebhook
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
 from tests.support.soak import SOAK
 from tests.unit.plan import samples

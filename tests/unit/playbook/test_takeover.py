@@ -19,9 +19,9 @@ from controller.ports.fake_device import Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
 from controller.ports.waiting import Resting
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
-from controller.runs.record import always
+from controller.runs.transaction.record import always
 from tests.support.soak import TURNS
 from tests.unit.plan import samples
 from tests.unit.runs.crew import Mortal

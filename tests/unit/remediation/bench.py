@@ -26,7 +26,7 @@ from controller.ports.store import Page, Transition
 from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Guards, Rule
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from controller.store import SqlStore, open_store
 from tests.support.records import make_plan
 

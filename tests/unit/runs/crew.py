@@ -20,10 +20,10 @@ from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_device import FakeDevice
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Claim, NewJob, Page
-from controller.runs.clearance import clearances
-from controller.runs.decide import decide
+from controller.runs.approval.clearance import clearances
 from controller.runs.loop import _ending
 from controller.runs.procedures import Apply, Procedure, Tools
+from controller.runs.rollout.transitions import decide
 from controller.store import SqlStore, open_store
 from tests.unit.plan import samples
 from tests.unit.runs.world import (

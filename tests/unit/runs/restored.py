@@ -35,7 +35,7 @@ from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.loop import WorkerLoop
-from controller.runs.planner import Planner, PlanRequest
+from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.runs.submit import submit
 from controller.store import SqlStore

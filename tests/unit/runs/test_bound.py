@@ -8,8 +8,8 @@ import pytest
 
 from controller.models.run import Decision, GateVerdict, JournalEntry, Outcome, Step
 from controller.ports.store import Claim
-from controller.runs.record import Record
-from controller.runs.transaction import Patience, Transaction
+from controller.runs.transaction.record import Record
+from controller.runs.transaction.transaction import Patience, Transaction
 from tests.unit.runs.world import QUICK, TARGET, InstantStore, Killed, World, add_tenant
 
 

@@ -10,7 +10,7 @@ from controller.models.plan import WaitFor
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession
-from controller.runs.checks import excused, remark, unmet
+from controller.runs.transaction.checks import excused, remark, unmet
 from tests.support.records import make_change
 
 CELL = "/ManagedElement[S]/ENBFunction[1]/EUtranCellFDD[1]"

@@ -15,7 +15,7 @@ from controller.models.people import Role
 from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 from controller.ports.approvals import Standing
-from controller.runs.clearance import clearances
+from controller.runs.approval.clearance import clearances
 
 #: A Saturday, 22:00 in Lima.
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)

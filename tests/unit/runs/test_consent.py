@@ -21,7 +21,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, switch_change, undo_change
-from controller.runs.consent import (
+from controller.runs.approval.consent import (
     Asked,
     check_contracts,
     effect_of,

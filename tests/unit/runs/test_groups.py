@@ -11,7 +11,7 @@ from controller.models.alarm import AlarmState
 from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
 from controller.ports.fake_device import Fault, Wrong
 from controller.ports.store import NewJob
-from controller.runs.verdicts import LAST
+from controller.runs.rollout.group_decisions import LAST
 from tests.support.soak import SOAK
 from tests.unit.runs.crew import Crew, Mortal, unit
 from tests.unit.runs.world import UNSAFE

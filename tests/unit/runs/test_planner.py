@@ -7,7 +7,7 @@ import gc
 import pytest
 
 from controller.plan import StationView
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from tests.unit.plan import samples
 from tests.unit.runs.world import TARGET, InstantStore, World, add_tenant
 
@@ -17,7 +17,7 @@ def _views() -> int:
 
 
 async def test_no_more_views_are_there_than_stations_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.runs.planner._PARALLEL", 2)
+    monkeypatch.setattr("controller.runs.planning.planner._PARALLEL", 2)
     world = World(add_tenant())
     planner = Planner(InstantStore(world.store), world.devices, world.clock, lambda _network, _station: TARGET)
     gc.collect()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.models.run import Job, JobState, Outcome, Run, RunState, Strategy
-from controller.runs.decide import decide
+from controller.runs.rollout.transitions import decide
 
 DONE = datetime(2026, 3, 29, 0, 59, tzinfo=UTC)
 

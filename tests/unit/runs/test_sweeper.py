@@ -11,7 +11,7 @@ from controller.models.approval import RunTerms, StationTerms
 from controller.models.errors import ConflictError, StoreError
 from controller.models.run import RunState, Strategy
 from controller.ports.store import NewJob
-from controller.runs.outlook import look_again
+from controller.runs.approval.outlook import look_again
 from controller.runs.sweeper import BURY_AFTER, Sweeper
 from tests.unit.runs.plant import FlakyStore, Plant
 from tests.unit.runs.world import STATION

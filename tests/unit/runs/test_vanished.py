@@ -8,7 +8,7 @@ from controller.models.alarm import DIVERGED
 from controller.models.run import Outcome, RunState, Step
 from controller.nrm.tree import Tree
 from controller.ports.fake_devices import Fault, Wrong
-from controller.runs.decide import decide
+from controller.runs.rollout.transitions import decide
 from tests.unit.runs.test_takeover import calls_of, world_of
 from tests.unit.runs.world import QUICK, Interrupter, Killed, Scenario, World, add_tenant, retune
 

@@ -11,8 +11,8 @@ from controller.models.network import Network
 from controller.models.plan import Change, Changes, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Strategy
 from controller.ports.store import NewJob
-from controller.runs.verdicts import LAST
-from controller.runs.waves import cut_units, cut_waves
+from controller.runs.rollout.group_decisions import LAST
+from controller.runs.rollout.waves import cut_units, cut_waves
 from tests.support.records import make_plan
 from tests.unit.plan import samples
 

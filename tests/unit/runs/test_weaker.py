@@ -8,7 +8,7 @@ import pytest
 
 from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import SAFE
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from tests.unit.plan import samples
 from tests.unit.runs.world import STATION, TARGET, UNSAFE, InstantStore, World, add_tenant
 

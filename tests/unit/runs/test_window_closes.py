@@ -16,11 +16,11 @@ from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob, Page
+from controller.runs.approval.windows import Calendar
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
+from controller.runs.rollout.group_decisions import ROUNDS
 from controller.runs.submit import submit
-from controller.runs.verdicts import ROUNDS
-from controller.runs.windows import Calendar
 from controller.store import open_store
 from tests.unit.plan import samples
 from tests.unit.runs.plant import FlakyStore, Plant

@@ -14,8 +14,8 @@ from controller.models.errors import InputError
 from controller.models.run import Policy, Strategy
 from controller.models.sharing import MaintenanceWindow, Weekday
 from controller.ports.store import NewJob
-from controller.runs.timing import check_windows
-from controller.runs.windows import Calendar, never_closes, opening
+from controller.runs.approval.windows import Calendar, never_closes, opening
+from controller.runs.rollout.timers import check_windows
 
 #: Peru, central Mexico and Quintana Roo have no summer time; the border to the United States has, Chile in the south.
 ZONES = [

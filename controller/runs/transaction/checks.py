@@ -11,7 +11,7 @@ from controller.nrm.profiles import cell_state, link_state, untold
 from controller.nrm.tree import Observed, is_below, step
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
-from controller.runs.watching import state_behind
+from controller.runs.transaction.remote_links import state_behind
 
 #: Seconds between two reads: soon at first, gently later.
 _SOON, _GENTLY = 0.1, 2.0

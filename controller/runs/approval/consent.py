@@ -21,7 +21,7 @@ from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
 from controller.nrm.profiles import cell_of
 from controller.plan.edits import ADMINISTRATIVE_STATE
-from controller.runs.windows import Calendar
+from controller.runs.approval.windows import Calendar
 
 #: What a share falls back to where an edit takes its leaf away (TS 28.541 §4.3.36).
 _SHARE_DEFAULTS = {"max": 100.0}

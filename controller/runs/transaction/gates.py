@@ -8,7 +8,7 @@ from controller.models.run import Decision, JournalEntry, Policy
 from controller.ports.clock import Clock
 from controller.ports.gates import decision_for
 from controller.ports.store import Claim, Store, StoreLoop
-from controller.runs.polling import Poller
+from controller.runs.poller import Poller
 
 #: Seconds between two looks at what was decided.
 _POLL = 0.25

@@ -20,7 +20,7 @@ from controller.plan import (
     plan_station,
 )
 from controller.ports.ledger import Recorded
-from controller.runs.planner import Planner, PlanRequest, held_by_targets, selected
+from controller.runs.planning.planner import Planner, PlanRequest, held_by_targets, selected
 
 
 async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state: str = "") -> Plan:

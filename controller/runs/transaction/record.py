@@ -12,7 +12,7 @@ from controller.nrm.tree import Path
 from controller.ports.clock import Clock
 from controller.ports.store import Claim, StoreLoop
 from controller.ports.store_calls import Journalling, JournalReading
-from controller.runs.gates import Gate
+from controller.runs.transaction.gates import Gate
 
 #: Whether this worker may still believe in its leases: its heartbeat is on record. In doubt it waits for the next one.
 Alive = Callable[[], Awaitable[bool]]

@@ -11,9 +11,9 @@ from controller.models.errors import InputError
 from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.gates import decision_for
 from controller.ports.store import NewJob, Transition
-from controller.runs.decide import decide
-from controller.runs.timing import confirm_budget, timed
-from controller.runs.verdicts import ROUNDS, verdicts
+from controller.runs.rollout.group_decisions import ROUNDS, verdicts
+from controller.runs.rollout.timers import confirm_budget, timed
+from controller.runs.rollout.transitions import decide
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=5)

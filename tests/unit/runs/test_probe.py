@@ -11,7 +11,7 @@ from controller.models.errors import NotClearedError
 from controller.models.run import Outcome, Step
 from controller.ports.fake_devices import SAFE, Fault, Wrong
 from controller.ports.store import Page
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.world import (

@@ -10,7 +10,7 @@ from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.plan.routers import ranks_of
 from controller.ports.store import NewJob
-from controller.runs.verdicts import LAST
+from controller.runs.rollout.group_decisions import LAST
 
 
 def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob, ...]:

@@ -17,7 +17,7 @@ from controller.models.approval import RunTerms, StationTerms
 from controller.models.errors import InputError
 from controller.models.run import LONGEST_TIMER, Policy, Strategy
 from controller.ports.store import NewJob
-from controller.runs.windows import common_opening
+from controller.runs.approval.windows import common_opening
 
 
 def fitted(strategy: Strategy, jobs: Sequence[NewJob], terms: RunTerms, now: datetime) -> Strategy:

@@ -14,10 +14,10 @@ from controller.nrm.schema import NodeSpec
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.ports.store import JobResult
-from controller.runs import checks
-from controller.runs.effects import Effects, effects, unfinished
-from controller.runs.record import Record
-from controller.runs.vanished import vanished
+from controller.runs.transaction import checks
+from controller.runs.transaction.effects import Effects, effects, unfinished
+from controller.runs.transaction.record import Record
+from controller.runs.transaction.vanished import vanished
 
 log = structlog.get_logger()
 

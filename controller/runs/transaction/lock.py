@@ -14,8 +14,8 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.schema import NodeSpec
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
-from controller.runs.probing import Probe
-from controller.runs.record import Record
+from controller.runs.transaction.probe import Probe
+from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from controller.models.run import GateVerdict, Job, JobState, Outcome, Policy, Run, RunState
 from controller.ports.store import Transition
-from controller.runs.verdicts import LAST, group_of, groups_of, round_of, verdicts, why_not
+from controller.runs.rollout.group_decisions import LAST, group_of, groups_of, round_of, verdicts, why_not
 
 _CANCELLED = "its unit or wave was cancelled"
 _POSTPONED = "its unit or wave was postponed"

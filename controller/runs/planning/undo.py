@@ -14,8 +14,8 @@ from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, is_below
 from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
 from controller.ports.ledger import Deed
-from controller.runs.effects import Effects, effects
-from controller.runs.planner import Planner
+from controller.runs.planning.planner import Planner
+from controller.runs.transaction.effects import Effects, effects
 
 #: Stations looked at together: what was done on all of a network takes gigabytes.
 _AT_ONCE = 500

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from controller.models.run import Strategy
 from controller.ports.store import NewJob
-from controller.runs.waves import cut_units
+from controller.runs.rollout.waves import cut_units
 
 
 def cut_stages(

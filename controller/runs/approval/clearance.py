@@ -11,8 +11,8 @@ from controller.models.approval import Clearance, Freeze, Requirement, StationTe
 from controller.models.run import Hold
 from controller.models.sharing import Consent
 from controller.ports.approvals import Clearances, Standing
-from controller.runs.consent import is_approved, rejection
-from controller.runs.windows import never_closes, opening
+from controller.runs.approval.consent import is_approved, rejection
+from controller.runs.approval.windows import never_closes, opening
 
 #: Many groups of stations have the same windows.
 _opening = lru_cache(maxsize=256)(opening)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.models.run import Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.store import Transition
-from controller.runs.decide import decide
+from controller.runs.rollout.transitions import decide
 
 ENDS = [outcome for outcome in Outcome if outcome not in (Outcome.CANCELLED, Outcome.WITHDRAWN)]
 

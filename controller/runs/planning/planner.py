@@ -43,7 +43,7 @@ from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import Device, StoreLoop
-from controller.runs.probing import software_of
+from controller.runs.transaction.probe import software_of
 
 T = TypeVar("T")
 

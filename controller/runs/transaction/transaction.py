@@ -34,14 +34,14 @@ from controller.nrm.tree import Tree
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
-from controller.runs import checks
-from controller.runs.effects import cuts_the_way, effects
-from controller.runs.ending import BY_ITSELF, Ending
-from controller.runs.gates import Gate
-from controller.runs.locking import Lock
-from controller.runs.probing import Probe
-from controller.runs.record import Record
-from controller.runs.vanished import vanished
+from controller.runs.transaction import checks
+from controller.runs.transaction.completion import BY_ITSELF, Ending
+from controller.runs.transaction.effects import cuts_the_way, effects
+from controller.runs.transaction.gates import Gate
+from controller.runs.transaction.lock import Lock
+from controller.runs.transaction.probe import Probe
+from controller.runs.transaction.record import Record
+from controller.runs.transaction.vanished import vanished
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from controller.models.errors import DeviceRefusedError
 from controller.models.run import Step
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities, DeviceSession, Observed
-from controller.runs.record import Record
+from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
 

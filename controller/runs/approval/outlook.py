@@ -10,7 +10,7 @@ from controller.models.run import Strategy
 from controller.ports.approvals import Standing
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.runs.clearance import clearances, unmet
+from controller.runs.approval.clearance import clearances, unmet
 
 
 def outlook(store: Store, terms: RunTerms, strategy: Strategy, now: datetime) -> Outlook:

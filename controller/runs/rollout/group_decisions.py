@@ -14,7 +14,7 @@ from datetime import datetime
 
 from controller.models.run import GateVerdict, Job, JobState, Outcome, Policy, Run, RunState
 from controller.ports.store import NewVerdict
-from controller.runs.timing import confirm_budget
+from controller.runs.rollout.timers import confirm_budget
 
 #: Rank of devices that go after all others of their group: once edited, they don't revert by themselves.
 LAST = 100

@@ -1,0 +1,1 @@
+"""Who has to agree to a run, and when its jobs may begin."""

@@ -1,0 +1,1 @@
+"""Plans from stations as they are, and network files from them; stations are only read."""
