@@ -25,11 +25,11 @@ from controller.observe.mail import MailRelay
 from controller.observe.notify import HttpWebhook
 from controller.observe.syslog import Syslog
 from controller.observe.webhook import WebhookNotifier
-from controller.playbook.actions import registry
-from controller.playbook.context import World
-from controller.playbook.launch import Launcher
-from controller.playbook.load import Library
-from controller.playbook.procedure import PlaybookProcedure, procedures
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World
+from controller.playbook.engine.launch import Launcher
+from controller.playbook.engine.procedure import PlaybookProcedure, procedures
+from controller.playbook.language.library import Library
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.playbooks import Webhook

@@ -11,8 +11,8 @@ from controller.inventory.source import Report
 from controller.models.errors import InputError
 from controller.models.facts import Finding
 from controller.models.network import Network
-from controller.playbook.actions import registry
-from controller.playbook.load import Library
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 
 

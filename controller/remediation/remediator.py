@@ -15,7 +15,7 @@ from controller.models.errors import ConflictError, InputError, MinkaError, NotF
 from controller.models.health import Health, ServiceState
 from controller.models.plan import Plan
 from controller.models.run import Run, RunState, Strategy
-from controller.playbook.launch import Launcher
+from controller.playbook.engine.launch import Launcher
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.queue import Doorbell

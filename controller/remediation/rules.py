@@ -14,7 +14,7 @@ from controller.inventory.yaml_tree import read_yaml
 from controller.models.alarm import Alarm
 from controller.models.errors import InputError
 from controller.models.network import Identifier, Noun
-from controller.playbook.expressions import evaluate
+from controller.playbook.language.expressions import evaluate
 
 
 class Repair(StrEnum):

@@ -9,12 +9,12 @@ from typing import Any
 
 from controller.models.network import Noun
 from controller.models.sharing import MaintenanceWindow
-from controller.playbook.actions import SHIPPED
-from controller.playbook.check import RUN_MEMBERS, TARGET_MEMBERS
-from controller.playbook.expressions import _FILTERS, _TESTS, DEEPEST, LONGEST, LONGEST_RESULT
-from controller.playbook.language import Guards, PlanLimit, PlanSection, Playbook, Step, Undo, Waves
-from controller.playbook.parameters import Parameter, ParameterType
-from controller.playbook.registry import Action, DeviceKind
+from controller.playbook.actions.shipped import SHIPPED
+from controller.playbook.language.check import RUN_MEMBERS, TARGET_MEMBERS
+from controller.playbook.language.expressions import _FILTERS, _TESTS, DEEPEST, LONGEST, LONGEST_RESULT
+from controller.playbook.language.parameters import Parameter, ParameterType
+from controller.playbook.language.playbook import Guards, PlanLimit, PlanSection, Playbook, Step, Undo, Waves
+from controller.playbook.language.registry import Action, DeviceKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "playbooks.md"
 _SECTIONS: tuple[tuple[str, type[Noun]], ...] = (

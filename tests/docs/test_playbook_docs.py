@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from controller.inventory.source import Report
-from controller.playbook.actions import registry
-from controller.playbook.load import parse
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import parse
 from tests.docs.playbook_reference import PAGE, page
 
 ROOT = Path(__file__).parents[2]

@@ -20,8 +20,8 @@ from controller.models.people import Permission, Person
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.run import JobState, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
-from controller.playbook.actions import registry
-from controller.playbook.load import parse
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import parse
 from controller.runs.approval.consent import Asked, check_contracts, is_approved, plan_terms
 from controller.runs.approval.outlook import look_again, outlook, outlook_of
 

@@ -16,11 +16,11 @@ from controller.models.approval import Contract
 from controller.models.people import Permission, Person
 from controller.models.run import Run
 from controller.observe.notify import HttpWebhook
-from controller.playbook.actions import registry
-from controller.playbook.context import World
-from controller.playbook.language import Held, Playbook
-from controller.playbook.launch import DryRun, Launcher
-from controller.playbook.load import Library
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World
+from controller.playbook.engine.launch import DryRun, Launcher
+from controller.playbook.language.library import Library
+from controller.playbook.language.playbook import Held, Playbook
 from controller.ports.store import Store
 
 router = Router(prefix="/v1/playbooks", tags=["playbooks"])

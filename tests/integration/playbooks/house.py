@@ -18,11 +18,11 @@ from controller.models.run import Job, Run, RunState
 from controller.models.step import StepRecord
 from controller.nrm.tree import Leaves
 from controller.plan import network_digest
-from controller.playbook.actions import registry
-from controller.playbook.context import World
-from controller.playbook.launch import DryRun, Launcher
-from controller.playbook.load import Library
-from controller.playbook.procedure import PlaybookProcedure, procedures
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World
+from controller.playbook.engine.launch import DryRun, Launcher
+from controller.playbook.engine.procedure import PlaybookProcedure, procedures
+from controller.playbook.language.library import Library
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools

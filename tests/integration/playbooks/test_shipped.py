@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.errors import PlanRefusedError
 from controller.models.run import Outcome, RunState
-from controller.playbook.language import Held
+from controller.playbook.language.playbook import Held
 from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
 
 STATION = "T-LTE-1"

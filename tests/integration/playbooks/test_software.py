@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.models.run import JobState, Outcome, RunState
-from controller.playbook.launch import DryRun
+from controller.playbook.engine.launch import DryRun
 from simulators.history import EventKind
 from simulators.netconf.profiles import STANDARD
 from simulators.station import Station

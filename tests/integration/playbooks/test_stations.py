@@ -12,7 +12,7 @@ from lxml import etree
 from controller.models.errors import PlanRefusedError
 from controller.models.network import Agreement, Cell, Network, Station
 from controller.models.run import Outcome, Run, RunState
-from controller.playbook.kpi import indicators
+from controller.playbook.actions.kpis import indicators
 from controller.runs.planning.undo import undo_plan
 from simulators.faults import Fault, FaultKind
 from tests.integration.alarms.house import until

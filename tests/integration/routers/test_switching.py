@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.models.run import Outcome, RunState
-from controller.playbook.launch import Launcher
+from controller.playbook.engine.launch import Launcher
 from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
 from simulators.routers.addresses import read_address

@@ -23,9 +23,9 @@ from controller.plan import (
     plan_to_json,
     render_text,
 )
-from controller.playbook.language import PlanSection
-from controller.playbook.parameters import Parameter, ParameterType
-from controller.playbook.planning import in_parameters
+from controller.playbook.engine.plan_section import in_parameters
+from controller.playbook.language.parameters import Parameter, ParameterType
+from controller.playbook.language.playbook import PlanSection
 from tests.unit.plan.samples import FREELY, LTE_CELL, NOW, factory, intent, network, plan, view
 
 TWO = network()

@@ -13,9 +13,9 @@ from controller.models.approval import RunTerms
 from controller.models.network import Network
 from controller.models.sharing import ActionClass
 from controller.plan import network_digest, seal
-from controller.playbook.actions import registry
-from controller.playbook.consents import playbook_terms
-from controller.playbook.load import parse
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.consents import playbook_terms
+from controller.playbook.language.library import parse
 from tests.unit.plan import samples
 
 NET = samples.network(("alfa", "beta"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.models.errors import InputError
-from controller.playbook.expressions import LONGEST, Expression, evaluate
+from controller.playbook.language.expressions import LONGEST, Expression, evaluate
 
 
 @pytest.mark.parametrize(

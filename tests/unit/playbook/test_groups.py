@@ -14,10 +14,10 @@ from controller.models.step import RunPlaybook
 from controller.nrm.profiles import administrative_state, cells
 from controller.nrm.tree import Observed
 from controller.plan import network_digest
-from controller.playbook.actions import registry
-from controller.playbook.context import World
-from controller.playbook.load import parse
-from controller.playbook.procedure import PlaybookProcedure
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World
+from controller.playbook.engine.procedure import PlaybookProcedure
+from controller.playbook.language.library import parse
 from controller.ports.fake_device import Fault, Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.planning.planner import Planner

@@ -9,7 +9,7 @@ import pytest
 from controller.models.measurement import Period
 from controller.models.run import Outcome
 from controller.models.step import StepRecord
-from controller.playbook.kpi import indicators
+from controller.playbook.actions.kpis import indicators
 from tests.unit.playbook.test_takeover import LOCK, Rests, Stage
 from tests.unit.runs.world import STATION, Interrupter
 

@@ -10,9 +10,9 @@ import pytest
 
 from controller.inventory.load import load_network
 from controller.models.errors import InputError
-from controller.playbook.language import PlanSection
-from controller.playbook.parameters import Parameter, ParameterType, parse_parameters
-from controller.playbook.planning import in_parameters
+from controller.playbook.engine.plan_section import in_parameters
+from controller.playbook.language.parameters import Parameter, ParameterType, parse_parameters
+from controller.playbook.language.playbook import PlanSection
 from tests.unit.inventory.files import write
 
 WANTED = {

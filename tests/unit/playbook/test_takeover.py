@@ -10,11 +10,11 @@ from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook, StepState
 from controller.nrm.profiles import administrative_state, cells
 from controller.plan import network_digest, seal
-from controller.playbook.actions import registry
-from controller.playbook.context import World as Around
-from controller.playbook.load import parse
-from controller.playbook.procedure import PlaybookProcedure
-from controller.playbook.registry import Registry
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World as Around
+from controller.playbook.engine.procedure import PlaybookProcedure
+from controller.playbook.language.library import parse
+from controller.playbook.language.registry import Registry
 from controller.ports.fake_device import Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition

@@ -9,9 +9,9 @@ import pytest
 from controller.inventory.source import Report
 from controller.models.errors import InputError
 from controller.models.network import Noun
-from controller.playbook.actions import SHIPPED
-from controller.playbook.load import parse
-from controller.playbook.registry import GROUP, Context, Touches, action, with_third_parties
+from controller.playbook.actions.shipped import SHIPPED
+from controller.playbook.language.library import parse
+from controller.playbook.language.registry import GROUP, Context, Touches, action, with_third_parties
 
 HERE = "tests.unit.playbook.test_third_parties"
 TEXT = (
@@ -46,7 +46,9 @@ async def taken(context: Context, given: Whom) -> Words:
 
 def offered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     found = [EntryPoint("one", f"{HERE}:{name}" if ":" not in name else name, GROUP)]
-    monkeypatch.setattr("controller.playbook.registry.entry_points", lambda group: found if group == GROUP else [])
+    monkeypatch.setattr(
+        "controller.playbook.language.registry.entry_points", lambda group: found if group == GROUP else []
+    )
 
 
 def test_an_action_of_a_package_is_known_like_the_shipped_ones(monkeypatch: pytest.MonkeyPatch) -> None:

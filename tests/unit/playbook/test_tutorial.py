@@ -10,9 +10,9 @@ import pytest
 
 from controller.inventory.load import load_network
 from controller.inventory.source import Report
-from controller.playbook.actions import registry
-from controller.playbook.load import Library, parse
-from controller.playbook.parameters import parse_parameters
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import Library, parse
+from controller.playbook.language.parameters import parse_parameters
 
 ROOT = Path(__file__).parents[3]
 NETWORK = load_network(ROOT / "deploy" / "networks" / "peru-mini")

@@ -7,8 +7,8 @@ from typing import Any
 from controller.models.network import Noun
 from controller.models.run import Outcome
 from controller.models.step import StepRecord, StepState
-from controller.playbook.actions import registry
-from controller.playbook.registry import Context, Registry, Repeat, Touches, action
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.registry import Context, Registry, Repeat, Touches, action
 from controller.ports.fake_device import Wrong
 from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, Stage
 from tests.unit.runs.crew import Mortal

@@ -7,8 +7,8 @@ import pytest
 from controller.inventory.source import Report
 from controller.models.run import Outcome, RunState
 from controller.models.step import StepRecord, StepState
-from controller.playbook.actions import registry
-from controller.playbook.load import parse
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.library import parse
 from controller.ports.store import JobResult
 from tests.unit.playbook.test_takeover import HEAD, LOCK, Rests, Stage
 from tests.unit.runs.world import STATION, Interrupter, Killed

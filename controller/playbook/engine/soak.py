@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from controller.models.errors import InputError
 from controller.models.run import Outcome, RunState
 from controller.models.step import StepRecord, StepState
-from controller.playbook.expressions import evaluate, may_hold
-from controller.playbook.language import LONGEST_SOAK, Playbook, Step
+from controller.playbook.language.expressions import evaluate, may_hold
+from controller.playbook.language.playbook import LONGEST_SOAK, Playbook, Step
 from controller.ports.store import Claim
 from controller.ports.waiting import Resting, Soak
 from controller.runs.procedures import Tools

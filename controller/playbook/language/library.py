@@ -17,14 +17,14 @@ from controller.inventory.parse import FORMS, forms_in, report_error
 from controller.inventory.source import Entry, Report, read_text, suggest
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.errors import InputError, NotFoundError
-from controller.playbook import language, parameters
-from controller.playbook.check import check, check_actions
-from controller.playbook.language import Playbook
-from controller.playbook.registry import Registry
+from controller.playbook.language import parameters, playbook
+from controller.playbook.language.check import check, check_actions
+from controller.playbook.language.playbook import Playbook
+from controller.playbook.language.registry import Registry
 
 #: Largest playbook in bytes.
 LIMIT = 256 * 1024
-_FORMS = {**FORMS, **forms_in(vars(parameters)), **forms_in(vars(language))}
+_FORMS = {**FORMS, **forms_in(vars(parameters)), **forms_in(vars(playbook))}
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 
 

@@ -10,7 +10,7 @@ from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, links
 from controller.plan import Switched, recreate_endpoint_change, switch_change
-from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, action
+from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
 
 
 class Nothing(Noun):

@@ -24,14 +24,14 @@ from controller.models.run import Outcome, RunState
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
-from controller.playbook.acting import CUT, act, bounded, outcome_of
-from controller.playbook.context import Asking, StationContext, held_by, target_names
-from controller.playbook.expressions import Expression, evaluate
-from controller.playbook.gating import Gating
-from controller.playbook.language import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
-from controller.playbook.registry import Action, Later, Proposal, Registry, Remarked, Repeat, Touches, Unmet
-from controller.playbook.rows import again, carried, goes_on, remarks
-from controller.playbook.soaking import Soaking
+from controller.playbook.engine.acts import CUT, act, bounded, outcome_of
+from controller.playbook.engine.context import Asking, StationContext, held_by, target_names
+from controller.playbook.engine.gates import Gating
+from controller.playbook.engine.rows import again, carried, goes_on, remarks
+from controller.playbook.engine.soak import Soaking
+from controller.playbook.language.expressions import Expression, evaluate
+from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
+from controller.playbook.language.registry import Action, Later, Proposal, Registry, Remarked, Repeat, Touches, Unmet
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting
 from controller.runs.procedures import Tools

@@ -16,9 +16,9 @@ from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cells, link_state, links
 from controller.nrm.tree import Observed
-from controller.playbook.changing import Changed, Nothing
-from controller.playbook.looking import endpoint_name, unlocked
-from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, action
+from controller.playbook.actions.configuration import Changed, Nothing
+from controller.playbook.actions.state import endpoint_name, unlocked
+from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
 
 
 class EquipmentState(Noun):

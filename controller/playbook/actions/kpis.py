@@ -14,8 +14,8 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.measurement import Period, Ratio
 from controller.models.network import Noun
-from controller.playbook.changing import Nothing
-from controller.playbook.registry import Context, Remarked, Touches, Unmet, action
+from controller.playbook.actions.configuration import Nothing
+from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
 
 KpiName = Literal[
     "availability",

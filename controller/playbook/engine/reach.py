@@ -8,8 +8,8 @@ from controller.models.network import HOST, Network, Noun
 from controller.models.plan import Plan
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.tree import Path
-from controller.playbook.context import held_by
-from controller.playbook.language import Guards
+from controller.playbook.engine.context import held_by
+from controller.playbook.language.playbook import Guards
 
 
 class Reach(Noun):

@@ -14,8 +14,8 @@ from controller.models.health import ServiceState
 from controller.models.network import CellId, Noun
 from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
 from controller.nrm.tree import Observed, Path
-from controller.playbook.changing import CellNames, Nothing
-from controller.playbook.registry import Context, Remarked, Touches, Unmet, action
+from controller.playbook.actions.configuration import CellNames, Nothing
+from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
 
 #: Seconds that ``wait-until`` waits for a state that the station does not tell: after a restart it may take a moment.
 _UNTOLD = 10.0

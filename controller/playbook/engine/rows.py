@@ -8,7 +8,7 @@ from typing import Any
 from controller.models.plan import Change
 from controller.models.run import Outcome
 from controller.models.step import StepRecord, StepState
-from controller.playbook.language import Step
+from controller.playbook.language.playbook import Step
 
 #: Steps by position, and whether they are the undoing.
 Rows = Mapping[tuple[int, bool], StepRecord]

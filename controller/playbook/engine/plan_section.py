@@ -14,10 +14,10 @@ from controller.models.network import Network, Snssai
 from controller.models.plan import Change, Plan
 from controller.nrm.tree import Path
 from controller.plan import Limit
-from controller.playbook.context import World
-from controller.playbook.expressions import Expression, evaluate, expressions_in
-from controller.playbook.language import PlanLimit, PlanSection, PlanSource
-from controller.playbook.parameters import Parameter, ParameterType, Plain
+from controller.playbook.engine.context import World
+from controller.playbook.language.expressions import Expression, evaluate, expressions_in
+from controller.playbook.language.parameters import Parameter, ParameterType, Plain
+from controller.playbook.language.playbook import PlanLimit, PlanSection, PlanSource
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.restore import restore_plan
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of playbooks, for editors; ``python -m controller.playbook.schema`` writes the committed one."""
+"""The JSON Schema of playbooks for editors; ``python -m controller.playbook.language.schema`` writes it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from controller.models.shipped import shipped
-from controller.playbook.actions import SHIPPED
-from controller.playbook.language import Playbook
-from controller.playbook.registry import Action
+from controller.playbook.actions.shipped import SHIPPED
+from controller.playbook.language.playbook import Playbook
+from controller.playbook.language.registry import Action
 
 COMMITTED = shipped("playbooks/schemas/playbook.schema.json")
 

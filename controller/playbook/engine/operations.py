@@ -23,7 +23,7 @@ from controller.models.errors import (
     SessionLostError,
 )
 from controller.models.run import Outcome, Step
-from controller.playbook.hearing import Hearing
+from controller.playbook.engine.software_events import Hearing
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
 from controller.ports.store import JobResult

@@ -9,11 +9,11 @@ from typing import Any
 from controller.models.errors import MinkaError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, DiffRow
-from controller.playbook.context import Rehearsal, World, target_names
-from controller.playbook.expressions import Expression, evaluate, may_hold
-from controller.playbook.language import OUTPUT, TARGET, Playbook, Step
-from controller.playbook.registry import Proposal, Registry, Remarked, Unmet
-from controller.playbook.soaking import soak_seconds
+from controller.playbook.engine.context import Rehearsal, World, target_names
+from controller.playbook.engine.soak import soak_seconds
+from controller.playbook.language.expressions import Expression, evaluate, may_hold
+from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step
+from controller.playbook.language.registry import Proposal, Registry, Remarked, Unmet
 
 
 class StepPreview(Noun):

@@ -7,9 +7,9 @@ from pydantic import Field
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, comes_from
 from controller.models.errors import ConflictError
 from controller.models.network import Noun
-from controller.playbook.changing import Changed
-from controller.playbook.equipment import reset
-from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, Unmet, action
+from controller.playbook.actions.configuration import Changed
+from controller.playbook.actions.equipment import reset
+from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, Unmet, action
 
 
 class Download(Noun):

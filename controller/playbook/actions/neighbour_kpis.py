@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from controller.models.errors import DeviceError
-from controller.playbook.kpi import Bounds, Compared, Kpis, compare, kpis_of
-from controller.playbook.network_steps import Neighbours
-from controller.playbook.registry import Context, Remarked, Touches, Unmet, action
+from controller.playbook.actions.kpis import Bounds, Compared, Kpis, compare, kpis_of
+from controller.playbook.actions.retirement import Neighbours
+from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
 
 #: Stations that one station's job reads at once.
 _PARALLEL = 10

@@ -17,18 +17,18 @@ from controller.models.plan import Plan
 from controller.models.run import PERSON, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.playbook.check import check_devices, check_values
-from controller.playbook.consents import playbook_terms
-from controller.playbook.context import World, held_by
-from controller.playbook.expressions import evaluate
-from controller.playbook.language import RUN, Held, Playbook
-from controller.playbook.load import Library, Loaded
-from controller.playbook.parameters import Plain, parse_parameters
-from controller.playbook.planning import drifted_again, in_parameters, section_plan
-from controller.playbook.reach import Reach, holds_on, reach, refusals, strangers
-from controller.playbook.registry import Touches
-from controller.playbook.rehearsing import Rehearsing, StationPreview
-from controller.playbook.soaking import soak_seconds
+from controller.playbook.engine.consents import playbook_terms
+from controller.playbook.engine.context import World, held_by
+from controller.playbook.engine.dry_run import Rehearsing, StationPreview
+from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
+from controller.playbook.engine.reach import Reach, holds_on, reach, refusals, strangers
+from controller.playbook.engine.soak import soak_seconds
+from controller.playbook.language.check import check_devices, check_values
+from controller.playbook.language.expressions import evaluate
+from controller.playbook.language.library import Library, Loaded
+from controller.playbook.language.parameters import Plain, parse_parameters
+from controller.playbook.language.playbook import RUN, Held, Playbook
+from controller.playbook.language.registry import Touches
 from controller.ports.queue import Doorbell
 from controller.ports.store import NewJob, Store
 from controller.runs.approval.consent import check_contracts

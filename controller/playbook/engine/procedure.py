@@ -9,11 +9,11 @@ from controller.inventory.source import Report
 from controller.models.errors import InputError, NotFoundError
 from controller.models.run import Outcome, Run
 from controller.models.step import StepState
-from controller.playbook.context import StationContext, World
-from controller.playbook.language import Playbook
-from controller.playbook.load import parse
-from controller.playbook.registry import Registry
-from controller.playbook.station import StationJob
+from controller.playbook.engine.context import StationContext, World
+from controller.playbook.engine.job import StationJob
+from controller.playbook.language.library import parse
+from controller.playbook.language.playbook import Playbook
+from controller.playbook.language.registry import Registry
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting
 from controller.runs.procedures import Procedure, Tools, procedure

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from controller.models.network import Noun
-from controller.playbook.registry import Ask, Context, Later, Touches, Unmet, action
+from controller.playbook.language.registry import Ask, Context, Later, Touches, Unmet, action
 
 
 class QuestionInputs(Noun):

@@ -22,8 +22,8 @@ from controller.nrm.profiles import link_state, links, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
 from controller.plan.edits import ADMINISTRATIVE_STATE
-from controller.playbook.readings import Reader, Readings
-from controller.playbook.registry import WEBHOOK, Ask, LinkBehind
+from controller.playbook.engine.readings import Reader, Readings
+from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import Claim, StoreLoop
@@ -79,7 +79,7 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class StationContext:
-    """See ``controller.playbook.registry.Context``."""
+    """See ``controller.playbook.language.registry.Context``."""
 
     world: World
     network: Network

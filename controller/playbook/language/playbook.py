@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from controller.models.network import Identifier, Noun
 from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
-from controller.playbook.parameters import Parameter, VariableName
+from controller.playbook.language.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
 
 #: Names that expressions know in every playbook.

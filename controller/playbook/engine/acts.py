@@ -11,8 +11,8 @@ from controller.models.network import Network
 from controller.models.run import Outcome
 from controller.models.run import Step as Mark
 from controller.models.step import StepRecord
-from controller.playbook.operating import operate
-from controller.playbook.registry import Unmet
+from controller.playbook.engine.operations import operate
+from controller.playbook.language.registry import Unmet
 from controller.ports.clock import Clock
 from controller.ports.store import Claim, JobResult
 from controller.runs.poller import Poller

@@ -11,8 +11,8 @@ from controller.models.network import Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import links
 from controller.plan.removal import removal_plan
-from controller.playbook.changing import Changed, Nothing
-from controller.playbook.registry import Context, Proposal, Touches, Unmet, action
+from controller.playbook.actions.configuration import Changed, Nothing
+from controller.playbook.language.registry import Context, Proposal, Touches, Unmet, action
 
 
 class NodeCount(Noun):

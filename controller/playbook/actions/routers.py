@@ -7,7 +7,7 @@ from pydantic import Field
 from controller.models.network import Noun
 from controller.models.plan import WaitFor
 from controller.plan import switch_router_change
-from controller.playbook.registry import Context, DeviceKind, Proposal, Touches, action
+from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
 
 
 class RouterPath(Noun):

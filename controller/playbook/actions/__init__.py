@@ -1,0 +1,1 @@
+"""The shipped actions, by what they are about."""

@@ -1,0 +1,1 @@
+"""What people and third parties write: playbooks, parameters, expressions, and the registry of actions."""
