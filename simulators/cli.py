@@ -11,26 +11,26 @@ from typing import Annotated
 
 import typer
 
-from simulators.asking import DEFAULT_CONTROL, ControlUrl, call, show
 from simulators.choices import check_stations, quirks_of
 from simulators.clock import RealClock
-from simulators.conditions import NETWORK_FAULTS
-from simulators.control_living import describe
+from simulators.commands import add_ground
+from simulators.control.client import DEFAULT_CONTROL, ControlUrl, call, show
+from simulators.control.network_faults import describe
 from simulators.counted import counted
+from simulators.equipment.fault_kinds import NETWORK_FAULTS
 from simulators.faults import ANY, FaultKind
-from simulators.fleet import Fleet, Placement, RouterPlacement, as_in, on_port, ports_from
-from simulators.inventory import Exports
+from simulators.fleet.fleet import Fleet, Placement, RouterPlacement, as_in, on_port, ports_from
+from simulators.fleet.inventory import Exports
+from simulators.fleet.push import Shape, alertmanager_call, ves_event
+from simulators.fleet.router_endpoints import as_in_files
+from simulators.fleet.scenario import ScenarioError, read_scenario
+from simulators.fleet.story import Stage, Story
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
 from simulators.netconf.profiles import PROFILES
 from simulators.netconf.ssh import Credentials
 from simulators.network import NetworkFileError, SimulatedNetwork, read_network
-from simulators.playing import Stage, Story
 from simulators.processes import FleetProcessError
-from simulators.push import Shape, alertmanager_call, ves_event
-from simulators.routers.cli import add_ground
-from simulators.routers.endpoints import as_in_files
 from simulators.routers.factory import Provisioning
-from simulators.scenario import ScenarioError, read_scenario
 from simulators.station import Quirks
 from simulators.up import run
 

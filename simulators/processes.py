@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from simulators.control import serve_control
+from simulators.control.app import serve_control
+from simulators.control.front import serve_front
 from simulators.datastore import PROFILE_MODULES, load_schema
-from simulators.fleet import Fleet
-from simulators.front import serve_front
-from simulators.inventory import Endpoint, TlsEndpoint
+from simulators.fleet.fleet import Fleet
+from simulators.fleet.inventory import Endpoint, TlsEndpoint
+from simulators.fleet.story import Story
 from simulators.network import SimulatedNetwork
-from simulators.playing import Story
 
 #: Makes the fleet of some stations, by id, and what happens to it beside sessions.
 Making = Callable[[Sequence[str]], tuple[Fleet, Story]]

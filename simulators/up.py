@@ -11,8 +11,8 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from simulators.control import serve_control
-from simulators.inventory import Exports
+from simulators.control.app import serve_control
+from simulators.fleet.inventory import Exports
 from simulators.network import SimulatedNetwork
 from simulators.processes import (
     FleetProcessError,

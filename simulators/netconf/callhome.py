@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from simulators.lines import Lines
+from simulators.connections import Lines
 from simulators.netconf.ssh import Gate
 from simulators.station import Station
 

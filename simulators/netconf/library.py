@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from simulators.alarms import FM_NS, active_alarm_list, timestamp
 from simulators.datastore import Access, ModuleInfo
 from simulators.elements import leaf, node, root
-from simulators.equipment import EQUIPMENT_NS, OPERATIONS_NS, equipment, operational_info
-from simulators.measurements import PERFORMANCE_NS, performance
+from simulators.equipment.alarms import FM_NS, active_alarm_list, timestamp
+from simulators.equipment.measurements import PERFORMANCE_NS, performance
+from simulators.equipment.software import SOFTWARE_NS, inventory
+from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS, equipment, operational_info
 from simulators.netconf.capabilities import content_id
 from simulators.netconf.monitoring import MONITORING_NS, netconf_state
 from simulators.netconf.subscription import STREAM
 from simulators.netconf.subtree import select
-from simulators.software import SOFTWARE_NS, inventory
 
 if TYPE_CHECKING:
     from simulators.station import Station

@@ -12,8 +12,8 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree
 
 from simulators import elements
-from simulators.alarms import timestamp
 from simulators.datastore import RpcError
+from simulators.equipment.alarms import timestamp
 
 BASE_NS = "urn:ietf:params:xml:ns:netconf:base:1.0"
 NOTIFICATION_NS = "urn:ietf:params:xml:ns:netconf:notification:1.0"

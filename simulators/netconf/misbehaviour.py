@@ -10,10 +10,10 @@ from lxml import etree
 from simulators.datastore import RpcError
 from simulators.faults import STATION_FAULTS, Fault, FaultKind
 from simulators.history import EventKind
+from simulators.netconf.datastores import NO_SESSION, Origin
 from simulators.netconf.framing import MAX_CHUNK
 from simulators.netconf.messages import BASE_NS, Request
 from simulators.station import Station
-from simulators.transactions import NO_SESSION, Origin
 
 _OPERATION_FAULTS = frozenset(FaultKind) - STATION_FAULTS
 #: No module of a station has it, so that an edit ends where it stands.

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from simulators.alarms import timestamp
 from simulators.datastore import RpcError
 from simulators.elements import leaf, node, root
+from simulators.equipment.alarms import timestamp
 from simulators.netconf.messages import text
 from simulators.netconf.statistics import Counts
 

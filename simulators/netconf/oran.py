@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from simulators.alarms import timestamp
 from simulators.datastore import RpcError
 from simulators.elements import leaf, root
-from simulators.equipment import EQUIPMENT_NS, OPERATIONS_NS
+from simulators.equipment.alarms import timestamp
+from simulators.equipment.software import SOFTWARE_NS
+from simulators.equipment.supervision import SUPERVISION_NS
+from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS
 from simulators.netconf.parameters import check_once
-from simulators.software import SOFTWARE_NS
-from simulators.supervision import SUPERVISION_NS
 
 if TYPE_CHECKING:
     from simulators.netconf.session import Session

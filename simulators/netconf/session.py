@@ -14,6 +14,7 @@ from simulators.datastore import Access, RpcError, RpcErrors
 from simulators.faults import FaultKind
 from simulators.history import EventKind
 from simulators.netconf import capabilities, messages, misbehaviour
+from simulators.netconf.datastores import Origin
 from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
 from simulators.netconf.operations import perform
@@ -21,7 +22,6 @@ from simulators.netconf.reading import Shown
 from simulators.netconf.statistics import Counts, Termination
 from simulators.netconf.subscription import REPLAY_NS, Notified, Subscription
 from simulators.station import Station
-from simulators.transactions import Origin
 
 _log = logging.getLogger(__name__)
 

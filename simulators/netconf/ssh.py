@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from simulators.faults import FaultKind
 from simulators.history import EventKind
+from simulators.netconf.datastores import NO_SESSION, Origin
 from simulators.netconf.hoard import Hoard
 from simulators.netconf.session import Session
 from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
 from simulators.station import Station
-from simulators.transactions import NO_SESSION, Origin
 
 #: Cheapest first; the others are for clients that lack it.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")

@@ -16,12 +16,12 @@ from simulators.clock import Timer
 from simulators.faults import FaultKind
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
+from simulators.netconf.datastores import NO_SESSION, Origin
 from simulators.netconf.hoard import Hoard
 from simulators.netconf.session import Session
 from simulators.netconf.ssh import Credentials, Refusal
 from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
 from simulators.station import Station
-from simulators.transactions import NO_SESSION, Origin
 
 _READ = 64 * 1024
 #: Contexts kept for stations whose clients come again; one in use is kept by its connection.

@@ -8,9 +8,9 @@ from lxml import etree
 
 from simulators.datastore import Config, ErrorOption, RpcError
 from simulators.netconf import parameters
+from simulators.netconf.datastores import DEFAULT_CONFIRM_TIMEOUT, CommitRequest, EditRequest, TestOption
 from simulators.netconf.messages import child, number, text
 from simulators.netconf.parameters import refused
-from simulators.transactions import DEFAULT_CONFIRM_TIMEOUT, CommitRequest, EditRequest, TestOption
 
 if TYPE_CHECKING:
     from simulators.netconf.session import Session

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from simulators.netconf.datastores import Origin
 from simulators.routers import show
 from simulators.routers.addresses import dotted
 from simulators.routers.grammar import CommandError, Grammar
 from simulators.routers.router import Router
-from simulators.transactions import Origin
 
 _PING_TRIES = 5
 _PING_SECONDS = 2

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from simulators.clock import Clock, Timer
 from simulators.history import Event, EventKind, History
+from simulators.netconf.datastores import ITSELF, NO_SESSION, Origin
 from simulators.network import RouterRecord
 from simulators.routers import configure, configure_interface, forwarding
 from simulators.routers.addresses import NULL
@@ -20,7 +21,6 @@ from simulators.routers.factory import management_address
 from simulators.routers.faults import CONFIGURATION_FAULTS, SAVE_FAULTS, RouterFault, RouterFaultKind, RouterFaults
 from simulators.routers.grammar import CommandError, Match
 from simulators.routers.render import text_of
-from simulators.transactions import ITSELF, NO_SESSION, Origin
 
 #: The modules whose lines ``Editor`` knows once they are loaded.
 COMMANDS = (configure, configure_interface)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from simulators.clock import Timer
 from simulators.history import EventKind
+from simulators.netconf.datastores import Origin
 from simulators.routers import show
 from simulators.routers.editor import GRAMMARS, Editor
 from simulators.routers.execute import PRIVILEGED, UNPRIVILEGED
@@ -17,7 +18,6 @@ from simulators.routers.faults import LINE_FAULTS, RouterFault, RouterFaultKind
 from simulators.routers.grammar import CommandError, Grammar, UnknownInputError, words_of
 from simulators.routers.keyboard import EndOfInputError, Keyboard
 from simulators.routers.router import Router
-from simulators.transactions import Origin
 
 _log = logging.getLogger(__name__)
 

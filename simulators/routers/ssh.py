@@ -9,13 +9,13 @@ from functools import lru_cache
 
 import asyncssh
 
+from simulators.connections import Refusal
 from simulators.history import EventKind
-from simulators.lines import Refusal
+from simulators.netconf.datastores import NO_SESSION, Origin
 from simulators.netconf.ssh import Gate, host_key
 from simulators.routers.faults import RouterFaultKind
 from simulators.routers.router import Router
 from simulators.routers.shell import Shell
-from simulators.transactions import NO_SESSION, Origin
 
 #: Seconds until a client that came must have logged in.
 LOGIN_SECONDS = 60.0

@@ -34,7 +34,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import child
 from controller.ports.devices import DeviceSession, DeviceTarget
 from controller.ports.secrets import FakeSecrets
-from simulators.fleet import Fleet, anywhere
+from simulators.fleet.fleet import Fleet, anywhere
 from simulators.netconf.certificates import Authority
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import OWNERS, cell_path, function, function_path

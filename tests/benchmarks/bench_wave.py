@@ -53,10 +53,10 @@ from controller.ports.queue import FakeDoorbell
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
-from simulators.fleet import Fleet, anywhere
-from simulators.inventory import Exports
+from simulators.fleet.fleet import Fleet, anywhere
+from simulators.fleet.inventory import Exports
+from simulators.fleet.story import Story
 from simulators.network import read_network
-from simulators.playing import Story
 from simulators.station import Quirks
 from simulators.up import run as run_fleet
 from tests.benchmarks.bench_device import nornir

@@ -13,7 +13,7 @@ from controller.device import SshDevices
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.fake_devices import FakeDevices
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import element_path, managed_element
 from tests.support.netconfd import Netconfd, netconfd

@@ -37,7 +37,7 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.runs.submit import submit
 from controller.store import LoopStore, open_store
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.network import read_network
 from simulators.station import Quirks
 from tests.support.callers import admit

@@ -10,7 +10,7 @@ import pytest
 
 from controller.device import SshDevices
 from controller.ports.devices import DeviceTarget
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import managed_element
 from tests.support.netconfd import Netconfd, netconfd

@@ -22,7 +22,7 @@ from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
 from controller.ports.devices import DeviceTarget
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning

@@ -26,7 +26,7 @@ from controller.models.errors import (
 from controller.ports.devices import Notification
 from controller.ports.secrets import FakeSecrets
 from simulators.faults import ANY, Fault, FaultKind
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.ssh import Credentials
 from tests.integration.device.conftest import PASSWORD, fleet_of, target_in

@@ -18,7 +18,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.tree import Tree
 from controller.ports.devices import DeviceTarget
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.support.netconfd import netconfd
 from tests.support.secrets import LocalSecrets

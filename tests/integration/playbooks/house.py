@@ -26,7 +26,7 @@ from controller.playbook.language.library import Library
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.station import Quirks

@@ -23,7 +23,7 @@ GONE = {"station": STATION}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.life.STAY", 0.1)
+    monkeypatch.setattr("simulators.equipment.equipment.STAY", 0.1)
 
 
 def with_a_neighbour(network: Network) -> Network:
@@ -135,7 +135,7 @@ async def test_a_router_that_failed_is_done_by_running_it_again(crowded: RouterH
 
 
 async def test_a_station_that_stays_keeps_its_router(crowded: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.life.STAY", 1000.0)
+    monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
     house, before, running = crowded, crowded.router.running, all_running(crowded)
     nodes = len(house.store.ledger([STATION])[STATION])
     condors = sum("condor" in entry.owners for entry in house.store.ledger([ROUTER])[ROUTER].values())

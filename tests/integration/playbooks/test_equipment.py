@@ -18,7 +18,7 @@ STATION = "T-LTE-1"
 
 @pytest.fixture(autouse=True)
 def _boots(house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.life.RESET_DELAY", 0.3)
+    monkeypatch.setattr("simulators.equipment.equipment.RESET_DELAY", 0.3)
     station = house.fleet.stations[STATION]
     station.quirks = replace(station.quirks, boot_seconds=1.0)
 
@@ -131,7 +131,7 @@ async def test_a_reset_in_vain_fails(house: PlaybookHouse) -> None:
 async def test_a_soft_lock_waits_for_the_users_or_gives_up(
     house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulators.life.STAY", 0.1)
+    monkeypatch.setattr("simulators.equipment.equipment.STAY", 0.1)
     run = await house.succeeds("soft-lock-cell", station=STATION, cell="1")
     assert lock_of(house) == ["LOCKED", "UNLOCKED"]
     shut = EventKind.SHUT_DOWN
@@ -140,7 +140,7 @@ async def test_a_soft_lock_waits_for_the_users_or_gives_up(
     again = await house.succeeds("soft-lock-cell", station=STATION, cell="1")
     assert house.job(again, STATION).outcome is Outcome.UNCHANGED
 
-    monkeypatch.setattr("simulators.life.STAY", 1000.0)
+    monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
     run = await house.run("soft-lock-cell", station=STATION, cell="2", seconds=1)
     assert house.job(run, STATION).outcome is Outcome.ROLLED_BACK
     assert lock_of(house) == ["LOCKED", "UNLOCKED"]

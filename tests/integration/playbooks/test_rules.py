@@ -27,7 +27,7 @@ def curable() -> str:
 async def test_a_lost_radio_unit_is_reset_where_all_consent(
     house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulators.troubles._draw", lambda dice, span: 0.5)
+    monkeypatch.setattr("simulators.equipment.faults._draw", lambda dice, span: 0.5)
     house.load(andes_all=STANDING, condor_all=STANDING)
     notifier, checker = FakeNotifier(), house.checker()
     remediator = Remediator(

@@ -34,9 +34,9 @@ FETCH: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.life.RESET_DELAY", 0.2)
+    monkeypatch.setattr("simulators.equipment.equipment.RESET_DELAY", 0.2)
     for name in ("DOWNLOAD", "INSTALL", "ACTIVATE"):
-        monkeypatch.setattr(f"simulators.software.{name}_SECONDS", 0.4)
+        monkeypatch.setattr(f"simulators.equipment.software.{name}_SECONDS", 0.4)
 
 
 def station(house: PlaybookHouse, name: str = STATION) -> Station:
@@ -167,7 +167,7 @@ async def test_a_worker_that_dies_while_a_station_downloads(
     """The station's word is heard later where it remembers; elsewhere the download is asked for again."""
     if remembers:
         station(house).become(replace(STANDARD, replay=100))
-    monkeypatch.setattr("simulators.software.DOWNLOAD_SECONDS", 1.0)
+    monkeypatch.setattr("simulators.equipment.software.DOWNLOAD_SECONDS", 1.0)
     own = house.own(targets=STATION, steps=FETCH)
     run = await own.start("own", {}, "ana", "", None)
 

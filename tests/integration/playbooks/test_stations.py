@@ -27,10 +27,10 @@ NR, SHARED, OWN = "T-NR-1", "T-LTE-1", "T-LTE-2"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.life.RESET_DELAY", 0.2)
-    monkeypatch.setattr("simulators.life.STAY", 0.1)
+    monkeypatch.setattr("simulators.equipment.equipment.RESET_DELAY", 0.2)
+    monkeypatch.setattr("simulators.equipment.equipment.STAY", 0.1)
     for name in ("DOWNLOAD", "INSTALL", "ACTIVATE"):
-        monkeypatch.setattr(f"simulators.software.{name}_SECONDS", 0.4)
+        monkeypatch.setattr(f"simulators.equipment.software.{name}_SECONDS", 0.4)
 
 
 # ------------------------------------------------------- provision and decommission
@@ -80,7 +80,7 @@ async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse
 
 
 async def test_users_that_stay_keep_a_station_in_service(house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulators.life.STAY", 1000.0)
+    monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
     house.load_files(with_tenants({}))
     before = all_running(house)
     count = len(house.store.ledger([NR])[NR])
@@ -209,7 +209,7 @@ async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookHou
 async def test_users_that_stay_keep_the_own_station_on_air(
     leaving: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulators.life.STAY", 1000.0)
+    monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
     house = leaving
     run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", seconds=1, soak=0)
     outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}

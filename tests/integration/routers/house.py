@@ -21,14 +21,14 @@ from controller.nrm.profiles.router import ROUTER as ROOT
 from controller.plan import network_digest, seal
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
+from simulators.netconf.datastores import NO_SESSION, Origin
 from simulators.network import read_network
 from simulators.routers.config import RouterConfig
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
 from simulators.station import Quirks
-from simulators.transactions import NO_SESSION, Origin
 from tests.integration.alarms.house import TINY, until
 from tests.integration.playbooks.house import PlaybookHouse
 from tests.support.frr import Frr

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulators.fleet import Endpoint, Fleet, TlsEndpoint, anywhere
+from simulators.fleet.fleet import Endpoint, Fleet, TlsEndpoint, anywhere
 from simulators.netconf.framing import encode
 from simulators.netconf.hoard import Hoard
 from simulators.netconf.session import Session

@@ -25,7 +25,7 @@ from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.callhome import Home
 from simulators.netconf.ssh import Credentials, public_host_key

@@ -16,8 +16,8 @@ from lxml import etree
 from typer.testing import CliRunner
 
 from simulators.cli import app
-from simulators.control import serve_control
-from simulators.fleet import Fleet
+from simulators.control.app import serve_control
+from simulators.fleet.fleet import Fleet
 from simulators.network import read_network
 from simulators.station import Quirks
 from tests.integration.simulators.client import label_edit, netconf

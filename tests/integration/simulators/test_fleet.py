@@ -10,7 +10,7 @@ import asyncssh
 import pytest
 
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.framing import encode
 from simulators.netconf.profiles import STANDARD

@@ -17,13 +17,13 @@ import pytest
 from lxml import etree
 
 from simulators.clock import RealClock, VirtualClock
-from simulators.control import serve_control
-from simulators.fleet import Fleet
+from simulators.control.app import serve_control
+from simulators.fleet.fleet import Fleet
+from simulators.fleet.push import Push, alertmanager_call, ves_event
 from simulators.network import read_network
-from simulators.push import Push, alertmanager_call, ves_event
 from simulators.station import Quirks
 from tests.integration.simulators.client import netconf
-from tests.unit.simulators.living.field import SETTLED, configure
+from tests.unit.simulators.equipment.field import SETTLED, configure
 from tests.unit.simulators.netconf.desk import TINY, cell, enb, link
 
 STATION = "T-LTE-1"

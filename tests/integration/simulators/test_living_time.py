@@ -19,7 +19,7 @@ from controller.runs.transaction.transaction import Patience, Transaction
 from simulators.clock import VirtualClock
 from simulators.datastore import Config
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import Core, SimulatedNetwork, StationRecord
 from tests.support.clocks import BridgedClock

@@ -13,7 +13,7 @@ from ncclient.operations import RaiseMode, RPCError
 from ncclient.transport.errors import SSHUnknownHostError
 
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Endpoint, Fleet
+from simulators.fleet.fleet import Endpoint, Fleet
 from simulators.network import read_network
 from simulators.station import Quirks
 from tests.support.waiting import until

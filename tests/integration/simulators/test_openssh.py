@@ -10,11 +10,11 @@ import asyncssh
 import pytest
 
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Endpoint, Fleet
+from simulators.fleet.fleet import Endpoint, Fleet
+from simulators.fleet.router_endpoints import RouterEndpoint
 from simulators.netconf.framing import encode
 from simulators.netconf.ssh import Credentials
 from simulators.network import read_network
-from simulators.routers.endpoints import RouterEndpoint
 from simulators.routers.factory import Provisioning
 from tests.integration.simulators.client import BASE, HELLO
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import netmiko
 import pytest
 
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind

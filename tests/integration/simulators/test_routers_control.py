@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from simulators.control import serve_control
-from simulators.fleet import Fleet
+from simulators.control.app import serve_control
+from simulators.fleet.fleet import Fleet
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from simulators.backhaul import UnknownNodeError
 from simulators.clock import VirtualClock
-from simulators.fleet import Fleet
+from simulators.connections import Outage
+from simulators.fleet.backhaul import UnknownNodeError
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
-from simulators.lines import Outage
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from tests.integration.simulators.client import netconf

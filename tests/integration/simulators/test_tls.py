@@ -18,7 +18,7 @@ from controller.models.errors import AuthenticationError, HostKeyError, Unreacha
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
 from simulators.faults import Fault, FaultKind
-from simulators.fleet import Fleet, TlsEndpoint, anywhere
+from simulators.fleet.fleet import Fleet, TlsEndpoint, anywhere
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
 from simulators.netconf.framing import encode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.fleet import Fleet
+from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import read_network
 from tests.unit.simulators.netconf.desk import label_config

@@ -16,9 +16,9 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.datastore import Config, RpcError
+from simulators.netconf.datastores import CommitRequest, EditRequest, Origin
 from simulators.netconf.profiles import PROFILES
 from simulators.station import Quirks
-from simulators.transactions import CommitRequest, EditRequest, Origin
 from tests.unit.simulators.netconf.desk import BASE, label_config, make_station
 
 FACTORY = "T-LTE-1"

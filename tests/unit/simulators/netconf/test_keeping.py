@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from simulators.clock import VirtualClock
-from simulators.keeping import Keeper
+from simulators.fleet.persistence import Keeper
+from simulators.fleet.transport import Transport
+from simulators.netconf.datastores import ITSELF
 from simulators.netconf.profiles import STANDARD
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
 from simulators.station import Quirks, Station
-from simulators.transactions import ITSELF
-from simulators.transport import Transport
 from tests.unit.simulators.netconf.desk import Client, make_station, tiny
 
 STATION = "T-LTE-1"

@@ -10,7 +10,8 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.faults import HABITS, Fault, FaultKind
-from simulators.netconf import capabilities, changes
+from simulators.netconf import capabilities
+from simulators.netconf import notifications as changes
 from simulators.netconf.misbehaviour import MANY
 from simulators.netconf.profiles import PROFILES, STANDARD, profile_named
 from simulators.station import STORM, Quirks, Station

@@ -6,8 +6,8 @@ import pytest
 from lxml import etree
 
 from simulators.clock import VirtualClock
+from simulators.equipment.radio import UnknownLinkError
 from simulators.history import EventKind
-from simulators.radio import UnknownLinkError
 from simulators.station import Station, UnknownRevisionError
 from tests.unit.simulators.netconf.desk import (
     CREATE,

@@ -7,14 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from simulators.clock import VirtualClock
+from simulators.fleet.transport import Transport
+from simulators.netconf.datastores import Origin
 from simulators.network import SimulatedNetwork, read_network
 from simulators.routers.editor import Editor
 from simulators.routers.factory import Provisioning
 from simulators.routers.grammar import CommandError
 from simulators.routers.router import Router, RouterQuirks
 from simulators.routers.shell import Shell
-from simulators.transactions import Origin
-from simulators.transport import Transport
 
 TINY = Path(__file__).parents[3] / "fixtures" / "networks" / "tiny"
 ROUTER = "R-OLLANTA"

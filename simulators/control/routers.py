@@ -1,0 +1,143 @@
+"""The part of the control interface that concerns the ground: routers and backhaul."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulators.connections import Outage
+from simulators.fleet.backhaul import UnknownNodeError
+from simulators.fleet.fleet import Fleet
+from simulators.history import EventKind
+from simulators.routers.faults import RouterFault, RouterFaultKind
+from simulators.routers.grammar import CommandError
+from simulators.routers.render import text_of
+from simulators.routers.router import Router
+
+Lookup = Callable[[str], Router]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CutBody(_Body):
+    """What clients see of devices below a cut."""
+
+    outage: Outage = Outage.SILENCE
+
+
+class LinesBody(_Body):
+    """Configuration lines to type behind everybody's back."""
+
+    lines: Annotated[list[str], Field(min_length=1)]
+    user: str = "technician"
+
+
+class RouterFaultBody(_Body):
+    """A fault of a router to put in wait; ``count`` none means until it is cleared."""
+
+    kind: RouterFaultKind
+    command: str = ""
+    line: Annotated[int, Field(ge=0)] = 0
+    count: Annotated[int, Field(ge=1)] | None = 1
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+
+
+def add_ground(app: FastAPI, fleet: Fleet) -> None:
+    """Add the requests to the control interface."""
+
+    def router(router_id: str) -> Router:
+        try:
+            return fleet.routers[router_id]
+        except KeyError:
+            raise HTTPException(404, f"no router {router_id}") from None
+
+    _add_backhaul(app, fleet)
+    _add_routers(app, fleet, router)
+    _add_router_faults(app, router)
+    app.add_exception_handler(UnknownNodeError, _unknown)
+    app.add_exception_handler(CommandError, _refused)
+
+
+async def _unknown(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, status_code=404)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, status_code=422)
+
+
+def _add_backhaul(app: FastAPI, fleet: Fleet) -> None:
+    def shown() -> dict[str, Any]:
+        return {"cuts": fleet.transport.backhaul.cuts, "off_net": fleet.transport.off_net()}
+
+    @app.get("/backhaul")
+    async def backhaul() -> dict[str, Any]:
+        return shown()
+
+    @app.post("/backhaul/{node}/cut")
+    async def cut(node: str, body: CutBody) -> dict[str, Any]:
+        fleet.transport.cut(node, body.outage)
+        return shown()
+
+    @app.post("/backhaul/{node}/mend")
+    async def mend(node: str) -> dict[str, Any]:
+        fleet.transport.mend(node)
+        return shown()
+
+
+def _add_routers(app: FastAPI, fleet: Fleet, router: Lookup) -> None:
+    @app.get("/routers")
+    async def routers() -> list[dict[str, Any]]:
+        endpoints = map(fleet.router_endpoint, fleet.routers)
+        return [{**router(e.id).summary(), "address": e.address, "port": e.port} for e in endpoints]
+
+    @app.get("/routers/{router_id}")
+    async def one(router_id: str) -> dict[str, Any]:
+        return router(router_id).summary()
+
+    @app.get("/routers/{router_id}/history")
+    async def history(router_id: str, kind: EventKind | None = None) -> list[dict[str, Any]]:
+        return [event.to_json() for event in router(router_id).history.events(kind)]
+
+    @app.get("/routers/{router_id}/running")
+    async def running(router_id: str) -> Response:
+        return Response(text_of(router(router_id).running), media_type="text/plain")
+
+    @app.get("/routers/{router_id}/startup")
+    async def startup(router_id: str) -> Response:
+        return Response(text_of(router(router_id).startup), media_type="text/plain")
+
+    @app.post("/routers/{router_id}/edit")
+    async def edit(router_id: str, body: LinesBody) -> dict[str, Any]:
+        found = router(router_id)
+        found.foreign_edit(body.lines, body.user)
+        return {"revision": found.revision}
+
+    @app.post("/routers/{router_id}/restart", status_code=204)
+    async def restart(router_id: str) -> None:
+        router(router_id).restart()
+
+
+def _add_router_faults(app: FastAPI, router: Lookup) -> None:
+    @app.get("/routers/{router_id}/faults")
+    async def faults(router_id: str) -> list[dict[str, Any]]:
+        return [fault.to_json() for fault in router(router_id).faults.list()]
+
+    @app.post("/routers/{router_id}/faults", status_code=201)
+    async def inject(router_id: str, body: RouterFaultBody) -> dict[str, Any]:
+        return router(router_id).faults.inject(RouterFault(**body.model_dump())).to_json()
+
+    @app.delete("/routers/{router_id}/faults")
+    async def clear(router_id: str) -> dict[str, int]:
+        return {"cleared": router(router_id).faults.clear()}
+
+    @app.delete("/routers/{router_id}/faults/{fault_id}")
+    async def clear_one(router_id: str, fault_id: int) -> dict[str, int]:
+        return {"cleared": router(router_id).faults.clear(fault_id)}

@@ -1,0 +1,1 @@
+"""The equipment of a simulated base station: radio, alarms, faults, software, traffic and its counters."""

@@ -1,0 +1,153 @@
+"""Measurement jobs (PerfMetricJob, TS 28.622): what they select, in ``<get>`` and as files (TS 28.532 measData)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from simulators.elements import leaf, node, root
+from simulators.equipment.alarms import timestamp
+from simulators.equipment.managed_element import jobs_of
+from simulators.equipment.performance import PERIOD, Period, Values
+
+if TYPE_CHECKING:
+    from simulators.station import Station
+
+PERFORMANCE_NS = "urn:minka:performance"
+MEASUREMENT_NS = "http://www.3gpp.org/ftp/specs/archive/28_series/28.532#measData"
+FORMAT_VERSION = "28.532 V16.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a manager wants measured: families, measurements or subcounters, of some objects or all."""
+
+    id: str
+    metrics: tuple[str, ...] = ()
+    seconds: int = PERIOD
+    objects: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+
+    def selected(self, values: Values) -> Values:
+        """Those of the values that the job wants."""
+        found = {}
+        for name, counters in values.items():
+            chosen = {counter: value for counter, value in counters.items() if self._wants(counter)}
+            if chosen and self._measures(name):
+                found[name] = chosen
+        return found
+
+    def _wants(self, counter: str) -> bool:
+        return not self.metrics or any(f"{counter}.".startswith(f"{metric}.") for metric in self.metrics)
+
+    def _measures(self, name: str) -> bool:
+        if not self.objects and not self.roots:
+            return True
+        return name in self.objects or any(f"{name},".startswith(f"{top},") for top in self.roots)
+
+
+#: All that a station can measure.
+EVERYTHING = Job("all")
+
+
+def jobs(station: Station) -> Iterator[Job]:
+    """The unlocked measurement jobs of a station."""
+    running = station.datastores.running
+    for path in jobs_of(running, station.id):
+        attributes = running.get((*path, "attributes"))
+        assert attributes is not None
+        yield Job(
+            str(path[-1][1]),
+            attributes.leaves("performanceMetrics"),
+            int(attributes.leaf("granularityPeriod") or PERIOD),
+            attributes.leaves("objectInstances"),
+            attributes.leaves("rootObjectInstances"),
+        )
+
+
+def performance(station: Station) -> etree._Element:
+    """The ``performance`` container: each job's latest period."""
+    top = root(PERFORMANCE_NS, "performance")
+    for job in jobs(station):
+        period = station.life.observation.measure(job.seconds)
+        entry = node(top, "job")
+        leaf(entry, "id", job.id)
+        leaf(entry, "begin-time", timestamp(period.begin))
+        leaf(entry, "end-time", timestamp(period.end))
+        leaf(entry, "suspect", str(period.suspect).lower())
+        for name, counters in job.selected(period.values).items():
+            measured = node(entry, "object")
+            leaf(measured, "name", name)
+            for counter, value in counters.items():
+                pair = node(measured, "counter")
+                leaf(pair, "name", counter)
+                leaf(pair, "value", number(value))
+    return top
+
+
+def number(value: float) -> str:
+    """A value as text, with as much of a fraction as it has."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def measurement_file(station: str, version: str, period: Period, job: Job = EVERYTHING) -> bytes:
+    """A measurement file of one period (TS 28.532 annex, measData.xsd)."""
+    top = root(MEASUREMENT_NS, "measDataFile")
+    header = node(top, "fileHeader")
+    header.set("fileFormatVersion", FORMAT_VERSION)
+    header.set("vendorName", "Minka")
+    header.set("dnPrefix", "")
+    node(header, "fileSender").set("senderName", f"ManagedElement={station}")
+    node(header, "measData").set("beginTime", timestamp(period.begin))
+    data = node(top, "measData")
+    entity = node(data, "measEntity")
+    entity.set("localDn", f"ManagedElement={station}")
+    entity.set("swVersion", version)
+    for kind, members in _by_class(job.selected(period.values)).items():
+        _info(data, kind, members, period, job)
+    footer = node(top, "fileFooter")
+    node(footer, "measData").set("endTime", timestamp(period.end))
+    text: bytes = etree.tostring(top, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return text
+
+
+def _by_class(values: Values) -> Mapping[str, Values]:
+    """The measured objects by class, as in NRCellDU."""
+    found: dict[str, Values] = {}
+    for name, counters in values.items():
+        kind = name.rpartition(",")[2].partition("=")[0]
+        found.setdefault(kind, {})[name] = counters
+    return found
+
+
+def _info(data: etree._Element, kind: str, members: Values, period: Period, job: Job) -> None:
+    seconds = int((period.end - period.begin).total_seconds())
+    info = node(data, "measInfo")
+    info.set("measInfoId", kind)
+    node(info, "job").set("jobId", job.id)
+    granularity = node(info, "granPeriod")
+    granularity.set("duration", f"PT{seconds}S")
+    granularity.set("endTime", timestamp(period.end))
+    names = sorted({name for counters in members.values() for name in counters})
+    for position, name in enumerate(names, start=1):
+        kind_of = node(info, "measType")
+        kind_of.set("p", str(position))
+        kind_of.text = name
+    for measured, counters in sorted(members.items()):
+        value = node(info, "measValue")
+        value.set("measObjLdn", measured)
+        for position, name in enumerate(names, start=1):
+            if name in counters:
+                result = node(value, "r")
+                result.set("p", str(position))
+                result.text = number(counters[name])
+        leaf(value, "suspect", str(period.suspect).lower())
+
+
+def file_name(station: str, begin: datetime, end: datetime) -> str:
+    """Name of a measurement file (TS 32.432 annex A)."""
+    return f"A{begin:%Y%m%d.%H%M}+0000-{end:%H%M}+0000_{station}.xml"

@@ -1,0 +1,243 @@
+"""Performance counters of cells and slices (TS 28.552, TS 32.425) from what happened and the traffic model.
+
+Nothing is counted as it happens: a timeline keeps what changed, and the counters of a period follow from
+it whenever somebody asks. A value is a sum over the period, or a mean weighted with time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+
+from simulators.datastore import Config
+from simulators.equipment import traffic
+from simulators.equipment.fault_kinds import Service
+from simulators.equipment.load import Load, demand_of, load_of
+from simulators.equipment.radio import CellStatus
+from simulators.equipment.traffic import Place
+
+#: Seconds of a granularity period unless a job wants another.
+PERIOD = 900
+#: Epochs kept: enough for a day of a station to which something happens every ten minutes.
+KEPT = 150
+#: Causes of connections and their parts (TS 36.331, TS 38.331).
+CAUSES: Mapping[str, float] = {"mo-Signalling": 0.2, "mo-Data": 0.55, "mt-Access": 0.25}
+#: Part of the connections that succeed when all is well.
+SUCCESS = 0.995
+_PRBS = {5: 11, 10: 24, 15: 38, 20: 51, 25: 65, 30: 78, 40: 106, 50: 133, 60: 162, 70: 189, 80: 217, 90: 245, 100: 273}
+_UNAVAILABLE = "RRU.CellUnavailableTime"
+
+#: Measured object → counter → value.
+Values = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What held from a moment on, in seconds of the clock, until the next epoch."""
+
+    since: float
+    config: Config
+    cells: tuple[CellStatus, ...]
+    tenants: frozenset[str]
+    powered: bool
+
+
+class Timeline:
+    """The epochs of one station, the latest of them."""
+
+    __slots__ = ("_epochs",)
+
+    def __init__(self) -> None:
+        self._epochs: deque[Epoch] = deque(maxlen=KEPT)
+
+    def note(self, epoch: Epoch) -> None:
+        """Add an epoch unless nothing changed; one that lasted no time is replaced."""
+        last = self._epochs[-1] if self._epochs else None
+        if last is not None and replace(last, since=epoch.since) == epoch:
+            return
+        if last is not None and last.since >= epoch.since:
+            self._epochs.pop()
+        self._epochs.append(epoch)
+
+    def between(self, begin: float, end: float) -> Iterator[tuple[Epoch, float]]:
+        """Each epoch that overlaps a span of time, and the seconds of the overlap."""
+        epochs = list(self._epochs)
+        ends = [epoch.since for epoch in epochs[1:]] + [end]
+        for epoch, until in zip(epochs, ends, strict=True):
+            seconds = min(until, end) - max(epoch.since, begin)
+            if seconds > 0:
+                yield epoch, seconds
+
+    def demand(self, place: Place, tenants: Mapping[str, str], cell: str, local: datetime) -> Load | None:
+        """What is wanted of a cell now, for the state that it shows; None without such a cell."""
+        epoch = self._epochs[-1] if self._epochs else None
+        for status in () if epoch is None else epoch.cells:
+            if epoch is not None and status.survey.id == cell:
+                return demand_of(epoch.config, status, place, tenants, epoch.tenants, local)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The counters of one period; ``suspect`` when the station did not run all the time."""
+
+    begin: datetime
+    end: datetime
+    values: Values
+    suspect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """What the counters of a station need beside its timeline."""
+
+    place: Place
+    tenants: Mapping[str, str]
+    timezone: tzinfo
+
+    def measure(self, timeline: Timeline, begin: datetime, seconds: int, offset: float) -> Period:
+        """The counters of a period that begins then, in UTC; ``offset`` is the clock's reading at that moment."""
+        totals: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+        on_air: defaultdict[str, float] = defaultdict(float)
+        running = 0.0
+        for epoch, part in timeline.between(offset, offset + seconds):
+            running += part if epoch.powered else 0.0
+            for status in epoch.cells:
+                for name, counters in self._of_cell(epoch, status, part, seconds, begin).items():
+                    on_air[name] += part if status.on_air else 0.0
+                    _add(totals[name], counters)
+        values = {name: _finished(counters, on_air[name]) for name, counters in totals.items()}
+        return Period(begin, begin + timedelta(seconds=seconds), values, running < seconds - 1e-6)
+
+    def _of_cell(self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime) -> Values:
+        local = begin.astimezone(self.timezone)
+        load = load_of(epoch.config, status, self.place, self.tenants, epoch.tenants, local)
+        name = status.survey.distinguished_name
+        lost = _unavailable(status, part, powered=epoch.powered)
+        if status.survey.cell_class != "NRCellDU":
+            return {name: {**_lte(load, part, seconds), **lost}}
+        values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **lost}}
+        central = (*status.survey.path[:-3], ("GNBCUCPFunction", "1"), ("NRCellCU", status.survey.id))
+        if epoch.config.get(central) is not None:
+            element = ",".join(f"{step[0]}={step[1]}" for step in central)
+            values[element] = _nr_central(load, part, seconds)
+        return values
+
+
+def _add(total: defaultdict[str, float], counters: Mapping[str, float]) -> None:
+    for name, value in counters.items():
+        total[name] = max(total[name], value) if name.endswith("Max") else total[name] + value
+
+
+def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
+    """Throughput is a mean over the time on air only. A short period has fractions of an attempt, which count."""
+    return {
+        name: round(value / on_air if name.startswith("DRB.UEThp") and on_air else value, 6)
+        for name, value in sorted(counters.items())
+    }
+
+
+def _unavailable(status: CellStatus, part: float, *, powered: bool) -> dict[str, float]:
+    counters = {f"{_UNAVAILABLE}.{cause}": 0.0 for cause in ("manual", "fault", "energySaving")}
+    if not status.on_air:
+        fault = not powered or (status.survey.unlocked and status.service is Service.OFF)
+        counters[f"{_UNAVAILABLE}.{'fault' if fault else 'manual'}"] = part
+    return counters
+
+
+def _connections(load: Load, part: float, seconds: int) -> dict[str, float]:
+    """Connections between phones and the station, which work without a core too."""
+    attempts = load.users * traffic.ATTEMPTS * part / 3600
+    counters = {"RRC.ConnMean": sum(flow.users for flow in load.flows if flow.connected) * part / seconds}
+    counters["RRC.ConnMax"] = float(round(1.4 * sum(flow.users for flow in load.flows if flow.connected)))
+    for cause, share in CAUSES.items():
+        counters[f"RRC.ConnEstabAtt.{cause}"] = attempts * share
+        counters[f"RRC.ConnEstabSucc.{cause}"] = attempts * share * SUCCESS
+    return counters
+
+
+def _signalling(load: Load, part: float) -> tuple[float, float]:
+    """Connections through to the core: attempts and successes."""
+    hours = part / 3600 * traffic.ATTEMPTS * SUCCESS
+    return load.users * hours, sum(f.users for f in load.flows if f.connected) * hours * SUCCESS
+
+
+def _radio(load: Load, part: float, seconds: int) -> dict[str, float]:
+    used = load.used * part / seconds
+    return {"RRU.PrbTotDl": used, "RRU.PrbTotUl": used * 0.6}
+
+
+def _volume(given: float, load: Load, part: float) -> float:
+    """Mbit carried downwards."""
+    return given / 100 * load.capacity * part
+
+
+def _lte(load: Load, part: float, seconds: int) -> dict[str, float]:
+    attempts, successes = _signalling(load, part)
+    counters = {**_connections(load, part, seconds), **_radio(load, part, seconds)}
+    counters |= {"S1SIG.ConnEstabAtt": attempts, "S1SIG.ConnEstabSucc": successes}
+    counters["RRU.PrbCongestionDl"] = load.lacking * part / seconds
+    for flow in load.flows:
+        for qci, share in traffic.QCI_PARTS.items():
+            volume = _volume(flow.given, load, part) * share
+            counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{qci}"] = volume
+            counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{qci}"] = volume * (1.0 if qci == 1 else traffic.UPLINK)
+    return counters
+
+
+def _nr_radio(load: Load, part: float, seconds: int, *, on_air: bool) -> dict[str, float]:
+    counters = _radio(load, part, seconds)
+    blocks = _PRBS.get(round(load.megahertz), round(load.megahertz * 2.7))
+    counters["CARR.MeanTxPwr"] = (20 + load.used * 0.23) * part / seconds if on_air else 0.0
+    for way, scale in (("Dl", 1.0), ("Ul", 0.6)):
+        counters[f"RRU.PrbAvail{way}"] = blocks * part / seconds
+        counters[f"RRU.PrbUsed{way}"] = blocks * load.used * scale / 100 * part / seconds
+    counters["DRB.MeanActiveUeUl"] = sum(f.users for f in load.flows if f.connected) * 0.3 * part / seconds
+    for flow in load.flows:
+        _add_slice(counters, flow.slice, blocks * flow.given / 100 * part / seconds)
+        volume = _volume(flow.given, load, part)
+        counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{flow.slice}"] = volume
+        counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{flow.slice}"] = volume * traffic.UPLINK
+        active = flow.users * 0.3 * part / seconds if flow.connected else 0.0
+        active_name = f"DRB.MeanActiveUeUl.{flow.slice}"
+        counters[active_name] = counters.get(active_name, 0.0) + active
+    for name, speed in _speeds(load):
+        counters[f"DRB.UEThpDl{name}"] = speed * part if on_air else 0.0
+        counters[f"DRB.UEThpUl{name}"] = speed * 0.2 * part if on_air else 0.0
+    return counters
+
+
+def _add_slice(counters: dict[str, float], slice_: str, blocks: float) -> None:
+    """Slices of the same S-NSSAI can't be told apart (TS 28.552)."""
+    for way, scale in (("Dl", 1.0), ("Ul", 0.6)):
+        name = f"RRU.PrbUsed{way}.{slice_}"
+        counters[name] = counters.get(name, 0.0) + blocks * scale
+
+
+def _speeds(load: Load) -> Iterator[tuple[str, float]]:
+    """What a user gets while it fetches, in kbit/s: of the cell, then by slice."""
+    free = max(100 - load.used, 2.0)
+    yield "", load.capacity * 1000 * free / 100 / 2
+    for name in {flow.slice: None for flow in load.flows}:
+        served = sum(f.given for f in load.flows if f.slice == name)
+        wanted = sum(f.wanted for f in load.flows if f.slice == name)
+        yield f".{name}", load.capacity * 1000 * free / 100 / 2 * (served / wanted if wanted else 1.0)
+
+
+def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:
+    counters = _connections(load, part, seconds)
+    attempts, successes = _signalling(load, part)
+    for cause, share in CAUSES.items():
+        counters[f"UECNTX.ConnEstabAtt.{cause}"] = attempts * share
+        counters[f"UECNTX.ConnEstabSucc.{cause}"] = successes * share
+    for flow in load.flows:
+        asked = flow.users * 2 * part / 3600
+        for name, value in (("Req", asked), ("Succ", asked * SUCCESS if flow.connected else 0.0)):
+            full = f"SM.PDUSessionSetup{name}.{flow.slice}"
+            counters[full] = counters.get(full, 0.0) + value
+    counters["SM.PDUSessionSetupFail.transport"] = sum(f.users for f in load.flows if not f.connected) * 2 * part / 3600
+    moves = sum(f.users for f in load.flows if f.connected) * 3 * part / 3600
+    counters |= {"MM.HoExeInterReq": moves, "MM.HoExeInterSucc": moves * 0.98}
+    return counters

@@ -1,0 +1,367 @@
+"""What configuration, power and faults do to the radio of a station: cells on air, core links up, and their alarms.
+
+A cell is on air when it is unlocked, able to work and broadcasts a PLMN; one that is shutting down stays
+until its users have left. A core link is up when its endpoints are those of a tenant's core and nothing
+broke it. Both take a moment to settle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from simulators.clock import Clock, Timer
+from simulators.datastore import Config, Path, State
+from simulators.equipment.alarms import Alarm
+from simulators.equipment.configuration import CellSurvey, LinkSurvey, cells_of, links_of
+from simulators.equipment.fault_kinds import CELL_ALARM, LINK_ALARM, Service
+from simulators.network import Core, StationRecord
+
+#: Tolerance of moments computed by adding seconds, in seconds.
+_EPSILON = 1e-6
+
+
+class UnknownLinkError(Exception):
+    """The station has no such core link."""
+
+
+@dataclass(slots=True)
+class _Cell:
+    """A cell; ``closing`` while it is shutting down and has users left."""
+
+    survey: CellSurvey
+    since: float
+    closing: bool
+    service: Service
+
+
+@dataclass(slots=True)
+class _Link:
+    """A core link; ``carried`` says that its packets arrive."""
+
+    survey: LinkSurvey
+    since: float
+    carried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CellStatus:
+    """What a cell does at some moment."""
+
+    survey: CellSurvey
+    on_air: bool
+    service: Service
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a new configuration did: names of links cured, cells unlocked again, cells that began to shut down."""
+
+    cured: tuple[str, ...]
+    unlocked: tuple[CellSurvey, ...]
+    closing: tuple[CellSurvey, ...]
+
+
+class RadioSite:
+    """What a radio needs of its station; this one has no troubles."""
+
+    __slots__ = ()
+
+    def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
+        """An alarm was raised or cleared."""
+
+    def service_of(self, cell: CellSurvey) -> Service:
+        """What faults leave of a cell's service."""
+        return Service.FULL
+
+    def usage_of(self, cell: CellSurvey) -> str:
+        """IDLE, ACTIVE or BUSY (X.731) for a cell on air."""
+        return "ACTIVE"
+
+    def carries(self, link: LinkSurvey) -> bool:
+        """Whether the ground carries packets to the far end of a link."""
+        return True
+
+    def radio_changed(self) -> None:
+        """Cells or links may have changed their state."""
+
+
+class Radio:
+    """The radio of one station.
+
+    Attributes:
+        connected: Whether the station reaches the core networks at all; call ``refresh`` after setting it.
+    """
+
+    __slots__ = (
+        *("_alarms", "_broken", "_cells", "_clock", "_config", "_cores", "_links", "_powered", "_record"),
+        *("_settle_seconds", "_site", "_state", "_timer", "connected"),
+    )
+
+    def __init__(
+        self, record: StationRecord, cores: tuple[Core, ...], clock: Clock, settle_seconds: float, site: RadioSite
+    ) -> None:
+        self._record = record
+        self._cores = cores
+        self._clock = clock
+        self._settle_seconds = settle_seconds
+        self._site = site
+        self._config: Config | None = None
+        self._cells: dict[Path, _Cell] = {}
+        self._links: dict[Path, _Link] = {}
+        # Broken links, and whether deleting and creating them again helps.
+        self._broken: dict[Path, bool] = {}
+        self._alarms: dict[Path, Alarm] = {}
+        self._timer: Timer | None = None
+        self._state: State | None = None
+        self._powered = True
+        self.connected = True
+
+    # -------------------------------------------------------- what happens
+
+    def follow(self, config: Config, stages: Iterable[Config] = ()) -> Followed:
+        """Take on a new running configuration.
+
+        A broken link is cured by deleting its end point and creating it again, in one commit or in two:
+        ``stages`` are the candidates on the way to this configuration.
+        """
+        self._config = config
+        now = self._clock.monotonic()
+        cured = self._cure([*stages, config])
+        cells, links = {}, {}
+        unlocked, closing = [], []
+        for survey in cells_of(config):
+            known = self._cells.get(survey.path)
+            cell = cells[survey.path] = self._next(survey, known, now)
+            if known is not None and survey.unlocked and not known.survey.unlocked:
+                unlocked.append(survey)
+            if cell.closing and known is not None and not known.closing:
+                closing.append(survey)
+        for link in links_of(config, self._record, self._cores):
+            old = self._links.get(link.path)
+            same = old is not None and old.survey == link and link.name not in cured
+            links[link.path] = _Link(link, old.since if old is not None and same else now, self._site.carries(link))
+        self._cells, self._links = cells, links
+        self._settle_later()
+        return Followed(cured, tuple(unlocked), tuple(closing))
+
+    def _next(self, survey: CellSurvey, known: _Cell | None, now: float) -> _Cell:
+        service = self._site.service_of(survey)
+        if known is None:
+            return _Cell(survey, now, False, service)
+        closing = survey.administrative == "SHUTTINGDOWN" and (known.closing or self._on_air(known))
+        stays = survey.carrier == known.survey.carrier and (survey.wants_air or closing) == (
+            known.survey.wants_air or known.closing
+        )
+        return _Cell(survey, known.since if stays else now, closing, service)
+
+    def _cure(self, stages: list[Config]) -> tuple[str, ...]:
+        if not self._broken:
+            return ()
+        curable = [path for path, helps in self._broken.items() if helps]
+        gone = {path for path in curable for stage in stages if stage.get(path[:-1]) is None}
+        for path in gone:
+            del self._broken[path]
+        return tuple(sorted(self._links[path].survey.name for path in gone if path in self._links))
+
+    def break_link(self, wanted: str, *, curable: bool = True) -> tuple[str, ...]:
+        """Break the core links of a tenant, or the one with this end point id; return their names.
+
+        Raises:
+            UnknownLinkError: no configured link fits.
+        """
+        paths = self._find(wanted)
+        self._broken |= dict.fromkeys(paths, curable)
+        self._update()
+        return tuple(self._links[path].survey.name for path in paths)
+
+    def restore_link(self, wanted: str) -> tuple[str, ...]:
+        """Take the fault away from links; return the names of those that were broken.
+
+        Raises:
+            UnknownLinkError: no configured link fits.
+        """
+        return self.heal([self._links[path].survey.name for path in self._find(wanted)])
+
+    def heal(self, names: Collection[str]) -> tuple[str, ...]:
+        """Take the fault away from links by name; return the names of those that were broken."""
+        healed = [path for path in self._broken if _link_name(path) in names]
+        for path in healed:
+            del self._broken[path]
+            if path in self._links:
+                self._links[path].since = self._clock.monotonic()
+        self._settle_later()
+        return tuple(_link_name(path) for path in healed)
+
+    def _find(self, wanted: str) -> list[Path]:
+        paths = [path for path, link in self._links.items() if wanted in (link.survey.id, link.survey.tenant)]
+        if not paths:
+            raise UnknownLinkError(f"{self._record.id} has no core link of tenant or end point {wanted}")
+        return paths
+
+    def power(self, on: bool) -> None:
+        """Lose power, or get it back; everything settles anew then."""
+        self._powered = on
+        self._begin_anew(self._cells.values())
+        self._begin_anew(self._links.values())
+        self._settle_later()
+
+    def reset(self, cells: Iterable[CellSurvey]) -> None:
+        """Let some cells come on air anew, as after a restart of their radio unit."""
+        self._begin_anew(self._cells[survey.path] for survey in cells if survey.path in self._cells)
+        self._settle_later()
+
+    def refresh(self) -> None:
+        """Look at the faults, the supervision and the way to the core again."""
+        now = self._clock.monotonic()
+        for cell in self._cells.values():
+            before, cell.service = cell.service, self._site.service_of(cell.survey)
+            if before is Service.OFF and cell.service is not Service.OFF:
+                cell.since = now
+        self._settle_later()
+
+    def path_changed(self) -> None:
+        """Look at the ground again; links to which it leads anew settle first."""
+        changed = False
+        for link in self._links.values():
+            carried = self._site.carries(link.survey)
+            if carried is not link.carried:
+                changed, link.carried = True, carried
+                link.since = self._clock.monotonic() if carried else link.since
+        if changed:
+            self._settle_later()
+
+    def _begin_anew(self, settling: Iterable[_Cell | _Link]) -> None:
+        now = self._clock.monotonic()
+        for one in settling:
+            one.since = now
+
+    # ------------------------------------------------------ what follows
+
+    def _settle_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._update()
+        if self._settle_seconds > 0 and (self._cells or self._links or self._alarms):
+            self._timer = self._clock.call_later(self._settle_seconds, self._update)
+
+    def _update(self) -> None:
+        self._state = None
+        if self._powered:
+            self._update_alarms()
+        self._site.radio_changed()
+
+    def _update_alarms(self) -> None:
+        for path in [path for path in self._alarms if not self._suffers(path)]:
+            self._site.alarm_changed(self._alarms.pop(path), False)
+        for path, link in self._links.items():
+            if path not in self._alarms and self._link_overdue(path, link):
+                self._raise(path, self._link_alarm(link.survey))
+        for path, cell in self._cells.items():
+            if path not in self._alarms and self._suffers(path):
+                self._raise(path, self._cell_alarm(cell.survey))
+
+    def _raise(self, path: Path, alarm: Alarm) -> None:
+        self._alarms[path] = alarm
+        self._site.alarm_changed(alarm, True)
+
+    def _settled(self, since: float) -> bool:
+        return self._clock.monotonic() - since >= self._settle_seconds - _EPSILON
+
+    def _on_air(self, cell: _Cell) -> bool:
+        able = self._powered and cell.service is not Service.OFF
+        return able and (cell.survey.wants_air or cell.closing) and self._settled(cell.since)
+
+    def _link_up(self, path: Path, link: _Link) -> bool:
+        able = self._powered and self.connected and path not in self._broken
+        right = link.survey.unlocked and link.survey.right and link.carried
+        return able and right and self._settled(link.since)
+
+    def _suffers(self, path: Path) -> bool:
+        """Whether a link that should be up is not, or an unlocked cell can't work."""
+        cell = self._cells.get(path)
+        if cell is not None:
+            return cell.survey.unlocked and cell.service is Service.OFF
+        link = self._links.get(path)
+        return link is not None and link.survey.unlocked and not self._link_up(path, link)
+
+    def _link_overdue(self, path: Path, link: _Link) -> bool:
+        broken = path in self._broken or not self.connected or (link.survey.right and not link.carried)
+        return self._suffers(path) and (broken or self._settled(link.since))
+
+    def _link_alarm(self, link: LinkSurvey) -> Alarm:
+        text = f"core link to {link.remote or 'nowhere'} is down"
+        return Alarm.of(LINK_ALARM, link.name, (link.distinguished_name,), self._clock.now(), text)
+
+    def _cell_alarm(self, cell: CellSurvey) -> Alarm:
+        return Alarm.of(CELL_ALARM, cell.name, (cell.distinguished_name,), self._clock.now())
+
+    # --------------------------------------------------------- what is told
+
+    @property
+    def cells(self) -> Iterator[CellStatus]:
+        """What each cell does now."""
+        return (CellStatus(cell.survey, self._on_air(cell), cell.service) for cell in self._cells.values())
+
+    @property
+    def tenants_connected(self) -> frozenset[str]:
+        """Tenants to whose core a link is up."""
+        return frozenset(link.survey.tenant for path, link in self._links.items() if self._link_up(path, link))
+
+    @property
+    def tenants_linked(self) -> frozenset[str]:
+        """Tenants to whose core a link is configured."""
+        return frozenset(link.survey.tenant for link in self._links.values())
+
+    @property
+    def links_broken(self) -> frozenset[str]:
+        """Names of the links that a fault broke."""
+        return frozenset(map(_link_name, self._broken))
+
+    @property
+    def powered(self) -> bool:
+        """Whether it has power and runs."""
+        return self._powered
+
+    def state(self) -> State:
+        """The state below the configuration, as ``<get>`` shows it."""
+        assert self._config is not None
+        if self._state is None:
+            values: dict[Path, str | list[str]] = {}
+            for path, cell in self._cells.items():
+                able = self._powered and cell.service is not Service.OFF
+                values[*path, "operationalState"] = "ENABLED" if able else "DISABLED"
+                values[*path, "cellState"] = self._cell_state(cell)
+                values[*path, "usageState"] = self._site.usage_of(cell.survey) if self._on_air(cell) else "IDLE"
+                if cell.service in _AVAILABILITY:
+                    values[*path, "availabilityStatus"] = [_AVAILABILITY[cell.service]]
+            for path, link in self._links.items():
+                values[*path, "operationalState"] = "ENABLED" if self._link_up(path, link) else "DISABLED"
+            self._state = State.of(self._config.schema, values)
+        return self._state
+
+    def forget_state(self) -> None:
+        """Compute the state anew when it is asked for."""
+        self._state = None
+
+    def _cell_state(self, cell: _Cell) -> str:
+        if self._on_air(cell):
+            return "ACTIVE"
+        return "INACTIVE" if cell.survey.unlocked else "IDLE"
+
+    def summary(self) -> dict[str, int]:
+        """How many cells and core links there are, and how many of them work."""
+        return {
+            "cells": len(self._cells),
+            "cells_on_air": sum(self._on_air(cell) for cell in self._cells.values()),
+            "links": len(self._links),
+            "links_up": sum(self._link_up(path, link) for path, link in self._links.items()),
+        }
+
+
+_AVAILABILITY = {Service.OFF: "FAILED", Service.DEGRADED: "DEGRADED"}
+
+
+def _link_name(path: Path) -> str:
+    return f"{path[-2][0]}={path[-2][1]}"

@@ -1,0 +1,149 @@
+"""How clients find the stations of a fleet: inventories for Minka, Nornir and Ansible.
+
+None of them holds a password: clients have their own ways to keep one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simulators.fleet.router_endpoints import RouterEndpoint, routers_csv
+from simulators.netconf.certificates import Authority
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a station of the fleet listens, and the host key it shows there."""
+
+    station: str
+    address: str
+    port: int
+    host_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsEndpoint:
+    """Where a station of the fleet listens for TLS, and the fingerprint of the certificate it shows there."""
+
+    station: str
+    address: str
+    port: int
+    certificate: str
+
+
+def minka(endpoints: Sequence[Endpoint]) -> str:
+    """``endpoints.csv`` of stations over SSH."""
+    return _csv([field.name for field in fields(Endpoint)], [asdict(endpoint) for endpoint in endpoints])
+
+
+def minka_tls(endpoints: Sequence[TlsEndpoint]) -> str:
+    """``endpoints.csv`` of stations over TLS."""
+    columns = ["station", "address", "port", "transport", "certificate"]
+    return _csv(columns, [{**asdict(endpoint), "transport": "tls"} for endpoint in endpoints])
+
+
+def nornir(endpoints: Sequence[Endpoint], username: str) -> str:
+    """``hosts.yaml`` of Nornir's SimpleInventory."""
+    return _yaml(
+        {
+            endpoint.station: {
+                "hostname": endpoint.address,
+                "port": endpoint.port,
+                "username": username,
+                "data": {"host_key": endpoint.host_key},
+            }
+            for endpoint in endpoints
+        }
+    )
+
+
+def ansible(endpoints: Sequence[Endpoint], username: str, password_env: str) -> str:
+    """An inventory for Ansible's netconf connection (ansible.netcommon)."""
+    hosts = {
+        endpoint.station: {
+            "ansible_host": endpoint.address,
+            "ansible_port": endpoint.port,
+            "host_key": endpoint.host_key,
+        }
+        for endpoint in endpoints
+    }
+    common = {
+        "ansible_connection": "ansible.netcommon.netconf",
+        "ansible_network_os": "default",
+        "ansible_user": username,
+        "ansible_password": f"{{{{ lookup('env', '{password_env}') }}}}",
+    }
+    return _yaml({"all": {"children": {"stations": {"vars": common, "hosts": hosts}}}})
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """Which files to write; none for those that nobody wants.
+
+    Attributes:
+        endpoints: ``endpoints.csv`` over SSH.
+        tls_endpoints: ``endpoints.csv`` over TLS.
+        certificates: Folder for ``authority.pem`` and ``client.pem``, the user's certificate and key.
+        nornir: ``hosts.yaml``.
+        ansible: An inventory.
+        username: The user that logs in.
+        password_env: Where Ansible finds the password.
+        routers: ``routers.csv``.
+    """
+
+    endpoints: Path | None = None
+    tls_endpoints: Path | None = None
+    certificates: Path | None = None
+    nornir: Path | None = None
+    ansible: Path | None = None
+    username: str = "minka"
+    password_env: str = "MINKA_DEVICE_PASSWORD"  # noqa: S105 (its name, not its value)
+    routers: Path | None = None
+
+    def write(
+        self,
+        ssh: Sequence[Endpoint],
+        tls: Sequence[TlsEndpoint],
+        seed: str,
+        routers: Sequence[RouterEndpoint] = (),
+    ) -> None:
+        """Write them.
+
+        Raises:
+            OSError: a file can't be written.
+        """
+        for path, text in (
+            (self.endpoints, minka(ssh)),
+            (self.tls_endpoints, minka_tls(tls)),
+            (self.routers, routers_csv(routers)),
+            (self.nornir, nornir(ssh, self.username) if self.nornir else ""),
+            (self.ansible, ansible(ssh, self.username, self.password_env) if self.ansible else ""),
+        ):
+            if path is not None:
+                path.write_text(text, encoding="utf-8", newline="")
+        if self.certificates is not None:
+            self.certificates.mkdir(parents=True, exist_ok=True)
+            authority = Authority(seed)
+            (self.certificates / "authority.pem").write_text(authority.certificate)
+            (self.certificates / "client.pem").touch(mode=0o600)
+            (self.certificates / "client.pem").write_text(authority.client(self.username))
+
+
+def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    text: str = yaml.dump(content, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, width=1000)
+    return f"---\n{text}"

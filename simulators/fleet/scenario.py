@@ -1,0 +1,290 @@
+"""Scenarios: which faults strike which stations and when, from a YAML file, played on the clock.
+
+    scenario: a bad night
+    seed: "42"
+    events:
+      - {at: "00:10:00", fault: mains-failure, where: {backhaul: fibre-cusco-13}, share: 0.5}
+      - {at: 1200, fault: vswr, stations: [PE-CUS-0145], target: ru-1}
+      - {at: 3600, clear: vswr, stations: [PE-CUS-0145]}
+      - {at: 4000, cut: fibre-cusco-13}
+      - {at: 4600, mend: fibre-cusco-13}
+
+The same scenario with the same seed on the same network writes the same history in virtual time.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from lxml import etree
+
+from simulators.clock import Clock
+from simulators.datastore import RpcError, RpcErrors
+from simulators.equipment.faults import UnknownFaultError, fault_named
+from simulators.history import EventKind
+from simulators.netconf.requests import ITSELF
+from simulators.network import SimulatedNetwork, StationRecord
+from simulators.station import Station
+
+_TOP = frozenset({"scenario", "seed", "events"})
+#: What an event may do; each takes a name, or a file.
+_ON_STATIONS = ("fault", "clear", "edit", "restart")
+#: What an event may do to a backhaul node, with all that hangs below.
+_ON_NODES = ("cut", "mend")
+_ACTIONS = (*_ON_STATIONS, *_ON_NODES)
+_EVENT = frozenset({"at", "stations", "where", "share", "target", *_ACTIONS})
+_SELECTORS = frozenset({"region", "site", "backhaul", "everywhere"})
+_TIME = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})$")
+
+
+class ScenarioError(Exception):
+    """A scenario can't be played; the message names file and line of everything that is wrong."""
+
+
+class Ground(Protocol):
+    """The backhaul that a scenario cuts and mends."""
+
+    def cut(self, node: str) -> None:
+        """Cut a node off from the one above it."""
+
+    def mend(self, node: str) -> None:
+        """Connect it again."""
+
+
+class Cast(Protocol):
+    """The stations that a scenario is played with."""
+
+    @property
+    def transport(self) -> Ground:
+        """What they hang on."""
+
+    @property
+    def clock(self) -> Clock:
+        """Their clock."""
+
+    @property
+    def stations(self) -> Mapping[str, Station]:
+        """The stations by id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioEvent:
+    """One entry: after ``at`` seconds, ``action`` with ``name`` on stations; cut and mend have none.
+
+    ``name`` is a fault, the text of an edit, or a backhaul node.
+    """
+
+    at: float
+    action: str
+    name: str
+    stations: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What happens, in order of time."""
+
+    name: str
+    seed: str
+    events: tuple[ScenarioEvent, ...]
+
+    def play(self, cast: Cast) -> None:
+        """Put all events on the clock; they happen as time goes on."""
+        for number, event in enumerate(self.events):
+            cast.clock.call_later(event.at, partial(self._happen, cast, number, event))
+
+    def _happen(self, cast: Cast, number: int, event: ScenarioEvent) -> None:
+        if event.action == "cut":
+            cast.transport.cut(event.name)
+        elif event.action == "mend":
+            cast.transport.mend(event.name)
+        for station in (cast.stations[name] for name in event.stations if name in cast.stations):
+            try:
+                _act(station, event, f"{self.seed}/{number}/{station.id}")
+            except (UnknownFaultError, RpcError, RpcErrors) as error:
+                station.record(EventKind.NOT_STRUCK, ITSELF, action=event.action, name=event.name[:80], why=str(error))
+
+
+def _act(station: Station, event: ScenarioEvent, seed: str) -> None:
+    if event.action == "fault":
+        station.life.begin_fault(event.name, event.target, seed)
+    elif event.action == "clear":
+        for trouble in [t for t in station.life.open_troubles if event.name in (t.fault.name, "all")]:
+            station.life.troubles.end(trouble)
+    elif event.action == "edit":
+        station.foreign_edit(etree.fromstring(event.name))
+    else:
+        station.restart()
+
+
+# ----------------------------------------------------------------------- reading
+
+
+def read_scenario(path: Path, network: SimulatedNetwork, seed: str | None = None) -> Scenario:
+    """Read and check a scenario for a network; ``seed`` replaces the one in the file.
+
+    Raises:
+        ScenarioError: the file can't be read, or something in it is wrong.
+    """
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (derived from the safe one)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
+    return _Reader(path, network).read(document, seed)
+
+
+class _Lines(dict[str, Any]):
+    """A mapping that knows the line of each of its keys."""
+
+    line = 0
+    lines: Mapping[str, int] = {}
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with lines."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> _Lines:
+    found = _Lines({str(key): value for key, value in loader.construct_mapping(node, deep=True).items()})
+    found.line = node.start_mark.line + 1
+    found.lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+    return found
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+class _Reader:
+    """Collects what is wrong while it reads."""
+
+    def __init__(self, path: Path, network: SimulatedNetwork) -> None:
+        self._path = path
+        self._network = network
+        self._known = {station.id: station for station in network.stations}
+        self._problems: list[str] = []
+
+    def read(self, document: Any, seed: str | None) -> Scenario:
+        if not isinstance(document, _Lines):
+            raise ScenarioError(f"{self._path}:1: a scenario is a mapping with events")
+        self._only(document, _TOP)
+        chosen = seed or str(document.get("seed", self._network.id))
+        entries = document.get("events")
+        if not isinstance(entries, list):
+            self._wrong(document, "events", "events is a list")
+            entries = []
+        events = [event for index, entry in enumerate(entries) for event in self._event(entry, f"{chosen}/{index}")]
+        if self._problems:
+            raise ScenarioError("\n".join(self._problems))
+        return Scenario(str(document.get("scenario", self._path.stem)), chosen, tuple(sorted(events, key=_when)))
+
+    def _event(self, entry: Any, dice: str) -> Iterator[ScenarioEvent]:
+        if not isinstance(entry, _Lines):
+            self._problems.append(f"{self._path}: an event is a mapping, not {entry!r:.40}")
+            return
+        before = len(self._problems)
+        self._only(entry, _EVENT)
+        at = self._time(entry)
+        action, name = self._action(entry)
+        stations = () if action in _ON_NODES else self._stations(entry, dice)
+        if len(self._problems) == before:
+            yield ScenarioEvent(at, action, name, stations, str(entry.get("target", "")))
+
+    def _time(self, entry: _Lines) -> float:
+        value = entry.get("at")
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            return float(value)
+        found = _TIME.match(value) if isinstance(value, str) else None
+        if found is None:
+            self._wrong(entry, "at", "at is a number of seconds, or HH:MM:SS in quotes")
+            return 0.0
+        return int(found[1] or 0) * 3600.0 + int(found[2]) * 60.0 + int(found[3])
+
+    def _action(self, entry: _Lines) -> tuple[str, str]:
+        actions = [action for action in _ACTIONS if action in entry]
+        if len(actions) != 1:
+            self._wrong(entry, actions[-1] if actions else "", f"an event has exactly one of {', '.join(_ACTIONS)}")
+            return "", ""
+        action, name = actions[0], str(entry[actions[0]])
+        if action == "fault" or (action == "clear" and name != "all"):
+            try:
+                fault_named(name)
+            except UnknownFaultError as error:
+                self._wrong(entry, action, str(error))
+        if action == "edit":
+            name = self._document(entry, name)
+        if action in _ON_NODES:
+            self._check_node(entry, action, name)
+        return action, name
+
+    def _check_node(self, entry: _Lines, action: str, node: str) -> None:
+        if node not in self._network.parents:
+            self._wrong(entry, action, f"network {self._network.id} has no backhaul node {node}")
+        for key in ("stations", "where", "share", "target"):
+            if key in entry:
+                self._wrong(entry, key, f"{action} names a node and nothing else")
+
+    def _document(self, entry: _Lines, name: str) -> str:
+        try:
+            text = (self._path.parent / name).read_text(encoding="utf-8")
+            etree.fromstring(text)
+        except (OSError, UnicodeDecodeError, etree.XMLSyntaxError, ValueError) as error:
+            self._wrong(entry, "edit", f"{name} is no XML file to read: {error}")
+            return ""
+        return text
+
+    def _stations(self, entry: _Lines, dice: str) -> tuple[str, ...]:
+        if ("stations" in entry) == ("where" in entry):
+            self._wrong(entry, "where" if "where" in entry else "", "an event has either stations or where")
+            return ()
+        names = self._named(entry) if "stations" in entry else self._selected(entry)
+        share = entry.get("share", 1)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+            self._wrong(entry, "share", "share is above 0 and at most 1")
+            return ()
+        count = max(round(share * len(names)), 1)
+        chosen = random.Random(dice).sample(names, min(count, len(names)))  # noqa: S311 (a story, no secret)
+        return tuple(sorted(chosen))
+
+    def _named(self, entry: _Lines) -> list[str]:
+        names = entry["stations"]
+        names = [str(name) for name in (names if isinstance(names, list) else [names])]
+        for name in names:
+            if name not in self._known:
+                self._wrong(entry, "stations", f"network {self._network.id} has no station {name}")
+        return names
+
+    def _selected(self, entry: _Lines) -> list[str]:
+        where = entry["where"]
+        if not isinstance(where, _Lines) or len(where) != 1 or not _SELECTORS.issuperset(where):
+            self._wrong(entry, "where", f"where has exactly one of {', '.join(sorted(_SELECTORS))}")
+            return []
+        ((kind, value),) = where.items()
+        found = [station.id for station in self._known.values() if self._is_there(station, kind, str(value))]
+        if not found:
+            self._wrong(where, kind, f"no station has {kind} {value}")
+        return found
+
+    def _is_there(self, station: StationRecord, kind: str, value: str) -> bool:
+        if kind == "backhaul":
+            return value in self._network.parents and station.backhaul in self._network.below(value)
+        return kind == "everywhere" or getattr(station, kind) == value
+
+    def _only(self, mapping: _Lines, allowed: Iterable[str]) -> None:
+        for key in mapping:
+            if key not in frozenset(allowed):
+                self._wrong(mapping, key, f"{key!r} is none of {', '.join(sorted(allowed))}")
+
+    def _wrong(self, mapping: _Lines, key: str, message: str) -> None:
+        self._problems.append(f"{self._path}:{mapping.lines.get(key, mapping.line)}: {message}")
+
+
+def _when(event: ScenarioEvent) -> float:
+    return event.at

@@ -1,0 +1,182 @@
+"""The ground between stations and cores: routers, backhaul, and who can be reached at all.
+
+A station hangs on the router of its site, if the fleet runs with routers; a site hangs on a backhaul
+node. Whatever changes there shows at once: connections fall silent, core links go down and come up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from simulators.clock import Clock
+from simulators.connections import Lines, Outage
+from simulators.fleet.backhaul import Backhaul
+from simulators.network import Core, RouterRecord, SimulatedNetwork, StationRecord
+from simulators.routers import factory
+from simulators.routers.addresses import read_address
+from simulators.routers.config import RouterConfig
+from simulators.routers.factory import Provisioning
+from simulators.routers.router import Router, RouterQuirks
+from simulators.station import Station
+
+
+class Transport:
+    """Routers and backhaul of a fleet.
+
+    Args:
+        routers: What the routers come with; none means that there are none, and stations reach
+            the cores by themselves.
+        quirks: How the routers are set up.
+    """
+
+    def __init__(
+        self,
+        network: SimulatedNetwork,
+        clock: Clock,
+        *,
+        seed: str,
+        routers: Provisioning | None = None,
+        quirks: RouterQuirks | None = None,
+    ) -> None:
+        self.backhaul = Backhaul(network.parents)
+        self._cores = network.cores
+        self._core_by_tenant = {core.tenant: core for core in network.cores}
+        self._nodes = {address for core in network.cores for address in _addresses(core)}
+        self._node_of_site = {station.site: station.backhaul for station in network.stations}
+        self._node_of_site |= {router.site: router.backhaul for router in network.routers}
+        self._stations_of_site: dict[str, list[StationRecord]] = {}
+        for station in network.stations:
+            self._stations_of_site.setdefault(station.site, []).append(station)
+        self._hanging: dict[str, Station] = {}
+        self.lines: dict[str, Lines] = {}
+        records = network.routers if routers is not None else ()
+        quirks = quirks or RouterQuirks()
+        self.routers: dict[str, Router] = {
+            record.id: Router(
+                record,
+                clock,
+                quirks,
+                seed=seed,
+                factory=partial(self._factory, record, routers),
+                world=self,
+            )
+            for record in records
+        }
+        self._router_of_site = {router.record.site: router for router in self.routers.values()}
+        for device in (*(record.id for record in network.stations), *self.routers):
+            self.lines[device] = Lines()
+
+    def hang(self, stations: Mapping[str, Station]) -> None:
+        """Make these stations hear of changes of their way to the cores."""
+        self._hanging.update(stations)
+
+    def _factory(self, record: RouterRecord, provisioning: Provisioning | None) -> RouterConfig:
+        management = factory.management_address(record.address)
+        if provisioning is not Provisioning.PROVISIONED:
+            return factory.bare(record.id, management)
+        stations = [station.transport_address for station in self._stations_of_site.get(record.site, ())]
+        return factory.provisioned(record.id, management, stations, self._cores)
+
+    # ------------------------------------------------------------- the backhaul
+
+    def cut(self, node: str, outage: Outage = Outage.SILENCE) -> None:
+        """Cut a backhaul node off from the one above it: all below is off the net.
+
+        Raises:
+            UnknownNodeError: there is no such node.
+        """
+        self.backhaul.cut(node, outage)
+        self._follow(self._node_of_site)
+
+    def mend(self, node: str) -> None:
+        """Connect a backhaul node again.
+
+        Raises:
+            UnknownNodeError: there is no such node.
+        """
+        if self.backhaul.mend(node):
+            self._follow(self._node_of_site)
+
+    def off_net(self) -> list[str]:
+        """Ids of the devices that can't be reached now."""
+        return sorted(device for device, lines in self.lines.items() if lines.outage is not None)
+
+    # ------------------------------------------------------------- for stations
+
+    def carries(self, station: StationRecord, tenant: str, remote: str) -> bool:
+        """Whether packets of a station reach a node of a tenant's core.
+
+        Routers know IPv4 only: what has other addresses is not held up by them.
+        """
+        if not self.on_net(station.site):
+            return False
+        router = self._router_of_site.get(station.site)
+        core = self._core_by_tenant.get(tenant)
+        if router is None or core is None:
+            return True
+        try:
+            local, there = read_address(station.transport_address), read_address(remote)
+        except ValueError:
+            return not router.reloading
+        return router.carries(core.vlan, local, there)
+
+    # -------------------------------------------------------------- for routers
+
+    def on_net(self, site: str) -> bool:
+        """Whether the backhaul of a site leads anywhere."""
+        return self.backhaul.outage(self._node_of_site.get(site, "")) is None
+
+    def answers(self, site: str, address: int) -> bool:
+        """Whether a station of the site or a core node has this address, and can be reached from there."""
+        if address in self._nodes:
+            return self.on_net(site)
+        return address in _readable(station.transport_address for station in self._stations_of_site.get(site, ()))
+
+    def router_changed(self, router: Router) -> None:
+        """What a router forwards, or whether it can be reached, may have changed."""
+        self._follow([router.record.site])
+
+    # ------------------------------------------------------------- what follows
+
+    def _follow(self, sites: Iterable[str]) -> None:
+        """Bring connections and core links of sites in line with what leads to them."""
+        for site in sites:
+            outage = self.backhaul.outage(self._node_of_site.get(site, ""))
+            router = self._router_of_site.get(site)
+            if router is not None:
+                self._reach(router.id, outage or (None if router.reachable else Outage.SILENCE))
+                outage = outage or (Outage.SILENCE if router.reloading else None)
+            for station in self._stations_of_site.get(site, ()):
+                self._reach(station.id, outage)
+                if station.id in self._hanging:
+                    self._hanging[station.id].life.radio.path_changed()
+
+    def _reach(self, device: str, outage: Outage | None) -> None:
+        lines = self.lines[device]
+        if outage is lines.outage:
+            return
+        if outage is None:
+            lines.mend()
+        else:
+            lines.cut(outage)
+
+    def close(self) -> None:
+        """Let go of the connections that fell silent."""
+        for lines in self.lines.values():
+            lines.reset_silent()
+
+
+def _addresses(core: Core) -> set[int]:
+    return _readable(core.mme | core.amf | core.upf)
+
+
+def _readable(texts: Iterable[str]) -> set[int]:
+    """The addresses among texts that are IPv4."""
+    found = set()
+    for text in texts:
+        try:
+            found.add(read_address(text))
+        except ValueError:
+            continue  # IPv6, which these routers do not carry
+    return found

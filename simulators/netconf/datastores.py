@@ -1,0 +1,406 @@
+"""The datastores of one station: edits, commits and the confirmed commit (RFC 6241 §7, §8.2 to §8.7).
+
+Knows sessions only by their id. What follows from a changed running configuration is the business
+of the owner; it hears of each accepted change once, after it took effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lxml import etree
+
+from simulators.clock import Clock, Timer
+from simulators.datastore import Config, EditRules, ErrorOption, RpcError, RpcErrors
+from simulators.faults import FaultKind
+from simulators.netconf.locks import Locks, lock_denied
+from simulators.netconf.profiles import Profile
+from simulators.netconf.requests import (
+    DEFAULT_CONFIRM_TIMEOUT,
+    ITSELF,
+    NO_SESSION,
+    Cause,
+    CommitRequest,
+    Confirmation,
+    EditRequest,
+    Origin,
+    RunningChange,
+    TestOption,
+)
+
+__all__ = [
+    "DEFAULT_CONFIRM_TIMEOUT",
+    "ITSELF",
+    "NO_SESSION",
+    "Cause",
+    "CommitRequest",
+    "Confirmation",
+    "Datastores",
+    "EditRequest",
+    "Origin",
+    "Owner",
+    "RunningChange",
+    "TestOption",
+]
+
+
+class Owner(Protocol):
+    """The station whose datastores they are."""
+
+    def running_changed(self, change: RunningChange) -> None:
+        """Running was changed."""
+
+    def confirmation(self, event: Confirmation, origin: Origin, timeout: int | None) -> None:
+        """Something happened to a confirmed commit; the time-out is in seconds."""
+
+    def has_habit(self, kind: FaultKind) -> bool:
+        """Whether the station does this wrong now."""
+
+    def confirm_seconds(self, asked: int) -> float:
+        """How long a confirmed commit waits for its confirmation."""
+
+    def check_writes(self, origin: Origin, before: Config, after: Config) -> None:
+        """Refuse a change that the user may not make, with access-denied."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A confirmed commit that waits for its confirming commit.
+
+    Attributes:
+        origin: Who sent it last.
+        session: Whose end takes it back; none if it has a token.
+    """
+
+    backup: Config
+    origin: Origin
+    session: int
+    persist: str | None
+    timer: Timer
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What the candidate holds beyond running, and how it got there."""
+
+    config: Config
+    edits: list[etree._Element] = field(default_factory=list)
+    stages: list[Config] = field(default_factory=list)
+
+
+class Datastores:
+    """The datastores of a station and everything that guards them."""
+
+    def __init__(self, factory: Config, clock: Clock, profile: Profile, owner: Owner) -> None:
+        self._factory = factory
+        self._running = factory
+        self._startup: Config | None = factory if profile.startup else None
+        self._draft: _Draft | None = None
+        self._spoilt = False
+        self._clock = clock
+        self._profile = profile
+        self._owner = owner
+        self._pending: _Pending | None = None
+        self.locks = Locks(clock)
+
+    # ---------------------------------------------------------------- reading
+
+    @property
+    def running(self) -> Config:
+        """The configuration in force."""
+        return self._running
+
+    @property
+    def candidate(self) -> Config:
+        """The configuration being prepared; equal to running while nobody edits."""
+        return self._running if self._draft is None else self._draft.config
+
+    @property
+    def startup(self) -> Config:
+        """The configuration of the next start; empty once it was deleted."""
+        return Config.empty(self._running.schema) if self._startup is None else self._startup
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the candidate holds edits that were neither committed nor discarded."""
+        return self._draft is not None
+
+    @property
+    def awaiting_confirmation(self) -> bool:
+        """Whether an unconfirmed commit is pending."""
+        return self._pending is not None
+
+    def waits_under(self, token: str) -> bool:
+        """Whether an unconfirmed commit is pending under this token."""
+        return self._pending is not None and self._pending.persist == token
+
+    def named(self, datastore: str) -> Config:
+        """The content of a datastore by name."""
+        contents = {"running": self._running, "candidate": self.candidate, "startup": self.startup}
+        return contents[datastore]
+
+    # ------------------------------------------------------------------ locks
+
+    def lock(self, origin: Origin, datastore: str) -> None:
+        """Lock a datastore for a session.
+
+        Raises:
+            RpcError: lock-denied with the holder's session id (RFC 6241 §7.5).
+        """
+        if datastore == "candidate" and self.dirty and self.locks.get(datastore) is None:
+            raise lock_denied(datastore, NO_SESSION, "it holds edits that were not committed")
+        pending = self._pending
+        if datastore == "running" and pending is not None and pending.session not in (NO_SESSION, origin.session):
+            raise lock_denied(datastore, pending.session, "a confirmed commit of another session is pending")
+        self.locks.take(datastore, origin.session)
+
+    def unlock(self, origin: Origin, datastore: str) -> None:
+        """Unlock a datastore; edits left in the candidate are discarded (RFC 6241 §8.3.5.2).
+
+        Raises:
+            RpcError: operation-failed when the session does not hold the lock.
+        """
+        self.locks.release(datastore, origin.session)
+        if datastore == "candidate":
+            self._forget_draft()
+
+    # ---------------------------------------------------------------- writing
+
+    def edit(self, origin: Origin, request: EditRequest) -> None:
+        """Edit the candidate or running.
+
+        Raises:
+            RpcError, RpcErrors: the edit is refused. Unless its error option says otherwise, nothing has changed.
+        """
+        self.locks.require_free(origin.session, request.target)
+        before = self.named(request.target)
+        edited, errors = self._edited(before, request)
+        if request.test != "set" or request.target == "running":
+            edited.validate()
+        self._owner.check_writes(origin, before, edited)
+        if request.test != "test-only":
+            self._keep(origin, request, edited)
+        if errors:
+            raise RpcErrors(errors)
+
+    def _edited(self, before: Config, request: EditRequest) -> tuple[Config, tuple[RpcError, ...]]:
+        """The edited configuration, with the errors of those parts that were left out."""
+        habit = self._owner.has_habit(FaultKind.KEYLESS_IGNORED)
+        rules = EditRules(self._profile.basic_mode or "explicit", habit)
+        tested = request.test != "set"
+        if request.on_error is ErrorOption.ROLLBACK or (tested and request.on_error is ErrorOption.STOP):
+            return before.edit(request.config, request.default_operation, rules), ()
+        edited, errors = before.edit_partly(request.config, request.default_operation, rules, request.on_error)
+        if tested and errors:
+            raise RpcErrors(errors)
+        return edited, errors
+
+    def _keep(self, origin: Origin, request: EditRequest, edited: Config) -> None:
+        if request.target == "running":
+            self._replace_running(edited, Cause.EDIT, origin, _Draft(edited, [request.config], [edited]))
+            return
+        draft = self._draft = self._draft or _Draft(self._running)
+        draft.config = edited
+        draft.edits.append(request.config)
+        draft.stages.append(edited)
+
+    def copy(self, origin: Origin, target: str, config: Config) -> None:
+        """Put a whole configuration into a datastore (copy-config).
+
+        Raises:
+            RpcError: in-use, or access-denied.
+            RpcErrors: it is not complete, and the target is not the candidate.
+        """
+        self.locks.require_free(origin.session, target)
+        if target != "candidate":
+            config.validate()
+        self._owner.check_writes(origin, self.named(target), config)
+        if target == "running":
+            self._replace_running(config, Cause.COPY, origin, _Draft(config, stages=[config]))
+        elif target == "startup":
+            self._startup = config
+        else:
+            self._draft = _Draft(config, stages=[config])
+
+    def delete_startup(self, origin: Origin) -> None:
+        """Empty the startup configuration: the next start is one with factory configuration.
+
+        Raises:
+            RpcError: in-use, or access-denied.
+        """
+        self.locks.require_free(origin.session, "startup")
+        self._owner.check_writes(origin, self.startup, Config.empty(self._running.schema))
+        self._startup = None
+
+    def discard(self, origin: Origin) -> None:
+        """Make the candidate equal to running again.
+
+        Raises:
+            RpcError: in-use.
+        """
+        self.locks.require_free(origin.session, "candidate")
+        self._forget_draft()
+
+    def validated(self) -> None:
+        """The candidate was validated, which some stations don't get over."""
+        self._spoilt = self._owner.has_habit(FaultKind.VALIDATE_SPOILS_COMMIT)
+
+    def _forget_draft(self) -> None:
+        self._draft = None
+        self._spoilt = False
+
+    # ----------------------------------------------------------------- commit
+
+    def commit(self, origin: Origin, request: CommitRequest) -> None:
+        """Make the candidate the running configuration, for good or until confirmed.
+
+        Raises:
+            RpcError, RpcErrors: refused; nothing has changed and a pending commit is still pending.
+        """
+        self.locks.require_free(origin.session, "candidate", "running")
+        trespass = self._trespasses(origin, request)
+        if not trespass:
+            self._require_claim(origin, request.persist_id)
+        if self._spoilt:
+            self._forget_draft()
+        candidate = self.candidate
+        candidate.validate()
+        self._owner.check_writes(origin, self._running, candidate)
+        draft, self._draft = self._draft, None
+        if not trespass:
+            self._note_confirmation(origin, request)
+        if draft is not None:
+            cause = Cause.CONFIRMED_COMMIT if request.confirmed else Cause.COMMIT
+            self._replace_running(candidate, cause, origin, draft)
+
+    def cancel(self, origin: Origin, persist_id: str | None) -> None:
+        """Take a pending confirmed commit back at once.
+
+        Raises:
+            RpcError: nothing is pending, or it is not this session's to cancel.
+        """
+        self.locks.require_free(origin.session, "running")
+        self._require_claim(origin, persist_id)
+        if self._pending is None:
+            raise RpcError("operation-failed", "no confirmed commit is pending", type="protocol")
+        self._roll_back(Cause.CANCEL, origin)
+
+    def _trespasses(self, origin: Origin, request: CommitRequest) -> bool:
+        """Whether a commit by a session that has no say is taken all the same, and the backup is lost by it."""
+        pending = self._pending
+        if pending is None or request.persist_id is not None or pending.session == origin.session:
+            return False
+        if not self._owner.has_habit(FaultKind.ROLLBACK_EMPTIES_RUNNING):
+            return False
+        pending.backup = Config.empty(self._running.schema)
+        return True
+
+    def _require_claim(self, origin: Origin, persist_id: str | None) -> None:
+        """Refuse whoever may not speak for the pending commit (RFC 6241 §8.4.5.1)."""
+        pending = self._pending
+        if pending is None:
+            if persist_id is not None:
+                raise _wrong_persist_id("no confirmed commit is pending")
+        elif persist_id is not None:
+            if persist_id != pending.persist:
+                raise _wrong_persist_id("it is not the token of the pending confirmed commit")
+        elif pending.persist is not None:
+            raise _wrong_persist_id("the pending confirmed commit was given a token, and none is named")
+        elif pending.session != origin.session:
+            message = f"a confirmed commit of session {pending.session} is pending"
+            raise RpcError("in-use", message, type="protocol", info={"session-id": str(pending.session)})
+
+    def _note_confirmation(self, origin: Origin, request: CommitRequest) -> None:
+        if request.confirmed:
+            event = Confirmation.START if self._pending is None else Confirmation.EXTEND
+            self._await_confirmation(origin, request)
+            self._owner.confirmation(event, origin, request.timeout)
+        elif self._pending is not None:
+            self._settle()
+            self._owner.confirmation(Confirmation.COMPLETE, origin, None)
+
+    def _await_confirmation(self, origin: Origin, request: CommitRequest) -> None:
+        backup, persist = self._running, request.persist
+        if self._pending is not None:
+            # A follow-up restarts the timer; what it falls back to is what was there before the first.
+            persist = request.persist or self._pending.persist
+            if not self._owner.has_habit(FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP):
+                backup = self._pending.backup
+            self._pending.timer.cancel()
+        timer = self._clock.call_later(
+            self._owner.confirm_seconds(request.timeout), lambda: self._roll_back(Cause.TIMEOUT, ITSELF)
+        )
+        session = NO_SESSION if persist is not None else origin.session
+        self._pending = _Pending(backup, origin, session, persist, timer)
+
+    def _settle(self) -> None:
+        if self._pending is not None:
+            self._pending.timer.cancel()
+            self._pending = None
+
+    def _roll_back(self, cause: Cause, origin: Origin) -> None:
+        pending = self._pending
+        if pending is None:
+            return
+        self._settle()
+        event = Confirmation.TIMEOUT if cause is Cause.TIMEOUT else Confirmation.CANCEL
+        # A cancel names a session, also when that one was lost or the station restarted (RFC 6470 §2.2).
+        named = pending.origin if event is Confirmation.CANCEL and origin == ITSELF else origin
+        self._owner.confirmation(event, named, None)
+        self._replace_running(pending.backup, cause, origin)
+
+    # ------------------------------------------------- what sessions don't ask
+
+    def session_ended(self, session: int) -> None:
+        """Release a session's locks and take back its confirmed commit, unless it was given a token."""
+        held = self.locks.of(session)
+        if held and not self._owner.has_habit(FaultKind.STUCK_LOCK):
+            for datastore in held:
+                self.unlock(Origin(session, ""), datastore)
+        if self._pending is not None and self._pending.session == session:
+            self._roll_back(Cause.DISCONNECT, ITSELF)
+
+    def restart(self) -> None:
+        """Come up again as after a power cut: an unconfirmed commit is lost (RFC 6241 §8.4.1).
+
+        A station with a startup configuration comes up with it, without one it remembers running.
+        """
+        self.locks.release_all()
+        self._forget_draft()
+        self._roll_back(Cause.RESTART, ITSELF)
+        if self._profile.startup:
+            start = self._factory if self._startup is None else self._startup
+            if start != self._running:
+                self._replace_running(start, Cause.RESTART, ITSELF)
+
+    @property
+    def kept(self) -> Config:
+        """What is left after a power cut: startup where there is one, else running without an unconfirmed commit."""
+        if self._profile.startup:
+            return self._factory if self._startup is None else self._startup
+        return self._running if self._pending is None else self._pending.backup
+
+    def come_up(self, config: Config) -> None:
+        """Start with what was left of an earlier life."""
+        if self._profile.startup:
+            self._startup = config
+        self._replace_running(config, Cause.RESTART, ITSELF)
+
+    def adopt(self, profile: Profile) -> None:
+        """Speak another NETCONF from now on; one with startup starts with what is running."""
+        self._profile = profile
+        self._startup = self._running if profile.startup else None
+
+    def overwrite(self, config: Config, origin: Origin, cause: Cause = Cause.FOREIGN) -> None:
+        """Change running behind everybody's back, as somebody on the local console would, or the station itself."""
+        self._replace_running(config, cause, origin)
+
+    def _replace_running(self, config: Config, cause: Cause, origin: Origin, draft: _Draft | None = None) -> None:
+        before, self._running = self._running, config
+        edits, stages = ((), ()) if draft is None else (tuple(draft.edits), tuple(draft.stages))
+        self._owner.running_changed(RunningChange(before, config, cause, origin, edits, stages))
+
+
+def _wrong_persist_id(reason: str) -> RpcError:
+    return RpcError("invalid-value", f"persist-id: {reason}", type="protocol", info={"bad-element": "persist-id"})

@@ -1,0 +1,118 @@
+"""Configured stations to try things on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lxml import etree
+
+from simulators.clock import VirtualClock
+from simulators.equipment.surroundings import Surroundings
+from simulators.network import read_network
+from simulators.station import Quirks, Station
+from tests.unit.simulators.netconf.desk import TINY, cell, enb, link, within_enb
+
+NR_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcelldu"
+NR_CU_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcellcu"
+GNBDU = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbdufunction"
+GNBCUCP = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbcucpfunction"
+EP = "urn:3gpp:sa5:_3gpp-nr-nrm-ep"
+RRM = "urn:3gpp:sa5:_3gpp-nr-nrm-rrmpolicy"
+ME = "urn:3gpp:sa5:_3gpp-common-managed-element"
+ANDES, CONDOR = "999-01", "999-02"
+#: Long enough for everything to settle.
+SETTLED = 2.0
+
+
+def bare(clock: VirtualClock, name: str = "T-LTE-1", quirks: Quirks | None = None, seed: str | None = None) -> Station:
+    network = read_network(TINY)
+    record = next(record for record in network.stations if record.id == name)
+    return Station(record, network.cores, clock, quirks or Quirks(), Surroundings.of(network, seed))
+
+
+def configure(station: Station, *configs: str) -> None:
+    for config in configs:
+        station.foreign_edit(etree.fromstring(config))
+
+
+def lively(clock: VirtualClock, quirks: Quirks | None = None, seed: str | None = None) -> Station:
+    """An LTE station with one cell for two tenants, and a link to the core of each."""
+    station = bare(clock, quirks=quirks, seed=seed)
+    both = cell().replace("</plmnIdList>", "</plmnIdList><plmnIdList><mcc>999</mcc><mnc>02</mnc></plmnIdList>", 1)
+    configure(station, enb(both + link() + link("condor-mme-1", "10.42.0.1", 102)))
+    clock.advance(SETTLED)
+    assert station.summary()["cells_on_air"] == 1
+    assert station.summary()["links_up"] == 2
+    return station
+
+
+def set_cell(station: Station, **leaves: str) -> None:
+    content = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
+    configure(
+        station,
+        within_enb(f"<EUtranCellFDD><id>1</id><attributes>{content}</attributes></EUtranCellFDD>", station.id),
+    )
+
+
+def cell_states(station: Station) -> Mapping[str, str | None]:
+    """State leaves of the first cell."""
+    text = station.datastores.running.to_text(state=station.state())
+    (found,) = etree.fromstring(f"<data>{text}</data>").iterfind(".//{*}EUtranCellFDD/{*}attributes")
+    names = ("administrativeState", "operationalState", "cellState", "usageState", "availabilityStatus")
+    return {name: found.findtext(f"{{*}}{name}") for name in names}
+
+
+def alarm_ids(station: Station) -> list[int]:
+    return sorted(alarm.fault_id for alarm in station.alarms)
+
+
+def nr_station(clock: VirtualClock, policies: str = "") -> Station:
+    """An NR station with one cell, two slices of two tenants, and their links."""
+    station = bare(clock, "T-NR-1")
+    slices = "".join(
+        f"<pLMNInfoList><mcc>999</mcc><mnc>{mnc}</mnc><sd>{sd}</sd><sst>1</sst></pLMNInfoList>"
+        for mnc, sd in (("01", "0000A1"), ("02", "0000B1"))
+    )
+    leaves = {
+        "priorityLabel": "1",
+        "cellLocalId": "1",
+        "administrativeState": "UNLOCKED",
+        "nRPCI": "31",
+        "arfcnDL": "640000",
+        "bSChannelBwDL": "50",
+        "ssbFrequency": "640000",
+        "ssbPeriodicity": "20",
+        "ssbSubCarrierSpacing": "30",
+        "ssbOffset": "0",
+        "ssbDuration": "1",
+        "nRSectorCarrierRef": "ManagedElement=T-NR-1,GNBDUFunction=1,NRSectorCarrier=1",
+    }
+    attributes = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
+    links = "".join(
+        f'<EP_NgC xmlns="{EP}"><id>{tenant}-amf-1</id><attributes><localAddress><ipAddress>10.99.0.3</ipAddress>'
+        f"<vlanId>{vlan}</vlanId></localAddress><remoteAddress>{remote}</remoteAddress></attributes></EP_NgC>"
+        for tenant, vlan, remote in (("andes", 101, "10.41.1.1"), ("condor", 102, "10.42.1.1"))
+    )
+    configure(
+        station,
+        f'<ManagedElement xmlns="{ME}"><id>T-NR-1</id>'
+        f'<GNBCUCPFunction xmlns="{GNBCUCP}"><id>1</id><attributes><priorityLabel>1</priorityLabel>'
+        "<gNBCUName>cu</gNBCUName><gNBId>5003</gNBId><gNBIdLength>24</gNBIdLength><pLMNId><mcc>999</mcc><mnc>01</mnc></pLMNId></attributes>"
+        f'<NRCellCU xmlns="{NR_CU_CELL}"><id>n78-1</id><attributes><priorityLabel>1</priorityLabel>'
+        f"<cellLocalId>1</cellLocalId>{slices}</attributes></NRCellCU>{links}</GNBCUCPFunction>"
+        f'<GNBDUFunction xmlns="{GNBDU}"><id>1</id><attributes><priorityLabel>1</priorityLabel><gNBId>5003</gNBId>'
+        "<gNBIdLength>24</gNBIdLength><gNBDUId>1</gNBDUId></attributes>"
+        f'<NRCellDU xmlns="{NR_CELL}"><id>n78-1</id><attributes>{attributes}{slices}</attributes>{policies}</NRCellDU>'
+        "</GNBDUFunction></ManagedElement>",
+    )
+    clock.advance(SETTLED)
+    return station
+
+
+def policy(name: str, mnc: str, sd: str, minimum: int, maximum: int) -> str:
+    return (
+        f'<RRMPolicyRatio xmlns="{RRM}"><id>{name}</id><attributes><resourceType>PRB</resourceType>'
+        f"<rRMPolicyMemberList><mcc>999</mcc><mnc>{mnc}</mnc><sd>{sd}</sd><sst>1</sst></rRMPolicyMemberList>"
+        f"<rRMPolicyMaxRatio>{maximum}</rRMPolicyMaxRatio><rRMPolicyMinRatio>{minimum}</rRMPolicyMinRatio>"
+        "</attributes></RRMPolicyRatio>"
+    )

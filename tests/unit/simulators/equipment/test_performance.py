@@ -1,0 +1,281 @@
+"""Counters and the traffic behind them: day curve, tenants' shares, congestion, outages, files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from simulators.clock import VirtualClock
+from simulators.equipment import traffic
+from simulators.equipment.measurements import MEASUREMENT_NS, file_name, measurement_file, number
+from simulators.equipment.performance import PERIOD, Period
+from simulators.equipment.traffic import Share
+from simulators.station import Station
+from tests.conftest import OFFICIAL_MODULES
+from tests.unit.simulators.equipment.field import ANDES, CONDOR, ME, lively, nr_station, policy, set_cell
+from tests.unit.simulators.netconf.desk import Client, edit
+
+LTE = "ManagedElement=T-LTE-1,ENBFunction=1,EUtranCellFDD=1"
+DU = "ManagedElement=T-NR-1,GNBDUFunction=1,NRCellDU=n78-1"
+CU = "ManagedElement=T-NR-1,GNBCUCPFunction=1,NRCellCU=n78-1"
+PERFORMANCE = "urn:minka:performance"
+
+
+def after(station: Station, clock: VirtualClock, seconds: float) -> dict[str, float]:
+    """Counters of the period in which that many seconds end, which the station lives through."""
+    clock.advance(seconds)
+    return station.life.observation.measure().values[LTE]
+
+
+def to_boundary(clock: VirtualClock, periods: int = 1) -> float:
+    """Seconds to the end of the present period, or of a later one."""
+    return PERIOD * periods - clock.monotonic() % PERIOD
+
+
+def volume(counters: dict[str, float], plmn: str) -> float:
+    return sum(value for name, value in counters.items() if name.startswith(f"DRB.PdcpSduVolumeDl.{plmn}."))
+
+
+def test_names_are_those_of_the_specifications(station: Station, clock: VirtualClock) -> None:
+    names = set(after(station, clock, to_boundary(clock)))
+    expected = {"RRC.ConnMean", "RRC.ConnMax", "S1SIG.ConnEstabAtt", "S1SIG.ConnEstabSucc", "RRU.PrbTotDl"}
+    expected |= {"RRU.PrbTotUl", "RRU.PrbCongestionDl", "RRC.ConnEstabAtt.mo-Data", "RRC.ConnEstabSucc.mt-Access"}
+    expected |= {f"RRU.CellUnavailableTime.{cause}" for cause in ("manual", "fault", "energySaving")}
+    expected |= {
+        f"DRB.PdcpSduVolume{way}.{plmn}.{qci}" for way in ("Dl", "Ul") for plmn in (ANDES, CONDOR) for qci in (1, 9)
+    }
+    assert expected <= names
+    assert len(names) <= 200
+
+
+def test_names_on_nr(clock: VirtualClock) -> None:
+    station = nr_station(clock)
+    clock.advance(to_boundary(clock))
+    values = station.life.observation.measure().values
+    radio = {"RRU.PrbTotDl", "RRU.PrbUsedDl", "RRU.PrbUsedDl.1-0000A1", "RRU.PrbAvailUl", "DRB.UEThpDl.1-0000B1"}
+    radio |= {"DRB.MeanActiveUeUl", "CARR.MeanTxPwr", "DRB.PdcpSduVolumeDl.999-02.1-0000B1"}
+    assert radio <= set(values[DU])
+    central = {"RRC.ConnMean", "UECNTX.ConnEstabSucc.mo-Data", "SM.PDUSessionSetupReq.1-0000A1"}
+    assert central | {"SM.PDUSessionSetupFail.transport", "MM.HoExeInterReq"} <= set(values[CU])
+    assert values[DU]["RRU.PrbAvailDl"] == pytest.approx(133, rel=0.01)
+
+
+def test_evening_is_busier_than_night(station: Station, clock: VirtualClock) -> None:
+    # 20:00 in Lima is 01:00 UTC, 03:00 in Lima is 08:00 UTC.
+    evening = after(station, clock, to_boundary(clock, 5))
+    night = after(station, clock, 7 * 3600)
+    assert evening["RRC.ConnMean"] > 4 * night["RRC.ConnMean"] > 0
+
+
+def test_ratios_of_a_second_are_those_of_a_quarter_of_an_hour(station: Station, clock: VirtualClock) -> None:
+    clock.advance(to_boundary(clock, 5) + 7 * 3600)  # at night, when a second has a hundredth of an attempt
+    second, long = (station.life.observation.measure(seconds).values[LTE] for seconds in (1, PERIOD))
+    assert 0 < second["S1SIG.ConnEstabAtt"] < 0.05
+    ratios = [values["S1SIG.ConnEstabSucc"] / values["S1SIG.ConnEstabAtt"] for values in (second, long)]
+    assert ratios[0] == pytest.approx(ratios[1], abs=0.002)
+    assert [number(value) for value in (0.00001, 0.0123, 12.0, 0.0)] == ["0.00001", "0.0123", "12", "0"]
+
+
+def test_tenants_get_their_part_of_the_people(station: Station, clock: VirtualClock) -> None:
+    counters = after(station, clock, to_boundary(clock))
+    market = traffic.market("tiny", ("999-01", "999-02", "999-03"))
+    ratio = volume(counters, ANDES) / volume(counters, CONDOR)
+    assert ratio == pytest.approx(market[ANDES] / market[CONDOR], rel=0.5)
+
+
+def test_same_seed_same_counters(clock: VirtualClock) -> None:
+    def run(seed: str) -> Period:
+        own = VirtualClock()
+        station = lively(own, seed=seed)
+        own.advance(4000)
+        return station.life.observation.measure()
+
+    assert run("a") == run("a")
+    assert run("a") != run("b")
+
+
+def test_asking_late_gives_the_same_values(station: Station, clock: VirtualClock) -> None:
+    clock.advance(to_boundary(clock))
+    end = clock.now()
+    first = station.life.observation.measure(end=end)
+    set_cell(station, administrativeState="LOCKED")
+    clock.advance(5000)
+    assert station.life.observation.measure(end=end) == first
+
+
+class TestUnavailability:
+    def test_locked_is_manual(self, station: Station, clock: VirtualClock) -> None:
+        clock.advance(to_boundary(clock))
+        before = station.life.observation.measure().values[LTE]
+        clock.advance(300)
+        set_cell(station, administrativeState="LOCKED")
+        counters = after(station, clock, 600)
+        assert counters["RRU.CellUnavailableTime.manual"] == 600
+        assert counters["RRU.CellUnavailableTime.fault"] == 0
+        assert 0.2 < volume(counters, ANDES) / volume(before, ANDES) < 0.5
+
+    def test_fault_is_fault(self, station: Station, clock: VirtualClock) -> None:
+        clock.advance(to_boundary(clock) + 100)
+        station.life.begin_fault("cell-down")
+        counters = after(station, clock, 800)
+        assert counters["RRU.CellUnavailableTime.fault"] == 800
+        counters = after(station, clock, 900)
+        assert (counters["RRU.CellUnavailableTime.fault"], counters["RRC.ConnMean"]) == (900, 0)
+
+    def test_sleeping_cell_is_available_and_empty(self, station: Station, clock: VirtualClock) -> None:
+        clock.advance(to_boundary(clock))
+        station.life.begin_fault("sleeping-cell")
+        counters = after(station, clock, 900)
+        assert {counters[f"RRU.CellUnavailableTime.{cause}"] for cause in ("manual", "fault")} == {0}
+        assert counters["RRC.ConnEstabAtt.mo-Data"] == counters["RRU.PrbTotDl"] == volume(counters, ANDES) == 0
+
+    def test_tenant_without_core_fails_alone(self, station: Station, clock: VirtualClock) -> None:
+        clock.advance(to_boundary(clock))
+        station.life.begin_fault("core-link-down", "andes")
+        counters = after(station, clock, 900)
+        assert volume(counters, ANDES) == 0 < volume(counters, CONDOR)
+        assert counters["S1SIG.ConnEstabSucc"] < 0.9 * counters["S1SIG.ConnEstabAtt"]
+
+    def test_restart_makes_a_period_suspect(self, station: Station, clock: VirtualClock) -> None:
+        clock.advance(to_boundary(clock))
+        assert not station.life.observation.measure(end=clock.now()).suspect or clock.monotonic() <= PERIOD
+        station.life.power(False)
+        clock.advance(100)
+        station.life.power(True)
+        clock.advance(800)
+        assert station.life.observation.measure().suspect
+        clock.advance(900)
+        assert not station.life.observation.measure().suspect
+
+
+def test_small_share_congests_its_tenant_alone(clock: VirtualClock) -> None:
+    def served(policies: str) -> dict[str, float]:
+        own = VirtualClock()
+        station = nr_station(own, policies)
+        own.advance(to_boundary(own))
+        return station.life.observation.measure().values[DU]
+
+    free = served("")
+    squeezed = served(policy("p1", "01", "0000A1", 0, 1) + policy("p2", "02", "0000B1", 50, 100))
+    name = "DRB.PdcpSduVolumeDl.999-01.1-0000A1"
+    other = "DRB.PdcpSduVolumeDl.999-02.1-0000B1"
+    assert squeezed[name] < 0.9 * free[name]
+    assert squeezed[other] == free[other]
+    assert squeezed["DRB.UEThpDl.1-0000A1"] < free["DRB.UEThpDl.1-0000A1"]
+
+
+def test_lte_share_congests_and_is_counted(clock: VirtualClock) -> None:
+    station = lively(clock)
+    free = after(station, clock, to_boundary(clock))
+    share = "<mcc>999</mcc><mnc>01</mnc><maxRatio>2</maxRatio>"
+    set_cell(station, plmnRadioShareList=share)
+    counters = after(station, clock, 900)
+    assert free["RRU.PrbCongestionDl"] == 0 < counters["RRU.PrbCongestionDl"]
+    assert volume(counters, ANDES) < volume(free, ANDES) / 2
+
+
+percent = st.integers(0, 100).map(float)
+
+
+@st.composite
+def shares(draw: st.DrawFn) -> list[Share]:
+    """Shares as a valid configuration has them: dedicated ≤ min ≤ max, sum of min at most 100."""
+    left, found = 100, []
+    for _ in range(draw(st.integers(1, 6))):
+        minimum = draw(st.integers(0, left))
+        left -= minimum
+        found.append(Share(draw(st.integers(0, minimum)), minimum, draw(st.integers(minimum, 100))))
+    return found
+
+
+@given(st.data())
+def test_shares_are_kept(data: st.DataObject) -> None:
+    terms = data.draw(shares())
+    wanted = [data.draw(st.floats(0, 300)) for _ in terms]
+    given_ = traffic.allot(wanted, terms)
+    assert sum(given_) <= 100 + 1e-6
+    for want, share, got in zip(wanted, terms, given_, strict=True):
+        assert min(want, share.minimum) - 1e-6 <= got <= min(want, share.maximum) + 1e-6
+    idle = sum(max(share.dedicated - got, 0) for share, got in zip(terms, given_, strict=True))
+    content = all(
+        got >= min(want, share.maximum) - 1e-6 for want, share, got in zip(wanted, terms, given_, strict=True)
+    )
+    assert content or sum(given_) + idle == pytest.approx(100), "what is free and not dedicated is lent"
+
+
+@given(st.integers(0, 31 * 24 * 60))
+def test_day_curve_has_no_jumps(minute: int) -> None:
+    when = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
+    before, behind = traffic.day_curve(when), traffic.day_curve(when + timedelta(seconds=60))
+    assert 0 < before <= 1
+    if when.weekday() == (when + timedelta(seconds=60)).weekday():
+        assert abs(before - behind) < 0.01
+
+
+def job(metrics: str, extra: str = "") -> str:
+    chosen = "".join(f"<performanceMetrics>{metric}</performanceMetrics>" for metric in metrics.split())
+    return (
+        f'<ManagedElement xmlns="{ME}"><id>T-LTE-1</id><PerfMetricJob><id>j1</id><attributes>{chosen}'
+        f"<granularityPeriod>900</granularityPeriod>{extra}<fileReportingPeriod>15</fileReportingPeriod>"
+        "</attributes></PerfMetricJob></ManagedElement>"
+    )
+
+
+async def shown(client: Client) -> list[tuple[str | None, str | None]]:
+    data = await client.data(f'<get><filter><performance xmlns="{PERFORMANCE}"/></filter></get>')
+    return [
+        (counter.findtext(f"{{{PERFORMANCE}}}name"), counter.findtext(f"{{{PERFORMANCE}}}value"))
+        for counter in data.iter(f"{{{PERFORMANCE}}}counter")
+    ]
+
+
+async def test_jobs_are_read_over_netconf(station: Station, clock: VirtualClock) -> None:
+    clock.advance(to_boundary(clock))
+    client = await Client(station).greeted()
+    assert await shown(client) == []
+    await client.ok(edit(job("RRC.ConnMean RRU.CellUnavailableTime")))
+    await client.ok("<commit/>")
+    found = dict(await shown(client))
+    assert set(found) == {
+        "RRC.ConnMean",
+        *(f"RRU.CellUnavailableTime.{c}" for c in ("manual", "fault", "energySaving")),
+    }
+    assert float(found["RRC.ConnMean"] or 0) > 0
+    data = await client.data("<get/>")
+    assert data.findtext(f".//{{{ME}}}PerfMetricJob/{{{ME}}}attributes/{{{ME}}}operationalState") == "ENABLED"
+    await client.ok(edit(job("RRC", "<administrativeState>LOCKED</administrativeState>")))
+    await client.ok("<commit/>")
+    assert await shown(client) == []
+
+
+async def test_files_hold_whole_periods(station: Station) -> None:
+    client = await Client(station).greeted()
+    tag, _ = await client.error(edit(job("RRC").replace(">15<", ">10<")))
+    assert tag == "operation-failed"
+
+
+def test_files_are_valid(clock: VirtualClock) -> None:
+    station = nr_station(clock)
+    clock.advance(to_boundary(clock))
+    period = station.life.observation.measure()
+    content = measurement_file(station.id, "24.2.1", period)
+    schema = OFFICIAL_MODULES / "extra" / "pm" / "measData.xsd"
+    document = etree.fromstring(content)
+    if schema.exists():
+        etree.XMLSchema(etree.parse(schema)).assertValid(document)
+    assert {info.get("measInfoId") for info in document.iter(f"{{{MEASUREMENT_NS}}}measInfo")} == {
+        "NRCellDU",
+        "NRCellCU",
+    }
+    results = sum(1 for _ in document.iter(f"{{{MEASUREMENT_NS}}}r"))
+    assert results == sum(len(counters) for counters in period.values.values())
+
+
+def test_names_of_files() -> None:
+    begin = datetime(2026, 1, 1, 12, 45, tzinfo=UTC)
+    name = file_name("PE-CUS-0145", begin, begin + timedelta(minutes=15))
+    assert name == "A20260101.1245+0000-1300+0000_PE-CUS-0145.xml"

@@ -1,0 +1,161 @@
+"""Scenarios: read with line numbers, played on the clock, and the same bytes from the same seed."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from simulators.fleet.scenario import ScenarioError, read_scenario
+from simulators.fleet.story import Stage
+from simulators.history import EventKind
+from simulators.network import read_network
+from tests.unit.simulators.equipment.field import configure
+from tests.unit.simulators.netconf.desk import TINY, cell, enb, link
+
+NETWORK = read_network(TINY)
+NIGHT = """\
+scenario: a bad night
+seed: "42"
+events:
+  - {at: 0, edit: cell.xml, stations: T-LTE-1}
+  - {at: "00:10:00", fault: mains-failure, where: {backhaul: hub}}
+  - {at: 1200, fault: vswr, stations: [T-LTE-1], target: ru-1}
+  - {at: "02:00:00", fault: cell-down, where: {region: cusco}}
+  - {at: "05:00:00", fault: high-temperature, where: {everywhere: true}, share: 0.5}
+  - {at: 90000, clear: vswr, stations: [T-LTE-1]}
+  - {at: 90060, restart: now, stations: [T-LTE-1]}
+"""
+
+
+def written(folder: Path, text: str = NIGHT) -> Path:
+    (folder / "cell.xml").write_text(enb(cell() + link()))
+    path = folder / "night.yaml"
+    path.write_text(text)
+    return path
+
+
+def history(folder: Path, *, seed: str | None = None, hours: float = 30) -> str:
+    stage = Stage(NETWORK, seed=seed)
+    sink = io.StringIO()
+    stage.record(sink)
+    stage.play(read_scenario(written(folder), NETWORK, seed), hours * 3600)
+    return sink.getvalue()
+
+
+def test_same_seed_same_bytes(tmp_path: Path) -> None:
+    first = history(tmp_path)
+    assert first == history(tmp_path)
+    assert len(first.splitlines()) > 20
+    assert first != history(tmp_path, seed="43")
+
+
+def test_events_happen_in_time_and_in_order(tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in history(tmp_path).splitlines()]
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    mains = [line for line in lines if line["detail"].get("fault") == "mains-failure"]
+    assert {line["station"] for line in mains} == set(NETWORK_IDS)
+    assert {line["time"] for line in mains if line["kind"] == "network-fault"} >= {"2026-01-01T00:10:00+00:00"}
+    kinds = {line["kind"] for line in lines if line["station"] == "T-LTE-1"}
+    assert {"running-changed", "network-fault", "alarm-raised", "restarted", "up-again"} <= kinds
+
+
+NETWORK_IDS = [record.id for record in NETWORK.stations]
+
+
+def test_what_cannot_strike_is_noted(tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in history(tmp_path, hours=3).splitlines()]
+    missed = [line for line in lines if line["kind"] == EventKind.NOT_STRUCK]
+    assert [(line["station"], line["detail"]["name"]) for line in missed] == [("T-LTE-2", "cell-down")]
+
+
+def test_share_is_drawn_from_the_seed(tmp_path: Path) -> None:
+    text = "events: [{at: 1, fault: fan, where: {everywhere: true}, share: 0.5}]\n"
+    path = written(tmp_path, text)
+    drawn = {read_scenario(path, NETWORK, str(seed)).events[0].stations for seed in range(20)}
+    assert len(drawn) > 1
+    assert {len(stations) for stations in drawn} == {2}
+
+
+def test_backhaul_means_all_below(tmp_path: Path) -> None:
+    def stations(node: str) -> tuple[str, ...]:
+        path = written(tmp_path, f"events: [{{at: 1, fault: fan, where: {{backhaul: {node}}}}}]\n")
+        return read_scenario(path, NETWORK).events[0].stations
+
+    assert stations("hub") == tuple(sorted(NETWORK_IDS))
+    assert stations("hill") == ("T-BOTH-1", "T-LTE-2")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1\n", ":1: a scenario is a mapping"),
+        ("events: [\n", "night.yaml"),
+        ("seed: 1\n", "events is a list"),
+        ("colour: red\nevents: []\n", ":1: 'colour' is none of"),
+        ("events:\n  - {at: 1, fault: fan, stations: [NOPE]}\n", ":2: network tiny has no station NOPE"),
+        ("events:\n\n  - at: soon\n    fault: fan\n    stations: T-LTE-1\n", ":3: at is a number"),
+        ("events:\n  - at: 1\n    stations: T-LTE-1\n    fault: flood\n", ":4: no network fault is called 'flood'"),
+        ("events:\n  - {at: 1, fault: fan}\n", ":2: an event has either stations or where"),
+        ("events:\n  - {at: 1, fault: fan, where: {region: x}}\n", ":2: no station has region x"),
+        ("events:\n  - {at: 1, fault: fan, where: {moon: x}}\n", ":2: where has exactly one of"),
+        ("events:\n  - {at: 1, stations: T-LTE-1}\n", ":2: an event has exactly one of"),
+        ("events:\n  - {at: 1, fault: fan, where: {everywhere: true}, share: 2}\n", ":2: share is above 0"),
+        ("events:\n  - {at: 1, edit: none.xml, stations: T-LTE-1}\n", ":2: none.xml is no XML file"),
+        ("events:\n  - {at: 1, fault: fan, stations: T-LTE-1, cell: 1}\n", ":2: 'cell' is none of"),
+        ("events: [3]\n", "an event is a mapping"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message.replace("'", ".")) as caught:
+        read_scenario(written(tmp_path, text), NETWORK)
+    assert "night.yaml" in str(caught.value)
+
+
+def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
+    text = "events:\n  - {at: x, fault: y, stations: z}\n  - {at: 1, fault: fan, stations: T-LTE-1, a: b}\n"
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(written(tmp_path, text), NETWORK)
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_a_day_of_a_network_costs_moments(tmp_path: Path) -> None:
+    stage = Stage(NETWORK)
+    for station in stage.stations.values():
+        if station.id.startswith("T-LTE"):
+            configure(station, enb(cell(), station.id))
+    stage.play(read_scenario(written(tmp_path), NETWORK), 24 * 3600)
+    assert stage.clock.monotonic() == 24 * 3600
+
+
+def test_a_cut_takes_what_hangs_below_off_the_net_until_it_is_mended(tmp_path: Path) -> None:
+    story = """\
+events:
+  - {at: 0, edit: cell.xml, stations: T-LTE-1}
+  - {at: 600, cut: hub}
+  - {at: 1200, mend: hub}
+"""
+    stage = Stage(NETWORK)
+    scenario = read_scenario(written(tmp_path, story), NETWORK)
+    stage.play(scenario, 700)
+    assert "T-LTE-1" in stage.transport.off_net()
+    (alarm,) = stage.stations["T-LTE-1"].alarms
+    assert "core link" in alarm.text
+    stage.clock.advance(600)
+    assert stage.transport.off_net() == []
+    assert not list(stage.stations["T-LTE-1"].alarms)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("{at: 1, cut: nowhere}", "no backhaul node nowhere"),
+        ("{at: 1, cut: hub, stations: [T-LTE-1]}", "cut names a node and nothing else"),
+        ("{at: 1, mend: hub, share: 0.5}", "mend names a node and nothing else"),
+    ],
+)
+def test_a_cut_names_a_node_and_nothing_else(tmp_path: Path, event: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=f":2: .*{said}"):
+        read_scenario(written(tmp_path, f"events:\n  - {event}\n"), NETWORK)
