@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,24 +9,15 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, text
 
-from controller.access.roles import permissions
-from controller.inventory.load import load_network
 from controller.models.errors import StoreError
-from controller.models.people import Permission, Person, Role
-from controller.models.run import GateVerdict, Policy, Strategy
-from controller.ports.people import NewToken
-from controller.ports.store import NewVerdict, Transition
 from controller.store import open_store, upgrade
 from controller.store.engine import make_engine
-from controller.store.tables import metadata, networks
+from controller.store.tables import metadata
 from controller.store.upgrade import alembic_config
 from tests.support.postgres import PostgresServer, shared_postgres
 from tests.support.processes import in_processes
-from tests.support.records import start_run
-
-TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +59,7 @@ def _schema(engine: Engine) -> list[list[str]]:
     """What the database says of its tables; the order of columns and constraints has no meaning."""
     with engine.connect() as connection:
         rows = connection.execute(text(_SCHEMA[engine.dialect.name]))
-        plain = ([" ".join(str(value).replace('"', "").split()) for value in row] for row in rows)
+        plain = ([" ".join(str(value).replace('"', "").split()).removesuffix(" )") for value in row] for row in rows)
         return sorted([*row[:-1], *sorted(row[-1].split(", "))] for row in plain)
 
 
@@ -112,6 +101,34 @@ def _start(url: str, number: int) -> bool:
         return store.switch(str(number))
 
 
+#: Of a later version: renames a column that has rows.
+_LATER = """
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade():
+    op.alter_column("switches", "reason", new_column_name="because")
+"""
+
+
+def test_a_database_of_an_older_version_is_upgraded_with_its_rows(
+    urls: tuple[str, str], engines: tuple[Engine, Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_store(urls[0])) as store:
+        store.set_switch("x", True, "ana", "maintenance")
+    config, later = alembic_config(), tmp_path / "later"
+    later.mkdir()
+    (later / "0002_later.py").write_text(_LATER)
+    versions = Path(config.get_main_option("script_location") or "") / "versions"
+    config.set_main_option("version_locations", f"{versions}:{later}")
+    monkeypatch.setitem(upgrade.__globals__, "alembic_config", lambda: config)
+    upgrade(urls[0])
+    with engines[0].connect() as connection:
+        assert connection.execute(text("SELECT name, because FROM switches")).all() == [("x", "maintenance")]
+
+
 def test_a_database_of_a_newer_version_is_refused(urls: tuple[str, str], engines: tuple[Engine, Engine]) -> None:
     upgrade(urls[0])
     with engines[0].begin() as connection:
@@ -122,78 +139,3 @@ def test_a_database_of_a_newer_version_is_refused(urls: tuple[str, str], engines
 
 def test_revisions_are_one_line() -> None:
     assert len(ScriptDirectory.from_config(alembic_config()).get_heads()) == 1
-
-
-def test_what_was_decided_survives_the_coming_of_rounds(urls: tuple[str, str], engines: tuple[Engine, Engine]) -> None:
-    with closing(open_store(urls[0])) as store:
-        run = start_run(store, ["A", "B"], strategy=Strategy(policy=Policy.WAVE))
-        for tries, verdict in enumerate((GateVerdict.POSTPONE, GateVerdict.CONFIRM)):
-            said = NewVerdict(0, "", 0, verdict, "why", tries)
-            assert store.advance(run.id, lambda run, _jobs, said=said: Transition(run.state, verdicts=(said,)))  # type: ignore[misc]
-        first, second = store.decisions([(run.id, 0)])
-        assert (first.round, second.round) == (0, 1)
-    with engines[0].begin() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0010")
-        command.upgrade(config, "head")
-    with closing(open_store(urls[0])) as store:
-        assert store.decisions([(run.id, 0)]) == [first]
-        assert {job.round for job in store.jobs(run.id)} == {0}
-
-
-def test_who_had_a_token_can_do_what_they_could(urls: tuple[str, str], engines: tuple[Engine, Engine]) -> None:
-    before = next(
-        revision.down_revision
-        for revision in ScriptDirectory.from_config(alembic_config()).walk_revisions()
-        if (revision.doc or "").startswith("Users with roles")
-    )
-    config = alembic_config()
-    with engines[0].begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, str(before))
-        for digest, name in (("1" * 64, "noc"), ("2" * 64, "webhook"), ("3" * 64, "noc")):
-            values = f"('{digest}', '{name}', '2026-01-02 03:04:05')"
-            connection.execute(text(f"INSERT INTO tokens (digest, name, created) VALUES {values}"))
-    with closing(open_store(urls[0])) as store:
-        noc = Person(name="noc", role=Role.ADMINISTRATOR)
-        for token in (store.bearer("1" * 64), store.bearer("3" * 64)):
-            assert token == noc.model_copy(update={"token": token.token if token else ""})
-        known = store.bearer("2" * 64)
-        assert known is not None
-        assert (known.name, set(permissions(known))) == ("webhook", {Permission.WEBHOOK})
-        assert {user.name: user.created.year for user in store.users()} == {"noc": 2026, "webhook": 2026}
-        store.add_token(NewToken("4" * 64, "noc", scopes=(Permission.LOOK,)), "noc")
-    with engines[0].begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, str(before))
-        kept = connection.execute(text("SELECT digest, name FROM tokens ORDER BY digest")).all()
-    assert [tuple(row) for row in kept] == [("1" * 64, "noc"), ("2" * 64, "webhook"), ("3" * 64, "noc")]
-
-
-def test_references_of_former_networks_become_names(urls: tuple[str, str], engines: tuple[Engine, Engine]) -> None:
-    """Secrets of devices were references in network files once."""
-    network = load_network(TINY)
-    with closing(open_store(urls[0])) as store:
-        store.save_network(network, "digest", "ana")
-    with engines[0].begin() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0017")
-        (old,) = connection.execute(select(networks.c.content)).scalars()
-        content = json.loads(zlib.decompress(old))
-        management = content["header"]["management"]
-        assert management["credential"] == "env:MINKA_DEVICE_PASSWORD", "an older version reads it"
-        management["credential"] = "env:CORE_KEY"
-        content["endpoints"][0]["credential"] = "env:MINKA_DEVICE_PASSWORD"
-        content["endpoints"][1]["credential"] = "file:/run/secrets/Lab_key.pem"
-        written = update(networks).values(content=zlib.compress(json.dumps(content).encode()))
-        connection.execute(written)
-        command.upgrade(config, "head")
-    with closing(open_store(urls[0])) as store:
-        digest, found = store.network()
-    assert digest == "digest"
-    assert found.header.management.credential == "core-key"
-    assert [endpoint.credential for endpoint in found.endpoints[:2]] == ["device", "run-secrets-lab-key-pem"]
-    assert found.header.management.client_certificate == "device-certificate"
-    assert found.cells == network.cells

@@ -17,6 +17,7 @@ def upgrade() -> None:
         "alarms",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
+        sa.Column("identity", sa.String(), server_default="", nullable=False),
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("object", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
@@ -33,24 +34,21 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("run", sa.Text(), server_default="", nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("escalated", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_alarms")),
         sa.UniqueConstraint("id", name=op.f("uq_alarms_id")),
     )
-    op.create_index(
-        "ix_alarms_identity",
-        "alarms",
-        ["station", "object", "probable_cause", "specific_problem", "number"],
-        unique=False,
-    )
+    op.create_index("ix_alarms_identity", "alarms", ["identity", "number"], unique=False)
     op.create_index(
         "ix_alarms_standing",
         "alarms",
-        ["station", "object", "probable_cause", "specific_problem"],
+        ["identity"],
         unique=True,
         sqlite_where=sa.text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)"),
         postgresql_where=sa.text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)"),
     )
     op.create_index(op.f("ix_alarms_state"), "alarms", ["state"], unique=False)
+    op.create_index("ix_alarms_station", "alarms", ["station", "number"], unique=False)
     op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -61,6 +59,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("previous", sa.String(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_table(
@@ -71,12 +70,58 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("chain", name=op.f("pk_audit_head")),
     )
     op.create_table(
+        "behaviours",
+        sa.Column("software", sa.String(), nullable=False),
+        sa.Column("follow_up", sa.String(), nullable=True),
+        sa.Column("cancels", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("learned", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("software", name=op.f("pk_behaviours")),
+    )
+    op.create_table(
+        "denials",
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("permission", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told", sa.Integer(), nullable=False),
+        sa.Column("more", sa.BigInteger(), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("actor", "side", "permission", name=op.f("pk_denials")),
+    )
+    op.create_table(
         "devices",
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("adopted", sa.DateTime(timezone=True), nullable=True),
         sa.Column("network_digest", sa.String(), nullable=False),
         sa.Column("applied", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retired", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("station", name=op.f("pk_devices")),
+    )
+    op.create_table(
+        "doubts",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("choice", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_doubts")),
+    )
+    op.create_table(
+        "freezes",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lifted", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_freezes")),
+        sa.UniqueConstraint("id", name=op.f("uq_freezes_id")),
     )
     op.create_table(
         "healths",
@@ -111,6 +156,7 @@ def upgrade() -> None:
         sa.Column("deadline", sa.DateTime(timezone=True), nullable=True),
         sa.Column("session", sa.Text(), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("carried", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("transaction", "seq", name=op.f("pk_journal")),
     )
     op.create_table(
@@ -121,6 +167,8 @@ def upgrade() -> None:
         sa.Column("job", sa.String(), nullable=True),
         sa.Column("incarnation", sa.String(), nullable=True),
         sa.Column("recovers", sa.Boolean(), nullable=False),
+        sa.Column("lockers", sa.Text(), server_default="", nullable=False),
+        sa.Column("locked", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("station", name=op.f("pk_leases")),
         sa.UniqueConstraint("transaction", name=op.f("uq_leases_transaction")),
     )
@@ -130,9 +178,21 @@ def upgrade() -> None:
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("owners", sa.String(), nullable=False),
+        sa.Column("leaves", sa.Text(), server_default="", nullable=False),
+        sa.Column("first", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("plan", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("station", "path", name=op.f("pk_ledger")),
     )
+    op.create_table(
+        "ledger_history",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("before", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_ledger_history")),
+    )
+    op.create_index("ix_ledger_history_station_number", "ledger_history", ["station", "number"], unique=False)
     op.create_table(
         "networks",
         sa.Column("digest", sa.String(), nullable=False),
@@ -159,6 +219,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_plans_id")),
     )
     op.create_table(
+        "playbooks",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_playbooks")),
+    )
+    op.create_table(
+        "refused_alerts",
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("reason", name=op.f("pk_refused_alerts")),
+    )
+    op.create_table(
         "repairs",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("rule", sa.String(), nullable=False),
@@ -170,17 +243,58 @@ def upgrade() -> None:
     )
     op.create_index("ix_repairs_rule_object_at", "repairs", ["rule", "object", "at"], unique=False)
     op.create_table(
+        "signed_out",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_signed_out")),
+    )
+    op.create_index(op.f("ix_signed_out_ends"), "signed_out", ["ends"], unique=False)
+    op.create_table(
         "switches",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("on", sa.Boolean(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_switches")),
     )
     op.create_table(
-        "tokens",
-        sa.Column("digest", sa.String(), nullable=False),
+        "users",
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name=op.f("pk_tokens")),
+        sa.Column("disabled", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sided", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("issuer", sa.String(), server_default="", nullable=False),
+        sa.Column("subject", sa.String(), server_default="", nullable=False),
+        sa.Column("vouched", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("turned", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_users")),
+    )
+    op.create_index(
+        "ix_users_issuer_subject",
+        "users",
+        ["issuer", "subject"],
+        unique=True,
+        sqlite_where=sa.text("issuer != ''"),
+        postgresql_where=sa.text("issuer != ''"),
+    )
+    op.create_table(
+        "votes",
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("token", sa.String(), server_default="", nullable=False),
+        sa.Column("maker", sa.String(), server_default="", nullable=False),
+        sa.Column("issuer", sa.String(), server_default="", nullable=False),
+        sa.Column("contracts", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("times", sa.Integer(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("subject", "side", "person", name=op.f("pk_votes")),
     )
     op.create_table(
         "workers",
@@ -190,6 +304,10 @@ def upgrade() -> None:
         sa.Column("counter", sa.BigInteger(), nullable=False),
         sa.Column("sessions", sa.Integer(), server_default="0", nullable=False),
         sa.Column("alive", sa.Boolean(), nullable=False),
+        sa.Column("role", sa.String(), server_default="worker", nullable=False),
+        sa.Column("seen", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("late", sa.Text(), server_default="", nullable=False),
+        sa.Column("listed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_workers")),
         sa.UniqueConstraint("id", name=op.f("uq_workers_id")),
     )
@@ -203,6 +321,42 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("plan", "station", name=op.f("pk_changes")),
     )
     op.create_table(
+        "escalations",
+        sa.Column("alarm", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed", sa.Boolean(), nullable=False),
+        sa.Column("told", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_escalations_alarm")),
+        sa.PrimaryKeyConstraint("alarm", "number", name=op.f("pk_escalations")),
+    )
+    op.create_index(
+        "ix_escalations_untold",
+        "escalations",
+        ["at"],
+        unique=False,
+        sqlite_where=sa.text("told IS NULL"),
+        postgresql_where=sa.text("told IS NULL"),
+    )
+    op.create_table(
+        "plan_tenants",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("plan", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("handle", sa.String(), nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stations", sa.Integer(), nullable=False),
+        sa.Column("part", sa.String(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["plan"], ["plans.id"], name=op.f("fk_plan_tenants_plan")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_plan_tenants")),
+    )
+    op.create_index(op.f("ix_plan_tenants_handle"), "plan_tenants", ["handle"], unique=False)
+    op.create_index("ix_plan_tenants_plan_tenant", "plan_tenants", ["plan", "tenant"], unique=True)
+    op.create_index("ix_plan_tenants_tenant_number", "plan_tenants", ["tenant", "number"], unique=False)
+    op.create_index("ix_plan_tenants_tenant_part", "plan_tenants", ["tenant", "part"], unique=False)
+    op.create_table(
         "runs",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -213,10 +367,12 @@ def upgrade() -> None:
         sa.Column("strategy", sa.Text(), nullable=False),
         sa.Column("cause", sa.String(), nullable=False),
         sa.Column("requested_by", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), server_default="host", nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("halted", sa.Text(), server_default="", nullable=False),
         sa.Column("wave", sa.Integer(), nullable=False),
         sa.Column("waves", sa.Integer(), nullable=False),
         sa.Column("idempotency_key", sa.String(), nullable=True),
@@ -227,19 +383,60 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_runs_state"), "runs", ["state"], unique=False)
     op.create_table(
+        "tokens",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=True),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("made_with", sa.String(), nullable=True),
+        sa.Column("maker", sa.String(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["owner"], ["users.name"], name=op.f("fk_tokens_owner")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
+    )
+    op.create_index(op.f("ix_tokens_owner"), "tokens", ["owner"], unique=False)
+    op.create_table(
+        "decisions",
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("wave", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("unit", sa.String(), nullable=False),
+        sa.Column("gate", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("round", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_decisions_run")),
+        sa.PrimaryKeyConstraint("run", "wave", "unit", "gate", "round", name=op.f("pk_decisions")),
+    )
+    op.create_table(
         "jobs",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("run", sa.String(), nullable=False),
         sa.Column("wave", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
+        sa.Column("unit", sa.Text(), server_default="", nullable=False),
+        sa.Column("rank", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("round", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("blocked", sa.Text(), server_default="", nullable=False),
+        sa.Column("closes", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ready", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished", sa.DateTime(timezone=True), nullable=True),
         sa.Column("incarnation", sa.String(), nullable=True),
+        sa.Column("rests", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deferred", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("gate", sa.Integer(), nullable=True),
+        sa.Column("gate_until", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_jobs_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
@@ -253,9 +450,118 @@ def upgrade() -> None:
     )
     op.create_index("ix_jobs_run_wave_station", "jobs", ["run", "wave", "station"], unique=True)
     op.create_index("ix_jobs_state_run", "jobs", ["state", "run"], unique=False)
+    op.create_index("ix_jobs_station_finished", "jobs", ["station", "finished"], unique=False)
+    op.create_table(
+        "notices",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stations", sa.Text(), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("text", sa.Text(), server_default="", nullable=False),
+        sa.Column("sent", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withheld", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_notices_run")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_notices")),
+        sa.UniqueConstraint("id", name=op.f("uq_notices_id")),
+    )
+    op.create_index("ix_notices_run_tenant_kind", "notices", ["run", "tenant", "kind"], unique=True)
+    op.create_index("ix_notices_tenant_number", "notices", ["tenant", "number"], unique=False)
+    op.create_table(
+        "overrides",
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_overrides_run")),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_overrides")),
+    )
+    op.create_table(
+        "questions",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("choices", sa.Text(), nullable=False),
+        sa.Column("default", sa.String(), nullable=False),
+        sa.Column("asked", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer", sa.Text(), server_default="", nullable=False),
+        sa.Column("by", sa.String(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("answered", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_questions_run")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
+    )
+    op.create_index(op.f("ix_questions_run"), "questions", ["run"], unique=False)
+    op.create_table(
+        "run_playbooks",
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("parameters", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["digest"], ["playbooks.digest"], name=op.f("fk_run_playbooks_digest")),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_run_playbooks_run")),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_run_playbooks")),
+    )
+    op.create_table(
+        "run_tenants",
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_run_tenants_run")),
+        sa.PrimaryKeyConstraint("run", "tenant", "station", name=op.f("pk_run_tenants")),
+    )
+    op.create_index("ix_run_tenants_tenant_run", "run_tenants", ["tenant", "run"], unique=False)
+    op.create_table(
+        "run_terms",
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("told", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_run_terms_run")),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_run_terms")),
+    )
+    op.create_index(op.f("ix_run_terms_subject"), "run_terms", ["subject"], unique=False)
+    op.create_table(
+        "steps",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("undo", sa.Boolean(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("inputs", sa.Text(), nullable=False),
+        sa.Column("change", sa.LargeBinary(), nullable=True),
+        sa.Column("operations", sa.Text(), server_default="", nullable=False),
+        sa.Column("output", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("started", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["job"], ["jobs.id"], name=op.f("fk_steps_job")),
+        sa.PrimaryKeyConstraint("job", "position", "undo", name=op.f("pk_steps")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("steps")
+    op.drop_index(op.f("ix_run_terms_subject"), table_name="run_terms")
+    op.drop_table("run_terms")
+    op.drop_index("ix_run_tenants_tenant_run", table_name="run_tenants")
+    op.drop_table("run_tenants")
+    op.drop_table("run_playbooks")
+    op.drop_index(op.f("ix_questions_run"), table_name="questions")
+    op.drop_table("questions")
+    op.drop_table("overrides")
+    op.drop_index("ix_notices_tenant_number", table_name="notices")
+    op.drop_index("ix_notices_run_tenant_kind", table_name="notices")
+    op.drop_table("notices")
+    op.drop_index("ix_jobs_station_finished", table_name="jobs")
     op.drop_index("ix_jobs_state_run", table_name="jobs")
     op.drop_index("ix_jobs_run_wave_station", table_name="jobs")
     op.drop_index(
@@ -265,14 +571,40 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'claimed'"),
     )
     op.drop_table("jobs")
+    op.drop_table("decisions")
+    op.drop_index(op.f("ix_tokens_owner"), table_name="tokens")
+    op.drop_table("tokens")
     op.drop_index(op.f("ix_runs_state"), table_name="runs")
     op.drop_table("runs")
+    op.drop_index("ix_plan_tenants_tenant_part", table_name="plan_tenants")
+    op.drop_index("ix_plan_tenants_tenant_number", table_name="plan_tenants")
+    op.drop_index("ix_plan_tenants_plan_tenant", table_name="plan_tenants")
+    op.drop_index(op.f("ix_plan_tenants_handle"), table_name="plan_tenants")
+    op.drop_table("plan_tenants")
+    op.drop_index(
+        "ix_escalations_untold",
+        table_name="escalations",
+        sqlite_where=sa.text("told IS NULL"),
+        postgresql_where=sa.text("told IS NULL"),
+    )
+    op.drop_table("escalations")
     op.drop_table("changes")
     op.drop_table("workers")
-    op.drop_table("tokens")
+    op.drop_table("votes")
+    op.drop_index(
+        "ix_users_issuer_subject",
+        table_name="users",
+        sqlite_where=sa.text("issuer != ''"),
+        postgresql_where=sa.text("issuer != ''"),
+    )
+    op.drop_table("users")
     op.drop_table("switches")
+    op.drop_index(op.f("ix_signed_out_ends"), table_name="signed_out")
+    op.drop_table("signed_out")
     op.drop_index("ix_repairs_rule_object_at", table_name="repairs")
     op.drop_table("repairs")
+    op.drop_table("refused_alerts")
+    op.drop_table("playbooks")
     op.drop_table("plans")
     op.drop_index(
         "ix_networks_current",
@@ -281,15 +613,22 @@ def downgrade() -> None:
         postgresql_where=sa.text('"current"'),
     )
     op.drop_table("networks")
+    op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
+    op.drop_table("ledger_history")
     op.drop_table("ledger")
     op.drop_index(op.f("ix_leases_incarnation"), table_name="leases")
     op.drop_table("leases")
     op.drop_table("journal")
     op.drop_table("holds")
     op.drop_table("healths")
+    op.drop_table("freezes")
+    op.drop_table("doubts")
     op.drop_table("devices")
+    op.drop_table("denials")
+    op.drop_table("behaviours")
     op.drop_table("audit_head")
     op.drop_table("audit")
+    op.drop_index("ix_alarms_station", table_name="alarms")
     op.drop_index(op.f("ix_alarms_state"), table_name="alarms")
     op.drop_index(
         "ix_alarms_standing",
