@@ -6,9 +6,7 @@ import pytest
 
 from controller.models.plan import Edit, Op
 from controller.models.run import Outcome
-from controller.nrm.diff import settled
-from controller.nrm.profiles import cells, links, root_spec
-from tests.unit.plan import samples
+from controller.nrm.profiles import cells
 from tests.unit.playbook.test_takeover import LOOK, Stage
 from tests.unit.runs.world import Interrupter
 
@@ -56,15 +54,3 @@ async def test_a_cell_that_is_gone_keeps_nobody_waiting_for_its_users() -> None:
     stage.world.device.foreign_edit([Edit(op=Op.DELETE, path=min(gone, key=len), owners=("host",))])
     result = await stage.work(stage.world.claim(), Interrupter())
     assert result.outcome.good, result
-
-
-def test_only_shutting_down_ends_by_itself_and_only_locked() -> None:
-    root, tree = root_spec(samples.PROFILES), samples.carrying(samples.network()).tree
-    cell, link = cells(tree)[0].path, links(tree)[0].path
-    name = "administrativeState"
-    assert settled(root, cell, name, "SHUTTINGDOWN", "LOCKED")
-    assert settled(root, cell, name, "SHUTTINGDOWN", None), "LOCKED is a cell's default"
-    assert not settled(root, cell, name, "SHUTTINGDOWN", "UNLOCKED")
-    assert not settled(root, cell, name, "LOCKED", "SHUTTINGDOWN")
-    assert not settled(root, cell, "tac", "SHUTTINGDOWN", "LOCKED")
-    assert not settled(root, link, name, "SHUTTINGDOWN", None), "UNLOCKED is a link's default"
