@@ -14,9 +14,8 @@ from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store
 from controller.runs.approval.consent import Asked, check_contracts, plan_terms, rejection
 from controller.runs.procedures import procedure
-from controller.runs.rollout.stages import cut_stages
 from controller.runs.rollout.timers import fitted
-from controller.runs.rollout.waves import ranks_in, units_of
+from controller.runs.rollout.waves import cut_stages, ranks_in, units_of
 
 
 def submit(

@@ -33,9 +33,8 @@ from controller.ports.queue import Doorbell
 from controller.ports.store import NewJob, Store
 from controller.runs.approval.consent import check_contracts
 from controller.runs.approval.outlook import outlook
-from controller.runs.rollout.stages import cut_stages
 from controller.runs.rollout.timers import fitted
-from controller.runs.rollout.waves import ranks_in, units_of
+from controller.runs.rollout.waves import cut_stages, ranks_in, units_of
 from controller.runs.submit import approver, check_overtaking
 
 #: Stations rehearsed at once.

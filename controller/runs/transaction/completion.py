@@ -15,9 +15,8 @@ from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.ports.store import JobResult
 from controller.runs.transaction import checks
-from controller.runs.transaction.effects import Effects, effects, unfinished
+from controller.runs.transaction.effects import Effects, effects, unfinished, vanished
 from controller.runs.transaction.record import Record
-from controller.runs.transaction.vanished import vanished
 
 log = structlog.get_logger()
 

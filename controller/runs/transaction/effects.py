@@ -1,14 +1,17 @@
-"""The net effect of a change's phases, to tell from a device's tree whether they happened. Pure."""
+"""What a change does to a device's tree: its net effect, what is left of it to do, and what vanished besides. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from controller.models.plan import Edit, Op, Phase
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, is_below
+
+#: Nodes that are named.
+_MOST = 3
 
 _Pair = tuple[Value | None, Value | None]
 
@@ -87,6 +90,22 @@ def cuts_the_way(root: NodeSpec, phases: Iterable[Phase]) -> bool:
     """Whether phases edit what the device stands on, so that they could cut the way to it."""
     edited = (spec_of(root, edit.path) for phase in phases for edit in phase.edits)
     return any(spec is not None and spec.footing for spec in edited)
+
+
+def vanished(carried: Collection[Path], phases: Iterable[Phase], tree: Tree) -> str:
+    """Entries that were there, that no phase deletes, and that are gone, in words; empty if there are none.
+
+    For what a change creates, an emptied device is as it was before: only what it carried besides tells the difference.
+    """
+    lost = [path for path in carried if path not in tree]
+    if not lost:
+        return ""
+    deleted = [edit.path for phase in phases for edit in phase.edits if edit.op is Op.DELETE]
+    gone = [path for path in lost if not any(path == above or is_below(path, above) for above in deleted)]
+    if not gone:
+        return ""
+    named = ", ".join(sorted(gone)[:_MOST])
+    return f"{len(gone)} of {len(carried)} nodes are gone from the station, and nobody asked for that: {named}"
 
 
 def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:

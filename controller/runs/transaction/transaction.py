@@ -36,12 +36,11 @@ from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Obser
 from controller.ports.store import Claim, JobResult
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, Ending
-from controller.runs.transaction.effects import cuts_the_way, effects
+from controller.runs.transaction.effects import cuts_the_way, effects, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.probe import Probe
 from controller.runs.transaction.record import Record
-from controller.runs.transaction.vanished import vanished
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from controller.nrm.tree import Leaves, Observed
 from controller.plan import StationView
 from controller.ports.ledger import Deed
 from controller.runs.planning.undo import undo_station
-from controller.runs.rollout.stages import cut_stages
+from controller.runs.rollout.waves import cut_stages
 
 PROFILES = ("lte-28658",)
 ROOT = root_spec(PROFILES)
