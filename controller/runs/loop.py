@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -22,7 +22,6 @@ from controller.ports.queue import Doorbell
 from controller.ports.store import Claim, JobResult, Store
 from controller.ports.store_calls import Beating, Finishing
 from controller.ports.waiting import Resting
-from controller.runs.observer import Observer, tell
 from controller.runs.procedures import Tools
 from controller.runs.rollout.group_decisions import LAST
 from controller.runs.sweeper import Sweeper
@@ -55,15 +54,13 @@ class WorkerLoop:
         doorbell: Doorbell,
         *,
         capacity: int = 2000,
-        observers: Sequence[Observer] = (),
         sessions: Callable[[], int] = lambda: 0,
     ) -> None:
         self._name = name
         self._sessions = sessions
         self._tools = tools
         self._capacity = capacity
-        self._observers = observers
-        self._sweeper = Sweeper(tools.store, doorbell, tools.clock, observers, by=lambda: self._incarnation)
+        self._sweeper = Sweeper(tools.store, doorbell, tools.clock, by=lambda: self._incarnation)
         self._incarnation = ""
         self._last_beat = float("-inf")
         #: By job and fence: after a funeral the same job may come back under a newer lease.
@@ -169,8 +166,6 @@ class WorkerLoop:
             self._work.set()
 
     async def _job(self, claim: Claim) -> None:
-        started = self._tools.clock.monotonic()
-        tell(self._observers, lambda observer: observer.job_started(claim.job))
         try:
             result = await self._recorded(claim)
         except LeaseLostError:
@@ -184,11 +179,9 @@ class WorkerLoop:
         if isinstance(result, Resting):
             log.info("job.rests", job=claim.job.id, station=claim.job.station, until=result.until, reason=result.reason)
             return
-        seconds = self._tools.clock.monotonic() - started
         log.info(
             "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
         )
-        tell(self._observers, lambda observer: observer.job_finished(claim.job, result, seconds))
         if not result.outcome.good or not self._works_on(claim):
             self._moved.add(claim.run.id)
 

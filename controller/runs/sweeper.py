@@ -14,7 +14,6 @@ from controller.ports.clock import Clock
 from controller.ports.queue import Doorbell
 from controller.ports.store import Store, StoreLoop, Transition
 from controller.runs.approval.clearance import clearances
-from controller.runs.observer import Observer, tell
 from controller.runs.rollout.transitions import decide
 
 log = structlog.get_logger()
@@ -44,7 +43,6 @@ class Sweeper:
         store: StoreLoop,
         doorbell: Doorbell,
         clock: Clock,
-        observers: Sequence[Observer] = (),
         *,
         by: Callable[[], str] = lambda: "scheduler",
         reminds: bool = False,
@@ -52,7 +50,6 @@ class Sweeper:
         self._store = store
         self._doorbell = doorbell
         self._clock = clock
-        self._observers = observers
         self._by = by
         self._reminds = reminds
         #: By incarnation its counter, and for how many seconds it has stood still while we looked.
@@ -106,7 +103,6 @@ class Sweeper:
         log.info("run.moved", run=run_id, state=moved.state, wave=moved.wave, reason=moved.reason)
         if moved.wave is not None or moved.ready:
             self._doorbell.ring(run_id)
-        tell(self._observers, lambda observer: observer.run_moved(run_id, moved))
 
     async def _bury(self) -> None:
         """Bury incarnations whose counter stood still for too long on this process's own clock.

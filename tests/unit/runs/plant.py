@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from controller.models.errors import StoreError
-from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.models.run import Job, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_device import FakeDevice
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
-from controller.ports.store import JobResult, NewJob, Page, Store, Transition
+from controller.ports.store import NewJob, Page, Store
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
 from controller.store import SqlStore, open_store
@@ -52,37 +52,6 @@ class FlakyStore:
         return result
 
 
-class Watcher:
-    """An observer that notes everything."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.finished: list[Outcome] = []
-        self.moved: list[RunState] = []
-
-    def job_started(self, job: Job) -> None:
-        self.started.append(job.station)
-
-    def job_finished(self, job: Job, result: JobResult, seconds: float) -> None:
-        self.finished.append(result.outcome)
-
-    def run_moved(self, run_id: str, transition: Transition) -> None:
-        self.moved.append(transition.state)
-
-
-class Saboteur:
-    """An observer that always throws."""
-
-    def job_started(self, job: Job) -> None:
-        raise RuntimeError
-
-    def job_finished(self, job: Job, result: JobResult, seconds: float) -> None:
-        raise RuntimeError
-
-    def run_moved(self, run_id: str, transition: Transition) -> None:
-        raise RuntimeError
-
-
 class Plant:
     """A record, a station and workers."""
 
@@ -93,7 +62,6 @@ class Plant:
         self.scenario = add_tenant()
         self.device: FakeDevice = self.devices.add(STATION, samples.PROFILES, self.scenario.before.tree)
         self.bell = FakeDoorbell()
-        self.watcher = Watcher()
         self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
         self.store.save_plan(self.scenario.plan, "ana")
 
@@ -103,7 +71,7 @@ class Plant:
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
         tools = Tools(store or FlakyStore(self.store), self.devices, self.clock, lambda _network, _station: TARGET)
-        return WorkerLoop(name, tools, self.bell, observers=(Saboteur(), self.watcher))
+        return WorkerLoop(name, tools, self.bell)
 
     @asynccontextmanager
     async def working(self, worker: WorkerLoop) -> AsyncIterator[asyncio.Event]:
