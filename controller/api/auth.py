@@ -32,9 +32,9 @@ from controller.access.roles import may
 from controller.api.oidc import Identity, is_provider_token
 from controller.api.services import Services
 from controller.inventory.source import suggest
-from controller.models.depth import DEEPEST, is_deeper
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
 from controller.models.people import Permission, Person, Role
+from controller.models.untrusted import DEEPEST, is_deeper
 from controller.ports.clock import Clock
 from controller.ports.people import NewToken
 from controller.ports.store import Store

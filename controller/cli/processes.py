@@ -16,7 +16,7 @@ import typer
 from controller.cli.errors import FAILED, CliError
 from controller.cli.network import network_folder
 from controller.cli.settings import settings as environment
-from controller.models.home import make_private
+from controller.models.settings import make_private
 
 if TYPE_CHECKING:
     import asyncio

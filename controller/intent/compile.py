@@ -6,15 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 
-from controller.intent.coverage import cover
 from controller.intent.findings import Check, canonical, finding
-from controller.intent.grants import Grant, grants_in_force
-from controller.intent.identities import identity_findings, tenant_findings
+from controller.intent.grants import Grant, cover, grants_in_force
+from controller.intent.identities import identity_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
-from controller.intent.radio import radio_faults
 from controller.intent.routers import router_facts, stations_of
-from controller.intent.sharing import Terms, agree
-from controller.intent.tracking import Placed, tracking_area_findings
+from controller.intent.sharing import CellSharing, Placed, share_cell, tracking_area_findings
 from controller.models.errors import NotFoundError
 from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, ShareFact, StationFact
 from controller.models.network import Cell, Network, Plmn, Rat, Station
@@ -72,19 +69,21 @@ def _wanted(network: Network, stations: Collection[str] | None) -> Sequence[Stat
 def _place(
     network: Network, cells: Sequence[Cell], grants: Sequence[Grant], covering: Sequence[tuple[int, ...]]
 ) -> list[Placed]:
-    """Each cell with its terms, worked out once for cells that agree in what terms depend on."""
+    """Each cell and how it is shared, worked out once for all cells where the same grants meet."""
     claims: dict[Plmn, list[str]] = defaultdict(list)
     for tenant in sorted(network.tenants, key=lambda tenant: tenant.id):
         for plmn in set(tenant.plmns):
             claims[plmn].append(tenant.id)
-    known: dict[tuple[Rat, Plmn, tuple[int, ...]], Terms] = {}
+    known: dict[tuple[Rat, Plmn, tuple[int, ...]], CellSharing] = {}
     placed: list[Placed] = []
     for cell, numbers in zip(cells, covering, strict=True):
         key = (cell.rat, cell.primary_plmn, numbers)
-        terms = known.get(key)
-        if terms is None:
-            terms = known[key] = agree(cell.rat, cell.primary_plmn, [grants[number] for number in numbers], claims)
-        placed.append((cell, terms, numbers))
+        shared = known.get(key)
+        if shared is None:
+            shared = known[key] = share_cell(
+                cell.rat, cell.primary_plmn, [grants[number] for number in numbers], claims
+            )
+        placed.append((cell, shared, numbers))
     return placed
 
 
@@ -102,21 +101,21 @@ class _StationFacts:
     def __init__(self, network: Network, placed: Iterable[Placed]) -> None:
         self.findings: list[Finding] = []
         self._links = CoreLinks(network.tenants)
-        self._cells: dict[str, list[tuple[Cell, Terms]]] = defaultdict(list)
-        for cell, terms, _ in placed:
-            self._cells[cell.station].append((cell, terms))
+        self._cells: dict[str, list[tuple[Cell, CellSharing]]] = defaultdict(list)
+        for cell, shared, _ in placed:
+            self._cells[cell.station].append((cell, shared))
 
     def of(self, station: Station) -> Iterator[Fact]:
         """The station, its cells in order with PLMNs and shares, and its core links."""
         cells = self._cells.get(station.id, [])
         if cells:
             yield _station_fact(station, cells[0][0])
-        for cell, terms in cells:
+        for cell, shared in cells:
             yield _cell_fact(cell)
-            yield from _broadcasts(cell, terms)
-            yield from _shares(cell, terms)
-            self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *terms.faults))
-        links, findings = self._links.of(station, ((cell.rat, terms) for cell, terms in cells))
+            yield from _broadcasts(cell, shared)
+            yield from _shares(cell, shared)
+            self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *shared.faults))
+        links, findings = self._links.of(station, ((cell.rat, shared) for cell, shared in cells))
         self.findings += findings
         yield from links
 
@@ -149,8 +148,8 @@ def _cell_fact(cell: Cell) -> CellFact:
     )
 
 
-def _broadcasts(cell: Cell, terms: Terms) -> Iterator[BroadcastFact]:
-    for on_air in terms.broadcasts:
+def _broadcasts(cell: Cell, shared: CellSharing) -> Iterator[BroadcastFact]:
+    for on_air in shared.broadcasts:
         yield BroadcastFact(
             station=cell.station,
             cell=cell.id,
@@ -162,8 +161,8 @@ def _broadcasts(cell: Cell, terms: Terms) -> Iterator[BroadcastFact]:
         )
 
 
-def _shares(cell: Cell, terms: Terms) -> Iterator[ShareFact]:
-    for portion in terms.portions:
+def _shares(cell: Cell, shared: CellSharing) -> Iterator[ShareFact]:
+    for portion in shared.portions:
         share = portion.share
         yield ShareFact(
             station=cell.station,

@@ -78,7 +78,7 @@ def severity_of(check: Check) -> Severity:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A contract broken on every cell with the same terms, still without the cell's name."""
+    """A contract broken on every cell that is shared alike, still without the cell's name."""
 
     check: Check
     text: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from controller.intent.findings import Check, finding
-from controller.intent.sharing import Terms
+from controller.intent.sharing import CellSharing
 from controller.models.facts import CoreLinkFact, Finding, LinkKind
 from controller.models.network import CoreNode, Plmn, Rat, Station, Tenant
 
@@ -44,7 +44,9 @@ class CoreLinks:
     def __init__(self, tenants: Iterable[Tenant]) -> None:
         self._pools = {tenant.id: _pools(tenant) for tenant in tenants}
 
-    def of(self, station: Station, cells: Iterable[tuple[Rat, Terms]]) -> tuple[list[CoreLinkFact], list[Finding]]:
+    def of(
+        self, station: Station, cells: Iterable[tuple[Rat, CellSharing]]
+    ) -> tuple[list[CoreLinkFact], list[Finding]]:
         """Links of a station with these cells, by tenant, kind and id, and what is wrong with them."""
         facts: list[CoreLinkFact] = []
         findings: list[Finding] = []
@@ -75,11 +77,11 @@ def _links(station: str, address: str, tenant: str, pool: _Pool, plmns: Iterable
         )
 
 
-def _served(cells: Iterable[tuple[Rat, Terms]]) -> Mapping[str, Mapping[Rat, set[Plmn]]]:
+def _served(cells: Iterable[tuple[Rat, CellSharing]]) -> Mapping[str, Mapping[Rat, set[Plmn]]]:
     """PLMNs on air at a station by tenant and technology."""
     served: dict[str, dict[Rat, set[Plmn]]] = defaultdict(lambda: defaultdict(set))
-    for rat, terms in cells:
-        for broadcast in terms.broadcasts:
+    for rat, shared in cells:
+        for broadcast in shared.broadcasts:
             served[broadcast.tenant][rat].add(broadcast.plmn)
     return served
 

@@ -1,12 +1,12 @@
-"""Checks of how devices are reached: by credentials that the server has, at addresses that these are for."""
+"""How devices are reached: by credentials that the server has, at addresses that these are for; and that in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from controller.inventory.source import Entry, Report
 from controller.models.credentials import Credentials, ManagementDefaults, literal, words
-from controller.models.network import Endpoint, Router
+from controller.models.network import Endpoint, Network, Router
 
 #: A device as it stands in a file.
 Device = tuple[Entry, Endpoint | Router]
@@ -45,3 +45,37 @@ def _check_address(
     if at is not None and not credential.serves(at):
         said = f"outside of the networks of credential {name}"
         report.entry(entry, ("address",), said, value=at, expected=f"networks are {words(credential.networks)}")
+
+
+# ----------------------------------------------------------------- audit trail
+
+
+#: Devices in one row of the trail.
+_AT_ONCE = 100
+
+
+def ways(devices: Iterable[Endpoint | Router], defaults: ManagementDefaults) -> dict[str, str]:
+    """Address and names of credentials by device, as in ``10.0.0.1:830 device``."""
+    return {device.id if isinstance(device, Router) else device.station: _words(device, defaults) for device in devices}
+
+
+def changed_ways(before: Network | None, after: Network) -> dict[str, str]:
+    """Ways of a network that an earlier one did not have."""
+    known = set(_of(before).items()) if before is not None else set()
+    return {device: way for device, way in _of(after).items() if (device, way) not in known}
+
+
+def in_rows(found: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Details of as many audit rows as it takes."""
+    words = [f"{device} {way}" for device, way in sorted(found.items())]
+    for first in range(0, len(words), _AT_ONCE):
+        yield {"devices": "; ".join(words[first : first + _AT_ONCE])}
+
+
+def _of(network: Network) -> dict[str, str]:
+    return ways((*network.endpoints, *network.router_by_id.values()), network.header.management)
+
+
+def _words(device: Endpoint | Router, defaults: ManagementDefaults) -> str:
+    names = " ".join(device.credentials(defaults).values())
+    return f"{device.address}:{device.port} {names}" if device.address else f"calls home {names}"

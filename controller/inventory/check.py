@@ -1,4 +1,4 @@
-"""Checks between objects of the network files: references, identities, the backhaul tree.
+"""Checks of the objects of network files by themselves and between each other: references, identities, carriers.
 
 What an agreement asks of the cells it covers (PLMNs per cell and tracking area, sums of
 shares) is checked in ``controller.intent``.
@@ -6,12 +6,28 @@ shares) is checked in ``controller.intent``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from controller.inventory.bands import BANDS, carrier_problems
 from controller.inventory.source import Entry, FieldPath, Report
-from controller.models.network import BackhaulNode, Endpoint, NetworkHeader, Noun, Region, Router, Site, Station
+from controller.models.network import (
+    Agreement,
+    BackhaulNode,
+    Cell,
+    Core,
+    Endpoint,
+    NetworkHeader,
+    Noun,
+    Rat,
+    Region,
+    Router,
+    Site,
+    Station,
+    Tenant,
+)
 
 Model = TypeVar("Model", bound=Noun)
 Found = list[tuple[Entry, Model]]
@@ -133,3 +149,161 @@ def _check_cycles(objects: Objects) -> None:
             way = " → ".join([*cycle[turn:], *cycle[:turn], node.id])
             objects.report.entry(entry, ("parent",), f"the backhaul goes in a circle: {way}", value=node.parent)
         done.update(path)
+
+
+# ----------------------------------------------------------------------- cells
+
+
+_PROFILE = {Rat.LTE: "lte-28658", Rat.NR: "nr-28541"}
+
+
+def check_cells(objects: Objects) -> None:
+    """Check every cell by itself, against its station and against all others."""
+    cells = objects.all("cells", Cell)
+    stations = {station.id: station for _, station in objects.all("stations", Station)}
+    plmns = {plmn for _, tenant in objects.all("tenants", Tenant) for plmn in tenant.plmns}
+    objects.unique(cells, lambda cell: (cell.station, cell.id), ("id",), "id")
+    objects.unique(cells, lambda cell: _identity(cell, stations), ("local_id",), "global cell identity")
+    tenants_known = len(objects.found.get("tenants", [])) == len(objects.names["tenants"])
+    for entry, cell in cells:
+        objects.refer(entry, ("station",), cell.station, "stations", "station")
+        if cell.station in stations:
+            _check_profile(objects, entry, cell, stations[cell.station])
+        _check_codes(objects, entry, cell)
+        _check_carrier(objects, entry, cell)
+        if cell.primary_plmn not in plmns and tenants_known and objects.report.complete:
+            expected = objects.report.did_you_mean(cell.primary_plmn, plmns)
+            message = "the PLMN of no tenant"
+            objects.report.entry(entry, ("primary_plmn",), message, value=cell.primary_plmn, expected=expected)
+
+
+def _identity(cell: Cell, stations: dict[str, Station]) -> Hashable:
+    """E-UTRAN or NR cell identity: node id and local id in one number (TS 36.413 §9.2.1.38, TS 38.413 §9.3.1.7).
+
+    It is unique network-wide without the PLMN, hence also with it (ECGI, NCGI), whichever PLMN is primary.
+    """
+    station = stations.get(cell.station)
+    if station is None:
+        return None
+    if cell.rat is Rat.LTE:
+        return None if station.enb_id is None else (cell.rat, (station.enb_id << _lte_bits(station)) + cell.local_id)
+    return None if station.gnb_id is None else (cell.rat, (station.gnb_id << _nr_bits(station)) + cell.local_id)
+
+
+def _lte_bits(station: Station) -> int:
+    return 28 - station.enb_id_length
+
+
+def _nr_bits(station: Station) -> int:
+    return 36 - station.gnb_id_length
+
+
+def _check_profile(objects: Objects, entry: Entry, cell: Cell, station: Station) -> None:
+    if _PROFILE[cell.rat] not in station.profiles:
+        expected = f"add {_PROFILE[cell.rat]} to its profiles"
+        objects.report.entry(
+            entry, ("rat",), f"{station.id} has no profile for {cell.rat}", value=cell.rat, expected=expected
+        )
+        return
+    if cell.rat is Rat.LTE:
+        most, why = min(255, 2 ** _lte_bits(station) - 1), f"enb_id_length {station.enb_id_length}"
+    else:
+        most, why = min(16383, 2 ** _nr_bits(station) - 1), f"gnb_id_length {station.gnb_id_length}"
+    if cell.local_id > most:
+        expected = f"at most {most} in {cell.rat} with {why}"
+        objects.report.entry(entry, ("local_id",), "too large", value=cell.local_id, expected=expected)
+
+
+def _check_codes(objects: Objects, entry: Entry, cell: Cell) -> None:
+    """PCI (TS 36.211 §6.11) and TAC of LTE (TS 23.003 §19.4.2.3: 0000 and FFFE are reserved); NR takes all."""
+    if cell.rat is not Rat.LTE:
+        return
+    if cell.pci > 503:
+        objects.report.entry(entry, ("pci",), "too large", value=cell.pci, expected="at most 503 in LTE")
+    if cell.tac > 65535:
+        objects.report.entry(entry, ("tac",), "too large", value=cell.tac, expected="at most 65535 in LTE")
+    elif cell.tac in {0, 65534}:
+        expected = "1 to 65533, or 65535"
+        objects.report.entry(entry, ("tac",), "reserved in LTE", value=cell.tac, expected=expected)
+
+
+def _check_carrier(objects: Objects, entry: Entry, cell: Cell) -> None:
+    band = BANDS.get(cell.band)
+    if band is None:
+        expected = objects.report.did_you_mean(cell.band, BANDS) or f"bands are {', '.join(BANDS)}"
+        objects.report.entry(entry, ("band",), "no such band", value=cell.band, expected=expected)
+        return
+    for field, message, expected in carrier_problems(cell, band):
+        objects.report.entry(entry, (field,), message, value=getattr(cell, field), expected=expected)
+
+
+# ------------------------------------------------------ tenants and agreements
+
+
+def check_tenants(objects: Objects) -> None:
+    """Each PLMN and VLAN belongs to one tenant: they are what keeps tenants apart."""
+    tenants = objects.all("tenants", Tenant)
+    objects.unique(tenants, lambda tenant: tenant.id, ("id",), "id")
+    objects.unique(tenants, lambda tenant: tenant.core.vlan, ("core", "vlan"), "VLAN")
+    owners: dict[str, Entry] = {}
+    for entry, tenant in tenants:
+        for index, plmn in enumerate(tenant.plmns):
+            if plmn in owners:
+                message = f"the PLMN is given already to {owners[plmn].label}, {at(owners[plmn])}"
+                objects.report.entry(entry, ("plmns", index), message, value=plmn)
+            owners.setdefault(plmn, entry)
+        _doubles(objects, entry, ("slices",), [str(slice_) for slice_ in tenant.slices])
+        _check_core(objects, entry, tenant.core)
+
+
+def _check_core(objects: Objects, entry: Entry, core: Core) -> None:
+    for name, pool in (("mme_pool", core.mme_pool), ("amf_pool", core.amf_pool), ("upf_pool", core.upf_pool)):
+        _doubles(objects, entry, ("core", name), [node.id for node in pool])
+        _doubles(objects, entry, ("core", name), [str(node.address) for node in pool])
+
+
+def _doubles(objects: Objects, entry: Entry, path: tuple[str, ...], values: Iterable[Hashable]) -> None:
+    for value, count in Counter(values).items():
+        if count > 1:
+            objects.report.entry(entry, path, f"{value} is given twice")
+
+
+def check_agreements(objects: Objects) -> None:
+    """Agreements refer to what there is, and to what is the tenant's."""
+    agreements = objects.all("agreements", Agreement)
+    objects.unique(agreements, lambda agreement: agreement.id, ("id",), "id")
+    tenants = {tenant.id: tenant for _, tenant in objects.all("tenants", Tenant)}
+    for entry, agreement in agreements:
+        objects.refer(entry, ("tenant",), agreement.tenant, "tenants", "tenant")
+        _check_scope(objects, entry, agreement)
+        _doubles(objects, entry, ("shares",), [share.resource.value for share in agreement.shares])
+        if agreement.tenant in tenants:
+            _check_subset(objects, entry, agreement, tenants[agreement.tenant])
+
+
+def _check_scope(objects: Objects, entry: Entry, agreement: Agreement) -> None:
+    scope = agreement.scope
+    for kind, noun, values in (
+        ("regions", "region", scope.regions),
+        ("sites", "site", scope.sites),
+        ("stations", "station", scope.stations),
+        ("cells", "cell", scope.cells),
+    ):
+        for index, value in enumerate(values):
+            objects.refer(entry, ("scope", kind, index), value, kind, noun)
+    for index, band in enumerate(scope.bands):
+        if band not in BANDS:
+            expected = objects.report.did_you_mean(band, BANDS) or f"bands are {', '.join(BANDS)}"
+            objects.report.entry(entry, ("scope", "bands", index), "no such band", value=band, expected=expected)
+
+
+def _check_subset(objects: Objects, entry: Entry, agreement: Agreement, tenant: Tenant) -> None:
+    for index, plmn in enumerate(agreement.plmns):
+        if plmn not in tenant.plmns:
+            expected = f"{tenant.id} has {', '.join(tenant.plmns)}"
+            objects.report.entry(entry, ("plmns", index), "not a PLMN of the tenant", value=plmn, expected=expected)
+    for index, slice_ in enumerate(agreement.slices):
+        if slice_ not in tenant.slices:
+            slices = ", ".join(map(str, tenant.slices)) or "none"
+            message, expected = f"{slice_} is not a slice of the tenant", f"{tenant.id} has {slices}"
+            objects.report.entry(entry, ("slices", index), message, expected=expected)

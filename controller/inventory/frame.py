@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.inventory.access import check_access
-from controller.inventory.csv_rows import read_rows
 from controller.inventory.load import load_network
-from controller.inventory.parse import read_file, validate
+from controller.inventory.parse import read_file, read_rows, validate
 from controller.inventory.source import CSV_LIMIT, Entry, Report, read_text
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError, NetworkFilesError

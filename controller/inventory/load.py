@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from controller.inventory.access import check_access
-from controller.inventory.check import Objects, check_header, check_places, check_stations
-from controller.inventory.check_radio import check_cells
-from controller.inventory.check_sharing import check_agreements, check_tenants
+from controller.inventory.check import (
+    Objects,
+    check_agreements,
+    check_cells,
+    check_header,
+    check_places,
+    check_stations,
+    check_tenants,
+)
 from controller.inventory.parse import declared, read_file, validate
 from controller.inventory.source import Entry, Report
 from controller.models.credentials import Credentials, ManagementDefaults

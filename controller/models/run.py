@@ -313,3 +313,15 @@ class AuditRow(Noun):
     action: str
     object: str
     detail: dict[str, str] = {}
+
+
+class LedgerBefore(Noun):
+    """One station's ledger before a change, of the changed nodes only.
+
+    Attributes:
+        entries: Nodes that were in it, as they were.
+        absent: Paths that were not.
+    """
+
+    entries: tuple[LedgerEntry, ...] = ()
+    absent: tuple[str, ...] = ()

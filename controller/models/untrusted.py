@@ -1,6 +1,8 @@
-"""Text from outside as people and terminals may get it."""
+"""What comes from outside and may be hostile: text for terminals, and JSON that is nested too deep."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 def visible(text: str) -> str:
@@ -12,3 +14,23 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+#: Levels of JSON that anything may have here; beyond some hundreds parsers and writers give up, each in its own way.
+DEEPEST = 64
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects are nested in each other more than so many times."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [inner for one in level for inner in _inner(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

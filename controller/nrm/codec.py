@@ -1,26 +1,24 @@
-"""Device trees on the wire: the filter that reads them and the replies that carry them.
+"""Device trees on the wire: the filter that reads them, the replies that carry them, and the edits that change them.
 
 Trees are canonical: values are normalised (``sd``, decimals, numbers, addresses, blanks) and
 leaves at their default are left out, so that devices with ``explicit``, ``trim`` and ``report-all``
-defaults (RFC 6243) give equal trees. Writing is the business of ``controller.nrm.encode``, whose
-``encode_edit`` is offered here too.
+defaults (RFC 6243) give equal trees. Edits are the ``<config>`` of one edit-config with ``default-operation none``:
+containers carry no operation; create, merge and delete stand on the smallest nodes (RFC 6241 §7.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lxml import etree
 
 from controller.models.errors import DeviceRefusedError
+from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.active_alarms import decode_alarms
-from controller.nrm.encode import encode_edit
 from controller.nrm.schema import LeafSpec, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Value
-
-__all__ = ["decode", "encode_edit", "read_filter"]
+from controller.nrm.tree import LeafName, Observed, Path, Value, parent, step
 
 
 def _everything(_namespace: str) -> bool:
@@ -161,3 +159,181 @@ class _Reader:
         name = etree.QName(element)
         identity = (element.findtext(f"{{{name.namespace}}}id") or "").strip()
         self.unknown.append(f"{above}/{{{name.namespace}}}{name.localname}{f'[{identity}]' if identity else ''}")
+
+
+# ----------------------------------------------------------------------- edits
+
+
+_OPERATION = f"{{{ns.NETCONF}}}operation"
+_INSERT = f"{{{ns.YANG}}}insert"
+_KEY = f"{{{ns.YANG}}}key"
+
+
+def encode_edit(
+    root: NodeSpec, edits: Sequence[Edit], spelled: Mapping[Path, tuple[str, ...]] | None = None
+) -> etree._Element:
+    """Merge edits of one station into the ``<config>`` of one edit-config.
+
+    Entries below a created or deleted entry share its operation. New entries of user-ordered
+    lists follow the order of the edits unless they name a sibling. ``spelled`` holds the keys of
+    existing entries as the device writes them (``Observed.spelled``).
+
+    Raises:
+        ValueError: The edits contradict each other, or name what the profile does not know.
+    """
+    writer = _Writer(root, edits, spelled or {})
+    for edit in edits:
+        writer.write(edit)
+    return writer.config
+
+
+class _Writer:
+    def __init__(self, root: NodeSpec, edits: Sequence[Edit], spelled: Mapping[Path, tuple[str, ...]]) -> None:
+        # Prefixes for yang:key, which names the keys of a sibling; elements themselves need none.
+        self._prefixes = _user_ordered_prefixes(root) if any(edit.after_sibling for edit in edits) else {}
+        nsmap = {
+            **ns.as_default(ns.NETCONF),
+            "nc": ns.NETCONF,
+            "yang": ns.YANG,
+            **{prefix: namespace for namespace, prefix in self._prefixes.items()},
+        }
+        self.config = etree.Element(f"{{{ns.NETCONF}}}config", nsmap=nsmap)
+        self._root = root
+        self._spelled = spelled
+        self._open: dict[Path, tuple[NodeSpec, etree._Element]] = {}
+        self._ops = {edit.path: edit.op for edit in edits}
+        if len(self._ops) != len(edits):
+            raise ValueError("two edits of one entry in one edit-config")
+
+    def write(self, edit: Edit) -> None:
+        """Write one edit."""
+        above = self._op_above(edit.path)
+        if above is Op.DELETE and edit.op is Op.DELETE:
+            return
+        if above is Op.DELETE or (above is Op.CREATE and edit.op is not Op.CREATE):
+            raise ValueError(f"{edit.op} of {edit.path} contradicts the {above} above it")
+        spec, element = self._entry(edit.path)
+        if edit.after_sibling is not None:
+            self._place(edit, spec, element)
+        if edit.op is Op.MERGE:
+            self._merge(edit, spec, element)
+            return
+        if edit.op is Op.CREATE:
+            for name in _known(spec, edit.after):
+                self._leaf(spec, element, name, edit.after[name], None)
+        if above is not Op.CREATE:
+            element.set(_OPERATION, edit.op)
+
+    def _op_above(self, path: Path) -> Op | None:
+        """Operation of the nearest ancestor that is created or deleted."""
+        while path := parent(path):
+            op = self._ops.get(path)
+            if op in {Op.CREATE, Op.DELETE}:
+                return op
+        return None
+
+    def _entry(self, path: Path) -> tuple[NodeSpec, etree._Element]:
+        """The element of an entry, made with its keys and everything above it when first asked for."""
+        if path in self._open:
+            return self._open[path]
+        name, keys = step(path)
+        above = parent(path)
+        if above:
+            above_spec, container = self._entry(above)
+            spec = above_spec.child_by_name.get(name)
+            if spec is not None and spec.in_attributes:
+                container = _attributes(above_spec, container)
+        else:
+            container, spec = self.config, self._root if name == self._root.name else None
+        if spec is None or len(keys) != len(spec.keys):
+            raise ValueError(f"the profile knows no {path}")
+        nsmap = None if above and above_spec.namespace == spec.namespace else ns.as_default(spec.namespace)
+        element = etree.SubElement(container, spec.tag, nsmap=nsmap)
+        for key, value in zip(spec.keys, self._spelled.get(path, keys), strict=True):
+            etree.SubElement(element, f"{{{spec.namespace}}}{key}").text = value
+        self._open[path] = spec, element
+        return spec, element
+
+    def _place(self, edit: Edit, spec: NodeSpec, element: etree._Element) -> None:
+        """Say where in its user-ordered list an entry goes (RFC 7950 §7.8.6)."""
+        sibling = edit.after_sibling
+        if not spec.user_ordered or edit.op is not Op.CREATE:
+            raise ValueError(f"{edit.op} of {edit.path} has no place to choose")
+        if not sibling:
+            element.set(_INSERT, "first")
+            return
+        name, keys = step(sibling)
+        if parent(sibling) != parent(edit.path) or name != spec.name:
+            raise ValueError(f"{sibling} is no sibling of {edit.path}")
+        element.set(_INSERT, "after")
+        prefix = self._prefixes[spec.namespace]
+        written = zip(spec.keys, self._spelled.get(sibling, keys), strict=True)
+        predicates = (f"[{prefix}:{key}={_quoted(value)}]" for key, value in written)
+        element.set(_KEY, "".join(predicates))
+
+    def _merge(self, edit: Edit, spec: NodeSpec, element: etree._Element) -> None:
+        names = _known(spec, {**edit.before, **edit.after})
+        for name in names:
+            before, after = edit.before.get(name), edit.after.get(name)
+            if spec.leaf_by_name[name].leaf_list:
+                self._merge_list(spec, element, name, before or (), after or ())
+            elif after is None:
+                self._leaf(spec, element, name, before or "", Op.DELETE)
+            else:
+                self._leaf(spec, element, name, after, Op.MERGE)
+
+    def _merge_list(self, spec: NodeSpec, element: etree._Element, name: str, before: Value, after: Value) -> None:
+        gone = tuple(value for value in before if value not in after)
+        new = tuple(value for value in after if value not in before)
+        self._leaf(spec, element, name, gone, Op.DELETE)
+        self._leaf(spec, element, name, new, Op.MERGE)
+
+    def _leaf(self, spec: NodeSpec, element: etree._Element, name: str, value: Value, op: Op | None) -> None:
+        leaf = spec.leaf_by_name[name]
+        container = _attributes(spec, element) if spec.attributes else element
+        for text in (value,) if isinstance(value, str) else value:
+            node = _sub_leaf(container, spec, leaf)
+            if leaf.entry is None:
+                node.text = text
+            else:
+                leaf.entry.write(node, text)
+            if op is not None:
+                node.set(_OPERATION, op)
+
+
+def _sub_leaf(container: etree._Element, spec: NodeSpec, leaf: LeafSpec) -> etree._Element:
+    if not leaf.namespace:
+        return etree.SubElement(container, f"{{{spec.namespace}}}{leaf.name}")
+    return etree.SubElement(container, f"{{{leaf.namespace}}}{leaf.name}", nsmap=ns.as_default(leaf.namespace))
+
+
+def _attributes(spec: NodeSpec, element: etree._Element) -> etree._Element:
+    """The ``attributes`` container of an entry, right behind the keys."""
+    if not spec.attributes:
+        return element
+    tag = f"{{{spec.namespace}}}attributes"
+    found = element.find(tag)
+    if found is None:
+        found = element.makeelement(tag)
+        element.insert(len(spec.keys), found)
+    return found
+
+
+def _known(spec: NodeSpec, leaves: dict[LeafName, Value]) -> list[LeafName]:
+    """The names in the order of the schema.
+
+    Raises:
+        ValueError: The profile does not know one of them.
+    """
+    if strange := leaves.keys() - spec.leaf_by_name.keys():
+        raise ValueError(f"{spec.name} has no {', '.join(sorted(strange))}")
+    return [name for name in spec.leaf_by_name if name in leaves]
+
+
+def _user_ordered_prefixes(root: NodeSpec) -> dict[str, str]:
+    namespaces = dict.fromkeys(node.namespace for node in root.walk() if node.user_ordered)
+    return {namespace: f"k{number}" for number, namespace in enumerate(namespaces, 1)}
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "'" in value else f"'{value}'"

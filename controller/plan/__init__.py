@@ -1,6 +1,7 @@
 """Plans: observed × desired → immutable, content-hashed Changes that people read and approve (pure)."""
 
 from controller.plan.document import (
+    Draft,
     PlanDifference,
     compare,
     json_parts,
@@ -10,17 +11,14 @@ from controller.plan.document import (
     plan_to_json,
     seal,
 )
-from controller.plan.draft import Draft
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
-from controller.plan.fleet import Planning, check_changes, check_removals, make_plan
-from controller.plan.maintenance import Switched, switch_change
-from controller.plan.recreate import recreate_endpoint_change
+from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
+from controller.plan.maintenance import Switched, recreate_endpoint_change, switch_change
 from controller.plan.routers import ranks_of, switch_router_change
-from controller.plan.show import PlanRow, headline, render_text
+from controller.plan.rows import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.undo import undo_change, undo_job
 from controller.plan.views import Limit, PlanOptions, StationView
-from controller.plan.wanted import wanted_by
 
 __all__ = [
     "Draft",

@@ -1,4 +1,4 @@
-"""Plans as documents: content hash, canonical JSON, comparison."""
+"""Plans as documents: a draft that is sealed by its content hash, canonical JSON, comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from controller.inventory.parse import FORMS
 from controller.models.errors import InputError
 from controller.models.facts import Finding
 from controller.models.network import Network
+from controller.models.packing import packed
 from controller.models.plan import PLAN_FORMAT, Change, Changes, DiffRow, Plan
+from controller.plan.station import StationPlan
 
 
 def network_digest(network: Network) -> str:
@@ -160,3 +162,66 @@ def _finding_order(finding: Finding) -> tuple[str, ...]:
         finding.tenant,
         finding.message,
     )
+
+
+# ----------------------------------------------------------------------- draft
+
+
+class Draft:
+    """What came out for stations so far, in any order and from any thread; changes are packed at once."""
+
+    def __init__(self) -> None:
+        self._packed: dict[str, bytes] = {}
+        self._unchanged: list[str] = []
+        self._unplanned: dict[str, str] = {}
+        self._findings: list[Finding] = []
+
+    def add(self, station: str, made: StationPlan) -> None:
+        """What came out for one station."""
+        self._findings.extend(made.findings)
+        if made.change is not None:
+            self._packed[station] = packed(made.change)
+        elif made.reason:
+            self._unplanned[station] = made.reason
+        else:
+            self._unchanged.append(station)
+
+    def withhold(self, station: str, reason: str) -> None:
+        """Leave out a station after all whose change was added."""
+        del self._packed[station]
+        self._unplanned[station] = reason
+
+    @property
+    def changes(self) -> Changes:
+        """All changes, by station."""
+        return Changes(dict(sorted(self._packed.items())))
+
+    @property
+    def unplanned(self) -> Mapping[str, str]:
+        """Stations that are left out, with the reason."""
+        return self._unplanned
+
+    def seal(
+        self,
+        network: Network,
+        network_digest: str,
+        selector: str,
+        created: datetime,
+        *,
+        removals: Mapping[str, int] | None = None,
+        findings: tuple[Finding, ...] = (),
+        undoes: str = "",
+    ) -> Plan:
+        """The plan; ``findings`` are those that came of no station."""
+        return seal(
+            created=created,
+            network=network.header.id,
+            network_digest=network_digest,
+            selector=selector,
+            changes=self.changes,
+            unchanged=self._unchanged,
+            unplanned=self._unplanned,
+            findings=(*findings, *self._findings),
+            removals=removals,
+            undoes=undoes,
+        )

@@ -11,11 +11,11 @@ from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
 from controller.models.network import HOST, Network
 from controller.models.plan import Change, Plan
-from controller.plan.draft import Draft
+from controller.nrm.profiles import Rendered, render, render_routing
+from controller.plan.document import Draft
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.views import PlanOptions, StationView
-from controller.plan.wanted import wanted_by
 
 #: Routers left out that a refusal names.
 _NAMED = 3
@@ -215,3 +215,15 @@ def _routers(network: Network, changes: Iterable[Change]) -> str:
     """How many of those that are counted as stations are routers, in words."""
     routers = sum(change.station in network.router_by_id for change in changes) if network.router_by_id else 0
     return f" ({routers} of them routers)" if routers else ""
+
+
+def wanted_by(intent: Intent, network: Network, device: str) -> Rendered:
+    """The tree that a device should carry.
+
+    A station without facts should carry nothing: what is ours there is orphaned.
+    """
+    profiles = network.profiles_of(device)
+    if device in intent.routers:
+        return render_routing(profiles, intent.routers[device])
+    facts = intent.facts.get(device, ())
+    return render(profiles, facts) if facts else Rendered({}, {}, ())

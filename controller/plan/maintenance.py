@@ -1,22 +1,26 @@
-"""Locking and unlocking cells at a person's word: changes of the administrative state and nothing else (X.731)."""
+"""Changes of a station that come from no network file: lock its cells, renew a core link, remove all that is ours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from controller.models.errors import ConflictError, NotFoundError
+from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, Op, Phase, PhaseKind, WaitFor
+from controller.models.run import LedgerEntry
+from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
-from controller.nrm.profiles import administrative_state, cell_of, cells, root_spec
-from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Observed, Path, Tree
+from controller.nrm.profiles import Rendered, administrative_state, cell_of, cells, root_spec
+from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.edits import ADMINISTRATIVE_STATE
-from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
-from controller.plan.rows import entry_name, row
+from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS
+from controller.plan.rows import contents, entry_name, row
+from controller.plan.station import StationPlan, plan_station
+from controller.plan.views import PlanOptions, StationView
 
 Switched = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
 #: What to wait for before it is confirmed; users of a cell that shuts down may stay for long.
@@ -104,3 +108,64 @@ def _tenants_on(path: Path, owners: Mapping[Path, Owners]) -> set[str]:
 def _row(root: NodeSpec, tree: Tree, path: Path, after: str) -> DiffRow:
     what = f"{entry_name(root, path)}: administrative state"
     return row(path, HOST_OWNED, what, administrative_state(tree, path), after)
+
+
+# ------------------------------------------------------------------ core links
+
+
+def recreate_endpoint_change(
+    station: str, profiles: tuple[str, ...], observed: Observed, path: Path, owners: Owners
+) -> Change:
+    """Two phases, each committed: the entry is deleted with all below, then created from what was read.
+
+    The change is good when the link is up afterwards. The ledger stays as it is.
+
+    Raises:
+        NotFoundError: There is no core link at ``path``.
+        PlanRefusedError: Somebody locked the link: that is a hold.
+    """
+    root = root_spec(profiles)
+    spec = spec_of(root, path)
+    if spec is None or spec.link is None or path not in observed.tree:
+        raise NotFoundError(f"{station} has no core link {path}")
+    name = entry_name(root, path)
+    if observed.tree[path].get(ADMINISTRATIVE_STATE, "UNLOCKED") != "UNLOCKED":
+        raise PlanRefusedError(f"{name} of {station} was locked by somebody: it is not touched")
+    delete = (Edit(op=Op.DELETE, path=path, before=dict(observed.tree[path]), owners=owners),)
+    create = invert(root, observed.tree, delete, {})
+    without = apply_edits(root, observed.tree, delete)
+    up = WaitFor(kind="link-up", path=path, tenant=", ".join(owners))
+    words = contents(root, path, observed.tree[path])
+    return Change(
+        station=station,
+        phases=(
+            Phase(kind=PhaseKind.EDIT, edits=delete, inverse=create),
+            Phase(kind=PhaseKind.EDIT, edits=create, inverse=invert(root, without, create, {}), wait=(up,)),
+        ),
+        diff=(row(path, owners, name, words, f"{words} (deleted and created again)"),),
+        touched=tuple(sorted(set(owners) - {HOST})),
+        outage_seconds=LINK_SECONDS,
+        fingerprint=fingerprint(root, observed.tree, (path,)),
+        checks=(up,),
+    )
+
+
+# -------------------------------------------------------------- out of service
+
+
+def removal_plan(
+    station: str, profiles: tuple[str, ...], observed: Observed, ledger: Mapping[Path, LedgerEntry]
+) -> StationPlan:
+    """The change that removes every node of ours but the station's root, which is the factory's.
+
+    Cells that are unlocked are locked first. What is not ours stays, and what of ours holds it.
+    """
+    roots = {path: dict(leaves) for path, leaves in observed.tree.items() if not parent(path)}
+    kept = Rendered(roots, dict.fromkeys(roots, (HOST,)), ())
+    owners = {owner for entry in ledger.values() for owner in entry.owners}
+    view = StationView(observed, adopted=True, ledger=ledger)
+    made = plan_station(station, profiles, kept, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
+    if made.change is None:
+        return made
+    lost = tuple(sorted({*made.change.lost, *(roots.keys() & ledger.keys())}))
+    return StationPlan(made.change.model_copy(update={"lost": lost, "gained": ()}), "", made.findings)

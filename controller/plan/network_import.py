@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -20,12 +20,26 @@ from controller.intent import compile_intent
 from controller.inventory.bands import BANDS, Band, carrier_problems
 from controller.inventory.frame import Frame
 from controller.models.facts import Fact
-from controller.models.network import Agreement, Cell, Network, Region, Scope, Site, Station, Validity
+from controller.models.network import (
+    Agreement,
+    Cell,
+    Network,
+    Plmn,
+    RadioShare,
+    Rat,
+    Region,
+    ResourceType,
+    Scope,
+    Site,
+    Snssai,
+    Station,
+    Tenant,
+    Validity,
+)
 from controller.nrm.profiles import Rendered, render, root_spec
-from controller.nrm.profiles.readings import CellReading, StationReading, read_station
+from controller.nrm.profiles.readings import CellReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
-from controller.plan.import_terms import CellTerms, Tenants
 from controller.plan.views import StationView
 
 #: Region of stations whose place nobody named, where the network has not exactly one region.
@@ -44,7 +58,7 @@ def import_network(frame: Frame, observed: Mapping[str, Observed | str], today: 
     """Write down what stations carry.
 
     A station that nobody gave a site gets one of its own at 0° N 0° E, in the only region or in a region
-    ``imported``. Tenants found on air get one agreement for each set of terms, valid from today, MOCN.
+    ``imported``. Tenants found on air get one agreement for all cells that they use alike, valid from today, MOCN.
 
     Args:
         frame: What stations can't say.
@@ -63,7 +77,7 @@ class _Import:
         self._notes = _Notes()
         self._stations: list[Station] = []
         self._cells: list[Cell] = []
-        self._terms: dict[CellTerms, list[Cell]] = defaultdict(list)
+        self._uses: dict[CellUse, list[Cell]] = defaultdict(list)
         self._sites: list[Site] = []
         self._regions: list[Region] = []
 
@@ -140,8 +154,8 @@ class _Import:
             return
         placed = cell.model_copy(update={"band": band.name})
         self._cells.append(placed)
-        for terms in self._tenants.terms(reading):
-            self._terms[terms].append(placed)
+        for use in self._tenants.uses(reading):
+            self._uses[use].append(placed)
 
     # ----------------------------------------------------------------- agreements
 
@@ -163,22 +177,22 @@ class _Import:
         )
 
     def _agreements(self, today: date) -> Iterator[Agreement]:
-        by_tenant: dict[str, list[tuple[CellTerms, list[Cell]]]] = defaultdict(list)
-        for terms, cells in self._terms.items():
-            by_tenant[terms.tenant].append((terms, cells))
+        by_tenant: dict[str, list[tuple[CellUse, list[Cell]]]] = defaultdict(list)
+        for use, cells in self._uses.items():
+            by_tenant[use.tenant].append((use, cells))
         cells_of: dict[str, list[Cell]] = defaultdict(list)
         for cell in self._cells:
             cells_of[cell.station].append(cell)
         for tenant, found in by_tenant.items():
             found.sort(key=lambda item: (-len(item[1]), item[1][0].name))
-            for number, (terms, cells) in enumerate(found, 1):
+            for number, (use, cells) in enumerate(found, 1):
                 yield Agreement(
                     id=f"{tenant[:56]}-{number}",
                     tenant=tenant,
                     scope=_scope(cells, cells_of),
-                    plmns=terms.plmns,
-                    slices=terms.slices,
-                    shares=terms.shares,
+                    plmns=use.plmns,
+                    slices=use.slices,
+                    shares=use.shares,
                     validity=Validity(start=today),
                 )
 
@@ -245,3 +259,70 @@ def _scope(cells: Sequence[Cell], cells_of: Mapping[str, Sequence[Cell]]) -> Sco
 
 def _by_id(items: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(sorted(items, key=lambda item: str(item.id)))
+
+
+# --------------------------------------------------------- agreements on cells
+
+
+@dataclass(frozen=True, slots=True)
+class CellUse:
+    """What one tenant has on a cell, worded as in an agreement: nothing said of PLMNs or slices means all."""
+
+    tenant: str
+    plmns: tuple[Plmn, ...]
+    slices: tuple[Snssai, ...]
+    shares: tuple[RadioShare, ...]
+
+
+class Tenants:
+    """Knows whose a PLMN is."""
+
+    def __init__(self, tenants: Iterable[Tenant]) -> None:
+        self._by_plmn = {plmn: tenant for tenant in tenants for plmn in tenant.plmns}
+
+    def of(self, plmn: Plmn) -> Tenant | None:
+        """The tenant of a PLMN, None if it is nobody's."""
+        return self._by_plmn.get(plmn)
+
+    def uses(self, cell: CellReading) -> Iterator[CellUse]:
+        """What every tenant on air has on a cell, by tenant."""
+        found: dict[str, tuple[Tenant, list[Plmn]]] = {}
+        for plmn in cell.broadcasts:
+            if (tenant := self.of(plmn)) is not None:
+                found.setdefault(tenant.id, (tenant, []))[1].append(plmn)
+        for _, (tenant, plmns) in sorted(found.items()):
+            yield CellUse(
+                tenant=tenant.id,
+                plmns=() if set(plmns) == set(tenant.plmns) else tuple(sorted(plmns)),
+                slices=_slices(tenant, plmns, cell),
+                shares=self._shares(tenant, cell),
+            )
+
+    def _shares(self, tenant: Tenant, cell: CellReading) -> tuple[RadioShare, ...]:
+        """The tenant's shares, one a resource; where LTE splits a pot by PLMNs, the guarantees are on the first."""
+        primary = next(iter(cell.broadcasts))
+        mine = [share for share in cell.shares if share.plmns and all(self.of(plmn) == tenant for plmn in share.plmns)]
+        mine.sort(key=lambda share: (share.plmns[0] != primary, share.plmns))
+        shares: dict[ResourceType, RadioShare] = {}
+        for reading in mine:
+            if (share := _share(reading)) is not None:
+                shares.setdefault(share.resource, share)
+        return tuple(shares[resource] for resource in sorted(shares))
+
+
+def _slices(tenant: Tenant, plmns: Sequence[Plmn], cell: CellReading) -> tuple[Snssai, ...]:
+    """Slices on air, of those that are the tenant's; none where that is all of them, and on LTE, which has none."""
+    if cell.rat is Rat.LTE:
+        return ()
+    on_air = {one for plmn in plmns for one in cell.broadcasts[plmn]} & set(tenant.slices)
+    return () if on_air == set(tenant.slices) else tuple(sorted(on_air, key=lambda one: (one.sst, one.sd)))
+
+
+def _share(reading: ShareReading) -> RadioShare | None:
+    """The share, or None if a percentage or resource is none that we know."""
+    try:
+        return RadioShare.model_validate(
+            {name: getattr(reading, name) for name in ("resource", "dedicated", "min", "max")}
+        )
+    except ValidationError:
+        return None

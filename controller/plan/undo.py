@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from controller.models.errors import ConflictError, DeviceRefusedError
-from controller.models.ledger import LedgerBefore
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
-from controller.models.run import LedgerEntry
+from controller.models.run import LedgerBefore, LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from controller.models.ledger import LedgerBefore
 from controller.models.plan import Change
-from controller.models.run import LedgerEntry, Outcome
+from controller.models.run import LedgerBefore, LedgerEntry, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, and_, bindparam, func, select, tuple_
 
-from controller.models.ledger import LedgerBefore
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import UNDO, LedgerEntry, Outcome
+from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
 from controller.models.step import StepState
 from controller.nrm.tree import Path
 from controller.ports.ledger import Deed, Recorded

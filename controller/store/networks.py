@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pydantic import ValidationError
 from sqlalchemy import and_, select, update
 
-from controller.inventory.ways import changed_ways, in_rows
+from controller.inventory.access import changed_ways, in_rows
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.network import Network

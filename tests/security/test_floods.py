@@ -15,9 +15,9 @@ from controller.api.readings import Readings
 from controller.api.services import STATION_SECONDS
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import Verdict
-from controller.models.depth import DEEPEST, is_deeper
 from controller.models.errors import ConflictError, UnreachableError
 from controller.models.people import Person, Role
+from controller.models.untrusted import DEEPEST, is_deeper
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page

@@ -10,7 +10,7 @@ from controller.models.errors import PlanRefusedError
 from controller.models.network import Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import links
-from controller.plan.removal import removal_plan
+from controller.plan.maintenance import removal_plan
 from controller.playbook.actions.configuration import Changed, Nothing
 from controller.playbook.language.registry import Context, Proposal, Touches, Unmet, action
 

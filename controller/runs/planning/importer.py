@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from controller.inventory.access import in_rows, ways
 from controller.inventory.frame import Frame
-from controller.inventory.ways import in_rows, ways
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError
 from controller.models.network import Endpoint, Network
 from controller.nrm.profiles import PROFILES

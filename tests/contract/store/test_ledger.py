@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controller.models.ledger import LedgerBefore
 from controller.models.plan import LedgerNode
-from controller.models.run import Outcome, Run
+from controller.models.run import LedgerBefore, Outcome, Run
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult
 from controller.store import SqlStore

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.intent import compile_intent
-from controller.intent.coverage import cover
 from controller.intent.findings import Check
-from controller.intent.grants import grants_in_force
+from controller.intent.grants import cover, grants_in_force
 from controller.inventory.scope import covers
 from controller.models.facts import BroadcastFact, CoreLinkFact, Fact, Finding, Intent, Severity, ShareFact
 from controller.models.network import HOST, Agreement, Cell, Network

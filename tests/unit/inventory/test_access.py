@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.inventory.access import changed_ways, in_rows
 from controller.inventory.credentials import read_credentials
 from controller.inventory.load import load_network
-from controller.inventory.ways import changed_ways, in_rows
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError
 from controller.ports.secrets import EnvironmentSecrets

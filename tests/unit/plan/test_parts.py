@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.models.errors import PlanRefusedError
-from controller.models.ledger import LedgerBefore
 from controller.models.network import HOST, CoreNode, Network, Snssai
 from controller.models.plan import Change
+from controller.models.run import LedgerBefore
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Tree, parent
 from controller.plan import Limit, StationView, applied, drifted_nodes, undo_job
-from controller.plan.removal import removal_plan
+from controller.plan.maintenance import removal_plan
 from tests.strategies.networks import sound_networks
 from tests.unit.plan.samples import (
     FREELY,

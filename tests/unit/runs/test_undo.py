@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.models.ledger import LedgerBefore
 from controller.models.plan import Change, Edit, Fingerprint, Op, Phase, PhaseKind
-from controller.models.run import Outcome, Strategy
+from controller.models.run import LedgerBefore, Outcome, Strategy
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed
 from controller.plan import StationView
