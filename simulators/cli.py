@@ -4,35 +4,60 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simulators.choices import check_stations, quirks_of
 from simulators.clock import RealClock
-from simulators.commands import add_ground
-from simulators.control.client import DEFAULT_CONTROL, ControlUrl, call, show
+from simulators.commands import DEFAULT_CONTROL, ControlUrl, add_ground, call, show
 from simulators.control.network_faults import describe
-from simulators.counted import counted
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
 from simulators.faults import ANY, FaultKind
 from simulators.fleet.fleet import Fleet, Placement, RouterPlacement, as_in, on_port, ports_from
-from simulators.fleet.inventory import Exports
+from simulators.fleet.inventory import Exports, as_in_files
 from simulators.fleet.push import Shape, alertmanager_call, ves_event
-from simulators.fleet.router_endpoints import as_in_files
 from simulators.fleet.scenario import ScenarioError, read_scenario
 from simulators.fleet.story import Stage, Story
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
-from simulators.netconf.profiles import PROFILES
+from simulators.netconf.profiles import PROFILES, profile_named
 from simulators.netconf.ssh import Credentials
-from simulators.network import NetworkFileError, SimulatedNetwork, read_network
-from simulators.processes import FleetProcessError
+from simulators.network import NetworkFileError, SimulatedNetwork, counted, read_network
+from simulators.processes import FleetProcessError, run
 from simulators.routers.factory import Provisioning
 from simulators.station import Quirks
-from simulators.up import run
+
+
+def quirks_of(quirks: Quirks, choices: Iterable[str]) -> tuple[Quirks, dict[str, Quirks]]:
+    """Those of a fleet and those of single stations, from choices ``NAME`` and ``STATION=NAME`` of profiles.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+    others: dict[str, Quirks] = {}
+    for choice in choices:
+        station, _, name = choice.rpartition("=")
+        chosen = replace(quirks, profile=profile_named(name))
+        if station:
+            others[station] = chosen
+        else:
+            quirks = chosen
+    return quirks, others
+
+
+def check_stations(network: SimulatedNetwork, named: Iterable[str]) -> None:
+    """See that the network has the stations for which a choice was made.
+
+    Raises:
+        ValueError: it lacks one.
+    """
+    unknown = set(named) - {station.id for station in network.stations}
+    if unknown:
+        raise ValueError(f"network {network.id} has no station {', '.join(sorted(unknown))}")
+
 
 #: Password of the stations when the environment names none.
 DEFAULT_PASSWORD = "minka-sim"  # noqa: S105 (the simulators' well-known one)

@@ -1,8 +1,4 @@
-"""The simulators' own reader of network files: stations, cells, tenants' core nodes, endpoints.
-
-Reads only what a simulated station must know and trusts the rest; thorough checking is the
-controller's work. Network files are YAML at any depth, and CSV for bulk.
-"""
+"""The network around the simulators: their own reader of network files, networks made up by number, surroundings."""
 
 from __future__ import annotations
 
@@ -11,11 +7,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 import yaml
+
+from simulators.datastore import PROFILE_MODULES
 
 #: Port of an endpoint that names none (RFC 6242).
 DEFAULT_PORT = 830
@@ -248,3 +248,77 @@ def _core(path: Path, row: Mapping[str, Any]) -> Core:
         upf=pool("upf_pool"),
         plmns=tuple(str(plmn) for plmn in row.get("plmns") or ()),
     )
+
+
+#: Name of the network, and so the seed of its host keys.
+NAME = "counted"
+_PORT = 8300
+#: Addresses 127.20.0.1 and up, as in shipped networks: 250 by 250 for each second octet.
+_MOST = 62_500 * 200
+
+
+def counted(count: int, profile: str = "lte-28658") -> SimulatedNetwork:
+    """Stations ``S-00001`` and so on with three cells each, on addresses of their own.
+
+    Raises:
+        ValueError: there is no such profile, or there are not so many addresses.
+    """
+    if profile not in PROFILE_MODULES:
+        raise ValueError(f"there is no profile {profile!r}, only {', '.join(sorted(PROFILE_MODULES))}")
+    if not 0 < count <= _MOST:
+        raise ValueError(f"{count} is no number of stations between 1 and {_MOST}")
+    names = [f"S-{number:05}" for number in range(1, count + 1)]
+    stations = tuple(
+        StationRecord(name, "site", (profile,), f"10.{index // 65536}.{index // 256 % 256}.{index % 256}", _CELLS)
+        for index, name in enumerate(names)
+    )
+    endpoints = {name: EndpointRecord(name, address(index), _PORT) for index, name in enumerate(names)}
+    return SimulatedNetwork(NAME, stations, (), endpoints)
+
+
+_CELLS = ("1", "2", "3")
+
+
+def address(index: int) -> str:
+    """The loopback address of a station by its place in the network, counted from 0."""
+    return f"127.{20 + index // 62500}.{index // 250 % 250}.{index % 250 + 1}"
+
+
+#: Seed of stations that belong to no network.
+NO_SEED = "minka"
+
+
+class Ground(Protocol):
+    """What lies between a station and the cores of the tenants."""
+
+    def carries(self, station: StationRecord, tenant: str, remote: str) -> bool:
+        """Whether packets of a station reach a node of a tenant's core."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """Shared by all stations of a network.
+
+    Attributes:
+        ground: What carries packets to the cores; none means that all arrive.
+        tenants: Whose each PLMN is.
+        plmns: All PLMNs of the network, in order of the tenants.
+    """
+
+    cores: tuple[Core, ...]
+    seed: str = NO_SEED
+    timezone: tzinfo = UTC
+    ground: Ground | None = None
+    tenants: Mapping[str, str] = field(init=False)
+    plmns: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive who owns which PLMN."""
+        tenants = {plmn: core.tenant for core in self.cores for plmn in core.plmns}
+        object.__setattr__(self, "tenants", MappingProxyType(tenants))
+        object.__setattr__(self, "plmns", tuple(tenants))
+
+    @classmethod
+    def of(cls, network: SimulatedNetwork, seed: str | None = None, ground: Ground | None = None) -> Surroundings:
+        """The surroundings in a network; its id is the seed unless another is given."""
+        return cls(network.cores, seed or network.id, ZoneInfo(network.timezone), ground)

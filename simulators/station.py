@@ -19,16 +19,15 @@ from simulators.datastore.xmltext import document_of
 from simulators.equipment.alarms import Alarm
 from simulators.equipment.equipment import POWER_ON, Life
 from simulators.equipment.managed_element import ALARM_LIST
-from simulators.equipment.surroundings import Surroundings
 from simulators.faults import Fault, FaultKind, Faults
 from simulators.history import Event, EventKind, History
 from simulators.netconf import capabilities
 from simulators.netconf import notifications as changes
 from simulators.netconf.datastores import ITSELF, NO_SESSION, Confirmation, Datastores, Origin, RunningChange
+from simulators.netconf.notifications import Notified, ReplayLog, Subscription
 from simulators.netconf.profiles import STANDARD, Profile
 from simulators.netconf.statistics import Counts, Statistics, Termination
-from simulators.netconf.subscription import Notified, ReplayLog, Subscription
-from simulators.network import Core, StationRecord
+from simulators.network import Core, StationRecord, Surroundings
 
 _BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
 _ME_NS = "urn:3gpp:sa5:_3gpp-common-managed-element"

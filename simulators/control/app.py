@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulators.control.network_faults import add_living
 from simulators.control.routers import add_ground
-from simulators.control.serving import serve
+from simulators.control.server import serve
 from simulators.datastore import RpcError, RpcErrors
 from simulators.equipment.faults import UnknownFaultError
 from simulators.equipment.radio import UnknownLinkError

@@ -10,12 +10,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulators.connections import Outage
-from simulators.fleet.backhaul import UnknownNodeError
 from simulators.fleet.fleet import Fleet
+from simulators.fleet.transport import UnknownNodeError
 from simulators.history import EventKind
+from simulators.routers.config import text_of
 from simulators.routers.faults import RouterFault, RouterFaultKind
 from simulators.routers.grammar import CommandError
-from simulators.routers.render import text_of
 from simulators.routers.router import Router
 
 Lookup = Callable[[str], Router]

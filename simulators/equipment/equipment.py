@@ -17,14 +17,13 @@ from simulators.equipment.edits import leaf_edit
 from simulators.equipment.fault_kinds import Place, Remedy, Service, Stage
 from simulators.equipment.faults import Trouble, Troubles, UnknownFaultError, fault_named
 from simulators.equipment.managed_element import alarm_list_of, lists_state, without_records
-from simulators.equipment.observation import Observation
+from simulators.equipment.performance import Observation
 from simulators.equipment.radio import Radio, RadioSite
 from simulators.equipment.software import FACTORY_SLOTS, Slot, Software
 from simulators.equipment.supervision import Supervision
-from simulators.equipment.surroundings import Surroundings
 from simulators.history import EventKind
-from simulators.netconf.requests import ITSELF, Cause, RunningChange
-from simulators.network import StationRecord
+from simulators.netconf.datastores import ITSELF, Cause, RunningChange
+from simulators.network import StationRecord, Surroundings
 
 if TYPE_CHECKING:
     from simulators.station import Station

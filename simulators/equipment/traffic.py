@@ -1,4 +1,4 @@
-"""How much people use a cell: a seeded model of demand, and what the radio shares let through (pure).
+"""How much people use cells: a seeded model of demand, and what carriers and radio shares let through (pure).
 
 People of a place carry phones of the network's operators, each operator's part drawn from the seed.
 How many of them are active follows the hour of the day and the day of the week; a cell has its part
@@ -7,12 +7,16 @@ of the people of its station. What they ask for is compared with what the carrie
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 from statistics import NormalDist
+
+from simulators.datastore import Config, Instance
+from simulators.equipment.fault_kinds import Service
+from simulators.equipment.radio import CellStatus
 
 #: Part of the people with a phone, and of the phones active in the busiest hour.
 PHONES, ACTIVE = 0.6, 0.04
@@ -115,3 +119,157 @@ def _drawn(*names: str) -> float:
     """A number between 0 and 1, neither of them included, that follows from the names."""
     digest = blake2b("/".join(names).encode(), digest_size=8).digest()
     return ((int.from_bytes(digest) >> 12) + 0.5) / 2**52
+
+
+#: Part of its capacity that a cell keeps when it is degraded.
+DEGRADED = 0.6
+#: Names of the leaves of a share: dedicated, minimum, maximum.
+_LTE_SHARE = ("dedicatedRatio", "minRatio", "maxRatio")
+_NR_SHARE = ("rRMPolicyDedicatedRatio", "rRMPolicyMinRatio", "rRMPolicyMaxRatio")
+_PRB = ("PRB", "PRB_DL")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The users of one PLMN, on NR of one slice of it; ``slice`` is as in 1-0000A1.
+
+    ``wanted`` and ``given`` are in percent of the carrier; who has no way to its core gets nothing.
+    """
+
+    plmn: str
+    slice: str
+    users: float
+    connected: bool
+    wanted: float
+    given: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A cell in use; ``capacity`` is in Mbit/s downwards, ``megahertz`` the carrier's width."""
+
+    flows: tuple[Flow, ...]
+    capacity: float
+    megahertz: float
+
+    @property
+    def users(self) -> float:
+        """How many people use it."""
+        return sum(flow.users for flow in self.flows)
+
+    @property
+    def used(self) -> float:
+        """Percent of the carrier in use."""
+        return sum(flow.given for flow in self.flows)
+
+    @property
+    def wanted(self) -> float:
+        """Percent of the carrier that is wanted, perhaps above 100."""
+        return sum(flow.wanted for flow in self.flows)
+
+    @property
+    def lacking(self) -> float:
+        """Percent of the demand that is not served."""
+        return 100.0 * (1 - self.used / self.wanted) if self.wanted > 1e-9 else 0.0
+
+
+def load_of(
+    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], up: frozenset[str], begin: datetime
+) -> Load:
+    """The load of a cell in the period that begins then, local time.
+
+    ``tenants`` says whose each PLMN is, ``up`` which of them reach their core.
+    """
+    demand = demand_of(config, status, place, tenants, up, begin)
+    return replace(demand, flows=tuple(_served(demand.flows, dict(_shares(config, status)))))
+
+
+def demand_of(
+    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], up: frozenset[str], begin: datetime
+) -> Load:
+    """As ``load_of``, before anything is given to anybody: quicker, where only what is wanted matters."""
+    attributes = config.get(status.survey.path)
+    assert attributes is not None
+    technology = _technology(status)
+    megahertz = _megahertz(attributes)
+    carries = capacity(technology, megahertz) * (DEGRADED if status.service is Service.DEGRADED else 1.0)
+    names = list(_flows(attributes, technology))
+    asleep = status.service is Service.SLEEPING or not status.on_air
+    flows = []
+    for plmn, slice_ in names:
+        siblings = tuple(other for owner, other in names if owner == plmn)
+        part = parts(f"{place.seed}/{plmn}", siblings)[slice_]
+        people = 0.0 if asleep else part * users(place, status.survey.id, plmn, begin)
+        connected = tenants.get(plmn, "") in up
+        flows.append(Flow(plmn, slice_, people, connected, _percent(people, carries) if connected else 0.0, 0.0))
+    return Load(tuple(flows), carries, megahertz)
+
+
+def _technology(status: CellStatus) -> str:
+    return "NR" if status.survey.cell_class == "NRCellDU" else "LTE"
+
+
+def _percent(people: float, carries: float) -> float:
+    return 100.0 * people * RATE / carries
+
+
+def _served(flows: Sequence[Flow], shares: Mapping[tuple[str, str], tuple[str, Share]]) -> Iterator[Flow]:
+    """The flows with what they get: members of one policy share what it grants."""
+    groups: dict[str, list[Flow]] = {}
+    terms: dict[str, Share] = {}
+    for flow in flows:
+        name, share = shares.get((flow.plmn, flow.slice), ("", Share()))
+        groups.setdefault(name, []).append(flow)
+        terms[name] = share
+    wanted = [sum(flow.wanted for flow in members) for members in groups.values()]
+    for members, want, got in zip(
+        groups.values(), wanted, allot(wanted, [terms[name] for name in groups]), strict=True
+    ):
+        part = got / want if want > 0 else 0.0
+        for flow in members:
+            yield Flow(flow.plmn, flow.slice, flow.users, flow.connected, flow.wanted, flow.wanted * part)
+
+
+def _megahertz(attributes: Instance) -> float:
+    for name in ("bSChannelBwDL", "dlChannelBandwidth", "channelBandwidth"):
+        if name in attributes.node.by_name and (value := attributes.leaf(name)):
+            return float(value)
+    return 10.0
+
+
+def _flows(attributes: Instance, technology: str) -> Iterator[tuple[str, str]]:
+    if technology == "NR":
+        for entry in attributes.entries("pLMNInfoList"):
+            yield _plmn(entry), f"{entry.leaf('sst')}-{entry.leaf('sd')}"
+        return
+    for name in ("plmnIdList", "cellAccessInfoList"):
+        for entry in attributes.entries(name):
+            yield _plmn(entry), ""
+
+
+def _plmn(entry: Instance) -> str:
+    return f"{entry.leaf('mcc')}-{entry.leaf('mnc')}"
+
+
+def _shares(config: Config, status: CellStatus) -> Iterator[tuple[tuple[str, str], tuple[str, Share]]]:
+    """For each member the policy that it is under; those of the cell come last, so that they win."""
+    path = status.survey.path
+    if _technology(status) == "LTE":
+        attributes = config.get(path)
+        for entry in () if attributes is None else attributes.entries("plmnRadioShareList"):
+            yield (_plmn(entry), ""), (_plmn(entry), _share(entry, _LTE_SHARE))
+        return
+    for where in (path[:-2], path[:-1]):
+        holder = config.get(where)
+        for policy in () if holder is None else holder.entries("RRMPolicyRatio"):
+            attributes = policy.child("attributes")
+            if attributes is None or attributes.leaf("resourceType") not in _PRB:
+                continue
+            for member in attributes.entries("rRMPolicyMemberList"):
+                key = _plmn(member), f"{member.leaf('sst')}-{member.leaf('sd')}"
+                yield key, (f"{len(where)}/{policy.keys[0]}", _share(attributes, _NR_SHARE))
+
+
+def _share(entry: Instance, names: tuple[str, str, str]) -> Share:
+    dedicated, minimum, maximum = (entry.leaf(name) for name in names)
+    return Share(float(dedicated or 0), float(minimum or 0), float(100 if maximum is None else maximum))

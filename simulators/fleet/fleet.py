@@ -9,19 +9,15 @@ from pathlib import Path
 from types import TracebackType
 
 from simulators.clock import Clock, RealClock
-from simulators.equipment.surroundings import Surroundings
-from simulators.fleet.inventory import Endpoint, TlsEndpoint, minka
+from simulators.fleet.inventory import Endpoint, RouterEndpoint, TlsEndpoint, minka, routers_csv
 from simulators.fleet.persistence import Keeper
-from simulators.fleet.router_endpoints import RouterEndpoint, routers_csv
 from simulators.fleet.transport import Transport
 from simulators.netconf.callhome import Callers, Home
 from simulators.netconf.certificates import Authority
-from simulators.netconf.hoard import MOST as MOST_HELD
-from simulators.netconf.hoard import Hoard
+from simulators.netconf.limits import MAX_BUFFERED, MAX_PENDING_LOGINS, BufferedInput, PendingLogins
 from simulators.netconf.ssh import Credentials, Gate, public_host_key
-from simulators.netconf.strangers import MOST, Strangers
 from simulators.netconf.tls import TlsGate
-from simulators.network import RouterRecord, SimulatedNetwork, StationRecord
+from simulators.network import RouterRecord, SimulatedNetwork, StationRecord, Surroundings
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router, RouterQuirks
 from simulators.routers.ssh import RouterGate
@@ -82,8 +78,8 @@ class Fleet:
         only: Ids of the stations to start; none given means all.
         tls: Where stations listen for TLS beside SSH; none given means nowhere.
         homes: Controllers that all stations call.
-        strangers: Connections without a log-in that are kept; the oldest makes room for the next.
-        hoard: Bytes of unhandled messages that are kept; the session with most makes room.
+        pending_logins: Connections without a log-in that are kept; the oldest makes room for the next.
+        buffered_input: Bytes of unhandled messages that are kept; the session with most makes room.
         routers: What the routers of the network come with; none given means that the fleet has no
             routers, and core links depend on the stations and the backhaul alone.
         router_placement: Where routers listen.
@@ -110,8 +106,8 @@ class Fleet:
         only: Iterable[str] | None = None,
         tls: Placement | None = None,
         homes: Sequence[Home] = (),
-        strangers: int = MOST,
-        hoard: int = MOST_HELD,
+        pending_logins: int = MAX_PENDING_LOGINS,
+        buffered_input: int = MAX_BUFFERED,
         routers: Provisioning | None = None,
         router_placement: RouterPlacement = anywhere,
         router_quirks: RouterQuirks | None = None,
@@ -128,11 +124,11 @@ class Fleet:
         ]
         self._placement = placement
         self._tls_placement = tls
-        self.strangers = Strangers(strangers)
+        self.pending_logins = PendingLogins(pending_logins)
         credentials = credentials or Credentials()
-        self.hoard = Hoard(hoard)
-        self._gate = Gate(seed or network.id, credentials, self.strangers, self.hoard)
-        self._tls_gate = TlsGate(seed or network.id, credentials, self.strangers, self.hoard)
+        self.buffered_input = BufferedInput(buffered_input)
+        self._gate = Gate(seed or network.id, credentials, self.pending_logins, self.buffered_input)
+        self._tls_gate = TlsGate(seed or network.id, credentials, self.pending_logins, self.buffered_input)
         self.transport = Transport(network, self.clock, seed=seed or network.id, routers=routers, quirks=router_quirks)
         self._router_placement = router_placement
         self._router_gate = RouterGate(self._gate)

@@ -1,4 +1,4 @@
-"""How clients find the stations of a fleet: inventories for Minka, Nornir and Ansible.
+"""How clients find the devices of a fleet: inventories for Minka, Nornir and Ansible.
 
 None of them holds a password: clients have their own ways to keep one.
 """
@@ -7,15 +7,41 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from simulators.fleet.router_endpoints import RouterEndpoint, routers_csv
 from simulators.netconf.certificates import Authority
+from simulators.network import RouterRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RouterEndpoint:
+    """A row of ``routers.csv``: where a router listens, and the host key it shows there."""
+
+    id: str
+    site: str
+    address: str
+    port: int
+    platform: str
+    host_key: str
+
+
+def routers_csv(endpoints: Iterable[RouterEndpoint]) -> str:
+    """The endpoints as ``routers.csv``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(RouterEndpoint)])
+    writer.writerows(astuple(endpoint) for endpoint in endpoints)
+    return text.getvalue()
+
+
+def as_in_files(_index: int, record: RouterRecord) -> tuple[str, int]:
+    """The address of the network files if it is this machine's own; a router of the field gets a free port."""
+    return (record.address, record.port) if record.address.startswith("127.") else ("127.0.0.1", 0)
 
 
 @dataclass(frozen=True, slots=True)

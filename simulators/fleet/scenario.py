@@ -29,7 +29,7 @@ from simulators.clock import Clock
 from simulators.datastore import RpcError, RpcErrors
 from simulators.equipment.faults import UnknownFaultError, fault_named
 from simulators.history import EventKind
-from simulators.netconf.requests import ITSELF
+from simulators.netconf.datastores import ITSELF
 from simulators.network import SimulatedNetwork, StationRecord
 from simulators.station import Station
 

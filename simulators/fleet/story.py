@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 from simulators.clock import VirtualClock
-from simulators.equipment.surroundings import Surroundings
+from simulators.equipment.alarms import Alarm
 from simulators.fleet.fleet import Fleet
 from simulators.fleet.push import Push, Shape
-from simulators.fleet.recorder import Recorder
 from simulators.fleet.scenario import Scenario, read_scenario
 from simulators.fleet.transport import Transport
-from simulators.network import SimulatedNetwork
+from simulators.history import Event
+from simulators.network import SimulatedNetwork, Surroundings
 from simulators.station import Quirks, Station
+
+
+class Recorder:
+    """Writes all events that happen from now on; equal runs in virtual time write equal bytes."""
+
+    def __init__(self, sink: TextIO) -> None:
+        self._sink = sink
+
+    def happened(self, station: str, event: Event) -> None:
+        """Write an event."""
+        line = {"station": station, **event.to_json()}
+        self._sink.write(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+    def alarmed(self, station: str, alarm: Alarm, raised: bool, when: datetime) -> None:
+        """Alarms are events too, and were written already."""
 
 
 class Stage:

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from simulators.generate import backhaul, contracts, layout, radio
-from simulators.generate.keys import public_host_key
 from simulators.generate.layout import Area, Base
 from simulators.generate.places import read_places
+from simulators.host_keys import public_host_key
 
 
 @dataclass(frozen=True)

@@ -1,48 +1,175 @@
-"""The datastores of one station: edits, commits and the confirmed commit (RFC 6241 §7, §8.2 to §8.7).
+"""The datastores of one station: locks, edits, commits and the confirmed commit (RFC 6241 §7, §8.2 to §8.7).
 
 Knows sessions only by their id. What follows from a changed running configuration is the business
-of the owner; it hears of each accepted change once, after it took effect.
+of the owner, who is given each accepted change once, after it took effect.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Protocol
 
 from lxml import etree
 
 from simulators.clock import Clock, Timer
 from simulators.datastore import Config, EditRules, ErrorOption, RpcError, RpcErrors
 from simulators.faults import FaultKind
-from simulators.netconf.locks import Locks, lock_denied
 from simulators.netconf.profiles import Profile
-from simulators.netconf.requests import (
-    DEFAULT_CONFIRM_TIMEOUT,
-    ITSELF,
-    NO_SESSION,
-    Cause,
-    CommitRequest,
-    Confirmation,
-    EditRequest,
-    Origin,
-    RunningChange,
-    TestOption,
-)
 
-__all__ = [
-    "DEFAULT_CONFIRM_TIMEOUT",
-    "ITSELF",
-    "NO_SESSION",
-    "Cause",
-    "CommitRequest",
-    "Confirmation",
-    "Datastores",
-    "EditRequest",
-    "Origin",
-    "Owner",
-    "RunningChange",
-    "TestOption",
-]
+#: Seconds until an unconfirmed commit reverts when the client names none (RFC 6241 §8.4.5.1).
+DEFAULT_CONFIRM_TIMEOUT = 600
+#: Session id of a holder that is no NETCONF session (RFC 6241 §7.5).
+NO_SESSION = 0
+
+
+class Cause(StrEnum):
+    """Why a running configuration changed."""
+
+    COMMIT = "commit"
+    CONFIRMED_COMMIT = "confirmed-commit"
+    EDIT = "edit"
+    COPY = "copy"
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+    DISCONNECT = "disconnect"
+    RESTART = "restart"
+    FOREIGN = "foreign"
+    STATION = "station"
+
+
+class Confirmation(StrEnum):
+    """What happens to a confirmed commit (RFC 6470, confirm-event)."""
+
+    START = "start"
+    EXTEND = "extend"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks: a session and its user."""
+
+    session: int
+    user: str
+
+
+#: The station itself, as when a timer fires.
+ITSELF = Origin(NO_SESSION, "station")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningChange:
+    """One accepted change of the running configuration."""
+
+    before: Config
+    after: Config
+    cause: Cause
+    origin: Origin
+    edits: tuple[etree._Element, ...] = ()
+    stages: tuple[Config, ...] = ()
+
+
+TestOption = Literal["test-then-set", "set", "test-only"]
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequest:
+    """The parameters of an ``<edit-config>``; ``config`` is the element of that name."""
+
+    target: str
+    config: etree._Element
+    default_operation: str = "merge"
+    test: TestOption = "test-then-set"
+    on_error: ErrorOption = ErrorOption.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """The parameters of a ``<commit>``; the time-out is in seconds."""
+
+    confirmed: bool = False
+    timeout: int = DEFAULT_CONFIRM_TIMEOUT
+    persist: str | None = None
+    persist_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who holds a lock, and since when."""
+
+    session: int
+    since: datetime
+
+
+class Locks:
+    """At most one lock for each datastore."""
+
+    __slots__ = ("_clock", "_held")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: dict[str, Lock] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, Lock]]:
+        return iter(self._held.items())
+
+    def of(self, session: int) -> list[str]:
+        """The datastores that a session has locked."""
+        return [name for name, lock in self._held.items() if lock.session == session]
+
+    def get(self, datastore: str) -> Lock | None:
+        """The lock on a datastore."""
+        return self._held.get(datastore)
+
+    def take(self, datastore: str, session: int) -> None:
+        """Lock a datastore.
+
+        Raises:
+            RpcError: lock-denied with the holder's session id.
+        """
+        held = self._held.get(datastore)
+        if held is not None:
+            raise lock_denied(datastore, held.session, "it is locked already")
+        self._held[datastore] = Lock(session, self._clock.now())
+
+    def release(self, datastore: str, session: int) -> None:
+        """Unlock a datastore.
+
+        Raises:
+            RpcError: operation-failed when the session does not hold the lock.
+        """
+        held = self._held.get(datastore)
+        if held is None or held.session != session:
+            message = f"this session does not hold the lock on {datastore}"
+            raise RpcError("operation-failed", message, type="protocol")
+        del self._held[datastore]
+
+    def release_all(self) -> None:
+        """Forget every lock."""
+        self._held.clear()
+
+    def require_free(self, session: int, *datastores: str) -> None:
+        """Refuse to touch a datastore that another session has locked.
+
+        Raises:
+            RpcError: in-use.
+        """
+        for datastore in datastores:
+            held = self._held.get(datastore)
+            if held is not None and held.session != session:
+                message = f"{datastore} is locked by session {held.session}"
+                raise RpcError("in-use", message, type="protocol", info={"session-id": str(held.session)})
+
+
+def lock_denied(datastore: str, holder: int, reason: str) -> RpcError:
+    """The error of a lock that can't be had; holder 0 is no NETCONF session."""
+    info = {"session-id": str(holder)}
+    return RpcError("lock-denied", f"{datastore} can't be locked: {reason}", type="protocol", info=info)
 
 
 class Owner(Protocol):

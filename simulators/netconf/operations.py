@@ -11,10 +11,10 @@ from simulators.datastore import RpcError, denied
 from simulators.faults import FaultKind
 from simulators.netconf import oran, parameters, reading, writing
 from simulators.netconf.messages import BASE_NS, NOTIFICATION_NS, Request, number, text
+from simulators.netconf.notifications import STREAM, Subscription
 from simulators.netconf.parameters import MONITORING_NS, refused
 from simulators.netconf.profiles import Profile
 from simulators.netconf.statistics import Termination
-from simulators.netconf.subscription import STREAM, Subscription
 
 if TYPE_CHECKING:
     from simulators.netconf.session import Session

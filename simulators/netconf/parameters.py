@@ -9,10 +9,10 @@ from types import MappingProxyType
 from lxml import etree
 
 from simulators.datastore import RpcError, WithDefaults
+from simulators.netconf.filters import XPathFilter
 from simulators.netconf.messages import BASE_NS, NOTIFICATION_NS, child, text
+from simulators.netconf.notifications import Filter
 from simulators.netconf.profiles import Profile
-from simulators.netconf.subscription import Filter
-from simulators.netconf.xpath import XPathFilter
 
 WITH_DEFAULTS_NS = "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
 MONITORING_NS = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"

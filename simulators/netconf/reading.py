@@ -11,10 +11,11 @@ from lxml import etree
 from simulators.datastore import Config, State
 from simulators.datastore.xmltext import parse_top_level
 from simulators.elements import root
-from simulators.netconf import library, parameters
+from simulators.netconf import parameters
+from simulators.netconf import state as library
+from simulators.netconf.filters import XPathFilter
 from simulators.netconf.messages import BASE_NS
-from simulators.netconf.monitoring import schema_text
-from simulators.netconf.xpath import XPathFilter
+from simulators.netconf.state import schema_text
 
 if TYPE_CHECKING:
     from simulators.netconf.session import Session

@@ -17,10 +17,10 @@ from simulators.netconf import capabilities, messages, misbehaviour
 from simulators.netconf.datastores import Origin
 from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
+from simulators.netconf.notifications import REPLAY_NS, Notified, Subscription
 from simulators.netconf.operations import perform
 from simulators.netconf.reading import Shown
 from simulators.netconf.statistics import Counts, Termination
-from simulators.netconf.subscription import REPLAY_NS, Notified, Subscription
 from simulators.station import Station
 
 _log = logging.getLogger(__name__)

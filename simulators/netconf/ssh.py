@@ -24,9 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from simulators.faults import FaultKind
 from simulators.history import EventKind
 from simulators.netconf.datastores import NO_SESSION, Origin
-from simulators.netconf.hoard import Hoard
+from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
 from simulators.netconf.session import Session
-from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
 from simulators.station import Station
 
 #: Cheapest first; the others are for clients that lack it.
@@ -71,11 +70,15 @@ class Gate:
     """What all stations of a fleet share at their SSH doors."""
 
     def __init__(
-        self, seed: str, credentials: Credentials, strangers: Strangers | None = None, hoard: Hoard | None = None
+        self,
+        seed: str,
+        credentials: Credentials,
+        pending_logins: PendingLogins | None = None,
+        buffered_input: BufferedInput | None = None,
     ) -> None:
         self.seed = seed
-        self.strangers = Strangers() if strangers is None else strangers
-        self.hoard = hoard or Hoard()
+        self.pending_logins = PendingLogins() if pending_logins is None else pending_logins
+        self.buffered_input = buffered_input or BufferedInput()
         self._credentials = credentials
         self._keys = frozenset(asyncssh.import_public_key(key).public_data for key in credentials.authorized_keys)
         self._options = asyncssh.SSHServerConnectionOptions(
@@ -160,20 +163,20 @@ class _Door(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         if not self._called:
-            self._gate.strangers.came(conn)
+            self._gate.pending_logins.add(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.no_stranger()
+        self.logged_in_or_gone()
 
     @property
-    def hoard(self) -> Hoard:
+    def buffered_input(self) -> BufferedInput:
         """What the sessions of the process hold together."""
-        return self._gate.hoard
+        return self._gate.buffered_input
 
-    def no_stranger(self) -> None:
+    def logged_in_or_gone(self) -> None:
         """A session runs on it now, or it is gone."""
         if self._connection is not None:
-            self._gate.strangers.leave(self._connection)
+            self._gate.pending_logins.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -229,7 +232,7 @@ class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         assert self._channel is not None
-        self._door.no_stranger()
+        self._door.logged_in_or_gone()
         username = str(self._channel.get_extra_info("username"))
         self._session = Session(self._station, username, _Wire(self._channel, self._door))
         self._session.open()
@@ -237,7 +240,7 @@ class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         if self._session is not None:
             self._session.receive(data)
-            self._door.hoard.received(self._session)
+            self._door.buffered_input.received(self._session)
 
     def eof_received(self) -> bool:
         return self._session is not None and self._session.end_of_input()

@@ -17,10 +17,9 @@ from simulators.faults import FaultKind
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
 from simulators.netconf.datastores import NO_SESSION, Origin
-from simulators.netconf.hoard import Hoard
+from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
 from simulators.netconf.session import Session
 from simulators.netconf.ssh import Credentials, Refusal
-from simulators.netconf.strangers import LOGIN_SECONDS, Strangers
 from simulators.station import Station
 
 _READ = 64 * 1024
@@ -31,10 +30,12 @@ _REMEMBERED = 256
 class TlsGate:
     """What all stations of a fleet share at their TLS doors."""
 
-    def __init__(self, seed: str, credentials: Credentials, strangers: Strangers, hoard: Hoard) -> None:
+    def __init__(
+        self, seed: str, credentials: Credentials, pending_logins: PendingLogins, buffered_input: BufferedInput
+    ) -> None:
         self.authority = Authority(seed)
-        self.strangers = strangers
-        self.hoard = hoard
+        self.pending_logins = pending_logins
+        self.buffered_input = buffered_input
         self._credentials = credentials
         self._context = lru_cache(maxsize=_REMEMBERED)(self._make_context)
 
@@ -64,7 +65,7 @@ class TlsGate:
 
 
 class _TlsDoor(asyncio.Protocol):
-    """One connection: a stranger until the handshake is over, then a session."""
+    """One connection: pending until the handshake is over, then a session."""
 
     def __init__(self, station: Station, gate: TlsGate, context: ssl.SSLContext) -> None:
         self._station = station
@@ -82,7 +83,7 @@ class _TlsDoor(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._tcp = transport
         self._patience = self._station.clock.call_later(LOGIN_SECONDS, self.abort)
-        self._gate.strangers.came(self)
+        self._gate.pending_logins.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
@@ -92,7 +93,7 @@ class _TlsDoor(asyncio.Protocol):
                 self._let_in()
             while self._session is not None and (plain := self._tls.read(_READ)):
                 self._session.receive(plain)
-                self._gate.hoard.received(self._session)
+                self._gate.buffered_input.received(self._session)
             self._close_notified()
         except ssl.SSLWantReadError:
             self._flush()
@@ -115,13 +116,13 @@ class _TlsDoor(asyncio.Protocol):
             self._session.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._no_stranger()
+        self._logged_in_or_gone()
         if self._session is not None:
             self._session.lost()
 
     def _let_in(self) -> None:
         """Who shows a certificate of the authority is the user that it names (RFC 7589 §7, common-name)."""
-        self._no_stranger()
+        self._logged_in_or_gone()
         username = _common_name(self._tls.getpeercert() or {})
         if not self._gate.knows(username, self._station.profile.access):
             self._station.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
@@ -129,8 +130,8 @@ class _TlsDoor(asyncio.Protocol):
         self._session = Session(self._station, username, self)
         self._session.open()
 
-    def _no_stranger(self) -> None:
-        self._gate.strangers.leave(self)
+    def _logged_in_or_gone(self) -> None:
+        self._gate.pending_logins.discard(self)
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -1,13 +1,16 @@
-"""Configuration of a router: small immutable values; a change makes a new whole that shares the rest."""
+"""Configuration of a router: small immutable values, and the text that show running-config prints of them.
+
+A change makes a new whole that shares the rest. The text is canonical, and fit to be typed in again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from simulators.routers.addresses import PORTS, Prefix, dotted
+from simulators.routers.addresses import PORTS, Prefix, dotted, is_subinterface, order
 
 _V = TypeVar("_V")
 
@@ -101,3 +104,53 @@ class RouterConfig:
     def with_access_list(self, name: str, access_list: AccessList | None) -> RouterConfig:
         """With an access list set, or taken out (None)."""
         return replace(self, access_lists=with_entry(self.access_lists, name, access_list))
+
+
+def lines_of(config: RouterConfig) -> Iterator[str]:
+    """All lines from ``version`` to ``end``."""
+    yield from ("version 17.6", "!", f"hostname {config.hostname}", "!")
+    for name in sorted(config.vrfs):
+        yield from (f"vrf definition {name}", *_vrf(config.vrfs[name]), "!")
+    for name in sorted(config.interfaces, key=order):
+        yield from (f"interface {name}", *_interface(name, config.interfaces[name]), "!")
+    yield from (route.line() for route in config.routes)
+    yield "!"
+    for name in sorted(config.access_lists):
+        access_list = config.access_lists[name]
+        yield f"ip access-list {access_list.kind} {name}"
+        yield from (f" {number} {text}" for number, text in access_list.entries)
+        yield "!"
+    yield "end"
+
+
+def _vrf(vrf: Vrf) -> Iterator[str]:
+    if vrf.description:
+        yield f" description {vrf.description}"
+    if vrf.rd:
+        yield f" rd {vrf.rd}"
+    if vrf.ipv4:
+        yield from (" !", " address-family ipv4", " exit-address-family")
+
+
+def _interface(name: str, interface: Interface) -> Iterator[str]:
+    if interface.description:
+        yield f" description {interface.description}"
+    if interface.vlan:
+        yield f" encapsulation dot1Q {interface.vlan}"
+    if interface.vrf:
+        yield f" vrf forwarding {interface.vrf}"
+    if interface.address is not None:
+        yield f" ip address {interface.address.with_mask()}"
+    elif not is_subinterface(name):
+        yield " no ip address"
+    if interface.access_in:
+        yield f" ip access-group {interface.access_in} in"
+    if interface.access_out:
+        yield f" ip access-group {interface.access_out} out"
+    if interface.shutdown:
+        yield " shutdown"
+
+
+def text_of(config: RouterConfig) -> str:
+    """The configuration as one text, lines ended by line feeds."""
+    return "".join(f"{line}\n" for line in lines_of(config))

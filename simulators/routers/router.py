@@ -13,14 +13,14 @@ from simulators.clock import Clock, Timer
 from simulators.history import Event, EventKind, History
 from simulators.netconf.datastores import ITSELF, NO_SESSION, Origin
 from simulators.network import RouterRecord
-from simulators.routers import configure, configure_interface, forwarding
+from simulators.routers import configure, forwarding
+from simulators.routers import configure as configure_interface
 from simulators.routers.addresses import NULL
-from simulators.routers.config import RouterConfig
-from simulators.routers.editor import Change, Editor
+from simulators.routers.config import RouterConfig, text_of
+from simulators.routers.configure import Change, Editor
 from simulators.routers.factory import management_address
 from simulators.routers.faults import CONFIGURATION_FAULTS, SAVE_FAULTS, RouterFault, RouterFaultKind, RouterFaults
 from simulators.routers.grammar import CommandError, Match
-from simulators.routers.render import text_of
 
 #: The modules whose lines ``Editor`` knows once they are loaded.
 COMMANDS = (configure, configure_interface)

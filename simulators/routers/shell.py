@@ -12,7 +12,7 @@ from simulators.clock import Timer
 from simulators.history import EventKind
 from simulators.netconf.datastores import Origin
 from simulators.routers import show
-from simulators.routers.editor import GRAMMARS, Editor
+from simulators.routers.configure import GRAMMARS, Editor
 from simulators.routers.execute import PRIVILEGED, UNPRIVILEGED
 from simulators.routers.faults import LINE_FAULTS, RouterFault, RouterFaultKind
 from simulators.routers.grammar import CommandError, Grammar, UnknownInputError, words_of

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from simulators.routers.addresses import dotted, is_subinterface, order
-from simulators.routers.config import Interface, RouterConfig
+from simulators.routers.config import Interface, RouterConfig, text_of
 from simulators.routers.forwarding import Entry, is_up, table
 from simulators.routers.grammar import CommandError
-from simulators.routers.render import text_of
 from simulators.routers.router import Router
 
 _CODES = "Codes: L - local, C - connected, S - static, * - candidate default"

@@ -57,8 +57,8 @@ from simulators.fleet.fleet import Fleet, anywhere
 from simulators.fleet.inventory import Exports
 from simulators.fleet.story import Story
 from simulators.network import read_network
+from simulators.processes import run as run_fleet
 from simulators.station import Quirks
-from simulators.up import run as run_fleet
 from tests.benchmarks.bench_device import nornir
 from tests.support.secrets import LocalSecrets
 

@@ -422,7 +422,7 @@ async def test_many_sessions_asked_for_at_once_are_opened_in_turns(monkeypatch: 
     async with fleet_of(100) as fleet:
         tasks = [asyncio.ensure_future(read(fleet, f"S-{number}")) for number in range(100)]
         while not all(task.done() for task in tasks):
-            most = max(most, len(fleet.strangers))
+            most = max(most, len(fleet.pending_logins))
             await asyncio.sleep(0.001)
         await asyncio.gather(*tasks)
         await devices.close()

@@ -8,7 +8,7 @@ from controller.models.plan import Plan
 from controller.models.run import Job, Outcome, RunState, Strategy
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
-from simulators.netconf.requests import RunningChange
+from simulators.netconf.datastores import RunningChange
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse
 from tests.integration.playbooks.test_undo import AGREED, all_running

@@ -23,9 +23,8 @@ from hypothesis import strategies as st
 
 from simulators.fleet.fleet import Endpoint, Fleet, TlsEndpoint, anywhere
 from simulators.netconf.framing import encode
-from simulators.netconf.hoard import Hoard
+from simulators.netconf.limits import BufferedInput, PendingLogins
 from simulators.netconf.session import Session
-from simulators.netconf.strangers import Strangers
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.simulators.client import BASE, HELLO, NetconfClient, login, netconf
 from tests.support.waiting import until
@@ -92,7 +91,7 @@ def opening(rng: random.Random) -> bytes:
 async def test_a_flood_of_half_open_connections(seed: int) -> None:
     """Fault 37 in short: a thousand that never log in, some of which trickle, on all doors at once."""
     rng = random.Random(seed)
-    async with witnessed(strangers=100) as fleet:
+    async with witnessed(pending_logins=100) as fleet:
         doors: list[Endpoint | TlsEndpoint] = [fleet.endpoint("S-0"), fleet.endpoint("S-1"), fleet.tls_endpoint("S-0")]
         held: list[socket.socket] = []
         try:
@@ -106,14 +105,14 @@ async def test_a_flood_of_half_open_connections(seed: int) -> None:
                     await asyncio.sleep(0)
                     for trickling in rng.sample(held, min(5, len(held))):
                         _trickle(trickling, rng)
-            await until(lambda: fleet.strangers.dropped > 200)
-            assert len(fleet.strangers) <= 100
+            await until(lambda: fleet.pending_logins.dropped > 200)
+            assert len(fleet.pending_logins) <= 100
             async with netconf(fleet.endpoint("S-2")) as late:
                 assert "<data>" in await late.rpc("<get/>")
         finally:
             for connection in held:
                 connection.close()
-        await until(lambda: len(fleet.strangers) == 0)
+        await until(lambda: len(fleet.pending_logins) == 0)
 
 
 def _trickle(connection: socket.socket, rng: random.Random) -> None:
@@ -125,9 +124,9 @@ def _trickle(connection: socket.socket, rng: random.Random) -> None:
 
 
 async def test_logged_in_clients_without_a_session_make_room_too() -> None:
-    async with witnessed(strangers=20) as fleet, AsyncExitStack() as stack:
+    async with witnessed(pending_logins=20) as fleet, AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(login(fleet.endpoint("S-1"))) for _ in range(30)]
-        assert fleet.strangers.dropped >= 10
+        assert fleet.pending_logins.dropped >= 10
         await asyncio.wait_for(connections[0].wait_closed(), 10)
         assert not connections[-1].is_closed()
 
@@ -139,11 +138,11 @@ def held_by(session: object) -> int:
 
 async def test_messages_that_never_end_cost_their_own_sessions() -> None:
     """Each stays below the limit of a message; all together do not fit."""
-    async with witnessed(hoard=8 * 2**20) as fleet, AsyncExitStack() as stack:
+    async with witnessed(buffered_input=8 * 2**20) as fleet, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(netconf(fleet.endpoint("S-1"))) for _ in range(10)]
         for client in clients:
             client.write(b"\n#3000000\n" + b"x" * 2_900_000)
-        await until(lambda: fleet.hoard.dropped >= 7)
+        await until(lambda: fleet.buffered_input.dropped >= 7)
         await until(lambda: sum(held_by(one) for one in fleet.stations["S-1"].sessions.values()) <= 8 * 2**20)
         assert 1 <= len(fleet.stations["S-1"].sessions) <= 3
         for session in list(fleet.stations["S-1"].sessions.values()):
@@ -262,25 +261,25 @@ class _Someone:
 
 
 @given(most=st.integers(1, 10), comings=st.lists(st.booleans(), max_size=60))
-def test_the_oldest_strangers_go_first(most: int, comings: list[bool]) -> None:
-    strangers, waiting = Strangers(most), []
+def test_the_oldest_pending_logins_go_first(most: int, comings: list[bool]) -> None:
+    pending_logins, waiting = PendingLogins(most), []
     for comes in comings:
         if comes:
             waiting.append(_Someone())
-            strangers.came(waiting[-1])
+            pending_logins.add(waiting[-1])
         elif waiting:
-            strangers.leave(waiting.pop())
+            pending_logins.discard(waiting.pop())
         assert [one.gone for one in waiting] == [True] * max(0, len(waiting) - most) + [False] * min(most, len(waiting))
         waiting = [one for one in waiting if not one.gone]
-        assert len(strangers) == len(waiting)
+        assert len(pending_logins) == len(waiting)
 
 
 @given(sizes=st.lists(st.integers(0, 10_000_000), min_size=1, max_size=30), most=st.integers(1, 30_000_000))
 def test_what_is_kept_fits_and_the_largest_go_first(sizes: list[int], most: int) -> None:
-    hoard, sessions = Hoard(most), [_Someone(size) for size in sizes]
+    buffered_input, sessions = BufferedInput(most), [_Someone(size) for size in sizes]
     for session in sessions:
-        hoard.received(session)
+        buffered_input.received(session)
     kept = [one.held for one in sessions if not one.gone and one.held > 64 * 1024]
     assert sum(kept) <= most
-    assert hoard.dropped == sum(one.gone for one in sessions)
+    assert buffered_input.dropped == sum(one.gone for one in sessions)
     assert not any(one.gone for one in sessions) or sum(sizes) > most

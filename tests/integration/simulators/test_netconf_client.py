@@ -16,7 +16,7 @@ from netconf_client.connect import connect_ssh
 from netconf_client.error import RpcError
 from netconf_client.ncclient import Manager
 
-from simulators.choices import quirks_of
+from simulators.cli import quirks_of
 from simulators.fleet.fleet import Endpoint, Fleet
 from simulators.netconf.profiles import PROFILES
 from simulators.network import read_network

@@ -11,7 +11,7 @@ import pytest
 
 from simulators.faults import Fault, FaultKind
 from simulators.fleet.fleet import Endpoint, Fleet
-from simulators.fleet.router_endpoints import RouterEndpoint
+from simulators.fleet.inventory import RouterEndpoint
 from simulators.netconf.framing import encode
 from simulators.netconf.ssh import Credentials
 from simulators.network import read_network

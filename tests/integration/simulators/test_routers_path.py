@@ -13,8 +13,8 @@ import pytest
 
 from simulators.clock import VirtualClock
 from simulators.connections import Outage
-from simulators.fleet.backhaul import UnknownNodeError
 from simulators.fleet.fleet import Fleet
+from simulators.fleet.transport import UnknownNodeError
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from lxml import etree
 
 from simulators.clock import VirtualClock
-from simulators.equipment.surroundings import Surroundings
-from simulators.network import read_network
+from simulators.network import Surroundings, read_network
 from simulators.station import Quirks, Station
 from tests.unit.simulators.netconf.desk import TINY, cell, enb, link, within_enb
 

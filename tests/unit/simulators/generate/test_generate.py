@@ -16,9 +16,9 @@ from controller.inventory.scope import cells_in
 from controller.models.network import BackhaulKind, Network, Rat, SharingKind
 from simulators.generate import shipped
 from simulators.generate.__main__ import main
-from simulators.generate.keys import private_host_key, public_host_key
 from simulators.generate.network import generate, write
 from simulators.generate.places import draw, slug
+from simulators.host_keys import private_host_key, public_host_key
 
 _NETWORKS = Path("deploy/networks")
 _PLACES = _NETWORKS / "peru-localities.csv"

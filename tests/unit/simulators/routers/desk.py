@@ -10,7 +10,7 @@ from simulators.clock import VirtualClock
 from simulators.fleet.transport import Transport
 from simulators.netconf.datastores import Origin
 from simulators.network import SimulatedNetwork, read_network
-from simulators.routers.editor import Editor
+from simulators.routers.configure import Editor
 from simulators.routers.factory import Provisioning
 from simulators.routers.grammar import CommandError
 from simulators.routers.router import Router, RouterQuirks

@@ -6,9 +6,8 @@ import pytest
 
 from simulators.history import EventKind
 from simulators.routers.addresses import Prefix, read_address
-from simulators.routers.config import Interface
+from simulators.routers.config import Interface, text_of
 from simulators.routers.factory import Provisioning
-from simulators.routers.render import text_of
 from tests.unit.simulators.routers.desk import make_router, type_lines
 
 PART = "GigabitEthernet0/0/1.200"

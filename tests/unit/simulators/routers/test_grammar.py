@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.routers.addresses import Prefix, mask_length, read_interface
-from simulators.routers.editor import GRAMMARS, Mode
+from simulators.routers.configure import GRAMMARS, Mode
 from simulators.routers.execute import PRIVILEGED, UNPRIVILEGED
 from simulators.routers.grammar import AmbiguousError, CommandError, Grammar, IncompleteError, UnknownInputError
 

@@ -1,22 +1,49 @@
-"""One control interface over the fleets of several processes.
-
-A request that names a station goes to the process that has it. Any other goes to all: lists come back
-as one, and answers that differ as a list.
-"""
+"""HTTP on loopback in the loop of the fleet, and one control interface over the fleets of several processes."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
+import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from simulators.control.serving import serve
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to whoever runs the fleet."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve while the context is open; give the URL.
+
+    Raises:
+        ValueError: the host is not on loopback, and whoever reaches a control interface may do anything.
+    """
+    if not ipaddress.ip_address(host).is_loopback:
+        raise ValueError(f"the control interface listens on loopback only, not on {host}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        shown, bound = listener.getsockname()[:2]
+        server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        serving = asyncio.get_running_loop().create_task(server.serve([listener]))
+        try:
+            yield f"http://[{shown}]:{bound}" if family == socket.AF_INET6 else f"http://{shown}:{bound}"
+        finally:
+            server.should_exit = True
+            await serving
+
 
 #: Seconds to wait for a process, which may be busy with thousands of sessions.
 _PATIENCE = 60.0
