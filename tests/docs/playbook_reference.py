@@ -10,10 +10,19 @@ from typing import Any
 from controller.models.network import Noun
 from controller.models.sharing import MaintenanceWindow
 from controller.playbook.actions.shipped import SHIPPED
-from controller.playbook.language.check import RUN_MEMBERS, TARGET_MEMBERS
 from controller.playbook.language.expressions import _FILTERS, _TESTS, DEEPEST, LONGEST, LONGEST_RESULT
 from controller.playbook.language.parameters import Parameter, ParameterType
-from controller.playbook.language.playbook import Guards, PlanLimit, PlanSection, Playbook, Step, Undo, Waves
+from controller.playbook.language.playbook import (
+    RUN_MEMBERS,
+    TARGET_MEMBERS,
+    Guards,
+    PlanLimit,
+    PlanSection,
+    Playbook,
+    Step,
+    Undo,
+    Waves,
+)
 from controller.playbook.language.registry import Action, DeviceKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "playbooks.md"

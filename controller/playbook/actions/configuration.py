@@ -100,4 +100,4 @@ async def recreate_core_endpoint(context: Context, given: CoreEndpoint) -> Propo
     return Proposal(change, Changed(changed=True))
 
 
-CHANGING = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, recreate_core_endpoint)
+CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, recreate_core_endpoint)

@@ -1,13 +1,17 @@
-"""The shipped action that asks people."""
+"""Shipped actions that turn to people: ask them, tell them."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from controller.models.network import Noun
+from controller.playbook.actions.configuration import Nothing
 from controller.playbook.language.registry import Ask, Context, Later, Touches, Unmet, action
+
+#: One address, without a name, blanks or control characters.
+EmailAddress = Annotated[str, StringConstraints(pattern=r"^[!-~]+@[!-~]+$", max_length=254)]
 
 
 class QuestionInputs(Noun):
@@ -52,4 +56,27 @@ async def ask_a_human(context: Context, given: QuestionInputs) -> Answered | Unm
     return Later(question.until, f"waits for an answer: {given.text}")
 
 
-ASKING = (ask_a_human,)
+class Message(Noun):
+    """What is told, and how."""
+
+    text: str = Field(max_length=4000, description="The message.")
+    via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="How it goes out.")
+    to: tuple[EmailAddress, ...] = Field(
+        default=(), max_length=50, description="By e-mail, who gets it; empty for those of `MINKA_MAIL_TO`."
+    )
+
+
+@action("notify", Touches.NONE)
+async def notify(context: Context, given: Message) -> Nothing:
+    """Tell people: over the webhook of `MINKA_NOTIFY_URL`, the relay of `MINKA_MAIL_RELAY`, or to `MINKA_SYSLOG`.
+
+    The webhook gets JSON with `station` and `text`, syslog a message of RFC 5424 with the station in its structured
+    data. At least once: a message may come again after a crash, then with the same `Idempotency-Key` header,
+    `Message-ID`, or `key`.
+    """
+    content = {"station": context.station, "text": given.text}
+    await context.post(content | ({"to": given.to} if given.to else {}), given.via)
+    return Nothing()
+
+
+PEOPLE = (ask_a_human, notify)

@@ -141,7 +141,7 @@ async def check_tenant_served(context: Context, given: Neighbours) -> Serving | 
     return Serving(stations=tuple(station for station in ledgers if station not in without))
 
 
-NETWORK_STEPS = (
+RETIREMENT = (
     check_nodes,
     remove_nodes,
     check_router_nodes,

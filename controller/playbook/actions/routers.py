@@ -51,4 +51,4 @@ async def switch_router_path(context: Context, given: RouterPath) -> Proposal[Sw
     return Proposal(change.model_copy(update={"checks": tuple(checks)}), said)
 
 
-ROUTING = (switch_router_path,)
+ROUTERS = (switch_router_path,)

@@ -1,12 +1,12 @@
-"""Shipped actions that look, wait or tell; none of them changes a station."""
+"""Shipped actions that look at a device or wait for a state of it; none of them changes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
@@ -19,8 +19,6 @@ from controller.playbook.language.registry import Context, Remarked, Touches, Un
 
 #: Seconds that ``wait-until`` waits for a state that the station does not tell: after a restart it may take a moment.
 _UNTOLD = 10.0
-#: One address, without a name, blanks or control characters.
-EmailAddress = Annotated[str, StringConstraints(pattern=r"^[!-~]+@[!-~]+$", max_length=254)]
 
 
 class CellState(Noun):
@@ -120,16 +118,6 @@ class Waited(Remarked):
     """How long it took."""
 
     seconds: float = Field(description="Seconds waited.")
-
-
-class Message(Noun):
-    """What is told, and how."""
-
-    text: str = Field(max_length=4000, description="The message.")
-    via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="How it goes out.")
-    to: tuple[EmailAddress, ...] = Field(
-        default=(), max_length=50, description="By e-mail, who gets it; empty for those of `MINKA_MAIL_TO`."
-    )
 
 
 class Drift(Noun):
@@ -261,19 +249,6 @@ async def wait_until(context: Context, given: Awaited) -> Waited | Unmet:
         pause = min(2.0, pause * 1.6)
 
 
-@action("notify", Touches.NONE)
-async def notify(context: Context, given: Message) -> Nothing:
-    """Tell people: over the webhook of `MINKA_NOTIFY_URL`, the relay of `MINKA_MAIL_RELAY`, or to `MINKA_SYSLOG`.
-
-    The webhook gets JSON with `station` and `text`, syslog a message of RFC 5424 with the station in its structured
-    data. At least once: a message may come again after a crash, then with the same `Idempotency-Key` header,
-    `Message-ID`, or `key`.
-    """
-    content = {"station": context.station, "text": given.text}
-    await context.post(content | ({"to": given.to} if given.to else {}), given.via)
-    return Nothing()
-
-
 def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
     wanted = not given.causes or one.probable_cause in given.causes
     young = not given.new or (since is not None and one.raised >= since)
@@ -356,12 +331,11 @@ def _key(path: Path) -> str:
     return endpoint_name(path).partition("[")[2].rstrip("]")
 
 
-LOOKING = (
+STATE = (
     read_state,
     check_cells_on_air,
     check_core_links,
     check_alarms,
     check_drift,
     wait_until,
-    notify,
 )

@@ -13,10 +13,9 @@ from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import Path
-from controller.playbook.engine.context import target_names
 from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Loaded
-from controller.playbook.language.playbook import TARGET, PlanSource, Step
+from controller.playbook.language.playbook import TARGET, PlanSource, Step, target_names
 from controller.playbook.language.registry import Registry
 from controller.runs.approval.consent import Asked, Effect, effect_of, effect_on, run_terms, subject_of, together
 

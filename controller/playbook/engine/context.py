@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -22,7 +23,6 @@ from controller.nrm.profiles import link_state, links, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
 from controller.plan.edits import ADMINISTRATIVE_STATE
-from controller.playbook.engine.readings import Reader, Readings
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
@@ -31,6 +31,43 @@ from controller.runs.approval.clearance import hold_on, hold_words
 from controller.runs.planning.planner import Planner
 
 T = TypeVar("T")
+
+#: Reads something of a station of a network.
+Reader = Callable[[Network, str], Awaitable[T]]
+
+
+class Readings:
+    """What is being read, by how and of which station; the jobs of a wave look at their neighbours in one order."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[tuple[Reader[Any], str], tuple[Network, asyncio.Future[Any]]] = {}
+
+    async def share(self, network: Network, station: str, read: Reader[T]) -> T:
+        """A reading that is under way, else a new one.
+
+        Args:
+            network: Where the station is.
+            station: Its id.
+            read: Makes the reading.
+
+        Raises:
+            DeviceError: The station could not be read.
+        """
+        key = read, station
+        of, reading = self._under_way.get(key, (None, None))
+        if reading is None or of is not network:
+            reading = asyncio.ensure_future(read(network, station))
+            self._under_way[key] = network, reading
+            reading.add_done_callback(lambda ended: self._forget(key, ended))
+        # Who gives up waiting does not end it for the others.
+        result: T = await asyncio.shield(reading)
+        return result
+
+    def _forget(self, key: tuple[Reader[Any], str], ended: asyncio.Future[Any]) -> None:
+        if self._under_way.get(key, (None, None))[1] is ended:
+            del self._under_way[key]
+        if not ended.cancelled():
+            ended.exception()  # heard, also where everybody who waited has left
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,16 +360,3 @@ def held_by(network: Network, station: str, holds: list[Hold]) -> str:
     """The hold that binds a station (its own, a cell's or its site's), in words, or an empty string."""
     hold = hold_on(station, network.site_of(station), holds)
     return "" if hold is None else hold_words(hold)
-
-
-def target_names(network: Network, station: str) -> dict[str, Any]:
-    """What expressions know as ``target``."""
-    owner = network.station_by_id[station].owner if station in network.station_by_id else None
-    return {
-        "station": station,
-        "owner": owner or "",
-        "router": station in network.router_by_id,
-        "site": network.site_of(station),
-        "region": network.region_of(station),
-        "cells": [cell.id for cell in network.cells_by_station.get(station, ())],
-    }

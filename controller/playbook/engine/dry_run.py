@@ -9,10 +9,10 @@ from typing import Any
 from controller.models.errors import MinkaError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, DiffRow
-from controller.playbook.engine.context import Rehearsal, World, target_names
+from controller.playbook.engine.context import Rehearsal, World
 from controller.playbook.engine.soak import soak_seconds
 from controller.playbook.language.expressions import Expression, evaluate, may_hold
-from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step
+from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import Proposal, Registry, Remarked, Unmet
 
 

@@ -25,12 +25,12 @@ from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
 from controller.playbook.engine.acts import CUT, act, bounded, outcome_of
-from controller.playbook.engine.context import Asking, StationContext, held_by, target_names
+from controller.playbook.engine.context import Asking, StationContext, held_by
 from controller.playbook.engine.gates import Gating
 from controller.playbook.engine.rows import again, carried, goes_on, remarks
 from controller.playbook.engine.soak import Soaking
 from controller.playbook.language.expressions import Expression, evaluate
-from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step
+from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, PlanSource, Playbook, Step, target_names
 from controller.playbook.language.registry import Action, Later, Proposal, Registry, Remarked, Repeat, Touches, Unmet
 from controller.ports.store import Claim, JobResult
 from controller.ports.waiting import Resting

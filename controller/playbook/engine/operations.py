@@ -7,13 +7,15 @@ the slot. Downloads leave nothing to read; they are told by notifications, and h
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import TracebackType
 
 import structlog
 
-from controller.models.equipment import Equipment, Operation, OperationKind
+from controller.models.equipment import Equipment, Operation, OperationKind, SoftwareEvent
 from controller.models.errors import (
     AuthenticationError,
     DeviceBusyError,
@@ -23,7 +25,7 @@ from controller.models.errors import (
     SessionLostError,
 )
 from controller.models.run import Outcome, Step
-from controller.playbook.engine.software_events import Hearing
+from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
 from controller.ports.store import JobResult
@@ -36,6 +38,10 @@ log = structlog.get_logger()
 _SOON, _GENTLY = 0.2, 2.0
 #: How often an operation is sent at most, each time after it was seen that the one before did nothing.
 _SENDS = 3
+#: Operations whose end is notified.
+_NOTIFIED = (OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.ACTIVATE)
+#: Seconds until a lost subscription is tried again.
+_RETRY = 2.0
 
 
 async def operate(
@@ -111,12 +117,12 @@ class _Operating:
         if sent is not None and sent.deadline is not None:
             left = min(left, (sent.deadline - clock.now()).total_seconds())
         self._end = clock.monotonic() + left
-        self._hearing = Hearing(devices, target, operation, clock, replay=sent is not None)
+        self._events = _SoftwareEvents(devices, target, operation, clock, replay=sent is not None)
 
     async def run(self) -> JobResult:
         """Work until the outcome is known."""
         tries = 0
-        async with self._hearing:
+        async with self._events:
             while True:
                 try:
                     async with self._devices.session(self._target) as session:
@@ -134,10 +140,10 @@ class _Operating:
         pause = _SOON
         while True:
             seen = await session.equipment()
-            if happened(self._operation, seen) or self._hearing.completed:
+            if happened(self._operation, seen) or self._events.completed:
                 await self._free(session)
                 return self._proven(seen)
-            if failure := self._hearing.failure:
+            if failure := self._events.failure:
                 return JobResult(Outcome.FAILED_SAFE, f"{self._operation} failed: {failure}")
             if self._may_send():
                 refusal = await self._send(session)
@@ -228,3 +234,85 @@ class _Operating:
         if denied or self._clock.monotonic() > self._end:
             return JobResult(Outcome.DIVERGED, f"{error.message} Whether {self._operation} worked is not known.")
         return None
+
+
+class _SoftwareEvents:
+    """What a station notifies of one operation on its software, while the context is open.
+
+    Entering waits until the subscription stands.
+
+    Args:
+        replay: Whether the operation may have been sent before, so that what was notified since counts, too.
+    """
+
+    def __init__(
+        self, devices: Devices, target: DeviceTarget, operation: Operation, clock: Clock, *, replay: bool
+    ) -> None:
+        self._devices = devices
+        self._target = target
+        self._operation = operation
+        self._clock = clock
+        self._replay = replay
+        self._event: SoftwareEvent | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        if self._operation.kind in _NOTIFIED:
+            listening = asyncio.Event()
+            self._task = asyncio.create_task(self._listen(listening))
+            await listening.wait()
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def completed(self) -> bool:
+        """Whether the station said that a download is complete; of all else it has more to show than its word."""
+        return (
+            self._operation.kind is OperationKind.DOWNLOAD
+            and self._event is not None
+            and self._event.status == "COMPLETED"
+        )
+
+    @property
+    def failure(self) -> str:
+        """What the station said went wrong, or an empty string."""
+        if self._event is None or self._event.status == "COMPLETED":
+            return ""
+        return f"{self._event.status} {self._event.message}".rstrip()
+
+    async def _listen(self, listening: asyncio.Event) -> None:
+        since = self._operation.since if self._replay else None
+        try:
+            while True:
+                try:
+                    await self._follow(since, listening)
+                except DeviceRefusedError:
+                    if since is None:
+                        return  # it notifies nobody
+                    since = None
+                    continue
+                except DeviceError:
+                    # What is said until we listen again is asked for.
+                    since = self._operation.since
+                listening.set()
+                await self._clock.sleep(_RETRY)
+        finally:
+            listening.set()
+
+    async def _follow(self, since: datetime | None, listening: asyncio.Event) -> None:
+        async for notification in self._devices.notifications(self._target, since, listening):
+            event = event_of(notification.name, notification.content, notification.at)
+            if event is not None and self._concerns(event):
+                self._event = event
+
+    def _concerns(self, event: SoftwareEvent) -> bool:
+        since = self._operation.since
+        if event.at is not None and since is not None and event.at < since:
+            return False
+        subject = self._operation.subject
+        if self._operation.kind is OperationKind.DOWNLOAD:
+            subject = subject.rpartition("/")[2]
+        return (event.kind, event.subject) == (self._operation.kind, subject)

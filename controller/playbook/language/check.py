@@ -11,15 +11,22 @@ from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.models.errors import InputError
 from controller.models.network import Network
 from controller.models.run import Policy
-from controller.playbook.engine.context import target_names
 from controller.playbook.language.expressions import Expression, evaluate, expressions_in, holds, may_hold
 from controller.playbook.language.parameters import ParameterType
-from controller.playbook.language.playbook import OUTPUT, RESERVED, RUN, TARGET, Playbook, Step, Undo
+from controller.playbook.language.playbook import (
+    OUTPUT,
+    RESERVED,
+    RUN,
+    RUN_MEMBERS,
+    TARGET,
+    TARGET_MEMBERS,
+    Playbook,
+    Step,
+    Undo,
+    target_names,
+)
 from controller.playbook.language.registry import Action, Registry, Touches
 
-#: Members of what every expression knows besides parameters.
-TARGET_MEMBERS = ("station", "owner", "router", "site", "region", "cells")
-RUN_MEMBERS = ("id", "requested_by", "reason")
 APPLY_INTENT = "apply-intent"
 RETIRE = "retire-station"
 #: What changes which nodes are ours has no other way back.

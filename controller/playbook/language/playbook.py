@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from controller.models.network import Identifier, Noun
+from controller.models.network import Identifier, Network, Noun
 from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.playbook.language.parameters import Parameter, VariableName
@@ -17,6 +17,23 @@ from controller.runs.procedures import PROCEDURES
 #: Names that expressions know in every playbook.
 TARGET, RUN, OUTPUT = "target", "run", "output"
 RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})
+#: Members of the first two.
+TARGET_MEMBERS = ("station", "owner", "router", "site", "region", "cells")
+RUN_MEMBERS = ("id", "requested_by", "reason")
+
+
+def target_names(network: Network, station: str) -> dict[str, Any]:
+    """What expressions know as ``target``, by ``TARGET_MEMBERS``."""
+    owner = network.station_by_id[station].owner if station in network.station_by_id else None
+    values = (
+        station,
+        owner or "",
+        station in network.router_by_id,
+        network.site_of(station),
+        network.region_of(station),
+        [cell.id for cell in network.cells_by_station.get(station, ())],
+    )
+    return dict(zip(TARGET_MEMBERS, values, strict=True))
 
 
 def _not_built_in(name: str) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from controller.inventory.source import Report
 from controller.models.errors import InputError, NotFoundError
+from controller.playbook.actions.schema import COMMITTED, render_schema
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import Library, parse
-from controller.playbook.language.schema import COMMITTED, render_schema
 
 ROOT = Path(__file__).parents[3]
 GOOD = """name: own
@@ -213,6 +213,4 @@ def test_the_shipped_ones_are_right() -> None:
 
 
 def test_the_committed_schema_is_current() -> None:
-    assert COMMITTED.read_text(encoding="utf-8") == render_schema(), (
-        "run: python -m controller.playbook.language.schema"
-    )
+    assert COMMITTED.read_text(encoding="utf-8") == render_schema(), "run: python -m controller.playbook.actions.schema"

@@ -7,7 +7,7 @@ from typing import cast
 
 from controller.models.errors import SessionLostError
 from controller.models.network import Network
-from controller.playbook.engine.readings import Readings
+from controller.playbook.engine.context import Readings
 
 HERE, THERE = cast("Network", object()), cast("Network", object())
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of playbooks for editors; ``python -m controller.playbook.language.schema`` writes it."""
+"""The JSON Schema of playbooks for editors; ``python -m controller.playbook.actions.schema`` writes it."""
 
 from __future__ import annotations
 
