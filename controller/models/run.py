@@ -233,7 +233,7 @@ class Wait(Noun):
     stations: int = 0
 
 
-class Step(StrEnum):
+class JournalStep(StrEnum):
     """Journal steps of a device transaction, in order; each is written before its act."""
 
     OPENED = "opened"
@@ -268,7 +268,7 @@ class JournalEntry(Noun):
     station: str
     seq: int
     at: AwareDatetime
-    step: Step
+    step: JournalStep
     phase: int = 0
     persist: str = ""
     deadline: AwareDatetime | None = None

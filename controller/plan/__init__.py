@@ -13,7 +13,7 @@ from controller.plan.document import (
 )
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
-from controller.plan.maintenance import Switched, recreate_endpoint_change, switch_change
+from controller.plan.maintenance import AdministrativeState, administrative_state_change, recreate_endpoint_change
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
@@ -21,6 +21,7 @@ from controller.plan.undo import undo_change, undo_job
 from controller.plan.views import Limit, PlanOptions, StationView
 
 __all__ = [
+    "AdministrativeState",
     "Draft",
     "Limit",
     "PlanDifference",
@@ -29,7 +30,7 @@ __all__ = [
     "Planning",
     "StationPlan",
     "StationView",
-    "Switched",
+    "administrative_state_change",
     "adopted_nodes",
     "applied",
     "carried_nodes",
@@ -51,7 +52,6 @@ __all__ = [
     "recreate_endpoint_change",
     "render_text",
     "seal",
-    "switch_change",
     "switch_router_change",
     "undo_change",
     "undo_job",

@@ -22,18 +22,21 @@ from controller.plan.rows import contents, entry_name, row
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.views import PlanOptions, StationView
 
-Switched = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
+AdministrativeState = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
 #: What to wait for before it is confirmed; users of a cell that shuts down may stay for long.
-_WAIT: Mapping[Switched, Literal["cell-off-air", "cell-on-air"]] = {"LOCKED": "cell-off-air", "UNLOCKED": "cell-on-air"}
+_WAIT: Mapping[AdministrativeState, Literal["cell-off-air", "cell-on-air"]] = {
+    "LOCKED": "cell-off-air",
+    "UNLOCKED": "cell-on-air",
+}
 
 
-def switch_change(
+def administrative_state_change(
     station: str,
     profiles: tuple[str, ...],
     observed: Observed,
     names: Sequence[str],
     owners: Mapping[Path, Owners],
-    final: Switched,
+    final: AdministrativeState,
 ) -> Change | None:
     """Lock, unlock or shut down cells; None where all are so already.
 

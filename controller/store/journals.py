@@ -15,7 +15,7 @@ from sqlalchemy import Boolean, Row, and_, bindparam, case, func, insert, select
 
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import ConflictError, LeaseLostError, MinkaError, NotClearedError
-from controller.models.run import JobState, JournalEntry, Outcome, Step
+from controller.models.run import JobState, JournalEntry, JournalStep, Outcome
 from controller.ports.store import Claim, JobResult
 from controller.ports.store_calls import Finishing, Journalling
 from controller.store.decisions import begun_anew, put_back
@@ -56,8 +56,8 @@ _FREE = (
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
 #: What becomes of ``lockers`` before a session asks for the lock, and when it has it: then nobody else of ours does.
 _LOCKERS = {
-    Step.OPENED: _OF_DEVICE.values({"lockers": leases.c.lockers + " " + bindparam("session_id")}),
-    Step.LOCKED: _OF_DEVICE.values({"lockers": bindparam("session_id"), "locked": True}),
+    JournalStep.OPENED: _OF_DEVICE.values({"lockers": leases.c.lockers + " " + bindparam("session_id")}),
+    JournalStep.LOCKED: _OF_DEVICE.values({"lockers": bindparam("session_id"), "locked": True}),
 }
 _LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
 _CLOSE = insert(journal).values(
@@ -301,7 +301,7 @@ def _end_jobs(tx: Tx, ends: Sequence[Finishing]) -> None:
 
 def _close(tx: Tx, ends: Sequence[tuple[Finishing, str]]) -> None:
     """Journals and leases of claims that are over, each with what it came to."""
-    closed = {"at": tx.now, "step": Step.FINISHED.value, "phase": 0}
+    closed = {"at": tx.now, "step": JournalStep.FINISHED.value, "phase": 0}
     tx.execute(
         _CLOSE,
         [

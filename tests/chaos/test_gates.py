@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.models.run import Decision, GateVerdict, JobState, Outcome, RunState, Step
+from controller.models.run import Decision, GateVerdict, JobState, JournalStep, Outcome, RunState
 from tests.chaos.world import STATION, Attempt, assert_one_effect, assert_right, begin, change, reached
 from tests.support.controller import Plant
 
@@ -57,7 +57,7 @@ def test_a_wave_is_confirmed_by_one_decision(site: Plant) -> None:
     assert found.by.startswith(("worker", "scheduler"))
     # No station was confirmed before it.
     for each in attempt.plan.changes:
-        confirming = next(row for row in site.journal(attempt.run, each.station) if row.step is Step.CONFIRMING)
+        confirming = next(row for row in site.journal(attempt.run, each.station) if row.step is JournalStep.CONFIRMING)
         assert confirming.at >= found.at
     assert site.call("GET", f"/runs/{attempt.run}/decisions")["results"][0]["verdict"] == "confirm"
 
@@ -118,7 +118,7 @@ def test_a_cancel_before_the_decision_takes_all_back(site: Plant) -> None:
     plan = change(site, "*")
     site.fault(STATION, "delay", "get", seconds=2, count=3)
     attempt = begin(site, plan, policy="wave")
-    reached(site, attempt, Step.GATED, OTHER)
+    reached(site, attempt, JournalStep.GATED, OTHER)
     site.call("POST", f"/runs/{attempt.run}/cancel", status=202)
     assert_none(site, attempt)
     assert site.store.run(attempt.run).state is RunState.CANCELLED
@@ -160,7 +160,7 @@ def test_all_workers_die_around_the_decision(site: Plant, when: str) -> None:
         site.fault(STATION, "delay", "confirm", seconds=6)
     attempt = begin(site, plan, policy="wave", confirm_timeout=90)
     if when == "before":
-        reached(site, attempt, Step.GATED, OTHER)
+        reached(site, attempt, JournalStep.GATED, OTHER)
         assert decision(site, attempt) is None
     else:
         decided(site, attempt, GateVerdict.CONFIRM)

@@ -8,7 +8,7 @@ import time
 import pytest
 from kombu import Connection
 
-from controller.models.run import Step
+from controller.models.run import JournalStep
 from controller.queue.app import QUEUE
 from tests.chaos.world import STATION, assert_right, begin, change, reached
 from tests.support.controller import Plant
@@ -29,7 +29,7 @@ def test_redis_is_lost_in_mid_run(site: Plant, how: str) -> None:
     for each in plan.changes:
         site.fault(each.station, "delay", "commit", seconds=2)
     attempt = begin(site, plan)
-    reached(site, attempt, Step.COMMITTING)
+    reached(site, attempt, JournalStep.COMMITTING)
     if how == "restarted":
         site.redis.restart()
     elif how == "wiped":
@@ -80,7 +80,7 @@ def test_garbage_on_the_queue(site: Plant, what: str) -> None:
     plan = change(site)
     site.fault(STATION, "delay", "commit", seconds=2)
     attempt = begin(site, plan)
-    reached(site, attempt, Step.COMMITTING)
+    reached(site, attempt, JournalStep.COMMITTING)
     _put(site, GARBAGE[what])
     assert_right(site, attempt)
     began = time.monotonic()

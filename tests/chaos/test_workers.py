@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from controller.models.run import Step
+from controller.models.run import JournalStep
 from controller.runs.sweeper import BURY_AFTER
 from tests.chaos.world import STATION, Attempt, assert_right, begin, change, held, reached
 from tests.support.controller import Plant
@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(4
 
 #: The journal's step after which the worker is killed, and the operation that is slow then.
 MOMENTS = {
-    "before the edit": (Step.EDITING, "edit-config"),
-    "before the commit": (Step.COMMITTING, "commit"),
-    "before the confirm": (Step.CONFIRMING, "confirm"),
+    "before the edit": (JournalStep.EDITING, "edit-config"),
+    "before the commit": (JournalStep.COMMITTING, "commit"),
+    "before the confirm": (JournalStep.CONFIRMING, "confirm"),
 }
 
 
@@ -78,7 +78,7 @@ def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
     plan = change(site)
     site.fault(STATION, "delay", "commit", seconds=6)
     attempt = begin(site, plan)
-    reached(site, attempt, Step.COMMITTING)
+    reached(site, attempt, JournalStep.COMMITTING)
     stopped = site.processes["worker-1"].pid
     os.kill(stopped, signal.SIGSTOP)
     os.kill(site.processes["scheduler"].pid, signal.SIGSTOP)
@@ -103,7 +103,7 @@ def test_a_worker_that_is_asked_to_end_ends_its_transactions_first(site: Plant) 
     plan = change(site)
     site.fault(STATION, "delay", "commit", seconds=3)
     attempt = begin(site, plan)
-    reached(site, attempt, Step.COMMITTING)
+    reached(site, attempt, JournalStep.COMMITTING)
     assert site.stop("worker-1") == 0
     assert site.job(attempt.run, STATION).attempts == 1
     site.start_worker("worker-2")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from controller.models.plan import Plan
-from controller.models.run import JournalEntry, Outcome, Run, RunState, Step
+from controller.models.run import JournalEntry, JournalStep, Outcome, Run, RunState
 from tests.chaos.conftest import TINY
 from tests.support.controller import Plant
 
@@ -54,7 +54,7 @@ def begin(
     return Attempt(site.apply(plan, **{"canary": 0, **strategy}), plan, before, ledger)
 
 
-def reached(site: Plant, attempt: Attempt, step: Step, station: str = STATION) -> list[JournalEntry]:
+def reached(site: Plant, attempt: Attempt, step: JournalStep, station: str = STATION) -> list[JournalEntry]:
     """Wait until the journal of a station holds a step."""
 
     def rows() -> list[JournalEntry]:
@@ -69,12 +69,12 @@ def held(site: Plant, plan: Plan) -> Iterator[Attempt]:
     """Apply it, and hold the station between commit and confirm: a core link is down, so its checks wait."""
     site.fault(STATION, "delay", "get", seconds=2, count=3)
     attempt = begin(site, plan)
-    reached(site, attempt, Step.COMMITTING)
+    reached(site, attempt, JournalStep.COMMITTING)
     site.until("it is committed", lambda: site.changes(STATION, attempt.before[STATION]) == ["confirmed-commit"])
     link = {"link": next(wait.tenant for wait in plan.changes[0].checks if wait.kind == "link-up")}
     site.control.post(f"/stations/{STATION}/links/break", json=link).raise_for_status()
     try:
-        reached(site, attempt, Step.PREPARED)
+        reached(site, attempt, JournalStep.PREPARED)
         yield attempt
     finally:
         site.control.post(f"/stations/{STATION}/links/restore", json=link).raise_for_status()

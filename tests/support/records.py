@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from controller.models.network import Network, NetworkHeader
 from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Phase, PhaseKind, Plan
-from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
+from controller.models.run import JournalEntry, JournalStep, Run, RunState, Strategy
 from controller.ports.store import Claim, NewJob, PlanHead, Transition
 from controller.store import SqlStore
 
@@ -91,7 +91,7 @@ def start_run(
     return store.run(run.id)
 
 
-def make_entry(claim: Claim, seq: int, step: Step = Step.OPENED, persist: str = "") -> JournalEntry:
+def make_entry(claim: Claim, seq: int, step: JournalStep = JournalStep.OPENED, persist: str = "") -> JournalEntry:
     """A journal row of a claim."""
     return JournalEntry(
         transaction=claim.transaction,

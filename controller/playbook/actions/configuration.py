@@ -9,7 +9,7 @@ from controller.models.errors import NotFoundError
 from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, links
-from controller.plan import Switched, recreate_endpoint_change, switch_change
+from controller.plan import AdministrativeState, administrative_state_change, recreate_endpoint_change
 from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
 
 
@@ -55,10 +55,10 @@ async def apply_intent(context: Context, _: Nothing) -> Proposal[Changed]:
     return Proposal(context.planned, Changed(changed=context.planned is not None))
 
 
-async def _switch(context: Context, given: CellNames, final: Switched) -> Proposal[SwitchedCells]:
+async def _switch(context: Context, given: CellNames, final: AdministrativeState) -> Proposal[SwitchedCells]:
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
     observed = await context.read()
-    change = switch_change(context.station, context.profiles, observed, given.cells, owners, final)
+    change = administrative_state_change(context.station, context.profiles, observed, given.cells, owners, final)
     edits = change.phases[-1].edits if change else ()
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
 

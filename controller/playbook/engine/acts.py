@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from controller.models.errors import DeviceError, InputError, MinkaError, Retry, UnreachableError
 from controller.models.network import Network
-from controller.models.run import Outcome
-from controller.models.run import Step as Mark
+from controller.models.run import JournalStep, Outcome
 from controller.models.step import StepRecord
 from controller.playbook.engine.operations import operate
 from controller.playbook.language.registry import Unmet
@@ -35,7 +34,7 @@ async def act(
         result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
     else:
         result = await tools.transact(claim, network, record, gate)
-    await record.write(Mark.FINISHED, detail=result.outcome)
+    await record.write(JournalStep.FINISHED, detail=result.outcome)
     return result
 
 

@@ -24,7 +24,7 @@ from controller.models.errors import (
     HostKeyError,
     SessionLostError,
 )
-from controller.models.run import Outcome, Step
+from controller.models.run import JournalStep, Outcome
 from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
@@ -106,8 +106,8 @@ class _Operating:
         self._record = record
         self._clock = clock
         self._patience = patience
-        sent, begun = record.last(Step.OPERATING, index), record.last(Step.PREPARED, index)
-        self._sends = record.count(Step.OPERATING, index)
+        sent, begun = record.last(JournalStep.OPERATING, index), record.last(JournalStep.PREPARED, index)
+        self._sends = record.count(JournalStep.OPERATING, index)
         #: Whether a session that is lost to us may still hold the lock.
         self._left_lock = sent is not None
         #: Whether the station said that it begins.
@@ -167,12 +167,16 @@ class _Operating:
         Under the lock where service is interrupted: nobody may be in the middle of a change.
         """
         interrupts = self._operation.kind.interrupts
-        await self._record.write(Step.OPENED, phase=self._index, session=session.session_id if interrupts else "")
+        await self._record.write(
+            JournalStep.OPENED, phase=self._index, session=session.session_id if interrupts else ""
+        )
         if interrupts:
             self._left_lock = True
             await self._lock(session)
         deadline = self._clock.now() + timedelta(seconds=self._operation.seconds)
-        await self._record.write(Step.OPERATING, phase=self._index, deadline=deadline, detail=str(self._operation))
+        await self._record.write(
+            JournalStep.OPERATING, phase=self._index, deadline=deadline, detail=str(self._operation)
+        )
         self._sends += 1
         self._sent = self._clock.monotonic()
         self._end = self._sent + self._operation.seconds
@@ -182,7 +186,7 @@ class _Operating:
         except DeviceRefusedError as error:
             refusal = error.message
         if not refusal:
-            await self._record.write(Step.PREPARED, phase=self._index, detail="the station begins it")
+            await self._record.write(JournalStep.PREPARED, phase=self._index, detail="the station begins it")
             self._begun = True
         if interrupts and (refusal or self._operation.kind is not OperationKind.RESET):
             await session.unlock()
@@ -199,7 +203,7 @@ class _Operating:
             await self._record.check()
             await session.kill(busy.holder)
             await session.lock()
-        await self._record.write(Step.LOCKED, phase=self._index, session=session.session_id)
+        await self._record.write(JournalStep.LOCKED, phase=self._index, session=session.session_id)
 
     async def _free(self, session: DeviceSession) -> None:
         """Leave no lock behind that a lost session of ours holds; a restart ended them all."""

@@ -9,7 +9,7 @@ import structlog
 
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Change, Edit
-from controller.models.run import JournalEntry, Outcome, Step
+from controller.models.run import JournalEntry, JournalStep, Outcome
 from controller.nrm.schema import NodeSpec
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
@@ -112,7 +112,7 @@ class Ending:
         untouched = not self._record.committed and sent.before_holds((await session.read()).tree)
         if mark.persist:
             await self._record.write(
-                Step.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
+                JournalStep.CANCELLING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, detail=reason
             )
             await self._cancel(session, mark, sent)
         return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
@@ -143,7 +143,7 @@ class Ending:
             if not inverse:
                 continue
             await self._lock(session)
-            await self._record.write(Step.REVERTING, phase=count - 1, detail=reason)
+            await self._record.write(JournalStep.REVERTING, phase=count - 1, detail=reason)
             await self._record.check()
             try:
                 await session.edit(inverse)

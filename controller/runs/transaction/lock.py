@@ -9,7 +9,7 @@ import structlog
 
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.models.plan import Change
-from controller.models.run import Step
+from controller.models.run import JournalStep
 from controller.nrm.apply import apply_edits
 from controller.nrm.schema import NodeSpec
 from controller.ports.clock import Clock
@@ -93,7 +93,7 @@ class Lock:
                 await self._oust(session, busy.holder)
             await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
             pause = min(1.6, pause * 2)
-        await self._record.write(Step.LOCKED, session=session.session_id)
+        await self._record.write(JournalStep.LOCKED, session=session.session_id)
         return True
 
     async def _oust(self, session: DeviceSession, holder: str) -> None:

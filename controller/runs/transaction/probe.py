@@ -13,7 +13,7 @@ import structlog
 
 from controller.models.behaviour import Behaviour, FollowUp
 from controller.models.errors import DeviceRefusedError
-from controller.models.run import Step
+from controller.models.run import JournalStep
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities, DeviceSession, Observed
 from controller.runs.transaction.record import Record
@@ -62,7 +62,7 @@ class Probe:
         known = await self._record.behaviour(software)
         if known is not None:
             return known
-        if self._record.count(Step.PROBING, 0) >= _MOST:
+        if self._record.count(JournalStep.PROBING, 0) >= _MOST:
             return Behaviour(follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit")
         found = await self._learned(session)
         await session.discard()
@@ -86,8 +86,8 @@ class Probe:
 
     async def _learned(self, session: DeviceSession) -> Behaviour:
         deadline = self._clock.now() + timedelta(seconds=_TIMER)
-        token = f"minka-{self._id}-probe-{self._record.count(Step.PROBING, 0)}"
-        await self._record.write(Step.PROBING, persist=token, deadline=deadline)
+        token = f"minka-{self._id}-probe-{self._record.count(JournalStep.PROBING, 0)}"
+        await self._record.write(JournalStep.PROBING, persist=token, deadline=deadline)
         await self._record.check()
         try:
             await session.commit_confirmed(token, _TIMER)

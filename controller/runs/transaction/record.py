@@ -7,7 +7,7 @@ from datetime import datetime
 
 from controller.models.behaviour import Behaviour
 from controller.models.errors import LeaseLostError, NotClearedError
-from controller.models.run import JournalEntry, Step
+from controller.models.run import JournalEntry, JournalStep
 from controller.nrm.tree import Path
 from controller.ports.clock import Clock
 from controller.ports.store import Claim, StoreLoop
@@ -18,7 +18,14 @@ from controller.runs.transaction.gates import Gate
 Alive = Callable[[], Awaitable[bool]]
 
 #: Steps after which the device may carry something of ours.
-_MARKS = (Step.COMMITTING, Step.PREPARED, Step.GATED, Step.CONFIRMING, Step.CANCELLING, Step.REVERTING)
+_MARKS = (
+    JournalStep.COMMITTING,
+    JournalStep.PREPARED,
+    JournalStep.GATED,
+    JournalStep.CONFIRMING,
+    JournalStep.CANCELLING,
+    JournalStep.REVERTING,
+)
 
 
 async def always() -> bool:
@@ -48,7 +55,7 @@ class Record:
 
     async def write(
         self,
-        step: Step,
+        step: JournalStep,
         *,
         phase: int = 0,
         persist: str = "",
@@ -90,7 +97,9 @@ class Record:
             detail=detail,
             carried=carried,
         )
-        begins = (step in (Step.PROBING, Step.READ) or (step is Step.OPERATING and phase == 0)) and not decided
+        begins = (
+            step in (JournalStep.PROBING, JournalStep.READ) or (step is JournalStep.OPERATING and phase == 0)
+        ) and not decided
         if gate is not None:
             await gate.stand(entry)
         else:
@@ -134,54 +143,54 @@ class Record:
     def mark(self) -> JournalEntry | None:
         """The last row after which the device may carry something of ours, or None."""
         for row in reversed(self._rows):
-            if row.step is Step.READ:
+            if row.step is JournalStep.READ:
                 return None
             if row.step in _MARKS:
                 return row
         return None
 
-    def last(self, step: Step, phase: int) -> JournalEntry | None:
+    def last(self, step: JournalStep, phase: int) -> JournalEntry | None:
         """The newest row of a step of a phase, or None."""
         return next((row for row in reversed(self._rows) if (row.step, row.phase) == (step, phase)), None)
 
-    def count(self, step: Step, phase: int) -> int:
+    def count(self, step: JournalStep, phase: int) -> int:
         """How often a step of a phase was taken."""
         return sum((row.step, row.phase) == (step, phase) for row in self._rows)
 
     @property
     def probe(self) -> JournalEntry | None:
         """The row of an empty confirmed commit that may still be pending, or None."""
-        last = next((row for row in reversed(self._rows) if row.step in (Step.PROBING, Step.READ)), None)
-        return last if last is not None and last.step is Step.PROBING else None
+        last = next((row for row in reversed(self._rows) if row.step in (JournalStep.PROBING, JournalStep.READ)), None)
+        return last if last is not None and last.step is JournalStep.PROBING else None
 
     @property
     def edited(self) -> JournalEntry | None:
         """The row of what was edited last since the newest beginning, or None."""
-        steps = (Step.EDITING, Step.COMMITTING, Step.REVERTING)
+        steps = (JournalStep.EDITING, JournalStep.COMMITTING, JournalStep.REVERTING)
         return next((row for row in reversed(self._rows[self._begun :]) if row.step in steps), None)
 
     @property
     def committed(self) -> bool:
         """Whether a commit of the newest beginning was seen on the device."""
-        return any(row.step is Step.PREPARED for row in self._rows[self._begun :])
+        return any(row.step is JournalStep.PREPARED for row in self._rows[self._begun :])
 
     @property
     def excused(self) -> tuple[str, ...]:
         """What each beginning found wrong already (see ``checks.excused``): an earlier one may have made it so."""
-        found = [frozenset(row.detail.split("\n")) for row in self._rows if row.step is Step.READ]
+        found = [frozenset(row.detail.split("\n")) for row in self._rows if row.step is JournalStep.READ]
         return tuple(sorted(frozenset.intersection(*found))) if found else ()
 
     @property
     def carried(self) -> frozenset[Path]:
         """What the device carried when the transaction first began; empty before."""
-        return next((frozenset(row.carried) for row in self._rows if row.step is Step.READ), frozenset())
+        return next((frozenset(row.carried) for row in self._rows if row.step is JournalStep.READ), frozenset())
 
     @property
     def beginnings(self) -> int:
         """How often the transaction was begun afresh."""
-        return sum(row.step is Step.READ for row in self._rows)
+        return sum(row.step is JournalStep.READ for row in self._rows)
 
     @property
     def _begun(self) -> int:
         """Where the newest beginning stands among the rows, 0 if there is none."""
-        return max((index for index, row in enumerate(self._rows) if row.step is Step.READ), default=0)
+        return max((index for index, row in enumerate(self._rows) if row.step is JournalStep.READ), default=0)

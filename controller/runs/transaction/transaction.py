@@ -25,7 +25,7 @@ from controller.models.errors import (
     SessionLostError,
 )
 from controller.models.plan import Change, Edit, WaitFor
-from controller.models.run import Decision, GateVerdict, JournalEntry, Outcome, Step
+from controller.models.run import Decision, GateVerdict, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.generation import generation_edit, generation_of
@@ -171,7 +171,7 @@ class Transaction:
 
     async def _work(self, session: DeviceSession) -> JobResult:
         mark = self._record.mark
-        await self._record.write(Step.OPENED, session=session.session_id)
+        await self._record.write(JournalStep.OPENED, session=session.session_id)
         await self._lock.begin(session)
         observed = await self._clean(session)
         await self._record.heed(generation_of(self._root, observed, self._target.station))
@@ -220,7 +220,9 @@ class Transaction:
         if self._target.carries:
             self._generation = generation_edit(self._root, observed, self._target.station, self._claim.fence)
         excused = "\n".join(checks.excused(self._change, observed))
-        await self._record.write(Step.READ, detail=excused, decided=self._confirmed, carried=tuple(observed.tree))
+        await self._record.write(
+            JournalStep.READ, detail=excused, decided=self._confirmed, carried=tuple(observed.tree)
+        )
         if not (safe or guarded):
             return await self._carry_out(session, observed.tree)
         persist = f"minka-{self._id}-{self._record.beginnings}"
@@ -262,7 +264,7 @@ class Transaction:
                 return await self._ending.take_back(
                     session, f"the station answered ok but carries something else: {wrong}"
                 )
-            await self._record.write(Step.PREPARED, phase=index, persist=persist, deadline=deadline)
+            await self._record.write(JournalStep.PREPARED, phase=index, persist=persist, deadline=deadline)
             missing, seen = await self._unmet(session, phase.wait, seen)
             if missing:
                 return await self._ending.take_back(session, missing)
@@ -271,14 +273,14 @@ class Transaction:
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
         """One phase's edit and commit. Without a candidate the edit itself takes effect."""
         edits = self._change.phases[index].edits
-        await self._record.write(Step.EDITING if deadline else Step.COMMITTING, phase=index)
+        await self._record.write(JournalStep.EDITING if deadline else JournalStep.COMMITTING, phase=index)
         await self._record.check()
         await session.edit([*edits, *self._generation] if index == 0 else edits)
         if deadline is None:
             await self._record.check()
             await session.commit()
             return
-        await self._record.write(Step.COMMITTING, phase=index, persist=persist, deadline=deadline)
+        await self._record.write(JournalStep.COMMITTING, phase=index, persist=persist, deadline=deadline)
         await self._record.check()
         # One deadline for all phases. Should the wall clock be set back, the timer is still never extended.
         left = math.ceil(self._left(deadline))
@@ -313,7 +315,7 @@ class Transaction:
         """Confirm; without the lock only if nobody edited the candidate meanwhile."""
         if not self._lock.held:
             await self._check_candidate(session, (await session.read()).tree)
-        await self._record.write(Step.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
+        await self._record.write(JournalStep.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
         return await self._ending.confirm(session, mark)
 
     async def _unmet(
@@ -326,7 +328,7 @@ class Transaction:
     async def _is_bound(self) -> bool:
         """Step back from the gate, if the device stands at one; whether the decision of its group came first."""
         mark = self._record.mark
-        if self._gate is None or self._decided is not None or mark is None or mark.step is not Step.GATED:
+        if self._gate is None or self._decided is not None or mark is None or mark.step is not JournalStep.GATED:
             return False
         self._decided = await self._gate.leave()
         return self._decided is not None
@@ -337,7 +339,7 @@ class Transaction:
         assert mark is not None
         if self._decided is None:
             await self._record.write(
-                Step.GATED, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, gate=gate
+                JournalStep.GATED, phase=mark.phase, persist=mark.persist, deadline=mark.deadline, gate=gate
             )
             self._decided = await gate.decision()
         if not self._confirmed:
@@ -360,19 +362,19 @@ class Transaction:
         new, old = self._whole.after_holds(observed.tree), self._whole.before_holds(observed.tree)
         if self._decided is not None or (not new and await self._is_bound()):
             return await self._follow(session, new=new and mark.phase == len(self._change.phases) - 1, old=old)
-        if mark.step is Step.CONFIRMING and new:
+        if mark.step is JournalStep.CONFIRMING and new:
             return await self._ending.confirm(session, mark)
-        if mark.step is Step.CONFIRMING and old:
+        if mark.step is JournalStep.CONFIRMING and old:
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
-        if mark.step in (Step.COMMITTING, Step.PREPARED, Step.GATED):
+        if mark.step in (JournalStep.COMMITTING, JournalStep.PREPARED, JournalStep.GATED):
             if new and mark.phase == len(self._change.phases) - 1:
                 return await self._settle(session, observed.tree, observed)
-            early = mark.deadline and mark.step is not Step.COMMITTING and self._left(mark.deadline) > 0
+            early = mark.deadline and mark.step is not JournalStep.COMMITTING and self._left(mark.deadline) > 0
             if old and (early or (mark.deadline and not session.capabilities.safe_commit)):
                 # Not the timer, or a reload in its place. What makes a device restart is not tried once more.
                 return JobResult(Outcome.ROLLED_BACK, "the station lost the change before its time: did it restart?")
         result = await self._ending.take_back(session, mark.detail or "interrupted, and taken back")
-        decided = mark.step in (Step.CANCELLING, Step.REVERTING, Step.CONFIRMING)
+        decided = mark.step in (JournalStep.CANCELLING, JournalStep.REVERTING, JournalStep.CONFIRMING)
         if decided or result.outcome is Outcome.DIVERGED or self._record.beginnings >= self._patience.beginnings:
             return result
         return None

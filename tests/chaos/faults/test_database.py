@@ -9,7 +9,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from controller.models.run import Step
+from controller.models.run import JournalStep
 from tests.chaos.faults.world import FIVE, THIRD, brought_up, change, changed_files
 from tests.chaos.world import TAKEN_BACK, Attempt, assert_one_effect, begin, reached
 from tests.support.controller import Plant, plant, temporary_folder
@@ -38,7 +38,7 @@ def _slow_run(site: Plant) -> Attempt:
     plan = change(site, THIRD)
     site.fault(THIRD, "delay", "commit", seconds=3)
     attempt = begin(site, plan, confirm_timeout=12)
-    reached(site, attempt, Step.COMMITTING, THIRD)
+    reached(site, attempt, JournalStep.COMMITTING, THIRD)
     return attempt
 
 
@@ -63,7 +63,7 @@ def _assert_ended_well(site: Plant, attempt: Attempt) -> None:
     causes = site.changes(THIRD, attempt.before[THIRD])
     assert_one_effect(causes, len(attempt.plan.changes[0].phases), outcome.good)
     if outcome.good:
-        assert any(row.step is Step.CONFIRMING for row in site.journal(attempt.run, THIRD))
+        assert any(row.step is JournalStep.CONFIRMING for row in site.journal(attempt.run, THIRD))
     site.assert_agree(THIRD)
     second = begin(site, change(site, THIRD))
     assert site.ended(second.run).counts == {"succeeded": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.run import JobState, Outcome, RunState, Step
+from controller.models.run import JobState, JournalStep, Outcome, RunState
 from tests.chaos.faults.world import ONE_BY_ONE, STATIONS, THIRD, change, change_files
 from tests.chaos.world import assert_one_effect, begin, reached
 from tests.support.controller import Plant
@@ -72,7 +72,7 @@ def test_a_second_plan_of_the_same_station_waits_and_is_then_refused_as_stale(fi
     for operation in ("edit-config", "commit"):
         five.fault(THIRD, "delay", operation, seconds=4)
     one = begin(five, first)
-    reached(five, one, Step.EDITING, THIRD)
+    reached(five, one, JournalStep.EDITING, THIRD)
     # Planned from what the station carries before the first plan's commit.
     change_files(five)
     second = five.plan(THIRD)

@@ -13,7 +13,7 @@ import pytest
 from kombu import Connection
 from sqlalchemy import select, update
 
-from controller.models.run import Outcome, RunState, Step
+from controller.models.run import JournalStep, Outcome, RunState
 from controller.queue.app import QUEUE
 from controller.runs import loop
 from controller.runs.rollout.transitions import decide
@@ -120,7 +120,7 @@ def test_a_worker_that_hangs_is_replaced(five: Plant) -> None:
     odd_worker(five, "worker-1")
     five.fault(THIRD, "delay", "commit", seconds=2)
     attempt = begin(five, plan)
-    reached(five, attempt, Step.COMMITTING, THIRD)
+    reached(five, attempt, JournalStep.COMMITTING, THIRD)
     hung = five.processes["worker-1"]
     hung.send_signal(signal.SIGALRM)
     five.until("it ends by itself", lambda: hung.poll() is not None)
@@ -157,7 +157,7 @@ def test_a_take_over_between_clocks_that_disagree_by_an_hour(five: Plant, hours:
     odd_worker(five, "worker-1", "--ahead", str(3600 * hours))
     five.fault(THIRD, "delay", "commit", seconds=3)
     attempt = begin(five, plan)
-    reached(five, attempt, Step.COMMITTING, THIRD)
+    reached(five, attempt, JournalStep.COMMITTING, THIRD)
     five.kill("worker-1")
     five.start_worker("worker-2")
     ended = five.ended(attempt.run)

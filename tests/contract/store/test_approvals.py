@@ -20,7 +20,7 @@ from controller.models.approval import (
 from controller.models.errors import NotClearedError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person, Role
-from controller.models.run import JobState, Outcome, Run, RunState, Step, Strategy
+from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook
 from controller.plan import network_digest
@@ -152,7 +152,7 @@ def test_a_window_that_closed_gives_no_more_jobs(store: SqlStore, clock: Virtual
     clock.pause(10)
     assert store.claim(worker, 10) == []
     with pytest.raises(NotClearedError, match="window"):
-        store.begin(make_entry(first, 0, Step.READ), first)
+        store.begin(make_entry(first, 0, JournalStep.READ), first)
     assert store.journal_of(first.transaction) == []
     assert {job.closes for job in store.jobs(run.id)} == {closes}
 
@@ -167,15 +167,15 @@ def test_a_claimed_job_does_not_begin_under_what_came_meanwhile(store: SqlStore)
         store.journal(make_entry(claim, 0), claim)
         say(store, WAITS)
         with pytest.raises(NotClearedError, match="1 of entel"):
-            store.begin(make_entry(claim, 1, Step.READ), claim)
+            store.begin(make_entry(claim, 1, JournalStep.READ), claim)
         store.release(claim, "waits", keep_transaction=False)
         assert store.jobs(run.id)[0].state is JobState.READY
     say(store, FREE)
     (claim,) = store.claim(worker, 10)
-    store.begin(make_entry(claim, 0, Step.READ), claim)
-    store.begin(make_entry(claim, 0, Step.READ), claim)
+    store.begin(make_entry(claim, 0, JournalStep.READ), claim)
+    store.begin(make_entry(claim, 0, JournalStep.READ), claim)
     say(store, WAITS)
-    store.journal(make_entry(claim, 1, Step.EDITING), claim)
+    store.journal(make_entry(claim, 1, JournalStep.EDITING), claim)
     store.finish(claim, JobResult(Outcome.SUCCEEDED))
 
 
@@ -183,7 +183,7 @@ def test_a_blocked_job_that_must_recover_its_device_is_claimed(store: SqlStore) 
     start(store, "A")
     dead = store.register_worker("w")
     (claim,) = store.claim(dead, 10)
-    store.journal(make_entry(claim, 0, Step.COMMITTING, "p"), claim)
+    store.journal(make_entry(claim, 0, JournalStep.COMMITTING, "p"), claim)
     assert store.bury(dead, 0)
     say(store, WAITS)
     (taken,) = store.claim(store.register_worker("x"), 10)

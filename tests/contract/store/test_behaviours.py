@@ -6,7 +6,7 @@ import pytest
 
 from controller.models.behaviour import Behaviour, FollowUp
 from controller.models.errors import LeaseLostError
-from controller.models.run import Step
+from controller.models.run import JournalStep
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store
@@ -48,7 +48,7 @@ def test_what_a_device_carried_stays_with_its_transaction(store: SqlStore) -> No
     start_run(store, stations(1))
     (claim,) = store.claim(store.register_worker("w"), 10)
     paths = ("/ManagedElement[PE-00000]", "/ManagedElement[PE-00000]/ENBFunction[a\nb]")
-    row = make_entry(claim, 0, Step.READ).model_copy(update={"carried": paths})
+    row = make_entry(claim, 0, JournalStep.READ).model_copy(update={"carried": paths})
     store.journal(row, claim)
     store.journal(row, claim)
     assert store.journal_of(claim.transaction) == [row]

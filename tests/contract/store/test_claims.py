@@ -5,7 +5,7 @@ import pytest
 from controller.models.errors import ConflictError, LeaseLostError
 from controller.models.plan import LedgerNode
 from controller.models.process import ProcessRole
-from controller.models.run import JobState, LedgerEntry, Outcome, Step, Strategy
+from controller.models.run import JobState, JournalStep, LedgerEntry, Outcome, Strategy
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page
 from controller.store import SqlStore
@@ -113,15 +113,15 @@ def test_a_buried_worker_loses_everything_to_the_next(store: SqlStore) -> None:
     assert (taken.transaction, taken.fence, taken.recovers, taken.job.attempts) == (claim.transaction, 2, True, 2)
     with pytest.raises(LeaseLostError):
         store.finish(claim, JobResult(Outcome.SUCCEEDED))
-    store.journal(make_entry(taken, 1, Step.CANCELLING), taken)
+    store.journal(make_entry(taken, 1, JournalStep.CANCELLING), taken)
     store.finish(taken, JobResult(Outcome.ROLLED_BACK, "reverted"))
     store.finish(taken, JobResult(Outcome.ROLLED_BACK, "reverted"))  # its answer was lost
     with pytest.raises(LeaseLostError):
         store.finish(claim, JobResult(Outcome.ROLLED_BACK, "reverted"))  # the same, but no act of its own
     assert [entry.step for entry in store.journal_of(claim.transaction)] == [
-        Step.OPENED,
-        Step.CANCELLING,
-        Step.FINISHED,
+        JournalStep.OPENED,
+        JournalStep.CANCELLING,
+        JournalStep.FINISHED,
     ]
     assert store.run(run.id).counts == {"rolled-back": 1}
 
@@ -157,13 +157,13 @@ def test_stations_that_someone_is_at_or_must_recover_are_leased(store: SqlStore)
 def test_the_journal_keeps_persist_tokens_and_refuses_what_is_not_its_own(store: SqlStore) -> None:
     start_run(store, stations(2))
     one, two = store.claim(store.register_worker("w"), 10)
-    entries = [make_entry(one, 0), make_entry(one, 1, Step.COMMITTING, persist="p-1")]
+    entries = [make_entry(one, 0), make_entry(one, 1, JournalStep.COMMITTING, persist="p-1")]
     for entry in entries:
         store.journal(entry, one)
         store.journal(entry, one)  # its answer was lost
     assert store.journal_of(one.transaction) == entries
     with pytest.raises(ConflictError):
-        store.journal(make_entry(one, 1, Step.PREPARED), one)
+        store.journal(make_entry(one, 1, JournalStep.PREPARED), one)
     with pytest.raises(ConflictError):
         store.journal(make_entry(one, 2), two)
     assert store.journal_of(two.transaction) == []
@@ -198,7 +198,7 @@ def test_finishing_is_one_act(store: SqlStore, clock: VirtualClock) -> None:
     )
     row = store.audit_rows(Page(limit=1))[1][0]
     assert (row.action, row.object, row.detail["outcome"]) == ("job.finished", job.id, "succeeded")
-    assert [entry.step for entry in store.journal_of(claim.transaction)] == [Step.FINISHED]
+    assert [entry.step for entry in store.journal_of(claim.transaction)] == [JournalStep.FINISHED]
     assert store.verify_audit() is None
     with pytest.raises(LeaseLostError):
         store.finish(claim, JobResult(Outcome.FAILED_SAFE))
@@ -216,19 +216,23 @@ def test_sessions_that_may_hold_a_devices_lock_are_known_until_a_job_ends_well_t
     worker = store.register_worker("w")
     sessions = iter(range(1, 20))
 
-    def job(*steps: Step, outcome: Outcome) -> frozenset[str]:
+    def job(*steps: JournalStep, outcome: Outcome) -> frozenset[str]:
         start_run(store, ["A"], salt=str(next(sessions)))
         (claim,) = store.claim(worker, 10)
         for seq, step in enumerate(steps):
             entry = make_entry(claim, seq, step)
-            session = str(next(sessions)) if step is Step.OPENED else store.journal_of(claim.transaction)[-1].session
+            session = (
+                str(next(sessions)) if step is JournalStep.OPENED else store.journal_of(claim.transaction)[-1].session
+            )
             store.journal(entry.model_copy(update={"session": session}), claim)
         store.finish(claim, JobResult(outcome))
         return store.lockers("A")
 
     assert store.lockers("A") == frozenset()
-    assert job(Step.OPENED, Step.LOCKED, outcome=Outcome.DEFERRED) == {"2"}
-    assert job(Step.OPENED, outcome=Outcome.DEFERRED) == {"2", "4"}
+    assert job(JournalStep.OPENED, JournalStep.LOCKED, outcome=Outcome.DEFERRED) == {"2"}
+    assert job(JournalStep.OPENED, outcome=Outcome.DEFERRED) == {"2", "4"}
     assert job(outcome=Outcome.SUCCEEDED) == {"2", "4"}, "it did not even ask for the lock"
-    assert job(Step.OPENED, Step.OPENED, Step.LOCKED, outcome=Outcome.DIVERGED) == {"8"}, "it had the lock itself"
-    assert job(Step.OPENED, Step.LOCKED, outcome=Outcome.UNCHANGED) == frozenset()
+    assert job(JournalStep.OPENED, JournalStep.OPENED, JournalStep.LOCKED, outcome=Outcome.DIVERGED) == {"8"}, (
+        "it had the lock itself"
+    )
+    assert job(JournalStep.OPENED, JournalStep.LOCKED, outcome=Outcome.UNCHANGED) == frozenset()

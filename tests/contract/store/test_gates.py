@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from controller.models.errors import LeaseLostError
-from controller.models.run import GateVerdict, JobState, Outcome, Policy, Run, RunState, Step, Strategy
+from controller.models.run import GateVerdict, JobState, JournalStep, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Claim, JobResult, NewJob, NewVerdict, Page, Transition
 from controller.store import SqlStore, open_store
@@ -31,7 +31,7 @@ def begin(store: SqlStore, strategy: Strategy, jobs: tuple[NewJob, ...] = JOBS) 
 
 
 def stand(store: SqlStore, claim: Claim, seq: int = 0) -> bool:
-    return store.stand(claim, 0, make_entry(claim, seq, Step.GATED, "token"))
+    return store.stand(claim, 0, make_entry(claim, seq, JournalStep.GATED, "token"))
 
 
 def decide(store: SqlStore, run: Run, *verdicts: NewVerdict) -> Transition | None:
@@ -61,7 +61,7 @@ def test_the_last_to_stand_is_told_that_all_do(store: SqlStore, strategy: Strate
     assert stand(store, two) is True
     (job, *_) = store.jobs(run.id)
     assert (job.gate, job.gate_until, job.verdict) == (0, START, None)
-    assert store.journal_of(one.transaction)[-1].step is Step.GATED
+    assert store.journal_of(one.transaction)[-1].step is JournalStep.GATED
 
 
 def test_a_group_is_decided_once(store: SqlStore, clock: VirtualClock) -> None:

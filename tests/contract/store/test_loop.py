@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
-from controller.models.run import Outcome, Step
+from controller.models.run import JournalStep, Outcome
 from controller.ports.store import Claim, JobResult, Page, Store, StoreLoop
 from controller.ports.store_calls import Beating, Finishing, Journalling, JournalReading
 from controller.store import LoopStore, SqlStore
@@ -199,7 +199,7 @@ async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_
         again = await _while_the_writer_is_busy(loop, ends)
         assert again == [None] * 7
     assert store.run(run.id).counts == {"succeeded": 7, "pending": 1}
-    assert [row.step for row in store.journal_of(claims[0].transaction)] == [rows[0].entry.step, Step.FINISHED]
+    assert [row.step for row in store.journal_of(claims[0].transaction)] == [rows[0].entry.step, JournalStep.FINISHED]
     assert [row.action for row in store.audit_rows(Page(limit=1000))[1]].count("job.finished") == 7
     assert store.verify_audit() is None
 

@@ -10,7 +10,7 @@ import pytest
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import LeaseLostError
 from controller.models.plan import LedgerNode
-from controller.models.run import GateVerdict, Job, JobState, Outcome, Policy, RunState, Step
+from controller.models.run import GateVerdict, Job, JobState, JournalStep, Outcome, Policy, RunState
 from controller.models.step import StepRecord, StepState
 from controller.ports.store import Claim, JobResult, NewJob, NewVerdict, Page, Transition
 from controller.store import SqlStore, open_store
@@ -46,7 +46,7 @@ def test_a_job_that_was_taken_back_waits_as_if_it_had_never_begun(store: SqlStor
     # Its mate is not taken back yet, and hears of the decision of its own round.
     assert (second.round, second.verdict, second.state) == (0, GateVerdict.POSTPONE, JobState.CLAIMED)
     assert not store.leased(["A"])
-    assert [row.step for row in store.journal_of(one.transaction)][-1] is Step.FINISHED
+    assert [row.step for row in store.journal_of(one.transaction)][-1] is JournalStep.FINISHED
     assert (actions(store, "job.postponed"), actions(store, "job.finished")) == ([one.job.id], [])
     assert actions(store, "gate.postpone") == [run.id]
     assert store.run(run.id).counts == {"pending": 4}

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from controller.models.alarm import RECORD_DOUBTED
 from controller.models.errors import ConflictError, NotClearedError
-from controller.models.run import RunState, Step
+from controller.models.run import JournalStep, RunState
 from controller.models.words import RecordChoice
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page, Transition
@@ -51,7 +51,7 @@ def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[S
     _lose(store, store.audit_head().number - 1)
     assert store.claim(worker, 10) == []
     with pytest.raises(NotClearedError, match="in doubt"):
-        store.begin(make_entry(claim, 0, Step.READ), claim)
+        store.begin(make_entry(claim, 0, JournalStep.READ), claim)
     with pytest.raises(ConflictError, match="in doubt"):
         start_run(store, stations(1), salt="three")
     assert store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=1)) is None

@@ -6,7 +6,7 @@ import pytest
 
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, LeaseLostError, NotFoundError
-from controller.models.run import Outcome, Run, RunState, Step, Strategy
+from controller.models.run import JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.ports.store import NewJob, Page, Transition
 from controller.store import SqlStore
@@ -79,7 +79,7 @@ def test_steps_are_kept_in_order_under_the_lease(store: SqlStore) -> None:
 def test_steps_have_journals_of_their_own(store: SqlStore) -> None:
     start(store)
     (claim,) = store.claim(store.register_worker("w"), 1)
-    entry = make_entry(claim, 0, Step.OPENED).model_copy(update={"transaction": f"{claim.transaction}.0.1"})
+    entry = make_entry(claim, 0, JournalStep.OPENED).model_copy(update={"transaction": f"{claim.transaction}.0.1"})
     store.journal(entry, claim)
     assert store.journal_of(f"{claim.transaction}.0.1") == [entry]
     assert store.journal_of(claim.transaction) == []

@@ -19,7 +19,7 @@ from controller.models.alarm import AlarmSource
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.models.run import Job, Outcome, RunState, Step, Strategy
+from controller.models.run import Job, JournalStep, Outcome, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.notifier import FakeNotifier
@@ -197,8 +197,8 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
         assert result.outcome is Outcome.SUCCEEDED, result.detail
         assert house.clock.monotonic() - begun < 30  # the commit's timer has 61 s
         rows = house.store.journal_of(transactions[0])
-        assert [row.step for row in rows].count(Step.READ) == 1  # nothing was done twice
-        (probe,) = [row for row in rows if row.step is Step.PROBING]
-        assert probe.persist != next(row.persist for row in rows if row.step is Step.COMMITTING)
+        assert [row.step for row in rows].count(JournalStep.READ) == 1  # nothing was done twice
+        (probe,) = [row for row in rows if row.step is JournalStep.PROBING]
+        assert probe.persist != next(row.persist for row in rows if row.step is JournalStep.COMMITTING)
     finally:
         await house.close()

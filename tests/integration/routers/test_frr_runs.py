@@ -13,7 +13,7 @@ import pytest
 
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
-from controller.models.run import Outcome, RunState, Step
+from controller.models.run import JournalStep, Outcome, RunState
 from controller.runs.planning.undo import undo_plan
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, drop, merge, open_frr_house
 from tests.support.callers import agree
@@ -63,7 +63,7 @@ def journal(house: RouterHouse, run: str) -> list[tuple[str, str]]:
 
 def committed(house: RouterHouse, run: str) -> list[str]:
     """Devices in the order in which the run changed them."""
-    return list(dict.fromkeys(device for device, step in journal(house, run) if step == Step.COMMITTING))
+    return list(dict.fromkeys(device for device, step in journal(house, run) if step == JournalStep.COMMITTING))
 
 
 async def leaving(house: RouterHouse) -> Plan:
@@ -108,7 +108,7 @@ async def test_a_refused_line_leaves_nothing_half_done(tmp_path: Path, router: F
         assert run.state is not RunState.SUCCEEDED
         assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, jobs
         assert "refused 'ip address 127.0.0.2/30'" in jobs[ROUTER].detail
-        assert (ROUTER, Step.REVERTING) in journal(house, run.id)
+        assert (ROUTER, JournalStep.REVERTING) in journal(house, run.id)
         assert blocks(router.running()) == before
         assert jobs[STATION].outcome is Outcome.CANCELLED, jobs
         assert house.running(STATION) == text
@@ -144,5 +144,5 @@ async def test_what_could_cut_the_way_to_it_is_refused(tmp_path: Path, router: F
             run, jobs = await house.apply(await house.plan_of(edit))
             assert (run.state, jobs[ROUTER].outcome) == (RunState.FAILED, Outcome.REFUSED), jobs
             assert "could cut the way" in jobs[ROUTER].detail
-            assert Step.COMMITTING not in dict(journal(house, run.id)).values()
+            assert JournalStep.COMMITTING not in dict(journal(house, run.id)).values()
         assert router.running() == before

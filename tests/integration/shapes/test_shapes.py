@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from controller.models.run import Outcome, RunState, Step
+from controller.models.run import JournalStep, Outcome, RunState
 from controller.ports.store import Page
 from tests.integration.shapes.conftest import PERU_MINI
 from tests.support.controller import Plant
@@ -73,7 +73,7 @@ def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: Plant) -> No
     run = running.apply(plan, canary=1, wave_size=2)
     canary = next(job.station for job in running.store.jobs(run) if job.wave == 0)
     running.until(
-        "the canary is under way", lambda: any(row.step is Step.EDITING for row in running.journal(run, canary))
+        "the canary is under way", lambda: any(row.step is JournalStep.EDITING for row in running.journal(run, canary))
     )
     running.call("POST", f"/runs/{run}/cancel", status=202)
     ended = running.ended(run)

@@ -11,7 +11,7 @@ from controller.device import SshDevices
 from controller.models import sharing
 from controller.models.behaviour import Behaviour
 from controller.models.plan import Edit, Op
-from controller.models.run import Outcome, Step, Strategy
+from controller.models.run import JournalStep, Outcome, Strategy
 from controller.ports.devices import DeviceTarget
 from controller.runs.transaction.probe import software_of
 from controller.runs.transaction.record import Record, always
@@ -108,6 +108,6 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
     assert (seen, station.datastores.running != before) == ([before], True)
     confirmed, reverted, _ = station.history.events(EventKind.RUNNING_CHANGED)[revision:]
     assert (reverted.time - confirmed.time).total_seconds() == TIMEOUT
-    assert world.steps[-1] is Step.CONFIRMING
+    assert world.steps[-1] is JournalStep.CONFIRMING
     assert clock.monotonic() - began > TIMEOUT
     assert time.monotonic() - started < 20

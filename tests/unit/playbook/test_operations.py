@@ -7,7 +7,7 @@ import re
 import pytest
 
 from controller.models.equipment import OperationKind
-from controller.models.run import Outcome, Step
+from controller.models.run import JournalStep, Outcome
 from controller.models.step import StepRecord
 from controller.ports.fake_device import Wrong
 from tests.support.soak import TURNS
@@ -85,13 +85,13 @@ async def test_each_act_is_on_record_before_it() -> None:
     assert [operation.kind for operation in row.operations] == [OperationKind.RESET]
     rows = stage.world._rows()
     assert [one.step for one in rows if one.transaction.endswith(".0.1")] == [
-        Step.OPENED,
-        Step.LOCKED,
-        Step.OPERATING,
-        Step.PREPARED,
-        Step.FINISHED,
+        JournalStep.OPENED,
+        JournalStep.LOCKED,
+        JournalStep.OPERATING,
+        JournalStep.PREPARED,
+        JournalStep.FINISHED,
     ]
-    assert next(one for one in rows if one.step is Step.OPERATING).deadline is not None
+    assert next(one for one in rows if one.step is JournalStep.OPERATING).deadline is not None
 
 
 @pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY, Wrong.LIE])

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.run import Decision, GateVerdict, JournalEntry, Outcome, Step
+from controller.models.run import Decision, GateVerdict, JournalEntry, JournalStep, Outcome
 from controller.ports.store import Claim
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Patience, Transaction
@@ -69,7 +69,7 @@ async def standing() -> World:
     gate = ScriptedGate(world)
     with pytest.raises(Killed):
         await transaction(world, gate).run()
-    assert world.steps[-1] is Step.GATED
+    assert world.steps[-1] is JournalStep.GATED
     assert gate.claim is not None
     world.bury(gate.claim)
     return world

@@ -20,7 +20,7 @@ from controller.models.plan import Change
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
-from controller.plan import PlanOptions, switch_change, undo_change
+from controller.plan import PlanOptions, administrative_state_change, undo_change
 from controller.runs.approval.consent import (
     Asked,
     check_contracts,
@@ -96,7 +96,7 @@ def test_unlocking_cells_brings_service_back_and_waits_for_no_window() -> None:
     observed = view.observed
     assert observed is not None
     owners = {path: entry.owners for path, entry in view.ledger.items()}
-    locked = switch_change("S1", samples.PROFILES, observed, (), owners, "LOCKED")
+    locked = administrative_state_change("S1", samples.PROFILES, observed, (), owners, "LOCKED")
     assert locked is not None
     assert effect_of(locked).interrupted == {"alfa", "beta", "gamma"}
     assert {action for _, action in effect_of(locked).asks} == {ActionClass.INTERRUPT}

@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.behaviour import Behaviour, FollowUp
 from controller.models.errors import NotClearedError
-from controller.models.run import Outcome, Step
+from controller.models.run import JournalStep, Outcome
 from controller.ports.fake_devices import SAFE, Fault, Wrong
 from controller.ports.store import Page
 from controller.runs.planning.planner import Planner
@@ -36,7 +36,7 @@ async def test_a_change_in_phases_follows_up_as_the_server_wants_it(form: Follow
     world.device.follow_up = form
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
-    assert Step.CONFIRMING in world.steps  # it was guarded by a confirmed commit
+    assert JournalStep.CONFIRMING in world.steps  # it was guarded by a confirmed commit
     assert world.store.behaviour("acme-1") == Behaviour(follow_up=form)
     world.assert_settled(result)
 
@@ -47,7 +47,7 @@ async def test_the_probe_changes_nothing_and_comes_before_anything_is_locked_on_
     world.device.faults.append(Fault("cancel", act=lambda: history.append(world.changes)))
     assert (await world.work()).outcome is Outcome.SUCCEEDED
     assert history == [0]
-    assert world.steps[:4] == [Step.OPENED, Step.LOCKED, Step.PROBING, Step.READ]
+    assert world.steps[:4] == [JournalStep.OPENED, JournalStep.LOCKED, JournalStep.PROBING, JournalStep.READ]
     probing = world.journal[2]
     assert probing.persist
     assert probing.deadline is not None
@@ -70,7 +70,7 @@ async def test_who_takes_no_follow_up_is_changed_in_phases_by_the_stored_inverse
     world.device.follow_up = None
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED
-    assert Step.CONFIRMING not in world.steps
+    assert JournalStep.CONFIRMING not in world.steps
     known = world.store.behaviour("acme-1")
     assert known is not None
     assert (known.follow_up, known.cancels) == (None, True)
@@ -80,7 +80,7 @@ async def test_who_takes_no_follow_up_is_changed_in_phases_by_the_stored_inverse
     one = World(add_tenant(UNKNOWN), QUICK)
     one.device.follow_up = None
     assert (await one.work()).outcome is Outcome.SUCCEEDED
-    assert Step.CONFIRMING in one.steps
+    assert JournalStep.CONFIRMING in one.steps
 
 
 @pytest.mark.parametrize("operation", ["commit_confirmed", "cancel"])
@@ -89,7 +89,7 @@ async def test_who_refuses_is_not_trusted(operation: str) -> None:
     world.fault(operation, Wrong.REFUSE)
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED
-    assert Step.CONFIRMING not in world.steps
+    assert JournalStep.CONFIRMING not in world.steps
     world.assert_settled(result)
     assert (
         await Planner(InstantStore(world.store), world.devices, world.clock, lambda *_: TARGET).read(
@@ -139,7 +139,7 @@ async def test_who_loses_the_session_at_each_probe_is_changed_without_one() -> N
     world.fault("commit_confirmed", Wrong.DROP_AFTER, times=2)
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED
-    assert world.steps.count(Step.PROBING) == 2
+    assert world.steps.count(JournalStep.PROBING) == 2
     # It may have been the network: nothing is remembered of it.
     assert world.store.behaviour("acme-1") is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.models.errors import AuthenticationError
-from controller.models.run import Outcome, Step
+from controller.models.run import JournalStep, Outcome
 from controller.ports.fake_devices import Fault, Wrong
 from tests.unit.runs.world import (
     QUICK,
@@ -62,7 +62,7 @@ async def test_sessions_that_always_end_before_the_commit_end_the_job() -> None:
     result = await world.work()
     assert result.outcome is Outcome.FAILED_SAFE
     assert "Nothing was committed" in result.detail
-    assert world.steps.count(Step.READ) == 3
+    assert world.steps.count(JournalStep.READ) == 3
     world.assert_settled(result)
 
 
@@ -71,7 +71,7 @@ async def test_commits_that_are_always_lost_end_the_job() -> None:
     world.fault("commit_confirmed", Wrong.DROP_BEFORE, times=100)
     result = await world.work()
     assert result.outcome in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK)
-    assert world.steps.count(Step.READ) == 3
+    assert world.steps.count(JournalStep.READ) == 3
     world.assert_settled(result)
 
 
@@ -137,7 +137,7 @@ async def test_a_session_of_a_job_that_ended_well_is_no_longer_ours() -> None:
     """After a restart of the station, another system may get its id."""
     world = World(add_tenant(), QUICK)
     assert (await world.work()).outcome is Outcome.SUCCEEDED
-    ours = next(row.session for row in world.journal if row.step is Step.LOCKED)
+    ours = next(row.session for row in world.journal if row.step is JournalStep.LOCKED)
     assert world.store.lockers(STATION) == frozenset()
     world.device.sessions.add(ours)
     world.device.lock(ours)
@@ -151,7 +151,7 @@ async def test_an_unreachable_station_is_deferred() -> None:
     world.device.unreachable = "no route"
     result = await world.work()
     assert result.outcome is Outcome.DEFERRED
-    assert world.steps == [Step.FINISHED]
+    assert world.steps == [JournalStep.FINISHED]
 
 
 async def test_a_changed_host_key_fails_before_anything_is_sent() -> None:

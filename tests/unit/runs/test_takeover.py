@@ -14,7 +14,7 @@ import pytest
 
 from controller.models.errors import DeviceBusyError, LeaseLostError
 from controller.models.plan import Edit, Op
-from controller.models.run import Outcome, Step, Strategy
+from controller.models.run import JournalStep, Outcome, Strategy
 from controller.nrm.apply import apply_edits
 from controller.ports.fake_devices import RUNNING_ONLY, Fault, Wrong
 from controller.ports.store import Claim
@@ -147,7 +147,7 @@ async def test_what_was_committed_is_confirmed_by_the_next_worker(late: bool) ->
     assert result.outcome is Outcome.SUCCEEDED
     # In time, the pending commit is confirmed: one change of running. Too late, it is made anew.
     assert len(world.device.history) == (4 if late else 2)
-    assert world.steps.count(Step.READ) == (2 if late else 1)
+    assert world.steps.count(JournalStep.READ) == (2 if late else 1)
     world.assert_settled(result)
 
 
@@ -168,7 +168,7 @@ async def test_a_pending_commit_is_taken_over_by_its_token_where_nobody_may_lock
     assert result.outcome is Outcome.SUCCEEDED, result.detail
     assert world.clock.monotonic() - before < 5
     assert world.changes == len(world.scenario.change.phases)  # nothing was done twice
-    assert world.steps.count(Step.LOCKED) == 1
+    assert world.steps.count(JournalStep.LOCKED) == 1
     world.assert_settled(result)
 
 
@@ -183,7 +183,7 @@ async def test_half_of_a_change_is_cancelled_by_its_token_and_begun_anew_under_t
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
     assert world.clock.monotonic() - before < 5
-    assert world.steps.count(Step.LOCKED) == 2
+    assert world.steps.count(JournalStep.LOCKED) == 2
     world.assert_settled(result)
 
 
@@ -310,7 +310,7 @@ async def test_what_reverted_before_its_confirm_is_neither_confirmed_nor_cancell
     result = await world.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "reverted by itself" in result.detail
-    assert Step.CANCELLING not in world.steps
+    assert JournalStep.CANCELLING not in world.steps
     world.assert_settled(result)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from controller.models.alarm import ActiveAlarm, PerceivedSeverity
 from controller.models.plan import Edit, Op
-from controller.models.run import Outcome, Step, Strategy
+from controller.models.run import JournalStep, Outcome, Strategy
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, Wrong
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.world import QUICK, UNSAFE, Scenario, World, add_tenant, retune
@@ -28,20 +28,27 @@ async def test_success(scenario: Scenario) -> None:
     assert result.outcome is Outcome.SUCCEEDED
     assert result.applied
     assert world.changes == len(scenario.change.phases)
-    phases = [Step.EDITING, Step.COMMITTING, Step.PREPARED] * len(scenario.change.phases)
-    assert world.steps == [Step.OPENED, Step.LOCKED, Step.READ, *phases, Step.CONFIRMING, Step.FINISHED]
+    phases = [JournalStep.EDITING, JournalStep.COMMITTING, JournalStep.PREPARED] * len(scenario.change.phases)
+    assert world.steps == [
+        JournalStep.OPENED,
+        JournalStep.LOCKED,
+        JournalStep.READ,
+        *phases,
+        JournalStep.CONFIRMING,
+        JournalStep.FINISHED,
+    ]
     world.assert_settled(result)
 
 
 async def test_the_journal_names_token_deadline_and_session_before_the_act() -> None:
     world = World(add_tenant(), QUICK)
-    seen: list[tuple[Step, str]] = []
+    seen: list[tuple[JournalStep, str]] = []
     for operation in ("lock", "commit_confirmed", "confirm"):
         world.act(operation, lambda: seen.append((world.journal[-1].step, world.journal[-1].persist)))
     await world.work()
     token = f"minka-{world.journal[0].transaction}-1"
-    assert seen == [(Step.OPENED, ""), (Step.COMMITTING, token), (Step.CONFIRMING, token)]
-    committing = next(row for row in world.journal if row.step is Step.COMMITTING)
+    assert seen == [(JournalStep.OPENED, ""), (JournalStep.COMMITTING, token), (JournalStep.CONFIRMING, token)]
+    committing = next(row for row in world.journal if row.step is JournalStep.COMMITTING)
     assert committing.deadline is not None
     assert (committing.deadline - world.journal[0].at).total_seconds() == pytest.approx(60, abs=1)
     assert world.journal[0].session
@@ -69,7 +76,7 @@ async def test_success_with_the_stored_inverse(scenario: Scenario) -> None:
     world = World(scenario, QUICK)
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED
-    assert Step.CONFIRMING not in world.steps
+    assert JournalStep.CONFIRMING not in world.steps
     if scenario.capabilities.startup:
         assert world.device.startup == scenario.after
     world.assert_settled(result)
@@ -264,7 +271,7 @@ async def test_a_foreign_edit_before_the_confirm_is_named_and_takes_all_back() -
     assert result.outcome is Outcome.ROLLED_BACK
     assert "99" in result.detail
     assert "pci" in result.detail
-    assert Step.CONFIRMING not in world.steps
+    assert JournalStep.CONFIRMING not in world.steps
     world.assert_settled(result)
 
 
@@ -304,7 +311,7 @@ async def test_links_that_were_down_before_are_not_this_change_s_fault(taken_ove
         world.fault("read", Wrong.DROP_BEFORE, skip=7)
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
-    assert world.steps.count(Step.READ) == 1
+    assert world.steps.count(JournalStep.READ) == 1
     world.assert_settled(result)
 
 
@@ -331,7 +338,7 @@ async def test_alarms_that_stood_before_are_not_this_change_s_fault(taken_over: 
         world.fault("read", Wrong.DROP_BEFORE, skip=7)
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
-    assert world.steps.count(Step.READ) == 1
+    assert world.steps.count(JournalStep.READ) == 1
     world.assert_settled(result)
 
 
@@ -340,7 +347,7 @@ async def test_links_that_an_earlier_attempt_brought_down_are_not_excused() -> N
     world.act("commit_confirmed", lambda: world.device.broken_links.update(_links_of_alfa(world)))
     world.fault("commit_confirmed", Wrong.DROP_AFTER)
     result = await world.work()
-    assert world.steps.count(Step.READ) == 2
+    assert world.steps.count(JournalStep.READ) == 2
     assert result.outcome is Outcome.ROLLED_BACK
     assert "link-up" in result.detail
     world.assert_settled(result)
@@ -358,7 +365,7 @@ async def test_only_what_was_carried_out_is_taken_back() -> None:
     world.fault("commit", Wrong.LIE, skip=1)
     result = await world.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    assert [row.phase for row in world.journal if row.step is Step.REVERTING] == [0]
+    assert [row.phase for row in world.journal if row.step is JournalStep.REVERTING] == [0]
     world.assert_settled(result)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.models.alarm import DIVERGED
-from controller.models.run import Outcome, RunState, Step
+from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.tree import Tree
 from controller.ports.fake_devices import Fault, Wrong
 from controller.runs.rollout.transitions import decide
@@ -72,7 +72,7 @@ async def test_a_commit_that_drops_what_it_does_not_name_is_taken_back() -> None
     result = await world.work()
     assert result.outcome is Outcome.ROLLED_BACK, result.detail
     assert part in result.detail
-    assert Step.CONFIRMING not in world.steps
+    assert JournalStep.CONFIRMING not in world.steps
     world.assert_settled(result)
 
 

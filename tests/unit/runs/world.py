@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from controller.models.network import Network
 from controller.models.plan import Change, Changes, Plan
-from controller.models.run import JournalEntry, Run, RunState, Step, Strategy
+from controller.models.run import JournalEntry, JournalStep, Run, RunState, Strategy
 from controller.nrm.tree import Observed, Tree
 from controller.plan import StationView, network_digest
 from controller.ports.clock import VirtualClock
@@ -279,7 +279,7 @@ class World:
         return len(self.device.history) - 1
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[JournalStep]:
         return [row.step for row in self.journal]
 
     @property
@@ -309,7 +309,7 @@ class World:
         assert set(ledger) == (gained if done else set())
         (job,) = self.store.jobs(self.run.id)
         assert job.outcome is result.outcome
-        assert self.steps.count(Step.FINISHED) == 1
+        assert self.steps.count(JournalStep.FINISHED) == 1
         assert not self.store.leased([STATION])
         assert self.store.verify_audit() is None
         _, rows = self.store.audit_rows(Page(limit=1000))
