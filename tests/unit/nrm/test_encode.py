@@ -97,8 +97,10 @@ def test_first_place() -> None:
         [edit(Op.CREATE, f"{FDD}/plmnRadioShareList[716,15]", after_sibling="")],
         [edit(Op.DELETE, f"{FDD}/plmnIdList[716,15]", after_sibling="")],
         [edit(Op.CREATE, f"{FDD}/plmnIdList[716,15]", after_sibling=f"{ENB}/EUtranCellFDD[2]/plmnIdList[716,10]")],
+        [edit(Op.CREATE, f"{FDD}/plmnIdList[716,15]", after_sibling=f"{FDD}/plmnRadioShareList[716,10]")],
+        [edit(Op.CREATE, f"{FDD}/plmnIdList[716,15]", after_sibling=f"{FDD}/aList[716,10]")],
     ],
 )
-def test_contradictions_and_strangers_are_refused(edits: list[Edit]) -> None:
+def test_contradictions_and_what_no_schema_knows_are_refused(edits: list[Edit]) -> None:
     with pytest.raises(ValueError):
         encode_edit(ROOT, edits)
