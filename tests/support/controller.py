@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +27,7 @@ from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from controller.store import SqlStore
 from tests.support.callers import contracts
-from tests.support.minka import ROOT
+from tests.support.forks import ForkedProcess
 from tests.support.ports import free_ports
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer, redis_server
@@ -46,7 +45,7 @@ class Plant:
         redis: The broker, where there is one.
         supervised: Names of processes that are started again when they end, as systemd would.
         ends: Names of processes that ended by themselves, with their status.
-        commands: Arguments of Python for processes that are not to be started as usual, by name.
+        commands: Module and arguments of processes that are not to be started as usual, by name.
     """
 
     folder: Path
@@ -57,26 +56,23 @@ class Plant:
     endpoints: Path
     redis: RedisServer | None = None
     supervised: set[str] = field(default_factory=set)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, ForkedProcess] = field(default_factory=dict)
     ends: list[tuple[str, int]] = field(default_factory=list)
     commands: dict[str, list[str]] = field(default_factory=dict)
 
     # --------------------------------------------------------------- processes
 
-    def start(self, name: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str) -> ForkedProcess:
         """Start a process: ``api``, ``scheduler``, ``listener``, or a worker by any other name."""
         doors = ("api", "scheduler", "listener")
         words = [name] if name in doors else ["worker", "--name", name]
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, *self.commands.get(name, ["-m", "controller.cli", *words])],
-                cwd=ROOT, env=dict(self.env), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            process = ForkedProcess(self.commands.get(name, ["controller.cli", *words]), self.env, log, log)
         self.processes[name] = process
         self.supervised.add(name)
         return process
 
-    def start_worker(self, name: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, name: str) -> ForkedProcess:
         """Start a worker and wait until it is on record."""
         process = self.start(name)
         known = self._alive(name)
@@ -288,22 +284,20 @@ def plant(
 @contextmanager
 def _simulators(folder: Path, network: Path, ports: int, env: Mapping[str, str]) -> Iterator[str]:
     """The stations' process; yields the URL of their control interface."""
-    command = [sys.executable, "-m", "simulators", "up", "--network", str(network), "--settle-seconds", "0.1"]
-    command += ["--boot-seconds", "0"]
-    command += ["--port-base", str(ports + 1), "--control", f"127.0.0.1:{ports}"]
-    command += ["--endpoints-out", str(folder / "endpoints.csv")]
-    with (folder / "simulators.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=dict(env), stdout=subprocess.PIPE, stderr=log)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, (folder / "simulators.log").read_text(encoding="utf-8")
-        yield str(json.loads(line)["control"])
-    finally:
-        process.terminate()
-        process.wait(20)
-        if process.stdout is not None:
-            process.stdout.close()
+    words = ["simulators", "up", "--network", str(network), "--settle-seconds", "0.1", "--boot-seconds", "0"]
+    words += ["--port-base", str(ports + 1), "--control", f"127.0.0.1:{ports}"]
+    words += ["--endpoints-out", str(folder / "endpoints.csv")]
+    out, into = os.pipe()
+    with os.fdopen(out, "rb") as said, (folder / "simulators.log").open("wb") as log:
+        with os.fdopen(into, "wb") as stdout:
+            process = ForkedProcess(words, env, stdout, log)
+        try:
+            line = said.readline()
+            assert line, (folder / "simulators.log").read_text(encoding="utf-8")
+            yield str(json.loads(line)["control"])
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def _ready(api: httpx.Client) -> bool:

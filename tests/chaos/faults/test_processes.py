@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from controller.store.tables import jobs, runs
 from tests.chaos.faults.world import STATIONS, THIRD, change, change_files, odd_worker
 from tests.chaos.world import assert_one_effect, assert_right, begin, reached
 from tests.support.controller import Plant
+from tests.support.forks import ForkedProcess
 
 pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
@@ -60,7 +60,7 @@ def _more_sent(site: Plant, than: int) -> bool:
     return _sent(site) > than
 
 
-def _stop_at_brpop(site: Plant, worker: subprocess.Popen[bytes]) -> None:
+def _stop_at_brpop(site: Plant, worker: ForkedProcess) -> None:
     """Stop a worker when it has just begun to wait for a message, for a second at most."""
     with _redis(site) as client:
 

@@ -48,7 +48,7 @@ def change(site: Plant, selector: str = "*") -> Plan:
 
 def odd_worker(site: Plant, name: str, *words: str) -> None:
     """Start a worker that is odd; see ``tests.chaos.faults.odd_worker``."""
-    site.commands[name] = ["-m", "tests.chaos.faults.odd_worker", *words, "worker", "--name", name]
+    site.commands[name] = ["tests.chaos.faults.odd_worker", *words, "worker", "--name", name]
     try:
         site.start_worker(name)
     finally:
