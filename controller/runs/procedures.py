@@ -18,6 +18,7 @@ from controller.ports.waiting import Resting
 from controller.runs.poller import Poller
 from controller.runs.rollout.waves import cut_waves
 from controller.runs.transaction.gates import Gate, Gates
+from controller.runs.transaction.probe import Findings
 from controller.runs.transaction.record import Alive, Record, always
 from controller.runs.transaction.remote_links import watching
 from controller.runs.transaction.transaction import Patience, Transaction
@@ -34,6 +35,7 @@ class Tools:
         target_of: Endpoint of a station in a network; raises NotFoundError where it has none.
         procedure_of: What a run executes.
         gates: Where devices of this process wait for the decision on their group.
+        findings: How servers behave, as this process's transactions find it out.
         cancelled: Waits until a person cancels a run.
     """
 
@@ -43,12 +45,14 @@ class Tools:
     target_of: Callable[[Network, str], DeviceTarget]
     patience: Patience = field(default_factory=Patience)
     gates: Gates = field(init=False)
+    findings: Findings = field(init=False)
     cancelled: Poller[str, bool] = field(init=False)
     procedure_of: Callable[[Run], Procedure] = lambda run: procedure(run.procedure)
 
     def __post_init__(self) -> None:
-        """Open this process's gates."""
+        """Make what this process's jobs share."""
         object.__setattr__(self, "gates", Gates(self.store, self.clock))
+        object.__setattr__(self, "findings", Findings(self.clock))
         object.__setattr__(self, "cancelled", Poller(self.store, self.clock, _LOOK, _cancelled))
 
     async def transact(self, claim: Claim, network: Network, record: Record, gate: Gate | None) -> JobResult:
@@ -57,7 +61,7 @@ class Tools:
         target = self.target_of(network, claim.job.station)
         patience = claim.run.strategy.check_timeout
         devices = watching(self.devices, claim.change, network, self.target_of, self.clock, patience)
-        return await Transaction(claim, target, devices, record, self.clock, self.patience, gate).run()
+        return await Transaction(claim, target, devices, record, self.clock, self.patience, gate, self.findings).run()
 
 
 def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:

@@ -14,7 +14,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.schema import NodeSpec
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
-from controller.runs.transaction.probe import Probe
+from controller.runs.transaction.probe import cancel_probe
 from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
@@ -110,7 +110,7 @@ class Lock:
         mark = self._record.mark
         if mark is None:
             try:
-                await Probe(self._record, self._clock).end(session)
+                await cancel_probe(session, self._record)
             except DeviceBusyError as busy:
                 await self._oust(session, busy.holder)
         return mark is not None and bool(mark.persist)

@@ -2,12 +2,17 @@
 
 An empty confirmed commit, one that follows it up, and a cancel change nothing on a server that does them right. So
 what a change relies on is tried out under the lock before the first change that would rely on it, once for each
-software version. Servers that are known to do harm with it are not asked (``Capabilities.trustworthy``).
+software version. Servers that are known to do harm with it are not asked (``Capabilities.trustworthy``). Of the
+transactions of a process that begin together, one finds it out and the others wait for that (``Findings``).
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -24,6 +29,8 @@ log = structlog.get_logger()
 _TIMER, _LAG = 10, 3.0
 #: Probes that a transaction begins: a server that loses the session at each is left alone.
 _MOST = 2
+#: Seconds for which others wait for one who finds out; then the next of them does it.
+_TURN = 30.0
 
 
 def software_of(capabilities: Capabilities, seen: Observed) -> str:
@@ -35,6 +42,64 @@ def software_of(capabilities: Capabilities, seen: Observed) -> str:
     return ":".join(filter(None, (capabilities.software, next(told, ""))))
 
 
+async def cancel_probe(session: DeviceSession, record: Record) -> None:
+    """Cancel a probe that was interrupted; where it can't be, there is none any more, or its timer ends it."""
+    begun = record.probe
+    if begun is None:
+        return
+    await record.check()
+    try:
+        await session.cancel(begun.persist)
+    except DeviceRefusedError as refused:
+        log.info("transaction.probe_not_cancelled", reason=refused.message)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One transaction finds out; ``found`` is None where it could not. ``over`` ends the patience of those who wait."""
+
+    found: asyncio.Future[Behaviour | None]
+    over: asyncio.Task[None] | None = None
+
+
+class Findings:
+    """How servers behave, as the transactions of one process find it out: for each software version one at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turns: dict[str, _Turn] = {}
+
+    async def shared(self, software: str, find_out: Callable[[], Awaitable[Behaviour | None]]) -> Behaviour | None:
+        """What whoever is at it finds out; where nobody is, or it finds nothing in time, what ``find_out`` does.
+
+        Returns:
+            None where ``find_out`` returned that. It may raise anything: then it is the next one's turn.
+        """
+        while (turn := self._turns.get(software)) is not None:
+            turn.over = turn.over or asyncio.create_task(self._clock.sleep(_TURN))
+            either: set[asyncio.Future[Any]] = {turn.found, turn.over}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if turn.found.done() and (found := turn.found.result()) is not None:
+                return found
+            self._end(software, turn)
+        turn = self._turns[software] = _Turn(asyncio.get_running_loop().create_future())
+        try:
+            found = await find_out()
+            turn.found.set_result(found)
+            return found
+        finally:
+            self._end(software, turn)
+            if not turn.found.done():
+                turn.found.set_result(None)
+            if turn.over is not None:
+                turn.over.cancel()
+
+    def _end(self, software: str, turn: _Turn) -> None:
+        """Let another begin, if none has begun since."""
+        if self._turns.get(software) is turn:
+            del self._turns[software]
+
+
 class Probe:
     """Tells how the server of one transaction behaves.
 
@@ -42,9 +107,10 @@ class Probe:
         harm: What trying it out did to the station, in words; empty where it did what it should: nothing.
     """
 
-    def __init__(self, record: Record, clock: Clock, transaction: str = "") -> None:
+    def __init__(self, record: Record, clock: Clock, findings: Findings, transaction: str) -> None:
         self._record = record
         self._clock = clock
+        self._findings = findings
         self._id = transaction
         self.harm = ""
 
@@ -58,12 +124,20 @@ class Probe:
         software = software_of(session.capabilities, seen)
         if not software:
             return Behaviour()
-        await self.end(session)
-        known = await self._record.behaviour(software)
-        if known is not None:
+        await cancel_probe(session, self._record)
+
+        async def find_out() -> Behaviour | None:
+            known = await self._record.behaviour(software)
+            if known is None and self._record.count(JournalStep.PROBING, 0) < _MOST:
+                return await self._tried_out(session, seen, software)
             return known
-        if self._record.count(JournalStep.PROBING, 0) >= _MOST:
-            return Behaviour(follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit")
+
+        found = await self._findings.shared(software, find_out)
+        return found or Behaviour(
+            follow_up=None, cancels=False, reason="it lost the session at an empty confirmed commit"
+        )
+
+    async def _tried_out(self, session: DeviceSession, seen: Observed, software: str) -> Behaviour:
         found = await self._learned(session)
         await session.discard()
         if (await session.read()).tree != seen.tree:
@@ -72,17 +146,6 @@ class Probe:
         await self._record.learn(software, found)
         log.info("transaction.learned", software=software, follow_up=found.follow_up, reason=found.reason)
         return found
-
-    async def end(self, session: DeviceSession) -> None:
-        """Cancel a probe that was interrupted; where it can't be, there is none any more, or its timer ends it."""
-        begun = self._record.probe
-        if begun is None:
-            return
-        await self._record.check()
-        try:
-            await session.cancel(begun.persist)
-        except DeviceRefusedError as refused:
-            log.info("transaction.probe_not_cancelled", reason=refused.message)
 
     async def _learned(self, session: DeviceSession) -> Behaviour:
         deadline = self._clock.now() + timedelta(seconds=_TIMER)

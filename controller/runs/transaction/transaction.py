@@ -39,7 +39,7 @@ from controller.runs.transaction.completion import BY_ITSELF, Ending
 from controller.runs.transaction.effects import cuts_the_way, effects, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
-from controller.runs.transaction.probe import Probe
+from controller.runs.transaction.probe import Findings, Probe
 from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
@@ -72,6 +72,7 @@ class Transaction:
     Args:
         gate: Where the device waits, prepared and verified, until its group is decided; None where the
             device is confirmed on its own.
+        findings: Shared by the transactions of one process; None shares with nobody.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Transaction:
         clock: Clock,
         patience: Patience = Patience(),
         gate: Gate | None = None,
+        findings: Findings | None = None,
     ) -> None:
         if claim.change is None:
             raise ValueError(f"job {claim.job.id} has no change")
@@ -96,6 +98,7 @@ class Transaction:
         self._clock = clock
         self._patience = patience
         self._gate = gate
+        self._findings = findings or Findings(clock)
         self._decided: Decision | None = None
         self._behaviour = Behaviour()
         self._kept_out = ""
@@ -206,7 +209,7 @@ class Transaction:
         if (unfit := self._unfit(observed)) is not None:
             return unfit
         guarded, can = cuts_the_way(self._root, self._change.phases), session.capabilities
-        probe = Probe(self._record, self._clock, self._id)
+        probe = Probe(self._record, self._clock, self._findings, self._id)
         self._behaviour = await probe.behaviour(session, observed)
         if probe.harm:
             return JobResult(Outcome.DIVERGED, probe.harm)

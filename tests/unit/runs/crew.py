@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from sqlalchemy import text
+
 from controller.models.approval import RunTerms, StationTerms
 from controller.models.errors import NotClearedError
 from controller.models.network import Network
 from controller.models.plan import Changes
-from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.models.run import Job, JournalStep, Outcome, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.plan import network_digest
@@ -157,6 +159,12 @@ class Crew:
 
     def state(self) -> RunState:
         return self.store.run(self.run).state
+
+    def steps(self, station: str) -> list[JournalStep]:
+        """Steps on record of the job of a station."""
+        query, job = text("SELECT step FROM journal WHERE job = :job ORDER BY seq"), self.job(station).id
+        with self.store._engine.connect() as connection:
+            return [JournalStep(step) for step in connection.execute(query, {"job": job}).scalars()]
 
     def assert_settled(self) -> None:
         """Devices, ledger and record say the same, now and after every timer; nothing is left behind."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from controller.models.behaviour import Behaviour, FollowUp
-from controller.models.errors import NotClearedError
-from controller.models.run import JournalStep, Outcome
+from controller.models.errors import NotClearedError, SessionLostError
+from controller.models.run import JournalStep, Outcome, RunState, Strategy
+from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import SAFE, Fault, Wrong
 from controller.ports.store import Page
 from controller.runs.planning.planner import Planner
+from controller.runs.transaction.probe import Findings
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
+from tests.unit.runs.crew import Crew, unit
 from tests.unit.runs.world import (
     QUICK,
     STATION,
@@ -153,3 +157,112 @@ async def test_no_job_that_may_not_begin_probes() -> None:
         await world.transaction(claim).run()
     assert "commit_confirmed" not in " ".join(world.device.log)
     assert world.device.running[LTE_CELL]["pci"] == "1"
+
+
+# ------------------------------------------------------- many stations of one software
+
+
+def fleet(*names: str) -> Crew:
+    """Stations of one unknown software that begin together; each answer takes a while."""
+    strategy = Strategy(check_timeout=2, confirm_timeout=60, canary=0, stop_after=9)
+    crew = Crew([job for name in names for job in unit(name)], strategy, scenario=add_tenant(UNKNOWN))
+    for name in names:
+        crew[name].latency = 0.2
+    return crew
+
+
+def probed(crew: Crew) -> list[str]:
+    """Stations at which an empty confirmed commit was begun."""
+    return [job.station for job in crew.store.jobs(crew.run) if JournalStep.PROBING in crew.steps(job.station)]
+
+
+def learned_at(crew: Crew) -> list[str]:
+    _, rows = crew.store.audit_rows(Page(limit=1000))
+    return [row.detail["station"] for row in rows if row.action == "behaviour.learned"]
+
+
+async def test_stations_that_begin_together_are_probed_once() -> None:
+    crew = fleet(*"ABCDEF")
+    await crew.work()
+    assert crew.state() is RunState.SUCCEEDED
+    assert len(probed(crew)) == 1
+    assert probed(crew) == learned_at(crew)
+    crew.assert_settled()
+
+
+async def test_where_the_one_that_probes_goes_away_another_does() -> None:
+    crew = fleet(*"ABCDEF")
+    await crew.work()
+    (first,) = probed(crew)
+    crew = fleet(*"ABCDEF")
+    crew[first].faults.append(Fault("commit_confirmed", Wrong.DROP_BEFORE, times=9))
+    await crew.work()
+    (second,) = learned_at(crew)
+    assert second != first
+    assert probed(crew) == sorted([first, second])
+    assert sum(outcome is Outcome.SUCCEEDED for outcome in crew.outcomes().values()) == 5
+    crew.assert_settled()
+
+
+class Finder:
+    """Finds out, once it may.
+
+    Attributes:
+        asked: Whether it is or was its turn.
+    """
+
+    def __init__(self, reason: str = "", error: Exception | None = None) -> None:
+        self._found = Behaviour(reason=reason)
+        self._error = error
+        self.may = asyncio.Event()
+        self.asked = False
+
+    async def find_out(self) -> Behaviour:
+        self.asked = True
+        await self.may.wait()
+        if self._error is not None:
+            raise self._error
+        return self._found
+
+
+async def together(findings: Findings, *finders: Finder) -> list[asyncio.Task[Behaviour | None]]:
+    tasks = [asyncio.create_task(findings.shared("acme-1", finder.find_out)) for finder in finders]
+    await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.mark.parametrize("error", [NotClearedError("a hold"), SessionLostError("gone")])
+async def test_who_may_not_or_can_not_find_out_gives_the_turn_to_the_next(error: Exception) -> None:
+    first, second, third = Finder(error=error), Finder("second"), Finder("third")
+    tasks = await together(Findings(VirtualClock()), first, second, third)
+    assert (first.asked, second.asked, third.asked) == (True, False, False)
+    first.may.set()
+    await asyncio.wait([tasks[0]])
+    await asyncio.sleep(0.01)
+    assert (second.asked, third.asked) == (True, False)
+    second.may.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results == [error, Behaviour(reason="second"), Behaviour(reason="second")]
+
+
+async def test_nobody_waits_for_ever_for_who_finds_out() -> None:
+    clock = VirtualClock()
+    first, second, third = Finder("first"), Finder("second"), Finder("third")
+    tasks = await together(Findings(clock), first, second, third)
+    await clock.advance(29)
+    assert not second.asked
+    await clock.advance(2)
+    assert (second.asked, third.asked) == (True, False)
+    second.may.set()
+    assert await asyncio.gather(*tasks[1:]) == [Behaviour(reason="second")] * 2
+    first.may.set()
+    assert await tasks[0] == Behaviour(reason="first")
+
+
+async def test_who_stops_waiting_stops_nobody_else() -> None:
+    first, second, third = Finder("first"), Finder(), Finder()
+    tasks = await together(Findings(VirtualClock()), first, second, third)
+    tasks[1].cancel()
+    await asyncio.wait([tasks[1]])
+    first.may.set()
+    assert await tasks[2] == await tasks[0] == Behaviour(reason="first")
