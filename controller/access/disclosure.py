@@ -19,13 +19,19 @@ from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
-from controller.nrm.profiles import cell_of
+from controller.nrm.profiles import cell_of, leaf_of
+from controller.nrm.schema import LeafRole
 
 #: Alarms on a station as a whole that concern everybody on it; others may be about one tenant's nodes.
 _STATION_CAUSES = frozenset({"station-unreachable", "host-key-changed", "authentication-failed"})
 _STATION = "station"
 #: What is told of the state of a shared cell.
-_CELL_STATES = ("administrativeState", "operationalState", "cellState", "availabilityStatus")
+_CELL_STATES = (
+    LeafRole.ADMINISTRATIVE_STATE,
+    LeafRole.OPERATIONAL_STATE,
+    LeafRole.CELL_STATE,
+    LeafRole.AVAILABILITY_STATUS,
+)
 #: Details of a tenant's own acts that are told back to it.
 _OWN_DETAILS = (
     "permission",
@@ -105,7 +111,7 @@ def visible_config(
     states = {path: dict(leaves) for path, leaves in state.items() if path in own}
     for path in cells - own:
         leaves = {**tree.get(path, {}), **state[path]}
-        states[path] = {name: leaves[name] for name in _CELL_STATES if name in leaves}
+        states[path] = {name: leaves[name] for role in _CELL_STATES if (name := leaf_of(path, role)) in leaves}
     return nodes, {path: states[path] for path in state if path in states}
 
 

@@ -8,10 +8,8 @@ from datetime import datetime
 from controller.assurance.health import CORE_LINK_DOWN, STATION, tenant_of
 from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.run import LedgerEntry
+from controller.nrm.profiles import is_link
 from controller.nrm.tree import Path, step
-
-#: Fault sources that are core links: the classes of their endpoints.
-_ENDPOINTS = ("EP_S1C", "EP_NgC", "EP_NgU")
 
 #: What a station listed: reports by probable cause and specific problem.
 Listed = Mapping[tuple[str, str], AlarmReport]
@@ -20,22 +18,22 @@ Listed = Mapping[tuple[str, str], AlarmReport]
 def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Path, LedgerEntry]) -> AlarmReport:
     """An alarm that a station notified or lists as a report.
 
-    A fault source ``EUtranCellFDD=id`` is looked up among the nodes of the ledger, so that the alarm names the object
+    A fault source ``CLASS=id`` is looked up among the nodes of the ledger, so that the alarm names the object
     that failed as everything else does; other sources (``ru-1``) are objects by their own name, none is the station.
-    A core link (``EP_…=id``) is the same fault as the one that our own check raises; everything else keeps fault id
+    A core link is the same fault as the one that our own check raises; everything else keeps fault id
     and source as its specific problem. ``at`` is by our own clock: the clocks of stations differ, and reports of all
     sources are put in order by their times.
     """
     name, _, key = alarm.source.partition("=")
     found = (path for path in ledger if step(path) == (name, (key,))) if key else iter(())
     path = next(found, None)
-    is_link = path is not None and name in _ENDPOINTS
+    link = path is not None and is_link(path)
     return AlarmReport(
         station=station,
         object=path or alarm.source or STATION,
         tenant="" if path is None else tenant_of(ledger[path]),
-        probable_cause=CORE_LINK_DOWN if is_link else f"o-ran-fault-{alarm.fault}",
-        specific_problem="" if is_link else alarm.source,
+        probable_cause=CORE_LINK_DOWN if link else f"o-ran-fault-{alarm.fault}",
+        specific_problem="" if link else alarm.source,
         severity=alarm.severity,
         text=alarm.text,
         source=AlarmSource.ORAN_FM,

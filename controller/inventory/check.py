@@ -14,6 +14,7 @@ from typing import TypeVar
 from controller.inventory.bands import BANDS, carrier_problems
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.network import (
+    PROFILE_RATS,
     Agreement,
     BackhaulNode,
     Cell,
@@ -154,9 +155,6 @@ def _check_cycles(objects: Objects) -> None:
 # ----------------------------------------------------------------------- cells
 
 
-_PROFILE = {Rat.LTE: "lte-28658", Rat.NR: "nr-28541"}
-
-
 def check_cells(objects: Objects) -> None:
     """Check every cell by itself, against its station and against all others."""
     cells = objects.all("cells", Cell)
@@ -199,8 +197,9 @@ def _nr_bits(station: Station) -> int:
 
 
 def _check_profile(objects: Objects, entry: Entry, cell: Cell, station: Station) -> None:
-    if _PROFILE[cell.rat] not in station.profiles:
-        expected = f"add {_PROFILE[cell.rat]} to its profiles"
+    if all(PROFILE_RATS[profile] is not cell.rat for profile in station.profiles):
+        fitting = " or ".join(profile for profile, rat in PROFILE_RATS.items() if rat is cell.rat)
+        expected = f"add {fitting} to its profiles"
         objects.report.entry(
             entry, ("rat",), f"{station.id} has no profile for {cell.rat}", value=cell.rat, expected=expected
         )

@@ -19,7 +19,7 @@ from weakref import ref
 from controller.inventory.scope import cells_of
 from controller.inventory.source import suggest
 from controller.models.errors import InputError
-from controller.models.network import Network
+from controller.models.network import PROFILE_RATS, Network
 
 _Facets = dict[str, set[str]]
 
@@ -168,7 +168,7 @@ def _by_station(network: Network) -> tuple[set[str], _Facets]:
 
 
 def _by_profile(network: Network) -> tuple[set[str], _Facets]:
-    return {"lte-28658", "nr-28541"}, {station.id: set(station.profiles) for station in network.stations}
+    return set(PROFILE_RATS), {station.id: set(station.profiles) for station in network.stations}
 
 
 def _by_rat(network: Network) -> tuple[set[str], _Facets]:

@@ -22,6 +22,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from controller.models.credentials import ManagementDefaults
 from controller.models.scalars import (
     HOST,
+    PROFILE_RATS,
     Band,
     CellId,
     Country,
@@ -38,6 +39,7 @@ from controller.models.scalars import (
     Percent,
     Platform,
     Plmn,
+    Profile,
     Rat,
     StationId,
     Timezone,
@@ -66,6 +68,7 @@ from controller.models.sharing import (
 
 __all__ = [
     "HOST",
+    "PROFILE_RATS",
     "ActionClass",
     "Agreement",
     "BackhaulKind",
@@ -167,7 +170,7 @@ class Station(Noun):
 
     id: StationId
     site: Identifier
-    profiles: Annotated[tuple[Literal["lte-28658", "nr-28541"], ...], BeforeValidator(words), Field(min_length=1)]
+    profiles: Annotated[tuple[Profile, ...], BeforeValidator(words), Field(min_length=1)]
     transport_address: IpAddress = Field(description="Local address of the core links, the same in each tenant's VRF.")
     enb_id: Annotated[int, Field(ge=0, lt=2**28)] | None = None
     enb_id_length: Annotated[Literal[18, 20, 21, 28], BeforeValidator(whole_number)] = 20
@@ -179,14 +182,15 @@ class Station(Noun):
     def _identities(self) -> Station:
         if len(set(self.profiles)) != len(self.profiles):
             raise ValueError("a profile is named twice")
-        if "lte-28658" in self.profiles:
+        of_rat = {PROFILE_RATS[profile]: profile for profile in self.profiles}
+        if Rat.LTE in of_rat:
             if self.enb_id is None:
-                raise ValueError("a station with profile lte-28658 needs enb_id")
+                raise ValueError(f"a station with profile {of_rat[Rat.LTE]} needs enb_id")
             if self.enb_id >= 2**self.enb_id_length:
                 raise ValueError(f"enb_id {self.enb_id} does not fit into enb_id_length {self.enb_id_length} bits")
-        if "nr-28541" in self.profiles:
+        if Rat.NR in of_rat:
             if self.gnb_id is None:
-                raise ValueError("a station with profile nr-28541 needs gnb_id")
+                raise ValueError(f"a station with profile {of_rat[Rat.NR]} needs gnb_id")
             if self.gnb_id >= 2**self.gnb_id_length:
                 raise ValueError(f"gnb_id {self.gnb_id} does not fit into gnb_id_length {self.gnb_id_length} bits")
         return self

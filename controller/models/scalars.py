@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticKnownError
 
 #: Owner name of everything that belongs to no tenant.
 HOST = "host"
@@ -186,3 +187,18 @@ class Rat(StrEnum):
 
     LTE = "LTE"
     NR = "NR"
+
+
+#: Radio technology of each profile of stations, by its name; what is not shipped is added by ``register`` of
+#: ``controller.nrm.profiles``.
+PROFILE_RATS: dict[str, Rat] = {"lte-28658": Rat.LTE, "nr-28541": Rat.NR}
+
+
+def _profile(value: str) -> str:
+    if value not in PROFILE_RATS:
+        names = [repr(name) for name in PROFILE_RATS]
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(names[:-1])} or {names[-1]}"})
+    return value
+
+
+Profile = Annotated[str, AfterValidator(_profile), Field(json_schema_extra={"enum": list(PROFILE_RATS)})]

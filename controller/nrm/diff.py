@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value
 
 
@@ -80,10 +80,10 @@ def settled(root: NodeSpec, path: Path, name: LeafName, wanted: Value | None, se
 
     What shuts down sets itself LOCKED when its last user has left (ITU-T X.731, TS 28.625).
     """
-    if seen == wanted or (name, wanted) != ("administrativeState", "SHUTTINGDOWN"):
+    if seen == wanted or wanted != "SHUTTINGDOWN":
         return seen == wanted
     leaf = spec.leaf_by_name.get(name) if (spec := spec_of(root, path)) is not None else None
-    return (seen or (leaf and leaf.default)) == "LOCKED"
+    return leaf is not None and LeafRole.ADMINISTRATIVE_STATE in leaf.roles and (seen or leaf.default) == "LOCKED"
 
 
 def plmn_part(path: Path) -> str:

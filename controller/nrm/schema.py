@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from lxml import etree
 
 from controller.models.facts import LinkKind
-from controller.nrm.tree import Path, Value, child
+from controller.nrm.tree import LeafName, Path, Value, child, step
 
 #: The keys of the steps of a path.
 _KEYS = re.compile(r"\[[^]]*]")
@@ -24,6 +24,70 @@ class Mutability(StrEnum):
     LOCKED = "locked"
     RESTART = "restart"
     CREATE_ONLY = "create-only"
+
+
+class NodeRole(StrEnum):
+    """What an entry is to the engine, whatever a profile calls it; core links say so by ``NodeSpec.link``."""
+
+    #: A cell: it has an administrative and an operational state.
+    CELL = "cell"
+    #: What else stands for a cell without having its states, as the CU's half of an NR cell.
+    CELL_PART = "cell-part"
+    #: A PLMN on air in the cell that it stands in, on NR for one slice.
+    BROADCAST = "broadcast"
+    #: A radio share, of the PLMN in its keys or of the members below it.
+    SHARE = "share"
+    #: A PLMN that a core link serves.
+    SERVED_PLMN = "served-plmn"
+    #: The near end of a core link.
+    LOCAL_ADDRESS = "local-address"
+    #: A static route of a router.
+    ROUTE = "route"
+
+
+class KeyRole(StrEnum):
+    """What a key means."""
+
+    MCC = "mcc"
+    MNC = "mnc"
+    SD = "sd"
+    SST = "sst"
+    ADDRESS = "address"
+
+
+class LeafRole(StrEnum):
+    """What a leaf means to the engine, whatever a profile calls it. Values are those of the standards named."""
+
+    #: LOCKED, UNLOCKED or SHUTTINGDOWN (X.731).
+    ADMINISTRATIVE_STATE = "administrative-state"
+    #: ENABLED or DISABLED (X.731).
+    OPERATIONAL_STATE = "operational-state"
+    #: ACTIVE, INACTIVE or IDLE (TS 28.541).
+    CELL_STATE = "cell-state"
+    AVAILABILITY_STATUS = "availability-status"
+    #: Address of the core node that a link leads to.
+    REMOTE_ADDRESS = "remote-address"
+    #: The resource that a radio share divides; PRBs where there is no such leaf.
+    SHARE_RESOURCE = "share-resource"
+    #: Percentages of a radio share; they have defaults.
+    SHARE_DEDICATED = "share-dedicated"
+    SHARE_MIN = "share-min"
+    SHARE_MAX = "share-max"
+    #: Identities and carriers, as ``controller.models.network`` has them.
+    NODE_ID = "node-id"
+    NODE_ID_LENGTH = "node-id-length"
+    LOCAL_ID = "local-id"
+    TAC = "tac"
+    PCI = "pci"
+    ARFCN_DL = "arfcn-dl"
+    ARFCN_UL = "arfcn-ul"
+    BANDWIDTH = "bandwidth"
+    #: Administrative distance of a route.
+    DISTANCE = "distance"
+
+
+#: Parts of a radio share: a tenant is served less where one of them becomes less.
+SHARE_PARTS = (LeafRole.SHARE_DEDICATED, LeafRole.SHARE_MIN, LeafRole.SHARE_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +109,14 @@ class LeafSpec:
 
     Attributes:
         name: Local name.
+        roles: What it means to the engine; a TDD carrier's one channel number is that of both directions.
         default: Canonical default, or None; a leaf at its default equals an absent one.
         mutability: How it may be changed on an existing entry.
         state: Read-only state data (config false).
         normalise: Text as read → canonical text (``sd``, decimals, numbers, addresses).
         namespace: Namespace where it differs from its entry's (an augmented leaf).
         label: Words for the human diff; empty means the name.
-        operational_intent: People's and phases' own switch (administrativeState): it is read into the
+        operational_intent: People's and phases' own switch (an administrative state): it is read into the
             tree, profiles never render it, and it is never repaired as drift. A plan writes it
             only in its lock and unlock phases.
         entry: How values stand on the wire where they are entries of a list.
@@ -72,6 +137,7 @@ class LeafSpec:
     initial: bool = False
     entry: EntryText | None = None
     carrier: bool = False
+    roles: tuple[LeafRole, ...] = ()
 
     @property
     def compared(self) -> bool:
@@ -97,12 +163,13 @@ class NodeSpec:
         in_attributes: Whether this list itself stands in its parent's ``attributes`` container.
         user_ordered: ``ordered-by user``.
         mutability: How entries may be created and deleted: live, or only on a locked cell.
-        is_cell: Whether an entry is a cell (has administrativeState, operationalState, cellState).
+        role: What an entry is to the engine.
+        key_roles: What the keys mean, in their order; empty where the engine need not know.
+        tdd: Of a cell, whether up- and downlink take turns; None where the model does not tell.
         key_normalisers: Key name → text as read → canonical text, for keys that have several spellings.
         link: Kind of core link that an entry is, None for all else.
         single: At most one entry stands below a parent, so that another one takes the first one's place:
-            it is one attribute of the parent, written as a list (TS 28.541 localAddress, pLMNId).
-        broadcast: Whether an entry is a PLMN on air: its first two keys are MCC and MNC.
+            it is one attribute of the parent, written as a list (TS 28.541, the near end of a link).
         footing: Whether an entry is what the device itself stands on (a router's ports and own routes): it is
             read, never reported as unknown, and an edit of it could cut the way to the device.
         member: Leaf by which entries elsewhere say that they belong to one of these (an interface's VRF): it is not
@@ -119,14 +186,44 @@ class NodeSpec:
     in_attributes: bool = False
     user_ordered: bool = False
     mutability: Mutability = Mutability.LIVE
-    is_cell: bool = False
+    role: NodeRole | None = None
+    key_roles: tuple[KeyRole, ...] = ()
+    tdd: bool | None = None
     key_normalisers: dict[str, Callable[[str], str]] = field(default_factory=dict)
     link: LinkKind | None = None
     single: bool = False
-    broadcast: bool = False
     footing: bool = False
     member: str = ""
     label: str = ""
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether an entry is a cell."""
+        return self.role is NodeRole.CELL
+
+    @property
+    def broadcast(self) -> bool:
+        """Whether an entry is a PLMN on air."""
+        return self.role is NodeRole.BROADCAST
+
+    @cached_property
+    def leaf_by_role(self) -> dict[LeafRole, LeafSpec]:
+        """Leaves that mean something to the engine."""
+        return {role: leaf for leaf in self.leaves for role in leaf.roles}
+
+    def leaf(self, role: LeafRole) -> LeafName:
+        """Name of the leaf with a role, an empty string where there is none."""
+        found = self.leaf_by_role.get(role)
+        return "" if found is None else found.name
+
+    def keys_of(self, path: Path) -> dict[KeyRole, str]:
+        """Keys of the entry at a path, by what they mean."""
+        return dict(zip(self.key_roles, step(path)[1], strict=False))
+
+    def plmn_of(self, path: Path) -> str:
+        """The PLMN in the keys of the entry at a path, an empty string where its keys name none."""
+        keys = self.keys_of(path)
+        return f"{keys[KeyRole.MCC]}-{keys[KeyRole.MNC]}" if KeyRole.MCC in keys else ""
 
     @cached_property
     def leaf_by_name(self) -> dict[str, LeafSpec]:
@@ -186,7 +283,7 @@ class NodeSpec:
 
     @cached_property
     def by_class_path(self) -> dict[str, NodeSpec]:
-        """This node and all below by their paths without keys, as in ``/ManagedElement/ENBFunction``."""
+        """This node and all below by their paths without keys, as in ``/Router/Vrf``."""
         found = {f"/{self.name}": self}
         for node in self.children:
             found.update({f"/{self.name}{below}": spec for below, spec in node.by_class_path.items()})

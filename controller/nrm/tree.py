@@ -80,7 +80,7 @@ class Observed:
 
     Attributes:
         tree: Managed configuration nodes, in device order, canonical values.
-        state: Read-only leaves (operationalState, cellState …) by the path of their entry.
+        state: Read-only leaves (operational and cell states …) by the path of their entry.
         unknown: Paths or qualified names of nodes below managed nodes that the profile does not know.
         spelled: Keys as the device writes them, of entries where that is not the canonical form (``sd`` as 00:00:d1):
             an edit must name the entry by its own spelling.

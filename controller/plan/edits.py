@@ -11,10 +11,8 @@ from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered
-from controller.nrm.schema import Mutability, NodeSpec, spec_of
+from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
-
-ADMINISTRATIVE_STATE = "administrativeState"
 
 
 @dataclass(slots=True)
@@ -81,7 +79,7 @@ def _create(root: NodeSpec, rendered: Rendered, path: Path, after_sibling: Path 
     after: dict[LeafName, Value] = dict(rendered.tree[path])
     if spec is not None and spec.is_cell:
         # Silent until its unlock phase, whatever the device thinks the default is.
-        after[ADMINISTRATIVE_STATE] = "LOCKED"
+        after[spec.leaf(LeafRole.ADMINISTRATIVE_STATE)] = "LOCKED"
     return Edit(op=Op.CREATE, path=path, after=after, owners=rendered.owners[path], after_sibling=after_sibling)
 
 

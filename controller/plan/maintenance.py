@@ -13,10 +13,17 @@ from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
-from controller.nrm.profiles import Rendered, administrative_state, cell_of, cells, root_spec
+from controller.nrm.profiles import (
+    Rendered,
+    administrative_leaf,
+    administrative_state,
+    cell_of,
+    cells,
+    link_locked,
+    root_spec,
+)
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent
-from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS
 from controller.plan.rows import contents, entry_name, row
 from controller.plan.station import StationPlan, plan_station
@@ -76,7 +83,7 @@ def administrative_state_change(
         touched=(),
         interrupted=tuple(sorted(tenants)),
         outage_seconds=ON_AIR_SECONDS if final == "UNLOCKED" else LOCK_SECONDS,
-        fingerprint=fingerprint(root, observed.tree, [f"{path}/{ADMINISTRATIVE_STATE}" for path in paths]),
+        fingerprint=fingerprint(root, observed.tree, [f"{path}/{administrative_leaf(path)}" for path in paths]),
         checks=wait,
     )
 
@@ -97,8 +104,8 @@ def _edit(tree: Tree, path: Path, state: str, owners: Mapping[Path, Owners]) -> 
     return Edit(
         op=Op.MERGE,
         path=path,
-        before={ADMINISTRATIVE_STATE: administrative_state(tree, path)},
-        after={ADMINISTRATIVE_STATE: state},
+        before={administrative_leaf(path): administrative_state(tree, path)},
+        after={administrative_leaf(path): state},
         owners=owners.get(path, HOST_OWNED),
     )
 
@@ -132,7 +139,7 @@ def recreate_endpoint_change(
     if spec is None or spec.link is None or path not in observed.tree:
         raise NotFoundError(f"{station} has no core link {path}")
     name = entry_name(root, path)
-    if observed.tree[path].get(ADMINISTRATIVE_STATE, "UNLOCKED") != "UNLOCKED":
+    if link_locked(observed.tree, path):
         raise PlanRefusedError(f"{name} of {station} was locked by somebody: it is not touched")
     delete = (Edit(op=Op.DELETE, path=path, before=dict(observed.tree[path]), owners=owners),)
     create = invert(root, observed.tree, delete, {})

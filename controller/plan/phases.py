@@ -10,10 +10,9 @@ from controller.models.health import ServiceState
 from controller.models.plan import Edit, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.apply import apply_edits
 from controller.nrm.inverse import invert
-from controller.nrm.profiles import administrative_state, cell_of, cell_state
-from controller.nrm.schema import Mutability, NodeSpec, spec_of
+from controller.nrm.profiles import administrative_leaf, administrative_state, cell_of, cell_state, is_unlocked
+from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, is_below, parent
-from controller.plan.edits import ADMINISTRATIVE_STATE
 
 #: Expected seconds; estimates for people, nothing waits by them.
 LOCK_SECONDS = 2
@@ -129,8 +128,7 @@ def make_before_break(root: NodeSpec, edits: Sequence[Edit]) -> tuple[list[Edit]
 def link_waits(root: NodeSpec, edits: Iterable[Edit]) -> Iterator[WaitFor]:
     """Core links that the edits make are up."""
     for edit in edits:
-        locked = edit.after.get(ADMINISTRATIVE_STATE, "UNLOCKED") != "UNLOCKED"
-        if edit.op is Op.CREATE and _is_link(root, edit.path) and not locked:
+        if edit.op is Op.CREATE and _is_link(root, edit.path) and is_unlocked({edit.path: edit.after}, edit.path):
             yield WaitFor(kind="link-up", path=edit.path, tenant=", ".join(edit.owners))
 
 
@@ -153,7 +151,7 @@ def _renews_link(root: NodeSpec, observed: Tree, edit: Edit) -> bool:
     """Whether the edit moves an end of a link that is there."""
     if edit.op is Op.MERGE:
         spec = spec_of(root, edit.path)
-        return spec is not None and spec.link is not None and "remoteAddress" in edit.after
+        return spec is not None and spec.link is not None and spec.leaf(LeafRole.REMOTE_ADDRESS) in edit.after
     above = spec_of(root, parent(edit.path)) if parent(edit.path) in observed else None
     spec = spec_of(root, edit.path)
     return above is not None and above.link is not None and spec is not None and spec.single
@@ -174,8 +172,8 @@ def _switch(cells: Iterable[Path], before: str, after: str, owners: Mapping[Path
         Edit(
             op=Op.MERGE,
             path=cell,
-            before={ADMINISTRATIVE_STATE: before},
-            after={ADMINISTRATIVE_STATE: after},
+            before={administrative_leaf(cell): before},
+            after={administrative_leaf(cell): after},
             owners=owners.get(cell, HOST_OWNED),
         )
         for cell in cells

@@ -15,10 +15,11 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import links
 from controller.nrm.profiles.router import PREFERRED, ROUTER, WAITING
-from controller.nrm.schema import spec_of
+from controller.nrm.schema import LeafRole, NodeRole, spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent, step
 from controller.plan.rows import entry_name, row
 
+_DISTANCE = next(leaf for node in ROUTER.walk() if (leaf := node.leaf(LeafRole.DISTANCE)))
 #: Seconds until core links have found the other way.
 _SWITCH_SECONDS = 10
 
@@ -134,7 +135,7 @@ def _pairs(ledger: Mapping[Path, LedgerNode]) -> list[tuple[Path, Path]]:
     ways: dict[tuple[Path, str], list[Path]] = {}
     for path in ledger:
         spec = spec_of(ROUTER, path)
-        if spec is not None and spec.name == "Route":
+        if spec is not None and spec.role is NodeRole.ROUTE:
             ways.setdefault((parent(path), step(path)[1][0]), []).append(path)
     by_distance = (sorted(found, key=lambda path: _start(ledger[path])) for found in ways.values())
     return [(ways[0], ways[1]) for ways in by_distance if len(ways) == 2]
@@ -142,16 +143,16 @@ def _pairs(ledger: Mapping[Path, LedgerNode]) -> list[tuple[Path, Path]]:
 
 def _start(route: LedgerNode) -> int:
     """The distance that a route was made with."""
-    return int(str(route.leaves.get("distance", PREFERRED)))
+    return int(str(route.leaves.get(_DISTANCE, PREFERRED)))
 
 
 def _set(tree: Tree, path: Path, distance: str, owners: Owners) -> list[Edit]:
-    there = str(tree[path].get("distance", PREFERRED))
+    there = str(tree[path].get(_DISTANCE, PREFERRED))
     if there == distance:
         return []
-    before = {"distance": there}
-    return [Edit(op=Op.MERGE, path=path, before=before, after={"distance": distance}, owners=owners or HOST_OWNED)]
+    before = {_DISTANCE: there}
+    return [Edit(op=Op.MERGE, path=path, before=before, after={_DISTANCE: distance}, owners=owners or HOST_OWNED)]
 
 
 def _texts(edit: Edit) -> tuple[str, str]:
-    return str(edit.before["distance"]), str(edit.after["distance"])
+    return str(edit.before[_DISTANCE]), str(edit.after[_DISTANCE])

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from controller.models.facts import Owners
 from controller.models.plan import DiffRow, Edit, Op, Plan
-from controller.nrm.profiles import cell_of
-from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.profiles import FUNCTION_ID, cell_of
+from controller.nrm.profiles.values import NO_SD
+from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import Leaves, Path, Value, parent, step
 
 #: Stands for something that is not there.
@@ -108,14 +109,16 @@ def _replaced_row(root: NodeSpec, edit: Edit, old: Path) -> DiffRow:
 
 def _key_words(spec: NodeSpec | None, path: Path) -> str:
     keys = step(path)[1]
-    if spec is None or spec.keys[:2] != ("mcc", "mnc"):
-        return " ".join(keys) if spec is None or spec.keys != ("id",) or keys != ("1",) or spec.is_cell else ""
-    plmn = "-".join(keys[:2])
-    named = dict(zip(spec.keys, keys, strict=True))
-    if "sst" not in named:
+    if spec is None:
+        return " ".join(keys)
+    if not (plmn := spec.plmn_of(path)):
+        only = LeafRole.NODE_ID in spec.leaf_by_role and keys == (FUNCTION_ID,)
+        return "" if only else " ".join(keys)
+    named = spec.keys_of(path)
+    if KeyRole.SST not in named:
         return plmn
-    slice_name = named["sst"] if named.get("sd", "FFFFFF") == "FFFFFF" else f"{named['sst']}-{named['sd']}"
-    return f"{plmn} slice {slice_name}"
+    sst, sd = named[KeyRole.SST], named.get(KeyRole.SD, NO_SD)
+    return f"{plmn} slice {sst if sd == NO_SD else f'{sst}-{sd}'}"
 
 
 def _text(value: Value | None) -> str:

@@ -13,17 +13,19 @@ from controller.models.run import LedgerEntry
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.profiles import (
     Rendered,
+    administrative_leaf,
     administrative_state,
     broadcast_plmn,
     cell_of,
     cell_state,
     cells,
+    is_unlocked,
     root_spec,
 )
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.drift import ledger_nodes
-from controller.plan.edits import ADMINISTRATIVE_STATE, Edits, find_edits
+from controller.plan.edits import Edits, find_edits
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
 from controller.plan.rows import describe, entry_name, row
 from controller.plan.views import PlanOptions, StationView, limited
@@ -182,7 +184,7 @@ class _Builder:
             owners = self.rendered.owners.get(path, ())
             if spec is None or spec.link is None or tenants.isdisjoint(owners):
                 continue
-            if after[path].get(ADMINISTRATIVE_STATE, "UNLOCKED") == "UNLOCKED":
+            if is_unlocked(after, path):
                 yield WaitFor(kind="link-up", path=path, tenant=", ".join(owners))
 
     def _covered(self, edits: Sequence[Edit], checks: Sequence[WaitFor]) -> Iterator[Path]:
@@ -194,9 +196,9 @@ class _Builder:
                 yield edit.path
         # Who is interrupted was decided by what these cells carry.
         yield from self.locks.to_lock
-        yield from (f"{cell}/{ADMINISTRATIVE_STATE}" for cell in self.locks.cells)
+        yield from (f"{cell}/{administrative_leaf(cell)}" for cell in self.locks.cells)
         for check in checks:
-            yield check.path if check.kind == "link-up" else f"{check.path}/{ADMINISTRATIVE_STATE}"
+            yield check.path if check.kind == "link-up" else f"{check.path}/{administrative_leaf(check.path)}"
 
     def _gained(self) -> tuple[LedgerNode, ...]:
         nodes = ledger_nodes(self.root, self.rendered, self.ledger)

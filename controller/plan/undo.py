@@ -12,10 +12,9 @@ from controller.models.run import LedgerBefore, LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
-from controller.nrm.profiles import administrative_state, root_spec
+from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree
-from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.plan.phases import link_waits
 
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
@@ -113,7 +112,8 @@ def _waits(root: NodeSpec, edits: tuple[Edit, ...]) -> Iterator[WaitFor]:
     """Cells that the edits lock have to leave the air, those that they unlock to come back."""
     for edit in edits:
         spec = spec_of(root, edit.path)
-        state = edit.after.get(ADMINISTRATIVE_STATE, edit.before.get(ADMINISTRATIVE_STATE) and "LOCKED")
+        leaf = administrative_leaf(edit.path)
+        state = edit.after.get(leaf, edit.before.get(leaf) and "LOCKED")
         if edit.op is Op.MERGE and spec is not None and spec.is_cell and state:
             yield WaitFor(kind="cell-on-air" if state == "UNLOCKED" else "cell-off-air", path=edit.path)
 

@@ -10,8 +10,8 @@ from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import Snssai
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import Rendered
-from controller.nrm.schema import NodeSpec, spec_of
-from controller.nrm.tree import Observed, Path, parent, step
+from controller.nrm.schema import KeyRole, NodeSpec, spec_of
+from controller.nrm.tree import Observed, Path, parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +131,5 @@ def _names(root: NodeSpec, limit: Limit, path: Path) -> bool:
     spec = spec_of(root, path)
     if limit.snssai is None or spec is None:
         return limit.snssai is None
-    keys = dict(zip(spec.keys, step(path)[1], strict=True))
-    return (keys.get("sd"), keys.get("sst")) == (limit.snssai.sd, str(limit.snssai.sst))
+    keys = spec.keys_of(path)
+    return (keys.get(KeyRole.SD), keys.get(KeyRole.SST)) == (limit.snssai.sd, str(limit.snssai.sst))

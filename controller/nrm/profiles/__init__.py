@@ -4,7 +4,7 @@
 entries of a tree are about (cells, links, PLMNs, their state) is answered by the functions of
 ``controller.nrm.profiles.lookup``, all offered here too.
 
-administrativeState is read into trees (absent means its default, LOCKED for cells) and never
+The administrative state is read into trees (absent means its default, LOCKED for cells) and never
 rendered: a plan that locks or unlocks a cell merges the leaf in a phase of its own.
 """
 
@@ -17,20 +17,27 @@ from functools import lru_cache
 from controller.models.errors import NotFoundError
 from controller.models.facts import HOST_OWNED, Fact, Finding, Owners, RouterFacts
 from controller.models.network import Rat
-from controller.nrm.profiles.base import Output, Profile, StationFacts, managed_element, tenant_of
+from controller.nrm.profiles.base import FUNCTION_ID, Output, Profile, StationFacts, managed_element, tenant_of
 from controller.nrm.profiles.lookup import (
     PROFILES,
     CellEntry,
     LinkEntry,
+    administrative_leaf,
     administrative_state,
     broadcast_plmn,
+    broadcast_rat,
     cell_of,
     cell_state,
     cells,
+    is_link,
+    is_unlocked,
+    leaf_of,
     link_locked,
     link_of,
     link_state,
     links,
+    register,
+    share_parts,
     untold,
 )
 from controller.nrm.profiles.router import ROUTER, ROUTER_PROFILES, RouterProfile, render_router
@@ -38,25 +45,33 @@ from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
 
 __all__ = [
+    "FUNCTION_ID",
     "PROFILES",
     "ROUTER_PROFILES",
     "CellEntry",
     "LinkEntry",
     "Rendered",
+    "administrative_leaf",
     "administrative_state",
     "broadcast_plmn",
+    "broadcast_rat",
     "cell_of",
     "cell_path",
     "cell_state",
     "cells",
+    "is_link",
+    "is_unlocked",
+    "leaf_of",
     "link_locked",
     "link_of",
     "link_state",
     "links",
+    "register",
     "render",
     "render_routing",
     "root_spec",
     "router_profile",
+    "share_parts",
     "untold",
 ]
 

@@ -22,11 +22,15 @@ from controller.models.facts import (
 from controller.models.network import Plmn, Rat
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.values import address, integer
-from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.schema import KeyRole, LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
 
 #: Id of every function object; a station has one of each kind.
 FUNCTION_ID = "1"
+
+#: Keys of entries that stand for a PLMN, and of those that stand for a PLMN and a slice.
+PLMN_KEYS = (KeyRole.MCC, KeyRole.MNC)
+PLMN_AND_SLICE_KEYS = (*PLMN_KEYS, KeyRole.SD, KeyRole.SST)
 
 USER_LABEL = LeafSpec("userLabel")
 #: Mandatory in all 3GPP functions, without meaning for sharing.
@@ -40,19 +44,38 @@ def number(
     default: Value | None = None,
     mutability: Mutability = Mutability.LIVE,
     initial: bool = False,
+    roles: tuple[LeafRole, ...] = (),
 ) -> LeafSpec:
     """Spec of a leaf that holds a whole number."""
-    return LeafSpec(name, default=default, mutability=mutability, normalise=integer, label=label, initial=initial)
+    return LeafSpec(
+        name, default=default, mutability=mutability, normalise=integer, label=label, initial=initial, roles=roles
+    )
 
 
-def state(name: str, *, leaf_list: bool = False, namespace: str = "") -> LeafSpec:
+def state(name: str, *roles: LeafRole, leaf_list: bool = False, namespace: str = "") -> LeafSpec:
     """Spec of a read-only leaf."""
-    return LeafSpec(name, state=True, leaf_list=leaf_list, namespace=namespace)
+    return LeafSpec(name, state=True, leaf_list=leaf_list, namespace=namespace, roles=roles)
 
 
-def administrative_state(default: str) -> LeafSpec:
-    """Spec of an administrativeState (X.731; TS 28.625): LOCKED, UNLOCKED or SHUTTINGDOWN."""
-    return LeafSpec("administrativeState", default=default, label="administrative state", operational_intent=True)
+def administrative_state(default: str, name: str = "administrativeState") -> LeafSpec:
+    """Spec of an administrative state (X.731; TS 28.625): LOCKED, UNLOCKED or SHUTTINGDOWN."""
+    roles = (LeafRole.ADMINISTRATIVE_STATE,)
+    return LeafSpec(name, default=default, label="administrative state", operational_intent=True, roles=roles)
+
+
+def operational_state(namespace: str = "") -> LeafSpec:
+    """Spec of an operationalState (X.731; TS 28.625): ENABLED or DISABLED."""
+    return state("operationalState", LeafRole.OPERATIONAL_STATE, namespace=namespace)
+
+
+def cell_state() -> LeafSpec:
+    """Spec of a cellState (TS 28.541): ACTIVE, INACTIVE or IDLE."""
+    return state("cellState", LeafRole.CELL_STATE)
+
+
+def availability_status(namespace: str = "") -> LeafSpec:
+    """Spec of an availabilityStatus (X.731; TS 28.625)."""
+    return state("availabilityStatus", LeafRole.AVAILABILITY_STATUS, leaf_list=True, namespace=namespace)
 
 
 def local_address(namespace: str) -> NodeSpec:
@@ -61,6 +84,8 @@ def local_address(namespace: str) -> NodeSpec:
         "localAddress",
         namespace,
         keys=("ipAddress", "vlanId"),
+        role=NodeRole.LOCAL_ADDRESS,
+        key_roles=(KeyRole.ADDRESS,),
         key_normalisers={"ipAddress": address, "vlanId": integer},
         attributes=False,
         in_attributes=True,

@@ -1,38 +1,71 @@
-"""What the entries of a device tree are about: cells, core links, PLMNs, and whether they work."""
+"""What the entries of a device tree are about: cells, core links, PLMNs, and whether they work.
+
+Profiles declare what their nodes and leaves mean (``controller.nrm.schema``); here the engine asks for it, so that it
+knows the names of none.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import chain
 
 from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
-from controller.models.network import Plmn, Rat
+from controller.models.network import PROFILE_RATS, Plmn, Rat
 from controller.nrm.profiles import lte_28658, nr_28541
 from controller.nrm.profiles.base import Profile
-from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import Observed, Path, Tree, parent, step
+from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, LeafSpec, NodeRole, NodeSpec
+from controller.nrm.tree import LeafName, Observed, Path, Tree, parent, step
 
-#: All shipped profiles by name.
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (lte_28658.PROFILE, nr_28541.PROFILE)}
+#: All profiles by name.
+PROFILES: dict[str, Profile] = {}
+#: Of all profiles, the nodes that mean something by their names, with the profile that declares them.
+_NODES: dict[str, tuple[Profile, NodeSpec]] = {}
+#: Steps of a path that lead into a cell.
+_CELL_STEPS: dict[str, None] = {}
+#: What states of a cell that serves say, and those of a core link.
+_SERVING = {LeafRole.OPERATIONAL_STATE: "ENABLED", LeafRole.CELL_STATE: "ACTIVE"}
+#: What a node has to declare so that the engine can judge it.
+_NEEDED: dict[NodeRole | None, frozenset[LeafRole]] = {
+    NodeRole.CELL: frozenset({LeafRole.ADMINISTRATIVE_STATE, LeafRole.OPERATIONAL_STATE}),
+    NodeRole.SHARE: frozenset(SHARE_PARTS),
+}
+_CELLS = (NodeRole.CELL, NodeRole.CELL_PART)
 
-_NODES: tuple[tuple[Rat, NodeSpec], ...] = tuple(
-    (profile.rat, node)
-    for profile in PROFILES.values()
-    for node in chain.from_iterable(function.walk() for function in profile.functions)
-)
-_CELLS: dict[str, Rat] = {node.name: rat for rat, node in _NODES if node.is_cell}
-_LINKS: dict[str, LinkKind] = {node.name: node.link for _, node in _NODES if node.link}
-_BROADCASTS: frozenset[str] = frozenset(
-    f"/{node.name}[" for _, cell in _NODES for node in cell.children if node.broadcast
-)
-#: Steps that lie in a cell, as they stand in a path; NRCellCU is the CU's half of an NR cell.
-_CELL_STEPS: tuple[str, ...] = (*(f"/{name}[" for name in _CELLS), "/NRCellCU[")
-_SERVED = "/servedPlmnList["
-_OPERATIONAL = "operationalState"
-#: State leaves of a cell that serves.
-_SERVING = {_OPERATIONAL: "ENABLED", "cellState": "ACTIVE"}
+
+def register(profile: Profile) -> None:
+    """Make a profile known.
+
+    Raises:
+        ValueError: A node lacks a leaf that its role needs, or means something else in another profile.
+    """
+    found: dict[str, tuple[Profile, NodeSpec]] = {}
+    for node in (node for function in profile.functions for node in function.walk()):
+        if node.role is None and node.link is None and LeafRole.NODE_ID not in node.leaf_by_role:
+            continue
+        _check(node, _NODES.get(node.name, (profile, node))[1])
+        found[node.name] = (profile, node)
+    if PROFILE_RATS.setdefault(profile.name, profile.rat) is not profile.rat:
+        raise ValueError(f"profile {profile.name} is for {PROFILE_RATS[profile.name]} cells")
+    PROFILES[profile.name] = profile
+    _NODES.update(found)
+    _CELL_STEPS.update({f"/{name}[": None for name, (_, node) in found.items() if node.role in _CELLS})
+
+
+def _check(node: NodeSpec, known: NodeSpec) -> None:
+    needed = {LeafRole.OPERATIONAL_STATE} if node.link else _NEEDED.get(node.role, frozenset())
+    if missing := sorted(needed - node.leaf_by_role.keys()):
+        raise ValueError(f"{node.name} has no leaf for {', '.join(missing)}, which its role needs")
+    if node.role is NodeRole.BROADCAST and KeyRole.MCC not in node.key_roles:
+        raise ValueError(f"{node.name} has no keys for MCC and MNC, which its role needs")
+    if (node.role, node.link, node.leaf_by_role.keys()) != (known.role, known.link, known.leaf_by_role.keys()) or any(
+        node.leaf(role) != known.leaf(role) for role in node.leaf_by_role
+    ):
+        raise ValueError(f"{node.name} means something else in another profile")
+
+
+for _profile in (lte_28658.PROFILE, nr_28541.PROFILE):
+    register(_profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +88,26 @@ class LinkEntry:
 
 
 def cells(tree: Tree) -> tuple[CellEntry, ...]:
-    """Cells of a tree, in its order; an NR cell is its NRCellDU."""
+    """Cells of a tree, in its order; an NR cell is the DU's half."""
     found = []
     for path in tree:
-        rat = _CELLS.get(_class_of(path))
-        if rat is not None:
-            found.append(CellEntry(path, step(path)[1][0], rat))
+        known = _NODES.get(_class_of(path))
+        if known is not None and known[1].role is NodeRole.CELL:
+            found.append(CellEntry(path, step(path)[1][0], known[0].rat))
     return tuple(found)
 
 
 def links(tree: Tree) -> tuple[LinkEntry, ...]:
     """Core links of a tree, in its order."""
     served: dict[Path, list[Plmn]] = defaultdict(list)
+    found: list[tuple[Path, LinkKind]] = []
     for path in tree:
-        if _SERVED in path:
-            served[parent(path)].append("-".join(step(path)[1]))
-    found = []
-    for path in tree:
-        kind = _LINKS.get(_class_of(path))
-        if kind is not None:
-            found.append(LinkEntry(path, kind, step(path)[1][0], tuple(served.get(path, ()))))
-    return tuple(found)
+        node = _node(path)
+        if node is not None and node.link is not None:
+            found.append((path, node.link))
+        elif node is not None and node.role is NodeRole.SERVED_PLMN:
+            served[parent(path)].append(node.plmn_of(path))
+    return tuple(LinkEntry(path, kind, step(path)[1][0], tuple(served.get(path, ()))) for path, kind in found)
 
 
 def cell_of(path: Path) -> str:
@@ -93,32 +125,67 @@ def cell_of(path: Path) -> str:
 
 def link_of(path: Path) -> Path:
     """Path of the core link that an entry is or belongs to, an empty string for all others."""
-    while path:
-        if _class_of(path) in _LINKS:
-            return path
+    while path and not is_link(path):
         path = parent(path)
-    return ""
+    return path
+
+
+def is_link(path: Path) -> bool:
+    """Whether an entry is a core link."""
+    node = _node(path)
+    return node is not None and node.link is not None
 
 
 def broadcast_plmn(path: Path) -> Plmn:
     """PLMN that the entry puts on air in its cell, an empty string for all other entries."""
-    at = path.rindex("/")
-    if path[at : path.index("[", at) + 1] not in _BROADCASTS or not cell_of(path):
-        return ""
-    return "-".join(step(path)[1][:2])
+    node = _node(path)
+    return node.plmn_of(path) if node is not None and node.broadcast and cell_of(path) else ""
+
+
+def broadcast_rat(path: Path) -> Rat | None:
+    """Radio technology of the cell where the entry puts a PLMN on air, None for all other entries."""
+    return _NODES[_class_of(path)][0].rat if broadcast_plmn(path) else None
+
+
+def share_parts(path: Path) -> tuple[LeafSpec, ...]:
+    """Leaves of the entry that hold parts of a radio share; none where it is no share."""
+    node = _node(path)
+    known = node.leaf_by_role if node is not None else {}
+    return tuple(known[role] for role in SHARE_PARTS if role in known)
+
+
+def leaf_of(path: Path, role: LeafRole) -> LeafName:
+    """Name of the leaf of the entry that has a role, an empty string where there is none."""
+    node = _node(path)
+    return "" if node is None else node.leaf(role)
+
+
+def administrative_leaf(path: Path) -> LeafName:
+    """Name of the leaf that locks the cell or core link at ``path``, an empty string where nothing can lock it."""
+    return leaf_of(path, LeafRole.ADMINISTRATIVE_STATE)
 
 
 def administrative_state(tree: Tree, path: Path) -> str:
-    """LOCKED, UNLOCKED or SHUTTINGDOWN of a cell; canonical trees leave the default out, which is LOCKED."""
-    return str(tree[path].get("administrativeState", "LOCKED"))
+    """LOCKED, UNLOCKED or SHUTTINGDOWN of a cell or core link; UNLOCKED where nothing can lock it.
+
+    Canonical trees leave the default out; what is not there has it.
+    """
+    node = _node(path)
+    leaf = node.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE) if node is not None else None
+    return "UNLOCKED" if leaf is None else str(tree.get(path, {}).get(leaf.name, leaf.default))
+
+
+def is_unlocked(tree: Tree, path: Path) -> bool:
+    """Whether a cell or core link is there, and nobody has locked it or shuts it down."""
+    return path in tree and administrative_state(tree, path) == "UNLOCKED"
 
 
 def cell_state(observed: Observed, path: Path) -> ServiceState:
     """Whether the cell at ``path`` serves: UNLOCKED, ENABLED and ACTIVE (X.731; TS 28.541 cellState)."""
-    if path not in observed.tree or administrative_state(observed.tree, path) != "UNLOCKED":
+    if not is_unlocked(observed.tree, path):
         return ServiceState.DOWN
     state = observed.state.get(path, {})
-    return ServiceState.all_of(ServiceState.of(state.get(leaf), good) for leaf, good in _SERVING.items())
+    return ServiceState.all_of(ServiceState.of(state.get(leaf), good) for leaf, good in _serving(path))
 
 
 def link_state(observed: Observed, path: Path) -> ServiceState:
@@ -127,30 +194,42 @@ def link_state(observed: Observed, path: Path) -> ServiceState:
     Many stations do not tell: the official EP_NgC and EP_NgU have no operational state. A link of another device
     (``WaitFor``) is in no tree here.
     """
-    told = ServiceState.of(observed.state.get(path, {}).get(_OPERATIONAL), "ENABLED")
-    if told is ServiceState.UNKNOWN and path.startswith("/") and not _is_unlocked_link(observed.tree, path):
+    told = ServiceState.of(observed.state.get(path, {}).get(leaf_of(path, LeafRole.OPERATIONAL_STATE)), "ENABLED")
+    if told is ServiceState.UNKNOWN and path.startswith("/") and not is_unlocked(observed.tree, path):
         return ServiceState.DOWN
     return told
 
 
 def link_locked(tree: Tree, path: Path) -> bool:
     """Whether somebody locked the core link at ``path``: it is not up then, and that is no fault."""
-    return path in tree and not _is_unlocked_link(tree, path)
-
-
-def _is_unlocked_link(tree: Tree, path: Path) -> bool:
-    return path in tree and tree[path].get("administrativeState", "UNLOCKED") == "UNLOCKED"
+    return path in tree and not is_unlocked(tree, path)
 
 
 def untold(observed: Observed) -> frozenset[str]:
     """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and tells the state of none."""
     found: dict[str, bool] = {}
     for path in observed.tree:
-        name = _class_of(path)
-        if name in _CELLS or name in _LINKS:
-            leaves = _SERVING.keys() if name in _CELLS else {_OPERATIONAL}
-            found[name] = found.get(name, False) or leaves <= observed.state.get(path, {}).keys()
+        node = _node(path)
+        if node is not None and (node.is_cell or node.link):
+            leaves = {leaf for leaf, _ in _serving(path)}
+            found[node.name] = found.get(node.name, False) or leaves <= observed.state.get(path, {}).keys()
     return frozenset(name for name, told in found.items() if not told)
+
+
+def _serving(path: Path) -> list[tuple[LeafName, str]]:
+    """State leaves of the cell or core link at ``path``, and what they say while it serves."""
+    return [(leaf, good) for role, good in _SERVING.items() if (leaf := leaf_of(path, role))]
+
+
+def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:
+    """Which profile declares the entry at ``path``, and as what; nothing where it means nothing to the engine."""
+    return _NODES.get(_class_of(path), (None, None))
+
+
+def _node(path: Path) -> NodeSpec | None:
+    """What is declared of the entry at ``path``, None where it means nothing to the engine."""
+    known = _NODES.get(_class_of(path))
+    return None if known is None else known[1]
 
 
 def _class_of(path: Path) -> str:

@@ -16,19 +16,23 @@ from controller.models.network import Plmn, Rat, ResourceType, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.base import (
     FUNCTION_ID,
+    PLMN_KEYS,
     PRIORITY_LABEL,
     USER_LABEL,
     Output,
     Profile,
     StationFacts,
     administrative_state,
+    availability_status,
+    cell_state,
     local_address,
     number,
+    operational_state,
     state,
     tenant_of,
 )
-from controller.nrm.profiles.values import address, decimal1, integer
-from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.profiles.values import address, decimal1
+from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
 
 _PLMN_KEYS = ("mcc", "mnc")
@@ -39,6 +43,7 @@ _GLOBAL_PLMN = NodeSpec(
     "pLMNId",
     ns.EUTRAN,
     keys=_PLMN_KEYS,
+    key_roles=PLMN_KEYS,
     attributes=False,
     in_attributes=True,
     mutability=Mutability.RESTART,
@@ -49,6 +54,8 @@ _BROADCAST = NodeSpec(
     "plmnIdList",
     ns.EUTRAN,
     keys=_PLMN_KEYS,
+    role=NodeRole.BROADCAST,
+    key_roles=PLMN_KEYS,
     leaves=(
         LeafSpec(
             "cellReservedForOperatorUse", default="false", label="reserved for operator use", operational_intent=True
@@ -57,80 +64,92 @@ _BROADCAST = NodeSpec(
     attributes=False,
     in_attributes=True,
     user_ordered=True,
-    broadcast=True,
     label="PLMN",
 )
 _OWN_IDENTITY = NodeSpec(
     "cellAccessInfoList",
     ns.EUTRAN,
     keys=_PLMN_KEYS,
+    role=NodeRole.BROADCAST,
+    key_roles=PLMN_KEYS,
     leaves=(number("tac", "TAC"), number("cellId", "cell identity")),
     attributes=False,
     in_attributes=True,
-    broadcast=True,
     label="PLMN with its own TAC",
 )
 _SHARE = NodeSpec(
     "plmnRadioShareList",
     ns.EUTRAN,
     keys=_PLMN_KEYS,
+    role=NodeRole.SHARE,
+    key_roles=PLMN_KEYS,
     leaves=(
-        number("dedicatedRatio", "dedicated %", default="0"),
-        number("minRatio", "minimum %", default="0"),
-        number("maxRatio", "maximum %", default="100"),
+        number("dedicatedRatio", "dedicated %", default="0", roles=(LeafRole.SHARE_DEDICATED,)),
+        number("minRatio", "minimum %", default="0", roles=(LeafRole.SHARE_MIN,)),
+        number("maxRatio", "maximum %", default="100", roles=(LeafRole.SHARE_MAX,)),
     ),
     attributes=False,
     in_attributes=True,
     label="radio share",
 )
 _SERVED = NodeSpec(
-    "servedPlmnList", ns.EUTRAN, keys=_PLMN_KEYS, attributes=False, in_attributes=True, label="served PLMN"
+    "servedPlmnList",
+    ns.EUTRAN,
+    keys=_PLMN_KEYS,
+    role=NodeRole.SERVED_PLMN,
+    key_roles=PLMN_KEYS,
+    attributes=False,
+    in_attributes=True,
+    label="served PLMN",
 )
 _LOCAL = local_address(ns.EUTRAN)
 
 
-def _cell(name: str, *carrier: LeafSpec) -> NodeSpec:
+def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
     return NodeSpec(
         name,
         ns.EUTRAN,
         leaves=(
             USER_LABEL,
             PRIORITY_LABEL,
-            number("cellLocalId", "local id", mutability=Mutability.CREATE_ONLY),
+            number("cellLocalId", "local id", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.LOCAL_ID,)),
             administrative_state("LOCKED"),
-            state("operationalState"),
-            state("cellState"),
+            operational_state(),
+            cell_state(),
             state("usageState"),
-            state("availabilityStatus", leaf_list=True),
-            number("tac", "TAC", mutability=_LOCKED),
-            number("pci", "PCI", mutability=_LOCKED),
+            availability_status(),
+            number("tac", "TAC", mutability=_LOCKED, roles=(LeafRole.TAC,)),
+            number("pci", "PCI", mutability=_LOCKED, roles=(LeafRole.PCI,)),
             number("maximumTransmissionPower", "transmission power"),
             number("referenceSignalPower", "reference signal power"),
             *carrier,
         ),
         children=(_BROADCAST, _OWN_IDENTITY, _SHARE),
-        is_cell=True,
+        role=NodeRole.CELL,
+        tdd=tdd,
         label="cell",
     )
 
 
-def _bandwidth(name: str, label: str) -> LeafSpec:
-    return LeafSpec(name, mutability=_LOCKED, normalise=decimal1, label=label)
+def _bandwidth(name: str, label: str, *roles: LeafRole) -> LeafSpec:
+    return LeafSpec(name, mutability=_LOCKED, normalise=decimal1, label=label, roles=roles)
 
 
 _FDD = _cell(
     "EUtranCellFDD",
-    number("earfcnDl", "downlink EARFCN", mutability=_LOCKED),
-    number("earfcnUl", "uplink EARFCN", mutability=_LOCKED),
-    _bandwidth("dlChannelBandwidth", "downlink bandwidth MHz"),
+    number("earfcnDl", "downlink EARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_DL,)),
+    number("earfcnUl", "uplink EARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_UL,)),
+    _bandwidth("dlChannelBandwidth", "downlink bandwidth MHz", LeafRole.BANDWIDTH),
     _bandwidth("ulChannelBandwidth", "uplink bandwidth MHz"),
+    tdd=False,
 )
 _TDD = _cell(
     "EUtranCellTDD",
-    number("earfcn", "EARFCN", mutability=_LOCKED),
-    _bandwidth("channelBandwidth", "bandwidth MHz"),
+    number("earfcn", "EARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_DL, LeafRole.ARFCN_UL)),
+    _bandwidth("channelBandwidth", "bandwidth MHz", LeafRole.BANDWIDTH),
     number("sfAssignment", "subframe assignment", mutability=_LOCKED, initial=True),
     number("specialSfPatterns", "special subframe pattern", mutability=_LOCKED, initial=True),
+    tdd=True,
 )
 _S1C = NodeSpec(
     "EP_S1C",
@@ -138,9 +157,9 @@ _S1C = NodeSpec(
     leaves=(
         USER_LABEL,
         state("farEndEntity"),
-        LeafSpec("remoteAddress", normalise=address, label="MME address"),
+        LeafSpec("remoteAddress", normalise=address, label="MME address", roles=(LeafRole.REMOTE_ADDRESS,)),
         administrative_state("UNLOCKED"),
-        state("operationalState"),
+        operational_state(),
         number("mmeGroupId", "MME group"),
         number("mmeCode", "MME code"),
         state("relativeMmeCapacity"),
@@ -155,8 +174,8 @@ _ENB = NodeSpec(
     leaves=(
         USER_LABEL,
         PRIORITY_LABEL,
-        number("eNBId", "eNB id", mutability=Mutability.CREATE_ONLY),
-        LeafSpec("eNBIdLength", default="20", mutability=Mutability.CREATE_ONLY, normalise=integer),
+        number("eNBId", "eNB id", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.NODE_ID,)),
+        number("eNBIdLength", default="20", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.NODE_ID_LENGTH,)),
         LeafSpec("eNBName", label="name"),
     ),
     children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C),

@@ -22,19 +22,24 @@ from controller.nrm import namespaces as ns
 from controller.nrm.profiles import npn
 from controller.nrm.profiles.base import (
     FUNCTION_ID,
+    PLMN_AND_SLICE_KEYS,
+    PLMN_KEYS,
     PRIORITY_LABEL,
     USER_LABEL,
     Output,
     Profile,
     StationFacts,
     administrative_state,
+    availability_status,
+    cell_state,
     local_address,
     number,
+    operational_state,
     state,
     tenant_of,
 )
 from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
-from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
 
 _LOCKED = Mutability.LOCKED
@@ -59,11 +64,13 @@ _INFO_KEYS = ("mcc", "mnc", "sd", "sst")
 _INFO_NORMALISERS: dict[str, Callable[[str], str]] = {"sd": slice_differentiator, "sst": integer}
 
 
-def _info_list(name: str, namespace: str, label: str) -> NodeSpec:
+def _info_list(name: str, namespace: str, label: str, role: NodeRole | None = None) -> NodeSpec:
     return NodeSpec(
         name,
         namespace,
         keys=_INFO_KEYS,
+        role=role,
+        key_roles=PLMN_AND_SLICE_KEYS,
         key_normalisers=_INFO_NORMALISERS,
         attributes=False,
         in_attributes=True,
@@ -75,14 +82,15 @@ _GLOBAL_PLMN = NodeSpec(
     "pLMNId",
     ns.GNBCUCP_FUNCTION,
     keys=("mcc", "mnc"),
+    key_roles=PLMN_KEYS,
     attributes=False,
     in_attributes=True,
     mutability=Mutability.RESTART,
     single=True,
     label="PLMN of the global gNB id",
 )
-_CU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_CU, "PLMN and slice (CU)"), broadcast=True)
-_DU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_DU, "PLMN and slice"), broadcast=True, user_ordered=True)
+_CU_INFO = _info_list("pLMNInfoList", ns.NR_CELL_CU, "PLMN and slice (CU)", NodeRole.BROADCAST)
+_DU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_DU, "PLMN and slice", NodeRole.BROADCAST), user_ordered=True)
 _MEMBER = _info_list("rRMPolicyMemberList", ns.RRM_POLICY, "member of the radio share")
 _UP_INFO = _info_list("pLMNInfoList", ns.GNBCUUP_FUNCTION, "PLMN and slice (user plane)")
 _LOCAL = local_address(ns.NR_EP)
@@ -90,8 +98,8 @@ _LOCAL = local_address(ns.NR_EP)
 _GNB_IDENTITY = (
     USER_LABEL,
     PRIORITY_LABEL,
-    number("gNBId", "gNB id", mutability=_CREATE_ONLY),
-    number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY),
+    number("gNBId", "gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.NODE_ID,)),
+    number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.NODE_ID_LENGTH,)),
 )
 
 
@@ -102,8 +110,8 @@ def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
         leaves=(
             USER_LABEL,
             state("farEndEntity"),
-            LeafSpec("remoteAddress", normalise=address, label=far_end),
-            state("operationalState", namespace=ns.EP_STATE),
+            LeafSpec("remoteAddress", normalise=address, label=far_end, roles=(LeafRole.REMOTE_ADDRESS,)),
+            operational_state(ns.EP_STATE),
         ),
         children=(_LOCAL,),
         link=kind,
@@ -117,11 +125,12 @@ _POLICY = NodeSpec(
     "RRMPolicyRatio",
     ns.RRM_POLICY,
     leaves=(
-        LeafSpec("resourceType", label="resource"),
-        number("rRMPolicyMaxRatio", "maximum %", default="100"),
-        number("rRMPolicyMinRatio", "minimum %", default="0"),
-        number("rRMPolicyDedicatedRatio", "dedicated %", default="0"),
+        LeafSpec("resourceType", label="resource", roles=(LeafRole.SHARE_RESOURCE,)),
+        number("rRMPolicyMaxRatio", "maximum %", default="100", roles=(LeafRole.SHARE_MAX,)),
+        number("rRMPolicyMinRatio", "minimum %", default="0", roles=(LeafRole.SHARE_MIN,)),
+        number("rRMPolicyDedicatedRatio", "dedicated %", default="0", roles=(LeafRole.SHARE_DEDICATED,)),
     ),
+    role=NodeRole.SHARE,
     children=(_MEMBER,),
     label="radio share",
 )
@@ -135,6 +144,7 @@ _CELL_CU = NodeSpec(
         state("nRFrequencyRef"),
     ),
     children=(_CU_INFO, _POLICY),
+    role=NodeRole.CELL_PART,
     label="cell (CU)",
 )
 _CELL_DU = NodeSpec(
@@ -143,17 +153,17 @@ _CELL_DU = NodeSpec(
     leaves=(
         USER_LABEL,
         PRIORITY_LABEL,
-        number("cellLocalId", "local id", mutability=_CREATE_ONLY),
+        number("cellLocalId", "local id", mutability=_CREATE_ONLY, roles=(LeafRole.LOCAL_ID,)),
         administrative_state("LOCKED"),
-        state("operationalState"),
-        state("cellState"),
+        operational_state(),
+        cell_state(),
         state("usageState", namespace=ns.EP_STATE),
-        state("availabilityStatus", leaf_list=True, namespace=ns.EP_STATE),
-        number("nRPCI", "PCI", mutability=_LOCKED),
-        number("nRTAC", "TAC", mutability=_LOCKED),
-        number("arfcnDL", "downlink ARFCN", mutability=_LOCKED),
-        number("arfcnUL", "uplink ARFCN", mutability=_LOCKED),
-        number("bSChannelBwDL", "downlink bandwidth MHz", mutability=_LOCKED),
+        availability_status(ns.EP_STATE),
+        number("nRPCI", "PCI", mutability=_LOCKED, roles=(LeafRole.PCI,)),
+        number("nRTAC", "TAC", mutability=_LOCKED, roles=(LeafRole.TAC,)),
+        number("arfcnDL", "downlink ARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_DL,)),
+        number("arfcnUL", "uplink ARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_UL,)),
+        number("bSChannelBwDL", "downlink bandwidth MHz", mutability=_LOCKED, roles=(LeafRole.BANDWIDTH,)),
         number("bSChannelBwUL", "uplink bandwidth MHz", mutability=_LOCKED),
         number("ssbFrequency", mutability=_LOCKED, initial=True),
         number("ssbPeriodicity", mutability=_LOCKED, initial=True),
@@ -167,7 +177,7 @@ _CELL_DU = NodeSpec(
         *(LeafSpec(name, initial=True) for name in _RIM_SETS),
     ),
     children=(_DU_INFO, _POLICY),
-    is_cell=True,
+    role=NodeRole.CELL,
     label="cell",
 )
 _CUCP = NodeSpec(

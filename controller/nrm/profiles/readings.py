@@ -9,8 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.models.network import Plmn, Rat, Snssai
+from controller.models.network import Plmn, Rat, ResourceType, Snssai
+from controller.nrm.profiles.lookup import declared
 from controller.nrm.profiles.values import NO_SD
+from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
 from controller.nrm.tree import Leaves, Path, Tree, parent, step
 
 
@@ -59,35 +61,19 @@ class StationReading:
     cells: tuple[CellReading, ...]
 
 
+#: Leaves of a cell, as fields of ``controller.models.network.Cell``.
 _CARRIER = {
-    "EUtranCellFDD": {
-        "local_id": "cellLocalId",
-        "tac": "tac",
-        "pci": "pci",
-        "arfcn_dl": "earfcnDl",
-        "arfcn_ul": "earfcnUl",
-        "bandwidth_mhz": "dlChannelBandwidth",
-    },
-    "EUtranCellTDD": {
-        "local_id": "cellLocalId",
-        "tac": "tac",
-        "pci": "pci",
-        "arfcn_dl": "earfcn",
-        "arfcn_ul": "earfcn",
-        "bandwidth_mhz": "channelBandwidth",
-    },
-    "NRCellDU": {
-        "local_id": "cellLocalId",
-        "tac": "nRTAC",
-        "pci": "nRPCI",
-        "arfcn_dl": "arfcnDL",
-        "arfcn_ul": "arfcnUL",
-        "bandwidth_mhz": "bSChannelBwDL",
-    },
+    "local_id": LeafRole.LOCAL_ID,
+    "tac": LeafRole.TAC,
+    "pci": LeafRole.PCI,
+    "arfcn_dl": LeafRole.ARFCN_DL,
+    "arfcn_ul": LeafRole.ARFCN_UL,
+    "bandwidth_mhz": LeafRole.BANDWIDTH,
 }
+#: Leaves of a function, as fields of ``controller.models.network.Station``.
 _IDENTITY = {
-    "ENBFunction": ("lte-28658", {"enb_id": "eNBId", "enb_id_length": "eNBIdLength"}),
-    "GNBDUFunction": ("nr-28541", {"gnb_id": "gNBId", "gnb_id_length": "gNBIdLength"}),
+    Rat.LTE: {"enb_id": LeafRole.NODE_ID, "enb_id_length": LeafRole.NODE_ID_LENGTH},
+    Rat.NR: {"gnb_id": LeafRole.NODE_ID, "gnb_id_length": LeafRole.NODE_ID_LENGTH},
 }
 
 
@@ -96,72 +82,72 @@ def read_station(tree: Tree) -> StationReading:
     below: dict[Path, list[Path]] = defaultdict(list)
     for path in tree:
         below[parent(path)].append(path)
-    profiles: list[str] = []
+    profiles: set[str] = set()
     fields: dict[str, str] = {}
     addresses: dict[str, None] = {}
     cells: list[CellReading] = []
     for path, leaves in tree.items():
-        name, keys = step(path)
-        if name in _IDENTITY:
-            profile, wanted = _IDENTITY[name]
-            profiles.append(profile)
-            fields |= _fields(leaves, wanted)
-        elif name == "localAddress":
-            addresses[keys[0]] = None
-        elif name in _CARRIER:
-            cells.append(_cell(name, path, tree, below))
-    return StationReading(tuple(sorted(set(profiles))), fields, tuple(addresses), tuple(cells))
+        profile, node = declared(path)
+        if profile is None or node is None:
+            continue
+        if LeafRole.NODE_ID in node.leaf_by_role:
+            profiles.add(profile.name)
+            fields |= _fields(node, leaves, _IDENTITY[profile.rat])
+        elif node.role is NodeRole.LOCAL_ADDRESS:
+            addresses[node.keys_of(path)[KeyRole.ADDRESS]] = None
+        elif node.is_cell:
+            cells.append(_cell(profile.rat, node, path, tree, below))
+    return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), tuple(cells))
 
 
-def _fields(leaves: Leaves, wanted: Mapping[str, str]) -> dict[str, str]:
-    return {field: str(leaves[leaf]) for field, leaf in wanted.items() if leaf in leaves}
+def _fields(node: NodeSpec, leaves: Leaves, wanted: Mapping[str, LeafRole]) -> dict[str, str]:
+    return {field: str(leaves[leaf]) for field, role in wanted.items() if (leaf := node.leaf(role)) in leaves}
 
 
-def _cell(name: str, path: Path, tree: Tree, below: Mapping[Path, Sequence[Path]]) -> CellReading:
-    rat = Rat.NR if name == "NRCellDU" else Rat.LTE
+def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path, Sequence[Path]]) -> CellReading:
     broadcasts: dict[Plmn, tuple[Snssai, ...]] = {}
     shares: list[ShareReading] = []
     for entry in below.get(path, ()):
-        kind, keys = step(entry)
-        if kind in ("plmnIdList", "pLMNInfoList"):
-            plmn = "-".join(keys[:2])
-            broadcasts[plmn] = (*broadcasts.get(plmn, ()), *_slices(keys[2:]))
-        elif kind == "plmnRadioShareList":
-            shares.append(_lte_share("-".join(keys), tree[entry]))
-        elif kind == "RRMPolicyRatio":
-            shares.append(_nr_share(tree[entry], below.get(entry, ())))
+        child = node.child_by_name.get(step(entry)[0])
+        if child is None:
+            continue
+        # A PLMN with its own tracking area is not in the order of those on air.
+        if child.broadcast and child.user_ordered:
+            plmn = child.plmn_of(entry)
+            broadcasts[plmn] = (*broadcasts.get(plmn, ()), *_slices(child.keys_of(entry)))
+        elif child.role is NodeRole.SHARE:
+            shares.append(_share(child, entry, tree[entry], below.get(entry, ())))
     return CellReading(
         cell=step(path)[1][0],
         rat=rat,
-        fields=_fields(tree[path], _CARRIER[name]),
-        tdd=None if rat is Rat.NR else name == "EUtranCellTDD",
+        fields=_fields(node, tree[path], _CARRIER),
+        tdd=node.tdd,
         broadcasts=broadcasts,
         shares=tuple(shares),
     )
 
 
-def _slices(keys: Sequence[str]) -> Iterator[Snssai]:
-    """The slice behind the keys ``sd`` and ``sst``; none on LTE, and none for what is no slice."""
-    if len(keys) == 2 and keys[1].isdigit() and int(keys[1]) <= 255 and len(keys[0]) == len(NO_SD):
-        yield Snssai(sst=int(keys[1]), sd=keys[0])
+def _slices(keys: Mapping[KeyRole, str]) -> Iterator[Snssai]:
+    """The slice that keys name; none on LTE, and none for what is no slice."""
+    sst, sd = keys.get(KeyRole.SST, ""), keys.get(KeyRole.SD, NO_SD)
+    if sst.isdigit() and int(sst) <= 255 and len(sd) == len(NO_SD):
+        yield Snssai(sst=int(sst), sd=sd)
 
 
-def _lte_share(plmn: Plmn, leaves: Leaves) -> ShareReading:
+def _share(node: NodeSpec, path: Path, leaves: Leaves, below: Sequence[Path]) -> ShareReading:
+    """A share of the PLMN in its keys, or of those of its members."""
+    named = [node.plmn_of(path)] if node.plmn_of(path) else [_member(node, member) for member in below]
+    parts = {role: node.leaf_by_role[role] for role in SHARE_PARTS}
+    said = {role: str(leaves.get(leaf.name, leaf.default)) for role, leaf in parts.items()}
     return ShareReading(
-        plmns=(plmn,),
-        resource="PRB",
-        dedicated=str(leaves.get("dedicatedRatio", "0")),
-        min=str(leaves.get("minRatio", "0")),
-        max=str(leaves.get("maxRatio", "100")),
+        plmns=tuple(dict.fromkeys(filter(None, named))),
+        resource=str(leaves.get(node.leaf(LeafRole.SHARE_RESOURCE), ResourceType.PRB)),
+        dedicated=said[LeafRole.SHARE_DEDICATED],
+        min=said[LeafRole.SHARE_MIN],
+        max=said[LeafRole.SHARE_MAX],
     )
 
 
-def _nr_share(leaves: Leaves, members: Sequence[Path]) -> ShareReading:
-    plmns = dict.fromkeys("-".join(step(member)[1][:2]) for member in members)
-    return ShareReading(
-        plmns=tuple(plmns),
-        resource=str(leaves.get("resourceType", "PRB")),
-        dedicated=str(leaves.get("rRMPolicyDedicatedRatio", "0")),
-        min=str(leaves.get("rRMPolicyMinRatio", "0")),
-        max=str(leaves.get("rRMPolicyMaxRatio", "100")),
-    )
+def _member(share: NodeSpec, path: Path) -> Plmn:
+    member = share.child_by_name.get(step(path)[0])
+    return member.plmn_of(path) if member is not None else ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from controller.models.facts import RouterFact, RouterFacts, TransportFact
 from controller.nrm.profiles.base import Output, number
-from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Path, Value
 
 #: Address in each tenant's VRF and next hop, over the uplink and over the standby.
@@ -34,7 +34,8 @@ _ROUTE = NodeSpec(
     "Route",
     "",
     keys=("network", "way"),
-    leaves=(number("distance", "distance", default=PREFERRED, initial=True),),
+    leaves=(number("distance", "distance", default=PREFERRED, initial=True, roles=(LeafRole.DISTANCE,)),),
+    role=NodeRole.ROUTE,
     label="route",
 )
 _VRF = NodeSpec(

@@ -135,9 +135,7 @@ async def read_state(context: Context, _: Nothing) -> StationState:
         _link(observed, link.path, ledger[link.path].owners) for link in links(observed.tree) if link.path in ledger
     )
     our_cells = {path: cell_state(observed, path) for path in await _cells(context, ()) if unlocked(observed, path)}
-    our_links = {
-        path: link_state(observed, path) for path in await _links(context, "") if unlocked(observed, path, "UNLOCKED")
-    }
+    our_links = {path: link_state(observed, path) for path in await _links(context, "") if unlocked(observed, path)}
     return StationState(
         cells=found,
         links=up,
@@ -198,7 +196,7 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
     Routers have none, and pass.
     """
     observed, chosen = await context.read(), await _links(context, given.tenant)
-    counted = [path for path in chosen if unlocked(observed, path, "UNLOCKED")]
+    counted = [path for path in chosen if unlocked(observed, path)]
     if given.tenant and not counted and router_profile(context.profiles) is None:
         return Unmet(f"{given.tenant} has no core link here")
     counted = [path for path in counted if endpoint_name(path) not in given.excused]
@@ -280,7 +278,7 @@ async def _condition(
         if given.tenant and not ours and router_profile(context.profiles) is None:
             raise NotFoundError(f"{given.tenant} has no core link on {context.station}")
         _all_there(context, "core link", given.endpoints, map(endpoint_name, ours))
-        counted = [path for path in ours if unlocked(observed, path, "UNLOCKED")]
+        counted = [path for path in ours if unlocked(observed, path)]
         return [path for path in counted if not given.endpoints or endpoint_name(path) in given.endpoints], link_state
     chosen = await _cells(context, given.cells)
     if given.condition == "cells-on-air":
@@ -317,9 +315,9 @@ async def _links(context: Context, tenant: str) -> list[Path]:
     ]
 
 
-def unlocked(observed: Observed, path: Path, default: str = "LOCKED") -> bool:
-    """Whether a cell is unlocked, or a core link with ``default`` UNLOCKED."""
-    return observed.tree.get(path, {}).get("administrativeState", default) == "UNLOCKED"
+def unlocked(observed: Observed, path: Path) -> bool:
+    """Whether nobody locked a cell or core link; of what is gone, a cell counts as locked and a core link does not."""
+    return administrative_state(observed.tree, path) == "UNLOCKED"
 
 
 def endpoint_name(path: Path) -> str:

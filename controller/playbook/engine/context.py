@@ -19,10 +19,9 @@ from controller.models.plan import Change, Edit
 from controller.models.question import Question
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.apply import apply_edits
-from controller.nrm.profiles import link_state, links, root_spec
+from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
-from controller.plan.edits import ADMINISTRATIVE_STATE
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
@@ -341,8 +340,9 @@ class Rehearsal(StationContext):
 
 def _settled(edit: Edit) -> Edit:
     """An edit as it is in the end: a cell that shuts down locks itself."""
-    shuts = edit.after.get(ADMINISTRATIVE_STATE) == "SHUTTINGDOWN"
-    return edit.model_copy(update={"after": {**edit.after, ADMINISTRATIVE_STATE: "LOCKED"}}) if shuts else edit
+    leaf = administrative_leaf(edit.path)
+    shuts = edit.after.get(leaf) == "SHUTTINGDOWN"
+    return edit.model_copy(update={"after": {**edit.after, leaf: "LOCKED"}}) if shuts else edit
 
 
 def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Change, ...]) -> Mapping[Path, LedgerEntry]:

@@ -19,12 +19,9 @@ from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
-from controller.nrm.profiles import cell_of
-from controller.plan.edits import ADMINISTRATIVE_STATE
+from controller.nrm.profiles import administrative_leaf, cell_of, share_parts
+from controller.nrm.schema import LeafSpec
 from controller.runs.approval.windows import Calendar
-
-#: What a share falls back to where an edit takes its leaf away (TS 28.541 §4.3.36).
-_SHARE_DEFAULTS = {"max": 100.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ def effect_on(
 
 def _brings_back(change: Change, edits: Sequence[Edit]) -> bool:
     """Whether all that a change edits is held to that already (its ``gained`` would say so otherwise)."""
-    switches = any(ADMINISTRATIVE_STATE in edit.after for edit in edits)
+    switches = any(administrative_leaf(edit.path) in edit.after for edit in edits)
     return bool(edits) and not (change.gained or change.lost or change.removes or switches)
 
 
@@ -108,16 +105,13 @@ def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
 def _lowered(edits: Iterable[Edit]) -> Iterator[str]:
     """Tenants whose radio share gets smaller."""
     for edit in edits:
-        if edit.op is Op.MERGE and any(_lower(edit, leaf) for leaf in {*edit.before, *edit.after}):
+        if edit.op is Op.MERGE and any(_lower(edit, part) for part in share_parts(edit.path)):
             yield from edit.owners
 
 
-def _lower(edit: Edit, leaf: str) -> bool:
-    """Whether a leaf is a ratio of a share (``rRMPolicyMaxRatio``, ``maxRatio``, …) that becomes less."""
-    if not leaf.endswith("Ratio"):
-        return False
-    default = next((value for word, value in _SHARE_DEFAULTS.items() if word in leaf.lower()), 0.0)
-    before, after = (float(str(side.get(leaf, default))) for side in (edit.before, edit.after))
+def _lower(edit: Edit, part: LeafSpec) -> bool:
+    """Whether a part of a share becomes less; one that an edit takes away falls back to its default."""
+    before, after = (float(str(side.get(part.name, part.default))) for side in (edit.before, edit.after))
     return after < before
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from controller.models.network import Network, Rat
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
+from controller.nrm.profiles import broadcast_rat
 from controller.plan.routers import ranks_of
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
@@ -158,6 +159,6 @@ def _join_router(group: dict[str, set[str]], network: Network, device: str) -> N
 
 def _areas(change: Change, network: Network) -> set[int]:
     """Tracking areas whose PLMN set the change touches."""
-    if not any("/plmnIdList[" in edit.path for phase in change.phases for edit in phase.edits):
+    if not any(broadcast_rat(edit.path) is Rat.LTE for phase in change.phases for edit in phase.edits):
         return set()
     return {cell.tac for cell in network.cells_by_station.get(change.station, ()) if cell.rat is Rat.LTE}

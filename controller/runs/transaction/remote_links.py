@@ -18,7 +18,8 @@ from controller.models.errors import DeviceError
 from controller.models.health import ServiceState
 from controller.models.network import Network
 from controller.models.plan import Change, Edit
-from controller.nrm.profiles import link_state, links
+from controller.nrm.profiles import leaf_of, link_state, links
+from controller.nrm.schema import LeafRole
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
@@ -60,7 +61,7 @@ def watching(
 
 def state_behind(path: Path, seen: Observed) -> ServiceState:
     """Whether a link behind a device was up when that was read, steadily or not yet."""
-    if seen.state.get(path, {}).get("operationalState") == _RISING:
+    if seen.state.get(path, {}).get(leaf_of(path, LeafRole.OPERATIONAL_STATE)) == _RISING:
         return ServiceState.UP
     return link_state(seen, path)
 
@@ -97,7 +98,7 @@ class _Watching:
         up = [path for path, state in states.items() if state is ServiceState.UP]
         self._since = {path: self._since.get(path, now) for path in up}
         told = (path for path in self._links if states.get(path) is not ServiceState.UNKNOWN)
-        leaves = {path: {"operationalState": self._word(path, now)} for path in told}
+        leaves = {path: {leaf_of(path, LeafRole.OPERATIONAL_STATE): self._word(path, now)} for path in told}
         return {path: leaves.get(path, {}) for path in self._links}
 
     def _word(self, path: Path, now: float) -> str:
