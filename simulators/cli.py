@@ -16,36 +16,38 @@ from simulators.clock import RealClock
 from simulators.commands import DEFAULT_CONTROL, ControlUrl, add_ground, call, show
 from simulators.control.network_faults import describe
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
-from simulators.faults import ANY, FaultKind
 from simulators.fleet.fleet import Fleet, Placement, RouterPlacement, as_in, on_port, ports_from
 from simulators.fleet.inventory import Exports, as_in_files
 from simulators.fleet.push import Shape, alertmanager_call, ves_event
 from simulators.fleet.scenario import ScenarioError, read_scenario
 from simulators.fleet.story import Stage, Story
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
+from simulators.netconf.faults import ANY, FaultKind
 from simulators.netconf.profiles import PROFILES, profile_named
-from simulators.netconf.ssh import Credentials
 from simulators.network import NetworkFileError, SimulatedNetwork, counted, read_network
 from simulators.processes import FleetProcessError, run
 from simulators.routers.factory import Provisioning
-from simulators.station import Quirks
+from simulators.ssh import Credentials
+from simulators.station import StationSettings
 
 
-def quirks_of(quirks: Quirks, choices: Iterable[str]) -> tuple[Quirks, dict[str, Quirks]]:
-    """Those of a fleet and those of single stations, from choices ``NAME`` and ``STATION=NAME`` of profiles.
+def settings_of(
+    settings: StationSettings, choices: Iterable[str]
+) -> tuple[StationSettings, dict[str, StationSettings]]:
+    """The settings of a fleet and those of single stations, from choices ``NAME`` and ``STATION=NAME`` of profiles.
 
     Raises:
         ValueError: there is no such profile.
     """
-    others: dict[str, Quirks] = {}
+    others: dict[str, StationSettings] = {}
     for choice in choices:
         station, _, name = choice.rpartition("=")
-        chosen = replace(quirks, profile=profile_named(name))
+        chosen = replace(settings, profile=profile_named(name))
         if station:
             others[station] = chosen
         else:
-            quirks = chosen
-    return quirks, others
+            settings = chosen
+    return settings, others
 
 
 def check_stations(network: SimulatedNetwork, named: Iterable[str]) -> None:
@@ -151,7 +153,9 @@ def up(
             placement = ports_from(address, port_base)
             router_placement = ports_from(address, port_base + len(files.stations))
         _check_together(processes, scenario, history, routers)
-        quirks, others = quirks_of(Quirks(settle_seconds=settle_seconds, boot_seconds=boot_seconds), profile or ())
+        default, others = settings_of(
+            StationSettings(settle_seconds=settle_seconds, boot_seconds=boot_seconds), profile or ()
+        )
         check_stations(files, others)
 
         def make(only: Sequence[str]) -> tuple[Fleet, Story]:
@@ -160,8 +164,8 @@ def up(
                 clock=RealClock(speed),
                 credentials=_credentials(username, password_env, authorized_keys),
                 placement=placement,
-                quirks={name: found for name, found in others.items() if name in only},
-                default_quirks=quirks,
+                settings={name: found for name, found in others.items() if name in only},
+                default_settings=default,
                 seed=seed,
                 only=only,
                 tls=_tls_placement(placement, address, port_base, tls),

@@ -1,12 +1,16 @@
-"""Small XML elements, each child in the namespace of its parent."""
+"""Small XML elements, each child in the namespace of its parent, and what stands in them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import cast
 
 from lxml import etree
+
+#: Makes an element when it is needed.
+Make = Callable[[], etree._Element]
 
 
 def root(namespace: str, name: str, prefixes: Mapping[str, str] = MappingProxyType({})) -> etree._Element:
@@ -23,3 +27,8 @@ def node(parent: etree._Element, name: str) -> etree._Element:
 def leaf(parent: etree._Element, name: str, text: str) -> None:
     """Add a child with text."""
     node(parent, name).text = text
+
+
+def timestamp(when: datetime) -> str:
+    """A date-and-time of RFC 6991 in UTC."""
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,17 +1,35 @@
-"""What happened on a station, in order, so that tests and people can look it up."""
+"""What happened on a device, in order and by whom, so that tests and people can look it up."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-#: Events kept per station; the counts go on for ever.
+from simulators.clock import Clock
+
+#: Events kept per device; the counts go on for ever.
 KEPT = 500
+
+
+#: Session id of a holder that is no NETCONF session (RFC 6241 §7.5).
+NO_SESSION = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who does something: a session and its user."""
+
+    session: int
+    user: str
+
+
+#: The device itself, as when a timer fires.
+ITSELF = Origin(NO_SESSION, "station")
 
 
 class EventKind(StrEnum):
@@ -65,19 +83,29 @@ class Event:
         }
 
 
+#: Is given each event, with the id of its device.
+EventListener = Callable[[str, Event], None]
+
+
 class History:
-    """The latest events of a station and how many there were of each kind."""
+    """The latest events of a device and how many there were of each kind; ``listeners`` get each as it happens."""
 
-    __slots__ = ("_events", "counts")
+    __slots__ = ("_clock", "_device", "_events", "counts", "listeners")
 
-    def __init__(self) -> None:
+    def __init__(self, device: str, clock: Clock) -> None:
+        self._device = device
+        self._clock = clock
         self._events: deque[Event] = deque(maxlen=KEPT)
         self.counts: Counter[EventKind] = Counter()
+        self.listeners: tuple[EventListener, ...] = ()
 
-    def add(self, event: Event) -> None:
-        """Record an event."""
+    def record(self, kind: EventKind, origin: Origin = ITSELF, **detail: Any) -> None:
+        """Write down what happens now."""
+        event = Event(self._clock.now(), kind, origin.session, origin.user, MappingProxyType(detail))
         self._events.append(event)
-        self.counts[event.kind] += 1
+        self.counts[kind] += 1
+        for listener in self.listeners:
+            listener(self._device, event)
 
     def events(self, kind: EventKind | None = None) -> tuple[Event, ...]:
         """The kept events, oldest first, of one kind if named."""

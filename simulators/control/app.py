@@ -19,9 +19,9 @@ from simulators.control.server import serve
 from simulators.datastore import RpcError, RpcErrors
 from simulators.equipment.faults import UnknownFaultError
 from simulators.equipment.radio import UnknownLinkError
-from simulators.faults import ANY, STATION_FAULTS, Fault, FaultKind
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
+from simulators.netconf.faults import ANY, STATION_FAULTS, Fault, FaultKind
 from simulators.netconf.messages import MalformedMessageError, parse
 from simulators.netconf.profiles import profile_named
 from simulators.station import Station, UnknownRevisionError
@@ -151,22 +151,22 @@ def _add_reading(app: FastAPI, fleet: Fleet, station: Lookup) -> None:
     @app.get("/stations/{station_id}/running")
     async def running(station_id: str) -> Response:
         found = station(station_id)
-        return Response(found.datastores.running.to_text(state=found.state()), media_type="application/xml")
+        return Response(found.running.to_text(state=found.equipment.state()), media_type="application/xml")
 
 
 def _add_acting(app: FastAPI, station: Lookup) -> None:
     @app.post("/stations/{station_id}/links/break")
     async def break_link(station_id: str, body: LinkBody) -> dict[str, Any]:
-        return {"links": station(station_id).break_link(body.link)}
+        return {"links": station(station_id).equipment.break_link(body.link)}
 
     @app.post("/stations/{station_id}/links/restore")
     async def restore_link(station_id: str, body: LinkBody) -> dict[str, Any]:
-        return {"links": station(station_id).restore_link(body.link)}
+        return {"links": station(station_id).equipment.restore_link(body.link)}
 
     @app.post("/stations/{station_id}/edit")
     async def edit(station_id: str, body: EditBody) -> dict[str, Any]:
         found = station(station_id)
-        found.foreign_edit(parse(body.config.encode()), body.user)
+        found.datastores.foreign_edit(parse(body.config.encode()), body.user)
         return {"revision": found.revision}
 
     @app.post("/stations/{station_id}/revert")
@@ -177,7 +177,7 @@ def _add_acting(app: FastAPI, station: Lookup) -> None:
 
     @app.post("/stations/{station_id}/profile", status_code=204)
     async def profile(station_id: str, body: ProfileBody) -> None:
-        station(station_id).become(profile_named(body.name))
+        station(station_id).change_profile(profile_named(body.name))
 
     @app.post("/stations/{station_id}/restart", status_code=204)
     async def restart(station_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFault
+from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind
 from simulators.equipment.measurements import measurement_file
 from simulators.equipment.performance import PERIOD
 from simulators.station import Station
@@ -35,20 +35,20 @@ def add_living(app: FastAPI, station: Lookup) -> None:
         return [describe(fault) for fault in NETWORK_FAULTS.values()]
 
     @app.get("/stations/{station_id}/network-faults")
-    async def troubles(station_id: str) -> list[dict[str, Any]]:
-        return [trouble.to_json() for trouble in station(station_id).life.open_troubles]
+    async def faults(station_id: str) -> list[dict[str, Any]]:
+        return [fault.to_json() for fault in station(station_id).equipment.faults]
 
     @app.post("/stations/{station_id}/network-faults", status_code=201)
     async def begin(station_id: str, body: NetworkFaultBody) -> dict[str, Any]:
-        return station(station_id).life.begin_fault(body.fault, body.target, body.seed).to_json()
+        return station(station_id).equipment.begin_fault(body.fault, body.target, body.seed).to_json()
 
     @app.delete("/stations/{station_id}/network-faults")
     async def clear(station_id: str) -> dict[str, int]:
-        return {"cleared": station(station_id).life.troubles.clear()}
+        return {"cleared": station(station_id).equipment.faults.clear()}
 
     @app.delete("/stations/{station_id}/network-faults/{fault_id}")
     async def clear_one(station_id: str, fault_id: int) -> dict[str, int]:
-        return {"cleared": station(station_id).life.troubles.clear(fault_id)}
+        return {"cleared": station(station_id).equipment.faults.clear(fault_id)}
 
     @app.get("/stations/{station_id}/measurements")
     async def measurements(
@@ -57,12 +57,12 @@ def add_living(app: FastAPI, station: Lookup) -> None:
         found = station(station_id)
         if end is not None and (end.tzinfo is None or end > found.clock.now()):
             raise HTTPException(422, "end is a moment in the past, with its time zone")
-        period = found.life.observation.measure(seconds, None if end is None else end.astimezone(UTC))
-        version = next(slot.version for slot in found.life.slots if slot.running)
+        period = found.equipment.performance.measure(seconds, None if end is None else end.astimezone(UTC))
+        version = found.equipment.software.version
         return Response(measurement_file(station_id, version, period), media_type="application/xml")
 
 
-def describe(fault: NetworkFault) -> dict[str, Any]:
+def describe(fault: NetworkFaultKind) -> dict[str, Any]:
     """A kind of network fault, as JSON carries it."""
     return {
         "fault": fault.name,

@@ -7,7 +7,7 @@ from lxml import etree
 from simulators.datastore.access import Access
 from simulators.datastore.changes import NodeChange, node_changes
 from simulators.datastore.edit import STRICT, Edit, EditRules, ErrorOption, Operation
-from simulators.datastore.errors import RpcError, RpcErrors
+from simulators.datastore.errors import NETCONF_NS, RpcError, RpcErrors
 from simulators.datastore.instance import Instance, Path
 from simulators.datastore.render import WithDefaults, fill_defaults, render
 from simulators.datastore.schema import Branch, Schema
@@ -59,6 +59,30 @@ class Config:
         document = Edit(self.schema, edit, rules=rules, on_error=on_error)
         branch = document.apply(self._branch, Operation.as_default(default_operation))
         return self._with(branch), tuple(document.errors)
+
+    def with_leaf(self, path: Path, name: str, value: str) -> Config:
+        """This configuration with one leaf of the container or list entry at a path set."""
+        top, element = self._edit_at(path)
+        etree.SubElement(element, f"{{{etree.QName(element).namespace}}}{name}").text = value
+        return self.edit(top)
+
+    def without_entry(self, path: Path) -> Config:
+        """This configuration without the list entry at a path."""
+        top, element = self._edit_at(path)
+        element.set(f"{{{NETCONF_NS}}}operation", "remove")
+        return self.edit(top)
+
+    def _edit_at(self, path: Path) -> tuple[etree._Element, etree._Element]:
+        """A ``<config>`` with the elements down to a path, and the last of them."""
+        top = element = etree.Element(f"{{{NETCONF_NS}}}config")
+        node = self.schema.root
+        for step in path:
+            node = node.by_name[step if isinstance(step, str) else step[0]]
+            element = etree.SubElement(element, node.tag)
+            keys = () if isinstance(step, str) else step[1:]
+            for index, key in zip(node.keys, keys, strict=True):
+                etree.SubElement(element, node.children[index].tag).text = key
+        return top, element
 
     def _with(self, branch: Branch) -> Config:
         return self if branch == self._branch else Config(self.schema, branch)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from simulators.elements import leaf, node, root
+from simulators.elements import leaf, node, root, timestamp
 from simulators.equipment.fault_kinds import AlarmKind
 
 FM_NS = "urn:o-ran:fm:1.0"
@@ -108,7 +108,7 @@ class Record:
         return values
 
 
-class AlarmBook:
+class Alarms:
     """The active alarms of a station, and its AlarmList once somebody has unlocked that."""
 
     __slots__ = ("_active", "_notifications", "_records", "_records_made", "listed", "modified")
@@ -159,7 +159,7 @@ class AlarmBook:
             if record.alarm.key == alarm.key and record.cleared is None:
                 record.cleared, record.notification = when, self._notifications
 
-    def list_(self, listed: bool, when: datetime) -> None:
+    def list_records(self, listed: bool, when: datetime) -> None:
         """Let the AlarmList follow the alarms from now on, or no longer (its administrativeState)."""
         if listed and not self.listed:
             for record in self._records.values():
@@ -169,17 +169,12 @@ class AlarmBook:
                 self._record(alarm)
         self.listed = listed
 
-    def forget(self, acknowledged: frozenset[str]) -> frozenset[str]:
+    def remove_done(self, acknowledged: frozenset[str]) -> frozenset[str]:
         """Remove the records that are both cleared and acknowledged; return their ids."""
         done = frozenset(name for name in acknowledged if name in self._records and self._records[name].cleared)
         for name in done:
             del self._records[name]
         return done
-
-
-def timestamp(when: datetime) -> str:
-    """A date-and-time of RFC 6991 in UTC."""
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def active_alarm_list(alarms: Iterable[Alarm]) -> etree._Element:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from simulators.datastore import Config, Instance, Path
+from simulators.datastore import Config, Instance, Path, RpcError
 from simulators.network import Core, StationRecord
 
 #: Function class → the cell classes in it, and where a cell class lists its PLMNs.
@@ -37,7 +37,7 @@ _LINKS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class CellSurvey:
+class ConfiguredCell:
     """A configured cell; ``path`` leads to its ``attributes``.
 
     ``carrier`` is what can't change while it is on air, ``tac`` what strict stations refuse to change then.
@@ -55,7 +55,7 @@ class CellSurvey:
         return self.administrative == "UNLOCKED"
 
     @property
-    def wants_air(self) -> bool:
+    def should_serve(self) -> bool:
         """Whether it may serve and has somebody to serve."""
         return self.unlocked and self.broadcasts
 
@@ -86,10 +86,11 @@ class CellSurvey:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSurvey:
+class ConfiguredLink:
     """A configured core link; ``path`` leads to its ``attributes``, ``name`` is as in ``EP_S1C=claro-mme-1``.
 
-    ``tenant`` is the one whose core it leads to, empty if none; ``right`` says that all of it is as that core wants it.
+    ``tenant`` is the one whose core it leads to, empty if none; ``matches_core`` says that all of it is as that
+    core wants it.
     """
 
     path: Path
@@ -98,7 +99,7 @@ class LinkSurvey:
     tenant: str
     remote: str
     unlocked: bool
-    right: bool
+    matches_core: bool
 
     @property
     def distinguished_name(self) -> str:
@@ -117,7 +118,7 @@ def unit_of(cell: str) -> str:
     return f"ru-{int(number[0]) if number else 1}"
 
 
-def cells_of(config: Config) -> Iterator[CellSurvey]:
+def cells_of(config: Config) -> Iterator[ConfiguredCell]:
     """All configured cells."""
     for function, classes in _CELLS.items():
         for path, parent in _functions(config, function):
@@ -126,9 +127,24 @@ def cells_of(config: Config) -> Iterator[CellSurvey]:
                     yield _cell((*path, (cell_class, *cell.keys), "attributes"), cell_class, cell, plmns)
 
 
-def _cell(path: Path, cell_class: str, cell: Instance, plmns: str) -> CellSurvey:
+def check_cells(before: Config, after: Config) -> None:
+    """Refuse a change of carrier or tracking area of a cell that stays unlocked (strict stations).
+
+    Raises:
+        RpcError: in-use, for the first such cell.
+    """
+    known = {cell.path: cell for cell in cells_of(before)}
+    for cell in cells_of(after):
+        old = known.get(cell.path)
+        changed = old is not None and (old.carrier, old.tac) != (cell.carrier, cell.tac)
+        if old is not None and changed and old.unlocked and cell.unlocked:
+            message = f"{cell.name} is unlocked: lock it before its carrier or tracking area is changed"
+            raise RpcError("in-use", message)
+
+
+def _cell(path: Path, cell_class: str, cell: Instance, plmns: str) -> ConfiguredCell:
     attributes = _attributes(cell)
-    return CellSurvey(
+    return ConfiguredCell(
         path=path,
         administrative=attributes.leaf("administrativeState") or "LOCKED",
         broadcasts=any(True for _ in attributes.entries(plmns)),
@@ -137,7 +153,7 @@ def _cell(path: Path, cell_class: str, cell: Instance, plmns: str) -> CellSurvey
     )
 
 
-def links_of(config: Config, record: StationRecord, cores: tuple[Core, ...]) -> Iterator[LinkSurvey]:
+def links_of(config: Config, record: StationRecord, cores: tuple[Core, ...]) -> Iterator[ConfiguredLink]:
     """All configured core links."""
     for function, (link_class, pool) in _LINKS.items():
         for path, parent in _functions(config, function):
@@ -145,20 +161,20 @@ def links_of(config: Config, record: StationRecord, cores: tuple[Core, ...]) -> 
                 yield _link((*path, (link_class, *link.keys), "attributes"), link, pool, record, cores)
 
 
-def _link(path: Path, link: Instance, pool: str, record: StationRecord, cores: tuple[Core, ...]) -> LinkSurvey:
+def _link(path: Path, link: Instance, pool: str, record: StationRecord, cores: tuple[Core, ...]) -> ConfiguredLink:
     attributes = _attributes(link)
     local = {(near.leaf("ipAddress"), near.leaf("vlanId")) for near in attributes.entries("localAddress")}
     remote = attributes.leaf("remoteAddress") or ""
     core = next((core for core in cores if remote in getattr(core, pool)), None)
     lockable = "administrativeState" in attributes.node.by_name
-    return LinkSurvey(
+    return ConfiguredLink(
         path=path,
         name=f"{link.node.name}={link.keys[0]}",
         id=link.keys[0],
         tenant="" if core is None else core.tenant,
         remote=remote,
         unlocked=not lockable or attributes.leaf("administrativeState") == "UNLOCKED",
-        right=core is not None and local == {(record.transport_address, str(core.vlan))},
+        matches_core=core is not None and local == {(record.transport_address, str(core.vlan))},
     )
 
 

@@ -98,7 +98,7 @@ class Cure:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkFault:
+class NetworkFaultKind:
     """A kind of fault; one that ``lasts`` ends by itself after a while drawn from that span."""
 
     name: str
@@ -112,19 +112,19 @@ _SYNC_CELLS = ("NRCellDU", "EUtranCellTDD")
 _VISIT = Cure(Remedy.VISIT)
 
 _ROWS = (
-    NetworkFault(
+    NetworkFaultKind(
         "cell-down",
         Place.CELL,
         (Stage(service=Service.OFF),),
         (Cure(Remedy.LOCK_UNLOCK, 0.7), Cure(Remedy.RESET_UNIT, 0.9), Cure(Remedy.RESTART, 0.95), _VISIT),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "sleeping-cell",
         Place.CELL,
         (Stage(service=Service.SLEEPING),),
         (Cure(Remedy.LOCK_UNLOCK, 0.8), Cure(Remedy.RESET_UNIT, 0.9), Cure(Remedy.RESTART, 0.98), _VISIT),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "radio-unit-lost",
         Place.UNIT,
         (
@@ -135,7 +135,7 @@ _ROWS = (
         ),
         (Cure(Remedy.RESET_UNIT, 0.6, (20.0, 90.0)), Cure(Remedy.RESTART, 0.7), _VISIT),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "vswr",
         Place.UNIT,
         (
@@ -146,7 +146,7 @@ _ROWS = (
         ),
         (_VISIT,),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "sfp",
         Place.UNIT,
         (
@@ -157,7 +157,7 @@ _ROWS = (
         ),
         (Cure(Remedy.RESET_UNIT, 0.3, (20.0, 90.0)), _VISIT),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "sync-lost",
         Place.STATION,
         (
@@ -174,7 +174,7 @@ _ROWS = (
         (Cure(Remedy.RESTART, 0.3, (60.0, 300.0)), _VISIT),
         lasts=(2 * HOUR, 24 * HOUR),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "high-temperature",
         Place.UNIT,
         (
@@ -191,13 +191,13 @@ _ROWS = (
         (Cure(Remedy.LOCK_UNLOCK, 0.5, (5 * MINUTE, 20 * MINUTE)), _VISIT),
         lasts=(1 * HOUR, 8 * HOUR),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "fan",
         Place.STATION,
         (Stage(AlarmKind(5, "MINOR", "fan broken", "coolingFanFailure", source="fan-1", repair="replace the fan")),),
         (_VISIT,),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "mains-failure",
         Place.STATION,
         (
@@ -212,14 +212,14 @@ _ROWS = (
         (_VISIT,),
         lasts=(30 * MINUTE, 12 * HOUR),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "core-link-down",
         Place.TENANT,
         (Stage(),),
         (Cure(Remedy.RECREATE_LINK, 0.8), Cure(Remedy.RESTART, 0.5), _VISIT),
     ),
-    NetworkFault("core-links-down", Place.STATION, (Stage(),), (_VISIT,), lasts=(10 * MINUTE, 4 * HOUR)),
-    NetworkFault(
+    NetworkFaultKind("core-links-down", Place.STATION, (Stage(),), (_VISIT,), lasts=(10 * MINUTE, 4 * HOUR)),
+    NetworkFaultKind(
         "licence-gone",
         Place.STATION,
         (
@@ -234,7 +234,7 @@ _ROWS = (
         ),
         (Cure(Remedy.RELOAD_LICENCE, 0.85, (5.0, 30.0)), _VISIT),
     ),
-    NetworkFault(
+    NetworkFaultKind(
         "wrong-software",
         Place.STATION,
         (
@@ -250,17 +250,17 @@ _ROWS = (
         (Cure(Remedy.ACTIVATE_SOFTWARE), _VISIT),
     ),
     # What waits for the next operation with software, and is over with it.
-    NetworkFault("download-fails", Place.STATION, (Stage(),)),
-    NetworkFault("wrong-checksum", Place.STATION, (Stage(),)),
-    NetworkFault("install-fails", Place.STATION, (Stage(),)),
-    NetworkFault("activation-fails", Place.STATION, (Stage(),)),
-    NetworkFault("boot-fails", Place.STATION, (Stage(),)),
+    NetworkFaultKind("download-fails", Place.STATION, (Stage(),)),
+    NetworkFaultKind("wrong-checksum", Place.STATION, (Stage(),)),
+    NetworkFaultKind("install-fails", Place.STATION, (Stage(),)),
+    NetworkFaultKind("activation-fails", Place.STATION, (Stage(),)),
+    NetworkFaultKind("boot-fails", Place.STATION, (Stage(),)),
     # Somebody puts the last but one configuration back; nothing of it is left but the configuration.
-    NetworkFault("configuration-reverted", Place.STATION, (Stage(),), lasts=AT_ONCE),
+    NetworkFaultKind("configuration-reverted", Place.STATION, (Stage(),), lasts=AT_ONCE),
 )
 
 #: All network faults by name.
-NETWORK_FAULTS: Mapping[str, NetworkFault] = MappingProxyType({row.name: row for row in _ROWS})
+NETWORK_FAULTS: Mapping[str, NetworkFaultKind] = MappingProxyType({row.name: row for row in _ROWS})
 
 CELL_ALARM = AlarmKind(
     CELL_OUT_OF_SERVICE, "CRITICAL", "cell is out of service", "cellUnavailable", "QUALITY_OF_SERVICE_ALARM"

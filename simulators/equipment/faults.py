@@ -1,15 +1,14 @@
-"""The network faults that a station has now: their stages, and what becomes of attempts to cure them."""
+"""The network faults that a station has now: their stages, and what becomes of attempts to repair them."""
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.clock import Clock, Timer
-from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFault, Place, Remedy, Service, Span, Stage
+from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Place, Remedy, Service, Span, Stage
 
 #: From bad to worse.
 _BADNESS = (Service.FULL, Service.DEGRADED, Service.SLEEPING, Service.OFF)
@@ -20,8 +19,8 @@ class UnknownFaultError(Exception):
 
 
 @dataclass(slots=True)
-class Trouble:
-    """One fault of one station, with its fate.
+class NetworkFault:
+    """One fault of one station, with its course.
 
     Attributes:
         target: Id of the cell, name of the unit, or tenant that it strikes; empty for the station.
@@ -31,7 +30,7 @@ class Trouble:
     """
 
     id: int
-    fault: NetworkFault
+    kind: NetworkFaultKind
     target: str
     since: float
     helps: dict[Remedy, float]
@@ -42,16 +41,16 @@ class Trouble:
     timers: list[Timer] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The fault as JSON carries it, without its fate, which nobody at the station knows."""
-        return {"id": self.id, "fault": self.fault.name, "target": self.target, "since": round(self.since, 3)}
+        """The fault as JSON carries it, without its course, which nobody at the station knows."""
+        return {"id": self.id, "fault": self.kind.name, "target": self.target, "since": round(self.since, 3)}
 
 
-#: Hears of a trouble that entered a stage, or ended (no stage any more).
-Changed = Callable[[Trouble, Stage | None, Stage | None], None]
+#: Is given a fault with its stage before and the one now: none before it began, and none after it ended.
+Changed = Callable[[NetworkFault, Stage | None, Stage | None], None]
 
 
-class Troubles:
-    """The troubles of one station; ``changed`` gets each with its stage before and now."""
+class NetworkFaults:
+    """The network faults of one station; ``changed`` gets each with its stage before and now."""
 
     __slots__ = ("_changed", "_clock", "_ids", "_open", "_seed")
 
@@ -59,96 +58,97 @@ class Troubles:
         self._seed = seed
         self._clock = clock
         self._changed = changed
-        self._ids = itertools.count(1)
-        self._open: dict[int, Trouble] = {}
+        self._ids = 0
+        self._open: dict[int, NetworkFault] = {}
 
-    def __iter__(self) -> Iterator[Trouble]:
+    def __iter__(self) -> Iterator[NetworkFault]:
         return iter(self._open.values())
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def begin(self, name: str, target: str = "", seed: str | None = None) -> Trouble:
-        """Let a fault begin; its fate is drawn from the seed, by default that of the station.
+    def begin(self, name: str, target: str = "", seed: str | None = None) -> NetworkFault:
+        """Let a fault begin; its course is drawn from the seed, by default that of the station.
 
         Raises:
             UnknownFaultError: no network fault has this name.
         """
-        fault = fault_named(name)
-        number = next(self._ids)
+        kind = fault_kind(name)
+        self._ids += 1
+        number = self._ids
         dice = random.Random(f"{self._seed if seed is None else seed}/{name}/{target}/{number}")  # noqa: S311 (a story)
-        helps = {cure.by: _draw(dice, cure.takes) for cure in fault.cures if dice.random() < cure.chance}
-        begins = tuple(_draw(dice, stage.after) for stage in fault.stages)
-        lasts = None if fault.lasts is None else _draw(dice, fault.lasts)
-        trouble = Trouble(number, fault, target, self._clock.monotonic(), helps, begins, lasts, fault.stages[0])
-        self._open[number] = trouble
-        self._plan(trouble)
-        self._changed(trouble, None, trouble.stage)
-        return trouble
+        helps = {cure.by: _draw(dice, cure.takes) for cure in kind.cures if dice.random() < cure.chance}
+        begins = tuple(_draw(dice, stage.after) for stage in kind.stages)
+        lasts = None if kind.lasts is None else _draw(dice, kind.lasts)
+        fault = NetworkFault(number, kind, target, self._clock.monotonic(), helps, begins, lasts, kind.stages[0])
+        self._open[number] = fault
+        self._plan(fault)
+        self._changed(fault, None, fault.stage)
+        return fault
 
-    def _plan(self, trouble: Trouble) -> None:
-        for begins, stage in list(zip(trouble.begins, trouble.fault.stages, strict=True))[1:]:
-            self._later(trouble, begins, lambda stage=stage: self._enter(trouble, stage))  # type: ignore[misc]
-        if trouble.lasts is not None:
-            self._later(trouble, trouble.lasts, lambda: self.end(trouble))
+    def _plan(self, fault: NetworkFault) -> None:
+        for begins, stage in list(zip(fault.begins, fault.kind.stages, strict=True))[1:]:
+            self._later(fault, begins, lambda stage=stage: self._enter(fault, stage))  # type: ignore[misc]
+        if fault.lasts is not None:
+            self._later(fault, fault.lasts, lambda: self.end(fault))
 
-    def _later(self, trouble: Trouble, seconds: float, callback: Callable[[], None]) -> None:
-        trouble.timers.append(self._clock.call_later(seconds, callback))
+    def _later(self, fault: NetworkFault, seconds: float, callback: Callable[[], None]) -> None:
+        fault.timers.append(self._clock.call_later(seconds, callback))
 
-    def _enter(self, trouble: Trouble, stage: Stage) -> None:
-        before, trouble.stage = trouble.stage, stage
-        self._changed(trouble, before, stage)
+    def _enter(self, fault: NetworkFault, stage: Stage) -> None:
+        before, fault.stage = fault.stage, stage
+        self._changed(fault, before, stage)
 
-    def end(self, trouble: Trouble) -> None:
+    def end(self, fault: NetworkFault) -> None:
         """Let a fault end now; harmless when it has."""
-        if self._open.pop(trouble.id, None) is None:
+        if self._open.pop(fault.id, None) is None:
             return
-        for timer in trouble.timers:
+        for timer in fault.timers:
             timer.cancel()
-        self._changed(trouble, trouble.stage, None)
+        self._changed(fault, fault.stage, None)
 
     def clear(self, number: int | None = None) -> int:
         """Let one fault end, or all, as when somebody visits the station; return how many."""
-        found = [trouble for trouble in self if number in (None, trouble.id)]
-        for trouble in found:
-            self.end(trouble)
+        found = [fault for fault in self if number in (None, fault.id)]
+        for fault in found:
+            self.end(fault)
         return len(found)
 
     def attempt(self, remedy: Remedy, targets: Iterable[str] | None = None) -> None:
-        """Try a remedy on the troubles of some targets, or on all; it may be in vain."""
+        """Try a remedy on the faults of some targets, or on all; it may be in vain."""
         wanted = None if targets is None else frozenset(targets)
-        for trouble in list(self):
-            if remedy in trouble.helps and (wanted is None or trouble.target in wanted):
-                seconds = trouble.helps[remedy]
+        for fault in list(self):
+            if remedy in fault.helps and (wanted is None or fault.target in wanted):
+                seconds = fault.helps[remedy]
                 if seconds:
-                    self._later(trouble, seconds, lambda trouble=trouble: self.end(trouble))  # type: ignore[misc]
+                    self._later(fault, seconds, lambda fault=fault: self.end(fault))  # type: ignore[misc]
                 else:
-                    self.end(trouble)
+                    self.end(fault)
 
     def take(self, name: str) -> bool:
-        """Whether a fault of this name waits; it is over with that."""
-        for trouble in self:
-            if trouble.fault.name == name:
-                self.end(trouble)
+        """Whether there is a fault of this name; it ends with that."""
+        for fault in self:
+            if fault.kind.name == name:
+                self.end(fault)
                 return True
         return False
 
-    def has(self, name: str) -> Trouble | None:
-        """The first trouble of this name."""
-        return next((trouble for trouble in self if trouble.fault.name == name), None)
+    def has(self, name: str) -> bool:
+        """Whether there is a fault of this name."""
+        return any(fault.kind.name == name for fault in self)
 
     @property
     def dark(self) -> bool:
         """Whether the station has no power."""
-        return any(trouble.stage.dark for trouble in self)
+        return any(fault.stage.dark for fault in self)
 
     def service_of(self, cell_class: str, cell: str, unit: str) -> Service:
-        """What the troubles leave of the service of a cell on a radio unit."""
+        """What the faults leave of the service of a cell on a radio unit."""
         worst = Service.FULL
-        for trouble in self:
-            place, stage = trouble.fault.place, trouble.stage
-            struck = place is Place.STATION or (place is Place.CELL and trouble.target == cell)
-            struck = struck or (place is Place.UNIT and trouble.target == unit)
+        for fault in self:
+            place, stage = fault.kind.place, fault.stage
+            struck = place is Place.STATION or (place is Place.CELL and fault.target == cell)
+            struck = struck or (place is Place.UNIT and fault.target == unit)
             if struck and (not stage.cells or cell_class in stage.cells):
                 worst = max(worst, stage.service, key=_BADNESS.index)
         return worst
@@ -158,13 +158,13 @@ def _draw(dice: random.Random, span: Span) -> float:
     return round(dice.uniform(*span), 3)
 
 
-def fault_named(name: str) -> NetworkFault:
+def fault_kind(name: str) -> NetworkFaultKind:
     """The kind of fault of this name.
 
     Raises:
         UnknownFaultError: there is none.
     """
-    fault = NETWORK_FAULTS.get(name)
-    if fault is None:
+    kind = NETWORK_FAULTS.get(name)
+    if kind is None:
         raise UnknownFaultError(f"no network fault is called {name!r}; there are {', '.join(NETWORK_FAULTS)}")
-    return fault
+    return kind

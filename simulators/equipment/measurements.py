@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from simulators.elements import leaf, node, root
-from simulators.equipment.alarms import timestamp
+from simulators.datastore import Config
+from simulators.elements import leaf, node, root, timestamp
 from simulators.equipment.managed_element import jobs_of
-from simulators.equipment.performance import PERIOD, Period, Values
-
-if TYPE_CHECKING:
-    from simulators.station import Station
+from simulators.equipment.performance import PERIOD, Performance, Period, Values
 
 PERFORMANCE_NS = "urn:minka:performance"
 MEASUREMENT_NS = "http://www.3gpp.org/ftp/specs/archive/28_series/28.532#measData"
@@ -54,10 +50,9 @@ class Job:
 EVERYTHING = Job("all")
 
 
-def jobs(station: Station) -> Iterator[Job]:
+def jobs(running: Config, station: str) -> Iterator[Job]:
     """The unlocked measurement jobs of a station."""
-    running = station.datastores.running
-    for path in jobs_of(running, station.id):
+    for path in jobs_of(running, station):
         attributes = running.get((*path, "attributes"))
         assert attributes is not None
         yield Job(
@@ -69,21 +64,21 @@ def jobs(station: Station) -> Iterator[Job]:
         )
 
 
-def performance(station: Station) -> etree._Element:
+def performance_state(running: Config, station: str, measured: Performance) -> etree._Element:
     """The ``performance`` container: each job's latest period."""
     top = root(PERFORMANCE_NS, "performance")
-    for job in jobs(station):
-        period = station.life.observation.measure(job.seconds)
+    for job in jobs(running, station):
+        period = measured.measure(job.seconds)
         entry = node(top, "job")
         leaf(entry, "id", job.id)
         leaf(entry, "begin-time", timestamp(period.begin))
         leaf(entry, "end-time", timestamp(period.end))
         leaf(entry, "suspect", str(period.suspect).lower())
         for name, counters in job.selected(period.values).items():
-            measured = node(entry, "object")
-            leaf(measured, "name", name)
+            item = node(entry, "object")
+            leaf(item, "name", name)
             for counter, value in counters.items():
-                pair = node(measured, "counter")
+                pair = node(item, "counter")
                 leaf(pair, "name", counter)
                 leaf(pair, "value", number(value))
     return top

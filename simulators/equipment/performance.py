@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 from simulators.clock import Clock
 from simulators.datastore import Config
 from simulators.equipment import traffic
-from simulators.equipment.configuration import CellSurvey
+from simulators.equipment.configuration import ConfiguredCell
 from simulators.equipment.fault_kinds import Service
 from simulators.equipment.radio import CellStatus, Radio
 from simulators.equipment.traffic import Load, Place, demand_of, load_of
@@ -76,7 +76,7 @@ class Timeline:
         """What is wanted of a cell now, for the state that it shows; None without such a cell."""
         epoch = self._epochs[-1] if self._epochs else None
         for status in () if epoch is None else epoch.cells:
-            if epoch is not None and status.survey.id == cell:
+            if epoch is not None and status.configured.id == cell:
                 return demand_of(epoch.config, status, place, tenants, epoch.tenants, local)
         return None
 
@@ -91,20 +91,71 @@ class Period:
     suspect: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Observer:
-    """What the counters of a station need beside its timeline."""
+#: Users below which a cell counts as idle.
+_NOBODY = 0.5
+#: The timeline of a station without cells.
+_EMPTY = Timeline()
 
-    place: Place
-    tenants: Mapping[str, str]
-    timezone: tzinfo
 
-    def measure(self, timeline: Timeline, begin: datetime, seconds: int, offset: float) -> Period:
-        """The counters of a period that begins then, in UTC; ``offset`` is the clock's reading at that moment."""
+class Performance:
+    """What a station measures of its own traffic; costs nothing until there is a cell."""
+
+    __slots__ = ("_around", "_clock", "_radio", "_record", "_timeline")
+
+    def __init__(self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio) -> None:
+        self._record = record
+        self._around = around
+        self._clock = clock
+        self._radio = radio
+        self._timeline: Timeline | None = None
+
+    def note(self, config: Config) -> None:
+        """Note what holds from now on."""
+        cells = tuple(self._radio.cells)
+        if self._timeline is None:
+            if not cells:
+                return
+            self._timeline = Timeline()
+        now = self._clock.monotonic()
+        self._timeline.note(Epoch(now, config, cells, self._radio.tenants_connected, self._radio.powered))
+
+    @property
+    def _place(self) -> Place:
+        cells = sum(1 for _ in self._radio.cells)
+        around, record = self._around, self._record
+        return Place(around.seed, record.id, record.population, cells, around.plmns)
+
+    def period_begin(self, seconds: int = PERIOD) -> datetime:
+        """When the present period began; periods are aligned to the hour."""
+        now = self._clock.now().timestamp()
+        return datetime.fromtimestamp(now - now % seconds, UTC)
+
+    def _local(self) -> datetime:
+        return self.period_begin().astimezone(self._around.timezone)
+
+    def users(self, cell: ConfiguredCell) -> float:
+        """Users in a cell now."""
+        demand = self._demand(cell)
+        return 0.0 if demand is None else demand.users
+
+    def usage(self, cell: ConfiguredCell) -> str:
+        """IDLE, ACTIVE or BUSY (X.731)."""
+        demand = self._demand(cell)
+        if demand is None or demand.users < _NOBODY:
+            return "IDLE"
+        return "BUSY" if demand.wanted >= 100.0 else "ACTIVE"
+
+    def _demand(self, cell: ConfiguredCell) -> Load | None:
+        return (self._timeline or _EMPTY).demand(self._place, self._around.tenants, cell.id, self._local())
+
+    def measure(self, seconds: int = PERIOD, end: datetime | None = None) -> Period:
+        """The counters of the period that ends then; of the latest that ended if no end is named."""
+        begin = (end or self.period_begin(seconds)) - timedelta(seconds=seconds)
+        offset = self._clock.monotonic() - (self._clock.now() - begin).total_seconds()
         totals: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         on_air: defaultdict[str, float] = defaultdict(float)
         running = 0.0
-        for epoch, part in timeline.between(offset, offset + seconds):
+        for epoch, part in (self._timeline or _EMPTY).between(offset, offset + seconds):
             running += part if epoch.powered else 0.0
             for status in epoch.cells:
                 for name, counters in self._of_cell(epoch, status, part, seconds, begin).items():
@@ -114,14 +165,14 @@ class Observer:
         return Period(begin, begin + timedelta(seconds=seconds), values, running < seconds - 1e-6)
 
     def _of_cell(self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime) -> Values:
-        local = begin.astimezone(self.timezone)
-        load = load_of(epoch.config, status, self.place, self.tenants, epoch.tenants, local)
-        name = status.survey.distinguished_name
+        local = begin.astimezone(self._around.timezone)
+        load = load_of(epoch.config, status, self._place, self._around.tenants, epoch.tenants, local)
+        name = status.configured.distinguished_name
         lost = _unavailable(status, part, powered=epoch.powered)
-        if status.survey.cell_class != "NRCellDU":
+        if status.configured.cell_class != "NRCellDU":
             return {name: {**_lte(load, part, seconds), **lost}}
         values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **lost}}
-        central = (*status.survey.path[:-3], ("GNBCUCPFunction", "1"), ("NRCellCU", status.survey.id))
+        central = (*status.configured.path[:-3], ("GNBCUCPFunction", "1"), ("NRCellCU", status.configured.id))
         if epoch.config.get(central) is not None:
             element = ",".join(f"{step[0]}={step[1]}" for step in central)
             values[element] = _nr_central(load, part, seconds)
@@ -144,7 +195,7 @@ def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
 def _unavailable(status: CellStatus, part: float, *, powered: bool) -> dict[str, float]:
     counters = {f"{_UNAVAILABLE}.{cause}": 0.0 for cause in ("manual", "fault", "energySaving")}
     if not status.on_air:
-        fault = not powered or (status.survey.unlocked and status.service is Service.OFF)
+        fault = not powered or (status.configured.unlocked and status.service is Service.OFF)
         counters[f"{_UNAVAILABLE}.{'fault' if fault else 'manual'}"] = part
     return counters
 
@@ -243,68 +294,3 @@ def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:
     moves = sum(f.users for f in load.flows if f.connected) * 3 * part / 3600
     counters |= {"MM.HoExeInterReq": moves, "MM.HoExeInterSucc": moves * 0.98}
     return counters
-
-
-#: Users below which a cell counts as idle.
-_NOBODY = 0.5
-#: The timeline of a station without cells.
-_EMPTY = Timeline()
-
-
-class Observation:
-    """The traffic of one station; costs nothing until there is a cell."""
-
-    __slots__ = ("_around", "_clock", "_radio", "_record", "_timeline")
-
-    def __init__(self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio) -> None:
-        self._record = record
-        self._around = around
-        self._clock = clock
-        self._radio = radio
-        self._timeline: Timeline | None = None
-
-    def note(self, config: Config) -> None:
-        """Note what holds from now on."""
-        cells = tuple(self._radio.cells)
-        if self._timeline is None:
-            if not cells:
-                return
-            self._timeline = Timeline()
-        now = self._clock.monotonic()
-        self._timeline.note(Epoch(now, config, cells, self._radio.tenants_connected, self._radio.powered))
-
-    @property
-    def _place(self) -> Place:
-        cells = sum(1 for _ in self._radio.cells)
-        around, record = self._around, self._record
-        return Place(around.seed, record.id, record.population, cells, around.plmns)
-
-    def period_begin(self, seconds: int = PERIOD) -> datetime:
-        """When the present period began; periods are aligned to the hour."""
-        now = self._clock.now().timestamp()
-        return datetime.fromtimestamp(now - now % seconds, UTC)
-
-    def _local(self) -> datetime:
-        return self.period_begin().astimezone(self._around.timezone)
-
-    def users(self, cell: CellSurvey) -> float:
-        """Users in a cell now."""
-        demand = self._demand(cell)
-        return 0.0 if demand is None else demand.users
-
-    def usage(self, cell: CellSurvey) -> str:
-        """IDLE, ACTIVE or BUSY (X.731)."""
-        demand = self._demand(cell)
-        if demand is None or demand.users < _NOBODY:
-            return "IDLE"
-        return "BUSY" if demand.wanted >= 100.0 else "ACTIVE"
-
-    def _demand(self, cell: CellSurvey) -> Load | None:
-        return (self._timeline or _EMPTY).demand(self._place, self._around.tenants, cell.id, self._local())
-
-    def measure(self, seconds: int = PERIOD, end: datetime | None = None) -> Period:
-        """The counters of the period that ends then; of the latest that ended if no end is named."""
-        begin = (end or self.period_begin(seconds)) - timedelta(seconds=seconds)
-        offset = self._clock.monotonic() - (self._clock.now() - begin).total_seconds()
-        observer = Observer(self._place, self._around.tenants, self._around.timezone)
-        return observer.measure(self._timeline or _EMPTY, begin, seconds, offset)

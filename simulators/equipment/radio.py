@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from simulators.clock import Clock, Timer
 from simulators.datastore import Config, Path, State
 from simulators.equipment.alarms import Alarm
-from simulators.equipment.configuration import CellSurvey, LinkSurvey, cells_of, links_of
+from simulators.equipment.configuration import ConfiguredCell, ConfiguredLink, cells_of, links_of
 from simulators.equipment.fault_kinds import CELL_ALARM, LINK_ALARM, Service
 from simulators.network import Core, StationRecord
 
@@ -29,7 +30,7 @@ class UnknownLinkError(Exception):
 class _Cell:
     """A cell; ``closing`` while it is shutting down and has users left."""
 
-    survey: CellSurvey
+    configured: ConfiguredCell
     since: float
     closing: bool
     service: Service
@@ -39,7 +40,7 @@ class _Cell:
 class _Link:
     """A core link; ``carried`` says that its packets arrive."""
 
-    survey: LinkSurvey
+    configured: ConfiguredLink
     since: float
     carried: bool
 
@@ -48,7 +49,7 @@ class _Link:
 class CellStatus:
     """What a cell does at some moment."""
 
-    survey: CellSurvey
+    configured: ConfiguredCell
     on_air: bool
     service: Service
 
@@ -58,29 +59,24 @@ class Followed:
     """What a new configuration did: names of links cured, cells unlocked again, cells that began to shut down."""
 
     cured: tuple[str, ...]
-    unlocked: tuple[CellSurvey, ...]
-    closing: tuple[CellSurvey, ...]
+    unlocked: tuple[ConfiguredCell, ...]
+    closing: tuple[ConfiguredCell, ...]
 
 
-class RadioSite:
-    """What a radio needs of its station; this one has no troubles."""
-
-    __slots__ = ()
+class Owner(Protocol):
+    """What a radio needs of its station."""
 
     def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
         """An alarm was raised or cleared."""
 
-    def service_of(self, cell: CellSurvey) -> Service:
+    def service_of(self, cell: ConfiguredCell) -> Service:
         """What faults leave of a cell's service."""
-        return Service.FULL
 
-    def usage_of(self, cell: CellSurvey) -> str:
+    def usage_of(self, cell: ConfiguredCell) -> str:
         """IDLE, ACTIVE or BUSY (X.731) for a cell on air."""
-        return "ACTIVE"
 
-    def carries(self, link: LinkSurvey) -> bool:
-        """Whether the ground carries packets to the far end of a link."""
-        return True
+    def carries(self, link: ConfiguredLink) -> bool:
+        """Whether packets reach the far end of a link."""
 
     def radio_changed(self) -> None:
         """Cells or links may have changed their state."""
@@ -95,17 +91,17 @@ class Radio:
 
     __slots__ = (
         *("_alarms", "_broken", "_cells", "_clock", "_config", "_cores", "_links", "_powered", "_record"),
-        *("_settle_seconds", "_site", "_state", "_timer", "connected"),
+        *("_settle_seconds", "_owner", "_state", "_timer", "connected"),
     )
 
     def __init__(
-        self, record: StationRecord, cores: tuple[Core, ...], clock: Clock, settle_seconds: float, site: RadioSite
+        self, record: StationRecord, cores: tuple[Core, ...], clock: Clock, settle_seconds: float, owner: Owner
     ) -> None:
         self._record = record
         self._cores = cores
         self._clock = clock
         self._settle_seconds = settle_seconds
-        self._site = site
+        self._owner = owner
         self._config: Config | None = None
         self._cells: dict[Path, _Cell] = {}
         self._links: dict[Path, _Link] = {}
@@ -127,42 +123,42 @@ class Radio:
         """
         self._config = config
         now = self._clock.monotonic()
-        cured = self._cure([*stages, config])
+        cured = self._cure_recreated([*stages, config])
         cells, links = {}, {}
         unlocked, closing = [], []
-        for survey in cells_of(config):
-            known = self._cells.get(survey.path)
-            cell = cells[survey.path] = self._next(survey, known, now)
-            if known is not None and survey.unlocked and not known.survey.unlocked:
-                unlocked.append(survey)
+        for configured in cells_of(config):
+            known = self._cells.get(configured.path)
+            cell = cells[configured.path] = self._next(configured, known, now)
+            if known is not None and configured.unlocked and not known.configured.unlocked:
+                unlocked.append(configured)
             if cell.closing and known is not None and not known.closing:
-                closing.append(survey)
+                closing.append(configured)
         for link in links_of(config, self._record, self._cores):
             old = self._links.get(link.path)
-            same = old is not None and old.survey == link and link.name not in cured
-            links[link.path] = _Link(link, old.since if old is not None and same else now, self._site.carries(link))
+            same = old is not None and old.configured == link and link.name not in cured
+            links[link.path] = _Link(link, old.since if old is not None and same else now, self._owner.carries(link))
         self._cells, self._links = cells, links
         self._settle_later()
         return Followed(cured, tuple(unlocked), tuple(closing))
 
-    def _next(self, survey: CellSurvey, known: _Cell | None, now: float) -> _Cell:
-        service = self._site.service_of(survey)
+    def _next(self, configured: ConfiguredCell, known: _Cell | None, now: float) -> _Cell:
+        service = self._owner.service_of(configured)
         if known is None:
-            return _Cell(survey, now, False, service)
-        closing = survey.administrative == "SHUTTINGDOWN" and (known.closing or self._on_air(known))
-        stays = survey.carrier == known.survey.carrier and (survey.wants_air or closing) == (
-            known.survey.wants_air or known.closing
+            return _Cell(configured, now, False, service)
+        closing = configured.administrative == "SHUTTINGDOWN" and (known.closing or self._on_air(known))
+        stays = configured.carrier == known.configured.carrier and (configured.should_serve or closing) == (
+            known.configured.should_serve or known.closing
         )
-        return _Cell(survey, known.since if stays else now, closing, service)
+        return _Cell(configured, known.since if stays else now, closing, service)
 
-    def _cure(self, stages: list[Config]) -> tuple[str, ...]:
+    def _cure_recreated(self, stages: list[Config]) -> tuple[str, ...]:
         if not self._broken:
             return ()
         curable = [path for path, helps in self._broken.items() if helps]
         gone = {path for path in curable for stage in stages if stage.get(path[:-1]) is None}
         for path in gone:
             del self._broken[path]
-        return tuple(sorted(self._links[path].survey.name for path in gone if path in self._links))
+        return tuple(sorted(self._links[path].configured.name for path in gone if path in self._links))
 
     def break_link(self, wanted: str, *, curable: bool = True) -> tuple[str, ...]:
         """Break the core links of a tenant, or the one with this end point id; return their names.
@@ -173,7 +169,7 @@ class Radio:
         paths = self._find(wanted)
         self._broken |= dict.fromkeys(paths, curable)
         self._update()
-        return tuple(self._links[path].survey.name for path in paths)
+        return tuple(self._links[path].configured.name for path in paths)
 
     def restore_link(self, wanted: str) -> tuple[str, ...]:
         """Take the fault away from links; return the names of those that were broken.
@@ -181,20 +177,20 @@ class Radio:
         Raises:
             UnknownLinkError: no configured link fits.
         """
-        return self.heal([self._links[path].survey.name for path in self._find(wanted)])
+        return self.cure([self._links[path].configured.name for path in self._find(wanted)])
 
-    def heal(self, names: Collection[str]) -> tuple[str, ...]:
+    def cure(self, names: Collection[str]) -> tuple[str, ...]:
         """Take the fault away from links by name; return the names of those that were broken."""
-        healed = [path for path in self._broken if _link_name(path) in names]
-        for path in healed:
+        cured = [path for path in self._broken if _link_name(path) in names]
+        for path in cured:
             del self._broken[path]
             if path in self._links:
                 self._links[path].since = self._clock.monotonic()
         self._settle_later()
-        return tuple(_link_name(path) for path in healed)
+        return tuple(_link_name(path) for path in cured)
 
     def _find(self, wanted: str) -> list[Path]:
-        paths = [path for path, link in self._links.items() if wanted in (link.survey.id, link.survey.tenant)]
+        paths = [path for path, link in self._links.items() if wanted in (link.configured.id, link.configured.tenant)]
         if not paths:
             raise UnknownLinkError(f"{self._record.id} has no core link of tenant or end point {wanted}")
         return paths
@@ -206,25 +202,25 @@ class Radio:
         self._begin_anew(self._links.values())
         self._settle_later()
 
-    def reset(self, cells: Iterable[CellSurvey]) -> None:
+    def reset(self, cells: Iterable[ConfiguredCell]) -> None:
         """Let some cells come on air anew, as after a restart of their radio unit."""
-        self._begin_anew(self._cells[survey.path] for survey in cells if survey.path in self._cells)
+        self._begin_anew(self._cells[cell.path] for cell in cells if cell.path in self._cells)
         self._settle_later()
 
     def refresh(self) -> None:
         """Look at the faults, the supervision and the way to the core again."""
         now = self._clock.monotonic()
         for cell in self._cells.values():
-            before, cell.service = cell.service, self._site.service_of(cell.survey)
+            before, cell.service = cell.service, self._owner.service_of(cell.configured)
             if before is Service.OFF and cell.service is not Service.OFF:
                 cell.since = now
         self._settle_later()
 
     def path_changed(self) -> None:
-        """Look at the ground again; links to which it leads anew settle first."""
+        """Look at the way to the cores again; links to which it leads anew settle first."""
         changed = False
         for link in self._links.values():
-            carried = self._site.carries(link.survey)
+            carried = self._owner.carries(link.configured)
             if carried is not link.carried:
                 changed, link.carried = True, carried
                 link.since = self._clock.monotonic() if carried else link.since
@@ -250,69 +246,69 @@ class Radio:
         self._state = None
         if self._powered:
             self._update_alarms()
-        self._site.radio_changed()
+        self._owner.radio_changed()
 
     def _update_alarms(self) -> None:
         for path in [path for path in self._alarms if not self._suffers(path)]:
-            self._site.alarm_changed(self._alarms.pop(path), False)
+            self._owner.alarm_changed(self._alarms.pop(path), False)
         for path, link in self._links.items():
             if path not in self._alarms and self._link_overdue(path, link):
-                self._raise(path, self._link_alarm(link.survey))
+                self._raise(path, self._link_alarm(link.configured))
         for path, cell in self._cells.items():
             if path not in self._alarms and self._suffers(path):
-                self._raise(path, self._cell_alarm(cell.survey))
+                self._raise(path, self._cell_alarm(cell.configured))
 
     def _raise(self, path: Path, alarm: Alarm) -> None:
         self._alarms[path] = alarm
-        self._site.alarm_changed(alarm, True)
+        self._owner.alarm_changed(alarm, True)
 
     def _settled(self, since: float) -> bool:
         return self._clock.monotonic() - since >= self._settle_seconds - _EPSILON
 
     def _on_air(self, cell: _Cell) -> bool:
         able = self._powered and cell.service is not Service.OFF
-        return able and (cell.survey.wants_air or cell.closing) and self._settled(cell.since)
+        return able and (cell.configured.should_serve or cell.closing) and self._settled(cell.since)
 
     def _link_up(self, path: Path, link: _Link) -> bool:
         able = self._powered and self.connected and path not in self._broken
-        right = link.survey.unlocked and link.survey.right and link.carried
+        right = link.configured.unlocked and link.configured.matches_core and link.carried
         return able and right and self._settled(link.since)
 
     def _suffers(self, path: Path) -> bool:
         """Whether a link that should be up is not, or an unlocked cell can't work."""
         cell = self._cells.get(path)
         if cell is not None:
-            return cell.survey.unlocked and cell.service is Service.OFF
+            return cell.configured.unlocked and cell.service is Service.OFF
         link = self._links.get(path)
-        return link is not None and link.survey.unlocked and not self._link_up(path, link)
+        return link is not None and link.configured.unlocked and not self._link_up(path, link)
 
     def _link_overdue(self, path: Path, link: _Link) -> bool:
-        broken = path in self._broken or not self.connected or (link.survey.right and not link.carried)
+        broken = path in self._broken or not self.connected or (link.configured.matches_core and not link.carried)
         return self._suffers(path) and (broken or self._settled(link.since))
 
-    def _link_alarm(self, link: LinkSurvey) -> Alarm:
+    def _link_alarm(self, link: ConfiguredLink) -> Alarm:
         text = f"core link to {link.remote or 'nowhere'} is down"
         return Alarm.of(LINK_ALARM, link.name, (link.distinguished_name,), self._clock.now(), text)
 
-    def _cell_alarm(self, cell: CellSurvey) -> Alarm:
+    def _cell_alarm(self, cell: ConfiguredCell) -> Alarm:
         return Alarm.of(CELL_ALARM, cell.name, (cell.distinguished_name,), self._clock.now())
 
-    # --------------------------------------------------------- what is told
+    # --------------------------------------------------------------- state
 
     @property
     def cells(self) -> Iterator[CellStatus]:
         """What each cell does now."""
-        return (CellStatus(cell.survey, self._on_air(cell), cell.service) for cell in self._cells.values())
+        return (CellStatus(cell.configured, self._on_air(cell), cell.service) for cell in self._cells.values())
 
     @property
     def tenants_connected(self) -> frozenset[str]:
         """Tenants to whose core a link is up."""
-        return frozenset(link.survey.tenant for path, link in self._links.items() if self._link_up(path, link))
+        return frozenset(link.configured.tenant for path, link in self._links.items() if self._link_up(path, link))
 
     @property
     def tenants_linked(self) -> frozenset[str]:
         """Tenants to whose core a link is configured."""
-        return frozenset(link.survey.tenant for link in self._links.values())
+        return frozenset(link.configured.tenant for link in self._links.values())
 
     @property
     def links_broken(self) -> frozenset[str]:
@@ -333,7 +329,7 @@ class Radio:
                 able = self._powered and cell.service is not Service.OFF
                 values[*path, "operationalState"] = "ENABLED" if able else "DISABLED"
                 values[*path, "cellState"] = self._cell_state(cell)
-                values[*path, "usageState"] = self._site.usage_of(cell.survey) if self._on_air(cell) else "IDLE"
+                values[*path, "usageState"] = self._owner.usage_of(cell.configured) if self._on_air(cell) else "IDLE"
                 if cell.service in _AVAILABILITY:
                     values[*path, "availabilityStatus"] = [_AVAILABILITY[cell.service]]
             for path, link in self._links.items():
@@ -348,7 +344,7 @@ class Radio:
     def _cell_state(self, cell: _Cell) -> str:
         if self._on_air(cell):
             return "ACTIVE"
-        return "INACTIVE" if cell.survey.unlocked else "IDLE"
+        return "INACTIVE" if cell.configured.unlocked else "IDLE"
 
     def summary(self) -> dict[str, int]:
         """How many cells and core links there are, and how many of them work."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from lxml import etree
 
 from simulators.clock import Clock
-from simulators.elements import leaf, node, root
+from simulators.elements import Make, leaf, node, root
+from simulators.equipment.faults import NetworkFaults
+from simulators.history import ITSELF, EventKind, History
 
 SOFTWARE_NS = "urn:o-ran:software-management:1.0"
 #: Version of the build that a station comes with, and of the one that somebody leaves there by mistake.
@@ -32,7 +33,7 @@ class Slot:
     writable: bool = True
 
 
-#: What all stations come with; only those whose software was touched have slots of their own.
+#: What all stations come with.
 FACTORY_SLOTS = (
     Slot("slot-factory", "VALID", FACTORY_VERSION, writable=False),
     Slot("slot-a", "VALID", CURRENT_VERSION, active=True, running=True),
@@ -40,28 +41,16 @@ FACTORY_SLOTS = (
 )
 
 
-class SoftwareSite(Protocol):
-    """What software needs of its station."""
-
-    clock: Clock
-
-    def notify(self, content: etree._Element) -> None:
-        """Send a notification."""
-
-    def software_event(self, **detail: str) -> None:
-        """Write into the history."""
-
-    def take_trouble(self, name: str) -> bool:
-        """Whether a fault of this name waits; it is over with that."""
-
-
 class Software:
     """The software of one station. Operations return why they could not begin, empty when they did."""
 
-    __slots__ = ("_epoch", "_files", "_site", "slots")
+    __slots__ = ("_clock", "_epoch", "_faults", "_files", "_history", "_notify", "slots")
 
-    def __init__(self, site: SoftwareSite) -> None:
-        self._site = site
+    def __init__(self, clock: Clock, faults: NetworkFaults, history: History, notify: Callable[[Make], None]) -> None:
+        self._clock = clock
+        self._faults = faults
+        self._history = history
+        self._notify = notify
         self._files: dict[str, str] = {}
         self._epoch = 0
         self.slots: tuple[Slot, ...] = FACTORY_SLOTS
@@ -82,12 +71,12 @@ class Software:
         return ""
 
     def _downloaded(self, name: str) -> None:
-        if self._site.take_trouble("download-fails"):
-            self._tell("download-event", "FILE_NOT_FOUND", "the server has no such file", file_name=name)
+        if self._faults.take("download-fails"):
+            self._report("download-event", "FILE_NOT_FOUND", "the server has no such file", file_name=name)
             return
         found = _VERSION.search(name)
         self._files[name] = found[1] if found else "0.0.0"
-        self._tell("download-event", "COMPLETED", file_name=name)
+        self._report("download-event", "COMPLETED", file_name=name)
 
     def install(self, slot_name: str, files: list[str]) -> str:
         """Put downloaded files into a slot that is neither active nor running."""
@@ -107,13 +96,13 @@ class Software:
     def _installed(self, slot_name: str, name: str) -> None:
         slot = self._slot(slot_name)
         assert slot is not None
-        if self._site.take_trouble("wrong-checksum"):
-            self._tell("install-event", "INTEGRITY_ERROR", f"{name}: wrong checksum", slot_name=slot_name)
-        elif self._site.take_trouble("install-fails"):
-            self._tell("install-event", "APPLICATION_ERROR", "no space left in the slot", slot_name=slot_name)
+        if self._faults.take("wrong-checksum"):
+            self._report("install-event", "INTEGRITY_ERROR", f"{name}: wrong checksum", slot_name=slot_name)
+        elif self._faults.take("install-fails"):
+            self._report("install-event", "APPLICATION_ERROR", "no space left in the slot", slot_name=slot_name)
         else:
             self._put(replace(slot, status="VALID", version=self._files[name]))
-            self._tell("install-event", "COMPLETED", slot_name=slot_name)
+            self._report("install-event", "COMPLETED", slot_name=slot_name)
 
     def activate(self, slot_name: str) -> str:
         """Let the next start take a slot."""
@@ -124,11 +113,11 @@ class Software:
         return ""
 
     def _activated(self, slot_name: str) -> None:
-        if self._site.take_trouble("activation-fails"):
-            self._tell("activation-event", "APPLICATION_ERROR", "the slot can't be started from", slot_name=slot_name)
+        if self._faults.take("activation-fails"):
+            self._report("activation-event", "APPLICATION_ERROR", "the slot can't be started from", slot_name=slot_name)
             return
         self.slots = tuple(replace(slot, active=slot.name == slot_name) for slot in self.slots)
-        self._tell("activation-event", "COMPLETED", slot_name=slot_name)
+        self._report("activation-event", "COMPLETED", slot_name=slot_name)
 
     # ------------------------------------------------------ what happens to it
 
@@ -141,7 +130,7 @@ class Software:
         active = next(slot for slot in self.slots if slot.active)
         if active.running:
             return False
-        if self._site.take_trouble("boot-fails"):
+        if self._faults.take("boot-fails"):
             # What does not start is not taken again.
             self.slots = tuple(replace(slot, active=slot.running) for slot in self.slots)
             return False
@@ -149,11 +138,11 @@ class Software:
         self.slots = tuple(replace(slot, running=slot.active) for slot in self.slots)
         return self.version != before
 
-    def confuse(self) -> None:
+    def leave_wrong_build(self) -> None:
         """Somebody leaves a wrong build in the running slot."""
         self.slots = tuple(replace(s, version=WRONG_VERSION) if s.running else s for s in self.slots)
 
-    def mend(self) -> None:
+    def restore_build(self) -> None:
         """Somebody puts the right build there again."""
         self.slots = tuple(replace(s, version=CURRENT_VERSION) if s.version == WRONG_VERSION else s for s in self.slots)
 
@@ -161,7 +150,7 @@ class Software:
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> None:
         epoch = self._epoch
-        self._site.clock.call_later(seconds, lambda: callback() if epoch == self._epoch else None)
+        self._clock.call_later(seconds, lambda: callback() if epoch == self._epoch else None)
 
     def _slot(self, name: str) -> Slot | None:
         return next((slot for slot in self.slots if slot.name == name), None)
@@ -169,15 +158,18 @@ class Software:
     def _put(self, new: Slot) -> None:
         self.slots = tuple(new if slot.name == new.name else slot for slot in self.slots)
 
-    def _tell(self, event: str, status: str, message: str = "", **names: str) -> None:
-        content = root(SOFTWARE_NS, event)
-        for name, value in names.items():
-            leaf(content, name.replace("_", "-"), value)
-        leaf(content, "status", status)
-        if message:
-            leaf(content, "error-message", message)
-        self._site.software_event(event=event, status=status, **names)
-        self._site.notify(content)
+    def _report(self, event: str, status: str, message: str = "", **names: str) -> None:
+        def make() -> etree._Element:
+            content = root(SOFTWARE_NS, event)
+            for name, value in names.items():
+                leaf(content, name.replace("_", "-"), value)
+            leaf(content, "status", status)
+            if message:
+                leaf(content, "error-message", message)
+            return content
+
+        self._history.record(EventKind.SOFTWARE, ITSELF, event=event, status=status, **names)
+        self._notify(make)
 
 
 def inventory(slots: tuple[Slot, ...]) -> etree._Element:

@@ -4,51 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-
-from lxml import etree
+from enum import StrEnum
 
 from simulators.clock import Clock, Timer
-from simulators.elements import root
+from simulators.elements import Make, root
 
 SUPERVISION_NS = "urn:o-ran:supervision:1.0"
 
 
+class Supervised(StrEnum):
+    """Whether a manager supervises the station (minka-equipment)."""
+
+    OFF = "OFF"
+    KEPT = "KEPT"
+    LOST = "LOST"
+
+
 class Supervision:
-    """The watchdog of one station; ``notify`` sends a notification, ``changed`` hears of loss and return."""
+    """The watchdog of one station.
 
-    __slots__ = ("_changed", "_clock", "_interval", "_notify", "_timers", "lost")
+    Args:
+        notify: Sends a notification.
+        changed: Is called when supervision is lost (true) and when it is back.
+    """
 
-    def __init__(self, clock: Clock, notify: Callable[[etree._Element], None], changed: Callable[[bool], None]) -> None:
+    __slots__ = ("_changed", "_clock", "_notify", "_timers", "state")
+
+    def __init__(self, clock: Clock, notify: Callable[[Make], None], changed: Callable[[bool], None]) -> None:
         self._clock = clock
         self._notify = notify
         self._changed = changed
-        self._interval = 0.0
-        self._timers: list[Timer] = []
-        self.lost = False
+        self._timers: tuple[Timer, ...] = ()
+        self.state = Supervised.OFF
 
     def reset(self, interval: float, guard: float) -> datetime:
         """Start the watchdog anew; return when the next supervision-notification is due."""
-        self.stop()
-        self._interval = interval
-        self._timers = [
-            self._clock.call_later(interval, self._ask),
-            self._clock.call_later(interval + guard, self._lose),
-        ]
-        if self.lost:
-            self.lost = False
+        self._cancel()
+        self._timers = self._clock.call_later(interval, self._ask), self._clock.call_later(interval + guard, self._lose)
+        before, self.state = self.state, Supervised.KEPT
+        if before is Supervised.LOST:
             self._changed(False)
         return self._clock.now() + timedelta(seconds=interval)
 
     def stop(self) -> None:
         """Nobody supervises the station any more."""
+        self._cancel()
+        self.state = Supervised.OFF
+
+    def _cancel(self) -> None:
         for timer in self._timers:
             timer.cancel()
-        self._timers = []
+        self._timers = ()
 
     def _ask(self) -> None:
-        self._notify(root(SUPERVISION_NS, "supervision-notification"))
+        self._notify(lambda: root(SUPERVISION_NS, "supervision-notification"))
 
     def _lose(self) -> None:
-        self._timers = []
-        self.lost = True
+        self._timers = ()
+        self.state = Supervised.LOST
         self._changed(True)

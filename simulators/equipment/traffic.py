@@ -188,7 +188,7 @@ def demand_of(
     config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], up: frozenset[str], begin: datetime
 ) -> Load:
     """As ``load_of``, before anything is given to anybody: quicker, where only what is wanted matters."""
-    attributes = config.get(status.survey.path)
+    attributes = config.get(status.configured.path)
     assert attributes is not None
     technology = _technology(status)
     megahertz = _megahertz(attributes)
@@ -199,14 +199,14 @@ def demand_of(
     for plmn, slice_ in names:
         siblings = tuple(other for owner, other in names if owner == plmn)
         part = parts(f"{place.seed}/{plmn}", siblings)[slice_]
-        people = 0.0 if asleep else part * users(place, status.survey.id, plmn, begin)
+        people = 0.0 if asleep else part * users(place, status.configured.id, plmn, begin)
         connected = tenants.get(plmn, "") in up
         flows.append(Flow(plmn, slice_, people, connected, _percent(people, carries) if connected else 0.0, 0.0))
     return Load(tuple(flows), carries, megahertz)
 
 
 def _technology(status: CellStatus) -> str:
-    return "NR" if status.survey.cell_class == "NRCellDU" else "LTE"
+    return "NR" if status.configured.cell_class == "NRCellDU" else "LTE"
 
 
 def _percent(people: float, carries: float) -> float:
@@ -253,7 +253,7 @@ def _plmn(entry: Instance) -> str:
 
 def _shares(config: Config, status: CellStatus) -> Iterator[tuple[tuple[str, str], tuple[str, Share]]]:
     """For each member the policy that it is under; those of the cell come last, so that they win."""
-    path = status.survey.path
+    path = status.configured.path
     if _technology(status) == "LTE":
         attributes = config.get(path)
         for entry in () if attributes is None else attributes.entries("plmnRadioShareList"):

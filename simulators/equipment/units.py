@@ -6,17 +6,14 @@ Nothing of it is stored: it follows from the cells, the faults that the station 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from lxml import etree
 
-from simulators.elements import leaf, node, root
-from simulators.equipment.alarms import timestamp
+from simulators.elements import leaf, node, root, timestamp
+from simulators.equipment.equipment import Equipment
 from simulators.equipment.fault_kinds import Place, Service
-from simulators.equipment.faults import Trouble
-
-if TYPE_CHECKING:
-    from simulators.station import Station
+from simulators.equipment.faults import NetworkFault
 
 EQUIPMENT_NS = "urn:minka:equipment"
 OPERATIONS_NS = "urn:o-ran:operations:1.0"
@@ -24,36 +21,36 @@ OPERATIONS_NS = "urn:o-ran:operations:1.0"
 _WARM, _HOT = 41, 83
 
 
-def equipment(station: Station) -> etree._Element:
+def equipment_state(equipment: Equipment, now: float) -> etree._Element:
     """The ``equipment`` container."""
-    troubles = list(station.life.open_troubles)
+    faults = list(equipment.faults)
     top = root(EQUIPMENT_NS, "equipment")
     units: dict[str, list[str]] = {}
-    for status in station.life.radio.cells:
-        units.setdefault(status.survey.unit, []).append(status.survey.id)
+    for status in equipment.radio.cells:
+        units.setdefault(status.configured.unit, []).append(status.configured.id)
     _unit(top, "bbu-1", "baseband", "enabled", _WARM, ())
     for name in sorted(units):
-        hot = _has(troubles, "high-temperature", name)
-        _unit(top, name, "radio-unit", _condition(troubles, name), _HOT if hot else _WARM, units[name])
-        restarted = station.life.unit_restarts.get(name, station.life.restarted)
+        hot = _has(faults, "high-temperature", name)
+        _unit(top, name, "radio-unit", _condition(faults, name), _HOT if hot else _WARM, units[name])
+        restarted = equipment.unit_restarts.get(name, equipment.restarted)
         leaf(top[-1], "last-restart", timestamp(restarted))
-    _unit(top, "fan-1", "fan", "disabled" if _has(troubles, "fan") else "enabled", None, ())
-    leaf(top, "sync-state", _sync(troubles))
-    charge = _charge(troubles, station.clock.monotonic())
+    _unit(top, "fan-1", "fan", "disabled" if _has(faults, "fan") else "enabled", None, ())
+    leaf(top, "sync-state", _sync(faults))
+    charge = _charge(faults, now)
     leaf(top, "power-source", "MAINS" if charge is None else "BATTERY")
     leaf(top, "battery-charge", str(100 if charge is None else charge))
-    leaf(top, "licence", "MISSING" if _has(troubles, "licence-gone") else "VALID")
-    leaf(top, "supervision", station.life.supervised)
+    leaf(top, "licence", "MISSING" if _has(faults, "licence-gone") else "VALID")
+    leaf(top, "supervision", equipment.supervision.state.value)
     return top
 
 
-def operational_info(station: Station) -> etree._Element:
+def operational_info(equipment: Equipment, now: datetime) -> etree._Element:
     """The ``operational-info`` container."""
     top = root(OPERATIONS_NS, "operational-info")
     state = node(top, "operational-state")
-    leaf(state, "restart-cause", station.life.restart_cause)
-    leaf(state, "restart-datetime", timestamp(station.life.restarted))
-    leaf(state, "current-datetime", timestamp(station.clock.now()))
+    leaf(state, "restart-cause", equipment.restart_cause)
+    leaf(state, "restart-datetime", timestamp(equipment.restarted))
+    leaf(state, "current-datetime", timestamp(now))
     return top
 
 
@@ -70,31 +67,31 @@ def _unit(
         leaf(unit, "cell", cell)
 
 
-def _condition(troubles: list[Trouble], unit: str) -> str:
-    services = {t.stage.service for t in troubles if t.fault.place is Place.UNIT and t.target == unit}
+def _condition(faults: list[NetworkFault], unit: str) -> str:
+    services = {fault.stage.service for fault in faults if fault.kind.place is Place.UNIT and fault.target == unit}
     if Service.OFF in services:
         return "disabled"
     return "degraded" if Service.DEGRADED in services else "enabled"
 
 
-def _has(troubles: list[Trouble], name: str, target: str = "") -> bool:
-    return any(True for _ in _named(troubles, name, target))
+def _has(faults: list[NetworkFault], name: str, target: str = "") -> bool:
+    return any(True for _ in _named(faults, name, target))
 
 
-def _named(troubles: list[Trouble], name: str, target: str = "") -> Iterator[Trouble]:
-    return (t for t in troubles if t.fault.name == name and t.target == target)
+def _named(faults: list[NetworkFault], name: str, target: str = "") -> Iterator[NetworkFault]:
+    return (fault for fault in faults if fault.kind.name == name and fault.target == target)
 
 
-def _sync(troubles: list[Trouble]) -> str:
-    lost = next(_named(troubles, "sync-lost"), None)
+def _sync(faults: list[NetworkFault]) -> str:
+    lost = next(_named(faults, "sync-lost"), None)
     if lost is None:
         return "LOCKED"
-    return "HOLDOVER" if lost.stage is lost.fault.stages[0] else "FREERUN"
+    return "HOLDOVER" if lost.stage is lost.kind.stages[0] else "FREERUN"
 
 
-def _charge(troubles: list[Trouble], now: float) -> int | None:
+def _charge(faults: list[NetworkFault], now: float) -> int | None:
     """Percent left in the battery, None while there is mains: it is empty when the last stage begins."""
-    lost = next(_named(troubles, "mains-failure"), None)
+    lost = next(_named(faults, "mains-failure"), None)
     if lost is None:
         return None
     return max(round(100 * (1 - (now - lost.since) / lost.begins[-1])), 0)

@@ -9,19 +9,23 @@ from pathlib import Path
 from types import TracebackType
 
 from simulators.clock import Clock, RealClock
+from simulators.equipment.equipment import AlarmListener
 from simulators.fleet.inventory import Endpoint, RouterEndpoint, TlsEndpoint, minka, routers_csv
-from simulators.fleet.persistence import Keeper
+from simulators.fleet.persistence import SavedConfigs
 from simulators.fleet.transport import Transport
+from simulators.history import EventListener
+from simulators.host_keys import public_host_key
 from simulators.netconf.callhome import Callers, Home
 from simulators.netconf.certificates import Authority
 from simulators.netconf.limits import MAX_BUFFERED, MAX_PENDING_LOGINS, BufferedInput, PendingLogins
-from simulators.netconf.ssh import Credentials, Gate, public_host_key
-from simulators.netconf.tls import TlsGate
+from simulators.netconf.ssh import SshServers
+from simulators.netconf.tls import TlsServers
 from simulators.network import RouterRecord, SimulatedNetwork, StationRecord, Surroundings
 from simulators.routers.factory import Provisioning
-from simulators.routers.router import Router, RouterQuirks
-from simulators.routers.ssh import RouterGate
-from simulators.station import Observer, Quirks, Station
+from simulators.routers.router import Router, RouterSettings
+from simulators.routers.ssh import RouterSshServers
+from simulators.ssh import Credentials, Logins
+from simulators.station import Station, StationSettings
 
 __all__ = [
     "Endpoint",
@@ -73,7 +77,7 @@ class Fleet:
             endpoint = fleet.endpoint("PE-CUS-0042")
 
     Args:
-        quirks: What some stations can't do, by id; ``default_quirks`` hold for the others.
+        settings: What some stations can't do, by id; ``default_settings`` hold for the others.
         seed: Makes the host keys; the network's id unless told otherwise.
         only: Ids of the stations to start; none given means all.
         tls: Where stations listen for TLS beside SSH; none given means nowhere.
@@ -83,14 +87,14 @@ class Fleet:
         routers: What the routers of the network come with; none given means that the fleet has no
             routers, and core links depend on the stations and the backhaul alone.
         router_placement: Where routers listen.
-        router_quirks: How the routers are set up.
+        router_settings: How the routers are set up.
         keep: Folder in which configurations outlive the fleet; none given means that they end with it.
 
     Attributes:
         transport: Routers, backhaul, and who can be reached.
 
     Raises:
-        ValueError: a station named in ``quirks`` or ``only`` is not in the network, or what was kept does not fit one.
+        ValueError: the network lacks a station named in ``settings`` or ``only``, or what was kept does not fit one.
     """
 
     def __init__(
@@ -100,8 +104,8 @@ class Fleet:
         clock: Clock | None = None,
         credentials: Credentials | None = None,
         placement: Placement = anywhere,
-        quirks: Mapping[str, Quirks] | None = None,
-        default_quirks: Quirks | None = None,
+        settings: Mapping[str, StationSettings] | None = None,
+        default_settings: StationSettings | None = None,
         seed: str | None = None,
         only: Iterable[str] | None = None,
         tls: Placement | None = None,
@@ -110,12 +114,12 @@ class Fleet:
         buffered_input: int = MAX_BUFFERED,
         routers: Provisioning | None = None,
         router_placement: RouterPlacement = anywhere,
-        router_quirks: RouterQuirks | None = None,
+        router_settings: RouterSettings | None = None,
         keep: Path | None = None,
     ) -> None:
         self.clock = clock or RealClock()
         wanted = None if only is None else frozenset(only)
-        unknown = {*(wanted or ()), *(quirks or {})} - {record.id for record in network.stations}
+        unknown = {*(wanted or ()), *(settings or {})} - {record.id for record in network.stations}
         if unknown:
             raise ValueError(f"network {network.id} has no station {', '.join(sorted(unknown))}")
         #: With the place of each in the whole network, so that parts of a fleet don't get in each other's way.
@@ -127,23 +131,27 @@ class Fleet:
         self.pending_logins = PendingLogins(pending_logins)
         credentials = credentials or Credentials()
         self.buffered_input = BufferedInput(buffered_input)
-        self._gate = Gate(seed or network.id, credentials, self.pending_logins, self.buffered_input)
-        self._tls_gate = TlsGate(seed or network.id, credentials, self.pending_logins, self.buffered_input)
-        self.transport = Transport(network, self.clock, seed=seed or network.id, routers=routers, quirks=router_quirks)
+        logins = Logins(seed or network.id, credentials)
+        self._seed = logins.seed
+        self._ssh = SshServers(logins, self.pending_logins, self.buffered_input)
+        self._tls = TlsServers(logins, self.pending_logins, self.buffered_input)
+        self.transport = Transport(
+            network, self.clock, seed=seed or network.id, routers=routers, settings=router_settings
+        )
         self._router_placement = router_placement
-        self._router_gate = RouterGate(self._gate)
-        self._callers = [Callers(home, self._gate, self.transport.lines) for home in homes]
-        default = default_quirks or Quirks()
+        self._router_ssh = RouterSshServers(logins)
+        self._callers = [Callers(home, self._ssh, self.transport.lines) for home in homes]
+        default = default_settings or StationSettings()
         around = Surroundings.of(network, seed, self.transport)
         self.stations: dict[str, Station] = {
-            record.id: Station(record, network.cores, self.clock, (quirks or {}).get(record.id, default), around)
+            record.id: Station(record, network.cores, self.clock, (settings or {}).get(record.id, default), around)
             for _, record in self._records
         }
         self.transport.hang(self.stations)
         self._keeper = (
             None
             if keep is None
-            else Keeper(keep / network.id, [*self.stations.values(), *self.transport.routers.values()])
+            else SavedConfigs(keep / network.id, [*self.stations.values(), *self.transport.routers.values()])
         )
         self._servers: list[asyncio.Server] = []
         self._addresses: dict[str, tuple[str, int]] = {}
@@ -169,18 +177,18 @@ class Fleet:
         for index, record in self._records:
             station = self.stations[record.id]
             address, port = self._placement(index, record)
-            factory = partial(self._gate.protocol, station)
+            factory = partial(self._ssh.protocol, station.server)
             self._addresses[record.id] = await self._serve(record.id, factory, address, port)
             if self._tls_placement is not None:
                 address, port = self._tls_placement(index, record)
-                secure = partial(self._tls_gate.protocol, station, address)
+                secure = partial(self._tls.protocol, station.server, address)
                 self._tls_addresses[record.id] = await self._serve(record.id, secure, address, port)
         for index, router in enumerate(self.routers.values()):
             address, port = self._router_placement(index, router.record)
-            shell = partial(self._router_gate.protocol, router)
+            shell = partial(self._router_ssh.protocol, router)
             self._router_addresses[router.id] = await self._serve(router.id, shell, address, port)
         for callers in self._callers:
-            callers.start((self.stations[id_], address) for id_, (address, _) in self._addresses.items())
+            callers.start((self.stations[id_].server, address) for id_, (address, _) in self._addresses.items())
 
     async def _serve(
         self, device: str, make: Callable[[], asyncio.Protocol], address: str, port: int
@@ -197,8 +205,7 @@ class Fleet:
         for server in self._servers:
             server.close()
         for station in self.stations.values():
-            for session in list(station.sessions.values()):
-                session.drop()
+            station.server.drop_sessions()
         for router in self.routers.values():
             router.close()
         self.transport.close()
@@ -211,10 +218,13 @@ class Fleet:
         """The routers by id; none if the fleet runs without."""
         return self.transport.routers
 
-    def watch(self, observer: Observer) -> None:
-        """Tell an observer all that happens on all stations from now on."""
+    def listen(self, events: EventListener | None = None, alarms: AlarmListener | None = None) -> None:
+        """Give listeners all events, or all alarms, of all stations from now on."""
         for station in self.stations.values():
-            station.observers = (*station.observers, observer)
+            if events is not None:
+                station.history.listeners = (*station.history.listeners, events)
+            if alarms is not None:
+                station.equipment.listeners = (*station.equipment.listeners, alarms)
 
     def endpoint(self, station: str) -> Endpoint:
         """Where a station listens.
@@ -222,7 +232,7 @@ class Fleet:
         Raises:
             KeyError: no such station, or the fleet does not run.
         """
-        return Endpoint(station, *self._addresses[station], public_host_key(self._gate.seed, station))
+        return Endpoint(station, *self._addresses[station], public_host_key(self._seed, station))
 
     def tls_endpoint(self, station: str) -> TlsEndpoint:
         """Where a station listens for TLS.
@@ -236,7 +246,7 @@ class Fleet:
     @property
     def authority(self) -> Authority:
         """Who signs the certificates of stations and clients."""
-        return self._tls_gate.authority
+        return self._tls.authority
 
     def endpoints(self) -> list[Endpoint]:
         """All endpoints, in order of station id."""
@@ -254,7 +264,7 @@ class Fleet:
         """
         record = self.routers[router].record
         address, port = self._router_addresses[router]
-        host_key = public_host_key(self._gate.seed, router)
+        host_key = public_host_key(self._seed, router)
         return RouterEndpoint(router, record.site, address, port, record.platform, host_key)
 
     def write_routers(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a fleet carries over a stop: the configuration of each device as after a power cut, in a file each."""
+"""What outlives a fleet: the configuration of each device as a power cut leaves it, in a file each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulators.clock import RealClock
 _ROUND = 1.0
 
 
-class Kept(Protocol):
+class Device(Protocol):
     """A device that comes up with what it had."""
 
     @property
@@ -22,31 +22,31 @@ class Kept(Protocol):
         """Its id in the network files."""
 
     @property
-    def kept(self) -> object:
+    def saved(self) -> object:
         """What a power cut leaves: another object whenever it is another configuration."""
 
-    def kept_text(self) -> str:
+    def saved_text(self) -> str:
         """The same as text."""
 
-    def come_up(self, text: str) -> None:
-        """Start with what was left of an earlier life. Raises ValueError: the text does not fit."""
+    def load_saved(self, text: str) -> None:
+        """Start with what an earlier run left. Raises ValueError: the text does not fit."""
 
 
-class Keeper:
+class SavedConfigs:
     """Keeps the configurations of devices in a folder, and gives them back.
 
     Args:
         folder: Is made where it is missing; only its owner can read it.
     """
 
-    def __init__(self, folder: Path, devices: Iterable[Kept]) -> None:
+    def __init__(self, folder: Path, devices: Iterable[Device]) -> None:
         self._folder = folder
         self._devices = list(devices)
         self._written: dict[str, object] = {}
         self._writing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Let devices come up with what was kept, and keep what changes from now on.
+        """Load what was kept into the devices, and keep what changes from now on.
 
         Raises:
             ValueError: A file does not fit its device.
@@ -57,12 +57,12 @@ class Keeper:
             file = self._file(device)
             if file.exists():
                 try:
-                    device.come_up(file.read_text(encoding="utf-8"))
+                    device.load_saved(file.read_text(encoding="utf-8"))
                 except ValueError as error:
                     raise ValueError(
                         f"{file} does not fit {device.id} ({error}): remove it, or keep elsewhere"
                     ) from error
-            self._written[device.id] = device.kept
+            self._written[device.id] = device.saved
         self._writing = asyncio.create_task(self._write_in_rounds())
 
     async def close(self) -> None:
@@ -80,13 +80,13 @@ class Keeper:
 
     def _write(self) -> None:
         for device in self._devices:
-            if (kept := device.kept) is not self._written[device.id]:
+            if (saved := device.saved) is not self._written[device.id]:
                 file = self._file(device)
                 fresh = file.with_suffix(".new")
                 fresh.touch(mode=0o600)
-                fresh.write_text(device.kept_text(), encoding="utf-8")
+                fresh.write_text(device.saved_text(), encoding="utf-8")
                 fresh.replace(file)
-                self._written[device.id] = kept
+                self._written[device.id] = saved
 
-    def _file(self, device: Kept) -> Path:
+    def _file(self, device: Device) -> Path:
         return self._folder / f"{quote(device.id, safe='')}.txt"

@@ -18,7 +18,6 @@ import httpx
 
 from simulators.clock import Clock
 from simulators.equipment.alarms import Alarm
-from simulators.history import Event
 
 _log = logging.getLogger(__name__)
 
@@ -119,10 +118,7 @@ class Push:
         self.dropped = 0
         self.sent = 0
 
-    def happened(self, station: str, event: Event) -> None:
-        """Only alarms are pushed."""
-
-    def alarmed(self, station: str, alarm: Alarm, raised: bool, when: datetime) -> None:
+    def add(self, station: str, alarm: Alarm, raised: bool, when: datetime) -> None:
         """Queue an alarm."""
         self._number += 1
         if len(self._waiting) >= self._limit:

@@ -27,9 +27,8 @@ from lxml import etree
 
 from simulators.clock import Clock
 from simulators.datastore import RpcError, RpcErrors
-from simulators.equipment.faults import UnknownFaultError, fault_named
-from simulators.history import EventKind
-from simulators.netconf.datastores import ITSELF
+from simulators.equipment.faults import UnknownFaultError, fault_kind
+from simulators.history import ITSELF, EventKind
 from simulators.network import SimulatedNetwork, StationRecord
 from simulators.station import Station
 
@@ -110,17 +109,19 @@ class Scenario:
             try:
                 _act(station, event, f"{self.seed}/{number}/{station.id}")
             except (UnknownFaultError, RpcError, RpcErrors) as error:
-                station.record(EventKind.NOT_STRUCK, ITSELF, action=event.action, name=event.name[:80], why=str(error))
+                station.history.record(
+                    EventKind.NOT_STRUCK, ITSELF, action=event.action, name=event.name[:80], why=str(error)
+                )
 
 
 def _act(station: Station, event: ScenarioEvent, seed: str) -> None:
     if event.action == "fault":
-        station.life.begin_fault(event.name, event.target, seed)
+        station.equipment.begin_fault(event.name, event.target, seed)
     elif event.action == "clear":
-        for trouble in [t for t in station.life.open_troubles if event.name in (t.fault.name, "all")]:
-            station.life.troubles.end(trouble)
+        for fault in [fault for fault in station.equipment.faults if event.name in (fault.kind.name, "all")]:
+            station.equipment.faults.end(fault)
     elif event.action == "edit":
-        station.foreign_edit(etree.fromstring(event.name))
+        station.datastores.foreign_edit(etree.fromstring(event.name))
     else:
         station.restart()
 
@@ -215,7 +216,7 @@ class _Reader:
         action, name = actions[0], str(entry[actions[0]])
         if action == "fault" or (action == "clear" and name != "all"):
             try:
-                fault_named(name)
+                fault_kind(name)
             except UnknownFaultError as error:
                 self._wrong(entry, action, str(error))
         if action == "edit":

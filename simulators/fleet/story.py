@@ -5,34 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 from simulators.clock import VirtualClock
-from simulators.equipment.alarms import Alarm
 from simulators.fleet.fleet import Fleet
 from simulators.fleet.push import Push, Shape
 from simulators.fleet.scenario import Scenario, read_scenario
 from simulators.fleet.transport import Transport
-from simulators.history import Event
+from simulators.history import Event, EventListener
 from simulators.network import SimulatedNetwork, Surroundings
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 
 
-class Recorder:
-    """Writes all events that happen from now on; equal runs in virtual time write equal bytes."""
+def recorder(sink: TextIO) -> EventListener:
+    """Writes events as lines of JSON; equal runs in virtual time write equal bytes."""
 
-    def __init__(self, sink: TextIO) -> None:
-        self._sink = sink
-
-    def happened(self, station: str, event: Event) -> None:
-        """Write an event."""
+    def write(station: str, event: Event) -> None:
         line = {"station": station, **event.to_json()}
-        self._sink.write(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
+        sink.write(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
 
-    def alarmed(self, station: str, alarm: Alarm, raised: bool, when: datetime) -> None:
-        """Alarms are events too, and were written already."""
+    return write
 
 
 class Stage:
@@ -43,7 +36,7 @@ class Stage:
         network: SimulatedNetwork,
         *,
         seed: str | None = None,
-        quirks: Quirks | None = None,
+        settings: StationSettings | None = None,
         only: Iterable[str] | None = None,
     ) -> None:
         self.clock = VirtualClock()
@@ -51,7 +44,7 @@ class Stage:
         around = Surroundings.of(network, seed, self.transport)
         wanted = None if only is None else frozenset(only)
         self.stations: dict[str, Station] = {
-            record.id: Station(record, network.cores, self.clock, quirks or Quirks(), around)
+            record.id: Station(record, network.cores, self.clock, settings or StationSettings(), around)
             for record in network.stations
             if wanted is None or record.id in wanted
         }
@@ -59,9 +52,9 @@ class Stage:
 
     def record(self, sink: TextIO) -> None:
         """Write all that happens from now on."""
-        recorder = Recorder(sink)
+        write = recorder(sink)
         for station in self.stations.values():
-            station.observers = (*station.observers, recorder)
+            station.history.listeners = (*station.history.listeners, write)
 
     def play(self, scenario: Scenario, seconds: float) -> None:
         """Play a scenario for so many simulated seconds."""
@@ -100,11 +93,12 @@ class Story:
         """Play and tell while the context is open."""
         async with AsyncExitStack() as stack:
             if self._history is not None:
-                self._fleet.watch(Recorder(stack.enter_context(self._history.open("w", encoding="utf-8", buffering=1))))
+                sink = stack.enter_context(self._history.open("w", encoding="utf-8", buffering=1))
+                self._fleet.listen(events=recorder(sink))
             for shape, url in self._receivers.items():
                 push = Push(url, shape, self._fleet.clock)
                 await stack.enter_async_context(push.running())
-                self._fleet.watch(push)
+                self._fleet.listen(alarms=push.add)
             if self._scenario is not None:
                 self._scenario.play(self._fleet)
             yield

@@ -16,7 +16,7 @@ from simulators.routers import factory
 from simulators.routers.addresses import read_address
 from simulators.routers.config import RouterConfig
 from simulators.routers.factory import Provisioning
-from simulators.routers.router import Router, RouterQuirks
+from simulators.routers.router import Router, RouterSettings
 from simulators.station import Station
 
 
@@ -87,7 +87,7 @@ class Transport:
     Args:
         routers: What the routers come with; none means that there are none, and stations reach
             the cores by themselves.
-        quirks: How the routers are set up.
+        settings: How the routers are set up.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Transport:
         *,
         seed: str,
         routers: Provisioning | None = None,
-        quirks: RouterQuirks | None = None,
+        settings: RouterSettings | None = None,
     ) -> None:
         self.backhaul = Backhaul(network.parents)
         self._cores = network.cores
@@ -111,15 +111,15 @@ class Transport:
         self._hanging: dict[str, Station] = {}
         self.lines: dict[str, Lines] = {}
         records = network.routers if routers is not None else ()
-        quirks = quirks or RouterQuirks()
+        settings = settings or RouterSettings()
         self.routers: dict[str, Router] = {
             record.id: Router(
                 record,
                 clock,
-                quirks,
+                settings,
                 seed=seed,
                 factory=partial(self._factory, record, routers),
-                world=self,
+                surroundings=self,
             )
             for record in records
         }
@@ -128,7 +128,7 @@ class Transport:
             self.lines[device] = Lines()
 
     def hang(self, stations: Mapping[str, Station]) -> None:
-        """Make these stations hear of changes of their way to the cores."""
+        """Tell these stations of changes of their way to the cores."""
         self._hanging.update(stations)
 
     def _factory(self, record: RouterRecord, provisioning: Provisioning | None) -> RouterConfig:
@@ -210,7 +210,7 @@ class Transport:
             for station in self._stations_of_site.get(site, ()):
                 self._reach(station.id, outage)
                 if station.id in self._hanging:
-                    self._hanging[station.id].life.radio.path_changed()
+                    self._hanging[station.id].equipment.radio.path_changed()
 
     def _reach(self, device: str, outage: Outage | None) -> None:
         lines = self.lines[device]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import asyncssh
 
 from simulators.connections import Lines
-from simulators.netconf.ssh import Gate
-from simulators.station import Station
+from simulators.netconf.server import Server
+from simulators.netconf.ssh import SshServers
 
 #: Seconds between the end of a connection, or a vain attempt, and the next (O-RAN's re-call-home timer).
 AGAIN_SECONDS = 60.0
@@ -28,16 +28,16 @@ class Home:
 class Callers:
     """Stations that call home, each over and over."""
 
-    def __init__(self, home: Home, gate: Gate, lines: Mapping[str, Lines]) -> None:
+    def __init__(self, home: Home, servers: SshServers, lines: Mapping[str, Lines]) -> None:
         self._home = home
         self._lines = lines
-        self._gate = gate
+        self._servers = servers
         self._calls: list[asyncio.Task[None]] = []
 
-    def start(self, stations: Iterable[tuple[Station, str]]) -> None:
+    def start(self, servers: Iterable[tuple[Server, str]]) -> None:
         """Let all of them call at once, each from its own address."""
         loop = asyncio.get_running_loop()
-        self._calls += [loop.create_task(self._keep_calling(station, source)) for station, source in stations]
+        self._calls += [loop.create_task(self._keep_calling(server, source)) for server, source in servers]
 
     async def close(self) -> None:
         """Call no more."""
@@ -46,21 +46,21 @@ class Callers:
         await asyncio.gather(*self._calls, return_exceptions=True)
         self._calls.clear()
 
-    async def _keep_calling(self, station: Station, source: str) -> None:
+    async def _keep_calling(self, server: Server, source: str) -> None:
         while True:
-            if not station.life.down:
-                await self._call(station, source)
-            await station.clock.sleep(self._home.again_seconds)
+            if not server.equipment.down:
+                await self._call(server, source)
+            await server.clock.sleep(self._home.again_seconds)
 
-    async def _call(self, station: Station, source: str) -> None:
+    async def _call(self, server: Server, source: str) -> None:
         """One connection from its beginning to its end."""
-        lines = self._lines[station.id]
+        lines = self._lines[server.device.id]
         if lines.outage is not None:
             return
         made: list[asyncssh.SSHServerConnection] = []
 
         def make() -> asyncssh.SSHServerConnection:
-            made.append(self._gate.calling(station))
+            made.append(self._servers.calling(server))
             return made[0]
 
         try:

@@ -6,7 +6,8 @@ of the owner, who is given each accepted change once, after it took effect.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,13 +17,14 @@ from lxml import etree
 
 from simulators.clock import Clock, Timer
 from simulators.datastore import Config, EditRules, ErrorOption, RpcError, RpcErrors
-from simulators.faults import FaultKind
+from simulators.datastore.xmltext import document_of
+from simulators.history import ITSELF, NO_SESSION, Origin
+from simulators.netconf.faults import FaultKind, Faults
 from simulators.netconf.profiles import Profile
 
 #: Seconds until an unconfirmed commit reverts when the client names none (RFC 6241 §8.4.5.1).
 DEFAULT_CONFIRM_TIMEOUT = 600
-#: Session id of a holder that is no NETCONF session (RFC 6241 §7.5).
-NO_SESSION = 0
+_OPERATION = "{urn:ietf:params:xml:ns:netconf:base:1.0}operation"
 
 
 class Cause(StrEnum):
@@ -48,18 +50,6 @@ class Confirmation(StrEnum):
     COMPLETE = "complete"
     CANCEL = "cancel"
     TIMEOUT = "timeout"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who asks: a session and its user."""
-
-    session: int
-    user: str
-
-
-#: The station itself, as when a timer fires.
-ITSELF = Origin(NO_SESSION, "station")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,19 +163,13 @@ def lock_denied(datastore: str, holder: int, reason: str) -> RpcError:
 
 
 class Owner(Protocol):
-    """The station whose datastores they are."""
+    """The server whose datastores they are."""
 
     def running_changed(self, change: RunningChange) -> None:
         """Running was changed."""
 
     def confirmation(self, event: Confirmation, origin: Origin, timeout: int | None) -> None:
         """Something happened to a confirmed commit; the time-out is in seconds."""
-
-    def has_habit(self, kind: FaultKind) -> bool:
-        """Whether the station does this wrong now."""
-
-    def confirm_seconds(self, asked: int) -> float:
-        """How long a confirmed commit waits for its confirmation."""
 
     def check_writes(self, origin: Origin, before: Config, after: Config) -> None:
         """Refuse a change that the user may not make, with access-denied."""
@@ -219,7 +203,7 @@ class _Draft:
 class Datastores:
     """The datastores of a station and everything that guards them."""
 
-    def __init__(self, factory: Config, clock: Clock, profile: Profile, owner: Owner) -> None:
+    def __init__(self, factory: Config, clock: Clock, profile: Profile, faults: Faults, owner: Owner) -> None:
         self._factory = factory
         self._running = factory
         self._startup: Config | None = factory if profile.startup else None
@@ -227,6 +211,7 @@ class Datastores:
         self._spoilt = False
         self._clock = clock
         self._profile = profile
+        self._faults = faults
         self._owner = owner
         self._pending: _Pending | None = None
         self.locks = Locks(clock)
@@ -313,7 +298,7 @@ class Datastores:
 
     def _edited(self, before: Config, request: EditRequest) -> tuple[Config, tuple[RpcError, ...]]:
         """The edited configuration, with the errors of those parts that were left out."""
-        habit = self._owner.has_habit(FaultKind.KEYLESS_IGNORED)
+        habit = self._faults.strikes(FaultKind.KEYLESS_IGNORED)
         rules = EditRules(self._profile.basic_mode or "explicit", habit)
         tested = request.test != "set"
         if request.on_error is ErrorOption.ROLLBACK or (tested and request.on_error is ErrorOption.STOP):
@@ -371,7 +356,7 @@ class Datastores:
 
     def validated(self) -> None:
         """The candidate was validated, which some stations don't get over."""
-        self._spoilt = self._owner.has_habit(FaultKind.VALIDATE_SPOILS_COMMIT)
+        self._spoilt = self._faults.strikes(FaultKind.VALIDATE_SPOILS_COMMIT)
 
     def _forget_draft(self) -> None:
         self._draft = None
@@ -418,7 +403,7 @@ class Datastores:
         pending = self._pending
         if pending is None or request.persist_id is not None or pending.session == origin.session:
             return False
-        if not self._owner.has_habit(FaultKind.ROLLBACK_EMPTIES_RUNNING):
+        if not self._faults.strikes(FaultKind.ROLLBACK_EMPTIES_RUNNING):
             return False
         pending.backup = Config.empty(self._running.schema)
         return True
@@ -452,12 +437,12 @@ class Datastores:
         if self._pending is not None:
             # A follow-up restarts the timer; what it falls back to is what was there before the first.
             persist = request.persist or self._pending.persist
-            if not self._owner.has_habit(FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP):
+            if not self._faults.strikes(FaultKind.SECOND_COMMIT_OVERWRITES_BACKUP):
                 backup = self._pending.backup
             self._pending.timer.cancel()
-        timer = self._clock.call_later(
-            self._owner.confirm_seconds(request.timeout), lambda: self._roll_back(Cause.TIMEOUT, ITSELF)
-        )
+        early = self._faults.take((FaultKind.REVERT_EARLY,))
+        seconds = min((request.timeout, *(fault.seconds for fault in early)))
+        timer = self._clock.call_later(seconds, lambda: self._roll_back(Cause.TIMEOUT, ITSELF))
         session = NO_SESSION if persist is not None else origin.session
         self._pending = _Pending(backup, origin, session, persist, timer)
 
@@ -482,7 +467,7 @@ class Datastores:
     def session_ended(self, session: int) -> None:
         """Release a session's locks and take back its confirmed commit, unless it was given a token."""
         held = self.locks.of(session)
-        if held and not self._owner.has_habit(FaultKind.STUCK_LOCK):
+        if held and not self._faults.strikes(FaultKind.STUCK_LOCK):
             for datastore in held:
                 self.unlock(Origin(session, ""), datastore)
         if self._pending is not None and self._pending.session == session:
@@ -502,31 +487,48 @@ class Datastores:
                 self._replace_running(start, Cause.RESTART, ITSELF)
 
     @property
-    def kept(self) -> Config:
+    def saved(self) -> Config:
         """What is left after a power cut: startup where there is one, else running without an unconfirmed commit."""
         if self._profile.startup:
             return self._factory if self._startup is None else self._startup
         return self._running if self._pending is None else self._pending.backup
 
-    def come_up(self, config: Config) -> None:
-        """Start with what was left of an earlier life."""
+    def load_saved(self, config: Config) -> None:
+        """Start with what an earlier run left."""
         if self._profile.startup:
             self._startup = config
         self._replace_running(config, Cause.RESTART, ITSELF)
 
-    def adopt(self, profile: Profile) -> None:
+    def change_profile(self, profile: Profile) -> None:
         """Speak another NETCONF from now on; one with startup starts with what is running."""
         self._profile = profile
         self._startup = self._running if profile.startup else None
 
+    def foreign_edit(self, config: etree._Element, user: str = "technician") -> None:
+        """Change running past all sessions: with a ``<config>`` element, or a single top-level one.
+
+        Raises:
+            RpcError, RpcErrors: the edit does not fit.
+        """
+        edited = self._running.edit(document_of(config), "merge")
+        edited.validate()
+        self.overwrite(edited, Origin(NO_SESSION, user))
+
     def overwrite(self, config: Config, origin: Origin, cause: Cause = Cause.FOREIGN) -> None:
-        """Change running behind everybody's back, as somebody on the local console would, or the station itself."""
+        """Change running past all sessions, as somebody on the local console would, or the station itself."""
         self._replace_running(config, cause, origin)
 
     def _replace_running(self, config: Config, cause: Cause, origin: Origin, draft: _Draft | None = None) -> None:
         before, self._running = self._running, config
         edits, stages = ((), ()) if draft is None else (tuple(draft.edits), tuple(draft.stages))
         self._owner.running_changed(RunningChange(before, config, cause, origin, edits, stages))
+
+
+def named_operations(edits: Iterable[etree._Element]) -> Counter[str]:
+    """How often each operation is named in edits."""
+    return Counter(
+        str(operation) for edit in edits for element in edit.iter() if (operation := element.get(_OPERATION))
+    )
 
 
 def _wrong_persist_id(reason: str) -> RpcError:

@@ -13,7 +13,7 @@ from lxml import etree
 
 from simulators import elements
 from simulators.datastore import RpcError
-from simulators.equipment.alarms import timestamp
+from simulators.elements import timestamp
 
 BASE_NS = "urn:ietf:params:xml:ns:netconf:base:1.0"
 NOTIFICATION_NS = "urn:ietf:params:xml:ns:netconf:notification:1.0"

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from lxml import etree
 
 from simulators.datastore import NodeChange
 from simulators.elements import leaf, node, root
-from simulators.netconf.datastores import NO_SESSION, Confirmation, Origin, RunningChange
+from simulators.history import NO_SESSION, Origin
+from simulators.netconf.datastores import Confirmation, RunningChange
 from simulators.netconf.filters import XPathFilter, select
-from simulators.netconf.statistics import Termination
+
+
+class Termination(StrEnum):
+    """Why a session ended (RFC 6470, termination-reason)."""
+
+    CLOSED = "closed"
+    KILLED = "killed"
+    DROPPED = "dropped"
+    TIMEOUT = "timeout"
+    BAD_HELLO = "bad-hello"
+    OTHER = "other"
+
 
 NOTIFICATIONS_NS = "urn:ietf:params:xml:ns:yang:ietf-netconf-notifications"
 #: Edits that a notification lists; beyond them it says that all may have changed.
@@ -88,7 +101,7 @@ Filter = etree._Element | XPathFilter
 
 
 @dataclass(frozen=True, slots=True)
-class Notified:
+class Notification:
     """A notification and its moment."""
 
     when: datetime
@@ -101,17 +114,17 @@ class ReplayLog:
     __slots__ = ("_kept", "aged", "created")
 
     def __init__(self, depth: int, created: datetime) -> None:
-        self._kept: deque[Notified] = deque(maxlen=depth)
+        self._kept: deque[Notification] = deque(maxlen=depth)
         self.created = created
         self.aged: datetime | None = None
 
-    def add(self, notified: Notified) -> None:
+    def add(self, notification: Notification) -> None:
         """Remember a notification; the oldest goes when there is no more room."""
         if len(self._kept) == self._kept.maxlen:
             self.aged = self._kept[0].when
-        self._kept.append(notified)
+        self._kept.append(notification)
 
-    def between(self, start: datetime, stop: datetime | None) -> list[Notified]:
+    def between(self, start: datetime, stop: datetime | None) -> list[Notification]:
         """What happened from one moment to another, both included."""
         return [item for item in self._kept if start <= item.when and (stop is None or item.when <= stop)]
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from simulators.datastore import RpcError
-from simulators.elements import leaf, root
-from simulators.equipment.alarms import timestamp
+from simulators.elements import leaf, root, timestamp
+from simulators.equipment.equipment import Equipment
 from simulators.equipment.software import SOFTWARE_NS
 from simulators.equipment.supervision import SUPERVISION_NS
 from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS
 from simulators.netconf.parameters import check_once
-
-if TYPE_CHECKING:
-    from simulators.netconf.session import Session
-    from simulators.station import Station
 
 #: Seconds of the supervision interval and of the guard beyond it unless the manager says otherwise.
 INTERVAL, GUARD = 60, 10
@@ -59,40 +54,40 @@ def _acknowledged(refusal: str, *, timeout: bool) -> list[etree._Element]:
     return list(holder)
 
 
-def _download(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
-    return _acknowledged(station.life.software.download(_text(operation, "remote-file-path")), timeout=True)
+def _download(equipment: Equipment, operation: etree._Element) -> Iterable[etree._Element]:
+    return _acknowledged(equipment.software.download(_text(operation, "remote-file-path")), timeout=True)
 
 
-def _install(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
+def _install(equipment: Equipment, operation: etree._Element) -> Iterable[etree._Element]:
     files = [element.text or "" for element in operation.iterchildren(_FILES)]
-    return _acknowledged(station.life.software.install(_text(operation, "slot-name"), files), timeout=False)
+    return _acknowledged(equipment.software.install(_text(operation, "slot-name"), files), timeout=False)
 
 
-def _activate(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
-    return _acknowledged(station.life.software.activate(_text(operation, "slot-name")), timeout=True)
+def _activate(equipment: Equipment, operation: etree._Element) -> Iterable[etree._Element]:
+    return _acknowledged(equipment.software.activate(_text(operation, "slot-name")), timeout=True)
 
 
-def _reset(station: Station, _operation: etree._Element) -> None:
-    station.life.reset_later()
+def _reset(equipment: Equipment, _operation: etree._Element) -> None:
+    equipment.reset_later()
 
 
-def _reset_unit(station: Station, operation: etree._Element) -> None:
-    station.life.reset_unit(_text(operation, "name"))
+def _reset_unit(equipment: Equipment, operation: etree._Element) -> None:
+    equipment.reset_unit(_text(operation, "name"))
 
 
-def _reload_licence(station: Station, _operation: etree._Element) -> None:
-    station.life.reload_licence()
+def _reload_licence(equipment: Equipment, _operation: etree._Element) -> None:
+    equipment.reload_licence()
 
 
-def _watchdog(station: Station, operation: etree._Element) -> Iterable[etree._Element]:
+def _watchdog(equipment: Equipment, operation: etree._Element) -> Iterable[etree._Element]:
     interval = _seconds(operation, "supervision-notification-interval", INTERVAL)
     guard = _seconds(operation, "guard-timer-overhead", GUARD)
     holder = root(SUPERVISION_NS, "output")
-    leaf(holder, "next-update-at", timestamp(station.life.supervision.reset(interval, guard)))
+    leaf(holder, "next-update-at", timestamp(equipment.supervision.reset(interval, guard)))
     return list(holder)
 
 
-_OPERATIONS: dict[str, Callable[[Station, etree._Element], Iterable[etree._Element] | None]] = {
+_OPERATIONS: dict[str, Callable[[Equipment, etree._Element], Iterable[etree._Element] | None]] = {
     f"{{{SOFTWARE_NS}}}software-download": _download,
     f"{{{SOFTWARE_NS}}}software-install": _install,
     f"{{{SOFTWARE_NS}}}software-activate": _activate,
@@ -106,11 +101,11 @@ _OPERATIONS: dict[str, Callable[[Station, etree._Element], Iterable[etree._Eleme
 OPERATIONS = frozenset(_OPERATIONS)
 
 
-def perform(session: Session, operation: etree._Element) -> Iterable[etree._Element] | None:
+def perform(equipment: Equipment, operation: etree._Element) -> Iterable[etree._Element] | None:
     """Carry out one of these operations.
 
     Raises:
         RpcError: it was refused.
     """
     check_once(operation, _FILES)
-    return _OPERATIONS[operation.tag](session.station, operation)
+    return _OPERATIONS[operation.tag](equipment, operation)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from simulators.datastore import READ_ONLY, UNRESTRICTED, Access, Rule, WithDefaults
-from simulators.faults import FaultKind
+from simulators.netconf.faults import FaultKind
 
 #: Modes of with-defaults beside the basic one, in the order in which the capability names them.
 _MODES: tuple[WithDefaults, ...] = ("report-all", "report-all-tagged", "trim", "explicit")

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime
-from typing import Protocol
 
 from lxml import etree
 
 from simulators.clock import Timer
 from simulators.datastore import Access, RpcError, RpcErrors
-from simulators.faults import FaultKind
-from simulators.history import EventKind
-from simulators.netconf import capabilities, messages, misbehaviour
-from simulators.netconf.datastores import Origin
+from simulators.history import EventKind, Origin
+from simulators.netconf import capabilities, messages
+from simulators.netconf.faults import FaultKind, Strike, half_an_edit
 from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
-from simulators.netconf.notifications import REPLAY_NS, Notified, Subscription
-from simulators.netconf.operations import perform
-from simulators.netconf.reading import Shown
-from simulators.netconf.statistics import Counts, Termination
-from simulators.station import Station
+from simulators.netconf.notifications import REPLAY_NS, Notification, Subscription, Termination
+from simulators.netconf.operations import Shown, perform
+from simulators.netconf.server import Counts, Server
+from simulators.ssh import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -31,33 +28,14 @@ PATIENCE = 60.0
 READ_AHEAD = 256 * 1024
 
 
-class Channel(Protocol):
-    """What a session needs of the transport under it."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def close(self) -> None:
-        """Close in good order, after everything was sent."""
-
-    def abort(self) -> None:
-        """Break the connection at once."""
-
-    def pause_reading(self) -> None:
-        """Take nothing more from the client for now."""
-
-    def resume_reading(self) -> None:
-        """Take from the client again."""
-
-
 class Session:
     """A session from its hello to its end; ``perform`` knows the operations."""
 
-    def __init__(self, station: Station, user: str, channel: Channel) -> None:
-        self.station = station
-        self.origin = Origin(station.next_session_id(), user)
-        self.access: Access | None = station.profile.access.get(user)
-        self.since = station.clock.now()
+    def __init__(self, server: Server, user: str, channel: Channel) -> None:
+        self.server = server
+        self.origin = Origin(server.next_session_id(), user)
+        self.access: Access | None = server.access_of(user)
+        self.since = server.clock.now()
         self.counts = Counts()
         self.closing = False
         self.subscription: Subscription | None = None
@@ -85,14 +63,14 @@ class Session:
 
     def open(self) -> None:
         """Join the station's sessions and say hello; one too many is dropped."""
-        if self.station.full:
+        if self.server.full:
             self._ended = True
             self._channel.abort()
             return
-        self.station.session_opened(self)
+        self.server.session_opened(self)
         self._be_patient(Termination.BAD_HELLO)
         self._channel.write(
-            encode(messages.hello(self.origin.session, self.station.capabilities), chunked=False),
+            encode(messages.hello(self.origin.session, self.server.capabilities), chunked=False),
         )
 
     def receive(self, data: bytes) -> None:
@@ -138,7 +116,7 @@ class Session:
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
         usual = Termination.CLOSED if self.closing else Termination.DROPPED
-        self.station.session_closed(self, reason or usual, killed_by)
+        self.server.session_closed(self, reason or usual, killed_by)
 
     # ----------------------------------------------------- from the station
 
@@ -147,22 +125,22 @@ class Session:
         self._channel.abort()
         self.lost(reason, killed_by)
 
-    def notify(self, notified: Notified) -> None:
+    def notify(self, notification: Notification) -> None:
         """Send a notification if the client subscribed to it; one that does not read is dropped."""
         if self.subscription is None or self.closing or self._ended:
             return
-        if not self.subscription.wants(notified.content):
+        if not self.subscription.wants(notification.content):
             return
         if not self._writable.is_set():
-            _log.warning("session %d of %s does not read: dropped", self.origin.session, self.station.id)
+            _log.warning("session %d of %s does not read: dropped", self.origin.session, self.server.device.id)
             self.drop()
             return
-        self._notify(notified)
+        self._notify(notification)
 
-    def _notify(self, notified: Notified) -> None:
+    def _notify(self, notification: Notification) -> None:
         self.counts.out_notifications += 1
-        self.station.statistics.counts.out_notifications += 1
-        self._send(messages.notification(notified.when, notified.content))
+        self.server.statistics.counts.out_notifications += 1
+        self._send(messages.notification(notification.when, notification.content))
 
     # -------------------------------------------------------- subscriptions
 
@@ -175,24 +153,24 @@ class Session:
             return
         (subscription, start), self._subscribing = self._subscribing, None
         self.subscription = subscription
-        log, now = self.station.replay, self.station.clock.now()
+        log, now = self.server.replay, self.server.clock.now()
         if start is not None and log is not None:
-            for notified in log.between(start, subscription.stop):
-                if subscription.wants(notified.content):
-                    self._notify(notified)
-            self._notify(Notified(now, etree.Element(f"{{{REPLAY_NS}}}replayComplete")))
+            for notification in log.between(start, subscription.stop):
+                if subscription.wants(notification.content):
+                    self._notify(notification)
+            self._notify(Notification(now, etree.Element(f"{{{REPLAY_NS}}}replayComplete")))
         if subscription.stop is not None:
             if subscription.stop <= now:
                 self._end_subscription()
             else:
                 seconds = (subscription.stop - now).total_seconds()
-                self._stop = self.station.clock.call_later(seconds, self._end_subscription)
+                self._stop = self.server.clock.call_later(seconds, self._end_subscription)
 
     def _end_subscription(self) -> None:
         self.subscription = None
         if not self._ended:
             complete = etree.Element(f"{{{REPLAY_NS}}}notificationComplete")
-            self._notify(Notified(self.station.clock.now(), complete))
+            self._notify(Notification(self.server.clock.now(), complete))
 
     # --------------------------------------------------------------- inside
 
@@ -204,7 +182,7 @@ class Session:
 
     def _be_patient(self, reason: Termination = Termination.TIMEOUT) -> None:
         self._lose_patience()
-        self._patience = self.station.clock.call_later(PATIENCE, lambda: self.drop(reason))
+        self._patience = self.server.clock.call_later(PATIENCE, lambda: self.drop(reason))
 
     def _lose_patience(self) -> None:
         if self._patience is not None:
@@ -224,7 +202,7 @@ class Session:
         except (FramingError, MalformedMessageError) as error:
             self._protocol_error(str(error))
         except Exception:  # noqa: BLE001 (a bug met by one session must not touch the others)
-            _log.exception("session %d of %s met a bug: dropped", self.origin.session, self.station.id)
+            _log.exception("session %d of %s met a bug: dropped", self.origin.session, self.server.device.id)
             self.drop()
         finally:
             self._pump = None
@@ -240,20 +218,20 @@ class Session:
             return
         root: etree._Element | None = None
         self.counts.in_rpcs += 1
-        self.station.statistics.counts.in_rpcs += 1
+        self.server.statistics.counts.in_rpcs += 1
         try:
             root = messages.parse(message)
             request = messages.read_request(root)
         except RpcError as error:
             self.counts.in_bad_rpcs += 1
-            self.station.statistics.counts.in_bad_rpcs += 1
+            self.server.statistics.counts.in_bad_rpcs += 1
             self._send(self._errors(root, [error]))
             return
         await self._answer(request)
 
     def _take_hello(self, message: bytes) -> None:
         theirs = messages.read_hello(messages.parse(message))
-        ours = self.station.capabilities
+        ours = self.server.capabilities
         self._chunked = self._decoder.chunked = capabilities.BASE_1_1 in theirs and capabilities.BASE_1_1 in ours
         if not self._chunked and not (capabilities.BASE_1_0 in theirs and capabilities.BASE_1_0 in ours):
             raise MalformedMessageError("no common version of NETCONF")
@@ -262,33 +240,42 @@ class Session:
 
     def _protocol_error(self, reason: str) -> None:
         """Answer what can't be understood as RFC 6241 wants it, and end the session."""
-        self.station.record(EventKind.PROTOCOL_ERROR, self.origin, reason=reason[:200])
+        self.server.history.record(EventKind.PROTOCOL_ERROR, self.origin, reason=reason[:200])
         if self._greeted and self._chunked:
             self._send(messages.reply_errors(None, [RpcError("malformed-message", reason[:200], type="rpc")]))
         if not self._greeted:
-            self.station.statistics.in_bad_hellos += 1
+            self.server.statistics.in_bad_hellos += 1
         self._hang_up(Termination.OTHER if self._greeted else Termination.BAD_HELLO)
 
     async def _answer(self, request: Request) -> None:
-        """Carry out one operation, with whatever faults are in wait for it."""
-        name = self.station.operation_name(request.operation)
-        strike = misbehaviour.strike(self.station, self.origin, name)
-        seconds = self.station.seconds_for(request.operation, name) + strike.seconds
+        """Carry out one operation, with the faults that strike it."""
+        name = self._fault_name(request)
+        strike = self.server.faults.strike_operation(name)
+        for fault in strike.faults:
+            self.server.history.record(EventKind.FAULT_STRUCK, self.origin, fault=fault.kind.value, operation=name)
+        token = messages.text(request.operation, "persist-id")
+        seconds = self.server.delay(name, token) + strike.seconds
         if seconds:
-            await self.station.clock.sleep(seconds)
-        self.station.foreign_edits(strike.foreign_edits)
+            await self.server.clock.sleep(seconds)
+        for config in strike.foreign_edits:
+            self.server.datastores.foreign_edit(etree.fromstring(config))
         if FaultKind.NOTIFICATION_STORM in strike:
-            self.station.storm()
+            self.server.storm()
         if FaultKind.DROP_BEFORE in strike:
             self.drop()
         elif FaultKind.OK_WITHOUT_EFFECT in strike:
             self._send(messages.reply_ok(request.rpc))
-        elif errors := misbehaviour.errors(strike):
+        elif errors := strike.errors:
             self._send(self._errors(request.rpc, errors))
         else:
             if FaultKind.HALF_APPLIED_EDIT in strike:
-                request = misbehaviour.half_an_edit(request)
+                request = half_an_edit(request)
             self._deliver(self._carry_out(request), strike)
+
+    def _fault_name(self, request: Request) -> str:
+        """The name by which delays and faults know an operation: a commit that confirms is ``confirm``."""
+        commits = request.name == "commit" and messages.child(request.operation, "confirmed") is None
+        return "confirm" if commits and self.server.datastores.awaiting_confirmation else request.name
 
     def _carry_out(self, request: Request) -> bytes:
         try:
@@ -305,19 +292,19 @@ class Session:
 
     def _refuse(self, request: Request, errors: list[RpcError]) -> bytes:
         tags = [error.tag for error in errors]
-        self.station.record(EventKind.REFUSED, self.origin, operation=request.name, tags=tags)
+        self.server.history.record(EventKind.REFUSED, self.origin, operation=request.name, tags=tags)
         return self._errors(request.rpc, errors)
 
     def _errors(self, rpc: etree._Element | None, errors: list[RpcError]) -> bytes:
         self.counts.out_rpc_errors += 1
-        self.station.statistics.counts.out_rpc_errors += 1
+        self.server.statistics.counts.out_rpc_errors += 1
         return messages.reply_errors(rpc, errors)
 
-    def _deliver(self, reply: bytes, strike: misbehaviour.Strike) -> None:
+    def _deliver(self, reply: bytes, strike: Strike) -> None:
         if self._ended:
             return
         if FaultKind.LOSE_REPLY not in strike and FaultKind.DROP_AFTER not in strike:
-            self._channel.write(misbehaviour.spoil(encode(reply, chunked=self._chunked), strike, chunked=self._chunked))
+            self._channel.write(strike.spoil(encode(reply, chunked=self._chunked), chunked=self._chunked))
         if FaultKind.DROP_AFTER in strike:
             self.drop()
             return

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from lxml import etree
 
-from simulators.datastore import RpcError
-from simulators.elements import leaf, node, root
-from simulators.equipment.alarms import timestamp
-from simulators.netconf.messages import text
-from simulators.netconf.statistics import Counts
-
-if TYPE_CHECKING:
-    from simulators.station import SessionHandle, Station
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-from simulators.datastore import Access, ModuleInfo
+from simulators.datastore import Access, ModuleInfo, RpcError
+from simulators.elements import leaf, node, root, timestamp
 from simulators.equipment.alarms import FM_NS, active_alarm_list
-from simulators.equipment.measurements import PERFORMANCE_NS, performance
+from simulators.equipment.measurements import PERFORMANCE_NS, performance_state
 from simulators.equipment.software import SOFTWARE_NS, inventory
-from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS, equipment, operational_info
+from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS, equipment_state, operational_info
 from simulators.netconf.capabilities import content_id
 from simulators.netconf.filters import select
+from simulators.netconf.messages import text
 from simulators.netconf.notifications import STREAM
-
-if TYPE_CHECKING:
-    from simulators.station import Station
-
+from simulators.netconf.server import Counts, Server, SessionHandle
 
 MONITORING_NS = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 
 
-def schema_text(station: Station, operation: etree._Element) -> etree._Element:
+def schema_text(server: Server, operation: etree._Element) -> etree._Element:
     """The reply of ``<get-schema>`` (RFC 6022 §3.1).
 
     Raises:
@@ -46,7 +34,7 @@ def schema_text(station: Station, operation: etree._Element) -> etree._Element:
         info = {"bad-element": "identifier"}
         raise RpcError("missing-element", "identifier is missing", type="protocol", info=info)
     found = [
-        module for module in station.modules if module.name == identifier and version in (None, "", module.revision)
+        module for module in server.modules if module.name == identifier and version in (None, "", module.revision)
     ]
     if not found or wanted.rpartition(":")[2] != "yang":
         message = f"no schema {identifier!r:.80}, version {version!r:.20}, format {wanted!r:.20}"
@@ -56,36 +44,36 @@ def schema_text(station: Station, operation: etree._Element) -> etree._Element:
     return data
 
 
-def netconf_state(station: Station) -> etree._Element:
+def netconf_state(server: Server) -> etree._Element:
     """The ``netconf-state`` container."""
     top = root(MONITORING_NS, "netconf-state")
     container = node(top, "capabilities")
-    for name in station.capabilities:
+    for name in server.capabilities:
         leaf(container, "capability", name)
-    _datastores(top, station)
-    _schemas(top, station)
+    _datastores(top, server)
+    _schemas(top, server)
     sessions = node(top, "sessions")
-    for session in station.sessions.values():
+    for session in server.sessions.values():
         _session(sessions, session)
-    _statistics(top, station)
+    _statistics(top, server)
     return top
 
 
-def _datastores(top: etree._Element, station: Station) -> None:
+def _datastores(top: etree._Element, server: Server) -> None:
     container = node(top, "datastores")
-    for name in station.profile.datastores:
+    for name in server.profile.datastores:
         datastore = node(container, "datastore")
         leaf(datastore, "name", name)
-        lock = station.datastores.locks.get(name)
+        lock = server.datastores.locks.get(name)
         if lock is not None:
             held = node(node(datastore, "locks"), "global-lock")
             leaf(held, "locked-by-session", str(lock.session))
             leaf(held, "locked-time", timestamp(lock.since))
 
 
-def _schemas(top: etree._Element, station: Station) -> None:
+def _schemas(top: etree._Element, server: Server) -> None:
     schemas = node(top, "schemas")
-    for module in station.modules:
+    for module in server.modules:
         entry = node(schemas, "schema")
         leaf(entry, "identifier", module.name)
         leaf(entry, "version", module.revision)
@@ -103,8 +91,8 @@ def _session(sessions: etree._Element, session: SessionHandle) -> None:
     _counts(entry, session.counts)
 
 
-def _statistics(top: etree._Element, station: Station) -> None:
-    statistics = station.statistics
+def _statistics(top: etree._Element, server: Server) -> None:
+    statistics = server.statistics
     entry = node(top, "statistics")
     leaf(entry, "netconf-start-time", timestamp(statistics.started))
     leaf(entry, "in-bad-hellos", str(statistics.in_bad_hellos))
@@ -170,24 +158,24 @@ def modules_state(modules: tuple[ModuleInfo, ...]) -> etree._Element:
     return top
 
 
-def _library(station: Station) -> list[etree._Element]:
-    version = station.profile.yang_library
+def _library(server: Server) -> list[etree._Element]:
+    version = server.profile.yang_library
     if version is None:
         return []
     if version == "1.0":
-        return [modules_state(station.modules)]
+        return [modules_state(server.modules)]
     # Clients of RFC 7895 look for the older container, which RFC 8525 §4 keeps for them.
-    return [yang_library(station.modules, station.profile.datastores), modules_state(station.modules)]
+    return [yang_library(server.modules, server.profile.datastores), modules_state(server.modules)]
 
 
-def _streams(station: Station) -> list[etree._Element]:
-    if not station.profile.notification:
+def _streams(server: Server) -> list[etree._Element]:
+    if not server.profile.notification:
         return []
     top = root(STREAMS_NS, "netconf")
     stream = node(node(top, "streams"), "stream")
     leaf(stream, "name", STREAM)
     leaf(stream, "description", "All notifications of the station.")
-    log = station.replay
+    log = server.replay
     leaf(stream, "replaySupport", "false" if log is None else "true")
     if log is not None:
         leaf(stream, "replayLogCreationTime", timestamp(log.created))
@@ -196,28 +184,32 @@ def _streams(station: Station) -> list[etree._Element]:
     return [top]
 
 
-_STATE: Mapping[str, Callable[[Station], list[etree._Element]]] = MappingProxyType(
+def _performance(server: Server) -> etree._Element:
+    return performance_state(server.datastores.running, server.device.id, server.equipment.performance)
+
+
+_STATE: Mapping[str, Callable[[Server], list[etree._Element]]] = MappingProxyType(
     {
-        FM_NS: lambda station: [active_alarm_list(station.alarms)],
-        SOFTWARE_NS: lambda station: [inventory(station.life.slots)],
-        OPERATIONS_NS: lambda station: [operational_info(station)],
-        EQUIPMENT_NS: lambda station: [equipment(station)],
-        PERFORMANCE_NS: lambda station: [performance(station)],
-        MONITORING_NS: lambda station: [netconf_state(station)] if station.profile.monitoring else [],
+        FM_NS: lambda server: [active_alarm_list(server.equipment.alarms.active)],
+        SOFTWARE_NS: lambda server: [inventory(server.equipment.software.slots)],
+        OPERATIONS_NS: lambda server: [operational_info(server.equipment, server.clock.now())],
+        EQUIPMENT_NS: lambda server: [equipment_state(server.equipment, server.clock.monotonic())],
+        PERFORMANCE_NS: lambda server: [_performance(server)],
+        MONITORING_NS: lambda server: [netconf_state(server)] if server.profile.monitoring else [],
         LIBRARY_NS: _library,
         STREAMS_NS: _streams,
     }
 )
 
 
-def state(station: Station, wanted: etree._Element | None, access: Access | None = None) -> list[etree._Element]:
+def state_beside(server: Server, wanted: etree._Element | None, access: Access | None = None) -> list[etree._Element]:
     """State that does not hang below the configuration: all of it, or what a filter selects."""
     namespaces = None if wanted is None else {etree.QName(child).namespace for child in wanted}
     made = [
         element
         for name, make in _STATE.items()
         if namespaces is None or name in namespaces or None in namespaces
-        for element in make(station)
+        for element in make(server)
     ]
     if access is not None:
         made = [element for element in made if _visible(element, access, ())]

@@ -8,48 +8,42 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 
 from simulators.clock import Timer
-from simulators.faults import FaultKind
-from simulators.history import EventKind
+from simulators.connections import Refusal
+from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.netconf.certificates import Authority
-from simulators.netconf.datastores import NO_SESSION, Origin
+from simulators.netconf.faults import FaultKind
 from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
+from simulators.netconf.server import Server
 from simulators.netconf.session import Session
-from simulators.netconf.ssh import Credentials, Refusal
-from simulators.station import Station
+from simulators.ssh import Logins
 
 _READ = 64 * 1024
 #: Contexts kept for stations whose clients come again; one in use is kept by its connection.
 _REMEMBERED = 256
 
 
-class TlsGate:
-    """What all stations of a fleet share at their TLS doors."""
+class TlsServers:
+    """What the TLS servers of all stations of a fleet share."""
 
-    def __init__(
-        self, seed: str, credentials: Credentials, pending_logins: PendingLogins, buffered_input: BufferedInput
-    ) -> None:
-        self.authority = Authority(seed)
+    def __init__(self, logins: Logins, pending_logins: PendingLogins, buffered_input: BufferedInput) -> None:
+        self.authority = Authority(logins.seed)
         self.pending_logins = pending_logins
         self.buffered_input = buffered_input
-        self._credentials = credentials
+        self.logins = logins
         self._context = lru_cache(maxsize=_REMEMBERED)(self._make_context)
 
-    def protocol(self, station: Station, address: str) -> asyncio.Protocol:
+    def protocol(self, server: Server, address: str) -> asyncio.Protocol:
         """A connection that came in for a station."""
-        if station.life.down or station.faults.take([FaultKind.REFUSE_SESSIONS]):
+        if server.equipment.down or server.faults.strikes(FaultKind.REFUSE_SESSIONS):
             return Refusal()
-        changed = station.faults.take([FaultKind.CHANGED_HOST_KEY])
-        name = f"{station.id}#changed" if changed else station.id
-        return _TlsDoor(station, self, self._context(name, address))
-
-    def knows(self, username: str, others: Collection[str]) -> bool:
-        """Whether a certificate of this user lets anybody in; ``others`` are the station's own users."""
-        return username == self._credentials.username or username in others
+        changed = server.faults.strikes(FaultKind.CHANGED_HOST_KEY)
+        name = f"{server.device.id}#changed" if changed else server.device.id
+        return _TlsConnection(server, self, self._context(name, address))
 
     def _make_context(self, station: str, address: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -64,12 +58,12 @@ class TlsGate:
         return context
 
 
-class _TlsDoor(asyncio.Protocol):
+class _TlsConnection(asyncio.Protocol):
     """One connection: pending until the handshake is over, then a session."""
 
-    def __init__(self, station: Station, gate: TlsGate, context: ssl.SSLContext) -> None:
-        self._station = station
-        self._gate = gate
+    def __init__(self, server: Server, servers: TlsServers, context: ssl.SSLContext) -> None:
+        self._server = server
+        self._servers = servers
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._tcp: asyncio.Transport | None = None
@@ -82,8 +76,8 @@ class _TlsDoor(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._tcp = transport
-        self._patience = self._station.clock.call_later(LOGIN_SECONDS, self.abort)
-        self._gate.pending_logins.add(self)
+        self._patience = self._server.clock.call_later(LOGIN_SECONDS, self.abort)
+        self._servers.pending_logins.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
@@ -93,7 +87,7 @@ class _TlsDoor(asyncio.Protocol):
                 self._let_in()
             while self._session is not None and (plain := self._tls.read(_READ)):
                 self._session.receive(plain)
-                self._gate.buffered_input.received(self._session)
+                self._servers.buffered_input.received(self._session)
             self._close_notified()
         except ssl.SSLWantReadError:
             self._flush()
@@ -124,14 +118,14 @@ class _TlsDoor(asyncio.Protocol):
         """Who shows a certificate of the authority is the user that it names (RFC 7589 §7, common-name)."""
         self._logged_in_or_gone()
         username = _common_name(self._tls.getpeercert() or {})
-        if not self._gate.knows(username, self._station.profile.access):
-            self._station.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
+        if not self._servers.logins.knows(username, self._server.profile.access):
+            self._server.history.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
             return
-        self._session = Session(self._station, username, self)
+        self._session = Session(self._server, username, self)
         self._session.open()
 
     def _logged_in_or_gone(self) -> None:
-        self._gate.pending_logins.discard(self)
+        self._servers.pending_logins.discard(self)
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

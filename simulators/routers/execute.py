@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from simulators.netconf.datastores import Origin
+from simulators.history import Origin
 from simulators.routers import show
 from simulators.routers.addresses import dotted
 from simulators.routers.grammar import CommandError, Grammar
@@ -15,7 +15,7 @@ _PING_TRIES = 5
 _PING_SECONDS = 2
 
 
-class Desk(Protocol):
+class Caller(Protocol):
     """What commands need of the session that carries them out."""
 
     router: Router
@@ -59,44 +59,44 @@ def _everywhere(*syntaxes: str) -> Callable[[_C], _C]:
 
 
 @_everywhere("enable")
-async def _enable(desk: Desk) -> str:
-    expected = desk.router.quirks.enable_password
-    if desk.privileged or expected is None:
-        desk.privileged = True
+async def _enable(session: Caller) -> str:
+    expected = session.router.settings.enable_password
+    if session.privileged or expected is None:
+        session.privileged = True
         return ""
     for _ in range(3):
-        if await desk.ask("Password: ", secret=True) == expected:
-            desk.privileged = True
+        if await session.ask("Password: ", secret=True) == expected:
+            session.privileged = True
             return ""
     return "% Bad secrets\n"
 
 
 @PRIVILEGED.command("disable")
-async def _disable(desk: Desk) -> str:
-    desk.privileged = False
+async def _disable(session: Caller) -> str:
+    session.privileged = False
     return ""
 
 
 @_everywhere("exit", "logout", "quit")
-async def _exit(desk: Desk) -> str:
-    desk.leave()
+async def _exit(session: Caller) -> str:
+    session.leave()
     return ""
 
 
 @_everywhere("terminal length NUMBER")
-async def _terminal_length(desk: Desk, lines: int) -> str:
-    desk.page_length = lines
+async def _terminal_length(session: Caller, lines: int) -> str:
+    session.page_length = lines
     return ""
 
 
 @_everywhere("terminal width NUMBER", "terminal monitor", "terminal no monitor")
-async def _terminal(_desk: Desk, _width: int = 0) -> str:
+async def _terminal(_session: Caller, _width: int = 0) -> str:
     return ""
 
 
 @PRIVILEGED.command("configure terminal")
-async def _configure(desk: Desk) -> str:
-    desk.configure()
+async def _configure(session: Caller) -> str:
+    session.configure()
     return "Enter configuration commands, one per line.  End with CNTL/Z.\n"
 
 
@@ -104,116 +104,118 @@ async def _configure(desk: Desk) -> str:
 
 
 @_everywhere("show version")
-async def _show_version(desk: Desk) -> str:
-    return show.version(desk.router)
+async def _show_version(session: Caller) -> str:
+    return show.version(session.router)
 
 
 @_everywhere("show clock")
-async def _show_clock(desk: Desk) -> str:
-    return f"*{show.clock(desk.router.clock.now())}\n"
+async def _show_clock(session: Caller) -> str:
+    return f"*{show.clock(session.router.clock.now())}\n"
 
 
 @_everywhere("show users")
-async def _show_users(desk: Desk) -> str:
-    names = ((number, session.origin.user) for number, session in sorted(desk.router.sessions.items()))
+async def _show_users(session: Caller) -> str:
+    names = ((number, session.origin.user) for number, session in sorted(session.router.sessions.items()))
     return "    Line       User\n" + "".join(f"    vty {number:<6} {user}\n" for number, user in names)
 
 
 @PRIVILEGED.command("show running-config")
-async def _show_running(desk: Desk) -> str:
-    return show.running(desk.router.running)
+async def _show_running(session: Caller) -> str:
+    return show.running(session.router.running)
 
 
 @PRIVILEGED.command("show running-config interface INTERFACE")
-async def _show_running_interface(desk: Desk, name: str) -> str:
-    return show.running_of_interface(desk.router.running, name)
+async def _show_running_interface(session: Caller, name: str) -> str:
+    return show.running_of_interface(session.router.running, name)
 
 
 @PRIVILEGED.command("show startup-config")
-async def _show_startup(desk: Desk) -> str:
-    return show.startup(desk.router.startup)
+async def _show_startup(session: Caller) -> str:
+    return show.startup(session.router.startup)
 
 
 @_everywhere("show interfaces [INTERFACE]")
-async def _show_interfaces(desk: Desk, name: str = "") -> str:
-    return show.interfaces(desk.router.running, name)
+async def _show_interfaces(session: Caller, name: str = "") -> str:
+    return show.interfaces(session.router.running, name)
 
 
 @_everywhere("show interfaces description")
-async def _show_descriptions(desk: Desk) -> str:
-    return show.interface_descriptions(desk.router.running)
+async def _show_descriptions(session: Caller) -> str:
+    return show.interface_descriptions(session.router.running)
 
 
 @_everywhere("show ip interface brief")
-async def _show_brief(desk: Desk) -> str:
-    return show.ip_interface_brief(desk.router.running)
+async def _show_brief(session: Caller) -> str:
+    return show.ip_interface_brief(session.router.running)
 
 
 @_everywhere("show ip route")
-async def _show_route(desk: Desk) -> str:
-    return show.ip_route(desk.router.running)
+async def _show_route(session: Caller) -> str:
+    return show.ip_route(session.router.running)
 
 
 @_everywhere("show ip route vrf NAME")
-async def _show_route_vrf(desk: Desk, vrf: str) -> str:
-    return show.ip_route(desk.router.running, vrf)
+async def _show_route_vrf(session: Caller, vrf: str) -> str:
+    return show.ip_route(session.router.running, vrf)
 
 
 @_everywhere("show vrf")
-async def _show_vrf(desk: Desk) -> str:
-    return show.vrfs(desk.router.running)
+async def _show_vrf(session: Caller) -> str:
+    return show.vrfs(session.router.running)
 
 
 @_everywhere("show vlans")
-async def _show_vlans(desk: Desk) -> str:
-    return show.vlans(desk.router.running)
+async def _show_vlans(session: Caller) -> str:
+    return show.vlans(session.router.running)
 
 
 @_everywhere("show access-lists")
-async def _show_access_lists(desk: Desk) -> str:
-    return show.access_lists(desk.router.running)
+async def _show_access_lists(session: Caller) -> str:
+    return show.access_lists(session.router.running)
 
 
 @_everywhere("show privilege")
-async def _show_privilege(desk: Desk) -> str:
-    return f"Current privilege level is {15 if desk.privileged else 1}\n"
+async def _show_privilege(session: Caller) -> str:
+    return f"Current privilege level is {15 if session.privileged else 1}\n"
 
 
 @_everywhere("show reload")
-async def _show_reload(desk: Desk) -> str:
-    return show.reload(desk.router)
+async def _show_reload(session: Caller) -> str:
+    return show.reload(session.router)
 
 
 # ------------------------------------------------------------------------- ping
 
 
 @_everywhere("ping [ip] ADDRESS", "ping [ip] ADDRESS repeat COUNT", "ping [ip] ADDRESS repeat COUNT timeout SECONDS")
-async def _ping(desk: Desk, address: int, tries: int = _PING_TRIES, seconds: int = _PING_SECONDS) -> str:
-    return await _send_pings(desk, "", address, tries, seconds)
+async def _ping(session: Caller, address: int, tries: int = _PING_TRIES, seconds: int = _PING_SECONDS) -> str:
+    return await _send_pings(session, "", address, tries, seconds)
 
 
 @_everywhere(
     *("ping vrf NAME [ip] ADDRESS", "ping vrf NAME [ip] ADDRESS repeat COUNT"),
     "ping vrf NAME [ip] ADDRESS repeat COUNT timeout SECONDS",
 )
-async def _ping_vrf(desk: Desk, vrf: str, address: int, tries: int = _PING_TRIES, seconds: int = _PING_SECONDS) -> str:
-    if vrf not in desk.router.running.vrfs:
+async def _ping_vrf(
+    session: Caller, vrf: str, address: int, tries: int = _PING_TRIES, seconds: int = _PING_SECONDS
+) -> str:
+    if vrf not in session.router.running.vrfs:
         raise CommandError(f"% VRF {vrf} does not exist")
-    return await _send_pings(desk, vrf, address, tries, seconds)
+    return await _send_pings(session, vrf, address, tries, seconds)
 
 
-async def _send_pings(desk: Desk, vrf: str, address: int, tries: int, seconds: int) -> str:
-    desk.print(
+async def _send_pings(session: Caller, vrf: str, address: int, tries: int, seconds: int) -> str:
+    session.print(
         "Type escape sequence to abort.\n"
         f"Sending {tries}, 100-byte ICMP Echos to {dotted(address)}, timeout is {seconds} seconds:\n"
     )
     answered = 0
     for _ in range(tries):
-        success = desk.router.pings(vrf, address)
+        success = session.router.pings(vrf, address)
         if not success:
-            await desk.router.clock.sleep(seconds)
+            await session.router.clock.sleep(seconds)
         answered += success
-        desk.print("!" if success else ".")
+        session.print("!" if success else ".")
     times = ", round-trip min/avg/max = 7/9/12 ms" if answered else ""
     return f"\nSuccess rate is {100 * answered // tries} percent ({answered}/{tries}){times}\n"
 
@@ -222,62 +224,62 @@ async def _send_pings(desk: Desk, vrf: str, address: int, tries: int, seconds: i
 
 
 @PRIVILEGED.command("write", "write memory")
-async def _write(desk: Desk) -> str:
-    return "Building configuration...\n" + ("[OK]\n" if desk.router.save(desk.origin) else "")
+async def _write(session: Caller) -> str:
+    return "Building configuration...\n" + ("[OK]\n" if session.router.save(session.origin) else "")
 
 
 @PRIVILEGED.command("copy running-config startup-config")
-async def _copy(desk: Desk) -> str:
-    await desk.ask("Destination filename [startup-config]? ")
-    return await _write(desk)
+async def _copy(session: Caller) -> str:
+    await session.ask("Destination filename [startup-config]? ")
+    return await _write(session)
 
 
 @PRIVILEGED.command("reload")
-async def _reload(desk: Desk) -> str:
-    await _offer_to_save(desk)
-    if not _agreed(await desk.ask_key("Proceed with reload? [confirm]")):
+async def _reload(session: Caller) -> str:
+    await _offer_to_save(session)
+    if not _agreed(await session.ask_key("Proceed with reload? [confirm]")):
         return ""
-    desk.router.restart()
+    session.router.restart()
     return ""
 
 
 @PRIVILEGED.command("reload in MINUTES")
-async def _reload_in(desk: Desk, delay: str) -> str:
-    return await _plan_reload(desk, delay, "Reload Command")
+async def _reload_in(session: Caller, delay: str) -> str:
+    return await _plan_reload(session, delay, "Reload Command")
 
 
 @PRIVILEGED.command("reload in MINUTES LINE")
-async def _reload_in_because(desk: Desk, delay: str, reason: str) -> str:
-    return await _plan_reload(desk, delay, reason)
+async def _reload_in_because(session: Caller, delay: str, reason: str) -> str:
+    return await _plan_reload(session, delay, reason)
 
 
-async def _plan_reload(desk: Desk, delay: str, reason: str) -> str:
+async def _plan_reload(session: Caller, delay: str, reason: str) -> str:
     first, _, second = delay.partition(":")
     minutes = int(first) * 60 + int(second) if second else int(first)
     if not minutes:
         raise CommandError("% Invalid time: a reload is at least a minute away")
-    await _offer_to_save(desk)
-    planned = desk.router.plan_reload(minutes, reason, desk.origin)
-    desk.print(
-        f"Reload scheduled for {show.clock(planned.due)} (in {minutes} minutes) by {desk.origin.user} on vty\n"
+    await _offer_to_save(session)
+    planned = session.router.plan_reload(minutes, reason, session.origin)
+    session.print(
+        f"Reload scheduled for {show.clock(planned.due)} (in {minutes} minutes) by {session.origin.user} on vty\n"
         f"Reload reason: {reason}\n"
     )
-    if not _agreed(await desk.ask_key("Proceed with reload? [confirm]")):
-        desk.router.cancel_reload(desk.origin)
+    if not _agreed(await session.ask_key("Proceed with reload? [confirm]")):
+        session.router.cancel_reload(session.origin)
     return ""
 
 
-async def _offer_to_save(desk: Desk) -> None:
+async def _offer_to_save(session: Caller) -> None:
     """A router with unsaved changes asks before it forgets them."""
-    if desk.router.running == desk.router.startup:
+    if session.router.running == session.router.startup:
         return
-    desk.print("\n")
-    answer = await desk.ask("System configuration has been modified. Save? [yes/no]: ")
+    session.print("\n")
+    answer = await session.ask("System configuration has been modified. Save? [yes/no]: ")
     while answer.strip().lower() not in ("y", "yes", "n", "no"):
-        desk.print("% Please answer 'yes' or 'no'.\n")
-        answer = await desk.ask("System configuration has been modified. Save? [yes/no]: ")
+        session.print("% Please answer 'yes' or 'no'.\n")
+        answer = await session.ask("System configuration has been modified. Save? [yes/no]: ")
     if answer.strip().lower().startswith("y"):
-        desk.print(await _write(desk))
+        session.print(await _write(session))
 
 
 def _agreed(key: str) -> bool:
@@ -285,7 +287,7 @@ def _agreed(key: str) -> bool:
 
 
 @PRIVILEGED.command("reload cancel")
-async def _reload_cancel(desk: Desk) -> str:
-    if not desk.router.cancel_reload(desk.origin):
+async def _reload_cancel(session: Caller) -> str:
+    if not session.router.cancel_reload(session.origin):
         return "%No reload is scheduled.\n"
     return "***\n*** --- SHUTDOWN ABORTED ---\n***\n"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from simulators.faults import FaultQueue, Waiting
+from simulators.faults import InjectedFault, InjectedFaults
 
 
 class RouterFaultKind(StrEnum):
@@ -52,7 +52,7 @@ LINE_FAULTS = frozenset(RouterFaultKind) - ROUTER_FAULTS - CONFIGURATION_FAULTS 
 
 
 @dataclass(slots=True)
-class RouterFault(Waiting):
+class RouterFault(InjectedFault):
     """One fault of a router in wait.
 
     Attributes:
@@ -82,7 +82,7 @@ class RouterFault(Waiting):
         }
 
 
-class RouterFaults(FaultQueue[RouterFault]):
+class RouterFaults(InjectedFaults[RouterFault]):
     """The faults of one router."""
 
     __slots__ = ()

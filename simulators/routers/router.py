@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from simulators.clock import Clock, Timer
-from simulators.history import Event, EventKind, History
-from simulators.netconf.datastores import ITSELF, NO_SESSION, Origin
+from simulators.history import ITSELF, NO_SESSION, EventKind, History, Origin
 from simulators.network import RouterRecord
 from simulators.routers import configure, forwarding
 from simulators.routers import configure as configure_interface
@@ -29,7 +27,7 @@ _REFUSED_PLAINLY = "Command rejected: hardware resources exhausted"
 
 
 @dataclass(frozen=True, slots=True)
-class RouterQuirks:
+class RouterSettings:
     """How a router is set up, and how slow it is.
 
     Attributes:
@@ -54,7 +52,7 @@ class SessionHandle(Protocol):
         """End the session without a word."""
 
 
-class World(Protocol):
+class Surroundings(Protocol):
     """What a router needs of the network around it."""
 
     def on_net(self, site: str) -> bool:
@@ -88,22 +86,22 @@ class Router:
         self,
         record: RouterRecord,
         clock: Clock,
-        quirks: RouterQuirks,
+        settings: RouterSettings,
         *,
         seed: str,
         factory: Callable[[], RouterConfig],
-        world: World,
+        surroundings: Surroundings,
     ) -> None:
         self.record = record
         self.clock = clock
-        self.quirks = quirks
+        self.settings = settings
         self.booted = clock.monotonic()
         self.reloading = False
         self.reload: PlannedReload | None = None
         self.revision = 0
         self._seed = seed
         self._factory = factory
-        self._world = world
+        self._surroundings = surroundings
         self._running: RouterConfig | None = None
         self._startup: RouterConfig | None = None
         self._sessions_so_far = 0
@@ -123,7 +121,7 @@ class Router:
     @cached_property
     def history(self) -> History:
         """What happened so far."""
-        return History()
+        return History(self.id, self.clock)
 
     @cached_property
     def sessions(self) -> dict[int, SessionHandle]:
@@ -159,7 +157,7 @@ class Router:
         return editor.notice
 
     def foreign_edit(self, lines: Iterable[str], user: str = "technician") -> None:
-        """Type configuration lines behind everybody's back.
+        """Type configuration lines past all sessions.
 
         Raises:
             CommandError: a line is refused; those before it stay applied.
@@ -171,16 +169,16 @@ class Router:
                 self._change(editor.apply(match, self.running), origin, line=line.strip())
 
     @property
-    def kept(self) -> RouterConfig | None:
+    def saved(self) -> RouterConfig | None:
         """The configuration that a power cut leaves; none while it is the one that it comes with."""
         return self._startup
 
-    def kept_text(self) -> str:
+    def saved_text(self) -> str:
         """The same as it is typed in."""
         return text_of(self.startup)
 
-    def come_up(self, text: str) -> None:
-        """Start with what was left of an earlier life. Raises ValueError: a line of it is unknown."""
+    def load_saved(self, text: str) -> None:
+        """Start with what an earlier run left. Raises ValueError: a line of it is unknown."""
         editor, config = Editor(), RouterConfig()
         try:
             for line in text.splitlines():
@@ -189,14 +187,14 @@ class Router:
         except CommandError as error:
             raise ValueError(f"{line.strip()}: {error}") from error
         self._running = self._startup = config
-        self._world.router_changed(self)
+        self._surroundings.router_changed(self)
 
     def save(self, origin: Origin) -> bool:
         """Copy running to startup; return whether the router says OK, which need not be true."""
         for fault in self.take_faults(SAVE_FAULTS, origin, "write"):
             return fault.kind is RouterFaultKind.SAVE_LIES
         self._startup = self.running
-        self.record_event(EventKind.SAVED, origin, revision=self.revision)
+        self.history.record(EventKind.SAVED, origin, revision=self.revision)
         return True
 
     def _change(self, config: RouterConfig, origin: Origin, **detail: Any) -> None:
@@ -204,8 +202,8 @@ class Router:
             return
         self._running = config
         self.revision += 1
-        self.record_event(EventKind.RUNNING_CHANGED, origin, revision=self.revision, **detail)
-        self._world.router_changed(self)
+        self.history.record(EventKind.RUNNING_CHANGED, origin, revision=self.revision, **detail)
+        self._surroundings.router_changed(self)
 
     # ---------------------------------------------------------------- reload
 
@@ -214,7 +212,7 @@ class Router:
         self.cancel_reload(ITSELF)
         due = self.clock.now() + timedelta(minutes=minutes)
         self.reload = PlannedReload(due, self.clock.call_later(minutes * 60.0, self.restart), reason)
-        self.record_event(EventKind.RELOAD_PLANNED, origin, due=due.isoformat())
+        self.history.record(EventKind.RELOAD_PLANNED, origin, due=due.isoformat())
         return self.reload
 
     def cancel_reload(self, origin: Origin) -> bool:
@@ -224,24 +222,24 @@ class Router:
         self.reload.timer.cancel()
         self.reload = None
         if origin is not ITSELF:
-            self.record_event(EventKind.RELOAD_CANCELLED, origin)
+            self.history.record(EventKind.RELOAD_CANCELLED, origin)
         return True
 
     def restart(self) -> None:
         """Lose power: startup becomes running, sessions are gone, and it takes a while to come up again."""
         self.cancel_reload(ITSELF)
         self.reloading = True
-        self.record_event(EventKind.RESTARTED, ITSELF)
-        self._world.router_changed(self)
+        self.history.record(EventKind.RESTARTED, ITSELF)
+        self._surroundings.router_changed(self)
         for session in list(self.sessions.values()):
             session.drop()
         self._change(self.startup, ITSELF, line="reload")
-        self.clock.call_later(self.quirks.reload_seconds, self._up_again)
+        self.clock.call_later(self.settings.reload_seconds, self._up_again)
 
     def _up_again(self) -> None:
         self.reloading = False
         self.booted = self.clock.monotonic()
-        self._world.router_changed(self)
+        self._surroundings.router_changed(self)
 
     # -------------------------------------------------------------- sessions
 
@@ -253,12 +251,12 @@ class Router:
     def session_opened(self, session: SessionHandle) -> None:
         """Take a session on."""
         self.sessions[session.origin.session] = session
-        self.record_event(EventKind.SESSION_OPENED, session.origin)
+        self.history.record(EventKind.SESSION_OPENED, session.origin)
 
     def session_closed(self, session: SessionHandle) -> None:
         """Forget a session."""
         if self.sessions.pop(session.origin.session, None) is not None:
-            self.record_event(EventKind.SESSION_CLOSED, session.origin)
+            self.history.record(EventKind.SESSION_CLOSED, session.origin)
 
     def close(self) -> None:
         """End with the fleet: no sessions, no reload to come."""
@@ -288,8 +286,8 @@ class Router:
         if entry is None or entry.interface == NULL:
             return False
         next_hops = {route.next_hop for route in self.running.routes if route.vrf == vrf}
-        neighbour = entry.route is None and address in next_hops and self._world.on_net(self.record.site)
-        return neighbour or self._world.answers(self.record.site, address)
+        neighbour = entry.route is None and address in next_hops and self._surroundings.on_net(self.record.site)
+        return neighbour or self._surroundings.answers(self.record.site, address)
 
     def take_faults(
         self, kinds: frozenset[RouterFaultKind], origin: Origin, command: str = "", line: int = 0
@@ -299,12 +297,8 @@ class Router:
             return ()
         struck = self.faults.take(kinds, command, line)
         for fault in struck:
-            self.record_event(EventKind.FAULT_STRUCK, origin, fault=fault.kind.value, command=command)
+            self.history.record(EventKind.FAULT_STRUCK, origin, fault=fault.kind.value, command=command)
         return struck
-
-    def record_event(self, kind: EventKind, origin: Origin, **detail: Any) -> None:
-        """Write an event into the history."""
-        self.history.add(Event(self.clock.now(), kind, origin.session, origin.user, MappingProxyType(detail)))
 
     def summary(self) -> dict[str, Any]:
         """The router at a glance."""

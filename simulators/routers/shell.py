@@ -6,11 +6,10 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from simulators.clock import Timer
-from simulators.history import EventKind
-from simulators.netconf.datastores import Origin
+from simulators.history import EventKind, Origin
 from simulators.routers import show
 from simulators.routers.configure import GRAMMARS, Editor
 from simulators.routers.execute import PRIVILEGED, UNPRIVILEGED
@@ -18,6 +17,7 @@ from simulators.routers.faults import LINE_FAULTS, RouterFault, RouterFaultKind
 from simulators.routers.grammar import CommandError, Grammar, UnknownInputError, words_of
 from simulators.routers.keyboard import EndOfInputError, Keyboard
 from simulators.routers.router import Router
+from simulators.ssh import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -32,35 +32,16 @@ _MORE = " --More-- "
 _DO = re.compile(r"\s*do(?=\s|$)", re.IGNORECASE)
 
 
-class Terminal(Protocol):
-    """What a session needs of the transport under it."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def close(self) -> None:
-        """Close in good order, after everything was sent."""
-
-    def abort(self) -> None:
-        """Break the connection at once."""
-
-    def pause_reading(self) -> None:
-        """Take nothing more from the client for now."""
-
-    def resume_reading(self) -> None:
-        """Take from the client again."""
-
-
 class Shell:
     """A session from its first prompt to its end."""
 
-    def __init__(self, router: Router, user: str, terminal: Terminal) -> None:
+    def __init__(self, router: Router, user: str, channel: Channel) -> None:
         self.router = router
         self.origin = Origin(router.next_session_id(), user)
-        self.privileged = router.quirks.enable_password is None
+        self.privileged = router.settings.enable_password is None
         self.page_length = PAGE
-        self._terminal = terminal
-        self._keyboard = Keyboard(self._write, self, terminal.pause_reading, terminal.resume_reading)
+        self._channel = channel
+        self._keyboard = Keyboard(self._write, self, channel.pause_reading, channel.resume_reading)
         self._editor: Editor | None = None
         self._lines = 0
         self._leaving = False
@@ -108,7 +89,7 @@ class Shell:
 
     def drop(self) -> None:
         """End the session without a word."""
-        self._terminal.abort()
+        self._channel.abort()
         self.lost()
 
     def _lose_patience(self) -> None:
@@ -165,7 +146,7 @@ class Shell:
         self._write("\r\n")
         while not self._leaving and not self._ended:
             await self._writable.wait()
-            idle = self.router.clock.call_later(self.router.quirks.idle_seconds, self._hang_up)
+            idle = self.router.clock.call_later(self.router.settings.idle_seconds, self._hang_up)
             try:
                 self._write(self.prompt)
                 line = await self._keyboard.command(self.prompt)
@@ -186,7 +167,7 @@ class Shell:
 
     def _hang_up(self) -> None:
         if not self._ended:
-            self._terminal.close()
+            self._channel.close()
             self.lost()
 
     # ------------------------------------------------------------------ lines
@@ -247,7 +228,7 @@ class Shell:
             return
         if RouterFaultKind.HANG in strike:
             await asyncio.Event().wait()
-        seconds = self.router.quirks.prompt_seconds
+        seconds = self.router.settings.prompt_seconds
         if RouterFaultKind.DELAY in strike:
             seconds += strike[RouterFaultKind.DELAY].seconds
         if seconds:
@@ -259,7 +240,7 @@ class Shell:
             self.print(f"*{moment}: %LINEPROTO-5-UPDOWN: Line protocol on Interface Loopback99, changed state to up\n")
 
     def _refuse(self, line: str, error: CommandError) -> None:
-        self.router.record_event(EventKind.REFUSED, self.origin, line=line.strip()[:200], reason=error.text)
+        self.router.history.record(EventKind.REFUSED, self.origin, line=line.strip()[:200], reason=error.text)
         if isinstance(error, UnknownInputError):
             self.print(f"{' ' * (len(self.prompt) + error.offset)}^\n")
         self.print(f"{error.text}\n\n")
@@ -317,4 +298,4 @@ class Shell:
 
     def _write(self, text: str) -> None:
         if not self._ended:
-            self._terminal.write(text.encode())
+            self._channel.write(text.encode())

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections import OrderedDict
-from functools import lru_cache
 
 import asyncssh
 
 from simulators.connections import Refusal
-from simulators.history import EventKind
-from simulators.netconf.datastores import NO_SESSION, Origin
-from simulators.netconf.ssh import Gate, host_key
+from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.routers.faults import RouterFaultKind
 from simulators.routers.router import Router
 from simulators.routers.shell import Shell
+from simulators.ssh import Logins, SshChannel, host_key, host_keys
 
 #: Seconds until a client that came must have logged in.
 LOGIN_SECONDS = 60.0
@@ -25,19 +22,13 @@ _REFUSE = frozenset({RouterFaultKind.REFUSE_SESSIONS})
 _CHANGED_KEY = frozenset({RouterFaultKind.CHANGED_HOST_KEY})
 
 
-@lru_cache(maxsize=40_000)
-def _host_keys(seed: str, router: str) -> OrderedDict[bytes, asyncssh.SSHKeyPair]:
-    (pair,) = asyncssh.load_keypairs([host_key(seed, router)])
-    return OrderedDict((algorithm, pair) for algorithm in pair.host_key_algorithms)
+class RouterSshServers:
+    """What the SSH servers of all routers of a fleet share."""
 
-
-class RouterGate:
-    """What all routers of a fleet share at their SSH doors; who may log in is the stations' gate to say."""
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
         self._options = asyncssh.SSHServerConnectionOptions(
-            server_host_keys=[host_key(gate.seed, "")],
+            server_host_keys=[host_key(logins.seed, "")],
             compression_algs=["none"],
             encoding=None,
             line_editor=False,
@@ -58,17 +49,17 @@ class RouterGate:
             return Refusal()
         options = copy.copy(self._options)
         changed = router.take_faults(_CHANGED_KEY, nobody)
-        options.server_host_keys = _host_keys(self.gate.seed, f"{router.id}#changed" if changed else router.id)
-        options.protocol_factory = lambda: _Door(router, self.gate)
+        options.server_host_keys = host_keys(self._logins.seed, f"{router.id}#changed" if changed else router.id)
+        options.protocol_factory = lambda: _Login(router, self._logins)
         return asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
 
 
-class _Door(asyncssh.SSHServer):
+class _Login(asyncssh.SSHServer):
     """Log-in to one router and the sessions behind it."""
 
-    def __init__(self, router: Router, gate: Gate) -> None:
+    def __init__(self, router: Router, logins: Logins) -> None:
         self._router = router
-        self._gate = gate
+        self._logins = logins
         self._connection: asyncssh.SSHServerConnection | None = None
         self._used = False
 
@@ -82,16 +73,16 @@ class _Door(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        if self._gate.accepts_password(username, password):
+        if self._logins.accepts_password(username, password):
             return True
-        self._router.record_event(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
+        self._router.history.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
         return False
 
     def public_key_auth_supported(self) -> bool:
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return self._gate.accepts_key(username, key)
+        return self._logins.accepts_key(username, key)
 
     def session_requested(self) -> _ShellChannel | bool:
         if self._used or self._connection is None or len(self._router.sessions) >= MAX_SESSIONS:
@@ -126,7 +117,7 @@ class _ShellChannel(asyncssh.SSHServerSession[bytes]):
     def session_started(self) -> None:
         assert self._channel is not None
         username = str(self._channel.get_extra_info("username"))
-        self._shell = Shell(self._router, username, _Terminal(self._channel, self._connection))
+        self._shell = Shell(self._router, username, SshChannel(self._channel, self._connection.abort))
         self._shell.open(self._command)
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
@@ -150,28 +141,3 @@ class _ShellChannel(asyncssh.SSHServerSession[bytes]):
         if self._shell is not None:
             self._shell.lost()
         self._connection.close()
-
-
-class _Terminal:
-    """The channel as a session sees it; writing to one that has just gone does nothing."""
-
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], connection: asyncssh.SSHServerConnection) -> None:
-        self._channel = channel
-        self._connection = connection
-
-    def write(self, data: bytes) -> None:
-        if not self._channel.is_closing():
-            self._channel.write(data)
-
-    def close(self) -> None:
-        if not self._channel.is_closing():
-            self._channel.exit(0)
-
-    def abort(self) -> None:
-        self._connection.abort()
-
-    def pause_reading(self) -> None:
-        self._channel.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._channel.resume_reading()

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from simulators.fleet.fleet import Endpoint, TlsEndpoint
+from simulators.host_keys import public_host_key
 from simulators.netconf.certificates import Authority
-from simulators.netconf.ssh import public_host_key
 from tests.integration.simulators.client import NetconfClient, label_edit, netconf
 from tests.unit.simulators.netconf.desk import ME, cell, edit, enb, link
 

@@ -58,7 +58,7 @@ from simulators.fleet.inventory import Exports
 from simulators.fleet.story import Story
 from simulators.network import read_network
 from simulators.processes import run as run_fleet
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.benchmarks.bench_device import nornir
 from tests.support.secrets import LocalSecrets
 
@@ -130,10 +130,10 @@ class Scene:
 def serve(scene: Scene) -> None:
     """Run the stations until SIGTERM."""
     network = read_network(scene.folder / "before")
-    quirks = Quirks(settle_seconds=0, delays=DELAYS)
+    settings = StationSettings(settle_seconds=0, delays=DELAYS)
 
     def make(only: Sequence[str]) -> tuple[Fleet, Story]:
-        fleet = Fleet(network, placement=anywhere, default_quirks=quirks, only=only)
+        fleet = Fleet(network, placement=anywhere, default_settings=settings, only=only)
         return fleet, Story(fleet, network, None, None, {})
 
     run_fleet(make, network, (), _FLEET_PROCESSES, ("127.0.0.1", 0), Exports(scene.endpoints), network.id)

@@ -8,7 +8,7 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.netconf.profiles import PROFILES
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.conformance.netconf.sequences import BASE, STATION
 from tests.unit.simulators.netconf.desk import Client, make_station, run_loop
 
@@ -18,7 +18,7 @@ class VirtualPlayer:
 
     def __init__(self, profile: str) -> None:
         self._clock = VirtualClock()
-        self._station = make_station(self._clock, Quirks(profile=PROFILES[profile]), STATION)
+        self._station = make_station(self._clock, StationSettings(profile=PROFILES[profile]), STATION)
         self._clients: dict[str, Client] = {}
 
     @property
@@ -47,7 +47,7 @@ class VirtualPlayer:
         await run_loop()
 
     async def foreign(self, config: etree._Element) -> None:
-        self._station.foreign_edit(config)
+        self._station.datastores.foreign_edit(config)
 
     async def restart(self) -> None:
         self._station.restart()

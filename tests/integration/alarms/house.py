@@ -39,7 +39,7 @@ from controller.runs.submit import submit
 from controller.store import LoopStore, open_store
 from simulators.fleet.fleet import Fleet
 from simulators.network import read_network
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.support.callers import admit
 from tests.support.secrets import LocalSecrets
 
@@ -208,7 +208,7 @@ class House:
             f'<ManagedElement xmlns="urn:3gpp:sa5:_3gpp-common-managed-element"><id>{station}</id>'
             f'<ENBFunction xmlns="urn:minka:eutran-nrm"><id>1</id>{function}</ENBFunction></ManagedElement>'
         )
-        self.fleet.stations[station].foreign_edit(etree.fromstring(config))
+        self.fleet.stations[station].datastores.foreign_edit(etree.fromstring(config))
 
     def running(self, station: str) -> str:
         """Running configuration of a station."""
@@ -257,7 +257,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house whose stations are adopted and configured; listener and remediation are not started yet."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.2))
+        fleet = Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.2))
         await stack.enter_async_context(fleet)
         house = House(folder, stack, fleet, sources, interval)
         endpoints = folder / "endpoints.csv"

@@ -66,7 +66,7 @@ async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) 
                     return "MinkaCoreLinkDown" not in await alerts()
 
                 await until("the metric is up", up)
-                house.fleet.stations[LTE].break_link("condor")
+                house.fleet.stations[LTE].equipment.break_link("condor")
                 await until("the metric is down", down)
                 alarm = await house.ended(LTE, AlarmState.RAISED)
                 assert (alarm.source, alarm.tenant) == (AlarmSource.ALERTMANAGER, "condor")

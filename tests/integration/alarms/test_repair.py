@@ -12,7 +12,7 @@ import pytest
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmSource, AlarmState
 from controller.models.run import RunState
 from controller.ports.notifier import FakeNotifier
-from simulators.faults import Fault, FaultKind
+from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.house import LTE, House, open_house, rules, until
 
 
@@ -21,7 +21,7 @@ async def test_a_broken_core_link_is_notified_repaired_and_proven(house: House) 
     house.remediate()
     await house.observed()
     assert house.devices.counts["subscribed"] == len(house.fleet.stations)
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     alarm = await house.ended(LTE, AlarmState.REPAIRED)
     assert alarm.source is AlarmSource.ORAN_FM
     assert (alarm.tenant, alarm.probable_cause) == ("condor", "core-link-down")
@@ -78,7 +78,7 @@ async def test_a_lock_is_no_drift_and_holds_all_repairs_of_its_station(house: Ho
     house.change(LTE, administrativeState="LOCKED")
     await asyncio.sleep(3)
     assert house.alarms() == []
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     await house.ended(LTE, AlarmState.RAISED)
     await until("the alarm says why it waits", lambda: _note(house, "somebody else locked cell 1"))
     assert "<administrativeState>LOCKED" in house.running(LTE)
@@ -92,7 +92,7 @@ async def test_a_hold_on_one_cell_binds_the_station(house: House) -> None:
     house.remediate()
     await house.observed()
     hold = house.store.add_hold(f"{LTE}/2", "ana", "rigger on the mast", None)
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     await house.ended(LTE, AlarmState.RAISED)
     await until("the alarm says why it waits", lambda: _note(house, f"hold on {LTE}/2 by ana"))
     assert house.runs_for_alarms() == 0
@@ -105,7 +105,7 @@ async def test_the_kill_switch_stops_repairs(house: House) -> None:
     house.remediate()
     await house.observed()
     house.store.set_switch(REMEDIATION_STOPPED, True, "ana")
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     house.change("T-LTE-2", tac="777")
     await until("the alarm says why it waits", lambda: _note(house, "automatic repair is stopped by ana"))
     await house.ended("T-LTE-2", AlarmState.RAISED)
@@ -121,7 +121,7 @@ async def test_two_schedulers_start_one_repair(house: House) -> None:
     house.remediate()
     house.remediate()
     for station in ("T-LTE-1", "T-LTE-2", "T-BOTH-1"):
-        house.fleet.stations[station].break_link("andes-andes-mme-1")
+        house.fleet.stations[station].equipment.break_link("andes-andes-mme-1")
     for station in ("T-LTE-1", "T-LTE-2", "T-BOTH-1"):
         await house.ended(station, AlarmState.REPAIRED)
     assert house.runs_for_alarms() == 3
@@ -132,9 +132,9 @@ async def test_a_link_that_heals_by_itself_needs_no_repair(house: House) -> None
     house.listen()
     house.remediate(chosen=rules(settle=30))
     await house.observed()
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     await house.ended(LTE, AlarmState.RAISED)
-    house.fleet.stations[LTE].restore_link("condor")
+    house.fleet.stations[LTE].equipment.restore_link("condor")
     await house.ended(LTE, AlarmState.CLEARED)
     assert house.runs_for_alarms() == 0
 
@@ -142,7 +142,7 @@ async def test_a_link_that_heals_by_itself_needs_no_repair(house: House) -> None
 async def test_an_alarm_that_outlives_its_repair_is_escalated(house: House) -> None:
     people = FakeNotifier()
     await _report_by_alertmanager(house)
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     house.remediate(people, rules(verify=1))
     # No listener runs, so nobody clears it.
     alarm = await house.ended(LTE, AlarmState.ESCALATED)
@@ -216,7 +216,7 @@ async def test_what_adoption_found_different_is_neither_drift_nor_repaired(tmp_p
 
 async def test_a_station_under_a_job_is_left_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await _report_by_alertmanager(house)
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     remediator = house.remediator()
     monkeypatch.setattr(house.store, "leased", lambda _stations: frozenset({LTE}))
     await asyncio.sleep(0.3)
@@ -230,7 +230,7 @@ async def test_a_scheduler_killed_before_the_commit_leaves_no_half_repair(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _report_by_alertmanager(house)
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     await asyncio.sleep(0.3)
 
     def die(*_args: object, **_options: object) -> None:

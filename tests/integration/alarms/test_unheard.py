@@ -10,7 +10,7 @@ from tests.integration.alarms.house import LTE, House
 
 async def test_what_was_raised_and_cleared_unheard_is_read_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     station = house.fleet.stations[LTE]
-    station.life.begin_fault("fan")  # nobody listens yet
+    station.equipment.begin_fault("fan")  # nobody listens yet
     house.listen()
     alarm = await house.ended(LTE, AlarmState.RAISED)
     assert (alarm.probable_cause, alarm.specific_problem, alarm.source) == (
@@ -19,6 +19,6 @@ async def test_what_was_raised_and_cleared_unheard_is_read_back(house: House, mo
         AlarmSource.ORAN_FM,
     )
     monkeypatch.setattr(station, "notify", lambda _content: None)
-    station.life.troubles.clear()
+    station.equipment.faults.clear()
     assert (await house.ended(LTE, AlarmState.CLEARED)).id == alarm.id
     assert len(house.alarms()) == 1

@@ -60,7 +60,7 @@ async def test_resolved_before_firing_raises_nothing(house: House) -> None:
 async def test_alert_notification_and_check_are_one_alarm(house: House) -> None:
     house.listen()
     await house.observed()
-    house.fleet.stations[LTE].break_link("condor")
+    house.fleet.stations[LTE].equipment.break_link("condor")
     notified = await house.ended(LTE, AlarmState.RAISED)
     async with house.client() as client:
         answer = await post(client, alert(house.clock.now(), tenant="condor", severity="critical"))

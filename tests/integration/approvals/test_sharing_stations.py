@@ -11,7 +11,7 @@ from controller.models.approval import Verdict
 from controller.models.run import Outcome, Policy, RunState, Strategy
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
-from simulators.faults import Fault, FaultKind
+from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
 from tests.support.callers import ADMINISTRATOR, contracts_for

@@ -27,7 +27,7 @@ from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from simulators.routers.router import Router, RouterQuirks
+from simulators.routers.router import Router, RouterSettings
 from tests.support.secrets import LocalSecrets
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -219,8 +219,10 @@ async def test_a_router_that_refuses_sessions(devices: SshDevices, target: Devic
 async def test_enable_with_a_secret(monkeypatch: pytest.MonkeyPatch, devices: SshDevices) -> None:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
     monkeypatch.setenv("ENABLE", "s3cret")
-    quirks = RouterQuirks(enable_password="s3cret")
-    async with Fleet(read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_quirks=quirks) as fleet:
+    settings = RouterSettings(enable_password="s3cret")
+    async with Fleet(
+        read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_settings=settings
+    ) as fleet:
         target = replace(target_at(fleet), enable_credential="enable")
         assert set(wanted(ANDES)) <= set(await bring(devices, target, ANDES))
 

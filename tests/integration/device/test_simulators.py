@@ -25,10 +25,10 @@ from controller.models.errors import (
 )
 from controller.ports.devices import Notification
 from controller.ports.secrets import FakeSecrets
-from simulators.faults import ANY, Fault, FaultKind
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
-from simulators.netconf.ssh import Credentials
+from simulators.netconf.faults import ANY, Fault, FaultKind
+from simulators.ssh import Credentials
 from tests.integration.device.conftest import PASSWORD, fleet_of, target_in
 from tests.integration.device.edits import cell, function, function_path, rename
 from tests.support.secrets import LocalSecrets
@@ -49,7 +49,7 @@ async def test_two_hundred_stations_at_once(devices: SshDevices) -> None:
         names = await asyncio.gather(*(work(fleet, station) for station in fleet.stations))
         assert names == ["first"] * 200
         assert devices.counts == {"in-use": 0, "idle": 200, "subscribed": 0}
-        assert all(len(station.sessions) == 1 for station in fleet.stations.values())
+        assert all(len(station.server.sessions) == 1 for station in fleet.stations.values())
 
 
 async def test_a_second_reading_shares_with_the_first_what_stayed(devices: SshDevices, fleet: Fleet) -> None:
@@ -125,7 +125,7 @@ async def test_a_warm_session_that_died_meanwhile_is_replaced(devices: SshDevice
     async with devices.session(target) as session:
         first = session.session_id
     _, known = devices._idle["S-0"]
-    for warm in list(fleet.stations["S-0"].sessions.values()):
+    for warm in list(fleet.stations["S-0"].server.sessions.values()):
         warm.drop()
     await until(lambda: not known.reusable)
     async with devices.session(target) as session:
@@ -138,7 +138,7 @@ async def test_a_target_that_changed_is_connected_anew(devices: SshDevices, flee
         pass
     elsewhere = replace(target_in(fleet, "S-1"), station="S-0")
     async with devices.session(elsewhere):
-        assert len(fleet.stations["S-1"].sessions) == 1
+        assert len(fleet.stations["S-1"].server.sessions) == 1
 
 
 async def test_the_number_of_sessions_is_bounded(fleet: Fleet) -> None:
@@ -153,7 +153,7 @@ async def test_the_number_of_sessions_is_bounded(fleet: Fleet) -> None:
         assert not third.done()
     await third
     await devices.close()
-    await until(lambda: not any(station.sessions for station in fleet.stations.values()))
+    await until(lambda: not any(station.server.sessions for station in fleet.stations.values()))
 
 
 async def _read(devices: SshDevices, fleet: Fleet, station: str) -> None:
@@ -371,7 +371,7 @@ async def test_changes_are_notified_on_a_session_of_their_own(devices: SshDevice
     target = target_in(fleet, "S-0")
     stream = devices.notifications(target)
     first = asyncio.ensure_future(_next(stream, "netconf-config-change"))
-    while not any(session.subscription is not None for session in fleet.stations["S-0"].sessions.values()):
+    while not any(session.subscription is not None for session in fleet.stations["S-0"].server.sessions.values()):
         await asyncio.sleep(0.01)
     async with devices.session(target) as session:
         await session.edit(function("S-0"))
@@ -381,7 +381,7 @@ async def test_changes_are_notified_on_a_session_of_their_own(devices: SshDevice
     assert notification.name == "{urn:ietf:params:xml:ns:yang:ietf-netconf-notifications}netconf-config-change"
     assert isinstance(notification.at, datetime)
     assert notification.at.tzinfo is not None
-    for open_session in list(fleet.stations["S-0"].sessions.values()):
+    for open_session in list(fleet.stations["S-0"].server.sessions.values()):
         open_session.drop()
     with pytest.raises(SessionLostError):
         await asyncio.wait_for(_next(stream, "nothing more"), 5)

@@ -29,7 +29,7 @@ from controller.runs.procedures import Tools
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.network import read_network
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.integration.alarms.house import ROOT, TINY, House, until
 from tests.support.callers import ADMINISTRATOR, admit, agree_by_contract
 
@@ -150,7 +150,7 @@ async def open_house(
 ) -> AsyncIterator[PlaybookHouse]:
     """A house whose stations are adopted and carry the network files, less one agreement if named, or else as made."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.1))
+        fleet = Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.1))
         await stack.enter_async_context(fleet)
         house = PlaybookHouse(folder, stack, fleet)
         endpoints = folder / "endpoints.csv"

@@ -45,10 +45,11 @@ async def test_an_alarm_that_the_change_brings_takes_it_back(
     station, before = house.fleet.stations[STATION], all_running(house)
     changed = station.running_changed
 
-    def strike(change: RunningChange) -> None:
+    def strike(change: RunningChange) -> bool:
         monkeypatch.undo()
-        changed(change)
-        station.life.begin_fault("mains-failure")
+        done = changed(change)
+        station.equipment.begin_fault("mains-failure")
+        return done
 
     plan = await less(house)
     monkeypatch.setattr(station, "running_changed", strike)
@@ -61,6 +62,6 @@ async def test_an_alarm_that_the_change_brings_takes_it_back(
 
 async def test_an_alarm_that_stood_before_hinders_nothing(house: PlaybookHouse) -> None:
     plan = await less(house)
-    house.fleet.stations[STATION].life.begin_fault("mains-failure")
+    house.fleet.stations[STATION].equipment.begin_fault("mains-failure")
     job = await applied(house, plan)
     assert (job.outcome, job.detail) == (Outcome.SUCCEEDED, "")

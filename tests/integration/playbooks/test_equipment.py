@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from controller.models.run import Outcome, Run, RunState
@@ -19,8 +17,7 @@ STATION = "T-LTE-1"
 @pytest.fixture(autouse=True)
 def _boots(house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulators.equipment.equipment.RESET_DELAY", 0.3)
-    station = house.fleet.stations[STATION]
-    station.quirks = replace(station.quirks, boot_seconds=1.0)
+    house.fleet.stations[STATION].boot_seconds = 1.0
 
 
 def restarts(house: PlaybookHouse) -> int:
@@ -65,7 +62,7 @@ async def test_restart(house: PlaybookHouse) -> None:
 
 async def test_links_that_were_down_before_a_restart_need_not_come_back(house: PlaybookHouse) -> None:
     for tenant in ("andes", "condor"):
-        house.fleet.stations[STATION].break_link(tenant, curable=False)
+        house.fleet.stations[STATION].equipment.break_link(tenant, curable=False)
     run = await house.succeeds("restart-station", station=STATION)
     assert [step.state for step in house.steps(run, STATION)] == [StepState.DONE, StepState.DONE, StepState.SKIPPED]
     assert restarts(house) == 1
@@ -92,7 +89,7 @@ async def test_what_is_refused(house: PlaybookHouse) -> None:
     assert "no radio unit without a name: name it, or one of its cells; it has ru-1" in seen.stations[0].steps[0].says
     seen = await house.dry_run("reset-radio-unit", station=STATION, unit="ru-1", cell="99")
     assert "has no radio unit 'ru-1' of cell '99'; it has ru-1" in seen.stations[0].steps[0].says
-    house.fleet.stations[STATION].life.begin_fault("mains-failure")
+    house.fleet.stations[STATION].equipment.begin_fault("mains-failure")
     run = await house.run("restart-station", station=STATION)
     assert run.state is RunState.FAILED
     assert "runs on battery" in house.job(run, STATION).detail
@@ -103,7 +100,7 @@ async def test_what_is_refused(house: PlaybookHouse) -> None:
 
 
 async def test_reset_cures_a_lost_unit(house: PlaybookHouse) -> None:
-    life = house.fleet.stations[STATION].life
+    life = house.fleet.stations[STATION].equipment
     life.begin_fault("cell-down", "1", "7")
     assert not (await house.checker().health(STATION)).cells["1"]
     await house.succeeds("reset-radio-unit", station=STATION, cell="1")
@@ -112,7 +109,7 @@ async def test_reset_cures_a_lost_unit(house: PlaybookHouse) -> None:
 
 
 async def test_a_reset_in_vain_fails(house: PlaybookHouse) -> None:
-    life = house.fleet.stations[STATION].life
+    life = house.fleet.stations[STATION].equipment
     life.begin_fault("sfp", "ru-2", "1")
     steps = [
         {"name": "reset", "action": "reset-radio-unit", "with": {"unit": "ru-2"}, "register": "reset"},

@@ -116,8 +116,8 @@ async def test_what_others_changed_since_is_not_undone(house: PlaybookHouse) -> 
 
 async def test_what_was_dark_or_down_before_is_excused_unless_it_is_named(house: PlaybookHouse) -> None:
     station = house.fleet.stations[STATION]
-    station.life.begin_fault("cell-down", "1", "7")
-    station.break_link("condor")
+    station.equipment.begin_fault("cell-down", "1", "7")
+    station.equipment.break_link("condor")
     before = {"name": "before", "action": "read-state", "register": "before"}
     looks: list[tuple[str, dict[str, Any], str]] = [
         ("check-cells-on-air", {}, "dark"),

@@ -35,7 +35,7 @@ async def test_a_lost_radio_unit_is_reset_where_all_consent(
     )
     house.listen()
     await house.observed()
-    house.fleet.stations[STATION].life.begin_fault("radio-unit-lost", "ru-1", curable())
+    house.fleet.stations[STATION].equipment.begin_fault("radio-unit-lost", "ru-1", curable())
     house.attend(repeat("remediation", remediator.step, house.clock, 0.1))
 
     async def repaired() -> bool:

@@ -89,7 +89,7 @@ async def test_holds_bind_unlocking(house: PlaybookHouse) -> None:
 
 
 async def test_recreate_core_endpoint(house: PlaybookHouse) -> None:
-    house.fleet.stations[STATION].break_link("condor")
+    house.fleet.stations[STATION].equipment.break_link("condor")
     await house.succeeds("recreate-core-endpoint", station=STATION, endpoint="EP_S1C[condor-condor-mme-1]")
     health = await house.checker().health(STATION)
     assert all(link.up for link in health.links)
@@ -97,7 +97,7 @@ async def test_recreate_core_endpoint(house: PlaybookHouse) -> None:
 
 async def test_an_endpoint_that_hangs_all_the_same_is_as_it_was(house: PlaybookHouse) -> None:
     before = house.running(STATION).count("condor-mme-1")
-    house.fleet.stations[STATION].break_link("condor", curable=False)
+    house.fleet.stations[STATION].equipment.break_link("condor", curable=False)
     step = {"name": "again", "action": "recreate-core-endpoint", "with": {"endpoint": "EP_S1C[condor-condor-mme-1]"}}
     own = house.own(targets=STATION, strategy={"canary": 0, "check_timeout": 1}, steps=[step])
     run = await house.run("own", own)
@@ -134,7 +134,7 @@ def test_all_are_tested() -> None:
 
 
 async def test_a_cell_that_was_dark_before_hinders_no_change(house: PlaybookHouse) -> None:
-    house.fleet.stations[STATION].life.begin_fault("cell-down", "1", "7")
+    house.fleet.stations[STATION].equipment.begin_fault("cell-down", "1", "7")
     house.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
     await house.succeeds("change-share", tenant="condor", stations=4)
     assert "<maxRatio>55</maxRatio>" in house.running(STATION)

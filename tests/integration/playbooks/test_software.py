@@ -44,7 +44,7 @@ def station(house: PlaybookHouse, name: str = STATION) -> Station:
 
 
 def version(house: PlaybookHouse, name: str = STATION) -> str:
-    return station(house, name).life.software.version
+    return station(house, name).equipment.software.version
 
 
 def restarts(house: PlaybookHouse, name: str = STATION) -> int:
@@ -94,7 +94,7 @@ async def test_a_download_needs_no_window_while_the_upgrade_waits_for_one(house:
     seen = await house.dry_run("download-software", where=STATION, **NEW)
     assert seen.outlook.waits == {}
     await house.succeeds("download-software", where=STATION, **NEW)
-    assert "24.3.0" in {slot.version for slot in station(house).life.slots}
+    assert "24.3.0" in {slot.version for slot in station(house).equipment.software.slots}
     job = house.job(waiting, STATION)
     assert job.state is not JobState.DONE
     assert "window opens" in job.blocked
@@ -110,19 +110,19 @@ FAULTS = {
 
 
 async def test_what_fails_leaves_the_old_version(house: PlaybookHouse) -> None:
-    station(house).life.begin_fault("download-fails")
+    station(house).equipment.begin_fault("download-fails")
     launcher = house.own(targets=STATION, steps=FETCH)
     run = await house.succeeds("own", launcher)
     assert house.steps(run, STATION)[0].attempt == 2, "a download that fails is tried again"
     for fault, said in FAULTS.items():
-        station(house).life.begin_fault(fault)
+        station(house).equipment.begin_fault(fault)
         run = await house.run("upgrade-software", where=STATION, **NEW)
         assert run.state is RunState.FAILED
         job = house.job(run, STATION)
         assert said in job.detail
         assert job.outcome is Outcome.FAILED_SAFE
         assert version(house) == "24.2.1"
-        assert next(slot.name for slot in station(house).life.slots if slot.active) == "slot-a"
+        assert next(slot.name for slot in station(house).equipment.software.slots if slot.active) == "slot-a"
 
 
 async def test_cells_that_stay_dark_bring_the_old_version_back(house: PlaybookHouse) -> None:
@@ -152,7 +152,7 @@ async def test_cells_that_stay_dark_bring_the_old_version_back(house: PlaybookHo
         return version(house) == "24.3.0"
 
     await until("the new version runs", upgraded)
-    station(house).life.begin_fault("sfp", "ru-1", "1")
+    station(house).equipment.begin_fault("sfp", "ru-1", "1")
     run = await task
     assert run.state is RunState.FAILED
     assert house.job(run, STATION).outcome is Outcome.ROLLED_BACK
@@ -166,7 +166,7 @@ async def test_a_worker_that_dies_while_a_station_downloads(
 ) -> None:
     """The station's word is heard later where it remembers; elsewhere the download is asked for again."""
     if remembers:
-        station(house).become(replace(STANDARD, replay=100))
+        station(house).change_profile(replace(STANDARD, replay=100))
     monkeypatch.setattr("simulators.equipment.software.DOWNLOAD_SECONDS", 1.0)
     own = house.own(targets=STATION, steps=FETCH)
     run = await own.start("own", {}, "ana", "", None)

@@ -14,7 +14,7 @@ from controller.models.network import Agreement, Cell, Network, Station
 from controller.models.run import Outcome, Run, RunState
 from controller.playbook.actions.kpis import indicators
 from controller.runs.planning.undo import undo_plan
-from simulators.faults import Fault, FaultKind
+from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
 from tests.integration.playbooks.test_changing import with_tenants
@@ -72,7 +72,7 @@ async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse
     assert any(row.what.startswith("cell") for step in seen.stations[0].steps for row in step.diff)
     await house.succeeds("provision-station", station=NR, **SOFTWARE)
     assert all_running(house) == before
-    assert house.fleet.stations[NR].life.software.version == SOFTWARE["version"]
+    assert house.fleet.stations[NR].equipment.software.version == SOFTWARE["version"]
     assert house.store.devices([NR])[NR].retired is None
     health = await house.checker().health(NR)
     assert all(health.cells.values())
@@ -199,7 +199,7 @@ async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookHou
     assert outcomes == {SHARED: Outcome.FAILED_SAFE, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
     # A shared station that is away is no failure, and yet nobody's customers are sent to it.
     faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
-    for session in list(house.fleet.stations[SHARED].sessions.values()):
+    for session in list(house.fleet.stations[SHARED].server.sessions.values()):
         session.drop()
     run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", soak=0)
     assert f"condor is not served yet by {SHARED}" in house.job(run, OWN).detail
@@ -231,7 +231,7 @@ def with_short_periods(house: PlaybookHouse) -> Any:
 
 async def measured(house: PlaybookHouse, station: str) -> None:
     """A measurement job of one-second periods on a station, with a full period behind it."""
-    house.fleet.stations[station].foreign_edit(etree.fromstring(MEASURE.format(station)))
+    house.fleet.stations[station].datastores.foreign_edit(etree.fromstring(MEASURE.format(station)))
     _, network = house.store.network()
 
     async def has_attempts() -> bool:
@@ -271,7 +271,7 @@ async def gets_worse(house: PlaybookHouse, launcher: Any, soaking: str, given: d
         return house.store.run(run.id).state.terminal
 
     await until(f"{soaking} soaks", soaks)
-    house.fleet.stations[SHARED].break_link("andes")
+    house.fleet.stations[SHARED].equipment.break_link("andes")
     await until("the run ends", ended)
     return house.store.run(run.id)
 

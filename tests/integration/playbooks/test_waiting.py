@@ -87,7 +87,7 @@ async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(hous
 
 async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(house: PlaybookHouse) -> None:
     station = house.fleet.stations["T-LTE-1"]
-    station.foreign_edit(etree.fromstring(MEASURE.format("T-LTE-1")))
+    station.datastores.foreign_edit(etree.fromstring(MEASURE.format("T-LTE-1")))
     compare = {"before": "{{ kpis }}", "kpis": ["s1-setup-success"], "min_samples": 0, "settle": 1}
     own = house.own(
         targets="T-LTE-1",
@@ -106,7 +106,7 @@ async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(house: Playboo
 
     await until("the station soaks", soaks)
     assert lock_of(house) == ["UNLOCKED", "LOCKED"]
-    station.life.begin_fault("core-links-down")
+    station.equipment.begin_fault("core-links-down")
     await ended(house, run)
     job = house.job(run, "T-LTE-1")
     assert job.outcome is Outcome.ROLLED_BACK, job

@@ -22,13 +22,12 @@ from controller.plan import network_digest, seal
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
 from simulators.fleet.fleet import Fleet
-from simulators.history import EventKind
-from simulators.netconf.datastores import NO_SESSION, Origin
+from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.network import read_network
 from simulators.routers.config import RouterConfig
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.integration.alarms.house import TINY, until
 from tests.integration.playbooks.house import PlaybookHouse
 from tests.support.frr import Frr
@@ -124,7 +123,7 @@ async def open_router_house(
 ) -> AsyncIterator[RouterHouse]:
     """A house whose devices are adopted as they come; ``fields`` of the router besides those of the simulator."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.1), routers=provisioning)
+        fleet = Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.1), routers=provisioning)
         await stack.enter_async_context(fleet)
         shutil.copytree(TINY, folder / "network")
         fleet.write_routers(folder / "network" / "routers.csv")
@@ -135,7 +134,7 @@ async def open_router_house(
 async def open_frr_house(folder: Path, router: Frr, fields: Mapping[str, str]) -> AsyncIterator[RouterHouse]:
     """A house of one simulated station, whose site has FRRouting for a router; both are adopted."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), only=[STATION], default_quirks=Quirks(settle_seconds=0.1))
+        fleet = Fleet(read_network(TINY), only=[STATION], default_settings=StationSettings(settle_seconds=0.1))
         await stack.enter_async_context(fleet)
         shutil.copytree(TINY, folder / "network")
         own = {"uplink": "up0", "downlink": "down0", **router.fields()}

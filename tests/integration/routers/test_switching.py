@@ -106,7 +106,7 @@ async def test_links_that_stay_down_bring_the_old_way_back(spare: RouterHouse, m
     before = spare.router.running
     running = asyncio.create_task(spare.run("switch-backhaul", launcher, router=ROUTER))
     await switched(spare)
-    spare.fleet.stations[STATION].break_link("andes")
+    spare.fleet.stations[STATION].equipment.break_link("andes")
     run = await running
     job = spare.job(run, ROUTER)
     assert job.outcome is Outcome.ROLLED_BACK, job
@@ -120,7 +120,7 @@ async def test_links_that_stay_down_bring_the_old_way_back(spare: RouterHouse, m
 
 
 async def test_a_link_that_was_down_before_keeps_nobody_from_switching(spare: RouterHouse) -> None:
-    spare.fleet.stations[STATION].break_link("andes")
+    spare.fleet.stations[STATION].equipment.break_link("andes")
     run = await spare.succeeds("switch-backhaul", router=ROUTER)
     assert spare.steps(run, ROUTER)[0].output["links"] == 1
     assert f"2 of 3 core links behind it are down, as before: {STATION}/" in spare.job(run, ROUTER).detail
@@ -137,10 +137,10 @@ async def test_a_link_that_was_down_before_keeps_nobody_from_switching(spare: Ro
 async def test_where_all_links_are_down_one_has_to_come_up(spare: RouterHouse) -> None:
     station = spare.fleet.stations[STATION]
     for tenant in ("andes", "condor"):
-        station.break_link(tenant)
+        station.equipment.break_link(tenant)
     running = asyncio.create_task(spare.run("switch-backhaul", router=ROUTER))
     await switched(spare)
-    station.restore_link("condor")
+    station.equipment.restore_link("condor")
     run = await running
     assert run.state is RunState.SUCCEEDED, spare.steps(run, ROUTER)
     assert spare.steps(run, ROUTER)[0].output["links"] == 0
@@ -151,7 +151,7 @@ async def test_where_all_links_are_down_one_has_to_come_up(spare: RouterHouse) -
 
 async def test_a_way_on_which_no_link_comes_up_is_not_kept(spare: RouterHouse) -> None:
     for tenant in ("andes", "condor"):
-        spare.fleet.stations[STATION].break_link(tenant)
+        spare.fleet.stations[STATION].equipment.break_link(tenant)
     before = spare.router.running
     run = await spare.run("switch-backhaul", impatient(spare), router=ROUTER)
     job = spare.job(run, ROUTER)
@@ -165,7 +165,7 @@ async def test_a_way_on_which_no_link_comes_up_is_not_kept(spare: RouterHouse) -
 async def test_an_undo_goes_back_although_nothing_is_up(spare: RouterHouse) -> None:
     run = await spare.succeeds("switch-backhaul", router=ROUTER)
     for tenant in ("andes", "condor"):
-        spare.fleet.stations[STATION].break_link(tenant)
+        spare.fleet.stations[STATION].equipment.break_link(tenant)
     undone, jobs = await spare.apply(await undo_plan(spare.planner, run.id, {}, "ana"))
     assert undone.state is RunState.SUCCEEDED
     assert "3 of 3 core links behind it are down, as before" in jobs[ROUTER].detail
@@ -182,15 +182,15 @@ async def test_drift_that_was_there_before_keeps_nobody_from_switching(spare: Ro
 
 async def test_an_undo_that_keeps_links_down_is_taken_back(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     station = spare.fleet.stations[STATION]
-    station.break_link("andes")
+    station.equipment.break_link("andes")
     run = await spare.succeeds("switch-backhaul", impatient(spare), router=ROUTER)
-    station.restore_link("andes")
+    station.equipment.restore_link("andes")
     await links_up(spare, 3)
     after = spare.router.running
     monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     undoing = spare.begin(await undo_plan(spare.planner, run.id, {}, "ana"), check_timeout=4)
     await switched(spare, port=0)
-    station.break_link("andes")
+    station.equipment.break_link("andes")
     job = (await spare.end(undoing))[ROUTER]
     assert job.outcome is Outcome.ROLLED_BACK, job
     assert f"link-up {STATION}/" in job.detail
@@ -208,7 +208,7 @@ async def test_a_step_is_undone_as_carefully(spare: RouterHouse, monkeypatch: py
     await switched(spare)
     after = spare.router.running
     await switched(spare, port=0)
-    spare.fleet.stations[STATION].break_link("andes")
+    spare.fleet.stations[STATION].equipment.break_link("andes")
     job = spare.job(await running, ROUTER)
     assert job.outcome is Outcome.DIVERGED, job
     assert "could not be undone" in job.detail

@@ -12,8 +12,8 @@ from controller.models.plan import Plan
 from controller.models.run import LedgerEntry, Outcome, RunState
 from controller.plan import network_digest
 from controller.runs.planning.undo import undo_plan
-from simulators.faults import Fault, FaultKind
 from simulators.history import EventKind
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.routers.faults import RouterFault, RouterFaultKind
 from tests.integration.playbooks.house import PLAYBOOKS
 from tests.integration.playbooks.test_changing import with_tenants
@@ -158,7 +158,7 @@ async def test_a_router_alone_is_not_brought_back_from_under_links_that_are_up(
     assert same(house.router.running, before)
     assert same(house.router.startup, before)
     # Whoever is off the air anyway does not mind.
-    house.fleet.stations[STATION].break_link("condor")
+    house.fleet.stations[STATION].equipment.break_link("condor")
     gone = await house.succeeds("restore-config", launcher, **given)
     assert "1 of 3 core links behind it are down, as before" in house.job(gone, ROUTER).detail
     assert house.router.running.vrfs.keys() == {"andes"}

@@ -60,7 +60,7 @@ async def witnessed(**limits: Any) -> AsyncIterator[Fleet]:
         yield fleet
         over.set()
         await watching
-        assert list(fleet.stations[STATION].sessions) == [witness.session_id]
+        assert list(fleet.stations[STATION].server.sessions) == [witness.session_id]
         async with netconf(fleet.endpoint("S-1")) as neighbour:
             assert "<data>" in await asyncio.wait_for(neighbour.rpc("<get/>"), 10)
 
@@ -143,9 +143,9 @@ async def test_messages_that_never_end_cost_their_own_sessions() -> None:
         for client in clients:
             client.write(b"\n#3000000\n" + b"x" * 2_900_000)
         await until(lambda: fleet.buffered_input.dropped >= 7)
-        await until(lambda: sum(held_by(one) for one in fleet.stations["S-1"].sessions.values()) <= 8 * 2**20)
-        assert 1 <= len(fleet.stations["S-1"].sessions) <= 3
-        for session in list(fleet.stations["S-1"].sessions.values()):
+        await until(lambda: sum(held_by(one) for one in fleet.stations["S-1"].server.sessions.values()) <= 8 * 2**20)
+        assert 1 <= len(fleet.stations["S-1"].server.sessions) <= 3
+        for session in list(fleet.stations["S-1"].server.sessions.values()):
             session.drop()
 
 
@@ -170,7 +170,7 @@ async def test_bad_messages_end_their_session(data: bytes, secure: bool) -> None
             async with netconf(fleet.endpoint("S-0")) as client:
                 client.write(data)
                 assert b"malformed-message" in await asyncio.wait_for(client.rest(), 20)
-        await until(lambda: len(fleet.stations["S-0"].sessions) == 1)
+        await until(lambda: len(fleet.stations["S-0"].server.sessions) == 1)
 
 
 @asynccontextmanager
@@ -203,7 +203,7 @@ async def test_a_slow_reader_over_tls_holds_up_nobody() -> None:
             await asyncio.sleep(0.5)
             async with netconf(fleet.endpoint("S-0")) as client:
                 assert "<data>" in await asyncio.wait_for(client.rpc("<get/>"), 10)
-        await until(lambda: len(fleet.stations["S-0"].sessions) == 1)
+        await until(lambda: len(fleet.stations["S-0"].server.sessions) == 1)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -223,7 +223,7 @@ def test_noise_at_any_door(noise: list[bytes], door: str) -> None:
         async with witnessed() as fleet:
             async with asyncio.timeout(20):
                 await _make_noise(fleet, door, noise)
-            await until(lambda: len(fleet.stations["S-0"].sessions) == 1)
+            await until(lambda: len(fleet.stations["S-0"].server.sessions) == 1)
 
     asyncio.run(run())
 

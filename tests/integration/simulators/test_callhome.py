@@ -24,12 +24,13 @@ from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
-from simulators.faults import Fault, FaultKind
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
+from simulators.host_keys import public_host_key
 from simulators.netconf.callhome import Home
-from simulators.netconf.ssh import Credentials, public_host_key
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.network import SimulatedNetwork, StationRecord, read_network
+from simulators.ssh import Credentials
 from tests.integration.device.edits import function
 from tests.integration.simulators.client import change_in
 from tests.support.ports import free_port, free_ports
@@ -154,7 +155,7 @@ async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
         notifications = devices.notifications(target("S-0"))
         waiting = asyncio.ensure_future(change_in(notifications))
         async with asyncio.timeout(10), devices.session(target("S-0")) as session:
-            while not any(known.subscription for known in fleet.stations["S-0"].sessions.values()):
+            while not any(known.subscription for known in fleet.stations["S-0"].server.sessions.values()):
                 await asyncio.sleep(0.01)
             await session.edit(list(function("S-0")))
             await session.commit()

@@ -19,7 +19,7 @@ from simulators.cli import app
 from simulators.control.app import serve_control
 from simulators.fleet.fleet import Fleet
 from simulators.network import read_network
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.integration.simulators.client import label_edit, netconf
 from tests.unit.simulators.netconf.desk import enb, label_config, link
 
@@ -29,7 +29,7 @@ STATION = "T-LTE-1"
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
-    async with Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.0)) as running:
+    async with Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.0)) as running:
         yield running
 
 
@@ -48,7 +48,7 @@ async def test_stations_are_listed(control: httpx.AsyncClient, fleet: Fleet) -> 
 
 
 async def test_links_break_and_heal(control: httpx.AsyncClient, fleet: Fleet) -> None:
-    fleet.stations[STATION].foreign_edit(etree.fromstring(enb(link())))
+    fleet.stations[STATION].datastores.foreign_edit(etree.fromstring(enb(link())))
     path = f"/stations/{STATION}"
     assert (await control.get(path)).json()["links_up"] == 1
     assert (await control.post(f"{path}/links/break", json={"link": "andes"})).json() == {

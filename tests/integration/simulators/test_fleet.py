@@ -9,13 +9,13 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from simulators.faults import Fault, FaultKind
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.framing import encode
 from simulators.netconf.profiles import STANDARD
-from simulators.netconf.ssh import Credentials
 from simulators.network import SimulatedNetwork, StationRecord, read_network
+from simulators.ssh import Credentials
 from tests.integration.simulators.client import BASE, HELLO, label_edit, login, netconf
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -110,7 +110,7 @@ async def test_sessions_are_limited() -> None:
     async with Fleet(read_network(TINY), only=[STATION]) as fleet, login(fleet.endpoint(STATION)) as connection:
         allowed = range(STANDARD.max_sessions)
         opened = [await connection.open_session(subsystem="netconf", encoding=None) for _ in allowed]
-        assert len(fleet.stations[STATION].sessions) == len(opened)
+        assert len(fleet.stations[STATION].server.sessions) == len(opened)
         with pytest.raises(asyncssh.ChannelOpenError):
             await connection.open_session(subsystem="netconf", encoding=None)
 
@@ -149,4 +149,4 @@ async def test_client_that_does_not_read_does_not_hold_up_others() -> None:
             await asyncio.sleep(0.2)
             async with netconf(endpoint) as client:
                 assert "<data>" in await asyncio.wait_for(client.rpc("<get/>"), 10)
-            assert 1 in fleet.stations[STATION].sessions
+            assert 1 in fleet.stations[STATION].server.sessions

@@ -21,7 +21,7 @@ from simulators.control.app import serve_control
 from simulators.fleet.fleet import Fleet
 from simulators.fleet.push import Push, alertmanager_call, ves_event
 from simulators.network import read_network
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.integration.simulators.client import netconf
 from tests.unit.simulators.equipment.field import SETTLED, configure
 from tests.unit.simulators.netconf.desk import TINY, cell, enb, link
@@ -33,7 +33,7 @@ OPERATIONS = "urn:o-ran:operations:1.0"
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
     clock = VirtualClock()
-    async with Fleet(read_network(TINY), clock=clock, default_quirks=Quirks(boot_seconds=30)) as running:
+    async with Fleet(read_network(TINY), clock=clock, default_settings=StationSettings(boot_seconds=30)) as running:
         configure(running.stations[STATION], enb(cell() + link()))
         clock.advance(SETTLED)
         yield running
@@ -128,10 +128,10 @@ async def test_alarms_are_pushed_as_ves_events(fleet: Fleet) -> None:
     receiver = Receiver()
     async with receiver.listening() as url:
         push = Push(url, ves_event, fleet.clock)
-        fleet.watch(push)
+        fleet.listen(alarms=push.add)
         async with push.running():
-            fleet.stations[STATION].life.begin_fault("vswr")
-            fleet.stations[STATION].life.troubles.clear()
+            fleet.stations[STATION].equipment.begin_fault("vswr")
+            fleet.stations[STATION].equipment.faults.clear()
             first, second = (body["event"] for body in await receiver.got(2))
     assert first["commonEventHeader"]["domain"] == "fault"
     assert first["commonEventHeader"]["sourceName"] == STATION
@@ -144,9 +144,9 @@ async def test_receiver_that_is_away_gets_them_later(fleet: Fleet) -> None:
     receiver = Receiver(refusals=2)
     async with receiver.listening() as url:
         push = Push(url, alertmanager_call, RealClock(speed=50))
-        fleet.watch(push)
+        fleet.listen(alarms=push.add)
         async with push.running():
-            fleet.stations[STATION].life.begin_fault("fan")
+            fleet.stations[STATION].equipment.begin_fault("fan")
             (body,) = await receiver.got(1)
             async with asyncio.timeout(10):
                 while push.sent != 1:  # counted once the answer is read
@@ -159,19 +159,19 @@ async def test_receiver_that_refuses_for_good_is_left_alone(fleet: Fleet) -> Non
     receiver = Receiver(refusals=1, status=400)
     async with receiver.listening() as url:
         push = Push(url, alertmanager_call, fleet.clock)
-        fleet.watch(push)
+        fleet.listen(alarms=push.add)
         async with push.running():
-            fleet.stations[STATION].life.begin_fault("fan")
-            fleet.stations[STATION].life.begin_fault("vswr")
+            fleet.stations[STATION].equipment.begin_fault("fan")
+            fleet.stations[STATION].equipment.begin_fault("vswr")
             (body,) = await receiver.got(1)
     assert body["alerts"][0]["labels"]["fault_id"] == "9"
 
 
 async def test_full_queue_drops_the_oldest(fleet: Fleet) -> None:
     push = Push("http://127.0.0.1:9/", ves_event, fleet.clock, limit=1)
-    fleet.watch(push)
+    fleet.listen(alarms=push.add)
     for fault in ("fan", "vswr", "sync-lost"):
-        fleet.stations[STATION].life.begin_fault(fault)
+        fleet.stations[STATION].equipment.begin_fault(fault)
     assert push.dropped == 2
 
 

@@ -18,9 +18,9 @@ from controller.runs.transaction.record import Record, always
 from controller.runs.transaction.transaction import Patience, Transaction
 from simulators.clock import VirtualClock
 from simulators.datastore import Config
-from simulators.faults import Fault, FaultKind
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.network import Core, SimulatedNetwork, StationRecord
 from tests.support.clocks import BridgedClock
 from tests.support.secrets import LocalSecrets

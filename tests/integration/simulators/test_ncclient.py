@@ -12,10 +12,10 @@ from ncclient import manager
 from ncclient.operations import RaiseMode, RPCError
 from ncclient.transport.errors import SSHUnknownHostError
 
-from simulators.faults import Fault, FaultKind
 from simulators.fleet.fleet import Endpoint, Fleet
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.network import read_network
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.support.waiting import until
 from tests.unit.simulators.netconf.desk import BASE, ENB, ME, cell, enb, label_config, link
 
@@ -30,7 +30,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
-    async with Fleet(read_network(TINY), default_quirks=Quirks(settle_seconds=0.05)) as running:
+    async with Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.05)) as running:
         yield running
 
 
@@ -160,7 +160,7 @@ async def test_alarm_notifications(fleet: Fleet) -> None:
             session.edit_config(config(enb(link())), target="candidate")
             session.commit()
             session.create_subscription()
-            loop.call_soon_threadsafe(fleet.stations[STATION].break_link, "andes")
+            loop.call_soon_threadsafe(fleet.stations[STATION].equipment.break_link, "andes")
             notification = session.take_notification(timeout=10)
             assert notification is not None
             return str(notification.notification_xml)
@@ -189,4 +189,4 @@ async def test_wrong_host_key_is_noticed(fleet: Fleet) -> None:
             pass
 
     await asyncio.to_thread(work)
-    assert fleet.stations[STATION].sessions == {}
+    assert fleet.stations[STATION].server.sessions == {}

@@ -16,11 +16,11 @@ from netconf_client.connect import connect_ssh
 from netconf_client.error import RpcError
 from netconf_client.ncclient import Manager
 
-from simulators.cli import quirks_of
+from simulators.cli import settings_of
 from simulators.fleet.fleet import Endpoint, Fleet
 from simulators.netconf.profiles import PROFILES
 from simulators.network import read_network
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.unit.simulators.netconf.desk import BASE, ME, label_config
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -30,8 +30,8 @@ LABEL = "/me:ManagedElement/me:attributes/me:userLabel"
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
-    default, others = quirks_of(Quirks(settle_seconds=0.0), CHOICES)
-    async with Fleet(read_network(TINY), default_quirks=default, quirks=others) as running:
+    default, others = settings_of(StationSettings(settle_seconds=0.0), CHOICES)
+    async with Fleet(read_network(TINY), default_settings=default, settings=others) as running:
         yield running
 
 
@@ -92,7 +92,7 @@ async def test_startup_xpath_and_replay(fleet: Fleet) -> None:
             assert etree.QName(first.notification_ele[1]).localname == "netconf-session-start"
 
     await asyncio.to_thread(work)
-    fleet.stations["T-LTE-2"].become(PROFILES["full"])
+    fleet.stations["T-LTE-2"].change_profile(PROFILES["full"])
     fleet.stations["T-LTE-2"].restart()
 
 
@@ -133,8 +133,8 @@ async def test_a_user_who_only_reads(fleet: Fleet) -> None:
 
 
 def test_choices_of_profiles() -> None:
-    default, others = quirks_of(Quirks(boot_seconds=3.0), ("T-1=trim", "full"))
+    default, others = settings_of(StationSettings(boot_seconds=3.0), ("T-1=trim", "full"))
     assert (default.profile, default.boot_seconds) == (PROFILES["full"], 3.0)
     assert (others["T-1"].profile, others["T-1"].boot_seconds) == (PROFILES["trim"], 3.0)
     with pytest.raises(ValueError, match="none of standard"):
-        quirks_of(Quirks(), ("nonsense",))
+        settings_of(StationSettings(), ("nonsense",))

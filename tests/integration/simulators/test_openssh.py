@@ -9,13 +9,13 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from simulators.faults import Fault, FaultKind
 from simulators.fleet.fleet import Endpoint, Fleet
 from simulators.fleet.inventory import RouterEndpoint
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.framing import encode
-from simulators.netconf.ssh import Credentials
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
+from simulators.ssh import Credentials
 from tests.integration.simulators.client import BASE, HELLO
 
 pytestmark = pytest.mark.needs("ssh")
@@ -72,14 +72,14 @@ async def test_a_file_of_rpcs_is_answered_and_its_session_frees_its_locks(fleet:
     assert 'message-id="7"' in shown
     assert "<ok/>" in shown
     assert "</data>" in shown[shown.index('message-id="8"') :]
-    assert not fleet.stations[STATION].sessions
+    assert not fleet.stations[STATION].server.sessions
     shown = await ssh(key, fleet.endpoint(STATION), "-s", "netconf", typed=typed)
     assert "lock-denied" not in shown
 
 
 async def test_a_client_that_says_nothing_at_all_gets_the_hello_and_leaves_nothing(fleet: Fleet, key: Path) -> None:
     assert "<session-id>" in await ssh(key, fleet.endpoint(STATION), "-s", "netconf")
-    assert not fleet.stations[STATION].sessions
+    assert not fleet.stations[STATION].server.sessions
 
 
 async def test_a_command_without_input_is_carried_out(fleet: Fleet, key: Path) -> None:

@@ -14,7 +14,7 @@ from simulators.fleet.fleet import Fleet
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from simulators.routers.router import Router, RouterQuirks
+from simulators.routers.router import Router, RouterSettings
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 ROUTER = "R-OLLANTA"
@@ -190,8 +190,10 @@ async def test_a_dropped_session_is_noticed(fleet: Fleet, known_hosts: Path, rou
 
 
 async def test_enable_with_a_secret(tmp_path: Path) -> None:
-    quirks = RouterQuirks(enable_password="s3cret")
-    async with Fleet(read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_quirks=quirks) as fleet:
+    settings = RouterSettings(enable_password="s3cret")
+    async with Fleet(
+        read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_settings=settings
+    ) as fleet:
         endpoint = fleet.router_endpoint(ROUTER)
         known_hosts = tmp_path / "known_hosts"
         known_hosts.write_text(f"[{endpoint.address}]:{endpoint.port} {endpoint.host_key}\n")

@@ -60,13 +60,13 @@ async def test_links_come_up_over_the_router(fleet: Fleet, clock: VirtualClock) 
     router = fleet.routers[ROUTER]
     router.foreign_edit(["interface gi0/0/1.101", "shutdown"])
     assert links_up(fleet) == {NEAR: 0, FAR: 1}
-    (alarm,) = fleet.stations[NEAR].alarms
+    (alarm,) = fleet.stations[NEAR].equipment.alarms.active
     assert "core link" in alarm.text
     router.foreign_edit(["interface gi0/0/1.101", "no shutdown"])
     assert links_up(fleet) == {NEAR: 0, FAR: 1}
     clock.advance(2)
     assert links_up(fleet) == {NEAR: 1, FAR: 1}
-    assert not list(fleet.stations[NEAR].alarms)
+    assert not list(fleet.stations[NEAR].equipment.alarms.active)
 
 
 async def test_a_bare_router_must_be_provisioned_first(clock: VirtualClock) -> None:
@@ -109,7 +109,7 @@ async def test_a_cut_takes_all_below_it_off_the_net(fleet: Fleet, clock: Virtual
         fleet.transport.cut("hill")
         assert links_up(fleet) == {NEAR: 1, FAR: 0}
         assert fleet.transport.off_net() == ["T-BOTH-1", FAR]
-        await until(lambda: not fleet.stations[FAR].sessions)
+        await until(lambda: not fleet.stations[FAR].server.sessions)
         assert "<data" in await near.rpc("<get-config><source><running/></source></get-config>")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(far.rpc("<get/>"), 0.2)
@@ -157,7 +157,7 @@ async def test_a_reloading_router_takes_its_stations_with_it(fleet: Fleet, clock
     router.restart()
     assert fleet.transport.off_net() == [ROUTER, NEAR]
     assert links_up(fleet) == {NEAR: 0, FAR: 1}
-    clock.advance(router.quirks.reload_seconds)
+    clock.advance(router.settings.reload_seconds)
     clock.advance(2)
     assert not fleet.transport.off_net()
     assert links_up(fleet) == {NEAR: 1, FAR: 1}
@@ -182,7 +182,7 @@ async def test_who_cuts_himself_off_is_saved_by_the_planned_reload(fleet: Fleet,
         await until(lambda: not router.sessions)
         clock.advance(120)
         assert router.reloading
-        clock.advance(router.quirks.reload_seconds)
+        clock.advance(router.settings.reload_seconds)
     assert not fleet.transport.off_net()
     async with connect() as client:
         result = await client.run("show ip interface brief")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from simulators.fleet.fleet import Endpoint
-from simulators.netconf.ssh import public_host_key
+from simulators.host_keys import public_host_key
 from simulators.network import address
 from tests.benchmarks.bench_simulators import accepted, change, cpu_ms, memory_kb, provision, start
 from tests.integration.simulators.client import netconf

@@ -17,10 +17,10 @@ from controller.device import SshDevices
 from controller.models.errors import AuthenticationError, HostKeyError, UnreachableError
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
-from simulators.faults import Fault, FaultKind
 from simulators.fleet.fleet import Fleet, TlsEndpoint, anywhere
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.framing import encode
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import cell, function
@@ -110,7 +110,7 @@ async def test_notifications_over_tls(fleet: Fleet, devices: SshDevices) -> None
     notifications = devices.notifications(target(fleet))
     waiting = asyncio.ensure_future(change_in(notifications))
     async with asyncio.timeout(10), devices.session(target(fleet)) as session:
-        while not any(known.subscription for known in fleet.stations["S-0"].sessions.values()):
+        while not any(known.subscription for known in fleet.stations["S-0"].server.sessions.values()):
             await asyncio.sleep(0.01)
         await session.edit(list(function("S-0")))
         await session.commit()
@@ -215,7 +215,7 @@ async def test_a_client_that_closes_its_half_still_gets_its_replies(
         _half_closed, context, at, encode(HELLO, chunked=False) + encode(rpc.encode(), chunked=True)
     )
     assert b'message-id="8"' in shown
-    assert not fleet.stations["S-0"].sessions
+    assert not fleet.stations["S-0"].server.sessions
 
 
 def _half_closed(context: ssl.SSLContext, at: TlsEndpoint, typed: bytes) -> bytes:

@@ -8,7 +8,7 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.network import Surroundings, read_network
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 from tests.unit.simulators.netconf.desk import TINY, cell, enb, link, within_enb
 
 NR_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcelldu"
@@ -23,20 +23,22 @@ ANDES, CONDOR = "999-01", "999-02"
 SETTLED = 2.0
 
 
-def bare(clock: VirtualClock, name: str = "T-LTE-1", quirks: Quirks | None = None, seed: str | None = None) -> Station:
+def bare(
+    clock: VirtualClock, name: str = "T-LTE-1", settings: StationSettings | None = None, seed: str | None = None
+) -> Station:
     network = read_network(TINY)
     record = next(record for record in network.stations if record.id == name)
-    return Station(record, network.cores, clock, quirks or Quirks(), Surroundings.of(network, seed))
+    return Station(record, network.cores, clock, settings or StationSettings(), Surroundings.of(network, seed))
 
 
 def configure(station: Station, *configs: str) -> None:
     for config in configs:
-        station.foreign_edit(etree.fromstring(config))
+        station.datastores.foreign_edit(etree.fromstring(config))
 
 
-def lively(clock: VirtualClock, quirks: Quirks | None = None, seed: str | None = None) -> Station:
+def lively(clock: VirtualClock, settings: StationSettings | None = None, seed: str | None = None) -> Station:
     """An LTE station with one cell for two tenants, and a link to the core of each."""
-    station = bare(clock, quirks=quirks, seed=seed)
+    station = bare(clock, settings=settings, seed=seed)
     both = cell().replace("</plmnIdList>", "</plmnIdList><plmnIdList><mcc>999</mcc><mnc>02</mnc></plmnIdList>", 1)
     configure(station, enb(both + link() + link("condor-mme-1", "10.42.0.1", 102)))
     clock.advance(SETTLED)
@@ -55,14 +57,14 @@ def set_cell(station: Station, **leaves: str) -> None:
 
 def cell_states(station: Station) -> Mapping[str, str | None]:
     """State leaves of the first cell."""
-    text = station.datastores.running.to_text(state=station.state())
+    text = station.datastores.running.to_text(state=station.equipment.state())
     (found,) = etree.fromstring(f"<data>{text}</data>").iterfind(".//{*}EUtranCellFDD/{*}attributes")
     names = ("administrativeState", "operationalState", "cellState", "usageState", "availabilityStatus")
     return {name: found.findtext(f"{{*}}{name}") for name in names}
 
 
 def alarm_ids(station: Station) -> list[int]:
-    return sorted(alarm.fault_id for alarm in station.alarms)
+    return sorted(alarm.fault_id for alarm in station.equipment.alarms.active)
 
 
 def nr_station(clock: VirtualClock, policies: str = "") -> Station:

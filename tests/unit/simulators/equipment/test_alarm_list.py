@@ -45,12 +45,12 @@ UNLOCK = "<administrativeState>UNLOCKED</administrativeState>"
 
 
 async def test_locked_list_is_not_updated(client: Client, station: Station) -> None:
-    station.life.begin_fault("vswr")
+    station.equipment.begin_fault("vswr")
     assert await records(client) == []
 
 
 async def test_unlocked_list_holds_what_is_active(client: Client, station: Station, clock: VirtualClock) -> None:
-    station.life.begin_fault("vswr")
+    station.equipment.begin_fault("vswr")
     await write(client, UNLOCK)
     (record,) = await records(client)
     assert record == {
@@ -66,7 +66,7 @@ async def test_unlocked_list_holds_what_is_active(client: Client, station: Stati
         "ackState": "UNACKNOWLEDGED",
         "proposedRepairActions": "visit antenna and feeder",
     }
-    station.life.begin_fault("fan")
+    station.equipment.begin_fault("fan")
     assert [record["specificProblem"] for record in await records(client)] == ["9 ru-1", "5 fan-1"]
 
 
@@ -74,8 +74,8 @@ async def test_cleared_record_stays_until_it_is_acknowledged(
     client: Client, station: Station, clock: VirtualClock
 ) -> None:
     await write(client, UNLOCK)
-    station.life.begin_fault("vswr")
-    station.life.troubles.clear()
+    station.equipment.begin_fault("vswr")
+    station.equipment.faults.clear()
     (record,) = await records(client)
     assert (record["perceivedSeverity"], record["ackState"]) == ("CLEARED", "UNACKNOWLEDGED")
     await write(client, "<alarmRecords><alarmId>a-000001</alarmId><ackState>ACKNOWLEDGED</ackState></alarmRecords>")
@@ -88,22 +88,22 @@ async def test_acknowledged_record_stays_until_it_is_cleared(
     client: Client, station: Station, clock: VirtualClock
 ) -> None:
     await write(client, UNLOCK)
-    station.life.begin_fault("vswr")
+    station.equipment.begin_fault("vswr")
     await write(client, "<alarmRecords><alarmId>a-000001</alarmId><ackState>ACKNOWLEDGED</ackState></alarmRecords>")
     clock.advance(0)
     (record,) = await records(client)
     assert (record["perceivedSeverity"], record["ackState"]) == ("MAJOR", "ACKNOWLEDGED")
-    station.life.troubles.clear()
+    station.equipment.faults.clear()
     clock.advance(0)
     assert await records(client) == []
 
 
 async def test_locking_freezes_the_list(client: Client, station: Station, clock: VirtualClock) -> None:
     await write(client, UNLOCK)
-    station.life.begin_fault("vswr")
+    station.equipment.begin_fault("vswr")
     await write(client, UNLOCK.replace("UNLOCKED", "LOCKED"))
-    station.life.troubles.clear()
-    station.life.begin_fault("fan")
+    station.equipment.faults.clear()
+    station.equipment.begin_fault("fan")
     assert [record["perceivedSeverity"] for record in await records(client)] == ["MAJOR"]
     await write(client, UNLOCK)
     assert [record["perceivedSeverity"] for record in await records(client)] == ["CLEARED", "MINOR"]
@@ -111,8 +111,8 @@ async def test_locking_freezes_the_list(client: Client, station: Station, clock:
 
 async def test_changed_severity_is_one_record(client: Client, station: Station, clock: VirtualClock) -> None:
     await write(client, UNLOCK)
-    trouble = station.life.begin_fault("mains-failure", seed="3")
+    trouble = station.equipment.begin_fault("mains-failure", seed="3")
     assert trouble.lasts is not None
     clock.advance(min(trouble.begins[1], trouble.lasts - 1))
-    found = [r for r in station.life.book.records if r.alarm.fault_id == 26]
+    found = [r for r in station.equipment.alarms.records if r.alarm.fault_id == 26]
     assert len(found) == 1

@@ -7,7 +7,7 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.equipment.software import WRONG_VERSION
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.unit.simulators.equipment.field import SETTLED, alarm_ids, lively
 from tests.unit.simulators.netconf.desk import Client
 
@@ -21,7 +21,7 @@ IMAGE = "sftp://minka@10.0.0.1/images/station-24.3.0.zip"
 
 @pytest.fixture
 async def client(clock: VirtualClock) -> Client:
-    found = await Client(lively(clock, Quirks(boot_seconds=60))).greeted()
+    found = await Client(lively(clock, StationSettings(boot_seconds=60))).greeted()
     await found.ok(SUBSCRIBE)
     return found
 
@@ -75,7 +75,7 @@ async def test_upgrade_from_download_to_reset(client: Client, clock: VirtualCloc
     assert (await slots(client))["slot-b"][1:3] == ("true", "false")
     assert await version(client) == "24.2.1"
     await client.ok(f'<reset xmlns="{OPS}"/>')
-    station = client.session.station
+    station = client.station
     assert not client.wire.aborted, "the reply comes first"
     clock.advance(2)
     assert client.wire.aborted
@@ -112,7 +112,7 @@ async def test_download_needs_a_server(client: Client) -> None:
 
 
 async def test_failed_download(client: Client, clock: VirtualClock) -> None:
-    client.session.station.life.begin_fault("download-fails")
+    client.station.equipment.begin_fault("download-fails")
     assert await call(client, "software-download", remote_file_path=IMAGE) == ("STARTED", None)
     assert await event(client, clock) == ("download-event", "FILE_NOT_FOUND")
     assert (await call(client, "software-install", slot_name="slot-b"))[0] == "FAILED"
@@ -124,19 +124,19 @@ async def test_failed_download(client: Client, clock: VirtualClock) -> None:
 async def test_failed_installation_leaves_an_invalid_slot(
     client: Client, clock: VirtualClock, fault: str, status: str
 ) -> None:
-    client.session.station.life.begin_fault(fault)
+    client.station.equipment.begin_fault(fault)
     await call(client, "software-download", remote_file_path=IMAGE)
     await event(client, clock)
     await call(client, "software-install", slot_name="slot-b")
     assert await event(client, clock) == ("install-event", status)
     assert (await slots(client))["slot-b"][0] == "INVALID"
     assert (await call(client, "software-activate", slot_name="slot-b"))[0] == "FAILED"
-    assert client.session.station.summary()["troubles"] == 0
+    assert client.station.summary()["network_faults"] == 0
 
 
 async def test_failed_activation(client: Client, clock: VirtualClock) -> None:
     await install(client, clock)
-    client.session.station.life.begin_fault("activation-fails")
+    client.station.equipment.begin_fault("activation-fails")
     await call(client, "software-activate", slot_name="slot-b")
     assert await event(client, clock) == ("activation-event", "APPLICATION_ERROR")
     assert (await slots(client))["slot-a"][1] == "true"
@@ -145,8 +145,8 @@ async def test_failed_activation(client: Client, clock: VirtualClock) -> None:
 async def test_build_that_does_not_start_is_left(client: Client, clock: VirtualClock) -> None:
     await install(client, clock)
     await activate(client, clock)
-    station = client.session.station
-    station.life.begin_fault("boot-fails")
+    station = client.station
+    station.equipment.begin_fault("boot-fails")
     station.restart()
     clock.advance(61)
     again = await Client(station).greeted()
@@ -156,7 +156,7 @@ async def test_build_that_does_not_start_is_left(client: Client, clock: VirtualC
 
 async def test_restart_loses_what_was_under_way(client: Client, clock: VirtualClock) -> None:
     await call(client, "software-download", remote_file_path=IMAGE)
-    station = client.session.station
+    station = client.station
     station.restart()
     clock.advance(100)
     again = await Client(station).greeted()
@@ -165,8 +165,8 @@ async def test_restart_loses_what_was_under_way(client: Client, clock: VirtualCl
 
 async def test_wrong_software_is_cured_by_activating_another_slot(client: Client, clock: VirtualClock) -> None:
     await install(client, clock)
-    station = client.session.station
-    station.life.begin_fault("wrong-software")
+    station = client.station
+    station.equipment.begin_fault("wrong-software")
     assert await version(await Client(station).greeted()) == WRONG_VERSION
     assert alarm_ids(station) == [1004]
     station.restart()
@@ -192,7 +192,7 @@ class TestSupervision:
     async def test_radio_goes_off_when_nobody_resets_it_and_comes_back(
         self, client: Client, clock: VirtualClock
     ) -> None:
-        station = client.session.station
+        station = client.station
         assert await self.reset(client) == "2026-01-01T00:01:02Z"
         clock.advance(60)
         await client.receive()
@@ -203,22 +203,22 @@ class TestSupervision:
         assert station.summary()["cells_on_air"] == 1
         clock.advance(1)
         assert station.summary()["cells_on_air"] == 0
-        assert station.life.supervised == "LOST"
+        assert station.equipment.supervision.state == "LOST"
         await self.reset(await Client(station).greeted())
         clock.advance(SETTLED)
         assert station.summary()["cells_on_air"] == 1
 
     async def test_unsupervised_stations_go_on(self, client: Client, clock: VirtualClock) -> None:
         clock.advance(10_000)
-        assert client.session.station.summary()["cells_on_air"] == 1
-        assert client.session.station.life.supervised == "OFF"
+        assert client.station.summary()["cells_on_air"] == 1
+        assert client.station.equipment.supervision.state == "OFF"
 
     async def test_restart_ends_supervision(self, client: Client, clock: VirtualClock) -> None:
-        station = client.session.station
+        station = client.station
         await self.reset(client)
         station.restart()
         clock.advance(1000)
-        assert (station.life.supervised, station.summary()["cells_on_air"]) == ("OFF", 1)
+        assert (station.equipment.supervision.state, station.summary()["cells_on_air"]) == ("OFF", 1)
 
     async def test_intervals_are_numbers(self, client: Client) -> None:
         tag, _ = await client.error(
@@ -229,7 +229,7 @@ class TestSupervision:
 
 
 async def test_equipment_shows_what_is_wrong(client: Client, clock: VirtualClock) -> None:
-    station = client.session.station
+    station = client.station
 
     async def shown(name: str) -> str | None:
         data = await client.data(f'<get><filter><equipment xmlns="{EQUIPMENT}"/></filter></get>')
@@ -239,7 +239,7 @@ async def test_equipment_shows_what_is_wrong(client: Client, clock: VirtualClock
         *("LOCKED", "MAINS", "100", "VALID")
     ]
     for fault in ("sync-lost", "mains-failure", "licence-gone"):
-        station.life.begin_fault(fault)
+        station.equipment.begin_fault(fault)
     client.inbox.clear()
     await client.receive()
     client.inbox.clear()

@@ -28,7 +28,7 @@ PERFORMANCE = "urn:minka:performance"
 def after(station: Station, clock: VirtualClock, seconds: float) -> dict[str, float]:
     """Counters of the period in which that many seconds end, which the station lives through."""
     clock.advance(seconds)
-    return station.life.observation.measure().values[LTE]
+    return station.equipment.performance.measure().values[LTE]
 
 
 def to_boundary(clock: VirtualClock, periods: int = 1) -> float:
@@ -55,7 +55,7 @@ def test_names_are_those_of_the_specifications(station: Station, clock: VirtualC
 def test_names_on_nr(clock: VirtualClock) -> None:
     station = nr_station(clock)
     clock.advance(to_boundary(clock))
-    values = station.life.observation.measure().values
+    values = station.equipment.performance.measure().values
     radio = {"RRU.PrbTotDl", "RRU.PrbUsedDl", "RRU.PrbUsedDl.1-0000A1", "RRU.PrbAvailUl", "DRB.UEThpDl.1-0000B1"}
     radio |= {"DRB.MeanActiveUeUl", "CARR.MeanTxPwr", "DRB.PdcpSduVolumeDl.999-02.1-0000B1"}
     assert radio <= set(values[DU])
@@ -73,7 +73,7 @@ def test_evening_is_busier_than_night(station: Station, clock: VirtualClock) -> 
 
 def test_ratios_of_a_second_are_those_of_a_quarter_of_an_hour(station: Station, clock: VirtualClock) -> None:
     clock.advance(to_boundary(clock, 5) + 7 * 3600)  # at night, when a second has a hundredth of an attempt
-    second, long = (station.life.observation.measure(seconds).values[LTE] for seconds in (1, PERIOD))
+    second, long = (station.equipment.performance.measure(seconds).values[LTE] for seconds in (1, PERIOD))
     assert 0 < second["S1SIG.ConnEstabAtt"] < 0.05
     ratios = [values["S1SIG.ConnEstabSucc"] / values["S1SIG.ConnEstabAtt"] for values in (second, long)]
     assert ratios[0] == pytest.approx(ratios[1], abs=0.002)
@@ -92,7 +92,7 @@ def test_same_seed_same_counters(clock: VirtualClock) -> None:
         own = VirtualClock()
         station = lively(own, seed=seed)
         own.advance(4000)
-        return station.life.observation.measure()
+        return station.equipment.performance.measure()
 
     assert run("a") == run("a")
     assert run("a") != run("b")
@@ -101,16 +101,16 @@ def test_same_seed_same_counters(clock: VirtualClock) -> None:
 def test_asking_late_gives_the_same_values(station: Station, clock: VirtualClock) -> None:
     clock.advance(to_boundary(clock))
     end = clock.now()
-    first = station.life.observation.measure(end=end)
+    first = station.equipment.performance.measure(end=end)
     set_cell(station, administrativeState="LOCKED")
     clock.advance(5000)
-    assert station.life.observation.measure(end=end) == first
+    assert station.equipment.performance.measure(end=end) == first
 
 
 class TestUnavailability:
     def test_locked_is_manual(self, station: Station, clock: VirtualClock) -> None:
         clock.advance(to_boundary(clock))
-        before = station.life.observation.measure().values[LTE]
+        before = station.equipment.performance.measure().values[LTE]
         clock.advance(300)
         set_cell(station, administrativeState="LOCKED")
         counters = after(station, clock, 600)
@@ -120,7 +120,7 @@ class TestUnavailability:
 
     def test_fault_is_fault(self, station: Station, clock: VirtualClock) -> None:
         clock.advance(to_boundary(clock) + 100)
-        station.life.begin_fault("cell-down")
+        station.equipment.begin_fault("cell-down")
         counters = after(station, clock, 800)
         assert counters["RRU.CellUnavailableTime.fault"] == 800
         counters = after(station, clock, 900)
@@ -128,28 +128,28 @@ class TestUnavailability:
 
     def test_sleeping_cell_is_available_and_empty(self, station: Station, clock: VirtualClock) -> None:
         clock.advance(to_boundary(clock))
-        station.life.begin_fault("sleeping-cell")
+        station.equipment.begin_fault("sleeping-cell")
         counters = after(station, clock, 900)
         assert {counters[f"RRU.CellUnavailableTime.{cause}"] for cause in ("manual", "fault")} == {0}
         assert counters["RRC.ConnEstabAtt.mo-Data"] == counters["RRU.PrbTotDl"] == volume(counters, ANDES) == 0
 
     def test_tenant_without_core_fails_alone(self, station: Station, clock: VirtualClock) -> None:
         clock.advance(to_boundary(clock))
-        station.life.begin_fault("core-link-down", "andes")
+        station.equipment.begin_fault("core-link-down", "andes")
         counters = after(station, clock, 900)
         assert volume(counters, ANDES) == 0 < volume(counters, CONDOR)
         assert counters["S1SIG.ConnEstabSucc"] < 0.9 * counters["S1SIG.ConnEstabAtt"]
 
     def test_restart_makes_a_period_suspect(self, station: Station, clock: VirtualClock) -> None:
         clock.advance(to_boundary(clock))
-        assert not station.life.observation.measure(end=clock.now()).suspect or clock.monotonic() <= PERIOD
-        station.life.power(False)
+        assert not station.equipment.performance.measure(end=clock.now()).suspect or clock.monotonic() <= PERIOD
+        station.equipment.power_off()
         clock.advance(100)
-        station.life.power(True)
+        station.equipment.power_on()
         clock.advance(800)
-        assert station.life.observation.measure().suspect
+        assert station.equipment.performance.measure().suspect
         clock.advance(900)
-        assert not station.life.observation.measure().suspect
+        assert not station.equipment.performance.measure().suspect
 
 
 def test_small_share_congests_its_tenant_alone(clock: VirtualClock) -> None:
@@ -157,7 +157,7 @@ def test_small_share_congests_its_tenant_alone(clock: VirtualClock) -> None:
         own = VirtualClock()
         station = nr_station(own, policies)
         own.advance(to_boundary(own))
-        return station.life.observation.measure().values[DU]
+        return station.equipment.performance.measure().values[DU]
 
     free = served("")
     squeezed = served(policy("p1", "01", "0000A1", 0, 1) + policy("p2", "02", "0000B1", 50, 100))
@@ -261,7 +261,7 @@ async def test_files_hold_whole_periods(station: Station) -> None:
 def test_files_are_valid(clock: VirtualClock) -> None:
     station = nr_station(clock)
     clock.advance(to_boundary(clock))
-    period = station.life.observation.measure()
+    period = station.equipment.performance.measure()
     content = measurement_file(station.id, "24.2.1", period)
     schema = OFFICIAL_MODULES / "extra" / "pm" / "measData.xsd"
     document = etree.fromstring(content)

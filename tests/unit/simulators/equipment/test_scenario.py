@@ -141,11 +141,11 @@ events:
     scenario = read_scenario(written(tmp_path, story), NETWORK)
     stage.play(scenario, 700)
     assert "T-LTE-1" in stage.transport.off_net()
-    (alarm,) = stage.stations["T-LTE-1"].alarms
+    (alarm,) = stage.stations["T-LTE-1"].equipment.alarms.active
     assert "core link" in alarm.text
     stage.clock.advance(600)
     assert stage.transport.off_net() == []
-    assert not list(stage.stations["T-LTE-1"].alarms)
+    assert not list(stage.stations["T-LTE-1"].equipment.alarms.active)
 
 
 @pytest.mark.parametrize(

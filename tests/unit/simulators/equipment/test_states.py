@@ -8,7 +8,7 @@ from lxml import etree
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.profiles import PROFILES
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 from tests.unit.simulators.equipment.field import SETTLED, alarm_ids, cell_states, lively, set_cell
 from tests.unit.simulators.netconf.desk import Client, edit, within_enb
 
@@ -60,7 +60,7 @@ def test_locked_cell_has_nothing_to_shut_down(station: Station, clock: VirtualCl
     assert station.summary()["cells_on_air"] == 0
 
 
-STRICT = Quirks(profile=PROFILES["strict"])
+STRICT = StationSettings(profile=PROFILES["strict"])
 
 
 def pci(value: int, state: str = "") -> str:
@@ -105,7 +105,7 @@ class TestStrictStations:
         await client.ok(edit(pci(12, "LOCKED")))
         await client.ok("<commit><confirmed/><confirm-timeout>30</confirm-timeout></commit>")
         clock.advance(31)
-        station = client.session.station
+        station = client.station
         assert b"<pci>11</pci>" in etree.tostring(station.datastores.running.to_xml()[0])
 
 
@@ -117,7 +117,7 @@ def test_ordinary_stations_take_it_with_an_interruption(station: Station, clock:
 
 
 async def test_restart_takes_a_while(clock: VirtualClock) -> None:
-    station = lively(clock, Quirks(boot_seconds=90))
+    station = lively(clock, StationSettings(boot_seconds=90))
     client = await Client(station).greeted()
     station.restart()
     assert client.wire.aborted

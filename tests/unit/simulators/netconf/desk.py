@@ -12,7 +12,7 @@ from simulators.clock import VirtualClock
 from simulators.netconf.framing import Decoder, encode
 from simulators.netconf.session import Session
 from simulators.network import SimulatedNetwork, read_network
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 ME = "urn:3gpp:sa5:_3gpp-common-managed-element"
@@ -24,10 +24,10 @@ def tiny() -> SimulatedNetwork:
     return read_network(TINY)
 
 
-def make_station(clock: VirtualClock, quirks: Quirks | None = None, station: str = "T-LTE-1") -> Station:
+def make_station(clock: VirtualClock, settings: StationSettings | None = None, station: str = "T-LTE-1") -> Station:
     network = tiny()
     record = next(record for record in network.stations if record.id == station)
-    return Station(record, network.cores, clock, quirks or Quirks())
+    return Station(record, network.cores, clock, settings or StationSettings())
 
 
 class Wire:
@@ -67,7 +67,8 @@ class Client:
 
     def __init__(self, station: Station, *, chunked: bool = True, user: str = "minka") -> None:
         self.wire = Wire()
-        self.session = Session(station, user, self.wire)
+        self.station = station
+        self.session = Session(station.server, user, self.wire)
         self.decoder = Decoder()
         self._chunked = chunked
         self._ids = itertools.count(1)

@@ -10,7 +10,7 @@ from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.framing import MAX_MESSAGE, encode
 from simulators.netconf.session import PATIENCE, READ_AHEAD, Session
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 from tests.unit.simulators.netconf.desk import (
     BASE,
     CREATE,
@@ -90,11 +90,11 @@ async def test_a_message_beyond_the_limit_is_refused(client: Client) -> None:
 
 async def test_silent_client_is_dropped(station: Station, clock: VirtualClock) -> None:
     wire = Wire()
-    session = Session(station, "minka", wire)
+    session = Session(station.server, "minka", wire)
     session.open()
     clock.advance(PATIENCE + 1)
     assert wire.aborted
-    assert station.sessions == {}
+    assert station.server.sessions == {}
 
 
 async def test_idle_client_that_said_hello_stays(client: Client, clock: VirtualClock) -> None:
@@ -123,7 +123,7 @@ async def test_client_that_reads_again_is_served(client: Client, clock: VirtualC
 
 
 async def test_a_flood_is_not_read_while_an_operation_takes_its_time(clock: VirtualClock) -> None:
-    client = await Client(make_station(clock, Quirks(delays={"commit": 10.0}))).greeted()
+    client = await Client(make_station(clock, StationSettings(delays={"commit": 10.0}))).greeted()
     client.post("<commit/>")
     await run_loop()
     client.session.receive(b"\n#%d\n" % (READ_AHEAD + 1) + b"x" * (READ_AHEAD + 1))
@@ -135,7 +135,7 @@ async def test_a_flood_is_not_read_while_an_operation_takes_its_time(clock: Virt
 
 async def test_a_token_under_which_nothing_waits_is_refused_at_once(clock: VirtualClock) -> None:
     """Servers look at it before they begin to work; what they do carry out takes its time, also confirming."""
-    client = await Client(make_station(clock, Quirks(delays={"commit": 10.0, "confirm": 10.0}))).greeted()
+    client = await Client(make_station(clock, StationSettings(delays={"commit": 10.0, "confirm": 10.0}))).greeted()
     client.post("<commit><confirmed/><persist>mine</persist></commit>")
     for seconds in (9, 1):
         await client.receive()

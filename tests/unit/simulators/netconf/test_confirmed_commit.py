@@ -263,7 +263,7 @@ async def test_takeover_locks_discards_and_confirms(client: Client, other: Clien
 async def test_timer_rollback_undoes_foreign_edits_too(client: Client, station: Station, clock: VirtualClock) -> None:
     await client.set_label(NEW)
     await client.ok(confirmed(30))
-    station.foreign_edit(etree.fromstring(label_config("foreign")))
+    station.datastores.foreign_edit(etree.fromstring(label_config("foreign")))
     assert await client.label() == "foreign"
     clock.advance(31)
     assert await client.label() == OLD

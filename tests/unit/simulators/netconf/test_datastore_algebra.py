@@ -16,9 +16,10 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.datastore import Config, RpcError
-from simulators.netconf.datastores import CommitRequest, EditRequest, Origin
+from simulators.history import Origin
+from simulators.netconf.datastores import CommitRequest, EditRequest
 from simulators.netconf.profiles import PROFILES
-from simulators.station import Quirks
+from simulators.station import StationSettings
 from tests.unit.simulators.netconf.desk import BASE, label_config, make_station
 
 FACTORY = "T-LTE-1"
@@ -92,7 +93,7 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.clock = VirtualClock()
-        self.station = make_station(self.clock, Quirks(profile=PROFILES["full"]), FACTORY)
+        self.station = make_station(self.clock, StationSettings(profile=PROFILES["full"]), FACTORY)
         self.stores = self.station.datastores
         self.model = Model()
 
@@ -205,7 +206,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(label=LABELS)
     def technician(self, label: str) -> None:
-        self.station.foreign_edit(etree.fromstring(label_config(label)))
+        self.station.datastores.foreign_edit(etree.fromstring(label_config(label)))
         self.model.running = label
 
     @rule()

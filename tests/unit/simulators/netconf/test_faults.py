@@ -8,8 +8,8 @@ import pytest
 
 import simulators
 from simulators.clock import VirtualClock
-from simulators.faults import Fault, FaultKind
 from simulators.history import EventKind
+from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.framing import FramingError
 from simulators.station import Station
 from tests.unit.simulators.netconf.desk import BASE, Client, label_config

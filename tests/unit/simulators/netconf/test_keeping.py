@@ -8,34 +8,34 @@ from pathlib import Path
 import pytest
 
 from simulators.clock import VirtualClock
-from simulators.fleet.persistence import Keeper
+from simulators.fleet.persistence import SavedConfigs
 from simulators.fleet.transport import Transport
-from simulators.netconf.datastores import ITSELF
+from simulators.history import ITSELF
 from simulators.netconf.profiles import STANDARD
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 from tests.unit.simulators.netconf.desk import Client, make_station, tiny
 
 STATION = "T-LTE-1"
-STARTUP = Quirks(profile=replace(STANDARD, startup=True))
+STARTUP = StationSettings(profile=replace(STANDARD, startup=True))
 
 
 async def label(station: Station) -> str | None:
     return await (await Client(station).greeted()).label()
 
 
-async def after_a_stop(folder: Path, edit: str, quirks: Quirks | None = None) -> Station:
+async def after_a_stop(folder: Path, edit: str, settings: StationSettings | None = None) -> Station:
     """Another life of a station that took a label and carried out an operation."""
-    station = make_station(VirtualClock(), quirks)
-    keeper = Keeper(folder, [station])
+    station = make_station(VirtualClock(), settings)
+    keeper = SavedConfigs(folder, [station])
     keeper.start()
     client = await Client(station).greeted()
     await client.set_label("new")
     await client.ok(edit)
     await keeper.close()
-    again = make_station(VirtualClock(), quirks)
-    kept = Keeper(folder, [again])
+    again = make_station(VirtualClock(), settings)
+    kept = SavedConfigs(folder, [again])
     kept.start()
     await kept.close()
     return again
@@ -55,7 +55,7 @@ async def test_what_waited_for_its_confirmation_is_not(tmp_path: Path) -> None:
 async def test_a_station_with_startup_has_what_was_copied_there(tmp_path: Path) -> None:
     assert await label(await after_a_stop(tmp_path / "a", "<commit/>", STARTUP)) == STATION
     station = make_station(VirtualClock(), STARTUP)
-    keeper = Keeper(tmp_path / "b", [station])
+    keeper = SavedConfigs(tmp_path / "b", [station])
     keeper.start()
     client = await Client(station).greeted()
     await client.set_label("new")
@@ -63,7 +63,7 @@ async def test_a_station_with_startup_has_what_was_copied_there(tmp_path: Path) 
     await client.ok("<copy-config><target><startup/></target><source><running/></source></copy-config>")
     await keeper.close()
     again = make_station(VirtualClock(), STARTUP)
-    kept = Keeper(tmp_path / "b", [again])
+    kept = SavedConfigs(tmp_path / "b", [again])
     kept.start()
     await kept.close()
     assert await label(again) == "new"
@@ -73,9 +73,9 @@ async def test_a_station_with_startup_has_what_was_copied_there(tmp_path: Path) 
 
 @pytest.mark.parametrize("provisioning", Provisioning)
 async def test_a_router_has_what_was_saved(tmp_path: Path, provisioning: Provisioning) -> None:
-    async def life() -> tuple[Router, Keeper]:
+    async def life() -> tuple[Router, SavedConfigs]:
         (router,) = list(Transport(tiny(), VirtualClock(), seed="s", routers=provisioning).routers.values())[:1]
-        keeper = Keeper(tmp_path, [router])
+        keeper = SavedConfigs(tmp_path, [router])
         keeper.start()
         return router, keeper
 
@@ -93,4 +93,4 @@ async def test_a_router_has_what_was_saved(tmp_path: Path, provisioning: Provisi
 async def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
     (tmp_path / f"{STATION}.txt").write_text('<data><unknown xmlns="urn:x"/></data>')
     with pytest.raises(ValueError, match=rf"{STATION}\.txt does not fit {STATION}.*remove it"):
-        Keeper(tmp_path, [make_station(VirtualClock())]).start()
+        SavedConfigs(tmp_path, [make_station(VirtualClock())]).start()

@@ -8,7 +8,7 @@ from lxml import etree
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.profiles import PROFILES
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 from tests.unit.simulators.netconf.desk import (
     BASE,
     CREATE,
@@ -50,7 +50,7 @@ async def test_hello_names_what_the_station_can_do(station: Station) -> None:
 
 
 async def test_base_1_0_stations_answer_in_old_framing(clock: VirtualClock) -> None:
-    station = make_station(clock, Quirks(profile=PROFILES["base-1.0"]))
+    station = make_station(clock, StationSettings(profile=PROFILES["base-1.0"]))
     client = Client(station, chunked=False)
     await client.greeted()
     assert await client.label() == OLD
@@ -62,8 +62,8 @@ async def test_old_clients_get_old_framing(station: Station) -> None:
 
 
 async def test_without_confirmed_commit(clock: VirtualClock) -> None:
-    station = make_station(clock, Quirks(profile=PROFILES["plain-commit"]))
-    assert not any("confirmed-commit" in name for name in station.capabilities)
+    station = make_station(clock, StationSettings(profile=PROFILES["plain-commit"]))
+    assert not any("confirmed-commit" in name for name in station.server.capabilities)
     client = await Client(station).greeted()
     await client.set_label("new")
     assert (await client.error("<commit><confirmed/></commit>"))[0] == "unknown-element"
@@ -321,10 +321,10 @@ async def test_deviations_are_announced_wherever_modules_are(clock: VirtualClock
     """In the hello (RFC 7950 §5.6.4) and both libraries (RFC 8525, RFC 7895)."""
     cell, deviations = "_3gpp-nr-nrm-nrcelldu", "minka-3gpp-deviations"
     station = make_station(clock, station="T-NR-1")
-    revision = {module.name: module.revision for module in station.modules}[deviations]
+    revision = {module.name: module.revision for module in station.server.modules}[deviations]
     client = await Client(station).greeted()
-    assert f"urn:minka:3gpp-deviations?module={deviations}&revision={revision}" in station.capabilities
-    (announced,) = [name for name in station.capabilities if "deviations=" in name]
+    assert f"urn:minka:3gpp-deviations?module={deviations}&revision={revision}" in station.server.capabilities
+    (announced,) = [name for name in station.server.capabilities if "deviations=" in name]
     assert f"module={cell}&" in announced
     assert announced.endswith(f"&deviations={deviations}")
     library = {"l": "urn:ietf:params:xml:ns:yang:ietf-yang-library"}

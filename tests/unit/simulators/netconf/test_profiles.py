@@ -9,12 +9,11 @@ import pytest
 from lxml import etree
 
 from simulators.clock import VirtualClock
-from simulators.faults import HABITS, Fault, FaultKind
-from simulators.netconf import capabilities
-from simulators.netconf import notifications as changes
-from simulators.netconf.misbehaviour import MANY
+from simulators.netconf import capabilities, notifications
+from simulators.netconf.faults import HABITS, MANY, Fault, FaultKind
 from simulators.netconf.profiles import PROFILES, STANDARD, profile_named
-from simulators.station import STORM, Quirks, Station
+from simulators.netconf.server import STORM
+from simulators.station import Station, StationSettings
 from tests.unit.simulators.netconf.desk import (
     BASE,
     ENB,
@@ -34,7 +33,7 @@ OLD = "T-LTE-1"
 
 
 def station_like(name: str, clock: VirtualClock) -> Station:
-    return make_station(clock, Quirks(profile=PROFILES[name]))
+    return make_station(clock, StationSettings(profile=PROFILES[name]))
 
 
 # ---------------------------------------------------------------- capabilities
@@ -46,12 +45,12 @@ async def test_hello_and_monitoring_say_the_same(clock: VirtualClock, name: str)
     client = Client(station, chunked=PROFILES[name].base_1_1)
     await client.receive()
     hello = client.inbox[0]
-    assert [element.text for element in hello.iter(f"{{{BASE}}}capability")] == list(station.capabilities)
-    assert len(set(station.capabilities)) == len(station.capabilities)
+    assert [element.text for element in hello.iter(f"{{{BASE}}}capability")] == list(station.server.capabilities)
+    assert len(set(station.server.capabilities)) == len(station.server.capabilities)
 
 
 def test_capabilities_follow_the_profile(clock: VirtualClock) -> None:
-    names = {name: set(station_like(name, clock).capabilities) for name in PROFILES}
+    names = {name: set(station_like(name, clock).server.capabilities) for name in PROFILES}
     uri = "urn:ietf:params:netconf:capability:"
     assert {f"{uri}writable-running:1.0", f"{uri}startup:1.0", f"{uri}xpath:1.0"} <= names["full"] - names["standard"]
     assert f"{uri}confirmed-commit:1.1" not in names["confirmed-commit-1.0"]
@@ -76,16 +75,16 @@ def test_profiles_have_names() -> None:
 async def test_another_profile_comes_with_a_restart(client: Client, station: Station) -> None:
     await client.set_label("new")
     await client.ok("<commit/>")
-    station.become(PROFILES["like-yuma123"])
+    station.change_profile(PROFILES["like-yuma123"])
     assert client.wire.aborted
     again = await Client(station).greeted()
     await again.set_label("lost")
     await again.ok("<validate><source><candidate/></source></validate>")
     await again.ok("<commit/>")
     assert await again.label() == "new"
-    station.become(STANDARD)
+    station.change_profile(STANDARD)
     assert station.faults.list() == ()
-    assert station.replay is None
+    assert station.server.replay is None
 
 
 async def test_a_station_that_becomes_one_with_startup_starts_with_what_it_runs(
@@ -93,7 +92,7 @@ async def test_a_station_that_becomes_one_with_startup_starts_with_what_it_runs(
 ) -> None:
     await client.set_label("new")
     await client.ok("<commit/>")
-    station.become(PROFILES["startup"])
+    station.change_profile(PROFILES["startup"])
     station.restart()
     assert await (await Client(station).greeted()).label() == "new"
 
@@ -102,18 +101,18 @@ async def test_a_station_that_becomes_one_with_startup_starts_with_what_it_runs(
 
 
 async def test_one_session_too_many_is_dropped_before_its_hello(clock: VirtualClock) -> None:
-    station = make_station(clock, Quirks(profile=replace(STANDARD, max_sessions=1, drops_excess=True)))
+    station = make_station(clock, StationSettings(profile=replace(STANDARD, max_sessions=1, drops_excess=True)))
     first = await Client(station).greeted()
     second = Client(station)
     assert second.wire.aborted
     assert second.wire.sent == b""
-    assert len(station.sessions) == 1
+    assert len(station.server.sessions) == 1
     await first.ok("<close-session/>")
     assert not Client(station).wire.aborted
 
 
 async def test_without_interleave_a_subscriber_only_listens(clock: VirtualClock) -> None:
-    station = make_station(clock, Quirks(profile=replace(STANDARD, interleave=False)))
+    station = make_station(clock, StationSettings(profile=replace(STANDARD, interleave=False)))
     client, other = await Client(station).greeted(), await Client(station).greeted()
     await client.ok(SUBSCRIBE)
     assert (await client.error("<get/>"))[0] == "operation-not-supported"
@@ -128,28 +127,28 @@ async def test_counters(client: Client, station: Station) -> None:
     counts = client.session.counts
     assert (counts.in_rpcs, counts.in_bad_rpcs, counts.out_rpc_errors) == (2, 1, 2)
     client.session.lost()
-    assert (station.statistics.in_sessions, station.statistics.dropped_sessions) == (1, 1)
+    assert (station.server.statistics.in_sessions, station.server.statistics.dropped_sessions) == (1, 1)
     bad = Client(station)
     bad.send(b"<nonsense/>")
     await bad.receive()
-    assert station.statistics.in_bad_hellos <= 1
+    assert station.server.statistics.in_bad_hellos <= 1
 
 
 # ---------------------------------------------------------------- notifications
 
 
-@pytest.mark.parametrize(("limit", "told"), [(changes.MAX_EDITS, 1), (0, 0)])
+@pytest.mark.parametrize(("limit", "told"), [(notifications.MAX_EDITS, 1), (0, 0)])
 async def test_a_change_beyond_the_limit_is_told_without_its_edits(
     client: Client, other: Client, monkeypatch: pytest.MonkeyPatch, limit: int, told: int
 ) -> None:
-    monkeypatch.setattr(changes, "MAX_EDITS", limit)
+    monkeypatch.setattr(notifications, "MAX_EDITS", limit)
     await other.ok(SUBSCRIBE)
     await client.ok(edit(enb(cell())))
     await client.ok("<commit/>")
     await other.receive()
-    (change,) = other.inbox[-1].iter(f"{{{changes.NOTIFICATIONS_NS}}}netconf-config-change")
-    edits = list(change.iter(f"{{{changes.NOTIFICATIONS_NS}}}edit"))
-    assert [entry.findtext(f"{{{changes.NOTIFICATIONS_NS}}}operation") for entry in edits] == ["create"] * told
+    (change,) = other.inbox[-1].iter(f"{{{notifications.NOTIFICATIONS_NS}}}netconf-config-change")
+    edits = list(change.iter(f"{{{notifications.NOTIFICATIONS_NS}}}edit"))
+    assert [entry.findtext(f"{{{notifications.NOTIFICATIONS_NS}}}operation") for entry in edits] == ["create"] * told
 
 
 def within_attributes(content: str) -> str:
@@ -157,14 +156,14 @@ def within_attributes(content: str) -> str:
 
 
 async def test_replay_forgets_the_oldest(clock: VirtualClock) -> None:
-    station = make_station(clock, Quirks(profile=replace(STANDARD, replay=2)))
+    station = make_station(clock, StationSettings(profile=replace(STANDARD, replay=2)))
     client = await Client(station).greeted()
     for label in ("one", "two", "three"):
         clock.advance(1)
         await client.set_label(label)
         await client.ok("<commit/>")
-    assert station.replay is not None
-    assert station.replay.aged is not None
+    assert station.server.replay is not None
+    assert station.server.replay.aged is not None
     start = "<startTime>2026-01-01T00:00:00Z</startTime>"
     await client.ok(SUBSCRIBE.replace("/>", f">{start}</create-subscription>"))
     kinds = [etree.QName(notification[1]).localname for notification in client.inbox]
@@ -174,7 +173,7 @@ async def test_replay_forgets_the_oldest(clock: VirtualClock) -> None:
 @pytest.mark.parametrize("end", ["dropped", "restarted"])
 async def test_a_cancel_names_the_session_whose_commit_is_taken_back(clock: VirtualClock, end: str) -> None:
     # RFC 6470 §2.2: username and session-id are mandatory unless the event is timeout.
-    station = make_station(clock, Quirks(profile=replace(STANDARD, replay=20)))
+    station = make_station(clock, StationSettings(profile=replace(STANDARD, replay=20)))
     client = await Client(station).greeted()
     await client.set_label("new")
     await client.ok(CONFIRMED)
@@ -182,8 +181,8 @@ async def test_a_cancel_names_the_session_whose_commit_is_taken_back(clock: Virt
         client.session.drop()
     else:
         station.restart()
-    assert station.replay is not None
-    events = [notified.content for notified in station.replay.between(clock.now() - timedelta(days=1), None)]
+    assert station.server.replay is not None
+    events = [notified.content for notified in station.server.replay.between(clock.now() - timedelta(days=1), None)]
     (cancelled,) = (event for event in events if event.findtext("{*}confirm-event") == "cancel")
     assert cancelled.findtext("{*}username") == "minka"
     assert cancelled.findtext("{*}session-id") == str(client.session.origin.session)
@@ -284,7 +283,7 @@ async def test_xpath_of_notifications(clock: VirtualClock) -> None:
     station = station_like("full", clock)
     client, other = await Client(station).greeted(), await Client(station).greeted()
     select = "/n:netconf-config-change[n:edit/n:operation='replace']"
-    given = f'<filter type="xpath" xmlns:n="{changes.NOTIFICATIONS_NS}" select="{select}"/>'
+    given = f'<filter type="xpath" xmlns:n="{notifications.NOTIFICATIONS_NS}" select="{select}"/>'
     await client.ok(SUBSCRIBE.replace("/>", f">{given}</create-subscription>"))
     await other.ok(edit(enb("")))
     await other.ok("<commit/>")
@@ -298,7 +297,7 @@ async def test_xpath_of_notifications(clock: VirtualClock) -> None:
 
 async def test_hidden_data_is_hidden_from_xpath_and_get_too(clock: VirtualClock) -> None:
     station = station_like("guarded", clock)
-    station.profile = replace(station.profile, xpath=True)
+    station.server.profile = replace(station.server.profile, xpath=True)
     client = await Client(station).greeted()
     await client.ok(edit(enb(cell())))
     await client.ok("<commit/>")

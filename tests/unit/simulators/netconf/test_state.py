@@ -125,14 +125,14 @@ async def test_broken_link_raises_and_clears_an_alarm(client: Client, clock: Vir
     await commit(client, enb(link()))
     clock.advance(1)
     await client.ok(SUBSCRIBE)
-    assert station.break_link("andes") == ("EP_S1C=andes-mme-1",)
+    assert station.equipment.break_link("andes") == ("EP_S1C=andes-mme-1",)
     await client.receive()
     assert notifications(client) == [("alarm-notif", "false")]
     assert await link_state(client) == "DISABLED"
     assert await alarms(client) == ["EP_S1C=andes-mme-1"]
     clock.advance(100)
     assert await link_state(client) == "DISABLED"
-    assert station.restore_link("andes-mme-1") == ("EP_S1C=andes-mme-1",)
+    assert station.equipment.restore_link("andes-mme-1") == ("EP_S1C=andes-mme-1",)
     clock.advance(1)
     await client.receive()
     assert notifications(client) == [("alarm-notif", "true")]
@@ -142,13 +142,13 @@ async def test_broken_link_raises_and_clears_an_alarm(client: Client, clock: Vir
 async def test_unknown_link_cannot_be_broken(client: Client, station: Station) -> None:
     await commit(client, enb(link()))
     with pytest.raises(UnknownLinkError, match="vicuna"):
-        station.break_link("vicuna")
+        station.equipment.break_link("vicuna")
 
 
 async def test_merge_does_not_cure_a_broken_link(client: Client, clock: VirtualClock, station: Station) -> None:
     await commit(client, enb(link()))
     clock.advance(1)
-    station.break_link("andes")
+    station.equipment.break_link("andes")
     await commit(client, within_enb(link(remote="10.41.0.2")))
     await commit(client, within_enb(link(operation=' nc:operation="replace"')))
     clock.advance(100)
@@ -161,7 +161,7 @@ async def test_recreating_the_end_point_cures_it(
 ) -> None:
     await commit(client, enb(link()))
     clock.advance(1)
-    station.break_link("andes")
+    station.equipment.break_link("andes")
     await client.ok(edit(within_enb(GONE), "none"))
     if commits == 2:
         await client.ok("<commit/>")
@@ -177,7 +177,7 @@ async def test_recreating_the_end_point_cures_it(
 async def test_only_the_broken_tenant_suffers(client: Client, clock: VirtualClock, station: Station) -> None:
     await commit(client, enb(link() + link("condor-mme-1", "10.42.0.1", 102)))
     clock.advance(1)
-    station.break_link("condor")
+    station.equipment.break_link("condor")
     assert await alarms(client) == ["EP_S1C=condor-mme-1"]
     assert station.summary()["links_up"] == 1
 
@@ -240,7 +240,7 @@ async def test_revert_and_foreign_edit_are_on_record(client: Client, station: St
     await client.ok("<commit/>")
     station.revert(0, user="somebody")
     assert await client.label() == "T-LTE-1"
-    station.foreign_edit(etree.fromstring(label_config("two")))
+    station.datastores.foreign_edit(etree.fromstring(label_config("two")))
     assert await client.label() == "two"
     events = station.history.events(EventKind.RUNNING_CHANGED)
     assert [event.user for event in events] == ["minka", "somebody", "technician"]

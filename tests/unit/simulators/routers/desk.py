@@ -8,12 +8,12 @@ from pathlib import Path
 
 from simulators.clock import VirtualClock
 from simulators.fleet.transport import Transport
-from simulators.netconf.datastores import Origin
+from simulators.history import Origin
 from simulators.network import SimulatedNetwork, read_network
 from simulators.routers.configure import Editor
 from simulators.routers.factory import Provisioning
 from simulators.routers.grammar import CommandError
-from simulators.routers.router import Router, RouterQuirks
+from simulators.routers.router import Router, RouterSettings
 from simulators.routers.shell import Shell
 
 TINY = Path(__file__).parents[3] / "fixtures" / "networks" / "tiny"
@@ -27,17 +27,17 @@ def tiny() -> SimulatedNetwork:
 
 
 def make_transport(
-    clock: VirtualClock, provisioning: Provisioning = Provisioning.PROVISIONED, quirks: RouterQuirks | None = None
+    clock: VirtualClock, provisioning: Provisioning = Provisioning.PROVISIONED, settings: RouterSettings | None = None
 ) -> Transport:
-    return Transport(tiny(), clock, seed="tiny", routers=provisioning, quirks=quirks)
+    return Transport(tiny(), clock, seed="tiny", routers=provisioning, settings=settings)
 
 
 def make_router(
     clock: VirtualClock | None = None,
     provisioning: Provisioning = Provisioning.PROVISIONED,
-    quirks: RouterQuirks | None = None,
+    settings: RouterSettings | None = None,
 ) -> Router:
-    return make_transport(clock or VirtualClock(), provisioning, quirks).routers[ROUTER]
+    return make_transport(clock or VirtualClock(), provisioning, settings).routers[ROUTER]
 
 
 def type_lines(router: Router, *lines: str) -> list[str]:

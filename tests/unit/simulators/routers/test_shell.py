@@ -10,7 +10,7 @@ from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.routers.factory import Provisioning
 from simulators.routers.keyboard import READ_AHEAD
-from simulators.routers.router import Router, RouterQuirks
+from simulators.routers.router import Router, RouterSettings
 from simulators.routers.shell import PATIENCE
 from tests.unit.simulators.routers.desk import Typist, make_router, run_loop
 
@@ -86,7 +86,7 @@ async def test_do_and_comments_in_configuration_mode(typist: Typist) -> None:
 
 
 async def test_a_password_opens_privileged_mode(clock: VirtualClock) -> None:
-    typist = await Typist(make_router(clock, quirks=RouterQuirks(enable_password="s3"))).seated()
+    typist = await Typist(make_router(clock, settings=RouterSettings(enable_password="s3"))).seated()
     assert "% Invalid" in await typist.type("configure terminal")
     assert "% Bad secrets" in await typist.type("enable", "a", "b", "c")
     shown = await typist.type("enable", "s3")
@@ -124,7 +124,7 @@ async def test_a_planned_reload_reverts_what_was_not_saved(clock: VirtualClock, 
     assert typist.screen.aborted
     assert router.reloading
     assert "andes" in router.running.vrfs
-    clock.advance(router.quirks.reload_seconds)
+    clock.advance(router.settings.reload_seconds)
     assert not router.reloading
     assert router.history.counts[EventKind.RESTARTED] == 1
 
@@ -153,7 +153,7 @@ async def test_a_reload_asks_about_unsaved_changes(router: Router, typist: Typis
 
 
 async def test_a_silent_client_is_hung_up(clock: VirtualClock, router: Router, typist: Typist) -> None:
-    clock.advance(router.quirks.idle_seconds)
+    clock.advance(router.settings.idle_seconds)
     assert typist.screen.closed
     assert not router.sessions
 

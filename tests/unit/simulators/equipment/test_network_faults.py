@@ -7,9 +7,9 @@ import pytest
 from simulators.clock import VirtualClock
 from simulators.datastore import RpcError
 from simulators.equipment.fault_kinds import HOUR, NETWORK_FAULTS, Place, Remedy
-from simulators.equipment.faults import Trouble, UnknownFaultError
+from simulators.equipment.faults import NetworkFault, UnknownFaultError
 from simulators.history import EventKind
-from simulators.station import Quirks, Station
+from simulators.station import Station, StationSettings
 from tests.unit.simulators.equipment.field import (
     SETTLED,
     alarm_ids,
@@ -39,13 +39,13 @@ AT_ONCE = {
 }
 
 
-def begin(station: Station, name: str, remedy: Remedy, *, helps: bool) -> Trouble:
+def begin(station: Station, name: str, remedy: Remedy, *, helps: bool) -> NetworkFault:
     """A fault with the fate that is wanted, found by trying seeds."""
     for seed in range(200):
-        trouble = station.life.begin_fault(name, seed=str(seed))
+        trouble = station.equipment.begin_fault(name, seed=str(seed))
         if (remedy in trouble.helps) is helps:
             return trouble
-        station.life.troubles.end(trouble)
+        station.equipment.faults.end(trouble)
     raise AssertionError(f"no seed lets {remedy} be {helps} for {name}")
 
 
@@ -57,17 +57,17 @@ def healthy(station: Station, clock: VirtualClock) -> bool:
 
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_fault_names_its_alarms_and_its_effect(station: Station, clock: VirtualClock, name: str) -> None:
-    station.life.begin_fault(name)
+    station.equipment.begin_fault(name)
     alarms, on_air = AT_ONCE[name]
     assert (alarm_ids(station), station.summary()["cells_on_air"]) == (alarms, on_air)
-    assert station.summary()["troubles"] == 1
+    assert station.summary()["network_faults"] == 1
 
 
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_visit_cures_everything(station: Station, clock: VirtualClock, name: str) -> None:
-    station.life.begin_fault(name)
+    station.equipment.begin_fault(name)
     clock.advance(5)
-    assert station.life.troubles.clear() == 1
+    assert station.equipment.faults.clear() == 1
     assert healthy(station, clock)
     kinds = [event.kind for event in station.history.events()]
     assert kinds.count(EventKind.ALARM_RAISED) == kinds.count(EventKind.ALARM_CLEARED) == len(AT_ONCE[name][0])
@@ -75,10 +75,10 @@ def test_visit_cures_everything(station: Station, clock: VirtualClock, name: str
 
 @pytest.mark.parametrize("name", [name for name, row in NETWORK_FAULTS.items() if row.lasts and name in AT_ONCE])
 def test_fault_that_lasts_ends_by_itself(station: Station, clock: VirtualClock, name: str) -> None:
-    trouble = station.life.begin_fault(name)
+    trouble = station.equipment.begin_fault(name)
     assert trouble.lasts is not None
     clock.advance(trouble.lasts - 1)
-    assert station.summary()["troubles"] == 1
+    assert station.summary()["network_faults"] == 1
     clock.advance(1)
     assert healthy(station, clock)
 
@@ -88,19 +88,19 @@ def test_fault_that_lasts_ends_by_itself(station: Station, clock: VirtualClock, 
 def test_locking_and_unlocking_may_help(station: Station, clock: VirtualClock, name: str, helps: bool) -> None:
     begin(station, name, Remedy.LOCK_UNLOCK, helps=helps)
     set_cell(station, administrativeState="LOCKED")
-    assert station.summary()["troubles"] == 1
+    assert station.summary()["network_faults"] == 1
     assert 1002 not in alarm_ids(station)
     set_cell(station, administrativeState="UNLOCKED")
-    assert station.summary()["troubles"] == (0 if helps else 1)
+    assert station.summary()["network_faults"] == (0 if helps else 1)
     assert healthy(station, clock) is (helps or name == "sleeping-cell")
 
 
 @pytest.mark.parametrize("helps", [True, False])
 def test_resetting_the_unit_may_help_after_a_while(station: Station, clock: VirtualClock, helps: bool) -> None:
     trouble = begin(station, "radio-unit-lost", Remedy.RESET_UNIT, helps=helps)
-    station.life.reset_unit("ru-1")
+    station.equipment.reset_unit("ru-1")
     clock.advance(19)
-    assert station.summary()["troubles"] == 1
+    assert station.summary()["network_faults"] == 1
     clock.advance(trouble.helps.get(Remedy.RESET_UNIT, 90.0))
     assert healthy(station, clock) is helps
 
@@ -108,19 +108,19 @@ def test_resetting_the_unit_may_help_after_a_while(station: Station, clock: Virt
 @pytest.mark.parametrize("helps", [True, False])
 def test_recreating_a_link_may_help(station: Station, clock: VirtualClock, helps: bool) -> None:
     begin(station, "core-link-down", Remedy.RECREATE_LINK, helps=helps)
-    name = next(iter(station.life.open_troubles)).links[0].partition("=")[2]
+    name = next(iter(station.equipment.faults)).links[0].partition("=")[2]
     recreated = link() if name == "andes-mme-1" else link("condor-mme-1", "10.42.0.1", 102)
     gone = within_enb(f"<EP_S1C{DELETE}><id>{name}</id></EP_S1C>")
     configure(station, gone.replace("<ManagedElement", f'<ManagedElement xmlns:nc="{BASE}"', 1))
     configure(station, within_enb(recreated))
     assert healthy(station, clock) is helps
-    assert station.summary()["troubles"] == (0 if helps else 1)
+    assert station.summary()["network_faults"] == (0 if helps else 1)
 
 
 @pytest.mark.parametrize("helps", [True, False])
 def test_reloading_the_licence_may_help(station: Station, clock: VirtualClock, helps: bool) -> None:
     begin(station, "licence-gone", Remedy.RELOAD_LICENCE, helps=helps)
-    station.life.reload_licence()
+    station.equipment.reload_licence()
     clock.advance(40)
     assert healthy(station, clock) is helps
 
@@ -133,38 +133,38 @@ def test_restart_may_help(station: Station, clock: VirtualClock, helps: bool) ->
 
 
 def test_nothing_but_a_visit_cures_vswr(station: Station, clock: VirtualClock) -> None:
-    station.life.begin_fault("vswr")
+    station.equipment.begin_fault("vswr")
     set_cell(station, administrativeState="LOCKED")
     set_cell(station, administrativeState="UNLOCKED")
-    station.life.reset_unit("ru-1")
+    station.equipment.reset_unit("ru-1")
     station.restart()
     clock.advance(100 * HOUR)
     assert alarm_ids(station) == [9]
     assert cell_states(station)["availabilityStatus"] == "DEGRADED"
 
 
-def long_outage(station: Station) -> Trouble:
+def long_outage(station: Station) -> NetworkFault:
     """A mains failure that outlasts the battery by an hour and more."""
     for seed in range(200):
-        trouble = station.life.begin_fault("mains-failure", seed=str(seed))
+        trouble = station.equipment.begin_fault("mains-failure", seed=str(seed))
         if trouble.lasts is not None and trouble.lasts > trouble.begins[1] + HOUR:
             return trouble
-        station.life.troubles.end(trouble)
+        station.equipment.faults.end(trouble)
     raise AssertionError("no seed lets mains fail for long")
 
 
 class TestMains:
     def test_battery_runs_down_and_the_station_falls_silent(self, clock: VirtualClock) -> None:
-        station = lively(clock, Quirks(boot_seconds=60))
+        station = lively(clock, StationSettings(boot_seconds=60))
         trouble = long_outage(station)
         empty, back = trouble.begins[1], trouble.lasts
         assert back is not None
         clock.advance(empty - 1)
         assert station.summary()["cells_on_air"] == 1
-        assert [alarm.severity for alarm in station.alarms] == ["MAJOR"]
+        assert [alarm.severity for alarm in station.equipment.alarms.active] == ["MAJOR"]
         clock.advance(1)
         assert (station.summary()["up"], station.summary()["cells_on_air"]) == (False, 0)
-        assert [alarm.severity for alarm in station.alarms] == ["CRITICAL"]
+        assert [alarm.severity for alarm in station.equipment.alarms.active] == ["CRITICAL"]
         station.restart()
         clock.advance(100)
         assert not station.summary()["up"], "there is no power to start with"
@@ -177,11 +177,11 @@ class TestMains:
         trouble = long_outage(station)
         clock.advance(trouble.begins[1])
         assert client.wire.aborted
-        assert station.sessions == {}
+        assert station.server.sessions == {}
 
 
 def test_sync_is_lost_for_good_after_holdover_and_fdd_goes_on(station: Station, clock: VirtualClock) -> None:
-    trouble = station.life.begin_fault("sync-lost")
+    trouble = station.equipment.begin_fault("sync-lost")
     assert trouble.lasts is not None
     if trouble.lasts > trouble.begins[1]:
         clock.advance(trouble.begins[1])
@@ -191,17 +191,17 @@ def test_sync_is_lost_for_good_after_holdover_and_fdd_goes_on(station: Station, 
 
 def test_sleeping_cell_shows_nothing(station: Station) -> None:
     before = dict(cell_states(station))
-    station.life.begin_fault("sleeping-cell", "1")
+    station.equipment.begin_fault("sleeping-cell", "1")
     assert cell_states(station) == {**before, "usageState": "IDLE"}
     assert alarm_ids(station) == []
 
 
 def test_reverted_configuration_leaves_nothing_but_itself(station: Station, clock: VirtualClock) -> None:
     set_cell(station, userLabel="planned")
-    station.life.begin_fault("configuration-reverted")
+    station.equipment.begin_fault("configuration-reverted")
     clock.advance(0)
     assert "planned" not in station.datastores.running.to_text()
-    assert station.summary()["troubles"] == 0
+    assert station.summary()["network_faults"] == 0
     (*_, last) = station.history.events(EventKind.RUNNING_CHANGED)
     assert (last.user, last.detail["cause"]) == ("technician", "foreign")
 
@@ -209,7 +209,7 @@ def test_reverted_configuration_leaves_nothing_but_itself(station: Station, cloc
 def test_fate_follows_from_the_seed(clock: VirtualClock) -> None:
     def fate(seed: str, network: str = "x") -> list[object]:
         station = lively(clock, seed=network)
-        found = [station.life.begin_fault(name, seed=seed or None) for name in AT_ONCE]
+        found = [station.equipment.begin_fault(name, seed=seed or None) for name in AT_ONCE]
         return [(trouble.helps, trouble.begins, trouble.lasts) for trouble in found]
 
     assert fate("7") == fate("7")
@@ -229,18 +229,18 @@ def test_fate_follows_from_the_seed(clock: VirtualClock) -> None:
 )
 def test_what_is_not_there_is_not_struck(station: Station, name: str, target: str, message: str) -> None:
     with pytest.raises(UnknownFaultError, match=message):
-        station.life.begin_fault(name, target)
-    assert station.summary()["troubles"] == 0
+        station.equipment.begin_fault(name, target)
+    assert station.summary()["network_faults"] == 0
 
 
 def test_station_without_cells_has_none_to_lose(clock: VirtualClock) -> None:
     with pytest.raises(UnknownFaultError, match="has no cell"):
-        bare(clock).life.begin_fault("cell-down")
+        bare(clock).equipment.begin_fault("cell-down")
 
 
 def test_unknown_unit_is_refused(station: Station) -> None:
     with pytest.raises(RpcError, match="ru-9"):
-        station.life.reset_unit("ru-9")
+        station.equipment.reset_unit("ru-9")
 
 
 def test_every_fault_is_tried_here() -> None:

@@ -1,0 +1,117 @@
+"""What SSH servers of stations and routers have in common: who may log in, host keys, the channel of a session."""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import asyncssh
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from simulators.host_keys import private_host_key
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who may log in to the devices of a fleet: password or any of the keys (OpenSSH text)."""
+
+    username: str = "minka"
+    password: str | None = "minka-sim"  # noqa: S105 (the simulators' well-known one)
+    authorized_keys: tuple[str, ...] = ()
+
+
+class Logins:
+    """Checks who logs in to the devices of a fleet, whose seed makes their host keys."""
+
+    def __init__(self, seed: str, credentials: Credentials) -> None:
+        self.seed = seed
+        self._credentials = credentials
+        self._keys = frozenset(asyncssh.import_public_key(key).public_data for key in credentials.authorized_keys)
+
+    def knows(self, username: str, others: Collection[str] = ()) -> bool:
+        """Whether it is the user of the fleet, or one of the ``others`` that a device knows."""
+        return username == self._credentials.username or username in others
+
+    def accepts_password(self, username: str, password: str, others: Collection[str] = ()) -> bool:
+        """Whether this user has this password; the ``others`` that a device knows have the same."""
+        expected = self._credentials.password
+        return (
+            expected is not None
+            and self.knows(username, others)
+            and hmac.compare_digest(password.encode(), expected.encode())
+        )
+
+    def accepts_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether this user may log in with this key."""
+        return username == self._credentials.username and key.public_data in self._keys
+
+
+def host_key(seed: str, device: str) -> asyncssh.SSHKey:
+    """The ed25519 host key that a device of a fleet always has."""
+    pem = private_host_key(seed, device).private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return asyncssh.import_private_key(pem)
+
+
+@lru_cache(maxsize=40_000)
+def host_keys(seed: str, device: str) -> OrderedDict[bytes, asyncssh.SSHKeyPair]:
+    """The host key of a device as the options of a connection hold it."""
+    (pair,) = asyncssh.load_keypairs([host_key(seed, device)])
+    return OrderedDict((algorithm, pair) for algorithm in pair.host_key_algorithms)
+
+
+class Channel(Protocol):
+    """What a session needs of the transport under it."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def close(self) -> None:
+        """Close in good order, after everything was sent."""
+
+    def abort(self) -> None:
+        """Break the connection at once."""
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the client for now."""
+
+    def resume_reading(self) -> None:
+        """Take from the client again."""
+
+
+class SshChannel:
+    """An SSH channel as a session sees it; writing to one that has just gone does nothing.
+
+    Args:
+        channel: The channel.
+        abort: Breaks its connection.
+    """
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], abort: Callable[[], None]) -> None:
+        self._channel = channel
+        self._abort = abort
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        if not self._channel.is_closing():
+            self._channel.write(data)
+
+    def close(self) -> None:
+        """Close in good order, after everything was sent."""
+        if not self._channel.is_closing():
+            self._channel.exit(0)
+
+    def abort(self) -> None:
+        """Break the connection at once."""
+        self._abort()
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the client for now."""
+        self._channel.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take from the client again."""
+        self._channel.resume_reading()
