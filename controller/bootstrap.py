@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.device import SshDevices, target_of
+from controller.device import SshDevices
 from controller.device.pool import LIMIT
 from controller.inventory.credentials import read_credentials
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
@@ -31,7 +31,7 @@ from controller.playbook.engine.launch import Launcher
 from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
 from controller.ports.clock import Clock, SystemClock
-from controller.ports.devices import DeviceTarget
+from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.playbooks import Webhook
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.queue.app import make_app

@@ -1,10 +1,9 @@
-"""Sessions to base stations: ncclient's operations over asyncssh on one asyncio loop, without threads.
+"""Sessions to base stations and routers: NETCONF over asyncssh and TLS on one asyncio loop, command lines over netmiko.
 
-``SshDevices`` implements the ``Devices`` port: it opens sessions with pinned host keys, keeps them
-warm and hands each to one caller at a time. ``target_of`` says how a station of a network is reached.
+``SshDevices`` implements the ``Devices`` port: it opens sessions with pinned host keys, keeps them warm and hands each
+to one caller at a time.
 """
 
 from controller.device.pool import SshDevices
-from controller.device.target import target_of
 
-__all__ = ["SshDevices", "target_of"]
+__all__ = ["SshDevices"]

@@ -1,14 +1,33 @@
-"""What a device's hello means for transactions, and which servers are known to get them wrong."""
+"""What a server announces in its hello and its YANG library (RFC 7895, RFC 8525): capabilities and modules.
+
+A hello alone is not enough for the modules: a server with a library need not list them there, and must leave out those
+of YANG 1.1 (RFC 7950 §5.6.4).
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
+from urllib.parse import parse_qs
 
+from lxml import etree
 from ncclient.capabilities import Capabilities as Uris
 
-from controller.device.modules import Announced, listed_in, without_content_ids
+from controller.models.errors import DeviceRefusedError
+from controller.nrm.namespaces import YANG_LIBRARY, as_default
 from controller.ports.devices import Capabilities
+
+_LIB = f"{{{YANG_LIBRARY}}}"
+_CAPABILITY = ":yang-library:"
+#: What may follow a library's capability and names its content: it stands for what the library then says itself.
+_CONTENT = ("content-id=", "module-set-id=")
+#: Containers of the two RFCs.
+_NEWER, _OLDER = "yang-library", "modules-state"
+#: Servers that are remembered.
+_MOST = 4096
 
 #: Servers whose confirmed commit is no safety net, by the beginning of the namespace of a module of theirs.
 UNTRUSTWORTHY = {
@@ -20,24 +39,115 @@ UNTRUSTWORTHY = {
     "urn:sysrepo:": "sysrepo",
 }
 
+#: Asks a server for the nodes that a subtree filter names, and returns its data.
+Ask = Callable[[etree._Element], Awaitable[etree._Element]]
 
-class KnownUris(Uris):  # type: ignore[misc]
-    """The capabilities of ncclient, which searches them for every request; here each answer is kept."""
 
-    def __init__(self, hello: tuple[str, ...]) -> None:
-        super().__init__(hello)
-        self._known: dict[str, bool] = {}
+@dataclass(slots=True)
+class Announced:
+    """The modules of one kind of server, and what it refused all the same.
 
-    def __contains__(self, key: str) -> bool:
+    Attributes:
+        modules: Revision by namespace.
+        whole: Whether these are all: a namespace that is missing is none of the server's.
+        refused: Namespaces that it did not let us read, whatever it announced.
+    """
+
+    modules: dict[str, str]
+    whole: bool
+    refused: set[str] = field(default_factory=set)
+
+    def offers(self, namespace: str) -> bool:
+        """Whether it is of use to ask for nodes of a namespace."""
+        return namespace not in self.refused and (namespace in self.modules or not self.whole)
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """The modules as text, for an identity of the software."""
+        return (f"{namespace}@{revision}" for namespace, revision in sorted(self.modules.items()))
+
+
+class KnownModules:
+    """What is known of servers in this process, so that a library is read once.
+
+    Servers of one hello share what is known where the hello tells enough of them; one that lists no modules is known
+    by its station too.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, tuple[str, ...]], Announced] = OrderedDict()
+
+    async def of(self, station: str, hello: tuple[str, ...], ask: Ask) -> Announced:
+        """The modules of a server.
+
+        Args:
+            station: Its name.
+            hello: Its capability URIs.
+            ask: For its library, if it is not known yet; may raise SessionLostError, which ends this.
+        """
+        listed = listed_in(hello)
+        key = ("" if listed else station, hello)
         if key not in self._known:
-            self._known[key] = super().__contains__(key)
+            found = await _library(hello, ask) if has_library(hello) else None
+            known = Announced(listed, bool(listed) and not has_library(hello))
+            self._known[key] = known if found is None else Announced(listed | found, whole=True)
+            if len(self._known) > _MOST:
+                self._known.popitem(last=False)
         return self._known[key]
 
 
-@lru_cache(maxsize=256)
-def uris_of(hello: tuple[str, ...]) -> KnownUris:
-    """Capability URIs as ncclient's operations see them; a fleet shares few hellos. Never change the result."""
-    return KnownUris(hello)
+def listed_in(hello: Iterable[str]) -> dict[str, str]:
+    """Revision by namespace of the modules that a hello lists."""
+    found = {}
+    for uri in hello:
+        namespace, _, query = uri.partition("?")
+        asked = parse_qs(query)
+        if "module" in asked:
+            found[namespace] = asked.get("revision", [""])[0]
+    return found
+
+
+def has_library(hello: Iterable[str]) -> bool:
+    """Whether a hello speaks of a YANG library."""
+    return any(_CAPABILITY in uri or uri.partition("?")[0] == YANG_LIBRARY for uri in hello)
+
+
+def without_content_ids(hello: Iterable[str]) -> list[str]:
+    """A hello without the ids that name a library's content: some servers count them up at each start."""
+    found = []
+    for uri in hello:
+        head, mark, query = uri.partition("?")
+        kept = [part for part in query.split("&") if _CAPABILITY not in uri or not part.startswith(_CONTENT)]
+        found.append(f"{head}{mark}{'&'.join(kept)}")
+    return found
+
+
+async def _library(hello: tuple[str, ...], ask: Ask) -> dict[str, str] | None:
+    """Revision by namespace of what a server's library lists; None where it has none that we can read."""
+    newer = any(_CAPABILITY in uri and ("library:1.1" in uri or "revision=2019" in uri) for uri in hello)
+    for container in (_NEWER, _OLDER) if newer else (_OLDER, _NEWER):
+        try:
+            found = _implemented(await ask(etree.Element(f"{_LIB}{container}", nsmap=as_default(YANG_LIBRARY))))
+        except DeviceRefusedError:
+            continue
+        if found:
+            return found
+    return None
+
+
+def _implemented(data: etree._Element) -> dict[str, str]:
+    """Modules that have nodes of their own; those that are only imported have none."""
+    return {
+        (module.findtext(f"{_LIB}namespace") or "").strip(): (module.findtext(f"{_LIB}revision") or "").strip()
+        for module in data.iter(f"{_LIB}module")
+        if module.findtext(f"{_LIB}conformance-type") != "import" and module.findtext(f"{_LIB}namespace")
+    }
+
+
+@lru_cache(maxsize=1024)
+def offers(hello: tuple[str, ...], capability: str) -> bool:
+    """Whether a hello offers a capability by its short name, as in ``:confirmed-commit:1.1``."""
+    return capability in Uris(hello)
 
 
 @lru_cache(maxsize=256)
@@ -52,14 +162,13 @@ def capabilities_with(hello: tuple[str, ...], announced: Announced) -> Capabilit
 
 
 def _judged(hello: tuple[str, ...], announced: Announced) -> Capabilities:
-    uris = uris_of(hello)
     lines = (*sorted(without_content_ids(hello)), *announced.lines)
     return Capabilities(
-        candidate=":candidate" in uris,
-        confirmed_commit=":confirmed-commit:1.1" in uris,
-        writable_running=":writable-running" in uris,
-        startup=":startup" in uris,
-        validate=":validate" in uris,
+        candidate=offers(hello, ":candidate"),
+        confirmed_commit=offers(hello, ":confirmed-commit:1.1"),
+        writable_running=offers(hello, ":writable-running"),
+        startup=offers(hello, ":startup"),
+        validate=offers(hello, ":validate"),
         trustworthy=not any(name.startswith(known) for name in announced.modules for known in UNTRUSTWORTHY),
         software=hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16],
     )

@@ -1,20 +1,287 @@
-"""Sessions to routers: one at a time for each, in a bounded number of threads, since netmiko blocks."""
+"""Routers: a session in terms of device trees and edits over a command line, and who opens and bounds such sessions.
+
+netmiko blocks: sessions work in a bounded number of threads, one at a time for each router.
+
+Edits are collected and typed at the commit. A line takes effect by itself, so a refused one leaves those before it;
+whoever called takes them back, from what is read then.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from controller.device.cli_line import CliLine, login_of
-from controller.device.cli_session import CliSession
+from controller.device.cli_line import PROMPT, CliLine, login_of
 from controller.device.reach import address_of
-from controller.models.errors import UnreachableError
-from controller.ports.devices import DeviceTarget
+from controller.models.behaviour import FollowUp
+from controller.models.equipment import Equipment, Operation
+from controller.models.errors import DeviceRefusedError, NotFoundError, SessionLostError, UnreachableError
+from controller.models.measurement import Period
+from controller.models.plan import Edit
+from controller.nrm.apply import apply_edits
+from controller.nrm.cli import command_lines, read_config
+from controller.nrm.profiles import root_spec, router_profile
+from controller.nrm.tree import Tree, child, is_below, step
+from controller.ports.devices import Capabilities, DeviceTarget, Observed
 from controller.ports.secrets import Secrets
+
+_T = TypeVar("_T")
+
+_CONFIRM = r"\[confirm\]"
+_SAVE = r"\[yes/no\]: ?"
+#: Lines that differ between running and startup although they say the same.
+_HEADS = re.compile(r"!.*|Building configuration.*|Current configuration.*|Using \d+ out of.*|ntp clock-period.*|")
+_SHOW_RUNNING, _SHOW_STARTUP = "show running-config", "show startup-config"
+
+
+class CliSession:
+    """One session; implements ``controller.ports.devices.DeviceSession``.
+
+    Args:
+        target: The router.
+        line: Its connection.
+        again: Opens another one, to see that the router can be reached anew.
+        threads: Where blocking work is done.
+    """
+
+    def __init__(self, target: DeviceTarget, line: CliLine, again: Callable[[], CliLine], threads: Executor) -> None:
+        profile = router_profile(target.profiles)
+        if profile is None:
+            raise NotFoundError(f"{target.station}: {', '.join(target.profiles)} is no platform of routers")
+        self._target = target
+        self._profile = profile
+        self._root = root_spec(target.profiles)
+        self._line = line
+        self._again = again
+        self._threads = threads
+        self._staged: Tree | None = None
+        self._seen: Tree = {}
+        self._timed = False
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @property
+    def session_id(self) -> str:
+        """None: command lines have no sessions that could be killed."""
+        return ""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``DeviceSession.capabilities``."""
+        return Capabilities(
+            candidate=False,
+            confirmed_commit=False,
+            writable_running=True,
+            startup=True,
+            validate=False,
+            atomic=False,
+            timed_reload=self._profile.virtual,
+        )
+
+    async def lock(self) -> None:
+        """Nothing: there is no lock that all platforms have; the lease keeps our own sessions apart."""
+
+    async def unlock(self) -> None:
+        """Forget a reload of ours that has nothing to bring back any more."""
+        if self._timed:
+            await self._in_thread(self._disarm)
+
+    async def discard(self) -> None:
+        """Forget what was not committed."""
+        self._staged = None
+
+    async def read(self) -> Observed:
+        """See ``DeviceSession.read``."""
+        observed = await self._in_thread(self._read)
+        self._seen = observed.tree
+        return observed
+
+    async def read_candidate(self) -> Tree:
+        """Running: nothing of ours is left in a new session."""
+        return (await self.read()).tree
+
+    async def edit(self, edits: Sequence[Edit]) -> None:
+        """Collect edits; nothing is sent before the commit.
+
+        Raises:
+            DeviceRefusedError: They can't be done here, or couldn't be taken back line by line.
+        """
+        wanted = apply_edits(self._root, self._seen if self._staged is None else self._staged, edits)
+        for before, after in ((self._seen, wanted), (wanted, self._seen)):
+            command_lines(self._profile, before, after)
+        self._staged = wanted
+
+    async def commit(self) -> None:
+        """Type what was collected.
+
+        Raises:
+            DeviceRefusedError: A line was refused, or the way to the router could be cut.
+        """
+        if own := self._own_way():
+            raise DeviceRefusedError(f"{own} has the address that we come by: it is not touched")
+        await self._type()
+
+    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
+        """Let the router reload, and so forget what is not saved, unless ``confirm`` comes first; then type.
+
+        Raises:
+            DeviceRefusedError: The router has unsaved changes, which a reload would lose; it can't be timed;
+                or a line was refused.
+        """
+        if follow_up is None:
+            self._timed = True
+            await self._in_thread(lambda: self._arm(persist, max(1, timeout // 60)))
+        await self._type()
+
+    async def confirm(self, persist: str) -> None:
+        """Reach the router anew, and only then cancel the reload.
+
+        Raises:
+            DeviceRefusedError: No reload of ours is pending.
+        """
+        self._timed = True
+        await self._in_thread(lambda: self._confirm(persist))
+
+    async def cancel(self, persist: str) -> None:
+        """Go back to what is saved, and cancel the reload where that succeeded.
+
+        Raises:
+            DeviceRefusedError: No reload of ours is pending, or the router is left to it.
+        """
+        self._timed = True
+        await self._in_thread(lambda: self._cancel(persist))
+
+    async def equipment(self) -> Equipment:
+        """Routers don't say."""
+        return Equipment()
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """Routers measure nothing for us."""
+        return ()
+
+    async def operate(self, operation: Operation) -> str:
+        """Routers have no operations of stations."""
+        return f"a router has no operation {operation}"
+
+    async def copy_to_startup(self) -> None:
+        """Save, and see that it is saved where that can be seen.
+
+        Raises:
+            DeviceRefusedError: It is not.
+        """
+        await self._in_thread(self._save)
+
+    async def kill(self, session_id: str) -> None:
+        """Nothing: see ``session_id``."""
+
+    async def abandon(self) -> None:
+        """See ``DeviceSession.abandon``."""
+        await self._in_thread(self.drop)
+
+    def drop(self) -> None:
+        """Hang up at once; may block for a moment."""
+        self._line.close()
+
+    # ------------------------------------------------------------ in a thread
+
+    async def _type(self) -> None:
+        wanted, self._staged = self._staged, None
+        if wanted is None:
+            return
+        lines = command_lines(self._profile, self._seen, wanted)
+        if lines:
+            await self._in_thread(lambda: self._line.configure(lines))
+
+    def _own_way(self) -> str:
+        """The interface that has the address we come by, if what was collected changes it or its VRF."""
+        if self._staged is None:
+            return ""
+        changed = {path for path in {*self._seen, *self._staged} if self._seen.get(path) != self._staged.get(path)}
+        for path, leaves in self._seen.items():
+            if str(leaves.get("address", "")).partition("/")[0] not in (self._target.address, self._line.peer):
+                continue
+            vrf = child(f"/Router[{self._target.station}]", "Vrf", str(leaves["vrf"])) if "vrf" in leaves else path
+            if any(one == path or is_below(one, vrf) for one in changed):
+                return step(path)[1][0]
+        return ""
+
+    def _read(self) -> Observed:
+        return read_config(self._profile, self._show(_SHOW_RUNNING), self._target.station)
+
+    def _show(self, command: str) -> str:
+        """A configuration up to its end: the last one, as a banner may have lines like it."""
+        text, end, _ = self._line.ask(command).rpartition("\nend\n")
+        if not end:
+            self._line.close()
+            raise SessionLostError(f"{self._target.station}: the answer to {command!r} is not whole")
+        return text
+
+    def _differs_from_saved(self) -> bool:
+        running, startup = (_essence(self._show(command)) for command in (_SHOW_RUNNING, _SHOW_STARTUP))
+        return running != startup
+
+    def _save(self) -> None:
+        said = self._line.ask("write memory", f"{_CONFIRM}|{PROMPT}")
+        if re.search(_CONFIRM, said):
+            self._line.press("n")
+            raise DeviceRefusedError(f"{self._target.station} asks before it saves: {' '.join(said.split())[:200]}")
+        if "[OK]" not in said and "saved to" not in said:
+            raise DeviceRefusedError(f"{self._target.station} did not say that it saved its configuration")
+        if self._profile.virtual and self._differs_from_saved():
+            raise DeviceRefusedError(f"{self._target.station} said that it saved its configuration, and did not")
+
+    def _arm(self, persist: str, minutes: int) -> None:
+        name = self._target.station
+        if self._differs_from_saved():
+            raise DeviceRefusedError(f"{name} has unsaved changes, which the reload that guards this would lose")
+        said = self._line.ask(f"reload in {minutes} {persist}", f"{_CONFIRM}|{_SAVE}|{PROMPT}")
+        if re.search(_SAVE, said):
+            self._line.press("no", _CONFIRM)
+            self._line.press("n")
+            raise DeviceRefusedError(f"{name} has unsaved changes, which the reload that guards this would lose")
+        if re.search(_CONFIRM, said):
+            self._line.press("")
+        if not self._pending(self._line, persist):
+            raise DeviceRefusedError(f"{name} does not time a reload: {' '.join(said.split())[:200]}")
+
+    def _pending(self, line: CliLine, persist: str) -> bool:
+        return persist in line.ask("show reload")
+
+    def _confirm(self, persist: str) -> None:
+        anew = self._again()
+        try:
+            if not self._pending(anew, persist):
+                raise DeviceRefusedError("no reload of ours is pending", tag="invalid-value")
+            anew.ask("reload cancel")
+        finally:
+            anew.close()
+
+    def _cancel(self, persist: str) -> None:
+        if not self._pending(self._line, persist):
+            raise DeviceRefusedError("no reload of ours is pending")
+        saved = read_config(self._profile, self._show(_SHOW_STARTUP), self._target.station)
+        self._line.configure(command_lines(self._profile, self._read().tree, saved.tree))
+        if self._differs_from_saved():
+            raise DeviceRefusedError(f"{self._target.station} is left to its reload")
+        self._line.ask("reload cancel")
+
+    def _disarm(self) -> None:
+        if "minka-" in self._line.ask("show reload") and not self._differs_from_saved():
+            self._line.ask("reload cancel")
+        self._timed = False
+
+
+def _essence(text: str) -> list[str]:
+    """The lines of a configuration that say something."""
+    lines = [line.rstrip() for line in text.split("\n")]
+    return [line for line in lines if not _HEADS.fullmatch(line.strip())]
 
 
 class CliDevices:

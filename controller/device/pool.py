@@ -15,11 +15,10 @@ from weakref import WeakValueDictionary
 import asyncssh
 
 from controller.device.callhome import CallHome
+from controller.device.capabilities import KnownModules
 from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
-from controller.device.modules import KnownModules
-from controller.device.notifications import subscribe
-from controller.device.session import NetconfSession
+from controller.device.session import NetconfSession, subscribe
 from controller.device.transport import Borrowed, Connection, Transport
 from controller.models.errors import SessionLostError, UnreachableError
 from controller.ports.devices import DeviceSession, DeviceTarget, Notification

@@ -1,23 +1,51 @@
-"""Requests as they go onto the wire: built by ncclient's operations, and kept where they are always the same.
+"""Requests of NETCONF (RFC 6241) and of its notifications (RFC 5277), as they go onto the wire but for the message id.
 
-ncclient's operations know what each request has to look like and which capability it needs. Here they
-build it without a session of theirs, so that it can be sent many times under new message ids.
+That they are what ncclient would send is tested, with ncclient as the oracle. It does not build them here, since it
+does so for a session of its own and at some cost, and some of them wrongly: it refuses ``persist`` beside
+``persist-id``, and it puts parts of a subscription into a namespace that servers refuse.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
-from ncclient.capabilities import Capabilities
-from ncclient.devices.default import DefaultDeviceHandler
-from ncclient.operations.errors import MissingCapabilityError
-from ncclient.operations.rpc import RPC
+from lxml import etree
 
-from controller.models.errors import DeviceRefusedError
+from controller.models.behaviour import FollowUp
+from controller.nrm.namespaces import NETCONF, NOTIFICATIONS, as_default
 
-HANDLER = DefaultDeviceHandler({"name": "default"})
+BASE_1_0, BASE_1_1 = "urn:ietf:params:netconf:base:1.0", "urn:ietf:params:netconf:base:1.1"
+
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
+_ID = b'message-id="'
+#: Leaves that carry the token in a confirmed commit that follows up another one.
+_TOKENS = {
+    FollowUp.BOTH: ("persist", "persist-id"),
+    FollowUp.PERSIST_ID: ("persist-id",),
+    FollowUp.PERSIST: ("persist",),
+}
+
+
+def _nc(name: str, *content: etree._Element | str) -> etree._Element:
+    """An element of NETCONF with these children, or this text."""
+    element = etree.Element(f"{{{NETCONF}}}{name}", nsmap={"nc": NETCONF})
+    for part in content:
+        if isinstance(part, str):
+            element.text = part
+        else:
+            element.append(part)
+    return element
+
+
+def _written(message: etree._Element) -> bytes:
+    return _DECLARATION + etree.tostring(message, encoding="UTF-8", xml_declaration=False)
+
+
+#: Our hello.
+HELLO = _written(_nc("hello", _nc("capabilities", _nc("capability", BASE_1_0), _nc("capability", BASE_1_1))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,56 +57,104 @@ class Request:
     after: bytes
 
 
-def build(operation: type[RPC], capabilities: Capabilities, *args: Any, **kwargs: Any) -> Request:
-    """A request.
+def request(operation: etree._Element) -> Request:
+    """An rpc of an operation, which becomes part of it; it may be sent many times under new message ids."""
+    rpc = _nc("rpc", operation)
+    rpc.set("message-id", "")
+    before, _, after = _written(rpc).partition(_ID)
+    return Request(etree.QName(operation).localname, before + _ID, after)
+
+
+@lru_cache
+def lock(datastore: str) -> Request:
+    """Lock a datastore."""
+    return request(_nc("lock", _nc("target", _nc(datastore))))
+
+
+@lru_cache
+def unlock(datastore: str) -> Request:
+    """Unlock a datastore."""
+    return request(_nc("unlock", _nc("target", _nc(datastore))))
+
+
+@lru_cache
+def discard_changes() -> Request:
+    """Set the candidate back to running."""
+    return request(_nc("discard-changes"))
+
+
+@lru_cache
+def copy_config(source: str, target: str) -> Request:
+    """Copy one datastore over another."""
+    return request(_nc("copy-config", _nc("target", _nc(target)), _nc("source", _nc(source))))
+
+
+@lru_cache
+def commit() -> Request:
+    """Commit the candidate for good."""
+    return request(_nc("commit"))
+
+
+def commit_confirmed(persist: str, timeout: int, follow_up: FollowUp | None = None) -> Request:
+    """Commit the candidate until the time-out; ``follow_up`` says how one that follows up the same token names it."""
+    tokens = ("persist",) if follow_up is None else _TOKENS[follow_up]
+    return request(
+        _nc("commit", _nc("confirmed"), _nc("confirm-timeout", str(timeout)), *(_nc(leaf, persist) for leaf in tokens))
+    )
+
+
+def confirm(persist: str) -> Request:
+    """Confirm the pending confirmed commit of a token."""
+    return request(_nc("commit", _nc("persist-id", persist)))
+
+
+def cancel_commit(persist: str) -> Request:
+    """Cancel the pending confirmed commit of a token."""
+    return request(_nc("cancel-commit", _nc("persist-id", persist)))
+
+
+def kill_session(session_id: str) -> Request:
+    """End another session."""
+    return request(_nc("kill-session", _nc("session-id", session_id)))
+
+
+def get(*wanted: etree._Element) -> Request:
+    """Configuration and state, as a subtree filter (RFC 6241 §6) of these contents selects it; all without contents."""
+    return request(_nc("get", *_filter(wanted)))
+
+
+def get_config(source: str, *wanted: etree._Element) -> Request:
+    """A datastore, as a subtree filter of these contents selects it; all of it without contents."""
+    return request(_nc("get-config", _nc("source", _nc(source)), *_filter(wanted)))
+
+
+def _filter(wanted: tuple[etree._Element, ...]) -> Iterator[etree._Element]:
+    if wanted:
+        element = _nc("filter", *wanted)
+        element.set("type", "subtree")
+        yield element
+
+
+def edit_config(target: str, config: etree._Element, *, test: bool, rollback: bool) -> Request:
+    """Edit a datastore by explicit operations only.
 
     Args:
-        operation: Class of the operation.
-        capabilities: What the device offers.
-        *args: Passed on to the operation's ``request``.
-        **kwargs: Likewise.
-
-    Raises:
-        DeviceRefusedError: The device did not offer the capability that the operation needs.
+        target: The datastore.
+        config: The ``<config>``.
+        test: Whether the server is told to test it first, which needs ``:validate``.
+        rollback: Whether the server is told to undo it where a part fails, which needs ``:rollback-on-error``.
     """
-    if all(isinstance(value, str | bool | None) for value in (*args, *kwargs.values())):
-        return _kept(operation, capabilities, args, tuple(kwargs.items()))  # type: ignore[arg-type]  # ncclient has no types
-    return _built(operation, capabilities, args, kwargs)
+    options = [_nc("default-operation", "none")]
+    if test:
+        options.append(_nc("test-option", "test-then-set"))
+    if rollback:
+        options.append(_nc("error-option", "rollback-on-error"))
+    return request(_nc("edit-config", _nc("target", _nc(target)), *options, config))
 
 
-@lru_cache(maxsize=256)
-def _kept(
-    operation: type[RPC], capabilities: Capabilities, args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...]
-) -> Request:
-    return _built(operation, capabilities, args, dict(kwargs))
-
-
-def _built(operation: type[RPC], capabilities: Capabilities, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
-    session = _Recorder(capabilities)
-    try:
-        rpc = operation(session, HANDLER, async_mode=True)
-        rpc.request(*args, **kwargs)
-    except MissingCapabilityError as error:
-        raise DeviceRefusedError(f"it can't do {operation.__name__}: {error}") from None
-    before, _, after = session.message.partition(rpc.id)
-    return Request(operation.__name__, before.encode(), after.encode())
-
-
-class _Recorder:
-    """What ncclient's operations ask of a session."""
-
-    id: str | None = None
-
-    def __init__(self, capabilities: Capabilities) -> None:
-        self.server_capabilities = capabilities
-        self.message = ""
-
-    def send(self, message: str) -> None:
-        """Keep the message."""
-        self.message = message
-
-    def get_listener_instance(self, _kind: type) -> None:
-        """Nobody listens."""
-
-    def add_listener(self, listener: object) -> None:
-        """Nobody will."""
+def create_subscription(since: datetime | None = None) -> Request:
+    """Subscribe to the default stream; what was notified from ``since`` on comes first (replay)."""
+    operation = etree.Element(f"{{{NOTIFICATIONS}}}create-subscription", nsmap=as_default(NOTIFICATIONS))
+    if since is not None:
+        etree.SubElement(operation, f"{{{NOTIFICATIONS}}}startTime").text = since.isoformat()
+    return request(operation)

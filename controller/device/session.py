@@ -1,22 +1,18 @@
-"""A device's session in terms of device trees and edits: the ``DeviceSession`` of the port."""
+"""A device's sessions: in terms of device trees and edits (``DeviceSession``), and for its notifications (RFC 5277)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime
 
 import structlog
 from lxml import etree
-from ncclient.operations.edit import CancelCommit, Commit, CopyConfig, DiscardChanges, EditConfig
-from ncclient.operations.lock import Lock, Unlock
-from ncclient.operations.retrieve import Get, GetConfig
-from ncclient.operations.rpc import RPC, GenericRPC
-from ncclient.operations.session import KillSession
 
-from controller.device.capabilities import capabilities_of, capabilities_with
-from controller.device.modules import Announced, KnownModules
-from controller.device.replies import BASE, check, check_done, data_of
+from controller.device import requests
+from controller.device.capabilities import Announced, KnownModules, capabilities_of, capabilities_with, offers
+from controller.device.replies import check, check_done, data_of
 from controller.device.requests import Request
 from controller.device.transport import Connection, Transport
 from controller.models.behaviour import FollowUp
@@ -28,10 +24,10 @@ from controller.nrm.active_alarms import alarms_filter
 from controller.nrm.codec import decode, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
 from controller.nrm.measurements import decode_measurements, measurements_filter
-from controller.nrm.namespaces import ORAN_FM
+from controller.nrm.namespaces import NOTIFICATIONS, ORAN_FM
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Tree, shared
-from controller.ports.devices import Capabilities, DeviceTarget, Observed
+from controller.ports.devices import Capabilities, DeviceTarget, Notification, Observed
 
 log = structlog.get_logger()
 
@@ -41,6 +37,11 @@ _NOBODY = "0"
 _MAY_BE_DIRTY = frozenset({"operation-failed", "resource-denied"})
 #: Nodes that are named in an error.
 _MOST_NAMED = 3
+_NOTIFICATION = f"{{{NOTIFICATIONS}}}"
+
+
+#: Opens a session of its own to a target.
+Opening = Callable[[DeviceTarget], Awaitable[tuple[Connection, Transport]]]
 
 
 class NetconfSession:
@@ -110,7 +111,7 @@ class NetconfSession:
             log.info("device.running_not_locked", station=self._station, reason=refused.message)
 
     async def _lock(self, datastore: str) -> None:
-        await self._done("lock", Lock, datastore)
+        await self._done(requests.lock(datastore))
         self._locked.append(datastore)
 
     async def _dirty(self, refused: DeviceRefusedError) -> UncommittedEditsError:
@@ -130,13 +131,13 @@ class NetconfSession:
     async def unlock(self) -> None:
         """See ``DeviceSession.unlock``."""
         while self._locked:
-            await self._done("unlock", Unlock, self._locked[-1])
+            await self._done(requests.unlock(self._locked[-1]))
             self._locked.pop()
 
     async def discard(self) -> None:
         """See ``DeviceSession.discard``."""
         if self._capabilities.candidate:
-            await self._done("discard-changes", DiscardChanges)
+            await self._done(requests.discard_changes())
 
     async def read(self) -> Observed:
         """See ``DeviceSession.read``.
@@ -146,12 +147,12 @@ class NetconfSession:
         """
         modules = await self._announced()
         try:
-            return await self._read(self._reading or self._prepared(modules), "get")
+            return await self._read(self._reading or self._prepared(modules))
         except DeviceRefusedError as error:
             refused = error
         if not modules.offers(ORAN_FM):
             raise refused
-        observed = await self._read(self._get(modules), "get")
+        observed = await self._read(self._get(modules))
         log.warning("device.alarms_not_read", station=self._station, reason=refused.message)
         if ORAN_FM not in modules.modules:
             modules.refused.add(ORAN_FM)
@@ -166,7 +167,7 @@ class NetconfSession:
     def _get(self, modules: Announced, *beside: etree._Element) -> Request:
         """A get of all that the profiles manage, as far as the server has it, and something beside."""
         wanted = read_filter(self._root, self._station, modules.offers)
-        return self._transport.prepared(Get, filter=_filter(wanted, *beside))
+        return requests.get(wanted, *beside)
 
     async def _announced(self) -> Announced:
         """The server's modules; its library is read for that once."""
@@ -182,47 +183,39 @@ class NetconfSession:
 
     async def _data(self, *wanted: etree._Element) -> etree._Element:
         """The data of a get with a subtree filter of these contents."""
-        return data_of(await self._asked(Get, filter=_filter(*wanted)), self._station, "get")
+        return data_of(await self._transport.request(requests.get(*wanted)), self._station, "get")
 
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
         wanted = read_filter(self._root, self._station, (await self._announced()).offers)
-        reading = self._transport.prepared(GetConfig, source=self._target, filter=_filter(wanted))
-        return (await self._read(reading, "get-config")).tree
+        return (await self._read(requests.get_config(self._target, wanted))).tree
 
     async def edit(self, edits: Sequence[Edit]) -> None:
         """See ``DeviceSession.edit``."""
-        capabilities = self._transport.server_capabilities
+        config = encode_edit(self._root, edits, self._seen.spelled)
+        rollback = offers(self._transport.hello, ":rollback-on-error")
         await self._done(
-            "edit-config",
-            EditConfig,
-            config=encode_edit(self._root, edits, self._seen.spelled),
-            target=self._target,
-            default_operation="none",
-            test_option="test-then-set" if self._capabilities.validate else None,
-            error_option="rollback-on-error" if ":rollback-on-error" in capabilities else None,
+            requests.edit_config(self._target, config, test=self._capabilities.validate, rollback=rollback)
         )
 
     async def commit(self) -> None:
         """See ``DeviceSession.commit``."""
         if self._capabilities.candidate:
-            await self._done("commit", Commit)
+            await self._done(requests.commit())
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
         """See ``DeviceSession.commit_confirmed``."""
-        if follow_up is None:
-            await self._done("commit", Commit, confirmed=True, timeout=str(timeout), persist=persist)
-        else:
-            # ncclient refuses persist beside persist-id, which RFC 6241 §8.4 wants in a follow-up that goes on.
-            await self._done("commit", GenericRPC, _follow_up(persist, timeout, follow_up))
+        if not self._capabilities.confirmed_commit:
+            raise DeviceRefusedError(f"{self._station} offers no :confirmed-commit:1.1, so nothing was sent to it.")
+        await self._done(requests.commit_confirmed(persist, timeout, follow_up))
 
     async def confirm(self, persist: str) -> None:
         """See ``DeviceSession.confirm``."""
-        await self._done("commit", Commit, persist_id=persist)
+        await self._done(requests.confirm(persist))
 
     async def cancel(self, persist: str) -> None:
         """See ``DeviceSession.cancel``."""
-        await self._done("cancel-commit", CancelCommit, persist_id=persist)
+        await self._done(requests.cancel_commit(persist))
 
     async def equipment(self) -> Equipment:
         """See ``DeviceSession.equipment``."""
@@ -236,17 +229,17 @@ class NetconfSession:
 
     async def operate(self, operation: Operation) -> str:
         """See ``DeviceSession.operate``."""
-        reply = await self._asked(GenericRPC, encode_operation(operation))
+        reply = await self._transport.request(requests.request(encode_operation(operation)))
         return refusal_of(check(reply, self._station, operation.kind))
 
     async def copy_to_startup(self) -> None:
         """See ``DeviceSession.copy_to_startup``."""
         if self._capabilities.startup:
-            await self._done("copy-config", CopyConfig, source="running", target="startup")
+            await self._done(requests.copy_config("running", "startup"))
 
     async def kill(self, session_id: str) -> None:
         """See ``DeviceSession.kill``."""
-        await self._done("kill-session", KillSession, session_id)
+        await self._done(requests.kill_session(session_id))
 
     async def abandon(self) -> None:
         """See ``DeviceSession.abandon``."""
@@ -263,41 +256,58 @@ class NetconfSession:
         self._connection.close()
         await self._connection.wait_closed()
 
-    async def _asked(self, operation: type[RPC], *args: Any, **kwargs: Any) -> etree._Element:
-        return await self._transport.request(operation, *args, **kwargs)
+    async def _done(self, request: Request) -> None:
+        check_done(await self._transport.request(request), self._station, request.name)
 
-    async def _done(self, name: str, operation: type[RPC], *args: Any, **kwargs: Any) -> None:
-        check_done(await self._asked(operation, *args, **kwargs), self._station, name)
-
-    async def _read(self, reading: Request, operation: str) -> Observed:
+    async def _read(self, reading: Request) -> Observed:
         """Decode a reply, unless it says the very same as the one before: a transaction reads many times."""
         reply, digest = await self._transport.answer(reading, self._digest)
         if reply is not None:
-            before, seen = self._seen, decode(self._root, data_of(reply, self._station, operation), self._station)
+            before, seen = self._seen, decode(self._root, data_of(reply, self._station, reading.name), self._station)
             self._seen = replace(seen, tree=shared(seen.tree, before.tree), state=shared(seen.state, before.state))
             self._digest = digest
         return self._seen
 
 
-def _filter(*wanted: etree._Element) -> etree._Element:
-    """A subtree filter (RFC 6241 §6) of these contents."""
-    element = etree.Element(f"{BASE}filter", type="subtree")
-    element.extend(wanted)
-    return element
+async def subscribe(
+    opening: Opening,
+    target: DeviceTarget,
+    subscribed: set[Transport],
+    since: datetime | None = None,
+    listening: asyncio.Event | None = None,
+) -> AsyncIterator[Notification]:
+    """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``.
+
+    While the session is open it is one of ``subscribed``.
+    """
+    connection, transport = await opening(target)
+    subscribed.add(transport)
+    try:
+        transport.subscribed = True
+        request = requests.create_subscription(since)
+        check_done(await transport.request(request), target.station, request.name)
+        if listening is not None:
+            listening.set()
+        while True:
+            for notification in _parsed(target.station, await transport.notification()):
+                yield notification
+    finally:
+        subscribed.discard(transport)
+        transport.fail("nobody listens any more")
+        connection.abort()
 
 
-#: Leaves that carry the token in a follow-up.
-_TOKENS = {
-    FollowUp.BOTH: ("persist", "persist-id"),
-    FollowUp.PERSIST_ID: ("persist-id",),
-    FollowUp.PERSIST: ("persist",),
-}
+def _parsed(station: str, element: etree._Element) -> list[Notification]:
+    """What stands beside the event time; one element in all that RFC 5277 allows."""
+    at = _event_time(element.findtext(f"{_NOTIFICATION}eventTime") or "")
+    contents = [content for content in element if content.tag != f"{_NOTIFICATION}eventTime"]
+    return [Notification(station, at, str(content.tag), content) for content in contents]
 
 
-def _follow_up(persist: str, timeout: int, form: FollowUp) -> etree._Element:
-    commit = etree.Element(f"{BASE}commit")
-    etree.SubElement(commit, f"{BASE}confirmed")
-    etree.SubElement(commit, f"{BASE}confirm-timeout").text = str(timeout)
-    for name in _TOKENS[form]:
-        etree.SubElement(commit, f"{BASE}{name}").text = persist
-    return commit
+def _event_time(text: str) -> datetime | None:
+    """RFC 3339 time, to the microsecond; a time without an offset is taken for UTC."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
 """A NETCONF session without a thread, on an asyncssh channel or on TLS.
 
-ncclient's operations build the requests; replies are found by their message id. A session that broke
+Replies are found by their message id. A session that broke
 (time-out, garbage, an answer nobody asked for, the channel's end) stays broken: every later call raises
 the same ``SessionLostError``.
 """
@@ -11,26 +11,20 @@ import asyncio
 import hashlib
 import secrets
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 import asyncssh
 from lxml import etree
-from ncclient.capabilities import Capabilities as Uris
-from ncclient.operations.rpc import RPC
-from ncclient.transport.session import HelloHandler
 
-from controller.device.capabilities import uris_of
 from controller.device.framing import MAX_MESSAGE, Framer, FramingError, frame
 from controller.device.replies import BASE, REPLY, MalformedMessageError, parse
-from controller.device.requests import HANDLER, Request, build
-from controller.models.errors import DeviceRefusedError, SessionLostError
+from controller.device.requests import BASE_1_0, BASE_1_1, HELLO, Request
+from controller.models.errors import SessionLostError
+from controller.nrm.namespaces import NOTIFICATIONS
 
-NOTIFICATION = "{urn:ietf:params:xml:ns:netconf:notification:1.0}notification"
+NOTIFICATION = f"{{{NOTIFICATIONS}}}notification"
 #: Notifications kept for a listener that is busy; a device that sends more is too fast for us.
 BACKLOG = 10_000
-_BASE_1_1 = "urn:ietf:params:netconf:base:1.1"
-_CAPABILITIES = ("urn:ietf:params:netconf:base:1.0", _BASE_1_1)
-_HELLO: bytes = HelloHandler.build(Uris(_CAPABILITIES), HANDLER).encode()
 #: Bytes at the beginning of a reply among which its message id is looked for.
 _HEAD = 1000
 
@@ -90,7 +84,6 @@ class Transport(asyncssh.SSHClientSession[bytes]):
     Attributes:
         id: The session id that the device gave.
         hello: Capability URIs of the device's hello.
-        server_capabilities: The same, as ncclient's operations look them up.
         subscribed: Whether notifications are expected; without that they are a breach of protocol.
     """
 
@@ -108,7 +101,6 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         self._asked: dict[str, tuple[asyncio.Future[Answer | None], bytes]] = {}
         self.id = ""
         self.hello: tuple[str, ...] = ()
-        self.server_capabilities: Uris = uris_of(())
         self.subscribed = False
         self._notifications: deque[etree._Element] = deque()
         self._arrival: asyncio.Future[None] | None = None
@@ -117,35 +109,20 @@ class Transport(asyncssh.SSHClientSession[bytes]):
 
     async def greet(self) -> None:
         """Exchange hellos. Raises SessionLostError; callers bound the time."""
-        self._write(_HELLO)
+        self._write(HELLO)
         await self._greeted
         if self._failure is not None:
             raise SessionLostError(self._failure)
 
-    async def request(self, operation: type[RPC], *args: Any, **kwargs: Any) -> etree._Element:
-        """Carry out one of ncclient's operations and return the rpc-reply, whatever it says.
-
-        Args:
-            operation: Class of the operation.
-            *args: Passed on to its ``request``.
-            **kwargs: Likewise.
+    async def request(self, request: Request) -> etree._Element:
+        """Send a request and return the rpc-reply, whatever it says.
 
         Raises:
             SessionLostError: The session ended, or no proper answer came in time.
-            DeviceRefusedError: The device did not offer the capability that the operation needs.
         """
-        reply, _ = await self.answer(self.prepared(operation, *args, **kwargs))
+        reply, _ = await self.answer(request)
         assert reply is not None  # since none was known
         return reply
-
-    def prepared(self, operation: type[RPC], *args: Any, **kwargs: Any) -> Request:
-        """What ``request`` would send; for ``answer``, once or many times. Raises as it does."""
-        if self._failure is not None:
-            raise SessionLostError(self._failure)
-        try:
-            return build(operation, self.server_capabilities, *args, **kwargs)
-        except DeviceRefusedError as error:
-            raise DeviceRefusedError(f"{self._station}: {error.message}") from None
 
     async def answer(self, request: Request, known: bytes = b"") -> Answer:
         """Send a request and return the rpc-reply, whatever it says, with its digest.
@@ -241,11 +218,10 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         if root.tag != f"{BASE}hello" or not identity.isdigit():
             raise MalformedMessageError("it is no hello with a session id")
         self.hello = tuple((uri.text or "").strip() for uri in root.iter(f"{BASE}capability"))
-        if not any(uri in self.hello for uri in _CAPABILITIES):
+        if not any(uri in self.hello for uri in (BASE_1_0, BASE_1_1)):
             raise MalformedMessageError("the hello offers neither base:1.0 nor base:1.1")
         self.id = identity
-        self.server_capabilities = uris_of(self.hello)
-        self._framer.chunked = _BASE_1_1 in self.hello
+        self._framer.chunked = BASE_1_1 in self.hello
         self._greeted.set_result(None)
 
     # --------------------------------------------- what asyncssh or TLS calls

@@ -10,7 +10,6 @@ import structlog
 from controller.assurance.checker import Checker
 from controller.assurance.oran_fm import report_of
 from controller.bootstrap import parts
-from controller.device import target_of
 from controller.listener.checks import Checks
 from controller.listener.subscriptions import Subscriptions
 from controller.models.alarm import AlarmSource
@@ -22,7 +21,7 @@ from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
 from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceTarget, Notification
+from controller.ports.devices import Devices, DeviceTarget, Notification, target_of
 from controller.ports.store import StoreLoop
 
 log = structlog.get_logger()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
+NOTIFICATIONS = "urn:ietf:params:xml:ns:netconf:notification:1.0"
 YANG = "urn:ietf:params:xml:ns:yang:1"
 YANG_LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 

@@ -14,12 +14,13 @@ from lxml import etree
 from controller.models.behaviour import FollowUp
 from controller.models.credentials import ManagementDefaults
 from controller.models.equipment import Equipment, Operation
+from controller.models.errors import NotFoundError
 from controller.models.measurement import Period
-from controller.models.network import Endpoint, Router
+from controller.models.network import Endpoint, Network, Router
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
 
-__all__ = ["Capabilities", "DeviceSession", "DeviceTarget", "Devices", "Notification", "Observed"]
+__all__ = ["Capabilities", "DeviceSession", "DeviceTarget", "Devices", "Notification", "Observed", "target_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,22 @@ class DeviceTarget:
             transport="cli",
             enable_credential=names.get("enable_credential", ""),
         )
+
+
+def target_of(network: Network, station: str) -> DeviceTarget:
+    """Target of a station or managed router: its endpoint, with the network's management defaults where that is silent.
+
+    Raises:
+        NotFoundError: The network has no such station, or no endpoint for it.
+    """
+    router = network.router_by_id.get(station)
+    if router is not None:
+        return DeviceTarget.of_router(router, network.header.management)
+    endpoint = network.endpoint_by_station.get(station)
+    known = network.station_by_id.get(station)
+    if endpoint is None or known is None:
+        raise NotFoundError(f"the network has no management endpoint for station {station!r}")
+    return DeviceTarget.at(endpoint, network.header.management, known.profiles)
 
 
 @dataclass(frozen=True, slots=True)

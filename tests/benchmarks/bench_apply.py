@@ -22,13 +22,14 @@ from pathlib import Path
 
 import structlog
 
-from controller.device import SshDevices, target_of
+from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.network import Network
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
+from controller.ports.devices import target_of
 from controller.ports.queue import FakeDoorbell
 from controller.ports.secrets import FakeSecrets
 from controller.runs.loop import WorkerLoop

@@ -23,10 +23,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from lxml import etree
-from ncclient.operations.retrieve import Get
 
 from controller.device import SshDevices
-from controller.device.replies import data_of
 from controller.device.session import NetconfSession
 from controller.models.plan import Edit, Op
 from controller.nrm.codec import encode_edit, read_filter
@@ -106,7 +104,7 @@ def relabel(station: str) -> tuple[etree._Element, list[str]]:
 async def get_edit_commit(session: DeviceSession, station: str, name: str) -> None:
     """What is compared: as with stock ncclient, the reply is parsed and not decoded."""
     assert isinstance(session, NetconfSession)
-    data_of(await session._asked(Get, filter=("subtree", read_filter(session._root, station))), station, "get")
+    await session._data(read_filter(session._root, station))
     await session.edit(change(station, name))
     await session.commit()
 

@@ -32,11 +32,9 @@ from pathlib import Path
 
 import structlog
 from lxml import etree
-from ncclient.operations.retrieve import Get
 
 from controller.bootstrap import collect_rarely, parts
-from controller.device import SshDevices, target_of
-from controller.device.replies import data_of
+from controller.device import SshDevices
 from controller.device.session import NetconfSession
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
@@ -48,7 +46,7 @@ from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, StationView, make_plan, network_digest, plan_from_json, plan_to_json
 from controller.ports.clock import SystemClock
-from controller.ports.devices import DeviceSession
+from controller.ports.devices import DeviceSession, target_of
 from controller.ports.queue import FakeDoorbell
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.submit import submit
@@ -238,7 +236,7 @@ async def bare(scene: Scene, *, warm: bool, back: bool = False) -> Figures:
 
     async def work(session: DeviceSession, station: str) -> None:
         assert isinstance(session, NetconfSession)
-        data_of(await session._asked(Get, filter=("subtree", read_filter(session._root, station))), station, "get")
+        await session._data(read_filter(session._root, station))
         for phase in changes[station].phases:
             await session.edit(phase.inverse if back else phase.edits)
             await session.commit()

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from controller.api.app import make_app
 from controller.api.services import Services
-from controller.device import target_of
 from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
@@ -33,6 +32,7 @@ from controller.models.settings import Settings
 from controller.nrm.profiles import links, root_spec
 from controller.plan import ledger_nodes, network_digest
 from controller.ports.clock import VirtualClock
+from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import JobResult, NewJob, Page, Transition

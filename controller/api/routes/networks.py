@@ -14,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.api.views import Seen
-from controller.device import target_of
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
 from controller.inventory.source import unknown
@@ -24,6 +23,7 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.plan import network_digest
+from controller.ports.devices import target_of
 from controller.ports.store import Store
 
 router = Router(prefix="/v1/network", tags=["network"])

@@ -16,7 +16,7 @@ from lxml import etree
 from controller.api.app import make_app
 from controller.api.services import Services
 from controller.assurance.checker import Checker
-from controller.device import SshDevices, target_of
+from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.listener.process import Listener
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
@@ -26,6 +26,7 @@ from controller.observe.exposition import exposition
 from controller.observe.rounds import repeat
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
+from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import Page

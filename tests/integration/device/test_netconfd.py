@@ -8,21 +8,22 @@ from dataclasses import replace
 import asyncssh
 import pytest
 from lxml import etree
-from ncclient.operations.edit import Validate
-from ncclient.operations.lock import Lock, Unlock
-from ncclient.operations.retrieve import GetConfig
 
 from controller.device import SshDevices
-from controller.device.modules import without_content_ids
+from controller.device.capabilities import without_content_ids
 from controller.device.replies import BASE, check_done
+from controller.device.requests import get_config, lock, request, unlock
 from controller.device.session import NetconfSession
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceBusyError, HostKeyError, UncommittedEditsError
+from controller.nrm.namespaces import NETCONF
 from simulators.netconf.framing import encode
 from tests.integration.device.edits import element_path, function, function_path, managed_element, rename
 from tests.support.netconfd import Netconfd
 from tests.support.secrets import LocalSecrets
 from tests.unit.device.server import hello_of
+
+VALIDATE = f"<validate xmlns='{NETCONF}'><source><candidate/></source></validate>"
 
 pytestmark = pytest.mark.needs("netconfd", "sshd")
 
@@ -46,7 +47,7 @@ async def test_validate_empties_the_candidate_and_commit_still_says_ok(
     async with devices.session(target) as session:
         assert isinstance(session, NetconfSession)
         await session.edit([managed_element("V-1")])
-        check_done(await session._asked(Validate), "V-1", "validate")
+        check_done(await session._transport.request(request(etree.fromstring(VALIDATE))), "V-1", "validate")
         await session.commit()
         assert (await session.read()).tree == {}
 
@@ -59,12 +60,12 @@ async def test_with_running_locked_a_cancel_says_ok_and_takes_nothing_back(
         assert isinstance(session, NetconfSession)
         await session.edit([managed_element("V-2")])
         await session.commit()
-        check_done(await session._asked(Lock, "running"), "V-2", "lock")
+        check_done(await session._transport.request(lock("running")), "V-2", "lock")
         await session.edit(function("V-2"))
         await session.commit_confirmed("token-v2", 60)
         await session.cancel("token-v2")
         assert function_path("V-2") in (await session.read()).tree
-        check_done(await session._asked(Unlock, "running"), "V-2", "unlock")
+        check_done(await session._transport.request(unlock("running")), "V-2", "unlock")
         # Which is why lock() leaves running alone here.
         await session.lock()
         await session.edit([rename("V-2", "first", "second")])
@@ -120,7 +121,7 @@ async def test_state_that_nothing_provides_reads_as_absent(netconfd_server: Netc
         observed = await session.read()
         assert function_path("V-4") in observed.tree
         assert observed.state == {}
-        reply = await session._asked(GetConfig, source="running")
+        reply = await session._transport.request(get_config("running"))
         assert isinstance(reply.find(f"{BASE}data"), etree._Element)
 
 

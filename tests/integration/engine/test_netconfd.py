@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from controller.assurance.checker import Checker
-from controller.device import SshDevices, target_of
+from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.health import Health, ServiceState
@@ -22,6 +22,7 @@ from controller.models.plan import Plan
 from controller.models.run import Job, JournalStep, Outcome, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
+from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import JobResult, Page, Transition

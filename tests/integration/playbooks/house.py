@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from controller.device import target_of
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.network import Network
@@ -23,6 +22,7 @@ from controller.playbook.engine.context import World
 from controller.playbook.engine.launch import DryRun, Launcher
 from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
+from controller.ports.devices import target_of
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools

@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from controller.api.app import make_app
 from controller.api.auth import ensure_webhook_token
 from controller.api.services import Services
-from controller.device import target_of
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.ports.clock import SystemClock
+from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
 from controller.runs.planning.importer import Importer

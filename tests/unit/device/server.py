@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lxml import etree
 
+from controller.device.capabilities import KnownModules
 from controller.device.framing import frame
-from controller.device.modules import KnownModules
 from controller.device.session import NetconfSession
 from controller.device.transport import Borrowed, Transport
 from controller.nrm import namespaces as ns

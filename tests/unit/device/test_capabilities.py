@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.device.capabilities import capabilities_of, capabilities_with
-from controller.device.modules import Announced, listed_in
+from controller.device.capabilities import Announced, capabilities_of, capabilities_with, listed_in
 from controller.nrm import namespaces as ns
 from simulators.datastore import PROFILE_MODULES, load_schema
 from simulators.netconf.capabilities import modules_of_station, of_station

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.device.modules import KnownModules
+from controller.device.capabilities import KnownModules
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceRefusedError
 from controller.nrm import namespaces as ns

@@ -37,6 +37,15 @@ async def test_a_confirmed_commit_names_its_token_as_the_server_wants_it(
     assert {etree.QName(leaf).namespace for leaf in server.sent[-1]} == {ns.NETCONF}
 
 
+@pytest.mark.parametrize("form", [None, *FollowUp])
+async def test_no_confirmed_commit_goes_to_a_server_that_would_not_know_its_token(form: FollowUp | None) -> None:
+    """One of version 1.0 has no persist; another might take it for a commit for good."""
+    server = Server(tuple(uri.replace(":confirmed-commit:1.1", ":confirmed-commit:1.0") for uri in HELLO))
+    with pytest.raises(DeviceRefusedError, match=r":confirmed-commit:1\.1"):
+        await (await session_with(server)).commit_confirmed("t", 60, form)
+    assert server.sent == []
+
+
 async def test_a_server_that_takes_no_persist_id_says_so() -> None:
     said = refusal("invalid-value", "Persist ID given in confirmed commit rpc.")
     server = Server(HELLO, answers={"commit": lambda commit: said if "persist-id" in leaves_of(commit) else "<ok/>"})

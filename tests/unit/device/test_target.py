@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from controller.device import target_of
 from controller.models.errors import NotFoundError
 from controller.models.network import Endpoint, ManagementDefaults, Network, NetworkHeader, Station
+from controller.ports.devices import target_of
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
 

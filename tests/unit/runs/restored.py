@@ -16,7 +16,6 @@ from sqlalchemy import event
 
 from controller.assurance.checker import Checker
 from controller.bootstrap import open_record
-from controller.device import target_of
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.network import Network
@@ -25,7 +24,7 @@ from controller.models.settings import Settings
 from controller.nrm.tree import Tree
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.devices import DeviceTarget
+from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.fake_device import SAFE
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.notifier import FakeNotifier
