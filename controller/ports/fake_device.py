@@ -18,7 +18,7 @@ from controller.models.behaviour import FollowUp
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
-from controller.nrm.schema import Mutability, NodeSpec, spec_of
+from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, is_below
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities
@@ -276,7 +276,7 @@ class FakeDevice:
                     continue
                 if leaf.mutability is Mutability.CREATE_ONLY:
                     raise DeviceRefusedError(f"operation-failed: {path} {leaf.name} can't be changed")
-                if spec.is_cell and leaf.mutability is Mutability.LOCKED and _unlocked(before):
+                if spec.is_cell and leaf.mutability is Mutability.LOCKED and _unlocked(spec, before):
                     raise DeviceRefusedError(f"operation-failed: {path} {leaf.name} changes on a locked cell only")
 
     def _revert_if_due(self) -> None:
@@ -294,7 +294,7 @@ class FakeDevice:
         """Make ``tree`` running, and note which cells and links it moves."""
         old = self.history[-1]
         for path, spec in self._specs(tree):
-            if (spec.is_cell and _unlocked(tree[path]) and not _unlocked(old.get(path, {}))) or (
+            if (spec.is_cell and _unlocked(spec, tree[path]) and not _unlocked(spec, old.get(path, {}))) or (
                 spec.link and _below(tree, path) != _below(old, path)
             ):
                 self._since[path] = self._clock.monotonic()
@@ -310,25 +310,28 @@ class FakeDevice:
         settled = self._clock.monotonic() - self._since.get(path, -self.on_air_after) >= self.on_air_after
         if spec.is_cell:
             enabled = path not in self.failed_cells
-            active = enabled and settled and _unlocked(tree[path])
+            unlocked = _unlocked(spec, tree[path])
             return {
-                "operationalState": "ENABLED" if enabled else "DISABLED",
-                "cellState": "ACTIVE" if active else "INACTIVE" if _unlocked(tree[path]) else "IDLE",
+                spec.leaf(LeafRole.OPERATIONAL_STATE): "ENABLED" if enabled else "DISABLED",
+                spec.leaf(LeafRole.CELL_STATE): "IDLE"
+                if not unlocked
+                else "ACTIVE"
+                if enabled and settled
+                else "INACTIVE",
             }
         if spec.link:
             complete = {below.name for below in spec.children if below.single} <= {
                 below[len(path) + 1 :].partition("[")[0] for below in _below(tree, path)
             }
             up = complete and settled and path not in self.broken_links
-            up = (
-                up and "remoteAddress" in tree[path] and tree[path].get("administrativeState", "UNLOCKED") == "UNLOCKED"
-            )
-            return {"operationalState": "ENABLED" if up else "DISABLED"}
+            up = up and spec.leaf(LeafRole.REMOTE_ADDRESS) in tree[path] and _unlocked(spec, tree[path])
+            return {spec.leaf(LeafRole.OPERATIONAL_STATE): "ENABLED" if up else "DISABLED"}
         return {}
 
 
-def _unlocked(leaves: Leaves) -> bool:
-    return leaves.get("administrativeState") == "UNLOCKED"
+def _unlocked(spec: NodeSpec, leaves: Leaves) -> bool:
+    leaf = spec.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE)
+    return leaf is None or leaves.get(leaf.name, leaf.default) == "UNLOCKED"
 
 
 def _below(tree: Tree, path: Path) -> dict[Path, Leaves]:

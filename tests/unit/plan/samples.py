@@ -13,7 +13,7 @@ from controller.models.plan import Change, LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import Rendered, render, root_spec
-from controller.nrm.schema import spec_of
+from controller.nrm.schema import LeafRole, spec_of
 from controller.nrm.tree import Leaves, Observed, Path, Tree
 from controller.plan import PlanOptions, StationView, ledger_nodes, make_plan, network_digest
 
@@ -117,13 +117,13 @@ def states(profiles: tuple[str, ...], tree: Tree, down: Iterable[Path] = ()) -> 
         spec = spec_of(root, path)
         up = path not in set(down)
         if spec and spec.is_cell:
-            active = up and leaves.get("administrativeState") == "UNLOCKED"
+            active = up and leaves.get(spec.leaf(LeafRole.ADMINISTRATIVE_STATE)) == "UNLOCKED"
             state[path] = {
-                "operationalState": "ENABLED" if up else "DISABLED",
-                "cellState": "ACTIVE" if active else "IDLE",
+                spec.leaf(LeafRole.OPERATIONAL_STATE): "ENABLED" if up else "DISABLED",
+                spec.leaf(LeafRole.CELL_STATE): "ACTIVE" if active else "IDLE",
             }
         elif spec and spec.link:
-            state[path] = {"operationalState": "ENABLED" if up else "DISABLED"}
+            state[path] = {spec.leaf(LeafRole.OPERATIONAL_STATE): "ENABLED" if up else "DISABLED"}
     return state
 
 
@@ -134,7 +134,8 @@ def carrying(net: Network, station: str = "S1", edit: Mapping[Path, Leaves | Non
     tree: dict[Path, Leaves] = {}
     for path, leaves in rendered(net, station).tree.items():
         spec = spec_of(root, path)
-        tree[path] = {**leaves, "administrativeState": "UNLOCKED"} if spec and spec.is_cell else leaves
+        locks = spec.leaf(LeafRole.ADMINISTRATIVE_STATE) if spec and spec.is_cell else ""
+        tree[path] = {**leaves, locks: "UNLOCKED"} if locks else leaves
     for path, changed in (edit or {}).items():
         if changed is None:
             tree = {p: leaves for p, leaves in tree.items() if p != path and not p.startswith(path + "/")}
