@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from simulators.clock import RealClock
+from simulators.clock import RealClock, VirtualClock
 from simulators.commands import DEFAULT_CONTROL, ControlUrl, add_ground, call, show
 from simulators.control.network_faults import describe
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
-from simulators.fleet.fleet import Fleet, Placement, RouterPlacement, as_in, on_port, ports_from
+from simulators.fleet.fleet import Fleet, FleetSettings, Placement, RouterPlacement, as_in, on_port, ports_from
 from simulators.fleet.inventory import Exports, as_in_files
-from simulators.fleet.push import Shape, alertmanager_call, ves_event
+from simulators.fleet.push import alertmanager_call, ves_event
 from simulators.fleet.scenario import ScenarioError, read_scenario
-from simulators.fleet.story import Stage, Story
+from simulators.history import json_lines
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
 from simulators.netconf.faults import ANY, FaultKind
 from simulators.netconf.profiles import PROFILES, profile_named
@@ -50,17 +52,6 @@ def settings_of(
     return settings, others
 
 
-def check_stations(network: SimulatedNetwork, named: Iterable[str]) -> None:
-    """See that the network has the stations for which a choice was made.
-
-    Raises:
-        ValueError: it lacks one.
-    """
-    unknown = set(named) - {station.id for station in network.stations}
-    if unknown:
-        raise ValueError(f"network {network.id} has no station {', '.join(sorted(unknown))}")
-
-
 #: Password of the stations when the environment names none.
 DEFAULT_PASSWORD = "minka-sim"  # noqa: S105 (the simulators' well-known one)
 
@@ -78,6 +69,150 @@ app.add_typer(fault_app, name="fault")
 add_ground(app)
 
 
+@dataclass(frozen=True)
+class UpOptions:
+    """What ``up`` is asked for on the command line."""
+
+    network: Annotated[Path | None, typer.Option(help="Directory of network files.")] = None
+    count: Annotated[int | None, typer.Option(min=1, help="So many stations instead of a network.")] = None
+    endpoints: Annotated[Path | None, typer.Option(help="CSV file that replaces the endpoints found there.")] = None
+    endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints with host keys here (CSV).")] = None
+    export_nornir: Annotated[Path | None, typer.Option(help="Write hosts.yaml for Nornir here.")] = None
+    export_ansible: Annotated[Path | None, typer.Option(help="Write an inventory for Ansible here.")] = None
+    address: Annotated[str, typer.Option(help="Listen on this address, with --port-base.")] = "127.0.0.1"
+    port_base: Annotated[
+        int | None, typer.Option(help="Listen on consecutive ports from here, not on the endpoints of the network.")
+    ] = None
+    tls: Annotated[
+        int | None, typer.Option(help="Listen for TLS too, on this port of each address; from here with --port-base.")
+    ] = None
+    tls_endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints over TLS here (CSV).")] = None
+    certificates: Annotated[Path | None, typer.Option(help="Write authority.pem and client.pem into this folder.")] = (
+        None
+    )
+    call_home: Annotated[list[str] | None, typer.Option(help="Let all stations call HOST:PORT; may be repeated.")] = (
+        None
+    )
+    call_again: Annotated[float, typer.Option(min=0.1, help="Seconds until a station calls again.")] = AGAIN_SECONDS
+    routers: Annotated[
+        Provisioning | None, typer.Option(help="Run the routers too, so provisioned; core links then need them.")
+    ] = None
+    routers_out: Annotated[Path | None, typer.Option(help="Write the routers with host keys here (CSV).")] = None
+    keep: Annotated[Path | None, typer.Option(help="Keep configurations here, and start with what was kept.")] = None
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1
+    control: Annotated[str, typer.Option(help="Where the control interface listens, HOST:PORT.")] = DEFAULT_CONTROL
+    username: Annotated[str, typer.Option(help="User name that the stations accept.")] = "minka"
+    password_env: Annotated[
+        str, typer.Option(help="Environment variable with their password; `minka-sim` if it isn't set.")
+    ] = "MINKA_DEVICE_PASSWORD"  # noqa: S105 (its name, not its value)
+    authorized_keys: Annotated[Path | None, typer.Option(help="Public keys that the stations accept.")] = None
+    station: Annotated[list[str] | None, typer.Option(help="Start this station only; may be repeated.")] = None
+    seed: Annotated[str | None, typer.Option(help="Seed of the host keys; the network's id by default.")] = None
+    settle_seconds: Annotated[float, typer.Option(min=0, help="Until an unlocked cell is on air.")] = 1.0
+    boot_seconds: Annotated[float, typer.Option(min=0, help="How long a restart takes.")] = 60.0
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME for all stations or STATION=NAME; may be repeated. Names: {', '.join(PROFILES)}."),
+    ] = None
+    speed: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0
+    scenario: Annotated[Path | None, typer.Option(help="Scenario to play from now on (YAML).")] = None
+    history: Annotated[Path | None, typer.Option(help="Write all that happens here (JSON lines).")] = None
+    ves: Annotated[str | None, typer.Option(help="Push alarms to this URL as VES 7.2 events.")] = None
+    alertmanager: Annotated[
+        str | None, typer.Option(help="Push alarms to this URL in the shape of Alertmanager's webhook.")
+    ] = None
+
+    def read_files(self) -> SimulatedNetwork:
+        """The network: of its files, or of so many stations.
+
+        Raises:
+            NetworkFileError: a file can't be read.
+            ValueError: both are named, or neither.
+        """
+        if self.count is not None and self.network is None:
+            return counted(self.count)
+        if self.network is not None and self.count is None:
+            return read_network(self.network, self.endpoints)
+        raise ValueError("give either --network or --count")
+
+    def fleet_settings(self, files: SimulatedNetwork) -> FleetSettings:
+        """The fleet for a network.
+
+        Raises:
+            ValueError: there is no such profile, or an address is none.
+            OSError: the file of keys can't be read.
+        """
+        placement: Placement = as_in(files)
+        router_placement: RouterPlacement = as_in_files
+        tls = None if self.tls is None else on_port(placement, self.tls)
+        if self.port_base is not None:
+            placement = ports_from(self.address, self.port_base)
+            router_placement = ports_from(self.address, self.port_base + len(files.stations))
+            tls = None if self.tls is None else ports_from(self.address, self.tls)
+        base = StationSettings(settle_seconds=self.settle_seconds, boot_seconds=self.boot_seconds)
+        stations, by_station = settings_of(base, self.profile or ())
+        receivers = {self.ves: ves_event, self.alertmanager: alertmanager_call}
+        return FleetSettings(
+            seed=self.seed,
+            only=self.station,
+            stations=stations,
+            by_station=by_station,
+            credentials=self._credentials(),
+            placement=placement,
+            tls=tls,
+            homes=[Home(*host_and_port(home), self.call_again) for home in self.call_home or ()],
+            routers=self.routers,
+            router_placement=router_placement,
+            keep=self.keep,
+            scenario=self.scenario,
+            history=self.history,
+            receivers={url: shape for url, shape in receivers.items() if url},
+        )
+
+    def exports(self) -> Exports:
+        """The files to write when all stations listen."""
+        return Exports(
+            endpoints=self.endpoints_out,
+            tls_endpoints=self.tls_endpoints_out,
+            certificates=self.certificates,
+            nornir=self.export_nornir,
+            ansible=self.export_ansible,
+            username=self.username,
+            password_env=self.password_env,
+            routers=self.routers_out,
+        )
+
+    def _credentials(self) -> Credentials:
+        keys = self.authorized_keys
+        lines = [] if keys is None else keys.read_text(encoding="utf-8").splitlines()
+        password = os.environ.get(self.password_env, DEFAULT_PASSWORD)
+        return Credentials(self.username, password, tuple(line for line in lines if line.strip()))
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """An address as in HOST:PORT.
+
+    Raises:
+        ValueError: the port is no number.
+    """
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _with_options(command: Callable[[UpOptions], None]) -> Callable[..., None]:
+    """Let typer see the fields of the options as those of a command."""
+
+    @wraps(command)
+    def run_command(**given: Any) -> None:
+        command(UpOptions(**given))
+
+    hints = get_type_hints(UpOptions, include_extras=True)
+    fields = inspect.signature(UpOptions).parameters.values()
+    parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in fields]
+    run_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run_command
+
+
 @app.command(
     epilog="""Examples:
 
@@ -91,130 +226,25 @@ add_ground(app)
 
 `python -m simulators up --count 100 --call-home 127.0.0.1:4334`"""
 )
-def up(
-    network: Annotated[Path | None, typer.Option(help="Directory of network files.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="So many stations instead of a network.")] = None,
-    endpoints: Annotated[Path | None, typer.Option(help="CSV file that replaces the endpoints found there.")] = None,
-    endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints with host keys here (CSV).")] = None,
-    export_nornir: Annotated[Path | None, typer.Option(help="Write hosts.yaml for Nornir here.")] = None,
-    export_ansible: Annotated[Path | None, typer.Option(help="Write an inventory for Ansible here.")] = None,
-    address: Annotated[str, typer.Option(help="Listen on this address, with --port-base.")] = "127.0.0.1",
-    port_base: Annotated[
-        int | None, typer.Option(help="Listen on consecutive ports from here, not on the endpoints of the network.")
-    ] = None,
-    tls: Annotated[
-        int | None, typer.Option(help="Listen for TLS too, on this port of each address; from here with --port-base.")
-    ] = None,
-    tls_endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints over TLS here (CSV).")] = None,
-    certificates: Annotated[
-        Path | None, typer.Option(help="Write authority.pem and client.pem into this folder.")
-    ] = None,
-    call_home: Annotated[
-        list[str] | None, typer.Option(help="Let all stations call HOST:PORT; may be repeated.")
-    ] = None,
-    call_again: Annotated[float, typer.Option(min=0.1, help="Seconds until a station calls again.")] = AGAIN_SECONDS,
-    routers: Annotated[
-        Provisioning | None, typer.Option(help="Run the routers too, so provisioned; core links then need them.")
-    ] = None,
-    routers_out: Annotated[Path | None, typer.Option(help="Write the routers with host keys here (CSV).")] = None,
-    keep: Annotated[Path | None, typer.Option(help="Keep configurations here, and start with what was kept.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1,
-    control: Annotated[str, typer.Option(help="Where the control interface listens, HOST:PORT.")] = DEFAULT_CONTROL,
-    username: Annotated[str, typer.Option(help="User name that the stations accept.")] = "minka",
-    password_env: Annotated[
-        str, typer.Option(help="Environment variable with their password; `minka-sim` if it isn't set.")
-    ] = "MINKA_DEVICE_PASSWORD",  # noqa: S107 (its name, not its value)
-    authorized_keys: Annotated[Path | None, typer.Option(help="Public keys that the stations accept.")] = None,
-    station: Annotated[list[str] | None, typer.Option(help="Start this station only; may be repeated.")] = None,
-    seed: Annotated[str | None, typer.Option(help="Seed of the host keys; the network's id by default.")] = None,
-    settle_seconds: Annotated[float, typer.Option(min=0, help="Until an unlocked cell is on air.")] = 1.0,
-    boot_seconds: Annotated[float, typer.Option(min=0, help="How long a restart takes.")] = 60.0,
-    profile: Annotated[
-        list[str] | None,
-        typer.Option(help=f"NAME for all stations or STATION=NAME; may be repeated. Names: {', '.join(PROFILES)}."),
-    ] = None,
-    speed: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0,
-    scenario: Annotated[Path | None, typer.Option(help="Scenario to play from now on (YAML).")] = None,
-    history: Annotated[Path | None, typer.Option(help="Write all that happens here (JSON lines).")] = None,
-    ves: Annotated[str | None, typer.Option(help="Push alarms to this URL as VES 7.2 events.")] = None,
-    alertmanager: Annotated[
-        str | None, typer.Option(help="Push alarms to this URL in the shape of Alertmanager's webhook.")
-    ] = None,
-) -> None:
+@_with_options
+def up(options: UpOptions) -> None:
     """Start the stations of a network and run until SIGTERM or Ctrl-C.
 
     Prints one line of JSON when all of them listen: how many, and the URL of the control interface.
     """
     try:
-        files = _files(network, count, endpoints)
-        placement: Placement = as_in(files)
-        router_placement: RouterPlacement = as_in_files
-        if port_base is not None:
-            placement = ports_from(address, port_base)
-            router_placement = ports_from(address, port_base + len(files.stations))
-        _check_together(processes, scenario, history, routers)
-        default, others = settings_of(
-            StationSettings(settle_seconds=settle_seconds, boot_seconds=boot_seconds), profile or ()
+        files = options.read_files()
+        run(
+            files,
+            options.fleet_settings(files),
+            processes=options.processes,
+            control=host_and_port(options.control),
+            exports=options.exports(),
+            clock=RealClock(options.speed),
         )
-        check_stations(files, others)
-
-        def make(only: Sequence[str]) -> tuple[Fleet, Story]:
-            fleet = Fleet(
-                files,
-                clock=RealClock(speed),
-                credentials=_credentials(username, password_env, authorized_keys),
-                placement=placement,
-                settings={name: found for name, found in others.items() if name in only},
-                default_settings=default,
-                seed=seed,
-                only=only,
-                tls=_tls_placement(placement, address, port_base, tls),
-                homes=[Home(*_host_and_port(home), call_again) for home in call_home or ()],
-                routers=routers,
-                router_placement=router_placement,
-                keep=keep,
-            )
-            receivers: dict[Shape, str | None] = {ves_event: ves, alertmanager_call: alertmanager}
-            return fleet, Story(fleet, files, scenario, history, receivers, seed)
-
-        exports = Exports(
-            *(endpoints_out, tls_endpoints_out, certificates, export_nornir, export_ansible, username, password_env),
-            routers=routers_out,
-        )
-        run(make, files, station or (), processes, _host_and_port(control), exports, seed or files.id)
     except (NetworkFileError, ScenarioError, FleetProcessError, ValueError, OSError) as error:
         typer.echo(f"the fleet can't run: {error}", err=True)
         raise typer.Exit(1) from error
-
-
-def _check_together(processes: int, *for_all: object) -> None:
-    if processes > 1 and any(for_all):
-        raise ValueError("a scenario, a history and routers need all stations in one process")
-
-
-def _files(network: Path | None, count: int | None, endpoints: Path | None) -> SimulatedNetwork:
-    if count is not None and network is None:
-        return counted(count)
-    if network is not None and count is None:
-        return read_network(network, endpoints)
-    raise ValueError("give either --network or --count")
-
-
-def _tls_placement(ssh: Placement, address: str, port_base: int | None, tls: int | None) -> Placement | None:
-    if tls is None:
-        return None
-    return on_port(ssh, tls) if port_base is None else ports_from(address, tls)
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _credentials(username: str, password_env: str, authorized_keys: Path | None) -> Credentials:
-    lines = [] if authorized_keys is None else authorized_keys.read_text(encoding="utf-8").splitlines()
-    password = os.environ.get(password_env, DEFAULT_PASSWORD)
-    return Credentials(username, password, tuple(line for line in lines if line.strip()))
 
 
 @app.command(epilog="Example: `python -m simulators play --network NET --scenario night.yaml --hours 24`")
@@ -235,9 +265,11 @@ def play(
     except (NetworkFileError, ScenarioError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    stage = Stage(files, seed=seed, only=station or None)
-    stage.record(sys.stdout)
-    stage.play(story, hours * 3600)
+    clock = VirtualClock()
+    fleet = Fleet(files, FleetSettings(seed=seed, only=station), clock)
+    fleet.listen(events=json_lines(sys.stdout))
+    story.play(fleet)
+    clock.advance(hours * 3600)
 
 
 # ------------------------------------------------------------------------ faults

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TextIO
 
 from simulators.clock import Clock
 
@@ -110,3 +111,13 @@ class History:
     def events(self, kind: EventKind | None = None) -> tuple[Event, ...]:
         """The kept events, oldest first, of one kind if named."""
         return tuple(event for event in self._events if kind is None or event.kind is kind)
+
+
+def json_lines(sink: TextIO) -> EventListener:
+    """A listener that writes events as lines of JSON; equal runs in virtual time write equal bytes."""
+
+    def write(device: str, event: Event) -> None:
+        line = {"station": device, **event.to_json()}
+        sink.write(json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+    return write

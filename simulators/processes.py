@@ -14,22 +14,19 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from simulators.clock import Clock, RealClock
 from simulators.control.app import serve_control
 from simulators.control.server import serve_front
 from simulators.datastore import PROFILE_MODULES, load_schema
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.fleet.inventory import Endpoint, Exports, TlsEndpoint
-from simulators.fleet.story import Story
 from simulators.network import SimulatedNetwork
-
-#: Makes the fleet of some stations, by id, and what happens to it beside sessions.
-Making = Callable[[Sequence[str]], tuple[Fleet, Story]]
 
 #: Seconds for a process to end its sessions.
 _GOOD_BYE = 20.0
@@ -81,8 +78,21 @@ def check_open_files(stations: int, processes: int, listeners: int, limit: int) 
         raise ValueError(f"{stations} stations need {wanted} processes: the system grants each {limit} open files")
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The fleet that processes share: its network, settings and clock."""
+
+    network: SimulatedNetwork
+    settings: FleetSettings
+    clock: Clock
+
+    def part(self, stations: Collection[str]) -> Fleet:
+        """The fleet of some of its stations."""
+        return Fleet(self.network, replace(self.settings, only=stations), self.clock)
+
+
 @contextmanager
-def started(make: Making, portions: Sequence[Sequence[str]]) -> Iterator[list[Part]]:
+def started(whole: Whole, portions: Sequence[Sequence[str]]) -> Iterator[list[Part]]:
     """Processes for the portions, all of them listening; they end with the context.
 
     Raises:
@@ -94,8 +104,8 @@ def started(make: Making, portions: Sequence[Sequence[str]]) -> Iterator[list[Pa
     gc.freeze()
     try:
         for portion in portions:
-            running.append(_start(make, portion, [other.line for other in running]))
-        yield [_told(process) for process in running]
+            running.append(_start(whole, portion, [other.line for other in running]))
+        yield [_part_of(process) for process in running]
     finally:
         for process in running:
             process.line.close()
@@ -109,7 +119,7 @@ def started(make: Making, portions: Sequence[Sequence[str]]) -> Iterator[list[Pa
 
 @asynccontextmanager
 async def controlled(parts: Sequence[Part], host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """One control interface over all processes; gives its URL, and an event that tells that one has ended.
+    """One control interface over all processes; gives its URL, and an event that is set when one has ended.
 
     Raises:
         ValueError: the host is not on loopback.
@@ -127,16 +137,16 @@ async def controlled(parts: Sequence[Part], host: str, port: int) -> AsyncIterat
             loop.remove_reader(sentinel)
 
 
-def _start(make: Making, portion: Sequence[str], inherited: Sequence[Connection]) -> _Process:
+def _start(whole: Whole, portion: Sequence[str], inherited: Sequence[Connection]) -> _Process:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(make, portion, theirs, [*inherited, ours]), daemon=True)
+    process = context.Process(target=_work, args=(whole, portion, theirs, [*inherited, ours]), daemon=True)
     process.start()
     theirs.close()
     return _Process(process, ours)
 
 
-def _told(process: _Process) -> Part:
+def _part_of(process: _Process) -> Part:
     try:
         said = process.line.recv()
     except EOFError:
@@ -146,21 +156,20 @@ def _told(process: _Process) -> Part:
     raise FleetProcessError(str(said))
 
 
-def _work(make: Making, portion: Sequence[str], line: Connection, inherited: Sequence[Connection]) -> None:
+def _work(whole: Whole, portion: Sequence[str], line: Connection, inherited: Sequence[Connection]) -> None:
     """Body of a process: its fleet runs until the line to the starting process is closed."""
     for other in inherited:
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the starting process decides
     try:
-        asyncio.run(_serve(make, portion, line))
+        asyncio.run(_serve(whole, portion, line))
     except (OSError, ValueError) as error:
         line.send(str(error))
 
 
-async def _serve(make: Making, portion: Sequence[str], line: Connection) -> None:
+async def _serve(whole: Whole, portion: Sequence[str], line: Connection) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    fleet, story = make(portion)
-    async with fleet, serve_control(fleet) as url, story.told():
+    async with whole.part(portion) as fleet, serve_control(fleet) as url:
         pid = multiprocessing.current_process().pid
         assert pid is not None
         line.send(Part(pid, url, tuple(fleet.endpoints()), tuple(fleet.tls_endpoints())))
@@ -170,40 +179,43 @@ async def _serve(make: Making, portion: Sequence[str], line: Connection) -> None
 
 
 def run(
-    make: Making,
     network: SimulatedNetwork,
-    only: Sequence[str],
+    settings: FleetSettings,
+    *,
     processes: int,
     control: tuple[str, int],
     exports: Exports,
-    seed: str,
+    clock: Clock | None = None,
 ) -> None:
     """Run the fleet until SIGTERM or Ctrl-C.
 
     Args:
-        make: Makes the fleet of some stations and its story.
-        network: Where they come from.
-        only: Ids of the stations to start; none given means all.
-        processes: How many share them.
+        network: Where its stations come from.
+        settings: What it consists of.
+        processes: How many share the stations.
         control: Address and port of the control interface.
         exports: Files to write when all of them listen.
-        seed: Seed of the certificates to write.
+        clock: Its time; None means real time.
 
     Raises:
         FleetProcessError: a process could not start, or has ended by itself.
+        ScenarioError: the scenario can't be played.
         ValueError: the stations can't be served so.
         OSError: an address can't be listened on, or a file can't be written.
     """
+    if processes > 1 and any((settings.scenario, settings.history, settings.routers)):
+        raise ValueError("a scenario, a history and routers need all stations in one process")
     limit = _allow_open_files()
-    stations = list(only) or [station.id for station in network.stations]
+    whole = Whole(network, settings, clock or RealClock())
+    stations = list(settings.only or [station.id for station in network.stations])
     if processes == 1:
         check_open_files(len(stations), 1, 1, limit)
-        asyncio.run(_run_here(make, stations, control, exports, seed))
+        asyncio.run(_run_here(whole, stations, control, exports))
         return
     check_open_files(len(stations), processes, 1 + (exports.tls_endpoints is not None), limit)
     share_schemas(network)
-    with started(make, shares(stations, processes)) as parts:
-        asyncio.run(_run_parts(parts, control, exports, seed))
+    with started(whole, shares(stations, processes)) as parts:
+        asyncio.run(_run_parts(parts, control, exports, settings.seed or network.id))
 
 
 def _allow_open_files() -> int:
@@ -213,24 +225,20 @@ def _allow_open_files() -> int:
     return hard
 
 
-async def _run_here(
-    make: Making, stations: Sequence[str], control: tuple[str, int], exports: Exports, seed: str
-) -> None:
+async def _run_here(whole: Whole, stations: Sequence[str], control: tuple[str, int], exports: Exports) -> None:
     async with AsyncExitStack() as stack:
-        stop = await stack.enter_async_context(_until_told())
-        fleet, story = make(stations)
-        await stack.enter_async_context(fleet)
+        stop = await stack.enter_async_context(_until_stopped())
+        fleet = await stack.enter_async_context(whole.part(stations))
         url = await stack.enter_async_context(serve_control(fleet, *control))
         routers = [fleet.router_endpoint(router) for router in fleet.routers]
-        exports.write(fleet.endpoints(), fleet.tls_endpoints(), seed, routers)
-        _say_ready(len(stations), url)
-        await stack.enter_async_context(story.told())
+        exports.write(fleet.endpoints(), fleet.tls_endpoints(), fleet.seed, routers)
+        _say_ready(len(fleet.stations), url)
         await stop.wait()
 
 
 async def _run_parts(parts: Sequence[Part], control: tuple[str, int], exports: Exports, seed: str) -> None:
     async with AsyncExitStack() as stack:
-        stop = await stack.enter_async_context(_until_told())
+        stop = await stack.enter_async_context(_until_stopped())
         url, ended = await stack.enter_async_context(controlled(parts, *control))
         ssh = sorted((endpoint for part in parts for endpoint in part.endpoints), key=lambda one: one.station)
         tls = sorted((endpoint for part in parts for endpoint in part.tls_endpoints), key=lambda one: one.station)
@@ -250,7 +258,7 @@ def _say_ready(endpoints: int, control: str, **more: object) -> None:
 
 
 @asynccontextmanager
-async def _until_told() -> AsyncIterator[asyncio.Event]:
+async def _until_stopped() -> AsyncIterator[asyncio.Event]:
     """An event that SIGTERM and SIGINT set."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from simulators.clock import Clock, RealClock
 from simulators.equipment.equipment import AlarmListener
 from simulators.fleet.inventory import Endpoint, RouterEndpoint, TlsEndpoint, minka, routers_csv
 from simulators.fleet.persistence import SavedConfigs
+from simulators.fleet.push import Push, Shape
+from simulators.fleet.scenario import read_scenario
 from simulators.fleet.transport import Transport
-from simulators.history import EventListener
+from simulators.history import EventListener, json_lines
 from simulators.host_keys import public_host_key
 from simulators.netconf.callhome import Callers, Home
 from simulators.netconf.certificates import Authority
@@ -26,18 +30,6 @@ from simulators.routers.router import Router, RouterSettings
 from simulators.routers.ssh import RouterSshServers
 from simulators.ssh import Credentials, Logins
 from simulators.station import Station, StationSettings
-
-__all__ = [
-    "Endpoint",
-    "Fleet",
-    "Placement",
-    "RouterPlacement",
-    "TlsEndpoint",
-    "anywhere",
-    "as_in",
-    "on_port",
-    "ports_from",
-]
 
 #: Where a station listens: its index within the fleet and its record → address and port, port 0 for any free one.
 Placement = Callable[[int, StationRecord], tuple[str, int]]
@@ -70,89 +62,104 @@ def on_port(placement: Placement, port: int) -> Placement:
     return lambda index, record: (placement(index, record)[0], port)
 
 
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """What a fleet consists of, and how it behaves.
+
+    Attributes:
+        seed: Makes the host keys, certificates and chances; None means the network's id.
+        only: Ids of the stations to start; None means all.
+        stations: How stations are set up, but for those in ``by_station``, by id.
+        credentials: Who may log in.
+        placement: Where stations listen.
+        tls: Where stations listen for TLS beside SSH; None means nowhere.
+        homes: Controllers that all stations call.
+        max_pending_logins: Connections without a log-in that are kept; the oldest makes room for the next.
+        max_buffered: Bytes of unhandled messages that are kept; the session with most makes room.
+        routers: What the routers of the network come with; None means that the fleet has no routers, and core
+            links depend on the stations and the backhaul alone.
+        router_placement: Where routers listen.
+        router: How routers are set up.
+        keep: Folder in which configurations outlive the fleet; None means that they end with it.
+        scenario: File of a scenario that is played when all listen.
+        history: File that takes all events from then on, as lines of JSON.
+        receivers: URLs that take the alarms from then on, each in a shape.
+    """
+
+    seed: str | None = None
+    only: Collection[str] | None = None
+    stations: StationSettings = field(default_factory=StationSettings)
+    by_station: Mapping[str, StationSettings] = field(default_factory=lambda: MappingProxyType({}))
+    credentials: Credentials = field(default_factory=Credentials)
+    placement: Placement = anywhere
+    tls: Placement | None = None
+    homes: Sequence[Home] = ()
+    max_pending_logins: int = MAX_PENDING_LOGINS
+    max_buffered: int = MAX_BUFFERED
+    routers: Provisioning | None = None
+    router_placement: RouterPlacement = anywhere
+    router: RouterSettings = field(default_factory=RouterSettings)
+    keep: Path | None = None
+    scenario: Path | None = None
+    history: Path | None = None
+    receivers: Mapping[str, Shape] = field(default_factory=lambda: MappingProxyType({}))
+
+
 class Fleet:
     """Stations of a network, and its routers if wanted, running while the context is open.
 
         async with Fleet(network) as fleet:
             endpoint = fleet.endpoint("PE-CUS-0042")
 
-    Args:
-        settings: What some stations can't do, by id; ``default_settings`` hold for the others.
-        seed: Makes the host keys; the network's id unless told otherwise.
-        only: Ids of the stations to start; none given means all.
-        tls: Where stations listen for TLS beside SSH; none given means nowhere.
-        homes: Controllers that all stations call.
-        pending_logins: Connections without a log-in that are kept; the oldest makes room for the next.
-        buffered_input: Bytes of unhandled messages that are kept; the session with most makes room.
-        routers: What the routers of the network come with; none given means that the fleet has no
-            routers, and core links depend on the stations and the backhaul alone.
-        router_placement: Where routers listen.
-        router_settings: How the routers are set up.
-        keep: Folder in which configurations outlive the fleet; none given means that they end with it.
+    Without the context nobody can connect, and time is all that moves it.
 
     Attributes:
         transport: Routers, backhaul, and who can be reached.
 
     Raises:
-        ValueError: the network lacks a station named in ``settings`` or ``only``, or what was kept does not fit one.
+        ValueError: the network lacks a station that the settings name, or what was kept does not fit one.
+        ScenarioError: the scenario can't be played.
     """
 
     def __init__(
-        self,
-        network: SimulatedNetwork,
-        *,
-        clock: Clock | None = None,
-        credentials: Credentials | None = None,
-        placement: Placement = anywhere,
-        settings: Mapping[str, StationSettings] | None = None,
-        default_settings: StationSettings | None = None,
-        seed: str | None = None,
-        only: Iterable[str] | None = None,
-        tls: Placement | None = None,
-        homes: Sequence[Home] = (),
-        pending_logins: int = MAX_PENDING_LOGINS,
-        buffered_input: int = MAX_BUFFERED,
-        routers: Provisioning | None = None,
-        router_placement: RouterPlacement = anywhere,
-        router_settings: RouterSettings | None = None,
-        keep: Path | None = None,
+        self, network: SimulatedNetwork, settings: FleetSettings | None = None, clock: Clock | None = None
     ) -> None:
+        self._settings = settings = settings or FleetSettings()
         self.clock = clock or RealClock()
-        wanted = None if only is None else frozenset(only)
-        unknown = {*(wanted or ()), *(settings or {})} - {record.id for record in network.stations}
+        wanted = None if settings.only is None else frozenset(settings.only)
+        unknown = {*(wanted or ()), *settings.by_station} - {record.id for record in network.stations}
         if unknown:
             raise ValueError(f"network {network.id} has no station {', '.join(sorted(unknown))}")
+        self._scenario = None if settings.scenario is None else read_scenario(settings.scenario, network, settings.seed)
         #: With the place of each in the whole network, so that parts of a fleet don't get in each other's way.
         self._records = [
             (index, record) for index, record in enumerate(network.stations) if wanted is None or record.id in wanted
         ]
-        self._placement = placement
-        self._tls_placement = tls
-        self.pending_logins = PendingLogins(pending_logins)
-        credentials = credentials or Credentials()
-        self.buffered_input = BufferedInput(buffered_input)
-        logins = Logins(seed or network.id, credentials)
-        self._seed = logins.seed
+        self.seed = settings.seed or network.id
+        self.pending_logins = PendingLogins(settings.max_pending_logins)
+        self.buffered_input = BufferedInput(settings.max_buffered)
+        logins = Logins(self.seed, settings.credentials)
         self._ssh = SshServers(logins, self.pending_logins, self.buffered_input)
         self._tls = TlsServers(logins, self.pending_logins, self.buffered_input)
-        self.transport = Transport(
-            network, self.clock, seed=seed or network.id, routers=routers, settings=router_settings
-        )
-        self._router_placement = router_placement
         self._router_ssh = RouterSshServers(logins)
-        self._callers = [Callers(home, self._ssh, self.transport.lines) for home in homes]
-        default = default_settings or StationSettings()
-        around = Surroundings.of(network, seed, self.transport)
+        self.transport = Transport(
+            network, self.clock, seed=self.seed, routers=settings.routers, settings=settings.router
+        )
+        self._callers = [Callers(home, self._ssh, self.transport.lines) for home in settings.homes]
+        around = Surroundings.of(network, settings.seed, self.transport)
         self.stations: dict[str, Station] = {
-            record.id: Station(record, network.cores, self.clock, (settings or {}).get(record.id, default), around)
+            record.id: Station(
+                record, network.cores, self.clock, settings.by_station.get(record.id, settings.stations), around
+            )
             for _, record in self._records
         }
         self.transport.hang(self.stations)
-        self._keeper = (
+        self._saved = (
             None
-            if keep is None
-            else SavedConfigs(keep / network.id, [*self.stations.values(), *self.transport.routers.values()])
+            if settings.keep is None
+            else SavedConfigs(settings.keep / network.id, [*self.stations.values(), *self.routers.values()])
         )
+        self._stack = AsyncExitStack()
         self._servers: list[asyncio.Server] = []
         self._addresses: dict[str, tuple[str, int]] = {}
         self._router_addresses: dict[str, tuple[str, int]] = {}
@@ -160,9 +167,10 @@ class Fleet:
 
     async def __aenter__(self) -> Fleet:
         try:
-            if self._keeper is not None:
-                self._keeper.start()
+            if self._saved is not None:
+                self._saved.start()
             await self._listen()
+            await self._report()
         except BaseException:
             await self._close()
             raise
@@ -176,19 +184,32 @@ class Fleet:
     async def _listen(self) -> None:
         for index, record in self._records:
             station = self.stations[record.id]
-            address, port = self._placement(index, record)
+            address, port = self._settings.placement(index, record)
             factory = partial(self._ssh.protocol, station.server)
             self._addresses[record.id] = await self._serve(record.id, factory, address, port)
-            if self._tls_placement is not None:
-                address, port = self._tls_placement(index, record)
+            if self._settings.tls is not None:
+                address, port = self._settings.tls(index, record)
                 secure = partial(self._tls.protocol, station.server, address)
                 self._tls_addresses[record.id] = await self._serve(record.id, secure, address, port)
         for index, router in enumerate(self.routers.values()):
-            address, port = self._router_placement(index, router.record)
+            address, port = self._settings.router_placement(index, router.record)
             shell = partial(self._router_ssh.protocol, router)
             self._router_addresses[router.id] = await self._serve(router.id, shell, address, port)
         for callers in self._callers:
             callers.start((self.stations[id_].server, address) for id_, (address, _) in self._addresses.items())
+
+    async def _report(self) -> None:
+        """Write the history, push alarms, and play the scenario."""
+        settings = self._settings
+        if settings.history is not None:
+            sink = self._stack.enter_context(settings.history.open("w", encoding="utf-8", buffering=1))
+            self.listen(events=json_lines(sink))
+        for url, shape in settings.receivers.items():
+            push = Push(url, shape, self.clock)
+            await self._stack.enter_async_context(push.running())
+            self.listen(alarms=push.add)
+        if self._scenario is not None:
+            self._scenario.play(self)
 
     async def _serve(
         self, device: str, make: Callable[[], asyncio.Protocol], address: str, port: int
@@ -200,6 +221,7 @@ class Fleet:
         return bound
 
     async def _close(self) -> None:
+        await self._stack.aclose()
         for callers in self._callers:
             await callers.close()
         for server in self._servers:
@@ -210,8 +232,8 @@ class Fleet:
             router.close()
         self.transport.close()
         self._servers.clear()
-        if self._keeper is not None:
-            await self._keeper.close()
+        if self._saved is not None:
+            await self._saved.close()
 
     @property
     def routers(self) -> Mapping[str, Router]:
@@ -232,7 +254,7 @@ class Fleet:
         Raises:
             KeyError: no such station, or the fleet does not run.
         """
-        return Endpoint(station, *self._addresses[station], public_host_key(self._seed, station))
+        return Endpoint(station, *self._addresses[station], public_host_key(self.seed, station))
 
     def tls_endpoint(self, station: str) -> TlsEndpoint:
         """Where a station listens for TLS.
@@ -264,7 +286,7 @@ class Fleet:
         """
         record = self.routers[router].record
         address, port = self._router_addresses[router]
-        host_key = public_host_key(self._seed, router)
+        host_key = public_host_key(self.seed, router)
         return RouterEndpoint(router, record.site, address, port, record.platform, host_key)
 
     def write_routers(self, path: Path) -> None:

@@ -47,7 +47,7 @@ class ScenarioError(Exception):
     """A scenario can't be played; the message names file and line of everything that is wrong."""
 
 
-class Ground(Protocol):
+class Backhaul(Protocol):
     """The backhaul that a scenario cuts and mends."""
 
     def cut(self, node: str) -> None:
@@ -57,11 +57,11 @@ class Ground(Protocol):
         """Connect it again."""
 
 
-class Cast(Protocol):
-    """The stations that a scenario is played with."""
+class Devices(Protocol):
+    """The fleet that a scenario is played with."""
 
     @property
-    def transport(self) -> Ground:
+    def transport(self) -> Backhaul:
         """What they hang on."""
 
     @property
@@ -95,26 +95,26 @@ class Scenario:
     seed: str
     events: tuple[ScenarioEvent, ...]
 
-    def play(self, cast: Cast) -> None:
+    def play(self, devices: Devices) -> None:
         """Put all events on the clock; they happen as time goes on."""
         for number, event in enumerate(self.events):
-            cast.clock.call_later(event.at, partial(self._happen, cast, number, event))
+            devices.clock.call_later(event.at, partial(self._happen, devices, number, event))
 
-    def _happen(self, cast: Cast, number: int, event: ScenarioEvent) -> None:
+    def _happen(self, devices: Devices, number: int, event: ScenarioEvent) -> None:
         if event.action == "cut":
-            cast.transport.cut(event.name)
+            devices.transport.cut(event.name)
         elif event.action == "mend":
-            cast.transport.mend(event.name)
-        for station in (cast.stations[name] for name in event.stations if name in cast.stations):
+            devices.transport.mend(event.name)
+        for station in (devices.stations[name] for name in event.stations if name in devices.stations):
             try:
-                _act(station, event, f"{self.seed}/{number}/{station.id}")
+                _carry_out(station, event, f"{self.seed}/{number}/{station.id}")
             except (UnknownFaultError, RpcError, RpcErrors) as error:
                 station.history.record(
                     EventKind.NOT_STRUCK, ITSELF, action=event.action, name=event.name[:80], why=str(error)
                 )
 
 
-def _act(station: Station, event: ScenarioEvent, seed: str) -> None:
+def _carry_out(station: Station, event: ScenarioEvent, seed: str) -> None:
     if event.action == "fault":
         station.equipment.begin_fault(event.name, event.target, seed)
     elif event.action == "clear":

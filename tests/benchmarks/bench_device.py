@@ -32,7 +32,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import child
 from controller.ports.devices import DeviceSession, DeviceTarget
 from controller.ports.secrets import FakeSecrets
-from simulators.fleet.fleet import Fleet, anywhere
+from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
 from simulators.netconf.certificates import Authority
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import OWNERS, cell_path, function, function_path
@@ -54,7 +54,7 @@ Work = Callable[[DeviceSession, str, str], Awaitable[None]]
 async def serve(count: int) -> None:
     """Run the stations until standard input ends; print their endpoints as JSON."""
     records = tuple(StationRecord(f"S-{n}", "site", _PROFILES, "10.0.0.1", ("1",)) for n in range(count))
-    async with Fleet(SimulatedNetwork("bench", records, (), {}), tls=anywhere) as fleet:
+    async with Fleet(SimulatedNetwork("bench", records, (), {}), FleetSettings(tls=anywhere)) as fleet:
         rows = [
             {**asdict(ssh), "tls_port": tls.port, "certificate": tls.certificate}
             for ssh, tls in zip(fleet.endpoints(), fleet.tls_endpoints(), strict=True)

@@ -22,7 +22,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from simulators.fleet.fleet import Endpoint, TlsEndpoint
+from simulators.fleet.inventory import Endpoint, TlsEndpoint
 from simulators.host_keys import public_host_key
 from simulators.netconf.certificates import Authority
 from tests.integration.simulators.client import NetconfClient, label_edit, netconf

@@ -51,9 +51,8 @@ from controller.ports.queue import FakeDoorbell
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
-from simulators.fleet.fleet import Fleet, anywhere
+from simulators.fleet.fleet import FleetSettings
 from simulators.fleet.inventory import Exports
-from simulators.fleet.story import Story
 from simulators.network import read_network
 from simulators.processes import run as run_fleet
 from simulators.station import StationSettings
@@ -130,11 +129,13 @@ def serve(scene: Scene) -> None:
     network = read_network(scene.folder / "before")
     settings = StationSettings(settle_seconds=0, delays=DELAYS)
 
-    def make(only: Sequence[str]) -> tuple[Fleet, Story]:
-        fleet = Fleet(network, placement=anywhere, default_settings=settings, only=only)
-        return fleet, Story(fleet, network, None, None, {})
-
-    run_fleet(make, network, (), _FLEET_PROCESSES, ("127.0.0.1", 0), Exports(scene.endpoints), network.id)
+    run_fleet(
+        network,
+        FleetSettings(stations=settings),
+        processes=_FLEET_PROCESSES,
+        control=("127.0.0.1", 0),
+        exports=Exports(scene.endpoints),
+    )
 
 
 @contextmanager

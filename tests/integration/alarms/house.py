@@ -38,7 +38,7 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.runs.submit import submit
 from controller.store import LoopStore, open_store
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.support.callers import admit
@@ -258,7 +258,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """A house whose stations are adopted and configured; listener and remediation are not started yet."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.2))
+        fleet = Fleet(read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.2)))
         await stack.enter_async_context(fleet)
         house = House(folder, stack, fleet, sources, interval)
         endpoints = folder / "endpoints.csv"

@@ -10,7 +10,7 @@ import pytest
 
 from controller.device import SshDevices
 from controller.ports.devices import DeviceTarget
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import SimulatedNetwork, StationRecord
 from tests.integration.device.edits import managed_element
 from tests.support.netconfd import Netconfd, netconfd
@@ -37,10 +37,10 @@ async def devices() -> AsyncIterator[SshDevices]:
     await pool.close()
 
 
-def fleet_of(count: int, **options: object) -> Fleet:
+def fleet_of(count: int, settings: FleetSettings | None = None) -> Fleet:
     """LTE stations S-0, S-1 … without tenants."""
     stations = tuple(StationRecord(f"S-{n}", "site", ("lte-28658",), "10.0.0.1", ("1",)) for n in range(count))
-    return Fleet(SimulatedNetwork("test", stations, (), {}), **options)  # type: ignore[arg-type]
+    return Fleet(SimulatedNetwork("test", stations, (), {}), settings)
 
 
 def target_in(fleet: Fleet, station: str, credential: str = "device") -> DeviceTarget:

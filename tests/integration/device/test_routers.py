@@ -22,7 +22,7 @@ from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
 from controller.nrm.tree import Tree
 from controller.ports.devices import DeviceTarget
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
@@ -53,7 +53,7 @@ def creates(before: Tree, after: Tree) -> list[Edit]:
 @pytest.fixture
 async def fleet(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
-    async with Fleet(read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE) as fleet:
+    async with Fleet(read_network(TINY), FleetSettings(only=["T-LTE-1"], routers=Provisioning.BARE)) as fleet:
         yield fleet
 
 
@@ -221,7 +221,7 @@ async def test_enable_with_a_secret(monkeypatch: pytest.MonkeyPatch, devices: Ss
     monkeypatch.setenv("ENABLE", "s3cret")
     settings = RouterSettings(enable_password="s3cret")
     async with Fleet(
-        read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_settings=settings
+        read_network(TINY), FleetSettings(only=["T-LTE-1"], routers=Provisioning.BARE, router=settings)
     ) as fleet:
         target = replace(target_at(fleet), enable_credential="enable")
         assert set(wanted(ANDES)) <= set(await bring(devices, target, ANDES))

@@ -25,7 +25,7 @@ from controller.models.errors import (
 )
 from controller.ports.devices import Notification
 from controller.ports.secrets import FakeSecrets
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.netconf.faults import ANY, Fault, FaultKind
 from simulators.ssh import Credentials
@@ -298,7 +298,7 @@ async def test_a_file_with_a_private_key_logs_in_by_key(tmp_path: Path, kind: st
     public = key.export_public_key().decode()
     credentials = Credentials(password=None, authorized_keys=(public,))
     async with (
-        fleet_of(1, credentials=credentials) as fleet,
+        fleet_of(1, FleetSettings(credentials=credentials)) as fleet,
         SshDevices(LocalSecrets(key=f"file:{tmp_path / 'key'}")).session(target_in(fleet, "S-0", "key")) as session,
     ):
         await session.read()
@@ -351,7 +351,7 @@ async def test_no_secret_leaves_the_process(
     credentials = Credentials(password=CANARY if accepted else "another", authorized_keys=keys)
     try:
         with capture_logs() as events:
-            async with fleet_of(2, credentials=credentials) as fleet:
+            async with fleet_of(2, FleetSettings(credentials=credentials)) as fleet:
                 errors = await _provoke(devices, fleet, "canary")
                 await devices.close()
     finally:

@@ -26,7 +26,7 @@ from controller.ports.devices import target_of
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.station import StationSettings
@@ -150,7 +150,7 @@ async def open_house(
 ) -> AsyncIterator[PlaybookHouse]:
     """A house whose stations are adopted and carry the network files, less one agreement if named, or else as made."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.1))
+        fleet = Fleet(read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.1)))
         await stack.enter_async_context(fleet)
         house = PlaybookHouse(folder, stack, fleet)
         endpoints = folder / "endpoints.csv"

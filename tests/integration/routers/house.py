@@ -21,7 +21,7 @@ from controller.nrm.profiles.router import ROUTER as ROOT
 from controller.plan import network_digest, seal
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.submit import submit
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.network import read_network
 from simulators.routers.config import RouterConfig
@@ -123,7 +123,9 @@ async def open_router_house(
 ) -> AsyncIterator[RouterHouse]:
     """A house whose devices are adopted as they come; ``fields`` of the router besides those of the simulator."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.1), routers=provisioning)
+        fleet = Fleet(
+            read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.1), routers=provisioning)
+        )
         await stack.enter_async_context(fleet)
         shutil.copytree(TINY, folder / "network")
         fleet.write_routers(folder / "network" / "routers.csv")
@@ -134,7 +136,7 @@ async def open_router_house(
 async def open_frr_house(folder: Path, router: Frr, fields: Mapping[str, str]) -> AsyncIterator[RouterHouse]:
     """A house of one simulated station, whose site has FRRouting for a router; both are adopted."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), only=[STATION], default_settings=StationSettings(settle_seconds=0.1))
+        fleet = Fleet(read_network(TINY), FleetSettings(only=[STATION], stations=StationSettings(settle_seconds=0.1)))
         await stack.enter_async_context(fleet)
         shutil.copytree(TINY, folder / "network")
         own = {"uplink": "up0", "downlink": "down0", **router.fields()}

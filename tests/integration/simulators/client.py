@@ -9,7 +9,7 @@ import asyncssh
 from lxml import etree
 
 from controller.ports.devices import Notification
-from simulators.fleet.fleet import Endpoint
+from simulators.fleet.inventory import Endpoint
 from simulators.netconf.framing import Decoder, encode
 
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"

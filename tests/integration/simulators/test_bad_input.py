@@ -21,7 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulators.fleet.fleet import Endpoint, Fleet, TlsEndpoint, anywhere
+from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
+from simulators.fleet.inventory import Endpoint, TlsEndpoint
 from simulators.netconf.framing import encode
 from simulators.netconf.limits import BufferedInput, PendingLogins
 from simulators.netconf.session import Session
@@ -53,7 +54,10 @@ def made_network(count: int) -> SimulatedNetwork:
 @asynccontextmanager
 async def witnessed(**limits: Any) -> AsyncIterator[Fleet]:
     """A fleet of three with a session on the first that must still be there, with its lock, at the end."""
-    async with Fleet(made_network(3), tls=anywhere, **limits) as fleet, netconf(fleet.endpoint(STATION)) as witness:
+    async with (
+        Fleet(made_network(3), FleetSettings(tls=anywhere, **limits)) as fleet,
+        netconf(fleet.endpoint(STATION)) as witness,
+    ):
         assert "<ok/>" in await witness.rpc(LOCK)
         over = asyncio.Event()
         watching = asyncio.create_task(_watch(witness, over))
@@ -91,7 +95,7 @@ def opening(rng: random.Random) -> bytes:
 async def test_a_flood_of_half_open_connections(seed: int) -> None:
     """Fault 37 in short: a thousand that never log in, some of which trickle, on all doors at once."""
     rng = random.Random(seed)
-    async with witnessed(pending_logins=100) as fleet:
+    async with witnessed(max_pending_logins=100) as fleet:
         doors: list[Endpoint | TlsEndpoint] = [fleet.endpoint("S-0"), fleet.endpoint("S-1"), fleet.tls_endpoint("S-0")]
         held: list[socket.socket] = []
         try:
@@ -124,7 +128,7 @@ def _trickle(connection: socket.socket, rng: random.Random) -> None:
 
 
 async def test_logged_in_clients_without_a_session_make_room_too() -> None:
-    async with witnessed(pending_logins=20) as fleet, AsyncExitStack() as stack:
+    async with witnessed(max_pending_logins=20) as fleet, AsyncExitStack() as stack:
         connections = [await stack.enter_async_context(login(fleet.endpoint("S-1"))) for _ in range(30)]
         assert fleet.pending_logins.dropped >= 10
         await asyncio.wait_for(connections[0].wait_closed(), 10)
@@ -138,7 +142,7 @@ def held_by(session: object) -> int:
 
 async def test_messages_that_never_end_cost_their_own_sessions() -> None:
     """Each stays below the limit of a message; all together do not fit."""
-    async with witnessed(buffered_input=8 * 2**20) as fleet, AsyncExitStack() as stack:
+    async with witnessed(max_buffered=8 * 2**20) as fleet, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(netconf(fleet.endpoint("S-1"))) for _ in range(10)]
         for client in clients:
             client.write(b"\n#3000000\n" + b"x" * 2_900_000)

@@ -24,7 +24,7 @@ from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.host_keys import public_host_key
 from simulators.netconf.callhome import Home
@@ -75,7 +75,10 @@ def many_files() -> Iterator[None]:
 
 
 async def test_a_transaction_on_a_station_that_called() -> None:
-    async with at_home() as (devices, port), Fleet(made_network(1), homes=[Home("127.0.0.1", port)]) as fleet:
+    async with (
+        at_home() as (devices, port),
+        Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])) as fleet,
+    ):
         async with devices.session(target("S-0")) as session:
             await session.lock()
             await session.edit(list(function("S-0")))
@@ -88,7 +91,10 @@ async def test_a_transaction_on_a_station_that_called() -> None:
 
 
 async def test_a_station_calls_again_after_a_restart() -> None:
-    async with at_home() as (devices, port), Fleet(made_network(1), homes=[Home("127.0.0.1", port, 0.1)]) as fleet:
+    async with (
+        at_home() as (devices, port),
+        Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port, 0.1)])) as fleet,
+    ):
         async with devices.session(target("S-0")) as session:
             first = session.session_id
         _, known = devices._idle["S-0"]
@@ -101,7 +107,7 @@ async def test_a_station_calls_again_after_a_restart() -> None:
 
 async def test_a_station_calls_until_somebody_listens() -> None:
     port = free_port()
-    async with Fleet(made_network(1), homes=[Home("127.0.0.1", port, 0.1)]):
+    async with Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port, 0.1)])):
         await asyncio.sleep(0.3)
         devices = SshDevices(SECRETS)
         devices.listen("127.0.0.1", port)
@@ -114,7 +120,7 @@ async def test_who_is_not_expected_is_refused_whatever_the_address() -> None:
     """Both stations call from one address; only the one whose key is known gets our password."""
     async with at_home(call_timeout=3) as (devices, port):
         devices.expect([target("S-0", host_key=public_host_key("made", "S-1"))])
-        async with Fleet(made_network(1), homes=[Home("127.0.0.1", port, 0.1)]) as fleet:
+        async with Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port, 0.1)])) as fleet:
             wrong = target("S-0", host_key=public_host_key("other", "S-0"))
             with pytest.raises(UnreachableError, match="S-0 did not call home within 3 s"):
                 async with devices.session(wrong):
@@ -128,7 +134,7 @@ async def test_who_is_not_expected_is_refused_whatever_the_address() -> None:
 async def test_a_changed_host_key_is_a_stranger() -> None:
     async with at_home() as (devices, port):
         devices.expect([target("S-0")])
-        fleet = Fleet(made_network(1), homes=[Home("127.0.0.1", port, 0.2)])
+        fleet = Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port, 0.2)]))
         fleet.stations["S-0"].faults.inject(Fault(FaultKind.CHANGED_HOST_KEY))
         async with fleet, devices.session(target("S-0")) as session:
             assert fleet.stations["S-0"].faults.list() == (), "the first call showed another key"
@@ -138,7 +144,9 @@ async def test_a_changed_host_key_is_a_stranger() -> None:
 async def test_each_station_has_its_own_user_and_credential() -> None:
     async with at_home(call_timeout=3) as (devices, port):
         credentials = Credentials("ops", "minka-sim")
-        async with Fleet(made_network(2), homes=[Home("127.0.0.1", port, 0.2)], credentials=credentials) as fleet:
+        async with Fleet(
+            made_network(2), FleetSettings(homes=[Home("127.0.0.1", port, 0.2)], credentials=credentials)
+        ) as fleet:
             async with devices.session(target("S-0", username="ops")) as session:
                 await session.read()
             with pytest.raises(UnreachableError):
@@ -151,7 +159,10 @@ async def test_each_station_has_its_own_user_and_credential() -> None:
 
 
 async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
-    async with at_home() as (devices, port), Fleet(made_network(1), homes=[Home("127.0.0.1", port)]) as fleet:
+    async with (
+        at_home() as (devices, port),
+        Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])) as fleet,
+    ):
         notifications = devices.notifications(target("S-0"))
         waiting = asyncio.ensure_future(change_in(notifications))
         async with asyncio.timeout(10), devices.session(target("S-0")) as session:
@@ -177,7 +188,7 @@ async def test_more_stations_than_the_pool_holds_disturb_no_session() -> None:
     async with at_home(limit=3) as (devices, port):
         devices.expect(target(f"S-{index}") for index in range(10))
         async with (
-            Fleet(made_network(10), homes=[Home("127.0.0.1", port, 0.2)]),
+            Fleet(made_network(10), FleetSettings(homes=[Home("127.0.0.1", port, 0.2)])),
             devices.session(target("S-7")) as held,
         ):
             await asyncio.sleep(0.5)
@@ -195,7 +206,7 @@ async def test_a_storm_of_calls_among_silent_callers() -> None:
             names = [f"S-{index}" for index in range(stations)]
             devices.expect(map(target, names))
             held = [socket.create_connection(("127.0.0.1", port)) for _ in range(silent)]
-            async with Fleet(made_network(stations), homes=[Home("127.0.0.1", port)]) as fleet:
+            async with Fleet(made_network(stations), FleetSettings(homes=[Home("127.0.0.1", port)])) as fleet:
 
                 async def work(name: str) -> None:
                     async with devices.session(target(name)) as session:
@@ -223,7 +234,7 @@ async def test_the_oldest_silent_callers_make_room() -> None:
         for reader, _ in held[:30]:
             assert await reader.read() == b""
     home.expect(target("S-0"))
-    async with Fleet(made_network(1), homes=[Home("127.0.0.1", port)]), asyncio.timeout(10):
+    async with Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])), asyncio.timeout(10):
         while not taken:
             await asyncio.sleep(0.01)
     assert [reader.at_eof() for reader, _ in held[30:]].count(True) <= 1
@@ -247,7 +258,10 @@ async def test_noise_is_refused_and_the_next_caller_is_let_in(noise: bytes) -> N
         writer.write(noise)
         await asyncio.wait_for(reader.read(), 20)
         writer.close()
-        async with Fleet(made_network(1), homes=[Home("127.0.0.1", port)]), devices.session(target("S-0")) as session:
+        async with (
+            Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port)])),
+            devices.session(target("S-0")) as session,
+        ):
             await session.read()
 
 
@@ -263,7 +277,7 @@ async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monk
         made.store.save_network(network.model_copy(update={"endpoints": tuple(calling)}), "digest", "test")
         await made.take_calls(ProcessRole.WORKER)
         home = Home("127.0.0.1", port)
-        async with Fleet(read_network(TINY), homes=[home]), asyncio.timeout(20):
+        async with Fleet(read_network(TINY), FleetSettings(homes=[home])), asyncio.timeout(20):
             while made.devices.counts["idle"] < len(calling):
                 await asyncio.sleep(0.02)
             with pytest.raises(InputError, match=f"stations can't call home at 127.0.0.1 port {port}"):

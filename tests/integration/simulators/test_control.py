@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from simulators.cli import app
 from simulators.control.app import serve_control
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import label_edit, netconf
@@ -29,7 +29,7 @@ STATION = "T-LTE-1"
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
-    async with Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.0)) as running:
+    async with Fleet(read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.0))) as running:
         yield running
 
 

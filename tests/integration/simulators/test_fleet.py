@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.framing import encode
@@ -66,7 +66,7 @@ async def test_host_keys_are_those_of_the_shipped_file() -> None:
 async def test_passwords_and_keys() -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     credentials = Credentials("ops", "right", (key.export_public_key().decode(),))
-    async with Fleet(read_network(TINY), credentials=credentials, only=[STATION]) as fleet:
+    async with Fleet(read_network(TINY), FleetSettings(credentials=credentials, only=[STATION])) as fleet:
         endpoint = fleet.endpoint(STATION)
         for good in ({"password": "right"}, {"password": None, "client_keys": [key]}):
             async with netconf(endpoint, username="ops", **good) as client:
@@ -84,14 +84,17 @@ async def test_passwords_and_keys() -> None:
 
 
 async def test_only_the_netconf_subsystem_is_served() -> None:
-    async with Fleet(read_network(TINY), only=[STATION]) as fleet, login(fleet.endpoint(STATION)) as connection:
+    async with (
+        Fleet(read_network(TINY), FleetSettings(only=[STATION])) as fleet,
+        login(fleet.endpoint(STATION)) as connection,
+    ):
         for wanted in ({"subsystem": "sftp"}, {"command": "ls"}):
             with pytest.raises(asyncssh.ChannelOpenError):
                 await connection.open_session(**wanted)
 
 
 async def test_station_faults_refuse_sessions_and_change_the_host_key() -> None:
-    async with Fleet(read_network(TINY), only=[STATION]) as fleet:
+    async with Fleet(read_network(TINY), FleetSettings(only=[STATION])) as fleet:
         endpoint, station = fleet.endpoint(STATION), fleet.stations[STATION]
         station.faults.inject(Fault(FaultKind.CHANGED_HOST_KEY))
         with pytest.raises(asyncssh.HostKeyNotVerifiable):
@@ -107,7 +110,10 @@ async def test_station_faults_refuse_sessions_and_change_the_host_key() -> None:
 
 
 async def test_sessions_are_limited() -> None:
-    async with Fleet(read_network(TINY), only=[STATION]) as fleet, login(fleet.endpoint(STATION)) as connection:
+    async with (
+        Fleet(read_network(TINY), FleetSettings(only=[STATION])) as fleet,
+        login(fleet.endpoint(STATION)) as connection,
+    ):
         allowed = range(STANDARD.max_sessions)
         opened = [await connection.open_session(subsystem="netconf", encoding=None) for _ in allowed]
         assert len(fleet.stations[STATION].server.sessions) == len(opened)
@@ -140,7 +146,7 @@ async def test_bad_clients_disturb_nobody() -> None:
 
 
 async def test_client_that_does_not_read_does_not_hold_up_others() -> None:
-    async with Fleet(read_network(TINY), only=[STATION]) as fleet:
+    async with Fleet(read_network(TINY), FleetSettings(only=[STATION])) as fleet:
         endpoint = fleet.endpoint(STATION)
         async with login(endpoint) as connection:
             writer, _, _ = await connection.open_session(subsystem="netconf", encoding=None, window=4096)

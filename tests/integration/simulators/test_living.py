@@ -18,7 +18,7 @@ from lxml import etree
 
 from simulators.clock import RealClock, VirtualClock
 from simulators.control.app import serve_control
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.fleet.push import Push, alertmanager_call, ves_event
 from simulators.network import read_network
 from simulators.station import StationSettings
@@ -33,7 +33,9 @@ OPERATIONS = "urn:o-ran:operations:1.0"
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
     clock = VirtualClock()
-    async with Fleet(read_network(TINY), clock=clock, default_settings=StationSettings(boot_seconds=30)) as running:
+    async with Fleet(
+        read_network(TINY), FleetSettings(stations=StationSettings(boot_seconds=30)), clock=clock
+    ) as running:
         configure(running.stations[STATION], enb(cell() + link()))
         clock.advance(SETTLED)
         yield running

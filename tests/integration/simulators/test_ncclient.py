@@ -12,7 +12,8 @@ from ncclient import manager
 from ncclient.operations import RaiseMode, RPCError
 from ncclient.transport.errors import SSHUnknownHostError
 
-from simulators.fleet.fleet import Endpoint, Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.fleet.inventory import Endpoint
 from simulators.netconf.faults import Fault, FaultKind
 from simulators.network import read_network
 from simulators.station import StationSettings
@@ -30,7 +31,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
-    async with Fleet(read_network(TINY), default_settings=StationSettings(settle_seconds=0.05)) as running:
+    async with Fleet(read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.05))) as running:
         yield running
 
 

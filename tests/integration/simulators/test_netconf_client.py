@@ -17,7 +17,8 @@ from netconf_client.error import RpcError
 from netconf_client.ncclient import Manager
 
 from simulators.cli import settings_of
-from simulators.fleet.fleet import Endpoint, Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.fleet.inventory import Endpoint
 from simulators.netconf.profiles import PROFILES
 from simulators.network import read_network
 from simulators.station import StationSettings
@@ -31,7 +32,7 @@ LABEL = "/me:ManagedElement/me:attributes/me:userLabel"
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
     default, others = settings_of(StationSettings(settle_seconds=0.0), CHOICES)
-    async with Fleet(read_network(TINY), default_settings=default, settings=others) as running:
+    async with Fleet(read_network(TINY), FleetSettings(stations=default, by_station=others)) as running:
         yield running
 
 

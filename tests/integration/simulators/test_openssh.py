@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from simulators.fleet.fleet import Endpoint, Fleet
-from simulators.fleet.inventory import RouterEndpoint
+from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.fleet.inventory import Endpoint, RouterEndpoint
 from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.framing import encode
 from simulators.network import read_network
@@ -39,7 +39,9 @@ async def fleet(key: Path) -> AsyncIterator[Fleet]:
     public = asyncssh.read_private_key(key).export_public_key().decode()
     credentials = Credentials(authorized_keys=(public,))
     network = read_network(TINY)
-    async with Fleet(network, only=[STATION], routers=Provisioning.PROVISIONED, credentials=credentials) as running:
+    async with Fleet(
+        network, FleetSettings(only=[STATION], routers=Provisioning.PROVISIONED, credentials=credentials)
+    ) as running:
         yield running
 
 

@@ -19,7 +19,7 @@ import yaml
 from typer.testing import CliRunner
 
 from simulators.cli import app
-from simulators.fleet.fleet import Endpoint
+from simulators.fleet.inventory import Endpoint
 from simulators.network import counted
 from simulators.processes import check_open_files, shares
 from tests.integration.simulators.client import label_edit, netconf

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import netmiko
 import pytest
 
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
     network = read_network(TINY)
-    async with Fleet(network, only=["T-LTE-1"], routers=Provisioning.PROVISIONED) as fleet:
+    async with Fleet(network, FleetSettings(only=["T-LTE-1"], routers=Provisioning.PROVISIONED)) as fleet:
         yield fleet
 
 
@@ -192,7 +192,7 @@ async def test_a_dropped_session_is_noticed(fleet: Fleet, known_hosts: Path, rou
 async def test_enable_with_a_secret(tmp_path: Path) -> None:
     settings = RouterSettings(enable_password="s3cret")
     async with Fleet(
-        read_network(TINY), only=["T-LTE-1"], routers=Provisioning.BARE, router_settings=settings
+        read_network(TINY), FleetSettings(only=["T-LTE-1"], routers=Provisioning.BARE, router=settings)
     ) as fleet:
         endpoint = fleet.router_endpoint(ROUTER)
         known_hosts = tmp_path / "known_hosts"

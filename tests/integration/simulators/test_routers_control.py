@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from simulators.control.app import serve_control
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 
@@ -20,7 +20,7 @@ ROUTER = "/routers/R-OLLANTA"
 @pytest.fixture
 async def control() -> AsyncIterator[httpx.AsyncClient]:
     async with (
-        Fleet(read_network(TINY), routers=Provisioning.PROVISIONED) as fleet,
+        Fleet(read_network(TINY), FleetSettings(routers=Provisioning.PROVISIONED)) as fleet,
         serve_control(fleet) as url,
         httpx.AsyncClient(base_url=url) as client,
     ):

@@ -13,7 +13,7 @@ import pytest
 
 from simulators.clock import VirtualClock
 from simulators.connections import Outage
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.fleet.transport import UnknownNodeError
 from simulators.history import EventKind
 from simulators.network import read_network
@@ -45,7 +45,7 @@ async def linked(fleet: Fleet) -> Fleet:
 
 @pytest.fixture
 async def fleet(clock: VirtualClock) -> AsyncIterator[Fleet]:
-    async with Fleet(read_network(TINY), clock=clock, routers=Provisioning.PROVISIONED) as fleet:
+    async with Fleet(read_network(TINY), FleetSettings(routers=Provisioning.PROVISIONED), clock=clock) as fleet:
         await linked(fleet)
         clock.advance(2)
         yield fleet
@@ -70,7 +70,7 @@ async def test_links_come_up_over_the_router(fleet: Fleet, clock: VirtualClock) 
 
 
 async def test_a_bare_router_must_be_provisioned_first(clock: VirtualClock) -> None:
-    async with Fleet(read_network(TINY), clock=clock, routers=Provisioning.BARE) as fleet:
+    async with Fleet(read_network(TINY), FleetSettings(routers=Provisioning.BARE), clock=clock) as fleet:
         await linked(fleet)
         clock.advance(2)
         assert links_up(fleet) == {NEAR: 0, FAR: 1}

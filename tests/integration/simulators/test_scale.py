@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from simulators.fleet.fleet import Endpoint
+from simulators.fleet.inventory import Endpoint
 from simulators.host_keys import public_host_key
 from simulators.network import address
 from tests.benchmarks.bench_simulators import accepted, change, cpu_ms, memory_kb, provision, start

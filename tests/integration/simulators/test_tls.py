@@ -17,7 +17,8 @@ from controller.device import SshDevices
 from controller.models.errors import AuthenticationError, HostKeyError, UnreachableError
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
-from simulators.fleet.fleet import Fleet, TlsEndpoint, anywhere
+from simulators.fleet.fleet import Fleet, FleetSettings, anywhere
+from simulators.fleet.inventory import TlsEndpoint
 from simulators.history import EventKind
 from simulators.netconf.certificates import Authority
 from simulators.netconf.faults import Fault, FaultKind
@@ -36,7 +37,7 @@ def made_network(count: int) -> SimulatedNetwork:
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[Fleet]:
-    async with Fleet(made_network(3), tls=anywhere) as running:
+    async with Fleet(made_network(3), FleetSettings(tls=anywhere)) as running:
         yield running
 
 

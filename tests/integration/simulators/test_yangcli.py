@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.fleet.fleet import Fleet
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network
 from tests.unit.simulators.netconf.desk import label_config
@@ -27,7 +27,7 @@ async def test_scripted_run(tmp_path: Path) -> None:
         "get-config source=running\n"
         "close-session\n"
     )
-    async with Fleet(read_network(TINY), only=["T-BOTH-1"]) as fleet:
+    async with Fleet(read_network(TINY), FleetSettings(only=["T-BOTH-1"])) as fleet:
         endpoint = fleet.endpoint("T-BOTH-1")
         process = await asyncio.create_subprocess_exec(
             "yangcli",

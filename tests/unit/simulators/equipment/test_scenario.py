@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from simulators.clock import VirtualClock
+from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.fleet.scenario import ScenarioError, read_scenario
-from simulators.fleet.story import Stage
-from simulators.history import EventKind
+from simulators.history import EventKind, json_lines
 from simulators.network import read_network
 from tests.unit.simulators.equipment.field import configure
 from tests.unit.simulators.netconf.desk import TINY, cell, enb, link
@@ -37,11 +38,17 @@ def written(folder: Path, text: str = NIGHT) -> Path:
     return path
 
 
+def unconnected(seed: str | None = None) -> tuple[Fleet, VirtualClock]:
+    clock = VirtualClock()
+    return Fleet(NETWORK, FleetSettings(seed=seed), clock), clock
+
+
 def history(folder: Path, *, seed: str | None = None, hours: float = 30) -> str:
-    stage = Stage(NETWORK, seed=seed)
+    fleet, clock = unconnected(seed)
     sink = io.StringIO()
-    stage.record(sink)
-    stage.play(read_scenario(written(folder), NETWORK, seed), hours * 3600)
+    fleet.listen(events=json_lines(sink))
+    read_scenario(written(folder), NETWORK, seed).play(fleet)
+    clock.advance(hours * 3600)
     return sink.getvalue()
 
 
@@ -122,12 +129,13 @@ def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_day_of_a_network_costs_moments(tmp_path: Path) -> None:
-    stage = Stage(NETWORK)
-    for station in stage.stations.values():
+    fleet, clock = unconnected()
+    for station in fleet.stations.values():
         if station.id.startswith("T-LTE"):
             configure(station, enb(cell(), station.id))
-    stage.play(read_scenario(written(tmp_path), NETWORK), 24 * 3600)
-    assert stage.clock.monotonic() == 24 * 3600
+    read_scenario(written(tmp_path), NETWORK).play(fleet)
+    clock.advance(24 * 3600)
+    assert clock.monotonic() == 24 * 3600
 
 
 def test_a_cut_takes_what_hangs_below_off_the_net_until_it_is_mended(tmp_path: Path) -> None:
@@ -137,15 +145,15 @@ events:
   - {at: 600, cut: hub}
   - {at: 1200, mend: hub}
 """
-    stage = Stage(NETWORK)
-    scenario = read_scenario(written(tmp_path, story), NETWORK)
-    stage.play(scenario, 700)
-    assert "T-LTE-1" in stage.transport.off_net()
-    (alarm,) = stage.stations["T-LTE-1"].equipment.alarms.active
+    fleet, clock = unconnected()
+    read_scenario(written(tmp_path, story), NETWORK).play(fleet)
+    clock.advance(700)
+    assert "T-LTE-1" in fleet.transport.off_net()
+    (alarm,) = fleet.stations["T-LTE-1"].equipment.alarms.active
     assert "core link" in alarm.text
-    stage.clock.advance(600)
-    assert stage.transport.off_net() == []
-    assert not list(stage.stations["T-LTE-1"].equipment.alarms.active)
+    clock.advance(600)
+    assert fleet.transport.off_net() == []
+    assert not list(fleet.stations["T-LTE-1"].equipment.alarms.active)
 
 
 @pytest.mark.parametrize(
