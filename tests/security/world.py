@@ -20,7 +20,6 @@ from unittest.mock import patch
 from fastapi import FastAPI
 from hypothesis import strategies as st
 
-from controller.api.app import make_app
 from controller.api.services import Services
 from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -41,6 +40,7 @@ from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.apps import app_with
 from tests.support.callers import admit
 from tests.unit.plan import samples
 
@@ -186,16 +186,17 @@ def world(database: Path, own: Private) -> Iterator[World]:
         store = open_store(f"sqlite:///{database}", clock)
         devices, loop_store = FakeDevices(clock), LoopStore(store)
         planner = Planner(loop_store, devices, clock, target_of)
-        app = make_app()
-        app.state.services = Services(
-            settings=Settings(home=database.parent),
-            store=store,
-            devices=devices,
-            planner=planner,
-            importer=Importer(loop_store, devices, clock),
-            doorbell=FakeDoorbell(),
-            clock=clock,
-            exposition=bytes,
+        app = app_with(
+            Services(
+                settings=Settings(home=database.parent),
+                store=store,
+                devices=devices,
+                planner=planner,
+                importer=Importer(loop_store, devices, clock),
+                doorbell=FakeDoorbell(),
+                clock=clock,
+                exposition=bytes,
+            )
         )
         made = World(store, clock, app)
         _fill(made, sides, devices, own)

@@ -13,7 +13,6 @@ import httpx
 from fastapi import FastAPI
 from lxml import etree
 
-from controller.api.app import make_app
 from controller.api.services import Services
 from controller.assurance.checker import Checker
 from controller.device import SshDevices
@@ -41,6 +40,7 @@ from controller.store import LoopStore, open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
+from tests.support.apps import app_with
 from tests.support.callers import admit
 from tests.support.secrets import LocalSecrets
 
@@ -147,18 +147,18 @@ class House:
     def app(self) -> FastAPI:
         """The API."""
         admit(self.store, TOKEN)
-        app = make_app()
-        app.state.services = Services(
-            settings=self.settings,
-            store=self.store,
-            devices=self.devices,
-            planner=self.planner,
-            importer=Importer(self.loop_store, self.devices, self.clock),
-            doorbell=self.doorbell,
-            clock=self.clock,
-            exposition=partial(exposition, self.store),
+        return app_with(
+            Services(
+                settings=self.settings,
+                store=self.store,
+                devices=self.devices,
+                planner=self.planner,
+                importer=Importer(self.loop_store, self.devices, self.clock),
+                doorbell=self.doorbell,
+                clock=self.clock,
+                exposition=partial(exposition, self.store),
+            )
         )
-        return app
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:

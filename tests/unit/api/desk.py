@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from controller.api.app import make_app
 from controller.api.auth import ensure_webhook_token
 from controller.api.services import Services
 from controller.models.settings import Settings
@@ -23,6 +22,7 @@ from controller.ports.queue import FakeDoorbell
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.apps import app_with
 from tests.support.callers import admit
 
 TOKEN, WEBHOOK_TOKEN = "token-of-ana", "token-of-alertmanager"
@@ -62,8 +62,7 @@ async def open_desk(folder: Path, database: str = "") -> AsyncIterator[Desk]:
     admit(store, TOKEN)
     ensure_webhook_token(WEBHOOK_TOKEN, store, clock)
     loop_store, devices, doorbell = LoopStore(store), FakeDevices(clock), FakeDoorbell()
-    app = make_app()
-    app.state.services = Services(
+    services = Services(
         settings=Settings(home=folder),
         store=store,
         devices=devices,
@@ -73,6 +72,7 @@ async def open_desk(folder: Path, database: str = "") -> AsyncIterator[Desk]:
         clock=clock,
         exposition=partial(exposition, store),
     )
+    app = app_with(services)
     async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as stranger:
         yield Desk(app, store, devices, doorbell, client, stranger)
     await app.state.services.strangers.settle(store)
