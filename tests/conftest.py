@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from controller.store import store
+from tests.support.empty_tables import upgrade_from_copy
 
 # A busy machine is no finding. In CI hypothesis has a profile of its own that says so too.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -49,3 +52,11 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
             missing = [program for program in mark.args if find_program(program) is None]
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}: see tests/install-programs.sh"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_tables_from_a_copy() -> Iterator[None]:
+    """Stores that tests open get their tables at once; migrations are tested in ``unit/store/test_migrations.py``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "upgrade_engine", upgrade_from_copy)
+        yield
