@@ -37,7 +37,7 @@ clean:
 
 lock: $(READY)
 	$(BIN)/python -m pip install -q uv
-	$(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra sim --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml deploy/setup-venv.sh

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -62,6 +63,8 @@ def up(
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
+    if sim_network is not None:
+        _need_simulators()
     settings, clock = environment(), SystemClock()
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
     if sim_network is not None:
@@ -209,8 +212,19 @@ def sim_fault(context: typer.Context) -> None:
     _pass_on("fault", context)
 
 
+def _need_simulators() -> None:
+    """See that what only simulators need is installed.
+
+    Raises:
+        CliError: It is not.
+    """
+    if find_spec("pyang") is None:
+        raise CliError("simulated stations need what production does not install: pip install 'minka[sim]'", FAILED)
+
+
 def _pass_on(command: str, context: typer.Context) -> None:
-    # controller and simulators stay strangers: another program, not an import. It takes our place, signals included.
+    _need_simulators()
+    # Controller and simulators know nothing of each other: a program of its own, which takes our place, signals too.
     os.execv(sys.executable, [sys.executable, "-m", "simulators", command, *context.args])  # noqa: S606 - our own
 
 
