@@ -18,10 +18,11 @@ from controller.ports.waiting import Resting
 from controller.runs.poller import Poller
 from controller.runs.rollout.waves import cut_waves
 from controller.runs.transaction.gates import Gate, Gates
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings
 from controller.runs.transaction.record import Alive, Record, always
 from controller.runs.transaction.remote_links import watching
-from controller.runs.transaction.transaction import Patience, Transaction
+from controller.runs.transaction.transaction import Transaction
 
 #: Seconds between two looks whether a run is cancelled.
 _LOOK = 1.0

@@ -17,20 +17,18 @@ import structlog
 
 from controller.models.equipment import Equipment, Operation, OperationKind, SoftwareEvent
 from controller.models.errors import (
-    AuthenticationError,
     DeviceBusyError,
     DeviceError,
     DeviceRefusedError,
-    HostKeyError,
-    SessionLostError,
 )
 from controller.models.run import JournalStep, Outcome
 from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget
 from controller.ports.store import JobResult
+from controller.runs.transaction.lock import Lock
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
-from controller.runs.transaction.transaction import Patience
 
 log = structlog.get_logger()
 
@@ -106,6 +104,7 @@ class _Operating:
         self._record = record
         self._clock = clock
         self._patience = patience
+        self._lock = Lock(target, record, clock, patience.busy)
         sent, begun = record.last(JournalStep.OPERATING, index), record.last(JournalStep.PREPARED, index)
         self._sends = record.count(JournalStep.OPERATING, index)
         #: Whether a session that is lost to us may still hold the lock.
@@ -129,7 +128,10 @@ class _Operating:
                         return await self._work(session)
                 except DeviceError as error:
                     tries += 1
-                    result = self._given_up(error, tries)
+                    # Once it was sent the station is waited for: being away is what a restart looks like.
+                    unknown = f"Whether {self._operation} worked is not known." if self._sends else ""
+                    late = self._clock.monotonic() > self._end
+                    result = self._patience.given_up(error, tries, unknown=unknown, late=late)
                     if result is not None:
                         return result
                     log.info("operation.interrupted", operation=str(self._operation), reason=error.message)
@@ -172,7 +174,7 @@ class _Operating:
         )
         if interrupts:
             self._left_lock = True
-            await self._lock(session)
+            await self._lock.take(session)
         deadline = self._clock.now() + timedelta(seconds=self._operation.seconds)
         await self._record.write(
             JournalStep.OPERATING, phase=self._index, deadline=deadline, detail=str(self._operation)
@@ -189,28 +191,16 @@ class _Operating:
             await self._record.write(JournalStep.PREPARED, phase=self._index, detail="the station begins it")
             self._begun = True
         if interrupts and (refusal or self._operation.kind is not OperationKind.RESET):
-            await session.unlock()
+            await self._lock.leave(session)
             self._left_lock = False
         return refusal
-
-    async def _lock(self, session: DeviceSession) -> None:
-        """Lock, killing only a session that our own record names."""
-        try:
-            await session.lock()
-        except DeviceBusyError as busy:
-            if busy.holder == session.session_id or not await self._record.ours(busy.holder):
-                raise
-            await self._record.check()
-            await session.kill(busy.holder)
-            await session.lock()
-        await self._record.write(JournalStep.LOCKED, phase=self._index, session=session.session_id)
 
     async def _free(self, session: DeviceSession) -> None:
         """Leave no lock behind that a lost session of ours holds; a restart ended them all."""
         if self._left_lock and self._operation.kind is OperationKind.RESET_UNIT:
             with suppress(DeviceBusyError):
-                await self._lock(session)
-                await session.unlock()
+                await self._lock.take(session)
+                await self._lock.leave(session)
 
     def _proven(self, seen: Equipment) -> JobResult:
         """It happened; whether with the slot that was wanted."""
@@ -223,21 +213,6 @@ class _Operating:
     def _unseen(self) -> JobResult:
         detail = f"{self._operation} was sent, and nothing shows of it after {self._operation.seconds:g} s"
         return JobResult(Outcome.DIVERGED if self._operation.kind.interrupts else Outcome.FAILED_SAFE, detail)
-
-    def _given_up(self, error: DeviceError, tries: int) -> JobResult | None:
-        """The result where trying on is of no use; None where it is.
-
-        Once it was sent the station is waited for: being away is what a restart looks like.
-        """
-        denied = isinstance(error, HostKeyError | AuthenticationError)
-        if not self._sends:
-            if denied or isinstance(error, DeviceRefusedError):
-                return JobResult(Outcome.FAILED_SAFE, error.message)
-            again = isinstance(error, SessionLostError) and tries < self._patience.beginnings
-            return None if again else JobResult(Outcome.DEFERRED, error.message)
-        if denied or self._clock.monotonic() > self._end:
-            return JobResult(Outcome.DIVERGED, f"{error.message} Whether {self._operation} worked is not known.")
-        return None
 
 
 class _SoftwareEvents:

@@ -1,4 +1,4 @@
-"""The lock of a device for one transaction: taken, done without where the token is enough, and given back."""
+"""A device's lock for one session of ours: taken, done without where the token is enough, and given back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from controller.models.errors import DeviceBusyError, DeviceRefusedError, Uncomm
 from controller.models.plan import Change
 from controller.models.run import JournalStep
 from controller.nrm.apply import apply_edits
-from controller.nrm.schema import NodeSpec
+from controller.nrm.profiles import root_spec
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceSession
+from controller.ports.devices import DeviceSession, DeviceTarget
 from controller.runs.transaction.probe import cancel_probe
 from controller.runs.transaction.record import Record
 
@@ -24,22 +24,25 @@ _NOBODY = "0"
 
 
 class Lock:
-    """The lock of the session that a transaction works on.
+    """The lock of the session that a transaction or an operation works on.
 
     Args:
-        root: Schema of the device.
-        change: What the transaction does.
-        record: Its record.
+        target: The device.
+        record: Of what is done there.
         clock: For the pauses.
         patience: Seconds to try for a lock that another session holds.
+        change: What is edited there; None where nothing is.
 
     Attributes:
         held: Whether the session has it.
         rival: Session that kept us out when we had no lock; killed at the next beginning if it is ours.
     """
 
-    def __init__(self, root: NodeSpec, change: Change, record: Record, clock: Clock, patience: float) -> None:
-        self._root = root
+    def __init__(
+        self, target: DeviceTarget, record: Record, clock: Clock, patience: float, change: Change | None = None
+    ) -> None:
+        self._root = root_spec(target.profiles)
+        self._station = target.station
         self._change = change
         self._record = record
         self._clock = clock
@@ -53,20 +56,25 @@ class Lock:
         Some deny all locks then, in no session's name. By its token the commit can be ended all the same.
         """
         self.held = False
-        await self._oust(session, self.rival)
+        await self._kill_ours(session, self.rival)
         self.held = await self._taken(session, token_is_enough=True)
+
+    async def take(self, session: DeviceSession) -> None:
+        """Lock a session that has not the lock yet. Raises DeviceBusyError."""
+        self.held = False
+        self.held = await self._taken(session, token_is_enough=False)
 
     async def ensure(self, session: DeviceSession) -> None:
         """Lock, where the token was enough so far: nothing is edited without."""
         if not self.held:
-            self.held = await self._taken(session, token_is_enough=False)
+            await self.take(session)
 
     async def leave(self, session: DeviceSession) -> None:
         """Unlock; a device that refuses even that gets the session closed. Nothing is left in the candidate."""
         try:
             await (session.unlock() if self.held else session.discard())
         except DeviceRefusedError as error:
-            log.info("transaction.unlock_refused", station=self._change.station, reason=error.message)
+            log.info("transaction.unlock_refused", station=self._station, reason=error.message)
             await session.abandon()
 
     async def _taken(self, session: DeviceSession, *, token_is_enough: bool) -> bool:
@@ -86,24 +94,25 @@ class Lock:
                 await session.discard()
             except DeviceBusyError as busy:
                 if busy.holder == _NOBODY and token_is_enough and await self._has_token(session):
-                    log.warning("transaction.not_locked", station=self._change.station, reason=busy.message)
+                    log.warning("transaction.not_locked", station=self._station, reason=busy.message)
                     return False
                 if self._clock.monotonic() > end:
                     raise
-                await self._oust(session, busy.holder)
+                await self._kill_ours(session, busy.holder)
             await self._clock.sleep(pause * (1 + random.random()))  # noqa: S311 - jitter
             pause = min(1.6, pause * 2)
         await self._record.write(JournalStep.LOCKED, session=session.session_id)
         return True
 
-    async def _oust(self, session: DeviceSession, holder: str) -> None:
+    async def _kill_ours(self, session: DeviceSession, holder: str) -> None:
+        """Kill the session that holds the lock if our own record names it; one that refuses is tried again later."""
         if holder in (_NOBODY, session.session_id) or not await self._record.ours(holder):
             return
         await self._record.check()
         try:
             await session.kill(holder)
         except DeviceRefusedError as gone:
-            log.info("transaction.kill_refused", station=self._change.station, reason=gone.message)
+            log.info("transaction.kill_refused", station=self._station, reason=gone.message)
 
     async def _has_token(self, session: DeviceSession) -> bool:
         """Whether a confirmed commit of the change may be pending under our token; one of a probe is cancelled."""
@@ -112,13 +121,13 @@ class Lock:
             try:
                 await cancel_probe(session, self._record)
             except DeviceBusyError as busy:
-                await self._oust(session, busy.holder)
+                await self._kill_ours(session, busy.holder)
         return mark is not None and bool(mark.persist)
 
     async def _left_by_us(self, session: DeviceSession) -> bool:
         """Whether the candidate holds just what this transaction edited before its session was lost."""
         last = self._record.edited
-        if last is None:
+        if last is None or self._change is None:
             return False
         running, candidate = (await session.read()).tree, await session.read_candidate()
         phase = self._change.phases[last.phase]

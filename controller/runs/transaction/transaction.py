@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from controller.models.behaviour import Behaviour
 from controller.models.errors import (
-    AuthenticationError,
     DeviceBusyError,
     DeviceError,
     DeviceRefusedError,
-    HostKeyError,
     OutOfTurnError,
     SessionLostError,
 )
@@ -39,31 +37,11 @@ from controller.runs.transaction.completion import BY_ITSELF, Ending
 from controller.runs.transaction.effects import cuts_the_way, effects, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings, Probe
 from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a transaction tries, in seconds.
-
-    Attributes:
-        confirm_budget: Left on the device's timer at least when a confirm is sent.
-        busy: Trying for a lock that another session holds.
-        retry: Between attempts to reach a device that carries something of ours.
-        unresolved: After the device's own deadline, before such a device is given up as diverged.
-        beginnings: Fresh attempts of a transaction, each only after read-back proved nothing happened.
-        effect: After which an operation that was not answered, and of which nothing shows, was not carried out.
-    """
-
-    confirm_budget: float = 5.0
-    busy: float = 10.0
-    retry: float = 1.0
-    unresolved: float = 120.0
-    beginnings: int = 3
-    effect: float = 30.0
 
 
 class Transaction:
@@ -82,7 +60,7 @@ class Transaction:
         devices: Devices,
         record: Record,
         clock: Clock,
-        patience: Patience = Patience(),
+        patience: Patience,
         gate: Gate | None = None,
         findings: Findings | None = None,
     ) -> None:
@@ -106,7 +84,7 @@ class Transaction:
         self._timer = claim.run.strategy.timer()
         self._root = root_spec(target.profiles)
         self._whole = effects(self._root, self._change.phases)
-        self._lock = Lock(self._root, self._change, record, clock, patience.busy)
+        self._lock = Lock(target, record, clock, patience.busy, self._change)
         self._ending = Ending(self._root, self._change, record, clock, self._timer, self._lock.ensure)
         self._log = log.bind(station=target.station, run=claim.run.id, transaction=claim.transaction)
 
@@ -128,7 +106,9 @@ class Transaction:
                     return self._judged(await self._work(session))
             except DeviceError as error:
                 tries += 1
-                result = self._given_up(error, tries, late=self._clock.monotonic() > give_up)
+                unknown = "What the station carries could not be read back." if self._may_carry else ""
+                late = self._clock.monotonic() > give_up
+                result = self._patience.given_up(error, tries, unknown=unknown, late=late)
                 if result is not None:
                     return self._judged(result)
                 if isinstance(error, DeviceBusyError):
@@ -136,23 +116,10 @@ class Transaction:
                 self._log.warning("transaction.interrupted", reason=error.message)
             await self._clock.sleep(self._patience.retry)
 
-    def _given_up(self, error: DeviceError, tries: int, *, late: bool) -> JobResult | None:
-        """The result where trying on is of no use; None where it is.
-
-        A device that may carry something of ours is not left alone until it is read back: all that
-        ends this early is a host key or a credential that it does not know any more.
-        """
-        denied = isinstance(error, HostKeyError | AuthenticationError)
-        if self._record.mark is not None or self._confirmed:
-            detail = f"{error.message} What the station carries could not be read back."
-            return JobResult(Outcome.DIVERGED, detail) if late or denied else None
-        if denied or isinstance(error, DeviceRefusedError):
-            return JobResult(Outcome.FAILED_SAFE, error.message)
-        if not isinstance(error, SessionLostError):
-            return JobResult(Outcome.DEFERRED, error.message)
-        if tries < self._patience.beginnings:
-            return None
-        return JobResult(Outcome.FAILED_SAFE, f"{error.message} Nothing was committed.")
+    @property
+    def _may_carry(self) -> bool:
+        """Whether the device may carry something of ours, or must come to."""
+        return self._record.mark is not None or self._confirmed
 
     @property
     def _confirmed(self) -> bool:

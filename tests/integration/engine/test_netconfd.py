@@ -32,6 +32,7 @@ from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.runs.submit import submit
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record, always
 from controller.runs.transaction.transaction import Transaction
 from controller.store import LoopStore, SqlStore, open_store
@@ -182,7 +183,8 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
             transactions.append(claim.transaction)
             record = Record(claim, InstantStore(house.store), house.clock, always)
             devices = MortalDevices(house.devices, interrupter)  # type: ignore[arg-type]
-            transaction = Transaction(claim, target_of(network, OTHER), devices, record, house.clock)  # type: ignore[arg-type]
+            target = target_of(network, OTHER)
+            transaction = Transaction(claim, target, devices, record, house.clock, Patience())  # type: ignore[arg-type]
             try:
                 return await transaction.run()
             except Killed:

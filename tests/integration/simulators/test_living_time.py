@@ -13,9 +13,10 @@ from controller.models.behaviour import Behaviour
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
 from controller.ports.devices import DeviceTarget
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import software_of
 from controller.runs.transaction.record import Record, always
-from controller.runs.transaction.transaction import Patience, Transaction
+from controller.runs.transaction.transaction import Transaction
 from simulators.clock import VirtualClock
 from simulators.datastore import Config
 from simulators.fleet.fleet import Fleet

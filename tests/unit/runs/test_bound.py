@@ -8,8 +8,9 @@ import pytest
 
 from controller.models.run import Decision, GateVerdict, JournalEntry, JournalStep, Outcome
 from controller.ports.store import Claim
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
-from controller.runs.transaction.transaction import Patience, Transaction
+from controller.runs.transaction.transaction import Transaction
 from tests.unit.runs.world import QUICK, TARGET, InstantStore, Killed, World, add_tenant
 
 

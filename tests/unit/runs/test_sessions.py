@@ -61,7 +61,7 @@ async def test_sessions_that_always_end_before_the_commit_end_the_job() -> None:
     world.fault("edit", Wrong.DROP_BEFORE, times=100)
     result = await world.work()
     assert result.outcome is Outcome.FAILED_SAFE
-    assert "Nothing was committed" in result.detail
+    assert "Nothing was changed" in result.detail
     assert world.steps.count(JournalStep.READ) == 3
     world.assert_settled(result)
 

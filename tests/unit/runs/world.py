@@ -20,8 +20,9 @@ from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, 
 from controller.ports.fake_device import SAFE, FakeDevice, Fault, Wrong
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
+from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
-from controller.runs.transaction.transaction import Patience, Transaction
+from controller.runs.transaction.transaction import Transaction
 from controller.store import SqlStore, open_store
 from controller.store.tables import metadata
 from tests.unit.plan import samples

@@ -1,0 +1,59 @@
+"""How long and how often a device is tried, and what is said where trying on is of no use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceError,
+    DeviceRefusedError,
+    HostKeyError,
+    SessionLostError,
+)
+from controller.models.run import Outcome
+from controller.ports.store import JobResult
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a transaction tries, in seconds.
+
+    Attributes:
+        confirm_budget: Left on the device's timer at least when a confirm is sent.
+        busy: Trying for a lock that another session holds.
+        retry: Between attempts to reach a device that carries something of ours.
+        unresolved: After the device's own deadline, before such a device is given up as diverged.
+        beginnings: Fresh attempts of a transaction, each only after read-back proved nothing happened.
+        effect: After which an operation that was not answered, and of which nothing shows, was not carried out.
+    """
+
+    confirm_budget: float = 5.0
+    busy: float = 10.0
+    retry: float = 1.0
+    unresolved: float = 120.0
+    beginnings: int = 3
+    effect: float = 30.0
+
+    def given_up(self, error: DeviceError, tries: int, *, unknown: str, late: bool) -> JobResult | None:
+        """The result after a session failed, where trying on is of no use; None where it is.
+
+        A device that something was sent to is not left alone before it was read back: all that ends this early is a
+        host key or a credential that it does not know any more.
+
+        Args:
+            error: How the last session ended, or why none was opened.
+            tries: Sessions that ended by an error so far.
+            unknown: What is not known of the device, as something was sent to it; empty where nothing was.
+            late: Whether it was tried for long enough.
+        """
+        denied = isinstance(error, HostKeyError | AuthenticationError)
+        if unknown:
+            return JobResult(Outcome.DIVERGED, f"{error.message} {unknown}") if late or denied else None
+        if denied or isinstance(error, DeviceRefusedError):
+            return JobResult(Outcome.FAILED_SAFE, error.message)
+        if not isinstance(error, SessionLostError):
+            return JobResult(Outcome.DEFERRED, error.message)
+        if tries < self.beginnings:
+            return None
+        return JobResult(Outcome.FAILED_SAFE, f"{error.message} Nothing was changed.")
