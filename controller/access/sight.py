@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from controller.inventory.scope import cells_of
 from controller.models.network import Cell, Network, NetworkHeader, Region, Site, Station
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import parent
@@ -85,8 +84,8 @@ class _Version:
 @lru_cache(maxsize=32)
 def _sight(version: _Version, tenant: str) -> Sight:
     network = version.network
-    agreements = tuple(agreement for agreement in network.agreements if agreement.tenant == tenant)
-    names = {cell.name for agreement in agreements for cell in cells_of(network, agreement)}
+    agreements = network.agreements_of(tenant)
+    names = {cell.name for agreement in agreements for cell in network.cells_of(agreement)}
     cells = tuple(cell for cell in network.cells if cell.name in names)
     stations = {cell.station for cell in cells}
     sites = {network.station_by_id[station].site for station in stations}

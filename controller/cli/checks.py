@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from controller.intent import compile_intent
 from controller.inventory.load import load_network, sources
@@ -25,8 +24,7 @@ def check_files(
         NetworkFilesError: Every problem of every file.
     """
     network = load_network(directory, endpoints=endpoints, routers=routers)
-    today = SystemClock().now().astimezone(ZoneInfo(network.header.timezone)).date()
-    findings = compile_intent(network, today).findings
+    findings = compile_intent(network, network.day(SystemClock().now())).findings
     return network, findings, sources(directory) if findings else {}
 
 

@@ -70,19 +70,14 @@ def _place(
     network: Network, cells: Sequence[Cell], grants: Sequence[Grant], covering: Sequence[tuple[int, ...]]
 ) -> list[Placed]:
     """Each cell and how it is shared, worked out once for all cells where the same grants meet."""
-    claims: dict[Plmn, list[str]] = defaultdict(list)
-    for tenant in sorted(network.tenants, key=lambda tenant: tenant.id):
-        for plmn in set(tenant.plmns):
-            claims[plmn].append(tenant.id)
     known: dict[tuple[Rat, Plmn, tuple[int, ...]], CellSharing] = {}
     placed: list[Placed] = []
     for cell, numbers in zip(cells, covering, strict=True):
         key = (cell.rat, cell.primary_plmn, numbers)
         shared = known.get(key)
         if shared is None:
-            shared = known[key] = share_cell(
-                cell.rat, cell.primary_plmn, [grants[number] for number in numbers], claims
-            )
+            meeting = [grants[number] for number in numbers]
+            shared = known[key] = share_cell(cell.rat, cell.primary_plmn, meeting, network.tenants_by_plmn)
         placed.append((cell, shared, numbers))
     return placed
 

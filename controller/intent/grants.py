@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -38,6 +37,7 @@ class Grant:
     """What one agreement in force gives on each cell it covers.
 
     Attributes:
+        source: The agreement itself.
         exclusive: Whether it makes its cells carriers of this tenant alone (MORAN).
         plmns: PLMNs to broadcast, sorted; only ever the tenant's own.
         slices: Slices to serve on NR, sorted; only ever the tenant's own.
@@ -46,17 +46,12 @@ class Grant:
 
     agreement: str
     tenant: str
-    scope: Scope
+    source: Agreement
     exclusive: bool
     plmns: tuple[Plmn, ...]
     slices: tuple[Snssai, ...]
     shares: tuple[RadioShare, ...]
     faults: tuple[Fault, ...]
-
-
-def in_slice_order(slices: Iterable[Snssai]) -> tuple[Snssai, ...]:
-    """Slices without repetition, ordered by SST and SD."""
-    return tuple(sorted(set(slices), key=lambda slice_: (slice_.sst, slice_.sd)))
 
 
 def grants_in_force(network: Network, as_of: date) -> tuple[list[Grant], list[Finding]]:
@@ -79,17 +74,17 @@ def grants_in_force(network: Network, as_of: date) -> tuple[list[Grant], list[Fi
 
 def _not_in_force(agreement: Agreement, as_of: date) -> Finding | None:
     validity = agreement.validity
+    if validity.holds_on(as_of):
+        return None
     about = {"tenant": agreement.tenant, "agreement": agreement.id}
     if as_of < validity.start:
         text = f"agreement {agreement.id} holds from {validity.start}; until then it gives nothing"
         return finding(Check.AGREEMENT_NOT_YET_VALID, text, **about)
-    if validity.end is not None and as_of > validity.end:
-        text = (
-            f"agreement {agreement.id} expired on {validity.end}: nothing is removed by that; "
-            "prolong it, or remove the tenant's nodes by name"
-        )
-        return finding(Check.AGREEMENT_EXPIRED, text, **about)
-    return None
+    text = (
+        f"agreement {agreement.id} expired on {validity.end}: nothing is removed by that; "
+        "prolong it, or remove the tenant's nodes by name"
+    )
+    return finding(Check.AGREEMENT_EXPIRED, text, **about)
 
 
 def _dangling(agreement: Agreement, text: str) -> Finding:
@@ -123,10 +118,7 @@ class _Known:
 
 
 def _grant(agreement: Agreement, tenant: Tenant) -> Grant:
-    plmns = sorted(set(agreement.plmns or tenant.plmns))
-    slices = in_slice_order(agreement.slices or tenant.slices)
-    foreign_plmns = [plmn for plmn in plmns if plmn not in tenant.plmns]
-    foreign_slices = [slice_ for slice_ in slices if slice_ not in tenant.slices]
+    foreign_plmns, foreign_slices = agreement.not_of(tenant)
 
     def fault(check: Check, text: str) -> Fault:
         return Fault(check, f"agreement {agreement.id} {text}", tenant.id, agreement.id)
@@ -143,10 +135,10 @@ def _grant(agreement: Agreement, tenant: Tenant) -> Grant:
     return Grant(
         agreement=agreement.id,
         tenant=tenant.id,
-        scope=agreement.scope,
+        source=agreement,
         exclusive=agreement.sharing is SharingKind.MORAN,
-        plmns=tuple(plmn for plmn in plmns if plmn in tenant.plmns),
-        slices=tuple(slice_ for slice_ in slices if slice_ in tenant.slices),
+        plmns=agreement.plmns_of(tenant),
+        slices=agreement.slices_of(tenant),
         shares=tuple(sorted(agreement.shares, key=lambda s: (s.resource, s.dedicated, s.min, s.max))),
         faults=tuple(faults),
     )
@@ -168,63 +160,10 @@ def _list(values: Iterable[object]) -> str:
     return ", ".join(sorted(str(value) for value in values)) or "none"
 
 
-# -------------------------------------------------------------------- coverage
-
-
-#: Positions of cells in a list of cells.
-_Positions = Iterable[int]
-
-
-class _Places:
-    """Positions of cells by what a scope can name."""
-
-    def __init__(self, network: Network, cells: Sequence[Cell]) -> None:
-        self.cells = cells
-        self.by_station: dict[str, list[int]] = defaultdict(list)
-        self.by_site: dict[str, list[int]] = defaultdict(list)
-        self.by_region: dict[str, list[int]] = defaultdict(list)
-        self.by_name: dict[str, list[int]] = defaultdict(list)
-        for position, cell in enumerate(cells):
-            self.by_station[cell.station].append(position)
-            self.by_name[f"{cell.station}/{cell.id}"].append(position)
-        for station in network.stations:
-            positions = self.by_station.get(station.id, [])
-            self.by_site[station.site] += positions
-            site = network.site_by_id.get(station.site)
-            if site is not None:
-                self.by_region[site.region] += positions
-
-    def matching(self, scope: Scope) -> list[int]:
-        """Positions of the cells in a scope."""
-        bands, rats = frozenset(scope.bands), frozenset(scope.rats)
-        return [
-            position
-            for position in self._placed(scope)
-            if (not bands or self.cells[position].band in bands) and (not rats or self.cells[position].rat in rats)
-        ]
-
-    def _placed(self, scope: Scope) -> _Positions:
-        if scope.everywhere:
-            return range(len(self.cells))
-        placed: set[int] = set()
-        for index, names in (
-            (self.by_region, scope.regions),
-            (self.by_site, scope.sites),
-            (self.by_station, scope.stations),
-            (self.by_name, scope.cells),
-        ):
-            for name in names:
-                placed.update(index.get(name, ()))
-        return placed
+# ---------------------------------------------------------------------------- coverage
 
 
 def cover(network: Network, cells: Sequence[Cell], grants: Sequence[Grant]) -> list[tuple[int, ...]]:
-    """For each cell the positions in ``grants`` of those that cover it, ascending."""
-    places = _Places(network, cells)
-    owners = {station.id: station.owner for station in network.stations if station.owner is not None}
-    covering: list[list[int]] = [[] for _ in cells]
-    for number, grant in enumerate(grants):
-        for position in places.matching(grant.scope):
-            if owners.get(cells[position].station, grant.tenant) == grant.tenant:
-                covering[position].append(number)
-    return [tuple(numbers) for numbers in covering]
+    """For each cell the positions in ``grants`` of those whose agreements reach it, ascending."""
+    numbered = tuple(enumerate(grants))
+    return [tuple(number for number, grant in numbered if network.reaches(grant.source, cell)) for cell in cells]

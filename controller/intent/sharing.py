@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from controller.intent.findings import Check, Fault, finding
-from controller.intent.grants import DIVIDES, Grant, in_slice_order
+from controller.intent.grants import DIVIDES, Grant
 from controller.models.facts import Finding
 from controller.models.network import Cell, Plmn, RadioShare, Rat, ResourceType, Snssai
+from controller.models.sharing import in_slice_order
 
 #: PLMNs a cell can broadcast: TS 36.331 maxPLMN-r11, TS 38.331 maxPLMN.
 PLMN_LIMIT = {Rat.LTE: 6, Rat.NR: 12}

@@ -297,12 +297,13 @@ def _check_scope(objects: Objects, entry: Entry, agreement: Agreement) -> None:
 
 
 def _check_subset(objects: Objects, entry: Entry, agreement: Agreement, tenant: Tenant) -> None:
+    foreign_plmns, foreign_slices = agreement.not_of(tenant)
     for index, plmn in enumerate(agreement.plmns):
-        if plmn not in tenant.plmns:
+        if plmn in foreign_plmns:
             expected = f"{tenant.id} has {', '.join(tenant.plmns)}"
             objects.report.entry(entry, ("plmns", index), "not a PLMN of the tenant", value=plmn, expected=expected)
     for index, slice_ in enumerate(agreement.slices):
-        if slice_ not in tenant.slices:
+        if slice_ in foreign_slices:
             slices = ", ".join(map(str, tenant.slices)) or "none"
             message, expected = f"{slice_} is not a slice of the tenant", f"{tenant.id} has {slices}"
             objects.report.entry(entry, ("slices", index), message, expected=expected)

@@ -16,7 +16,6 @@ from fnmatch import translate
 from typing import NamedTuple
 from weakref import ref
 
-from controller.inventory.scope import cells_of
 from controller.inventory.source import suggest
 from controller.models.errors import InputError
 from controller.models.network import PROFILE_RATS, Network
@@ -183,7 +182,7 @@ def _by_band(network: Network) -> tuple[set[str], _Facets]:
 def _by_tenant(network: Network) -> tuple[set[str], _Facets]:
     found: _Facets = {}
     for agreement in network.agreements:
-        for cell in cells_of(network, agreement):
+        for cell in network.cells_of(agreement):
             found.setdefault(cell.station, set()).add(agreement.tenant)
     return set(network.tenant_by_id), found
 

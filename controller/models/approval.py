@@ -133,7 +133,7 @@ class RunTerms(Noun):
         """Stations where a tenant is concerned, sorted."""
         return sorted(name for name, (_, group) in self.stations.items() if tenant in self.groups[group].tenants)
 
-    def today(self, network: Network) -> RunTerms:
+    def with_approvers_of(self, network: Network) -> RunTerms:
         """The same, where those may approve whom the agreements of this network name."""
         named = {agreement.id: agreement.approvers for agreement in network.agreements}
         asked = [

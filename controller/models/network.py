@@ -11,10 +11,12 @@ the small types in ``scalars``. Import all of them from here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -331,6 +333,13 @@ class Network(Noun):
     tenants: tuple[Tenant, ...] = ()
     agreements: tuple[Agreement, ...] = ()
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which works out anew what this one remembers of itself."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
     @cached_property
     def station_by_id(self) -> dict[str, Station]:
         """Stations by id."""
@@ -380,6 +389,51 @@ class Network(Noun):
             grouped.setdefault(cell.station, []).append(cell)
         return {station: tuple(cells) for station, cells in grouped.items()}
 
+    @cached_property
+    def region_by_id(self) -> dict[str, Region]:
+        """Regions by id."""
+        return {region.id: region for region in self.regions}
+
+    @cached_property
+    def tenants_by_plmn(self) -> dict[Plmn, tuple[str, ...]]:
+        """Ids of the tenants whose a PLMN is, sorted: one in networks that were checked."""
+        found: dict[Plmn, tuple[str, ...]] = {}
+        for tenant in sorted(self.tenants, key=lambda one: one.id):
+            for plmn in dict.fromkeys(tenant.plmns):
+                found[plmn] = (*found.get(plmn, ()), tenant.id)
+        return found
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The network's time zone, whose days agreements count."""
+        return ZoneInfo(self.header.timezone)
+
+    def day(self, at: datetime) -> date:
+        """The day that a point in time falls on."""
+        return at.astimezone(self.zone).date()
+
+    def agreements_of(self, tenant: str, day: date | None = None) -> tuple[Agreement, ...]:
+        """Agreements of a tenant, in force on a day or whenever they hold."""
+        own = (one for one in self.agreements if one.tenant == tenant)
+        return tuple(one for one in own if day is None or one.validity.holds_on(day))
+
+    def reaches(self, agreement: Agreement, cell: Cell) -> bool:
+        """Whether an agreement reaches a cell, whenever it holds.
+
+        Its scope covers the cell, and the station is not another tenant's own.
+        """
+        station = self.station_by_id.get(cell.station)
+        site = None if station is None else self.site_by_id.get(station.site)
+        if station is not None and station.owner not in (None, agreement.tenant):
+            return False
+        region = "" if site is None else site.region
+        return agreement.scope.covers(cell, site="" if station is None else station.site, region=region)
+
+    def cells_of(self, agreement: Agreement, stations: Iterable[str] | None = None) -> Iterator[Cell]:
+        """Cells that an agreement reaches, of these stations or all, whenever it holds."""
+        for station in self.cells_by_station if stations is None else stations:
+            yield from (cell for cell in self.cells_by_station.get(station, ()) if self.reaches(agreement, cell))
+
     def manages(self, device: str) -> bool:
         """Whether there is a station or a managed router of this id."""
         return device in self.station_by_id or device in self.router_by_id
@@ -408,5 +462,5 @@ class Network(Noun):
 
     def timezone_of(self, station: str) -> ZoneInfo:
         """Local time zone of a station: its region's, else the network's."""
-        region = next(r for r in self.regions if r.id == self.region_of(station))
-        return ZoneInfo(region.timezone or self.header.timezone)
+        region = self.region_by_id[self.region_of(station)]
+        return ZoneInfo(region.timezone) if region.timezone else self.zone

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, Field
 
-from controller.models.network import Noun
+from controller.models.network import Network, Noun
 from controller.models.plan import LedgerNode
 from controller.models.words import Policy as Policy  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.words import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
 
+#: Beginning of a hold's target that is a site.
+_SITE = "site:"
 #: Cause of a run that a person asked for.
 PERSON = "person"
 #: Procedure of runs that take another run back, by its plan.
@@ -277,6 +280,14 @@ class JournalEntry(Noun):
     carried: tuple[str, ...] = ()
 
 
+def place_of(target: str) -> tuple[str, str, str]:
+    """Site, device and cell that a hold's target names: a site, or a device, or a device and its cell."""
+    if target.startswith(_SITE):
+        return target.removeprefix(_SITE), "", ""
+    device, _, cell = target.partition("/")
+    return "", device, cell
+
+
 class Hold(Noun):
     """A person's stop on a site, cell or station: who, why, until when."""
 
@@ -286,6 +297,40 @@ class Hold(Noun):
     reason: str
     created: AwareDatetime
     until: AwareDatetime | None = None
+
+    @property
+    def site(self) -> str:
+        """The site that it stops whole, an empty string where it is on a device or cell."""
+        return place_of(self.target)[0]
+
+    @property
+    def device(self) -> str:
+        """The device that it stops, be it by a cell: who is on the mast is beside all cells; empty where on a site."""
+        return place_of(self.target)[1]
+
+    @property
+    def words(self) -> str:
+        """The hold for people."""
+        return f"hold on {self.target} by {self.by}: {self.reason}"
+
+    def targets(self, network: Network) -> tuple[str, ...]:
+        """Devices and cells that it names: all devices of a site, else its target."""
+        if not self.site:
+            return (self.target,)
+        return (*network.stations_at.get(self.site, ()), *network.routers_at.get(self.site, ()))
+
+
+class Holds:
+    """Holds in force; of several the first counts."""
+
+    def __init__(self, holds: Iterable[Hold]) -> None:
+        self._found: dict[tuple[str, str], Hold] = {}
+        for hold in holds:
+            self._found.setdefault((hold.device, hold.site), hold)
+
+    def on(self, device: str, site: str) -> Hold | None:
+        """The hold that binds a device: its own or a cell's, else its site's."""
+        return self._found.get((device, "")) or self._found.get(("", site))
 
 
 class LedgerEntry(LedgerNode):

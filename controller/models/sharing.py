@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
@@ -22,6 +25,9 @@ from controller.models.scalars import (
     StationId,
     TimeOfDay,
 )
+
+if TYPE_CHECKING:
+    from controller.models.network import Cell
 
 
 class SharingKind(StrEnum):
@@ -49,6 +55,11 @@ class Snssai(Noun):
 
     def __str__(self) -> str:
         return f"{self.sst}" if self.sd == "FFFFFF" else f"{self.sst}-{self.sd}"
+
+
+def in_slice_order(slices: Iterable[Snssai]) -> tuple[Snssai, ...]:
+    """Slices without repetition, ordered by SST and SD."""
+    return tuple(sorted(set(slices), key=lambda one: (one.sst, one.sd)))
 
 
 class CoreNode(Noun):
@@ -104,6 +115,22 @@ class Scope(Noun):
             raise ValueError("a scope names regions, sites, stations or cells, or says everywhere: true")
         return self
 
+    @cached_property
+    def _named(self) -> tuple[frozenset[str], ...]:
+        return tuple(map(frozenset, (self.regions, self.sites, self.stations, self.cells)))
+
+    def covers(self, cell: Cell, *, site: str, region: str) -> bool:
+        """Whether a cell of a station on this site and in this region lies in the scope."""
+        regions, sites, stations, cells = self._named
+        placed = (
+            self.everywhere
+            or region in regions
+            or site in sites
+            or cell.station in stations
+            or (bool(cells) and cell.name in cells)
+        )
+        return placed and (not self.bands or cell.band in self.bands) and (not self.rats or cell.rat in self.rats)
+
 
 class RadioShare(Noun):
     """Share of one radio resource in percent (TS 28.541 §4.3.36 RRMPolicyRatio).
@@ -123,6 +150,10 @@ class Validity(Noun):
 
     start: Day
     end: Day | None = None
+
+    def holds_on(self, day: date) -> bool:
+        """Whether a day of the network's time zone is one of them."""
+        return self.start <= day and (self.end is None or day <= self.end)
 
     @model_validator(mode="after")
     def _ordered(self) -> Validity:
@@ -221,6 +252,21 @@ class Agreement(Noun):
     reduce_clauses: tuple[Name, ...] = ()
     sign_in_to_approve: bool = False
     sla: Sla = Sla()
+
+    def plmns_of(self, tenant: Tenant) -> tuple[Plmn, ...]:
+        """PLMNs that it gives its tenant, sorted: those that it names, else all; only ever the tenant's own."""
+        return tuple(sorted({plmn for plmn in self.plmns or tenant.plmns if plmn in tenant.plmns}))
+
+    def slices_of(self, tenant: Tenant) -> tuple[Snssai, ...]:
+        """The same of slices, ordered by SST and SD."""
+        return in_slice_order(one for one in self.slices or tenant.slices if one in tenant.slices)
+
+    def not_of(self, tenant: Tenant) -> tuple[tuple[Plmn, ...], tuple[Snssai, ...]]:
+        """PLMNs and slices that it names and that are not its tenant's."""
+        return (
+            tuple(sorted({plmn for plmn in self.plmns if plmn not in tenant.plmns})),
+            in_slice_order(one for one in self.slices if one not in tenant.slices),
+        )
 
     def consent_to(self, action: ActionClass) -> Consent:
         """How the tenant agrees to a class of action."""

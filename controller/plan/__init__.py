@@ -18,7 +18,7 @@ from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, headline, render_text
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.undo import undo_change, undo_job
-from controller.plan.views import Limit, PlanOptions, StationView
+from controller.plan.views import Limit, PlanOptions, StationView, under_hold
 
 __all__ = [
     "AdministrativeState",
@@ -53,6 +53,7 @@ __all__ = [
     "render_text",
     "seal",
     "switch_router_change",
+    "under_hold",
     "undo_change",
     "undo_job",
     "wanted_by",

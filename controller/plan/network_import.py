@@ -36,6 +36,7 @@ from controller.models.network import (
     Tenant,
     Validity,
 )
+from controller.models.sharing import in_slice_order
 from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.profiles.readings import CellReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
@@ -73,7 +74,6 @@ class _Import:
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._tenants = Tenants(frame.network.tenants)
         self._notes = _Notes()
         self._stations: list[Station] = []
         self._cells: list[Cell] = []
@@ -142,7 +142,7 @@ class _Import:
             self._notes.add("left out: the cell has no PLMN, so no primary PLMN", name)
             return
         primary = next(iter(reading.broadcasts))
-        if self._tenants.of(primary) is None:
+        if primary not in self._frame.network.tenants_by_plmn:
             self._notes.add(f"left out: its primary PLMN {primary} is no tenant's", name)
             return
         identity = {"station": station, "id": reading.cell, "rat": reading.rat, "primary_plmn": primary}
@@ -154,7 +154,7 @@ class _Import:
             return
         placed = cell.model_copy(update={"band": band.name})
         self._cells.append(placed)
-        for use in self._tenants.uses(reading):
+        for use in _uses(self._frame.network.tenants, reading):
             self._uses[use].append(placed)
 
     # ----------------------------------------------------------------- agreements
@@ -162,7 +162,6 @@ class _Import:
     def _network(self, today: date) -> Network:
         given = self._frame.network
         stations = {station.id for station in self._stations}
-        # Not a copy, which would take what the given network remembers of itself along.
         return Network(
             header=given.header,
             backhaul=given.backhaul,
@@ -274,40 +273,28 @@ class CellUse:
     shares: tuple[RadioShare, ...]
 
 
-class Tenants:
-    """Knows whose a PLMN is."""
-
-    def __init__(self, tenants: Iterable[Tenant]) -> None:
-        self._by_plmn = {plmn: tenant for tenant in tenants for plmn in tenant.plmns}
-
-    def of(self, plmn: Plmn) -> Tenant | None:
-        """The tenant of a PLMN, None if it is nobody's."""
-        return self._by_plmn.get(plmn)
-
-    def uses(self, cell: CellReading) -> Iterator[CellUse]:
-        """What every tenant on air has on a cell, by tenant."""
-        found: dict[str, tuple[Tenant, list[Plmn]]] = {}
-        for plmn in cell.broadcasts:
-            if (tenant := self.of(plmn)) is not None:
-                found.setdefault(tenant.id, (tenant, []))[1].append(plmn)
-        for _, (tenant, plmns) in sorted(found.items()):
+def _uses(tenants: Iterable[Tenant], cell: CellReading) -> Iterator[CellUse]:
+    """What every tenant on air has on a cell, by tenant."""
+    for tenant in sorted(tenants, key=lambda one: one.id):
+        if plmns := [plmn for plmn in cell.broadcasts if plmn in tenant.plmns]:
             yield CellUse(
                 tenant=tenant.id,
                 plmns=() if set(plmns) == set(tenant.plmns) else tuple(sorted(plmns)),
                 slices=_slices(tenant, plmns, cell),
-                shares=self._shares(tenant, cell),
+                shares=_shares(tenant, cell),
             )
 
-    def _shares(self, tenant: Tenant, cell: CellReading) -> tuple[RadioShare, ...]:
-        """The tenant's shares, one a resource; where LTE splits a pot by PLMNs, the guarantees are on the first."""
-        primary = next(iter(cell.broadcasts))
-        mine = [share for share in cell.shares if share.plmns and all(self.of(plmn) == tenant for plmn in share.plmns)]
-        mine.sort(key=lambda share: (share.plmns[0] != primary, share.plmns))
-        shares: dict[ResourceType, RadioShare] = {}
-        for reading in mine:
-            if (share := _share(reading)) is not None:
-                shares.setdefault(share.resource, share)
-        return tuple(shares[resource] for resource in sorted(shares))
+
+def _shares(tenant: Tenant, cell: CellReading) -> tuple[RadioShare, ...]:
+    """The tenant's shares, one a resource; where LTE splits a pot by PLMNs, the guarantees are on the first."""
+    primary = next(iter(cell.broadcasts))
+    mine = [share for share in cell.shares if share.plmns and set(share.plmns) <= set(tenant.plmns)]
+    mine.sort(key=lambda share: (share.plmns[0] != primary, share.plmns))
+    shares: dict[ResourceType, RadioShare] = {}
+    for reading in mine:
+        if (share := _share(reading)) is not None:
+            shares.setdefault(share.resource, share)
+    return tuple(shares[resource] for resource in sorted(shares))
 
 
 def _slices(tenant: Tenant, plmns: Sequence[Plmn], cell: CellReading) -> tuple[Snssai, ...]:
@@ -315,7 +302,7 @@ def _slices(tenant: Tenant, plmns: Sequence[Plmn], cell: CellReading) -> tuple[S
     if cell.rat is Rat.LTE:
         return ()
     on_air = {one for plmn in plmns for one in cell.broadcasts[plmn]} & set(tenant.slices)
-    return () if on_air == set(tenant.slices) else tuple(sorted(on_air, key=lambda one: (one.sst, one.sd)))
+    return () if on_air == set(tenant.slices) else in_slice_order(on_air)
 
 
 def _share(reading: ShareReading) -> RadioShare | None:

@@ -84,7 +84,7 @@ def _reason(
     if edits.refused:
         code, path, text = edits.refused[0]
         return f"{code}: {entry_name(root, path)}: {text}"
-    held = sorted(name for name in options.held if name == station or name.startswith(station + "/"))
+    held = options.held_at(station)
     if held and (options.automatic or options.skip_held):
         return f"hold on {', '.join(held)}"
     if not options.automatic:
@@ -150,7 +150,7 @@ class _Builder:
         )
 
     def _held_cells(self) -> frozenset[Path]:
-        held = self.options.held
+        held = self.options.held_at(self.station)
         return frozenset(
             path
             for path in self.rendered.tree
@@ -287,9 +287,8 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
 
 
 def _holds(station: str, options: PlanOptions) -> Iterator[Finding]:
-    for name in sorted(options.held):
-        if name == station or name.startswith(station + "/"):
-            yield Finding("hold", Severity.WARNING, f"{name} is under a hold", station, name[len(station) + 1 :])
+    for name in options.held_at(station):
+        yield Finding("hold", Severity.WARNING, f"{name} is under a hold", station, name[len(station) + 1 :])
 
 
 def _lock_findings(station: str, locked: Mapping[Path, str]) -> Iterator[Finding]:

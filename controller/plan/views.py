@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.models.facts import HOST_OWNED, Owners
-from controller.models.network import Snssai
-from controller.models.run import LedgerEntry
+from controller.models.network import Network, Snssai
+from controller.models.run import Hold, LedgerEntry
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import KeyRole, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, parent
@@ -56,7 +56,7 @@ class PlanOptions:
             as the plan finds. Owners are tenants or ``host``; what is not named is not removed.
         max_share: Share of the network's stations that a plan may touch without naming their number.
         expect_stations: The number of stations that the requester expects to touch.
-        held: Stations (``PE-CUS-0042``) and cells (``PE-CUS-0042/1``) under a hold.
+        under_hold: Stations (``PE-CUS-0042``) and cells (``PE-CUS-0042/1``) under a hold.
         skip_held: Whether stations under a hold are left out, and not planned all the same to wait for its end.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
         limit: The part of what is wanted that the plan is about; None for all of it.
@@ -66,10 +66,19 @@ class PlanOptions:
     remove: Mapping[str, int] = field(default_factory=dict)
     max_share: float = 0.5
     expect_stations: int | None = None
-    held: frozenset[str] = frozenset()
+    under_hold: frozenset[str] = frozenset()
     skip_held: bool = False
     automatic: bool = False
     limit: Limit | None = None
+
+    def held_at(self, station: str) -> list[str]:
+        """What is under a hold at a station: it as a whole, and cells; sorted."""
+        return sorted(name for name in self.under_hold if name.partition("/")[0] == station)
+
+
+def under_hold(network: Network, holds: Iterable[Hold]) -> frozenset[str]:
+    """Devices and cells under a hold; one on a site is on all its devices."""
+    return frozenset(target for hold in holds for target in hold.targets(network))
 
 
 # ---------------------------------------------------------------------- limits

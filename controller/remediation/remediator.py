@@ -14,7 +14,7 @@ from controller.models.alarm import REMEDIATION_STOPPED, WAITS, Alarm, AlarmStat
 from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError
 from controller.models.health import Health, ServiceState
 from controller.models.plan import Plan
-from controller.models.run import Run, RunState, Strategy
+from controller.models.run import Holds, Run, RunState, Strategy
 from controller.playbook.engine.launch import Launcher
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
@@ -23,7 +23,7 @@ from controller.ports.store import Store, StoreLoop
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
 from controller.remediation.rules import Repair, Rule, rule_for
-from controller.runs.approval.clearance import freeze_on, hold_on
+from controller.runs.approval.clearance import freeze_on
 from controller.runs.planning.planner import Planner
 from controller.runs.submit import submit
 
@@ -241,7 +241,7 @@ class Remediator:
             return f"the record is in doubt (minka record show): {doubt}"
         (_, network), now = store.network(), self._clock.now()
         known = network.manages(alarm.station)
-        if hold := hold_on(alarm.station, network.site_of(alarm.station) if known else "", store.holds(now)):
+        if hold := Holds(store.holds(now)).on(alarm.station, network.site_of(alarm.station) if known else ""):
             return f"hold on {hold.target} by {hold.by}"
         region = network.region_of(alarm.station) if known else ""
         if freeze := freeze_on(region, (alarm.tenant,), store.freezes(now), now):

@@ -182,7 +182,7 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
     told = tx.execute(select(notices.c.tenant, notices.c.at).where(planned)) if terms.tenants else ()
     said = tuple(votes_on(tx, row.subject))
     if said and (digest := current_digest(tx)):
-        terms = terms.today(load_network(tx, digest))
+        terms = terms.with_approvers_of(load_network(tx, digest))
     return Standing(
         requester=row.requested_by,
         seconds=strategy.timer(),

@@ -12,7 +12,7 @@ from controller.inventory.source import unknown
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
-from controller.models.run import Hold
+from controller.models.run import Hold, place_of
 from controller.runs.approval.outlook import look_again
 
 router = Router(prefix="/v1/holds", tags=["holds"])
@@ -28,10 +28,10 @@ class NewHold(Body):
 
 def _check_target(network: Network, target: str) -> None:
     """Raise NotFoundError unless the target is in the network."""
-    station, slash, cell = target.partition("/")
-    if target.startswith("site:"):
-        known = target.removeprefix("site:") in network.site_by_id
-    elif slash:
+    site, station, cell = place_of(target)
+    if site:
+        known = site in network.site_by_id
+    elif "/" in target:
         known = any(one.id == cell for one in network.cells_by_station.get(station, ()))
     else:
         known = network.manages(station)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from controller.inventory.scope import cells_of
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
@@ -17,7 +16,7 @@ from controller.models.measurement import Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit
 from controller.models.question import Question
-from controller.models.run import Hold, LedgerEntry
+from controller.models.run import Hold, Holds, LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
 from controller.nrm.tree import Observed, Path
@@ -26,7 +25,6 @@ from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.playbooks import Webhook
 from controller.ports.store import Claim, StoreLoop
-from controller.runs.approval.clearance import hold_on, hold_words
 from controller.runs.planning.planner import Planner
 
 T = TypeVar("T")
@@ -204,8 +202,8 @@ class StationContext:
         place_of = network.region_of if within == "region" else network.site_of
         here = place_of(self.station)
         shared = [one.id for one in network.stations if one.owner is None and place_of(one.id) == here]
-        agreements = [one for one in network.agreements if one.tenant == tenant]
-        around = sorted({cell.station for agreement in agreements for cell in cells_of(network, agreement, shared)})
+        agreements = network.agreements_of(tenant)
+        around = sorted({cell.station for agreement in agreements for cell in network.cells_of(agreement, shared)})
         ledgers = await self.world.store.call(lambda store: store.ledger(around))
         return {name: ledgers.get(name, {}) for name in around}
 
@@ -224,7 +222,7 @@ class StationContext:
         needed = {HOST} | {
             owner for name in others for entry in ledger.get(name, {}).values() for owner in entry.owners
         }
-        needed |= {one.tenant for one in network.agreements if any(cells_of(network, one, served))}
+        needed |= {one.tenant for one in network.agreements if any(network.cells_of(one, served))}
         return {
             router: {
                 path: entry
@@ -358,5 +356,5 @@ def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Chan
 
 def held_by(network: Network, station: str, holds: list[Hold]) -> str:
     """The hold that binds a station (its own, a cell's or its site's), in words, or an empty string."""
-    hold = hold_on(station, network.site_of(station), holds)
-    return "" if hold is None else hold_words(hold)
+    hold = Holds(holds).on(station, network.site_of(station))
+    return "" if hold is None else hold.words

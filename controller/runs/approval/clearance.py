@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from controller.models.approval import Clearance, Freeze, Requirement, StationTerms
-from controller.models.run import Hold
+from controller.models.run import Holds
 from controller.models.sharing import Consent
 from controller.ports.approvals import Clearances, Standing
 from controller.runs.approval.consent import is_approved, rejection
@@ -29,36 +29,17 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
         begun: [_joined((*general, *_closed(group, standing, now, begun=begun))) for group in standing.terms.groups]
         for begun in ({False, True} if standing.begun else {False})
     }
-    held_at = _by_place(standing.holds)
+    holds = Holds(standing.holds)
     found: dict[str, Clearance] = {}
     for station, (site, group) in standing.terms.stations.items():
-        held = held_at.get(station) or held_at.get(f"site:{site}")
+        hold = holds.on(station, site)
         again = standing.away.get(station, now)
         found[station] = plain = said[station in standing.begun][group]
-        if held is not None or again > now:
-            own = [_held(held)] if held is not None else []
+        if hold is not None or again > now:
+            own = [Clearance(hold.words, until=hold.until)] if hold is not None else []
             own += [_away(again, ZoneInfo(standing.terms.groups[group].timezone))] if again > now else []
             found[station] = _joined((*own, plain))
     return found
-
-
-def hold_on(station: str, site: str, holds: Iterable[Hold]) -> Hold | None:
-    """The hold that binds a station: its own, its site's, or a cell's, since who is on the mast is beside all cells."""
-    held_at = _by_place(holds)
-    return held_at.get(station) or held_at.get(f"site:{site}")
-
-
-def _by_place(holds: Iterable[Hold]) -> dict[str, Hold]:
-    """Holds by station or ``site:<id>``, the first of each."""
-    found: dict[str, Hold] = {}
-    for hold in holds:
-        found.setdefault(hold.target.partition("/")[0], hold)
-    return found
-
-
-def hold_words(hold: Hold) -> str:
-    """A hold for people."""
-    return f"hold on {hold.target} by {hold.by}: {hold.reason}"
 
 
 def freeze_on(region: str, tenants: Iterable[str], freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
@@ -142,10 +123,6 @@ def _closed(terms: StationTerms, standing: Standing, now: datetime, *, begun: bo
         yield Clearance(f"window opens {_local(found[0], zone)}", until=found[0], closes=over)
     elif not never_closes(found, now):
         yield Clearance(closes=found[1])
-
-
-def _held(hold: Hold) -> Clearance:
-    return Clearance(hold_words(hold), until=hold.until)
 
 
 def _away(again: datetime, zone: ZoneInfo) -> Clearance:

@@ -7,11 +7,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 import orjson
 
-from controller.inventory.scope import covers
 from controller.models.approval import Contract, Requirement, RunTerms, StationTerms, Verdict, Vote
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Cell, Network
@@ -142,7 +140,7 @@ class Asked:
 def run_terms(network: Network, effects: Iterable[Effect], asked: Asked) -> RunTerms:
     """What a run that has these effects is accepted under."""
     effects = tuple(effects)
-    known = _Agreements(network, asked.now.astimezone(ZoneInfo(network.header.timezone)).date())
+    known = _Agreements(network, network.day(asked.now))
     stations: dict[Requirement, set[str]] = defaultdict(set)
     groups: dict[StationTerms, int] = {}
     placed: dict[str, tuple[str, int]] = {}
@@ -190,25 +188,17 @@ def subject_of(playbook: str, parameters: Mapping[str, object], stations: Iterab
 
 
 class _Agreements:
-    """Agreements in force, by what they cover."""
+    """Agreements in force, by what they reach."""
 
     def __init__(self, network: Network, day: date) -> None:
         self._network = network
-        self._by_tenant: dict[str, list[Agreement]] = defaultdict(list)
-        for agreement in network.agreements:
-            held = agreement.validity
-            if held.start <= day and (held.end is None or day <= held.end):
-                self._by_tenant[agreement.tenant].append(agreement)
+        self._by_tenant = {tenant.id: network.agreements_of(tenant.id, day) for tenant in network.tenants}
 
     def of(self, tenant: str, effect: Effect, site: str) -> list[Agreement]:
-        """Those of a tenant that cover cells which an effect is about."""
-        region = self._network.site_by_id[site].region
+        """Those of a tenant that reach cells which an effect is about."""
         there = [cell for cell in self._cells(effect.station, site) if not effect.cells or cell.id in effect.cells]
-        return [
-            agreement
-            for agreement in self._by_tenant.get(tenant, ())
-            if any(covers(agreement.scope, cell, site=site, region=region) for cell in there)
-        ]
+        own = self._by_tenant.get(tenant, ())
+        return [one for one in own if any(self._network.reaches(one, cell) for cell in there)]
 
     def _cells(self, device: str, site: str) -> Sequence[Cell]:
         """Cells of a station; of all stations of the site for its router."""
@@ -254,7 +244,7 @@ def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: b
 def _station_terms(network: Network, known: _Agreements, effect: Effect, site: str, asked: Asked) -> StationTerms:
     """What binds one station; windows of others only where service is interrupted."""
     place = network.site_by_id[site]
-    region = next(one for one in network.regions if one.id == place.region)
+    region = network.region_by_id[place.region]
     calendars = {asked.windows}
     if effect.interrupted and not asked.restores:
         calendars |= {region.windows, place.windows}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -41,7 +40,7 @@ class Importer:
         for detail in in_rows(ways(frame.endpoints, network.header.management)):
             await self._audit(actor, "network.import_begun", network, detail)
         observed = await self._observe(frame)
-        today = self._clock.now().astimezone(ZoneInfo(network.header.timezone)).date()
+        today = network.day(self._clock.now())
         made = await asyncio.to_thread(import_network, frame, observed, today)
         counts = {"asked": str(len(observed)), "found": str(len(made.network.stations))}
         await self._audit(actor, "network.imported", network, counts)

@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from controller.intent import compile_intent
 from controller.inventory.selectors import select_with_routers
@@ -37,6 +35,7 @@ from controller.plan import (
     plan_station,
     recreate_endpoint_change,
     seal,
+    under_hold,
     wanted_by,
 )
 from controller.plan.routers import link_owners, watched
@@ -199,9 +198,9 @@ class Planner:
             expect_stations=request.expect_stations,
             limit=request.limit,
             skip_held=request.skip_held,
-            held=held_by_targets(network, [hold.target for hold in holds]),
+            under_hold=under_hold(network, holds),
         )
-        intent = await asyncio.to_thread(compile_intent, network, _today(network, now), stations)
+        intent = await asyncio.to_thread(compile_intent, network, network.day(now), stations)
         planning = Planning(network, intent, options)
 
         def add(station: str, view: StationView) -> None:
@@ -246,7 +245,7 @@ class Planner:
             By device, ``adopted`` with the number of nodes, or why not.
         """
         digest, network = await self._store.call(lambda store: store.network())
-        intent = await asyncio.to_thread(compile_intent, network, _today(network, self._clock.now()), stations)
+        intent = await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), stations)
 
         async def adopt(station: str, view: StationView) -> str:
             if view.observed is None:
@@ -263,7 +262,7 @@ class Planner:
         """What all adopted stations carry, in the words of the ledger; and those that could not be read."""
         records, (_, network) = await self._store.call(lambda store: (store.devices(), store.network()))
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
-        intent = await asyncio.to_thread(compile_intent, network, _today(network, self._clock.now()), adopted)
+        intent = await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), adopted)
 
         def look(station: str, view: StationView) -> Carried | None:
             if view.observed is None:
@@ -314,7 +313,7 @@ class Planner:
             raise DeviceError(view.unreachable)
         now = self._clock.now()
         holds = await self._store.call(lambda store: store.holds(now))
-        options = PlanOptions(held=held_by_targets(network, [hold.target for hold in holds]), automatic=True)
+        options = PlanOptions(under_hold=under_hold(network, holds), automatic=True)
         made = plan_station(station, network.profiles_of(station), applied(view.ledger), view, options)
         plan = seal(
             created=now,
@@ -384,19 +383,3 @@ def _as_adopted(network: Network, intent: Intent, station: str, view: StationVie
         retired=None,
         ledger={node.path: LedgerEntry(station=station, **dict(node)) for node in nodes},
     )
-
-
-def _today(network: Network, at: datetime) -> date:
-    return at.astimezone(ZoneInfo(network.header.timezone)).date()
-
-
-def held_by_targets(network: Network, targets: Iterable[str]) -> frozenset[str]:
-    """Stations and cells under hold; a hold on a site holds all its stations."""
-    held: set[str] = set()
-    for target in targets:
-        if target.startswith("site:"):
-            site = target.removeprefix("site:")
-            held |= {*network.stations_at.get(site, ()), *network.routers_at.get(site, ())}
-        else:
-            held.add(target)
-    return frozenset(held)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from controller.models.errors import InputError
 from controller.models.network import Network
@@ -18,9 +17,10 @@ from controller.plan import (
     applied,
     check_changes,
     plan_station,
+    under_hold,
 )
 from controller.ports.ledger import Recorded
-from controller.runs.planning.planner import Planner, PlanRequest, held_by_targets, selected
+from controller.runs.planning.planner import Planner, PlanRequest, selected
 
 
 async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state: str = "") -> Plan:
@@ -48,7 +48,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     options = PlanOptions(
         remove=dict(request.remove),
         expect_stations=request.expect_stations,
-        held=held_by_targets(network, [hold.target for hold in holds]),
+        under_hold=under_hold(network, holds),
         automatic=True,
     )
     run, at = await _state(planner, network, state)
@@ -90,7 +90,7 @@ def _time(network: Network, text: str, now: datetime) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{text!r} is no run, as in r-21748f9c95, and no time, as in 2026-11-24T18:00") from error
-    zone = ZoneInfo(network.header.timezone)
+    zone = network.zone
     at = at if at.tzinfo else at.replace(tzinfo=zone)
     if at > now:
         raise InputError(f"{text!r} is still to come: it is {now.astimezone(zone):%Y-%m-%dT%H:%M} in {zone.key}")

@@ -40,7 +40,9 @@ def test_plan(case: Path) -> None:
         ledger={path: _entry(station, path, tuple(owners), known) for path, owners in given["ledger"].items()},
     )
     options = PlanOptions(
-        remove=given.get("remove", {}), held=frozenset(given.get("held", ())), automatic=given.get("automatic", False)
+        remove=given.get("remove", {}),
+        under_hold=frozenset(given.get("held", ())),
+        automatic=given.get("automatic", False),
     )
     result = plan_station(station, profiles, rendered, view, options)
     text = json.dumps(

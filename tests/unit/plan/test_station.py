@@ -75,7 +75,7 @@ def test_a_factory_station_gets_its_cells_locked_and_then_unlocked() -> None:
 
 
 def test_a_new_cell_under_a_hold_stays_locked() -> None:
-    options = replace(FREELY, held=frozenset({"S1/L1"}))
+    options = replace(FREELY, under_hold=frozenset({"S1/L1"}))
     made = plan(TWO, {"S1": factory()}, options)
     change = only_change(made)
     assert [edit.path for edit in change.phases[1].edits] == [NR_CELL]
@@ -141,7 +141,7 @@ def test_a_cell_that_failed_before_is_neither_waited_for_nor_checked() -> None:
 @pytest.mark.parametrize("options", [PlanOptions(automatic=True), PlanOptions(automatic=False)])
 def test_automatic_plans_keep_off_foreign_locks_and_holds(options: PlanOptions) -> None:
     locked = view(TWO, edit={NR_CELL: {"administrativeState": "LOCKED"}, LTE_CELL: {"tac": "9"}})
-    held = replace(options, held=frozenset({"S1"}))
+    held = replace(options, under_hold=frozenset({"S1"}))
     drifted = view(TWO, edit={LTE_CELL: {"tac": "9"}})
     assert ("S1" in plan(TWO, {"S1": locked}, options).unplanned) is options.automatic
     assert ("S1" in plan(TWO, {"S1": drifted}, held).unplanned) is options.automatic

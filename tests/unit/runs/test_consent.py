@@ -170,6 +170,15 @@ def test_an_agreement_holds_on_its_first_and_its_last_day_of_local_time(
     assert who(found) == {("beta", ActionClass.INTERRUPT, Consent.APPROVAL if holds else Consent.NOTICE)}
 
 
+def test_an_agreement_says_nothing_of_stations_that_are_another_tenants_own() -> None:
+    asks = agreements(beta={"consents": {"interrupt": "approval"}})
+    effects = [effect_on("S1", ("beta",), ActionClass.INTERRUPT)]
+    assert who(run_terms(asks, effects, Asked("s", samples.NOW))) == {("beta", ActionClass.INTERRUPT, Consent.APPROVAL)}
+    stations = [one.model_dump(mode="json") | {"owner": "alfa"} for one in asks.stations]
+    owned = Network.model_validate(asks.model_dump(mode="json") | {"stations": stations})
+    assert {one.agreement for one in run_terms(owned, effects, Asked("s", samples.NOW)).requirements} == {""}
+
+
 def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_and_plan() -> None:
     usual: dict[str, Any] = {"playbook": "d", "parameters": {"cell": "1"}, "stations": ["S1", "S2"], "plan": "p"}
     known = subject_of(**usual)

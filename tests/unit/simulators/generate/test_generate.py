@@ -12,7 +12,6 @@ import asyncssh
 import pytest
 
 from controller.inventory.load import load_network
-from controller.inventory.scope import cells_in
 from controller.models.network import BackhaulKind, Network, Rat, SharingKind
 from simulators.generate import shipped
 from simulators.generate.__main__ import main
@@ -93,7 +92,7 @@ def test_three_tenants_share_cusco_and_the_fourth_comes_onto_every_station(mini:
     grown = load_network(tmp_path)
 
     added = next(agreement for agreement in grown.agreements if agreement.tenant == "entel")
-    assert {cell.station for cell in cells_in(grown, added.scope)} == cusco
+    assert {cell.station for cell in grown.cells_of(added)} == cusco
     _assert_contracts_kept(grown)
 
 
@@ -101,7 +100,7 @@ def _tenants_on(network: Network, stations: set[str]) -> set[str]:
     return {
         agreement.tenant
         for agreement in network.agreements
-        for cell in cells_in(network, agreement.scope)
+        for cell in network.cells_of(agreement)
         if cell.station in stations
     }
 
@@ -123,7 +122,7 @@ def _assert_contracts_kept(network: Network) -> None:
     moran = set()
     for agreement in network.agreements:
         plmns = agreement.plmns or network.tenant_by_id[agreement.tenant].plmns
-        for cell in cells_in(network, agreement.scope):
+        for cell in network.cells_of(agreement):
             assert not on[cell.name] & set(plmns), f"{agreement.id} overlaps on {cell.name}"
             on[cell.name] |= set(plmns)
             least[cell.name] += sum(share.min for share in agreement.shares)
