@@ -27,7 +27,7 @@ from controller.observe.syslog import Syslog
 from controller.observe.webhook import WebhookNotifier
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import World
-from controller.playbook.engine.launch import Launcher
+from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
 from controller.ports.clock import Clock, SystemClock
@@ -40,6 +40,7 @@ from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.approval.notices import Notices
+from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
@@ -168,11 +169,10 @@ class Parts:
         rules = load_rules(self.settings.rules)
         checker = Checker(self.loop_store, self.planner, self.clock, ())
         world = self._world()
-        launcher = Launcher(world, Library(self.settings.playbooks, registry()), self.doorbell)
+        playbooks = PlaybookPreparation(world, Library(self.settings.playbooks, registry()))
+        launcher = Launcher(self.loop_store, self.planner, self.doorbell, playbooks)
         breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
-        return Remediator(
-            self.loop_store, self.planner, checker, self.doorbell, notifier, self.clock, rules, launcher, breaker
-        )
+        return Remediator(self.loop_store, checker, launcher, notifier, self.clock, rules, breaker)
 
     def checker(self) -> Checker:
         """Health checks."""

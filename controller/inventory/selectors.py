@@ -4,7 +4,8 @@ Conditions are joined by commas and must all hold; a condition is a key, ``=`` a
 more values joined by ``|``, of which one must match. Values may hold ``*`` and ``?``. A
 condition without a key is one on the station's id, so ``*`` selects all stations. A condition behind ``!`` leaves out
 what it matches (``region=cusco,!PE-CUS-0150``). Routers are
-selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``), and then nothing else.
+selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``), and then nothing else. The key
+``device`` selects stations and routers by id (``device=PE-CUS-0042``), and just these: no router comes along.
 """
 
 from __future__ import annotations
@@ -83,8 +84,10 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
         InputError: if the selector can't be read, or a value without wildcards is in no file.
     """
     conditions = parse_selector(selector)
-    routers = any(condition.key == "router" for condition in conditions)
-    chosen = set(network.router_by_id if routers else network.station_by_id)
+    keys = {condition.key for condition in conditions}
+    chosen = set(network.router_by_id if "router" in keys else network.station_by_id)
+    if "device" in keys:
+        chosen = set(_devices(network))
     for condition in conditions:
         known, of_station, values = _facet(network, condition.key)
         for pattern in condition.patterns:
@@ -142,6 +145,8 @@ def select_with_routers(network: Network, selector: str) -> tuple[str, ...]:
         InputError: As ``select``.
     """
     chosen = select(network, selector)
+    if any(condition.key == "device" for condition in parse_selector(selector)):
+        return chosen
     sites = {network.site_of(device) for device in chosen} & network.routers_at.keys()
     return tuple(sorted({*chosen, *(router for site in sites for router in network.routers_at[site])}))
 
@@ -160,6 +165,10 @@ def _by_site(network: Network) -> tuple[set[str], _Facets]:
 
 def _by_router(network: Network) -> tuple[set[str], _Facets]:
     return set(network.router_by_id), {router: {router} for router in network.router_by_id}
+
+
+def _by_device(network: Network) -> tuple[set[str], _Facets]:
+    return set(_devices(network)), {device: {device} for device in _devices(network)}
 
 
 def _by_station(network: Network) -> tuple[set[str], _Facets]:
@@ -202,4 +211,5 @@ _FACETS: dict[str, Callable[[Network], tuple[set[str], _Facets]]] = {
     "profile": _by_profile,
     "station": _by_station,
     "router": _by_router,
+    "device": _by_device,
 }

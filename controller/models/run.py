@@ -31,6 +31,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 _PREPARATION, _MARGIN = 30, 60
 
 
+class Held(StrEnum):
+    """What becomes of a run that would change stations under a hold: it leaves them out, or is refused whole."""
+
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
 class JobState(StrEnum):
     """State of a job: waiting for its wave, claimable, claimed by a worker, or done."""
 

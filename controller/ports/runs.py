@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from controller.models.approval import Contract, RunTerms
-from controller.models.people import Person
-from controller.models.plan import Plan
-from controller.models.run import Job, Run, RunState, Strategy
-from controller.models.step import RunPlaybook
+from controller.models.run import Job, Run, RunState
+from controller.ports.requests import PreparedRun
 
 if TYPE_CHECKING:
-    from controller.ports.store import Decide, NewJob, Page, Transition
+    from controller.ports.store import Decide, Page, Transition
 
 
 class RunRecords(Protocol):
     """Part of ``Store``: executions of procedures."""
 
-    def create_run(
-        self,
-        plan: Plan,
-        procedure: str,
-        strategy: Strategy,
-        jobs: Sequence[NewJob],
-        *,
-        cause: str,
-        actor: str,
-        reason: str = "",
-        idempotency_key: str | None = None,
-        playbook: RunPlaybook | None = None,
-        terms: RunTerms | None = None,
-        asker: Person | None = None,
-        contracts: tuple[Contract, ...] = (),
-    ) -> Run:
+    def create_run(self, new: PreparedRun) -> Run:
         """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
 
-        With a key that the same person (or alarm, where that is the cause) used before, returns that run if plan and
-        procedure (playbook and parameters) are equal.
-        ``asker`` is who asks for it, where that person may approve: it counts as a yes, with these contractual reasons.
+        With a key that the same person (or alarm, where that is the cause) used before, returns that run if the same
+        was asked for: plan, procedure and strategy (or playbook and parameters), and the person's reason.
+        Who asks for it and may approve says yes by that, with the contractual reasons of the request.
 
         Raises:
             ConflictError: The key was used for something else.

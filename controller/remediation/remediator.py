@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, wrongs
+from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, OWN_CAUSES, wrongs
 from controller.models.alarm import REMEDIATION_STOPPED, WAITS, Alarm, AlarmState, PerceivedSeverity
-from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError
+from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.health import Health, ServiceState
-from controller.models.plan import Plan
-from controller.models.run import Holds, Run, RunState, Strategy
-from controller.playbook.engine.launch import Launcher
+from controller.models.run import Holds, Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
-from controller.ports.queue import Doorbell
+from controller.ports.requests import PreparedRun, RunRequest
 from controller.ports.store import Store, StoreLoop
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
-from controller.remediation.rules import Repair, Rule, rule_for
+from controller.remediation.rules import Rule, rule_for
 from controller.runs.approval.clearance import freeze_on
-from controller.runs.planning.planner import Planner
-from controller.runs.submit import submit
+from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
 
@@ -39,6 +37,8 @@ _RETRY = (1.0, 60.0)
 _VERIFY = 300.0
 #: Notified warnings are never cleared by their station (o-ran-fm): they expire.
 _WARNINGS_EXPIRE = timedelta(hours=24)
+#: Begins what people are told where a rule's playbook can't be run.
+_NO_PLAN = "no repair could be planned"
 
 
 class Remediator:
@@ -51,23 +51,19 @@ class Remediator:
     def __init__(
         self,
         store: StoreLoop,
-        planner: Planner,
         checker: Checker,
-        doorbell: Doorbell,
+        launcher: Launcher,
         notifier: Notifier,
         clock: Clock,
         rules: Sequence[Rule],
-        launcher: Launcher | None = None,
         breaker: Breaker | None = None,
     ) -> None:
         self._store = store
-        self._planner = planner
         self._checker = checker
-        self._doorbell = doorbell
+        self._launcher = launcher
         self._escalations = Escalations(store, notifier, clock)
         self._clock = clock
         self._rules = tuple(rules)
-        self._launcher = launcher
         self._breaker = breaker or Breaker()
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -155,68 +151,44 @@ class Remediator:
         earlier = await self._store.call(lambda store: store.repairs_since(rule.name, _key(alarm), since))
         if earlier >= rule.guards.attempts:
             return await self._escalate(alarm, f"it is back after {earlier} repairs: does something else write there?")
+        health = await self._checker.health(alarm.station)
+        if obstacle := _obstacle_there(alarm, health) or await self._drift_first(alarm, rule, health):
+            return await self._wait(alarm, obstacle)
+        if any(link.path == alarm.object and link.state is ServiceState.UNKNOWN for link in health.links):
+            # No repair could be verified.
+            return await self._escalate(alarm, f"{_NO_PLAN}: the station does not report whether the link is up")
+        if alarm.probable_cause in OWN_CAUSES and not _is_wrong(alarm, health):
+            return await self._nothing_to_do(alarm, rule)
+        return await self._start(alarm, rule)
+
+    async def _start(self, alarm: Alarm, rule: Rule) -> float:
+        """Run the rule's playbook, unless something refuses that."""
         try:
+            new = await self._launcher.prepare(
+                RunRequest(
+                    playbook=rule.playbook,
+                    parameters=rule.given(alarm),
+                    actor=_actor(rule),
+                    cause=f"alarm:{alarm.id}",
+                    reason=alarm.text,
+                    key=_run_key(alarm),
+                )
+            )
+        except (InputError, PlanRefusedError) as error:
             health = await self._checker.health(alarm.station)
-            if obstacle := _obstacle_there(alarm, health) or await self._drift_first(alarm, rule, health):
+            obstacle = await self._store.call(lambda store: self._obstacle(store, alarm))
+            if obstacle := obstacle or _obstacle_there(alarm, health):  # it came while the repair was planned
                 return await self._wait(alarm, obstacle)
-            plan, start = await self._remedy(alarm, rule, health)
-        except InputError as error:
-            return await self._escalate(alarm, f"no repair could be planned: {error.message}")
-        if start is None:
-            return await self._nothing_to_do(alarm, rule, plan)
+            return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
+        if new.idle:
+            return await self._nothing_to_do(alarm, rule)
         self._well_since.pop(alarm.id, None)
-        run = await self._store.call(lambda store: self._begin(store, alarm, rule, start))
-        if run is None:
-            return _SOON
-        self._doorbell.ring(run.id)
-        log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
+        run = await self._launcher.accept(new, partial(self._begin, alarm, rule))
+        if run is not None:
+            log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
         return _SOON
 
-    async def _remedy(
-        self, alarm: Alarm, rule: Rule, health: Health
-    ) -> tuple[Plan | None, Callable[[Store], Run] | None]:
-        """The plan that would repair it, if it takes one, and what puts the run on record, None for nothing to do.
-
-        Raises InputError where the station does not tell whether the object works: no repair could be verified.
-        """
-        if any(link.path == alarm.object and link.state is ServiceState.UNKNOWN for link in health.links):
-            raise InputError("the station does not report whether the link is up")
-        if rule.playbook is not None:
-            return None, await self._playbook(alarm, rule, rule.playbook)
-        plan = await self._plan(alarm, rule) if _is_wrong(alarm, health) else None
-        if plan is None or plan.is_empty:
-            return plan, None
-        return plan, lambda store: self._submit(store, alarm, rule, plan)
-
-    async def _plan(self, alarm: Alarm, rule: Rule) -> Plan:
-        if rule.repair is Repair.RECREATE_ENDPOINT:
-            return await self._planner.recreate_plan(alarm.station, alarm.object, _actor(rule))
-        return await self._planner.repair_plan(alarm.station, _actor(rule))
-
-    async def _playbook(self, alarm: Alarm, rule: Rule, name: str) -> Callable[[Store], Run]:
-        """What puts the run of the rule's playbook on record. Raises InputError if it can't run."""
-        launcher = self._launcher
-        if launcher is None:
-            raise NotFoundError(f"nobody here runs playbooks, as {name}")
-        ready = await launcher.prepare(name, rule.given(alarm), _actor(rule))
-        cause = f"alarm:{alarm.id}"
-        return lambda store: launcher.accept(
-            store, ready, cause=cause, actor=_actor(rule), reason=alarm.text, key=_run_key(alarm)
-        )
-
-    def _submit(self, store: Store, alarm: Alarm, rule: Rule, plan: Plan) -> Run:
-        return submit(
-            store,
-            self._doorbell,
-            plan,
-            actor=_actor(rule),
-            strategy=Strategy(canary=0),
-            cause=f"alarm:{alarm.id}",
-            reason=alarm.text,
-            idempotency_key=_run_key(alarm),
-        )
-
-    def _begin(self, store: Store, alarm: Alarm, rule: Rule, start: Callable[[Store], Run]) -> Run | None:
+    def _begin(self, alarm: Alarm, rule: Rule, store: Store, new: PreparedRun) -> Run | None:
         """Run, cool-down's record and alarm state in one transaction: none without the others.
 
         The guards are asked once more in it, since planning took its time. None where the breaker lets none begin.
@@ -225,7 +197,7 @@ class Remediator:
             raise ConflictError(f"no repair was started: {obstacle}")
         if not self._breaker.lets(store, self._clock.now()):
             return None
-        run = start(store)
+        run = store.create_run(new)
         store.record_repair(rule.name, _key(alarm), alarm.id, run.id)
         moved = store.move_alarm(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
         if moved is None:
@@ -272,10 +244,8 @@ class Remediator:
                 lambda store: store.move_alarm(alarm, AlarmState.RAISED, actor="remediation", note=note)
             )
 
-    async def _nothing_to_do(self, alarm: Alarm, rule: Rule, plan: Plan | None) -> float:
-        """Healed already, then the source says so soon; or the plan leaves the station out."""
-        if plan is not None and plan.unplanned:
-            return await self._escalate(alarm, f"no repair could be planned: {plan.unplanned[alarm.station]}")
+    async def _nothing_to_do(self, alarm: Alarm, rule: Rule) -> float:
+        """Healed already, then the source says so soon."""
         now = self._clock.monotonic()
         if now - self._well_since.setdefault(alarm.id, now) > rule.verify_seconds:
             return await self._escalate(alarm, "the station itself says that nothing is wrong, yet the alarm stands")

@@ -1,12 +1,11 @@
-"""Rules: which alarm asks for which repair, under which guards. One YAML file each."""
+"""Rules: which playbook repairs what an alarm is about, under which guards. One YAML file each."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from controller.inventory.parse import FORMS, report_error
 from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text
@@ -17,21 +16,13 @@ from controller.models.network import Identifier, Noun
 from controller.playbook.language.expressions import evaluate
 
 
-class Repair(StrEnum):
-    """What a rule does."""
-
-    RECREATE_ENDPOINT = "recreate-endpoint"
-    REPAIR_DRIFT = "repair-drift"
-
-
 class Guards(Noun):
     """When a rule may act.
 
     Attributes:
         settle_seconds: An alarm must have stood this long: most clear by themselves.
         cool_down_seconds: Window in which repairs of one object are counted.
-        attempts: Repairs of one object within the window; one more is escalated instead. The second drift
-            right after a repair means that something else writes the node: ask a person.
+        attempts: Repairs of one object within the window; one more is escalated instead.
     """
 
     settle_seconds: float = Field(default=5, ge=0)
@@ -44,8 +35,8 @@ class Rule(Noun):
 
     Attributes:
         probable_cause: The alarm's probable cause that it answers.
-        repair: What is done; or else:
-        playbook: The playbook that is run. That the station itself raised the alarm is reason enough then.
+        playbook: The playbook that is run. What Minka's own checks raise must be wrong on the station still; that the
+            station itself raised any other alarm is reason enough.
         parameters: Its parameters; expressions over ``alarm``, with its ``station``, ``object``, ``tenant``,
             ``probable_cause`` and ``specific_problem``.
         verify_seconds: How long after the repair the alarm must be cleared and the object healthy.
@@ -54,19 +45,10 @@ class Rule(Noun):
     name: Identifier
     description: str
     probable_cause: Identifier
-    repair: Repair | None = None
-    playbook: Identifier | None = None
+    playbook: Identifier
     parameters: dict[str, str] = {}
     guards: Guards = Guards()
     verify_seconds: float = Field(default=300, gt=0)
-
-    @model_validator(mode="after")
-    def _one_remedy(self) -> Self:
-        if (self.repair is None) is (self.playbook is None):
-            raise ValueError("it needs either repair or playbook")
-        if self.parameters and self.playbook is None:
-            raise ValueError("parameters belong to a playbook")
-        return self
 
     def given(self, alarm: Alarm) -> dict[str, Any]:
         """Parameters of the playbook for an alarm. Raises InputError if an expression is wrong."""

@@ -1,4 +1,4 @@
-"""Procedures: what a run does on each of its stations. ``apply`` is built in; playbooks add theirs."""
+"""Procedures: what a run does on each of its stations. ``apply`` and ``undo`` are built in; playbooks add theirs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from controller.models.errors import NotFoundError
+from controller.models.errors import NotFoundError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
+from controller.ports.requests import PreparedRun, RunRequest
 from controller.ports.store import Claim, JobResult, NewJob, Store, StoreLoop
 from controller.ports.store_calls import NetworkReading
 from controller.ports.waiting import Resting
+from controller.runs.approval.consent import Asked, plan_terms
 from controller.runs.poller import Poller
-from controller.runs.rollout.waves import cut_waves
+from controller.runs.rollout.timers import fitted
+from controller.runs.rollout.waves import cut_stages, cut_waves, ranks_in, units_of
 from controller.runs.transaction.gates import Gate, Gates
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import Findings
@@ -82,11 +85,34 @@ class Procedure(Protocol):
 
 
 class Apply:
-    """Applies a plan's Changes, each as a device transaction. Undoing a run is applying the plan of its inverses."""
+    """Applies a plan's Changes, each as a device transaction."""
 
-    def jobs(self, plan: Plan, network: Network, strategy: Strategy) -> Sequence[NewJob]:
+    name = "apply"
+
+    def prepare(self, store: Store, request: RunRequest) -> PreparedRun:
+        """The run of a plan that somebody asks to be applied.
+
+        Raises:
+            PlanRefusedError: The plan is empty.
+            InputError: No timer or window is long enough.
+        """
+        plan = request.plan
+        assert plan is not None
+        if plan.is_empty:
+            raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
+        _, network = store.network()
+        strategy, jobs = self._cut(store, plan, network, request.strategy)
+        terms = plan_terms(network, plan, Asked(plan.digest, plan.created))
+        strategy = fitted(strategy, jobs, terms, plan.created)
+        return PreparedRun(
+            request=request, procedure=self.name, plan=plan, jobs=tuple(jobs), strategy=strategy, terms=terms
+        )
+
+    def _cut(
+        self, _store: Store, plan: Plan, network: Network, strategy: Strategy
+    ) -> tuple[Strategy, Sequence[NewJob]]:
         """One job a change, in waves that never cut a tracking area."""
-        return cut_waves(plan, network, strategy)
+        return strategy, cut_waves(plan, network, strategy)
 
     async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult:
         """See ``Transaction``."""
@@ -101,8 +127,26 @@ class Apply:
         return record.mark is not None
 
 
+class Undo(Apply):
+    """Takes a run back, by applying the plan of its inverses."""
+
+    name = UNDO
+
+    def _cut(self, store: Store, plan: Plan, network: Network, strategy: Strategy) -> tuple[Strategy, Sequence[NewJob]]:
+        """What came last goes first, as where a site is locked only after its neighbours took over.
+
+        It waits for cells and links as long as the run did that it undoes.
+        """
+        patience = store.run(plan.undoes).strategy.check_timeout
+        strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
+        waves = {job.station: job.wave for job in store.jobs(plan.undoes)}
+        units, ranks = units_of(plan, network), ranks_in(plan, network)
+        jobs = cut_stages(units, lambda station: -waves[station], strategy, ranks, region_of=network.region_of)
+        return strategy, jobs
+
+
 #: Procedures that are built in, by name.
-PROCEDURES: dict[str, Apply] = {"apply": Apply(), UNDO: Apply()}
+PROCEDURES: dict[str, Apply] = {one.name: one for one in (Apply(), Undo())}
 
 
 def procedure(name: str) -> Apply:

@@ -11,13 +11,12 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, update
 
-from controller.models.approval import Contract, RunTerms
 from controller.models.errors import ConflictError, InputError, NotFoundError
-from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import PERSON, Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook
+from controller.ports.requests import PreparedRun, other_request
 from controller.ports.store import Decide, NewJob, Page, Transition
 from controller.store.decisions import anew, decide_on, load_decisions, verdict_of
 from controller.store.encoding import chunks, rows_of
@@ -47,72 +46,57 @@ class RunRecords(Transactions):
     """Executions of procedures."""
 
     @writes
-    def create_run(
-        self,
-        tx: Tx,
-        plan: Plan,
-        procedure: str,
-        strategy: Strategy,
-        new_jobs: Sequence[NewJob],
-        *,
-        cause: str,
-        actor: str,
-        reason: str = "",
-        idempotency_key: str | None = None,
-        playbook: RunPlaybook | None = None,
-        terms: RunTerms | None = None,
-        asker: Person | None = None,
-        contracts: tuple[Contract, ...] = (),
-    ) -> Run:
+    def create_run(self, tx: Tx, new: PreparedRun) -> Run:
         """See ``Store.create_run``."""
-        key = None if idempotency_key is None else whose_key(cause, actor, idempotency_key)
+        request, plan = new.request, new.plan
+        key = None if request.key is None else whose_key(request.cause, request.actor, request.key)
         if key is not None:
             tx.guard(f"run {key}")
             kept = tx.execute(select(runs).where(runs.c.idempotency_key == key)).one_or_none()
             if kept is not None:
                 known = as_runs(tx, [kept])[0]
-                if not _same_request(known, plan, procedure, playbook):
-                    raise ConflictError(f"the idempotency key was used for run {kept.id}, which is another one")
+                if not _same_request(known, new):
+                    raise other_request(known)
                 return known
         if doubt := doubted(tx):
             raise ConflictError(f"nothing is begun while the record is in doubt (minka record show): {doubt}")
-        _check_plan(tx, plan, [] if playbook else new_jobs)
+        _check_plan(tx, plan, [] if new.playbook else new.jobs)
         run_id = f"r-{secrets.token_hex(5)}"
         tx.execute(
             runs.insert().values(
                 id=run_id,
-                procedure=procedure,
+                procedure=new.procedure,
                 plan=plan.id,
                 network_digest=plan.network_digest,
                 state=RunState.QUEUED.value,
-                strategy=strategy.model_dump_json(),
-                cause=cause,
-                requested_by=actor,
-                side=HOST if terms is None else terms.side,
-                reason=reason,
+                strategy=new.strategy.model_dump_json(),
+                cause=request.cause,
+                requested_by=request.actor,
+                side=HOST if new.terms is None else new.terms.side,
+                reason=request.reason,
                 created=tx.now,
                 wave=0,
-                waves=1 + max((job.wave for job in new_jobs), default=-1),
+                waves=1 + max((job.wave for job in new.jobs), default=-1),
                 idempotency_key=key,
             )
         )
-        if playbook is not None:
-            _keep_playbook(tx, run_id, playbook)
-        _insert_jobs(tx, run_id, new_jobs)
-        stations = {job.station for job in new_jobs}
+        if new.playbook is not None:
+            _keep_playbook(tx, run_id, new.playbook)
+        _insert_jobs(tx, run_id, new.jobs)
+        stations = {job.station for job in new.jobs}
         note_run(tx, run_id, (change for change in plan.changes if change.station in stations))
-        if terms is not None:
-            keep_terms(tx, run_id, terms, asker, reason, contracts, once=playbook is not None)
+        if new.terms is not None:
+            keep_terms(tx, run_id, new.terms, request, once=new.playbook is not None)
         tx.note(
-            actor,
+            request.actor,
             "run.created",
             run_id,
             plan=plan.id,
-            procedure=procedure,
-            cause=cause,
-            jobs=len(new_jobs),
-            playbook=playbook and playbook.digest,
-            parameters=playbook and orjson.dumps(playbook.parameters).decode(),
+            procedure=new.procedure,
+            cause=request.cause,
+            jobs=len(new.jobs),
+            playbook=new.playbook and new.playbook.digest,
+            parameters=new.playbook and orjson.dumps(new.playbook.parameters).decode(),
         )
         return load_run(tx, run_id)
 
@@ -253,11 +237,13 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
     ]
 
 
-def _same_request(known: Run, plan: Plan, procedure: str, playbook: RunPlaybook | None) -> bool:
+def _same_request(known: Run, new: PreparedRun) -> bool:
     """Whether a run is what is asked for; a playbook's plan may differ, since devices move on meanwhile."""
-    if playbook is None:
-        return (known.plan, known.procedure) == (plan.id, procedure)
-    return (known.playbook, known.parameters) == (playbook.digest, playbook.parameters)
+    if not new.request.automatic and known.reason != new.request.reason:
+        return False
+    if new.playbook is not None:
+        return (known.playbook, known.parameters) == (new.playbook.digest, new.playbook.parameters)
+    return (known.plan, known.procedure, known.strategy) == (new.plan.id, new.procedure, new.strategy)
 
 
 def _keep_playbook(tx: Tx, run_id: str, used: RunPlaybook) -> None:

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 import orjson
 
-from controller.models.approval import Contract, NoticeKind, RunTerms, Verdict
+from controller.models.approval import NoticeKind, RunTerms, Verdict
 from controller.models.packing import packed, unpacked
-from controller.models.people import Person
 from controller.models.sharing import Consent
+from controller.ports.requests import RunRequest
 from controller.store.approval_tables import notices, run_terms
 from controller.store.involvement import note_told
 from controller.store.transaction import Tx
@@ -23,9 +23,7 @@ def keep_terms(
     tx: Tx,
     run_id: str,
     terms: RunTerms,
-    asker: Person | None,
-    reason: str,
-    contracts: tuple[Contract, ...] = (),
+    request: RunRequest,
     *,
     once: bool,
 ) -> None:
@@ -35,9 +33,7 @@ def keep_terms(
         tx: The transaction.
         run_id: The run.
         terms: What it is accepted under.
-        asker: Who asks, if that is a person who may approve.
-        reason: Why.
-        contracts: Contractual reasons that the one who asks gives.
+        request: Who asks, and why.
         once: Whether what people approve is this one run, and not each run of the same content.
     """
     subject = hashlib.sha256(f"{terms.subject} {run_id}".encode()).hexdigest() if once else terms.subject
@@ -51,8 +47,8 @@ def keep_terms(
         text = f"work is planned on {len(mine)} of your stations"
         tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, text, begins=tx.now + timedelta(hours=lead))
         note_told(tx, run_id, tenant, mine)
-    if asker is not None:
-        cast_vote(tx, subject, asker, Verdict.APPROVE, reason, run_id, contracts)
+    if request.approver is not None:
+        cast_vote(tx, subject, request.approver, Verdict.APPROVE, request.reason, run_id, request.contracts)
 
 
 @lru_cache(maxsize=256)

@@ -31,12 +31,13 @@ from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.ports.secrets import FakeSecrets
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.launch import submit
 
 _LOCALITIES = Path(__file__).parents[2] / "deploy" / "networks" / "peru-localities.csv"
 _AT_ONCE = 500
@@ -91,7 +92,7 @@ async def _apply(store: SqlStore, loop_store: LoopStore, devices: SshDevices, pl
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
     strategy = Strategy(canary=0, wave_size=100_000, parallel=_AT_ONCE)
-    run = submit(store, bell, plan, actor="bench", strategy=strategy)
+    run = submit(store, bell, RunRequest(plan=plan, actor="bench", strategy=strategy))
     while not store.run(run.id).state.terminal:
         await clock.sleep(0.2)
     counts = store.run(run.id).counts

@@ -48,8 +48,8 @@ from controller.plan import PlanOptions, StationView, make_plan, network_digest,
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceSession, target_of
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.runs.planning.planner import Planner, PlanRequest
-from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
 from simulators.fleet.fleet import FleetSettings
 from simulators.fleet.inventory import Exports
@@ -57,6 +57,7 @@ from simulators.network import read_network
 from simulators.processes import run as run_fleet
 from simulators.station import StationSettings
 from tests.benchmarks.bench_device import nornir
+from tests.support.launch import submit
 from tests.support.secrets import LocalSecrets
 
 #: Seconds that a station takes, a confirming commit as any other.
@@ -264,7 +265,7 @@ def hand_in(scene: Scene) -> None:
     strategy = Strategy(canary=0, wave_size=count, parallel=count, confirm_timeout=900)
     print("ready", flush=True)
     if sys.stdin.readline():
-        print(submit(store, FakeDoorbell(), plan, actor="bench", strategy=strategy).id, flush=True)
+        print(submit(store, FakeDoorbell(), RunRequest(plan=plan, actor="bench", strategy=strategy)).id, flush=True)
     store.close()
 
 

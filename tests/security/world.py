@@ -34,14 +34,15 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.runs.approval.consent import Asked, plan_terms
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
-from controller.runs.submit import submit
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.apps import app_with
 from tests.support.callers import admit
+from tests.support.launch import prepared, submit
 from tests.unit.plan import samples
 
 TOKENS = {"alfa": "token-of-alfa", "beta": "token-of-beta", "host": "token-of-host"}
@@ -277,7 +278,7 @@ def _waiting(made: World, plan: Plan, own: Private) -> Run:
     jobs = [NewJob(placed.get(station, 0), station) for station in there]
     _, found = store.network(plan.network_digest)
     terms = plan_terms(found, plan, Asked(plan.digest, plan.created))
-    run = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", reason="for beta", terms=terms)
+    run = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta", terms=terms))
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     if placed and own.order in ("begun", "done"):
         (claim,) = store.claim(store.register_worker("w"), 10)
@@ -301,7 +302,9 @@ def _betas(made: World, sides: _Sides, own: Private, net: Network) -> None:
                 made.ids["run_id"].add(run.id)
                 made.ids["plan_id"] |= {plan.id, *store.handles("beta", [plan.id]).values()}
                 for _ in range(own.waiting):
-                    again = submit(store, FakeDoorbell(), plan, actor="rule", strategy=Strategy(), cause="alarm:a")
+                    again = submit(
+                        store, FakeDoorbell(), RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
+                    )
                     made.ids["run_id"].add(again.id)
         path = links(samples.rendered(net, "S1").tree)[0].path
         for number in range(own.alarms):
@@ -376,7 +379,7 @@ def _run(made: World, plan: Plan, outcomes: dict[str, Outcome]) -> Run:
     """A run whose stations end, one wave after the other."""
     store = made.store
     jobs = [NewJob(wave, change.station) for wave, change in enumerate(reversed(plan.changes))]
-    run = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", reason="for beta")
+    run = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta"))
     worker = store.register_worker("w")
     for wave in range(len(jobs)):
         opened = Transition(RunState.RUNNING, wave=wave)

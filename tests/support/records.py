@@ -11,6 +11,7 @@ from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Ph
 from controller.models.run import JournalEntry, JournalStep, Run, RunState, Strategy
 from controller.ports.store import Claim, NewJob, PlanHead, Transition
 from controller.store import SqlStore
+from tests.support.launch import prepared
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -86,7 +87,7 @@ def start_run(
     plan = make_plan(names, salt)
     store.save_plan(plan, "ana")
     jobs = [NewJob(index % waves, name) for index, name in enumerate(names)]
-    run = store.create_run(plan, "apply", strategy or Strategy(), jobs, cause="person", actor="ana")
+    run = store.create_run(prepared(plan, "apply", strategy or Strategy(), jobs, actor="ana"))
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     return store.run(run.id)
 

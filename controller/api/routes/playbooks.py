@@ -14,14 +14,16 @@ from controller.api.services import Backend, Body, Contracts, Listing, Paging, c
 from controller.inventory.source import Report
 from controller.models.approval import Contract
 from controller.models.people import Permission, Person
-from controller.models.run import Run
+from controller.models.run import Held, Run
 from controller.observe.notify import HttpWebhook
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import World
-from controller.playbook.engine.launch import DryRun, Launcher
+from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
 from controller.playbook.language.library import Library
-from controller.playbook.language.playbook import Held, Playbook
+from controller.playbook.language.playbook import Playbook
+from controller.ports.requests import RunRequest
 from controller.ports.store import Store
+from controller.runs.launch import Launcher
 
 router = Router(prefix="/v1/playbooks", tags=["playbooks"])
 
@@ -77,15 +79,21 @@ def library(backend: Backend) -> Library:
     return Library(backend.settings.playbooks, registry())
 
 
-def launcher(backend: Backend) -> Launcher:
-    """What starts runs of them."""
+def preparation(backend: Backend) -> PlaybookPreparation:
+    """What prepares runs of them."""
     webhook = HttpWebhook(backend.settings.notify_url)
     sources = tuple(backend.settings.software_sources.split())
     world = World(_Threaded(backend.store), backend.planner, webhook, backend.clock, sources=sources)
-    return Launcher(world, library(backend), backend.doorbell)
+    return PlaybookPreparation(world, library(backend))
+
+
+def launcher(backend: Backend) -> Launcher:
+    """What starts runs."""
+    return Launcher(_Threaded(backend.store), backend.planner, backend.doorbell, preparation(backend))
 
 
 Books = Annotated[Library, Depends(library)]
+Rehearsals = Annotated[PlaybookPreparation, Depends(preparation)]
 Launch = Annotated[Launcher, Depends(launcher)]
 
 
@@ -115,9 +123,13 @@ def show(name: str, books: Books, _: Annotated[Person, needs(Permission.OVERSEE)
 
 
 @router.post("/{name}/dry-run")
-async def dry_run(name: str, given: Given, launch: Launch, who: Annotated[Person, needs(Permission.PLAN)]) -> DryRun:
+async def dry_run(
+    name: str, given: Given, rehearsals: Rehearsals, who: Annotated[Person, needs(Permission.PLAN)]
+) -> DryRun:
     """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Touches nothing."""
-    return await launch.dry_run(name, given.parameters, who.name, given.held)
+    return await rehearsals.rehearse(
+        RunRequest(playbook=name, parameters=given.parameters, held=given.held, actor=who.name)
+    )
 
 
 @router.post("/{name}/runs", status_code=202)
@@ -129,5 +141,16 @@ async def run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
     """Accept a run. Your same Idempotency-Key returns the same run; other parameters with it are a conflict."""
-    given = (asked.parameters, who.name, asked.reason, idempotency_key, who, asked.contracts)
-    return await launch.start(name, *given, overtake=asked.overtake, held=asked.held)
+    return await launch.start(
+        RunRequest(
+            playbook=name,
+            parameters=asked.parameters,
+            held=asked.held,
+            actor=who.name,
+            reason=asked.reason,
+            key=idempotency_key,
+            asker=who,
+            contracts=asked.contracts,
+            overtake=asked.overtake,
+        )
+    )

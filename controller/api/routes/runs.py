@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import whole
+from controller.api.routes.playbooks import Launch
 from controller.api.services import LOOK_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import RunView, Seen, View
@@ -20,8 +21,8 @@ from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import Decision, Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
+from controller.ports.requests import RunRequest
 from controller.runs.planning.undo import undo_plan
-from controller.runs.submit import submit
 
 router = Router(prefix="/v1/runs", tags=["runs"])
 
@@ -30,7 +31,6 @@ class NewRun(Body):
     """A plan to apply, how, and why; ``overtake`` lets it go before a paused run of the same stations."""
 
     plan: str
-    procedure: str = "apply"
     strategy: Strategy = Strategy()
     reason: str = ""
     contracts: tuple[Contract, ...] = Contracts
@@ -38,25 +38,25 @@ class NewRun(Body):
 
 
 @router.post("", status_code=202)
-def start(
+async def start(
     asked: NewRun,
     backend: Backend,
+    launch: Launch,
     who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
     """Accept a run. Your same Idempotency-Key returns the same run; another body with it is a conflict."""
-    return submit(
-        backend.store,
-        backend.doorbell,
-        backend.store.plan(asked.plan),
-        actor=who.name,
-        strategy=asked.strategy,
-        procedure_name=asked.procedure,
-        reason=asked.reason,
-        idempotency_key=idempotency_key,
-        asker=who,
-        contracts=asked.contracts,
-        overtake=asked.overtake,
+    return await launch.start(
+        RunRequest(
+            plan=await run_in_threadpool(backend.store.plan, asked.plan),
+            strategy=asked.strategy,
+            actor=who.name,
+            reason=asked.reason,
+            key=idempotency_key,
+            asker=who,
+            contracts=asked.contracts,
+            overtake=asked.overtake,
+        )
     )
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from controller.inventory.source import suggest
-from controller.models.errors import NotFoundError
 from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles import cell_of, links
-from controller.plan import AdministrativeState, administrative_state_change, recreate_endpoint_change
-from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
+from controller.nrm.profiles import cell_of
+from controller.plan import AdministrativeState, administrative_state_change
+from controller.playbook.language.registry import Context, Proposal, Touches, action
 
 
 class Nothing(Noun):
@@ -34,15 +32,6 @@ class SwitchedCells(Noun):
 
     changed: bool = Field(description="Whether a cell had to be switched.")
     cells: tuple[CellId, ...] = Field(description="Cells that were switched, and not so before.")
-
-
-class CoreEndpoint(Noun):
-    """One core endpoint."""
-
-    endpoint: str = Field(
-        max_length=500,
-        description="Path of the endpoint, or its last part, as in `EP_S1C[bitel-mme-1]`.",
-    )
 
 
 @action("apply-intent", Touches.CHANGES, consent=None)
@@ -84,20 +73,4 @@ async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCe
     return await _switch(context, given, "UNLOCKED")
 
 
-@action("recreate-core-endpoint", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATIONS)
-async def recreate_core_endpoint(context: Context, given: CoreEndpoint) -> Proposal[Changed]:
-    """Delete a tenant's core endpoint and create it again as it was; its link must be up afterwards."""
-    ledger = await context.ledger()
-    observed = await context.read()
-    ours = [link.path for link in links(observed.tree) if link.path in ledger]
-    found = [path for path in ours if given.endpoint in (path, path.rpartition("/")[2])]
-    if len(found) != 1:
-        names = [path.rpartition("/")[2] for path in ours]
-        hint = suggest(given.endpoint, names) or f"it has {', '.join(names) or 'none'}"
-        raise NotFoundError(f"{context.station} has no core endpoint of ours {given.endpoint!r}; {hint}")
-    owners = ledger[found[0]].owners
-    change = recreate_endpoint_change(context.station, context.profiles, observed, found[0], owners)
-    return Proposal(change, Changed(changed=True))
-
-
-CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, recreate_core_endpoint)
+CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell)

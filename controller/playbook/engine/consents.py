@@ -47,7 +47,7 @@ def playbook_terms(
         automatic: Whether a rule asks, and no person does.
     """
     playbook, stations = loaded.playbook, tuple(stations)
-    restores = playbook.plan is not None and playbook.plan.source is PlanSource.APPLIED
+    restores = playbook.plan is not None and playbook.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
     planned = {change.station: effect_of(change, restores=restores) for change in plan.changes}
     effects = []
     for station in stations:

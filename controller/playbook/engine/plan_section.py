@@ -19,7 +19,7 @@ from controller.playbook.language.expressions import Expression, evaluate, expre
 from controller.playbook.language.parameters import Parameter, ParameterType, Plain
 from controller.playbook.language.playbook import PlanLimit, PlanSection, PlanSource
 from controller.runs.planning.planner import PlanRequest
-from controller.runs.planning.restore import restore_plan
+from controller.runs.planning.restore import recreate_plan, restore_plan
 
 #: How long a repair is remembered: a node that drifts again within it is written by something else.
 AGAIN = timedelta(days=1)
@@ -56,6 +56,8 @@ async def section_plan(
             _, network = await world.store.call(lambda store: store.network())
             _known_slice(network, request.limit)
         return await world.planner.plan(request, actor)
+    if section.source is PlanSource.ENDPOINT:
+        return await recreate_plan(world.planner, request, actor, str(evaluate(section.endpoint or "", values)))
     state = str(evaluate(section.state or "", values))
     return await restore_plan(world.planner, request, actor, state)
 
@@ -89,8 +91,7 @@ async def _again(world: World, change: Change, name: str, since: datetime) -> st
     """The first node of a change that was repaired not long ago, in words; empty if there is none."""
     now = _edited([change])
     for deed in await world.store.call(lambda store: store.deeds([change.station], since)):
-        repair = deed.procedure == name or deed.cause.startswith("alarm:")
-        if repair and (again := sorted(now & _edited(deed.changes))):
+        if deed.procedure == name and (again := sorted(now & _edited(deed.changes))):
             what = again[0].partition("]/")[2]
             return (
                 f"{change.station}: {what} drifted again since run {deed.run} brought it back: something else "

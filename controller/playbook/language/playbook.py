@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.models.network import Identifier, Network, Noun
-from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, Policy, Strategy
+from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, Held, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.playbook.language.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
@@ -121,13 +121,6 @@ class Waves(Noun):
         return Strategy(**self.model_dump(exclude={"wave_size", "by", "last", "soak"}), wave_size=size, soak=soak)
 
 
-class Held(StrEnum):
-    """What becomes of a run that would change stations under a hold: it leaves them out, or is refused whole."""
-
-    SKIP = "skip"
-    REFUSE = "refuse"
-
-
 class Guards(Noun):
     """How far a run may reach, else it is refused; and who looks at it before.
 
@@ -151,11 +144,12 @@ class Guards(Noun):
 
 
 class PlanSource(StrEnum):
-    """What the plan of a run is made from: the current network files, what was last applied, or what was before."""
+    """What the plan of a run is about: the current files, what was last applied, what was before, a core endpoint."""
 
     NETWORK = "network"
     APPLIED = "applied"
     RECORDED = "recorded"
+    ENDPOINT = "endpoint"
 
 
 class PlanLimit(Noun):
@@ -175,9 +169,12 @@ class PlanSection(Noun):
 
     Attributes:
         source: ``network``: bring stations to the current network files. ``applied``: bring them back to what
-            was last applied. ``recorded``: bring them back to ``state``. With the last two, holds and locks that
-            are not ours keep stations out.
+            was last applied. ``recorded``: bring them back to ``state``. ``endpoint``: delete the core endpoint
+            ``endpoint`` of ours and create it again as it was. With the last three, holds and locks that are not ours
+            keep stations out.
         state: With source ``recorded``: the run before which, or the time at which, it was so; an expression.
+        endpoint: With source ``endpoint``: path of the core endpoint, or its last part, as in
+            ``EP_S1C[bitel-mme-1]``; an expression.
         limit: With source ``network``: the part of it that the plan is about.
         remove: Nodes that may be removed by owner, as ``minka plan --remove`` names them: ``bitel=102``, several
             joined by blanks; ``bitel=?`` asks for the number, and is refused with it. An expression.
@@ -190,6 +187,7 @@ class PlanSection(Noun):
 
     source: PlanSource = PlanSource.NETWORK
     state: str | None = None
+    endpoint: str | None = None
     limit: PlanLimit | None = None
     remove: str | None = None
     expect_stations: str | None = None
@@ -201,6 +199,7 @@ class PlanSection(Noun):
     def _belong(self) -> PlanSection:
         belongs = {
             "state": (PlanSource.RECORDED, self.state is not None),
+            "endpoint": (PlanSource.ENDPOINT, self.endpoint is not None),
             "limit": (PlanSource.NETWORK, self.limit is not None),
             "adopt": (PlanSource.NETWORK, self.adopt),
             "again": (PlanSource.APPLIED, self.again is not None),
@@ -210,6 +209,8 @@ class PlanSection(Noun):
             raise ValueError(f"{', '.join(wrong)} does not belong to source {self.source}")
         if self.source is PlanSource.RECORDED and self.state is None:
             raise ValueError("source recorded needs state")
+        if self.source is PlanSource.ENDPOINT and self.endpoint is None:
+            raise ValueError("source endpoint needs endpoint")
         return self
 
 

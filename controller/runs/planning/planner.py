@@ -13,7 +13,7 @@ from typing import TypeVar
 from controller.intent import compile_intent
 from controller.inventory.selectors import select_with_routers
 from controller.models.equipment import Equipment
-from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
+from controller.models.errors import DeviceError, InputError, NotFoundError
 from controller.models.facts import Intent
 from controller.models.measurement import Period
 from controller.models.network import Network
@@ -32,9 +32,6 @@ from controller.plan import (
     applied,
     carried_nodes,
     drift,
-    plan_station,
-    recreate_endpoint_change,
-    seal,
     under_hold,
     wanted_by,
 )
@@ -277,7 +274,7 @@ class Planner:
             carried for carried in found.values() if carried is not None and (carried.nodes or carried.lost)
         ], unread
 
-    # ------------------------------------------------------- drift and repair
+    # ------------------------------------------------------------------ drift
 
     async def drift(self, stations: Sequence[str]) -> dict[str, tuple[DiffRow, ...]]:
         """What differs from what was last applied, for stations that were adopted and can be read.
@@ -295,64 +292,6 @@ class Planner:
 
         found = await self.each(network, adopted, lambda station, view: asyncio.to_thread(differs, station, view))
         return {station: rows for station, rows in found.items() if rows is not None}
-
-    async def repair_plan(self, station: str, actor: str) -> Plan:
-        """A plan that brings one station back to what was last applied on it; never its administrative state.
-
-        Raises:
-            ConflictError: The station was not adopted.
-            DeviceError: It can't be read.
-        """
-        records = await self._store.call(lambda store: store.devices([station]))
-        record = records.get(station)
-        if record is None or record.adopted is None:
-            raise ConflictError(f"station {station} is not adopted: it is observe-only")
-        _, network = await self._store.call(lambda store: store.network())
-        view = (await self.views(network, [station]))[station]
-        if view.observed is None:
-            raise DeviceError(view.unreachable)
-        now = self._clock.now()
-        holds = await self._store.call(lambda store: store.holds(now))
-        options = PlanOptions(under_hold=under_hold(network, holds), automatic=True)
-        made = plan_station(station, network.profiles_of(station), applied(view.ledger), view, options)
-        plan = seal(
-            created=now,
-            network=network.header.id,
-            network_digest=record.network_digest,
-            selector=station,
-            changes=() if made.change is None else (made.change,),
-            unchanged=() if made.change or made.reason else (station,),
-            unplanned={station: made.reason} if made.reason else {},
-            findings=made.findings,
-        )
-        await self._store.call(lambda store: store.save_plan(plan, actor))
-        return plan
-
-    async def recreate_plan(self, station: str, path: str, actor: str) -> Plan:
-        """A plan that deletes one core endpoint of ours and makes it again as it was applied.
-
-        Raises:
-            ConflictError: The endpoint is not in the ledger.
-            DeviceError: The station can't be read.
-        """
-        _, current = await self._store.call(lambda store: store.network())
-        view = (await self.views(current, [station]))[station]
-        if view.observed is None:
-            raise DeviceError(view.unreachable)
-        if path not in view.ledger or path not in view.observed.tree:
-            raise ConflictError(f"{path} is not an endpoint of ours on {station}")
-        record = (await self._store.call(lambda store: store.devices([station])))[station]
-        profiles = current.profiles_of(station)
-        change = recreate_endpoint_change(station, profiles, view.observed, path, view.ledger[path].owners)
-        plan = seal(
-            created=self._clock.now(),
-            network=current.header.id,
-            network_digest=record.network_digest,
-            selector=station,
-            changes=(change,),
-        )
-        await self._store.call(lambda store: store.save_plan(plan, actor))
-        return plan
 
 
 def selected(network: Network, selector: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Bringing stations back to what is on record of them: what was last applied, or what was before."""
+"""Plans that bring stations back: to what was last applied, to what was before, or a core link by making it anew."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 
-from controller.models.errors import InputError
+from controller.inventory.selectors import select
+from controller.inventory.source import suggest
+from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Plan
+from controller.nrm.profiles import links
 from controller.plan import (
     Draft,
     PlanOptions,
@@ -17,6 +20,7 @@ from controller.plan import (
     applied,
     check_changes,
     plan_station,
+    recreate_endpoint_change,
     under_hold,
 )
 from controller.ports.ledger import Recorded
@@ -69,6 +73,50 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     plan = draft.seal(network, digest, request.selector, now, removals=options.remove)
     await planner.store.call(lambda store: store.save_plan(plan, actor))
     return plan
+
+
+async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endpoint: str) -> Plan:
+    """A plan that deletes a core endpoint of ours on the selected stations and creates it again as it was.
+
+    Args:
+        planner: Reads the stations.
+        request: The stations.
+        actor: Who asks.
+        endpoint: The endpoint's path, or the last part of it.
+
+    Raises:
+        InputError: The selector is wrong or matches nothing, or a station has no such endpoint of ours.
+    """
+    digest, network = await planner.store.call(lambda store: store.network())
+    stations = select(network, request.selector)
+    now = planner.clock.now()
+    holds = await planner.store.call(lambda store: store.holds(now))
+    options = PlanOptions(under_hold=under_hold(network, holds))
+    draft = Draft()
+    for station, view in (await planner.views(network, stations)).items():
+        draft.add(station, _recreated(network, station, view, endpoint, options))
+    plan = draft.seal(network, digest, request.selector, now)
+    await planner.store.call(lambda store: store.save_plan(plan, actor))
+    return plan
+
+
+def _recreated(network: Network, station: str, view: StationView, endpoint: str, options: PlanOptions) -> StationPlan:
+    if view.observed is None:
+        return StationPlan(reason=f"unreachable: {view.unreachable}")
+    if stops := options.held_at(station):
+        return StationPlan(reason=f"hold on {', '.join(stops)}")
+    ours = [link.path for link in links(view.observed.tree) if link.path in view.ledger]
+    found = [path for path in ours if endpoint in (path, path.rpartition("/")[2])]
+    if len(found) != 1:
+        names = [path.rpartition("/")[2] for path in ours]
+        hint = suggest(endpoint, names) or f"it has {', '.join(names) or 'none'}"
+        raise InputError(f"{station} has no core endpoint of ours {endpoint!r}; {hint}")
+    owners = view.ledger[found[0]].owners
+    try:
+        profiles = network.profiles_of(station)
+        return StationPlan(recreate_endpoint_change(station, profiles, view.observed, found[0], owners))
+    except PlanRefusedError as error:
+        return StationPlan(reason=error.message)
 
 
 async def _state(planner: Planner, network: Network, state: str) -> tuple[str, datetime | None]:

@@ -30,11 +30,12 @@ from controller.nrm.tree import Path, Tree
 from controller.plan import PlanOptions, StationView, network_digest
 from controller.ports.fake_device import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.ports.store import Page
-from controller.runs.submit import submit
 from tests.chaos.faults.lab import Lab
 from tests.chaos.faults.trail import Trail, assert_all_or_nothing, assert_all_stood, assert_whole, recorded
 from tests.support.callers import agree
+from tests.support.launch import submit
 from tests.unit.plan import samples
 from tests.unit.runs.world import UNSAFE
 
@@ -204,7 +205,9 @@ class Chance(RuleBasedStateMachine):
         """Somebody applies an older plan, perhaps once more, and before a run that is paused."""
         plan = self.plans[-1 - which % len(self.plans)]
         try:
-            run = submit(self.lab.store, FakeDoorbell(), plan, actor="ana", strategy=strategy, overtake=True)
+            run = submit(
+                self.lab.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=strategy, overtake=True)
+            )
         except ConflictError:
             assert plan.network_digest != network_digest(self.network)
             return

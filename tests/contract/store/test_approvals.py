@@ -32,6 +32,7 @@ from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.runs.approval.notices import Notices
 from controller.store import SqlStore
 from tests.support.callers import admit
+from tests.support.launch import prepared
 from tests.support.records import make_entry, make_plan
 from tests.unit.listener.test_checks import DirectStore
 
@@ -57,15 +58,16 @@ def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | N
     plan = make_plan(stations, repr(more))
     store.save_plan(plan, "ana")
     run = store.create_run(
-        plan,
-        "apply",
-        Strategy(),
-        [NewJob(0, station) for station in stations],
-        cause="person",
-        actor="ana",
-        reason="CHG-1",
-        terms=terms(*stations, **more),  # type: ignore[arg-type]
-        asker=asker,
+        prepared(
+            plan,
+            "apply",
+            Strategy(),
+            [NewJob(0, station) for station in stations],
+            actor="ana",
+            reason="CHG-1",
+            terms=terms(*stations, **more),  # type: ignore[arg-type]
+            asker=asker,
+        )
     )
     if begin:
         store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
@@ -347,15 +349,16 @@ def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
     playbook = RunPlaybook(name="p", digest="d", text="t")
     runs = [
         store.create_run(
-            plan,
-            "p",
-            Strategy(),
-            [NewJob(0, "A")],
-            cause="person",
-            actor="ana",
-            playbook=playbook,
-            terms=terms("A"),
-            asker=EVA,
+            prepared(
+                plan,
+                "p",
+                Strategy(),
+                [NewJob(0, "A")],
+                actor="ana",
+                playbook=playbook,
+                terms=terms("A"),
+                asker=EVA,
+            )
         )
         for _ in range(2)
     ]
@@ -421,7 +424,7 @@ def test_a_tenant_is_told_of_work_on_its_own_stations_only(store: SqlStore) -> N
         subject="s", tenants=("claro", "entel"), groups=tuple(groups), stations={"A": ("a", 0), "B": ("b", 1)}
     )
     jobs = [NewJob(0, "A"), NewJob(1, "B")]
-    run = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", terms=both)
+    run = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", terms=both))
     worker = store.register_worker("w")
 
     def kinds(tenant: str) -> list[NoticeKind]:
@@ -478,7 +481,7 @@ def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(stor
     told = terms("A").model_copy(update={"stations": {**terms("A").stations, "B": ("site-B", 1)}})
     told = told.model_copy(update={"groups": (*told.groups, StationTerms(region="cusco", timezone="America/Lima"))})
     how = RunPlaybook(name="own", digest="d", text="t")
-    run = store.create_run(plan, "own", Strategy(), jobs, cause="person", actor="ana", terms=told, playbook=how)
+    run = store.create_run(prepared(plan, "own", Strategy(), jobs, actor="ana", terms=told, playbook=how))
     (notice,) = store.notices(Page(10), "entel")[1]
     assert (notice.run, notice.stations) == (run.id, ("A",))
     mine, parts = store.run_of("entel", run.id)

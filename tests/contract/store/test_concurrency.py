@@ -20,6 +20,7 @@ from controller.models.run import Outcome, RunState, Strategy
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore, open_store
 from tests.contract.store.test_alarms import MAJOR, report
+from tests.support.launch import prepared
 from tests.support.processes import in_processes
 from tests.support.records import head_of, make_entry, make_plan, start_run, stations
 
@@ -65,7 +66,7 @@ def test_an_idempotency_key_makes_one_run_however_many_ask_at_once(store: SqlSto
     jobs = [NewJob(0, name) for name in stations(3)]
 
     def create(_: int) -> str:
-        created = store.create_run(plan, "apply", Strategy(), jobs, cause="person", actor="ana", idempotency_key="k")
+        created = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", key="k"))
         return created.id
 
     assert len(set(at_once(16, create))) == 1

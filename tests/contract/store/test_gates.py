@@ -13,6 +13,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.store import Claim, JobResult, NewJob, NewVerdict, Page, Transition
 from controller.store import SqlStore, open_store
 from tests.contract.store.test_concurrency import at_once
+from tests.support.launch import prepared
 from tests.support.records import START, make_entry, make_plan
 
 WAVE, UNIT = Strategy(policy=Policy.WAVE), Strategy(policy=Policy.UNIT)
@@ -23,7 +24,7 @@ def begin(store: SqlStore, strategy: Strategy, jobs: tuple[NewJob, ...] = JOBS) 
     """A run whose first wave is open, all of it claimable."""
     plan = make_plan([job.station for job in jobs])
     store.save_plan(plan, "ana")
-    run = store.create_run(plan, "apply", strategy, jobs, cause="person", actor="ana")
+    run = store.create_run(prepared(plan, "apply", strategy, jobs, actor="ana"))
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     ready = tuple(job.id for job in store.jobs(run.id) if job.wave == 0)
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
@@ -43,7 +44,7 @@ def test_a_wave_that_is_decided_as_a_whole_opens_only_by_what_is_decided(store: 
     store.save_plan(plan, "ana")
     jobs = [NewJob(0, "A", "A"), NewJob(0, "B", "A", 1)]
     for strategy, states in ((WAVE, ["waiting", "waiting"]), (Strategy(), ["ready", "waiting"])):
-        run = store.create_run(plan, "apply", strategy, jobs, cause="person", actor="ana")
+        run = store.create_run(prepared(plan, "apply", strategy, jobs, actor="ana"))
         store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
         assert [job.state for job in store.jobs(run.id)] == states
         assert [(job.unit, job.rank) for job in store.jobs(run.id)] == [("A", 0), ("A", 1)]
@@ -165,7 +166,7 @@ def test_a_pause_puts_back_units_not_begun(store: SqlStore, strategy: Strategy) 
 def test_a_run_that_was_paused_before_it_began_is_queued_again(store: SqlStore) -> None:
     plan = make_plan(["A"])
     store.save_plan(plan, "ana")
-    run = store.create_run(plan, "apply", Strategy(), [NewJob(0, "A")], cause="person", actor="ana")
+    run = store.create_run(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], actor="ana"))
     assert store.request_pause(run.id, "ana").state is RunState.PAUSED
     assert store.claim(store.register_worker("w"), 10) == []
     assert store.request_resume(run.id, "ana").state is RunState.QUEUED

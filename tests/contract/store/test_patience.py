@@ -18,6 +18,7 @@ from controller.runs.approval.clearance import clearances
 from controller.store import SqlStore
 from tests.contract.store.test_approvals import FREE, say, terms
 from tests.contract.store.test_gates import decide, stand
+from tests.support.launch import prepared
 from tests.support.records import START, make_entry, make_plan
 
 AWAY = JobResult(Outcome.DEFERRED, "A: no route")
@@ -32,9 +33,9 @@ def begin(store: SqlStore, policy: Policy = Policy.STATION, *, unit: bool = Fals
     bound = terms("A", "B", "C")
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "00:59"}),)
     group = bound.groups[0].model_copy(update={"calendars": (window,)})
-    run = store.create_run(
-        plan, "apply", strategy, jobs, cause="person", actor="ana", terms=bound.model_copy(update={"groups": (group,)})
-    )  # fmt: skip
+    run = store.create_run(prepared(
+        plan, "apply", strategy, jobs, actor="ana", terms=bound.model_copy(update={"groups": (group,)})
+    ))  # fmt: skip
     say(store, FREE)
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     ready = tuple(job.id for job in store.jobs(run.id)[:2])

@@ -9,6 +9,7 @@ from controller.models.run import Job, JobState, Outcome, Run, RunState, Strateg
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, Page, Store, Transition
 from controller.store import SqlStore
+from tests.support.launch import prepared
 from tests.support.records import head_of, make_plan, start_run, stations
 
 
@@ -42,7 +43,7 @@ def test_a_new_run_is_queued_with_waiting_jobs(store: SqlStore) -> None:
     plan = make_plan(stations(3))
     store.save_plan(plan, "ana")
     jobs = [NewJob(1, "PE-00002"), NewJob(1, "PE-00001"), NewJob(0, "PE-00000")]
-    run = store.create_run(plan, "apply", Strategy(canary=2), jobs, cause="person", actor="ana", reason="new tenant")
+    run = store.create_run(prepared(plan, "apply", Strategy(canary=2), jobs, actor="ana", reason="new tenant"))
     assert run == store.run(run.id)
     assert (run.state, run.waves, run.counts) == (RunState.QUEUED, 2, {"pending": 3})
     assert (run.strategy.canary, run.requested_by, run.reason) == (2, "ana", "new tenant")
@@ -57,10 +58,10 @@ def test_a_new_run_is_queued_with_waiting_jobs(store: SqlStore) -> None:
 def test_a_run_needs_its_plan_on_record_and_changes_for_its_jobs(store: SqlStore) -> None:
     plan = make_plan(["A"])
     with pytest.raises(NotFoundError):
-        store.create_run(plan, "apply", Strategy(), [NewJob(0, "A")], cause="person", actor="ana")
+        store.create_run(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], actor="ana"))
     store.save_plan(plan, "ana")
     with pytest.raises(InputError, match="nothing on B"):
-        store.create_run(plan, "apply", Strategy(), [NewJob(0, "B")], cause="person", actor="ana")
+        store.create_run(prepared(plan, "apply", Strategy(), [NewJob(0, "B")], actor="ana"))
     assert store.runs(Page()) == (0, [])
 
 
@@ -72,7 +73,7 @@ def test_an_idempotency_key_gives_the_same_run_or_a_conflict(store: SqlStore) ->
     def create(of: str) -> Run:
         chosen = plan if of == "A" else other
         jobs = [NewJob(0, of)]
-        return store.create_run(chosen, "apply", Strategy(), jobs, cause="person", actor="ana", idempotency_key="k")
+        return store.create_run(prepared(chosen, "apply", Strategy(), jobs, actor="ana", key="k"))
 
     assert create("A").id == create("A").id
     with pytest.raises(ConflictError):
@@ -88,7 +89,7 @@ def test_a_key_is_nobody_elses(store: SqlStore) -> None:
     def create(of: str, cause: str, actor: str, key: str = "alarm:a-1") -> str:
         chosen = plan if of == "A" else other
         made = store.create_run(
-            chosen, "apply", Strategy(), [NewJob(0, of)], cause=cause, actor=actor, idempotency_key=key
+            prepared(chosen, "apply", Strategy(), [NewJob(0, of)], cause=cause, actor=actor, key=key)
         )
         return made.id
 
@@ -198,7 +199,7 @@ def test_cancelling_spares_a_job_that_must_recover(store: SqlStore) -> None:
 def test_a_run_of_nothing_can_end(store: SqlStore) -> None:
     plan = make_plan([])
     store.save_plan(plan, "ana")
-    run = store.create_run(plan, "apply", Strategy(), [], cause="person", actor="ana")
+    run = store.create_run(prepared(plan, "apply", Strategy(), [], actor="ana"))
     assert (run.waves, run.counts) == (0, {})
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
     assert store.run(run.id).state is RunState.SUCCEEDED

@@ -10,6 +10,7 @@ from controller.models.run import JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.ports.store import NewJob, Page, Transition
 from controller.store import SqlStore
+from tests.support.launch import prepared
 from tests.support.records import START, make_change, make_entry, make_plan
 
 USED = RunPlaybook(name="own", digest="d1", text="name: own\n# ñ\n", parameters={"cell": "1", "gently": True})
@@ -18,9 +19,7 @@ USED = RunPlaybook(name="own", digest="d1", text="name: own\n# ñ\n", parameters
 def start(store: SqlStore, used: RunPlaybook = USED, key: str | None = None, salt: str = "") -> Run:
     plan = make_plan([], salt)
     store.save_plan(plan, "ana")
-    run = store.create_run(
-        plan, "own", Strategy(), [NewJob(0, "A")], cause="person", actor="ana", idempotency_key=key, playbook=used
-    )
+    run = store.create_run(prepared(plan, "own", Strategy(), [NewJob(0, "A")], actor="ana", key=key, playbook=used))
     store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     return store.run(run.id)
 

@@ -12,6 +12,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, NewVerdict, Transition
 from controller.store import SqlStore
 from tests.contract.store.test_approvals import FREE, WAITS, say, start, terms
+from tests.support.launch import prepared
 from tests.support.records import make_plan
 
 
@@ -45,13 +46,14 @@ def together(
     plan = make_plan(stations, subject)
     store.save_plan(plan, "ana")
     return store.create_run(
-        plan,
-        "apply",
-        Strategy(policy=policy),
-        [NewJob(n * waves // len(stations), one, "" if units else stations[0]) for n, one in enumerate(stations)],
-        cause="person",
-        actor="ana",
-        terms=terms(*stations, subject=subject),
+        prepared(
+            plan,
+            "apply",
+            Strategy(policy=policy),
+            [NewJob(n * waves // len(stations), one, "" if units else stations[0]) for n, one in enumerate(stations)],
+            actor="ana",
+            terms=terms(*stations, subject=subject),
+        )
     )
 
 
@@ -127,10 +129,10 @@ def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Pol
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "05:00"}),)
     group = bound.groups[0].model_copy(update={"calendars": (window,)})
     jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U"), NewJob(0, "C", "C")]
-    run = store.create_run(
-        plan, "apply", Strategy(policy=policy), jobs, cause="person", actor="ana",
+    run = store.create_run(prepared(
+        plan, "apply", Strategy(policy=policy), jobs, actor="ana",
         terms=bound.model_copy(update={"groups": (group,)}),
-    )  # fmt: skip
+    ))  # fmt: skip
 
     def begun() -> frozenset[str]:
         standing = store.standing(run.id)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -19,32 +20,42 @@ from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.listener.process import Listener
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
-from controller.models.run import RunState, Strategy
+from controller.models.people import Person
+from controller.models.run import Held, Run, RunState, Strategy
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.observe.rounds import repeat
 from controller.plan import network_digest
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World
+from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
+from controller.playbook.engine.procedure import PlaybookProcedure, procedures
+from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier, Notifier
+from controller.ports.playbooks import FakeWebhook
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.ports.store import Page
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import Guards, Rule, load_rules
+from controller.remediation.rules import Rule, load_rules
+from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.runs.submit import submit
 from controller.store import LoopStore, open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.support.apps import app_with
 from tests.support.callers import admit
+from tests.support.launch import submit
 from tests.support.secrets import LocalSecrets
 
 ROOT = Path(__file__).parents[3]
+PLAYBOOKS = ROOT / "playbooks"
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 #: A station of one tenant's core links, and another.
 LTE, NR = "T-LTE-1", "T-NR-1"
@@ -55,9 +66,15 @@ PATIENCE = 40.0
 
 def rules(settle: float = 0.2, verify: float = 60) -> tuple[Rule, ...]:
     """The shipped rules, less patient."""
-    guards = Guards(settle_seconds=settle)
-    shipped = load_rules(ROOT / "playbooks" / "rules")
-    return tuple(rule.model_copy(update={"guards": guards, "verify_seconds": verify}) for rule in shipped)
+    return tuple(
+        rule.model_copy(
+            update={
+                "guards": rule.guards.model_copy(update={"settle_seconds": settle}),
+                "verify_seconds": verify,
+            }
+        )
+        for rule in load_rules(PLAYBOOKS / "rules")
+    )
 
 
 async def until(what: str, holds: Callable[[], Awaitable[object]], seconds: float = PATIENCE) -> None:
@@ -66,6 +83,32 @@ async def until(what: str, holds: Callable[[], Awaitable[object]], seconds: floa
     while not await holds():
         assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
         await asyncio.sleep(0.1)
+
+
+class Playbooks:
+    """Playbooks of a folder, as people rehearse and start them."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        self._preparation = PlaybookPreparation(house.world, Library(folder, registry()))
+        self.launcher = Launcher(house.loop_store, house.planner, house.doorbell, self._preparation)
+
+    async def start(
+        self,
+        name: str,
+        given: Mapping[str, Any],
+        actor: str = "ana",
+        reason: str = "",
+        key: str | None = None,
+        asker: Person | None = None,
+    ) -> Run:
+        """Start a run."""
+        return await self.launcher.start(
+            RunRequest(playbook=name, parameters=given, actor=actor, reason=reason, key=key, asker=asker)
+        )
+
+    async def dry_run(self, name: str, given: Mapping[str, Any], held: Held | None = None) -> DryRun:
+        """Rehearse one."""
+        return await self._preparation.rehearse(RunRequest(playbook=name, parameters=given, actor="ana", held=held))
 
 
 class House:
@@ -87,16 +130,24 @@ class House:
         stack.push_async_callback(self.devices.close)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
         self.doorbell = FakeDoorbell()
+        self.webhook = FakeWebhook()
+        self.world = World(
+            self.loop_store, self.planner, self.webhook, self.clock, sources=("sftp://10.0.0.1/images/",)
+        )
 
     # ------------------------------------------------------------------ parts
 
     async def work(self) -> None:
         """Start a worker."""
-        tools = Tools(self.loop_store, self.devices, self.clock, target_of)
-        worker = WorkerLoop("worker", tools, self.doorbell)
+        of = procedures(PlaybookProcedure(self.world, registry()))
+        tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of)
         stop = asyncio.Event()
-        task = asyncio.create_task(worker.run(stop))
-        self._stack.push_async_callback(self._end, task, stop)
+        self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.doorbell).run(stop))
+        self._stack.push_async_callback(self._end, self.worker, stop)
+
+    def playbooks(self, folder: Path = PLAYBOOKS) -> Playbooks:
+        """Playbooks of a folder, the shipped ones by default."""
+        return Playbooks(self, folder)
 
     def listen(self) -> None:
         """Start a listener."""
@@ -118,14 +169,11 @@ class House:
 
     def remediator(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> Remediator:
         """A remediator that does nothing by itself."""
-        told = notifier or FakeNotifier()
-        checker = self.checker()
         return Remediator(
             self.loop_store,
-            self.planner,
-            checker,
-            self.doorbell,
-            told,
+            self.checker(),
+            self.playbooks().launcher,
+            notifier or FakeNotifier(),
             self.clock,
             rules() if chosen is None else chosen,
         )
@@ -173,7 +221,7 @@ class House:
     async def provision(self) -> None:
         """Load the network, adopt all stations and apply it as a person would; needs a worker."""
         plan = await self.planner.plan(PlanRequest("*", expect_stations=len(self.fleet.stations)), "ana")
-        run = submit(self.store, self.doorbell, plan, actor="ana", strategy=Strategy(canary=0))
+        run = submit(self.store, self.doorbell, RunRequest(plan=plan, actor="ana", strategy=Strategy(canary=0)))
 
         async def done() -> bool:
             return self.store.run(run.id).state.terminal

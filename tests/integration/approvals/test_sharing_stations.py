@@ -9,12 +9,13 @@ import pytest
 
 from controller.models.approval import Verdict
 from controller.models.run import Outcome, Policy, RunState, Strategy
+from controller.ports.requests import RunRequest
 from controller.runs.planning.planner import PlanRequest
-from controller.runs.submit import submit
 from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
 from tests.support.callers import ADMINISTRATOR, contracts_for
+from tests.support.launch import submit
 
 DEAD = "T-LTE-2"
 
@@ -41,16 +42,18 @@ async def test_runs_over_the_same_stations_all_end(house: PlaybookHouse) -> None
         submit(
             house.store,
             house.doorbell,
-            plan,
-            actor="ana",
-            strategy=strategy.model_copy(update={"policy": policy}),
-            contracts=contracts_for(house.store, plan),
-            asker=ADMINISTRATOR,
+            RunRequest(
+                plan=plan,
+                actor="ana",
+                strategy=strategy.model_copy(update={"policy": policy}),
+                contracts=contracts_for(house.store, plan),
+                asker=ADMINISTRATOR,
+            ),
         )
         for policy in (Policy.WAVE, Policy.STATION, Policy.WAVE)
     ]
     link = {"station": "T-LTE-1", "endpoint": "EP_S1C[andes-andes-mme-1]"}
-    runs.append(await house.launcher().start("recreate-core-endpoint", link, "ana", "", None, ADMINISTRATOR))
+    runs.append(await house.playbooks().start("recreate-core-endpoint", link, asker=ADMINISTRATOR))
 
     async def ended() -> bool:
         return all(house.store.run(run.id).state.terminal for run in runs)
@@ -73,8 +76,11 @@ async def test_runs_over_the_same_stations_all_end(house: PlaybookHouse) -> None
 async def test_what_a_rule_starts_waits_where_consent_is_not_standing(house: PlaybookHouse) -> None:
     house.load(condor_all={"consents": {"restore": "notice"}, "windows": [{"start": "00:00", "end": "00:00"}]})
     house.change("T-LTE-1", pci="99")
-    plan = await house.planner.repair_plan("T-LTE-1", "rule:drift")
-    run = submit(house.store, house.doorbell, plan, actor="rule:drift", strategy=Strategy(canary=0), cause="alarm:a-1")
+    asked = RunRequest(
+        playbook="repair-drift", parameters={"where": "T-LTE-1"}, actor="rule:drift", cause="alarm:a-1", key="k"
+    )
+    launcher = house.playbooks().launcher
+    run = await launcher.accept(await launcher.prepare(asked), lambda store, new: store.create_run(new))
 
     async def waits() -> bool:
         return set(house.store.run(run.id).waits) == {"waits for approval by 1 of host to restore"}

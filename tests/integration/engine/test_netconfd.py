@@ -21,21 +21,28 @@ from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import Job, JournalStep, Outcome, RunState, Strategy
 from controller.plan import network_digest
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World
+from controller.playbook.engine.preparation import PlaybookPreparation
+from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier
+from controller.ports.playbooks import FakeWebhook
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.ports.store import JobResult, Page, Transition
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
+from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.runs.submit import submit
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record, always
 from controller.runs.transaction.transaction import Transaction
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.launch import submit
 from tests.support.netconfd import Netconfd, netconfd
 from tests.support.secrets import LocalSecrets
 from tests.unit.runs.world import InstantStore, Interrupter, Killed, MortalDevices
@@ -90,7 +97,7 @@ class House:
         worker = WorkerLoop("w", Tools(self.loop_store, self.devices, self.clock, target_of), bell)
         stop = asyncio.Event()
         task = asyncio.create_task(worker.run(stop))
-        run = submit(self.store, bell, plan, actor="ana", strategy=Strategy(check_timeout=1))
+        run = submit(self.store, bell, RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1)))
         while not self.store.run(run.id).state.terminal:
             await asyncio.sleep(0.1)
         stop.set()
@@ -102,9 +109,10 @@ class House:
         """Look three times, as the listener does, and let the remediation loop work; the last health."""
         checker = Checker(self.loop_store, self.planner, self.clock, frozenset(AlarmSource))
         rules = load_rules(RULES)
-        remediator = Remediator(
-            self.loop_store, self.planner, checker, FakeDoorbell(), FakeNotifier(), self.clock, rules
-        )
+        world = World(self.loop_store, self.planner, FakeWebhook(), self.clock)
+        playbooks = PlaybookPreparation(world, Library(RULES.parent, registry()))
+        launcher = Launcher(self.loop_store, self.planner, FakeDoorbell(), playbooks)
+        remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, rules)
         for _ in range(3):
             await checker.record([await checker.look(network, STATION)])
             await remediator.step()
@@ -173,7 +181,9 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
         house.store.save_network(network, network_digest(network), "ana")
         await house.planner.adopt(OTHER, "ana")
         plan = await house.plan(network, OTHER)
-        run = submit(house.store, FakeDoorbell(), plan, actor="ana", strategy=Strategy(check_timeout=1))
+        run = submit(
+            house.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
+        )
         house.store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 
         transactions: list[str] = []

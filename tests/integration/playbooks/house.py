@@ -17,23 +17,14 @@ from controller.models.run import Job, Run, RunState
 from controller.models.step import StepRecord
 from controller.nrm.tree import Leaves
 from controller.plan import network_digest
-from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World
-from controller.playbook.engine.launch import DryRun, Launcher
-from controller.playbook.engine.procedure import PlaybookProcedure, procedures
-from controller.playbook.language.library import Library
-from controller.ports.devices import target_of
-from controller.ports.playbooks import FakeWebhook
-from controller.runs.loop import WorkerLoop
-from controller.runs.procedures import Tools
+from controller.playbook.engine.preparation import DryRun
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.station import StationSettings
-from tests.integration.alarms.house import ROOT, TINY, House, until
+from tests.integration.alarms.house import TINY, House, Playbooks, until
 from tests.support.callers import ADMINISTRATOR, admit, agree_by_contract
 
-PLAYBOOKS = ROOT / "playbooks"
 #: What a station's history holds of changes, as opposed to sessions and reads.
 CHANGES = (EventKind.EDITED, EventKind.RUNNING_CHANGED, EventKind.CONFIRMED, EventKind.RESTARTED)
 
@@ -44,23 +35,7 @@ class PlaybookHouse(House):
     def __init__(self, folder: Path, stack: AsyncExitStack, fleet: Fleet) -> None:
         super().__init__(folder, stack, fleet, frozenset(AlarmSource), 2.0)
         self.folder = folder
-        self.webhook = FakeWebhook()
         admit(self.store, "token-of-ana")
-        self.world = World(
-            self.loop_store, self.planner, self.webhook, self.clock, sources=("sftp://10.0.0.1/images/",)
-        )
-
-    async def work(self) -> None:
-        tools = Tools(
-            self.loop_store,
-            self.devices,
-            self.clock,
-            target_of,
-            procedure_of=procedures(PlaybookProcedure(self.world, registry())),
-        )
-        stop = asyncio.Event()
-        task = self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.doorbell).run(stop))
-        self._stack.push_async_callback(self._end, task, stop)
 
     def attend(self, rounds: Coroutine[Any, Any, None]) -> None:
         """Do something beside the test until the house closes."""
@@ -75,23 +50,20 @@ class PlaybookHouse(House):
                 self.store.bury(one.id, one.counter)  # not if a heartbeat that was under way came in between
         await self.work()
 
-    def launcher(self, folder: Path = PLAYBOOKS) -> Launcher:
-        return Launcher(self.world, Library(folder, registry()), self.doorbell)
-
-    def own(self, **content: Any) -> Launcher:
+    def own(self, **content: Any) -> Playbooks:
         """Playbooks of the test's own: one by the name ``own``."""
         folder = self.folder / "own"
         folder.mkdir(exist_ok=True)
         whole = {"name": "own", "description": "A playbook of a test.", **content}
         (folder / "own.yaml").write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
-        return self.launcher(folder)
+        return self.playbooks(folder)
 
-    async def dry_run(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> DryRun:
-        return await (launcher or self.launcher()).dry_run(name, given, "ana")
+    async def dry_run(self, name: str, playbooks: Playbooks | None = None, /, **given: Any) -> DryRun:
+        return await (playbooks or self.playbooks()).dry_run(name, given)
 
-    async def run(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> Run:
+    async def run(self, name: str, playbooks: Playbooks | None = None, /, **given: Any) -> Run:
         """Run a playbook to its end."""
-        run = await (launcher or self.launcher()).start(name, given, "ana", "", None, ADMINISTRATOR)
+        run = await (playbooks or self.playbooks()).start(name, given, asker=ADMINISTRATOR)
         agree_by_contract(self.store, self.clock, run)
 
         async def done() -> bool:
@@ -100,8 +72,8 @@ class PlaybookHouse(House):
         await until(f"run of {name} ends", done)
         return self.store.run(run.id)
 
-    async def succeeds(self, name: str, launcher: Launcher | None = None, /, **given: Any) -> Run:
-        run = await self.run(name, launcher, **given)
+    async def succeeds(self, name: str, playbooks: Playbooks | None = None, /, **given: Any) -> Run:
+        run = await self.run(name, playbooks, **given)
         assert run.state is RunState.SUCCEEDED, self.store.jobs(run.id)
         return run
 

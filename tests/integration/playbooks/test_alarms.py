@@ -6,13 +6,14 @@ import pytest
 
 from controller.models.plan import Plan
 from controller.models.run import Job, Outcome, RunState, Strategy
+from controller.ports.requests import RunRequest
 from controller.runs.planning.planner import PlanRequest
-from controller.runs.submit import submit
 from simulators.netconf.datastores import RunningChange
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse
 from tests.integration.playbooks.test_undo import AGREED, all_running
 from tests.support.callers import ADMINISTRATOR, contracts_for
+from tests.support.launch import submit
 
 STATION = "T-LTE-1"
 
@@ -24,13 +25,9 @@ async def less(house: PlaybookHouse) -> Plan:
 
 async def applied(house: PlaybookHouse, plan: Plan) -> Job:
     strategy = Strategy(canary=0, check_timeout=2)
-    run = submit(
-        *(house.store, house.doorbell, plan),
-        actor="ana",
-        strategy=strategy,
-        contracts=contracts_for(house.store, plan),
-        asker=ADMINISTRATOR,
-    )
+    given = contracts_for(house.store, plan)
+    request = RunRequest(plan=plan, actor="ana", strategy=strategy, contracts=given, asker=ADMINISTRATOR)
+    run = submit(house.store, house.doorbell, request)
 
     async def done() -> bool:
         return house.store.run(run.id).state.terminal

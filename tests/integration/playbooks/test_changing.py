@@ -13,7 +13,8 @@ from controller.models.network import Agreement, Network, Tenant
 from controller.models.plan import Plan
 from controller.models.run import Outcome, RunState
 from controller.runs.planning.undo import undo_plan
-from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
+from tests.integration.alarms.house import PLAYBOOKS
+from tests.integration.playbooks.house import PlaybookHouse, open_house
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply, share
 
 STATION, NR = "T-LTE-1", "T-NR-1"
@@ -139,7 +140,7 @@ async def test_old_links_stay_where_new_ones_do_not_come_up(moving: PlaybookHous
     folder.mkdir()
     text = (PLAYBOOKS / "rehome-core.yaml").read_text(encoding="utf-8").replace("check_timeout: 60", "check_timeout: 2")
     (folder / "rehome-core.yaml").write_text(text, encoding="utf-8")
-    run = await house.run("rehome-core", house.launcher(folder), **REHOME, nodes=6)
+    run = await house.run("rehome-core", house.playbooks(folder), **REHOME, nodes=6)
     assert run.state is RunState.STOPPED
     assert {job.outcome for job in house.store.jobs(run.id)} == {Outcome.ROLLED_BACK, Outcome.CANCELLED}
     assert "link-up" in house.job(run, STATION).detail

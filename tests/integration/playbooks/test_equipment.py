@@ -35,7 +35,7 @@ async def well(house: PlaybookHouse) -> None:
 
 
 async def begin(house: PlaybookHouse, name: str, **given: str) -> Run:
-    return await house.launcher().start(name, given, "ana", "", None)
+    return await house.playbooks().start(name, given)
 
 
 async def ended(house: PlaybookHouse, run: Run) -> Run:

@@ -10,8 +10,8 @@ from controller.models.errors import ConflictError, InputError, NotFoundError, P
 from controller.models.run import Outcome, RunState
 from controller.models.step import StepState
 from controller.ports.store import Page
-from tests.integration.alarms.house import TOKEN
-from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse
+from tests.integration.alarms.house import PLAYBOOKS, TOKEN
+from tests.integration.playbooks.house import PlaybookHouse
 from tests.integration.playbooks.test_shipped import STATION, lock_of
 
 LOCK: dict[str, Any] = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}, "register": "locked"}
@@ -191,7 +191,7 @@ async def test_a_run_executes_what_it_was_accepted_with(house: PlaybookHouse) ->
 
 
 async def test_one_key_is_one_run(house: PlaybookHouse) -> None:
-    launcher = house.launcher()
+    launcher = house.playbooks()
     given = {"station": STATION, "cell": "1"}
     one = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")
     again = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")

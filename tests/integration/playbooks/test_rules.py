@@ -10,8 +10,7 @@ from controller.models.alarm import AlarmState
 from controller.models.run import RunState
 from controller.observe.rounds import repeat
 from controller.ports.notifier import FakeNotifier
-from controller.remediation.remediator import Remediator
-from tests.integration.alarms.house import rules, until
+from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse
 
 STATION, CAUSE = "T-LTE-1", "o-ran-fault-30"
@@ -30,9 +29,7 @@ async def test_a_lost_radio_unit_is_reset_where_all_consent(
     monkeypatch.setattr("simulators.equipment.faults._draw", lambda dice, span: 0.5)
     house.load(andes_all=STANDING, condor_all=STANDING)
     notifier, checker = FakeNotifier(), house.checker()
-    remediator = Remediator(
-        house.loop_store, house.planner, checker, house.doorbell, notifier, house.clock, rules(), house.launcher()
-    )
+    remediator = house.remediator(notifier)
     house.listen()
     await house.observed()
     house.fleet.stations[STATION].equipment.begin_fault("radio-unit-lost", "ru-1", curable())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from controller.models.errors import PlanRefusedError
-from controller.models.run import Outcome, RunState
-from controller.playbook.language.playbook import Held
-from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
+from controller.models.run import Held, Outcome, RunState
+from tests.integration.alarms.house import PLAYBOOKS
+from tests.integration.playbooks.house import PlaybookHouse, open_house
 
 STATION = "T-LTE-1"
 
@@ -98,8 +98,12 @@ async def test_recreate_core_endpoint(house: PlaybookHouse) -> None:
 async def test_an_endpoint_that_hangs_all_the_same_is_as_it_was(house: PlaybookHouse) -> None:
     before = house.running(STATION).count("condor-mme-1")
     house.fleet.stations[STATION].equipment.break_link("condor", curable=False)
-    step = {"name": "again", "action": "recreate-core-endpoint", "with": {"endpoint": "EP_S1C[condor-condor-mme-1]"}}
-    own = house.own(targets=STATION, strategy={"canary": 0, "check_timeout": 1}, steps=[step])
+    own = house.own(
+        targets=STATION,
+        strategy={"canary": 0, "check_timeout": 1},
+        plan={"source": "endpoint", "endpoint": "EP_S1C[condor-condor-mme-1]"},
+        steps=[{"name": "again", "action": "apply-intent"}],
+    )
     run = await house.run("own", own)
     job = house.job(run, STATION)
     assert (run.state, job.outcome) == (RunState.FAILED, Outcome.ROLLED_BACK), job.detail
@@ -145,20 +149,20 @@ async def test_a_run_may_leave_out_what_is_held(house: PlaybookHouse) -> None:
     launcher = house.own(targets="*", steps=[lock])
     house.store.add_hold(STATION, "eva", "on the mast", None)
     held = f"hold on {STATION} by eva: on the mast"
-    refused = await launcher.dry_run("own", {}, "ana")
+    refused = await launcher.dry_run("own", {})
     assert (refused.refused, refused.left_out) == ((f"{STATION}: {held}",), {})
-    seen = await launcher.dry_run("own", {}, "ana", Held.SKIP)
+    seen = await launcher.dry_run("own", {}, Held.SKIP)
     assert (seen.refused, seen.left_out) == ((), {STATION: held})
     others = sorted(set(house.fleet.stations) - {STATION})
     assert [one.station for one in seen.stations] == others
     # The playbook may say so as well, and who asks has the last word.
     skipping = house.own(targets="*", guards={"held": "skip"}, steps=[lock])
-    assert (await skipping.dry_run("own", {}, "ana")).left_out == {STATION: held}
-    assert (await skipping.dry_run("own", {}, "ana", Held.REFUSE)).refused == refused.refused
+    assert (await skipping.dry_run("own", {})).left_out == {STATION: held}
+    assert (await skipping.dry_run("own", {}, Held.REFUSE)).refused == refused.refused
     run = await house.run("own", skipping)
     assert sorted(job.station for job in house.store.jobs(run.id)) == others
     # One that has a plan leaves them out of it; where nothing is left, that is said.
     planned = house.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])
-    alone = await planned.dry_run("own", {}, "ana", Held.SKIP)
+    alone = await planned.dry_run("own", {}, Held.SKIP)
     assert alone.left_out == {STATION: f"hold on {STATION}"}
     assert alone.refused == (f"the plan leaves all stations out: {STATION}: hold on {STATION}",)

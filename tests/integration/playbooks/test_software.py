@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.models.run import JobState, Outcome, RunState
-from controller.playbook.engine.launch import DryRun
+from controller.playbook.engine.preparation import DryRun
 from simulators.history import EventKind
 from simulators.netconf.profiles import STANDARD
 from simulators.station import Station
@@ -86,7 +86,7 @@ async def test_download_first_then_upgrade_in_waves(house: PlaybookHouse) -> Non
 async def test_a_download_needs_no_window_while_the_upgrade_waits_for_one(house: PlaybookHouse) -> None:
     now = house.clock.now()
     house.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
-    waiting = await house.launcher().start(
+    waiting = await house.playbooks().start(
         "upgrade-software", {"where": STATION, **NEW}, "ana", "", None, ADMINISTRATOR
     )
     seen = await house.dry_run("upgrade-software", where=STATION, **NEW)
@@ -169,7 +169,7 @@ async def test_a_worker_that_dies_while_a_station_downloads(
         station(house).change_profile(replace(STANDARD, replay=100))
     monkeypatch.setattr("simulators.equipment.software.DOWNLOAD_SECONDS", 1.0)
     own = house.own(targets=STATION, steps=FETCH)
-    run = await own.start("own", {}, "ana", "", None)
+    run = await own.start("own", {})
 
     async def asked() -> bool:
         job = house.job(run, STATION).id

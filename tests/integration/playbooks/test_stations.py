@@ -15,8 +15,8 @@ from controller.models.run import Outcome, Run, RunState
 from controller.playbook.actions.kpis import indicators
 from controller.runs.planning.undo import undo_plan
 from simulators.netconf.faults import Fault, FaultKind
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PLAYBOOKS, PlaybookHouse, open_house
+from tests.integration.alarms.house import PLAYBOOKS, until
+from tests.integration.playbooks.house import PlaybookHouse, open_house
 from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply
 from tests.integration.playbooks.test_waiting import MEASURE
@@ -112,7 +112,7 @@ def impatient(house: PlaybookHouse, name: str) -> Any:
     text = (PLAYBOOKS / f"{name}.yaml").read_text(encoding="utf-8")
     text = text.replace("check_timeout: 120", "check_timeout: 2").replace("retries: 3", "retries: 0")
     (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    return house.launcher(folder)
+    return house.playbooks(folder)
 
 
 # ------------------------------------------------------------------------ migrate-tenant
@@ -226,7 +226,7 @@ def with_short_periods(house: PlaybookHouse) -> Any:
     assert text.count('worst_drop: "{{ worst_drop }}"') == 2
     text = text.replace('worst_drop: "{{ worst_drop }}"', few)
     (folder / "migrate-tenant.yaml").write_text(text, encoding="utf-8")
-    return house.launcher(folder)
+    return house.playbooks(folder)
 
 
 async def measured(house: PlaybookHouse, station: str) -> None:
@@ -262,7 +262,7 @@ async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookHouse) -> None:
 
 async def gets_worse(house: PlaybookHouse, launcher: Any, soaking: str, given: dict[str, Any]) -> Run:
     """Move condor; while a station soaks, the shared one gets worse for another tenant."""
-    run = await launcher.start("migrate-tenant", given, "ana", "", None, ADMINISTRATOR)
+    run = await launcher.start("migrate-tenant", given, asker=ADMINISTRATOR)
 
     async def soaks() -> bool:
         return house.job(run, soaking).detail == "soaks"

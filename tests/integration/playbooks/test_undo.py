@@ -9,12 +9,13 @@ import pytest
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
+from controller.ports.requests import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
-from controller.runs.submit import submit
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
 from tests.support.callers import ADMINISTRATOR, contracts_for
+from tests.support.launch import submit
 
 STATION = "T-LTE-1"
 #: Taking service away needs the tenant's side; here it agreed beforehand.
@@ -25,11 +26,13 @@ async def apply(house: PlaybookHouse, plan: Plan) -> Run:
     run = submit(
         house.store,
         house.doorbell,
-        plan,
-        actor="ana",
-        strategy=Strategy(canary=0),
-        contracts=contracts_for(house.store, plan),
-        asker=ADMINISTRATOR,
+        RunRequest(
+            plan=plan,
+            actor="ana",
+            strategy=Strategy(canary=0),
+            contracts=contracts_for(house.store, plan),
+            asker=ADMINISTRATOR,
+        ),
     )
 
     async def done() -> bool:
@@ -128,11 +131,13 @@ async def test_what_cannot_be_undone_says_why(house: PlaybookHouse) -> None:
     failed = submit(
         house.store,
         house.doorbell,
-        plan,
-        actor="ana",
-        strategy=Strategy(canary=0),
-        contracts=contracts_for(house.store, plan),
-        asker=ADMINISTRATOR,
+        RunRequest(
+            plan=plan,
+            actor="ana",
+            strategy=Strategy(canary=0),
+            contracts=contracts_for(house.store, plan),
+            asker=ADMINISTRATOR,
+        ),
     )
 
     async def done() -> bool:

@@ -38,7 +38,7 @@ async def test_one_answer_is_for_all_stations_and_outlives_workers(house: Playbo
     own = house.own(targets="region=cusco", strategy={"canary": 0}, steps=[LOCK, ASK])
     seen = await house.dry_run("own", own)
     assert [step.says for step in seen.stations[0].steps] == ["outage about 2 s", "would ask: Do the neighbours serve?"]
-    run = await own.start("own", {}, "ana", "", None)
+    run = await own.start("own", {})
 
     async def asked() -> bool:
         jobs = house.store.jobs(run.id)
@@ -99,7 +99,7 @@ async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(house: Playboo
         ],
         soak_checks=[{"name": "kpis", "action": "check-kpis", "with": compare}],
     )
-    run = await own.start("own", {}, "ana", "", None)
+    run = await own.start("own", {})
 
     async def soaks() -> bool:
         return house.job(run, "T-LTE-1").detail == "soaks"

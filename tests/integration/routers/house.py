@@ -19,8 +19,8 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles.router import ROUTER as ROOT
 from controller.plan import network_digest, seal
+from controller.ports.requests import RunRequest
 from controller.runs.planning.planner import PlanRequest
-from controller.runs.submit import submit
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.network import read_network
@@ -31,6 +31,7 @@ from simulators.station import StationSettings
 from tests.integration.alarms.house import TINY, until
 from tests.integration.playbooks.house import PlaybookHouse
 from tests.support.frr import Frr
+from tests.support.launch import submit
 
 #: A station, its router, and a station without one.
 STATION, ROUTER, ALONE = "T-LTE-1", "R-OLLANTA", "T-LTE-2"
@@ -88,7 +89,7 @@ class RouterHouse(PlaybookHouse):
     def begin(self, plan: Plan, **strategy: Any) -> str:
         """Begin to apply a plan; the run's id."""
         asked = Strategy(**{"canary": 0, "check_timeout": 10, "confirm_timeout": 60, **strategy})
-        return submit(self.store, self.doorbell, plan, actor="ana", strategy=asked).id
+        return submit(self.store, self.doorbell, RunRequest(plan=plan, actor="ana", strategy=asked)).id
 
     async def end(self, run: str) -> dict[str, Job]:
         """Wait for a run's end; its jobs by device."""

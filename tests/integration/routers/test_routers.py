@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.models.run import Outcome, RunState
+from controller.runs.planning.planner import PlanRequest
+from controller.runs.planning.restore import restore_plan
 from simulators.history import EventKind
 from simulators.routers.factory import Provisioning
 from simulators.routers.faults import RouterFault, RouterFaultKind
@@ -43,7 +45,7 @@ async def test_router_and_station_change_together_and_drift_is_found_and_repaire
         "10.99.0.14/28",
         "10.99.0.2/30",
     )
-    repair = await house.planner.repair_plan(ROUTER, "ana")
+    repair = await restore_plan(house.planner, PlanRequest(f"device={ROUTER}"), "ana")
     run, jobs = await house.apply(repair)
     assert run.state is RunState.SUCCEEDED, jobs
     assert await house.planner.drift([ROUTER]) == {ROUTER: ()}

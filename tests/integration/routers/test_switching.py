@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from controller.models.run import Outcome, RunState
-from controller.playbook.engine.launch import Launcher
 from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
 from simulators.routers.addresses import read_address
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PLAYBOOKS
+from tests.integration.alarms.house import PLAYBOOKS, Playbooks, until
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
 
 pytestmark = pytest.mark.timeout(120)
@@ -89,7 +87,7 @@ async def switched(house: RouterHouse, port: int = 2) -> None:
     await until("the way is switched", waits)
 
 
-def impatient(house: RouterHouse, seconds: int = 4, more: str = "") -> Launcher:
+def impatient(house: RouterHouse, seconds: int = 4, more: str = "") -> Playbooks:
     """The playbook, which waits for links for so long, with more steps."""
     folder = house.folder / "impatient"
     folder.mkdir()
@@ -97,7 +95,7 @@ def impatient(house: RouterHouse, seconds: int = 4, more: str = "") -> Launcher:
     assert "check_timeout: 90" in text
     text = text.replace("check_timeout: 90", f"check_timeout: {seconds}") + more
     (folder / "switch-backhaul.yaml").write_text(text, encoding="utf-8")
-    return house.launcher(folder)
+    return house.playbooks(folder)
 
 
 async def test_links_that_stay_down_bring_the_old_way_back(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:

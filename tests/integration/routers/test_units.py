@@ -15,7 +15,7 @@ from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
 from simulators.netconf.faults import Fault, FaultKind
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from tests.integration.playbooks.house import PLAYBOOKS
+from tests.integration.alarms.house import PLAYBOOKS
 from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
 from tests.support.callers import agree
@@ -147,7 +147,7 @@ async def test_a_router_alone_is_not_brought_back_from_under_links_that_are_up(
     (folder := house.folder / "impatient").mkdir()
     text = (PLAYBOOKS / "restore-config.yaml").read_text(encoding="utf-8")
     (folder / "restore-config.yaml").write_text(text.replace("strategy: {", "strategy: {check_timeout: 4, "))
-    launcher, before = house.launcher(folder), house.router.running
+    launcher, before = house.playbooks(folder), house.router.running
     count = sum("condor" in entry.owners for entry in ledger(house, ROUTER))
     given = {"where": f"router={ROUTER}", "state": run.id, "remove": f"condor={count}"}
     kept = await house.run("restore-config", launcher, **given)

@@ -10,6 +10,7 @@ import pytest
 from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.run import RunState, Strategy
 from controller.ports.store import NewJob, Transition
+from tests.support.launch import prepared
 from tests.support.records import make_plan
 from tests.unit.api.desk import Desk
 
@@ -70,7 +71,7 @@ async def test_alarms_are_filtered(desk: Desk, asked: dict[str, Any], found: str
 async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_who_can_act(desk: Desk) -> None:
     plan = make_plan(["A"])
     desk.store.save_plan(plan, "rule")
-    run = desk.store.create_run(plan, "apply", Strategy(), [NewJob(0, "A")], cause="alarm:x", actor="rule")
+    run = desk.store.create_run(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], cause="alarm:x", actor="rule"))
     desk.store.advance(run.id, lambda _run, _jobs: Transition(RunState.PAUSED))
     alarm = desk.store.alarm(report(desk))
     assert desk.store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", run=run.id)

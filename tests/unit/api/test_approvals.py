@@ -17,6 +17,7 @@ from controller.ports.clock import SystemClock
 from controller.ports.store import NewJob, Transition
 from controller.runs.approval.outlook import look_again
 from tests.support.callers import admit
+from tests.support.launch import prepared
 from tests.unit.api.desk import Desk
 from tests.unit.api.test_routes import load, load_and_adopt, plan
 
@@ -113,7 +114,7 @@ async def asking(desk: Desk, *requirements: Requirement) -> str:
         stations={change.station: ("site", 0) for change in made.changes},
     )
     jobs = [NewJob(0, change.station) for change in made.changes]
-    run = desk.store.create_run(made, "apply", Strategy(), jobs, cause="person", actor="ana", terms=terms)
+    run = desk.store.create_run(prepared(made, "apply", Strategy(), jobs, actor="ana", terms=terms))
     return run.id
 
 
@@ -163,9 +164,7 @@ async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
         stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
     )
     jobs = [NewJob(0, station) for station in terms.stations]
-    run = desk.store.create_run(
-        made, "lock-cell", Strategy(), jobs, cause="person", actor="ana", terms=terms, playbook=used
-    )
+    run = desk.store.create_run(prepared(made, "lock-cell", Strategy(), jobs, actor="ana", terms=terms, playbook=used))
     seen = (await desk.client.get(f"/v1/approvals/{run.id}")).json()
     assert (seen["procedure"], seen["stations"]) == ("lock-cell", ["T-LTE-1", "T-LTE-2"])
     assert seen["parameters"] == {"station": "T-LTE-1", "cell": "1"}

@@ -22,6 +22,7 @@ from controller.ports.waiting import Resting
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
 from controller.runs.transaction.record import always
+from tests.support.launch import prepared
 from tests.support.soak import TURNS
 from tests.unit.plan import samples
 from tests.unit.runs.crew import Mortal
@@ -68,7 +69,7 @@ class Stage:
         store.advance(self.world.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
         used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
         self.run: Run = store.create_run(
-            plan, "own", Strategy(), [NewJob(0, STATION)], cause="person", actor="ana", playbook=used
+            prepared(plan, "own", Strategy(), [NewJob(0, STATION)], actor="ana", playbook=used)
         )
         store.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 

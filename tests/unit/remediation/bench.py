@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,19 +14,19 @@ from controller.assurance.checker import Checker
 from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, STATION
 from controller.inventory.load import load_network
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
-from controller.models.plan import Plan
-from controller.models.run import Run, RunState
+from controller.models.run import Run, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
-from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import PreparedRun, RunRequest
 from controller.ports.store import Page, Transition
 from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Guards, Rule
-from controller.runs.planning.planner import Planner
+from controller.runs.launch import Launcher
 from controller.store import SqlStore, open_store
 from tests.support.records import make_plan
 
@@ -38,11 +38,12 @@ RULES = tuple(
         name=cause,
         description="",
         probable_cause=cause,
-        repair=repair,
+        playbook=playbook,
+        parameters={"object": "{{ alarm.object }}"},
         guards=Guards(settle_seconds=0),
         verify_seconds=60,
     )
-    for cause, repair in ((CORE_LINK_DOWN, "recreate-endpoint"), (CONFIGURATION_DRIFT, "repair-drift"))
+    for cause, playbook in ((CORE_LINK_DOWN, "recreate-core-endpoint"), (CONFIGURATION_DRIFT, "repair-drift"))
 )
 
 
@@ -68,27 +69,41 @@ class TurnsStore:
         return result
 
 
-class FakePlanner:
-    """Plans a repair for whatever it is asked; ``meanwhile`` is called while it plans."""
+class FakeLauncher:
+    """Prepares a run for whatever it is asked, unless ``refusal`` is set; ``meanwhile`` is called while it does."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self.meanwhile: Any = None
-        self.plans = 0
+        self.refusal = ""
+        self.idle = False
+        self.asked: list[RunRequest] = []
 
-    async def recreate_plan(self, station: str, path: str, _actor: str) -> Plan:
-        return self._made(station, path)
-
-    async def repair_plan(self, station: str, _actor: str) -> Plan:
-        return self._made(station, STATION)
-
-    def _made(self, station: str, what: str) -> Plan:
-        self.plans += 1
+    async def prepare(self, request: RunRequest) -> PreparedRun:
+        self.asked.append(request)
         if self.meanwhile:
             self.meanwhile()
-        plan = make_plan([station], f"{what} {self._bench.clock.now()}")
+        if self.refusal:
+            raise PlanRefusedError(self.refusal)
+        plan = make_plan([STATION_ID], f"{request.parameters} {self._bench.clock.now()}")
         self._bench.store.save_plan(plan, "rule")
-        return plan
+        return PreparedRun(
+            request=request, procedure="apply", plan=plan, jobs=(), strategy=Strategy(canary=0), idle=self.idle
+        )
+
+
+class BenchLauncher:
+    """Puts runs on record in a transaction of one scheduler's store."""
+
+    def __init__(self, fake: FakeLauncher, store: TurnsStore) -> None:
+        self._fake, self._store = fake, store
+
+    async def prepare(self, request: RunRequest) -> PreparedRun:
+        return await self._fake.prepare(request)
+
+    async def accept(self, new: PreparedRun, record: Callable[[SqlStore, PreparedRun], Run | None]) -> Run | None:
+        found: Run | None = await self._store.call(lambda store: record(store, new))
+        return found
 
 
 class FakeChecker:
@@ -115,7 +130,7 @@ class Bench:
 
     def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
-        self.planner, self.checker, self.people = FakePlanner(self), FakeChecker(clock), FakeNotifier()
+        self.launcher, self.checker, self.people = FakeLauncher(self), FakeChecker(clock), FakeNotifier()
         self._schedulers = 0
         store.save_network(tiny(), network_digest(tiny()), "ana")
 
@@ -127,11 +142,11 @@ class Bench:
     ) -> Remediator:
         """The remediation of one more scheduler."""
         self._schedulers += 1
+        store = TurnsStore(self.store, self._schedulers)
         return Remediator(
-            cast("Any", TurnsStore(self.store, self._schedulers)),
-            cast("Planner", self.planner),
+            cast("Any", store),
             cast("Checker", self.checker),
-            FakeDoorbell(),
+            cast("Launcher", BenchLauncher(self.launcher, store)),
             notifier or self.people,
             self.clock,
             rules,

@@ -117,16 +117,53 @@ async def _escalated_link(bench: Bench) -> Alarm:
 
 async def test_a_hold_put_while_the_repair_was_planned_keeps_it_from_starting(bench: Bench) -> None:
     link = bench.breaks()
-    bench.planner.meanwhile = lambda: bench.store.add_hold(STATION_ID, "ana", "rigger on the mast", None)
+    bench.launcher.meanwhile = lambda: bench.store.add_hold(STATION_ID, "ana", "rigger on the mast", None)
     scheduler = bench.scheduler()
     await bench.round(scheduler)
-    assert bench.planner.plans == 1
+    assert len(bench.launcher.asked) == 1
     assert bench.runs() == []
     await bench.round(scheduler)
     assert (bench.alarm(link).state, bench.alarm(link).note) == (
         AlarmState.RAISED,
         f"waits: hold on {STATION_ID} by ana",
     )
+
+
+async def test_what_refuses_the_playbook_is_told_and_a_hold_is_waited_for(bench: Bench) -> None:
+    drift = bench.drifts()
+    bench.launcher.refusal = "the node drifted again"
+    bench.launcher.meanwhile = lambda: bench.store.add_hold(STATION_ID, "ana", "rigger on the mast", None)
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert bench.alarm(drift).note == f"waits: hold on {STATION_ID} by ana"
+    bench.launcher.meanwhile = None
+    (hold,) = bench.store.holds(bench.clock.now())
+    bench.store.end_hold(hold.id, "ana")
+    await bench.round(scheduler)
+    assert bench.alarm(drift).state is AlarmState.ESCALATED
+    assert bench.alarm(drift).note == "no repair could be planned: the node drifted again"
+    assert bench.runs() == []
+
+
+async def test_a_plan_that_finds_nothing_to_change_makes_no_run(bench: Bench) -> None:
+    drift = bench.drifts()
+    bench.launcher.idle = True
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert (bench.alarm(drift).state, bench.runs()) == (AlarmState.RAISED, [])
+    await bench.round(scheduler, seconds=61)
+    await bench.round(scheduler)
+    assert bench.alarm(drift).state is AlarmState.ESCALATED
+    assert "nothing is wrong" in bench.alarm(drift).note
+
+
+async def test_a_rule_asks_with_its_alarm_as_cause_and_a_key_for_each_repair(bench: Bench) -> None:
+    link = bench.breaks()
+    await bench.round(bench.scheduler())
+    (asked,) = bench.launcher.asked
+    assert (asked.playbook, asked.parameters) == ("recreate-core-endpoint", {"object": LINK})
+    assert (asked.actor, asked.cause, asked.key) == ("rule:core-link-down", f"alarm:{link.id}", f"alarm:{link.id}")
+    assert asked.automatic
 
 
 async def test_cleared_is_not_repaired_while_the_station_says_that_its_object_is_not_healthy(bench: Bench) -> None:

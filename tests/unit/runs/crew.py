@@ -27,6 +27,7 @@ from controller.runs.loop import _ending
 from controller.runs.procedures import Apply, Procedure, Tools
 from controller.runs.rollout.transitions import decide
 from controller.store import SqlStore, open_store
+from tests.support.launch import prepared
 from tests.unit.plan import samples
 from tests.unit.runs.world import (
     TARGET,
@@ -94,14 +95,15 @@ class Crew:
         group = StationTerms(region="r", timezone="America/Lima")
         terms = RunTerms(subject="s", groups=(group,), stations={job.station: ("s", 0) for job in self.jobs})
         run = self.store.create_run(
-            self._plan,
-            name,
-            self.strategy,
-            self.jobs,
-            cause="person",
-            actor="ana",
-            playbook=self.playbook,
-            terms=terms if self.bound else None,
+            prepared(
+                self._plan,
+                name,
+                self.strategy,
+                self.jobs,
+                actor="ana",
+                playbook=self.playbook,
+                terms=terms if self.bound else None,
+            )
         )
         self.run = run.id
 

@@ -18,6 +18,7 @@ from controller.ports.store import NewJob, Page, Store
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
 from controller.store import SqlStore, open_store
+from tests.support.launch import prepared
 from tests.unit.plan import samples
 from tests.unit.runs.world import STATION, TARGET, add_tenant
 
@@ -67,7 +68,7 @@ class Plant:
 
     def submit(self) -> str:
         jobs = [NewJob(0, STATION)]
-        return self.store.create_run(self.scenario.plan, "apply", Strategy(), jobs, cause="person", actor="ana").id
+        return self.store.create_run(prepared(self.scenario.plan, "apply", Strategy(), jobs, actor="ana")).id
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
         tools = Tools(store or FlakyStore(self.store), self.devices, self.clock, lambda _network, _station: TARGET)

@@ -23,21 +23,29 @@ from controller.models.run import RunState, Strategy
 from controller.models.settings import Settings
 from controller.nrm.tree import Tree
 from controller.plan import network_digest
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import World
+from controller.playbook.engine.preparation import PlaybookPreparation
+from controller.playbook.engine.procedure import PlaybookProcedure, procedures
+from controller.playbook.language.library import Library
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.fake_device import SAFE
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.notifier import FakeNotifier
+from controller.ports.playbooks import FakeWebhook
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.ports.store import Page
 from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
+from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
-from controller.runs.submit import submit
 from controller.store import SqlStore
+from tests.support.launch import submit
 from tests.unit.runs.plant import FlakyStore
 
 ROOT = Path(__file__).parents[3]
@@ -89,6 +97,10 @@ class Restored:
     def planner(self) -> Planner:
         return Planner(self.loop, self.devices, self.clock, target_of)
 
+    @property
+    def _world(self) -> World:
+        return World(self.loop, self.planner, FakeWebhook(), self.clock)
+
     async def begin(self) -> None:
         """Stations as the factory made them are adopted, and carry the network."""
         self.load()
@@ -111,7 +123,7 @@ class Restored:
         plan = await self.planner.plan(PlanRequest(selector="site=ollanta", expect_stations=len(NAMES)), "ana")
         assert len(plan.changes) == len(NAMES), (plan.unplanned, plan.findings[:3])
         strategy = Strategy(canary=0, wave_size=len(NAMES), parallel=parallel)
-        return submit(self.store, FakeDoorbell(), plan, actor="ana", strategy=strategy).id
+        return submit(self.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=strategy)).id
 
     async def apply(self) -> None:
         """Bring all stations to the network files."""
@@ -133,7 +145,8 @@ class Restored:
         def target(network: Network, station: str) -> DeviceTarget:
             return replace(target_of(network, station), carries=self.carries)
 
-        tools = Tools(self.loop, self.devices, self.clock, target)
+        of = procedures(PlaybookProcedure(self._world, registry()))
+        tools = Tools(self.loop, self.devices, self.clock, target, procedure_of=of)
         stop = asyncio.Event()
         task = asyncio.create_task(WorkerLoop("w", tools, FakeDoorbell()).run(stop))
         await self.clock.advance(0)
@@ -155,11 +168,11 @@ class Restored:
         """Worker, listener and scheduler do what they do."""
         checker = Checker(self.loop, self.planner, self.clock, frozenset(AlarmSource))
         rules = load_rules(self.settings.rules)
+        playbooks = PlaybookPreparation(self._world, Library(ROOT / "playbooks", registry()))
         remediator = Remediator(
             self.loop,
-            self.planner,
             Checker(self.loop, self.planner, self.clock, ()),
-            FakeDoorbell(),
+            Launcher(self.loop, self.planner, FakeDoorbell(), playbooks),
             self.told,
             self.clock,
             rules,

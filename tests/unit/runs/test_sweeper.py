@@ -13,6 +13,7 @@ from controller.models.run import RunState, Strategy
 from controller.ports.store import NewJob
 from controller.runs.approval.outlook import look_again
 from controller.runs.sweeper import BURY_AFTER, Sweeper
+from tests.support.launch import prepared
 from tests.unit.runs.plant import FlakyStore, Plant
 from tests.unit.runs.world import STATION
 
@@ -149,7 +150,7 @@ async def test_what_another_process_said_of_a_job_before_it_died_is_put_right(pl
     group = StationTerms(region="r", timezone="America/Lima")
     terms = RunTerms(subject="s", groups=(group,), stations={STATION: ("s", 0)})
     run = plant.store.create_run(
-        plant.scenario.plan, "apply", Strategy(), [NewJob(0, STATION)], cause="person", actor="ana", terms=terms
+        prepared(plant.scenario.plan, "apply", Strategy(), [NewJob(0, STATION)], actor="ana", terms=terms)
     )
     sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
     await sweeper.sweep()

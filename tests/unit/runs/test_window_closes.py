@@ -15,13 +15,14 @@ from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import RunRequest
 from controller.ports.store import NewJob, Page
 from controller.runs.approval.windows import Calendar
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
 from controller.runs.rollout.group_decisions import ROUNDS
-from controller.runs.submit import submit
 from controller.store import open_store
+from tests.support.launch import prepared, submit
 from tests.unit.plan import samples
 from tests.unit.runs.plant import FlakyStore, Plant
 from tests.unit.runs.world import TARGET
@@ -63,7 +64,7 @@ class TwoStations(Plant):
     ) -> str:
         group = StationTerms(region="r", timezone="America/Lima", tenants=("gamma",), calendars=(windows,))
         terms = RunTerms(subject="s", groups=(group,), stations={"S1": ("site-1", 0), "S2": ("site-2", 0)})
-        run = self.store.create_run(self.made, "apply", strategy, jobs, cause="person", actor="ana", terms=terms)
+        run = self.store.create_run(prepared(self.made, "apply", strategy, jobs, actor="ana", terms=terms))
         return run.id
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
@@ -254,7 +255,7 @@ async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(plant: TwoSta
     strategy = TOGETHER.model_copy(update={"canary": 0, "parallel": 1})
     async with plant.working(plant.worker()):
         await plant.advance(34)
-        run = submit(plant.store, plant.bell, plan, actor="ana", strategy=strategy).id
+        run = submit(plant.store, plant.bell, RunRequest(plan=plan, actor="ana", strategy=strategy)).id
         await plant.advance(45)
         assert any(plant.devices[name].running != before[name] for name in before)
         for name in ("S1", "S2"):

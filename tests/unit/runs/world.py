@@ -25,6 +25,7 @@ from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
 from controller.store import SqlStore, open_store
 from controller.store.tables import metadata
+from tests.support.launch import prepared
 from tests.unit.plan import samples
 
 T = TypeVar("T")
@@ -230,7 +231,7 @@ class World:
 
     def start(self, strategy: Strategy) -> Run:
         jobs = [NewJob(0, STATION)]
-        run = self.store.create_run(self.scenario.plan, "apply", strategy, jobs, cause="person", actor="ana")
+        run = self.store.create_run(prepared(self.scenario.plan, "apply", strategy, jobs, actor="ana"))
         self.store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
         return self.store.run(run.id)
 

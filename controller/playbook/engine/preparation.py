@@ -1,20 +1,18 @@
-"""From a playbook and parameters to a run, or to a rehearsal of one."""
+"""From a playbook and parameters to a run that can be accepted, or to a rehearsal of one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from controller.inventory.selectors import select
-from controller.models.approval import Contract, Outlook, RunTerms
-from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.approval import Outlook
+from controller.models.errors import InputError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.network import Network, Noun
-from controller.models.people import Person
 from controller.models.plan import Plan
-from controller.models.run import PERSON, Run, Strategy
+from controller.models.run import Held, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.playbook.engine.consents import playbook_terms
@@ -27,15 +25,13 @@ from controller.playbook.language.check import check_devices, check_values
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
-from controller.playbook.language.playbook import RUN, Held, Playbook
+from controller.playbook.language.playbook import RUN, Playbook
 from controller.playbook.language.registry import Touches
-from controller.ports.queue import Doorbell
+from controller.ports.requests import PreparedRun, RunRequest
 from controller.ports.store import NewJob, Store
-from controller.runs.approval.consent import check_contracts
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, ranks_in, units_of
-from controller.runs.submit import approver, check_overtaking
 
 #: Stations rehearsed at once.
 _PARALLEL = 100
@@ -67,147 +63,39 @@ class DryRun(Noun):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A run that could be accepted."""
+class Draft:
+    """A prepared run, with what a rehearsal shows besides."""
 
+    run: PreparedRun
     loaded: Loaded
     parameters: dict[str, Plain]
     network: Network
-    plan: Plan
-    jobs: tuple[NewJob, ...]
-    strategy: Strategy
     reached: Reach
-    refused: tuple[str, ...]
-    terms: RunTerms
 
 
-class Launcher:
-    """Prepares, rehearses and starts runs of playbooks. It only reads stations."""
+class PlaybookPreparation:
+    """Prepares runs of playbooks (see ``controller.runs.launch``), and rehearses them. It only reads stations."""
 
-    def __init__(self, world: World, library: Library, doorbell: Doorbell) -> None:
+    def __init__(self, world: World, library: Library) -> None:
         self._world = world
         self._library = library
-        self._doorbell = doorbell
 
-    async def start(
-        self,
-        name: str,
-        given: Mapping[str, Any],
-        actor: str,
-        reason: str,
-        key: str | None,
-        asker: Person | None = None,
-        contracts: tuple[Contract, ...] = (),
-        *,
-        overtake: bool = False,
-        held: Held | None = None,
-    ) -> Run:
-        """Accept a run; the same key with the same playbook and parameters is the same run.
+    async def prepare(self, request: RunRequest) -> PreparedRun:
+        """See ``controller.runs.launch.Preparation``; guards and holds that refuse the run are in ``refused``."""
+        return (await self._draft(request)).run
 
-        ``asker`` is the person who asks: that is a yes where the person may approve, with these contractual reasons.
-        ``overtake`` lets it go before a paused run that has yet to change one of its stations. ``held`` says what
-        becomes of stations under a hold; None leaves that to the playbook.
+    async def repeats(self, request: RunRequest, known: Run) -> bool:
+        """See ``controller.runs.launch.Preparation``: stations may have moved on, so they are not read again."""
+        loaded = await asyncio.to_thread(self._library.load, request.playbook)
+        parameters = parse_parameters(loaded.playbook.parameters, request.parameters)
+        return (known.playbook, known.parameters) == (loaded.digest, parameters)
 
-        Raises:
-            NotFoundError: There is no such playbook.
-            InputError: Parameters are wrong, or a contractual reason is none.
-            PlanRefusedError: A guard or a hold refuses it, or there is nothing to do.
-            ConflictError: The key was used for something else, or a paused run would be overtaken.
-        """
-        loaded = await asyncio.to_thread(self._library.load, name)
-        if key is not None:
-            known = await self._world.store.call(lambda store: store.run_of_key(key, actor))
-            if known is not None:
-                return self._same(known, loaded, given, reason)
-        ready = self._willing(await self._prepare(loaded, given, actor, held=held))
-        check_contracts(ready.terms, contracts, approver(asker))
-        if not overtake:
-            stations = {job.station for job in ready.jobs}
-            await self._world.store.call(lambda store: check_overtaking(store, stations))
-        if loaded.playbook.plan is not None and loaded.playbook.plan.adopt:
-            await self._adopt([job.station for job in ready.jobs], actor)
-        run = await self._world.store.call(
-            lambda store: self.accept(
-                store,
-                ready,
-                cause=PERSON,
-                actor=actor,
-                reason=reason,
-                key=key,
-                asker=approver(asker),
-                contracts=contracts,
-            )
-        )
-        self._doorbell.ring(run.id)
-        return run
-
-    async def prepare(self, name: str, given: Mapping[str, Any], actor: str) -> Prepared:
-        """A run that a rule asks for, ready to be accepted: only standing consent then lets it work by itself.
-
-        Raises:
-            NotFoundError: There is no such playbook.
-            InputError: Parameters are wrong.
-            PlanRefusedError: A guard or a hold refuses it, or there is nothing to do.
-        """
-        loaded = await asyncio.to_thread(self._library.load, name)
-        return self._willing(await self._prepare(loaded, given, actor, automatic=True))
-
-    def accept(
-        self,
-        store: Store,
-        ready: Prepared,
-        *,
-        cause: str,
-        actor: str,
-        reason: str,
-        key: str | None,
-        asker: Person | None = None,
-        contracts: tuple[Contract, ...] = (),
-    ) -> Run:
-        """Put a prepared run on record, in whatever transaction the caller has."""
-        loaded = ready.loaded
-        name = loaded.playbook.name
-        used = RunPlaybook(name=name, digest=loaded.digest, text=loaded.text, parameters=ready.parameters)
-        return store.create_run(
-            ready.plan,
-            name,
-            ready.strategy,
-            ready.jobs,
-            cause=cause,
-            actor=actor,
-            reason=reason,
-            idempotency_key=key,
-            playbook=used,
-            terms=ready.terms,
-            asker=asker,
-            contracts=contracts,
-        )
-
-    @staticmethod
-    def _willing(ready: Prepared) -> Prepared:
-        if ready.refused:
-            raise PlanRefusedError(f"{ready.loaded.playbook.name} is refused: " + "; ".join(ready.refused))
-        return ready
-
-    async def _adopt(self, stations: Sequence[str], actor: str) -> None:
-        """Adopt those stations that are still observe-only; the plan was made as if they were adopted already."""
-        known = await self._world.store.call(lambda store: store.devices(stations))
-        new = [station for station in stations if station not in known or known[station].adopted is None]
-        if new:
-            await self._world.planner.adopt_devices(new, actor)
-
-    def _same(self, known: Run, loaded: Loaded, given: Mapping[str, Any], reason: str) -> Run:
-        asked = (loaded.digest, parse_parameters(loaded.playbook.parameters, given), reason)
-        if (known.playbook, known.parameters, known.reason) != asked:
-            raise ConflictError(f"the idempotency key belongs to run {known.id}, which was asked for otherwise")
-        return known
-
-    async def dry_run(self, name: str, given: Mapping[str, Any], actor: str, held: Held | None = None) -> DryRun:
-        """What a run would do, from reading the stations; raises as ``start``, but for refusals, which it tells."""
-        loaded = await asyncio.to_thread(self._library.load, name)
-        ready = await self._prepare(loaded, given, actor, held=held)
+    async def rehearse(self, request: RunRequest) -> DryRun:
+        """What a run would do, from reading the stations; raises as ``prepare``."""
+        draft = await self._draft(request)
+        new, name = draft.run, request.playbook
         gate = asyncio.Semaphore(_PARALLEL)
-        asked = {"id": "", "requested_by": actor, "reason": ""}
+        asked = {"id": "", "requested_by": request.actor, "reason": ""}
 
         async def preview(job: NewJob) -> StationPreview:
             async with gate:
@@ -215,54 +103,48 @@ class Launcher:
                     station=job.station,
                     wave=job.wave,
                     rank=job.rank,
-                    steps=await Rehearsing(self._world, self._library.registry, ready.loaded.playbook).steps(
-                        ready.network, job.station, ready.plan.changes.on(job.station), {**ready.parameters, RUN: asked}
+                    steps=await Rehearsing(self._world, self._library.registry, draft.loaded.playbook).steps(
+                        draft.network, job.station, new.plan.changes.on(job.station), {**draft.parameters, RUN: asked}
                     ),
                 )
 
-        previews = await asyncio.gather(*(preview(job) for job in sorted(ready.jobs, key=_order)))
+        previews = await asyncio.gather(*(preview(job) for job in sorted(new.jobs, key=_order)))
         await self._world.store.call(
             lambda store: store.audit(
-                actor, "playbook.rehearsed", name, {"digest": loaded.digest, "plan": ready.plan.id}
+                request.actor, "playbook.rehearsed", name, {"digest": draft.loaded.digest, "plan": new.plan.id}
             )
         )
         return DryRun(
             playbook=name,
-            digest=loaded.digest,
-            parameters=ready.parameters,
-            strategy=ready.strategy,
-            plan=ready.plan.id if loaded.playbook.plan else "",
-            reach=ready.reached,
+            digest=draft.loaded.digest,
+            parameters=draft.parameters,
+            strategy=new.strategy,
+            plan=new.plan.id if draft.loaded.playbook.plan else "",
+            reach=draft.reached,
             stations=tuple(previews),
-            left_out=ready.plan.unplanned,
-            findings=ready.plan.findings,
-            refused=ready.refused,
-            outlook=await self._world.store.call(lambda store: self._outlook(store, ready)),
+            left_out=new.plan.unplanned,
+            findings=new.plan.findings,
+            refused=new.refused,
+            outlook=await self._world.store.call(lambda store: self._outlook(store, new)),
         )
 
-    def _outlook(self, store: Store, ready: Prepared) -> Outlook:
-        return outlook(store, ready.terms, ready.strategy, self._world.clock.now())
+    def _outlook(self, store: Store, new: PreparedRun) -> Outlook:
+        assert new.terms is not None
+        return outlook(store, new.terms, new.strategy, self._world.clock.now())
 
     # ----------------------------------------------------------------- prepare
 
-    async def _prepare(
-        self,
-        loaded: Loaded,
-        given: Mapping[str, Any],
-        actor: str,
-        *,
-        automatic: bool = False,
-        held: Held | None = None,
-    ) -> Prepared:
-        playbook, store = loaded.playbook, self._world.store
+    async def _draft(self, request: RunRequest) -> Draft:
+        loaded = await asyncio.to_thread(self._library.load, request.playbook)
+        playbook, store, actor = loaded.playbook, self._world.store, request.actor
         digest, network = await store.call(lambda store: store.network())
-        values = await asyncio.to_thread(parse_parameters, playbook.parameters, given, network)
+        values = await asyncio.to_thread(parse_parameters, playbook.parameters, request.parameters, network)
         check_values(playbook, self._library.registry, values)
         selector = str(evaluate(playbook.targets, values))
         targets = await asyncio.to_thread(select, network, selector)
         if not targets:
             raise InputError(f"the targets {selector!r} match no station")
-        skips = (held or playbook.guards.held) is Held.SKIP and self._changes(playbook)
+        skips = (request.held or playbook.guards.held) is Held.SKIP and self._changes(playbook)
         plan, refused = await self._plan(playbook, values, selector, actor, skip_held=skips)
         bound = plan is not None
         if plan is None:
@@ -291,19 +173,29 @@ class Launcher:
         reached = reach(network, stations, plan if bound else None, ledger)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
         terms = playbook_terms(
-            loaded, self._library.registry, values, network, plan, stations, ledger, automatic=automatic
+            loaded, self._library.registry, values, network, plan, stations, ledger, automatic=request.automatic
         )
-        return Prepared(
-            loaded=loaded,
-            parameters=values,
-            network=network,
+        new = PreparedRun(
+            request=request,
+            procedure=playbook.name,
             plan=plan,
             jobs=jobs,
             strategy=fitted(strategy, jobs, terms, self._world.clock.now()),
-            reached=reached,
-            refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
             terms=terms,
+            playbook=RunPlaybook(name=playbook.name, digest=loaded.digest, text=loaded.text, parameters=values),
+            refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
+            adopts=await self._observed_only(playbook, jobs),
+            idle=bound and plan.is_empty,
         )
+        return Draft(new, loaded, values, network, reached)
+
+    async def _observed_only(self, playbook: Playbook, jobs: Sequence[NewJob]) -> tuple[str, ...]:
+        """Stations that are observe-only still, where the plan was made as if they were adopted already."""
+        if playbook.plan is None or not playbook.plan.adopt:
+            return ()
+        stations = [job.station for job in jobs]
+        known = await self._world.store.call(lambda store: store.devices(stations))
+        return tuple(station for station in stations if station not in known or known[station].adopted is None)
 
     async def _routers(self, network: Network, stations: Sequence[str]) -> list[str]:
         """Adopted routers of the stations' sites."""

@@ -1,0 +1,162 @@
+"""The one way to a run, whatever the door: CLI and API, undo, playbooks, rules.
+
+A door hands over a ``RunRequest``: what is to be run, who asks, why, and under which key. Its procedure prepares it
+(``Preparation``): plan, jobs in waves, strategy, and the terms under which it may work. What would refuse the run
+refuses it here, in one place for all doors: guards, a plan that was made on older network files or rejected, a paused
+run that would be overtaken, contractual reasons that are none. A prepared run is accepted in one transaction, to which
+a door may add its own record (as remediation does); one ring after its commit wakes a worker, which begins the run.
+
+``apply`` and ``undo`` (``controller.runs.procedures``) are prepared from a plan that people have looked at; a playbook
+(``controller.playbook.preparation``) from its parameters, and from stations as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import Protocol, TypeVar
+
+from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.run import UNDO, JobState, Run, RunState
+from controller.ports.queue import Doorbell
+from controller.ports.requests import PreparedRun, RunRequest, other_request
+from controller.ports.store import Page, Store, StoreLoop
+from controller.runs.approval.consent import check_contracts, rejection
+from controller.runs.planning.planner import Planner
+from controller.runs.procedures import procedure
+
+R = TypeVar("R", bound=Run | None)
+
+
+class Preparation(Protocol):
+    """How requests of one kind become runs that can be accepted."""
+
+    async def prepare(self, request: RunRequest) -> PreparedRun:
+        """The run that is asked for; stations are read at most.
+
+        Raises:
+            NotFoundError: There is no such playbook.
+            InputError: Parameters are wrong, or no timer or window is long enough.
+            PlanRefusedError: There is nothing to do.
+        """
+        ...
+
+    async def repeats(self, request: RunRequest, known: Run) -> bool:
+        """Whether an accepted run is what is asked for once more."""
+        ...
+
+
+class PlanPreparation:
+    """Requests to apply a plan, or to undo a run by the plan of its inverses."""
+
+    def __init__(self, store: StoreLoop) -> None:
+        self._store = store
+
+    async def prepare(self, request: RunRequest) -> PreparedRun:
+        """See ``Preparation``."""
+        return await self._store.call(lambda store: prepare_plan(store, request))
+
+    async def repeats(self, request: RunRequest, known: Run) -> bool:
+        """See ``Preparation``."""
+        assert request.plan is not None
+        return known.plan == request.plan.id and known.strategy == (await self.prepare(request)).strategy
+
+
+class Launcher:
+    """Prepares and starts runs."""
+
+    def __init__(self, store: StoreLoop, planner: Planner, doorbell: Doorbell, playbooks: Preparation) -> None:
+        self._store = store
+        self._planner = planner
+        self._doorbell = doorbell
+        self._plans = PlanPreparation(store)
+        self._playbooks = playbooks
+
+    async def start(self, request: RunRequest) -> Run:
+        """Prepare and accept a run; a request that comes again under its key is the same run.
+
+        Raises:
+            ConflictError: As ``prepare``, or the key was used for something else.
+            MinkaError: As ``prepare``.
+        """
+        key = request.key
+        if key is not None:
+            known = await self._store.call(lambda store: store.run_of_key(key, request.actor))
+            if known is not None:
+                if known.reason != request.reason or not await self._kind(request).repeats(request, known):
+                    raise other_request(known)
+                return known
+        return await self.accept(await self.prepare(request), lambda store, new: store.create_run(new))
+
+    async def prepare(self, request: RunRequest) -> PreparedRun:
+        """A run that nothing refuses.
+
+        Raises:
+            NotFoundError: There is no such playbook.
+            InputError: Parameters are wrong, no timer or window is long enough, or a contractual reason is none.
+            PlanRefusedError: A guard, a hold or somebody's no refuses it, or there is nothing to do.
+            ConflictError: A paused run would be overtaken, or the plan was made on older network files.
+        """
+        new = await self._kind(request).prepare(request)
+        await self._store.call(lambda store: check(store, new))
+        return new
+
+    async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], R]) -> R:
+        """Put a prepared run on record, and ring once that is committed.
+
+        Args:
+            new: The run.
+            record: Puts it on record, in one transaction with what the door has to say of it; None for no run.
+
+        Raises:
+            ConflictError: Its key was used for something else.
+        """
+        if new.adopts:
+            await self._planner.adopt_devices(new.adopts, new.request.actor)
+        run = await self._store.call(lambda store: record(store, new))
+        if run is not None:
+            self._doorbell.ring(run.id)
+        return run
+
+    def _kind(self, request: RunRequest) -> Preparation:
+        if (request.plan is None) is not bool(request.playbook):
+            raise InputError("a run needs either a plan or a playbook")
+        return self._plans if request.plan is not None else self._playbooks
+
+
+def prepare_plan(store: Store, request: RunRequest) -> PreparedRun:
+    """The run that applies a plan; raises as ``Preparation.prepare``."""
+    assert request.plan is not None
+    return procedure(UNDO if request.plan.undoes else "apply").prepare(store, request)
+
+
+def check(store: Store, new: PreparedRun) -> None:
+    """See that nothing refuses a prepared run; raises as ``Launcher.prepare``."""
+    request = new.request
+    if new.refused:
+        raise PlanRefusedError(f"{new.procedure} is refused: " + "; ".join(new.refused))
+    digest, _ = store.network()
+    if digest != new.plan.network_digest:
+        raise ConflictError(f"plan {new.plan.id} was made on an older version of the network files: plan again")
+    if not (request.automatic or request.overtake):
+        check_overtaking(store, {job.station for job in new.jobs})
+    if new.terms is None:
+        return
+    if no := rejection(store.votes(new.terms.subject)):
+        others = f"; as {no.person} is gone, the yes of another approver of {no.side} takes it back" if no.gone else ""
+        raise PlanRefusedError(f"plan {new.plan.id} was rejected by {no.person} ({no.side}): {no.reason}{others}")
+    check_contracts(new.terms, request.contracts, request.approver)
+
+
+def check_overtaking(store: Store, stations: Set[str]) -> None:
+    """See that no paused run is overtaken silently: what it has yet to do was planned on the stations as they are.
+
+    Raises:
+        ConflictError: One has yet to change one of the stations.
+    """
+    for run in store.runs(Page(limit=1000), [RunState.PAUSED])[1]:
+        left = sorted({job.station for job in store.jobs(run.id) if job.state is not JobState.DONE} & stations)
+        if left:
+            named = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+            raise ConflictError(
+                f"run {run.id} is paused and has yet to change {named}: resume or cancel it first, or say overtake"
+            )

@@ -1,0 +1,52 @@
+"""Runs of tests: requests for them, without the doors that make requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controller.models.approval import Contract, RunTerms
+from controller.models.people import Person
+from controller.models.plan import Plan
+from controller.models.run import PERSON, Run, Strategy
+from controller.models.step import RunPlaybook
+from controller.ports.queue import Doorbell
+from controller.ports.requests import PreparedRun, RunRequest
+from controller.ports.store import NewJob, Store
+from controller.runs.launch import check, prepare_plan
+
+
+def prepared(
+    plan: Plan,
+    procedure: str,
+    strategy: Strategy,
+    jobs: Sequence[NewJob],
+    *,
+    actor: str = "ana",
+    cause: str = PERSON,
+    reason: str = "",
+    key: str | None = None,
+    playbook: RunPlaybook | None = None,
+    terms: RunTerms | None = None,
+    asker: Person | None = None,
+    contracts: tuple[Contract, ...] = (),
+) -> PreparedRun:
+    """A run as its procedure would have prepared it."""
+    request = RunRequest(plan=plan, actor=actor, cause=cause, reason=reason, key=key, asker=asker, contracts=contracts)
+    return PreparedRun(
+        request=request,
+        procedure=procedure,
+        plan=plan,
+        jobs=tuple(jobs),
+        strategy=strategy,
+        terms=terms,
+        playbook=playbook,
+    )
+
+
+def submit(store: Store, doorbell: Doorbell, request: RunRequest) -> Run:
+    """Start the run that applies a plan, as a ``Launcher`` does, but at once."""
+    new = prepare_plan(store, request)
+    check(store, new)
+    run = store.create_run(new)
+    doorbell.ring(run.id)
+    return run
