@@ -39,6 +39,14 @@ class AlarmRecords(Protocol):
         """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
         ...
 
+    def alarm_changes(self, since: int | None) -> tuple[int, list[str]]:
+        """Ids of alarms that were raised, moved or cleared since a row of the audit trail, and the newest row's number.
+
+        What only counts up is not among them. ``since`` None, or a row that the record does not have (any more), asks
+        for all alarms that take in reports.
+        """
+        ...
+
     def alarm(self, alarm_id: str) -> Alarm:
         """An alarm by id. Raises NotFoundError."""
         ...

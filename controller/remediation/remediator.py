@@ -42,7 +42,7 @@ _NO_PLAN = "no repair could be planned"
 
 
 class Remediator:
-    """Looks at open alarms again and again; every decision is on record before the next one.
+    """Looks at alarms that change or are due; every decision is on record before the next one.
 
     Success is the alarm cleared and its object healthy; anything else is escalated to people. Each alarm
     is worked on by a task of its own, so that a slow station delays no other's repair.
@@ -66,77 +66,79 @@ class Remediator:
         self._rules = tuple(rules)
         self._breaker = breaker or Breaker()
         self._places = asyncio.Semaphore(_AT_ONCE)
+        #: Row of the audit trail up to which changes of alarms are known.
+        self._seen: int | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._well_since: dict[str, float] = {}
 
     async def step(self) -> None:
-        """One round over all open alarms and untold escalations: begins work on those that are due.
+        """One round: begins work on alarms that changed or are due, and tells people of escalations.
+
+        Only what changed since the last round is asked for: there may be 100,000 alarms that stand.
 
         Raises:
             StoreError: The database is away; the next round looks again.
         """
-        alarms = await self._store.call(lambda store: store.standing_alarms())
-        self._forget_all_but({alarm.id for alarm in alarms})
+        seen = self._seen
+        self._seen, changed = await self._store.call(lambda store: store.alarm_changes(seen))
         now = self._clock.monotonic()
-        for alarm in alarms:
-            if alarm.id not in self._tasks and self._due.get(alarm.id, now) <= now:
-                self._tasks[alarm.id] = asyncio.create_task(self._attend(alarm))
+        self._due |= dict.fromkeys(changed, now)
+        for alarm_id in [one for one, at in self._due.items() if at <= now and one not in self._tasks]:
+            del self._due[alarm_id]
+            self._tasks[alarm_id] = asyncio.create_task(self._attend(alarm_id))
         await self._escalations.step()
-
-    def _forget_all_but(self, known: set[str]) -> None:
-        for memory in (self._due, self._failures, self._well_since):
-            for alarm in memory.keys() - known:
-                del memory[alarm]
 
     async def settle(self) -> None:
         """Wait for the work that was begun."""
         await asyncio.gather(*self._tasks.values())
         await self._escalations.settle()
 
-    async def _attend(self, alarm: Alarm) -> None:
+    async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""
         try:
             async with self._places:
-                wait = await self._advance(alarm)
-            self._failures.pop(alarm.id, None)
+                wait = await self._advance(await self._store.call(lambda store: store.alarm(alarm_id)))
+            self._failures.pop(alarm_id, None)
         except MinkaError as error:
-            wait = self._wait_after_failure(alarm)
-            log.warning("remediation.failed", alarm=alarm.id, code=error.code, reason=error.message)
+            wait = self._wait_after_failure(alarm_id)
+            log.warning("remediation.failed", alarm=alarm_id, code=error.code, reason=error.message)
         except Exception:
-            wait = self._wait_after_failure(alarm)
-            log.exception("remediation.bug", alarm=alarm.id)
+            wait = self._wait_after_failure(alarm_id)
+            log.exception("remediation.bug", alarm=alarm_id)
         finally:
-            del self._tasks[alarm.id]
-        self._due[alarm.id] = self._clock.monotonic() + wait
+            del self._tasks[alarm_id]
+        if wait is None:
+            self._well_since.pop(alarm_id, None)
+        else:  # unless it changed meanwhile
+            self._due.setdefault(alarm_id, self._clock.monotonic() + wait)
 
-    def _wait_after_failure(self, alarm: Alarm) -> float:
-        failures = self._failures[alarm.id] = self._failures.get(alarm.id, 0) + 1
+    def _wait_after_failure(self, alarm_id: str) -> float:
+        failures = self._failures[alarm_id] = self._failures.get(alarm_id, 0) + 1
         return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
-    async def _advance(self, alarm: Alarm) -> float:
-        """Returns seconds until the next look."""
-        alarm = await self._store.call(lambda store: store.alarm(alarm.id))
+    async def _advance(self, alarm: Alarm) -> float | None:
+        """Returns seconds until the next look; None for none before the alarm changes."""
         rule = rule_for(self._rules, alarm)
         if alarm.state is AlarmState.REPAIRING:
             return await self._verify(alarm, rule.verify_seconds if rule else _VERIFY)
         if alarm.state is AlarmState.ESCALATED:
             return await self._reconsider(alarm, rule)
         if alarm.state.terminal:
-            return _SOON
+            return None
         if rule is None:
             return await self._expire(alarm)
         return await self._repair(alarm, rule)
 
-    async def _reconsider(self, alarm: Alarm, rule: Rule | None) -> float:
+    async def _reconsider(self, alarm: Alarm, rule: Rule | None) -> float | None:
         """An escalated alarm that stands is repaired again once its cool-down is over; people were told already."""
         if rule is None or alarm.cleared is not None:
-            return _RETRY[1]
+            return None
         cool_down = timedelta(seconds=rule.guards.cool_down_seconds)
         left = cool_down - (self._clock.now() - (alarm.escalated or alarm.changed))
         if left > timedelta():
-            return min(_RETRY[1], left.total_seconds())
+            return left.total_seconds()
         return await self._repair(alarm, rule)
 
     # -------------------------------------------------------------------- act
@@ -251,14 +253,18 @@ class Remediator:
             return await self._escalate(alarm, "the station itself says that nothing is wrong, yet the alarm stands")
         return _later(alarm)
 
-    async def _expire(self, alarm: Alarm) -> float:
-        if alarm.severity is PerceivedSeverity.WARNING and self._clock.now() - alarm.changed > _WARNINGS_EXPIRE:
-            await self._store.call(
-                lambda store: store.move_alarm(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
-            )
-        else:
+    async def _expire(self, alarm: Alarm) -> float | None:
+        if alarm.severity is not PerceivedSeverity.WARNING:
             await self._say(alarm, "no rule answers it: it stands until its source clears it")
-        return _RETRY[1]
+            return None
+        left = _WARNINGS_EXPIRE - (self._clock.now() - alarm.changed)
+        if left > timedelta():
+            await self._say(alarm, "no rule answers it: it stands until its source clears it")
+            return left.total_seconds()
+        await self._store.call(
+            lambda store: store.move_alarm(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
+        )
+        return None
 
     # ----------------------------------------------------------------- verify
 

@@ -13,7 +13,7 @@ from controller.models.errors import NotFoundError
 from controller.ports.store import Page
 from controller.store.encoding import as_noun, rows_of
 from controller.store.reports import OPEN, take_reports
-from controller.store.tables import alarms, escalations, refused_alerts, repairs
+from controller.store.tables import alarms, audit, escalations, refused_alerts, repairs
 from controller.store.transaction import Transactions, Tx, reads, writes
 
 
@@ -41,13 +41,19 @@ class AlarmRecords(Transactions):
     @reads
     def standing_alarms(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         """See ``Store.standing_alarms``."""
-        told = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
-        standing = (
-            select(alarms)
-            .where(or_(alarms.c.state.in_([state.value for state in OPEN]), told))
-            .order_by(alarms.c.number)
-        )
+        standing = select(alarms).where(_standing()).order_by(alarms.c.number)
         return [as_alarm(row) for row in rows_of(tx, standing, alarms.c.station, stations)]
+
+    @reads
+    def alarm_changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
+        """See ``Store.alarm_changes``: rows of the trail commit with what they tell of, and in the order of numbers."""
+        head = int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
+        if since is None or since > head:
+            found = select(alarms.c.id).where(_standing()).order_by(alarms.c.number)
+        else:
+            told = and_(audit.c.id > since, audit.c.action.startswith("alarm."))
+            found = select(audit.c.object).where(told).distinct()
+        return head, list(tx.execute(found).scalars())
 
     @reads
     def alarm(self, tx: Tx, alarm_id: str) -> Alarm:
@@ -122,6 +128,12 @@ class AlarmRecords(Transactions):
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         tx.execute(repairs.insert().values(row))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+
+def _standing() -> ColumnElement[bool]:
+    """Whether an alarm takes in reports."""
+    told = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
+    return or_(alarms.c.state.in_([state.value for state in OPEN]), told)
 
 
 def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:

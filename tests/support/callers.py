@@ -12,9 +12,10 @@ from controller.models.run import Run
 from controller.models.sharing import ActionClass
 from controller.ports.clock import Clock
 from controller.ports.people import NewToken
+from controller.ports.queue import FakeDoorbell
 from controller.ports.store import Store
 from controller.runs.approval.consent import Asked, plan_terms
-from controller.runs.approval.outlook import look_again
+from controller.runs.sweeper import reassess
 
 ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
 #: By which agreements of the tiny network let the host take service away.
@@ -39,7 +40,7 @@ def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:
     given = contracts(standing.terms.requirements) if standing is not None else ()
     if standing is not None and given:
         store.vote(standing.terms.subject, ADMINISTRATOR, Verdict.APPROVE, "", run.id, given)
-        look_again(store, clock)
+        reassess(store, clock, FakeDoorbell())
 
 
 def agree(store: Store, plan: Plan, person: Person, reason: str = "") -> None:

@@ -23,7 +23,8 @@ from controller.models.sharing import ActionClass, Consent
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
 from controller.runs.approval.consent import Asked, check_contracts, is_approved, plan_terms
-from controller.runs.approval.outlook import look_again, outlook, outlook_of
+from controller.runs.approval.outlook import outlook, outlook_of
+from controller.runs.sweeper import reassess
 
 router = Router(prefix="/v1", tags=["approvals"])
 Approver = Annotated[Person, needs(Permission.APPROVE)]
@@ -153,8 +154,7 @@ def override(
     if backend.store.run(run_id).state.terminal:
         raise ConflictError(f"run {run_id} has ended")
     made = backend.store.override(run_id, who.name, said.reason)
-    look_again(backend.store, backend.clock)
-    backend.doorbell.ring(run_id)
+    reassess(backend.store, backend.clock, backend.doorbell)
     return made
 
 
@@ -212,9 +212,7 @@ def _vote(
     asked = backend.clock.now()
     vote = backend.store.vote(subject, who, verdict, reason, about, contracts)
     if vote.at >= asked:  # else it was said before, and nobody needs to look again
-        look_again(backend.store, backend.clock)
-        for run_id in backend.store.active_runs():
-            backend.doorbell.ring(run_id)
+        reassess(backend.store, backend.clock, backend.doorbell)
     return _told(who, vote)
 
 

@@ -13,7 +13,7 @@ from controller.models.approval import Freeze
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
-from controller.runs.approval.outlook import look_again
+from controller.runs.sweeper import reassess
 
 router = Router(prefix="/v1/freezes", tags=["freezes"])
 
@@ -57,7 +57,7 @@ def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permiss
         raise ConflictError("the freeze would end before it begins, or has ended already")
     _check_target(backend.store.network()[1], asked.target)
     freeze = backend.store.add_freeze(asked.target, begins, asked.ends, who.name, asked.reason)
-    look_again(backend.store, backend.clock)
+    reassess(backend.store, backend.clock, backend.doorbell)
     return freeze
 
 
@@ -65,4 +65,4 @@ def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permiss
 def lift(freeze_id: str, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]) -> None:
     """Lift a freeze."""
     backend.store.end_freeze(freeze_id, who.name)
-    look_again(backend.store, backend.clock)
+    reassess(backend.store, backend.clock, backend.doorbell)

@@ -13,7 +13,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.run import Hold, place_of
-from controller.runs.approval.outlook import look_again
+from controller.runs.sweeper import reassess
 
 router = Router(prefix="/v1/holds", tags=["holds"])
 
@@ -54,7 +54,7 @@ def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permissio
         raise ConflictError("the hold would end before it begins: until lies in the past")
     _check_target(backend.store.network()[1], asked.target)
     hold = backend.store.add_hold(asked.target, who.name, asked.reason, asked.until)
-    look_again(backend.store, backend.clock)
+    reassess(backend.store, backend.clock, backend.doorbell)
     return hold
 
 
@@ -62,4 +62,4 @@ def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permissio
 def lift(hold_id: str, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> None:
     """Lift a hold."""
     backend.store.end_hold(hold_id, who.name)
-    look_again(backend.store, backend.clock)
+    reassess(backend.store, backend.clock, backend.doorbell)

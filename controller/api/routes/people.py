@@ -18,7 +18,7 @@ from controller.models.people import Permission, Person, Role, Token, User
 from controller.models.scalars import Username
 from controller.ports.people import NewToken
 from controller.ports.store import Store
-from controller.runs.approval.outlook import look_again
+from controller.runs.sweeper import reassess
 
 router = Router(prefix="/v1", tags=["people"])
 
@@ -102,7 +102,7 @@ def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, 
     backend.store.user(name)
     person = _person(backend.store, name, asked.role, asked.tenant)
     user = backend.store.set_user(person, who.name, disabled=asked.disabled)
-    look_again(backend.store, backend.clock)
+    reassess(backend.store, backend.clock, backend.doorbell)
     return user
 
 
@@ -161,7 +161,7 @@ def revoke(
 ) -> None:
     """End a token for good, now; ``with_made`` ends all that were made with it too, and with those."""
     backend.store.revoke_token(_token(backend.store, who, token_id).id, who, with_made=with_made)
-    look_again(backend.store, backend.clock)
+    reassess(backend.store, backend.clock, backend.doorbell)
 
 
 def _person(store: Store, name: str, role: Role, tenant: str) -> Person:

@@ -8,7 +8,6 @@ from datetime import datetime
 from controller.models.approval import Outlook, RunTerms
 from controller.models.run import Strategy
 from controller.ports.approvals import Standing
-from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.runs.approval.clearance import clearances, unmet
 
@@ -40,9 +39,3 @@ def outlook_of(standing: Standing, now: datetime) -> Outlook:
         waits=dict(Counter(one.blocked for one in found if one.blocked)),
         overridden=f"by {override.by}: {override.reason}" if override else "",
     )
-
-
-def look_again(store: Store, clock: Clock) -> None:
-    """Let jobs know at once of what just changed; the sweeper would tell them in its next round."""
-    now = clock.now()
-    store.clear(lambda standing: clearances(standing, now), {})

@@ -171,6 +171,24 @@ def test_standing_alarms_are_those_that_take_in_reports(store: SqlStore) -> None
     assert [alarm.station for alarm in store.standing_alarms(["B", "C"])] == ["B"]
 
 
+def test_changes_of_alarms_are_asked_for_since_the_last_ones(store: SqlStore) -> None:
+    kept = [store.report_alarm(report(MAJOR, 1, station)) for station in ("A", "B", "C")]
+    store.report_alarm(report(CLEARED, 2, "C"))
+    head, standing = store.alarm_changes(None)
+    assert standing == [kept[0].id, kept[1].id]
+    assert store.alarm_changes(head) == (head, [])
+    store.report_alarm(report(MAJOR, 3, "A"))  # it only counts up
+    assert store.alarm_changes(head)[1] == []
+    store.move_alarm(kept[0], AlarmState.RAISED, actor="x", note="waits")
+    store.report_alarm(report(CLEARED, 4, "B"))
+    new = store.report_alarm(report(MAJOR, 4, "D"))
+    later, changed = store.alarm_changes(head)
+    assert sorted(changed) == sorted([kept[0].id, kept[1].id, new.id])
+    assert store.alarm_changes(later) == (later, [])
+    # The record is older than what was known: all that stand are looked at again.
+    assert store.alarm_changes(later + 1) == (later, [kept[0].id, new.id])
+
+
 def test_alarms_of_two_tenants_on_one_object_are_two(store: SqlStore) -> None:
     theirs = {"object": "station", "probable_cause": "core-link-down"}
     one, other = (report(MAJOR, 1).model_copy(update=theirs | {"tenant": tenant}) for tenant in ("entel", "claro"))

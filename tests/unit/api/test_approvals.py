@@ -14,8 +14,9 @@ from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
+from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob, Transition
-from controller.runs.approval.outlook import look_again
+from controller.runs.sweeper import reassess
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.api.desk import Desk
@@ -127,7 +128,7 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> Non
     def blocked() -> set[str]:
         return {job.blocked for job in desk.store.jobs(run)}
 
-    look_again(desk.store, SystemClock())
+    reassess(desk.store, SystemClock(), FakeDoorbell())
 
     async def is_now(**standing: Any) -> None:
         body = {"role": "tenant-approver", "tenant": "condor"} | standing

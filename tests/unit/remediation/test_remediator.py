@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
 from controller.ports.store import Page
 from tests.unit.remediation.bench import LINK, STATION_ID, Bench
 
@@ -212,3 +212,38 @@ async def test_an_alarm_that_no_rule_answers_says_so_once(bench: Bench) -> None:
     assert bench.alarm(alarm).note == "no rule answers it: it stands until its source clears it"
     acts = [row for row in bench.store.audit_rows(Page())[1] if row.object == alarm.id]
     assert len(acts) == 2
+
+
+# ------------------------------------------------------------------------- rounds
+
+
+async def test_a_round_reads_only_alarms_that_changed_or_are_due(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    alarms = [bench.report(f"/x{number}", "no-rule-answers-this") for number in range(20)]
+    scheduler = bench.scheduler()
+    for _ in range(2):  # the second round sees what the first one noted
+        await bench.round(scheduler)
+    read: list[str] = []
+    alarm = bench.store.alarm
+
+    def count(alarm_id: str) -> Alarm:
+        read.append(alarm_id)
+        return alarm(alarm_id)
+
+    monkeypatch.setattr(bench.store, "alarm", count)
+    monkeypatch.setattr(bench.store, "standing_alarms", None)
+    for _ in range(3):
+        await bench.round(scheduler, seconds=61)
+    assert read == []
+    bench.report("/x7", "no-rule-answers-this", PerceivedSeverity.CRITICAL)
+    await bench.round(scheduler)
+    assert read == [alarms[7].id]
+
+
+async def test_what_changes_while_it_is_worked_on_is_looked_at_in_the_next_round(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.launcher.meanwhile = lambda: bench.heals(link)
+    scheduler = bench.scheduler()
+    await bench.round(scheduler, seconds=0)
+    await bench.round(scheduler, seconds=0)
+    assert bench.alarm(link).state is AlarmState.CLEARED
+    assert bench.runs() == []

@@ -75,13 +75,13 @@ def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
 
 def test_a_wrong_field_says_what_would_be_right(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
-        GOOD.replace("recreate-core-endpoint", "Re boot") + "guards: {attemps: 1, attempts: x}\n"
+        GOOD.replace("recreate-core-endpoint", "_") + "guards: {attemps: 1, attempts: x}\n"
     )
+    form = "Lower-case letters, digits and inner hyphens, at most 64"
     with pytest.raises(InputError) as caught:
         load_rules(tmp_path)
     assert caught.value.message.splitlines() == [
-        "a.yaml:4: rule.playbook = 'Re boot': not of the right form; Lower-case letters, digits and inner hyphens, at "
-        "most 64",
+        f"a.yaml:4: rule.playbook = '_': not of the right form; {form}",
         "a.yaml:5: rule.guards.attempts = 'x': not a whole number",
         "a.yaml:5: rule.guards.attemps: no such field; did you mean 'attempts'?",
     ]

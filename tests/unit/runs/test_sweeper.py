@@ -10,9 +10,9 @@ import pytest
 from controller.models.approval import RunTerms, StationTerms
 from controller.models.errors import ConflictError, StoreError
 from controller.models.run import RunState, Strategy
+from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob
-from controller.runs.approval.outlook import look_again
-from controller.runs.sweeper import BURY_AFTER, Sweeper
+from controller.runs.sweeper import BURY_AFTER, Sweeper, reassess
 from tests.support.launch import prepared
 from tests.unit.runs.plant import FlakyStore, Plant
 from tests.unit.runs.world import STATION
@@ -156,7 +156,7 @@ async def test_what_another_process_said_of_a_job_before_it_died_is_put_right(pl
     await sweeper.sweep()
     # A hold came, and ended before anybody else looked.
     hold = plant.store.add_hold(STATION, "ana", "on the mast", None)
-    look_again(plant.store, plant.clock)
+    reassess(plant.store, plant.clock, FakeDoorbell())
     plant.store.end_hold(hold.id, "ana")
     assert "on the mast" in plant.job(run.id).blocked
     for _ in range(20):

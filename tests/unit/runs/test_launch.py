@@ -1,0 +1,157 @@
+"""The one way to a run: every door's request is refused, accepted and rung for alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.plan import Plan
+from controller.models.run import Run, Strategy
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.queue import FakeDoorbell
+from controller.ports.requests import PreparedRun, RunRequest
+from controller.ports.store import NewJob, Page, Store
+from controller.runs.launch import Launcher
+from controller.store import LoopStore, SqlStore, open_store
+from tests.unit.plan import samples
+
+
+class OneStation:
+    """Prepares runs of any playbook on one station; adopts where told."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.refused: tuple[str, ...] = ()
+        self.adopts: tuple[str, ...] = ()
+
+    async def prepare(self, request: RunRequest) -> PreparedRun:
+        return PreparedRun(
+            request=request,
+            procedure="apply",
+            plan=self._plan,
+            jobs=(NewJob(0, "S1"),),
+            strategy=Strategy(),
+            refused=self.refused,
+            adopts=self.adopts,
+        )
+
+    async def repeats(self, request: RunRequest, known: Run) -> bool:
+        return known.procedure == "apply" and request.playbook == "own"
+
+
+class Doors:
+    """A launcher over a record with a plan."""
+
+    def __init__(self, store: SqlStore, loop: LoopStore) -> None:
+        network = samples.network()
+        store.save_network(network, network_digest(network), "ana")
+        self.plan = samples.plan(network, {"S1": samples.factory("S1"), "S2": samples.factory("S2")})
+        store.save_plan(self.plan, "ana")
+        self.store = store
+        self.playbooks = OneStation(self.plan)
+        #: Runs that were rung for, with what the record said then to another thread.
+        self.rings: list[tuple[str, str]] = []
+        self.adopted: list[tuple[tuple[str, ...], str]] = []
+        bell = FakeDoorbell(self._rung)
+        self.launcher = Launcher(loop, self, bell, self.playbooks)  # type: ignore[arg-type]
+
+    def _rung(self, run_id: str) -> None:
+        self.rings.append((self.store.run(run_id).state.value, threading.current_thread().name))
+
+    async def adopt_devices(self, stations: tuple[str, ...], actor: str) -> dict[str, str]:
+        """As a planner does."""
+        self.adopted.append((stations, actor))
+        return {}
+
+    def apply(self, **more: object) -> RunRequest:
+        """A person's request to apply the plan."""
+        return RunRequest(plan=self.plan, actor="ana", **more)  # type: ignore[arg-type]
+
+    def runs(self) -> int:
+        return self.store.runs(Page())[0]
+
+
+@pytest.fixture
+async def doors() -> AsyncIterator[Doors]:
+    store = open_store("sqlite://", VirtualClock())
+    loop = LoopStore(store)
+    yield Doors(store, loop)
+    await loop.close()
+    store.close()
+
+
+async def test_one_ring_comes_after_the_commit_and_not_from_within_it(doors: Doors) -> None:
+    run = await doors.launcher.start(doors.apply())
+    assert doors.rings == [("queued", threading.current_thread().name)]
+    assert doors.store.run(run.id).procedure == "apply"
+
+
+async def test_a_door_that_records_no_run_rings_for_none(doors: Doors) -> None:
+    new = await doors.launcher.prepare(doors.apply())
+
+    def refuse(_store: Store, _new: PreparedRun) -> Run | None:
+        return None
+
+    assert await doors.launcher.accept(new, refuse) is None
+    assert (doors.rings, doors.runs()) == ([], 0)
+
+
+@pytest.mark.parametrize("what", ["plan", "playbook"])
+async def test_a_key_is_one_request(doors: Doors, what: str) -> None:
+    def asked(reason: str = "CHG-1", playbook: str = "own", **more: object) -> RunRequest:
+        if what == "plan":
+            return doors.apply(key="k", reason=reason, **more)
+        return RunRequest(playbook=playbook, actor="ana", key="k", reason=reason)
+
+    run = await doors.launcher.start(asked())
+    assert (await doors.launcher.start(asked())).id == run.id
+    assert len(doors.rings) == 1
+    others = [asked(reason="CHG-2")]
+    others += [asked(strategy=Strategy(canary=0))] if what == "plan" else [asked(playbook="another")]
+    for other in others:
+        with pytest.raises(ConflictError, match=f"belongs to run {run.id}, which was asked for otherwise"):
+            await doors.launcher.start(other)
+    assert doors.runs() == 1
+
+
+@pytest.mark.parametrize("what", ["plan", "playbook"])
+async def test_a_paused_run_is_overtaken_only_where_that_is_said(doors: Doors, what: str) -> None:
+    def asked(**more: object) -> RunRequest:
+        if what == "plan":
+            return doors.apply(**more)
+        return RunRequest(playbook="own", actor="ana", **more)  # type: ignore[arg-type]
+
+    paused = await doors.launcher.start(doors.apply())
+    doors.store.request_pause(paused.id, "ana")
+    with pytest.raises(ConflictError, match=f"run {paused.id} is paused"):
+        await doors.launcher.start(asked())
+    await doors.launcher.start(asked(overtake=True))
+    await doors.launcher.start(asked(cause="alarm:a-1", key="k"))
+
+
+@pytest.mark.parametrize("what", ["plan", "playbook"])
+async def test_older_network_files_refuse_every_run(doors: Doors, what: str) -> None:
+    doors.store.save_network(samples.network(), "f" * 64, "ana")
+    request = doors.apply() if what == "plan" else RunRequest(playbook="own", actor="ana")
+    with pytest.raises(ConflictError, match="older version of the network files"):
+        await doors.launcher.start(request)
+
+
+async def test_what_refuses_a_playbook_refuses_it_before_anything_is_adopted(doors: Doors) -> None:
+    doors.playbooks.adopts, doors.playbooks.refused = ("S1",), ("hold on S1 by ana",)
+    with pytest.raises(PlanRefusedError, match="hold on S1 by ana"):
+        await doors.launcher.start(RunRequest(playbook="own", actor="ana"))
+    assert doors.adopted == []
+    doors.playbooks.refused = ()
+    await doors.launcher.start(RunRequest(playbook="own", actor="ana"))
+    assert doors.adopted == [(("S1",), "ana")]
+
+
+async def test_a_request_names_a_plan_or_a_playbook(doors: Doors) -> None:
+    for wrong in (RunRequest(actor="ana"), doors.apply(playbook="own")):
+        with pytest.raises(InputError, match="either a plan or a playbook"):
+            await doors.launcher.start(wrong)
