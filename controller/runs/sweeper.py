@@ -126,13 +126,3 @@ class Sweeper:
     async def _bury_one(self, incarnation: str, counter: int) -> None:
         if await self._store.call(lambda store: store.bury(incarnation, counter)):
             log.warning("worker.buried", incarnation=incarnation)
-
-
-def reassess(store: Store, clock: Clock, doorbell: Doorbell) -> None:
-    """Let what people just said, held, froze or ended bind jobs at once, and ring for the runs that it may free.
-
-    The sweeper would do so in its next round, in which a job could begin that must not any more.
-    """
-    now = clock.now()
-    for run_id in store.clear(lambda standing: clearances(standing, now), {}):
-        doorbell.ring(run_id)

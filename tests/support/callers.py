@@ -14,8 +14,8 @@ from controller.ports.clock import Clock
 from controller.ports.people import NewToken
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import Store
+from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import Asked, plan_terms
-from controller.runs.sweeper import reassess
 
 ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
 #: By which agreements of the tiny network let the host take service away.

@@ -22,9 +22,9 @@ from controller.models.run import JobState, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
+from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import Asked, check_contracts, is_approved, plan_terms
 from controller.runs.approval.outlook import outlook, outlook_of
-from controller.runs.sweeper import reassess
 
 router = Router(prefix="/v1", tags=["approvals"])
 Approver = Annotated[Person, needs(Permission.APPROVE)]

@@ -18,7 +18,7 @@ from controller.models.people import Permission, Person, Role, Token, User
 from controller.models.scalars import Username
 from controller.ports.people import NewToken
 from controller.ports.store import Store
-from controller.runs.sweeper import reassess
+from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1", tags=["people"])
 

@@ -1,4 +1,4 @@
-"""Which jobs of a run may begin now; if not, why not and until when. Pure."""
+"""Which jobs of a run may begin now; if not, why not and until when. Pure, but for ``reassess``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from controller.models.approval import Clearance, Freeze, Requirement, StationTe
 from controller.models.run import Holds
 from controller.models.sharing import Consent
 from controller.ports.approvals import Clearances, Standing
+from controller.ports.clock import Clock
+from controller.ports.queue import Doorbell
+from controller.ports.store import Store
 from controller.runs.approval.consent import is_approved, rejection
 from controller.runs.approval.windows import never_closes, opening
 
@@ -40,6 +43,16 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
             own += [_away(again, ZoneInfo(standing.terms.groups[group].timezone))] if again > now else []
             found[station] = _joined((*own, plain))
     return found
+
+
+def reassess(store: Store, clock: Clock, doorbell: Doorbell) -> None:
+    """Let what people just said, held, froze or ended bind jobs at once, and ring for the runs that it may free.
+
+    The sweeper would do so in its next round, in which a job could begin that must not any more.
+    """
+    now = clock.now()
+    for run_id in store.clear(lambda standing: clearances(standing, now), {}):
+        doorbell.ring(run_id)
 
 
 def freeze_on(region: str, tenants: Iterable[str], freezes: Iterable[Freeze], now: datetime) -> Freeze | None:

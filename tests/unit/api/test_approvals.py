@@ -16,7 +16,7 @@ from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob, Transition
-from controller.runs.sweeper import reassess
+from controller.runs.approval.clearance import reassess
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.api.desk import Desk

@@ -12,7 +12,8 @@ from controller.models.errors import ConflictError, StoreError
 from controller.models.run import RunState, Strategy
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob
-from controller.runs.sweeper import BURY_AFTER, Sweeper, reassess
+from controller.runs.approval.clearance import reassess
+from controller.runs.sweeper import BURY_AFTER, Sweeper
 from tests.support.launch import prepared
 from tests.unit.runs.plant import FlakyStore, Plant
 from tests.unit.runs.world import STATION
