@@ -10,7 +10,6 @@ from controller.models.errors import MinkaError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, DiffRow
 from controller.playbook.engine.context import Rehearsal, World
-from controller.playbook.engine.soak import soak_seconds
 from controller.playbook.language.expressions import Expression, evaluate, may_hold
 from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import Proposal, Registry, Remarked, Unmet
@@ -76,7 +75,7 @@ class Rehearsing:
     def _soak_check(self, check: Step, names: Mapping[str, Any]) -> StepPreview:
         says = f"skipped: {check.when}"
         if may_hold(check.when, names):
-            says = f"after a soak of {soak_seconds(self.playbook, names)} s, or the wave is undone"
+            says = f"after a soak of {self.playbook.soak_seconds(names)} s, or the wave is undone"
         return StepPreview(step=check.name, action=check.action, says=says)
 
     async def _step(

@@ -20,7 +20,6 @@ from controller.playbook.engine.context import World, held_by
 from controller.playbook.engine.dry_run import Rehearsing, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, holds_on, reach, refusals, strangers
-from controller.playbook.engine.soak import soak_seconds
 from controller.playbook.language.check import check_devices, check_values
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library, Loaded
@@ -165,7 +164,7 @@ class PlaybookPreparation:
             routers = await self._routers(network, targets)
         stations = [station for station in sorted({*targets, *routers}) if station not in plan.unplanned]
         check_devices(playbook, self._library.registry, values, network, stations)
-        strategy = playbook.strategy.strategy(len(stations), soak_seconds(playbook, values))
+        strategy = playbook.strategy.strategy(len(stations), playbook.soak_seconds(values))
         if playbook.soak_checks:
             # Each job soaks by itself, since it looks again afterwards.
             strategy = strategy.model_copy(update={"soak": 0})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from controller.models.errors import InputError
 from controller.models.network import Identifier, Network, Noun
 from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, Held, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
+from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.parameters import Parameter, VariableName
 from controller.runs.procedures import PROCEDURES
 
@@ -283,3 +286,14 @@ class Playbook(Noun):
     plan: PlanSection | None = None
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=100)]
     soak_checks: Annotated[tuple[Step, ...], Field(max_length=50)] = ()
+
+    def soak_seconds(self, parameters: Mapping[str, Any]) -> int:
+        """How long each wave stands.
+
+        Raises:
+            InputError: The expression results in no such number.
+        """
+        seconds = evaluate(self.strategy.soak, parameters)
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= LONGEST_SOAK:
+            raise InputError(f"strategy.soak is {seconds!r}, and no number of seconds from 0 to {LONGEST_SOAK}")
+        return seconds

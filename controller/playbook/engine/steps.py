@@ -1,0 +1,367 @@
+"""The steps of one playbook's job on one device: each is brought to its end, or taken back, on record before and after.
+
+Whoever takes the job over starts from the record: finished steps stay finished, a step that was begun is resumed by
+its device transaction (which reads journal and device), repeated, or failed, as its action says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from controller.models.errors import (
+    ConflictError,
+    DeviceError,
+    InputError,
+    LeaseLostError,
+    MinkaError,
+    NotClearedError,
+    Retry,
+    StoreError,
+    UnreachableError,
+)
+from controller.models.plan import Change
+from controller.models.run import JournalStep, Outcome, RunState
+from controller.models.step import StepRecord, StepState
+from controller.nrm.profiles import root_spec
+from controller.plan import undo_change
+from controller.playbook.engine.context import Asking, StationContext, held_by
+from controller.playbook.engine.operations import operate
+from controller.playbook.language.expressions import Expression, evaluate
+from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Step, Undo, target_names
+from controller.playbook.language.registry import Action, Later, Proposal, Registry, Remarked, Repeat, Touches, Unmet
+from controller.ports.store import Claim
+from controller.runs.procedures import Tools
+from controller.runs.transaction.effects import effects
+from controller.runs.transaction.record import Alive, Record
+
+log = structlog.get_logger()
+
+#: What a step comes to that a person cut.
+_CUT = Unmet("cancelled by a person", Outcome.CANCELLED)
+#: Outcomes after which a change may be tried again: the device carries nothing of it.
+_RETRIED = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
+#: What a further attempt forgets of the one before.
+_FORGOTTEN: Mapping[str, Any] = {"change": None, "operations": (), "outcome": None}
+
+
+class JobSteps:
+    """The steps of one claim, as its record has them.
+
+    Attributes:
+        rows: By position, and whether they are the undoing.
+        names: What expressions know so far.
+        later: What the step that was begun waits for, if there is nothing to do meanwhile.
+    """
+
+    def __init__(self, claim: Claim, registry: Registry, context: StationContext, tools: Tools, alive: Alive) -> None:
+        self._claim = claim
+        self._registry = registry
+        self._context = context
+        self._tools = tools
+        self._alive = alive
+        self.rows: dict[tuple[int, bool], StepRecord] = {}
+        self.later: Later | None = None
+        self.names: dict[str, Any] = {
+            **claim.run.parameters,
+            TARGET: target_names(context.network, context.station),
+            RUN: {"id": claim.run.id, "requested_by": claim.run.requested_by, "reason": claim.run.reason},
+        }
+
+    # ------------------------------------------------------------------ record
+
+    async def load(self) -> None:
+        """Read the record."""
+        rows = await self._tools.store.call(lambda store: store.steps(self._claim.job.id))
+        self.rows = {(row.position, row.undo): row for row in rows}
+
+    def new(self, position: int, name: str, action: str, *, undo: bool = False) -> StepRecord:
+        """A step that begins now and is not on record yet."""
+        return StepRecord(
+            job=self._claim.job.id,
+            position=position,
+            undo=undo,
+            name=name,
+            action=action,
+            state=StepState.STARTED,
+            started=self._tools.clock.now(),
+        )
+
+    async def write(self, row: StepRecord) -> None:
+        """Put a step on record as it is."""
+        await self._tools.store.call(lambda store: store.write_step(row, self._claim))
+        self.rows[row.position, row.undo] = row
+
+    async def end(
+        self,
+        row: StepRecord,
+        state: StepState,
+        detail: str = "",
+        *,
+        outcome: Outcome | None = None,
+        output: dict[str, Any] | None = None,
+    ) -> StepRecord:
+        """Put a step on record as it ended."""
+        ended = row.model_copy(
+            update={
+                "state": state,
+                "detail": detail,
+                "finished": self._tools.clock.now(),
+                "outcome": outcome or row.outcome,
+                "output": row.output if output is None else output,
+            }
+        )
+        await self.write(ended)
+        return ended
+
+    @property
+    def begun(self) -> bool:
+        """Whether the job has changed the device."""
+        return any(row.changed for row in self.rows.values())
+
+    @property
+    def carried(self) -> Iterator[Change]:
+        """Changes that the device carries, and that were not undone."""
+        for row in self.rows.values():
+            back = self.rows.get((row.position, True))
+            undone = row.undo or (back is not None and back.state is StepState.DONE)
+            if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
+                yield row.change
+
+    @property
+    def remarks(self) -> list[str]:
+        """What people should know of steps that went well."""
+        done = [row for _, row in sorted(self.rows.items()) if row.state is StepState.DONE]
+        return [f"{row.name}: {row.detail}" for row in done if row.detail and row.outcome is not Outcome.UNCHANGED]
+
+    # ---------------------------------------------------------------- one step
+
+    async def run(self, position: int, step: Step) -> StepRecord:
+        """Bring a step to its end, or as far as it gets without waiting for long; one that has ended stays as it is.
+
+        Raises:
+            LeaseLostError: Another worker owns the device.
+            StoreError: The record is away; running it again continues.
+        """
+        row = self.rows.get((position, False))
+        if row is None or row.state is StepState.STARTED or self._tried_again(step, row):
+            return await self._run(position, step, row)
+        if wrong := self._unmet(step, row):
+            # Its worker died after the act and before the checks.
+            return await self.end(row, StepState.FAILED, wrong)
+        return row
+
+    async def _run(self, position: int, step: Step, begun: StepRecord | None) -> StepRecord:
+        action = self._registry.action(step.action)
+        row = begun
+        try:
+            if begun is not None and begun.state is StepState.FAILED:
+                row = _again(begun)
+            elif begun is not None and not begun.acts and action.repeat is Repeat.NEVER:
+                return await self.end(begun, StepState.FAILED, "interrupted: whether it happened is not known")
+            if row is None:
+                if step.when is not None and not Expression(step.when).value(self.names):
+                    skipped = self.new(position, step.name, action.name)
+                    return await self.end(skipped, StepState.SKIPPED, f"when: {step.when}")
+                given = action.check_inputs(evaluate(step.with_, self.names)).model_dump(mode="json")
+                row = self.new(position, step.name, action.name).model_copy(update={"inputs": given})
+        except InputError as error:
+            return await self.end(self.new(position, step.name, action.name), StepState.FAILED, error.message)
+        while True:
+            row = await self._attempt(row, action, step.timeout)
+            if wrong := self._unmet(step, row):
+                row = await self.end(row, StepState.FAILED, wrong, outcome=row.outcome or Outcome.FAILED_SAFE)
+            if not self._tried_again(step, row):
+                return row
+            if await self._bounded(self._tools.clock.sleep(step.retry_seconds)) is _CUT:
+                detail = f"{row.detail}; {_CUT.reason}"
+                return await self.end(row, StepState.FAILED, detail, outcome=Outcome.CANCELLED)
+            row = _again(row)
+
+    def _tried_again(self, step: Step, row: StepRecord) -> bool:
+        """Whether a step failed and is tried once more."""
+        undoing = any(undo for _, undo in self.rows)
+        return row.state is StepState.FAILED and row.attempt <= step.retries and row.outcome in _RETRIED and not undoing
+
+    def _unmet(self, step: Step, row: StepRecord) -> str:
+        """The first check of a finished step that does not hold, in words."""
+        if row.state is not StepState.DONE:
+            return ""
+        try:
+            for text in step.checks:
+                if not Expression(text).value({**self.names, OUTPUT: row.output}):
+                    return f"check failed: {text}"
+        except InputError as error:
+            return f"check failed: {error.message}"
+        return ""
+
+    # -------------------------------------------------------------- an attempt
+
+    async def _attempt(self, row: StepRecord, action: Action, timeout: float | None) -> StepRecord:  # noqa: ASYNC109 - kept by the Clock
+        """One attempt at a step, or the rest of one that was begun."""
+        try:
+            if not row.acts:
+                said = await self._ask(row, action, timeout)
+                if not isinstance(said, Proposal):
+                    return await self._looked(row, said)
+                wanted = {"change": said.change, "operations": said.operations}
+                row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
+                if not row.acts:
+                    return await self.end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
+                await self.write(row)
+            return await self._act(row)
+        except (LeaseLostError, NotClearedError, StoreError):
+            raise
+        except MinkaError as error:
+            return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+        except Exception as error:
+            log.exception("step.bug", job=row.job, step=row.name)
+            detail = f"an error in the action {action.name}: {type(error).__name__}"
+            return await self.end(row, StepState.FAILED, detail, outcome=Outcome.REFUSED)
+
+    async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
+        """What the action has to say to a step that is on record, or would change something and may."""
+        if action.touches is Touches.CHANGES:
+            await self._check_holds()
+        elif action.waits and self._claim.run.state is RunState.CANCELLING:
+            return Unmet("the run was cancelled", Outcome.CANCELLED)
+        else:
+            await self.write(row)
+        return await self._perform(row, action, timeout)
+
+    async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
+        """Let the action act; where it only looks, no longer than ``timeout`` seconds or until the run is cancelled."""
+        given = action.check_inputs(row.inputs)
+        key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
+        asking = Asking(self._claim, row.name, row.position)
+        acting = action.perform(self._context.at_step(key, tuple(self.carried), asking), given)
+        if row.undo or action.touches is Touches.CHANGES:
+            return await acting
+        return await self._bounded(acting, timeout)
+
+    async def _bounded(self, acting: Awaitable[Any], timeout: float | None = None) -> Any:  # noqa: ASYNC109
+        """What an act results in, unless its time is over or its run is cancelled before."""
+        act = asyncio.ensure_future(acting)
+        cut = asyncio.ensure_future(self._tools.cancelled.wait(self._claim.run.id))
+        others: set[asyncio.Future[Any]] = {cut}
+        if timeout is not None:
+            others.add(asyncio.ensure_future(self._tools.clock.sleep(timeout)))
+        try:
+            await asyncio.wait({act, *others}, return_when=asyncio.FIRST_COMPLETED)
+            if act.done():
+                return act.result()
+            # A record that is away is for whoever writes next.
+            return _CUT if cut.done() and cut.result() else Unmet(f"not done within {timeout:g} s")
+        finally:
+            for future in (act, *others):
+                future.cancel()
+            await asyncio.gather(act, *others, return_exceptions=True)
+
+    async def _looked(self, row: StepRecord, said: Any) -> StepRecord:
+        """The end of a step that only looked; it is as it was where there is nothing to do but wait."""
+        if isinstance(said, Later):
+            self.later = said
+            return row
+        if isinstance(said, Unmet):
+            return await self.end(row, StepState.FAILED, said.reason, outcome=said.outcome)
+        remark = said.remark if isinstance(said, Remarked) else ""
+        return await self.end(row, StepState.DONE, remark, output=said.model_dump(mode="json"))
+
+    async def _act(self, row: StepRecord) -> StepRecord:
+        """The device transaction of a step that has its change on record, or its operations."""
+        claim = replace(self._claim, change=row.change, transaction=f"{self._claim.transaction}.{row.transaction}")
+        tools, network = self._tools, self._context.network
+        record = Record(claim, tools.store, tools.clock, self._alive, first=not self.begun)
+        if row.operations:
+            target = tools.target_of(network, claim.job.station)
+            result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
+        else:
+            gate = None if row.undo else tools.gates.of(self._claim, row.position)
+            result = await tools.transact(claim, network, record, gate)
+        await record.write(JournalStep.FINISHED, detail=result.outcome)
+        state = StepState.DONE if result.outcome.good else StepState.FAILED
+        return await self.end(row, state, result.detail, outcome=result.outcome)
+
+    async def _check_holds(self) -> None:
+        """Holds bind whatever changes a station, undoing too: who is on the mast must not be surprised.
+
+        Raises:
+            NotClearedError: The station is under a hold, and the job has changed nothing: it begins afterwards.
+            ConflictError: The station is under a hold, and the job can't wait for its end half-way.
+        """
+        now = self._tools.clock.now()
+        holds = await self._tools.store.call(lambda store: store.holds(now))
+        if hold := held_by(self._context.network, self._context.station, holds):
+            raise ConflictError(hold) if self.begun else NotClearedError(hold)
+
+    # -------------------------------------------------------------------- undo
+
+    async def undo(self, row: StepRecord, undo: Undo | None) -> StepRecord:
+        """Bring the undoing of a step to its end, by an action or by its inverse; a device that is away is waited for.
+
+        Raises as ``run`` does.
+        """
+        begun = self.rows.get((row.position, True))
+        if begun is not None and begun.state is not StepState.STARTED:
+            return begun
+        current = begun or self.new(row.position, row.name, undo.action if undo else "inverse", undo=True)
+        end = self._tools.clock.monotonic() + self._tools.patience.unresolved
+        while True:
+            if undo is not None:
+                current = await self._undo_by_action(current, undo)
+            else:
+                current = await self._undo_by_inverse(current, row)
+            waits = current.outcome is Outcome.DEFERRED and self._tools.clock.monotonic() < end
+            if not waits:
+                return current
+            await self._tools.clock.sleep(self._tools.patience.retry)
+            current = _again(current)
+
+    async def _undo_by_action(self, row: StepRecord, undo: Undo) -> StepRecord:
+        action = self._registry.action(undo.action)
+        if not row.acts and not row.inputs:
+            try:
+                inputs = action.check_inputs(evaluate(undo.with_, self.names)).model_dump(mode="json")
+            except InputError as error:
+                return await self.end(row, StepState.FAILED, error.message)
+            row = row.model_copy(update={"inputs": inputs})
+        return await self._attempt(row, action, None)
+
+    async def _undo_by_inverse(self, row: StepRecord, done: StepRecord) -> StepRecord:
+        """Take the step's change back by its own inverse, under a fingerprint of the station as it is now."""
+        assert done.change is not None
+        try:
+            if row.change is None:
+                await self._check_holds()
+                observed = await self._context.read()
+                effect = effects(root_spec(self._context.profiles), done.change.phases)
+                if not effect.after_holds(observed.tree):
+                    raise ConflictError("the station was changed since")
+                change = undo_change(self._context.profiles, done.change, observed)
+                row = row.model_copy(update={"change": change})
+                await self.write(row)
+            return await self._act(row)
+        except (LeaseLostError, NotClearedError, StoreError):
+            raise
+        except MinkaError as error:
+            return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+
+
+def _again(row: StepRecord) -> StepRecord:
+    """A further attempt at a step."""
+    return row.model_copy(update={"attempt": row.attempt + 1, "state": StepState.STARTED, **_FORGOTTEN})
+
+
+def _outcome_of(error: MinkaError) -> Outcome:
+    """How a step ends whose action raised this: nothing was sent to the device."""
+    if isinstance(error, InputError):
+        return Outcome.REFUSED
+    if isinstance(error, UnreachableError):
+        return Outcome.DEFERRED
+    if isinstance(error, DeviceError) and error.retry is not Retry.NEVER:
+        return Outcome.DEFERRED
+    return Outcome.FAILED_SAFE
