@@ -8,6 +8,8 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,34 +22,23 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
-from controller.observe.anchors import Anchors
-from controller.observe.mail import MailRelay
-from controller.observe.notify import HttpWebhook
-from controller.observe.syslog import Syslog
-from controller.observe.webhook import WebhookNotifier
-from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World
-from controller.playbook.engine.preparation import PlaybookPreparation
-from controller.playbook.engine.procedure import PlaybookProcedure, procedures
-from controller.playbook.language.library import Library
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.playbooks import Webhook
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
-from controller.queue.app import make_app
-from controller.queue.doorbell import CeleryDoorbell
-from controller.remediation.breaker import Breaker
-from controller.remediation.remediator import Remediator
-from controller.remediation.rules import load_rules
-from controller.runs.approval.notices import Notices
-from controller.runs.launch import Launcher
-from controller.runs.loop import WorkerLoop
-from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
-from controller.runs.procedures import Tools
-from controller.runs.sweeper import Sweeper
 from controller.store import LoopStore, SqlStore, open_store
 from controller.store.custody import AuditKeys, Custody, last_anchors
+
+# What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
+if TYPE_CHECKING:
+    from controller.playbook.engine.context import World
+    from controller.queue.doorbell import CeleryDoorbell
+    from controller.remediation.remediator import Remediator
+    from controller.runs.approval.notices import Notices
+    from controller.runs.loop import WorkerLoop
+    from controller.runs.planning.importer import Importer
+    from controller.runs.sweeper import Sweeper
 
 log = structlog.get_logger()
 
@@ -55,7 +46,7 @@ log = structlog.get_logger()
 _OTHER_FILES = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
     """What a process is made of. Belongs to the loop it was made on."""
 
@@ -64,13 +55,33 @@ class Parts:
     store: SqlStore
     loop_store: LoopStore
     devices: SshDevices
-    doorbell: CeleryDoorbell
     planner: Planner
     credentials: Credentials
     secrets: NamedSecrets
 
+    @cached_property
+    def doorbell(self) -> CeleryDoorbell:
+        """Wakes workers."""
+        from controller.queue.app import make_app
+        from controller.queue.doorbell import CeleryDoorbell
+
+        return CeleryDoorbell(make_app(self.settings.broker_url, self.settings.home / "spool"))
+
+    async def close(self) -> None:
+        """Close all that is open."""
+        await self.devices.close()
+        if "doorbell" in vars(self):
+            self.doorbell.close()
+        await self.loop_store.close()
+        self.store.close()
+
     def worker_loop(self, name: str) -> WorkerLoop:
         """The loop of a worker process."""
+        from controller.playbook.actions.shipped import registry
+        from controller.playbook.engine.procedure import PlaybookProcedure, procedures
+        from controller.runs.loop import WorkerLoop
+        from controller.runs.procedures import Tools
+
         world = replace(self._world(), channels=self._channels())
         of = procedures(PlaybookProcedure(world, registry()))
         carries = self.settings.carry_generation
@@ -82,12 +93,18 @@ class Parts:
         return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
 
     def _world(self) -> World:
+        from controller.observe.webhook import HttpWebhook
+        from controller.playbook.engine.context import World
+
         webhook = HttpWebhook(self.settings.notify_url)
         sources = tuple(self.settings.software_sources.split())
         return World(self.loop_store, self.planner, webhook, self.clock, sources=sources)
 
     def _channels(self) -> dict[str, Webhook]:
         """Ways to tell people beside the webhook."""
+        from controller.observe.mail import MailRelay
+        from controller.observe.syslog import Syslog
+
         asked = self.settings
         mail = MailRelay(
             asked.mail_relay,
@@ -129,15 +146,23 @@ class Parts:
 
     def sweeper(self) -> Sweeper:
         """The scheduler's sweeper, which rings again."""
+        from controller.runs.sweeper import Sweeper
+
         return Sweeper(self.loop_store, self.doorbell, self.clock, reminds=True)
 
     def notices(self) -> Notices:
         """What tells tenants of planned work."""
+        from controller.observe.webhook import HttpWebhook
+        from controller.runs.approval.notices import Notices
+
         url = self.settings.notify_url
         return Notices(self.loop_store, HttpWebhook(url) if url else None)
 
     def anchors(self) -> Callable[[], Awaitable[None]]:
         """What tells the newest audit row outside of the database."""
+        from controller.observe.anchors import Anchors
+        from controller.observe.syslog import Syslog
+
         asked = self.settings
         collector = Syslog(asked.syslog, self.clock, asked.notify_authority) if asked.syslog else None
         anchors = Anchors(asked.anchor_file, self.clock, collector)
@@ -161,11 +186,22 @@ class Parts:
 
     def importer(self) -> Importer:
         """Reads live stations into network files."""
+        from controller.runs.planning.importer import Importer
+
         return Importer(self.loop_store, self.devices, self.clock)
 
     def remediator(self) -> Remediator:
         """The remediation loop with the rules of the settings' folder."""
-        notifier = WebhookNotifier(self.settings.escalation_url)
+        from controller.observe.webhook import HttpWebhook
+        from controller.playbook.actions.shipped import registry
+        from controller.playbook.engine.preparation import PlaybookPreparation
+        from controller.playbook.language.library import Library
+        from controller.remediation.breaker import Breaker
+        from controller.remediation.remediator import Remediator
+        from controller.remediation.rules import load_rules
+        from controller.runs.launch import Launcher
+
+        notifier = HttpWebhook(self.settings.escalation_url)
         rules = load_rules(self.settings.rules)
         checker = Checker(self.loop_store, self.planner, self.clock, ())
         world = self._world()
@@ -187,7 +223,6 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         InputError: The file of credentials is not valid.
         StoreError: The database is unreachable or made by a newer version.
     """
-    collect_rarely()
     clock = SystemClock()
     settings.home.mkdir(parents=True, exist_ok=True)
     references = EnvironmentSecrets(settings.home, (settings.mail_credential, settings.audit_keys))
@@ -196,24 +231,21 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     loop_store = LoopStore(store)
     secrets = NamedSecrets(credentials, references)
     devices = SshDevices(secrets, limit=_sessions(), rpc_timeout=settings.rpc_timeout)
-    doorbell = CeleryDoorbell(make_app(settings.broker_url, settings.home / "spool"))
+    made = Parts(
+        settings,
+        clock,
+        store,
+        loop_store,
+        devices,
+        Planner(loop_store, devices, clock, target_of),
+        credentials,
+        secrets,
+    )
+    collect_rarely()
     try:
-        yield Parts(
-            settings,
-            clock,
-            store,
-            loop_store,
-            devices,
-            doorbell,
-            Planner(loop_store, devices, clock, target_of),
-            credentials,
-            secrets,
-        )
+        yield made
     finally:
-        await devices.close()
-        doorbell.close()
-        await loop_store.close()
-        store.close()
+        await made.close()
 
 
 def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credentials:
@@ -251,6 +283,7 @@ def collect_rarely() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    gc.enable()
 
 
 def _sessions() -> int:

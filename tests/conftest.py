@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hypothesis import HealthCheck, settings
 
 from controller.store import store
 from tests.support.empty_tables import upgrade_from_copy
+
+# Where nothing keeps what is compiled, each process that a test starts compiles the whole house again, for a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A busy machine is no finding. In CI hypothesis has a profile of its own that says so too.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -29,7 +29,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from controller.access.roles import may
-from controller.api.oidc import Identity, is_provider_token
 from controller.api.services import Services
 from controller.inventory.source import suggest
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
@@ -38,6 +37,9 @@ from controller.models.untrusted import DEEPEST, is_deeper
 from controller.ports.clock import Clock
 from controller.ports.people import NewToken
 from controller.ports.store import Store
+
+if TYPE_CHECKING:
+    from controller.api.oidc import Identity
 
 log = structlog.get_logger()
 
@@ -62,6 +64,11 @@ _SCHEME = HTTPBearer(auto_error=False, description="The token is in the file `to
 def digest(token: str) -> str:
     """SHA-256 of a token, hex."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def is_provider_token(token: str) -> bool:
+    """Whether it has the form of a JWT, which our own tokens don't have."""
+    return token.count(".") == 2
 
 
 def new_secret() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,15 +47,6 @@ class Identity:
 
     person: Person | SignInError
     sign_in: SignIn
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What the browser keeps between being sent to the provider and coming back."""
-
-    state: str
-    nonce: str
-    verifier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,37 +169,45 @@ class Provider:
 
     # -------------------------------------------------------------------- code flow
 
-    async def begin(self) -> tuple[str, Flow]:
-        """Where to send a browser, and what it has to bring back. Raises ProviderError."""
+    async def begin(self) -> tuple[str, str]:
+        """Where to send a browser, and what it has to bring back from there. Raises ProviderError."""
         known = await self._ask(_FRESH)
-        flow = Flow(*(secrets.token_urlsafe(48) for _ in range(3)))
+        state, nonce, verifier = (secrets.token_urlsafe(48) for _ in range(3))
         address = prepare_grant_uri(
             known.endpoints["authorization_endpoint"],
             self._client_id,
             "code",
             redirect_uri=self._redirect,
             scope=_SCOPE,
-            state=flow.state,
-            nonce=flow.nonce,
-            code_challenge=create_s256_code_challenge(flow.verifier),
+            state=state,
+            nonce=nonce,
+            code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
         )
-        return address, flow
+        return address, ".".join((state, nonce, verifier))
 
-    async def finish(self, code: str, flow: Flow) -> tuple[str, Identity]:
+    async def finish(self, code: str, state: str, brought: str) -> tuple[str, Identity]:
         """The ID token that the provider gives for a code, and whom it is about.
 
+        Args:
+            code: As the provider sent it with the browser.
+            state: Likewise.
+            brought: What ``begin`` gave the browser.
+
         Raises:
-            SignInError: The provider refuses the code, or its token is not valid.
+            SignInError: The browser was not sent from here, the provider refuses the code, or its token is not valid.
             ProviderError: The provider can't be reached.
         """
+        begun, nonce, verifier = brought.split(".") if brought.count(".") == 2 else ("", "", "")
+        if not begun or not hmac.compare_digest(begun.encode(), state.encode()) or not code:
+            raise SignInError("this sign-in was not begun here, or too long ago: begin again at /v1/login")
         known = await self._ask(_FRESH)
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": self._redirect,
             "client_id": self._client_id,
-            "code_verifier": flow.verifier,
+            "code_verifier": verifier,
         }
         auth = httpx.BasicAuth(self._client_id, self._secret) if self._secret else httpx.Auth()
         try:
@@ -220,7 +220,7 @@ class Provider:
             raise ProviderError("the identity provider has an error of its own")
         if not isinstance(token, str):
             raise SignInError("the identity provider gave no token for the code")
-        return token, await self.identity(token, flow.nonce)
+        return token, await self.identity(token, nonce)
 
 
 def _sign_in(token: str, claims: Mapping[str, Any]) -> SignIn:
@@ -231,11 +231,6 @@ def _sign_in(token: str, claims: Mapping[str, Any]) -> SignIn:
     if not isinstance(claims["sub"], str):
         raise SignInError("the identity provider's token names nobody")
     return SignIn(claims["iss"], claims["sub"], issued, ends, hashlib.sha256(token.encode()).hexdigest())
-
-
-def is_provider_token(token: str) -> bool:
-    """Whether it has the form of a JWT, which our own tokens don't have."""
-    return token.count(".") == 2
 
 
 def _has(keys: KeySet, kid: str | None) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -14,13 +15,16 @@ from fastapi import FastAPI
 from controller.api.app import make_app
 from controller.api.auth import ensure_token, ensure_webhook_token
 from controller.api.connections import Connection
-from controller.api.oidc import Provider
 from controller.api.services import Services
 from controller.bootstrap import parts
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.observe.presence import Presence
+from controller.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from controller.api.oidc import Provider
 
 log = structlog.get_logger()
 
@@ -46,7 +50,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 exposition=partial(exposition, made.store, settings.health_interval),
                 credentials=made.credentials,
                 missing_secret=made.secrets.missing,
-                provider=Provider(settings, made.clock) if settings.oidc_issuer else None,
+                provider=_provider(settings, made.clock) if settings.oidc_issuer else None,
             )
             presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions)
             async with presence.shown(made.clock):
@@ -54,6 +58,13 @@ def served_app(settings: Settings, name: str) -> FastAPI:
             await services.strangers.settle(made.store)
 
     return make_app(lifespan)
+
+
+def _provider(settings: Settings, clock: Clock) -> Provider:
+    # Loaded where an identity provider is configured only.
+    from controller.api.oidc import Provider  # noqa: PLC0415
+
+    return Provider(settings, clock)
 
 
 #: Seconds that one thread computes before another one may: so long an answer waits, several times, for costly ones.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from controller.api.oidc import Provider
 from controller.api.readings import Readings
 from controller.api.strangers import Strangers
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
@@ -21,6 +20,9 @@ from controller.ports.queue import Doorbell
 from controller.ports.store import Page, Store
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
+
+if TYPE_CHECKING:
+    from controller.api.oidc import Provider
 
 Item = TypeVar("Item")
 

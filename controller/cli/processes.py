@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -17,7 +18,6 @@ import typer
 from controller.cli.errors import FAILED, CliError
 from controller.cli.network import network_folder
 from controller.cli.settings import settings as environment
-from controller.models.settings import make_private
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,6 +60,7 @@ def up(
     from controller.api.auth import ensure_token  # noqa: PLC0415
     from controller.bootstrap import open_record  # noqa: PLC0415
     from controller.cli.supervisor import Supervisor  # noqa: PLC0415
+    from controller.models.settings import make_private  # noqa: PLC0415
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
@@ -159,39 +160,41 @@ def _simulators(network: Path, control: str, ports: int | None, endpoints: Path)
 
 def api(name: _NameOption = "") -> None:
     """One API process."""
+    name = name or _here("api")
+    settings = _begin(name)
     from controller.api.process import serve  # noqa: PLC0415
 
-    name = name or _here("api")
-    serve(_settings(name), name)
+    serve(settings, name)
 
 
 def worker(name: _NameOption = "") -> None:
     """One worker process: a Celery consumer beside one device loop. Start it again whenever it ends."""
+    name = name or _here("worker")
+    settings = _begin(name)
     from controller.worker.process import run  # noqa: PLC0415
 
-    name = name or _here("worker")
-    raise typer.Exit(run(_settings(name), name))
+    raise typer.Exit(run(settings, name))
 
 
 def listener(name: _NameOption = "") -> None:
     """One listener: subscriptions to all adopted stations, health checks, alarms."""
+    name = name or _here("listener")
+    settings = _begin(name)
     import asyncio  # noqa: PLC0415
 
     from controller.listener.process import listen  # noqa: PLC0415
 
-    name = name or _here("listener")
-    settings = _settings(name)
     asyncio.run(_until_stopped(lambda stop: listen(settings, name, stop)))
 
 
 def scheduler(name: _NameOption = "") -> None:
     """One scheduler: moves runs on, declares silent workers dead, rings again, repairs from alarms."""
+    name = name or _here("scheduler")
+    settings = _begin(name)
     import asyncio  # noqa: PLC0415
 
     from controller.worker.scheduler import schedule  # noqa: PLC0415
 
-    name = name or _here("scheduler")
-    settings = _settings(name)
     asyncio.run(_until_stopped(lambda stop: schedule(settings, name, stop)))
 
 
@@ -228,7 +231,14 @@ def _pass_on(command: str, context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "simulators", command, *context.args])  # noqa: S606 - our own
 
 
-def _settings(process: str) -> Settings:
+def _begin(process: str) -> Settings:
+    """Settings and logs of a process whose modules are loaded next.
+
+    Until that is done and ``controller.bootstrap`` says otherwise, nobody looks for garbage: loading makes hardly any,
+    and looking took a fifth of its time.
+    """
+    gc.disable()
+    from controller.models.settings import make_private  # noqa: PLC0415
     from controller.observe.logs import set_up_logs  # noqa: PLC0415
 
     settings = environment()

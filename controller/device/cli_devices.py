@@ -14,10 +14,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
-from controller.device.cli_line import PROMPT, CliLine, login_of
 from controller.device.reach import address_of
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
@@ -30,6 +29,9 @@ from controller.nrm.profiles import root_spec, router_profile
 from controller.nrm.tree import Tree, child, is_below, step
 from controller.ports.devices import Capabilities, DeviceTarget, Observed
 from controller.ports.secrets import Secrets
+
+if TYPE_CHECKING:
+    from controller.device.cli_line import CliLine
 
 _T = TypeVar("_T")
 
@@ -228,7 +230,7 @@ class CliSession:
         return running != startup
 
     def _save(self) -> None:
-        said = self._line.ask("write memory", f"{_CONFIRM}|{PROMPT}")
+        said = self._line.ask("write memory", f"{_CONFIRM}|{self._line.prompt}")
         if re.search(_CONFIRM, said):
             self._line.press("n")
             raise DeviceRefusedError(f"{self._target.station} asks before it saves: {' '.join(said.split())[:200]}")
@@ -241,7 +243,7 @@ class CliSession:
         name = self._target.station
         if self._differs_from_saved():
             raise DeviceRefusedError(f"{name} has unsaved changes, which the reload that guards this would lose")
-        said = self._line.ask(f"reload in {minutes} {persist}", f"{_CONFIRM}|{_SAVE}|{PROMPT}")
+        said = self._line.ask(f"reload in {minutes} {persist}", f"{_CONFIRM}|{_SAVE}|{self._line.prompt}")
         if re.search(_SAVE, said):
             self._line.press("no", _CONFIRM)
             self._line.press("n")
@@ -310,9 +312,12 @@ class CliDevices:
         turn = self._turns.setdefault(target.station, asyncio.Lock())
         async with turn, self._free:
             address = await self._address_of(target)
-            login = login_of(target, address, self._secrets)
 
             def opened() -> CliLine:
+                # netmiko is loaded here, in a thread and by processes that reach a router: it takes long.
+                from controller.device.cli_line import CliLine, login_of  # noqa: PLC0415
+
+                login = login_of(target, address, self._secrets)
                 return CliLine(replace(target, address=address), login, self._connect_timeout, self._timeout)
 
             opening = asyncio.get_running_loop().run_in_executor(self._threads, opened)

@@ -109,6 +109,9 @@ class CliLine:
         UnreachableError: Anything else went wrong.
     """
 
+    #: What ``ask`` waits for where it is told nothing else.
+    prompt = PROMPT
+
     def __init__(self, target: DeviceTarget, login: Login, connect_timeout: float, timeout: float) -> None:
         self._station = target.station
         self._where = f"{target.station} ({target.address} port {target.port})"

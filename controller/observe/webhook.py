@@ -1,10 +1,11 @@
-"""Escalations over HTTP."""
+"""Messages over HTTP: of playbooks, notices to tenants, and escalations."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
-import httpx
 import structlog
 
 from controller.models.alarm import Alarm
@@ -16,27 +17,33 @@ log = structlog.get_logger()
 _LONGEST = 30.0
 
 
-class WebhookNotifier:
-    """Posts escalations as JSON ``{"alarm": …, "reason": …}``; without a URL they are logged only.
+class HttpWebhook:
+    """Posts JSON to one URL, with the ``Idempotency-Key`` header.
 
-    After a lost answer the same may come again, with the same ``Idempotency-Key`` header.
+    See ``controller.ports.playbooks.Webhook`` and ``controller.ports.notifier.Notifier``.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
+        if url:
+            import httpx  # noqa: F401, PLC0415 - loaded before the first message, which would keep the loop waiting
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
-        """See ``controller.ports.notifier.Notifier``."""
-        log.error("alarm.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
+    async def post(self, content: Mapping[str, Any], key: str) -> None:
+        """Post once. Raises MinkaError if there is no URL, or no success."""
         if not self._url:
-            return
+            raise MinkaError("there is nobody to notify: set MINKA_NOTIFY_URL")
+        import httpx  # noqa: PLC0415 - most processes notify nobody
+
         try:
             async with asyncio.timeout(_LONGEST), httpx.AsyncClient(timeout=10) as client:
-                answer = await client.post(
-                    self._url,
-                    json={"alarm": alarm.model_dump(mode="json"), "reason": reason},
-                    headers={"Idempotency-Key": key},
-                )
+                answer = await client.post(self._url, json=dict(content), headers={"Idempotency-Key": key})
                 answer.raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise MinkaError(f"the escalation webhook did not take alarm {alarm.id}: {type(error).__name__}") from error
+            raise MinkaError(f"the webhook did not take the message: {type(error).__name__}") from error
+        log.info("webhook.posted", key=key)
+
+    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
+        """Log an escalation, and post it as ``{"alarm": …, "reason": …}`` if there is a URL; raises as ``post``."""
+        log.error("alarm.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
+        if self._url:
+            await self.post({"alarm": alarm.model_dump(mode="json"), "reason": reason}, key)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from sqlite3 import Connection as SqliteConnection
-from typing import Any, TypeVar
 
-import psycopg
-from psycopg.errors import ConnectionTimeout
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
-
-T = TypeVar("T")
 
 #: Execution option that says how a SQLite transaction begins.
 BEGIN = "sqlite_begin"
@@ -26,41 +19,10 @@ BEGIN = "sqlite_begin"
 _PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03"})
 #: Seconds without an answer after which PostgreSQL is taken to hang.
 SILENCE = 12.0
-#: Seconds to wait for one of the connections of this process, and for a new one.
-_POOL_TIMEOUT, _CONNECT_TIMEOUT = 10, 5
-#: Seconds between two looks at how long a server has said nothing.
-_TICK = 0.1
 
 
-class SilenceError(psycopg.OperationalError):
+class SilenceError(Exception):
     """The server said nothing for too long: it hangs, or the network to it does."""
-
-
-class _Connection(psycopg.Connection[Any]):
-    """A connection that is given up when the server says nothing for ``silence`` seconds; None waits for ever.
-
-    The server's own time-outs do not help where it is the server that hangs, nor do the kernel's, which answers for it.
-    """
-
-    silence: float | None = None
-
-    def wait(self, gen: Generator[Any, Any, T], interval: float = _TICK, *more: Any, **others: Any) -> T:
-        return super().wait(self._heard(gen, interval), interval, *more, **others)
-
-    def _heard(self, gen: Generator[Any, Any, T], interval: float) -> Generator[Any, Any, T]:
-        silent = 0.0
-        try:
-            wanted = next(gen)
-            while True:
-                ready = yield wanted
-                silent = 0.0 if ready else silent + interval
-                if self.silence is not None and silent >= self.silence:
-                    self.close()
-                    raise SilenceError(f"the database has not answered for {self.silence:g} s")
-                wanted = gen.send(ready)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
 
 def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engine:
@@ -86,45 +48,10 @@ def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engi
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    limits = {
-        "lock_timeout": int(busy_timeout * 1000),
-        "statement_timeout": int(silence * 800),
-        # A process that is stopped in a transaction, as all of ours are short, must not keep the others from writing
-        # for longer than they take to bury it.
-        "idle_in_transaction_session_timeout": 10_000,
-        "timezone": "UTC",
-    }
-    engine = create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
-        pool_timeout=_POOL_TIMEOUT,
-        connect_args={
-            "connect_timeout": _CONNECT_TIMEOUT,
-            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
-        },
-    )
+    # Loaded where it is used only: it takes as long as half of SQLAlchemy.
+    from controller.store.postgresql import postgresql_engine  # noqa: PLC0415
 
-    @event.listens_for(engine, "do_connect")
-    def connect(_: object, __: object, words: list[str], names: dict[str, Any]) -> _Connection:
-        made = _Connection.connect(*words, **names)
-        made.silence = silence
-        return made
-
-    return engine
-
-
-@contextmanager
-def unhurried(connection: Connection) -> Iterator[None]:
-    """Let the statements of a transaction take as long as they need: changes of tables may take hours."""
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, _Connection):
-        yield
-        return
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    silence, driver.silence = driver.silence, None
-    try:
-        yield
-    finally:
-        driver.silence = silence
+    return postgresql_engine(parsed, busy_timeout, silence)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -158,4 +85,4 @@ def is_away(error: DBAPIError) -> bool:
 
 def is_silent(error: DBAPIError) -> bool:
     """Whether the database was waited for in vain: asking again would take as long again."""
-    return isinstance(error.orig, SilenceError | ConnectionTimeout)
+    return isinstance(error.orig, SilenceError)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Cookie, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import OPEN, SESSION, Router, provider_token, signed_in
-from controller.api.oidc import Flow, Provider
 from controller.api.services import Backend, Body, Services
 from controller.models.errors import NotFoundError, SignInError
+
+if TYPE_CHECKING:
+    from controller.api.oidc import Provider
 
 router = Router(prefix="/v1/login", tags=["people"])
 
@@ -27,9 +28,8 @@ _LONGEST = 4000
 @router.get("", status_code=303, response_class=RedirectResponse, dependencies=[OPEN])
 async def begin(backend: Backend) -> RedirectResponse:
     """Send the browser to the identity provider; it comes back signed in, for as long as the provider's token says."""
-    address, flow = await _provider(backend).begin()
+    address, content = await _provider(backend).begin()
     answer = RedirectResponse(address, 303)
-    content = ".".join((flow.state, flow.nonce, flow.verifier))
     # Lax, since the browser comes back from another site.
     answer.set_cookie(
         _FLOW, content, max_age=_PATIENCE, path=_PATH, httponly=True, samesite="lax", secure=_secure(backend)
@@ -45,11 +45,7 @@ async def callback(
     kept: Annotated[str, Cookie(alias=_FLOW)] = "",
 ) -> RedirectResponse:
     """Where the identity provider sends the browser back to."""
-    provider = _provider(backend)
-    parts = kept.split(".")
-    if len(parts) != 3 or not hmac.compare_digest(parts[0].encode(), state.encode()) or not code:
-        raise SignInError("this sign-in was not begun here, or too long ago: begin again at /v1/login")
-    token, identity = await provider.finish(code, Flow(*parts))
+    token, identity = await _provider(backend).finish(code, state, kept)
     await run_in_threadpool(signed_in, backend.store, identity)
     if len(token) > _LONGEST:
         raise SignInError("the identity provider's token is too long for a cookie: have it name fewer groups")

@@ -15,7 +15,7 @@ from controller.inventory.source import Report
 from controller.models.approval import Contract
 from controller.models.people import Permission, Person
 from controller.models.run import Held, Run
-from controller.observe.notify import HttpWebhook
+from controller.observe.webhook import HttpWebhook
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import World
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation

@@ -17,7 +17,7 @@ import pytest
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError, MinkaError
-from controller.observe.webhook import WebhookNotifier
+from controller.observe.webhook import HttpWebhook
 from controller.ports.clock import Clock, SystemClock, VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import Doorbell, FakeDoorbell
@@ -154,7 +154,7 @@ def _hook(status: int) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 async def test_an_escalation_is_delivered_by_both() -> None:
     fake = FakeNotifier()
     with _hook(204) as (url, sent):
-        for notifier in (fake, WebhookNotifier(url)):
+        for notifier in (fake, HttpWebhook(url)):
             told: Notifier = notifier
             await told.escalate(ALARM, "it came back", "escalate-a-1")
     assert [(alarm.id, reason) for alarm, reason in fake.sent] == [("a-1", "it came back")]
@@ -162,8 +162,8 @@ async def test_an_escalation_is_delivered_by_both() -> None:
 
 
 async def test_a_webhook_that_refuses_is_an_error_to_try_again() -> None:
-    with _hook(500) as (url, sent), pytest.raises(MinkaError, match="a-1"):
-        await WebhookNotifier(url).escalate(ALARM, "it came back", "escalate-a-1")
+    with _hook(500) as (url, sent), pytest.raises(MinkaError, match="did not take the message: HTTPStatusError"):
+        await HttpWebhook(url).escalate(ALARM, "it came back", "escalate-a-1")
     assert len(sent) == 1
 
 

@@ -24,7 +24,7 @@ from controller.ports.store import Page
 from controller.ports.store_calls import Finishing
 from controller.runs.sweeper import BURY_AFTER
 from controller.store import LoopStore, SqlStore, open_store
-from controller.store.engine import unhurried
+from controller.store.postgresql import unhurried
 from controller.store.transaction import Tx
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.records import make_plan, start_run, stations

@@ -11,7 +11,7 @@ import pytest
 
 from controller.models.alarm import AlarmSource, AlarmState
 from controller.models.errors import StoreError
-from controller.observe.webhook import WebhookNotifier
+from controller.observe.webhook import HttpWebhook
 from tests.integration.alarms.house import LTE, House
 from tests.support.people import webhook
 
@@ -135,7 +135,7 @@ async def test_a_database_that_is_away_makes_alertmanager_try_again(
 
 async def test_an_escalation_reaches_people_once_their_webhook_is_back(house: House) -> None:
     with webhook(refusals=2) as people:
-        house.remediate(WebhookNotifier(people.url))
+        house.remediate(HttpWebhook(people.url))
         async with house.client() as client:
             house.store.retire(LTE, "ana")
             await post(client, alert(house.clock.now()))

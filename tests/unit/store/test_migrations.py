@@ -15,7 +15,7 @@ from controller.models.errors import StoreError
 from controller.store import open_store, upgrade
 from controller.store.engine import make_engine
 from controller.store.tables import metadata
-from controller.store.upgrade import alembic_config
+from controller.store.upgrade import VERSIONS, alembic_config
 from tests.support.postgres import PostgresServer, shared_postgres
 from tests.support.processes import in_processes
 
@@ -118,12 +118,10 @@ def test_a_database_of_an_older_version_is_upgraded_with_its_rows(
 ) -> None:
     with closing(open_store(urls[0])) as store:
         store.set_switch("x", True, "ana", "maintenance")
-    config, later = alembic_config(), tmp_path / "later"
+    later = tmp_path / "later"
     later.mkdir()
     (later / "0002_later.py").write_text(_LATER)
-    versions = Path(config.get_main_option("script_location") or "") / "versions"
-    config.set_main_option("version_locations", f"{versions}:{later}")
-    monkeypatch.setitem(upgrade.__globals__, "alembic_config", lambda: config)
+    monkeypatch.setitem(upgrade.__globals__, "VERSIONS", (*VERSIONS, later))
     upgrade(urls[0])
     with engines[0].connect() as connection:
         assert connection.execute(text("SELECT name, because FROM switches")).all() == [("x", "maintenance")]
