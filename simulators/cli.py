@@ -1,4 +1,4 @@
-"""Commands: start a fleet, and put faults into one that runs."""
+"""The command line: start a fleet, play a scenario, and commands to a fleet that runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -15,16 +14,13 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from simulators.clock import RealClock, VirtualClock
-from simulators.commands import DEFAULT_CONTROL, ControlUrl, add_ground, call, show
-from simulators.control.network_faults import describe
-from simulators.equipment.fault_kinds import NETWORK_FAULTS
+from simulators.commands import DEFAULT_CONTROL, add_commands
 from simulators.fleet.fleet import Fleet, FleetSettings, Placement, RouterPlacement, as_in, on_port, ports_from
 from simulators.fleet.inventory import Exports, as_in_files
 from simulators.fleet.push import alertmanager_call, ves_event
 from simulators.fleet.scenario import ScenarioError, read_scenario
 from simulators.history import json_lines
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
-from simulators.netconf.faults import ANY, FaultKind
 from simulators.netconf.profiles import PROFILES, profile_named
 from simulators.network import NetworkFileError, SimulatedNetwork, counted, read_network
 from simulators.processes import FleetProcessError, run
@@ -63,10 +59,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-fault_app = typer.Typer(help="Put faults into stations that run.", no_args_is_help=True)
-app.add_typer(fault_app, name="fault")
-
-add_ground(app)
+add_commands(app)
 
 
 @dataclass(frozen=True)
@@ -270,131 +263,6 @@ def play(
     fleet.listen(events=json_lines(sys.stdout))
     story.play(fleet)
     clock.advance(hours * 3600)
-
-
-# ------------------------------------------------------------------------ faults
-
-
-@fault_app.command(
-    "inject",
-    epilog="""Examples:
-
-`python -m simulators fault inject PE-CUS-0042 drop-after --operation commit`
-
-`python -m simulators fault inject PE-CUS-0042 delay --operation edit-config --seconds 20 --count 3`
-
-`python -m simulators fault inject PE-CUS-0042 refuse-sessions --always`
-
-`python -m simulators fault inject PE-CUS-0042 radio-unit-lost --target ru-2 --seed 7`""",
-)
-def inject(
-    station: Annotated[str, typer.Argument(help="Station id.")],
-    kind: Annotated[str, typer.Argument(help="What goes wrong: see `fault kinds`.")],
-    operation: Annotated[str, typer.Option(help="The operation it strikes, as in commit; any if not given.")] = ANY,
-    count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
-    always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
-    probability: Annotated[float, typer.Option(min=0.001, max=1, help="Of a strike, drawn from the seed.")] = 1.0,
-    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay, or until an early revert.")] = 0.0,
-    config: Annotated[Path | None, typer.Option(help="File with the element config of a foreign edit.")] = None,
-    target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
-    seed: Annotated[str | None, typer.Option(help="Seed of the fate of a network fault.")] = None,
-    control: ControlUrl = DEFAULT_CONTROL,
-) -> None:
-    """Put a protocol fault in wait on a station, or let a network fault begin."""
-    if kind in NETWORK_FAULTS:
-        show(
-            call(
-                *("POST", control, f"/stations/{station}/network-faults"),
-                {"fault": kind, "target": target, "seed": seed},
-            )
-        )
-        return
-    if kind not in {one.value for one in FaultKind}:
-        near = get_close_matches(kind, [*NETWORK_FAULTS, *FaultKind], n=1)
-        hint = f"did you mean {str(near[0])!r}?" if near else "`fault kinds` lists them"
-        raise typer.BadParameter(f"there is no fault {kind!r}; {hint}", param_hint="kind")
-    body = {
-        "kind": kind,
-        "operation": operation,
-        "count": None if always else count,
-        "probability": probability,
-        "seconds": seconds,
-        "config": "" if config is None else config.read_text(encoding="utf-8"),
-    }
-    show(call("POST", control, f"/stations/{station}/faults", body))
-
-
-@fault_app.command("list", epilog="Example: `python -m simulators fault list PE-CUS-0042`")
-def list_faults(
-    station: Annotated[str, typer.Argument(help="Station id.")], control: ControlUrl = DEFAULT_CONTROL
-) -> None:
-    """List the faults of a station: those in wait, and network faults."""
-    show(
-        call("GET", control, f"/stations/{station}/faults")
-        + call("GET", control, f"/stations/{station}/network-faults")
-    )
-
-
-@fault_app.command("kinds", epilog="Example: `python -m simulators fault kinds`")
-def kinds() -> None:
-    """List the kinds of faults: of the protocol, and of the network with what cures them."""
-    show([{"fault": kind.value} for kind in FaultKind] + [describe(fault) for fault in NETWORK_FAULTS.values()])
-
-
-@fault_app.command("clear", epilog="Example: `python -m simulators fault clear PE-CUS-0042 --id 3`")
-def clear(
-    station: Annotated[str, typer.Argument(help="Station id.")],
-    fault_id: Annotated[int | None, typer.Option("--id", help="Only this fault in wait.")] = None,
-    network_id: Annotated[int | None, typer.Option("--network-id", help="Only this network fault.")] = None,
-    control: ControlUrl = DEFAULT_CONTROL,
-) -> None:
-    """Clear faults of a station; a network fault ends as if somebody had repaired it on the spot."""
-    cleared = 0
-    for kind, wanted, other in (("faults", fault_id, network_id), ("network-faults", network_id, fault_id)):
-        if wanted is not None or other is None:
-            suffix = "" if wanted is None else f"/{wanted}"
-            cleared += call("DELETE", control, f"/stations/{station}/{kind}{suffix}")["cleared"]
-    show({"cleared": cleared})
-
-
-@fault_app.command("break-link", epilog="Example: `python -m simulators fault break-link PE-CUS-0042 claro`")
-def break_link(
-    station: Annotated[str, typer.Argument(help="Station id.")],
-    link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
-    control: ControlUrl = DEFAULT_CONTROL,
-) -> None:
-    """Break core links, until their end points are deleted and created again."""
-    show(call("POST", control, f"/stations/{station}/links/break", {"link": link}))
-
-
-@fault_app.command("restore-link", epilog="Example: `python -m simulators fault restore-link PE-CUS-0042 claro`")
-def restore_link(
-    station: Annotated[str, typer.Argument(help="Station id.")],
-    link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
-    control: ControlUrl = DEFAULT_CONTROL,
-) -> None:
-    """Take the fault away from core links."""
-    show(call("POST", control, f"/stations/{station}/links/restore", {"link": link}))
-
-
-@fault_app.command("edit", epilog="Example: `python -m simulators fault edit PE-CUS-0042 change.xml`")
-def edit(
-    station: Annotated[str, typer.Argument(help="Station id.")],
-    file: Annotated[Path, typer.Argument(help="XML file: an element config, or a single top-level element.")],
-    control: ControlUrl = DEFAULT_CONTROL,
-) -> None:
-    """Change running behind everybody's back."""
-    show(call("POST", control, f"/stations/{station}/edit", {"config": file.read_text(encoding="utf-8")}))
-
-
-@fault_app.command("revert", epilog="Example: `python -m simulators fault revert PE-CUS-0042 3`")
-def revert(
-    station: Annotated[str, typer.Argument(help="Station id.")],
-    revision: Annotated[int, typer.Argument(min=0, help="As in the history; 0 is the factory's.")],
-    control: ControlUrl = DEFAULT_CONTROL,
-) -> None:
-    """Put an earlier running configuration back, behind everybody's back."""
-    show(call("POST", control, f"/stations/{station}/revert", {"revision": revision}))
 
 
 def main() -> None:

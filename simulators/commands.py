@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import httpx
 import typer
 
 from simulators.connections import Outage
+from simulators.equipment.fault_kinds import NETWORK_FAULTS
+from simulators.netconf.faults import ANY, FaultKind
 from simulators.routers.faults import RouterFaultKind
 
 DEFAULT_CONTROL = "127.0.0.1:8390"
@@ -42,8 +45,10 @@ def show(answer: Any) -> None:
     typer.echo(json.dumps(answer))
 
 
+fault_app = typer.Typer(help="Put faults into stations that run.", no_args_is_help=True)
 router_app = typer.Typer(help="Change routers that run, and put faults into them.", no_args_is_help=True)
 
+StationId = Annotated[str, typer.Argument(help="Station id.")]
 RouterId = Annotated[str, typer.Argument(help="Router id.")]
 Node = Annotated[str, typer.Argument(help="Id of a backhaul node.")]
 
@@ -62,17 +67,21 @@ def mend(node: Node, control: ControlUrl = DEFAULT_CONTROL) -> None:
     show(call("POST", control, f"/backhaul/{node}/mend"))
 
 
-def add_ground(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    app.add_typer(fault_app, name="fault")
     app.command("cut", epilog="Example: `python -m simulators cut fibre-cusco`")(cut)
     app.command("mend", epilog="Example: `python -m simulators mend fibre-cusco`")(mend)
     app.add_typer(router_app, name="router")
 
 
+# ---------------------------------------------------------------------- routers
+
+
 @router_app.command(
     "inject", epilog="Example: `python -m simulators router inject RT-CUS-0145 refuse-line --line 3 --count 2`"
 )
-def inject(
+def inject_router(
     router: RouterId,
     kind: Annotated[RouterFaultKind, typer.Argument(help="What goes wrong.")],
     command: Annotated[str, typer.Option(help="Beginning of the full command it strikes, as in `ip route`.")] = "",
@@ -83,20 +92,20 @@ def inject(
     seconds: Annotated[float, typer.Option(min=0, help="Length of a delay.")] = 0.0,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Put a fault in wait on a router."""
+    """Inject a fault into a router."""
     fault = {"kind": kind.value, "command": command, "line": line, "count": None if always else count}
     body = {**fault, "probability": probability, "seconds": seconds}
     show(call("POST", control, f"/routers/{router}/faults", body))
 
 
 @router_app.command("list", epilog="Example: `python -m simulators router list RT-CUS-0145`")
-def list_faults(router: RouterId, control: ControlUrl = DEFAULT_CONTROL) -> None:
-    """List the faults in wait on a router."""
+def list_router_faults(router: RouterId, control: ControlUrl = DEFAULT_CONTROL) -> None:
+    """List the injected faults of a router."""
     show(call("GET", control, f"/routers/{router}/faults"))
 
 
 @router_app.command("clear", epilog="Example: `python -m simulators router clear RT-CUS-0145`")
-def clear(
+def clear_router(
     router: RouterId,
     fault_id: Annotated[int | None, typer.Option("--id", help="Only this fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
@@ -106,11 +115,130 @@ def clear(
 
 
 @router_app.command("edit", epilog="Example: `python -m simulators router edit RT-CUS-0145 lines.txt`")
-def edit(
+def edit_router(
     router: RouterId,
     file: Annotated[Path, typer.Argument(help="Configuration lines.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Type configuration lines behind everybody's back."""
+    """Type configuration lines past all sessions."""
     lines = file.read_text(encoding="utf-8").splitlines()
     show(call("POST", control, f"/routers/{router}/edit", {"lines": lines}))
+
+
+# --------------------------------------------------------------------- stations
+
+
+@fault_app.command(
+    "inject",
+    epilog="""Examples:
+
+`python -m simulators fault inject PE-CUS-0042 drop-after --operation commit`
+
+`python -m simulators fault inject PE-CUS-0042 delay --operation edit-config --seconds 20 --count 3`
+
+`python -m simulators fault inject PE-CUS-0042 refuse-sessions --always`
+
+`python -m simulators fault inject PE-CUS-0042 radio-unit-lost --target ru-2 --seed 7`""",
+)
+def inject(
+    station: StationId,
+    kind: Annotated[str, typer.Argument(help="What goes wrong: see `fault kinds`.")],
+    operation: Annotated[str, typer.Option(help="The operation it strikes, as in commit; any if not given.")] = ANY,
+    count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
+    always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
+    probability: Annotated[float, typer.Option(min=0.001, max=1, help="Of a strike, drawn from the seed.")] = 1.0,
+    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay, or until an early revert.")] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="File with the element config of a foreign edit.")] = None,
+    target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
+    seed: Annotated[str | None, typer.Option(help="Seed of the course of a network fault.")] = None,
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Inject a fault into the NETCONF server of a station, or let a network fault begin."""
+    if kind in NETWORK_FAULTS:
+        fault = {"fault": kind, "target": target, "seed": seed}
+        show(call("POST", control, f"/stations/{station}/network-faults", fault))
+        return
+    if kind not in {one.value for one in FaultKind}:
+        near = get_close_matches(kind, [*NETWORK_FAULTS, *FaultKind], n=1)
+        hint = f"did you mean {str(near[0])!r}?" if near else "`fault kinds` lists them"
+        raise typer.BadParameter(f"there is no fault {kind!r}; {hint}", param_hint="kind")
+    body = {
+        "kind": kind,
+        "operation": operation,
+        "count": None if always else count,
+        "probability": probability,
+        "seconds": seconds,
+        "config": "" if config is None else config.read_text(encoding="utf-8"),
+    }
+    show(call("POST", control, f"/stations/{station}/faults", body))
+
+
+@fault_app.command("list", epilog="Example: `python -m simulators fault list PE-CUS-0042`")
+def list_faults(station: StationId, control: ControlUrl = DEFAULT_CONTROL) -> None:
+    """List the faults of a station: injected ones, and network faults."""
+    show(
+        call("GET", control, f"/stations/{station}/faults")
+        + call("GET", control, f"/stations/{station}/network-faults")
+    )
+
+
+@fault_app.command("kinds", epilog="Example: `python -m simulators fault kinds`")
+def kinds() -> None:
+    """List the kinds of faults: of the protocol, and of the network with what cures them."""
+    show([{"fault": kind.value} for kind in FaultKind] + [kind.to_json() for kind in NETWORK_FAULTS.values()])
+
+
+@fault_app.command("clear", epilog="Example: `python -m simulators fault clear PE-CUS-0042 --id 3`")
+def clear(
+    station: StationId,
+    fault_id: Annotated[int | None, typer.Option("--id", help="Only this injected fault.")] = None,
+    network_id: Annotated[int | None, typer.Option("--network-id", help="Only this network fault.")] = None,
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Clear faults of a station; a network fault ends as if somebody had repaired it on the spot."""
+    cleared = 0
+    for kind, wanted, other in (("faults", fault_id, network_id), ("network-faults", network_id, fault_id)):
+        if wanted is not None or other is None:
+            suffix = "" if wanted is None else f"/{wanted}"
+            cleared += call("DELETE", control, f"/stations/{station}/{kind}{suffix}")["cleared"]
+    show({"cleared": cleared})
+
+
+@fault_app.command("break-link", epilog="Example: `python -m simulators fault break-link PE-CUS-0042 claro`")
+def break_link(
+    station: StationId,
+    link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Break core links, until their end points are deleted and created again."""
+    show(call("POST", control, f"/stations/{station}/links/break", {"link": link}))
+
+
+@fault_app.command("restore-link", epilog="Example: `python -m simulators fault restore-link PE-CUS-0042 claro`")
+def restore_link(
+    station: StationId,
+    link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Take the fault away from core links."""
+    show(call("POST", control, f"/stations/{station}/links/restore", {"link": link}))
+
+
+@fault_app.command("edit", epilog="Example: `python -m simulators fault edit PE-CUS-0042 change.xml`")
+def edit(
+    station: StationId,
+    file: Annotated[Path, typer.Argument(help="XML file: an element config, or a single top-level element.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Change running past all sessions."""
+    show(call("POST", control, f"/stations/{station}/edit", {"config": file.read_text(encoding="utf-8")}))
+
+
+@fault_app.command("revert", epilog="Example: `python -m simulators fault revert PE-CUS-0042 3`")
+def revert(
+    station: StationId,
+    revision: Annotated[int, typer.Argument(min=0, help="As in the history; 0 is the factory's.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Put an earlier running configuration back, past all sessions."""
+    show(call("POST", control, f"/stations/{station}/revert", {"revision": revision}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -29,7 +29,7 @@ _Fault = TypeVar("_Fault", bound=InjectedFault)
 
 
 class InjectedFaults(Generic[_Fault]):
-    """The faults of one device. Whether one strikes that need not is drawn by dice of the seed."""
+    """The injected faults of one device that may still strike; whether one strikes by chance, the seed decides."""
 
     __slots__ = ("_dice", "_faults", "_ids", "_seed")
 
@@ -54,9 +54,11 @@ class InjectedFaults(Generic[_Fault]):
         self._keep(lambda fault: fault_id is not None and fault.id != fault_id)
         return before - len(self._faults)
 
-    def list(self) -> tuple[_Fault, ...]:
-        """The faults that may still strike."""
-        return self._faults
+    def __iter__(self) -> Iterator[_Fault]:
+        return iter(self._faults)
+
+    def __len__(self) -> int:
+        return len(self._faults)
 
     def strike(self, fits: Callable[[_Fault], bool]) -> tuple[_Fault, ...]:
         """Return those of the fitting faults that strike now, each counted down by one."""

@@ -87,7 +87,7 @@ class Station:
             "revision": self.revision,
             "sessions": len(self.server.sessions),
             "awaiting_confirmation": self.datastores.awaiting_confirmation,
-            "faults": len(self.faults.list()),
+            "faults": len(self.faults),
             **self.equipment.summary(),
             "counts": {kind.value: count for kind, count in sorted(self.history.counts.items())},
         }

@@ -1,55 +1,46 @@
-"""The part of the control interface that concerns the ground: routers and backhaul."""
+"""The part of the control interface that concerns routers and backhaul."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import FastAPI, HTTPException, Response
+from pydantic import Field
 
 from simulators.connections import Outage
+from simulators.control.bodies import Body, InjectedFaultBody, add_faults
 from simulators.fleet.fleet import Fleet
-from simulators.fleet.transport import UnknownNodeError
 from simulators.history import EventKind
 from simulators.routers.config import text_of
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from simulators.routers.grammar import CommandError
 from simulators.routers.router import Router
 
 Lookup = Callable[[str], Router]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CutBody(_Body):
+class CutBody(Body):
     """What clients see of devices below a cut."""
 
     outage: Outage = Outage.SILENCE
 
 
-class LinesBody(_Body):
-    """Configuration lines to type behind everybody's back."""
+class LinesBody(Body):
+    """Configuration lines to type past all sessions."""
 
     lines: Annotated[list[str], Field(min_length=1)]
     user: str = "technician"
 
 
-class RouterFaultBody(_Body):
-    """A fault of a router to put in wait; ``count`` none means until it is cleared."""
+class RouterFaultBody(InjectedFaultBody):
+    """A fault to inject into a router."""
 
     kind: RouterFaultKind
     command: str = ""
     line: Annotated[int, Field(ge=0)] = 0
-    count: Annotated[int, Field(ge=1)] | None = 1
-    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seconds: Annotated[float, Field(ge=0)] = 0.0
 
 
-def add_ground(app: FastAPI, fleet: Fleet) -> None:
+def add_routers(app: FastAPI, fleet: Fleet) -> None:
     """Add the requests to the control interface."""
 
     def router(router_id: str) -> Router:
@@ -60,17 +51,11 @@ def add_ground(app: FastAPI, fleet: Fleet) -> None:
 
     _add_backhaul(app, fleet)
     _add_routers(app, fleet, router)
-    _add_router_faults(app, router)
-    app.add_exception_handler(UnknownNodeError, _unknown)
-    app.add_exception_handler(CommandError, _refused)
+    add_faults(app, "/routers/{device}/faults", lambda router_id: router(router_id).faults)
 
-
-async def _unknown(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, status_code=404)
-
-
-async def _refused(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, status_code=422)
+    @app.post("/routers/{router_id}/faults", status_code=201)
+    async def inject(router_id: str, body: RouterFaultBody) -> dict[str, Any]:
+        return router(router_id).faults.inject(RouterFault(**body.model_dump())).to_json()
 
 
 def _add_backhaul(app: FastAPI, fleet: Fleet) -> None:
@@ -123,21 +108,3 @@ def _add_routers(app: FastAPI, fleet: Fleet, router: Lookup) -> None:
     @app.post("/routers/{router_id}/restart", status_code=204)
     async def restart(router_id: str) -> None:
         router(router_id).restart()
-
-
-def _add_router_faults(app: FastAPI, router: Lookup) -> None:
-    @app.get("/routers/{router_id}/faults")
-    async def faults(router_id: str) -> list[dict[str, Any]]:
-        return [fault.to_json() for fault in router(router_id).faults.list()]
-
-    @app.post("/routers/{router_id}/faults", status_code=201)
-    async def inject(router_id: str, body: RouterFaultBody) -> dict[str, Any]:
-        return router(router_id).faults.inject(RouterFault(**body.model_dump())).to_json()
-
-    @app.delete("/routers/{router_id}/faults")
-    async def clear(router_id: str) -> dict[str, int]:
-        return {"cleared": router(router_id).faults.clear()}
-
-    @app.delete("/routers/{router_id}/faults/{fault_id}")
-    async def clear_one(router_id: str, fault_id: int) -> dict[str, int]:
-        return {"cleared": router(router_id).faults.clear(fault_id)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 MINUTE, HOUR = 60.0, 3600.0
 #: Bounds of a duration in seconds, between which one is drawn.
@@ -106,6 +107,16 @@ class NetworkFaultKind:
     stages: tuple[Stage, ...]
     cures: tuple[Cure, ...] = ()
     lasts: Span | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The kind as JSON carries it."""
+        return {
+            "fault": self.name,
+            "place": self.place.value,
+            "alarms": [stage.alarm.fault_id for stage in self.stages if stage.alarm is not None],
+            "cures": {cure.by.value: cure.chance for cure in self.cures},
+            "ends_by_itself": self.lasts is not None,
+        }
 
 
 _SYNC_CELLS = ("NRCellDU", "EUtranCellTDD")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 
 from lxml import etree
 
-from simulators.datastore import RpcError
 from simulators.elements import leaf, root, timestamp
 from simulators.equipment.equipment import Equipment
 from simulators.equipment.software import SOFTWARE_NS
 from simulators.equipment.supervision import SUPERVISION_NS
 from simulators.equipment.units import EQUIPMENT_NS, OPERATIONS_NS
-from simulators.netconf.parameters import check_once
+from simulators.netconf.messages import number, text
+from simulators.netconf.parameters import check_once, missing
 
 #: Seconds of the supervision interval and of the guard beyond it unless the manager says otherwise.
 INTERVAL, GUARD = 60, 10
@@ -28,23 +28,19 @@ def _text(operation: etree._Element, name: str) -> str:
     Raises:
         RpcError: missing-element.
     """
-    found = operation.findtext(f"{{{etree.QName(operation).namespace}}}{name}")
-    if found is None or not found.strip():
-        raise RpcError("missing-element", f"{name} is missing", type="protocol", info={"bad-element": name})
-    return found.strip()
+    found = text(operation, name)
+    if not found:
+        raise missing(name)
+    return found
 
 
 def _seconds(operation: etree._Element, name: str, default: int) -> int:
-    text = operation.findtext(f"{{{SUPERVISION_NS}}}{name}")
-    if text is None:
-        return default
-    if not text.strip().isdecimal() or int(text) > 65535:
-        raise RpcError("invalid-value", f"{name} is no number of seconds", info={"bad-element": name})
-    return int(text)
+    found = number(operation, name, 0, 65535)
+    return default if found is None else found
 
 
 def _acknowledged(refusal: str, *, timeout: bool) -> list[etree._Element]:
-    """The output of an operation whose outcome an event tells."""
+    """The output of an operation whose outcome comes as an event."""
     holder = root(SOFTWARE_NS, "output")
     leaf(holder, "status", "FAILED" if refusal else "STARTED")
     if refusal:
@@ -67,18 +63,6 @@ def _activate(equipment: Equipment, operation: etree._Element) -> Iterable[etree
     return _acknowledged(equipment.software.activate(_text(operation, "slot-name")), timeout=True)
 
 
-def _reset(equipment: Equipment, _operation: etree._Element) -> None:
-    equipment.reset_later()
-
-
-def _reset_unit(equipment: Equipment, operation: etree._Element) -> None:
-    equipment.reset_unit(_text(operation, "name"))
-
-
-def _reload_licence(equipment: Equipment, _operation: etree._Element) -> None:
-    equipment.reload_licence()
-
-
 def _watchdog(equipment: Equipment, operation: etree._Element) -> Iterable[etree._Element]:
     interval = _seconds(operation, "supervision-notification-interval", INTERVAL)
     guard = _seconds(operation, "guard-timer-overhead", GUARD)
@@ -91,10 +75,10 @@ _OPERATIONS: dict[str, Callable[[Equipment, etree._Element], Iterable[etree._Ele
     f"{{{SOFTWARE_NS}}}software-download": _download,
     f"{{{SOFTWARE_NS}}}software-install": _install,
     f"{{{SOFTWARE_NS}}}software-activate": _activate,
-    f"{{{OPERATIONS_NS}}}reset": _reset,
+    f"{{{OPERATIONS_NS}}}reset": lambda equipment, _operation: equipment.reset_later(),
     f"{{{SUPERVISION_NS}}}supervision-watchdog-reset": _watchdog,
-    f"{{{EQUIPMENT_NS}}}reset-unit": _reset_unit,
-    f"{{{EQUIPMENT_NS}}}reload-licence": _reload_licence,
+    f"{{{EQUIPMENT_NS}}}reset-unit": lambda equipment, operation: equipment.reset_unit(_text(operation, "name")),
+    f"{{{EQUIPMENT_NS}}}reload-licence": lambda equipment, _operation: equipment.reload_licence(),
 }
 
 #: Tags of these operations.

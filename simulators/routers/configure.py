@@ -358,26 +358,6 @@ def _no_list(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
     return config.with_access_list(name, None)
 
 
-@_top.command("access-list STANDARD permit LINE")
-def _numbered_permit(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
-    return _with_rule(config, str(number), "standard", None, f"permit {text}")
-
-
-@_top.command("access-list STANDARD deny LINE")
-def _numbered_deny(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
-    return _with_rule(config, str(number), "standard", None, f"deny {text}")
-
-
-@_top.command("access-list EXTENDED permit LINE")
-def _extended_permit(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
-    return _with_rule(config, str(number), "extended", None, f"permit {text}")
-
-
-@_top.command("access-list EXTENDED deny LINE")
-def _extended_deny(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
-    return _with_rule(config, str(number), "extended", None, f"deny {text}")
-
-
 def _with_rule(config: RouterConfig, name: str, kind: str, number: int | None, text: str) -> RouterConfig:
     """An entry is added at its number, or ten behind the last; the same one twice is one."""
     words = text.split()
@@ -394,49 +374,47 @@ def _with_rule(config: RouterConfig, name: str, kind: str, number: int | None, t
     return config.with_access_list(name, AccessList(kind, tuple(sorted(entries.items()))))
 
 
-def _add_list_commands(mode: Mode, kind: str) -> None:
-    grammar = GRAMMARS[mode]
+def _without_rules(config: RouterConfig, name: str, gone: Callable[[tuple[int, str]], bool]) -> RouterConfig:
+    access_list = config.access_lists.get(name)
+    if access_list is None:
+        return config
+    kept = tuple(entry for entry in access_list.entries if not gone(entry))
+    return config.with_access_list(name, replace(access_list, entries=kept))
 
-    @grammar.command("permit LINE")
-    def _permit(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
-        return _with_rule(config, editor.subject, kind, None, f"permit {text}")
 
-    @grammar.command("deny LINE")
-    def _deny(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
-        return _with_rule(config, editor.subject, kind, None, f"deny {text}")
+def _add_list_commands(mode: Mode, kind: str, verb: str) -> None:
+    """The commands about entries that permit, or deny: inside a list, and on one line from the top."""
 
-    @grammar.command("SEQUENCE permit LINE")
-    def _permit_at(editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
-        return _with_rule(config, editor.subject, kind, number, f"permit {text}")
+    @GRAMMARS[mode].command(f"{verb} LINE")
+    def _add(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+        return _with_rule(config, editor.subject, kind, None, f"{verb} {text}")
 
-    @grammar.command("SEQUENCE deny LINE")
-    def _deny_at(editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
-        return _with_rule(config, editor.subject, kind, number, f"deny {text}")
+    @GRAMMARS[mode].command(f"SEQUENCE {verb} LINE")
+    def _add_at(editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+        return _with_rule(config, editor.subject, kind, number, f"{verb} {text}")
 
-    @grammar.command("no SEQUENCE [LINE]")
-    def _no_number(editor: Editor, config: RouterConfig, number: int, _text: str = "") -> RouterConfig:
-        entries = config.access_lists.get(editor.subject, AccessList(kind)).entries
-        kept = tuple(entry for entry in entries if entry[0] != number)
-        return config.with_access_list(editor.subject, AccessList(kind, kept))
-
-    @grammar.command("no permit LINE")
-    def _no_permit(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
-        return _without_rule(editor, config, f"permit {text}")
-
-    @grammar.command("no deny LINE")
-    def _no_deny(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
-        return _without_rule(editor, config, f"deny {text}")
-
-    def _without_rule(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
-        entries = config.access_lists.get(editor.subject, AccessList(kind)).entries
-        kept = tuple(entry for entry in entries if entry[1] != " ".join(text.split()))
-        if len(kept) == len(entries):
+    @GRAMMARS[mode].command(f"no {verb} LINE")
+    def _remove(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
+        rule = " ".join(f"{verb} {text}".split())
+        changed = _without_rules(config, editor.subject, lambda entry: entry[1] == rule)
+        if changed == config:
             raise CommandError("% Specified access-list entry does not exist")
-        return config.with_access_list(editor.subject, AccessList(kind, kept))
+        return changed
+
+    @_top.command(f"access-list {kind.upper()} {verb} LINE")
+    def _add_numbered(_editor: Editor, config: RouterConfig, number: int, text: str) -> RouterConfig:
+        return _with_rule(config, str(number), kind, None, f"{verb} {text}")
 
 
 for _kind, _mode in _LIST_MODES.items():
-    _add_list_commands(_mode, _kind)
+    for _verb in ("permit", "deny"):
+        _add_list_commands(_mode, _kind, _verb)
+
+
+@GRAMMARS[Mode.STANDARD_LIST].command("no SEQUENCE [LINE]")
+@GRAMMARS[Mode.EXTENDED_LIST].command("no SEQUENCE [LINE]")
+def _no_sequence(editor: Editor, config: RouterConfig, number: int, _text: str = "") -> RouterConfig:
+    return _without_rules(config, editor.subject, lambda entry: entry[0] == number)
 
 
 _inside = GRAMMARS[Mode.INTERFACE]
@@ -444,26 +422,6 @@ _inside = GRAMMARS[Mode.INTERFACE]
 
 def _current(editor: Editor, config: RouterConfig) -> Interface:
     return config.interfaces.get(editor.subject, Interface())
-
-
-@_inside.command("description LINE")
-def _description(editor: Editor, config: RouterConfig, text: str) -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), description=text))
-
-
-@_inside.command("no description [LINE]")
-def _no_description(editor: Editor, config: RouterConfig, _text: str = "") -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), description=""))
-
-
-@_inside.command("shutdown")
-def _shutdown(editor: Editor, config: RouterConfig) -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), shutdown=True))
-
-
-@_inside.command("no shutdown")
-def _no_shutdown(editor: Editor, config: RouterConfig) -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), shutdown=False))
 
 
 @_inside.command("encapsulation dot1q VLAN")
@@ -479,11 +437,6 @@ def _encapsulation(editor: Editor, config: RouterConfig, vlan: int) -> RouterCon
                 f"This VID is already configured on {name}."
             )
     return config.with_interface(editor.subject, replace(_current(editor, config), vlan=vlan))
-
-
-@_inside.command("no encapsulation [dot1q VLAN]")
-def _no_encapsulation(editor: Editor, config: RouterConfig, _vlan: int = 0) -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), vlan=0, address=None))
 
 
 @_inside.command("vrf forwarding NAME", "ip vrf forwarding NAME")
@@ -536,26 +489,30 @@ def _refuse_overlap(editor: Editor, config: RouterConfig, vrf: str, wanted: Pref
             raise CommandError(f"% {dotted(wanted.network.address)} overlaps with {name}")
 
 
-@_inside.command("no ip address [ADDRESS MASK]")
-def _no_address(editor: Editor, config: RouterConfig, *_address: int) -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), address=None))
+def _sets(syntaxes: tuple[str, ...], **changes: Any) -> None:
+    """Let a line set fields of an interface to fixed values."""
+
+    @_inside.command(*syntaxes)
+    def _set(editor: Editor, config: RouterConfig, *_arguments: Any) -> RouterConfig:
+        return config.with_interface(editor.subject, replace(_current(editor, config), **changes))
 
 
-@_inside.command("ip access-group NAME in")
-def _access_in(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), access_in=name))
+def _takes(syntax: str, field: str) -> None:
+    """Let a line set a field of an interface to its argument."""
+
+    @_inside.command(syntax)
+    def _set(editor: Editor, config: RouterConfig, value: str) -> RouterConfig:
+        changes: dict[str, Any] = {field: value}
+        return config.with_interface(editor.subject, replace(_current(editor, config), **changes))
 
 
-@_inside.command("ip access-group NAME out")
-def _access_out(editor: Editor, config: RouterConfig, name: str) -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), access_out=name))
-
-
-@_inside.command("no ip access-group NAME in", "no ip access-group in")
-def _no_access_in(editor: Editor, config: RouterConfig, _name: str = "") -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), access_in=""))
-
-
-@_inside.command("no ip access-group NAME out", "no ip access-group out")
-def _no_access_out(editor: Editor, config: RouterConfig, _name: str = "") -> RouterConfig:
-    return config.with_interface(editor.subject, replace(_current(editor, config), access_out=""))
+_takes("description LINE", "description")
+_takes("ip access-group NAME in", "access_in")
+_takes("ip access-group NAME out", "access_out")
+_sets(("no description [LINE]",), description="")
+_sets(("shutdown",), shutdown=True)
+_sets(("no shutdown",), shutdown=False)
+_sets(("no ip address [ADDRESS MASK]",), address=None)
+_sets(("no encapsulation [dot1q VLAN]",), vlan=0, address=None)
+_sets(("no ip access-group NAME in", "no ip access-group in"), access_in="")
+_sets(("no ip access-group NAME out", "no ip access-group out"), access_out="")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from simulators.history import Origin
 from simulators.routers import show
@@ -103,85 +103,47 @@ async def _configure(session: Caller) -> str:
 # ---------------------------------------------------------------------- showing
 
 
-@_everywhere("show version")
-async def _show_version(session: Caller) -> str:
-    return show.version(session.router)
+def _shows(grammars: tuple[Grammar[Command], ...], syntax: str, text: Callable[..., str]) -> None:
+    """Let a command print a text, which is made of the session and the command's arguments."""
+
+    async def print_text(session: Caller, *arguments: Any) -> str:
+        return text(session, *arguments)
+
+    for grammar in grammars:
+        grammar.command(syntax)(print_text)
 
 
-@_everywhere("show clock")
-async def _show_clock(session: Caller) -> str:
-    return f"*{show.clock(session.router.clock.now())}\n"
-
-
-@_everywhere("show users")
-async def _show_users(session: Caller) -> str:
-    names = ((number, session.origin.user) for number, session in sorted(session.router.sessions.items()))
+def _users(session: Caller) -> str:
+    names = ((number, one.origin.user) for number, one in sorted(session.router.sessions.items()))
     return "    Line       User\n" + "".join(f"    vty {number:<6} {user}\n" for number, user in names)
 
 
-@PRIVILEGED.command("show running-config")
-async def _show_running(session: Caller) -> str:
-    return show.running(session.router.running)
-
-
-@PRIVILEGED.command("show running-config interface INTERFACE")
-async def _show_running_interface(session: Caller, name: str) -> str:
-    return show.running_of_interface(session.router.running, name)
-
-
-@PRIVILEGED.command("show startup-config")
-async def _show_startup(session: Caller) -> str:
-    return show.startup(session.router.startup)
-
-
-@_everywhere("show interfaces [INTERFACE]")
-async def _show_interfaces(session: Caller, name: str = "") -> str:
-    return show.interfaces(session.router.running, name)
-
-
-@_everywhere("show interfaces description")
-async def _show_descriptions(session: Caller) -> str:
-    return show.interface_descriptions(session.router.running)
-
-
-@_everywhere("show ip interface brief")
-async def _show_brief(session: Caller) -> str:
-    return show.ip_interface_brief(session.router.running)
-
-
-@_everywhere("show ip route")
-async def _show_route(session: Caller) -> str:
-    return show.ip_route(session.router.running)
-
-
-@_everywhere("show ip route vrf NAME")
-async def _show_route_vrf(session: Caller, vrf: str) -> str:
-    return show.ip_route(session.router.running, vrf)
-
-
-@_everywhere("show vrf")
-async def _show_vrf(session: Caller) -> str:
-    return show.vrfs(session.router.running)
-
-
-@_everywhere("show vlans")
-async def _show_vlans(session: Caller) -> str:
-    return show.vlans(session.router.running)
-
-
-@_everywhere("show access-lists")
-async def _show_access_lists(session: Caller) -> str:
-    return show.access_lists(session.router.running)
-
-
-@_everywhere("show privilege")
-async def _show_privilege(session: Caller) -> str:
-    return f"Current privilege level is {15 if session.privileged else 1}\n"
-
-
-@_everywhere("show reload")
-async def _show_reload(session: Caller) -> str:
-    return show.reload(session.router)
+_OF_ALL: Mapping[str, Callable[..., str]] = {
+    "show version": lambda session: show.version(session.router),
+    "show clock": lambda session: f"*{show.clock(session.router.clock.now())}\n",
+    "show users": _users,
+    "show interfaces [INTERFACE]": lambda session, *name: show.interfaces(session.router.running, *name),
+    "show interfaces description": lambda session: show.interface_descriptions(session.router.running),
+    "show ip interface brief": lambda session: show.ip_interface_brief(session.router.running),
+    "show ip route": lambda session: show.ip_route(session.router.running),
+    "show ip route vrf NAME": lambda session, vrf: show.ip_route(session.router.running, vrf),
+    "show vrf": lambda session: show.vrfs(session.router.running),
+    "show vlans": lambda session: show.vlans(session.router.running),
+    "show access-lists": lambda session: show.access_lists(session.router.running),
+    "show privilege": lambda session: f"Current privilege level is {15 if session.privileged else 1}\n",
+    "show reload": lambda session: show.reload(session.router),
+}
+_OF_PRIVILEGED: Mapping[str, Callable[..., str]] = {
+    "show running-config": lambda session: show.running(session.router.running),
+    "show running-config interface INTERFACE": lambda session, name: show.running_of_interface(
+        session.router.running, name
+    ),
+    "show startup-config": lambda session: show.startup(session.router.startup),
+}
+for _syntax, _text in _OF_ALL.items():
+    _shows((UNPRIVILEGED, PRIVILEGED), _syntax, _text)
+for _syntax, _text in _OF_PRIVILEGED.items():
+    _shows((PRIVILEGED,), _syntax, _text)
 
 
 # ------------------------------------------------------------------------- ping

@@ -310,6 +310,6 @@ class Router:
             "sessions": len(self.sessions),
             "reachable": self.reachable,
             "reload_due": None if self.reload is None else self.reload.due.isoformat(),
-            "faults": len(self.faults.list()),
+            "faults": len(self.faults),
             "counts": {kind.value: count for kind, count in sorted(self.history.counts.items())},
         }

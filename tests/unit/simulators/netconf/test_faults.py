@@ -139,7 +139,7 @@ async def test_faults_of_one_operation_leave_others_alone(client: Client, statio
     station.faults.inject(Fault(FaultKind.FAIL, "commit"))
     assert await client.label() == OLD
     await client.ok(LOCK)
-    assert len(station.faults.list()) == 1
+    assert len(station.faults) == 1
 
 
 def test_every_fault_is_described() -> None:

@@ -40,7 +40,7 @@ async def test_the_second_line_is_refused(router: Router, typist: Typist, kind: 
     assert ("%" in shown) is percent
     port = router.running.interfaces[PORT]
     assert (port.description, port.shutdown) == ("", True)
-    assert not router.faults.list()
+    assert not list(router.faults)
     assert router.history.counts[EventKind.FAULT_STRUCK] == 1
 
 
@@ -122,7 +122,7 @@ def test_faults_are_counted_and_cleared() -> None:
     first = faults.inject(RouterFault(RouterFaultKind.HANG, command="ip route", count=2))
     second = faults.inject(RouterFault(RouterFaultKind.DELAY))
     assert faults.take(frozenset(RouterFaultKind), "ip route vrf") == (first, second)
-    assert faults.list() == (first,)
+    assert list(faults) == [first]
     assert first.to_json()["count"] == 1
     assert not faults.take(frozenset({RouterFaultKind.HANG}), "hostname")
     assert faults.clear(first.id) == 1
