@@ -18,7 +18,7 @@ from typing import Any
 import asyncssh
 import structlog
 
-from controller.device.connect import HOST_KEYS, Connector, Login
+from controller.device.connect import HOST_KEYS, Connector, LightClient, Login
 from controller.device.transport import Transport
 from controller.models.errors import AuthenticationError, SessionLostError
 from controller.ports.devices import DeviceTarget
@@ -171,7 +171,7 @@ class CallHome:
             raise
 
 
-class _Visitor(asyncssh.SSHClient):
+class _Visitor(LightClient):
     """Our side of a call: first learns who it is, then logs in as it should there.
 
     Attributes:
@@ -190,6 +190,7 @@ class _Visitor(asyncssh.SSHClient):
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """The caller speaks SSH."""
+        super().connection_made(conn)
         self._connection = conn
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from asyncssh.constants import MSG_IGNORE
 from structlog.testing import capture_logs
 
 from controller.device import SshDevices
@@ -427,3 +428,19 @@ async def test_many_sessions_asked_for_at_once_are_opened_in_turns(monkeypatch: 
         await asyncio.gather(*tasks)
         await devices.close()
     assert 0 < most <= 10
+
+
+async def test_no_packet_goes_out_only_to_be_ignored(
+    devices: SshDevices, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncssh sends one before each of its own; whoever moves its pinned release sees here whether ours still do."""
+    ignored: list[object] = []
+    handlers = asyncssh.SSHServerConnection._packet_handlers
+    monkeypatch.setitem(handlers, MSG_IGNORE, lambda *_: ignored.append(1))
+    target = target_in(fleet, "S-0")
+    async with devices.session(target) as session:
+        await session.read()
+    assert not ignored
+    plain = await asyncssh.connect(target.address, target.port, username="minka", password=PASSWORD, known_hosts=None)
+    plain.abort()
+    assert ignored
