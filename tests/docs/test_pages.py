@@ -76,3 +76,11 @@ def test_benchmarks_named_exist() -> None:
     for page in PAGES:
         for name in re.findall(r"python -m tests\.benchmarks ([a-z_]+)", page.read_text(encoding="utf-8")):
             assert (ROOT / "tests" / "benchmarks" / f"bench_{name}.py").is_file(), f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_that_are_named_exist(page: Path) -> None:
+    """Files and folders of the checkout in backticks; ``controller/shipped`` is in the wheel only."""
+    named = re.findall(r"`((?:controller|simulators|tests|docs)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    missing = [name for name in named if not name.startswith("controller/shipped") and not (ROOT / name).exists()]
+    assert not missing
