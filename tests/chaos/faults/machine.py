@@ -28,7 +28,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path, Tree
 from controller.plan import PlanOptions, StationView, network_digest
-from controller.ports.fake_device import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
+from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
 from controller.ports.queue import FakeDoorbell
 from controller.ports.requests import RunRequest
 from controller.ports.store import Page

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from controller.models.run import Policy, Strategy
-from controller.ports.fake_device import Wrong
+from controller.ports.fake_devices import Wrong
 from tests.chaos.conftest import SEED
 from tests.chaos.faults.machine import TROUBLES, Chance
 from tests.support.soak import SOAK

@@ -126,7 +126,7 @@ async def test_figures_do_not_improve_in_a_blackout() -> None:
         assert names <= {(sample.name, *sample.labels.values()) for sample in samples(store)}
         assert {(one.name, *one.labels.values()) for one in nobody_looked if "core_link_up" in one.name} <= names
 
-        devices["S1"].untold = {"EP_NgC", "EP_NgU"}
+        devices["S1"].unreported = {"EP_NgC", "EP_NgU"}
         await look()
         assert unknown("minka_core_link_unknown") == {("S1", "not-told"): 4, ("S2", "not-read"): 6}
         await loop_store.close()

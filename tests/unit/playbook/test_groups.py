@@ -18,7 +18,7 @@ from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import World
 from controller.playbook.engine.procedure import PlaybookProcedure
 from controller.playbook.language.library import parse
-from controller.ports.fake_device import Fault, Wrong
+from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools

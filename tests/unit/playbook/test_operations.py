@@ -9,7 +9,7 @@ import pytest
 from controller.models.equipment import OperationKind
 from controller.models.run import JournalStep, Outcome
 from controller.models.step import StepRecord
-from controller.ports.fake_device import Wrong
+from controller.ports.fake_devices import Wrong
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import Stage
 from tests.unit.runs.world import STATION, Interrupter, Killed

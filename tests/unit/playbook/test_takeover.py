@@ -15,7 +15,7 @@ from controller.playbook.engine.context import World as Around
 from controller.playbook.engine.procedure import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
-from controller.ports.fake_device import Wrong
+from controller.ports.fake_devices import Wrong
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
 from controller.ports.waiting import Resting

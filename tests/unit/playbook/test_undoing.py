@@ -9,7 +9,7 @@ from controller.models.run import Outcome
 from controller.models.step import StepRecord, StepState
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, Registry, Repeat, Touches, action
-from controller.ports.fake_device import Wrong
+from controller.ports.fake_devices import Wrong
 from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, Stage
 from tests.unit.runs.crew import Mortal
 from tests.unit.runs.world import STATION, Interrupter, Killed

@@ -14,7 +14,7 @@ WAIT = "  - {name: wait, action: wait-until, with: {condition: links-up, seconds
 
 def staged(steps: str, untold: set[str]) -> Stage:
     stage = Stage(steps)
-    stage.world.device.untold = untold
+    stage.world.device.unreported = untold
     return stage
 
 

@@ -19,8 +19,7 @@ from controller.nrm.tree import Tree
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceTarget
-from controller.ports.fake_device import FakeDevice
-from controller.ports.fake_devices import FakeDevices
+from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.store import Claim, NewJob, Page
 from controller.runs.approval.clearance import clearances
 from controller.runs.loop import _ending

@@ -11,8 +11,7 @@ from controller.models.errors import StoreError
 from controller.models.run import Job, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_device import FakeDevice
-from controller.ports.fake_devices import FakeDevices
+from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob, Page, Store
 from controller.runs.loop import WorkerLoop

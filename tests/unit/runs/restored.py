@@ -30,8 +30,7 @@ from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget, target_of
-from controller.ports.fake_device import SAFE
-from controller.ports.fake_devices import FakeDevices
+from controller.ports.fake_devices import SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
 from controller.ports.playbooks import FakeWebhook
 from controller.ports.queue import FakeDoorbell

@@ -9,7 +9,7 @@ import pytest
 
 from controller.models.alarm import AlarmState
 from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
-from controller.ports.fake_device import Fault, Wrong
+from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 from tests.support.soak import SOAK

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from controller.models.run import Outcome
-from controller.ports.fake_device import Wrong
+from controller.ports.fake_devices import Wrong
 from controller.ports.store import Claim, JobResult
 from tests.unit.playbook.test_operations import RESET, staged
 from tests.unit.runs.world import QUICK, Interrupter, World, add_tenant

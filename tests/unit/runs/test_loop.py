@@ -10,7 +10,7 @@ import pytest
 
 from controller.models.errors import StoreError
 from controller.models.run import JobState, Outcome, RunState
-from controller.ports.fake_device import Fault
+from controller.ports.fake_devices import Fault
 from controller.ports.store import Page, Store, Transition
 from controller.ports.store_calls import Beating
 from controller.runs import loop as loop_module

@@ -14,7 +14,7 @@ CELLS = {"EUtranCellFDD", "NRCellDU"}
 @pytest.mark.parametrize("scenario", [add_tenant(), add_tenant(UNSAFE)], ids=["confirmed", "inverse"])
 async def test_a_tenant_comes_to_a_station_that_tells_no_states_of_links(scenario: Scenario) -> None:
     world = World(scenario, Strategy())
-    world.device.untold = LINKS
+    world.device.unreported = LINKS
     begun = world.clock.monotonic()
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED
@@ -26,7 +26,7 @@ async def test_a_tenant_comes_to_a_station_that_tells_no_states_of_links(scenari
 
 async def test_what_is_told_still_counts() -> None:
     world = World(add_tenant(), QUICK)
-    world.device.untold = {"EP_NgC", "EP_NgU"}
+    world.device.unreported = {"EP_NgC", "EP_NgU"}
     world.break_link()
     result = await world.work()
     assert result.outcome is Outcome.ROLLED_BACK
@@ -37,7 +37,7 @@ async def test_what_is_told_still_counts() -> None:
 
 async def test_cells_are_locked_and_unlocked_where_nothing_is_told_of_them() -> None:
     world = World(retune(), Strategy())
-    world.device.untold = LINKS | CELLS
+    world.device.unreported = LINKS | CELLS
     result = await world.work()
     assert (result.outcome, result.detail) == (
         Outcome.SUCCEEDED,

@@ -17,8 +17,7 @@ from controller.nrm.tree import Observed, Tree
 from controller.plan import StationView, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
-from controller.ports.fake_device import SAFE, FakeDevice, Fault, Wrong
-from controller.ports.fake_devices import FakeDevices
+from controller.ports.fake_devices import SAFE, FakeDevice, FakeDevices, Fault, Wrong
 from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
