@@ -17,18 +17,21 @@ from controller.assurance.checker import Checker
 from controller.device import SshDevices
 from controller.device.pool import LIMIT
 from controller.inventory.credentials import read_credentials
+from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
 from controller.models.process import ProcessRole
+from controller.models.record import RecordState
 from controller.models.settings import Settings
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.devices import DeviceTarget, target_of
-from controller.ports.playbooks import Webhook
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
+from controller.ports.store import Store
+from controller.ports.webhook import Webhook
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
-from controller.store.custody import AuditKeys, Custody, last_anchors
+from controller.store.evidence import AuditKeys, Evidence, last_anchors
 
 # What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
 if TYPE_CHECKING:
@@ -132,7 +135,7 @@ class Parts:
         if not address:
             return
         try:
-            _, network = await self.loop_store.call(lambda store: store.network())
+            _, network = await self.loop_store.networks.get()
         except NotFoundError:
             log.info("device.no_calls_expected", reason="no network was loaded yet")
         else:
@@ -168,7 +171,7 @@ class Parts:
         anchors = Anchors(asked.anchor_file, self.clock, collector)
 
         async def tell() -> None:
-            state, head = await self.loop_store.call(lambda store: (store.judge_record(), store.audit_head()))
+            state, head = await self.loop_store.transaction(_checked_head)
             if not state.doubt:  # what an older record goes on with must never pass for the newest
                 await anchors.tell(head)
 
@@ -176,13 +179,13 @@ class Parts:
 
     async def judge_record(self) -> None:
         """Compare the record with what is known outside of the database."""
-        state = await self.loop_store.call(lambda store: store.judge_record())
+        state = await self.loop_store.integrity.check()
         if state.doubt:
             log.error("record.in_doubt", reason=state.doubt, since=state.since)
 
     async def sum_up_denials(self) -> None:
         """Write what is to be written of denials whose hour is over."""
-        await self.loop_store.call(lambda store: store.sum_up_denials())
+        await self.loop_store.audit.sum_up_denials()
 
     def importer(self) -> Importer:
         """Reads live stations into network files."""
@@ -255,6 +258,10 @@ def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credenti
     return read_credentials(settings.credentials, references.check)
 
 
+def _checked_head(store: Store) -> tuple[RecordState, AuditAnchor]:
+    return store.integrity.check(), store.audit.head()
+
+
 def open_record(settings: Settings, clock: Clock) -> SqlStore:
     """The store of the settings, with what is kept outside of its database.
 
@@ -262,17 +269,17 @@ def open_record(settings: Settings, clock: Clock) -> SqlStore:
         StoreError: The database is unreachable or made by a newer version.
         InputError: The keys of the audit trail are missing, or none.
     """
-    return open_store(settings.database, clock, custody=lambda store: _custody(settings, store))
+    return open_store(settings.database, clock, evidence=lambda store: _evidence(settings, store))
 
 
-def _custody(settings: Settings, store: SqlStore) -> Custody:
-    head, signed = store.audit_head(), bool(store.audit_key())
+def _evidence(settings: Settings, store: SqlStore) -> Evidence:
+    head, signed = store.audit.head(), bool(store.audit.newest_key())
     if settings.audit_keys.startswith("env:"):
         text = EnvironmentSecrets(settings.home).resolve(settings.audit_keys).get_secret_value()
         keys = AuditKeys.parsed(text, settings.audit_keys)
     else:
         keys = AuditKeys.kept_in(settings.key_file, head.number + 1, signed)
-    return Custody(keys, settings.home, last_anchors(settings.anchor_file))
+    return Evidence(keys, settings.home, last_anchors(settings.anchor_file))
 
 
 def collect_rarely() -> None:

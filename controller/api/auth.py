@@ -35,8 +35,7 @@ from controller.models.errors import InputError, MinkaError, NotFoundError, Sign
 from controller.models.people import Permission, Person, Role
 from controller.models.untrusted import DEEPEST, is_deeper
 from controller.ports.clock import Clock
-from controller.ports.people import NewToken
-from controller.ports.store import Store
+from controller.ports.store import NewToken, Store
 
 if TYPE_CHECKING:
     from controller.api.oidc import Identity
@@ -94,7 +93,7 @@ def ensure_token(path: Path, store: Store) -> str:
             file.write(token + "\n")
     if is_provider_token(token):
         raise InputError(f"{path} holds a token of an identity provider: remove it, and minka login keeps its own")
-    store.ensure_token(NewToken(digest(token), FIRST.name, "first token"), FIRST)
+    store.tokens.ensure(NewToken(digest(token), FIRST.name, "first token"), FIRST)
     return token
 
 
@@ -105,7 +104,7 @@ def ensure_webhook_token(token: str, store: Store, clock: Clock) -> None:
     """
     ends = clock.now() + WEBHOOK_LIFE
     new = NewToken(digest(token), ALARM_SOURCES.name, "MINKA_WEBHOOK_TOKEN", (Permission.WEBHOOK,), ends)
-    kept = store.only_token(new, ALARM_SOURCES)
+    kept = store.tokens.keep_only(new, ALARM_SOURCES)
     if kept is None:
         log.error("webhook.token_over", hint="MINKA_WEBHOOK_TOKEN was in force and is no more: set another one")
     elif kept.expires is not None and kept.expires - clock.now() < _SOON:
@@ -130,7 +129,7 @@ async def caller(request: Request) -> Person | None:
     if services.provider is not None and is_provider_token(token):
         return await run_in_threadpool(signed_in, services.store, await services.provider.identity(token))
     # Sessions of browsers are tokens of the provider; our own never lie in a cookie.
-    return await run_in_threadpool(services.store.bearer, digest(token)) if scheme and token else None
+    return await run_in_threadpool(services.store.tokens.bearer, digest(token)) if scheme and token else None
 
 
 def provider_token(request: Request) -> str:
@@ -153,9 +152,9 @@ def signed_in(store: Store, identity: Identity) -> Person:
         SignInError: It gives no role, or this is not the newest.
     """
     if isinstance(identity.person, SignInError):
-        store.role_lost(identity.sign_in)
+        store.sign_ins.withdraw_role(identity.sign_in)
         raise identity.person
-    return store.signed_in(identity.person, identity.sign_in)
+    return store.sign_ins.accept(identity.person, identity.sign_in)
 
 
 async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -290,7 +289,7 @@ def _check_parameters(request: Request, known: tuple[str, ...]) -> None:
 async def _denied(request: Request, permission: Permission) -> None:
     """Put on record that somebody asked for what is not theirs."""
     store, who = request.app.state.services.store, request.state.caller
-    await run_in_threadpool(store.deny, who.name, who.tenant, permission.value, asked_for(request))
+    await run_in_threadpool(store.audit.deny, who.name, who.tenant, permission.value, asked_for(request))
 
 
 def asked_for(request: Request) -> str:

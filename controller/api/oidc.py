@@ -28,7 +28,7 @@ from controller.models.errors import InputError, ProviderError, SignInError
 from controller.models.people import Person
 from controller.models.settings import Settings
 from controller.ports.clock import Clock
-from controller.ports.people import SignIn
+from controller.ports.store import SignIn
 
 #: Signatures with a public key; none, and none with a shared secret.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")

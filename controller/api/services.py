@@ -17,9 +17,10 @@ from controller.nrm.tree import Observed
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Doorbell
-from controller.ports.store import Page, Store
+from controller.ports.store import Page
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
+from controller.store import SqlStore
 
 if TYPE_CHECKING:
     from controller.api.oidc import Provider
@@ -37,7 +38,7 @@ class Services:
     """Everything behind the API."""
 
     settings: Settings
-    store: Store
+    store: SqlStore
     devices: Devices
     planner: Planner
     importer: Importer

@@ -56,7 +56,7 @@ class Strangers:
             if not count:
                 return
             try:
-                await run_in_threadpool(store.deny, STRANGER, "", "", self._asked, count)
+                await run_in_threadpool(store.audit.deny, STRANGER, "", "", self._asked, count)
             except StoreError as error:
                 self._count += count
                 log.warning("api.denials_unwritten", count=self._count, reason=error.message)

@@ -34,8 +34,7 @@ from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.ports.clock import Clock
-from controller.ports.people import AuditQuery
-from controller.ports.store import Page, PlanHead
+from controller.ports.store import AuditQuery, Page, PlanHead
 from controller.runs.approval.clearance import who_can_end
 
 Looked = TypeVar("Looked")
@@ -175,7 +174,7 @@ class HostView:
 
     def network(self) -> tuple[str, Network]:
         """See ``View``."""
-        return self._store.network()
+        return self._store.networks.get()
 
     def kinds(self) -> tuple[str, ...]:
         """See ``View``."""
@@ -183,8 +182,8 @@ class HostView:
 
     def stations(self, names: Sequence[str]) -> list[DeviceView]:
         """See ``View``."""
-        _, network = self._store.network()
-        records, healths = self._store.devices(names), self._store.healths(names)
+        _, network = self._store.networks.get()
+        records, healths = self._store.devices.find(names), self._store.healths.find(names)
         found, now = [], self.clock.now()
         for name in names:
             record, health = records.get(name), healths.get(name)
@@ -206,7 +205,7 @@ class HostView:
 
     async def config(self, station: str) -> LiveConfig:
         """See ``View``."""
-        _, network = self._store.network()
+        _, network = self._store.networks.get()
         observed = await self._planner.read(network, station)
         return LiveConfig(
             station=station,
@@ -217,59 +216,59 @@ class HostView:
 
     def plans(self, page: Page) -> tuple[int, list[PlanHead]]:
         """See ``View``."""
-        return self._store.plans(page)
+        return self._store.plans.page(page)
 
     def plan(self, plan_id: str) -> Plan:
         """See ``View``."""
         try:
-            return self._store.plan(plan_id)
+            return self._store.plans.get(plan_id)
         except NotFoundError as error:
-            newest = (plan.id for plan in self._store.plans(_NEWEST)[1])
+            newest = (plan.id for plan in self._store.plans.page(_NEWEST)[1])
             raise NotFoundError(unknown("plan", plan_id, newest)) from error
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[RunView]]:
         """See ``View``."""
-        total, found = self._store.runs(page, states)
+        total, found = self._store.runs.page(page, states)
         return total, self._waiting(found)
 
     def run(self, run_id: str) -> RunView:
         """See ``View``."""
         try:
-            return self._waiting([self._store.run(run_id)])[0]
+            return self._waiting([self._store.runs.get(run_id)])[0]
         except NotFoundError as error:
-            newest = (run.id for run in self._store.runs(_NEWEST)[1])
+            newest = (run.id for run in self._store.runs.page(_NEWEST)[1])
             raise NotFoundError(unknown("run", run_id, newest)) from error
 
     def _waiting(self, found: Sequence[Run]) -> list[RunView]:
-        waits = self._store.waits([run.id for run in found if not run.state.terminal])
+        waits = self._store.runs.waits([run.id for run in found if not run.state.terminal])
         return [RunView.model_construct(**dict(run), waits_for=waits.get(run.id, ())) for run in found]
 
     def jobs(self, run_id: str) -> list[Job]:
         """See ``View``."""
-        self._store.run(run_id)
-        return self._store.jobs(run_id)
+        self._store.runs.get(run_id)
+        return self._store.runs.jobs(run_id)
 
     def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[AlarmView]]:
         """See ``View``."""
-        total, found = self._store.alarms(page, None, like)
+        total, found = self._store.alarms.page(page, None, like)
         return total, self._with_waits(found)
 
     def alarm(self, alarm_id: str) -> AlarmView:
         """See ``View``."""
-        return self._with_waits([self._store.alarm(alarm_id)])[0]
+        return self._with_waits([self._store.alarms.get(alarm_id)])[0]
 
     def _with_waits(self, found: Sequence[Alarm]) -> list[AlarmView]:
         repairing = [alarm.run for alarm in found if alarm.state is AlarmState.REPAIRING]
-        waits = self._store.waits(repairing) if repairing else {}
+        waits = self._store.runs.waits(repairing) if repairing else {}
         return [AlarmView.model_construct(**dict(one), waits_for=_waits_of(one, waits)) for one in found]
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
-        return self._store.notices(page)
+        return self._store.notices.page(page)
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
-        return self._store.audit_rows(page, wanted)
+        return self._store.audit.page(page, wanted)
 
 
 class TenantView:
@@ -289,7 +288,7 @@ class TenantView:
         return found
 
     def _sight(self) -> Sight:
-        digest, network = self._store.network()
+        digest, network = self._store.networks.get()
         return sight(digest, network, self._tenant)
 
     def network(self) -> tuple[str, Network]:
@@ -303,12 +302,12 @@ class TenantView:
 
     def stations(self, names: Sequence[str]) -> list[TenantStation]:
         """See ``View``."""
-        seen, healths = self._sight(), self._store.healths(names)
+        seen, healths = self._sight(), self._store.healths.find(names)
         return [TenantStation.of(seen, name, healths.get(name)) for name in names]
 
     async def config(self, station: str) -> LiveConfig:
         """See ``View``."""
-        seen, (_, network) = self._sight(), self._store.network()
+        seen, (_, network) = self._sight(), self._store.networks.get()
         try:
             observed = await self._readings.get(
                 (self._tenant, station), self.clock, lambda: self._planner.read(network, station)
@@ -316,21 +315,21 @@ class TenantView:
         except DeviceError as error:
             # Its words may name the host's management network.
             raise type(error) from error
-        ledger = self._store.ledger([station]).get(station, {})
+        ledger = self._store.ledger.find([station]).get(station, {})
         tree, state = disclosure.visible_config(seen, station, observed.tree, observed.state, ledger)
         return LiveConfig(station=station, tree=tree, state=state, unknown=())
 
     def plans(self, page: Page) -> tuple[int, list[TenantPlanHead]]:
         """See ``View``."""
-        return self._store.plans_of(self._tenant, page)
+        return self._store.tenants.plans(self._tenant, page)
 
     def plan(self, plan_id: str) -> TenantPlan:
         """See ``View``."""
-        return TenantPlan.of(self._sight(), plan_id, self._store.plan_of(self._tenant, plan_id))
+        return TenantPlan.of(self._sight(), plan_id, self._store.tenants.plan(self._tenant, plan_id))
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[TenantRun]]:
         """See ``View``. States are those that the tenant is told, which the database does not know."""
-        total, found = self._store.runs_of(self._tenant, page if states is None else None)
+        total, found = self._store.tenants.runs(self._tenant, page if states is None else None)
         runs = self._told(found)
         if states is None:
             return total, runs
@@ -340,36 +339,38 @@ class TenantView:
 
     def run(self, run_id: str) -> TenantRun:
         """See ``View``."""
-        return self._told([self._store.run_of(self._tenant, run_id)])[0]
+        return self._told([self._store.tenants.run(self._tenant, run_id)])[0]
 
     def _told(self, found: Sequence[tuple[Run, list[Job]]]) -> list[TenantRun]:
-        handles = self._store.handles(self._tenant, [run.plan for run, _ in found])
+        handles = self._store.tenants.handles(self._tenant, [run.plan for run, _ in found])
         return [TenantRun.of(run, handles.get(run.plan, ""), jobs) for run, jobs in found]
 
     def jobs(self, run_id: str) -> list[TenantJob]:
         """See ``View``."""
-        return [TenantJob.of(job) for job in self._store.run_of(self._tenant, run_id)[1]]
+        return [TenantJob.of(job) for job in self._store.tenants.run(self._tenant, run_id)[1]]
 
     def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
         seen = self._sight()
-        total, found = self._store.alarms_of(self._tenant, lambda *about: disclosure.concerns(seen, *about), page, like)
+        total, found = self._store.tenants.alarms(
+            self._tenant, lambda *about: disclosure.concerns(seen, *about), page, like
+        )
         return total, [TenantAlarm.of(alarm) for alarm in found]
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
-        seen, found = self._sight(), self._store.alarm(alarm_id)
+        seen, found = self._sight(), self._store.alarms.get(alarm_id)
         if not disclosure.concerns(seen, found.station, found.object, found.tenant, found.probable_cause):
             raise NotFoundError(f"there is no alarm {alarm_id}")
         return TenantAlarm.of(found)
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
-        return self._store.notices(page, self._tenant)
+        return self._store.notices.page(page, self._tenant)
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
-        total, found = self._store.audit_rows_of(self._tenant, disclosure.VISIBLE_ACTS, page, wanted)
+        total, found = self._store.tenants.audit(self._tenant, disclosure.VISIBLE_ACTS, page, wanted)
         return total, [disclosure.visible_act(row, row.id, own) for row, own in found]
 
 

@@ -22,7 +22,7 @@ from controller.nrm.tree import Path
 from controller.plan import applied, drifted_nodes
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
-from controller.ports.store import Store, StoreLoop
+from controller.ports.store import AsyncStore, Store
 from controller.runs.planning.planner import Planner
 
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ class Checker:
             whose notifications went unheard (``oran-fm``). Health is kept in any case.
     """
 
-    def __init__(self, store: StoreLoop, planner: Planner, clock: Clock, sources: Collection[AlarmSource]) -> None:
+    def __init__(self, store: AsyncStore, planner: Planner, clock: Clock, sources: Collection[AlarmSource]) -> None:
         self._store = store
         self._planner = planner
         self._clock = clock
@@ -125,7 +125,7 @@ class Checker:
         Raises:
             NotFoundError: It was not adopted.
         """
-        _, network = await self._store.call(lambda store: store.network())
+        _, network = await self._store.networks.get()
         found = await self._judge([await self.look(network, station)])
         if station not in found:
             raise NotFoundError(f"station {station} is not adopted")
@@ -142,15 +142,15 @@ class Checker:
             StoreError: Nothing is kept.
         """
         stations = [look.station for look in looks]
-        busy = await self._store.call(lambda store: store.leased(stations))
+        busy = await self._store.claims.busy(stations)
         found = await self._judge([look for look in looks if look.station not in busy])
         if carried := {station: judged.generation for station, judged in found.items() if judged.generation}:
-            await self._store.call(lambda store: store.doubt_record(carried))
+            await self._store.integrity.check_fences(carried)
         await self._doubt(found)
-        standing = await self._store.call(lambda store: store.standing_alarms(found))
+        standing = await self._store.alarms.standing(found)
         reports = [report for judged in found.values() for report in self._reports(judged, standing)]
         healths = [judged.health for judged in found.values()]
-        alarms = await self._store.call(lambda store: _keep(store, healths, reports))
+        alarms = await self._store.transaction(_keep, healths, reports)
         for alarm in alarms:
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
         changed = {station for station, judged in found.items() if self._changed(station, judged)}
@@ -162,9 +162,9 @@ class Checker:
         first = [name for name, now in found.items() if name not in self._last and now.health.reachable]
         altered = [name for name in first if found[name].altered]
         if altered:
-            known = await self._store.call(lambda store: store.healths(altered))
+            known = await self._store.healths.find(altered)
             self._surprising |= {name for name, before in known.items() if before.reachable and not before.drift}
-            if (await self._store.call(lambda store: store.doubt_drift(self._surprising))).doubt:
+            if (await self._store.integrity.check_drift(self._surprising)).doubt:
                 self._surprising = set()
 
     def _reports(self, now: _Judged, standing: Sequence[Alarm]) -> Iterator[AlarmReport]:
@@ -186,9 +186,9 @@ class Checker:
     async def _judge(self, looks: Sequence[Look]) -> dict[str, _Judged]:
         """Looks by station, at adopted ones; judged against what was applied there."""
         stations = [look.station for look in looks]
-        devices, versions, (digest, network) = await self._store.call(
-            lambda store: (store.devices(stations), store.ledger_versions(stations), store.network())
-        )
+        digest, network = await self._store.networks.get()
+        devices = await self._store.devices.find(stations)
+        versions = await self._store.ledger.versions(stations)
         ours = [look for look in looks if look.station in devices and devices[look.station].adopted is not None]
         bases = {
             look.station: _Basis(look.observed, versions.get(look.station, 0), digest)
@@ -198,7 +198,7 @@ class Checker:
         same = {look.station: last.again(look.at) for look in ours if (last := self._still(look.station, bases))}
         new = [look for look in ours if look.station not in same]
         names, dark = [look.station for look in new], [look.station for look in new if look.observed is None]
-        ledger, before = await self._store.call(lambda store: (store.ledger(names), store.healths(dark)))
+        ledger, before = await self._store.ledger.find(names), await self._store.healths.find(dark)
         judged = await asyncio.to_thread(
             lambda: {
                 look.station: _judged(
@@ -229,8 +229,8 @@ def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None
 
 
 def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport]) -> list[Alarm]:
-    store.save_health(healths)
-    return store.report_alarms(reports)
+    store.healths.save(healths)
+    return store.alarms.report_all(reports)
 
 
 def _own_reports(before: Health | None, now: Health, uncleared: Sequence[Alarm]) -> Iterator[AlarmReport]:

@@ -15,9 +15,9 @@ def standing_health(store: Store) -> list[Health]:
     Raises:
         StoreError: The database is away.
     """
-    adopted = {name: record.adopted for name, record in store.devices().items() if record.adopted is not None}
-    healths = store.healths()
-    ledger = store.ledger(adopted.keys() - healths.keys())
+    adopted = {name: record.adopted for name, record in store.devices.find().items() if record.adopted is not None}
+    healths = store.healths.find()
+    ledger = store.ledger.find(adopted.keys() - healths.keys())
     return [
         healths.get(name) or unread(name, ledger.get(name, {}), None, adopted[name], NOT_LOOKED_AT)
         for name in sorted(adopted)

@@ -13,7 +13,7 @@ from controller.models.alarm import AlarmState
 from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.ports.clock import Clock
-from controller.ports.store import Page, StoreLoop
+from controller.ports.store import AsyncStore, Page
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ _SOON = 2.0
 class Checks:
     """Looks at each followed station every ``interval`` seconds, not at all of them at once."""
 
-    def __init__(self, store: StoreLoop, checker: Checker, clock: Clock, interval: float) -> None:
+    def __init__(self, store: AsyncStore, checker: Checker, clock: Clock, interval: float) -> None:
         self._store = store
         self._checker = checker
         self._clock = clock
@@ -55,14 +55,14 @@ class Checks:
 
     async def begin(self) -> None:
         """Begin to look at the stations that are due; those under a job wait, those just repaired come first."""
-        _, repairing = await self._store.call(lambda store: store.alarms(Page(1000), (AlarmState.REPAIRING,)))
+        _, repairing = await self._store.alarms.page(Page(1000), (AlarmState.REPAIRING,))
         for alarm in repairing:
             self.poke(alarm.station)
         now = self._clock.monotonic()
         due = [station for station, at in self._due.items() if at <= now and station not in self._looking]
         if not due:
             return
-        busy, (_, network) = await self._store.call(lambda store: (store.leased(due), store.network()))
+        busy, (_, network) = await self._store.claims.busy(due), await self._store.networks.get()
         for station in due:
             self._due[station] = now + (_SOON if station in busy else self._interval)
             if station not in busy:

@@ -22,7 +22,7 @@ from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification, target_of
-from controller.ports.store import StoreLoop
+from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Listener:
 
     def __init__(
         self,
-        store: StoreLoop,
+        store: AsyncStore,
         devices: Devices,
         checker: Checker,
         clock: Clock,
@@ -73,11 +73,11 @@ class Listener:
         return self._rounds.late
 
     async def _follow(self) -> None:
-        records = await self._store.call(lambda store: store.devices())
+        records = await self._store.devices.find()
         adopted = [station for station, record in records.items() if record.adopted is not None]
         self._checks.follow(adopted)
         # Routers notify nothing.
-        routers = (await self._store.call(lambda store: store.network()))[1].router_by_id if adopted else {}
+        routers = (await self._store.networks.get())[1].router_by_id if adopted else {}
         self._subscriptions.follow([station for station in adopted if station not in routers])
 
     async def _hear(self, notification: Notification) -> None:
@@ -92,9 +92,9 @@ class Listener:
     async def _report(self, notification: Notification) -> None:
         station, at = notification.station, self._clock.now()
         try:
-            ledger = await self._store.call(lambda store: store.ledger([station]))
+            ledger = await self._store.ledger.find([station])
             report = report_of(station, decode_alarm(notification.content), at, ledger.get(station, {}))
-            alarm = await self._store.call(lambda store: store.report_alarm(report))
+            alarm = await self._store.alarms.report(report)
         except StoreError as error:
             # Not lost: the check that it caused finds it in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)

@@ -11,7 +11,7 @@ from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification
-from controller.ports.store import StoreLoop
+from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class Subscriptions:
 
     def __init__(
         self,
-        store: StoreLoop,
+        store: AsyncStore,
         devices: Devices,
         clock: Clock,
         target_of: Callable[[Network, str], DeviceTarget],
@@ -80,6 +80,6 @@ class Subscriptions:
             wait = min(_RETRY[1], wait * 2)
 
     async def _subscribe(self, station: str) -> None:
-        _, network = await self._store.call(lambda store: store.network())
+        _, network = await self._store.networks.get()
         async for notification in self._devices.notifications(self._target_of(network, station)):
             await self._heard(notification)

@@ -9,7 +9,7 @@ from pathlib import Path
 from controller.models.audit import AuditAnchor
 from controller.models.errors import MinkaError
 from controller.ports.clock import Clock
-from controller.ports.playbooks import Webhook
+from controller.ports.webhook import Webhook
 
 
 class Anchors:

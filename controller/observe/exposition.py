@@ -71,7 +71,7 @@ def exposition(store: Store, health_interval: float = Settings.model_fields["hea
         health_interval: Seconds between two looks at a station, as they are meant to be.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Record(store.figures() | {"health_interval_seconds": {(): health_interval}}))
+    registry.register(_Record(store.status.figures() | {"health_interval_seconds": {(): health_interval}}))
     return generate_latest(registry) + network_text(standing_health(store))
 
 

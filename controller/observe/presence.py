@@ -12,8 +12,7 @@ from controller.models.errors import LeaseLostError, StoreError
 from controller.models.process import ProcessRole
 from controller.observe.rounds import repeat
 from controller.ports.clock import Clock
-from controller.ports.store import StoreLoop
-from controller.ports.store_calls import Beating
+from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
@@ -32,7 +31,7 @@ class Presence:
 
     def __init__(
         self,
-        store: StoreLoop,
+        store: AsyncStore,
         role: ProcessRole,
         instance: str,
         *,
@@ -54,9 +53,9 @@ class Presence:
             StoreError: The database is away.
         """
         if not self._incarnation:
-            self._incarnation = await self._store.call(lambda store: store.register_worker(self._instance, self._role))
+            self._incarnation = await self._store.processes.register(self._instance, self._role)
         try:
-            await self._store.call(Beating(self._incarnation, self._sessions(), ", ".join(self._late())))
+            await self._store.processes.heartbeat(self._incarnation, self._sessions(), ", ".join(self._late()))
         except LeaseLostError:
             self._incarnation = ""
             raise
@@ -65,7 +64,7 @@ class Presence:
         """Note that the process ends in good order, if the database is there."""
         if self._incarnation:
             with suppress(StoreError):
-                await self._store.call(lambda store: store.end_worker(self._incarnation))
+                await self._store.processes.end(self._incarnation)
 
     @asynccontextmanager
     async def shown(self, clock: Clock) -> AsyncIterator[None]:

@@ -40,27 +40,27 @@ class Breaker:
 
         If not, repair is stopped then, and people are asked with an alarm; that happens once.
         """
-        set_at = store.switch_state(REMEDIATION_STOPPED).since or _BEGINNING
+        set_at = store.switches.get(REMEDIATION_STOPPED).since or _BEGINNING
         since = max(now - timedelta(minutes=self.minutes), set_at)
-        began = store.all_repairs_since(since)
-        if store.switch(REMEDIATION_STOPPED):
+        began = store.repairs.count_all(since)
+        if store.switches.is_on(REMEDIATION_STOPPED):
             return False
         if began < self.limit:
             return True
         reason = f"{began} automatic repairs began within {self.minutes:g} min: something larger is wrong"
-        store.set_switch(REMEDIATION_STOPPED, True, BREAKER, reason)
+        store.switches.set(REMEDIATION_STOPPED, True, BREAKER, reason)
         text = "automatic repair stopped itself; look why, then: minka alarms repair resume"
-        alarm = store.report_alarm(_report(PerceivedSeverity.CRITICAL, now, text))
-        store.escalate_alarm(alarm, reason, actor=BREAKER)
+        alarm = store.alarms.report(_report(PerceivedSeverity.CRITICAL, now, text))
+        store.alarms.escalate(alarm, reason, actor=BREAKER)
         log.error("remediation.stopped", by=BREAKER, reason=reason)
         return False
 
 
 def resume(store: Store, now: datetime, actor: str, reason: str) -> None:
     """Let repairs begin again, and clear the breaker's alarm if it stands."""
-    if any(alarm.probable_cause == TOO_MANY_REPAIRS for alarm in store.standing_alarms([""])):
-        store.report_alarm(_report(PerceivedSeverity.CLEARED, now))
-    store.set_switch(REMEDIATION_STOPPED, False, actor, reason)
+    if any(alarm.probable_cause == TOO_MANY_REPAIRS for alarm in store.alarms.standing([""])):
+        store.alarms.report(_report(PerceivedSeverity.CLEARED, now))
+    store.switches.set(REMEDIATION_STOPPED, False, actor, reason)
 
 
 def _report(severity: PerceivedSeverity, at: datetime, text: str = "") -> AlarmReport:

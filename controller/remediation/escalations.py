@@ -10,7 +10,7 @@ from controller.models.alarm import Escalation
 from controller.models.errors import MinkaError
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
-from controller.ports.store import StoreLoop
+from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class Escalations:
     key, since people who hear twice are better than people who never hear.
     """
 
-    def __init__(self, store: StoreLoop, notifier: Notifier, clock: Clock) -> None:
+    def __init__(self, store: AsyncStore, notifier: Notifier, clock: Clock) -> None:
         self._store = store
         self._notifier = notifier
         self._clock = clock
@@ -46,7 +46,7 @@ class Escalations:
         Raises:
             StoreError: The database is away; the next round looks again.
         """
-        waiting = await self._store.call(lambda store: store.untold_escalations())
+        waiting = await self._store.escalations.pending()
         self._forget_all_but({one.key for one in waiting})
         now = self._clock.monotonic()
         for one in waiting:
@@ -91,18 +91,18 @@ class Escalations:
     async def _tell(self, one: Escalation) -> None:
         claimed = self._posted.get(one.key) or await self._post(one)
         if claimed is not None:
-            await self._store.call(lambda store: store.escalation_told(claimed))
+            await self._store.escalations.delivered(claimed)
 
     async def _post(self, one: Escalation) -> Escalation | None:
         """Claim it and tell people; None if somebody else does. Raises MinkaError where nobody took it."""
-        claimed = await self._store.call(lambda store: store.claim_escalation(one))
+        claimed = await self._store.escalations.claim(one)
         if claimed is None:
             return None
-        alarm = await self._store.call(lambda store: store.alarm(one.alarm))
+        alarm = await self._store.alarms.get(one.alarm)
         try:
             await self._notifier.escalate(alarm, one.reason, one.key)
         except MinkaError:
-            await self._store.call(lambda store: store.release_escalation(claimed))
+            await self._store.escalations.release(claimed)
             raise
         self._posted[one.key] = claimed
         return claimed

@@ -17,8 +17,7 @@ from controller.models.health import Health, ServiceState
 from controller.models.run import Holds, Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
-from controller.ports.requests import PreparedRun, RunRequest
-from controller.ports.store import Store, StoreLoop
+from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
 from controller.remediation.rules import Rule, rule_for
@@ -50,7 +49,7 @@ class Remediator:
 
     def __init__(
         self,
-        store: StoreLoop,
+        store: AsyncStore,
         checker: Checker,
         launcher: Launcher,
         notifier: Notifier,
@@ -82,7 +81,7 @@ class Remediator:
             StoreError: The database is away; the next round looks again.
         """
         seen = self._seen
-        self._seen, changed = await self._store.call(lambda store: store.alarm_changes(seen))
+        self._seen, changed = await self._store.alarms.changes(seen)
         now = self._clock.monotonic()
         self._due |= dict.fromkeys(changed, now)
         for alarm_id in [one for one, at in self._due.items() if at <= now and one not in self._tasks]:
@@ -99,7 +98,7 @@ class Remediator:
         """Take one alarm as far as it goes now, and note when to look at it again."""
         try:
             async with self._places:
-                wait = await self._advance(await self._store.call(lambda store: store.alarm(alarm_id)))
+                wait = await self._advance(await self._store.alarms.get(alarm_id))
             self._failures.pop(alarm_id, None)
         except MinkaError as error:
             wait = self._wait_after_failure(alarm_id)
@@ -147,10 +146,10 @@ class Remediator:
         unsettled = timedelta(seconds=rule.guards.settle_seconds) - (self._clock.now() - alarm.raised)
         if unsettled > timedelta():
             return min(_LATER, unsettled.total_seconds())
-        if obstacle := await self._store.call(lambda store: self._obstacle(store, alarm)):
+        if obstacle := await self._store.transaction(self._obstacle, alarm):
             return await self._wait(alarm, obstacle)
         since = self._clock.now() - timedelta(seconds=rule.guards.cool_down_seconds)
-        earlier = await self._store.call(lambda store: store.repairs_since(rule.name, _key(alarm), since))
+        earlier = await self._store.repairs.count(rule.name, _key(alarm), since)
         if earlier >= rule.guards.attempts:
             return await self._escalate(alarm, f"it is back after {earlier} repairs: does something else write there?")
         health = await self._checker.health(alarm.station)
@@ -178,7 +177,7 @@ class Remediator:
             )
         except (InputError, PlanRefusedError) as error:
             health = await self._checker.health(alarm.station)
-            obstacle = await self._store.call(lambda store: self._obstacle(store, alarm))
+            obstacle = await self._store.transaction(self._obstacle, alarm)
             if obstacle := obstacle or _obstacle_there(alarm, health):  # it came while the repair was planned
                 return await self._wait(alarm, obstacle)
             return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
@@ -199,28 +198,28 @@ class Remediator:
             raise ConflictError(f"no repair was started: {obstacle}")
         if not self._breaker.lets(store, self._clock.now()):
             return None
-        run = store.create_run(new)
-        store.record_repair(rule.name, _key(alarm), alarm.id, run.id)
-        moved = store.move_alarm(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
+        run = store.runs.create(new)
+        store.repairs.record(rule.name, _key(alarm), alarm.id, run.id)
+        moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
         if moved is None:
             raise ConflictError(f"alarm {alarm.id} moved on meanwhile")
         return run
 
     def _obstacle(self, store: Store, alarm: Alarm) -> str:
         """What on record forbids a repair now, empty if nothing does."""
-        stopped = store.switch_state(REMEDIATION_STOPPED)
+        stopped = store.switches.get(REMEDIATION_STOPPED)
         if stopped.on:
             return f"automatic repair is stopped by {stopped.by}{stopped.reason and ': '}{stopped.reason}"
-        if doubt := store.judge_record().doubt:
+        if doubt := store.integrity.check().doubt:
             return f"the record is in doubt (minka record show): {doubt}"
-        (_, network), now = store.network(), self._clock.now()
+        (_, network), now = store.networks.get(), self._clock.now()
         known = network.manages(alarm.station)
-        if hold := Holds(store.holds(now)).on(alarm.station, network.site_of(alarm.station) if known else ""):
+        if hold := Holds(store.holds.find(now)).on(alarm.station, network.site_of(alarm.station) if known else ""):
             return f"hold on {hold.target} by {hold.by}"
         region = network.region_of(alarm.station) if known else ""
-        if freeze := freeze_on(region, (alarm.tenant,), store.freezes(now), now):
+        if freeze := freeze_on(region, (alarm.tenant,), store.freezes.find(now), now):
             return f"freeze of {freeze.target} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
-        return "a job works on the station" if store.leased([alarm.station]) else ""
+        return "a job works on the station" if store.claims.busy([alarm.station]) else ""
 
     async def _drift_first(self, alarm: Alarm, rule: Rule, health: Health) -> str:
         """For a core link, the drift of its station that is repaired first; empty where that need not be waited for.
@@ -230,7 +229,7 @@ class Remediator:
         patient = self._clock.now() - alarm.raised <= timedelta(seconds=rule.verify_seconds)
         if alarm.probable_cause != CORE_LINK_DOWN or not health.drift or not patient:
             return ""
-        standing = await self._store.call(lambda store: store.standing_alarms([alarm.station]))
+        standing = await self._store.alarms.standing([alarm.station])
         drifts = {one.state for one in standing if one.probable_cause == CONFIGURATION_DRIFT}
         return "" if AlarmState.ESCALATED in drifts else "the configuration drifted, which is repaired first"
 
@@ -242,9 +241,7 @@ class Remediator:
     async def _say(self, alarm: Alarm, note: str) -> None:
         """Note it in an alarm of which people were not told."""
         if alarm.note != note and alarm.state is AlarmState.RAISED:
-            await self._store.call(
-                lambda store: store.move_alarm(alarm, AlarmState.RAISED, actor="remediation", note=note)
-            )
+            await self._store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
 
     async def _nothing_to_do(self, alarm: Alarm, rule: Rule) -> float:
         """Healed already, then the source says so soon."""
@@ -261,16 +258,14 @@ class Remediator:
         if left > timedelta():
             await self._say(alarm, "no rule answers it: it stands until its source clears it")
             return left.total_seconds()
-        await self._store.call(
-            lambda store: store.move_alarm(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
-        )
+        await self._store.alarms.move(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
         return None
 
     # ----------------------------------------------------------------- verify
 
     async def _verify(self, alarm: Alarm, seconds: float) -> float:
         """After the run: the alarm must clear and the object be healthy in time."""
-        run = await self._store.call(lambda store: store.run(alarm.run))
+        run = await self._store.runs.get(alarm.run)
         if not run.state.terminal:
             return _SOON
         if run.state is not RunState.SUCCEEDED:
@@ -285,9 +280,7 @@ class Remediator:
         return _SOON
 
     async def _close(self, alarm: Alarm, run: Run) -> float:
-        repaired = await self._store.call(
-            lambda store: store.move_alarm(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
-        )
+        repaired = await self._store.alarms.move(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
         if repaired is not None:
             log.info("remediation.repaired", alarm=alarm.id, run=run.id, station=alarm.station)
         return _SOON
@@ -300,7 +293,7 @@ class Remediator:
         """
         if alarm.state is AlarmState.ESCALATED:
             return _RETRY[1]
-        if await self._store.call(lambda store: store.escalate_alarm(alarm, reason, actor="remediation")):
+        if await self._store.alarms.escalate(alarm, reason, actor="remediation"):
             log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
 

@@ -18,8 +18,7 @@ from typing import Protocol, TypeVar
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.run import UNDO, JobState, Run, RunState
 from controller.ports.queue import Doorbell
-from controller.ports.requests import PreparedRun, RunRequest, other_request
-from controller.ports.store import Page, Store, StoreLoop
+from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request
 from controller.runs.approval.consent import check_contracts, rejection
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import procedure
@@ -48,12 +47,12 @@ class Preparation(Protocol):
 class PlanPreparation:
     """Requests to apply a plan, or to undo a run by the plan of its inverses."""
 
-    def __init__(self, store: StoreLoop) -> None:
+    def __init__(self, store: AsyncStore) -> None:
         self._store = store
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
         """See ``Preparation``."""
-        return await self._store.call(lambda store: prepare_plan(store, request))
+        return await self._store.transaction(prepare_plan, request)
 
     async def repeats(self, request: RunRequest, known: Run) -> bool:
         """See ``Preparation``."""
@@ -64,7 +63,7 @@ class PlanPreparation:
 class Launcher:
     """Prepares and starts runs."""
 
-    def __init__(self, store: StoreLoop, planner: Planner, doorbell: Doorbell, playbooks: Preparation) -> None:
+    def __init__(self, store: AsyncStore, planner: Planner, doorbell: Doorbell, playbooks: Preparation) -> None:
         self._store = store
         self._planner = planner
         self._doorbell = doorbell
@@ -80,12 +79,12 @@ class Launcher:
         """
         key = request.key
         if key is not None:
-            known = await self._store.call(lambda store: store.run_of_key(key, request.actor))
+            known = await self._store.runs.find_by_key(key, request.actor)
             if known is not None:
                 if known.reason != request.reason or not await self._kind(request).repeats(request, known):
                     raise other_request(known)
                 return known
-        return await self.accept(await self.prepare(request), lambda store, new: store.create_run(new))
+        return await self.accept(await self.prepare(request), lambda store, new: store.runs.create(new))
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
         """A run that nothing refuses.
@@ -97,7 +96,7 @@ class Launcher:
             ConflictError: A paused run would be overtaken, or the plan was made on older network files.
         """
         new = await self._kind(request).prepare(request)
-        await self._store.call(lambda store: check(store, new))
+        await self._store.transaction(check, new)
         return new
 
     async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], R]) -> R:
@@ -112,7 +111,7 @@ class Launcher:
         """
         if new.adopts:
             await self._planner.adopt_devices(new.adopts, new.request.actor)
-        run = await self._store.call(lambda store: record(store, new))
+        run = await self._store.transaction(record, new)
         if run is not None:
             self._doorbell.ring(run.id)
         return run
@@ -134,14 +133,14 @@ def check(store: Store, new: PreparedRun) -> None:
     request = new.request
     if new.refused:
         raise PlanRefusedError(f"{new.procedure} is refused: " + "; ".join(new.refused))
-    digest, _ = store.network()
+    digest, _ = store.networks.get()
     if digest != new.plan.network_digest:
         raise ConflictError(f"plan {new.plan.id} was made on an older version of the network files: plan again")
     if not (request.automatic or request.overtake):
         check_overtaking(store, {job.station for job in new.jobs})
     if new.terms is None:
         return
-    if no := rejection(store.votes(new.terms.subject)):
+    if no := rejection(store.approvals.votes(new.terms.subject)):
         others = f"; as {no.person} is gone, the yes of another approver of {no.side} takes it back" if no.gone else ""
         raise PlanRefusedError(f"plan {new.plan.id} was rejected by {no.person} ({no.side}): {no.reason}{others}")
     check_contracts(new.terms, request.contracts, request.approver)
@@ -153,8 +152,8 @@ def check_overtaking(store: Store, stations: Set[str]) -> None:
     Raises:
         ConflictError: One has yet to change one of the stations.
     """
-    for run in store.runs(Page(limit=1000), [RunState.PAUSED])[1]:
-        left = sorted({job.station for job in store.jobs(run.id) if job.state is not JobState.DONE} & stations)
+    for run in store.runs.page(Page(limit=1000), [RunState.PAUSED])[1]:
+        left = sorted({job.station for job in store.runs.jobs(run.id) if job.state is not JobState.DONE} & stations)
         if left:
             named = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
             raise ConflictError(

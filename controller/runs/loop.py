@@ -19,10 +19,8 @@ from controller.models.errors import (
 )
 from controller.models.run import Outcome
 from controller.ports.queue import Doorbell
-from controller.ports.store import Claim, JobResult, Store
-from controller.ports.store_calls import Beating, Finishing
-from controller.ports.waiting import Resting
-from controller.runs.procedures import Tools
+from controller.ports.store import Async, Claim, Claims, JobResult
+from controller.runs.procedures import Resting, Tools
 from controller.runs.rollout.group_decisions import LAST
 from controller.runs.sweeper import Sweeper
 
@@ -109,7 +107,7 @@ class WorkerLoop:
             await asyncio.gather(*keepers, *self._running.values(), return_exceptions=True)
         incarnation = self._incarnation
         with suppress(StoreError):
-            await self._tools.store.call(lambda store: store.end_worker(incarnation))
+            await self._tools.store.processes.end(incarnation)
 
     async def _until(self, stop: asyncio.Event) -> None:
         """Claim until ``stop``, then wait for what runs."""
@@ -145,9 +143,8 @@ class WorkerLoop:
         # Whoever becomes uncertain while we ask must not be overheard.
         uncertain, self._uncertain = self._uncertain, False
         try:
-            claims = await self._tools.store.call(
-                lambda store: store.held(incarnation) if uncertain else store.claim(incarnation, room)
-            )
+            record = self._tools.store.claims
+            claims = await (record.find(incarnation) if uncertain else record.take(incarnation, room))
         except (StoreError, LeaseLostError) as error:
             log.warning("worker.no_claims", reason=error.message)
             self._uncertain = True
@@ -200,7 +197,7 @@ class WorkerLoop:
         while True:
             try:
                 result = result or await self._result(claim)
-                await self._tools.store.call(_ending(claim, result))
+                await record_end(self._tools.store.claims, claim, result)
                 return result
             except StoreError as error:
                 log.warning("job.waits_for_store", job=claim.job.id, reason=error.message)
@@ -245,7 +242,7 @@ class WorkerLoop:
 
     async def _register(self) -> None:
         begun = self._tools.clock.monotonic()
-        self._incarnation = await self._tools.store.call(lambda store: store.register_worker(self._name))
+        self._incarnation = await self._tools.store.processes.register(self._name)
         self._last_beat = begun
 
     async def _beat(self, stop: asyncio.Event) -> None:
@@ -267,7 +264,7 @@ class WorkerLoop:
     async def _beat_once(self) -> None:
         begun = self._tools.clock.monotonic()
         try:
-            await self._tools.store.call(Beating(self._incarnation, self._sessions()))
+            await self._tools.store.processes.heartbeat(self._incarnation, self._sessions())
             self._last_beat = begun
         except LeaseLostError:
             log.warning("worker.was_buried", incarnation=self._incarnation)
@@ -293,11 +290,12 @@ class WorkerLoop:
             await self._tools.clock.sleep(0.05)
 
 
-def _ending(claim: Claim, result: JobResult | NotClearedError | Resting) -> Callable[[Store], None]:
+async def record_end(claims: Claims[Async], claim: Claim, result: JobResult | NotClearedError | Resting) -> None:
+    """Put on record how a job ended, or give it back."""
     if isinstance(result, NotClearedError):
-        reason, rank = result.message, LAST if isinstance(result, OutOfTurnError) else None
-        return lambda store: store.release(claim, reason, keep_transaction=False, rank=rank)
-    if isinstance(result, Resting):
-        rest = result
-        return lambda store: store.release(claim, rest.reason, keep_transaction=True, until=rest.until)
-    return Finishing(claim, result)
+        rank = LAST if isinstance(result, OutOfTurnError) else None
+        await claims.release(claim, result.message, keep_transaction=False, rank=rank)
+    elif isinstance(result, Resting):
+        await claims.release(claim, result.reason, keep_transaction=True, until=result.until)
+    else:
+        await claims.finish(claim, result)

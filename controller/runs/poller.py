@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Generic, TypeVar
 
 from controller.ports.clock import Clock
-from controller.ports.store import Store, StoreLoop
+from controller.ports.store import AsyncStore, Store
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -24,7 +24,7 @@ class Poller(Generic[K, V]):
     """
 
     def __init__(
-        self, store: StoreLoop, clock: Clock, seconds: float, ask: Callable[[Store, Collection[K]], Mapping[K, V]]
+        self, store: AsyncStore, clock: Clock, seconds: float, ask: Callable[[Store, Collection[K]], Mapping[K, V]]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -60,7 +60,7 @@ class Poller(Generic[K, V]):
             waiting = dict(self._waiting)
             keys = frozenset(waiting.values())
             try:
-                known = await self._store.call(lambda store, keys=keys: self._ask(store, keys))  # type: ignore[misc]
+                known = await self._store.transaction(self._ask, keys)
             except Exception as error:  # noqa: BLE001 - it belongs to those who wait
                 for told in waiting:
                     if not told.done():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from controller.models.errors import NotFoundError, PlanRefusedError
@@ -12,10 +13,7 @@ from controller.models.plan import Plan
 from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
-from controller.ports.requests import PreparedRun, RunRequest
-from controller.ports.store import Claim, JobResult, NewJob, Store, StoreLoop
-from controller.ports.store_calls import NetworkReading
-from controller.ports.waiting import Resting
+from controller.ports.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.consent import Asked, plan_terms
 from controller.runs.poller import Poller
 from controller.runs.rollout.timers import fitted
@@ -43,7 +41,7 @@ class Tools:
         cancelled: Waits until a person cancels a run.
     """
 
-    store: StoreLoop
+    store: AsyncStore
     devices: Devices
     clock: Clock
     target_of: Callable[[Network, str], DeviceTarget]
@@ -69,7 +67,15 @@ class Tools:
 
 
 def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:
-    return dict.fromkeys(store.cancelling(runs), True)
+    return dict.fromkeys(store.runs.cancelling(runs), True)
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A job that can do nothing until then, or until it is woken: it gives its worker free and keeps its device."""
+
+    until: datetime
+    reason: str
 
 
 class Procedure(Protocol):
@@ -100,7 +106,7 @@ class Apply:
         assert plan is not None
         if plan.is_empty:
             raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
-        _, network = store.network()
+        _, network = store.networks.get()
         strategy, jobs = self._cut(store, plan, network, request.strategy)
         terms = plan_terms(network, plan, Asked(plan.digest, plan.created))
         strategy = fitted(strategy, jobs, terms, plan.created)
@@ -116,7 +122,7 @@ class Apply:
 
     async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult:
         """See ``Transaction``."""
-        _, network = await tools.store.call(NetworkReading())
+        _, network = await tools.store.networks.get()
         record = Record(claim, tools.store, tools.clock, alive)
         return await tools.transact(claim, network, record, tools.gates.of(claim))
 
@@ -137,9 +143,9 @@ class Undo(Apply):
 
         It waits for cells and links as long as the run did that it undoes.
         """
-        patience = store.run(plan.undoes).strategy.check_timeout
+        patience = store.runs.get(plan.undoes).strategy.check_timeout
         strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
-        waves = {job.station: job.wave for job in store.jobs(plan.undoes)}
+        waves = {job.station: job.wave for job in store.runs.jobs(plan.undoes)}
         units, ranks = units_of(plan, network), ranks_in(plan, network)
         jobs = cut_stages(units, lambda station: -waves[station], strategy, ranks, region_of=network.region_of)
         return strategy, jobs

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import structlog
 
 from controller.models.errors import MinkaError, StoreError
 from controller.models.run import Job, Run
-from controller.ports.approvals import Clearances
 from controller.ports.clock import Clock
 from controller.ports.queue import Doorbell
-from controller.ports.store import Store, StoreLoop, Transition
+from controller.ports.store import AsyncStore, Clearances, Transition
 from controller.runs.approval.clearance import clearances
 from controller.runs.rollout.transitions import decide
 
@@ -40,7 +38,7 @@ class Sweeper:
 
     def __init__(
         self,
-        store: StoreLoop,
+        store: AsyncStore,
         doorbell: Doorbell,
         clock: Clock,
         *,
@@ -62,10 +60,10 @@ class Sweeper:
         """One round; a database that is down is logged and met again next round."""
         try:
             await self._bury()
-            active = await self._store.call(lambda store: store.active_runs())
+            active = await self._store.runs.active()
             # Before any of them is moved on: no job becomes claimable that was not looked at.
             if active:
-                self._cleared = await self._store.call(self._clear)
+                self._cleared = await self._clear()
         except StoreError as error:
             log.warning("sweeper.store_unavailable", reason=error.message)
             self._still = {}  # nobody else could write either
@@ -78,23 +76,20 @@ class Sweeper:
     async def advance(self, run_id: str) -> None:
         """Move one run on as far as it goes; one that can't be moved never keeps the others from it."""
         try:
-            while (moved := await self._store.call(partial(self._step, run_id))) is not None:
+            while (moved := await self._store.runs.advance(run_id, self._decide, self._by())) is not None:
                 self._tell(run_id, moved)
         except MinkaError as error:
             log.warning("run.not_moved", run=run_id, reason=error.message)
         except Exception:
             log.exception("run.bug", run=run_id)
 
-    def _clear(self, store: Store) -> dict[str, Clearances]:
+    async def _clear(self) -> dict[str, Clearances]:
         now = self._clock.now()
         since = self._clock.monotonic()
         if since - self._compared >= _COMPARE:
             # Another process may have written what holds no more, and died: what we said ourselves would never change.
             self._cleared, self._compared = {}, since
-        return store.clear(lambda standing: clearances(standing, now), self._cleared)
-
-    def _step(self, run_id: str, store: Store) -> Transition | None:
-        return store.advance(run_id, self._decide, self._by())
+        return await self._store.approvals.reassess(lambda standing: clearances(standing, now), self._cleared)
 
     def _decide(self, run: Run, jobs: Sequence[Job]) -> Transition | None:
         return decide(run, jobs, self._clock.now())
@@ -112,8 +107,8 @@ class Sweeper:
         """
         passed = min(self._clock.monotonic() - self._looked, _GAP)
         if any(still + passed > _DOUBT for _, still in self._still.values()):
-            await self._store.call(lambda store: store.check_writable())
-        living = await self._store.call(lambda store: store.incarnations())
+            await self._store.status.check_writable()
+        living = await self._store.processes.alive()
         self._looked = self._clock.monotonic()
         known, self._still = self._still, {}
         for one in living:
@@ -124,5 +119,5 @@ class Sweeper:
                 await self._bury_one(incarnation, counter)
 
     async def _bury_one(self, incarnation: str, counter: int) -> None:
-        if await self._store.call(lambda store: store.bury(incarnation, counter)):
+        if await self._store.processes.declare_dead(incarnation, counter):
             log.warning("worker.buried", incarnation=incarnation)

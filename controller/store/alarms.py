@@ -1,35 +1,151 @@
-"""Alarms: many reports become one alarm, whatever their number and order."""
+"""Alarms: many reports become one alarm, with as many statements as one report takes."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Update, and_, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
-from controller.models.alarm import OTHER_ALERT, Alarm, AlarmFilter, AlarmReport, AlarmState, Escalation
+from controller.models.alarm import (
+    OTHER_ALERT,
+    Alarm,
+    AlarmFilter,
+    AlarmReport,
+    AlarmState,
+    Escalation,
+    PerceivedSeverity,
+)
 from controller.models.errors import NotFoundError
-from controller.ports.store import Page
-from controller.store.encoding import as_noun, rows_of
-from controller.store.reports import OPEN, take_reports
-from controller.store.tables import alarms, audit, escalations, refused_alerts, repairs
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.ports.store import Alarms, Escalations, Page, Repairs, Sync
+from controller.store.audit_chain import audit
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.queries import as_noun
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+#: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.
+_STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    # Of station, object, tenant, probable cause and specific problem (``controller.store.reports.identity``).
+    Column("identity", String, nullable=False, server_default=""),
+    string("station"),
+    string("object"),
+    string("tenant"),
+    string("probable_cause"),
+    string("specific_problem"),
+    string("severity"),
+    long_text("text"),
+    string("source"),
+    Column("state", String, nullable=False, index=True),
+    Column("raised", Instant, nullable=False),
+    Column("changed", Instant, nullable=False),
+    Column("cleared", Instant),
+    # Time of the newest event that had its say; older ones only count.
+    Column("reported", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    long_text("run"),
+    long_text("note"),
+    Column("escalated", Instant),
+    Index("ix_alarms_identity", "identity", "number"),
+    Index("ix_alarms_station", "station", "number"),
+    Index(
+        "ix_alarms_standing",
+        "identity",
+        unique=True,
+        sqlite_where=_STANDING,
+        postgresql_where=_STANDING,
+    ),
+)
+
+#: Alerts that became no alarm, counted by why.
+refused_alerts = Table(
+    "refused_alerts",
+    metadata,
+    Column("reason", String, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+#: What people are to be told. It is claimed before it is sent: ``attempts`` tells one claim from the next.
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    long_text("reason"),
+    Column("at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed", Boolean, nullable=False),
+    Column("told", Instant),
+    Index("ix_escalations_untold", "at", sqlite_where=text("told IS NULL"), postgresql_where=text("told IS NULL")),
+)
+
+repairs = Table(
+    "repairs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("rule"),
+    string("object"),
+    Column("at", Instant, nullable=False),
+    string("alarm"),
+    string("run"),
+    Index("ix_repairs_rule_object_at", "rule", "object", "at"),
+)
+
+OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
+#: What makes two reports speak of the same fault.
+_IDENTITY = ("station", "object", "tenant", "probable_cause", "specific_problem")
+#: What a report may change of an alarm.
+_CHANGED = ("severity", "text", "state", "changed", "cleared", "count")
+#: Reports folded at once: SQLite takes 32,766 parameters in a statement.
+_AT_ONCE = 10_000
+_UPDATE = (
+    update(alarms)
+    .where(alarms.c.id == bindparam("of"))
+    .values({name: bindparam(f"new_{name}") for name in (*_CHANGED, "reported")})
+)
 
 
-class AlarmRecords(Transactions):
-    """Faults, and the repairs that rules started for them."""
+class SqlAlarms(SqlRepository, Alarms[Sync]):
+    """Faults."""
 
     @writes
-    def report_alarm(self, tx: Tx, report: AlarmReport) -> Alarm:
-        """See ``Store.report_alarm``."""
+    def report(self, tx: Tx, report: AlarmReport) -> Alarm:
         return take_reports(tx, [report])[0]
 
     @writes
-    def report_alarms(
+    def report_all(
         self, tx: Tx, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None
     ) -> list[Alarm]:
-        """See ``Store.report_alarms``."""
         taken = take_reports(tx, reports)
         if refused:
             row = tx.insert(refused_alerts)
@@ -39,14 +155,13 @@ class AlarmRecords(Transactions):
         return taken
 
     @reads
-    def standing_alarms(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
-        """See ``Store.standing_alarms``."""
+    def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         standing = select(alarms).where(_standing()).order_by(alarms.c.number)
-        return [as_alarm(row) for row in rows_of(tx, standing, alarms.c.station, stations)]
+        return [as_alarm(row) for row in tx.rows(standing, alarms.c.station, stations)]
 
     @reads
-    def alarm_changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
-        """See ``Store.alarm_changes``: rows of the trail commit with what they tell of, and in the order of numbers."""
+    def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
+        # Rows of the trail commit with what they tell of, and in the order of numbers.
         head = int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
         if since is None or since > head:
             found = select(alarms.c.id).where(_standing()).order_by(alarms.c.number)
@@ -56,15 +171,13 @@ class AlarmRecords(Transactions):
         return head, list(tx.execute(found).scalars())
 
     @reads
-    def alarm(self, tx: Tx, alarm_id: str) -> Alarm:
-        """See ``Store.alarm``."""
+    def get(self, tx: Tx, alarm_id: str) -> Alarm:
         return _load(tx, alarm_id)
 
     @reads
-    def alarms(
+    def page(
         self, tx: Tx, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
     ) -> tuple[int, list[Alarm]]:
-        """See ``Store.alarms``."""
         chosen = conditions(like or AlarmFilter())
         if states is not None:
             chosen.append(alarms.c.state.in_([state.value for state in states]))
@@ -73,61 +186,191 @@ class AlarmRecords(Transactions):
         return total, [as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
     @writes
-    def move_alarm(
+    def move(
         self, tx: Tx, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = ""
     ) -> Alarm | None:
-        """See ``Store.move_alarm``."""
         return _move(tx, seen, {"state": state.value, "run": run, "note": note}, actor)
 
     @writes
-    def escalate_alarm(self, tx: Tx, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
-        """See ``Store.escalate_alarm``."""
+    def escalate(self, tx: Tx, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
         return escalate(tx, seen, reason, actor)
 
+
+class SqlEscalations(SqlRepository, Escalations[Sync]):
+    """What people are to be notified of."""
+
     @reads
-    def untold_escalations(self, tx: Tx) -> list[Escalation]:
-        """See ``Store.untold_escalations``."""
+    def pending(self, tx: Tx) -> list[Escalation]:
         waiting = select(escalations).where(escalations.c.told.is_(None))
         return [as_noun(Escalation, row) for row in tx.execute(waiting.order_by(escalations.c.at, escalations.c.alarm))]
 
     @writes
-    def claim_escalation(self, tx: Tx, seen: Escalation) -> Escalation | None:
-        """See ``Store.claim_escalation``."""
+    def claim(self, tx: Tx, seen: Escalation) -> Escalation | None:
         claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
         values = {"attempts": claimed.attempts, "claimed": True}
         return claimed if tx.execute(_untold(seen).values(values)).rowcount else None
 
     @writes
-    def release_escalation(self, tx: Tx, claimed: Escalation) -> None:
-        """See ``Store.release_escalation``."""
+    def release(self, tx: Tx, claimed: Escalation) -> None:
         tx.execute(_untold(claimed).values(claimed=False))
 
     @writes
-    def escalation_told(self, tx: Tx, claimed: Escalation) -> None:
-        """See ``Store.escalation_told``."""
+    def delivered(self, tx: Tx, claimed: Escalation) -> None:
         same = and_(escalations.c.alarm == claimed.alarm, escalations.c.number == claimed.number)
         told = update(escalations).where(same, escalations.c.told.is_(None)).values(told=tx.now, claimed=False)
         if tx.execute(told).rowcount:
             tx.note("remediation", "alarm.people-told", claimed.alarm, key=claimed.key, attempts=claimed.attempts)
 
+
+class SqlRepairs(SqlRepository, Repairs[Sync]):
+    """What rules started."""
+
     @reads
-    def repairs_since(self, tx: Tx, rule: str, object_path: str, since: datetime) -> int:
-        """See ``Store.repairs_since``."""
+    def count(self, tx: Tx, rule: str, object_path: str, since: datetime) -> int:
         chosen = and_(repairs.c.rule == rule, repairs.c.object == object_path, repairs.c.at >= since)
         return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
 
     @writes
-    def all_repairs_since(self, tx: Tx, since: datetime) -> int:
-        """See ``Store.all_repairs_since``."""
+    def count_all(self, tx: Tx, since: datetime) -> int:
         tx.guard("repairs")
         return int(tx.execute(select(func.count()).select_from(repairs).where(repairs.c.at >= since)).scalar_one())
 
     @writes
-    def record_repair(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
-        """See ``Store.record_repair``."""
+    def record(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         tx.execute(repairs.insert().values(row))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+
+def identity(one: AlarmReport | Alarm) -> str:
+    """The same for all reports of one fault: a hash, so that one column finds them."""
+    content = json.dumps([getattr(one, name) for name in _IDENTITY], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
+    """See ``Store.report_alarms``."""
+    taken: list[Alarm] = []
+    for start in range(0, len(reports), _AT_ONCE):
+        taken += _take(tx, reports[start : start + _AT_ONCE])
+    return taken
+
+
+def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
+    keys = [identity(report) for report in reports]
+    # Not a lock for each: PostgreSQL has room for a few thousand.
+    tx.guards({f"alarms {key[:2]}" for key in keys})
+    known = _newest(tx, set(keys))
+    taken, touched = [], dict[str, _Known]()
+    for key, report in zip(keys, reports, strict=True):
+        now, action = _folded(known.get(key), report)
+        known[key] = touched[now.alarm.id] = now
+        taken.append(now.alarm)
+        if action:
+            tx.note(report.source, action, now.alarm.id, **_told(report, now.alarm, action))
+    _write(tx, touched.values())
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An alarm with what only the record knows of it.
+
+    Attributes:
+        reported: Time of the newest event that had its say.
+        new: Whether it is not on record yet.
+    """
+
+    alarm: Alarm
+    reported: datetime
+    new: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether further reports belong to it: work goes on, or people know and it was not cleared yet."""
+        return self.alarm.state in OPEN or (self.alarm.state is AlarmState.ESCALATED and self.alarm.cleared is None)
+
+    @property
+    def last_word(self) -> datetime:
+        """Events before this time are late: they count, and change nothing."""
+        return self.reported if self.alarm.cleared is None else max(self.reported, self.alarm.cleared)
+
+
+def _folded(known: _Known | None, report: AlarmReport) -> tuple[_Known, str]:
+    """What becomes of the newest alarm of an identity by a report, and what is to be noted of that."""
+    if known is None or not (report.at < known.last_word or known.stands or _clears(report)):
+        return _opened(report)
+    alarm, late = known.alarm, report.at < known.last_word
+    change: dict[str, Any] = {"count": alarm.count + 1}
+    action = ""
+    if not late and known.stands:
+        said, action = _said(alarm, report)
+        change |= said
+    reported = known.reported if late else report.at
+    return _Known(alarm.model_copy(update=change), reported, known.new), action
+
+
+def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
+    """What a report that is not late changes of an alarm that stands, and what is to be noted of that."""
+    change: dict[str, Any] = {"changed": report.at}
+    if _clears(report):
+        change["cleared"] = report.at
+        if alarm.state is not AlarmState.RAISED:
+            return change, "alarm.clear-reported"
+        return change | {"state": AlarmState.CLEARED}, "alarm.cleared"
+    change |= {"severity": report.severity, "text": report.text, "cleared": None}
+    return change, "alarm.changed" if report.severity is not alarm.severity or alarm.cleared else ""
+
+
+def _opened(report: AlarmReport) -> tuple[_Known, str]:
+    """A new alarm; one that begins with a clearing report is over already."""
+    over = _clears(report)
+    state = AlarmState.CLEARED if over else AlarmState.RAISED
+    alarm = Alarm(
+        **report.model_dump(exclude={"at"}),
+        id=f"a-{secrets.token_hex(5)}",
+        state=state,
+        raised=report.at,
+        changed=report.at,
+        cleared=report.at if over else None,
+    )
+    return _Known(alarm, report.at, new=True), f"alarm.{state.value}"
+
+
+def _clears(report: AlarmReport) -> bool:
+    return report.severity is PerceivedSeverity.CLEARED
+
+
+def _told(report: AlarmReport, alarm: Alarm, action: str) -> dict[str, object]:
+    if alarm.count == 1 and action in ("alarm.raised", "alarm.cleared"):
+        return {"object": report.object, "cause": report.probable_cause}
+    return {"severity": report.severity.value, "at": report.at.isoformat()}
+
+
+def _newest(tx: Tx, keys: set[str]) -> dict[str, _Known]:
+    """The newest alarm of each identity, locked."""
+    if not keys:
+        return {}
+    newest = select(func.max(alarms.c.number)).where(alarms.c.identity.in_(sorted(keys))).group_by(alarms.c.identity)
+    rows = tx.execute(select(alarms).where(alarms.c.number.in_(newest)).order_by(alarms.c.number).with_for_update())
+    return {row.identity: _Known(as_noun(Alarm, row), row.reported) for row in rows}
+
+
+def _write(tx: Tx, touched: Iterable[_Known]) -> None:
+    new, old = [], []
+    for one in touched:
+        if one.new:
+            row = one.alarm.model_dump(mode="python") | {"identity": identity(one.alarm), "reported": one.reported}
+            new.append({name: getattr(value, "value", value) for name, value in row.items()})
+        else:
+            values = {name: getattr(one.alarm, name) for name in _CHANGED} | {"reported": one.reported}
+            change = {f"new_{name}": getattr(value, "value", value) for name, value in values.items()}
+            old.append({"of": one.alarm.id, **change})
+    # Before new ones: at most one alarm of an identity stands.
+    if old:
+        tx.execute(_UPDATE, old)
+    if new:
+        tx.execute(alarms.insert(), new)
 
 
 def _standing() -> ColumnElement[bool]:

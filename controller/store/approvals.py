@@ -8,35 +8,72 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+    update,
+)
 
 from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Verdict, Vote
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import Hold, JobState, Policy, Run, Strategy
-from controller.ports.approvals import Assess, Clearances, Standing
-from controller.store.approval_tables import freezes, notices, overrides, run_terms
-from controller.store.encoding import chunks
+from controller.ports.store import Approvals, Assess, Clearances, Freezes, Standing, Sync
+from controller.store.columns import Instant, metadata
+from controller.store.holds import holds_in_force
+from controller.store.involvement import run_tenants
 from controller.store.networks import current_digest, load_network
-from controller.store.people import holds_in_force
-from controller.store.requests import cancel_run
-from controller.store.runs import ACTIVE, load_run, load_runs
-from controller.store.tables import jobs, runs
-from controller.store.tenant_tables import run_tenants
-from controller.store.terms import terms_from
-from controller.store.transaction import Transactions, Tx, reads, writes
-from controller.store.turns import waiting_for_others
+from controller.store.precedence import waiting_for_others
+from controller.store.queries import chunks
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
+from controller.store.runs import cancel_run
+from controller.store.terms import notices, run_terms, terms_from
+from controller.store.transaction import Tx
 from controller.store.votes import allowed, cast_vote, plans_of, votes_on
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("target", String, nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("ends", Instant, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("created", Instant, nullable=False),
+    Column("lifted", Instant),
+)
 
 log = structlog.get_logger()
 
 
-class ApprovalRecords(Transactions):
-    """See ``controller.ports.approvals.ApprovalRecords``."""
+class SqlApprovals(SqlRepository, Approvals[Sync]):
+    """What people say, and what follows."""
 
     @writes
-    def clear(self, tx: Tx, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
-        """See ``ApprovalRecords.clear``."""
+    def reassess(self, tx: Tx, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
         tx.guard("clearance")
         active = _with_terms().where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
         rows = tx.execute(active).all()
@@ -60,13 +97,11 @@ class ApprovalRecords(Transactions):
 
     @reads
     def standing(self, tx: Tx, run_id: str, tenant: str = "") -> Standing | None:
-        """See ``ApprovalRecords.standing``."""
         row = tx.execute(_of_side(_with_terms(), tenant).where(runs.c.id == run_id)).one_or_none()
         return None if row is None else _standing(tx, row, _bounds(tx))
 
     @reads
     def standings(self, tx: Tx, tenant: str = "") -> list[tuple[Run, Standing]]:
-        """See ``ApprovalRecords.standings``."""
         active = _of_side(_with_terms(), tenant).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
         rows, bounds = tx.execute(active).all(), _bounds(tx)
         found = {run.id: run for run in load_runs(tx, [row.id for row in rows])}
@@ -83,7 +118,6 @@ class ApprovalRecords(Transactions):
         about: str,
         contracts: tuple[Contract, ...] = (),
     ) -> Vote:
-        """See ``ApprovalRecords.vote``."""
         vote = cast_vote(tx, subject, person, verdict, reason, about, contracts)
         if verdict is Verdict.REJECT:
             meant = or_(run_terms.c.subject == subject, run_terms.c.subject.in_(plans_of(subject)))
@@ -95,12 +129,10 @@ class ApprovalRecords(Transactions):
 
     @reads
     def votes(self, tx: Tx, subject: str) -> list[Vote]:
-        """See ``ApprovalRecords.votes``."""
         return votes_on(tx, subject)
 
     @writes
     def override(self, tx: Tx, run_id: str, by: str, reason: str) -> Override:
-        """See ``ApprovalRecords.override``."""
         load_run(tx, run_id)
         made = Override(run=run_id, by=by, reason=reason, at=tx.now)
         if kept := _override(tx, run_id):
@@ -111,9 +143,12 @@ class ApprovalRecords(Transactions):
         tx.note(by, "run.overridden", run_id, reason=reason)
         return made
 
+
+class SqlFreezes(SqlRepository, Freezes[Sync]):
+    """When nothing may be changed."""
+
     @writes
-    def add_freeze(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
-        """See ``ApprovalRecords.add_freeze``."""
+    def add(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
         freeze = Freeze(
             id=f"f-{secrets.token_hex(4)}",
             target=target,
@@ -129,8 +164,7 @@ class ApprovalRecords(Transactions):
         return freeze
 
     @writes
-    def end_freeze(self, tx: Tx, freeze_id: str, actor: str) -> None:
-        """See ``ApprovalRecords.end_freeze``."""
+    def end(self, tx: Tx, freeze_id: str, actor: str) -> None:
         in_force = and_(freezes.c.id == freeze_id, freezes.c.lifted.is_(None))
         target = tx.execute(select(freezes.c.target).where(in_force).with_for_update()).scalar()
         if target is None:
@@ -139,8 +173,7 @@ class ApprovalRecords(Transactions):
         tx.note(actor, "freeze.lifted", target, freeze=freeze_id)
 
     @reads
-    def freezes(self, tx: Tx, at: datetime) -> list[Freeze]:
-        """See ``ApprovalRecords.freezes``."""
+    def find(self, tx: Tx, at: datetime) -> list[Freeze]:
         return _freezes(tx, at)
 
 

@@ -1,143 +1,106 @@
-"""The audit chain: each row holds the hash of the one before, so that none changes or vanishes unseen.
-
-Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key that is not in the database: who can only write there can't make a
-row, nor another hash for one. Rows from before there were keys have plain hashes.
-"""
+"""The audit trail. Of requests that were denied, the first of a kind stand there one by one, a flood as a number."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
-import orjson
-from sqlalchemy import ColumnElement, Connection, Row, RowMapping, select
-from sqlalchemy.sql.expression import ColumnCollection
+from sqlalchemy import BigInteger, Column, Integer, Row, String, Table, Text, and_, case, delete, func, select, text
 
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.run import AuditRow
-from controller.ports.people import AuditQuery
-from controller.store.custody import AuditKeys
-from controller.store.encoding import chunks
-from controller.store.tables import audit, audit_head
+from controller.ports.store import EVERYTHING, Audit, AuditQuery, Page, Sync
+from controller.store import audit_chain, epochs
+from controller.store.audit_chain import Note, audit
+from controller.store.columns import Instant, metadata
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
 
-#: What the first row holds for the hash of the row before.
-GENESIS = "0" * 64
-#: Action of the row that holds a person's decision which of two records is right.
-DECIDED = "record.decided"
-_CHAIN = "audit"
+#: What was denied to whom lately, until it is summed up: how much of it has a row of the audit trail of its own, how
+#: much more there was, and the last of it. On the host's side ``side`` is empty.
+denials = Table(
+    "denials",
+    metadata,
+    Column("actor", String, primary_key=True),
+    Column("side", String, primary_key=True),
+    Column("permission", String, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("more", BigInteger, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """An act that is about to go on record."""
-
-    at: datetime
-    actor: str
-    action: str
-    target: str
-    detail: dict[str, str]
-
-
-def newest(connection: Connection) -> tuple[int, str]:
-    """Number and hash of the newest row."""
-    head = connection.execute(select(audit_head.c.last, audit_head.c.hash)).one_or_none()
-    return (head.last, head.hash) if head else (0, GENESIS)
-
-
-def append(
-    connection: Connection, insert: Callable[..., Any], notes: Sequence[Note], keys: AuditKeys
-) -> tuple[int, str]:
-    """Write rows at the end of the chain; the caller sees to it that nobody else does.
-
-    Returns:
-        Number and hash of the last one.
-    """
-    last, previous = newest(connection)
-    key = keys.newest.id if keys.newest else ""
-    rows = []
-    for number, note in enumerate(notes, start=last + 1):
-        row = {"id": number, "at": note.at, "actor": note.actor, "action": note.action, "object": note.target}
-        row |= {"detail": orjson.dumps(note.detail, option=orjson.OPT_SORT_KEYS).decode()}
-        row |= {"previous": previous, "key": key}
-        last, previous = number, _digest(row, keys)
-        rows.append({**row, "hash": previous})
-    connection.execute(audit.insert(), rows)
-    statement = insert(audit_head).values(chain=_CHAIN, last=last, hash=previous)
-    update = {"last": statement.excluded.last, "hash": statement.excluded.hash}
-    connection.execute(statement.on_conflict_do_update(index_elements=["chain"], set_=update))
-    return last, previous
+#: For how long what one caller is denied for want of one permission is counted together, and how much of it gets a
+#: row of its own. What comes beyond gets a single row with its number: the trail grows with callers, not with requests.
+PERIOD, EACH = timedelta(hours=1), 20
+_ACTION = "access.denied"
+_KEY = (denials.c.actor, denials.c.side, denials.c.permission)
 
 
-def matching(columns: ColumnCollection[str, Any], wanted: AuditQuery) -> list[ColumnElement[bool]]:
-    """Conditions on rows of the trail, or of a query with its columns."""
-    found = [] if wanted.actor is None else [columns.actor == wanted.actor]
-    for column, text in ((columns.action, wanted.action), (columns.object, wanted.object)):
-        if text is not None:
-            begins = column.startswith(text.removesuffix("*"), autoescape=True)
-            found.append(begins if text.endswith("*") else column == text)
-    found += [] if wanted.since is None else [columns.at >= wanted.since]
-    return found if wanted.until is None else [*found, columns.at < wanted.until]
+class SqlAudit(SqlRepository, Audit[Sync]):
+    """What was done by whom."""
+
+    @writes
+    def append(self, tx: Tx, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
+        tx.note(actor, action, target, **(detail or {}))
+
+    @reads
+    def page(self, tx: Tx, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
+        chosen = audit_chain.matching(audit.c, wanted)
+        total = tx.execute(select(func.count()).select_from(audit).where(*chosen)).scalar_one()
+        newest = select(audit).where(*chosen).order_by(audit.c.id.desc()).limit(page.limit).offset(page.offset)
+        return total, [audit_chain.as_noun(row) for row in tx.execute(newest)]
+
+    @reads
+    def verify(self, tx: Tx) -> AuditBreak | None:
+        if tx.dialect == "postgresql":
+            # Rows and head as of one moment: what others append meanwhile is no break.
+            tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        return audit_chain.first_broken(tx.connection, tx.evidence.keys)
+
+    @reads
+    def verify_anchors(self, tx: Tx, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+        return audit_chain.first_unanchored(tx.connection, anchors)
+
+    @reads
+    def head(self, tx: Tx) -> AuditAnchor:
+        number, digest = audit_chain.newest(tx.connection)
+        return AuditAnchor(epoch=epochs.epoch_of(tx.connection, tx.evidence), number=number, hash=digest)
+
+    @reads
+    def newest_key(self, tx: Tx) -> str:
+        return tx.execute(select(audit.c.key).order_by(audit.c.id.desc()).limit(1)).scalar() or ""
+
+    @writes
+    def deny(self, tx: Tx, actor: str, side: str, permission: str, asked: str, times: int = 1) -> None:
+        values = {"actor": actor, "side": side, "permission": permission}
+        same = and_(*(column == values[column.name] for column in _KEY))
+        for row in tx.execute(delete(denials).where(same, denials.c.since <= tx.now - PERIOD).returning(denials)):
+            _sum_up(tx, row)
+        room = denials.c.told < EACH
+        counted = {
+            "told": case((room, denials.c.told + 1), else_=denials.c.told),
+            "more": case((room, 0), else_=denials.c.more + times),
+            "asked": asked,
+            "at": tx.now,
+        }
+        first = values | {"since": tx.now, "told": 1, "more": 0, "asked": asked, "at": tx.now}
+        made = tx.insert(denials).values(first).on_conflict_do_update(index_elements=_KEY, set_=counted)
+        if not tx.execute(made.returning(denials.c.more)).scalar_one():
+            tx.note(actor, _ACTION, asked, permission=permission, count=times if times > 1 else "")
+
+    @writes
+    def sum_up_denials(self, tx: Tx) -> None:
+        tx.guard("denials")
+        for row in tx.execute(delete(denials).where(denials.c.since <= tx.now - PERIOD).returning(denials)):
+            _sum_up(tx, row)
 
 
-def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
-    """The first row that was changed, removed or cut off, or None."""
-    expected, previous = 1, GENESIS
-    query = select(audit).order_by(audit.c.id)
-    for row in connection.execute(query.execution_options(yield_per=1000)):
-        if wrong := _wrong(row, expected, previous, keys):
-            return AuditBreak(number=expected, reason=wrong)
-        expected, previous = expected + 1, row.hash
-    last, digest = newest(connection)
-    if (last, digest) == (expected - 1, previous):
-        return None
-    return AuditBreak(number=min(expected, last + 1), reason="the chain does not end where its head says")
-
-
-def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
-    """The first anchored row that is not on the trail as it was anchored, or None.
-
-    An anchor from before a person decided that an older record is right need not hold.
-    """
-    decided = select(audit.c.detail).where(audit.c.action == DECIDED)
-    epoch = max((int(orjson.loads(detail)["epoch"]) for detail in connection.execute(decided).scalars()), default=0)
-    for part in chunks(sorted((anchor for anchor in anchors if anchor.number), key=lambda anchor: anchor.number)):
-        query = select(audit.c.id, audit.c.hash).where(audit.c.id.in_([anchor.number for anchor in part]))
-        hashes = {row.id: row.hash for row in connection.execute(query)}
-        for anchor in part:
-            if hashes.get(anchor.number) != anchor.hash and anchor.epoch >= epoch:
-                wrong = "it is another one than" if anchor.number in hashes else "it is missing, and"
-                return AuditBreak(number=anchor.number, reason=f"{wrong} was anchored")
-    return None
-
-
-def as_noun(row: Row[Any]) -> AuditRow:
-    """A row as the port shows it."""
-    return AuditRow(
-        id=row.id, at=row.at, actor=row.actor, action=row.action, object=row.object, detail=orjson.loads(row.detail)
-    )
-
-
-def _wrong(row: Row[Any], expected: int, previous: str, keys: AuditKeys) -> str:
-    """What is wrong with a row in its place, empty if nothing is."""
-    if row.id != expected:
-        return "it is missing"
-    if not row.key and keys.sign(row.id):
-        return "it is not signed, and rows before it were"
-    if row.key and keys.secret(row.key) is None:
-        return f"its key {row.key} is not among those that are known here"
-    if row.previous != previous:
-        return "it does not follow the row before it"
-    return "" if hmac.compare_digest(row.hash, _digest(row._mapping, keys)) else "it was changed"
-
-
-def _digest(row: Mapping[str, Any] | RowMapping, keys: AuditKeys) -> str:
-    parts = [row["previous"], row["id"], row["at"].astimezone(UTC).isoformat()]
-    content = orjson.dumps([*parts, *(row[name] for name in ("actor", "action", "object", "detail"))])
-    secret = keys.secret(row["key"])
-    if secret is None:
-        return hashlib.sha256(content).hexdigest()
-    return hmac.digest(secret, content + row["key"].encode(), "sha256").hex()
+def _sum_up(tx: Tx, row: Row[Any]) -> None:
+    """Put on the trail what had no row of its own, as of the last of it: by then its caller was on that side."""
+    if row.more:
+        detail = {"permission": row.permission, "count": str(row.more), "since": row.since.isoformat()}
+        detail = {name: value for name, value in detail.items() if value}
+        tx.notes.append(Note(row.at, row.actor, _ACTION, row.asked, detail))

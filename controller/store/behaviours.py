@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Boolean, Column, String, Table, select
 
 from controller.models.behaviour import Behaviour
-from controller.ports.clock import Clock
-from controller.ports.store import Claim
-from controller.store.custody import Custody
-from controller.store.journals import check_lease
-from controller.store.tables import behaviours
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.ports.store import Behaviours, Claim, Sync, method
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.leases import check_lease
+from controller.store.repository import SqlRepository, writes
+from controller.store.transaction import Database, Tx
+
+#: How servers behave, by the name of their software.
+behaviours = Table(
+    "behaviours",
+    metadata,
+    Column("software", String, primary_key=True),
+    Column("follow_up", String),
+    Column("cancels", Boolean, nullable=False),
+    long_text("reason"),
+    # Where and when it was learned.
+    string("station"),
+    Column("learned", Instant, nullable=False),
+)
 
 
-class BehaviourRecords(Transactions):
+class SqlBehaviours(SqlRepository, Behaviours[Sync]):
     """Behaviours are never changed, so each process keeps those that it has read."""
 
-    def __init__(self, engine: Engine, clock: Clock, custody: Custody | None = None) -> None:
-        super().__init__(engine, clock, custody)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
         self._behaviours: dict[str, Behaviour] = {}
 
-    def behaviour(self, software: str) -> Behaviour | None:
-        """See ``Store.behaviour``."""
-        found = self._behaviours.get(software) or self._read_behaviour(software)
+    @method
+    def get(self, software: str) -> Behaviour | None:
+        found = self._behaviours.get(software) or self._database.run(lambda tx: _load(tx, software), "DEFERRED")
         if found is not None:
             self._behaviours[software] = found
         return found
 
-    @reads
-    def _read_behaviour(self, tx: Tx, software: str) -> Behaviour | None:
-        query = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason)
-        row = tx.execute(query.where(behaviours.c.software == software)).one_or_none()
-        return None if row is None else Behaviour(**row._mapping)
-
     @writes
     def learn(self, tx: Tx, software: str, behaviour: Behaviour, claim: Claim) -> None:
-        """See ``Store.learn``."""
         check_lease(tx, claim)
         row = tx.insert(behaviours).values(
             software=software, station=claim.job.station, learned=tx.now, **behaviour.model_dump()
@@ -43,3 +48,9 @@ class BehaviourRecords(Transactions):
         if tx.execute(row.on_conflict_do_nothing(index_elements=["software"])).rowcount:
             told = behaviour.model_dump(exclude_defaults=False)
             tx.note(claim.incarnation, "behaviour.learned", software, station=claim.job.station, **told)
+
+
+def _load(tx: Tx, software: str) -> Behaviour | None:
+    query = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason)
+    row = tx.execute(query.where(behaviours.c.software == software)).one_or_none()
+    return None if row is None else Behaviour(**row._mapping)

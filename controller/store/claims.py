@@ -1,4 +1,4 @@
-"""Claims: which jobs a worker gets, with the leases of their devices."""
+"""Claims: which jobs a worker gets, with the leases of their devices, and how they end."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Boolean, Row, and_, bindparam, case, func, insert, or_, select, update
 
+from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.errors import MinkaError
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
-from controller.models.run import JobState, Run, RunState
-from controller.ports.store import Claim
-from controller.store.encoding import rows_of
-from controller.store.journals import check_lease
-from controller.store.record import doubted
-from controller.store.runs import as_job, load_run
-from controller.store.tables import Instant, changes, jobs, leases, runs, workers
-from controller.store.transaction import Transactions, Tx, reads, writes
-from controller.store.workers import buried
+from controller.models.run import JobState, JournalStep, Outcome, Run, RunState
+from controller.ports.store import Claim, Claims, JobResult, Sync
+from controller.store.alarms import alarms, take_reports
+from controller.store.columns import Instant
+from controller.store.decisions import End, begun_anew, put_back
+from controller.store.devices import devices
+from controller.store.integrity import doubted
+from controller.store.journal import journal
+from controller.store.leases import check_lease, holds, leases, lock, lost
+from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.plans import changes
+from controller.store.processes import declared_dead, workers
+from controller.store.repository import SqlRepository, grouped, reads, writes
+from controller.store.run_rows import as_job, jobs, load_run, runs
+from controller.store.transaction import Tx
 
 log = structlog.get_logger()
-
-#: Whether a job may begin now (see ``ApprovalRecords.clear``).
+#: Whether a job may begin now (see ``Approvals.reassess``).
 _CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
-#: Whether a job has nothing to wait for (see ``WaitingRecords``).
+#: Whether a job has nothing to wait for (see ``Claims.release``).
 _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Instant()))
-
-
 #: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way.
 _BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
 _RECOVERS = leases.c.job.is_not_distinct_from(jobs.c.id)
@@ -41,18 +46,41 @@ CLAIMABLE = and_(
     _RESTED,
     or_(_RECOVERS, and_(leases.c.transaction.is_(None), runs.c.state.in_(_BEGINNING), _CLEARED)),
 )
+_END = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("ended"))
+    .values({"incarnation": None, **{name: bindparam(name) for name in ("state", "outcome", "finished", "detail")}})
+)
+_FREE = (
+    update(leases)
+    .where(leases.c.station == bindparam("device"))
+    .values(
+        {
+            "incarnation": None,
+            "transaction": None,
+            "job": None,
+            "lockers": case((and_(leases.c.locked, bindparam("well", type_=Boolean)), ""), else_=leases.c.lockers),
+        }
+    )
+)
+_LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
+_CLOSE = insert(journal).values(
+    {
+        "seq": _LAST.scalar_subquery(),
+        **{name: bindparam(name) for name in ("transaction", "job", "station", "at", "step", "phase", "detail")},
+    }
+)
 
 
-class ClaimRecords(Transactions):
-    """Leases of devices."""
+class SqlClaims(SqlRepository, Claims[Sync]):
+    """Jobs in the hands of workers."""
 
     @writes
-    def claim(self, tx: Tx, incarnation: str, limit: int) -> list[Claim]:
-        """See ``Store.claim``."""
-        # A shared lock: a funeral waits until this claim is on record, and then gives it away too.
+    def take(self, tx: Tx, incarnation: str, limit: int) -> list[Claim]:
+        # A shared lock: whoever declares a worker dead waits until this claim is on record, and then gives it away too.
         alive = select(workers.c.alive).where(workers.c.id == incarnation).with_for_update(read=True)
         if not tx.execute(alive).scalar():
-            raise buried(incarnation)
+            raise declared_dead(incarnation)
         if doubted(tx):
             return []
         living = and_(workers.c.alive, workers.c.role == ProcessRole.WORKER.value)
@@ -65,15 +93,13 @@ class ClaimRecords(Transactions):
         return _claims(tx, [row.id for row in chosen])
 
     @reads
-    def leased(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
-        """See ``Store.leased``."""
+    def busy(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
         wanted = frozenset(stations)
         busy = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), leases.c.transaction.is_not(None)))
         return wanted & frozenset(tx.execute(busy).scalars())
 
     @reads
-    def held(self, tx: Tx, incarnation: str) -> list[Claim]:
-        """See ``Store.held``."""
+    def find(self, tx: Tx, incarnation: str) -> list[Claim]:
         query = select(leases.c.job).where(leases.c.incarnation == incarnation)
         return _claims(tx, tx.execute(query).scalars().all())
 
@@ -88,7 +114,6 @@ class ClaimRecords(Transactions):
         until: datetime | None = None,
         rank: int | None = None,
     ) -> None:
-        """See ``Store.release``."""
         check_lease(tx, claim)
         state = JobState.READY if rank is None else JobState.WAITING
         ready = {"state": state.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
@@ -102,6 +127,10 @@ class ClaimRecords(Transactions):
         tx.execute(update(jobs).where(jobs.c.id == claim.job.id).values(values))
         _free(tx, claim, keep_transaction=keep_transaction)
         tx.note(claim.incarnation, "job.released", claim.job.id, transaction=claim.transaction, detail=detail)
+
+    @grouped(End)
+    def finish(self, tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
+        return _finish(tx, ends)
 
 
 def _portion(tx: Tx, chosen: int, crew: int, incarnation: str) -> int:
@@ -174,7 +203,7 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
 def _lock_leases(tx: Tx, candidates: Sequence[Row[Any]]) -> dict[str, tuple[str | None, str | None]]:
     """Transaction and job that hold each device, as of now; devices that someone is at are absent."""
     query = select(leases.c.station, leases.c.transaction, leases.c.job).with_for_update(skip_locked=True)
-    rows = rows_of(tx, query, leases.c.station, [row.station for row in candidates])
+    rows = tx.rows(query, leases.c.station, [row.station for row in candidates])
     return {row.station: (row.transaction, row.job) for row in rows}
 
 
@@ -206,7 +235,7 @@ def _claims(tx: Tx, job_ids: Sequence[str]) -> list[Claim]:
     """Claims of jobs as they are on record, in the order of ``job_ids``."""
     query = select(jobs, leases.c.transaction, leases.c.fence, leases.c.recovers, runs.c.network_digest, runs.c.plan)
     query = query.join(leases, leases.c.job == jobs.c.id).join(runs, runs.c.id == jobs.c.run)
-    rows = {row.id: row for row in rows_of(tx, query, jobs.c.id, job_ids)}
+    rows = {row.id: row for row in tx.rows(query, jobs.c.id, job_ids)}
     run_of = {run_id: load_run(tx, run_id) for run_id in {row.run for row in rows.values()}}
     contents = _changes(tx, rows.values())
     return [
@@ -235,7 +264,7 @@ def _changes(tx: Tx, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], bytes]:
     contents = {}
     for plan, wanted in stations.items():
         query = select(changes.c.station, changes.c.content).where(changes.c.plan == plan)
-        for row in rows_of(tx, query, changes.c.station, wanted):
+        for row in tx.rows(query, changes.c.station, wanted):
             contents[plan, row.station] = row.content
     return contents
 
@@ -245,3 +274,124 @@ def _free(tx: Tx, claim: Claim, *, keep_transaction: bool) -> None:
     if not keep_transaction:
         values |= {"transaction": None, "job": None}
     tx.execute(update(leases).where(leases.c.station == claim.job.station).values(values))
+
+
+def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
+    held = lock(tx, [end.claim for end in ends])
+    ours = [end for end in ends if holds(end.claim, held)]
+    errors: list[MinkaError | None] = [
+        None if holds(end.claim, held) or _is_finished(tx, end) else lost(end.claim) for end in ends
+    ]
+    anew = begun_anew(tx, (end for end in ours if _left_nothing(end.result)))
+    ended = [end for end in ours if end.claim.job.id not in anew]
+    if ended:
+        _end_jobs(tx, ended)
+        _keep_applied(tx, [end.claim for end in ended if end.result.applied])
+    _tell_diverged(tx, ended)
+    for end in ours:
+        if end.claim.job.id in anew:
+            put_back(tx, end.claim.job.id, anew[end.claim.job.id])
+    if ours:
+        came_to = ("postponed" if end.claim.job.id in anew else end.result.outcome.value for end in ours)
+        _close(tx, [(end, detail) for end, detail in zip(ours, came_to, strict=True)])
+    for claim, result in ((end.claim, end.result) for end in ours):
+        tx.note(
+            claim.incarnation,
+            "job.postponed" if claim.job.id in anew else "job.finished",
+            claim.job.id,
+            outcome=result.outcome.value,
+            transaction=claim.transaction,
+            requested_by=claim.run.requested_by,
+            detail=result.detail,
+        )
+    return errors
+
+
+def _left_nothing(result: JobResult) -> bool:
+    """Whether a job's group was not to be, or its device away or busy, and nothing of the job is left on the device."""
+    back = result.outcome in (Outcome.WITHDRAWN, Outcome.DEFERRED)
+    return back and not (result.gained or result.lost or result.applied)
+
+
+def _tell_diverged(tx: Tx, ends: Sequence[End]) -> None:
+    """Raise an alarm for each station that is not as it should be; clear it where a later job ended well."""
+    told = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
+    good = [end.claim.job.station for end in ends if end.result.outcome.good]
+    well = {row.station for row in tx.rows(told, alarms.c.station, good)}
+    reports = [
+        AlarmReport(
+            station=claim.job.station,
+            object="station",
+            probable_cause=DIVERGED,
+            severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
+            text=f"run {claim.run.id}: {result.detail}",
+            source=AlarmSource.CHECK,
+            at=tx.now,
+        )
+        for claim, result in ((end.claim, end.result) for end in ends)
+        if (diverged := result.outcome is Outcome.DIVERGED) or claim.job.station in well
+    ]
+    take_reports(tx, reports)
+
+
+def _end_jobs(tx: Tx, ends: Sequence[End]) -> None:
+    """Jobs and ledger."""
+    done = {"state": JobState.DONE.value, "finished": tx.now}
+    tx.execute(
+        _END,
+        [
+            {"ended": end.claim.job.id, "outcome": end.result.outcome.value, "detail": end.result.detail, **done}
+            for end in ends
+        ],
+    )
+    change_ledger(
+        tx,
+        [
+            LedgerChange(claim.job.station, result.gained, result.lost, job=claim.job.id, plan=claim.run.plan)
+            for claim, result in ((end.claim, end.result) for end in ends)
+        ],
+    )
+
+
+def _close(tx: Tx, ends: Sequence[tuple[End, str]]) -> None:
+    """Journals and leases of claims that are over, each with what it came to."""
+    closed = {"at": tx.now, "step": JournalStep.FINISHED.value, "phase": 0}
+    tx.execute(
+        _CLOSE,
+        [
+            {
+                "transaction": claim.transaction,
+                "of": claim.transaction,
+                "job": claim.job.id,
+                "station": claim.job.station,
+                "detail": detail,
+                **closed,
+            }
+            for claim, detail in ((end.claim, detail) for end, detail in ends)
+        ],
+    )
+    tx.execute(_FREE, [{"device": end.claim.job.station, "well": end.result.outcome.good} for end, _ in ends])
+
+
+def _keep_applied(tx: Tx, claims: Sequence[Claim]) -> None:
+    """Which network version devices now carry."""
+    if not claims:
+        return
+    row = tx.insert(devices)
+    values = {name: row.excluded[name] for name in ("network_digest", "applied")}
+    tx.execute(
+        row.on_conflict_do_update(index_elements=["station"], set_=values),
+        [
+            {"station": claim.job.station, "network_digest": claim.network_digest, "applied": tx.now}
+            for claim in sorted(claims, key=lambda claim: claim.job.station)
+        ],
+    )
+
+
+def _is_finished(tx: Tx, end: End) -> bool:
+    """Whether this very call was carried out before, and only its answer was lost."""
+    query = select(jobs.c.outcome, jobs.c.round, leases.c.fence).join(leases, leases.c.station == jobs.c.station)
+    row = tx.execute(query.where(jobs.c.id == end.claim.job.id)).one_or_none()
+    if row is None or row.fence != end.claim.fence:
+        return False
+    return bool(row.outcome == end.result.outcome.value or row.round > end.claim.job.round)

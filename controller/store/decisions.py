@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, delete, select, true, tuple_, update
+from sqlalchemy import Column, ForeignKey, Integer, Row, String, Table, and_, delete, select, true, tuple_, update
 
 from controller.models.equipment import OperationKind
 from controller.models.run import Decision, GateVerdict, JobState, Outcome, Run
 from controller.models.step import StepState
-from controller.ports.gates import decision_for
-from controller.ports.store import NewVerdict
-from controller.ports.store_calls import Finishing
-from controller.store.encoding import rows_of
-from controller.store.tables import decisions, jobs, steps
+from controller.ports.store import Claim, JobResult, NewVerdict, decision_for
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.run_rows import jobs
+from controller.store.steps import steps
 from controller.store.transaction import Tx
+
+#: What becomes of devices that stand at a gate together: decided once in each round, and never changed. No row means
+#: cancel.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("wave", Integer, primary_key=True, autoincrement=False),
+    # Empty where the whole wave was decided.
+    Column("unit", String, primary_key=True),
+    Column("gate", Integer, primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    string("verdict"),
+    Column("at", Instant, nullable=False),
+    string("by"),
+    long_text("reason"),
+)
 
 #: Operations that only bring software onto a device.
 _BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
 #: Why a job may not begin that is tried again; when it may is said by whoever looks next (``Standing.away``).
 _AWAY = "was away or busy"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A claim, and how it ends."""
+
+    claim: Claim
+    result: JobResult
 
 
 def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
@@ -71,7 +96,7 @@ def anew(detail: str) -> dict[str, Any]:
     return nothing | {"state": JobState.WAITING.value, "round": jobs.c.round + 1, "attempts": 0, "detail": detail}
 
 
-def begun_anew(tx: Tx, ends: Iterable[Finishing]) -> dict[str, dict[str, Any]]:
+def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
     """Jobs that wait to begin anew instead of ending, by id, each with what it is from now on.
 
     They are those whose group was postponed, and those whose device was away or busy while their run is patient. One
@@ -98,13 +123,13 @@ def begun_anew(tx: Tx, ends: Iterable[Finishing]) -> dict[str, dict[str, Any]]:
     operated = select(steps.c.job, steps.c.operations).where(
         steps.c.operations != "", steps.c.state == StepState.DONE.value
     )
-    for row in rows_of(tx, operated, steps.c.job, found):
+    for row in tx.rows(operated, steps.c.job, found):
         if any(one["kind"] not in _BRINGING for one in orjson.loads(row.operations)):
             found.pop(row.job, None)
     return found
 
 
-def _away(tx: Tx, end: Finishing) -> dict[str, Any]:
+def _away(tx: Tx, end: End) -> dict[str, Any]:
     """When a job is tried again whose device was away or busy; empty if it was not, or patience has run out."""
     if end.result.outcome is not Outcome.DEFERRED:
         return {}

@@ -12,7 +12,6 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 #: Execution option that says how a SQLite transaction begins.
 BEGIN = "sqlite_begin"
-
 #: SQLSTATEs that promise that the transaction was rolled back and may be tried again
 #: (PostgreSQL, appendix A): serialization failure, deadlock, lock not available, server shutting
 #: down or starting, connections exhausted, idle too long in a transaction.

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import and_, func, or_, select, true, update
+from sqlalchemy import Select, and_, exists, func, or_, select, true, update
 
 from controller.models.run import Decision, JobState, JournalEntry, Policy
-from controller.ports.gates import decision_for
-from controller.ports.store import Claim
+from controller.models.step import StepState
+from controller.ports.store import Claim, Gates, Soak, Sync, decision_for
 from controller.store.decisions import load_decisions
-from controller.store.journals import append, check_lease
-from controller.store.tables import jobs, runs
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.store.journal import append_row
+from controller.store.leases import check_lease
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_rows import jobs, load_run, runs
+from controller.store.steps import steps
+from controller.store.transaction import Tx
 
 
-class GateRecords(Transactions):
+class SqlGates(SqlRepository, Gates[Sync]):
     """Devices at gates."""
 
     @writes
-    def stand(self, tx: Tx, claim: Claim, gate: int, entry: JournalEntry | None = None) -> bool:
-        """See ``GateRecords.stand``."""
+    def arrive(self, tx: Tx, claim: Claim, gate: int, entry: JournalEntry | None = None) -> bool:
         if entry is None:
             check_lease(tx, claim)
         else:
-            append(tx, entry, claim)
+            append_row(tx, entry, claim)
         until = None if entry is None else entry.deadline
         # A device that has nothing to prepare stands there too, and one that has prepared keeps its timer.
         here = and_(jobs.c.id == claim.job.id, true() if entry else jobs.c.gate.is_distinct_from(gate))
@@ -38,7 +40,6 @@ class GateRecords(Transactions):
 
     @writes
     def leave(self, tx: Tx, claim: Claim, gate: int) -> Decision | None:
-        """See ``GateRecords.leave``."""
         # Whoever decides holds this lock.
         tx.execute(select(runs.c.id).where(runs.c.id == claim.run.id).with_for_update(key_share=True))
         check_lease(tx, claim)
@@ -50,7 +51,6 @@ class GateRecords(Transactions):
 
     @reads
     def goes_last(self, tx: Tx, claim: Claim) -> bool:
-        """See ``GateRecords.goes_last``."""
         wave = and_(jobs.c.run == claim.job.run, jobs.c.wave == claim.job.wave, jobs.c.id != claim.job.id)
         unit = jobs.c.unit == claim.job.unit
         if claim.job.rank or tx.execute(select(jobs.c.id).where(wave, unit, jobs.c.rank != 0).limit(1)).first():
@@ -62,5 +62,43 @@ class GateRecords(Transactions):
 
     @reads
     def decisions(self, tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
-        """See ``GateRecords.decisions``."""
         return load_decisions(tx, waves)
+
+    @writes
+    def soak(self, tx: Tx, claim: Claim, position: int) -> Soak:
+        load_run(tx, claim.run.id, lock=True)
+        _let_others_follow(tx, claim, position)
+        wave = and_(jobs.c.run == claim.run.id, jobs.c.wave == claim.job.wave)
+        verdict = and_(steps.c.job == jobs.c.id, steps.c.position == position, ~steps.c.undo)
+        said = exists().where(verdict, steps.c.state.in_([StepState.DONE.value, StepState.FAILED.value]))
+        waiting = select(func.count()).where(
+            wave, jobs.c.state != JobState.DONE.value, ~said, jobs.c.unit.not_in(_late(claim))
+        )
+        failed = select(jobs.c.station, steps.c.detail).join(steps, verdict)
+        first = tx.execute(
+            failed.where(wave, steps.c.state == StepState.FAILED.value).order_by(steps.c.finished, jobs.c.id).limit(1)
+        ).one_or_none()
+        pending = int(tx.execute(waiting).scalar_one())
+        if first is not None or not pending:
+            tx.execute(update(jobs).where(wave, jobs.c.rests.is_not(None)).values(rests=None))
+        detail = "" if first is None else f"{first.station}: {first.detail}"
+        if first is not None and not claim.run.halted:
+            # On record with the verdict that is acted upon: the run stops, whatever failures its strategy bears.
+            halted = update(runs).where(runs.c.id == claim.run.id, runs.c.halted == "")
+            tx.execute(halted.values(halted=f"the soak failed at {detail}"))
+        return Soak(pending, detail)
+
+
+def _let_others_follow(tx: Tx, claim: Claim, position: int) -> None:
+    """Stand as at a gate where devices of the unit come behind this one: the wave ends only with them."""
+    mate = jobs.alias()
+    behind = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.unit == jobs.c.unit)
+    behind = and_(behind, mate.c.rank > jobs.c.rank, mate.c.state == JobState.WAITING.value)
+    mine = and_(jobs.c.id == claim.job.id, jobs.c.gate.is_(None), exists().where(behind))
+    tx.execute(update(jobs).where(mine).values(gate=position))
+
+
+def _late(claim: Claim) -> Select[tuple[str]]:
+    """Units of a job's wave of which a device was away and is tried again: the wave does not wait for them."""
+    wave = and_(jobs.c.run == claim.run.id, jobs.c.wave == claim.job.wave)
+    return select(jobs.c.unit).where(wave, jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value)

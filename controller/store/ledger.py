@@ -3,30 +3,71 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, and_, bindparam, func, select, tuple_
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    bindparam,
+    false,
+    func,
+    select,
+    tuple_,
+)
 
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
+from controller.models.run import LedgerBefore, LedgerEntry, Outcome
 from controller.models.step import StepState
 from controller.nrm.tree import Path
-from controller.ports.ledger import Deed, Recorded
-from controller.store.encoding import chunks, rows_of
-from controller.store.tables import changes, jobs, ledger, ledger_history, plans, run_playbooks, runs, steps
-from controller.store.transaction import Transactions, Tx, reads
+from controller.ports.store import Ledger, Recorded, Sync
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.plans import changes, plans
+from controller.store.queries import chunks
+from controller.store.repository import SqlRepository, reads
+from controller.store.steps import steps
+from controller.store.transaction import Tx
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    string("owners"),
+    # What we hold the node to, as JSON; empty where that is nothing but its being there.
+    long_text("leaves"),
+    Column("first", Boolean, nullable=False, server_default=false()),
+    Column("plan", String, nullable=False, server_default=""),
+)
+
+#: What the ledger said before each job or adoption that changed it, and of the changed nodes only.
+ledger_history = Table(
+    "ledger_history",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    # Empty for an adoption.
+    string("job"),
+    Column("at", Instant, nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    Index("ix_ledger_history_station_number", "station", "number"),
+)
 
 #: What all entries say; by itself each of them would keep a set of its own.
 _SET = set(LedgerEntry.model_fields)
 #: Changes of the ledger that are kept of each station, the newest.
 KEPT = 100
 _SUCCEEDED = Outcome.SUCCEEDED.value
-
 _LEAVE = ledger.delete().where(ledger.c.station == bindparam("device"), ledger.c.path == bindparam("node"))
 _OF_DEVICE = ledger_history.c.station == bindparam("device")
 _NEWEST = select(ledger_history.c.number).where(_OF_DEVICE).order_by(ledger_history.c.number.desc())
@@ -35,62 +76,41 @@ _SPARE = ledger_history.delete().where(
 )
 
 
-class LedgerHistory(Transactions):
-    """See ``controller.ports.ledger.LedgerRecords``."""
+class SqlLedger(SqlRepository, Ledger[Sync]):
+    """What is ours, and what was."""
 
     @reads
-    def ledger_versions(self, tx: Tx, stations: Iterable[str]) -> dict[str, int]:
-        """See ``LedgerRecords.ledger_versions``."""
+    def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
+        entries: dict[str, dict[str, LedgerEntry]] = {}
+        for row in tx.rows(select(ledger), ledger.c.station, stations):
+            entries.setdefault(row.station, {})[row.path] = as_entry(row)
+        return entries
+
+    @reads
+    def nodes(self, tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
+        stations, paths = {station for station, _ in nodes}, {path for _, path in nodes}
+        found = select(ledger).where(ledger.c.station.in_(sorted(stations)), ledger.c.path.in_(sorted(paths)))
+        return {(row.station, row.path): as_entry(row) for row in tx.execute(found)}
+
+    @reads
+    def versions(self, tx: Tx, stations: Iterable[str]) -> dict[str, int]:
         newest = select(ledger_history.c.station, func.max(ledger_history.c.number).label("number"))
-        rows = rows_of(tx, newest.group_by(ledger_history.c.station), ledger_history.c.station, stations)
+        rows = tx.rows(newest.group_by(ledger_history.c.station), ledger_history.c.station, stations)
         return {row.station: row.number for row in rows}
 
     @reads
-    def recorded(
+    def as_of(
         self, tx: Tx, stations: Iterable[str], *, run: str = "", at: datetime | None = None
     ) -> dict[str, Recorded]:
-        """See ``LedgerRecords.recorded``."""
         wanted = sorted(set(stations))
         now: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in wanted}
-        for row in rows_of(tx, select(ledger), ledger.c.station, wanted):
+        for row in tx.rows(select(ledger), ledger.c.station, wanted):
             now[row.station][row.path] = as_entry(row)
         history: dict[str, list[Row[Any]]] = {station: [] for station in wanted}
         query = select(ledger_history).order_by(ledger_history.c.station, ledger_history.c.number.desc())
-        for row in rows_of(tx, query, ledger_history.c.station, wanted):
+        for row in tx.rows(query, ledger_history.c.station, wanted):
             history[row.station].append(row)
         return {station: _back(now[station], history[station], run, at) for station in wanted}
-
-    @reads
-    def deeds(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[Deed]:
-        """See ``LedgerRecords.deeds``."""
-        used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
-        query = (
-            select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
-            .join(runs, runs.c.id == jobs.c.run)
-            .outerjoin(
-                ledger_history,
-                and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
-            )
-            .where(jobs.c.finished >= since)
-        )
-        found = sorted(rows_of(tx, query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
-        left = _left(tx, found)
-        undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
-        return [
-            Deed(
-                run=row.run,
-                procedure=row.procedure,
-                cause=row.cause,
-                job=row.id,
-                station=row.station,
-                finished=row.finished,
-                outcome=Outcome(row.outcome),
-                changes=left.get(row.id, ()),
-                before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
-                undoes=undoes.get(row.plan, ""),
-            )
-            for row in found
-        ]
 
 
 def as_entry(row: Row[Any]) -> LedgerEntry:
@@ -212,7 +232,7 @@ def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:
             planned.setdefault((row.plan, row.station), []).append(row.id)
     left = {job: [change] for job, change in _of_plans(tx, planned)}
     query = select(steps).order_by(steps.c.job, steps.c.position)
-    rows = list(rows_of(tx, query, steps.c.job, [row.id for row in found if row.playbook]))
+    rows = list(tx.rows(query, steps.c.job, [row.id for row in found if row.playbook]))
     undone = {(row.job, row.position) for row in rows if row.undo and row.state == StepState.DONE.value}
     for row in rows:
         carried = row.outcome == _SUCCEEDED and not row.undo and (row.job, row.position) not in undone
@@ -232,7 +252,7 @@ def _of_plans(tx: Tx, planned: Mapping[tuple[str, str], Sequence[str]]) -> Itera
         by_plan.setdefault(plan, []).append(station)
     for plan, stations in by_plan.items():
         query = select(changes.c.station, changes.c.content).where(changes.c.plan == plan)
-        for row in rows_of(tx, query, changes.c.station, stations):
+        for row in tx.rows(query, changes.c.station, stations):
             change = unpacked(Change, row.content)
             for job in planned[plan, row.station]:
                 yield job, change

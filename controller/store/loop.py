@@ -6,19 +6,18 @@ import asyncio
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from controller.models.errors import StoreAwayError, StoreError
-from controller.ports.store import Store
-from controller.ports.store_calls import Beating, Finishing, Journalling, JournalReading, NetworkReading
-from controller.store.store import SqlStore
+from controller.ports.store import Method, Store
+from controller.store.repository import Grouped, Invocation, Urgent
+from controller.store.store import AsyncSqlStore, SqlStore
 
 T = TypeVar("T")
-
 #: Calls committed together at most, so that the first of them does not wait long.
 GROUP = 500
 #: Calls in one commit that show a crowd, and seconds for which the next commit then waits for more of them: it costs as
@@ -26,17 +25,16 @@ GROUP = 500
 _CROWD, _LINGER = 4, 0.025
 #: Ranks of calls.
 _FIRST, _PLAIN, _END = range(3)
-_ALIKE = (Journalling, JournalReading, Finishing, NetworkReading)
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    method: Callable[[Store], Any]
+    work: Callable[[Store], Any]
     answer: asyncio.Future[Any]
 
 
-class LoopStore:
-    """``StoreLoop`` over a ``SqlStore``.
+class LoopStore(AsyncSqlStore):
+    """``AsyncStore`` over a ``SqlStore``.
 
     Calls that come while a commit is under way wait for the next one and share it; where many write, that waits a
     moment for more. A call's answer is given when it is committed. A call whose caller was cancelled may still take
@@ -47,7 +45,7 @@ class LoopStore:
     """
 
     def __init__(self, store: SqlStore) -> None:
-        self._store = store
+        super().__init__(store)
         #: Heartbeats, then all else in order, then the end.
         self._calls: queue.PriorityQueue[tuple[int, int, _Call | None]] = queue.PriorityQueue()
         self._order = itertools.count()
@@ -57,14 +55,17 @@ class LoopStore:
         self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def call(self, method: Callable[[Store], T]) -> T:
-        """See ``StoreLoop.call``."""
+    async def call(self, work: Callable[[Store], T]) -> T:
+        """Run ``work`` on the writer thread; its effects are committed when this returns.
+
+        Calls of one grouped method that wait at the same time are carried out as one.
+        """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._closing:
                 raise StoreError("the store is being closed")
-            rank = _FIRST if isinstance(method, Beating) else _PLAIN
-            self._calls.put((rank, next(self._order), _Call(method, answer)))
+            rank = _FIRST if isinstance(_method(work), Urgent) else _PLAIN
+            self._calls.put((rank, next(self._order), _Call(work, answer)))
         return await answer
 
     async def close(self) -> None:
@@ -114,7 +115,7 @@ class LoopStore:
         pieces = list(_pieces(group))
         results: list[Any]
         try:
-            results = self._store.together([partial(_carried_out, self._store, piece) for piece in pieces])
+            results = self._store.database.together([partial(_carried_out, self._store, piece) for piece in pieces])
         except Exception as error:  # noqa: BLE001  # the thread must go on, and every caller must hear
             results = [error] * len(pieces)
         for piece, result in zip(pieces, results, strict=True):
@@ -130,20 +131,26 @@ class LoopStore:
 
 def _pieces(group: list[_Call]) -> Iterator[list[_Call]]:
     """Calls that are carried out as one."""
-    alike: dict[type, list[_Call]] = {}
+    alike: dict[Grouped[..., Any], list[_Call]] = {}
     for call in group:
-        if isinstance(call.method, _ALIKE):
-            alike.setdefault(type(call.method), []).append(call)
+        method = _method(call.work)
+        if isinstance(method, Grouped):
+            alike.setdefault(method, []).append(call)
         else:
             yield [call]
     yield from alike.values()
 
 
-def _carried_out(store: SqlStore, piece: list[_Call]) -> list[Any]:
-    first = piece[0].method
-    if len(piece) == 1:
+def _carried_out(store: SqlStore, piece: list[_Call]) -> Sequence[Any]:
+    first = piece[0].work
+    method = _method(first)
+    if len(piece) == 1 or not isinstance(method, Grouped):
         return [first(store)]
-    return first.together(store, [call.method for call in piece])  # type: ignore[attr-defined,no-any-return]
+    return method.together([call.work for call in piece if isinstance(call.work, Invocation)])
+
+
+def _method(work: Callable[[Store], Any]) -> Method[..., Any] | None:
+    return work.method if isinstance(work, Invocation) else None
 
 
 def _answer(answers: list[tuple[_Call, Any]]) -> None:

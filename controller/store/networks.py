@@ -1,36 +1,50 @@
-"""Network versions, devices, ledger and health."""
+"""Versions of the network."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 
-from pydantic import ValidationError
-from sqlalchemy import and_, select, update
+from sqlalchemy import Boolean, Column, Index, LargeBinary, String, Table, select, text, update
 
 from controller.inventory.access import changed_ways, in_rows
-from controller.models.errors import NotFoundError
-from controller.models.health import Health
+from controller.models.errors import MinkaError, NotFoundError
 from controller.models.network import Network
 from controller.models.packing import packed, unpacked
-from controller.models.plan import LedgerNode
-from controller.models.run import LedgerEntry
-from controller.ports.store import Device
-from controller.store.encoding import rows_of
-from controller.store.ledger import LedgerChange, as_entry, change_ledger
-from controller.store.tables import devices, healths, leases, ledger, networks
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.ports.store import Networks, Sync
+from controller.store.columns import Instant, metadata
+from controller.store.repository import SqlRepository, grouped, writes
+from controller.store.transaction import Tx
+
+networks = Table(
+    "networks",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("current", Boolean, nullable=False),
+    Column("saved", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index(
+        "ix_networks_current",
+        "current",
+        unique=True,
+        sqlite_where=text('"current"'),
+        postgresql_where=text('"current"'),
+    ),
+)
 
 #: Network versions kept in memory by each process: the current one and those that running plans were made of.
 _CACHED = 4
 _known: dict[str, Network] = {}
 
 
-class NetworkRecords(Transactions):
-    """What should be, and what we know of devices."""
+def _asked(digest: str | None = None) -> str:
+    return digest or ""
+
+
+class SqlNetworks(SqlRepository, Networks[Sync]):
+    """What should be."""
 
     @writes
-    def save_network(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
-        """See ``Store.save_network``."""
+    def save(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
         tx.guard("network")
         known = current_digest(tx)
         if known == digest:
@@ -45,101 +59,10 @@ class NetworkRecords(Transactions):
             tx.note(actor, "network.ways", network.header.id, **detail)
         return True
 
-    @reads
-    def network(self, tx: Tx, digest: str | None = None) -> tuple[str, Network]:
-        """See ``Store.network``."""
-        found = digest or current_digest(tx)
-        if not found:
-            raise NotFoundError("no network was loaded yet")
-        return found, load_network(tx, found)
-
-    @reads
-    def devices(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
-        """See ``Store.devices``."""
-        rows = rows_of(tx, select(devices), devices.c.station, stations)
-        return {
-            row.station: Device(row.station, row.adopted, row.network_digest, row.applied, row.retired) for row in rows
-        }
-
-    @writes
-    def adopt(
-        self,
-        tx: Tx,
-        station: str,
-        nodes: Sequence[LedgerNode],
-        network_digest: str,
-        actor: str,
-        generation: int = 0,
-    ) -> None:
-        """See ``Store.adopt``."""
-        if generation:
-            lease = tx.insert(leases).values(station=station, fence=generation)
-            newer = leases.c.fence < lease.excluded.fence
-            tx.execute(
-                lease.on_conflict_do_update(
-                    index_elements=["station"], set_={"fence": lease.excluded.fence}, where=newer
-                )
-            )
-        row = tx.insert(devices).values(station=station, adopted=tx.now, network_digest=network_digest, applied=tx.now)
-        values = {"adopted": row.excluded.adopted, "network_digest": network_digest, "applied": tx.now, "retired": None}
-        tx.execute(
-            row.on_conflict_do_update(index_elements=["station"], set_=values, where=devices.c.adopted.is_(None))
-        )
-        change_ledger(tx, [LedgerChange(station, nodes)])
-        tx.note(actor, "station.adopted", station, nodes=len(nodes), network=network_digest)
-
-    @writes
-    def retire(self, tx: Tx, station: str, actor: str) -> None:
-        """See ``Store.retire``."""
-        served = and_(devices.c.station == station, devices.c.retired.is_(None))
-        if tx.execute(update(devices).where(served).values(adopted=None, retired=tx.now)).rowcount:
-            tx.note(actor, "station.retired", station)
-
-    @reads
-    def ledger(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
-        """See ``Store.ledger``."""
-        entries: dict[str, dict[str, LedgerEntry]] = {}
-        for row in rows_of(tx, select(ledger), ledger.c.station, stations):
-            entries.setdefault(row.station, {})[row.path] = as_entry(row)
-        return entries
-
-    @reads
-    def ledger_nodes(self, tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
-        """See ``Store.ledger_nodes``."""
-        stations, paths = {station for station, _ in nodes}, {path for _, path in nodes}
-        found = select(ledger).where(ledger.c.station.in_(sorted(stations)), ledger.c.path.in_(sorted(paths)))
-        return {(row.station, row.path): as_entry(row) for row in tx.execute(found)}
-
-    @writes
-    def save_health(self, tx: Tx, seen: Sequence[Health]) -> None:
-        """See ``Store.save_health``."""
-        if not seen:
-            return
-        row = tx.insert(healths)
-        update_newer = row.on_conflict_do_update(
-            index_elements=["station"],
-            set_={"at": row.excluded.at, "content": row.excluded.content},
-            where=healths.c.at <= row.excluded.at,
-        )
-        ordered = sorted(seen, key=lambda health: health.station)  # the same order of locks in every process
-        tx.execute(
-            update_newer,
-            [{"station": health.station, "at": health.at, "content": health.model_dump_json()} for health in ordered],
-        )
-
-    @reads
-    def healths(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
-        """See ``Store.healths``."""
-        rows = rows_of(tx, select(healths), healths.c.station, stations)
-        return {row.station: health for row in rows if (health := _as_health(row.content)) is not None}
-
-
-def _as_health(content: str) -> Health | None:
-    """What is on record; None where another version wrote it: the next look replaces it."""
-    try:
-        return Health.model_validate_json(content)
-    except ValidationError:
-        return None
+    @grouped(_asked, "DEFERRED")
+    def get(self, tx: Tx, digests: Sequence[str]) -> list[tuple[str, Network] | MinkaError]:
+        current = "" if all(digests) else current_digest(tx)
+        return [_version(tx, digest or current) for digest in digests]
 
 
 def current_digest(tx: Tx) -> str:
@@ -158,3 +81,12 @@ def load_network(tx: Tx, digest: str) -> Network:
         cached = unpacked(Network, content)
         _known = {**dict(list(_known.items())[1 - _CACHED :]), digest: cached}
     return cached
+
+
+def _version(tx: Tx, digest: str) -> tuple[str, Network] | MinkaError:
+    if not digest:
+        return NotFoundError("no network was loaded yet")
+    try:
+        return digest, load_network(tx, digest)
+    except NotFoundError as error:
+        return error

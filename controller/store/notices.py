@@ -10,86 +10,82 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, not
 
 from controller.models.approval import Notice, NoticeKind
 from controller.models.run import JobState, RunState
-from controller.ports.store import Page
-from controller.store.approval_tables import notices, run_terms
-from controller.store.tables import jobs, runs
-from controller.store.tenant_tables import run_tenants
-from controller.store.terms import tell, terms_from
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.ports.store import Notices, Page, Sync, method
+from controller.store.involvement import run_tenants
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_rows import jobs, runs
+from controller.store.terms import notices, run_terms, tell, terms_from
+from controller.store.transaction import Tx
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
-
 _DUE = notices.c.sent.is_(None) & not_(notices.c.withheld)
 
 
-class NoticeRecords(Transactions):
-    """See ``controller.ports.approvals.ApprovalRecords``."""
+class SqlNotices(SqlRepository, Notices[Sync]):
+    """What tenants are told."""
 
     @reads
-    def notices(self, tx: Tx, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
-        """See ``ApprovalRecords.notices``."""
+    def page(self, tx: Tx, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
         chosen = [] if tenant is None else [notices.c.tenant == tenant]
         total = tx.execute(select(func.count()).select_from(notices).where(*chosen)).scalar_one()
         newest = select(notices).where(*chosen).order_by(notices.c.number.desc())
         return total, [_as_notice(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
-    def write_notices(self) -> None:
-        """See ``ApprovalRecords.write_notices``."""
-        if self._untold():
-            self._write_notices()
+    @method
+    def write(self) -> None:
+        if self._database.run(_due, "DEFERRED"):
+            self._database.run(_write)
 
     @reads
-    def _untold(self, tx: Tx) -> bool:
-        return bool(tx.execute(_news()).first() or tx.execute(_over()).first())
-
-    @writes
-    def _write_notices(self, tx: Tx) -> None:
-        """Tell each tenant when work began and ended on stations of its own, whatever goes on elsewhere in the run."""
-        tx.guard("notices")
-        for row in tx.execute(_news()).all():
-            self._write(tx, row, row.tenant, ended=bool(row.done))
-        for row in tx.execute(_over()).all():
-            told = and_(notices.c.run == row.run, notices.c.kind == NoticeKind.ENDED.value)
-            known = set(tx.execute(select(notices.c.tenant).where(told)).scalars())
-            for tenant in terms_from(row.content).tenants:
-                if tenant not in known:
-                    self._write(tx, row, tenant, ended=True)
-            tx.execute(update(run_terms).where(run_terms.c.run == row.run).values(told=NoticeKind.ENDED.value))
-
-    def _write(self, tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
-        """Tell a tenant what it was not told yet: a run may begin and end between two looks."""
-        mine = terms_from(row.content).concerning(tenant)
-        about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
-        known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
-        work = [
-            job
-            for job in tx.execute(select(jobs.c.station, jobs.c.outcome, jobs.c.started).where(jobs.c.run == row.run))
-            if job.station in set(mine)
-        ]
-        if NoticeKind.STARTED.value not in known and any(job.started is not None for job in work):
-            tell(tx, row.run, tenant, NoticeKind.STARTED, mine, f"work has begun on {len(mine)} of your stations")
-        if ended:
-            counts = Counter(job.outcome for job in work)
-            text = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
-            tell(tx, row.run, tenant, NoticeKind.ENDED, mine, text)
-
-    @reads
-    def unsent_notices(self, tx: Tx, limit: int) -> list[Notice]:
-        """See ``ApprovalRecords.unsent_notices``."""
+    def unsent(self, tx: Tx, limit: int) -> list[Notice]:
         oldest = select(notices).where(_DUE).order_by(notices.c.number).limit(limit)
         return [_as_notice(row) for row in tx.execute(oldest)]
 
     @writes
-    def withhold_notices(self, tx: Tx) -> None:
-        """See ``ApprovalRecords.withhold_notices``."""
+    def withhold(self, tx: Tx) -> None:
         tx.execute(update(notices).where(_DUE).values(withheld=True))
 
     @writes
-    def notice_sent(self, tx: Tx, notice_id: str) -> None:
-        """See ``ApprovalRecords.notice_sent``."""
+    def mark_sent(self, tx: Tx, notice_id: str) -> None:
         unsent = (notices.c.id == notice_id) & notices.c.sent.is_(None)
         if tx.execute(update(notices).where(unsent).values(sent=tx.now)).rowcount:
             tx.note("engine", "notice.sent", notice_id)
+
+
+def _due(tx: Tx) -> bool:
+    return bool(tx.execute(_news()).first() or tx.execute(_over()).first())
+
+
+def _write(tx: Tx) -> None:
+    """Tell each tenant when work began and ended on stations of its own, whatever goes on elsewhere in the run."""
+    tx.guard("notices")
+    for row in tx.execute(_news()).all():
+        _write_about(tx, row, row.tenant, ended=bool(row.done))
+    for row in tx.execute(_over()).all():
+        told = and_(notices.c.run == row.run, notices.c.kind == NoticeKind.ENDED.value)
+        known = set(tx.execute(select(notices.c.tenant).where(told)).scalars())
+        for tenant in terms_from(row.content).tenants:
+            if tenant not in known:
+                _write_about(tx, row, tenant, ended=True)
+        tx.execute(update(run_terms).where(run_terms.c.run == row.run).values(told=NoticeKind.ENDED.value))
+
+
+def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
+    """Tell a tenant what it was not told yet: a run may begin and end between two looks."""
+    mine = terms_from(row.content).concerning(tenant)
+    about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
+    known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
+    work = [
+        job
+        for job in tx.execute(select(jobs.c.station, jobs.c.outcome, jobs.c.started).where(jobs.c.run == row.run))
+        if job.station in set(mine)
+    ]
+    if NoticeKind.STARTED.value not in known and any(job.started is not None for job in work):
+        tell(tx, row.run, tenant, NoticeKind.STARTED, mine, f"work has begun on {len(mine)} of your stations")
+    if ended:
+        counts = Counter(job.outcome for job in work)
+        text = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
+        tell(tx, row.run, tenant, NoticeKind.ENDED, mine, text)
 
 
 def _news() -> Select[Any]:

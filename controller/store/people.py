@@ -1,114 +1,418 @@
-"""What people put on record themselves: holds, switches, acts; and the audit trail of everyone."""
+"""Users, their API tokens, and who signs in at an identity provider."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select, text, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
-from controller.models.alarm import SwitchState
-from controller.models.audit import AuditAnchor, AuditBreak
-from controller.models.errors import NotFoundError
-from controller.models.run import AuditRow, Hold
-from controller.ports.people import EVERYTHING, AuditQuery
-from controller.ports.store import Page
-from controller.store import audit, trust
-from controller.store.encoding import as_noun
-from controller.store.tables import audit as audit_rows
-from controller.store.tables import holds, switches
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.access.tokens import check_end, may_manage
+from controller.models.errors import ConflictError, NotFoundError, SignInError, StoreError
+from controller.models.people import Permission, Person, Role, Token, User
+from controller.ports.store import NewToken, SignIn, SignIns, Sync, Tokens, Users, method
+from controller.store.columns import Instant, metadata
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("disabled", Instant),
+    # Since when they are of their side: what they did before is nothing of their tenant's.
+    Column("sided", Instant),
+    # Where and as whom people sign in elsewhere; empty for users of our own.
+    Column("issuer", String, nullable=False, server_default=""),
+    Column("subject", String, nullable=False, server_default=""),
+    # When the newest token that the provider gave them was issued, and the one that told another role, or none.
+    Column("vouched", Instant),
+    Column("turned", Instant),
+    # Nobody of a provider is two people here.
+    Index(
+        "ix_users_issuer_subject",
+        "issuer",
+        "subject",
+        unique=True,
+        sqlite_where=text("issuer != ''"),
+        postgresql_where=text("issuer != ''"),
+    ),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    # SHA-256 of the secret, which itself is nowhere on record.
+    Column("digest", String, nullable=False, unique=True),
+    Column("owner", String, ForeignKey("users.name"), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    # Permissions, one blank between them; NULL for all that the owner's role gives.
+    Column("scopes", Text),
+    Column("created", Instant, nullable=False),
+    Column("expires", Instant),
+    Column("used", Instant),
+    Column("revoked", Instant),
+    # The token in use when it was made; NULL where there was none of ours.
+    Column("made_with", String),
+    # Who made it; of one that its owner made with a token of somebody else's making, that is the other still.
+    Column("maker", String, nullable=False, server_default=""),
+)
+
+#: Tokens of the provider that were signed out with before they end, by their SHA-256.
+signed_out = Table(
+    "signed_out",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("ends", Instant, nullable=False, index=True),
+)
+
+#: Guards what becomes of tokens: nothing is made with one while it is revoked with all that it made.
+_TOKENS = "tokens"
+#: How often the use of a token is written down at most.
+_USE = timedelta(minutes=1)
+#: Tokens that a user gets within a day at most: each leaves rows for good, and tenants' people make their own.
+MOST, _DAY = 100, timedelta(days=1)
 
 
-class PeopleRecords(Transactions):
-    """Acts of people."""
+class SqlUsers(SqlRepository, Users[Sync]):
+    """Who may call."""
 
     @writes
-    def add_hold(self, tx: Tx, target: str, by: str, reason: str, until: datetime | None) -> Hold:
-        """See ``Store.add_hold``."""
-        hold = Hold(id=f"h-{secrets.token_hex(4)}", target=target, by=by, reason=reason, created=tx.now, until=until)
-        tx.execute(holds.insert().values(hold.model_dump()))
-        tx.note(by, "hold.put", target, hold=hold.id, reason=reason, until=until and until.isoformat())
-        return hold
+    def add(self, tx: Tx, person: Person, actor: str) -> User:
+        if not added(tx, person, actor):
+            raise ConflictError(f"there is a user {person.name} already")
+        return _user(tx, person.name)
 
     @writes
-    def end_hold(self, tx: Tx, hold_id: str, actor: str) -> None:
-        """See ``Store.end_hold``."""
-        in_force = and_(holds.c.id == hold_id, holds.c.ended.is_(None))
-        target = tx.execute(select(holds.c.target).where(in_force).with_for_update()).scalar()
-        if target is None:
-            raise NotFoundError(f"there is no hold {hold_id}")
-        tx.execute(update(holds).where(in_force).values(ended=tx.now))
-        tx.note(actor, "hold.lifted", target, hold=hold_id)
+    def change(self, tx: Tx, person: Person, actor: str, *, disabled: bool = False) -> User:
+        tx.guard("administrators")
+        before = _user(tx, person.name)
+        since = (before.disabled or tx.now) if disabled else None
+        become(tx, person, person.name, disabled=since)
+        working = and_(users.c.role == Role.ADMINISTRATOR.value, users.c.disabled.is_(None))
+        if not tx.execute(select(func.count()).select_from(users).where(working)).scalar_one():
+            raise ConflictError(f"{person.name} is the last administrator: make somebody else one first")
+        after = _user(tx, person.name)
+        if after != before:
+            state = "disabled" if after.disabled else "enabled"
+            tx.note(actor, "user.changed", person.name, role=person.role, tenant=person.tenant, state=state)
+        return after
 
     @reads
-    def holds(self, tx: Tx, at: datetime) -> list[Hold]:
-        """See ``Store.holds``."""
-        return holds_in_force(tx, at)
+    def find(self, tx: Tx) -> list[User]:
+        return [_as_user(row) for row in tx.execute(select(users).order_by(users.c.name))]
 
     @reads
-    def switch(self, tx: Tx, name: str) -> bool:
-        """See ``Store.switch``."""
-        return bool(tx.execute(select(switches.c.on).where(switches.c.name == name)).scalar())
+    def get(self, tx: Tx, name: str) -> User:
+        return _user(tx, name)
 
-    @reads
-    def switch_state(self, tx: Tx, name: str) -> SwitchState:
-        """See ``Store.switch_state``."""
-        row = tx.execute(select(switches).where(switches.c.name == name)).one_or_none()
-        return SwitchState() if row is None else as_noun(SwitchState, row)
+
+class SqlTokens(SqlRepository, Tokens[Sync]):
+    """What users prove themselves with."""
 
     @writes
-    def set_switch(self, tx: Tx, name: str, on: bool, actor: str, reason: str = "") -> None:
-        """See ``Store.set_switch``."""
-        values = {"on": on, "since": tx.now, "by": actor, "reason": reason}
-        row = tx.insert(switches).values(name=name, **values)
-        tx.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
-        tx.note(actor, "switch.set", name, on="on" if on else "off", reason=reason)
+    def add(self, tx: Tx, new: NewToken, actor: str) -> Token:
+        tx.guard(_TOKENS)
+        owner = _user(tx, new.owner)
+        if owner.disabled:
+            raise ConflictError(f"the user {new.owner} is disabled")
+        if owner.issuer:
+            raise ConflictError(f"{new.owner} signs in at {owner.issuer}, whose tokens are used")
+        return _keep(tx, new, actor, "token.added")
 
     @writes
-    def audit(self, tx: Tx, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
-        """See ``Store.audit``."""
-        tx.note(actor, action, target, **(detail or {}))
+    def ensure(self, tx: Tx, new: NewToken, owner: Person) -> None:
+        tx.guard("ensure token")
+        if tx.execute(select(tokens.c.id).where(tokens.c.digest == new.digest)).scalar() is not None:
+            return
+        added(tx, owner, owner.name)
+        if _user(tx, new.owner).disabled is None:
+            _keep(tx, new, owner.name, "token.added")
+
+    @writes
+    def keep_only(self, tx: Tx, new: NewToken, owner: Person) -> Token | None:
+        tx.guard(_TOKENS)
+        added(tx, owner, owner.name)
+        row = tx.execute(select(tokens).where(tokens.c.digest == new.digest)).one_or_none()
+        if row is not None:
+            known = _as_token(row)
+        elif _user(tx, new.owner).disabled is None:
+            known = _keep(tx, new, owner.name, "token.added")
+        else:
+            return None
+        if known.revoked or (known.expires and known.expires <= tx.now):
+            return None
+        same = and_(tokens.c.owner == new.owner, tokens.c.label == new.label, tokens.c.revoked.is_(None))
+        for other in tx.execute(select(tokens.c.id).where(same, tokens.c.id != known.id)).scalars().all():
+            _revoke(tx, other, new.owner, owner.name)
+        return known
 
     @reads
-    def audit_rows(self, tx: Tx, page: Page, wanted: AuditQuery = EVERYTHING) -> tuple[int, list[AuditRow]]:
-        """See ``Store.audit_rows``."""
-        chosen = audit.matching(audit_rows.c, wanted)
-        total = tx.execute(select(func.count()).select_from(audit_rows).where(*chosen)).scalar_one()
-        newest = (
-            select(audit_rows).where(*chosen).order_by(audit_rows.c.id.desc()).limit(page.limit).offset(page.offset)
-        )
-        return total, [audit.as_noun(row) for row in tx.execute(newest)]
+    def find(self, tx: Tx, owner: str | None = None) -> list[Token]:
+        if owner is not None:
+            _user(tx, owner)
+        query = select(tokens).order_by(tokens.c.created, tokens.c.id)
+        return [_as_token(row) for row in tx.execute(query if owner is None else query.where(tokens.c.owner == owner))]
 
     @reads
-    def verify_audit(self, tx: Tx) -> AuditBreak | None:
-        """See ``Store.verify_audit``."""
-        if tx.dialect == "postgresql":
-            # Rows and head as of one moment: what others append meanwhile is no break.
-            tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        return audit.first_broken(tx.connection, tx.custody.keys)
+    def get(self, tx: Tx, token_id: str) -> Token:
+        return _token(tx, token_id)
 
-    @reads
-    def verify_anchors(self, tx: Tx, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
-        """See ``Store.verify_anchors``."""
-        return audit.first_unanchored(tx.connection, anchors)
+    @writes
+    def revoke(self, tx: Tx, token_id: str, by: Person, *, with_made: bool = False) -> None:
+        tx.guard(_TOKENS)
+        found = [_token(tx, token_id), *(_made_with(tx, token_id) if with_made else ())]
+        going = [token for token in found if token.revoked is None]
+        if foreign := [token.id for token in going if not may_manage(by, token.owner)]:
+            raise ConflictError(f"{token_id} made tokens of others, as {foreign[0]}: that takes the permission people")
+        for token in going:
+            check_end(by, _user(tx, token.owner).role, token)
+        for token in going:
+            _revoke(tx, token.id, token.owner, by.name)
 
-    @reads
-    def audit_key(self, tx: Tx) -> str:
-        """Id of the key that the newest audit row is signed with; empty where there is none."""
-        return tx.execute(select(audit_rows.c.key).order_by(audit_rows.c.id.desc()).limit(1)).scalar() or ""
+    @writes
+    def rotate(self, tx: Tx, token_id: str, digest: str, until: datetime, by: Person) -> Token:
+        tx.guard(_TOKENS)
+        old = _token(tx, token_id)
+        if old.revoked or (old.expires and old.expires <= tx.now):
+            raise ConflictError(f"the token {token_id} is no longer in force: make a new one")
+        expires = old.expires and tx.now + (old.expires - old.created)
+        if by.ends is not None:
+            expires = min(expires or by.ends, by.ends)
+        like = NewToken(digest, old.owner, old.label, old.scopes, expires, by.token)
+        new = _keep(tx, like, by.name, "token.rotated", old=old.id)
+        ends = min(until, old.expires or until)
+        tx.execute(update(tokens).where(tokens.c.id == token_id).values(expires=ends))
+        return new
 
-    @reads
-    def audit_head(self, tx: Tx) -> AuditAnchor:
-        """See ``Store.audit_head``."""
-        number, digest = audit.newest(tx.connection)
-        return AuditAnchor(epoch=trust.epoch_of(tx.connection, tx.custody), number=number, hash=digest)
+    @method
+    def bearer(self, digest: str) -> Person | None:
+        found = self._database.run(lambda tx: _bearer(tx, digest), "DEFERRED")
+        if found is None:
+            return None
+        person, stale = found
+        if stale:
+            # It was looked up all the same, and its use is only worth knowing.
+            with suppress(StoreError):
+                self._database.run(lambda tx: _note_use(tx, person.token))
+        return person
 
 
-def holds_in_force(tx: Tx, at: datetime) -> list[Hold]:
-    """Holds in force, newest first."""
-    in_force = and_(holds.c.ended.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
-    rows = tx.execute(select(holds).where(in_force).order_by(holds.c.number.desc()))
-    names = tuple(Hold.model_fields)
-    return [Hold(**{name: row._mapping[name] for name in names}) for row in rows]
+class SqlSignIns(SqlRepository, SignIns[Sync]):
+    """The newest word of the provider counts, in whatever order its tokens come."""
+
+    @method
+    def accept(self, person: Person, sign_in: SignIn) -> Person:
+        known = self._database.run(lambda tx: _known(tx, sign_in), "DEFERRED")
+        if known is None or known.vouched is None or known.vouched < sign_in.issued or not _same(known, person):
+            known = self._database.run(lambda tx: _sign_in(tx, person, sign_in))
+        if known.turned is not None and sign_in.issued < known.turned:
+            raise SignInError("the identity provider told another role since it gave this token: sign in again")
+        if known.disabled is not None:
+            raise SignInError(f"{known.name} is disabled")
+        # Whoever changes their name at the provider would be two people here, with a vote each.
+        return person.model_copy(update={"name": known.name, "issuer": sign_in.issuer})
+
+    @writes
+    def withdraw_role(self, tx: Tx, sign_in: SignIn) -> None:
+        tx.guard(f"sign in {sign_in.subject}")
+        known = _of(tx, sign_in)
+        if known is not None and (known.vouched is None or sign_in.issued > known.vouched):
+            _note(tx, sign_in, turned=True)
+            # Their votes count no more than they would now: those of viewers don't.
+            role = Role.TENANT_VIEWER if known.tenant else Role.HOST_VIEWER
+            become(tx, Person(name=known.name, role=role, tenant=known.tenant), known.name)
+            tx.note(known.name, "user.role_lost", known.name, issuer=sign_in.issuer)
+
+    @writes
+    def end(self, tx: Tx, sign_in: SignIn) -> None:
+        tx.execute(delete(signed_out).where(signed_out.c.ends < tx.now))
+        row = tx.insert(signed_out).values(digest=sign_in.digest, ends=sign_in.ends)
+        new = tx.execute(row.on_conflict_do_nothing().returning(signed_out.c.digest)).scalar()
+        known = _of(tx, sign_in)
+        if known is not None and new is not None:
+            tx.note(known.name, "user.signed_out", known.name, issuer=sign_in.issuer)
+
+
+def tokens_in_force(at: datetime) -> ColumnElement[bool]:
+    """Whether a token opens anything, as far as that is up to the token."""
+    return and_(tokens.c.revoked.is_(None), or_(tokens.c.expires.is_(None), tokens.c.expires > at))
+
+
+def added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
+    """Put a user on record, if nobody has the name."""
+    row = {"name": person.name, "role": person.role.value, "tenant": person.tenant} | at_provider
+    added = (
+        tx.insert(users).values(**row, created=tx.now, sided=tx.now).on_conflict_do_nothing().returning(users.c.name)
+    )
+    if tx.execute(added).scalar() is None:
+        return False
+    tx.note(actor, "user.added", person.name, role=person.role, tenant=person.tenant, **at_provider)
+    return True
+
+
+def become(tx: Tx, person: Person, name: str, **more: datetime | None) -> None:
+    """Give the user of this name a person's role and side."""
+    sided = case((users.c.tenant == person.tenant, users.c.sided), else_=tx.now)
+    values = {"role": person.role.value, "tenant": person.tenant, "sided": sided, **more}
+    tx.execute(update(users).where(users.c.name == name).values(values))
+
+
+def _keep(tx: Tx, new: NewToken, actor: str, action: str, **detail: str) -> Token:
+    lately = and_(tokens.c.owner == new.owner, tokens.c.created > tx.now - _DAY)
+    if tx.execute(select(func.count()).select_from(tokens).where(lately)).scalar_one() >= MOST:
+        raise ConflictError(f"{new.owner} got {MOST} tokens within a day, which is the most: use one of them")
+    if new.made_with and _token(tx, new.made_with).revoked is not None:
+        raise ConflictError(f"the token {new.made_with} was revoked")
+    token_id = f"t-{secrets.token_hex(4)}"
+    scopes = None if new.scopes is None else " ".join(new.scopes)
+    row: dict[str, object] = {
+        "id": token_id,
+        "digest": new.digest,
+        "owner": new.owner,
+        "label": new.label,
+        "scopes": scopes,
+    }
+    made_with = new.made_with or None
+    row |= {"created": tx.now, "expires": new.expires, "made_with": made_with, "maker": _maker(tx, new, actor)}
+    tx.execute(tokens.insert().values(row))
+    ends = new.expires and new.expires.isoformat()
+    detail |= {"owner": new.owner, "label": new.label}
+    tx.note(actor, action, token_id, scopes=scopes, expires=ends, made_with=made_with, **detail)
+    return _token(tx, token_id)
+
+
+def _maker(tx: Tx, new: NewToken, actor: str) -> str:
+    """Who makes a token; somebody else may hold the one in use as well where they made that for its owner."""
+    used = _token(tx, new.made_with) if new.made_with else None
+    return used.maker if used is not None and used.owner == actor == new.owner and used.maker else actor
+
+
+def _revoke(tx: Tx, token_id: str, owner: str, actor: str) -> None:
+    tx.execute(update(tokens).where(tokens.c.id == token_id).values(revoked=tx.now))
+    tx.note(actor, "token.revoked", token_id, owner=owner)
+
+
+def _made_with(tx: Tx, token_id: str) -> list[Token]:
+    """Tokens that were made with one, and with those, and so on."""
+    family = select(tokens.c.id).where(tokens.c.made_with == token_id).cte("family", recursive=True)
+    family = family.union(select(tokens.c.id).where(tokens.c.made_with == family.c.id))
+    return [_as_token(row) for row in tx.execute(select(tokens).where(tokens.c.id.in_(select(family.c.id))))]
+
+
+def _user(tx: Tx, name: str) -> User:
+    row = tx.execute(select(users).where(users.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no user {name}")
+    return _as_user(row)
+
+
+def _as_user(row: Row[Any]) -> User:
+    return User(**{name: row._mapping[name] for name in User.model_fields})
+
+
+def _token(tx: Tx, token_id: str) -> Token:
+    row = tx.execute(select(tokens).where(tokens.c.id == token_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no token {token_id}")
+    return _as_token(row)
+
+
+def _as_token(row: Row[Any]) -> Token:
+    return Token(**{name: row._mapping[name] for name in Token.model_fields} | {"scopes": _scopes(row.scopes)})
+
+
+def _scopes(text: str | None) -> tuple[Permission, ...] | None:
+    return None if text is None else tuple(Permission(word) for word in text.split())
+
+
+def _same(known: Row[Any], person: Person) -> bool:
+    return (known.role, known.tenant) == (person.role.value, person.tenant)
+
+
+def _theirs(sign_in: SignIn) -> Any:
+    return and_(users.c.issuer == sign_in.issuer, users.c.subject == sign_in.subject)
+
+
+def _note(tx: Tx, sign_in: SignIn, *, turned: bool) -> None:
+    told = {"vouched": sign_in.issued} | ({"turned": sign_in.issued} if turned else {})
+    tx.execute(update(users).where(_theirs(sign_in)).values(told))
+
+
+def _of(tx: Tx, sign_in: SignIn) -> Row[Any] | None:
+    return tx.execute(select(users).where(_theirs(sign_in))).one_or_none()
+
+
+def _bearer(tx: Tx, digest: str) -> tuple[Person, bool] | None:
+    token = (tokens.c.id, tokens.c.scopes, tokens.c.expires, tokens.c.used)
+    query = select(*token, users.c.name, users.c.role, users.c.tenant)
+    in_force = and_(tokens.c.digest == digest, tokens_in_force(tx.now))
+    in_force = and_(in_force, users.c.disabled.is_(None), users.c.issuer == "")
+    row = tx.execute(query.join(users, users.c.name == tokens.c.owner).where(in_force)).one_or_none()
+    if row is None:
+        return None
+    person = Person(name=row.name, role=Role(row.role), tenant=row.tenant, token=row.id)
+    return (
+        person.model_copy(update={"scopes": _scopes(row.scopes), "ends": row.expires}),
+        row.used is None or tx.now - row.used >= _USE,
+    )
+
+
+def _note_use(tx: Tx, token_id: str) -> None:
+    tx.execute(update(tokens).where(tokens.c.id == token_id).values(used=tx.now))
+
+
+def _known(tx: Tx, sign_in: SignIn) -> Row[Any] | None:
+    """The user of a token. Raises SignInError if it was signed out with."""
+    if tx.execute(select(signed_out.c.digest).where(signed_out.c.digest == sign_in.digest)).scalar() is not None:
+        raise SignInError("this token was signed out: sign in again")
+    return _of(tx, sign_in)
+
+
+def _sign_in(tx: Tx, person: Person, sign_in: SignIn) -> Row[Any]:
+    """Note who signs in for the first time, or with a newer token, or with another role.
+
+    Raises:
+        SignInError: The name is taken, or another role was told after the token was given.
+    """
+    tx.guard(f"sign in {sign_in.subject}")
+    known = _of(tx, sign_in)
+    if known is None:
+        if not added(tx, person, person.name, issuer=sign_in.issuer, subject=sign_in.subject):
+            raise SignInError(f"the name {person.name} belongs to somebody else here")
+        _note(tx, sign_in, turned=False)
+    elif known.vouched is None or sign_in.issued >= known.vouched:
+        same = _same(known, person)
+        _note(tx, sign_in, turned=not same)
+        if not same:
+            become(tx, person, known.name)
+            told = {"role": person.role.value, "tenant": person.tenant, "issuer": sign_in.issuer}
+            tx.note(known.name, "user.changed", known.name, **told)
+    elif not _same(known, person):
+        raise SignInError("the identity provider told another role since it gave this token: sign in again")
+    found = _of(tx, sign_in)
+    assert found is not None
+    return found

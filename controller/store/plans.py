@@ -7,65 +7,83 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, func, select
 
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.packing import packed
 from controller.models.plan import Changes, Plan
-from controller.ports.store import Page, PlanHead
+from controller.ports.store import Page, PlanHead, Plans, Sync, method
+from controller.store.columns import metadata, string
 from controller.store.involvement import Part, note_plan, parts
 from controller.store.networks import load_network
-from controller.store.tables import changes, plans
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.store.repository import SqlRepository, reads
+from controller.store.transaction import Tx
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    string("digest"),
+    Column("head", LargeBinary, nullable=False),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("plan", String, ForeignKey("plans.id"), primary_key=True),
+    Column("station", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
 
 
-class PlanRecords(Transactions):
+class SqlPlans(SqlRepository, Plans[Sync]):
     """What people approve."""
 
-    def save_plan(self, plan: Plan, actor: str) -> None:
-        """See ``Store.save_plan``."""
+    @method
+    def save(self, plan: Plan, actor: str) -> None:
         # Before the transaction, which lets no other begin: a new network takes seconds to be seen by all tenants.
-        self._save_plan(plan, actor, self._parts(plan))
+        found = self._database.run(lambda tx: _parts(tx, plan), "DEFERRED")
+        self._database.run(lambda tx: _save(tx, plan, actor, found))
 
     @reads
-    def _parts(self, tx: Tx, plan: Plan) -> dict[str, Part]:
-        try:
-            network = load_network(tx, plan.network_digest)
-        except NotFoundError:  # then it is like no other plan
-            network = None
-        return parts(plan, network)
-
-    @writes
-    def _save_plan(self, tx: Tx, plan: Plan, actor: str, found: Mapping[str, Part]) -> None:
-        tx.guard(f"plan {plan.id}")
-        kept = tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar()
-        if kept == plan.digest:
-            return
-        if kept is not None:
-            raise ConflictError(f"another plan has the id {plan.id}")
-        tx.execute(plans.insert().values(id=plan.id, digest=plan.digest, head=packed(plan, exclude={"changes"})))
-        rows = [
-            {"plan": plan.id, "station": station, "position": position, "content": content}
-            for position, (station, content) in enumerate(plan.changes.packed.items())
-        ]
-        if rows:
-            tx.execute(changes.insert(), rows)
-        note_plan(tx, plan, found)
-        tx.note(actor, "plan.saved", plan.id, network=plan.network_digest, changes=len(rows))
-
-    @reads
-    def plan(self, tx: Tx, plan_id: str) -> Plan:
-        """See ``Store.plan``."""
+    def get(self, tx: Tx, plan_id: str) -> Plan:
         return load_plan(tx, plan_id)
 
     @reads
-    def plans(self, tx: Tx, page: Page) -> tuple[int, list[PlanHead]]:
-        """See ``Store.plans``."""
+    def page(self, tx: Tx, page: Page) -> tuple[int, list[PlanHead]]:
         total = tx.execute(select(func.count()).select_from(plans)).scalar_one()
         of_plan = select(func.count()).where(changes.c.plan == plans.c.id).scalar_subquery()
         newest = select(plans.c.head, of_plan.label("stations")).order_by(plans.c.number.desc())
         rows = tx.execute(newest.limit(page.limit).offset(page.offset))
         return total, [_head(row.head, row.stations) for row in rows]
+
+
+def _parts(tx: Tx, plan: Plan) -> dict[str, Part]:
+    try:
+        network = load_network(tx, plan.network_digest)
+    except NotFoundError:  # then it is like no other plan
+        network = None
+    return parts(plan, network)
+
+
+def _save(tx: Tx, plan: Plan, actor: str, found: Mapping[str, Part]) -> None:
+    tx.guard(f"plan {plan.id}")
+    kept = tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar()
+    if kept == plan.digest:
+        return
+    if kept is not None:
+        raise ConflictError(f"another plan has the id {plan.id}")
+    tx.execute(plans.insert().values(id=plan.id, digest=plan.digest, head=packed(plan, exclude={"changes"})))
+    rows = [
+        {"plan": plan.id, "station": station, "position": position, "content": content}
+        for position, (station, content) in enumerate(plan.changes.packed.items())
+    ]
+    if rows:
+        tx.execute(changes.insert(), rows)
+    note_plan(tx, plan, found)
+    tx.note(actor, "plan.saved", plan.id, network=plan.network_digest, changes=len(rows))
 
 
 def _head(packed_head: bytes, stations: int) -> PlanHead:

@@ -1,53 +1,72 @@
-"""Runs and their jobs: acceptance, progress, cancelling."""
+"""Runs: acceptance, progress, what people ask of them, and what they wait for."""
 
 from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.packing import unpacked
 from controller.models.plan import Plan
-from controller.models.run import PERSON, Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import (
+    PERSON,
+    UNDO,
+    Decision,
+    Job,
+    JobState,
+    LedgerBefore,
+    Outcome,
+    Policy,
+    Run,
+    RunState,
+    Wait,
+)
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook
-from controller.ports.requests import PreparedRun, other_request
-from controller.ports.store import Decide, NewJob, Page, Transition
+from controller.ports.store import Decide, Deed, NewJob, Page, PreparedRun, Runs, Sync, Transition, other_request
+from controller.runs.approval.clearance import who_can_end
+from controller.store.audit_chain import audit
+from controller.store.columns import Instant
 from controller.store.decisions import anew, decide_on, load_decisions, verdict_of
-from controller.store.encoding import chunks, rows_of
+from controller.store.integrity import doubted
 from controller.store.involvement import note_run
-from controller.store.record import doubted
-from controller.store.tables import changes, jobs, leases, plans, playbooks, run_playbooks, runs
-from controller.store.terms import keep_terms
-from controller.store.transaction import Transactions, Tx, reads, writes
-
-_JOB = (
-    *("id", "run", "wave", "station", "unit", "rank", "round", "state", "attempts", "gate", "gate_until", "verdict"),
-    *("outcome", "detail", "deferred", "blocked", "closes", "started", "finished"),
+from controller.store.leases import leases
+from controller.store.ledger import _left, _undoes, ledger_history
+from controller.store.plans import changes, plans
+from controller.store.queries import chunks
+from controller.store.questions import as_question, is_open, questions
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_rows import (
+    ACTIVE,
+    PAUSE,
+    as_job,
+    as_runs,
+    jobs,
+    load_run,
+    playbooks,
+    reserved,
+    run_playbooks,
+    runs,
+    whose_key,
 )
-#: The same for all: by itself each noun would keep a set of its own, as large as its values together.
-_SET = set(_JOB)
+from controller.store.terms import keep_terms
+from controller.store.transaction import Tx
 
-#: States of runs that are not terminal.
-ACTIVE = tuple(state.value for state in RunState if not state.terminal)
-
-
-def whose_key(cause: str, actor: str, key: str) -> str:
-    """A key as it is kept: of a person, or of the alarm that a run is for; neither has a blank in its name."""
-    return f"{actor if cause == PERSON else cause} {key}"
+_PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
+_CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 
 
-class RunRecords(Transactions):
+class SqlRuns(SqlRepository, Runs[Sync]):
     """Executions of procedures."""
 
     @writes
-    def create_run(self, tx: Tx, new: PreparedRun) -> Run:
-        """See ``Store.create_run``."""
+    def create(self, tx: Tx, new: PreparedRun) -> Run:
         request, plan = new.request, new.plan
         key = None if request.key is None else whose_key(request.cause, request.actor, request.key)
         if key is not None:
@@ -101,13 +120,11 @@ class RunRecords(Transactions):
         return load_run(tx, run_id)
 
     @reads
-    def run(self, tx: Tx, run_id: str) -> Run:
-        """See ``Store.run``."""
+    def get(self, tx: Tx, run_id: str) -> Run:
         return load_run(tx, run_id)
 
     @reads
-    def runs(self, tx: Tx, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
-        """See ``Store.runs``."""
+    def page(self, tx: Tx, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
         chosen = [] if states is None else [runs.c.state.in_([state.value for state in states])]
         total = tx.execute(select(func.count()).select_from(runs).where(*chosen)).scalar_one()
         newest = select(runs).where(*chosen).order_by(runs.c.number.desc())
@@ -115,12 +132,10 @@ class RunRecords(Transactions):
 
     @reads
     def jobs(self, tx: Tx, run_id: str) -> list[Job]:
-        """See ``Store.jobs``."""
         return _jobs(tx, load_run(tx, run_id))
 
     @writes
     def advance(self, tx: Tx, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
-        """See ``Store.advance``."""
         run = load_run(tx, run_id, lock=True)
         if run.state.terminal:
             return None
@@ -130,63 +145,88 @@ class RunRecords(Transactions):
         return transition if _carry_out(tx, run, transition, by) else None
 
     @reads
-    def active_runs(self, tx: Tx) -> list[str]:
-        """See ``Store.active_runs``."""
+    def active(self, tx: Tx) -> list[str]:
         query = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
         return list(tx.execute(query).scalars())
+
+    @writes
+    def cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
+        return cancel_run(tx, run_id, actor)
+
+    @reads
+    def cancelling(self, tx: Tx, run_ids: Iterable[str]) -> frozenset[str]:
+        query = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
+        return frozenset(row.id for row in tx.rows(query, runs.c.id, run_ids))
+
+    @writes
+    def pause(self, tx: Tx, run_id: str, actor: str) -> Run:
+        run = _request(tx, run_id, actor, _PAUSABLE, RunState.PAUSED, PAUSE)
+        if run.state is RunState.PAUSED:
+            unbegun = and_(jobs.c.run == run_id, jobs.c.state == JobState.READY.value, ~reserved(), ~_begun(run))
+            tx.execute(update(jobs).where(unbegun).values(state=JobState.WAITING.value))
+        return run
+
+    @writes
+    def resume(self, tx: Tx, run_id: str, actor: str) -> Run:
+        was = RunState.RUNNING if load_run(tx, run_id).started else RunState.QUEUED
+        return _request(tx, run_id, actor, (RunState.PAUSED,), was, "run.resumed")
+
+    @reads
+    def find_by_key(self, tx: Tx, idempotency_key: str, person: str) -> Run | None:
+        key = whose_key(PERSON, person, idempotency_key)
+        found = tx.execute(select(runs.c.id).where(runs.c.idempotency_key == key)).scalar()
+        return None if found is None else load_run(tx, found)
+
+    @reads
+    def waits(self, tx: Tx, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
+        active = and_(runs.c.id.in_(run_ids), runs.c.state.in_(ACTIVE))
+        found: dict[str, list[Wait]] = {}
+        for run, wait in (*_paused(tx, active), *_asking(tx, active), *_blocked(tx, active)):
+            found.setdefault(run, []).append(wait)
+        return {run: tuple(waits) for run, waits in found.items()}
+
+    @reads
+    def playbook(self, tx: Tx, digest: str) -> str:
+        content = tx.execute(select(playbooks.c.content).where(playbooks.c.digest == digest)).scalar()
+        if content is None:
+            raise NotFoundError(f"no run has a playbook {digest}")
+        return zlib.decompress(content).decode()
+
+    @reads
+    def effects(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[Deed]:
+        used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
+        query = (
+            select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
+            .join(runs, runs.c.id == jobs.c.run)
+            .outerjoin(
+                ledger_history,
+                and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
+            )
+            .where(jobs.c.finished >= since)
+        )
+        found = sorted(tx.rows(query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
+        left = _left(tx, found)
+        undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
+        return [
+            Deed(
+                run=row.run,
+                procedure=row.procedure,
+                cause=row.cause,
+                job=row.id,
+                station=row.station,
+                finished=row.finished,
+                outcome=Outcome(row.outcome),
+                changes=left.get(row.id, ()),
+                before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
+                undoes=undoes.get(row.plan, ""),
+            )
+            for row in found
+        ]
 
 
 def _begins(transition: Transition) -> bool:
     """Whether anything may begin that could not before."""
     return transition.wave is not None or bool(transition.ready)
-
-
-def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
-    """A run with its counts, its row locked if asked (without keeping jobs from referring to it)."""
-    query = select(runs).where(runs.c.id == run_id)
-    row = tx.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
-    if row is None:
-        raise NotFoundError(f"there is no run {run_id}")
-    return as_runs(tx, [row])[0]
-
-
-def load_runs(tx: Tx, run_ids: Sequence[str]) -> list[Run]:
-    """Runs with their counts, in the order of their acceptance."""
-    rows = rows_of(tx, select(runs), runs.c.id, run_ids)
-    return as_runs(tx, sorted(rows, key=lambda row: row.number))
-
-
-def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
-    """A row as the noun; a run has thousands of them, which are looked at again and again."""
-    return _job(
-        row.id,
-        row.run,
-        row.wave,
-        row.station,
-        row.unit,
-        row.rank,
-        row.round,
-        row.state,
-        row.attempts,
-        row.gate,
-        row.gate_until,
-        verdict,
-        row.outcome,
-        row.detail,
-        row.deferred,
-        row.blocked,
-        row.closes,
-        row.started,
-        row.finished,
-    )
-
-
-@lru_cache(maxsize=1 << 15)
-def _job(*values: Any) -> Job:
-    """Our own rows need no validation."""
-    known = dict(zip(_JOB, values, strict=True))
-    outcome = None if known["outcome"] is None else Outcome(known["outcome"])
-    return Job.model_construct(_SET, **known | {"state": JobState(known["state"]), "outcome": outcome})
 
 
 def _jobs(tx: Tx, run: Run) -> list[Job]:
@@ -197,44 +237,6 @@ def _jobs(tx: Tx, run: Run) -> list[Job]:
     for decision in load_decisions(tx, [(run.id, wave) for wave in range(run.wave + 1)]):
         decided.setdefault((decision.wave, decision.unit), []).append(decision)
     return [as_job(row, verdict_of(row, decided)) for row in rows]
-
-
-def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Rows as nouns, with their counts."""
-    counts: dict[str, dict[str, int]] = {row.id: {} for row in rows}
-    waits: dict[str, dict[str, int]] = {row.id: {} for row in rows}
-    unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
-    groups = (jobs.c.run, jobs.c.outcome, case((unbegun, jobs.c.blocked), else_="").label("blocked"))
-    query = select(*groups, func.count().label("number")).group_by(*groups)
-    for row in rows_of(tx, query, jobs.c.run, counts):
-        outcome = row.outcome or "pending"
-        counts[row.run][outcome] = counts[row.run].get(outcome, 0) + row.number
-        if row.blocked:
-            waits[row.run][row.blocked] = row.number
-    used = {row.run: row for row in rows_of(tx, select(run_playbooks), run_playbooks.c.run, counts)}
-    return [
-        Run(
-            id=row.id,
-            procedure=row.procedure,
-            plan=row.plan,
-            state=RunState(row.state),
-            strategy=Strategy.model_validate_json(row.strategy),
-            cause=row.cause,
-            requested_by=row.requested_by,
-            reason=row.reason,
-            created=row.created,
-            started=row.started,
-            finished=row.finished,
-            halted=row.halted,
-            wave=row.wave,
-            waves=row.waves,
-            counts=counts[row.id],
-            waits=waits[row.id],
-            playbook=used[row.id].digest if row.id in used else "",
-            parameters=orjson.loads(used[row.id].parameters) if row.id in used else {},
-        )
-        for row in rows
-    ]
 
 
 def _same_request(known: Run, new: PreparedRun) -> bool:
@@ -286,11 +288,6 @@ def _insert_jobs(tx: Tx, run_id: str, new_jobs: Sequence[NewJob]) -> None:
         tx.insert(leases).on_conflict_do_nothing(index_elements=["station"]),
         [{"station": station, "fence": 0} for station in stations],
     )
-
-
-def reserved() -> ColumnElement[bool]:
-    """Whether a job's device waits for just this job to recover its transaction."""
-    return exists().where(leases.c.job == jobs.c.id, leases.c.station == jobs.c.station)
 
 
 def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
@@ -357,3 +354,65 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
 
 def _ended(tx: Tx, outcome: Outcome) -> dict[str, Any]:
     return {"state": JobState.DONE.value, "outcome": outcome.value, "finished": tx.now}
+
+
+def _begun(run: Run) -> ColumnElement[bool]:
+    """Whether work on a job's unit (with policy ``wave``, on its wave) was begun."""
+    mate = jobs.alias()
+    same = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.round == jobs.c.round)
+    same = and_(same, mate.c.id != jobs.c.id)
+    if run.strategy.policy is not Policy.WAVE:
+        same = and_(same, mate.c.unit == jobs.c.unit)
+    return exists().where(same, or_(mate.c.started.is_not(None), mate.c.gate.is_not(None)))
+
+
+def cancel_run(tx: Tx, run_id: str, actor: str) -> Run:
+    """Let nothing more of a run begin; jobs that rest are woken, to see it."""
+    run = _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
+    if run.state is RunState.CANCELLING:
+        tx.execute(update(jobs).where(jobs.c.run == run_id, jobs.c.rests.is_not(None)).values(rests=None))
+    return run
+
+
+def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state: RunState, action: str) -> Run:
+    """What a person wants of a run; one in another state stays as it is."""
+    run = load_run(tx, run_id, lock=True)
+    if run.state not in allowed:
+        return run
+    tx.execute(update(runs).where(runs.c.id == run_id).values(state=state.value))
+    tx.note(actor, action, run_id)
+    return run.model_copy(update={"state": state})
+
+
+def _paused(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs that a person paused: who did, and when, as the audit trail has it."""
+    act = and_(audit.c.object == runs.c.id, audit.c.action == PAUSE)
+    query = select(runs.c.id, runs.c.created, audit.c.at, audit.c.actor).outerjoin(audit, act)
+    rows = tx.execute(query.where(active, runs.c.state == RunState.PAUSED.value).order_by(audit.c.id))
+    for row in {row.id: row for row in rows}.values():  # the last pause of each
+        by = f" by {row.actor}" if row.actor else ""
+        yield row.id, Wait(what=f"paused{by}", since=row.at or row.created, who="whoever may run: minka resume")
+
+
+def _asking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Runs that ask people something."""
+    query = select(questions).join(runs, runs.c.id == questions.c.run).where(active, *is_open(tx))
+    for row in tx.execute(query.order_by(questions.c.asked, questions.c.id)):
+        asked = as_question(row)
+        choices = f" ({' or '.join(asked.choices)})" if asked.choices else ""
+        what = f"asks: {asked.text}{choices}, until {asked.until:%Y-%m-%d %H:%M} UTC"
+        who = f"whoever may run: minka answer {asked.run} … --question {asked.id}"
+        yield asked.run, Wait(what=what, since=asked.asked, who=who, stations=int(bool(asked.station)))
+
+
+def _blocked(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
+    """Jobs that may not begin, by the reason, since when they would have."""
+    unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
+    since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
+    query = select(jobs.c.run, jobs.c.blocked, since, func.count().label("stations")).join(
+        runs, runs.c.id == jobs.c.run
+    )
+    query = query.where(active, unbegun, jobs.c.blocked != "").group_by(jobs.c.run, jobs.c.blocked)
+    for row in tx.execute(query.order_by(jobs.c.blocked)):
+        who = who_can_end(row.blocked)
+        yield row.run, Wait(what=row.blocked, since=row.since, who=who, stations=row.stations)

@@ -1,52 +1,54 @@
-"""Playbooks of runs and their steps."""
+"""Steps of jobs that execute playbooks."""
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import Row, select
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, Row, String, Table, Text, select
 
 from controller.models.equipment import Operation
-from controller.models.errors import NotFoundError
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change
-from controller.models.run import PERSON, Run
 from controller.models.step import StepRecord, StepState
-from controller.ports.store import Claim
+from controller.ports.store import Claim, Steps, Sync
+from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.involvement import note_run
-from controller.store.journals import check_lease
-from controller.store.runs import load_run, whose_key
-from controller.store.tables import playbooks, runs, steps
-from controller.store.transaction import Transactions, Tx, reads, writes
+from controller.store.leases import check_lease
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("job", String, ForeignKey("jobs.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("undo", Boolean, primary_key=True),
+    string("name"),
+    string("action"),
+    string("state"),
+    Column("attempt", Integer, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("change", LargeBinary),
+    # As JSON; empty where there is none.
+    long_text("operations"),
+    Column("output", Text, nullable=False),
+    Column("outcome", String),
+    long_text("detail"),
+    Column("started", Instant, nullable=False),
+    Column("finished", Instant),
+)
 
 _OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _KEY = ("job", "position", "undo")
 
 
-class StepRecords(Transactions):
-    """See ``controller.ports.playbooks.PlaybookRecords``."""
-
-    @reads
-    def playbook_text(self, tx: Tx, digest: str) -> str:
-        """See ``PlaybookRecords.playbook_text``."""
-        content = tx.execute(select(playbooks.c.content).where(playbooks.c.digest == digest)).scalar()
-        if content is None:
-            raise NotFoundError(f"no run has a playbook {digest}")
-        return zlib.decompress(content).decode()
-
-    @reads
-    def run_of_key(self, tx: Tx, idempotency_key: str, person: str) -> Run | None:
-        """See ``PlaybookRecords.run_of_key``."""
-        key = whose_key(PERSON, person, idempotency_key)
-        found = tx.execute(select(runs.c.id).where(runs.c.idempotency_key == key)).scalar()
-        return None if found is None else load_run(tx, found)
+class SqlSteps(SqlRepository, Steps[Sync]):
+    """Steps."""
 
     @writes
-    def write_step(self, tx: Tx, step: StepRecord, claim: Claim) -> None:
-        """See ``PlaybookRecords.write_step``."""
+    def write(self, tx: Tx, step: StepRecord, claim: Claim) -> None:
         check_lease(tx, claim)
         row = _as_row(step)
         values = {name: value for name, value in row.items() if name not in _KEY}
@@ -67,8 +69,7 @@ class StepRecords(Transactions):
             )
 
     @reads
-    def steps(self, tx: Tx, job: str) -> list[StepRecord]:
-        """See ``PlaybookRecords.steps``."""
+    def find(self, tx: Tx, job: str) -> list[StepRecord]:
         rows = tx.execute(select(steps).where(steps.c.job == job).order_by(steps.c.position, steps.c.undo))
         return [_as_step(row) for row in rows]
 

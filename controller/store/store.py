@@ -1,73 +1,111 @@
-"""The store: all parts of the record over one database."""
+"""The store: all repositories over one database."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
 from controller.ports.clock import Clock, SystemClock
-from controller.store.accounts import AccountRecords
-from controller.store.alarms import AlarmRecords
-from controller.store.approvals import ApprovalRecords
-from controller.store.behaviours import BehaviourRecords
-from controller.store.claims import ClaimRecords
-from controller.store.custody import Custody
-from controller.store.denials import DenialRecords
+from controller.ports.store import AsyncStore, Store
+from controller.store.alarms import SqlAlarms, SqlEscalations, SqlRepairs
+from controller.store.approvals import SqlApprovals, SqlFreezes
+from controller.store.audit import SqlAudit
+from controller.store.behaviours import SqlBehaviours
+from controller.store.claims import SqlClaims
+from controller.store.devices import SqlDevices, SqlHealths
 from controller.store.engine import SILENCE, make_engine
-from controller.store.figures import FigureRecords
-from controller.store.gates import GateRecords
-from controller.store.journals import JournalRecords
-from controller.store.ledger import LedgerHistory
-from controller.store.networks import NetworkRecords
-from controller.store.notices import NoticeRecords
-from controller.store.people import PeopleRecords
-from controller.store.plans import PlanRecords
-from controller.store.record import RecordGuard
-from controller.store.requests import RequestRecords
-from controller.store.runs import RunRecords
-from controller.store.signins import SignInRecords
-from controller.store.steps import StepRecords
-from controller.store.tenants import TenantRecords
+from controller.store.evidence import Evidence
+from controller.store.gates import SqlGates
+from controller.store.holds import SqlHolds, SqlSwitches
+from controller.store.integrity import SqlIntegrity
+from controller.store.journal import SqlJournal
+from controller.store.ledger import SqlLedger
+from controller.store.networks import SqlNetworks
+from controller.store.notices import SqlNotices
+from controller.store.people import SqlSignIns, SqlTokens, SqlUsers
+from controller.store.plans import SqlPlans
+from controller.store.processes import SqlProcesses
+from controller.store.questions import SqlQuestions
+from controller.store.repository import AsyncRepository, SqlRepository
+from controller.store.runs import SqlRuns
+from controller.store.status import SqlStatus
+from controller.store.steps import SqlSteps
+from controller.store.tenants import SqlTenants
+from controller.store.transaction import Database
 from controller.store.upgrade import upgrade_engine
-from controller.store.waiting import WaitingRecords
-from controller.store.workers import WorkerRecords
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class SqlStore(
-    NetworkRecords,
-    PlanRecords,
-    RunRecords,
-    RequestRecords,
-    StepRecords,
-    WorkerRecords,
-    ClaimRecords,
-    JournalRecords,
-    GateRecords,
-    AlarmRecords,
-    PeopleRecords,
-    AccountRecords,
-    SignInRecords,
-    DenialRecords,
-    TenantRecords,
-    ApprovalRecords,
-    NoticeRecords,
-    FigureRecords,
-    LedgerHistory,
-    WaitingRecords,
-    BehaviourRecords,
-    RecordGuard,
-):
+class SqlStore(Store):
     """``Store`` on SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.alarms = SqlAlarms(database)
+        self.approvals = SqlApprovals(database)
+        self.audit = SqlAudit(database)
+        self.behaviours = SqlBehaviours(database)
+        self.claims = SqlClaims(database)
+        self.devices = SqlDevices(database)
+        self.escalations = SqlEscalations(database)
+        self.freezes = SqlFreezes(database)
+        self.gates = SqlGates(database)
+        self.healths = SqlHealths(database)
+        self.holds = SqlHolds(database)
+        self.integrity = SqlIntegrity(database)
+        self.journal = SqlJournal(database)
+        self.ledger = SqlLedger(database)
+        self.networks = SqlNetworks(database)
+        self.notices = SqlNotices(database)
+        self.plans = SqlPlans(database)
+        self.processes = SqlProcesses(database)
+        self.questions = SqlQuestions(database)
+        self.repairs = SqlRepairs(database)
+        self.runs = SqlRuns(database)
+        self.sign_ins = SqlSignIns(database)
+        self.status = SqlStatus(database)
+        self.steps = SqlSteps(database)
+        self.switches = SqlSwitches(database)
+        self.tenants = SqlTenants(database)
+        self.tokens = SqlTokens(database)
+        self.users = SqlUsers(database)
+
+    def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work`` on this store in one transaction, repeated while that may help."""
+        return self.database.run(lambda tx: self.database.join(tx, partial(work, self, *args, **kwargs)))
 
     def close(self) -> None:
         """Release connections."""
-        self._engine.dispose()
+        self.database.engine.dispose()
+
+
+class AsyncSqlStore(AsyncStore):
+    """``AsyncStore`` whose calls are carried out on a ``SqlStore`` by ``call``."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        for name, repository in vars(store).items():
+            if isinstance(repository, SqlRepository):
+                setattr(self, name, AsyncRepository(repository, self.call))
+
+    async def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work`` on the store in one transaction."""
+        return await self.call(lambda store: store.transaction(work, *args, **kwargs))
+
+    @abstractmethod
+    async def call(self, work: Callable[[Store], T]) -> T:
+        """Carry out a piece of work."""
 
 
 def open_store(
     url: str,
     clock: Clock | None = None,
     *,
-    custody: Callable[[SqlStore], Custody] | None = None,
+    evidence: Callable[[SqlStore], Evidence] | None = None,
     busy_timeout: float = 5.0,
     silence: float = SILENCE,
 ) -> SqlStore:
@@ -77,25 +115,20 @@ def open_store(
         url: ``sqlite:///path``, ``postgresql://…``, or ``sqlite://`` for a database in memory that
             lives as long as the store (the shipped fake of tests).
         clock: Source of time; the machine's own by default.
-        custody: Makes what is kept outside of the database (``controller.store.custody``); None to keep nothing.
+        evidence: Makes what is kept outside of the database (``controller.store.evidence``); None to keep nothing.
         busy_timeout: Seconds that one attempt waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
 
     Raises:
         StoreError: The database is unreachable, or was made by a newer version.
     """
-    clock = clock or SystemClock()
-    engine = make_engine(url, busy_timeout, silence)
+    database = Database(make_engine(url, busy_timeout, silence), clock or SystemClock())
     try:
-        upgrade_engine(engine, clock)
+        upgrade_engine(database.engine, database.clock)
+        store = SqlStore(database)
+        if evidence is not None:
+            database.evidence = evidence(store)
     except BaseException:
-        engine.dispose()
+        database.engine.dispose()
         raise
-    store = SqlStore(engine, clock)
-    if custody is None:
-        return store
-    try:
-        return SqlStore(engine, clock, custody(store))
-    except BaseException:
-        store.close()
-        raise
+    return store

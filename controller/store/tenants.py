@@ -16,30 +16,26 @@ from controller.models.errors import NotFoundError
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.models.scalars import HOST
-from controller.ports.people import EVERYTHING, AuditQuery
-from controller.ports.store import Page
-from controller.ports.tenants import Concerns
-from controller.store import audit
-from controller.store.alarms import as_alarm, conditions
-from controller.store.encoding import rows_of
-from controller.store.people_tables import users
+from controller.ports.store import EVERYTHING, AuditQuery, Concerns, Page, Sync, Tenants
+from controller.store import audit_chain
+from controller.store.alarms import alarms, as_alarm, conditions
+from controller.store.audit_chain import audit
+from controller.store.involvement import plan_tenants, run_tenants
+from controller.store.people import users
 from controller.store.plans import load_plan
-from controller.store.runs import as_job, as_runs
-from controller.store.tables import alarms, jobs, runs
-from controller.store.tables import audit as audit_rows
-from controller.store.tenant_tables import plan_tenants, run_tenants
-from controller.store.transaction import Transactions, Tx, reads
+from controller.store.repository import SqlRepository, reads
+from controller.store.run_rows import as_job, as_runs, jobs, runs
+from controller.store.transaction import Tx
 
 #: Table columns by which an alarm is told to be somebody's business.
 _ABOUT = (alarms.c.id, alarms.c.station, alarms.c.object, alarms.c.tenant, alarms.c.probable_cause)
 
 
-class TenantRecords(Transactions):
-    """See ``controller.ports.tenants.TenantRecords``."""
+class SqlTenants(SqlRepository, Tenants[Sync]):
+    """What concerns a tenant."""
 
     @reads
-    def plans_of(self, tx: Tx, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
-        """See ``TenantRecords.plans_of``."""
+    def plans(self, tx: Tx, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
         first = func.min(plan_tenants.c.number)
         columns = (plan_tenants.c.handle, plan_tenants.c.created, plan_tenants.c.stations)
         own = select(*columns).where(plan_tenants.c.tenant == tenant).group_by(*columns)
@@ -48,8 +44,7 @@ class TenantRecords(Transactions):
         return _count(tx, own), heads
 
     @reads
-    def plan_of(self, tx: Tx, tenant: str, handle: str) -> Plan:
-        """See ``TenantRecords.plan_of``."""
+    def plan(self, tx: Tx, tenant: str, handle: str) -> Plan:
         known = and_(plan_tenants.c.handle == handle, plan_tenants.c.tenant == tenant)
         newest = select(plan_tenants.c.plan).where(known).order_by(plan_tenants.c.number.desc()).limit(1)
         plan_id = tx.execute(newest).scalar()
@@ -59,13 +54,11 @@ class TenantRecords(Transactions):
 
     @reads
     def handles(self, tx: Tx, tenant: str, plans: Iterable[str]) -> dict[str, str]:
-        """See ``TenantRecords.handles``."""
         own = select(plan_tenants.c.plan, plan_tenants.c.handle).where(plan_tenants.c.tenant == tenant)
-        return {row.plan: row.handle for row in rows_of(tx, own, plan_tenants.c.plan, plans)}
+        return {row.plan: row.handle for row in tx.rows(own, plan_tenants.c.plan, plans)}
 
     @reads
-    def runs_of(self, tx: Tx, tenant: str, page: Page | None = None) -> tuple[int, list[tuple[Run, list[Job]]]]:
-        """See ``TenantRecords.runs_of``."""
+    def runs(self, tx: Tx, tenant: str, page: Page | None = None) -> tuple[int, list[tuple[Run, list[Job]]]]:
         own = select(runs).where(runs.c.id.in_(select(run_tenants.c.run).where(run_tenants.c.tenant == tenant)))
         newest = own.order_by(runs.c.number.desc())
         if page is not None:
@@ -75,49 +68,44 @@ class TenantRecords(Transactions):
         return _count(tx, own), [(run, its_jobs[run.id]) for run in found]
 
     @reads
-    def run_of(self, tx: Tx, tenant: str, run_id: str) -> tuple[Run, list[Job]]:
-        """See ``TenantRecords.run_of``."""
+    def run(self, tx: Tx, tenant: str, run_id: str) -> tuple[Run, list[Job]]:
         own = _jobs_of(tx, tenant, [run_id])[run_id]
         if not own:
             raise NotFoundError(f"there is no run {run_id}")
         return as_runs(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())[0], own
 
     @reads
-    def alarms_of(
+    def alarms(
         self, tx: Tx, tenant: str, concerns: Concerns, page: Page, like: AlarmFilter | None = None
     ) -> tuple[int, list[Alarm]]:
-        """See ``TenantRecords.alarms_of``."""
         chosen = alarms.c.tenant.in_((tenant, "")), *conditions(like or AlarmFilter())
         query = select(*_ABOUT).where(*chosen).order_by(alarms.c.number.desc())
         own = [row.id for row in tx.execute(query) if concerns(row.station, row.object, row.tenant, row.probable_cause)]
         asked = own[page.offset : page.offset + page.limit]
-        found = {row.id: as_alarm(row) for row in rows_of(tx, select(alarms), alarms.c.id, asked)}
+        found = {row.id: as_alarm(row) for row in tx.rows(select(alarms), alarms.c.id, asked)}
         return len(own), [found[alarm_id] for alarm_id in asked]
 
     @reads
-    def audit_rows_of(
+    def audit(
         self, tx: Tx, tenant: str, acts: Iterable[str], page: Page, wanted: AuditQuery = EVERYTHING
     ) -> tuple[int, list[tuple[AuditRow, bool]]]:
-        """See ``TenantRecords.audit_rows_of``."""
-        its_own = exists().where(
-            users.c.name == audit_rows.c.actor, users.c.tenant == tenant, users.c.sided <= audit_rows.c.at
-        )
+        its_own = exists().where(users.c.name == audit.c.actor, users.c.tenant == tenant, users.c.sided <= audit.c.at)
         concerned = run_tenants.c.tenant == tenant
         its_runs = select(run_tenants.c.run).where(concerned)
         its_jobs = select(jobs.c.id).join(
             run_tenants, and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station, concerned)
         )
-        done_to = audit_rows.c.object
-        number = func.row_number().over(order_by=audit_rows.c.id).label("number")
-        every = select(audit_rows, its_own.label("own"), number).where(
+        done_to = audit.c.object
+        number = func.row_number().over(order_by=audit.c.id).label("number")
+        every = select(audit, its_own.label("own"), number).where(
             or_(
                 its_own,
-                and_(audit_rows.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
+                and_(audit.c.action.in_(list(acts)), or_(done_to.in_(its_runs), done_to.in_(its_jobs))),
             )
         )
         rows = every.subquery()
         seen = rows.c
-        chosen = audit.matching(seen, replace(wanted, actor=None))
+        chosen = audit_chain.matching(seen, replace(wanted, actor=None))
         if wanted.actor is not None:
             chosen.append(~seen.own if wanted.actor == HOST else and_(seen.own, seen.actor == wanted.actor))
         if wanted.object is not None:
@@ -125,7 +113,8 @@ class TenantRecords(Transactions):
         own = select(rows).where(*chosen)
         newest = own.order_by(seen.id.desc()).limit(page.limit).offset(page.offset)
         found = [
-            (audit.as_noun(row).model_copy(update={"id": row.number}), bool(row.own)) for row in tx.execute(newest)
+            (audit_chain.as_noun(row).model_copy(update={"id": row.number}), bool(row.own))
+            for row in tx.execute(newest)
         ]
         return _count(tx, own), found
 
@@ -139,6 +128,6 @@ def _jobs_of(tx: Tx, tenant: str, run_ids: Iterable[str]) -> dict[str, list[Job]
     here = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
     query = select(jobs).join(run_tenants, and_(here, run_tenants.c.tenant == tenant)).order_by(jobs.c.station)
     found: dict[str, list[Job]] = defaultdict(list)
-    for row in rows_of(tx, query, jobs.c.run, run_ids):
+    for row in tx.rows(query, jobs.c.run, run_ids):
         found[row.run].append(as_job(row))
     return found

@@ -8,15 +8,46 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import orjson
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false
 
 from controller.models.approval import NoticeKind, RunTerms, Verdict
 from controller.models.packing import packed, unpacked
 from controller.models.sharing import Consent
-from controller.ports.requests import RunRequest
-from controller.store.approval_tables import notices, run_terms
+from controller.ports.store import RunRequest
+from controller.store.columns import Instant, metadata
 from controller.store.involvement import note_told
 from controller.store.transaction import Tx
 from controller.store.votes import cast_vote
+
+#: What each run was accepted under.
+run_terms = Table(
+    "run_terms",
+    metadata,
+    Column("run", String, ForeignKey("runs.id"), primary_key=True),
+    Column("subject", String, nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),
+    # ``ended`` once all tenants were told that it did, ``planned`` before; empty where none is concerned.
+    Column("told", String, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("stations", Text, nullable=False),
+    Column("begins", Instant),
+    Column("text", Text, nullable=False, server_default=""),
+    Column("sent", Instant),
+    # Nobody was there to pass it on when it was due: it is on record only.
+    Column("withheld", Boolean, nullable=False, server_default=false()),
+    Index("ix_notices_run_tenant_kind", "run", "tenant", "kind", unique=True),
+    Index("ix_notices_tenant_number", "tenant", "number"),
+)
 
 
 def keep_terms(

@@ -1,35 +1,31 @@
-"""Transactions: every method of the store is one, or joins the one its caller opened."""
+"""The database in transactions: every method of a repository is one, or joins the one its caller opened."""
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, func, select, text
+from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Executable, Row, Select, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.schema import Table
 
 from controller.models.errors import InputError, MinkaError, StoreAwayError, StoreError
 from controller.ports.clock import Clock
-from controller.store import audit, trust
-from controller.store.custody import Custody, Head
+from controller.store import audit_chain, epochs
 from controller.store.engine import BEGIN, is_away, is_passing, is_silent
+from controller.store.evidence import Evidence, Head
+from controller.store.queries import chunks
 
-P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S", bound="Transactions")
-
 Insert = sqlite.Insert | postgresql.Insert
 #: INSERT by dialect, each with its ``on_conflict_do_…``.
 INSERTS: dict[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Mode = Literal["IMMEDIATE", "DEFERRED"]
-
 _GUARDS = text(
     "SELECT pg_advisory_xact_lock(guard) FROM (SELECT DISTINCT hashtextextended(name, 0) AS guard"
     " FROM unnest(CAST(:names AS text[])) AS name ORDER BY guard) AS guards"
@@ -50,8 +46,8 @@ class Tx:
 
     connection: Connection
     clock: Clock
-    custody: Custody = field(default_factory=Custody)
-    notes: list[audit.Note] = field(default_factory=list)
+    evidence: Evidence = field(default_factory=Evidence)
+    notes: list[audit_chain.Note] = field(default_factory=list)
     head: Head | None = None
 
     @property
@@ -67,6 +63,14 @@ class Tx:
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Execute one statement, many times if ``parameters`` is a list (an empty one must not come here)."""
         return self.connection.execute(statement, parameters)
+
+    def rows(self, query: Select[Any], column: ColumnElement[str], wanted: Iterable[str] | None) -> Iterator[Row[Any]]:
+        """Rows of ``query`` whose ``column`` is in ``wanted``, however many that are; all if it is None."""
+        if wanted is None:
+            yield from self.execute(query)
+            return
+        for keys in chunks(sorted(set(wanted))):
+            yield from self.execute(query.where(column.in_(keys)))
 
     def insert(self, table: Table) -> Insert:
         """An INSERT of the dialect, which both know ``on_conflict_do_…``."""
@@ -85,34 +89,34 @@ class Tx:
     def note(self, actor: str, action: str, target: str, **detail: object) -> None:
         """Put an act on the audit trail; the row commits with the transaction."""
         texts = {key: str(value) for key, value in detail.items() if value not in (None, "")}
-        self.notes.append(audit.Note(self.now, actor, action, target, texts))
+        self.notes.append(audit_chain.Note(self.now, actor, action, target, texts))
 
     def seal(self) -> None:
         """Write the audit rows."""
         if self.notes:
             self.guard("audit")
             # What stands behind an older record than is known must never pass for its continuation.
-            epoch = trust.epoch_of(self.connection, self.custody)
-            number, digest = audit.append(self.connection, self.insert, self.notes, self.custody.keys)
+            epoch = epochs.epoch_of(self.connection, self.evidence)
+            number, digest = audit_chain.append(self.connection, self.insert, self.notes, self.evidence.keys)
             self.head = Head(epoch, number, digest)
 
 
-class Transactions:
-    """Base of the store's parts: opens transactions, repeats and translates their failures.
+class Database:
+    """Opens transactions, repeats and translates their failures.
 
     Args:
         engine: From ``make_engine``.
         clock: Source of time for rows, and for pauses between attempts.
-        custody: What is kept outside of the database; without it rows are not signed, and no older record is noticed.
+        evidence: What is kept outside of the database; without it rows are not signed, and no older record is noticed.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, custody: Custody | None = None) -> None:
-        self._engine = engine
-        self._clock = clock
-        self._custody = custody or Custody()
+    def __init__(self, engine: Engine, clock: Clock, evidence: Evidence | None = None) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.evidence = evidence or Evidence()
         self._joined = threading.local()
 
-    def in_transaction(self, work: Callable[[Tx], R], mode: Mode = "IMMEDIATE") -> R:
+    def run(self, work: Callable[[Tx], R], mode: Mode = "IMMEDIATE") -> R:
         """Run ``work`` in the transaction of this thread, or in one of its own, repeated while that may help.
 
         Raises:
@@ -131,7 +135,7 @@ class Transactions:
             except DBAPIError as error:
                 if attempt == ATTEMPTS - 1 or not is_passing(error):
                     raise _translated(error) from error
-                self._clock.pause(PAUSE * 2**attempt)
+                self.clock.pause(PAUSE * 2**attempt)
             except SQLAlchemyError as error:
                 raise _translated(error) from error
         raise AssertionError  # the last attempt returned or raised
@@ -165,7 +169,7 @@ class Transactions:
 
     def _alone(self, work: Callable[[], R]) -> R | Exception:
         try:
-            return self.in_transaction(lambda tx: self._joining(tx, work))
+            return self.run(lambda tx: self.join(tx, work))
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
             return error
 
@@ -174,7 +178,7 @@ class Transactions:
         # Not begin_nested(), which compiles these two statements each time.
         tx.connection.exec_driver_sql("SAVEPOINT piece")
         try:
-            result = self._joining(tx, work)
+            result = self.join(tx, work)
             tx.connection.exec_driver_sql("RELEASE SAVEPOINT piece")
             return result
         except SQLAlchemyError:
@@ -185,18 +189,20 @@ class Transactions:
             del tx.notes[notes:]
             return error
 
-    def _joining(self, tx: Tx, work: Callable[[], R]) -> R:
+    def join(self, tx: Tx, work: Callable[[], R]) -> R:
+        """Let whatever ``work`` does in this thread be part of the transaction."""
+        before = getattr(self._joined, "tx", None)
         self._joined.tx = tx
         try:
             return work()
         finally:
-            self._joined.tx = None
+            self._joined.tx = before
 
     @contextmanager
     def _begin(self, mode: Mode) -> Iterator[Tx]:
-        with self._engine.connect().execution_options(**{BEGIN: mode}) as connection:
+        with self.engine.connect().execution_options(**{BEGIN: mode}) as connection:
             connection.begin()
-            tx = Tx(connection, self._clock, self._custody)
+            tx = Tx(connection, self.clock, self.evidence)
             yield tx
             tx.seal()
             try:
@@ -207,7 +213,7 @@ class Transactions:
                     raise StoreAwayError(lost) from error
                 raise
             if tx.head is not None:
-                self._custody.saw(tx.head)
+                self.evidence.saw(tx.head)
 
 
 def _translated(error: SQLAlchemyError) -> MinkaError:
@@ -219,23 +225,3 @@ def _translated(error: SQLAlchemyError) -> MinkaError:
         return StoreError(f"the database could not be used: {cause}")
     kind = StoreAwayError if is_away(error) else StoreError
     return kind(f"the database refused or is unreachable: {str(error.orig).strip()}")
-
-
-def writes(method: Callable[Concatenate[S, Tx, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Give a method its transaction."""
-
-    @functools.wraps(method)
-    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.in_transaction(lambda tx: method(self, tx, *args, **kwargs))
-
-    return run
-
-
-def reads(method: Callable[Concatenate[S, Tx, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Give a method that changes nothing a transaction that blocks no writer."""
-
-    @functools.wraps(method)
-    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.in_transaction(lambda tx: method(self, tx, *args, **kwargs), "DEFERRED")
-
-    return run

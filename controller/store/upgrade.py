@@ -11,7 +11,7 @@ from sqlalchemy import Engine, inspect
 from controller.models.errors import StoreError
 from controller.ports.clock import Clock, SystemClock
 from controller.store.engine import make_engine
-from controller.store.transaction import Transactions, Tx
+from controller.store.transaction import Database, Tx
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -36,7 +36,7 @@ def upgrade(url: str, clock: Clock | None = None) -> None:
 
 def upgrade_engine(engine: Engine, clock: Clock) -> None:
     """See ``upgrade``; in one transaction, so that it happens whole or not at all."""
-    Transactions(engine, clock).in_transaction(_to_head)
+    Database(engine, clock).run(_to_head)
 
 
 def alembic_config() -> Config:

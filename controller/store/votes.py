@@ -6,19 +6,52 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, literal, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    and_,
+    exists,
+    literal,
+    or_,
+    select,
+)
 
 from controller.access.roles import may
 from controller.models.approval import Contract, Verdict, Vote
 from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role
-from controller.store.approval_tables import votes
-from controller.store.encoding import rows_of
+from controller.store.columns import Instant, metadata
+from controller.store.involvement import plan_tenants
 from controller.store.networks import current_digest, load_network
-from controller.store.people_tables import tokens, tokens_in_force, users
-from controller.store.tables import plans
-from controller.store.tenant_tables import plan_tenants
+from controller.store.people import tokens, tokens_in_force, users
+from controller.store.plans import plans
 from controller.store.transaction import Tx
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("side", String, primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+    # By what the person proved who they are: a token of ours and who made it, or a provider where they signed in.
+    Column("token", String, nullable=False, server_default=""),
+    Column("maker", String, nullable=False, server_default=""),
+    Column("issuer", String, nullable=False, server_default=""),
+    # Contractual reasons, as a JSON array.
+    Column("contracts", Text, nullable=False, server_default="[]"),
+    # How often the person said something else than before.
+    Column("times", Integer, nullable=False, server_default="1"),
+)
 
 #: What makes a vote another one than that of before.
 _SAID = ("role", "verdict", "reason", "contracts", "token", "maker", "issuer")
@@ -136,8 +169,7 @@ def allowed(tx: Tx, names: Collection[str], permission: Permission) -> dict[str,
     admitted = exists().where(tokens.c.owner == users.c.name, tokens_in_force(tx.now), opens)
     active = select(users).where(users.c.disabled.is_(None), or_(users.c.issuer != "", admitted))
     found = [
-        Person(name=row.name, role=Role(row.role), tenant=row.tenant)
-        for row in rows_of(tx, active, users.c.name, names)
+        Person(name=row.name, role=Role(row.role), tenant=row.tenant) for row in tx.rows(active, users.c.name, names)
     ]
     digest = current_digest(tx) if any(person.tenant for person in found) else ""
     left = {one.tenant for one in found} - {"", *load_network(tx, digest).tenant_by_id} if digest else set()

@@ -31,8 +31,8 @@ from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
 from controller.ports.secrets import FakeSecrets
+from controller.ports.store import RunRequest
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
@@ -93,9 +93,9 @@ async def _apply(store: SqlStore, loop_store: LoopStore, devices: SshDevices, pl
     task = asyncio.create_task(worker.run(stop))
     strategy = Strategy(canary=0, wave_size=100_000, parallel=_AT_ONCE)
     run = submit(store, bell, RunRequest(plan=plan, actor="bench", strategy=strategy))
-    while not store.run(run.id).state.terminal:
+    while not store.runs.get(run.id).state.terminal:
         await clock.sleep(0.2)
-    counts = store.run(run.id).counts
+    counts = store.runs.get(run.id).counts
     stop.set()
     await task
     if counts != {"succeeded": len(plan.changes)}:
@@ -107,7 +107,7 @@ async def _measure(folder: Path, network: Network) -> None:
     store = open_store(f"sqlite:///{folder / 'bench.sqlite3'}")
     loop_store, devices = LoopStore(store), SshDevices(FakeSecrets({"device": "minka-sim"}))
     planner = Planner(loop_store, devices, SystemClock(), target_of)
-    store.save_network(network, network_digest(network), "bench")
+    store.networks.save(network, network_digest(network), "bench")
     meter = _Meter()
     await planner.adopt("*", "bench")
     meter.row("adopt (opens all sessions)", count)

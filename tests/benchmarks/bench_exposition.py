@@ -90,8 +90,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{Path(folder) / 'minka.sqlite3'}", SystemClock())
         for health in healths:
-            store.adopt(health.station, (), "", "bench")
-        store.save_health(healths)
+            store.devices.adopt(health.station, (), "", "bench")
+        store.healths.save(healths)
         began = time.process_time()
         exposition(store)
         _seconds("/metrics as a whole, from an SQLite file", began)

@@ -41,12 +41,12 @@ async def measure(folder: Path) -> None:
     store = open_store(f"sqlite:///{folder / 'minka.sqlite3'}", clock)
     loop_store = LoopStore(store)
     digest = network_digest(network)
-    store.save_network(network, digest, "bench")
+    store.networks.save(network, digest, "bench")
     planner = Planner(loop_store, FakeDevices(clock), clock, _unused)
     names = [station.id for station in network.stations]
     for name in names:
-        store.adopt(name, (), digest, "bench")
-    looks = await _healthy(planner, network, names, store.adopt, digest, clock)
+        store.devices.adopt(name, (), digest, "bench")
+    looks = await _healthy(planner, network, names, store.devices.adopt, digest, clock)
     checker = Checker(loop_store, planner, clock, frozenset(AlarmSource))
     for title in ("first time", "again"):
         began, wall = time.process_time(), time.perf_counter()
@@ -54,7 +54,7 @@ async def measure(folder: Path) -> None:
             await checker.record(looks[start : start + BATCH])
         spent, passed = time.process_time() - began, time.perf_counter() - wall
         print(f"judge and record {len(looks)} stations, {title:<11} {spent:6.2f} CPU s {passed:6.2f} s")
-    drifting = sum(health.drift > 0 for health in store.healths().values())
+    drifting = sum(health.drift > 0 for health in store.healths.find().values())
     print(f"{drifting} of them drift, which is none if the bench is right")
     await loop_store.close()
     store.close()

@@ -42,13 +42,13 @@ async def _together(store: SqlStore, calls: list[Callable[[Store], None]]) -> No
 
 
 def _journalling(claim: Claim, seq: int) -> Callable[[Store], None]:
-    return lambda store: store.journal(make_entry(claim, seq), claim)
+    return lambda store: store.journal.append(make_entry(claim, seq), claim)
 
 
 def _finishing(claim: Claim) -> Callable[[Store], None]:
     assert claim.change is not None
     result = JobResult(Outcome.SUCCEEDED, gained=claim.change.gained, applied=True)
-    return lambda store: store.finish(claim, result)
+    return lambda store: store.claims.finish(claim, result)
 
 
 def _reporting(number: int) -> Callable[[Store], object]:
@@ -60,47 +60,47 @@ def _reporting(number: int) -> Callable[[Store], object]:
         source="check",
         at=START,
     )
-    return lambda store: store.report_alarm(report)
+    return lambda store: store.alarms.report(report)
 
 
 def bench_jobs(store: SqlStore) -> None:
     """Claims, journal rows, finishes."""
     run = start_run(store, stations(STATIONS), strategy=Strategy(parallel=JOBS))
-    worker = store.register_worker("bench")
+    worker = store.processes.register("bench")
     with measured("claim, 3,100 jobs claimable", JOBS):
-        claims = store.claim(worker, JOBS)
+        claims = store.claims.take(worker, JOBS)
     rows = [_journalling(claims[index % JOBS], index // JOBS) for index in range(ROWS)]
     with measured("journal rows, group commit", ROWS):
         asyncio.run(_together(store, rows))
     with measured("journal rows, one commit each", JOBS):
         for claim in claims:
-            store.journal(make_entry(claim, 100), claim)
+            store.journal.append(make_entry(claim, 100), claim)
     with measured("finish, group commit", JOBS):
         asyncio.run(_together(store, [_finishing(claim) for claim in claims]))
     with measured("advance over the jobs of a run", 1):
-        store.advance(run.id, lambda _run, _jobs: None)
+        store.runs.advance(run.id, lambda _run, _jobs: None)
     with measured("alarm reports, group commit", JOBS):
         asyncio.run(_together(store, [_reporting(n) for n in range(JOBS)]))  # type: ignore[misc]
     with measured("verify the audit chain", 1):
-        store.verify_audit()
+        store.audit.verify()
 
 
 def bench_plans(store: SqlStore) -> None:
     """A plan of a whole network, its ledger."""
     plan = make_plan(stations(STATIONS), salt="big", edits=8)
     with measured("keep a plan, changes", STATIONS):
-        store.save_plan(plan, "bench")
+        store.plans.save(plan, "bench")
     with measured("load it, changes", STATIONS):
-        store.plan(plan.id)
+        store.plans.get(plan.id)
     nodes = [LedgerNode(path=f"/ManagedElement[1]/x[{n}]", owners=("entel",)) for n in range(40)]
     with measured("adopt 620 stations, ledger nodes", 620 * 40):
         asyncio.run(_together(store, [_adopting(name, nodes) for name in stations(620)]))
     with measured("load the ledger, nodes", 620 * 40):
-        store.ledger()
+        store.ledger.find()
 
 
 def _adopting(station: str, nodes: list[LedgerNode]) -> Callable[[Store], None]:
-    return lambda store: store.adopt(station, nodes, "digest", "bench")
+    return lambda store: store.devices.adopt(station, nodes, "digest", "bench")
 
 
 def bench(name: str, url: str) -> None:

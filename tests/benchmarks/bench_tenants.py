@@ -50,7 +50,7 @@ def fill(folder: Path) -> dict[str, str]:
     clock = SystemClock()
     network = load_network(PERU)
     store = open_store(f"sqlite:///{folder / 'minka.sqlite3'}", clock)
-    store.save_network(network, network_digest(network), "bench")
+    store.networks.save(network, network_digest(network), "bench")
     tenants, now = [tenant.id for tenant in network.tenants], clock.now()
     rounds = itertools.cycle(network.cells)
     reports = [
@@ -67,7 +67,7 @@ def fill(folder: Path) -> dict[str, str]:
         for number, cell in zip(range(ALARMS), rounds, strict=False)
     ]
     for start in range(0, ALARMS, 1000):
-        store.report_alarms(reports[start : start + 1000])
+        store.alarms.report_all(reports[start : start + 1000])
     admit(store, "token-of-the-host", "host", Role.ADMINISTRATOR, "")
     for tenant in tenants:
         admit(store, f"token-of-{tenant}", f"viewer-of-{tenant}", Role.TENANT_VIEWER, tenant)

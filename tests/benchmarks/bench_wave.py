@@ -48,7 +48,7 @@ from controller.plan import PlanOptions, StationView, make_plan, network_digest,
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceSession, target_of
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
+from controller.ports.store import RunRequest
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import LoopStore, SqlStore, open_store
 from simulators.fleet.fleet import FleetSettings
@@ -194,13 +194,13 @@ async def prepare(scene: Scene) -> None:
     before, after = scene.network(changed=False), scene.network(changed=True)
     planner = Planner(loop_store, devices, SystemClock(), target_of)
     names = sorted(station.id for station in before.stations)
-    store.save_network(before, network_digest(before), "bench")
+    store.networks.save(before, network_digest(before), "bench")
     for start in range(0, len(names), _AT_ONCE):
         part = names[start : start + _AT_ONCE]
         await _fill(before, devices, part)
         for at in range(0, len(part), _NAMED):
             await planner.adopt("|".join(part[at : at + _NAMED]), "bench")
-    store.save_network(after, network_digest(after), "bench")
+    store.networks.save(after, network_digest(after), "bench")
     plan = await planner.plan(PlanRequest(expect_stations=len(names)), "bench")
     scene.plan.write_bytes(plan_to_json(plan))
     await devices.close()
@@ -277,7 +277,7 @@ async def safe(scene: Scene, *, warm: bool) -> Figures:
     assert asking.stdout is not None
     await asking.stdout.readline()
     async with parts(scene.settings) as made:
-        _, network = made.store.network()
+        _, network = made.store.networks.get()
         if warm:
             await _at_all(made.devices, network, [station.id for station in network.stations], _look)
         worker, stop = made.worker_loop("bench"), asyncio.Event()
@@ -286,7 +286,7 @@ async def safe(scene: Scene, *, warm: bool) -> Figures:
         asking.stdin.write(b"\n")
         run = (await asking.stdout.readline()).decode().strip()
         worker.wake(run)
-        while not (seen := await made.loop_store.call(lambda store: store.run(run))).state.terminal:
+        while not (seen := await made.loop_store.runs.get(run)).state.terminal:
             if seen.waits:
                 raise SystemExit(f"the run waits: {seen.waits}")
             await made.clock.sleep(0.2)
@@ -295,7 +295,7 @@ async def safe(scene: Scene, *, warm: bool) -> Figures:
         await task
         await asking.wait()
         if seen.counts != {"succeeded": len(network.stations)}:
-            ended = ((str(job.outcome), job.detail.replace(job.station, "…")) for job in made.store.jobs(run))
+            ended = ((str(job.outcome), job.detail.replace(job.station, "…")) for job in made.store.runs.jobs(run))
             raise SystemExit(f"not all stations succeeded: {Counter(ended).most_common(5)}")
         return figures
 

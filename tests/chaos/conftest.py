@@ -37,7 +37,7 @@ def site(postgres: PostgresServer) -> Iterator[Plant]:
         made.load(TINY)
         made.call("POST", "/devices/adopt", {"selector": "*"})
         run = made.apply(made.plan())
-        assert made.ended(run).counts == {"succeeded": 4}, made.store.jobs(run)
+        assert made.ended(run).counts == {"succeeded": 4}, made.store.runs.jobs(run)
         yield made
 
 

@@ -26,7 +26,7 @@ def _well_behaved(site: Plant) -> Iterator[None]:
 
 
 def decision(site: Plant, attempt: Attempt) -> Decision | None:
-    found = site.store.decisions([(attempt.run, 0)])
+    found = site.store.gates.decisions([(attempt.run, 0)])
     return found[0] if found else None
 
 
@@ -37,7 +37,7 @@ def decided(site: Plant, attempt: Attempt, verdict: GateVerdict) -> None:
 
 
 def outcomes(site: Plant, attempt: Attempt) -> dict[str, Outcome | None]:
-    return {job.station: job.outcome for job in site.store.jobs(attempt.run)}
+    return {job.station: job.outcome for job in site.store.runs.jobs(attempt.run)}
 
 
 def assert_none(site: Plant, attempt: Attempt, *failed: str) -> None:
@@ -105,13 +105,13 @@ def test_a_station_that_can_t_be_rolled_forward_diverges_and_people_are_told(sit
     assert found.pop(STATION) is Outcome.DIVERGED
     assert set(found.values()) == {Outcome.SUCCEEDED}
     site.assert_recorded(attempt.run)
-    (alarm,) = site.store.standing_alarms([STATION])
+    (alarm,) = site.store.alarms.standing([STATION])
     assert (alarm.probable_cause, alarm.object) == ("station-diverged", "station")
     assert attempt.run in alarm.text
     # It carries the old state, whole, and is planned anew; then nobody needs to look any more.
     assert_one_effect(site.changes(STATION, attempt.before[STATION]), 1, effects=False)
     assert_right(site, begin(site, site.plan(STATION)))
-    assert site.store.standing_alarms([STATION]) == []
+    assert site.store.alarms.standing([STATION]) == []
 
 
 def test_a_cancel_before_the_decision_takes_all_back(site: Plant) -> None:
@@ -121,7 +121,7 @@ def test_a_cancel_before_the_decision_takes_all_back(site: Plant) -> None:
     reached(site, attempt, JournalStep.GATED, OTHER)
     site.call("POST", f"/runs/{attempt.run}/cancel", status=202)
     assert_none(site, attempt)
-    assert site.store.run(attempt.run).state is RunState.CANCELLED
+    assert site.store.runs.get(attempt.run).state is RunState.CANCELLED
 
 
 def test_a_hold_postpones_a_wave_which_goes_on_by_itself(site: Plant) -> None:
@@ -134,7 +134,7 @@ def test_a_hold_postpones_a_wave_which_goes_on_by_itself(site: Plant) -> None:
     hold = site.call("POST", "/holds", {"target": last, "reason": "on the mast"}, status=201)
 
     def waiting() -> bool:
-        jobs = site.store.jobs(attempt.run)
+        jobs = site.store.runs.jobs(attempt.run)
         return all((job.state, job.round, job.started) == (JobState.WAITING, 1, None) for job in jobs)
 
     site.until("all of it waits", waiting)
@@ -144,10 +144,10 @@ def test_a_hold_postpones_a_wave_which_goes_on_by_itself(site: Plant) -> None:
     for name in ("worker-1", "worker-2"):
         site.kill(name)
         site.start_worker(name)
-    assert f"hold on {last}" in " ".join(site.store.run(attempt.run).waits)
-    site.store.end_hold(hold["id"], "ana")
+    assert f"hold on {last}" in " ".join(site.store.runs.get(attempt.run).waits)
+    site.store.holds.end(hold["id"], "ana")
     assert_right(site, attempt)
-    assert [found.verdict for found in site.store.decisions([(attempt.run, 0)])][-1] is GateVerdict.CONFIRM
+    assert [found.verdict for found in site.store.gates.decisions([(attempt.run, 0)])][-1] is GateVerdict.CONFIRM
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -185,7 +185,7 @@ def test_a_pause_outlives_all_workers(site: Plant) -> None:
     site.start("scheduler")
     for name in ("worker-1", "worker-2"):
         site.start_worker(name)
-    assert site.store.run(attempt.run).state is RunState.PAUSED
+    assert site.store.runs.get(attempt.run).state is RunState.PAUSED
     assert sum(outcome is None for outcome in outcomes(site, attempt).values()) == len(plan.changes) - 1
     assert site.call("POST", f"/runs/{attempt.run}/resume", status=202)["state"] == "running"
     assert_right(site, attempt)

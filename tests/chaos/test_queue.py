@@ -89,7 +89,7 @@ def test_garbage_on_the_queue(site: Plant, what: str) -> None:
     assert time.monotonic() - began < 30
     # Whoever ended was started again, and is at work.
     site.until(
-        "both workers are up", lambda: {"worker-1", "worker-2"} <= {one.name for one in site.store.incarnations()}
+        "both workers are up", lambda: {"worker-1", "worker-2"} <= {one.name for one in site.store.processes.alive()}
     )
 
 

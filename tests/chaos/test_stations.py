@@ -73,7 +73,7 @@ def test_a_station_that_can_t_be_reached_defers_and_holds_up_nobody(site: Plant)
     ended = site.ended(attempt.run)
     site.clear_faults(STATION)
     assert ended.state is RunState.PARTIAL
-    outcomes = {job.station: job.outcome for job in site.store.jobs(attempt.run)}
+    outcomes = {job.station: job.outcome for job in site.store.runs.jobs(attempt.run)}
     assert outcomes.pop(STATION) is Outcome.DEFERRED
     assert set(outcomes.values()) == {Outcome.SUCCEEDED}
     site.assert_recorded(attempt.run)
@@ -84,10 +84,10 @@ def test_a_station_that_is_away_is_tried_again(site: Plant) -> None:
     site.fault(STATION, "refuse-sessions", count=None)
     site.fault(STATION, "drop-before", count=2)
     attempt = begin(site, plan, patience=8)
-    site.until("all others are done", lambda: site.store.run(attempt.run).counts.get("pending") == 1)
+    site.until("all others are done", lambda: site.store.runs.get(attempt.run).counts.get("pending") == 1)
     away = site.until("it is missed", lambda: (job := site.job(attempt.run, STATION)).deferred and job)
     assert away.outcome is None
-    assert "was away or busy" in " ".join(site.store.run(attempt.run).waits)
+    assert "was away or busy" in " ".join(site.store.runs.get(attempt.run).waits)
     site.clear_faults(STATION)
     assert assert_right(site, attempt).state is RunState.SUCCEEDED
 

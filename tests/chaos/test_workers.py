@@ -83,7 +83,7 @@ def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
     os.kill(stopped, signal.SIGSTOP)
     os.kill(site.processes["scheduler"].pid, signal.SIGSTOP)
     site.start_worker("worker-2")
-    site.until("it is buried", lambda: "worker-1" not in {one.name for one in site.store.incarnations()})
+    site.until("it is buried", lambda: "worker-1" not in {one.name for one in site.store.processes.alive()})
     assert_seen(site, "worker", 1)
     site.until("the scheduler is missed", lambda: not probe(site, "scheduler").is_success, 30)
     assert_seen(site, "scheduler", 0)
@@ -93,9 +93,9 @@ def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
     assert_right(site, attempt)
     assert site.job(attempt.run, STATION).attempts == 2
     # It is back as another incarnation, and nothing it still wanted to do counts.
-    site.until("it is back", lambda: "worker-1" in {one.name for one in site.store.incarnations()})
-    assert site.store.verify_audit() is None
-    assert site.store.run(attempt.run).counts == {"succeeded": 1}
+    site.until("it is back", lambda: "worker-1" in {one.name for one in site.store.processes.alive()})
+    assert site.store.audit.verify() is None
+    assert site.store.runs.get(attempt.run).counts == {"succeeded": 1}
     assert BURY_AFTER < 20
 
 

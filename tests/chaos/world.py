@@ -49,7 +49,7 @@ def begin(
     """
     stations = [each.station for each in plan.changes]
     before = {station: len(site.changes(station)) for station in stations}
-    ledger = {station: frozenset(entries) for station, entries in site.store.ledger(stations).items()}
+    ledger = {station: frozenset(entries) for station, entries in site.store.ledger.find(stations).items()}
     just_before()
     return Attempt(site.apply(plan, **{"canary": 0, **strategy}), plan, before, ledger)
 
@@ -94,7 +94,7 @@ def assert_right(site: Plant, attempt: Attempt, *, effects: bool = True) -> Run:
         assert outcome.good is effects, (outcome, site.job(attempt.run, each.station).detail)
         assert_one_effect(site.changes(each.station, attempt.before[each.station]), len(each.phases), effects)
         site.assert_agree(each.station)
-        ledger = frozenset(site.store.ledger([each.station])[each.station])
+        ledger = frozenset(site.store.ledger.find([each.station])[each.station])
         gained = frozenset(node.path for node in each.gained)
         assert ledger == (attempt.ledger[each.station] | gained if effects else attempt.ledger[each.station])
     again = site.plan(attempt.plan.selector)

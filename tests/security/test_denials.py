@@ -19,7 +19,7 @@ from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store
-from controller.store.denials import EACH
+from controller.store.audit import EACH
 from controller.worker.scheduler import schedule
 from tests.security.door import ask
 from tests.support.callers import admit
@@ -35,7 +35,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 def denied(desk: Desk, actor: str) -> list[AuditRow]:
-    rows = desk.store.audit_rows(Page(limit=1000))[1]
+    rows = desk.store.audit.page(Page(limit=1000))[1]
     return [row for row in reversed(rows) if (row.actor, row.action) == (actor, "access.denied")]
 
 
@@ -117,7 +117,7 @@ async def test_strangers_are_not_forgotten_while_the_database_is_away(desk: Desk
     def away(*_: Any) -> None:
         raise StoreAwayError
 
-    with patch.object(desk.store, "deny", away):
+    with patch.object(desk.store.audit, "deny", away):
         strangers.refused("GET /0", desk.store, clock)
         await clock.on(0)
         strangers.refused("GET /1", desk.store, clock)
@@ -129,14 +129,14 @@ async def test_strangers_are_not_forgotten_while_the_database_is_away(desk: Desk
 
 def summed_up(store: SqlStore) -> list[AuditRow]:
     """Rows that stand for several denials; the scheduler may write others at its start."""
-    return [row for row in store.audit_rows(Page(limit=1000))[1] if "count" in row.detail]
+    return [row for row in store.audit.page(Page(limit=1000))[1] if "count" in row.detail]
 
 
 async def test_the_scheduler_sums_up_what_is_over(tmp_path: Path) -> None:
     settings, stop = Settings(home=tmp_path), asyncio.Event()
     with closing(open_store(settings.database, VirtualClock())) as store:
         for index in range(EACH + 7):
-            store.deny("rosa", "bitel", "look", f"GET /v1/alarms/a-{index}")
+            store.audit.deny("rosa", "bitel", "look", f"GET /v1/alarms/a-{index}")
         working = asyncio.create_task(schedule(settings, "scheduler", stop))
         try:
             async with asyncio.timeout(60):

@@ -22,7 +22,7 @@ from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import open_store, votes
-from controller.store.figures import MOST_CAUSES, OTHER_CAUSE
+from controller.store.status import MOST_CAUSES, OTHER_CAUSE
 from tests.security.door import ask
 from tests.support.callers import admit
 from tests.unit.api.desk import TINY, Desk, files_of, open_desk
@@ -87,7 +87,7 @@ def test_a_person_changes_their_mind_so_often_and_no_more() -> None:
     admit(store, "token", "ana", Role.APPROVER)
 
     def vote(verdict: Verdict, reason: str = "") -> None:
-        store.vote("s", ana, verdict, reason, "p")
+        store.approvals.vote("s", ana, verdict, reason, "p")
 
     for number in range(votes.MOST):
         vote(Verdict.APPROVE, str(number))
@@ -99,11 +99,11 @@ def test_a_person_changes_their_mind_so_often_and_no_more() -> None:
     for verdict in Verdict:
         with pytest.raises(ConflictError, match="which is the most"):
             vote(verdict, "again")
-    assert [(one.verdict, one.reason) for one in store.votes("s")] == [(Verdict.REJECT, "no")]
-    said = [row for row in store.audit_rows(Page(limit=1000))[1] if row.action.startswith("approval.")]
+    assert [(one.verdict, one.reason) for one in store.approvals.votes("s")] == [(Verdict.REJECT, "no")]
+    said = [row for row in store.audit.page(Page(limit=1000))[1] if row.action.startswith("approval.")]
     assert len(said) == votes.MOST + 1
-    store.vote("s", Person(name="eva", role=Role.APPROVER), Verdict.APPROVE, "", "p")
-    store.vote("another", ana, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", Person(name="eva", role=Role.APPROVER), Verdict.APPROVE, "", "p")
+    store.approvals.vote("another", ana, Verdict.APPROVE, "", "p")
     store.close()
 
 
@@ -124,10 +124,10 @@ def test_causes_that_somebody_makes_up_make_no_series_without_end() -> None:
             at=clock.now(),
         )
 
-    store.report_alarms([report("station-unreachable")])
+    store.alarms.report_all([report("station-unreachable")])
     for number in range(0, 1000, 100):
-        store.report_alarms([report(f"made-up-{number + more}") for more in range(100)])
-    found = store.figures()["alarms"]
+        store.alarms.report_all([report(f"made-up-{number + more}") for more in range(100)])
+    found = store.status.figures()["alarms"]
     causes = {cause for _, _, cause in found}
     assert len(found) == len(causes) == MOST_CAUSES + 1
     assert "station-unreachable" in causes, "nobody takes its name from a series that was there before"

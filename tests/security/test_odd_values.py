@@ -126,7 +126,7 @@ async def _ask_all(folder: Path, url: str) -> None:
         assert not wrong, "\n".join(wrong)
         # What most operations were asked also had nothing odd about it.
         assert len(taken) > 40, taken
-        assert desk.store.verify_audit() is None
+        assert desk.store.audit.verify() is None
 
 
 async def _asked(desk: Desk, ids: Mapping[str, Any]) -> tuple[set[str], list[str]]:

@@ -74,7 +74,7 @@ async def test_a_token_of_the_provider_lets_in(desk: Desk, idp: IdentityProvider
     said = (await me(desk, idp.token())).json()
     assert (said["name"], said["role"], said["side"]) == ("eva@ipt.pe", "noc-engineer", "host")
     assert (await me(desk, idp.token(aud=["other", CLIENT], azp=CLIENT))).status_code == 200
-    user = desk.store.user("eva@ipt.pe")
+    user = desk.store.users.get("eva@ipt.pe")
     assert (user.issuer, user.role) == (idp.url, Role.NOC_ENGINEER)
     # Its keys are asked for once, not at each request.
     assert idp.asked == ["/.well-known/openid-configuration", "/keys"]
@@ -94,8 +94,8 @@ async def test_a_tenants_person_signs_in_as_one(desk: Desk, idp: IdentityProvide
 async def test_a_role_that_changes_at_the_provider_changes_here(desk: Desk, idp: IdentityProvider) -> None:
     await me(desk, idp.token())
     assert (await me(desk, idp.token(groups=["minka-admins"]))).json()["role"] == "administrator"
-    assert desk.store.user("eva@ipt.pe").role is Role.ADMINISTRATOR
-    assert desk.store.audit_rows(Page(limit=1))[1][0].action == "user.changed"
+    assert desk.store.users.get("eva@ipt.pe").role is Role.ADMINISTRATOR
+    assert desk.store.audit.page(Page(limit=1))[1][0].action == "user.changed"
     assert (await me(desk, idp.token(groups=["staff"]))).status_code == 401
 
 
@@ -125,7 +125,7 @@ async def test_an_older_token_counts_beside_a_newer_one_that_says_the_same(desk:
     for token in (newer, older, newer):
         assert (await me(desk, token)).status_code == 200
     assert (await me(desk, idp.token(iat=now - 90, groups=["minka-admins"]))).status_code == 401
-    assert desk.store.user("eva@ipt.pe").role is Role.NOC_ENGINEER
+    assert desk.store.users.get("eva@ipt.pe").role is Role.NOC_ENGINEER
 
 
 async def test_a_token_has_an_age_beside_its_end(desk: Desk, idp: IdentityProvider) -> None:
@@ -166,7 +166,7 @@ async def test_a_token_that_was_signed_out_opens_nothing(desk: Desk, idp: Identi
     for nothing in (idp.token(exp=1), idp.token(key=MALLORY), "a.b.c", "x"):
         async with desk.with_token(nothing) as client:
             assert (await client.delete("/v1/login")).status_code == 204
-    trail = desk.store.audit_rows(Page(limit=10))[1]
+    trail = desk.store.audit.page(Page(limit=10))[1]
     assert [row.action for row in trail if row.actor == "eva@ipt.pe"] == ["user.signed_out", "user.added"]
 
 
@@ -235,7 +235,7 @@ async def test_whatever_is_doubtful_stays_out(desk: Desk, idp: IdentityProvider)
         answer = await me(desk, forge(idp))
         assert answer.status_code == 401, (number, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
-    assert not [user for user in desk.store.users() if user.issuer]
+    assert not [user for user in desk.store.users.find() if user.issuer]
 
 
 async def test_keys_that_are_renewed_are_looked_for(desk: Desk, idp: IdentityProvider) -> None:
@@ -301,15 +301,15 @@ async def test_nobody_takes_a_name_that_is_taken(desk: Desk, idp: IdentityProvid
     assert (await me(desk, idp.token(email="ana", email_verified=True))).status_code == 401
     assert (await me(desk, idp.token())).status_code == 200
     assert (await me(desk, idp.token(sub="u-9", groups=["minka-admins"]))).status_code == 401
-    assert desk.store.user("eva@ipt.pe").role is Role.NOC_ENGINEER
-    assert desk.store.user("ana").issuer == ""
+    assert desk.store.users.get("eva@ipt.pe").role is Role.NOC_ENGINEER
+    assert desk.store.users.get("ana").issuer == ""
 
 
 async def test_nobody_is_two_people(desk: Desk, idp: IdentityProvider) -> None:
     await me(desk, idp.token())
     said = (await me(desk, idp.token(email="Eva@ipt.pe", groups=["minka-admins"]))).json()
     assert (said["name"], said["role"]) == ("eva@ipt.pe", "administrator")
-    assert [user.name for user in desk.store.users() if user.issuer] == ["eva@ipt.pe"]
+    assert [user.name for user in desk.store.users.find() if user.issuer] == ["eva@ipt.pe"]
 
 
 def test_a_provider_that_others_can_answer_for_is_none() -> None:
@@ -392,7 +392,7 @@ async def test_a_sign_in_that_was_not_begun_here_is_none(desk: Desk, idp: Identi
     code = parse_qs(back.query)["code"][0]
     idp.codes[code]["nonce"] = "another"
     assert (await desk.stranger.get(f"{back.path}?{back.query}")).status_code == 401
-    assert not [user for user in desk.store.users() if user.issuer]
+    assert not [user for user in desk.store.users.find() if user.issuer]
 
 
 async def test_without_a_provider_there_is_no_other_way_in(desk: Desk, idp: IdentityProvider) -> None:

@@ -65,11 +65,11 @@ async def test_people_do_not_fill_the_record_with_tokens(desk: Desk, monkeypatch
         assert (await rosa.post(f"/v1/tokens/{made[0]}/rotate", json={})).status_code == 201
         # Revoking makes no room: the rows are there.
         assert (await rosa.delete(f"/v1/tokens/{made[1]}")).status_code == 204
-        before = desk.store.audit_rows(Page())[0]
+        before = desk.store.audit.page(Page())[0]
         for path in ("/v1/tokens", f"/v1/tokens/{made[2]}/rotate"):
             answer = await rosa.post(path, json={})
             assert (answer.status_code, "5 tokens within a day" in answer.json()["detail"]) == (409, True)
-        assert desk.store.audit_rows(Page())[0] == before
+        assert desk.store.audit.page(Page())[0] == before
     assert (await desk.client.post("/v1/tokens", json={"owner": "tom"})).status_code == 201
 
 

@@ -146,7 +146,7 @@ async def test_each_caller_gets_what_the_role_gives(desk: Desk, token: str) -> N
             refused.append((f"{method} {path.replace('{', '').replace('}', '')}", {"permission": permission.value}))
             if person.tenant:
                 assert answer == await call(desk, method, "/v1/nothing", token)
-    kept = [row for row in desk.store.audit_rows(Page(limit=1000))[1] if row.action == "access.denied"]
+    kept = [row for row in desk.store.audit.page(Page(limit=1000))[1] if row.action == "access.denied"]
     told = [(row.object, row.detail) for row in reversed(kept) if row.actor == person.name]
     assert [one for one in told if one in refused] == refused
     assert person.tenant or told == refused

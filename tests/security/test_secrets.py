@@ -79,7 +79,7 @@ async def test_where_secrets_go_is_on_record(desk: Desk) -> None:
     for method, path, files in (("POST", "/v1/network/import", FRAME), ("PUT", "/v1/network", files_of(TINY))):
         answer = await send(desk, method, path, "token-of-ana", files=files, endpoints=endpoints)
         assert answer.status == 200, answer
-    kept = desk.store.audit_rows(Page(limit=100))[1]
+    kept = desk.store.audit.page(Page(limit=100))[1]
     found = {row.action: row.detail for row in kept if row.action in ("network.ways", "network.import_begun")}
     told = {"devices": "T-LTE-1 127.0.0.1:830 device"}
     assert found == {"network.ways": told, "network.import_begun": told}

@@ -23,7 +23,7 @@ from controller.models.run import JobState, Outcome, RunState
 from controller.plan import network_digest
 from controller.ports.store import Page
 from controller.store import open_store
-from controller.store.tables import jobs
+from controller.store.run_rows import jobs
 from tests.security.door import Answer, ask
 from tests.security.world import STATIONS, TOKENS, Private, World, network, privates, world
 from tests.unit.plan import samples
@@ -118,7 +118,7 @@ async def costs(made: World, token: str, asked: list[tuple[str, str]]) -> list[t
     def counted(*_: object) -> None:
         next(count)
 
-    event.listen(made.store._engine, "before_cursor_execute", counted)
+    event.listen(made.store.database.engine, "before_cursor_execute", counted)
     try:
         found = []
         for path, query in asked:
@@ -127,7 +127,7 @@ async def costs(made: World, token: str, asked: list[tuple[str, str]]) -> list[t
             found.append((answer, next(count) - before))
         return found
     finally:
-        event.remove(made.store._engine, "before_cursor_execute", counted)
+        event.remove(made.store.database.engine, "before_cursor_execute", counted)
 
 
 Differences = list[tuple[tuple[str, str], tuple[Answer, int], tuple[Answer, int]]]
@@ -227,29 +227,29 @@ def test_a_tenant_sees_its_plans_and_runs(usual: World) -> None:
 def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: World) -> None:
     store = usual.store
     (head,) = told(usual, "/v1/plans")["results"]
-    names = store.handles("alfa", [one.id for one in store.plans(Page(100))[1]])
-    plans = [store.plan(plan_id) for plan_id in names]
+    names = store.tenants.handles("alfa", [one.id for one in store.plans.page(Page(100))[1]])
+    plans = [store.plans.get(plan_id) for plan_id in names]
     assert len(plans) == 3, "beta's part is another one in each of them"
     assert set(names.values()) == {head["id"]}
     said = asyncio.run(ask(usual.app, "POST", f"/v1/plans/{head['id']}/approve", TOKENS["alfa"], body=b"{}"))
     assert said.status == 200
-    assert [[vote.person for vote in store.votes(plan.digest)] for plan in plans] == [["rosa"]] * 3
+    assert [[vote.person for vote in store.approvals.votes(plan.digest)] for plan in plans] == [["rosa"]] * 3
     # What changes for alfa is another plan to alfa.
     less = network(EVERYTHING, alfas_max=60, applied=True)
-    store.save_network(less, network_digest(less), "ana")
+    store.networks.save(less, network_digest(less), "ana")
     other = samples.plan(
         less, {name: samples.view(network(EVERYTHING, alfas_max=80, applied=False), name) for name in STATIONS}
     )
-    store.save_plan(other, "ana")
-    assert store.handles("alfa", [other.id])[other.id] != head["id"]
-    assert store.votes(other.digest) == []
+    store.plans.save(other, "ana")
+    assert store.tenants.handles("alfa", [other.id])[other.id] != head["id"]
+    assert store.approvals.votes(other.digest) == []
     # The last word counts, to whichever of them it was said: it stops the runs of all.
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/plans/{head['id']}/reject", TOKENS["alfa"], body=b'{"reason": "no"}')
     )
     assert said.status == 200
     (waiting,) = told(usual, "/v1/approvals")["results"]
-    assert store.run(waiting["run"]).state is RunState.CANCELLING
+    assert store.runs.get(waiting["run"]).state is RunState.CANCELLING
 
 
 def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> None:
@@ -275,15 +275,15 @@ def test_questions_of_a_run_tell_a_tenant_nothing_of_it(usual: World) -> None:
 
 
 def test_a_stream_ends_with_its_listeners_token(usual: World) -> None:
-    (token,) = usual.store.tokens("rosa")
-    known = usual.store.bearer
+    (token,) = usual.store.tokens.find("rosa")
+    known = usual.store.tokens.bearer
 
     def once(digest: str) -> Person | None:
         person = known(digest)
-        usual.store.revoke_token(token.id, Person(name="ana", role=Role.ADMINISTRATOR))
+        usual.store.tokens.revoke(token.id, Person(name="ana", role=Role.ADMINISTRATOR))
         return person
 
-    with patch.object(usual.store, "bearer", once):
+    with patch.object(usual.store.tokens, "bearer", once):
         answer = asyncio.run(ask(usual.app, "GET", "/v1/alarms/events", TOKENS["alfa"], until=b"never"))
     assert answer.status == 200
     assert answer.body.count(b"event: alarm") == 3
@@ -291,7 +291,7 @@ def test_a_stream_ends_with_its_listeners_token(usual: World) -> None:
 
 def test_who_comes_from_another_side_brings_nothing_along(usual: World) -> None:
     usual.clock.pause(1)
-    usual.store.set_user(Person(name="rosa", role=Role.TENANT_APPROVER, tenant="beta"), "ana")
+    usual.store.users.change(Person(name="rosa", role=Role.TENANT_APPROVER, tenant="beta"), "ana")
     asyncio.run(ask(usual.app, "GET", "/v1/devices/S9", TOKENS["beta"]))
     asyncio.run(ask(usual.app, "GET", "/v1/devices/S8", TOKENS["alfa"]))
     hers = [row for row in told(usual, "/v1/audit", "limit=1000")["results"] if row["actor"] == "rosa"]
@@ -299,7 +299,7 @@ def test_who_comes_from_another_side_brings_nothing_along(usual: World) -> None:
     assert told(usual, "/v1/audit", "limit=1000", side="beta") == told(usual, "/v1/audit", "limit=1000")
     # Another role on the same side takes nothing away.
     usual.clock.pause(1)
-    usual.store.set_user(Person(name="tom", role=Role.TENANT_VIEWER, tenant="beta"), "ana")
+    usual.store.users.change(Person(name="tom", role=Role.TENANT_VIEWER, tenant="beta"), "ana")
     assert told(usual, "/v1/audit", "limit=1000", side="beta") == told(usual, "/v1/audit", "limit=1000")
 
 
@@ -318,17 +318,17 @@ def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: World) -> None:
     (plan,) = told(usual, "/v1/plans")["results"]
     mine = and_(jobs.c.run == waiting["run"], jobs.c.station == "S1")
     done = update(jobs).where(mine).values(state=JobState.DONE, outcome=Outcome.SUCCEEDED)
-    usual.store.in_transaction(lambda tx: tx.execute(done))
+    usual.store.database.run(lambda tx: tx.execute(done))
     for path in (f"/v1/runs/{waiting['run']}/reject", f"/v1/plans/{plan['id']}/reject"):
         said = asyncio.run(ask(usual.app, "POST", path, TOKENS["alfa"], body=b'{"reason": "no"}'))
         assert (said.status, said.problem["type"]) == (409, "urn:minka:error:conflict"), path
-    assert usual.store.run(waiting["run"]).state is RunState.RUNNING
+    assert usual.store.runs.get(waiting["run"]).state is RunState.RUNNING
     # Beta's part is to come.
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/runs/{waiting['run']}/reject", TOKENS["beta"], body=b'{"reason": "no"}')
     )
     assert said.status == 200
-    assert usual.store.run(waiting["run"]).state is RunState.CANCELLING
+    assert usual.store.runs.get(waiting["run"]).state is RunState.CANCELLING
 
 
 def test_a_tenant_says_no_to_a_plan_until_it_is_carried_out(usual: World) -> None:

@@ -19,8 +19,7 @@ from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role, Token
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
-from controller.ports.people import NewToken
-from controller.ports.store import Page
+from controller.ports.store import NewToken, Page
 from controller.store import open_store
 from tests.support.callers import admit
 from tests.support.records import START
@@ -109,18 +108,18 @@ async def test_a_life_of_a_token(desk: Desk) -> None:
         assert me == {"name": "ana", "role": "administrator", "side": "host", "permissions": ["look", "tokens"]}
         assert (await client.post("/v1/plans", json={})).status_code == 403
         listed = (await client.get("/v1/tokens")).json()["results"]
-        assert [one["id"] for one in listed] == [one.id for one in desk.store.tokens("ana")]
+        assert [one["id"] for one in listed] == [one.id for one in desk.store.tokens.find("ana")]
         renewed = (await client.post(f"/v1/tokens/{token['id']}/rotate", json={"overlap_hours": 0})).json()
         assert (await client.get("/v1/me")).status_code == 401
     async with desk.with_token(renewed["secret"]) as client:
         assert (await client.get("/v1/me")).json() == me
         assert (await client.delete(f"/v1/tokens/{renewed['token']['id']}")).status_code == 204
         assert (await client.get("/v1/me")).status_code == 401
-    assert secret not in str(listed) + str(desk.store.audit_rows(Page(limit=1000)))
+    assert secret not in str(listed) + str(desk.store.audit.page(Page(limit=1000)))
 
 
 async def test_a_weak_token_makes_no_strong_one(desk: Desk) -> None:
-    strong = desk.store.tokens("ana")[0].id
+    strong = desk.store.tokens.find("ana")[0].id
     _, secret = await made(desk.client, scopes=["tokens"])
     async with desk.with_token(secret) as weak:
         answer = await weak.post("/v1/tokens", json={"scopes": ["tokens", "run"]})
@@ -135,7 +134,7 @@ async def test_a_weak_token_makes_no_strong_one(desk: Desk) -> None:
 def token_of(desk: Desk, secret: str, owner: str, days: float | None) -> Token:
     """A token of a user that ends after so many days, on record without the API."""
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    return desk.store.add_token(NewToken(digest(secret), owner, expires=expires), owner)
+    return desk.store.tokens.add(NewToken(digest(secret), owner, expires=expires), owner)
 
 
 async def test_a_token_that_ends_makes_none_that_lives_on(desk: Desk) -> None:
@@ -153,10 +152,10 @@ async def test_a_token_that_ends_makes_none_that_lives_on(desk: Desk) -> None:
             token, _ = await made(client, owner=owner)
             assert token["expires"] == ends
         # Nor does it renew what lives longer, its own or another's; that would shorten it.
-        for other in (token_of(desk, "a-month", "ana", 30), desk.store.tokens("eva")[0]):
+        for other in (token_of(desk, "a-month", "ana", 30), desk.store.tokens.find("eva")[0]):
             answer = await client.post(f"/v1/tokens/{other.id}/rotate", json={})
             assert (answer.status_code, "use one that lives as long" in answer.json()["detail"]) == (409, True)
-            assert desk.store.token(other.id) == other
+            assert desk.store.tokens.get(other.id) == other
         shorter = token_of(desk, "two-days", "eva", 2)
         assert (await client.post(f"/v1/tokens/{shorter.id}/rotate", json={})).status_code == 201
         # Renewed by itself it has another secret and the same end.
@@ -176,7 +175,7 @@ async def test_a_token_that_ends_makes_none_that_lives_on(desk: Desk) -> None:
 
 async def test_a_token_cut_down_to_people_makes_none_that_acts(desk: Desk) -> None:
     admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
-    (evas,) = desk.store.tokens("eva")
+    (evas,) = desk.store.tokens.find("eva")
     _, secret = await made(desk.client, scopes=["people", "tokens"])
     async with desk.with_token(secret) as client:
         answer = await client.post("/v1/tokens", json={"owner": "eva", "scopes": ["run"]})
@@ -202,7 +201,7 @@ async def test_what_somebody_made_dies_with_them(desk: Desk) -> None:
 
 async def test_tokens_of_others_are_the_administrators(desk: Desk) -> None:
     admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
-    (evas,) = desk.store.tokens("eva")
+    (evas,) = desk.store.tokens.find("eva")
     admit(desk.store, "token-of-tom", "tom", Role.NOC_ENGINEER)
     async with desk.with_token("token-of-tom") as tom:
         for answer in (
@@ -239,7 +238,7 @@ async def test_a_lost_token_takes_along_what_was_made_with_it(desk: Desk) -> Non
 
 
 async def test_users_come_with_a_role_and_change(desk: Desk) -> None:
-    tenant = desk.store.network()[1].tenants[0].id
+    tenant = desk.store.networks.get()[1].tenants[0].id
     for body, status in (
         ({"name": "rosa", "role": "tenant-viewer"}, 409),
         ({"name": "rosa", "role": "host-viewer", "tenant": tenant}, 409),
@@ -279,14 +278,14 @@ async def test_a_narrow_token_ends_no_wider_one(desk: Desk) -> None:
 
 async def test_a_narrow_token_ends_no_wider_one_by_way_of_what_made_it(desk: Desk) -> None:
     """What is refused for one of several is refused for all."""
-    desk.store.add_user(Person(name="tom", role=Role.NOC_ENGINEER), "ana")
+    desk.store.users.add(Person(name="tom", role=Role.NOC_ENGINEER), "ana")
     engineer, secret = await made(desk.client, owner="tom")
     async with desk.with_token(secret) as tom:
         mine, _ = await made(tom, scopes=["tokens", "look"])
         _, narrow = await made(tom, scopes=["tokens", "look"])
     async with desk.with_token(narrow) as thief:
         assert (await thief.delete(f"/v1/tokens/{engineer['id']}?with_made=true")).status_code == 409
-    assert desk.store.token(mine["id"]).revoked is None
+    assert desk.store.tokens.get(mine["id"]).revoked is None
 
 
 def test_webhook_tokens_are_long() -> None:
@@ -306,13 +305,13 @@ def test_a_webhook_token_ends_and_gives_way_to_the_next(capsys: pytest.CaptureFi
         ensure_webhook_token(token, store, clock)
 
     def opens(token: str) -> bool:
-        person = store.bearer(digest(token))
+        person = store.tokens.bearer(digest(token))
         return person is not None and permissions(person) == {Permission.WEBHOOK}
 
     start("first")
     start("first")
     assert opens("first")
-    assert [row.expires for row in store.tokens("webhook")] == [clock.now() + WEBHOOK_LIFE]
+    assert [row.expires for row in store.tokens.find("webhook")] == [clock.now() + WEBHOOK_LIFE]
     start("second")
     assert (opens("first"), opens("second")) == (False, True)
     start("first")

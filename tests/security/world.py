@@ -34,8 +34,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
-from controller.ports.store import JobResult, NewJob, Page, Transition
+from controller.ports.store import JobResult, NewJob, Page, RunRequest, Transition
 from controller.runs.approval.consent import Asked, plan_terms
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
@@ -217,15 +216,15 @@ def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> Non
     ):
         with sides.of(side):
             admit(store, TOKENS[side], name, role, side if role.of_tenant else "")
-    store.save_network(before, network_digest(before), "ana")
+    store.networks.save(before, network_digest(before), "ana")
     for station in STATIONS:
         root = root_spec(samples.PROFILES)
         observed = samples.carrying(before, station)
         nodes = list(ledger_nodes(root, samples.rendered(before, station)))
-        store.adopt(station, nodes, network_digest(before), "ana")
+        store.devices.adopt(station, nodes, network_digest(before), "ana")
         devices.add(station, samples.PROFILES, observed.tree)
-        store.save_health([_health(before, station, own, made.clock)])
-    store.save_network(after, network_digest(after), "ana")
+        store.healths.save([_health(before, station, own, made.clock)])
+    store.networks.save(after, network_digest(after), "ana")
     _betas(made, sides, own, before)
     views = {station: samples.view(before, station) for station in STATIONS}
     shared = samples.plan(after, views)
@@ -233,15 +232,15 @@ def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> Non
     assert [change.station for change in shared.changes if "alfa" in change.touched] == ["S1"]
     # Alfa's is the first id that is made up each time.
     with sides.of("plan"):
-        store.save_plan(shared, "ana")
+        store.plans.save(shared, "ana")
     _replans(made, sides, own)
     with sides.of("run"):
         run = _run(made, shared, {"S1": Outcome.SUCCEEDED, "S2": own.outcome})
     made.ids["run_id"].add(run.id)
-    made.ids["plan_id"] |= {shared.id, *store.handles("alfa", [shared.id]).values()}
+    made.ids["plan_id"] |= {shared.id, *store.tenants.handles("alfa", [shared.id]).values()}
     with sides.of("alfa"):
         _alarms_of_alfa(made, before)
-        store.audit("rosa", "approval.given", run.id, {"reason": "fine", "plan": shared.digest})
+        store.audit.append("rosa", "approval.given", run.id, {"reason": "fine", "plan": shared.digest})
     _betas(made, sides, own, before)
     with sides.of("waiting"):
         # The same again, which waits for alfa to agree that it gets less, and for beta as it may be.
@@ -251,7 +250,7 @@ def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> Non
 def _replans(made: World, sides: _Sides, own: Private) -> None:
     """The same to alfa again, while beta gets another share each time."""
     store = made.store
-    _, current = store.network()
+    _, current = store.networks.get()
     views = {station: samples.view(network(own, alfas_max=80, applied=False), station) for station in STATIONS}
     for number in range(own.replans):
         agreements = [
@@ -262,11 +261,11 @@ def _replans(made: World, sides: _Sides, own: Private) -> None:
         ]
         moved = current.model_copy(update={"agreements": tuple(agreements)})
         with sides.of("beta"):
-            store.save_network(moved, network_digest(moved), "ana")
+            store.networks.save(moved, network_digest(moved), "ana")
             plan = samples.plan(moved, views)
-            store.save_plan(plan, "ana")
-            made.ids["plan_id"] |= {plan.id, *store.handles("beta", [plan.id]).values()}
-    store.save_network(current, network_digest(current), "ana")
+            store.plans.save(plan, "ana")
+            made.ids["plan_id"] |= {plan.id, *store.tenants.handles("beta", [plan.id]).values()}
+    store.networks.save(current, network_digest(current), "ana")
 
 
 def _waiting(made: World, plan: Plan, own: Private) -> Run:
@@ -276,15 +275,15 @@ def _waiting(made: World, plan: Plan, own: Private) -> Run:
     there = [change.station for change in plan.changes]
     placed = dict(zip(STATIONS, waves, strict=True)) if len(there) > 1 else {}
     jobs = [NewJob(placed.get(station, 0), station) for station in there]
-    _, found = store.network(plan.network_digest)
+    _, found = store.networks.get(plan.network_digest)
     terms = plan_terms(found, plan, Asked(plan.digest, plan.created))
-    run = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta", terms=terms))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    run = store.runs.create(prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta", terms=terms))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     if placed and own.order in ("begun", "done"):
-        (claim,) = store.claim(store.register_worker("w"), 10)
+        (claim,) = store.claims.take(store.processes.register("w"), 10)
         if own.order == "done":
-            store.finish(claim, JobResult(own.outcome, "beta's link came up"))
-    store.write_notices()
+            store.claims.finish(claim, JobResult(own.outcome, "beta's link came up"))
+    store.notices.write()
     return run
 
 
@@ -297,10 +296,10 @@ def _betas(made: World, sides: _Sides, own: Private, net: Network) -> None:
             moved = wanted.model_copy(update={"header": net.header.model_copy(update={"name": f"{number}"})})
             plan = samples.plan(moved, {"S2": samples.view(net, "S2")})
             if plan.changes:
-                store.save_plan(plan, "ana")
+                store.plans.save(plan, "ana")
                 run = _run(made, plan, {"S2": own.outcome})
                 made.ids["run_id"].add(run.id)
-                made.ids["plan_id"] |= {plan.id, *store.handles("beta", [plan.id]).values()}
+                made.ids["plan_id"] |= {plan.id, *store.tenants.handles("beta", [plan.id]).values()}
                 for _ in range(own.waiting):
                     again = submit(
                         store, FakeDoorbell(), RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
@@ -316,12 +315,12 @@ def _betas(made: World, sides: _Sides, own: Private, net: Network) -> None:
                 ("S2", "station", "", "station-unreachable"),
             ):
                 report = _report(clock, station, managed_object, tenant, cause)
-                made.ids["alarm_id"].add(store.report_alarm(report).id)
+                made.ids["alarm_id"].add(store.alarms.report(report).id)
         for number in range(own.holds):
-            store.add_hold("S1", "ana", f"beta works there {number}", None)
+            store.holds.add("S1", "ana", f"beta works there {number}", None)
         for number in range(own.acts):
-            store.audit("tom", "approval.given", f"r-{number}", {})
-            store.audit("ana", "playbook.rehearsed", "onboard-beta", {"number": str(number)})
+            store.audit.append("tom", "approval.given", f"r-{number}", {})
+            store.audit.append("ana", "playbook.rehearsed", "onboard-beta", {"number": str(number)})
 
 
 def _health(net: Network, station: str, own: Private, clock: VirtualClock) -> Health:
@@ -357,9 +356,9 @@ def _alarms_of_alfa(made: World, net: Network) -> None:
         ("S1", "S1/L1", "", "cell-down"),
         ("S1", "station", "", "station-unreachable"),
     ):
-        alarm = made.store.report_alarm(_report(made.clock, station, managed_object, tenant, cause))
+        alarm = made.store.alarms.report(_report(made.clock, station, managed_object, tenant, cause))
         made.ids["alarm_id"].add(alarm.id)
-    made.store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", note="beta's turn")
+    made.store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", note="beta's turn")
 
 
 def _report(clock: VirtualClock, station: str, managed_object: str, tenant: str, cause: str) -> AlarmReport:
@@ -379,13 +378,13 @@ def _run(made: World, plan: Plan, outcomes: dict[str, Outcome]) -> Run:
     """A run whose stations end, one wave after the other."""
     store = made.store
     jobs = [NewJob(wave, change.station) for wave, change in enumerate(reversed(plan.changes))]
-    run = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta"))
-    worker = store.register_worker("w")
+    run = store.runs.create(prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta"))
+    worker = store.processes.register("w")
     for wave in range(len(jobs)):
         opened = Transition(RunState.RUNNING, wave=wave)
-        store.advance(run.id, lambda _run, _jobs, opened=opened: opened)  # type: ignore[misc]
-        for claim in store.claim(worker, 10):
-            store.finish(claim, JobResult(outcomes[claim.job.station], "beta's link came up"))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
-    assert store.runs(Page())[0]
+        store.runs.advance(run.id, lambda _run, _jobs, opened=opened: opened)  # type: ignore[misc]
+        for claim in store.claims.take(worker, 10):
+            store.claims.finish(claim, JobResult(outcomes[claim.job.station], "beta's link came up"))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
+    assert store.runs.page(Page())[0]
     return run

@@ -11,9 +11,8 @@ from controller.models.plan import Plan
 from controller.models.run import Run
 from controller.models.sharing import ActionClass
 from controller.ports.clock import Clock
-from controller.ports.people import NewToken
 from controller.ports.queue import FakeDoorbell
-from controller.ports.store import Store
+from controller.ports.store import NewToken, Store
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import Asked, plan_terms
 
@@ -30,23 +29,23 @@ def contracts(requirements: Iterable[Requirement]) -> tuple[Contract, ...]:
 
 def contracts_for(store: Store, plan: Plan) -> tuple[Contract, ...]:
     """Contractual reasons for all that a plan takes away."""
-    _, network = store.network(plan.network_digest)
+    _, network = store.networks.get(plan.network_digest)
     return contracts(plan_terms(network, plan, Asked(plan.digest, plan.created)).requirements)
 
 
 def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:
     """Let the administrator give the contractual reasons for all that a run takes away."""
-    standing = store.standing(run.id)
+    standing = store.approvals.standing(run.id)
     given = contracts(standing.terms.requirements) if standing is not None else ()
     if standing is not None and given:
-        store.vote(standing.terms.subject, ADMINISTRATOR, Verdict.APPROVE, "", run.id, given)
+        store.approvals.vote(standing.terms.subject, ADMINISTRATOR, Verdict.APPROVE, "", run.id, given)
         reassess(store, clock, FakeDoorbell())
 
 
 def agree(store: Store, plan: Plan, person: Person, reason: str = "") -> None:
     """Let a person, who is let in for that, say yes to a plan."""
     admit(store, f"token-of-{person.name}", person.name, person.role, person.tenant)
-    store.vote(plan.digest, person, Verdict.APPROVE, reason, plan.id)
+    store.approvals.vote(plan.digest, person, Verdict.APPROVE, reason, plan.id)
 
 
 def admit(
@@ -59,5 +58,5 @@ def admit(
 ) -> Person:
     """Make a user with this token."""
     person = Person(name=name, role=role, tenant=tenant)
-    store.ensure_token(NewToken(digest(token), name, scopes=scopes), person)
+    store.tokens.ensure(NewToken(digest(token), name, scopes=scopes), person)
     return person.model_copy(update={"scopes": scopes})

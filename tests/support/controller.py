@@ -80,7 +80,7 @@ class Plant:
         return process
 
     def _alive(self, name: str) -> set[str]:
-        return {one.id for one in self.store.incarnations() if one.name == name}
+        return {one.id for one in self.store.processes.alive() if one.name == name}
 
     def kill(self, name: str) -> None:
         """kill -9, and nobody starts it again."""
@@ -174,8 +174,8 @@ class Plant:
 
     def ended(self, run: str, seconds: float = PATIENCE) -> Run:
         """The run when it is done."""
-        self.until(f"{run} ends", lambda: self.store.run(run).state.terminal, seconds)
-        return self.store.run(run)
+        self.until(f"{run} ends", lambda: self.store.runs.get(run).state.terminal, seconds)
+        return self.store.runs.get(run)
 
     def tree(self, station: str) -> dict[str, Any]:
         """What a station carries, read live."""
@@ -185,33 +185,33 @@ class Plant:
 
     def job(self, run: str, station: str) -> Job:
         """The job of a station."""
-        return next(job for job in self.store.jobs(run) if job.station == station)
+        return next(job for job in self.store.runs.jobs(run) if job.station == station)
 
     def journal(self, run: str, station: str) -> list[JournalEntry]:
         """Rows of a job's transaction, in order."""
-        with self.store._engine.connect() as connection:
+        with self.store.database.engine.connect() as connection:
             text = f"SELECT DISTINCT \"transaction\" FROM journal WHERE job = '{self.job(run, station).id}'"
             names = connection.exec_driver_sql(text).scalars().all()
-        return [row for name in names for row in self.store.journal_of(name)]
+        return [row for name in names for row in self.store.journal.find(name)]
 
     def assert_recorded(self, run: str) -> None:
         """The run ended once, every job has one outcome and one audit row, the chain is whole, no lease is left."""
-        ended = self.store.run(run)
+        ended = self.store.runs.get(run)
         assert ended.state.terminal
-        jobs = self.store.jobs(run)
+        jobs = self.store.runs.jobs(run)
         assert all(job.outcome is not None for job in jobs)
-        assert self.store.verify_audit() is None
-        _, rows = self.store.audit_rows(Page(limit=100_000))
+        assert self.store.audit.verify() is None
+        _, rows = self.store.audit.page(Page(limit=100_000))
         for job in jobs:
             finished = [row for row in rows if row.action == "job.finished" and row.object == job.id]
             assert len(finished) <= 1, finished
         moves = [row.detail["after"] for row in rows if row.action == "run.advanced" and row.object == run]
         assert sum(RunState(state).terminal for state in moves) == 1, moves
-        assert not self.store.leased(job.station for job in jobs)
+        assert not self.store.claims.busy(job.station for job in jobs)
 
     def assert_agree(self, station: str) -> None:
         """All that the ledger says is ours is on the station."""
-        ledger = self.store.ledger([station]).get(station, {})
+        ledger = self.store.ledger.find([station]).get(station, {})
         missing = set(ledger) - set(self.tree(station))
         assert not missing, missing
 

@@ -9,13 +9,13 @@ from sqlalchemy import Engine
 
 from controller.ports.clock import Clock, VirtualClock
 from controller.store.engine import make_engine
-from controller.store.transaction import Transactions, Tx
+from controller.store.transaction import Database, Tx
 from controller.store.upgrade import upgrade_engine
 
 
 def upgrade_from_copy(engine: Engine, clock: Clock) -> None:
     """What ``upgrade_engine`` does; an SQLite database without tables gets those of one that it upgraded before."""
-    if engine.dialect.name != "sqlite" or not Transactions(engine, clock).in_transaction(_fill):
+    if engine.dialect.name != "sqlite" or not Database(engine, clock).run(_fill):
         upgrade_engine(engine, clock)
 
 

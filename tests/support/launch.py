@@ -10,8 +10,7 @@ from controller.models.plan import Plan
 from controller.models.run import PERSON, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.ports.queue import Doorbell
-from controller.ports.requests import PreparedRun, RunRequest
-from controller.ports.store import NewJob, Store
+from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.launch import check, prepare_plan
 
 
@@ -47,6 +46,6 @@ def submit(store: Store, doorbell: Doorbell, request: RunRequest) -> Run:
     """Start the run that applies a plan, as a ``Launcher`` does, but at once."""
     new = prepare_plan(store, request)
     check(store, new)
-    run = store.create_run(new)
+    run = store.runs.create(new)
     doorbell.ring(run.id)
     return run

@@ -85,11 +85,11 @@ def start_run(
 ) -> Run:
     """A running run whose first wave is claimable; stations go to waves in turn."""
     plan = make_plan(names, salt)
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     jobs = [NewJob(index % waves, name) for index, name in enumerate(names)]
-    run = store.create_run(prepared(plan, "apply", strategy or Strategy(), jobs, actor="ana"))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-    return store.run(run.id)
+    run = store.runs.create(prepared(plan, "apply", strategy or Strategy(), jobs, actor="ana"))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    return store.runs.get(run.id)
 
 
 def make_entry(claim: Claim, seq: int, step: JournalStep = JournalStep.OPENED, persist: str = "") -> JournalEntry:

@@ -123,7 +123,7 @@ def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
 @router.get("/remediation")
 def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Remediation:
     """Whether automatic repair is stopped, since when, by whom and why."""
-    state, limits = backend.store.switch_state(REMEDIATION_STOPPED), backend.settings
+    state, limits = backend.store.switches.get(REMEDIATION_STOPPED), backend.settings
     return Remediation(
         stopped=state.on,
         since=state.since,
@@ -141,7 +141,7 @@ def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permiss
     What the breaker stopped is resumed here too.
     """
     if asked.stopped:
-        backend.store.set_switch(REMEDIATION_STOPPED, True, who.name, asked.reason)
+        backend.store.switches.set(REMEDIATION_STOPPED, True, who.name, asked.reason)
     else:
         resume(backend.store, backend.clock.now(), who.name, asked.reason)
     return remediation(backend, who)

@@ -88,7 +88,7 @@ class Awaited(Body):
 def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]:
     """Runs that wait for the approval of the caller's side (for the host's people: of any side), oldest first."""
     found = []
-    for run, standing in backend.store.standings(who.tenant):
+    for run, standing in backend.store.approvals.standings(who.tenant):
         # Whether another side still has to agree is not told to a tenant.
         own = [one for one in standing.terms.requirements if who.side in (HOST, one.side)]
         if not all(is_approved(one, standing.votes, standing.requester) for one in own):
@@ -99,10 +99,10 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]
 @router.get("/approvals/{run_id}")
 def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
     """What is asked of the caller's side for a run, with that side's own part of each change."""
-    standing = backend.store.standing(run_id, who.tenant)
+    standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None or (who.tenant and not _asked_of(who.tenant, standing.terms)):
         raise NotFoundError(f"no run {run_id} asks for approval")
-    return _awaited(backend, who, backend.store.run(run_id), standing.terms, standing.votes, whole=True)
+    return _awaited(backend, who, backend.store.runs.get(run_id), standing.terms, standing.votes, whole=True)
 
 
 @router.post("/runs/{run_id}/approve")
@@ -132,14 +132,14 @@ def reject_plan(plan_id: str, said: Reasoned, backend: Backend, who: Approver) -
 @router.get("/plans/{plan_id}/outlook")
 def plan_outlook(plan_id: str, backend: Backend, _: Overseer) -> Outlook:
     """Who has to agree to a plan, and what it would wait for if it were applied now."""
-    plan = backend.store.plan(plan_id)
+    plan = backend.store.plans.get(plan_id)
     return outlook(backend.store, _terms(backend, plan), Strategy(), backend.clock.now())
 
 
 @router.get("/runs/{run_id}/outlook")
 def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
     """Who has to agree to a run, what was said, and what it waits for."""
-    run, standing = backend.store.run(run_id), backend.store.standing(run_id)
+    run, standing = backend.store.runs.get(run_id), backend.store.approvals.standing(run_id)
     if standing is None:
         return Outlook(subject="", waits=run.waits)
     seen = outlook_of(standing, backend.clock.now())
@@ -151,9 +151,9 @@ def override(
     run_id: str, said: Reasoned, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
 ) -> Override:
     """Let a run work in spite of windows and freezes; who and why stay on record. Holds bind all the same."""
-    if backend.store.run(run_id).state.terminal:
+    if backend.store.runs.get(run_id).state.terminal:
         raise ConflictError(f"run {run_id} has ended")
-    made = backend.store.override(run_id, who.name, said.reason)
+    made = backend.store.approvals.override(run_id, who.name, said.reason)
     reassess(backend.store, backend.clock, backend.doorbell)
     return made
 
@@ -171,13 +171,13 @@ def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LO
 def _vote_on_run(
     run_id: str, backend: Services, who: Person, verdict: Verdict, reason: str, contracts: Reasons = ()
 ) -> Vote:
-    standing = backend.store.standing(run_id, who.tenant)
+    standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None:
         raise NotFoundError(f"there is no run {run_id} that could be approved")
     if _is_over(backend, who, run_id, standing.terms):
         raise ConflictError(f"run {run_id} has ended")
-    run = backend.store.run(run_id)
-    handles = backend.store.handles(who.tenant, [run.plan]) if who.tenant and not run.playbook else {}
+    run = backend.store.runs.get(run_id)
+    handles = backend.store.tenants.handles(who.tenant, [run.plan]) if who.tenant and not run.playbook else {}
     subject = handles.get(run.plan, standing.terms.subject)
     return _vote(backend, who, standing.terms, subject, verdict, reason, run_id, contracts)
 
@@ -186,7 +186,7 @@ def _vote_on_plan(
     plan_id: str, backend: Services, who: Person, verdict: Verdict, reason: str, contracts: Reasons = ()
 ) -> Vote:
     # A tenant knows a plan by a name of its own.
-    plan = backend.store.plan_of(who.tenant, plan_id) if who.tenant else backend.store.plan(plan_id)
+    plan = backend.store.tenants.plan(who.tenant, plan_id) if who.tenant else backend.store.plans.get(plan_id)
     terms = _terms(backend, plan)
     if not _concerned(who, terms):
         raise NotFoundError(f"there is no plan {plan_id}")
@@ -210,7 +210,7 @@ def _vote(
         _check_tenants_word(backend, who, terms, verdict, about)
     check_contracts(terms, contracts, who)
     asked = backend.clock.now()
-    vote = backend.store.vote(subject, who, verdict, reason, about, contracts)
+    vote = backend.store.approvals.vote(subject, who, verdict, reason, about, contracts)
     if vote.at >= asked:  # else it was said before, and nobody needs to look again
         reassess(backend.store, backend.clock, backend.doorbell)
     return _told(who, vote)
@@ -221,17 +221,17 @@ def _is_over(backend: Services, who: Person, run_id: str, terms: RunTerms) -> bo
 
     After that a tenant can't stop what goes on elsewhere, nor learn that something does.
     """
-    if backend.store.run(run_id).state.terminal:
+    if backend.store.runs.get(run_id).state.terminal:
         return True
     own = {name for name, (_, group) in terms.stations.items() if who.tenant in terms.groups[group].tenants}
-    jobs = [job for job in backend.store.jobs(run_id) if job.station in own]
+    jobs = [job for job in backend.store.runs.jobs(run_id) if job.station in own]
     return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 
 
 def _is_done(backend: Services, tenant: str, handle: str) -> bool:
     """Whether the latest run of what a tenant knows as one plan has done on its stations what it should."""
-    found = backend.store.runs_of(tenant)[1]
-    names = backend.store.handles(tenant, {run.plan for run, _ in found})
+    found = backend.store.tenants.runs(tenant)[1]
+    names = backend.store.tenants.handles(tenant, {run.plan for run, _ in found})
     latest = next((one for one in found if names.get(one[0].plan) == handle), None)
     return latest is not None and TenantRun.of(latest[0], "", latest[1]).state is RunState.SUCCEEDED
 
@@ -250,7 +250,7 @@ def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, verdict
     asked = _asked_of(who.tenant, terms)
     if not asked:
         raise ConflictError(f"{about} needs no approval of {who.tenant}")
-    if who.tenant not in backend.store.network()[1].tenant_by_id:
+    if who.tenant not in backend.store.networks.get()[1].tenant_by_id:
         raise ConflictError(f"{who.tenant} left the network files: its people approve nothing any more")
     if verdict is Verdict.APPROVE and not who.issuer and all(one.sign_in for one in asked):
         names = ", ".join(sorted({one.agreement for one in asked}))
@@ -258,7 +258,7 @@ def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, verdict
 
 
 def _terms(backend: Services, plan: Plan) -> RunTerms:
-    _, network = backend.store.network(plan.network_digest)
+    _, network = backend.store.networks.get(plan.network_digest)
     return plan_terms(network, plan, Asked(plan.digest, plan.created))
 
 
@@ -280,7 +280,7 @@ def _awaited(
     )
     if whole:
         made.steps = _steps(backend, run, who)
-        found = map(backend.store.plan(run.plan).changes.on, made.stations)
+        found = map(backend.store.plans.get(run.plan).changes.on, made.stations)
         made.parts = _parts(backend, (change for change in found if change is not None), who)
     if not who.tenant:
         made.requested_by, made.reason, made.parameters = run.requested_by, run.reason, dict(run.parameters)
@@ -290,7 +290,7 @@ def _awaited(
 def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
     """Steps of a run's playbook, from the text that it was accepted with; none where an older one is read no more."""
     known = registry()
-    text = backend.store.playbook_text(run.playbook) if run.playbook else ""
+    text = backend.store.runs.playbook(run.playbook) if run.playbook else ""
     loaded = parse(text, run.procedure, known, Report()) if text else None
     steps = loaded.playbook.steps if loaded is not None else ()
     found = [AskedStep(name=one.name, action=one.action, consent=known.action(one.action).consent) for one in steps]
@@ -308,6 +308,6 @@ def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[Pa
     """What of changes is a side's own; the host sees all of them."""
     if not who.tenant:
         return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in changes]
-    seen = sight(*backend.store.network(), who.tenant)
+    seen = sight(*backend.store.networks.get(), who.tenant)
     own = (TenantChange.of(seen, change) for change in changes if who.tenant in involved(change))
     return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in own]

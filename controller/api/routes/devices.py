@@ -73,8 +73,8 @@ async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(P
 
 def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
     """The selected stations, and those of them that are adopted."""
-    chosen = select_with_routers(store.network()[1], selector)
-    records = store.devices(chosen)
+    chosen = select_with_routers(store.networks.get()[1], selector)
+    records = store.devices.find(chosen)
     return chosen, [name for name in chosen if (record := records.get(name)) is not None and record.adopted is not None]
 
 

@@ -45,7 +45,7 @@ def _check_target(network: Network, target: str) -> None:
 @router.get("")
 def freezes(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[Freeze]:
     """Freezes in force or to come, in the order of their beginnings."""
-    return cut(backend.store.freezes(backend.clock.now()), paging)
+    return cut(backend.store.freezes.find(backend.clock.now()), paging)
 
 
 @router.post("", status_code=201)
@@ -55,8 +55,8 @@ def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permiss
     begins = asked.begins or now
     if asked.ends <= max(begins, now):
         raise ConflictError("the freeze would end before it begins, or has ended already")
-    _check_target(backend.store.network()[1], asked.target)
-    freeze = backend.store.add_freeze(asked.target, begins, asked.ends, who.name, asked.reason)
+    _check_target(backend.store.networks.get()[1], asked.target)
+    freeze = backend.store.freezes.add(asked.target, begins, asked.ends, who.name, asked.reason)
     reassess(backend.store, backend.clock, backend.doorbell)
     return freeze
 
@@ -64,5 +64,5 @@ def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permiss
 @router.delete("/{freeze_id}", status_code=204)
 def lift(freeze_id: str, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]) -> None:
     """Lift a freeze."""
-    backend.store.end_freeze(freeze_id, who.name)
+    backend.store.freezes.end(freeze_id, who.name)
     reassess(backend.store, backend.clock, backend.doorbell)

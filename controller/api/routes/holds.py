@@ -44,7 +44,7 @@ def _check_target(network: Network, target: str) -> None:
 @router.get("")
 def holds(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[Hold]:
     """Holds in force."""
-    return cut(backend.store.holds(backend.clock.now()), paging)
+    return cut(backend.store.holds.find(backend.clock.now()), paging)
 
 
 @router.post("", status_code=201)
@@ -52,8 +52,8 @@ def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permissio
     """Put a hold: nothing begins there, whoever asks; what is under way ends, and automatic plans leave it out."""
     if asked.until is not None and asked.until <= backend.clock.now():
         raise ConflictError("the hold would end before it begins: until lies in the past")
-    _check_target(backend.store.network()[1], asked.target)
-    hold = backend.store.add_hold(asked.target, who.name, asked.reason, asked.until)
+    _check_target(backend.store.networks.get()[1], asked.target)
+    hold = backend.store.holds.add(asked.target, who.name, asked.reason, asked.until)
     reassess(backend.store, backend.clock, backend.doorbell)
     return hold
 
@@ -61,5 +61,5 @@ def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permissio
 @router.delete("/{hold_id}", status_code=204)
 def lift(hold_id: str, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> None:
     """Lift a hold."""
-    backend.store.end_hold(hold_id, who.name)
+    backend.store.holds.end(hold_id, who.name)
     reassess(backend.store, backend.clock, backend.doorbell)

@@ -82,7 +82,7 @@ async def end(request: Request, backend: Backend) -> Response:
     if backend.provider is not None and token:
         with suppress(SignInError):  # what opens nothing needs no end
             identity = await backend.provider.identity(token)
-            await run_in_threadpool(backend.store.sign_out, identity.sign_in)
+            await run_in_threadpool(backend.store.sign_ins.end, identity.sign_in)
     return answer
 
 

@@ -87,8 +87,8 @@ def _summary(digest: str, network: Network) -> NetworkSummary:
 
 
 def _abandoned(store: Store, network: Network) -> tuple[str, ...]:
-    missing = [name for name, record in store.devices().items() if record.adopted and not network.manages(name)]
-    return tuple(sorted(name for name, nodes in store.ledger(missing).items() if nodes))
+    missing = [name for name, record in store.devices.find().items() if record.adopted and not network.manages(name)]
+    return tuple(sorted(name for name, nodes in store.ledger.find(missing).items() if nodes))
 
 
 def _secretless(network: Network, missing: Callable[[str], str]) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ async def load(
     """
     network = await run_in_threadpool(_load, upload, backend.credentials)
     digest = await run_in_threadpool(network_digest, network)
-    changed = await run_in_threadpool(backend.store.save_network, network, digest, who.name)
+    changed = await run_in_threadpool(backend.store.networks.save, network, digest, who.name)
     abandoned = await run_in_threadpool(_abandoned, backend.store, network)
     warnings = await run_in_threadpool(_secretless, network, backend.missing_secret)
     summary = _summary(digest, network).model_dump()

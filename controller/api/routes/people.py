@@ -16,8 +16,7 @@ from controller.inventory.source import unknown
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.people import Permission, Person, Role, Token, User
 from controller.models.scalars import Username
-from controller.ports.people import NewToken
-from controller.ports.store import Store
+from controller.ports.store import NewToken, Store
 from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1", tags=["people"])
@@ -87,21 +86,21 @@ def me(who: Annotated[Person, needs(Permission.LOOK)]) -> Me:
 @router.get("/users")
 def users(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.PEOPLE)]) -> Listing[User]:
     """All users by name."""
-    return cut(backend.store.users(), paging)
+    return cut(backend.store.users.find(), paging)
 
 
 @router.post("/users", status_code=201)
 def add(asked: NewUser, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
     """Put a user on record; what they call with is a token made for them."""
-    return backend.store.add_user(_person(backend.store, asked.name, asked.role, asked.tenant), who.name)
+    return backend.store.users.add(_person(backend.store, asked.name, asked.role, asked.tenant), who.name)
 
 
 @router.put("/users/{name}")
 def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
     """Change a user's role, disable or enable them. What their tokens open, and what they approved, changes at once."""
-    backend.store.user(name)
+    backend.store.users.get(name)
     person = _person(backend.store, name, asked.role, asked.tenant)
-    user = backend.store.set_user(person, who.name, disabled=asked.disabled)
+    user = backend.store.users.change(person, who.name, disabled=asked.disabled)
     reassess(backend.store, backend.clock, backend.doorbell)
     return user
 
@@ -114,7 +113,7 @@ def tokens(
     owner: Username | None = None,
 ) -> Listing[Token]:
     """Tokens of the caller, or of another owner (with the permission `people`), without their secrets."""
-    return cut(backend.store.tokens(_owner(who, owner or who.name)), paging)
+    return cut(backend.store.tokens.find(_owner(who, owner or who.name)), paging)
 
 
 @router.post("/tokens", status_code=201)
@@ -125,13 +124,13 @@ def issue(
 
     Its secret is told in this answer and kept nowhere.
     """
-    owner = backend.store.user(_owner(who, asked.owner or who.name))
+    owner = backend.store.users.get(_owner(who, asked.owner or who.name))
     scopes = grant(who, Person(name=owner.name, role=owner.role, tenant=owner.tenant), asked.scopes)
     wanted = None if asked.days is None else backend.clock.now() + timedelta(days=asked.days)
     expires = end(who, wanted, said="days" in asked.model_fields_set)
     secret = new_secret()
     new = NewToken(digest(secret), owner.name, asked.label, scopes, expires, who.token)
-    token = backend.store.add_token(new, who.name)
+    token = backend.store.tokens.add(new, who.name)
     return _issued(answer, token, secret)
 
 
@@ -148,10 +147,10 @@ def rotate(
     The new one has the whole lifetime of the old one before it, but ends with the token in use at the latest.
     """
     old = _token(backend.store, who, token_id)
-    check_renewal(who, backend.store.user(old.owner).role, old)
+    check_renewal(who, backend.store.users.get(old.owner).role, old)
     secret = new_secret()
     until = backend.clock.now() + timedelta(hours=asked.overlap_hours)
-    new = backend.store.rotate_token(token_id, digest(secret), until, who)
+    new = backend.store.tokens.rotate(token_id, digest(secret), until, who)
     return _issued(answer, new, secret)
 
 
@@ -160,7 +159,7 @@ def revoke(
     token_id: str, backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)], with_made: bool = False
 ) -> None:
     """End a token for good, now; ``with_made`` ends all that were made with it too, and with those."""
-    backend.store.revoke_token(_token(backend.store, who, token_id).id, who, with_made=with_made)
+    backend.store.tokens.revoke(_token(backend.store, who, token_id).id, who, with_made=with_made)
     reassess(backend.store, backend.clock, backend.doorbell)
 
 
@@ -173,8 +172,8 @@ def _person(store: Store, name: str, role: Role, tenant: str) -> Person:
     """
     if role.of_tenant != bool(tenant):
         raise ConflictError(f"the role {role} {'needs a' if role.of_tenant else 'has no'} tenant")
-    if tenant and tenant not in store.network()[1].tenant_by_id:
-        raise NotFoundError(unknown("tenant", tenant, store.network()[1].tenant_by_id, "in the network"))
+    if tenant and tenant not in store.networks.get()[1].tenant_by_id:
+        raise NotFoundError(unknown("tenant", tenant, store.networks.get()[1].tenant_by_id, "in the network"))
     return Person(name=name, role=role, tenant=tenant)
 
 
@@ -186,7 +185,7 @@ def _owner(caller: Person, owner: str) -> str:
 
 def _token(store: Store, caller: Person, token_id: str) -> Token:
     """A token that the caller may see; others are as if they were not."""
-    token = store.token(token_id)
+    token = store.tokens.get(token_id)
     if not may_manage(caller, token.owner):
         raise NotFoundError(f"there is no token {token_id}")
     return token

@@ -111,4 +111,4 @@ def difference(
     plan_id: str, other_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[PlanDifference]:
     """How the other plan differs from this one, a line each; an empty list means not at all."""
-    return cut(list(compare(backend.store.plan(plan_id), backend.store.plan(other_id))), paging)
+    return cut(list(compare(backend.store.plans.get(plan_id), backend.store.plans.get(other_id))), paging)

@@ -21,9 +21,9 @@ from controller.playbook.engine.context import World
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.playbook.language.playbook import Playbook
-from controller.ports.requests import RunRequest
-from controller.ports.store import Store
+from controller.ports.store import RunRequest, Store
 from controller.runs.launch import Launcher
+from controller.store import AsyncSqlStore
 
 router = Router(prefix="/v1/playbooks", tags=["playbooks"])
 
@@ -64,14 +64,11 @@ class NewPlaybookRun(Given):
     overtake: bool = False
 
 
-class _Threaded:
+class _Threaded(AsyncSqlStore):
     """The store as seen from the server's loop."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def call(self, method: Callable[[Store], T]) -> T:
-        return await run_in_threadpool(method, self._store)
+    async def call(self, work: Callable[[Store], T]) -> T:
+        return await run_in_threadpool(work, self._store)
 
 
 def library(backend: Backend) -> Library:

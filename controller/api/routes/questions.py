@@ -32,13 +32,13 @@ def questions(
     every: bool = False,
 ) -> Listing[Question]:
     """Open questions, of active runs or of one run; ``every`` lists those that were answered, too."""
-    return cut(backend.store.questions(run, unanswered=not every), paging)
+    return cut(backend.store.questions.find(run, unanswered=not every), paging)
 
 
 @router.post("")
 def answer(asked: Answer, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Question:
     """Answer a question; the run goes on. The first answer counts."""
-    answered = backend.store.answer(
+    answered = backend.store.questions.answer(
         asked.run, asked.answer, actor=who.name, reason=asked.reason, question=asked.question
     )
     backend.doorbell.ring(asked.run)

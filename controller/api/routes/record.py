@@ -34,7 +34,7 @@ class Decided(Body):
 @router.get("")
 def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RecordState:
     """Whether the database is the newest record that is known; while it is in doubt nothing is begun on stations."""
-    return backend.store.judge_record()
+    return backend.store.integrity.check()
 
 
 @router.post("/decision")
@@ -44,6 +44,6 @@ async def decide(asked: Deciding, backend: Backend, who: Annotated[Person, needs
     For ``devices`` all adopted stations are read; those that can't be get a hold.
     """
     carried, unread = await backend.planner.carried() if asked.choice is RecordChoice.DEVICES else ([], [])
-    decide_record = backend.store.decide_record
+    decide_record = backend.store.integrity.decide
     state = await run_in_threadpool(decide_record, asked.choice, who.name, asked.reason, carried, unread)
     return Decided(state=state, taken=tuple(one.station for one in carried), held=tuple(unread))

@@ -21,7 +21,7 @@ from controller.models.people import Permission, Person
 from controller.models.plan import Plan
 from controller.models.run import Decision, Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
-from controller.ports.requests import RunRequest
+from controller.ports.store import RunRequest
 from controller.runs.planning.undo import undo_plan
 
 router = Router(prefix="/v1/runs", tags=["runs"])
@@ -48,7 +48,7 @@ async def start(
     """Accept a run. Your same Idempotency-Key returns the same run; another body with it is a conflict."""
     return await launch.start(
         RunRequest(
-            plan=await run_in_threadpool(backend.store.plan, asked.plan),
+            plan=await run_in_threadpool(backend.store.plans.get, asked.plan),
             strategy=asked.strategy,
             actor=who.name,
             reason=asked.reason,
@@ -91,10 +91,10 @@ def steps(
     run_id: str, station: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[StepRecord]:
     """Steps of a playbook's run on one station, in order, each followed by its undoing."""
-    job = next((job for job in backend.store.jobs(run_id) if job.station == station), None)
+    job = next((job for job in backend.store.runs.jobs(run_id) if job.station == station), None)
     if job is None:
         raise NotFoundError(f"run {run_id} has no job on station {station}")
-    return cut(backend.store.steps(job.id), paging)
+    return cut(backend.store.steps.find(job.id), paging)
 
 
 @router.post("/{run_id}/cancel", status_code=202)
@@ -103,7 +103,7 @@ def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permissio
 
     Cancelling a finished run changes nothing.
     """
-    run = backend.store.request_cancel(run_id, who.name)
+    run = backend.store.runs.cancel(run_id, who.name)
     backend.doorbell.ring(run_id)
     return run
 
@@ -114,13 +114,13 @@ def pause(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission
 
     Pausing a run that is finished, or being cancelled, changes nothing.
     """
-    return backend.store.request_pause(run_id, who.name)
+    return backend.store.runs.pause(run_id, who.name)
 
 
 @router.post("/{run_id}/resume", status_code=202)
 def resume(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
     """Go on with a paused run; another one stays as it is."""
-    run = backend.store.request_resume(run_id, who.name)
+    run = backend.store.runs.resume(run_id, who.name)
     backend.doorbell.ring(run_id)
     return run
 
@@ -130,8 +130,8 @@ def decisions(
     run_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[Decision]:
     """What was decided for units and waves that are confirmed or taken back together."""
-    run = backend.store.run(run_id)
-    return cut(backend.store.decisions([(run_id, wave) for wave in range(run.waves)]), paging)
+    run = backend.store.runs.get(run_id)
+    return cut(backend.store.gates.decisions([(run_id, wave) for wave in range(run.waves)]), paging)
 
 
 class Undoing(Body):

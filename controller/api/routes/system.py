@@ -19,7 +19,7 @@ from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.people import Permission, Person
 from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
-from controller.ports.people import AuditQuery
+from controller.ports.store import AuditQuery
 
 router = Router(tags=["system"])
 
@@ -69,14 +69,14 @@ def ready(backend: Backend, role: ProcessRole | None = None, instance: str = "")
 
     With a role, also whether any process of it lives and does its work; with an instance, whether that one does.
     """
-    backend.store.check_writable()
-    processes = backend.store.processes()
+    backend.store.status.check_writable()
+    processes = backend.store.processes.find()
     if role is not None:
         asked = [one for one in processes if one.role is role and instance in ("", one.instance)]
         if not any(one.ready for one in asked):
             raise HTTPException(503, _unready(role, instance, asked))
     counts = Counter(one.role for one in processes if one.ready)
-    record: Literal["trusted", "in doubt"] = "in doubt" if backend.store.judge_record().doubt else "trusted"
+    record: Literal["trusted", "in doubt"] = "in doubt" if backend.store.integrity.check().doubt else "trusted"
     return Readiness(record=record, processes={role: counts[role] for role in ProcessRole})
 
 
@@ -115,10 +115,10 @@ def audit(
 @router.get("/v1/audit/verify")
 def verify_audit(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> AuditProof:
     """Recompute the hash chain over the whole audit trail."""
-    return AuditProof.of(backend.store.verify_audit())
+    return AuditProof.of(backend.store.audit.verify())
 
 
 @router.post("/v1/audit/anchors")
 def verify_anchors(asked: Anchors, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> AuditProof:
     """Whether rows that were anchored outside of the database are on the audit trail as they were anchored."""
-    return AuditProof.of(backend.store.verify_anchors(asked.anchors))
+    return AuditProof.of(backend.store.audit.verify_anchors(asked.anchors))

@@ -139,9 +139,9 @@ def alertmanager(
     refusals = [_refusal(alert, network) for alert in message.alerts]
     alerts = [alert for alert, refusal in zip(message.alerts, refusals, strict=True) if refusal is None]
     refused = Counter(refusal.value for refusal in refusals if refusal is not None)
-    nodes = store.ledger_nodes([_node(alert) for alert in alerts])
+    nodes = store.ledger.nodes([_node(alert) for alert in alerts])
     causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
-    taken = store.report_alarms([_report(alert, now, causes, nodes) for alert in alerts], refused)
+    taken = store.alarms.report_all([_report(alert, now, causes, nodes) for alert in alerts], refused)
     if refused:
         log.warning("webhook.refused", by=who.name, refused=dict(refused))
     return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))
@@ -150,6 +150,6 @@ def alertmanager(
 def _network(store: Store) -> Network | None:
     """The network, None before one is loaded."""
     try:
-        return store.network()[1]
+        return store.networks.get()[1]
     except NotFoundError:
         return None

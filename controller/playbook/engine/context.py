@@ -23,8 +23,8 @@ from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, applied, drift
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
-from controller.ports.playbooks import Webhook
-from controller.ports.store import Claim, StoreLoop
+from controller.ports.store import AsyncStore, Claim
+from controller.ports.webhook import Webhook
 from controller.runs.planning.planner import Planner
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class World:
         sources: What addresses of software that stations download begin with.
     """
 
-    store: StoreLoop
+    store: AsyncStore
     planner: Planner
     webhook: Webhook
     clock: Clock
@@ -177,7 +177,7 @@ class StationContext:
 
     async def _recorded(self) -> Mapping[Path, LedgerEntry]:
         names = [self.station]
-        records, ledger = await self.world.store.call(lambda store: (store.devices(names), store.ledger(names)))
+        records, ledger = await self.world.store.devices.find(names), await self.world.store.ledger.find(names)
         if not self.adopts and (self.station not in records or records[self.station].adopted is None):
             raise ConflictError(f"station {self.station} is not adopted: it is observe-only")
         return ledger.get(self.station, {})
@@ -189,7 +189,7 @@ class StationContext:
 
     async def alarms(self) -> list[Alarm]:
         """Its standing alarms."""
-        return await self.world.store.call(lambda store: store.standing_alarms([self.station]))
+        return await self.world.store.alarms.standing([self.station])
 
     async def drift(self) -> int:
         """Managed nodes that differ from what was last applied, by this job too."""
@@ -204,7 +204,7 @@ class StationContext:
         shared = [one.id for one in network.stations if one.owner is None and place_of(one.id) == here]
         agreements = network.agreements_of(tenant)
         around = sorted({cell.station for agreement in agreements for cell in network.cells_of(agreement, shared)})
-        ledgers = await self.world.store.call(lambda store: store.ledger(around))
+        ledgers = await self.world.store.ledger.find(around)
         return {name: ledgers.get(name, {}) for name in around}
 
     async def left_behind(self, station: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
@@ -212,9 +212,8 @@ class StationContext:
         network, site = self.network, self.network.site_of(station)
         routers = network.routers_at.get(site, ())
         others = {name for name in network.stations_at.get(site, ()) if name != station}
-        devices, ledger = await self.world.store.call(
-            lambda store: (store.devices([*routers, *others]), store.ledger([station, *routers, *others]))
-        )
+        devices = await self.world.store.devices.find([*routers, *others])
+        ledger = await self.world.store.ledger.find([station, *routers, *others])
         now = ledger.get(station, {})
         if now and self.station != station and not self.rehearsal:
             raise ConflictError(f"{station} still carries {len(now)} nodes of ours")
@@ -250,12 +249,12 @@ class StationContext:
 
     async def in_service(self) -> bool:
         """Whether the station is in service on record."""
-        record = (await self.world.store.call(lambda store: store.devices([self.station]))).get(self.station)
+        record = (await self.world.store.devices.find([self.station])).get(self.station)
         return record is None or record.retired is None
 
     async def retire(self) -> None:
         """Put the station out of service on record."""
-        await self.world.store.call(lambda store: store.retire(self.station, self.key))
+        await self.world.store.devices.retire(self.station, self.key)
 
     async def ask(self, question: Ask) -> Question:
         """Ask, or look whether somebody answered."""
@@ -263,9 +262,9 @@ class StationContext:
             raise ConflictError("questions are asked by the steps of a run")
         now, claim = self.clock.now(), self.asking.claim
         new = self.asking.question(self.station, question, now)
-        stored = await self.world.store.call(lambda store: store.ask(new, claim))
+        stored = await self.world.store.questions.ask(new, claim)
         if not stored.answer and stored.default and stored.until <= now:
-            stored = await self.world.store.call(lambda store: store.take_default(new.id))
+            stored = await self.world.store.questions.take_default(new.id)
         return stored
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:

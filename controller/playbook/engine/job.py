@@ -14,9 +14,8 @@ from controller.playbook.engine.steps import JobSteps
 from controller.playbook.language.expressions import may_hold
 from controller.playbook.language.playbook import PlanSource, Playbook
 from controller.playbook.language.registry import Registry, Touches
-from controller.ports.store import Claim, JobResult
-from controller.ports.waiting import Resting, Soak
-from controller.runs.procedures import Tools
+from controller.ports.store import Claim, JobResult, Soak
+from controller.runs.procedures import Resting, Tools
 from controller.runs.transaction.record import Alive
 
 #: Seconds after which a device that waits for the others of its wave looks by itself.
@@ -112,7 +111,7 @@ class StationJob:
         return self._rest(_LOOK, f"waits for {wave.pending} of its wave") if wave.pending else self._succeeded()
 
     async def _wave(self, position: int) -> Soak:
-        return await self._tools.store.call(lambda store: store.soaked(self._claim, position))
+        return await self._tools.store.gates.soak(self._claim, position)
 
     async def _stand(self, position: int) -> Resting | None:
         """Stand for as long as the soak lasts; less if somebody cancelled the run, or no check concerns the device."""

@@ -53,7 +53,7 @@ async def section_plan(
     )
     if section.source is PlanSource.NETWORK:
         if request.limit is not None and not request.remove:
-            _, network = await world.store.call(lambda store: store.network())
+            _, network = await world.store.networks.get()
             _known_slice(network, request.limit)
         return await world.planner.plan(request, actor)
     if section.source is PlanSource.ENDPOINT:
@@ -90,7 +90,7 @@ async def drifted_again(
 async def _again(world: World, change: Change, name: str, since: datetime) -> str:
     """The first node of a change that was repaired not long ago, in words; empty if there is none."""
     now = _edited([change])
-    for deed in await world.store.call(lambda store: store.deeds([change.station], since)):
+    for deed in await world.store.runs.effects([change.station], since):
         if deed.procedure == name and (again := sorted(now & _edited(deed.changes))):
             what = again[0].partition("]/")[2]
             return (

@@ -26,8 +26,7 @@ from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
 from controller.playbook.language.playbook import RUN, Playbook
 from controller.playbook.language.registry import Touches
-from controller.ports.requests import PreparedRun, RunRequest
-from controller.ports.store import NewJob, Store
+from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, ranks_in, units_of
@@ -108,10 +107,8 @@ class PlaybookPreparation:
                 )
 
         previews = await asyncio.gather(*(preview(job) for job in sorted(new.jobs, key=_order)))
-        await self._world.store.call(
-            lambda store: store.audit(
-                request.actor, "playbook.rehearsed", name, {"digest": draft.loaded.digest, "plan": new.plan.id}
-            )
+        await self._world.store.audit.append(
+            request.actor, "playbook.rehearsed", name, {"digest": draft.loaded.digest, "plan": new.plan.id}
         )
         return DryRun(
             playbook=name,
@@ -124,7 +121,7 @@ class PlaybookPreparation:
             left_out=new.plan.unplanned,
             findings=new.plan.findings,
             refused=new.refused,
-            outlook=await self._world.store.call(lambda store: self._outlook(store, new)),
+            outlook=await self._world.store.transaction(self._outlook, new),
         )
 
     def _outlook(self, store: Store, new: PreparedRun) -> Outlook:
@@ -136,7 +133,7 @@ class PlaybookPreparation:
     async def _draft(self, request: RunRequest) -> Draft:
         loaded = await asyncio.to_thread(self._library.load, request.playbook)
         playbook, store, actor = loaded.playbook, self._world.store, request.actor
-        digest, network = await store.call(lambda store: store.network())
+        digest, network = await store.networks.get()
         values = await asyncio.to_thread(parse_parameters, playbook.parameters, request.parameters, network)
         check_values(playbook, self._library.registry, values)
         selector = str(evaluate(playbook.targets, values))
@@ -148,7 +145,7 @@ class PlaybookPreparation:
         bound = plan is not None
         if plan is None:
             now = self._world.clock.now()
-            holds = await store.call(lambda store: store.holds(now)) if skips else []
+            holds = await store.holds.find(now) if skips else []
             places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
             plan = seal(
                 created=now,
@@ -158,7 +155,7 @@ class PlaybookPreparation:
                 changes=(),
                 unplanned={place: words for place in places if (words := held_by(network, place, holds))},
             )
-            await store.call(lambda store: store.save_plan(plan, actor))
+            await store.plans.save(plan, actor)
         routers = [station for station in plan.changes.packed if station in network.router_by_id]
         if playbook.routers:
             routers = await self._routers(network, targets)
@@ -168,7 +165,7 @@ class PlaybookPreparation:
         if playbook.soak_checks:
             # Each job soaks by itself, since it looks again afterwards.
             strategy = strategy.model_copy(update={"soak": 0})
-        ledger = await store.call(lambda store: store.ledger(stations))
+        ledger = await store.ledger.find(stations)
         reached = reach(network, stations, plan if bound else None, ledger)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
         terms = playbook_terms(
@@ -193,14 +190,14 @@ class PlaybookPreparation:
         if playbook.plan is None or not playbook.plan.adopt:
             return ()
         stations = [job.station for job in jobs]
-        known = await self._world.store.call(lambda store: store.devices(stations))
+        known = await self._world.store.devices.find(stations)
         return tuple(station for station in stations if station not in known or known[station].adopted is None)
 
     async def _routers(self, network: Network, stations: Sequence[str]) -> list[str]:
         """Adopted routers of the stations' sites."""
         sites = {network.site_of(station) for station in stations}
         routers = [router for site in sorted(sites) for router in network.routers_at.get(site, ())]
-        known = await self._world.store.call(lambda store: store.devices(routers))
+        known = await self._world.store.devices.find(routers)
         return [router for router in routers if router in known and known[router].adopted is not None]
 
     def _jobs(
@@ -269,7 +266,7 @@ class PlaybookPreparation:
             found += strangers(plan, str(evaluate(playbook.plan.only_tenant, values)))
         if self._changes(playbook):
             now = self._world.clock.now()
-            found += holds_on(network, stations, await self._world.store.call(lambda store: store.holds(now)))
+            found += holds_on(network, stations, await self._world.store.holds.find(now))
         return found
 
     def _changes(self, playbook: Playbook) -> bool:

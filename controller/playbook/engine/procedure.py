@@ -15,8 +15,7 @@ from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import Playbook
 from controller.playbook.language.registry import Registry
 from controller.ports.store import Claim, JobResult
-from controller.ports.waiting import Resting
-from controller.runs.procedures import Procedure, Tools, procedure
+from controller.runs.procedures import Procedure, Resting, Tools, procedure
 from controller.runs.transaction.record import Alive
 
 
@@ -35,9 +34,9 @@ class PlaybookProcedure:
             InputError: This worker does not know the playbook's actions (a package is missing).
         """
         digest = claim.run.playbook
-        text = await tools.store.call(lambda store: store.playbook_text(digest))
+        text = await tools.store.runs.playbook(digest)
         playbook = self._parsed(text)
-        _, network = await tools.store.call(lambda store: store.network())
+        _, network = await tools.store.networks.get()
         if not network.manages(claim.job.station):
             raise NotFoundError(f"station {claim.job.station} is not in the network files any more")
         context = StationContext(self._world, network, claim.job.station, claim.change, claim.job.id)
@@ -45,7 +44,7 @@ class PlaybookProcedure:
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:
         """Whether a change was begun, stands or went astray."""
-        rows = await tools.store.call(lambda store: store.steps(claim.job.id))
+        rows = await tools.store.steps.find(claim.job.id)
         left = (Outcome.SUCCEEDED, Outcome.DIVERGED)
         return any(row.acts and (row.state is StepState.STARTED or row.outcome in left) for row in rows)
 

@@ -76,7 +76,7 @@ class JobSteps:
 
     async def load(self) -> None:
         """Read the record."""
-        rows = await self._tools.store.call(lambda store: store.steps(self._claim.job.id))
+        rows = await self._tools.store.steps.find(self._claim.job.id)
         self.rows = {(row.position, row.undo): row for row in rows}
 
     def new(self, position: int, name: str, action: str, *, undo: bool = False) -> StepRecord:
@@ -93,7 +93,7 @@ class JobSteps:
 
     async def write(self, row: StepRecord) -> None:
         """Put a step on record as it is."""
-        await self._tools.store.call(lambda store: store.write_step(row, self._claim))
+        await self._tools.store.steps.write(row, self._claim)
         self.rows[row.position, row.undo] = row
 
     async def end(
@@ -294,7 +294,7 @@ class JobSteps:
             ConflictError: The station is under a hold, and the job can't wait for its end half-way.
         """
         now = self._tools.clock.now()
-        holds = await self._tools.store.call(lambda store: store.holds(now))
+        holds = await self._tools.store.holds.find(now)
         if hold := held_by(self._context.network, self._context.station, holds):
             raise ConflictError(hold) if self.begun else NotClearedError(hold)
 

@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 from controller.models.approval import Clearance, Freeze, Requirement, StationTerms
 from controller.models.run import Holds
 from controller.models.sharing import Consent
-from controller.ports.approvals import Clearances, Standing
 from controller.ports.clock import Clock
 from controller.ports.queue import Doorbell
-from controller.ports.store import Store
+from controller.ports.store import Clearances, Standing, Store
 from controller.runs.approval.consent import is_approved, rejection
 from controller.runs.approval.windows import never_closes, opening
 
@@ -51,7 +50,7 @@ def reassess(store: Store, clock: Clock, doorbell: Doorbell) -> None:
     The sweeper would do so in its next round, in which a job could begin that must not any more.
     """
     now = clock.now()
-    for run_id in store.clear(lambda standing: clearances(standing, now), {}):
+    for run_id in store.approvals.reassess(lambda standing: clearances(standing, now), {}):
         doorbell.ring(run_id)
 
 

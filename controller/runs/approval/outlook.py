@@ -7,8 +7,7 @@ from datetime import datetime
 
 from controller.models.approval import Outlook, RunTerms
 from controller.models.run import Strategy
-from controller.ports.approvals import Standing
-from controller.ports.store import Store
+from controller.ports.store import Standing, Store
 from controller.runs.approval.clearance import clearances, unmet
 
 
@@ -18,10 +17,10 @@ def outlook(store: Store, terms: RunTerms, strategy: Strategy, now: datetime) ->
         requester="",
         seconds=strategy.timer(),
         terms=terms,
-        votes=tuple(store.votes(terms.subject)),
+        votes=tuple(store.approvals.votes(terms.subject)),
         told=dict.fromkeys(terms.tenants, now),
-        holds=tuple(store.holds(now)),
-        freezes=tuple(store.freezes(now)),
+        holds=tuple(store.holds.find(now)),
+        freezes=tuple(store.freezes.find(now)),
     )
     return outlook_of(standing, now)
 

@@ -15,7 +15,7 @@ from controller.nrm.profiles import PROFILES
 from controller.plan.network_import import Imported, import_network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
-from controller.ports.store import StoreLoop
+from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ _PARALLEL = 500
 class Importer:
     """Makes network files from stations, which it only reads."""
 
-    def __init__(self, store: StoreLoop, devices: Devices, clock: Clock) -> None:
+    def __init__(self, store: AsyncStore, devices: Devices, clock: Clock) -> None:
         self._store = store
         self._devices = devices
         self._clock = clock
@@ -47,7 +47,7 @@ class Importer:
         return made
 
     async def _audit(self, actor: str, action: str, network: Network, detail: dict[str, str]) -> None:
-        await self._store.call(lambda store: store.audit(actor, action, network.header.id, detail))
+        await self._store.audit.append(actor, action, network.header.id, detail)
 
     async def _observe(self, frame: Frame) -> dict[str, Observed | str]:
         """What the stations of an import say of themselves, or why they could not be read."""

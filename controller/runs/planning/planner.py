@@ -38,7 +38,7 @@ from controller.plan import (
 from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
-from controller.ports.store import Device, StoreLoop
+from controller.ports.store import AsyncStore, Device
 from controller.runs.transaction.probe import software_of
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Planner:
 
     def __init__(
         self,
-        store: StoreLoop,
+        store: AsyncStore,
         devices: Devices,
         clock: Clock,
         target_of: Callable[[Network, str], DeviceTarget],
@@ -100,7 +100,7 @@ class Planner:
         self._target_of = target_of
 
     @property
-    def store(self) -> StoreLoop:
+    def store(self) -> AsyncStore:
         """The record that it works on."""
         return self._store
 
@@ -122,7 +122,7 @@ class Planner:
             seen, can = await session.read(), session.capabilities
         reverts = can.safe_commit
         if software := software_of(can, seen):
-            known = await self._store.call(lambda store: store.behaviour(software))
+            known = await self._store.behaviours.get(software)
             reverts = known is None or known.cancels
         return replace(seen, reverts=reverts)
 
@@ -144,7 +144,7 @@ class Planner:
         Many are read at once, but views are not kept: those of a network take more room than all else.
         """
         wanted = tuple(stations)
-        records = await self._store.call(lambda store: store.devices(wanted))
+        records = await self._store.devices.find(wanted)
         gate = asyncio.Semaphore(_PARALLEL)
 
         async def one(station: str) -> T:
@@ -156,7 +156,7 @@ class Planner:
 
     async def _view(self, network: Network, station: str, record: Device | None) -> StationView:
         adopted = record is not None and record.adopted is not None
-        ledger = (await self._store.call(lambda store: store.ledger([station]))).get(station, {})
+        ledger = (await self._store.ledger.find([station])).get(station, {})
         try:
             observed = await self.read(network, station)
         except (DeviceError, NotFoundError) as error:
@@ -185,10 +185,10 @@ class Planner:
             InputError: The selector is wrong or matches nothing.
             PlanRefusedError: It removes or touches more than was named.
         """
-        digest, network = await self._store.call(lambda store: store.network())
+        digest, network = await self._store.networks.get()
         stations = selected(network, request.selector)
         now = self._clock.now()
-        holds = await self._store.call(lambda store: store.holds(now))
+        holds = await self._store.holds.find(now)
         options = PlanOptions(
             selector=request.selector,
             remove=dict(request.remove),
@@ -213,12 +213,12 @@ class Planner:
         await self.each(network, stations, one)
         planning.withhold({station: await self._linked(station) for station in planning.behind})
         plan = await asyncio.to_thread(planning.plan, digest, now)
-        await self._store.call(lambda store: store.save_plan(plan, actor))
+        await self._store.plans.save(plan, actor)
         return plan
 
     async def _linked(self, station: str) -> frozenset[str]:
         """Tenants that have core links of ours on a station."""
-        ledgers = await self._store.call(lambda store: store.ledger([station]))
+        ledgers = await self._store.ledger.find([station])
         return link_owners(ledgers.get(station, {}))
 
     async def with_links(self, network: Network, change: Change) -> Change:
@@ -227,12 +227,12 @@ class Planner:
         behind = network.stations_at.get(site, ()) if change.station in network.router_by_id else ()
         if not behind:
             return change
-        ledgers = await self._store.call(lambda store: store.ledger(behind))
+        ledgers = await self._store.ledger.find(behind)
         return watched(change, network, ledgers)
 
     async def adopt(self, selector: str, actor: str) -> dict[str, str]:
         """Adopt the selected stations, and the routers of their sites; see ``adopt_devices``."""
-        _, network = await self._store.call(lambda store: store.network())
+        _, network = await self._store.networks.get()
         return await self.adopt_devices(selected(network, selector), actor)
 
     async def adopt_devices(self, stations: Sequence[str], actor: str) -> dict[str, str]:
@@ -241,7 +241,7 @@ class Planner:
         Returns:
             By device, ``adopted`` with the number of nodes, or why not.
         """
-        digest, network = await self._store.call(lambda store: store.network())
+        digest, network = await self._store.networks.get()
         intent = await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), stations)
 
         async def adopt(station: str, view: StationView) -> str:
@@ -250,14 +250,14 @@ class Planner:
             wanted = _wanted(network, intent, station)
             nodes = adopted_nodes(wanted.root, wanted.rendered, view.observed)
             generation = generation_of(wanted.root, view.observed, station)
-            await self._store.call(lambda store: store.adopt(station, nodes, digest, actor, generation))
+            await self._store.devices.adopt(station, nodes, digest, actor, generation)
             return f"adopted, {len(nodes)} nodes"
 
         return await self.each(network, stations, adopt)
 
     async def carried(self) -> tuple[list[Carried], list[str]]:
         """What all adopted stations carry, in the words of the ledger; and those that could not be read."""
-        records, (_, network) = await self._store.call(lambda store: (store.devices(), store.network()))
+        records, (_, network) = await self._store.devices.find(), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
         intent = await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), adopted)
 
@@ -282,7 +282,7 @@ class Planner:
         Drift is judged against this and not against the current files, so that a change that is
         loaded but not applied yet is never repaired onto a station without a person's apply.
         """
-        records, (_, network) = await self._store.call(lambda store: (store.devices(stations), store.network()))
+        records, (_, network) = await self._store.devices.find(stations), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
 
         def differs(station: str, view: StationView) -> tuple[DiffRow, ...] | None:

@@ -23,7 +23,7 @@ from controller.plan import (
     recreate_endpoint_change,
     under_hold,
 )
-from controller.ports.ledger import Recorded
+from controller.ports.store import Recorded
 from controller.runs.planning.planner import Planner, PlanRequest, selected
 
 
@@ -45,10 +45,10 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
         NotFoundError: There is no such run.
         PlanRefusedError: It removes or touches more than was named, or would bring and remove on one router.
     """
-    digest, network = await planner.store.call(lambda store: store.network())
+    digest, network = await planner.store.networks.get()
     stations = selected(network, request.selector)
     now = planner.clock.now()
-    holds = await planner.store.call(lambda store: store.holds(now))
+    holds = await planner.store.holds.find(now)
     options = PlanOptions(
         remove=dict(request.remove),
         expect_stations=request.expect_stations,
@@ -61,7 +61,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     async def restore(station: str, view: StationView) -> None:
         record = Recorded(view.ledger, "" if view.adopted else "not adopted: observe-only")
         if state:
-            record = (await planner.store.call(lambda store: store.recorded([station], run=run, at=at)))[station]
+            record = (await planner.store.ledger.as_of([station], run=run, at=at))[station]
         made = await asyncio.to_thread(_planned, network, station, record, view, options)
         if made.change is not None:
             made = replace(made, change=await planner.with_links(network, made.change))
@@ -71,7 +71,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     if state:
         await asyncio.to_thread(check_changes, network, draft.changes, options)
     plan = draft.seal(network, digest, request.selector, now, removals=options.remove)
-    await planner.store.call(lambda store: store.save_plan(plan, actor))
+    await planner.store.plans.save(plan, actor)
     return plan
 
 
@@ -87,16 +87,16 @@ async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endp
     Raises:
         InputError: The selector is wrong or matches nothing, or a station has no such endpoint of ours.
     """
-    digest, network = await planner.store.call(lambda store: store.network())
+    digest, network = await planner.store.networks.get()
     stations = select(network, request.selector)
     now = planner.clock.now()
-    holds = await planner.store.call(lambda store: store.holds(now))
+    holds = await planner.store.holds.find(now)
     options = PlanOptions(under_hold=under_hold(network, holds))
     draft = Draft()
     for station, view in (await planner.views(network, stations)).items():
         draft.add(station, _recreated(network, station, view, endpoint, options))
     plan = draft.seal(network, digest, request.selector, now)
-    await planner.store.call(lambda store: store.save_plan(plan, actor))
+    await planner.store.plans.save(plan, actor)
     return plan
 
 
@@ -123,7 +123,7 @@ async def _state(planner: Planner, network: Network, state: str) -> tuple[str, d
     """The run, or the time, that a state on record is named by."""
     if not state.startswith("r-"):
         return "", _time(network, state, planner.clock.now()) if state else None
-    await planner.store.call(lambda store: store.run(state))
+    await planner.store.runs.get(state)
     return state, None
 
 

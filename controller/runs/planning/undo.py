@@ -13,7 +13,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, is_below
 from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
-from controller.ports.ledger import Deed
+from controller.ports.store import Deed
 from controller.runs.planning.planner import Planner
 from controller.runs.transaction.effects import Effects, effects
 
@@ -42,10 +42,10 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
         ConflictError: It has not ended.
         PlanRefusedError: It left nothing that could be taken back, or other nodes would go than were named.
     """
-    run, jobs = await planner.store.call(lambda store: (store.run(run_id), store.jobs(run_id)))
+    run, jobs = await planner.store.runs.get(run_id), await planner.store.runs.jobs(run_id)
     if not run.state.terminal:
         raise ConflictError(f"run {run_id} is {run.state}: wait for its end, or cancel it, before it is undone")
-    digest, network = await planner.store.call(lambda store: store.network())
+    digest, network = await planner.store.networks.get()
     draft = Draft()
     for start in range(0, len(jobs), _AT_ONCE):
         await _undo(planner, network, run, [job.station for job in jobs[start : start + _AT_ONCE]], draft)
@@ -56,14 +56,14 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
         )
     check_removals(draft.changes, remove)
     plan = draft.seal(network, digest, f"run {run_id}", planner.clock.now(), removals=remove, undoes=run_id)
-    await planner.store.call(lambda store: store.save_plan(plan, actor))
+    await planner.store.plans.save(plan, actor)
     return plan
 
 
 async def _undo(planner: Planner, network: Network, run: Run, stations: Sequence[str], draft: Draft) -> None:
     """Undo what a run left on some of its stations."""
     deeds: dict[str, list[Deed]] = {station: [] for station in stations}
-    for deed in await planner.store.call(lambda store: store.deeds(stations, run.created)):
+    for deed in await planner.store.runs.effects(stations, run.created):
         deeds[deed.station].append(deed)
     mine = {deed.station: deed for done in deeds.values() for deed in done if deed.run == run.id}
     left = {station: deed for station, deed in mine.items() if deed.changes or deed.outcome is Outcome.DIVERGED}

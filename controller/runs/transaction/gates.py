@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from controller.models.run import Decision, JournalEntry, Policy
 from controller.ports.clock import Clock
-from controller.ports.gates import decision_for
-from controller.ports.store import Claim, Store, StoreLoop
+from controller.ports.store import AsyncStore, Claim, Store, decision_for
 from controller.runs.poller import Poller
 
 #: Seconds between two looks at what was decided.
@@ -24,7 +23,7 @@ class Gates:
         on_complete: Told the run whose group stands at a gate whole, so that it is decided at once.
     """
 
-    def __init__(self, store: StoreLoop, clock: Clock) -> None:
+    def __init__(self, store: AsyncStore, clock: Clock) -> None:
         self._store = store
         self.waiting: Poller[Gate, Decision] = Poller(store, clock, _POLL, _decided)
         self.on_complete: Callable[[str], None] = lambda run: None
@@ -36,7 +35,7 @@ class Gates:
 
 def _decided(store: Store, gates: Collection[Gate]) -> dict[Gate, Decision]:
     """What was decided at gates."""
-    decided = _by_unit(store.decisions({gate.wave for gate in gates}))
+    decided = _by_unit(store.gates.decisions({gate.wave for gate in gates}))
     return {gate: found for gate in gates if (found := gate.among(decided)) is not None}
 
 
@@ -54,7 +53,7 @@ class Gate:
         wave: Run and number of the wave whose decisions concern it.
     """
 
-    def __init__(self, gates: Gates, store: StoreLoop, claim: Claim, number: int) -> None:
+    def __init__(self, gates: Gates, store: AsyncStore, claim: Claim, number: int) -> None:
         self._gates = gates
         self._store = store
         self._claim = claim
@@ -69,15 +68,15 @@ class Gate:
 
     async def look(self) -> Decision | None:
         """What was decided so far."""
-        return (await self._store.call(lambda store: _decided(store, [self]))).get(self)
+        return (await self._store.transaction(_decided, [self])).get(self)
 
     async def goes_last(self) -> bool:
         """Whether the device, since it can't revert by itself, has to go after others of its group."""
-        return await self._store.call(lambda store: store.goes_last(self._claim))
+        return await self._store.gates.goes_last(self._claim)
 
     async def stand(self, entry: JournalEntry | None = None) -> None:
         """Put on record that the device stands here, with the journal row that says so."""
-        if await self._store.call(lambda store: store.stand(self._claim, self._number, entry)):
+        if await self._store.gates.arrive(self._claim, self._number, entry):
             self._gates.on_complete(self._claim.run.id)
 
     async def decision(self) -> Decision:
@@ -86,4 +85,4 @@ class Gate:
 
     async def leave(self) -> Decision | None:
         """Step back because the device is not what it was here any more; the decision if it came first."""
-        return await self._store.call(lambda store: store.leave(self._claim, self._number))
+        return await self._store.gates.leave(self._claim, self._number)

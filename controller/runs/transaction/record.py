@@ -10,8 +10,7 @@ from controller.models.errors import LeaseLostError, NotClearedError
 from controller.models.run import JournalEntry, JournalStep
 from controller.nrm.tree import Path
 from controller.ports.clock import Clock
-from controller.ports.store import Claim, StoreLoop
-from controller.ports.store_calls import Journalling, JournalReading
+from controller.ports.store import AsyncStore, Claim
 from controller.runs.transaction.gates import Gate
 
 #: Whether this worker may still believe in its leases: its heartbeat is on record. In doubt it waits for the next one.
@@ -41,7 +40,7 @@ class Record:
         first: Whether the job has changed nothing yet: then it begins only if it may (windows, freezes, holds).
     """
 
-    def __init__(self, claim: Claim, store: StoreLoop, clock: Clock, alive: Alive, *, first: bool = True) -> None:
+    def __init__(self, claim: Claim, store: AsyncStore, clock: Clock, alive: Alive, *, first: bool = True) -> None:
         self._first = first
         self._claim = claim
         self._store = store
@@ -51,7 +50,7 @@ class Record:
 
     async def load(self) -> None:
         """Read what earlier workers wrote about this transaction."""
-        self._rows = await self._store.call(JournalReading(self._claim.transaction))
+        self._rows = await self._store.journal.find(self._claim.transaction)
 
     async def write(
         self,
@@ -103,7 +102,7 @@ class Record:
         if gate is not None:
             await gate.stand(entry)
         else:
-            await self._store.call(Journalling(entry, self._claim, first=begins and self._first))
+            await self._store.journal.append(entry, self._claim, begins=begins and self._first)
         self._rows.append(entry)
 
     async def check(self) -> None:
@@ -123,21 +122,21 @@ class Record:
         """
         if generation > self._claim.fence:
             station = self._claim.job.station
-            state = await self._store.call(lambda store: store.doubt_record({station: generation}))
+            state = await self._store.integrity.check_fences({station: generation})
             raise NotClearedError(f"{station} may not be worked on now: the record is in doubt: {state.doubt}")
 
     async def ours(self, session: str) -> bool:
         """Whether a NETCONF session may be one of ours that was lost while it held the device's lock."""
         station = self._claim.job.station
-        return session in await self._store.call(lambda store: store.lockers(station))
+        return session in await self._store.journal.lock_sessions(station)
 
     async def behaviour(self, software: str) -> Behaviour | None:
         """What is on record of how servers of a software version behave."""
-        return await self._store.call(lambda store: store.behaviour(software))
+        return await self._store.behaviours.get(software)
 
     async def learn(self, software: str, behaviour: Behaviour) -> None:
         """Put that on record. Raises LeaseLostError."""
-        await self._store.call(lambda store: store.learn(software, behaviour, self._claim))
+        await self._store.behaviours.learn(software, behaviour, self._claim)
 
     @property
     def mark(self) -> JournalEntry | None:

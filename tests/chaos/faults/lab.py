@@ -24,8 +24,8 @@ from controller.ports.store import Store
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
 from controller.runs.sweeper import Sweeper
-from controller.store import SqlStore, open_store
-from controller.store.tables import metadata
+from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store.columns import metadata
 from tests.unit.plan import samples
 
 T = TypeVar("T")
@@ -68,10 +68,10 @@ def _shared_store() -> SqlStore:
 def empty_store(clock: Clock) -> SqlStore:
     """A store without rows. There is only one lab at a time."""
     store = _shared_store()
-    with store._engine.begin() as connection:
+    with store.database.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
-    store._clock = clock
+    store.database.clock = clock
     return store
 
 
@@ -122,18 +122,19 @@ class _Clock:
         self._clock.pause(seconds)
 
 
-class _Store:
-    """A process's ``StoreLoop``."""
+class _Store(AsyncSqlStore):
+    """A process's store."""
 
     def __init__(self, store: SqlStore, life: Life) -> None:
-        self._store, self._life = store, life
+        super().__init__(store)
+        self._life = life
 
-    async def call(self, method: Callable[[Store], T]) -> T:
+    async def call(self, work: Callable[[Store], T]) -> T:
         await asyncio.sleep(0)
         await self._life.live()
         if self._life.away:
             raise StoreError("the database is away")
-        result = method(self._store)
+        result = work(self._store)
         if self._life.lose:
             self._life.lose -= 1
             raise StoreError("the answer was lost")

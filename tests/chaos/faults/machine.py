@@ -30,8 +30,7 @@ from controller.nrm.tree import Path, Tree
 from controller.plan import PlanOptions, StationView, network_digest
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
-from controller.ports.store import Page
+from controller.ports.store import Page, RunRequest
 from tests.chaos.faults.lab import Lab
 from tests.chaos.faults.trail import Trail, assert_all_or_nothing, assert_all_stood, assert_whole, recorded
 from tests.support.callers import agree
@@ -130,7 +129,7 @@ class Chance(RuleBasedStateMachine):
     def begin(self) -> None:
         """Adopted stations that carry the network, two workers and a scheduler."""
         self.network = network(20, 20, 0, gamma=False)
-        self.lab.store.save_network(self.network, network_digest(self.network), "ana")
+        self.lab.store.networks.save(self.network, network_digest(self.network), "ana")
         start = {}
         for station in STATIONS:
             tree = start[station] = samples.carrying(self.network, station).tree
@@ -138,7 +137,7 @@ class Chance(RuleBasedStateMachine):
             device.latency = LATENCIES[station]
             self._watch(device)
             nodes = [LedgerNode(path=path, owners=("host",)) for path in tree]
-            self.lab.store.adopt(station, nodes, network_digest(self.network), "ana")
+            self.lab.store.devices.adopt(station, nodes, network_digest(self.network), "ana")
         self.trail = Trail(self.lab.store, ROOT, start)
         self.lab.start_scheduler()
         self.lab.start_worker()
@@ -172,10 +171,10 @@ class Chance(RuleBasedStateMachine):
     ) -> None:
         """Somebody changes the network files, plans and applies."""
         self.network = network(share, 40 - share, pci, gamma)
-        self.lab.store.save_network(self.network, network_digest(self.network), "ana")
+        self.lab.store.networks.save(self.network, network_digest(self.network), "ana")
         made = self._planned(sorted(stations))
         if not made.is_empty:
-            self.lab.store.save_plan(made, "ana")
+            self.lab.store.plans.save(made, "ana")
             agree(self.lab.store, made, GUS, "the contract has ended")
             self.plans.append(made)
             self.start(0, strategy)
@@ -185,7 +184,7 @@ class Chance(RuleBasedStateMachine):
 
     def _planned(self, stations: list[str]) -> Plan:
         """A plan, naming what it removes."""
-        ledger = self.lab.store.ledger(stations)
+        ledger = self.lab.store.ledger.find(stations)
         views = {
             station: StationView(self.lab.devices[station].observe(), adopted=True, ledger=ledger.get(station, {}))
             for station in stations
@@ -216,12 +215,12 @@ class Chance(RuleBasedStateMachine):
     @precondition(lambda self: self.runs)
     @rule(which=some)
     def cancel(self, which: int) -> None:
-        self.lab.store.request_cancel(self.runs[-1 - which % len(self.runs)], "ana")
+        self.lab.store.runs.cancel(self.runs[-1 - which % len(self.runs)], "ana")
 
     @precondition(lambda self: self.runs)
     @rule(which=some, on=st.booleans())
     def pause(self, which: int, on: bool) -> None:
-        request = self.lab.store.request_pause if on else self.lab.store.request_resume
+        request = self.lab.store.runs.pause if on else self.lab.store.runs.resume
         request(self.runs[-1 - which % len(self.runs)], "ana")
 
     # ------------------------------------------------------------- stations
@@ -260,7 +259,7 @@ class Chance(RuleBasedStateMachine):
     def edit_by_hand(self, station: str, pci: int) -> None:
         """Somebody retunes a cell while nobody of ours is at the station."""
         device = self.lab.devices[station]
-        if self.lab.store.leased([station]) or device.pending:
+        if self.lab.store.claims.busy([station]) or device.pending:
             return
         path = f"/ManagedElement[{station}]/ENBFunction[1]/EUtranCellFDD[L1]"
         before = device.running[path]["pci"]
@@ -335,25 +334,25 @@ class Chance(RuleBasedStateMachine):
             process.life.thawed.set()
         if not any(name.startswith("w") for name in self.lab.processes):
             self.lab.start_worker()
-        for run in self.lab.store.active_runs():
-            self.lab.store.request_resume(run, "ana")
+        for run in self.lab.store.runs.active():
+            self.lab.store.runs.resume(run, "ana")
         self._until_all_ended()
         self._check()
 
     def _until_all_ended(self) -> None:
         end = self.lab.clock.monotonic() + PEACE
-        while self.lab.store.active_runs():
-            left = [(run, self.lab.store.jobs(run)) for run in self.lab.store.active_runs()]
+        while self.lab.store.runs.active():
+            left = [(run, self.lab.store.runs.jobs(run)) for run in self.lab.store.runs.active()]
             assert self.lab.clock.monotonic() < end, f"runs that don't end: {left}"
             self.lab.advance(2)
 
     def _check(self) -> None:
         assert_whole(self.lab.store)
-        ledger = self.lab.store.ledger(STATIONS)
+        ledger = self.lab.store.ledger.find(STATIONS)
         for station, model in self.trail.replay().items():
             device = self.lab.devices[station]
             assert set(ledger[station]) == model.ledger, set(ledger[station]) ^ model.ledger
-            if station in self.excused and device.lock_holder in self.lab.store.lockers(station):
+            if station in self.excused and device.lock_holder in self.lab.store.journal.lock_sessions(station):
                 device.end(device.lock_holder)  # of a host that vanished: the next job here would kill it
             assert not device.lock_holder, station
             if model.unsure is not None:
@@ -376,7 +375,7 @@ class Chance(RuleBasedStateMachine):
 
     def _check_outcomes(self) -> None:
         """What is said to have been taken back was there."""
-        for job in (job for run in self.runs for job in self.lab.store.jobs(run)):
+        for job in (job for run in self.runs for job in self.lab.store.runs.jobs(run)):
             if job.started is None or job.finished is None:
                 continue
             touched = any(job.started <= at <= job.finished for at in self.changed[job.station])
@@ -384,8 +383,8 @@ class Chance(RuleBasedStateMachine):
 
     def _diverged(self, station: str) -> list[tuple[Run, Job]]:
         """Newest first."""
-        _, runs = self.lab.store.runs(Page(limit=1000))
-        jobs = [(run, job) for run in runs for job in self.lab.store.jobs(run.id) if job.station == station]
+        _, runs = self.lab.store.runs.page(Page(limit=1000))
+        jobs = [(run, job) for run in runs for job in self.lab.store.runs.jobs(run.id) if job.station == station]
         return [(run, job) for run, job in jobs if job.outcome is Outcome.DIVERGED]
 
     def _decided_together(self, station: str) -> bool:

@@ -144,5 +144,5 @@ def _pending(site: Plant) -> bool:
 
 def _settled(site: Plant, attempt: Attempt) -> bool:
     with suppress(Exception):
-        return site.store.run(attempt.run).state.terminal
+        return site.store.runs.get(attempt.run).state.terminal
     return False

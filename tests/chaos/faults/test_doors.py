@@ -78,7 +78,7 @@ async def test_a_template_in_an_alerts_label_is_text(desk: Desk) -> None:
     async with desk.with_token(WEBHOOK_TOKEN) as source:
         answer = await source.post("/v1/webhooks/alertmanager", json=message)
     assert answer.status_code == 200, answer.text
-    alarms = desk.store.alarms(Page())[1]
+    alarms = desk.store.alarms.page(Page())[1]
     assert sorted(alarm.object for alarm in alarms) == sorted(f"/{text}" for text in TEMPLATES)
     assert all(alarm.object == f"/{alarm.text}" for alarm in alarms), alarms
     listed = json.dumps((await desk.client.get("/v1/alarms")).json(), ensure_ascii=False)

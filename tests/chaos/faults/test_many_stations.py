@@ -79,7 +79,7 @@ def test_a_second_plan_of_the_same_station_waits_and_is_then_refused_as_stale(fi
     two = begin(five, second)
     five.until("it may begin", lambda: five.job(two.run, THIRD).state is JobState.READY)
     ended = five.ended(two.run)
-    assert five.store.run(one.run).state is RunState.SUCCEEDED
+    assert five.store.runs.get(one.run).state is RunState.SUCCEEDED
     assert ended.state is RunState.FAILED
     late, early = five.job(two.run, THIRD), five.job(one.run, THIRD)
     assert late.outcome is Outcome.REFUSED

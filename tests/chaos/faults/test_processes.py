@@ -16,7 +16,7 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.queue.app import QUEUE
 from controller.runs import loop
 from controller.runs.rollout.transitions import decide
-from controller.store.tables import jobs, runs
+from controller.store.run_rows import jobs, runs
 from tests.chaos.faults.world import STATIONS, THIRD, change, change_files, odd_worker
 from tests.chaos.world import assert_one_effect, assert_right, begin, reached
 from tests.support.controller import Plant
@@ -100,11 +100,11 @@ def test_a_job_that_kills_its_workers_is_given_up(five: Plant) -> None:
     plan = change(five, THIRD)
     five.stop("scheduler")
     attempt = begin(five, plan)
-    five.store.advance(attempt.run, decide)
+    five.store.runs.advance(attempt.run, decide)
     for _ in range(loop._MAX_ATTEMPTS):
-        victim = five.store.register_worker("victim")
-        assert [claim.job.station for claim in five.store.claim(victim, 10)] == [THIRD]
-        assert five.store.bury(victim, 0)
+        victim = five.store.processes.register("victim")
+        assert [claim.job.station for claim in five.store.claims.take(victim, 10)] == [THIRD]
+        assert five.store.processes.declare_dead(victim, 0)
     five.start_worker("worker-1")
     assert five.ended(attempt.run).state is RunState.FAILED
     job = five.job(attempt.run, THIRD)
@@ -134,18 +134,18 @@ def test_an_old_worker_leaves_to_newer_ones_what_only_they_understand(five: Plan
     change_files(five)
     five.stop("scheduler")
     future, known = (begin(five, five.plan(station)) for station in (THIRD, STATIONS[0]))
-    with five.store._engine.begin() as connection:
+    with five.store.database.engine.begin() as connection:
         row = connection.execute(select(runs.c.strategy).where(runs.c.id == future.run)).scalar_one()
         newer = row.removesuffix("}") + ', "from_the_future": true}'
         connection.execute(update(runs).where(runs.c.id == future.run).values(strategy=newer))
     ended = list(five.ends)
     five.start_worker("worker-1")
     assert_right(five, known)
-    with five.store._engine.begin() as connection:
+    with five.store.database.engine.begin() as connection:
         waiting = select(jobs.c.attempts, jobs.c.outcome).where(jobs.c.run == future.run)
         assert connection.execute(waiting).all() == [(0, None)]
     assert five.ends == ended, "the old worker did not live through it"
-    with five.store._engine.begin() as connection:
+    with five.store.database.engine.begin() as connection:
         connection.execute(update(runs).where(runs.c.id == future.run).values(strategy=row))
     assert_right(five, future)
 

@@ -108,9 +108,9 @@ def _assert_true(site: Plant, attempt: Attempt) -> None:
         assert_one_effect(causes, len(each.phases), job.outcome.good)
         site.assert_agree(each.station)
         gained = frozenset(node.path for node in each.gained) if job.outcome.good else frozenset()
-        ledger = frozenset(site.store.ledger([each.station])[each.station])
+        ledger = frozenset(site.store.ledger.find([each.station])[each.station])
         assert ledger == attempt.ledger[each.station] | gained
-    left = {job.station for job in site.store.jobs(attempt.run) if job.outcome is None or not job.outcome.good}
+    left = {job.station for job in site.store.runs.jobs(attempt.run) if job.outcome is None or not job.outcome.good}
     assert {each.station for each in site.plan("*").changes} == left
 
 

@@ -45,7 +45,7 @@ class Model:
 
 def rows_of(store: SqlStore) -> list[AuditRow]:
     """The whole trail, oldest first."""
-    _, rows = store.audit_rows(Page(limit=1_000_000))
+    _, rows = store.audit.page(Page(limit=1_000_000))
     return sorted(rows, key=lambda row: row.id)
 
 
@@ -55,7 +55,7 @@ def recorded(store: SqlStore, station: str) -> bool:
         'SELECT count(*) FROM journal j JOIN leases l ON j."transaction" = l."transaction" '
         f"WHERE l.station = '{station}' AND j.step IN {MARKS}"
     )
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         return bool(connection.exec_driver_sql(text).scalar_one())
 
 
@@ -73,13 +73,13 @@ class Trail:
         """Put on the trail that somebody edits a station past all locks."""
         name = str(len(self._by_hand))
         self._by_hand[name] = edits
-        self._store.audit("somebody", BY_HAND, station, {"edit": name})
+        self._store.audit.append("somebody", BY_HAND, station, {"edit": name})
 
     def look_at(self, station: str, found: Tree) -> None:
         """Put on the trail that a person looked at a station that had diverged."""
         name = str(len(self._looks))
         self._looks[name] = dict(found)
-        self._store.audit("somebody", LOOKED_AT, station, {"found": name})
+        self._store.audit.append("somebody", LOOKED_AT, station, {"found": name})
 
     def replay(self) -> dict[str, Model]:
         """What each station should carry by now."""
@@ -105,10 +105,10 @@ class Trail:
 
     def _changes(self) -> dict[str, dict[str, Change]]:
         """By station and run, what the run's plan does there."""
-        _, runs = self._store.runs(Page(limit=10_000))
+        _, runs = self._store.runs.page(Page(limit=10_000))
         found: dict[str, dict[str, Change]] = defaultdict(dict)
         for run in sorted(runs, key=lambda run: run.created):
-            for change in self._store.plan(run.plan).changes:
+            for change in self._store.plans.get(run.plan).changes:
                 found[change.station][run.id] = change
         return found
 
@@ -161,7 +161,7 @@ class Trail:
 
 def assert_whole(store: SqlStore) -> None:
     """Every run ended once, every job has one outcome, one journal end and one audit row; nothing is left over."""
-    assert store.verify_audit() is None
+    assert store.audit.verify() is None
     rows = rows_of(store)
     finished: dict[str, list[str]] = defaultdict(list)
     for row in rows:
@@ -172,10 +172,10 @@ def assert_whole(store: SqlStore) -> None:
         if row.action == "run.advanced" and RunState(row.detail["after"]).terminal:
             ends[row.object].append(row.detail["after"])
     journal = _journal_ends(store)
-    _, runs = store.runs(Page(limit=10_000))
+    _, runs = store.runs.page(Page(limit=10_000))
     for run in runs:
         assert ends[run.id] == [run.state.value], (run, ends[run.id])
-        for job in store.jobs(run.id):
+        for job in store.runs.jobs(run.id):
             assert job.state is JobState.DONE, job
             assert job.outcome is not None, job
             begun = job.started is not None and job.outcome is not Outcome.CANCELLED
@@ -184,12 +184,12 @@ def assert_whole(store: SqlStore) -> None:
             away = [Outcome.DEFERRED.value] * (len(finished[job.id]) - len(last))
             assert len(away) <= (job.round if run.strategy.policy is Policy.WAVE else 0), (job, finished[job.id])
             assert finished[job.id] == journal[job.id] == [*away, *last], (job, finished[job.id], journal[job.id])
-        assert not store.leased(job.station for job in store.jobs(run.id)), run
+        assert not store.claims.busy(job.station for job in store.runs.jobs(run.id)), run
 
 
 def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         # One that was postponed began anew, with another transaction.
         text = "SELECT job, detail FROM journal WHERE step = 'finished' AND detail != 'postponed' ORDER BY at"
         rows: Any = connection.exec_driver_sql(text)
@@ -200,9 +200,9 @@ def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
 
 def assert_all_or_nothing(store: SqlStore, runs: Iterable[str]) -> None:
     """Of what is decided together all carry the change or none, but for those that were away or diverged, by name."""
-    for run in map(store.run, runs):
+    for run in map(store.runs.get, runs):
         groups: dict[tuple[int, str, int], list[Job]] = defaultdict(list)
-        for job in store.jobs(run.id):
+        for job in store.runs.jobs(run.id):
             # Who of a wave was away is decided by itself in a later round.
             key = (job.unit, 0) if run.strategy.policy is Policy.UNIT else ("", job.round)
             groups[job.wave, *key].append(job)
@@ -215,7 +215,7 @@ def assert_all_or_nothing(store: SqlStore, runs: Iterable[str]) -> None:
 
 def assert_all_stood(store: SqlStore, runs: Iterable[str]) -> None:
     """Nothing was decided to be confirmed that had not stood at its gate, prepared and verified."""
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         stood = set(connection.exec_driver_sql("SELECT job FROM journal WHERE step = 'gated'").scalars())
-    for job in (job for run in runs for job in store.jobs(run)):
+    for job in (job for run in runs for job in store.runs.jobs(run)):
         assert job.verdict is not GateVerdict.CONFIRM or job.id in stood, job

@@ -25,7 +25,7 @@ def brought_up(site: Plant) -> None:
     site.load(FIVE)
     site.call("POST", "/devices/adopt", {"selector": "*"})
     run = site.apply(site.plan())
-    assert site.ended(run).counts == {"succeeded": len(STATIONS)}, site.store.jobs(run)
+    assert site.ended(run).counts == {"succeeded": len(STATIONS)}, site.store.runs.jobs(run)
 
 
 def change_files(site: Plant) -> None:

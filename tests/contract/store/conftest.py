@@ -54,6 +54,6 @@ def store(url: str, clock: VirtualClock) -> Iterator[SqlStore]:
     """A fresh store."""
     with closing(open_store(url, clock)) as opened:
         # A hundred threads that take turns at its connections do so for longer on a busy machine.
-        assert isinstance(opened._engine.pool, QueuePool)
-        opened._engine.pool._timeout = 60
+        assert isinstance(opened.database.engine.pool, QueuePool)
+        opened.database.engine.pool._timeout = 60
         yield opened

@@ -32,15 +32,15 @@ def report(severity: PerceivedSeverity, at: int, station: str = "A", text: str =
 
 
 def only(store: SqlStore) -> Alarm:
-    total, (alarm,) = store.alarms(Page())
+    total, (alarm,) = store.alarms.page(Page())
     assert total == 1
     return alarm
 
 
 def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
-    first = store.report_alarm(report(MAJOR, 1, text="down"))
-    again = store.report_alarm(report(CRITICAL, 2, text="still down"))
-    other = store.report_alarm(report(MAJOR, 1, station="B"))
+    first = store.alarms.report(report(MAJOR, 1, text="down"))
+    again = store.alarms.report(report(CRITICAL, 2, text="still down"))
+    other = store.alarms.report(report(MAJOR, 1, station="B"))
     assert (first.state, first.severity, first.raised, first.count) == (
         AlarmState.RAISED,
         MAJOR,
@@ -54,20 +54,20 @@ def test_reports_of_one_fault_are_one_alarm(store: SqlStore) -> None:
         2,
         first.raised,
     )
-    assert store.alarms(Page()) == (2, [other, again])
-    assert store.alarm(again.id) == again
+    assert store.alarms.page(Page()) == (2, [other, again])
+    assert store.alarms.get(again.id) == again
     with pytest.raises(NotFoundError):
-        store.alarm("a-none")
+        store.alarms.get("a-none")
 
 
 def test_a_clearing_report_clears_and_a_newer_fault_is_a_new_alarm(store: SqlStore) -> None:
-    first = store.report_alarm(report(MAJOR, 1))
-    cleared = store.report_alarm(report(CLEARED, 2))
+    first = store.alarms.report(report(MAJOR, 1))
+    cleared = store.alarms.report(report(CLEARED, 2))
     assert (cleared.id, cleared.state, cleared.severity) == (first.id, AlarmState.CLEARED, MAJOR)
     assert cleared.cleared == START + timedelta(seconds=2)
-    second = store.report_alarm(report(MAJOR, 3))
+    second = store.alarms.report(report(MAJOR, 3))
     assert second.id != first.id
-    assert store.alarms(Page(), [AlarmState.RAISED]) == (1, [second])
+    assert store.alarms.page(Page(), [AlarmState.RAISED]) == (1, [second])
 
 
 @pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
@@ -75,128 +75,128 @@ def test_events_count_by_their_own_time_in_whatever_order_they_come(store: SqlSt
     # Raised at 1, worse at 2, cleared at 3: however they arrive, in the end nothing stands.
     events = {1: report(MAJOR, 1), 2: report(CRITICAL, 2), 3: report(CLEARED, 3)}
     for at in order:
-        store.report_alarm(events[at])
-    assert store.alarms(Page(), [AlarmState.RAISED, AlarmState.REPAIRING])[0] == 0
+        store.alarms.report(events[at])
+    assert store.alarms.page(Page(), [AlarmState.RAISED, AlarmState.REPAIRING])[0] == 0
     alarm = only(store)
     assert (alarm.state, alarm.count) == (AlarmState.CLEARED, 3)
 
 
 def test_an_older_report_never_overrides_a_newer_one(store: SqlStore) -> None:
-    store.report_alarm(report(MAJOR, 5, text="newer"))
-    store.report_alarm(report(CRITICAL, 4, text="older"))
-    store.report_alarm(report(CLEARED, 3))
+    store.alarms.report(report(MAJOR, 5, text="newer"))
+    store.alarms.report(report(CRITICAL, 4, text="older"))
+    store.alarms.report(report(CLEARED, 3))
     alarm = only(store)
     assert (alarm.state, alarm.severity, alarm.text, alarm.count) == (AlarmState.RAISED, MAJOR, "newer", 3)
 
 
 def test_a_clearing_report_alone_is_kept_as_cleared(store: SqlStore) -> None:
-    alarm = store.report_alarm(report(CLEARED, 5))
+    alarm = store.alarms.report(report(CLEARED, 5))
     assert alarm.state is AlarmState.CLEARED
-    assert store.report_alarm(report(MAJOR, 4)).id == alarm.id
+    assert store.alarms.report(report(MAJOR, 4)).id == alarm.id
     assert only(store).state is AlarmState.CLEARED
-    assert store.report_alarm(report(MAJOR, 6)).state is AlarmState.RAISED
+    assert store.alarms.report(report(MAJOR, 6)).state is AlarmState.RAISED
 
 
 def test_a_clear_during_repair_is_for_the_verifier_to_judge(store: SqlStore) -> None:
-    alarm = store.report_alarm(report(MAJOR, 1))
-    moved = store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", run="r-1", note="rebuild")
+    alarm = store.alarms.report(report(MAJOR, 1))
+    moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run="r-1", note="rebuild")
     assert moved is not None
     assert (moved.state, moved.run, moved.note) == (AlarmState.REPAIRING, "r-1", "rebuild")
-    cleared = store.report_alarm(report(CLEARED, 2))
+    cleared = store.alarms.report(report(CLEARED, 2))
     assert (cleared.state, cleared.cleared) == (AlarmState.REPAIRING, START + timedelta(seconds=2))
-    raised_again = store.report_alarm(report(MAJOR, 3))
+    raised_again = store.alarms.report(report(MAJOR, 3))
     assert (raised_again.id, raised_again.cleared) == (alarm.id, None)
-    assert store.move_alarm(cleared, AlarmState.REPAIRED, actor="rule") is None, "it was raised again meanwhile"
-    done = store.move_alarm(store.report_alarm(report(CLEARED, 4)), AlarmState.REPAIRED, actor="rule")
+    assert store.alarms.move(cleared, AlarmState.REPAIRED, actor="rule") is None, "it was raised again meanwhile"
+    done = store.alarms.move(store.alarms.report(report(CLEARED, 4)), AlarmState.REPAIRED, actor="rule")
     assert done is not None
     assert (done.state, done.cleared, done.run) == (AlarmState.REPAIRED, START + timedelta(seconds=4), "r-1")
 
 
 def test_a_move_happens_only_from_the_state_it_was_decided_on(store: SqlStore, clock: VirtualClock) -> None:
-    alarm = store.report_alarm(report(MAJOR, 1))
+    alarm = store.alarms.report(report(MAJOR, 1))
     for seen in ({"state": AlarmState.REPAIRING}, {"run": "r-2"}, {"cleared": START}):
-        assert store.move_alarm(alarm.model_copy(update=seen), AlarmState.REPAIRED, actor="rule") is None
-        assert store.escalate_alarm(alarm.model_copy(update=seen), "broken", actor="rule") is None
+        assert store.alarms.move(alarm.model_copy(update=seen), AlarmState.REPAIRED, actor="rule") is None
+        assert store.alarms.escalate(alarm.model_copy(update=seen), "broken", actor="rule") is None
     assert only(store) == alarm
     clock.pause(10)
-    repaired = store.move_alarm(alarm, AlarmState.REPAIRED, actor="rule")
+    repaired = store.alarms.move(alarm, AlarmState.REPAIRED, actor="rule")
     assert repaired is not None
     assert repaired.cleared == clock.now()
     # Alertmanager repeats what began before the repair until it notices; that is no new fault.
-    assert store.report_alarm(report(MAJOR, 1)).id == alarm.id
+    assert store.alarms.report(report(MAJOR, 1)).id == alarm.id
     assert only(store).state is AlarmState.REPAIRED
     with pytest.raises(NotFoundError):
-        store.move_alarm(alarm.model_copy(update={"id": "a-none"}), AlarmState.REPAIRED, actor="rule")
+        store.alarms.move(alarm.model_copy(update={"id": "a-none"}), AlarmState.REPAIRED, actor="rule")
 
 
 def test_an_escalated_alarm_takes_in_repeats_until_it_is_cleared(store: SqlStore) -> None:
-    alarm = store.report_alarm(report(MAJOR, 1))
-    store.escalate_alarm(alarm, "broken", actor="rule")
-    assert store.report_alarm(report(MAJOR, 2)).id == alarm.id
-    cleared = store.report_alarm(report(CLEARED, 3))
+    alarm = store.alarms.report(report(MAJOR, 1))
+    store.alarms.escalate(alarm, "broken", actor="rule")
+    assert store.alarms.report(report(MAJOR, 2)).id == alarm.id
+    cleared = store.alarms.report(report(CLEARED, 3))
     assert (cleared.state, cleared.cleared) == (AlarmState.ESCALATED, START + timedelta(seconds=3))
-    assert store.report_alarm(report(MAJOR, 4)).id != alarm.id
+    assert store.alarms.report(report(MAJOR, 4)).id != alarm.id
 
 
 def test_repairs_are_counted_by_rule_object_and_time(store: SqlStore, clock: VirtualClock) -> None:
-    store.record_repair("rebuild", "/x", "a-1", "r-1")
+    store.repairs.record("rebuild", "/x", "a-1", "r-1")
     clock.pause(60)
-    store.record_repair("rebuild", "/x", "a-1", "r-2")
-    store.record_repair("rebuild", "/y", "a-2", "r-3")
-    assert store.repairs_since("rebuild", "/x", START) == 2
-    assert store.repairs_since("rebuild", "/x", START + timedelta(seconds=1)) == 1
-    assert store.repairs_since("other", "/x", START) == 0
-    assert store.all_repairs_since(START) == 3
-    assert store.all_repairs_since(START + timedelta(seconds=1)) == 2
+    store.repairs.record("rebuild", "/x", "a-1", "r-2")
+    store.repairs.record("rebuild", "/y", "a-2", "r-3")
+    assert store.repairs.count("rebuild", "/x", START) == 2
+    assert store.repairs.count("rebuild", "/x", START + timedelta(seconds=1)) == 1
+    assert store.repairs.count("other", "/x", START) == 0
+    assert store.repairs.count_all(START) == 3
+    assert store.repairs.count_all(START + timedelta(seconds=1)) == 2
 
 
 def test_many_reports_are_taken_together_and_answered_in_order(store: SqlStore) -> None:
     reports = [report(MAJOR, 1, "B"), report(MAJOR, 1, "A"), report(CLEARED, 2, "B")]
-    taken = store.report_alarms(reports)
+    taken = store.alarms.report_all(reports)
     assert [(alarm.station, alarm.state) for alarm in taken] == [
         ("B", AlarmState.RAISED),
         ("A", AlarmState.RAISED),
         ("B", AlarmState.CLEARED),
     ]
-    assert store.report_alarms([]) == []
+    assert store.alarms.report_all([]) == []
 
 
 def test_standing_alarms_are_those_that_take_in_reports(store: SqlStore) -> None:
-    kept = [store.report_alarm(report(MAJOR, 1, station)) for station in ("A", "B", "C", "D")]
-    store.escalate_alarm(kept[1], "broken", actor="x")
-    store.escalate_alarm(kept[2], "broken", actor="x")
-    store.report_alarm(report(CLEARED, 2, "C"))
-    store.report_alarm(report(CLEARED, 2, "D"))
-    assert [alarm.station for alarm in store.standing_alarms()] == ["A", "B"]
-    assert [alarm.station for alarm in store.standing_alarms(["B", "C"])] == ["B"]
+    kept = [store.alarms.report(report(MAJOR, 1, station)) for station in ("A", "B", "C", "D")]
+    store.alarms.escalate(kept[1], "broken", actor="x")
+    store.alarms.escalate(kept[2], "broken", actor="x")
+    store.alarms.report(report(CLEARED, 2, "C"))
+    store.alarms.report(report(CLEARED, 2, "D"))
+    assert [alarm.station for alarm in store.alarms.standing()] == ["A", "B"]
+    assert [alarm.station for alarm in store.alarms.standing(["B", "C"])] == ["B"]
 
 
 def test_changes_of_alarms_are_asked_for_since_the_last_ones(store: SqlStore) -> None:
-    kept = [store.report_alarm(report(MAJOR, 1, station)) for station in ("A", "B", "C")]
-    store.report_alarm(report(CLEARED, 2, "C"))
-    head, standing = store.alarm_changes(None)
+    kept = [store.alarms.report(report(MAJOR, 1, station)) for station in ("A", "B", "C")]
+    store.alarms.report(report(CLEARED, 2, "C"))
+    head, standing = store.alarms.changes(None)
     assert standing == [kept[0].id, kept[1].id]
-    assert store.alarm_changes(head) == (head, [])
-    store.report_alarm(report(MAJOR, 3, "A"))  # it only counts up
-    assert store.alarm_changes(head)[1] == []
-    store.move_alarm(kept[0], AlarmState.RAISED, actor="x", note="waits")
-    store.report_alarm(report(CLEARED, 4, "B"))
-    new = store.report_alarm(report(MAJOR, 4, "D"))
-    later, changed = store.alarm_changes(head)
+    assert store.alarms.changes(head) == (head, [])
+    store.alarms.report(report(MAJOR, 3, "A"))  # it only counts up
+    assert store.alarms.changes(head)[1] == []
+    store.alarms.move(kept[0], AlarmState.RAISED, actor="x", note="waits")
+    store.alarms.report(report(CLEARED, 4, "B"))
+    new = store.alarms.report(report(MAJOR, 4, "D"))
+    later, changed = store.alarms.changes(head)
     assert sorted(changed) == sorted([kept[0].id, kept[1].id, new.id])
-    assert store.alarm_changes(later) == (later, [])
+    assert store.alarms.changes(later) == (later, [])
     # The record is older than what was known: all that stand are looked at again.
-    assert store.alarm_changes(later + 1) == (later, [kept[0].id, new.id])
+    assert store.alarms.changes(later + 1) == (later, [kept[0].id, new.id])
 
 
 def test_alarms_of_two_tenants_on_one_object_are_two(store: SqlStore) -> None:
     theirs = {"object": "station", "probable_cause": "core-link-down"}
     one, other = (report(MAJOR, 1).model_copy(update=theirs | {"tenant": tenant}) for tenant in ("entel", "claro"))
-    first, second = store.report_alarms([one, other])
+    first, second = store.alarms.report_all([one, other])
     assert (first.id != second.id, first.tenant, second.tenant) == (True, "entel", "claro")
-    store.report_alarm(report(CLEARED, 9).model_copy(update=theirs | {"tenant": "entel"}))
-    assert store.alarm(first.id).state is AlarmState.CLEARED
-    assert store.alarm(second.id) == second
+    store.alarms.report(report(CLEARED, 9).model_copy(update=theirs | {"tenant": "entel"}))
+    assert store.alarms.get(first.id).state is AlarmState.CLEARED
+    assert store.alarms.get(second.id) == second
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
@@ -204,8 +204,8 @@ def test_a_late_report_changes_nothing_whatever_came_between(store: SqlStore, or
     events = [report(CLEARED, 1), report(CRITICAL, 2, text="two"), report(MAJOR, 3, text="three")]
     events.append(report(CRITICAL, 4, text="newest"))
     for index in order:
-        store.report_alarm(events[index])
-    (alarm,) = store.alarms(Page(), [AlarmState.RAISED])[1]
+        store.alarms.report(events[index])
+    (alarm,) = store.alarms.page(Page(), [AlarmState.RAISED])[1]
     assert (alarm.severity, alarm.text, alarm.changed) == (CRITICAL, "newest", START + timedelta(seconds=4))
 
 
@@ -213,20 +213,20 @@ def test_a_late_health_is_dropped(store: SqlStore) -> None:
     newer, older = (
         Health(station="A", at=START + timedelta(seconds=at), reachable=at == 5, reason="") for at in (5, 3)
     )
-    store.save_health([newer])
-    store.save_health([older])
-    assert store.healths(["A"])["A"] == newer
+    store.healths.save([newer])
+    store.healths.save([older])
+    assert store.healths.find(["A"])["A"] == newer
 
 
 def test_a_batch_is_the_same_as_one_report_after_the_other(store: SqlStore) -> None:
     dice = random.Random(7)
     names = [PerceivedSeverity(name) for name in ("MAJOR", "CRITICAL", "CLEARED")]
     batch = [report(dice.choice(names), dice.randrange(9), dice.choice("ABC"), str(n)) for n in range(60)]
-    one_by_one = [store.report_alarm(one) for one in batch]
+    one_by_one = [store.alarms.report(one) for one in batch]
     elsewhere = [one.model_copy(update={"tenant": "claro"}) for one in batch]
-    together = [*store.report_alarms(elsewhere[:25]), *store.report_alarms(elsewhere[25:])]
+    together = [*store.alarms.report_all(elsewhere[:25]), *store.alarms.report_all(elsewhere[25:])]
     assert [_plain(alarm) for alarm in together] == [_plain(alarm) for alarm in one_by_one]
-    kept = {alarm.id: _plain(alarm) for alarm in store.alarms(Page(limit=1000))[1]}
+    kept = {alarm.id: _plain(alarm) for alarm in store.alarms.page(Page(limit=1000))[1]}
     assert [kept[alarm.id] for alarm in together] == [kept[alarm.id] for alarm in one_by_one]
 
 
@@ -241,61 +241,63 @@ def test_a_batch_takes_as_many_statements_whatever_its_size(store: SqlStore) -> 
         def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
             found.append(statement)
 
-        event.listen(store._engine, "before_cursor_execute", count)
-        store.report_alarms(reports, {"no-station": 1})
-        event.remove(store._engine, "before_cursor_execute", count)
+        event.listen(store.database.engine, "before_cursor_execute", count)
+        store.alarms.report_all(reports, {"no-station": 1})
+        event.remove(store.database.engine, "before_cursor_execute", count)
         return len(found)
 
     for severity, at in ((MAJOR, 1), (CRITICAL, 2), (CLEARED, 3)):
         few = statements([report(severity, at, f"few-{n}") for n in range(2)])
         many = statements([report(severity, at, f"many-{n}") for n in range(2000)])
         assert many == few <= 10
-    assert store.figures()["alerts_refused"]["no-station",] == 6
+    assert store.status.figures()["alerts_refused"]["no-station",] == 6
 
 
 # ------------------------------------------------------------------ escalations
 
 
 def test_an_escalation_goes_on_record_with_its_alarms_state(store: SqlStore, clock: VirtualClock) -> None:
-    alarm = store.report_alarm(report(MAJOR, 1))
-    escalated = store.escalate_alarm(alarm, "broken", actor="rule")
+    alarm = store.alarms.report(report(MAJOR, 1))
+    escalated = store.alarms.escalate(alarm, "broken", actor="rule")
     assert escalated is not None
     assert (escalated.state, escalated.note, escalated.escalated) == (AlarmState.ESCALATED, "broken", clock.now())
-    assert store.escalate_alarm(alarm, "again", actor="rule") is None
-    (one,) = store.untold_escalations()
+    assert store.alarms.escalate(alarm, "again", actor="rule") is None
+    (one,) = store.escalations.pending()
     assert (one.alarm, one.reason, one.at, one.key) == (alarm.id, "broken", clock.now(), f"escalate-{alarm.id}")
 
 
 def test_an_escalation_is_claimed_once_and_told_once(store: SqlStore) -> None:
-    store.escalate_alarm(store.report_alarm(report(MAJOR, 1)), "broken", actor="rule")
-    (seen,) = store.untold_escalations()
-    claimed = store.claim_escalation(seen)
+    store.alarms.escalate(store.alarms.report(report(MAJOR, 1)), "broken", actor="rule")
+    (seen,) = store.escalations.pending()
+    claimed = store.escalations.claim(seen)
     assert claimed is not None
-    assert store.claim_escalation(seen) is None
-    assert store.untold_escalations() == [claimed]
-    store.release_escalation(claimed)
-    (free,) = store.untold_escalations()
+    assert store.escalations.claim(seen) is None
+    assert store.escalations.pending() == [claimed]
+    store.escalations.release(claimed)
+    (free,) = store.escalations.pending()
     assert (free.claimed, free.attempts) == (False, 1)
-    again = store.claim_escalation(free)
+    again = store.escalations.claim(free)
     assert again is not None
-    taken_over = store.claim_escalation(again)
+    taken_over = store.escalations.claim(again)
     assert taken_over is not None
-    store.release_escalation(again)
-    assert store.untold_escalations() == [taken_over], "a claim that was taken over is not given back by its old holder"
-    store.escalation_told(taken_over)
-    store.escalation_told(again)
-    assert store.untold_escalations() == []
-    assert store.claim_escalation(taken_over) is None
-    told = [row for row in store.audit_rows(Page())[1] if row.action == "alarm.people-told"]
+    store.escalations.release(again)
+    assert store.escalations.pending() == [taken_over], (
+        "a claim that was taken over is not given back by its old holder"
+    )
+    store.escalations.delivered(taken_over)
+    store.escalations.delivered(again)
+    assert store.escalations.pending() == []
+    assert store.escalations.claim(taken_over) is None
+    told = [row for row in store.audit.page(Page())[1] if row.action == "alarm.people-told"]
     assert [row.detail["attempts"] for row in told] == ["3"]
 
 
 def test_each_escalation_of_an_alarm_has_a_key_of_its_own(store: SqlStore) -> None:
-    alarm = store.report_alarm(report(MAJOR, 1))
-    first = store.escalate_alarm(alarm, "broken", actor="rule")
+    alarm = store.alarms.report(report(MAJOR, 1))
+    first = store.alarms.escalate(alarm, "broken", actor="rule")
     assert first is not None
-    repairing = store.move_alarm(first, AlarmState.REPAIRING, actor="rule", run="r-2")
+    repairing = store.alarms.move(first, AlarmState.REPAIRING, actor="rule", run="r-2")
     assert repairing is not None
-    assert store.escalate_alarm(repairing, "broken again", actor="rule") is not None
-    keys = [one.key for one in store.untold_escalations()]
+    assert store.alarms.escalate(repairing, "broken again", actor="rule") is not None
+    keys = [one.key for one in store.escalations.pending()]
     assert keys == [f"escalate-{alarm.id}", f"escalate-{alarm.id}-2"]

@@ -24,11 +24,9 @@ from controller.models.run import JobState, JournalStep, Outcome, Run, RunState,
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook
 from controller.plan import network_digest
-from controller.ports.approvals import Clearances, Standing
 from controller.ports.clock import VirtualClock
-from controller.ports.people import NewToken, SignIn
-from controller.ports.playbooks import FakeWebhook
-from controller.ports.store import JobResult, NewJob, Page, Transition
+from controller.ports.store import Clearances, JobResult, NewJob, NewToken, Page, SignIn, Standing, Transition
+from controller.ports.webhook import FakeWebhook
 from controller.runs.approval.notices import Notices
 from controller.store import SqlStore
 from tests.support.callers import admit
@@ -56,8 +54,8 @@ def terms(*stations: str, subject: str = "s", side: str = "entel", requirement: 
 def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | None = None, **more: object) -> Run:
     """A run under terms; its wave is open if ``begin``."""
     plan = make_plan(stations, repr(more))
-    store.save_plan(plan, "ana")
-    run = store.create_run(
+    store.plans.save(plan, "ana")
+    run = store.runs.create(
         prepared(
             plan,
             "apply",
@@ -70,7 +68,7 @@ def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | N
         )
     )
     if begin:
-        store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     return run
 
 
@@ -97,16 +95,16 @@ def make_network(tenant: str, **agreement: object) -> Network:
 
 
 def say(store: SqlStore, said: Clearance, seen: dict[str, Clearances] | None = None) -> dict[str, Clearances]:
-    return store.clear(lambda standing: dict.fromkeys(standing.terms.stations, said), seen or {})
+    return store.approvals.reassess(lambda standing: dict.fromkeys(standing.terms.stations, said), seen or {})
 
 
 def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock: VirtualClock) -> None:
     run = start(store, "A", asker=EVA, begin=False)
     until = clock.now() + timedelta(days=1)
-    hold = store.add_hold("A", "ana", "mast", None)
-    freeze = store.add_freeze("network", clock.now(), until, "eva", "elections")
-    override = store.override(run.id, "eva", "INC-7")
-    found = store.standing(run.id)
+    hold = store.holds.add("A", "ana", "mast", None)
+    freeze = store.freezes.add("network", clock.now(), until, "eva", "elections")
+    override = store.approvals.override(run.id, "eva", "INC-7")
+    found = store.approvals.standing(run.id)
     assert found is not None
     assert (found.requester, found.seconds, found.terms) == ("ana", 120, terms("A"))
     assert [(vote.person, vote.side, vote.verdict, vote.reason) for vote in found.votes] == [
@@ -116,8 +114,8 @@ def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock:
     assert (found.holds, found.freezes, found.override) == ((hold,), (freeze,), override)
     assert found == _seen(store)
     with pytest.raises(NotFoundError):
-        store.override("r-none", "eva", "x")
-    assert store.standing("r-none") is None
+        store.approvals.override("r-none", "eva", "x")
+    assert store.approvals.standing("r-none") is None
 
 
 def _seen(store: SqlStore) -> Standing:
@@ -127,68 +125,68 @@ def _seen(store: SqlStore) -> Standing:
         found.append(standing)
         return {}
 
-    store.clear(assess, {})
+    store.approvals.reassess(assess, {})
     (only,) = found
     return only
 
 
 def test_a_blocked_job_is_not_claimed_and_one_that_is_cleared_is(store: SqlStore) -> None:
     run = start(store, "A", "B")
-    worker = store.register_worker("w")
-    store.clear(lambda _: {"A": WAITS, "B": FREE}, {})
-    assert [claim.job.station for claim in store.claim(worker, 10)] == ["B"]
-    assert store.run(run.id).waits == {WAITS.blocked: 1}
-    assert {job.station: job.blocked for job in store.jobs(run.id)} == {"A": WAITS.blocked, "B": ""}
+    worker = store.processes.register("w")
+    store.approvals.reassess(lambda _: {"A": WAITS, "B": FREE}, {})
+    assert [claim.job.station for claim in store.claims.take(worker, 10)] == ["B"]
+    assert store.runs.get(run.id).waits == {WAITS.blocked: 1}
+    assert {job.station: job.blocked for job in store.runs.jobs(run.id)} == {"A": WAITS.blocked, "B": ""}
     say(store, FREE)
-    assert [claim.job.station for claim in store.claim(worker, 10)] == ["A"]
-    assert store.run(run.id).waits == {}
+    assert [claim.job.station for claim in store.claims.take(worker, 10)] == ["A"]
+    assert store.runs.get(run.id).waits == {}
 
 
 def test_a_window_that_closed_gives_no_more_jobs(store: SqlStore, clock: VirtualClock) -> None:
     run = start(store, "A", "B")
-    worker = store.register_worker("w")
+    worker = store.processes.register("w")
     closes = clock.now() + timedelta(seconds=10)
     say(store, Clearance(closes=closes))
-    (first,) = store.claim(worker, 1)
+    (first,) = store.claims.take(worker, 1)
     assert first.job.closes == closes
     clock.pause(10)
-    assert store.claim(worker, 10) == []
+    assert store.claims.take(worker, 10) == []
     with pytest.raises(NotClearedError, match="window"):
-        store.begin(make_entry(first, 0, JournalStep.READ), first)
-    assert store.journal_of(first.transaction) == []
-    assert {job.closes for job in store.jobs(run.id)} == {closes}
+        store.journal.append(make_entry(first, 0, JournalStep.READ), first, begins=True)
+    assert store.journal.find(first.transaction) == []
+    assert {job.closes for job in store.runs.jobs(run.id)} == {closes}
 
 
 def test_a_claimed_job_does_not_begin_under_what_came_meanwhile(store: SqlStore) -> None:
     run = start(store, "A")
-    worker = store.register_worker("w")
+    worker = store.processes.register("w")
     for _ in range(7):  # more often than a job may end its worker
         say(store, FREE)
-        (claim,) = store.claim(worker, 10)
+        (claim,) = store.claims.take(worker, 10)
         assert claim.job.attempts == 1
-        store.journal(make_entry(claim, 0), claim)
+        store.journal.append(make_entry(claim, 0), claim)
         say(store, WAITS)
         with pytest.raises(NotClearedError, match="1 of entel"):
-            store.begin(make_entry(claim, 1, JournalStep.READ), claim)
-        store.release(claim, "waits", keep_transaction=False)
-        assert store.jobs(run.id)[0].state is JobState.READY
+            store.journal.append(make_entry(claim, 1, JournalStep.READ), claim, begins=True)
+        store.claims.release(claim, "waits", keep_transaction=False)
+        assert store.runs.jobs(run.id)[0].state is JobState.READY
     say(store, FREE)
-    (claim,) = store.claim(worker, 10)
-    store.begin(make_entry(claim, 0, JournalStep.READ), claim)
-    store.begin(make_entry(claim, 0, JournalStep.READ), claim)
+    (claim,) = store.claims.take(worker, 10)
+    store.journal.append(make_entry(claim, 0, JournalStep.READ), claim, begins=True)
+    store.journal.append(make_entry(claim, 0, JournalStep.READ), claim, begins=True)
     say(store, WAITS)
-    store.journal(make_entry(claim, 1, JournalStep.EDITING), claim)
-    store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.journal.append(make_entry(claim, 1, JournalStep.EDITING), claim)
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
 
 
 def test_a_blocked_job_that_must_recover_its_device_is_claimed(store: SqlStore) -> None:
     start(store, "A")
-    dead = store.register_worker("w")
-    (claim,) = store.claim(dead, 10)
-    store.journal(make_entry(claim, 0, JournalStep.COMMITTING, "p"), claim)
-    assert store.bury(dead, 0)
+    dead = store.processes.register("w")
+    (claim,) = store.claims.take(dead, 10)
+    store.journal.append(make_entry(claim, 0, JournalStep.COMMITTING, "p"), claim)
+    assert store.processes.declare_dead(dead, 0)
     say(store, WAITS)
-    (taken,) = store.claim(store.register_worker("x"), 10)
+    (taken,) = store.claims.take(store.processes.register("x"), 10)
     assert (taken.transaction, taken.recovers) == (claim.transaction, True)
 
 
@@ -196,11 +194,11 @@ def test_what_was_said_is_not_written_again(store: SqlStore) -> None:
     run = start(store, "A")
     seen = say(store, WAITS)
     assert seen == {run.id: {"A": WAITS}}
-    store.clear(lambda _: {"A": FREE}, {})
+    store.approvals.reassess(lambda _: {"A": FREE}, {})
     assert say(store, WAITS, seen) == seen
-    assert store.jobs(run.id)[0].blocked == ""
+    assert store.runs.jobs(run.id)[0].blocked == ""
     say(store, WAITS)
-    assert store.jobs(run.id)[0].blocked == WAITS.blocked
+    assert store.runs.jobs(run.id)[0].blocked == WAITS.blocked
 
 
 def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> None:
@@ -211,46 +209,46 @@ def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> 
             raise ZeroDivisionError
         return {"B": FREE}
 
-    store.clear(assess, {})
-    assert "ZeroDivisionError" in store.jobs(bad.id)[0].blocked
-    assert store.jobs(good.id)[0].blocked == ""
+    store.approvals.reassess(assess, {})
+    assert "ZeroDivisionError" in store.runs.jobs(bad.id)[0].blocked
+    assert store.runs.jobs(good.id)[0].blocked == ""
 
 
 def test_the_last_word_of_each_person_counts(store: SqlStore, clock: VirtualClock) -> None:
-    store.vote("s", LEO, Verdict.REJECT, "harvest", "p")
+    store.approvals.vote("s", LEO, Verdict.REJECT, "harvest", "p")
     clock.pause(1)
-    store.vote("s", EVA, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", EVA, Verdict.APPROVE, "", "p")
     clock.pause(1)
-    kept = store.vote("s", LEO, Verdict.APPROVE, "after the harvest", "p")
-    assert [(vote.person, vote.verdict) for vote in store.votes("s")] == [
+    kept = store.approvals.vote("s", LEO, Verdict.APPROVE, "after the harvest", "p")
+    assert [(vote.person, vote.verdict) for vote in store.approvals.votes("s")] == [
         ("eva", Verdict.APPROVE),
         ("leo", Verdict.APPROVE),
     ]
-    assert store.votes("s")[1] == kept
-    assert store.votes("other") == []
-    _, rows = store.audit_rows(Page())
+    assert store.approvals.votes("s")[1] == kept
+    assert store.approvals.votes("other") == []
+    _, rows = store.audit.page(Page())
     assert Counter(row.action for row in rows) >= Counter({"approval.approve": 2, "approval.reject": 1})
 
 
 def test_who_can_say_nothing_else_any_more_is_gone(store: SqlStore) -> None:
     def gone() -> set[str]:
-        return {vote.person for vote in store.votes("s") if vote.gone}
+        return {vote.person for vote in store.approvals.votes("s") if vote.gone}
 
     for person in (EVA, LEO):
-        store.vote("s", person, Verdict.REJECT, "no", "p")
+        store.approvals.vote("s", person, Verdict.REJECT, "no", "p")
     assert gone() == set()
-    store.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.REJECT, "no", "p")
+    store.approvals.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.REJECT, "no", "p")
     assert gone() == {"ida"}, "nobody on record has that name"
-    store.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.APPROVE, "", "p")
-    store.ensure_token(NewToken("of ida", "ida"), Person(name="ida", role=Role.APPROVER))
+    store.approvals.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.APPROVE, "", "p")
+    store.tokens.ensure(NewToken("of ida", "ida"), Person(name="ida", role=Role.APPROVER))
     assert gone() == set()
-    store.set_user(EVA, "ana", disabled=True)
-    store.set_user(Person(name="leo", role=Role.TENANT_VIEWER, tenant="entel"), "ana")
+    store.users.change(EVA, "ana", disabled=True)
+    store.users.change(Person(name="leo", role=Role.TENANT_VIEWER, tenant="entel"), "ana")
     assert gone() == {"eva", "leo"}
-    store.set_user(EVA, "ana")
-    store.set_user(Person(name="leo", role=Role.TENANT_APPROVER, tenant="bitel"), "ana")
+    store.users.change(EVA, "ana")
+    store.users.change(Person(name="leo", role=Role.TENANT_APPROVER, tenant="bitel"), "ana")
     assert gone() == {"leo"}
-    store.set_user(LEO, "ana")
+    store.users.change(LEO, "ana")
     assert gone() == set()
 
 
@@ -259,17 +257,17 @@ def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
 ) -> None:
     ana = Person(name="ana", role=Role.ADMINISTRATOR)
     ida = Person(name="ida", role=Role.APPROVER)
-    store.add_user(ida, "ana")
+    store.users.add(ida, "ana")
 
     def token(secret: str, **more: Any) -> Person:
-        return ida.model_copy(update={"token": store.add_token(NewToken(secret, "ida", **more), "ana").id})
+        return ida.model_copy(update={"token": store.tokens.add(NewToken(secret, "ida", **more), "ana").id})
 
     def counts() -> bool:
-        (vote,) = store.votes("s")
+        (vote,) = store.approvals.votes("s")
         return not vote.gone
 
     first = token("1", expires=clock.now() + timedelta(days=1))
-    store.vote("s", first, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", first, Verdict.APPROVE, "", "p")
     assert counts()
     clock.pause(86_401)
     assert not counts(), "expired"
@@ -277,46 +275,48 @@ def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
     assert not counts(), "the new one does not open approvals"
     second = token("3", scopes=(Permission.LOOK, Permission.APPROVE))
     assert counts()
-    store.vote("s", second, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", second, Verdict.APPROVE, "", "p")
     token("4")
-    store.revoke_token(second.token, ana)
+    store.tokens.revoke(second.token, ana)
     assert not counts(), "whoever used a revoked token need not have been ida"
 
 
 def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore, clock: VirtualClock) -> None:
     now = clock.now()
     zoes = SignIn("https://id.example", "z", now, now + timedelta(hours=1), "0" * 64)
-    zoe = store.signed_in(Person(name="zoe", role=Role.APPROVER), zoes)
+    zoe = store.sign_ins.accept(Person(name="zoe", role=Role.APPROVER), zoes)
     assert zoe.issuer == "https://id.example"
-    assert not store.vote("s", zoe, Verdict.APPROVE, "", "p").gone
-    assert [(vote.issuer, vote.token, vote.gone) for vote in store.votes("s")] == [("https://id.example", "", False)]
-    store.set_user(Person(name="zoe", role=Role.APPROVER), "ana", disabled=True)
-    assert store.votes("s")[0].gone
-    store.set_user(Person(name="zoe", role=Role.APPROVER), "ana")
-    assert not store.votes("s")[0].gone
-    store.role_lost(replace(zoes, issued=now + timedelta(minutes=1)))
-    assert store.votes("s")[0].gone, "the provider gives no role any more"
+    assert not store.approvals.vote("s", zoe, Verdict.APPROVE, "", "p").gone
+    assert [(vote.issuer, vote.token, vote.gone) for vote in store.approvals.votes("s")] == [
+        ("https://id.example", "", False)
+    ]
+    store.users.change(Person(name="zoe", role=Role.APPROVER), "ana", disabled=True)
+    assert store.approvals.votes("s")[0].gone
+    store.users.change(Person(name="zoe", role=Role.APPROVER), "ana")
+    assert not store.approvals.votes("s")[0].gone
+    store.sign_ins.withdraw_role(replace(zoes, issued=now + timedelta(minutes=1)))
+    assert store.approvals.votes("s")[0].gone, "the provider gives no role any more"
 
 
 def test_people_of_a_tenant_that_left_the_network_have_no_word(store: SqlStore) -> None:
-    store.vote("s", LEO, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", LEO, Verdict.APPROVE, "", "p")
     with_entel = make_network("entel")
-    store.save_network(with_entel, network_digest(with_entel), "ana")
-    assert not store.votes("s")[0].gone
+    store.networks.save(with_entel, network_digest(with_entel), "ana")
+    assert not store.approvals.votes("s")[0].gone
     without = make_network("claro")
-    store.save_network(without, network_digest(without), "ana")
-    assert store.votes("s")[0].gone
+    store.networks.save(without, network_digest(without), "ana")
+    assert store.approvals.votes("s")[0].gone
 
 
 def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) -> None:
     asked = Requirement(side="entel", action=ActionClass.REDUCE, approvers=("leo", "sol"), agreement="entel-all")
     run = start(store, "A", requirement=asked)
-    store.vote("s", LEO, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", LEO, Verdict.APPROVE, "", "p")
 
     def named(*names: str) -> tuple[str, ...]:
         network = make_network("entel", approvers=names)
-        store.save_network(network, network_digest(network), "ana")
-        found = store.standing(run.id)
+        store.networks.save(network, network_digest(network), "ana")
+        found = store.approvals.standing(run.id)
         assert found is not None
         return found.terms.requirements[0].approvers
 
@@ -326,29 +326,29 @@ def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) ->
 
 
 def test_the_same_said_again_is_one_word(store: SqlStore, clock: VirtualClock) -> None:
-    first = store.vote("s", LEO, Verdict.APPROVE, "fine", "p")
+    first = store.approvals.vote("s", LEO, Verdict.APPROVE, "fine", "p")
     clock.pause(1)
-    before = store.audit_rows(Page())[0]
-    assert store.vote("s", LEO, Verdict.APPROVE, "fine", "p") == first
-    assert (store.votes("s"), store.audit_rows(Page())[0]) == ([first], before)
-    assert store.vote("s", LEO, Verdict.APPROVE, "still fine", "p").at > first.at
-    assert store.audit_rows(Page())[0] == before + 1
+    before = store.audit.page(Page())[0]
+    assert store.approvals.vote("s", LEO, Verdict.APPROVE, "fine", "p") == first
+    assert (store.approvals.votes("s"), store.audit.page(Page())[0]) == ([first], before)
+    assert store.approvals.vote("s", LEO, Verdict.APPROVE, "still fine", "p").at > first.at
+    assert store.audit.page(Page())[0] == before + 1
 
 
 def test_a_rejection_ends_the_runs_of_its_subject(store: SqlStore) -> None:
     one, other = start(store, "A", subject="one"), start(store, "B", subject="other")
-    store.vote("one", LEO, Verdict.REJECT, "no", one.id)
-    assert store.run(one.id).state is RunState.CANCELLING
-    assert store.run(other.id).state is RunState.RUNNING
-    assert store.claim(store.register_worker("w"), 10)[0].run.id == other.id
+    store.approvals.vote("one", LEO, Verdict.REJECT, "no", one.id)
+    assert store.runs.get(one.id).state is RunState.CANCELLING
+    assert store.runs.get(other.id).state is RunState.RUNNING
+    assert store.claims.take(store.processes.register("w"), 10)[0].run.id == other.id
 
 
 def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
     plan = make_plan(["A"])
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     playbook = RunPlaybook(name="p", digest="d", text="t")
     runs = [
-        store.create_run(
+        store.runs.create(
             prepared(
                 plan,
                 "p",
@@ -362,7 +362,7 @@ def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
         )
         for _ in range(2)
     ]
-    standings = [store.standing(run.id) for run in runs]
+    standings = [store.approvals.standing(run.id) for run in runs]
     subjects = {standing.terms.subject for standing in standings if standing}
     assert len(subjects | {"s"}) == 3
     assert all(standing and len(standing.votes) == 1 for standing in standings)
@@ -370,124 +370,124 @@ def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
 
 def test_freezes_come_and_go(store: SqlStore, clock: VirtualClock) -> None:
     now = clock.now()
-    later = store.add_freeze("tenant:entel", now + timedelta(hours=5), now + timedelta(hours=6), "eva", "y")
-    first = store.add_freeze("network", now, now + timedelta(hours=1), "eva", "x")
-    assert store.freezes(now) == [first, later]
-    assert store.freezes(now + timedelta(hours=1)) == [later]
-    store.end_freeze(first.id, "eva")
-    assert store.freezes(now) == [later]
+    later = store.freezes.add("tenant:entel", now + timedelta(hours=5), now + timedelta(hours=6), "eva", "y")
+    first = store.freezes.add("network", now, now + timedelta(hours=1), "eva", "x")
+    assert store.freezes.find(now) == [first, later]
+    assert store.freezes.find(now + timedelta(hours=1)) == [later]
+    store.freezes.end(first.id, "eva")
+    assert store.freezes.find(now) == [later]
     with pytest.raises(NotFoundError):
-        store.end_freeze(first.id, "eva")
+        store.freezes.end(first.id, "eva")
 
 
 def test_the_first_override_stays_while_its_person_may_override(store: SqlStore) -> None:
     run = start(store, "A")
-    first = store.override(run.id, "eva", "INC-7")
-    assert store.override(run.id, "ana", "INC-8") == first
-    store.set_user(EVA, "ana", disabled=True)
-    found = store.standing(run.id)
+    first = store.approvals.override(run.id, "eva", "INC-7")
+    assert store.approvals.override(run.id, "ana", "INC-8") == first
+    store.users.change(EVA, "ana", disabled=True)
+    found = store.approvals.standing(run.id)
     assert found is not None
     assert found.override is None, "who may not override now overrides nothing"
-    assert store.override(run.id, "ana", "INC-8").by == "ana"
+    assert store.approvals.override(run.id, "ana", "INC-8").by == "ana"
 
 
 def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: VirtualClock) -> None:
     asked = Requirement(side="entel", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24)
     run = start(store, "A", "B", requirement=asked)
-    total, (planned,) = store.notices(Page(), "entel")
+    total, (planned,) = store.notices.page(Page(), "entel")
     assert (total, planned.kind, planned.stations, planned.run) == (1, NoticeKind.PLANNED, ("A", "B"), run.id)
     assert planned.begins == clock.now() + timedelta(hours=24)
-    store.write_notices()
-    assert store.notices(Page())[0] == 1
-    worker = store.register_worker("w")
-    for claim in store.claim(worker, 10):
-        store.write_notices()
-        store.finish(claim, JobResult(Outcome.SUCCEEDED if claim.job.station == "A" else Outcome.DEFERRED))
-        kinds = [notice.kind for notice in store.notices(Page())[1]]
+    store.notices.write()
+    assert store.notices.page(Page())[0] == 1
+    worker = store.processes.register("w")
+    for claim in store.claims.take(worker, 10):
+        store.notices.write()
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED if claim.job.station == "A" else Outcome.DEFERRED))
+        kinds = [notice.kind for notice in store.notices.page(Page())[1]]
         assert kinds == [NoticeKind.STARTED, NoticeKind.PLANNED]
     # For the tenant it is over with its own stations, whatever else the run has to do.
     for _ in range(2):
-        store.write_notices()
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
-    store.write_notices()
-    assert store.notices(Page())[0] == 3
-    assert store.notices(Page(), "movistar") == (0, [])
-    _, (ended, *_) = store.notices(Page(), "entel")
+        store.notices.write()
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.PARTIAL))
+    store.notices.write()
+    assert store.notices.page(Page())[0] == 3
+    assert store.notices.page(Page(), "movistar") == (0, [])
+    _, (ended, *_) = store.notices.page(Page(), "entel")
     assert (ended.kind, ended.text) == (NoticeKind.ENDED, "work has ended: 1 deferred, 1 succeeded")
 
 
 def test_a_tenant_is_told_of_work_on_its_own_stations_only(store: SqlStore) -> None:
     plan = make_plan(["A", "B"])
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     groups = [StationTerms(region="cusco", timezone="America/Lima", tenants=(name,)) for name in ("claro", "entel")]
     both = RunTerms(
         subject="s", tenants=("claro", "entel"), groups=tuple(groups), stations={"A": ("a", 0), "B": ("b", 1)}
     )
     jobs = [NewJob(0, "A"), NewJob(1, "B")]
-    run = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", terms=both))
-    worker = store.register_worker("w")
+    run = store.runs.create(prepared(plan, "apply", Strategy(), jobs, actor="ana", terms=both))
+    worker = store.processes.register("w")
 
     def kinds(tenant: str) -> list[NoticeKind]:
-        store.write_notices()
-        return [notice.kind for notice in reversed(store.notices(Page(), tenant)[1])]
+        store.notices.write()
+        return [notice.kind for notice in reversed(store.notices.page(Page(), tenant)[1])]
 
     planned, started, ended = NoticeKind.PLANNED, NoticeKind.STARTED, NoticeKind.ENDED
     for wave, tenant, other in ((0, "claro", [planned]), (1, "entel", [planned, started, ended])):
-        store.advance(run.id, lambda _run, _jobs, wave=wave: Transition(RunState.RUNNING, wave=wave))  # type: ignore[misc]
-        before = store.run(run.id)
-        (claim,) = store.claim(worker, 10)
+        store.runs.advance(run.id, lambda _run, _jobs, wave=wave: Transition(RunState.RUNNING, wave=wave))  # type: ignore[misc]
+        before = store.runs.get(run.id)
+        (claim,) = store.claims.take(worker, 10)
         assert kinds(tenant) == [planned, started]
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
         assert kinds(tenant) == [planned, started, ended]
         assert kinds({"claro": "entel", "entel": "claro"}[tenant]) == other
         assert not before.state.terminal
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
     assert kinds("claro") == kinds("entel") == [planned, started, ended]
 
 
 def test_tenants_are_told_that_work_began_though_it_ended_before_anybody_looked(store: SqlStore) -> None:
     run = start(store, "A", "B")
-    for claim in store.claim(store.register_worker("w"), 10):
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
-    store.write_notices()
-    told = [notice.kind for notice in store.notices(Page())[1]]
+    for claim in store.claims.take(store.processes.register("w"), 10):
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
+    store.notices.write()
+    told = [notice.kind for notice in store.notices.page(Page())[1]]
     assert told == [NoticeKind.ENDED, NoticeKind.STARTED, NoticeKind.PLANNED]
 
 
 def test_of_a_run_that_never_began_only_the_end_is_told(store: SqlStore) -> None:
     run = start(store, "A", "B", begin=False)
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
-    store.write_notices()
-    assert [notice.kind for notice in store.notices(Page())[1]] == [NoticeKind.ENDED, NoticeKind.PLANNED]
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    store.notices.write()
+    assert [notice.kind for notice in store.notices.page(Page())[1]] == [NoticeKind.ENDED, NoticeKind.PLANNED]
 
 
 def test_notices_are_sent_once(store: SqlStore, clock: VirtualClock) -> None:
     start(store, "A", "B")
-    (notice,) = store.unsent_notices(10)
-    store.notice_sent(notice.id)
-    store.notice_sent(notice.id)
-    assert store.unsent_notices(10) == []
-    assert store.notices(Page())[1][0].sent == clock.now()
-    _, rows = store.audit_rows(Page())
+    (notice,) = store.notices.unsent(10)
+    store.notices.mark_sent(notice.id)
+    store.notices.mark_sent(notice.id)
+    assert store.notices.unsent(10) == []
+    assert store.notices.page(Page())[1][0].sent == clock.now()
+    _, rows = store.audit.page(Page())
     assert sum(row.action == "notice.sent" for row in rows) == 1
-    assert store.verify_audit() is None
+    assert store.audit.verify() is None
 
 
 def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(store: SqlStore) -> None:
     plan = make_plan([])
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     jobs = [NewJob(0, "A"), NewJob(0, "B")]
     told = terms("A").model_copy(update={"stations": {**terms("A").stations, "B": ("site-B", 1)}})
     told = told.model_copy(update={"groups": (*told.groups, StationTerms(region="cusco", timezone="America/Lima"))})
     how = RunPlaybook(name="own", digest="d", text="t")
-    run = store.create_run(prepared(plan, "own", Strategy(), jobs, actor="ana", terms=told, playbook=how))
-    (notice,) = store.notices(Page(10), "entel")[1]
+    run = store.runs.create(prepared(plan, "own", Strategy(), jobs, actor="ana", terms=told, playbook=how))
+    (notice,) = store.notices.page(Page(10), "entel")[1]
     assert (notice.run, notice.stations) == (run.id, ("A",))
-    mine, parts = store.run_of("entel", run.id)
+    mine, parts = store.tenants.run("entel", run.id)
     assert (mine.id, [job.station for job in parts]) == (run.id, ["A"])
     with pytest.raises(NotFoundError):
-        store.run_of("claro", run.id)
+        store.tenants.run("claro", run.id)
 
 
 async def test_a_webhook_that_is_set_later_is_not_told_of_what_was_before(store: SqlStore) -> None:
@@ -497,9 +497,9 @@ async def test_a_webhook_that_is_set_later_is_not_told_of_what_was_before(store:
     notices = Notices(DirectStore(store), webhook)
     await notices.step()
     assert webhook.sent == {}
-    assert store.notices(Page())[1][0].sent is None
-    for claim in store.claim(store.register_worker("w"), 10):
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
+    assert store.notices.page(Page())[1][0].sent is None
+    for claim in store.claims.take(store.processes.register("w"), 10):
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
     await notices.step()
     assert {one["notice"]["kind"] for one in webhook.sent.values()} == {"started", "ended"}

@@ -47,42 +47,42 @@ def at_once(number: int, call: Callable[[int], T]) -> list[T]:
 
 
 def _reported(store: SqlStore, same: AlarmReport, _: int) -> Alarm:
-    return store.report_alarm(same)
+    return store.alarms.report(same)
 
 
 def test_a_hundred_equal_reports_at_once_are_one_alarm(store: SqlStore) -> None:
     for station in stations(3):  # the first one only warms up
         same = report(MAJOR, 1, station)
         assert len({alarm.id for alarm in at_once(100, partial(_reported, store, same))}) == 1
-    total, alarms = store.alarms(Page())
+    total, alarms = store.alarms.page(Page())
     assert (total, [alarm.count for alarm in alarms]) == (3, [100] * 3)
-    assert [row.action for row in store.audit_rows(Page())[1]] == ["alarm.raised"] * 3
-    assert store.verify_audit() is None
+    assert [row.action for row in store.audit.page(Page())[1]] == ["alarm.raised"] * 3
+    assert store.audit.verify() is None
 
 
 def test_an_idempotency_key_makes_one_run_however_many_ask_at_once(store: SqlStore) -> None:
     plan = make_plan(stations(3))
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     jobs = [NewJob(0, name) for name in stations(3)]
 
     def create(_: int) -> str:
-        created = store.create_run(prepared(plan, "apply", Strategy(), jobs, actor="ana", key="k"))
+        created = store.runs.create(prepared(plan, "apply", Strategy(), jobs, actor="ana", key="k"))
         return created.id
 
     assert len(set(at_once(16, create))) == 1
-    assert store.runs(Page())[0] == 1
+    assert store.runs.page(Page())[0] == 1
 
 
 def test_the_same_plan_may_be_saved_by_many_at_once(store: SqlStore) -> None:
     plan = make_plan(stations(20))
-    at_once(8, lambda _: store.save_plan(plan, "ana"))
-    assert store.plans(Page()) == (1, [head_of(plan)])
+    at_once(8, lambda _: store.plans.save(plan, "ana"))
+    assert store.plans.page(Page()) == (1, [head_of(plan)])
 
 
 def test_the_audit_chain_has_one_order(store: SqlStore) -> None:
-    at_once(16, lambda index: [store.audit(f"p{index}", "did", str(number)) for number in range(10)])
-    assert store.audit_rows(Page(limit=1))[0] == 160
-    assert store.verify_audit() is None
+    at_once(16, lambda index: [store.audit.append(f"p{index}", "did", str(number)) for number in range(10)])
+    assert store.audit.page(Page(limit=1))[0] == 160
+    assert store.audit.verify() is None
 
 
 def test_the_audit_chain_is_whole_while_others_write(store: SqlStore) -> None:
@@ -90,8 +90,8 @@ def test_the_audit_chain_is_whole_while_others_write(store: SqlStore) -> None:
 
     def write_or_look(index: int) -> list[AuditBreak | None]:
         if index:
-            return [store.audit(f"p{index}", "did", str(number)) for number in range(60)]
-        return [store.verify_audit() for _ in range(60)]
+            return [store.audit.append(f"p{index}", "did", str(number)) for number in range(60)]
+        return [store.audit.verify() for _ in range(60)]
 
     assert set(at_once(3, write_or_look)[0]) == {None}
 
@@ -102,29 +102,29 @@ def test_a_decision_is_made_once(store: SqlStore) -> None:
 
     def decide(index: int) -> bool:
         return (
-            store.advance(run.id, lambda seen, _jobs: None if seen.wave else Transition(RunState.RUNNING, wave=1))
+            store.runs.advance(run.id, lambda seen, _jobs: None if seen.wave else Transition(RunState.RUNNING, wave=1))
             is not None
         )
 
     made = [index for index, decided in enumerate(at_once(12, decide)) if decided]
     assert len(made) == 1
-    assert store.run(run.id).wave == 1
+    assert store.runs.get(run.id).wave == 1
 
 
 def test_a_cancel_and_a_claim_at_once_leave_no_job_in_between(store: SqlStore) -> None:
     run = start_run(store, stations(40))
-    worker = store.register_worker("w")
+    worker = store.processes.register("w")
     held: list[str] = []
 
     def act(index: int) -> None:
         if index % 2:
-            held.extend(claim.job.id for claim in store.claim(worker, 3))
+            held.extend(claim.job.id for claim in store.claims.take(worker, 3))
         else:
-            store.request_cancel(run.id, "ana")
-            store.advance(run.id, lambda seen, _jobs: Transition(seen.state, cancel_rest=True))
+            store.runs.cancel(run.id, "ana")
+            store.runs.advance(run.id, lambda seen, _jobs: Transition(seen.state, cancel_rest=True))
 
     at_once(8, act)
-    counts = store.run(run.id).counts
+    counts = store.runs.get(run.id).counts
     assert counts.get("pending", 0) == len(held) == len(set(held))
     assert counts["cancelled"] == 40 - len(held)
 
@@ -132,10 +132,10 @@ def test_a_cancel_and_a_claim_at_once_leave_no_job_in_between(store: SqlStore) -
 def test_threads_never_claim_the_same_device(store: SqlStore) -> None:
     for salt in ("one", "two"):
         start_run(store, stations(60), salt=salt, strategy=Strategy(parallel=25))
-    workers = [store.register_worker(f"w{index}") for index in range(6)]
+    workers = [store.processes.register(f"w{index}") for index in range(6)]
 
     def claim(index: int) -> list[tuple[str, str]]:
-        return [(taken.run.id, taken.job.station) for _ in range(4) for taken in store.claim(workers[index], 5)]
+        return [(taken.run.id, taken.job.station) for _ in range(4) for taken in store.claims.take(workers[index], 5)]
 
     taken = [each for claims in at_once(6, claim) for each in claims]
     assert len({station for _, station in taken}) == len(taken)
@@ -150,57 +150,57 @@ def test_processes_never_work_on_the_same_device_and_finish_each_job_once(shared
     # Fences of a device are handed out one after another: no two jobs share one.
     assert len({(station, fence) for station, fence in spans}) == 160
     for run in runs:
-        assert shared.run(run.id).counts == {"succeeded": 80}
+        assert shared.runs.get(run.id).counts == {"succeeded": 80}
     assert {station: max(f for s, f in spans if s == station) for station in stations(80)} == dict.fromkeys(
         stations(80), 2
     )
-    assert shared.verify_audit() is None
-    assert shared.leased(stations(80)) == frozenset()
+    assert shared.audit.verify() is None
+    assert shared.claims.busy(stations(80)) == frozenset()
 
 
 def _work(url: str, name: str, all_jobs: int) -> list[tuple[str, int]]:
     """Claim, journal and finish until everything is done."""
     done = []
     with closing(open_store(url)) as store:
-        incarnation = store.register_worker(name)
-        while store.figures()["jobs"].get(("done",), 0) < all_jobs:
-            for claim in store.claim(incarnation, 7):
-                store.journal(make_entry(claim, 0), claim)
-                store.finish(claim, JobResult(Outcome.SUCCEEDED))
+        incarnation = store.processes.register(name)
+        while store.status.figures()["jobs"].get(("done",), 0) < all_jobs:
+            for claim in store.claims.take(incarnation, 7):
+                store.journal.append(make_entry(claim, 0), claim)
+                store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
                 done.append((claim.job.station, claim.fence))
     return done
 
 
 def test_a_funeral_during_work_lets_only_the_heir_write(shared: SqlStore, shared_url: str) -> None:
     run = start_run(shared, stations(30))
-    dead = shared.register_worker("dead")
-    claims = shared.claim(dead, 30)
+    dead = shared.processes.register("dead")
+    claims = shared.claims.take(dead, 30)
 
     def act(index: int) -> int:
         if index == 0:
-            assert shared.bury(dead, 0)
-            heir = shared.register_worker("heir")
+            assert shared.processes.declare_dead(dead, 0)
+            heir = shared.processes.register("heir")
             taken = 0
             # A device at which the dead one is trying its luck just now is passed over until the next claim.
-            while shared.run(run.id).counts.get("pending"):
-                for claim in shared.claim(heir, 30):
-                    shared.finish(claim, JobResult(Outcome.ROLLED_BACK))
+            while shared.runs.get(run.id).counts.get("pending"):
+                for claim in shared.claims.take(heir, 30):
+                    shared.claims.finish(claim, JobResult(Outcome.ROLLED_BACK))
                     taken += 1
             return taken
         finished = 0
         for claim in claims:
             try:
-                shared.finish(claim, JobResult(Outcome.SUCCEEDED))
+                shared.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
                 finished += 1
             except LeaseLostError:
                 continue
         return finished
 
     by_heir, by_dead = at_once(2, act)
-    counts = shared.run(run.id).counts
+    counts = shared.runs.get(run.id).counts
     assert by_heir + by_dead == 30
     assert (counts.get("rolled-back", 0), counts.get("succeeded", 0)) == (by_heir, by_dead)
-    assert all(len(shared.journal_of(claim.transaction)) == 1 for claim in claims)
+    assert all(len(shared.journal.find(claim.transaction)) == 1 for claim in claims)
 
 
 def _bury_during(store: SqlStore, worker: str, write: Callable[[], object]) -> None:
@@ -210,10 +210,10 @@ def _bury_during(store: SqlStore, worker: str, write: Callable[[], object]) -> N
     def act(index: int) -> None:
         if index == 0:
             pieces = [write, written.set, lambda: order.append(f"buried: {buried.wait(0.5)}")]
-            assert not [result for result in store.together(pieces) if isinstance(result, Exception)]
+            assert not [result for result in store.database.together(pieces) if isinstance(result, Exception)]
         else:
             written.wait(30)
-            assert store.bury(worker, 0)
+            assert store.processes.declare_dead(worker, 0)
             buried.set()
 
     order: list[str] = []
@@ -224,26 +224,26 @@ def _bury_during(store: SqlStore, worker: str, write: Callable[[], object]) -> N
 
 def test_a_funeral_waits_for_what_its_worker_is_writing(store: SqlStore) -> None:
     start_run(store, ["A"])
-    worker = store.register_worker("w")
-    (claim,) = store.claim(worker, 1)
-    _bury_during(store, worker, lambda: store.journal(make_entry(claim, 0), claim))
-    assert len(store.journal_of(claim.transaction)) == 1
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 1)
+    _bury_during(store, worker, lambda: store.journal.append(make_entry(claim, 0), claim))
+    assert len(store.journal.find(claim.transaction)) == 1
 
 
 def test_a_funeral_gives_away_what_its_worker_is_claiming(store: SqlStore) -> None:
     """Otherwise the device would belong to the dead for ever."""
     start_run(store, ["A"])
-    worker = store.register_worker("w")
-    _bury_during(store, worker, lambda: store.claim(worker, 1))
-    (taken,) = store.claim(store.register_worker("heir"), 1)
+    worker = store.processes.register("w")
+    _bury_during(store, worker, lambda: store.claims.take(worker, 1))
+    (taken,) = store.claims.take(store.processes.register("heir"), 1)
     assert (taken.job.station, taken.recovers) == ("A", True)
 
 
 def test_another_process_sees_what_was_committed(shared: SqlStore, shared_url: str, tmp_path: Path) -> None:
-    shared.set_switch("remediation-stopped", True, "ana")
+    shared.switches.set("remediation-stopped", True, "ana")
     assert in_processes(_reads_switch, [(shared_url,)]) == [True]
 
 
 def _reads_switch(url: str) -> bool:
     with closing(open_store(url)) as store:
-        return store.switch("remediation-stopped")
+        return store.switches.is_on("remediation-stopped")

@@ -11,14 +11,14 @@ from controller.models.run import AuditRow
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store
-from controller.store.denials import EACH, PERIOD
+from controller.store.audit import EACH, PERIOD
 from tests.support.records import START
 
 HOUR = PERIOD.total_seconds()
 
 
 def denied(store: SqlStore) -> list[AuditRow]:
-    rows = store.audit_rows(Page(limit=1000))[1]
+    rows = store.audit.page(Page(limit=1000))[1]
     return [row for row in reversed(rows) if row.action == "access.denied"]
 
 
@@ -29,23 +29,23 @@ def number(rows: list[AuditRow]) -> int:
 
 def flood(store: SqlStore, times: int, actor: str = "rosa", side: str = "bitel", permission: str = "look") -> None:
     for index in range(times):
-        store.deny(actor, side, permission, f"GET /v1/devices/S{index}")
+        store.audit.deny(actor, side, permission, f"GET /v1/devices/S{index}")
 
 
 def test_a_flood_is_a_number(store: SqlStore, clock: VirtualClock) -> None:
     for _ in range(EACH + 30):
-        store.deny("rosa", "bitel", "look", "GET /v1/devices/S1")
+        store.audit.deny("rosa", "bitel", "look", "GET /v1/devices/S1")
         clock.pause(1)
-    store.deny("rosa", "bitel", "look", "GET /v1/devices/S2")
+    store.audit.deny("rosa", "bitel", "look", "GET /v1/devices/S2")
     each = denied(store)
     assert [(row.actor, row.object, row.detail) for row in each] == [
         ("rosa", "GET /v1/devices/S1", {"permission": "look"})
     ] * EACH
     clock.pause(HOUR - EACH - 31)
-    store.sum_up_denials()
+    store.audit.sum_up_denials()
     assert denied(store) == each
     clock.pause(1)
-    store.sum_up_denials()
+    store.audit.sum_up_denials()
     (summed,) = denied(store)[EACH:]
     assert summed.detail == {"permission": "look", "count": "31", "since": START.isoformat()}
     assert (summed.actor, summed.object, summed.at) == (
@@ -54,9 +54,9 @@ def test_a_flood_is_a_number(store: SqlStore, clock: VirtualClock) -> None:
         START + timedelta(seconds=EACH + 30),
     )
     clock.pause(HOUR)
-    store.sum_up_denials()
+    store.audit.sum_up_denials()
     assert denied(store) == [*each, summed]
-    assert store.verify_audit() is None
+    assert store.audit.verify() is None
 
 
 def test_an_hour_later_each_counts_again(store: SqlStore, clock: VirtualClock) -> None:
@@ -71,7 +71,7 @@ def test_an_hour_later_each_counts_again(store: SqlStore, clock: VirtualClock) -
 def test_what_was_not_many_leaves_nothing_to_sum_up(store: SqlStore, clock: VirtualClock) -> None:
     flood(store, EACH)
     clock.pause(HOUR)
-    store.sum_up_denials()
+    store.audit.sum_up_denials()
     assert len(denied(store)) == EACH
 
 
@@ -80,31 +80,31 @@ def test_callers_and_what_they_lack_are_counted_apart(store: SqlStore, clock: Vi
     flood(store, EACH + 3, permission="run")
     flood(store, EACH + 4, actor="tom")
     clock.pause(HOUR)
-    store.sum_up_denials()
+    store.audit.sum_up_denials()
     counts = {(row.actor, row.detail["permission"], row.detail["count"]) for row in denied(store)[3 * EACH :]}
     assert counts == {("rosa", "look", "2"), ("rosa", "run", "3"), ("tom", "look", "4")}
 
 
 def test_several_at_once_are_one_row(store: SqlStore, clock: VirtualClock) -> None:
     for _ in range(EACH + 2):
-        store.deny("a stranger", "", "", "GET /v1/me", 1000)
+        store.audit.deny("a stranger", "", "", "GET /v1/me", 1000)
     clock.pause(HOUR)
-    store.sum_up_denials()
+    store.audit.sum_up_denials()
     rows = denied(store)
     assert (len(rows), number(rows)) == (EACH + 1, 1000 * (EACH + 2))
     assert [row.detail for row in rows[-2:]] == [{"count": "1000"}, {"count": "2000", "since": START.isoformat()}]
 
 
 def test_what_was_denied_on_another_side_stays_there(store: SqlStore, clock: VirtualClock) -> None:
-    store.add_user(Person(name="ana", role=Role.ADMINISTRATOR), "ana")
-    store.add_user(Person(name="rosa", role=Role.TENANT_VIEWER, tenant="bitel"), "ana")
+    store.users.add(Person(name="ana", role=Role.ADMINISTRATOR), "ana")
+    store.users.add(Person(name="rosa", role=Role.TENANT_VIEWER, tenant="bitel"), "ana")
     flood(store, EACH + 2)
     clock.pause(60)
-    store.set_user(Person(name="rosa", role=Role.TENANT_VIEWER, tenant="claro"), "ana")
+    store.users.change(Person(name="rosa", role=Role.TENANT_VIEWER, tenant="claro"), "ana")
     flood(store, EACH + 1, side="claro")
     clock.pause(HOUR)
-    store.sum_up_denials()
-    hers = [row for row, own in store.audit_rows_of("claro", (), Page(limit=100))[1] if own]
+    store.audit.sum_up_denials()
+    hers = [row for row, own in store.tenants.audit("claro", (), Page(limit=100))[1] if own]
     assert [row.detail.get("count") for row in hers if row.action == "access.denied"].count("1") == 1
     assert number([row for row in hers if row.action == "access.denied"]) == EACH + 1
 
@@ -114,14 +114,14 @@ def test_none_is_lost_or_counted_twice_among_processes(shared_url: str, clock: V
 
         def work(index: int) -> None:
             store = one if index % 2 else other
-            store.deny("rosa", "bitel", "look", f"GET /v1/devices/S{index}")
+            store.audit.deny("rosa", "bitel", "look", f"GET /v1/devices/S{index}")
             if index % 10 == 0:
                 clock.pause(HOUR / 2)
-                store.sum_up_denials()
+                store.audit.sum_up_denials()
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(work, range(120)))
         clock.pause(HOUR)
-        one.sum_up_denials()
+        one.audit.sum_up_denials()
         assert number(denied(one)) == 120
-        assert one.verify_audit() is None
+        assert one.audit.verify() is None

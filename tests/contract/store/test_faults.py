@@ -21,7 +21,6 @@ from sqlalchemy.engine import Engine
 from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
-from controller.ports.store_calls import Finishing
 from controller.runs.sweeper import BURY_AFTER
 from controller.store import LoopStore, SqlStore, open_store
 from controller.store.postgresql import unhurried
@@ -39,9 +38,9 @@ def linger():
     print("written", flush=True)
     time.sleep(60)
 
-store.together([
-    lambda: store.set_switch("half", True, "dying"),
-    lambda: store.add_hold("A", "dying", "", None),
+store.database.together([
+    lambda: store.switches.set("half", True, "dying"),
+    lambda: store.holds.add("A", "dying", "", None),
     linger,
 ])
 """
@@ -49,18 +48,18 @@ store.together([
 
 def test_a_writer_that_is_killed_leaves_nothing_behind(shared_url: str) -> None:
     with closing(open_store(shared_url)) as store:
-        store.set_switch("before", True, "ana")
+        store.switches.set("before", True, "ana")
         process = subprocess.Popen([sys.executable, "-c", _DYING, shared_url], stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == b"written\n"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        store.set_switch("after", True, "ana")  # the dead writer's locks went with it
-        assert [store.switch(name) for name in ("before", "half", "after")] == [True, False, True]
-        assert store.holds(VirtualClock().now()) == []
-        assert [row.actor for row in store.audit_rows(Page())[1]] == ["ana", "ana"]
-        assert store.verify_audit() is None
+        store.switches.set("after", True, "ana")  # the dead writer's locks went with it
+        assert [store.switches.is_on(name) for name in ("before", "half", "after")] == [True, False, True]
+        assert store.holds.find(VirtualClock().now()) == []
+        assert [row.actor for row in store.audit.page(Page())[1]] == ["ana", "ana"]
+        assert store.audit.verify() is None
 
 
 @pytest.fixture
@@ -80,13 +79,13 @@ def test_a_full_disk_is_a_store_error_and_no_partial_row(small: tuple[SqlStore, 
     with sqlite3.connect(file) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.close()
-    _limit_pages(store._engine, pages + 4)
+    _limit_pages(store.database.engine, pages + 4)
     with pytest.raises(StoreError, match="full"):
-        store.save_plan(make_plan(stations(500), edits=10), "ana")
-    assert store.plans(Page()) == (0, [])
-    assert store.audit_rows(Page()) == (0, [])
-    store.set_switch("small", True, "ana")
-    assert store.verify_audit() is None
+        store.plans.save(make_plan(stations(500), edits=10), "ana")
+    assert store.plans.page(Page()) == (0, [])
+    assert store.audit.page(Page()) == (0, [])
+    store.switches.set("small", True, "ana")
+    assert store.audit.verify() is None
 
 
 async def test_a_full_disk_fails_only_the_call_that_needs_room(small: tuple[SqlStore, Path]) -> None:
@@ -94,18 +93,18 @@ async def test_a_full_disk_fails_only_the_call_that_needs_room(small: tuple[SqlS
     with sqlite3.connect(file) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.close()
-    _limit_pages(store._engine, pages + 4)
+    _limit_pages(store.database.engine, pages + 4)
     loop = LoopStore(store)
     results = await asyncio.gather(
-        loop.call(lambda s: s.set_switch("a", True, "ana")),
-        loop.call(lambda s: s.save_plan(make_plan(stations(500), edits=10), "ana")),
-        loop.call(lambda s: s.set_switch("b", True, "ana")),
+        loop.switches.set("a", True, "ana"),
+        loop.plans.save(make_plan(stations(500), edits=10), "ana"),
+        loop.switches.set("b", True, "ana"),
         return_exceptions=True,
     )
     await loop.close()
     assert [type(result) for result in results] == [type(None), StoreError, type(None)]
-    assert [store.switch("a"), store.switch("b")] == [True, True]
-    assert store.verify_audit() is None
+    assert [store.switches.is_on("a"), store.switches.is_on("b")] == [True, True]
+    assert store.audit.verify() is None
 
 
 def test_a_database_locked_for_long_is_a_store_error(small: tuple[SqlStore, Path]) -> None:
@@ -114,16 +113,16 @@ def test_a_database_locked_for_long_is_a_store_error(small: tuple[SqlStore, Path
         hog.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         with pytest.raises(StoreError, match="locked"):
-            store.set_switch("x", True, "ana")
+            store.switches.set("x", True, "ana")
         assert time.monotonic() - began < 5
         with pytest.raises(StoreError, match="locked"):
-            store.check_writable()
-        assert not store.switch("x")  # readers go on
+            store.status.check_writable()
+        assert not store.switches.is_on("x")  # readers go on
         hog.execute("ROLLBACK")
-    store.set_switch("x", True, "ana")
-    store.check_writable()
-    assert store.switch("x")
-    assert store.verify_audit() is None
+    store.switches.set("x", True, "ana")
+    store.status.check_writable()
+    assert store.switches.is_on("x")
+    assert store.audit.verify() is None
 
 
 def test_a_lock_that_goes_away_is_waited_for(small: tuple[SqlStore, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,10 +130,10 @@ def test_a_lock_that_goes_away_is_waited_for(small: tuple[SqlStore, Path], monke
     with closing(sqlite3.connect(file, isolation_level=None)) as hog:
         hog.execute("BEGIN IMMEDIATE")
         # It goes away before the store tries again.
-        monkeypatch.setattr(store._clock, "pause", lambda _seconds: hog.execute("ROLLBACK"))
-        store.set_switch("x", True, "ana")
+        monkeypatch.setattr(store.database.clock, "pause", lambda _seconds: hog.execute("ROLLBACK"))
+        store.switches.set("x", True, "ana")
         assert not hog.in_transaction
-    assert store.switch("x")
+    assert store.switches.is_on("x")
 
 
 def test_an_unreachable_database_is_a_store_error(tmp_path: Path) -> None:
@@ -156,36 +155,36 @@ def own_postgres() -> Iterator[tuple[PostgresServer, SqlStore]]:
 @pytest.mark.needs("initdb")
 def test_postgres_that_dies_and_comes_back(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
     server, store = own_postgres
-    store.set_switch("before", True, "ana")
+    store.switches.set("before", True, "ana")
     server.kill()
     with pytest.raises(StoreError):
-        store.set_switch("x", True, "ana")
+        store.switches.set("x", True, "ana")
     server.start()
-    assert store.switch("before")  # on a connection that died with the server
-    store.set_switch("x", True, "ana")
-    assert store.verify_audit() is None
+    assert store.switches.is_on("before")  # on a connection that died with the server
+    store.switches.set("x", True, "ana")
+    assert store.audit.verify() is None
 
 
 @pytest.mark.needs("initdb")
 async def test_postgres_that_hangs_is_given_up(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
     """By whoever has a connection, by whoever wants one, and by all that is asked for together at once."""
     server, patient = own_postgres
-    url = patient._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = patient.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(open_store(url, silence=3.0)) as store:
-        store.set_switch("before", True, "ana")
+        store.switches.set("before", True, "ana")
         loop = LoopStore(store)
         with server.hung():
             with pytest.raises(StoreAwayError, match="has not answered for 3 s"):
-                store.set_switch("x", True, "ana")
+                store.switches.set("x", True, "ana")
             with pytest.raises(StoreAwayError, match="timeout expired"):
-                store.switch("before")
-            calls = [loop.call(lambda s: s.set_switch("y", True, "ana")) for _ in range(100)]
-            calls += [loop.call(Finishing(None, None)) for _ in range(100)]  # type: ignore[arg-type]  # never looked at
+                store.switches.is_on("before")
+            calls = [loop.switches.set("y", True, "ana") for _ in range(100)]
+            calls += [loop.claims.finish(None, None) for _ in range(100)]  # type: ignore[arg-type]  # never looked at
             assert {type(one) for one in await asyncio.gather(*calls, return_exceptions=True)} == {StoreAwayError}
-        assert [store.switch(name) for name in ("before", "x", "y")] == [True, False, False]
-        await loop.call(lambda s: s.set_switch("x", True, "ana"))
+        assert [store.switches.is_on(name) for name in ("before", "x", "y")] == [True, False, False]
+        await loop.switches.set("x", True, "ana")
         await loop.close()
-        assert store.verify_audit() is None
+        assert store.audit.verify() is None
 
 
 @pytest.mark.needs("initdb")
@@ -193,7 +192,7 @@ def test_a_statement_without_end_is_stopped_unless_it_changes_tables(
     own_postgres: tuple[PostgresServer, SqlStore],
 ) -> None:
     _, patient = own_postgres
-    url = patient._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = patient.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     sleep = text("SELECT pg_sleep(1.5)")
 
     def change_tables(tx: Tx) -> None:
@@ -203,8 +202,8 @@ def test_a_statement_without_end_is_stopped_unless_it_changes_tables(
     with closing(open_store(url, silence=1.0)) as store:
         for _ in range(2):
             with pytest.raises(StoreError, match="statement timeout"):
-                store.in_transaction(lambda tx: tx.execute(sleep))
-            store.in_transaction(change_tables)
+                store.database.run(lambda tx: tx.execute(sleep))
+            store.database.run(change_tables)
 
 
 @pytest.mark.needs("initdb")
@@ -212,21 +211,21 @@ def test_a_connection_that_is_cut_is_opened_again(own_postgres: tuple[PostgresSe
     server, store = own_postgres
     run = start_run(store, stations(3))
     server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 't%'")
-    assert len(store.claim(store.register_worker("w"), 3)) == 3
-    assert store.run(run.id).counts == {"pending": 3}
+    assert len(store.claims.take(store.processes.register("w"), 3)) == 3
+    assert store.runs.get(run.id).counts == {"pending": 3}
 
 
 @pytest.mark.needs("initdb")
 def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServer, SqlStore]) -> None:
     _, store = own_postgres
     run = start_run(store, stations(1))
-    url = store._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = store.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url) as hog:
         hog.execute("SELECT * FROM runs FOR UPDATE")
         with pytest.raises(StoreError, match="lock timeout"):
-            store.request_cancel(run.id, "ana")
-        assert store.run(run.id) == run
-    assert store.request_cancel(run.id, "ana").state == "cancelling"
+            store.runs.cancel(run.id, "ana")
+        assert store.runs.get(run.id) == run
+    assert store.runs.cancel(run.id, "ana").state == "cancelling"
 
 
 @pytest.mark.needs("initdb")
@@ -236,13 +235,13 @@ def test_who_is_stopped_in_a_transaction_does_not_keep_others_from_writing(
     """PostgreSQL ends it, sooner than others would bury it."""
     _, store = own_postgres
     run = start_run(store, stations(1))
-    with store._engine.connect() as stopped:
+    with store.database.engine.connect() as stopped:
         stopped.begin()
         stopped.execute(text("SELECT * FROM runs FOR UPDATE"))
         begun, cancelled = time.monotonic(), False
         while time.monotonic() - begun < BURY_AFTER and not cancelled:
             with suppress(StoreError):  # the row is locked
-                cancelled = store.request_cancel(run.id, "ana").state == "cancelling"
+                cancelled = store.runs.cancel(run.id, "ana").state == "cancelling"
         stopped.invalidate()
     assert cancelled
 
@@ -258,9 +257,9 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated_by_itself(
         if next(cut, False):
             server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 't%'")
 
-    event.listen(store._engine, "commit", lose_answer)
+    event.listen(store.database.engine, "commit", lose_answer)
     with pytest.raises(StoreError, match="may or may not count"):
-        store.audit("ana", "did", "it")
-    assert store.audit_rows(Page())[0] == 0
-    store.audit("ana", "did", "it")
-    assert store.audit_rows(Page())[0] == 1
+        store.audit.append("ana", "did", "it")
+    assert store.audit.page(Page())[0] == 0
+    store.audit.append("ana", "did", "it")
+    assert store.audit.page(Page())[0] == 1

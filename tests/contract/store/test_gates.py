@@ -23,123 +23,123 @@ JOBS = (NewJob(0, "A", "A"), NewJob(0, "B", "A", 1), NewJob(0, "C", "C"), NewJob
 def begin(store: SqlStore, strategy: Strategy, jobs: tuple[NewJob, ...] = JOBS) -> Run:
     """A run whose first wave is open, all of it claimable."""
     plan = make_plan([job.station for job in jobs])
-    store.save_plan(plan, "ana")
-    run = store.create_run(prepared(plan, "apply", strategy, jobs, actor="ana"))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-    ready = tuple(job.id for job in store.jobs(run.id) if job.wave == 0)
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
-    return store.run(run.id)
+    store.plans.save(plan, "ana")
+    run = store.runs.create(prepared(plan, "apply", strategy, jobs, actor="ana"))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    ready = tuple(job.id for job in store.runs.jobs(run.id) if job.wave == 0)
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
+    return store.runs.get(run.id)
 
 
 def stand(store: SqlStore, claim: Claim, seq: int = 0) -> bool:
-    return store.stand(claim, 0, make_entry(claim, seq, JournalStep.GATED, "token"))
+    return store.gates.arrive(claim, 0, make_entry(claim, seq, JournalStep.GATED, "token"))
 
 
 def decide(store: SqlStore, run: Run, *verdicts: NewVerdict) -> Transition | None:
-    return store.advance(run.id, lambda run, _jobs: Transition(run.state, verdicts=verdicts), "w-1")
+    return store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, verdicts=verdicts), "w-1")
 
 
 def test_a_wave_that_is_decided_as_a_whole_opens_only_by_what_is_decided(store: SqlStore) -> None:
     plan = make_plan(["A", "B"])
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     jobs = [NewJob(0, "A", "A"), NewJob(0, "B", "A", 1)]
     for strategy, states in ((WAVE, ["waiting", "waiting"]), (Strategy(), ["ready", "waiting"])):
-        run = store.create_run(prepared(plan, "apply", strategy, jobs, actor="ana"))
-        store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-        assert [job.state for job in store.jobs(run.id)] == states
-        assert [(job.unit, job.rank) for job in store.jobs(run.id)] == [("A", 0), ("A", 1)]
+        run = store.runs.create(prepared(plan, "apply", strategy, jobs, actor="ana"))
+        store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        assert [job.state for job in store.runs.jobs(run.id)] == states
+        assert [(job.unit, job.rank) for job in store.runs.jobs(run.id)] == [("A", 0), ("A", 1)]
 
 
 @pytest.mark.parametrize("strategy", [WAVE, UNIT])
 def test_the_last_to_stand_is_told_that_all_do(store: SqlStore, strategy: Strategy) -> None:
     run = begin(store, strategy)
-    one, two, three = store.claim(store.register_worker("w"), 10)
+    one, two, three = store.claims.take(store.processes.register("w"), 10)
     assert [claim.job.station for claim in (one, two, three)] == ["A", "B", "C"]
     assert stand(store, one) is False
     assert stand(store, one) is False  # the same again changes nothing
     assert stand(store, two) is (strategy is UNIT)
-    store.finish(three, JobResult(Outcome.DEFERRED))
+    store.claims.finish(three, JobResult(Outcome.DEFERRED))
     assert stand(store, two) is True
-    (job, *_) = store.jobs(run.id)
+    (job, *_) = store.runs.jobs(run.id)
     assert (job.gate, job.gate_until, job.verdict) == (0, START, None)
-    assert store.journal_of(one.transaction)[-1].step is JournalStep.GATED
+    assert store.journal.find(one.transaction)[-1].step is JournalStep.GATED
 
 
 def test_a_group_is_decided_once(store: SqlStore, clock: VirtualClock) -> None:
     run = begin(store, UNIT)
-    one, *_ = store.claim(store.register_worker("w"), 10)
+    one, *_ = store.claims.take(store.processes.register("w"), 10)
     stand(store, one)
     confirm = NewVerdict(0, "A", 0, GateVerdict.CONFIRM, "2 prepared")
     assert decide(store, run, confirm) is not None
     assert decide(store, run, NewVerdict(0, "A", 0, GateVerdict.CANCEL, "too late")) is None
-    (decision,) = store.decisions([(run.id, 0), (run.id, 1)])
+    (decision,) = store.gates.decisions([(run.id, 0), (run.id, 1)])
     assert (decision.unit, decision.verdict, decision.by, decision.at) == ("A", GateVerdict.CONFIRM, "w-1", clock.now())
-    assert [job.verdict for job in store.jobs(run.id)] == [GateVerdict.CONFIRM, None, None, None]
-    (row,) = [row for row in store.audit_rows(Page())[1] if row.action.startswith("gate.")]
+    assert [job.verdict for job in store.runs.jobs(run.id)] == [GateVerdict.CONFIRM, None, None, None]
+    (row,) = [row for row in store.audit.page(Page())[1] if row.action.startswith("gate.")]
     assert (row.actor, row.action, row.object, row.detail["unit"]) == ("w-1", "gate.confirm", run.id, "A")
-    assert store.verify_audit() is None
+    assert store.audit.verify() is None
 
 
 def test_whoever_leaves_a_gate_leaves_before_the_decision_or_not_at_all(store: SqlStore) -> None:
     run = begin(store, UNIT)
-    one, _, three = store.claim(store.register_worker("w"), 10)
+    one, _, three = store.claims.take(store.processes.register("w"), 10)
     stand(store, one)
     stand(store, three)
-    assert store.leave(one, 0) is None
-    assert [job.gate for job in store.jobs(run.id)] == [None, None, 0, None]
+    assert store.gates.leave(one, 0) is None
+    assert [job.gate for job in store.runs.jobs(run.id)] == [None, None, 0, None]
     decide(store, run, NewVerdict(0, "C", 0, GateVerdict.CONFIRM))
-    decision = store.leave(three, 0)
+    decision = store.gates.leave(three, 0)
     assert decision is not None
     assert decision.verdict is GateVerdict.CONFIRM
-    assert store.jobs(run.id)[2].gate == 0
+    assert store.runs.jobs(run.id)[2].gate == 0
 
 
 def test_who_lost_the_lease_neither_stands_nor_leaves(store: SqlStore) -> None:
     run = begin(store, UNIT)
-    worker = store.register_worker("w")
-    one, *_ = store.claim(worker, 10)
+    worker = store.processes.register("w")
+    one, *_ = store.claims.take(worker, 10)
     stand(store, one)
-    assert store.bury(worker, 0)
-    for lost in (lambda: stand(store, one, 1), lambda: store.leave(one, 0), lambda: store.stand(one, 0)):
+    assert store.processes.declare_dead(worker, 0)
+    for lost in (lambda: stand(store, one, 1), lambda: store.gates.leave(one, 0), lambda: store.gates.arrive(one, 0)):
         with pytest.raises(LeaseLostError):
             lost()
     # It stands there all the same: its device holds what was verified.
-    assert store.jobs(run.id)[0].gate == 0
-    again, *_ = store.claim(store.register_worker("x"), 10)
+    assert store.runs.jobs(run.id)[0].gate == 0
+    again, *_ = store.claims.take(store.processes.register("x"), 10)
     assert (again.job.station, again.job.gate, again.recovers) == ("A", 0, True)
 
 
 def test_what_stands_at_a_gate_leaves_its_place_to_others(store: SqlStore) -> None:
     begin(store, WAVE.model_copy(update={"parallel": 1}))
-    worker = store.register_worker("w")
+    worker = store.processes.register("w")
     for _ in "ABC":
-        (claim,) = store.claim(worker, 10)
-        assert store.claim(worker, 10) == []
+        (claim,) = store.claims.take(worker, 10)
+        assert store.claims.take(worker, 10) == []
         stand(store, claim)
-    assert len(store.held(worker)) == 3
+    assert len(store.claims.find(worker)) == 3
 
 
 def test_who_can_t_revert_by_itself_goes_after_the_others(store: SqlStore) -> None:
     run = begin(store, WAVE, (NewJob(0, "A", "A"), NewJob(0, "B", "B"), NewJob(0, "R", "R"), NewJob(0, "S", "R", 1)))
-    one, two, three, four = store.claim(store.register_worker("w"), 10)
+    one, two, three, four = store.claims.take(store.processes.register("w"), 10)
     # Where a unit has an order of its own, that holds.
-    assert [store.goes_last(claim) for claim in (one, two, three, four)] == [True, True, False, False]
-    store.release(one, "goes last", keep_transaction=False, rank=100)
-    (job, *_) = store.jobs(run.id)
+    assert [store.gates.goes_last(claim) for claim in (one, two, three, four)] == [True, True, False, False]
+    store.claims.release(one, "goes last", keep_transaction=False, rank=100)
+    (job, *_) = store.runs.jobs(run.id)
     assert (job.state, job.rank, job.attempts, job.started) == (JobState.WAITING, 100, 0, None)
-    assert store.goes_last(two) is True
+    assert store.gates.goes_last(two) is True
     for claim in (three, four):
         stand(store, claim)
     # What goes last too is not waited for.
-    assert store.goes_last(two) is False
+    assert store.gates.goes_last(two) is False
 
 
 def test_withdrawn_jobs_are_those_not_begun(store: SqlStore) -> None:
     run = begin(store, UNIT)
-    (claim,) = store.claim(store.register_worker("w"), 1)
-    ids = tuple(job.id for job in store.jobs(run.id)[:2])
-    store.advance(run.id, lambda run, _jobs: Transition(run.state, withdrawn=ids, reason="its unit was cancelled"))
-    one, two, *_ = store.jobs(run.id)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
+    ids = tuple(job.id for job in store.runs.jobs(run.id)[:2])
+    store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, withdrawn=ids, reason="its unit was cancelled"))
+    one, two, *_ = store.runs.jobs(run.id)
     assert (one.id, one.state) == (claim.job.id, JobState.CLAIMED)
     assert (two.state, two.outcome, two.detail) == (JobState.DONE, Outcome.WITHDRAWN, "its unit was cancelled")
 
@@ -147,31 +147,31 @@ def test_withdrawn_jobs_are_those_not_begun(store: SqlStore) -> None:
 @pytest.mark.parametrize("strategy", [Strategy(), UNIT, WAVE])
 def test_a_pause_puts_back_units_not_begun(store: SqlStore, strategy: Strategy) -> None:
     run = begin(store, strategy)
-    worker = store.register_worker("w")
-    (claim,) = store.claim(worker, 1)
-    assert store.request_pause(run.id, "ana").state is RunState.PAUSED
-    assert store.request_pause(run.id, "ana").state is RunState.PAUSED
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 1)
+    assert store.runs.pause(run.id, "ana").state is RunState.PAUSED
+    assert store.runs.pause(run.id, "ana").state is RunState.PAUSED
     waiting = JobState.WAITING
     third = JobState.READY if strategy is WAVE else waiting
-    assert [job.state for job in store.jobs(run.id)] == [JobState.CLAIMED, JobState.READY, third, waiting]
+    assert [job.state for job in store.runs.jobs(run.id)] == [JobState.CLAIMED, JobState.READY, third, waiting]
     # What completes a unit that was begun goes on.
-    assert [later.job.station for later in store.claim(worker, 10)] == (["B", "C"] if strategy is WAVE else ["B"])
-    store.finish(claim, JobResult(Outcome.SUCCEEDED))
-    assert store.request_resume(run.id, "ana").state is RunState.RUNNING
-    assert store.request_resume(run.id, "ana").state is RunState.RUNNING
-    actions = [row.action for row in store.audit_rows(Page(limit=100))[1]]
+    assert [later.job.station for later in store.claims.take(worker, 10)] == (["B", "C"] if strategy is WAVE else ["B"])
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    assert store.runs.resume(run.id, "ana").state is RunState.RUNNING
+    assert store.runs.resume(run.id, "ana").state is RunState.RUNNING
+    actions = [row.action for row in store.audit.page(Page(limit=100))[1]]
     assert (actions.count("run.pause-requested"), actions.count("run.resumed")) == (1, 1)
 
 
 def test_a_run_that_was_paused_before_it_began_is_queued_again(store: SqlStore) -> None:
     plan = make_plan(["A"])
-    store.save_plan(plan, "ana")
-    run = store.create_run(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], actor="ana"))
-    assert store.request_pause(run.id, "ana").state is RunState.PAUSED
-    assert store.claim(store.register_worker("w"), 10) == []
-    assert store.request_resume(run.id, "ana").state is RunState.QUEUED
-    store.request_cancel(run.id, "ana")
-    assert store.request_pause(run.id, "ana").state is RunState.CANCELLING
+    store.plans.save(plan, "ana")
+    run = store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], actor="ana"))
+    assert store.runs.pause(run.id, "ana").state is RunState.PAUSED
+    assert store.claims.take(store.processes.register("w"), 10) == []
+    assert store.runs.resume(run.id, "ana").state is RunState.QUEUED
+    store.runs.cancel(run.id, "ana")
+    assert store.runs.pause(run.id, "ana").state is RunState.CANCELLING
 
 
 def test_a_decision_and_who_leaves_never_cross(shared_url: str) -> None:
@@ -180,22 +180,22 @@ def test_a_decision_and_who_leaves_never_cross(shared_url: str) -> None:
     jobs = tuple(NewJob(0, name, name) for name in names)
     with closing(open_store(shared_url)) as store:
         run = begin(store, UNIT, jobs)
-        claims = store.claim(store.register_worker("w"), 10)
+        claims = store.claims.take(store.processes.register("w"), 10)
         for claim in claims:
             stand(store, claim)
 
         def race(claims: list[Claim], index: int) -> object:
             claim = claims[index // 2]
             if index % 2:
-                return store.leave(claim, 0)
+                return store.gates.leave(claim, 0)
             # As the pure decision does it: only who stands there is confirmed.
-            return store.advance(run.id, lambda run, jobs: Transition(run.state, verdicts=tuple(
+            return store.runs.advance(run.id, lambda run, jobs: Transition(run.state, verdicts=tuple(
                 NewVerdict(0, job.unit, 0, GateVerdict.CONFIRM)
                 for job in jobs if job.unit == claim.job.unit and job.gate is not None and job.verdict is None
             )) if any(job.unit == claim.job.unit and job.gate is not None for job in jobs) else None)  # fmt: skip
 
         left = at_once(2 * len(names), partial(race, claims))[1::2]
-        decided = {decision.unit for decision in store.decisions([(run.id, 0)])}
+        decided = {decision.unit for decision in store.gates.decisions([(run.id, 0)])}
         for claim, decision in zip(claims, left, strict=True):
-            stands = next(job.gate for job in store.jobs(run.id) if job.id == claim.job.id) is not None
+            stands = next(job.gate for job in store.runs.jobs(run.id) if job.id == claim.job.id) is not None
             assert stands is (decision is not None) is (claim.job.unit in decided)

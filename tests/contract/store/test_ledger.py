@@ -23,57 +23,57 @@ def work(store: SqlStore, clock: VirtualClock, salt: str, result: JobResult) -> 
     """One run on station A, ended by ``result`` a minute after the last."""
     clock.pause(60)
     run = start_run(store, ["A"], salt=salt)
-    worker = store.register_worker(f"worker-{salt}")
-    store.finish(store.claim(worker, 1)[0], result)
+    worker = store.processes.register(f"worker-{salt}")
+    store.claims.finish(store.claims.take(worker, 1)[0], result)
     return run
 
 
 def names(store: SqlStore, run: str = "", at: datetime | None = None) -> dict[str, str]:
-    found = store.recorded(["A"], run=run, at=at)["A"]
+    found = store.ledger.as_of(["A"], run=run, at=at)["A"]
     assert not found.missing
     return {path: str(entry.leaves.get("tac", "")) for path, entry in found.ledger.items()}
 
 
 def test_the_ledger_is_known_as_it_was(store: SqlStore, clock: VirtualClock) -> None:
     digest, network = make_network()
-    store.save_network(network, digest, "ana")
+    store.networks.save(network, digest, "ana")
     first = LedgerNode(path="/a", owners=("bitel", "entel"), leaves={"tac": "1", "refs": ("x", "y")}, first=True)
-    store.adopt("A", [first], digest, "ana")
+    store.devices.adopt("A", [first], digest, "ana")
     adopted = clock.now()
     gained = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="2"), node("/b", tac="3")))
     one = work(store, clock, "1", gained)
     two = work(store, clock, "2", JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="4"),), lost=("/b",)))
     assert names(store, two.id) == {"/a": "2", "/b": "3"}
     assert names(store, one.id) == {"/a": "1"}
-    entry = store.recorded(["A"], run=one.id)["A"].ledger["/a"]
+    entry = store.ledger.as_of(["A"], run=one.id)["A"].ledger["/a"]
     assert (entry.owners, entry.leaves, entry.first) == (first.owners, first.leaves, True)
     assert names(store, at=adopted + timedelta(seconds=30)) == {"/a": "1"}
     assert names(store, at=clock.now() + timedelta(seconds=1)) == {"/a": "4"}
-    early = store.recorded(["A"], at=adopted - timedelta(seconds=1))["A"]
+    early = store.ledger.as_of(["A"], at=adopted - timedelta(seconds=1))["A"]
     assert early.missing == "nothing was ours here then"
-    assert "changed nothing of ours here" in store.recorded(["A"], run="r-other")["A"].missing
+    assert "changed nothing of ours here" in store.ledger.as_of(["A"], run="r-other")["A"].missing
 
 
 def test_only_the_newest_changes_are_kept(store: SqlStore, clock: VirtualClock) -> None:
     start = clock.now()
     for number in range(KEPT + 3):
         clock.pause(1)
-        store.adopt("A", [node("/a", tac=str(number))], "d", "ana")
+        store.devices.adopt("A", [node("/a", tac=str(number))], "d", "ana")
     assert names(store, at=clock.now()) == {"/a": str(KEPT + 1)}
     assert names(store, at=start + timedelta(seconds=5)) == {"/a": "3"}
-    assert store.recorded(["A"], at=start)["A"].missing.startswith("the record goes back to")
+    assert store.ledger.as_of(["A"], at=start)["A"].missing.startswith("the record goes back to")
 
 
 def test_deeds_tell_what_jobs_left(store: SqlStore, clock: VirtualClock) -> None:
     before = clock.now()
     good = work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),)))
     work(store, clock, "2", JobResult(Outcome.ROLLED_BACK))
-    one, two = store.deeds(["A", "B"], before)
+    one, two = store.runs.effects(["A", "B"], before)
     assert (one.run, one.procedure, one.cause, one.station) == (good.id, "apply", "person", "A")
-    assert one.changes == store.plan(good.plan).changes
+    assert one.changes == store.plans.get(good.plan).changes
     assert one.before.absent == ("/a",)
     assert (two.outcome, two.changes, two.before.absent) == (Outcome.ROLLED_BACK, (), ())
-    assert store.deeds(["A"], clock.now() + timedelta(seconds=1)) == []
+    assert store.runs.effects(["A"], clock.now() + timedelta(seconds=1)) == []
 
 
 def test_what_the_ledger_says_already_is_no_change_of_it(store: SqlStore, clock: VirtualClock) -> None:
@@ -82,18 +82,20 @@ def test_what_the_ledger_says_already_is_no_change_of_it(store: SqlStore, clock:
     first = work(store, clock, "1", result)
     again = work(store, clock, "1", JobResult(Outcome.UNCHANGED, gained=result.gained, lost=result.lost))
     assert first.plan == again.plan
-    one, two = store.deeds(["A"], before)
-    assert (one.before.absent, one.changes) == (("/a", "/b"), tuple(store.plan(first.plan).changes))
+    one, two = store.runs.effects(["A"], before)
+    assert (one.before.absent, one.changes) == (("/a", "/b"), tuple(store.plans.get(first.plan).changes))
     assert (two.changes, two.before) == ((), LedgerBefore())
     # Of several nodes only those that change are kept.
     more = JobResult(Outcome.SUCCEEDED, gained=(node("/a", tac="2"), node("/b")))
     work(store, clock, "2", more)
-    *_, three = store.deeds(["A"], before)
+    *_, three = store.runs.effects(["A"], before)
     assert [entry.path for entry in three.before.entries] == ["/a"]
 
 
 def test_a_plan_that_was_applied_twice_left_its_change_twice(store: SqlStore, clock: VirtualClock) -> None:
     before = clock.now()
     runs = [work(store, clock, "1", JobResult(Outcome.SUCCEEDED, gained=(node("/a"),))) for _ in range(2)]
-    changes = tuple(store.plan(runs[0].plan).changes)
-    assert [(deed.run, deed.changes) for deed in store.deeds(["A"], before)] == [(run.id, changes) for run in runs]
+    changes = tuple(store.plans.get(runs[0].plan).changes)
+    assert [(deed.run, deed.changes) for deed in store.runs.effects(["A"], before)] == [
+        (run.id, changes) for run in runs
+    ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,8 +11,7 @@ import pytest
 
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
 from controller.models.run import JournalStep, Outcome
-from controller.ports.store import Claim, JobResult, Page, Store, StoreLoop
-from controller.ports.store_calls import Beating, Finishing, Journalling, JournalReading
+from controller.ports.store import AsyncStore, JobResult, Page, Store
 from controller.store import LoopStore, SqlStore
 from controller.store.loop import GROUP
 from tests.support.records import make_entry, start_run, stations
@@ -28,41 +27,37 @@ async def looping(store: SqlStore) -> AsyncIterator[LoopStore]:
         await loop_store.close()
 
 
-def _noting(number: int) -> Callable[[Store], None]:
-    return lambda store: store.audit("ana", "x", str(number))
+def _note(store: AsyncStore, number: int) -> Coroutine[Any, Any, None]:
+    return store.audit.append("ana", "x", str(number))
 
 
-def _switching(name: str) -> Callable[[Store], None]:
-    return lambda store: store.set_switch(name, True, "ana")
-
-
-def _journalling(claim: Claim, seq: int) -> Callable[[Store], None]:
-    return lambda store: store.journal(make_entry(claim, seq), claim)
+def _turn_on(store: AsyncStore, name: str) -> Coroutine[Any, Any, None]:
+    return store.switches.set(name, True, "ana")
 
 
 async def test_calls_return_what_was_committed(store: SqlStore) -> None:
     async with looping(store) as loop:
-        port: StoreLoop = loop
-        await asyncio.gather(*(port.call(_noting(n)) for n in range(50)))
-        total, rows = await port.call(lambda s: s.audit_rows(Page(limit=1000)))
+        port: AsyncStore = loop
+        await asyncio.gather(*(_note(port, n) for n in range(50)))
+        total, rows = await port.audit.page(Page(limit=1000))
     assert total == 50
     assert {row.object for row in rows} == {str(n) for n in range(50)}
-    assert store.verify_audit() is None
+    assert store.audit.verify() is None
 
 
 async def test_a_heartbeat_waits_for_nobody_who_came_before_it(store: SqlStore) -> None:
     """A process with much to write must not pass for a dead one."""
-    incarnation = store.register_worker("w")
+    incarnation = store.processes.register("w")
     ended: list[asyncio.Future[Any]] = []
     async with looping(store) as loop:
         async with _busy(loop):
-            calls = [asyncio.ensure_future(loop.call(_noting(number))) for number in range(GROUP + 1)]
-            beat = asyncio.ensure_future(loop.call(Beating(incarnation, 3)))
+            calls = [asyncio.ensure_future(_note(loop, number)) for number in range(GROUP + 1)]
+            beat = asyncio.ensure_future(loop.processes.heartbeat(incarnation, 3))
             for call in (*calls, beat):
                 call.add_done_callback(ended.append)
         await asyncio.gather(*calls, beat)
     assert ended[0] is beat
-    (known,) = store.incarnations()
+    (known,) = store.processes.alive()
     assert (known.id, known.counter) == (incarnation, 1)
 
 
@@ -70,20 +65,20 @@ async def test_calls_of_a_crowd_share_commits_although_they_come_one_by_one(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    together = store.together
+    together = store.database.together
 
     def noted(works: Sequence[Callable[[], Any]]) -> list[Any]:
         sizes.append(len(works))
         return together(works)
 
     monkeypatch.setattr("controller.store.loop._LINGER", 1.0)
-    monkeypatch.setattr(store, "together", noted)
+    monkeypatch.setattr(store.database, "together", noted)
     async with looping(store) as loop:
-        await _while_the_writer_is_busy(loop, [_noting(number) for number in range(10)])
+        await _while_the_writer_is_busy(loop, [_note(loop, number) for number in range(10)])
         sizes.clear()
         calls = []
         for number in range(10):
-            calls.append(asyncio.ensure_future(loop.call(_noting(number))))
+            calls.append(asyncio.ensure_future(_note(loop, number)))
             await asyncio.sleep(0.01)
         await asyncio.gather(*calls)
     assert sizes == [10]
@@ -93,53 +88,55 @@ async def test_who_writes_alone_waits_for_nobody(store: SqlStore, monkeypatch: p
     monkeypatch.setattr("controller.store.loop._LINGER", 600.0)
     async with looping(store) as loop, asyncio.timeout(60):
         for number in range(10):
-            await loop.call(_noting(number))
-    assert store.audit_rows(Page())[0] == 10
+            await _note(loop, number)
+    assert store.audit.page(Page())[0] == 10
 
 
 async def test_a_failing_call_takes_nobody_with_it(store: SqlStore) -> None:
     def half(store: Store) -> None:
-        store.audit("ana", "half", "done")
-        store.set_switch("half", True, "ana")
+        store.audit.append("ana", "half", "done")
+        store.switches.set("half", True, "ana")
         raise ValueError("bug")
 
     async with looping(store) as loop:
-        results = await _while_the_writer_is_busy(loop, [_switching("a"), half, _switching("b")])
+        results = await _while_the_writer_is_busy(
+            loop, [_turn_on(loop, "a"), loop.transaction(half), _turn_on(loop, "b")]
+        )
     assert [type(result) for result in results] == [type(None), ValueError, type(None)]
-    assert [store.switch(name) for name in ("a", "b", "half")] == [True, True, False]
-    assert [row.action for row in store.audit_rows(Page())[1]] == ["switch.set", "switch.set"]
-    assert store.verify_audit() is None
+    assert [store.switches.is_on(name) for name in ("a", "b", "half")] == [True, True, False]
+    assert [row.action for row in store.audit.page(Page())[1]] == ["switch.set", "switch.set"]
+    assert store.audit.verify() is None
 
 
 async def test_a_database_error_of_one_call_is_its_own(store: SqlStore) -> None:
     def broken(store: Store) -> None:
-        store.audit("ana", "x" * 3, None)  # type: ignore[arg-type]  # violates NOT NULL when it commits
+        store.audit.append("ana", "x" * 3, None)  # type: ignore[arg-type]  # violates NOT NULL when it commits
 
     async with looping(store) as loop:
-        calls = [loop.call(_switching(f"s{n}")) for n in range(5)]
-        results = await asyncio.gather(*calls, loop.call(broken), return_exceptions=True)
+        calls = [_turn_on(loop, f"s{n}") for n in range(5)]
+        results = await asyncio.gather(*calls, loop.transaction(broken), return_exceptions=True)
     assert isinstance(results[-1], StoreError)
     assert results[:-1] == [None] * 5
-    assert all(store.switch(f"s{n}") for n in range(5))
+    assert all(store.switches.is_on(f"s{n}") for n in range(5))
 
 
 async def test_a_whole_wave_goes_through_the_loop(store: SqlStore) -> None:
     run = start_run(store, stations(60))
     async with looping(store) as loop:
-        worker = await loop.call(lambda s: s.register_worker("w"))
-        claims = await loop.call(lambda s: s.claim(worker, 100))
+        worker = await loop.processes.register("w")
+        claims = await loop.claims.take(worker, 100)
 
         async def work(index: int) -> None:
             claim = claims[index]
             for seq in range(3):
-                await loop.call(_journalling(claim, seq))
-            await loop.call(lambda s: s.finish(claim, JobResult(Outcome.SUCCEEDED)))
+                await loop.journal.append(make_entry(claim, seq), claim)
+            await loop.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
 
         await asyncio.gather(*(work(index) for index in range(60)))
         with pytest.raises(LeaseLostError):
-            await loop.call(lambda s: s.release(claims[0], "", keep_transaction=False))
-    assert store.run(run.id).counts == {"succeeded": 60}
-    assert store.verify_audit() is None
+            await loop.claims.release(claims[0], "", keep_transaction=False)
+    assert store.runs.get(run.id).counts == {"succeeded": 60}
+    assert store.audit.verify() is None
 
 
 @asynccontextmanager
@@ -151,7 +148,7 @@ async def _busy(loop: LoopStore) -> AsyncIterator[None]:
         begun.set()
         assert gate.wait(60)
 
-    first = asyncio.ensure_future(loop.call(work))
+    first = asyncio.ensure_future(loop.transaction(work))
     await until(begun.is_set)
     yield
     await asyncio.sleep(0)  # so that what was to be called is
@@ -159,71 +156,75 @@ async def _busy(loop: LoopStore) -> AsyncIterator[None]:
     await first
 
 
-async def _while_the_writer_is_busy(loop: LoopStore, calls: Sequence[Callable[[Store], Any]]) -> list[Any]:
+async def _while_the_writer_is_busy(loop: LoopStore, calls: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     """Answers of calls that wait together, so that they are carried out as one."""
     async with _busy(loop):
-        waiting = [asyncio.ensure_future(loop.call(call)) for call in calls]
+        waiting = [asyncio.ensure_future(call) for call in calls]
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_answer(store: SqlStore) -> None:
     run = start_run(store, stations(8))
     async with looping(store) as loop:
-        worker = await loop.call(lambda s: s.register_worker("w"))
-        claims = await loop.call(lambda s: s.claim(worker, 100))
+        worker = await loop.processes.register("w")
+        claims = await loop.claims.take(worker, 100)
         late = replace(claims[7], fence=claims[7].fence - 1)
-        rows = [Journalling(make_entry(claim, 0), claim) for claim in claims[:6]]
+        rows = [make_entry(claim, 0) for claim in claims[:6]]
         other = make_entry(claims[6], 0)
-        store.journal(other, claims[6])
+        store.journal.append(other, claims[6])
         another = other.model_copy(update={"detail": "another"})
         foreign = make_entry(claims[0], 1)
         answers = await _while_the_writer_is_busy(
             loop,
             [
-                *rows,
-                Journalling(other, claims[6]),
-                Journalling(another, claims[6]),
-                Journalling(make_entry(late, 0), late),
-                Journalling(foreign, claims[1]),
-                *(JournalReading(claim.transaction) for claim in claims),
+                *(loop.journal.append(row, claim) for row, claim in zip(rows, claims[:6], strict=True)),
+                loop.journal.append(other, claims[6]),
+                loop.journal.append(another, claims[6]),
+                loop.journal.append(make_entry(late, 0), late),
+                loop.journal.append(foreign, claims[1]),
+                *(loop.journal.find(claim.transaction) for claim in claims),
             ],
         )
         assert answers[:7] == [None] * 7
         assert [type(answer) for answer in answers[7:10]] == [ConflictError, LeaseLostError, ConflictError]
-        read = await _while_the_writer_is_busy(loop, [JournalReading(claim.transaction) for claim in claims])
-        assert read == [[row.entry] for row in rows] + [[other], []]
-        ends = [Finishing(claim, JobResult(Outcome.SUCCEEDED, applied=True)) for claim in claims[:7]]
-        over = await _while_the_writer_is_busy(loop, [*ends, Finishing(late, JobResult(Outcome.SUCCEEDED))])
+        read = await _while_the_writer_is_busy(loop, [loop.journal.find(claim.transaction) for claim in claims])
+        assert read == [[row] for row in rows] + [[other], []]
+
+        def ends() -> list[Coroutine[Any, Any, None]]:
+            return [loop.claims.finish(claim, JobResult(Outcome.SUCCEEDED, applied=True)) for claim in claims[:7]]
+
+        lost = loop.claims.finish(late, JobResult(Outcome.SUCCEEDED))
+        over = await _while_the_writer_is_busy(loop, [*ends(), lost])
         assert over[:7] == [None] * 7
         assert isinstance(over[7], LeaseLostError)
-        again = await _while_the_writer_is_busy(loop, ends)
+        again = await _while_the_writer_is_busy(loop, ends())
         assert again == [None] * 7
-    assert store.run(run.id).counts == {"succeeded": 7, "pending": 1}
-    assert [row.step for row in store.journal_of(claims[0].transaction)] == [rows[0].entry.step, JournalStep.FINISHED]
-    assert [row.action for row in store.audit_rows(Page(limit=1000))[1]].count("job.finished") == 7
-    assert store.verify_audit() is None
+    assert store.runs.get(run.id).counts == {"succeeded": 7, "pending": 1}
+    assert [row.step for row in store.journal.find(claims[0].transaction)] == [rows[0].step, JournalStep.FINISHED]
+    assert [row.action for row in store.audit.page(Page(limit=1000))[1]].count("job.finished") == 7
+    assert store.audit.verify() is None
 
 
 async def test_one_that_the_database_refuses_spoils_none_that_are_alike(store: SqlStore) -> None:
     start_run(store, stations(3))
     async with looping(store) as loop:
-        worker = await loop.call(lambda s: s.register_worker("w"))
-        claims = await loop.call(lambda s: s.claim(worker, 100))
+        worker = await loop.processes.register("w")
+        claims = await loop.claims.take(worker, 100)
         entries = [make_entry(claim, 0) for claim in claims]
         entries[1] = entries[1].model_construct(**{**entries[1].model_dump(), "at": None})
         answers = await _while_the_writer_is_busy(
-            loop, [Journalling(entry, claim) for entry, claim in zip(entries, claims, strict=True)]
+            loop, [loop.journal.append(entry, claim) for entry, claim in zip(entries, claims, strict=True)]
         )
     assert [type(answer) for answer in answers] == [type(None), StoreError, type(None)]
-    assert [len(store.journal_of(claim.transaction)) for claim in claims] == [1, 0, 1]
+    assert [len(store.journal.find(claim.transaction)) for claim in claims] == [1, 0, 1]
 
 
 async def test_closing_commits_what_was_called_and_refuses_the_rest(store: SqlStore) -> None:
     loop = LoopStore(store)
-    calls = [asyncio.ensure_future(loop.call(_noting(n))) for n in range(20)]
+    calls = [asyncio.ensure_future(_note(loop, n)) for n in range(20)]
     await asyncio.sleep(0)
     await loop.close()
     await asyncio.gather(*calls)
     with pytest.raises(StoreError):
-        await loop.call(lambda s: s.switch("x"))
-    assert store.audit_rows(Page())[0] == 20
+        await loop.switches.is_on("x")
+    assert store.audit.page(Page())[0] == 20

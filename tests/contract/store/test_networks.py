@@ -16,37 +16,37 @@ from tests.support.records import START, make_network
 
 def test_the_current_network_is_the_one_saved_last(store: SqlStore) -> None:
     with pytest.raises(NotFoundError):
-        store.network()
+        store.networks.get()
     old, new = make_network("old"), make_network("new")
-    assert store.save_network(old[1], old[0], "ana")
-    assert not store.save_network(old[1], old[0], "ana")
-    assert store.save_network(new[1], new[0], "ana")
-    assert store.network() == new
-    assert store.network(old[0]) == old
-    assert store.save_network(old[1], old[0], "ana")
-    assert store.network() == old
+    assert store.networks.save(old[1], old[0], "ana")
+    assert not store.networks.save(old[1], old[0], "ana")
+    assert store.networks.save(new[1], new[0], "ana")
+    assert store.networks.get() == new
+    assert store.networks.get(old[0]) == old
+    assert store.networks.save(old[1], old[0], "ana")
+    assert store.networks.get() == old
     with pytest.raises(NotFoundError):
-        store.network("f" * 64)
-    assert store.audit_rows(Page())[0] == 3
+        store.networks.get("f" * 64)
+    assert store.audit.page(Page())[0] == 3
 
 
 def test_more_versions_than_are_cached_stay_readable(store: SqlStore) -> None:
     versions = [make_network(str(number)) for number in range(7)]
     for digest, network in versions:
-        store.save_network(network, digest, "ana")
+        store.networks.save(network, digest, "ana")
     for _ in range(2):
         for digest, network in versions:
-            assert store.network(digest) == (digest, network)
+            assert store.networks.get(digest) == (digest, network)
 
 
 def test_adopting_adds_nodes_and_keeps_the_first_day(store: SqlStore, clock: VirtualClock) -> None:
     digest = make_network()[0]
-    store.adopt("A", [LedgerNode(path="/one", owners=("host",))], digest, "ana")
+    store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], digest, "ana")
     clock.pause(60)
-    store.adopt("A", [LedgerNode(path="/two", owners=("bitel", "entel"))], "f" * 64, "ana")
-    device = store.devices()["A"]
+    store.devices.adopt("A", [LedgerNode(path="/two", owners=("bitel", "entel"))], "f" * 64, "ana")
+    device = store.devices.find()["A"]
     assert (device.adopted, device.applied, device.network_digest) == (START, START, digest)
-    assert list(store.ledger()["A"].values()) == [
+    assert list(store.ledger.find()["A"].values()) == [
         LedgerEntry(station="A", path="/one", owners=("host",)),
         LedgerEntry(station="A", path="/two", owners=("bitel", "entel")),
     ]
@@ -55,12 +55,12 @@ def test_adopting_adds_nodes_and_keeps_the_first_day(store: SqlStore, clock: Vir
 def test_devices_and_ledger_of_chosen_stations(store: SqlStore) -> None:
     names = [f"S{number}" for number in range(1500)]
     for name in names[:3]:
-        store.adopt(name, [LedgerNode(path="/x", owners=("host",))], "d", "ana")
-    assert set(store.devices(names)) == {"S0", "S1", "S2"}
-    assert set(store.ledger(names)) == {"S0", "S1", "S2"}
-    assert set(store.devices(["S1", "none"])) == {"S1"}
-    assert store.devices([]) == {}
-    assert store.ledger([]) == {}
+        store.devices.adopt(name, [LedgerNode(path="/x", owners=("host",))], "d", "ana")
+    assert set(store.devices.find(names)) == {"S0", "S1", "S2"}
+    assert set(store.ledger.find(names)) == {"S0", "S1", "S2"}
+    assert set(store.devices.find(["S1", "none"])) == {"S1"}
+    assert store.devices.find([]) == {}
+    assert store.ledger.find([]) == {}
 
 
 def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
@@ -69,41 +69,41 @@ def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
         station="A", at=START + timedelta(seconds=1), reachable=True, cells={"1": ServiceState.UP}, links=(link,)
     )
     older = Health(station="A", at=START, reachable=False)
-    store.save_health([newer, Health(station="B", at=START, reachable=True)])
-    store.save_health([older])
-    store.save_health([])
-    assert store.healths(["A"]) == {"A": newer}
-    assert set(store.healths()) == {"A", "B"}
+    store.healths.save([newer, Health(station="B", at=START, reachable=True)])
+    store.healths.save([older])
+    store.healths.save([])
+    assert store.healths.find(["A"]) == {"A": newer}
+    assert set(store.healths.find()) == {"A", "B"}
 
 
 def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: SqlStore, clock: VirtualClock) -> None:
-    store.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
+    store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
     clock.pause(60)
-    store.retire("A", "ana")
-    retired = store.devices(["A"])["A"].retired
-    assert (store.devices(["A"])["A"].adopted, retired) == (None, clock.now())
+    store.devices.retire("A", "ana")
+    retired = store.devices.find(["A"])["A"].retired
+    assert (store.devices.find(["A"])["A"].adopted, retired) == (None, clock.now())
     clock.pause(60)
-    store.retire("A", "ana")
-    assert store.devices(["A"])["A"].retired == retired
-    store.retire("B", "ana")
-    assert "B" not in store.devices()
-    store.adopt("A", [], "d", "ana")
-    record = store.devices(["A"])["A"]
+    store.devices.retire("A", "ana")
+    assert store.devices.find(["A"])["A"].retired == retired
+    store.devices.retire("B", "ana")
+    assert "B" not in store.devices.find()
+    store.devices.adopt("A", [], "d", "ana")
+    record = store.devices.find(["A"])["A"]
     assert (record.adopted, record.retired) == (clock.now(), None)
-    _, rows = store.audit_rows(Page(limit=10))
+    _, rows = store.audit.page(Page(limit=10))
     assert [row.action for row in rows].count("station.retired") == 1
 
 
 def test_each_change_of_a_ledger_is_a_newer_version(store: SqlStore) -> None:
-    assert store.ledger_versions(["A"]) == {}
-    store.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
-    store.adopt("B", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
-    first = store.ledger_versions(["A", "B", "none"])
+    assert store.ledger.versions(["A"]) == {}
+    store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
+    store.devices.adopt("B", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
+    first = store.ledger.versions(["A", "B", "none"])
     assert set(first) == {"A", "B"}
-    assert store.ledger_versions(["A"]) == {"A": first["A"]}
+    assert store.ledger.versions(["A"]) == {"A": first["A"]}
     for number in range(150):  # more than are kept
-        store.adopt("A", [LedgerNode(path="/one", owners=("host", f"t{number}"))], "d", "ana")
-        now = store.ledger_versions(["A", "B"])
+        store.devices.adopt("A", [LedgerNode(path="/one", owners=("host", f"t{number}"))], "d", "ana")
+        now = store.ledger.versions(["A", "B"])
         assert now["A"] > first["A"]
         assert now["B"] == first["B"]
         first = now

@@ -12,8 +12,7 @@ from controller.models.run import GateVerdict, JobState, Outcome, Policy, Run, R
 from controller.models.sharing import MaintenanceWindow
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewJob, NewVerdict, Page, Transition
-from controller.ports.waiting import Soak
+from controller.ports.store import JobResult, NewJob, NewVerdict, Page, Soak, Transition
 from controller.runs.approval.clearance import clearances
 from controller.store import SqlStore
 from tests.contract.store.test_approvals import FREE, say, terms
@@ -27,70 +26,70 @@ AWAY = JobResult(Outcome.DEFERRED, "A: no route")
 def begin(store: SqlStore, policy: Policy = Policy.STATION, *, unit: bool = False) -> Run:
     """Two stations of one wave, and one of the next; patient for two minutes."""
     plan = make_plan(["A", "B", "C"])
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     jobs = [NewJob(0, "A", "U" if unit else ""), NewJob(0, "B", "U" if unit else ""), NewJob(1, "C")]
     strategy = Strategy(policy=policy, patience=120)
     bound = terms("A", "B", "C")
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "00:59"}),)
     group = bound.groups[0].model_copy(update={"calendars": (window,)})
-    run = store.create_run(prepared(
+    run = store.runs.create(prepared(
         plan, "apply", strategy, jobs, actor="ana", terms=bound.model_copy(update={"groups": (group,)})
     ))  # fmt: skip
     say(store, FREE)
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-    ready = tuple(job.id for job in store.jobs(run.id)[:2])
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    ready = tuple(job.id for job in store.runs.jobs(run.id)[:2])
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
     return run
 
 
 def look(store: SqlStore, clock: VirtualClock) -> None:
-    store.clear(lambda standing: clearances(standing, clock.now()), {})
+    store.approvals.reassess(lambda standing: clearances(standing, clock.now()), {})
 
 
 def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: SqlStore, clock: VirtualClock) -> None:
     run = begin(store)
-    worker = store.register_worker("w")
-    one, _ = store.claim(worker, 10)
+    worker = store.processes.register("w")
+    one, _ = store.claims.take(worker, 10)
     since = clock.now()
     for _ in range(2):  # the same again changes nothing
-        store.finish(one, AWAY)
-    job = store.jobs(run.id)[0]
+        store.claims.finish(one, AWAY)
+    job = store.runs.jobs(run.id)[0]
     assert (job.state, job.round, job.attempts, job.outcome) == (JobState.WAITING, 1, 0, None)
     assert (job.started, job.detail, job.deferred) == (None, "A: no route", since)
     assert job.blocked == "was away or busy"
-    assert not store.leased(["A"])
+    assert not store.claims.busy(["A"])
     with pytest.raises(LeaseLostError):
-        store.journal(make_entry(one, 9), one)
-    rows = [row for row in store.audit_rows(Page(limit=1000))[1] if row.object == job.id]
+        store.journal.append(make_entry(one, 9), one)
+    rows = [row for row in store.audit.page(Page(limit=1000))[1] if row.object == job.id]
     assert [(row.action, row.detail["outcome"]) for row in rows] == [("job.postponed", "deferred")]
-    assert store.figures()["jobs_away"] == {(): 1.0}
+    assert store.status.figures()["jobs_away"] == {(): 1.0}
 
     look(store, clock)
-    assert store.jobs(run.id)[0].blocked.startswith("was away or busy, tried again ")
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=(job.id,)))
+    assert store.runs.jobs(run.id)[0].blocked.startswith("was away or busy, tried again ")
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=(job.id,)))
     clock.pause(59)
     look(store, clock)
-    assert store.claim(worker, 10) == []
+    assert store.claims.take(worker, 10) == []
     clock.pause(1)
     look(store, clock)
-    (again,) = store.claim(worker, 10)
+    (again,) = store.claims.take(worker, 10)
     assert (again.recovers, again.job.deferred) == (False, since)
     assert again.transaction != one.transaction
 
     clock.pause(61)  # patience has run out
-    store.finish(again, AWAY)
-    job = store.jobs(run.id)[0]
+    store.claims.finish(again, AWAY)
+    job = store.runs.jobs(run.id)[0]
     assert (job.state, job.outcome, job.deferred) == (JobState.DONE, Outcome.DEFERRED, since)
-    assert store.figures()["jobs_away"] == {(): 0.0}
-    assert store.verify_audit() is None
+    assert store.status.figures()["jobs_away"] == {(): 0.0}
+    assert store.audit.verify() is None
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.DEFERRED])
 def test_only_who_was_away_is_tried_again(store: SqlStore, outcome: Outcome) -> None:
     run = begin(store)
-    one, _ = store.claim(store.register_worker("w"), 10)
-    store.finish(one, JobResult(outcome))
-    assert store.jobs(run.id)[0].outcome is outcome
+    one, _ = store.claims.take(store.processes.register("w"), 10)
+    store.claims.finish(one, JobResult(outcome))
+    assert store.runs.jobs(run.id)[0].outcome is outcome
 
 
 @pytest.mark.parametrize("kind", [None, OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.RESET])
@@ -99,73 +98,73 @@ def test_a_playbook_is_tried_from_its_first_step_unless_it_operated(
 ) -> None:
     """What was downloaded is found there."""
     run = begin(store)
-    one, _ = store.claim(store.register_worker("w"), 10)
+    one, _ = store.claims.take(store.processes.register("w"), 10)
     done = (Operation(kind=kind, since=START, seconds=60),) if kind else ()
     row = StepRecord(
         job=one.job.id, position=0, name="look", action="read-state", state=StepState.DONE, inputs={}, started=START,
         operations=done,
     )  # fmt: skip
-    store.write_step(row, one)
-    store.finish(one, AWAY)
-    job = store.jobs(run.id)[0]
-    assert (job.outcome, len(store.steps(job.id))) == ((Outcome.DEFERRED, 1) if kind == "reset" else (None, 0))
+    store.steps.write(row, one)
+    store.claims.finish(one, AWAY)
+    job = store.runs.jobs(run.id)[0]
+    assert (job.outcome, len(store.steps.find(job.id))) == ((Outcome.DEFERRED, 1) if kind == "reset" else (None, 0))
 
 
 @pytest.mark.parametrize("unit", [False, True])
 def test_its_wave_stands_without_it_and_its_unit(store: SqlStore, unit: bool) -> None:
     begin(store, unit=unit)
-    one, two = store.claim(store.register_worker("w"), 10)
-    assert store.soaked(two, 5) == Soak(2, "")
-    store.finish(one, AWAY)
-    assert store.soaked(two, 5) == Soak(0 if unit else 1, "")
+    one, two = store.claims.take(store.processes.register("w"), 10)
+    assert store.gates.soak(two, 5) == Soak(2, "")
+    store.claims.finish(one, AWAY)
+    assert store.gates.soak(two, 5) == Soak(0 if unit else 1, "")
 
 
 def test_a_unit_does_not_hurry_who_was_away_and_a_wave_does(store: SqlStore, clock: VirtualClock) -> None:
-    worker = store.register_worker("w")
+    worker = store.processes.register("w")
     for policy, unit in ((Policy.UNIT, "U"), (Policy.WAVE, "")):
         run = begin(store, policy, unit=True)
-        one, two = store.claim(worker, 10)
-        store.finish(one, AWAY)
+        one, two = store.claims.take(worker, 10)
+        store.claims.finish(one, AWAY)
         decide(store, run, NewVerdict(0, unit, 0, GateVerdict.POSTPONE, "A was away"))
         look(store, clock)
-        assert bool(store.jobs(run.id)[0].blocked) is (policy is Policy.UNIT)
-        store.finish(two, JobResult(Outcome.WITHDRAWN))
-        store.request_cancel(run.id, "ana")
-        store.advance(run.id, lambda run, _jobs: Transition(run.state, cancel_rest=True))
+        assert bool(store.runs.jobs(run.id)[0].blocked) is (policy is Policy.UNIT)
+        store.claims.finish(two, JobResult(Outcome.WITHDRAWN))
+        store.runs.cancel(run.id, "ana")
+        store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, cancel_rest=True))
 
 
 def test_who_follows_later_keeps_nobody_at_the_gate(store: SqlStore) -> None:
     begin(store, Policy.WAVE)
-    one, two = store.claim(store.register_worker("w"), 10)
-    assert store.goes_last(two)
-    store.finish(one, AWAY)
-    assert not store.goes_last(two)
+    one, two = store.claims.take(store.processes.register("w"), 10)
+    assert store.gates.goes_last(two)
+    store.claims.finish(one, AWAY)
+    assert not store.gates.goes_last(two)
     assert stand(store, two)
 
 
 def test_what_was_cancelled_is_so_for_who_follows(store: SqlStore, clock: VirtualClock) -> None:
     run = begin(store, Policy.WAVE)
-    one, _ = store.claim(store.register_worker("w"), 10)
-    store.finish(one, AWAY)
+    one, _ = store.claims.take(store.processes.register("w"), 10)
+    store.claims.finish(one, AWAY)
     decide(store, run, NewVerdict(0, "", 0, GateVerdict.CANCEL, "B ended failed-safe"))
-    assert store.jobs(run.id)[0].verdict is GateVerdict.CANCEL
+    assert store.runs.jobs(run.id)[0].verdict is GateVerdict.CANCEL
 
 
 def test_a_window_that_binds_what_was_begun_binds_who_follows(store: SqlStore, clock: VirtualClock) -> None:
     """Also when a later wave is open by then."""
     run = begin(store, Policy.WAVE)
-    worker = store.register_worker("w")
-    one, two = store.claim(worker, 10)
-    store.finish(one, AWAY)
-    store.finish(two, JobResult(Outcome.SUCCEEDED))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=1, ready=(one.job.id,)))
-    standing = store.standing(run.id)
+    worker = store.processes.register("w")
+    one, two = store.claims.take(worker, 10)
+    store.claims.finish(one, AWAY)
+    store.claims.finish(two, JobResult(Outcome.SUCCEEDED))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=1, ready=(one.job.id,)))
+    standing = store.approvals.standing(run.id)
     assert standing is not None
     assert standing.away == {"A": clock.now() + timedelta(seconds=60)}
     clock.pause(60)
     look(store, clock)
-    assert [claim.job.station for claim in store.claim(worker, 10)] == ["A"]
-    standing = store.standing(run.id)
+    assert [claim.job.station for claim in store.claims.take(worker, 10)] == ["A"]
+    standing = store.approvals.standing(run.id)
     assert standing is not None
     assert not standing.away
     assert standing.begun == {"A", "B"}

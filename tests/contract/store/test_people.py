@@ -16,52 +16,52 @@ from tests.support.records import START, start_run, stations
 
 def test_a_hold_binds_until_it_ends_or_is_lifted(store: SqlStore) -> None:
     hour = timedelta(hours=1)
-    short = store.add_hold("site:cusco-1", "ana", "someone on the mast", START + hour)
-    long = store.add_hold("PE-00001/1", "ana", "tests", None)
-    assert store.holds(START) == [long, short]
-    assert store.holds(START + hour) == [long]
-    store.end_hold(long.id, "eva")
-    assert store.holds(START + hour) == []
+    short = store.holds.add("site:cusco-1", "ana", "someone on the mast", START + hour)
+    long = store.holds.add("PE-00001/1", "ana", "tests", None)
+    assert store.holds.find(START) == [long, short]
+    assert store.holds.find(START + hour) == [long]
+    store.holds.end(long.id, "eva")
+    assert store.holds.find(START + hour) == []
     for gone in (long.id, "h-none"):
         with pytest.raises(NotFoundError):
-            store.end_hold(gone, "eva")
+            store.holds.end(gone, "eva")
 
 
 def test_switches_are_off_until_set_and_say_by_whom(store: SqlStore) -> None:
-    assert not store.switch("remediation-stopped")
-    assert store.switch_state("remediation-stopped") == SwitchState()
-    store.set_switch("remediation-stopped", True, "ana", "storm")
-    assert store.switch("remediation-stopped")
+    assert not store.switches.is_on("remediation-stopped")
+    assert store.switches.get("remediation-stopped") == SwitchState()
+    store.switches.set("remediation-stopped", True, "ana", "storm")
+    assert store.switches.is_on("remediation-stopped")
     state = SwitchState(on=True, since=START, by="ana", reason="storm")
-    assert store.switch_state("remediation-stopped") == state
-    store.set_switch("remediation-stopped", False, "ana")
-    assert not store.switch("remediation-stopped")
+    assert store.switches.get("remediation-stopped") == state
+    store.switches.set("remediation-stopped", False, "ana")
+    assert not store.switches.is_on("remediation-stopped")
 
 
 def test_acts_of_their_own_are_on_record(store: SqlStore, clock: VirtualClock) -> None:
-    store.audit("ana", "network.imported", "peru", {"stations": "3"})
+    store.audit.append("ana", "network.imported", "peru", {"stations": "3"})
     clock.pause(1)
-    store.audit("ana", "alarm.read", "a-1")
-    total, rows = store.audit_rows(Page(limit=1))
+    store.audit.append("ana", "alarm.read", "a-1")
+    total, rows = store.audit.page(Page(limit=1))
     later = START + timedelta(seconds=1)
     assert (total, rows) == (2, [AuditRow(id=2, at=later, actor="ana", action="alarm.read", object="a-1")])
-    assert store.audit_rows(Page(limit=1, offset=1))[1][0].detail == {"stations": "3"}
-    assert store.verify_audit() is None
+    assert store.audit.page(Page(limit=1, offset=1))[1][0].detail == {"stations": "3"}
+    assert store.audit.verify() is None
 
 
 def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -> None:
     start_run(store, stations(3))
-    worker = store.register_worker("w")
-    store.heartbeat(worker, sessions=40)
-    store.heartbeat(store.register_worker("x"), sessions=2)
-    store.bury(store.register_worker("y"), 0)
+    worker = store.processes.register("w")
+    store.processes.heartbeat(worker, sessions=40)
+    store.processes.heartbeat(store.processes.register("x"), sessions=2)
+    store.processes.declare_dead(store.processes.register("y"), 0)
     clock.pause(7)
-    first, _ = store.claim(worker, 2)
-    store.finish(first, JobResult(Outcome.SUCCEEDED))
-    store.report_alarm(report(MAJOR, 1))
-    store.record_repair("rebuild", "/x", "a-1", "r-1")
-    store.adopt("A", [], "d", "ana")
-    assert store.figures() == {
+    first, _ = store.claims.take(worker, 2)
+    store.claims.finish(first, JobResult(Outcome.SUCCEEDED))
+    store.alarms.report(report(MAJOR, 1))
+    store.repairs.record("rebuild", "/x", "a-1", "r-1")
+    store.devices.adopt("A", [], "d", "ana")
+    assert store.status.figures() == {
         "runs": {("running",): 1.0},
         "jobs": {("ready",): 1.0, ("claimed",): 1.0, ("done",): 1.0},
         "outcomes": {(outcome,): float(outcome == "succeeded") for outcome in Outcome},

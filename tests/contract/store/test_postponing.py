@@ -29,57 +29,57 @@ def waits_anew(job: Job) -> bool:
 
 
 def actions(store: SqlStore, name: str) -> list[str]:
-    return [row.object for row in store.audit_rows(Page(limit=1000))[1] if row.action == name]
+    return [row.object for row in store.audit.page(Page(limit=1000))[1] if row.action == name]
 
 
 def test_a_job_that_was_taken_back_waits_as_if_it_had_never_begun(store: SqlStore) -> None:
     run = begin(store, UNIT)
-    worker = store.register_worker("w")
-    one, two, _ = store.claim(worker, 10)
+    worker = store.processes.register("w")
+    one, two, _ = store.claims.take(worker, 10)
     stand(store, one)
     decide(store, run, LATER)
     for _ in range(2):  # the same again changes nothing
-        store.finish(one, BACK)
-    first, second, *_ = store.jobs(run.id)
+        store.claims.finish(one, BACK)
+    first, second, *_ = store.runs.jobs(run.id)
     assert waits_anew(first)
     assert first.detail == "the window of A closed"
     # Its mate is not taken back yet, and hears of the decision of its own round.
     assert (second.round, second.verdict, second.state) == (0, GateVerdict.POSTPONE, JobState.CLAIMED)
-    assert not store.leased(["A"])
-    assert [row.step for row in store.journal_of(one.transaction)][-1] is JournalStep.FINISHED
+    assert not store.claims.busy(["A"])
+    assert [row.step for row in store.journal.find(one.transaction)][-1] is JournalStep.FINISHED
     assert (actions(store, "job.postponed"), actions(store, "job.finished")) == ([one.job.id], [])
     assert actions(store, "gate.postpone") == [run.id]
-    assert store.run(run.id).counts == {"pending": 4}
+    assert store.runs.get(run.id).counts == {"pending": 4}
     with pytest.raises(LeaseLostError):
-        store.journal(make_entry(one, 9), one)
+        store.journal.append(make_entry(one, 9), one)
 
-    store.finish(two, BACK)
-    ready = tuple(job.id for job in store.jobs(run.id)[:2])
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
-    again, _ = store.claim(worker, 10)
+    store.claims.finish(two, BACK)
+    ready = tuple(job.id for job in store.runs.jobs(run.id)[:2])
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
+    again, _ = store.claims.take(worker, 10)
     assert again.transaction != one.transaction
-    assert (again.recovers, again.job.attempts, again.job.started) == (False, 1, store.jobs(run.id)[0].started)
+    assert (again.recovers, again.job.attempts, again.job.started) == (False, 1, store.runs.jobs(run.id)[0].started)
     assert stand(store, again) is False
     confirm = NewVerdict(0, "A", 0, GateVerdict.CONFIRM, round=1)
     assert decide(store, run, confirm) is not None
     assert decide(store, run, confirm) is None
-    assert [(one.round, one.verdict) for one in store.decisions([(run.id, 0)])] == [
+    assert [(one.round, one.verdict) for one in store.gates.decisions([(run.id, 0)])] == [
         (0, GateVerdict.POSTPONE), (1, GateVerdict.CONFIRM),
     ]  # fmt: skip
-    assert [job.verdict for job in store.jobs(run.id)[:2]] == [GateVerdict.CONFIRM, None]  # who stands there
-    store.finish(again, JobResult(Outcome.SUCCEEDED))
-    assert store.verify_audit() is None
+    assert [job.verdict for job in store.runs.jobs(run.id)[:2]] == [GateVerdict.CONFIRM, None]  # who stands there
+    store.claims.finish(again, JobResult(Outcome.SUCCEEDED))
+    assert store.audit.verify() is None
 
 
 def test_what_was_not_begun_is_postponed_without_a_worker(store: SqlStore) -> None:
     run = begin(store, UNIT)
-    (claim,) = store.claim(store.register_worker("w"), 1)
-    ids = tuple(job.id for job in store.jobs(run.id)[:2])
-    store.advance(run.id, lambda run, _jobs: Transition(run.state, postponed=ids, reason="postponed"))
-    one, two, *_ = store.jobs(run.id)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
+    ids = tuple(job.id for job in store.runs.jobs(run.id)[:2])
+    store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, postponed=ids, reason="postponed"))
+    one, two, *_ = store.runs.jobs(run.id)
     assert (one.id, one.state, one.round) == (claim.job.id, JobState.CLAIMED, 0)
     assert waits_anew(two)
-    (row,) = [row for row in store.audit_rows(Page())[1] if row.detail.get("postponed")]
+    (row,) = [row for row in store.audit.page(Page())[1] if row.detail.get("postponed")]
     assert (row.action, row.object, row.detail["postponed"]) == ("run.advanced", run.id, "2")
 
 
@@ -90,28 +90,28 @@ def test_what_was_not_begun_is_postponed_without_a_worker(store: SqlStore) -> No
 ])  # fmt: skip
 def test_only_who_left_nothing_begins_anew(store: SqlStore, result: JobResult) -> None:
     run = begin(store, UNIT)
-    one, *_ = store.claim(store.register_worker("w"), 1)
+    one, *_ = store.claims.take(store.processes.register("w"), 1)
     decide(store, run, LATER)
-    store.finish(one, result)
-    assert store.jobs(run.id)[0].outcome is result.outcome
+    store.claims.finish(one, result)
+    assert store.runs.jobs(run.id)[0].outcome is result.outcome
 
 
 def test_what_was_cancelled_ends(store: SqlStore) -> None:
     """Also a unit that was cut from a wave which is postponed later."""
     run = begin(store, WAVE)
-    one, *_, three = store.claim(store.register_worker("w"), 10)
+    one, *_, three = store.claims.take(store.processes.register("w"), 10)
     decide(store, run, NewVerdict(0, "C", 0, GateVerdict.CANCEL, "one of it was away"))
     decide(store, run, NewVerdict(0, "", 0, GateVerdict.POSTPONE, "the window of A closed"))
     for claim in (one, three):
-        store.finish(claim, BACK)
-    assert [job.outcome for job in store.jobs(run.id)] == [None, None, Outcome.WITHDRAWN, None]
+        store.claims.finish(claim, BACK)
+    assert [job.outcome for job in store.runs.jobs(run.id)] == [None, None, Outcome.WITHDRAWN, None]
 
 
 def test_what_was_confirmed_once_is_never_begun_anew(store: SqlStore) -> None:
     run = begin(store, UNIT)
     decide(store, run, NewVerdict(0, "A", 0, GateVerdict.CONFIRM))
     decide(store, run, NewVerdict(0, "A", 2, GateVerdict.POSTPONE, "the window of A closed"))
-    last = store.decisions([(run.id, 0)])[-1]
+    last = store.gates.decisions([(run.id, 0)])[-1]
     assert (last.gate, last.verdict) == (2, GateVerdict.CANCEL)
     assert (actions(store, "gate.cancel"), actions(store, "gate.postpone")) == ([run.id], [])
 
@@ -119,31 +119,31 @@ def test_what_was_confirmed_once_is_never_begun_anew(store: SqlStore) -> None:
 @pytest.mark.parametrize("operated", [False, True])
 def test_a_playbook_begins_anew_from_its_first_step_unless_it_operated(store: SqlStore, operated: bool) -> None:
     run = begin(store, UNIT)
-    one, *_ = store.claim(store.register_worker("w"), 1)
+    one, *_ = store.claims.take(store.processes.register("w"), 1)
     restart = (Operation(kind=OperationKind.RESET_UNIT, subject="ru-1", since=START, seconds=60),)
     row = StepRecord(
         job=one.job.id, position=0, name="look", action="read-state", state=StepState.DONE, inputs={}, started=START,
         operations=restart if operated else (),
     )  # fmt: skip
-    store.write_step(row, one)
+    store.steps.write(row, one)
     decide(store, run, LATER)
-    store.finish(one, BACK)
-    job = store.jobs(run.id)[0]
-    assert (job.outcome, len(store.steps(job.id))) == ((Outcome.WITHDRAWN, 1) if operated else (None, 0))
+    store.claims.finish(one, BACK)
+    job = store.runs.jobs(run.id)[0]
+    assert (job.outcome, len(store.steps.find(job.id))) == ((Outcome.WITHDRAWN, 1) if operated else (None, 0))
     # What it did stays on the audit trail.
     assert actions(store, "step.finished") == [f"{job.id}.0"]
 
 
 def test_a_pause_finds_a_group_that_was_postponed_not_begun(store: SqlStore) -> None:
     run = begin(store, UNIT)
-    one, two, _ = store.claim(store.register_worker("w"), 10)
+    one, two, _ = store.claims.take(store.processes.register("w"), 10)
     decide(store, run, LATER)
-    store.finish(one, BACK)
-    store.finish(two, JobResult(Outcome.DEFERRED))
+    store.claims.finish(one, BACK)
+    store.claims.finish(two, JobResult(Outcome.DEFERRED))
     ready = (one.job.id,)
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
-    store.request_pause(run.id, "ana")
-    assert store.jobs(run.id)[0].state is JobState.WAITING
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
+    store.runs.pause(run.id, "ana")
+    assert store.runs.jobs(run.id)[0].state is JobState.WAITING
 
 
 def test_ends_and_decisions_never_cross(shared_url: str) -> None:
@@ -151,16 +151,16 @@ def test_ends_and_decisions_never_cross(shared_url: str) -> None:
     names = [f"S{number}" for number in range(8)]
     with closing(open_store(shared_url)) as store:
         run = begin(store, UNIT.model_copy(update={"policy": Policy.UNIT}), tuple(NewJob(0, n, n) for n in names))
-        claims = store.claim(store.register_worker("w"), 10)
+        claims = store.claims.take(store.processes.register("w"), 10)
 
         def race(claims: list[Claim], index: int) -> object:
             claim = claims[index // 2]
             if index % 2:
-                return store.finish(claim, BACK)
+                return store.claims.finish(claim, BACK)
             return decide(store, run, NewVerdict(0, claim.job.unit, 0, GateVerdict.POSTPONE))
 
         at_once(2 * len(names), partial(race, claims))
-        for job in store.jobs(run.id):
+        for job in store.runs.jobs(run.id):
             assert waits_anew(job) or job.outcome is Outcome.WITHDRAWN, job
         assert len(actions(store, "job.postponed")) + len(actions(store, "job.finished")) == len(names)
-        assert not store.leased(names)
+        assert not store.claims.busy(names)

@@ -16,7 +16,7 @@ from controller.models.words import RecordChoice
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page, Transition
 from controller.store import SqlStore, open_store
-from controller.store.custody import AuditKey, AuditKeys, Custody
+from controller.store.evidence import AuditKey, AuditKeys, Evidence
 from tests.support.records import make_entry, start_run, stations
 
 _KEYS = AuditKeys((AuditKey.new(1),))
@@ -28,8 +28,8 @@ def machines(shared_url: str, clock: VirtualClock, tmp_path: Path) -> Iterator[t
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     with (
-        closing(open_store(shared_url, clock, custody=lambda _store: Custody(_KEYS, tmp_path / "one"))) as one,
-        closing(open_store(shared_url, clock, custody=lambda _store: Custody(_KEYS, tmp_path / "two"))) as two,
+        closing(open_store(shared_url, clock, evidence=lambda _store: Evidence(_KEYS, tmp_path / "one"))) as one,
+        closing(open_store(shared_url, clock, evidence=lambda _store: Evidence(_KEYS, tmp_path / "two"))) as two,
     ):
         yield one, two
 
@@ -38,7 +38,7 @@ def _lose(store: SqlStore, left: int) -> None:
     """The database is as it was when its audit trail had so many rows, as far as that can be told."""
     head = f"UPDATE audit_head SET last = {left}, hash = (SELECT hash FROM audit WHERE id = {left})"
     statements = (f"DELETE FROM audit WHERE id > {left}", head, "DELETE FROM doubts", "DELETE FROM escalations")
-    with store._engine.begin() as connection:
+    with store.database.engine.begin() as connection:
         for statement in (*statements, "DELETE FROM alarms"):
             connection.execute(text(statement))
 
@@ -46,80 +46,80 @@ def _lose(store: SqlStore, left: int) -> None:
 def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[SqlStore, SqlStore]) -> None:
     store, _ = machines
     run, waiting = start_run(store, stations(3), waves=2), start_run(store, stations(1), salt="two")
-    worker = store.register_worker("w")
-    claim = store.claim(worker, 1)[0]
-    _lose(store, store.audit_head().number - 1)
-    assert store.claim(worker, 10) == []
+    worker = store.processes.register("w")
+    claim = store.claims.take(worker, 1)[0]
+    _lose(store, store.audit.head().number - 1)
+    assert store.claims.take(worker, 10) == []
     with pytest.raises(NotClearedError, match="in doubt"):
-        store.begin(make_entry(claim, 0, JournalStep.READ), claim)
+        store.journal.append(make_entry(claim, 0, JournalStep.READ), claim, begins=True)
     with pytest.raises(ConflictError, match="in doubt"):
         start_run(store, stations(1), salt="three")
-    assert store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=1)) is None
-    assert "the audit trail ends at row" in store.judge_record().doubt
-    (alarm,) = store.alarms(Page())[1]
+    assert store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=1)) is None
+    assert "the audit trail ends at row" in store.integrity.check().doubt
+    (alarm,) = store.alarms.page(Page())[1]
     assert alarm.probable_cause == RECORD_DOUBTED
-    assert [one.alarm for one in store.untold_escalations()] == [alarm.id]
+    assert [one.alarm for one in store.escalations.pending()] == [alarm.id]
     # What ends something still may.
-    assert store.advance(waiting.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
-    state = store.decide_record(RecordChoice.RECORD, "ana", "INC-77")
+    assert store.runs.advance(waiting.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    state = store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
     assert (state.epoch, state.doubt) == (1, "")
-    assert store.claim(worker, 10)
-    assert store.alarm(alarm.id).cleared is not None
-    assert store.verify_audit() is None
+    assert store.claims.take(worker, 10)
+    assert store.alarms.get(alarm.id).cleared is not None
+    assert store.audit.verify() is None
 
 
 def test_one_that_went_on_from_older_rows_is_another_one(machines: tuple[SqlStore, SqlStore]) -> None:
     """As many rows were written since as were lost, by somebody who knew nothing of these."""
     store, other = machines
     for number in range(5):
-        store.audit("ana", "did", str(number))
+        store.audit.append("ana", "did", str(number))
     _lose(store, 3)
     for number in range(7):
-        other.audit("eva", "did", str(number))
-    assert other.judge_record().doubt == ""
-    assert "row 5 of the audit trail is another one" in store.judge_record().doubt
-    assert store.verify_audit() is None
+        other.audit.append("eva", "did", str(number))
+    assert other.integrity.check().doubt == ""
+    assert "row 5 of the audit trail is another one" in store.integrity.check().doubt
+    assert store.audit.verify() is None
 
 
 def test_a_doubt_and_a_decision_bind_all_machines(machines: tuple[SqlStore, SqlStore]) -> None:
     store, other = machines
     start_run(store, stations(1))
-    store.audit("ana", "did", "1")
-    _lose(store, store.audit_head().number - 1)
-    assert store.judge_record().doubt
-    assert other.claim(other.register_worker("w"), 1) == []
-    other.decide_record(RecordChoice.DEVICES, "ana", "INC-77")
-    assert store.judge_record().doubt == ""
-    assert store.claim(store.register_worker("w"), 1)
+    store.audit.append("ana", "did", "1")
+    _lose(store, store.audit.head().number - 1)
+    assert store.integrity.check().doubt
+    assert other.claims.take(other.processes.register("w"), 1) == []
+    other.integrity.decide(RecordChoice.DEVICES, "ana", "INC-77")
+    assert store.integrity.check().doubt == ""
+    assert store.claims.take(store.processes.register("w"), 1)
     with pytest.raises(ConflictError, match="nothing to decide"):
-        store.decide_record(RecordChoice.RECORD, "ana", "late")
+        store.integrity.decide(RecordChoice.RECORD, "ana", "late")
 
 
 def test_a_doubt_outlives_another_restore_and_a_decision_is_not_forgotten(machines: tuple[SqlStore, SqlStore]) -> None:
     store, _ = machines
     for number in range(3):
-        store.audit("ana", "did", str(number))
+        store.audit.append("ana", "did", str(number))
     _lose(store, 2)
-    assert store.judge_record().doubt
+    assert store.integrity.check().doubt
     _lose(store, 1)
-    assert store.judge_record().doubt
-    store.decide_record(RecordChoice.RECORD, "ana", "INC-77")
-    store.audit("ana", "did", "more")
+    assert store.integrity.check().doubt
+    store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+    store.audit.append("ana", "did", "more")
     _lose(store, 1)
-    assert "decision 1" in store.judge_record().doubt
-    assert store.decide_record(RecordChoice.RECORD, "ana", "INC-78").epoch == 2
+    assert "decision 1" in store.integrity.check().doubt
+    assert store.integrity.decide(RecordChoice.RECORD, "ana", "INC-78").epoch == 2
 
 
 def test_anchors_from_before_a_decision_need_not_hold_and_later_ones_must(machines: tuple[SqlStore, SqlStore]) -> None:
     store, _ = machines
     for number in range(3):
-        store.audit("ana", "did", str(number))
-    before = store.audit_head()
+        store.audit.append("ana", "did", str(number))
+    before = store.audit.head()
     _lose(store, 2)
-    store.judge_record()
-    store.decide_record(RecordChoice.RECORD, "ana", "INC-77")
-    after = store.audit_head()
+    store.integrity.check()
+    store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
+    after = store.audit.head()
     assert (before.epoch, after.epoch) == (0, 1)
-    assert store.verify_anchors([before, after]) is None
+    assert store.audit.verify_anchors([before, after]) is None
     _lose(store, after.number - 1)
-    assert store.verify_anchors([after]) is not None
+    assert store.audit.verify_anchors([after]) is not None

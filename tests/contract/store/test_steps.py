@@ -18,10 +18,10 @@ USED = RunPlaybook(name="own", digest="d1", text="name: own\n# ñ\n", parameters
 
 def start(store: SqlStore, used: RunPlaybook = USED, key: str | None = None, salt: str = "") -> Run:
     plan = make_plan([], salt)
-    store.save_plan(plan, "ana")
-    run = store.create_run(prepared(plan, "own", Strategy(), [NewJob(0, "A")], actor="ana", key=key, playbook=used))
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-    return store.run(run.id)
+    store.plans.save(plan, "ana")
+    run = store.runs.create(prepared(plan, "own", Strategy(), [NewJob(0, "A")], actor="ana", key=key, playbook=used))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    return store.runs.get(run.id)
 
 
 def step(run: Run, position: int = 0, *, undo: bool = False) -> StepRecord:
@@ -42,43 +42,43 @@ def step(run: Run, position: int = 0, *, undo: bool = False) -> StepRecord:
 def test_a_run_keeps_its_playbook(store: SqlStore) -> None:
     run, other = start(store), start(store, salt="2")
     assert (run.playbook, run.parameters) == ("d1", USED.parameters)
-    assert store.playbook_text(other.playbook) == USED.text
-    assert store.runs(Page())[1] == [other, run]
+    assert store.runs.playbook(other.playbook) == USED.text
+    assert store.runs.page(Page())[1] == [other, run]
     with pytest.raises(NotFoundError):
-        store.playbook_text("d2")
+        store.runs.playbook("d2")
 
 
 def test_a_key_is_for_one_playbook_and_its_parameters(store: SqlStore) -> None:
     run = start(store, key="k")
     # Stations moved on since: another plan, the same request.
     assert start(store, key="k", salt="later").id == run.id
-    assert store.run_of_key("k", "ana") == run
-    assert store.run_of_key("x", "ana") is None
-    assert store.run_of_key("k", "tom") is None
+    assert store.runs.find_by_key("k", "ana") == run
+    assert store.runs.find_by_key("x", "ana") is None
+    assert store.runs.find_by_key("k", "tom") is None
     with pytest.raises(ConflictError):
         start(store, USED.model_copy(update={"parameters": {"cell": "2"}}), key="k")
 
 
 def test_steps_are_kept_in_order_under_the_lease(store: SqlStore) -> None:
     run = start(store)
-    worker = store.register_worker("w")
-    (claim,) = store.claim(worker, 1)
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 1)
     assert claim.change is None
     done = {"state": StepState.DONE, "outcome": Outcome.SUCCEEDED, "finished": START, "output": {"changed": True}}
     rows = [step(run).model_copy(update=done), step(run, undo=True), step(run, 1)]
     for row in (rows[2], step(run), rows[1], rows[0], rows[0]):
-        store.write_step(row, claim)
-    assert store.steps(claim.job.id) == rows
-    (alive,) = store.incarnations()
-    assert store.bury(worker, alive.counter)
+        store.steps.write(row, claim)
+    assert store.steps.find(claim.job.id) == rows
+    (alive,) = store.processes.alive()
+    assert store.processes.declare_dead(worker, alive.counter)
     with pytest.raises(LeaseLostError):
-        store.write_step(rows[0], claim)
+        store.steps.write(rows[0], claim)
 
 
 def test_steps_have_journals_of_their_own(store: SqlStore) -> None:
     start(store)
-    (claim,) = store.claim(store.register_worker("w"), 1)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
     entry = make_entry(claim, 0, JournalStep.OPENED).model_copy(update={"transaction": f"{claim.transaction}.0.1"})
-    store.journal(entry, claim)
-    assert store.journal_of(f"{claim.transaction}.0.1") == [entry]
-    assert store.journal_of(claim.transaction) == []
+    store.journal.append(entry, claim)
+    assert store.journal.find(f"{claim.transaction}.0.1") == [entry]
+    assert store.journal.find(claim.transaction) == []

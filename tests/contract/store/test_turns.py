@@ -19,7 +19,7 @@ from tests.support.records import make_plan
 def test_sides_take_turns_before_runs_do(store: SqlStore) -> None:
     big = [start(store, *(f"E{n}-{m}" for m in range(20)), subject=f"e{n}") for n in range(3)]
     other = start(store, "B1", "B2", "B3", subject="b", side="bitel")
-    claims = store.claim(store.register_worker("w"), 6)
+    claims = store.claims.take(store.processes.register("w"), 6)
     assert [claim.run.id for claim in claims] == [big[0].id, other.id, big[1].id, other.id, big[2].id, other.id]
 
 
@@ -27,13 +27,13 @@ def test_whoever_waits_for_a_device_gets_it_next(store: SqlStore) -> None:
     """However many jobs a side has, one of another side waits for no more than what is under way."""
     start(store, *(f"S{n}" for n in range(30)), subject="e")
     small = start(store, "S0", "S7", subject="b", side="bitel")
-    worker = store.register_worker("w")
-    first = store.claim(worker, 4)
+    worker = store.processes.register("w")
+    first = store.claims.take(worker, 4)
     assert {claim.job.station for claim in first if claim.run.id == small.id} == {"S7"}
     assert "S0" in {claim.job.station for claim in first}
     for claim in first:
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
-    assert small.id in {claim.run.id for claim in store.claim(worker, 2)}
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    assert small.id in {claim.run.id for claim in store.claims.take(worker, 2)}
 
 
 def together(
@@ -44,8 +44,8 @@ def together(
     All of it is one unit, or each station is one of its own if ``units``.
     """
     plan = make_plan(stations, subject)
-    store.save_plan(plan, "ana")
-    return store.create_run(
+    store.plans.save(plan, "ana")
+    return store.runs.create(
         prepared(
             plan,
             "apply",
@@ -59,13 +59,13 @@ def together(
 
 def open_wave(store: SqlStore, run: Run) -> None:
     """Open the first wave, all of it claimable at once."""
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-    ready = tuple(job.id for job in store.jobs(run.id) if job.wave == 0)
-    store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    ready = tuple(job.id for job in store.runs.jobs(run.id) if job.wave == 0)
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=ready))
 
 
 def waits(store: SqlStore, run: Run) -> bool:
-    return any("decided together" in reason for reason in store.run(run.id).waits)
+    return any("decided together" in reason for reason in store.runs.get(run.id).waits)
 
 
 def test_groups_that_share_a_station_are_not_under_way_at_once(store: SqlStore) -> None:
@@ -76,11 +76,11 @@ def test_groups_that_share_a_station_are_not_under_way_at_once(store: SqlStore) 
     single = start(store, "A", subject="single")
     say(store, FREE)
     assert [waits(store, run) for run in (one, other, apart, single)] == [False, True, False, False]
-    assert set(store.run(other.id).waits) == {f"run {one.id} works on B and others that are decided together"}
+    assert set(store.runs.get(other.id).waits) == {f"run {one.id} works on B and others that are decided together"}
     open_wave(store, one)
-    worker = store.register_worker("w")
-    for claim in store.claim(worker, 10):
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    worker = store.processes.register("w")
+    for claim in store.claims.take(worker, 10):
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
     say(store, FREE)
     assert not waits(store, other)
 
@@ -91,14 +91,16 @@ def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
     other = together(store, "B", "C", subject="other")
     say(store, FREE)
     open_wave(store, one)
-    (claim,) = store.claim(store.register_worker("w"), 1)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
     verdict = NewVerdict(0, "A", 0, GateVerdict.POSTPONE)
-    store.advance(one.id, lambda run, _jobs: Transition(run.state, verdicts=(verdict,)))
-    store.finish(claim, JobResult(Outcome.WITHDRAWN))
-    store.advance(one.id, lambda run, jobs: Transition(run.state, postponed=(jobs[1].id,)))
+    store.runs.advance(one.id, lambda run, _jobs: Transition(run.state, verdicts=(verdict,)))
+    store.claims.finish(claim, JobResult(Outcome.WITHDRAWN))
+    store.runs.advance(one.id, lambda run, jobs: Transition(run.state, postponed=(jobs[1].id,)))
     say(store, FREE)
     assert [waits(store, run) for run in (one, other)] == [False, True]  # its turn is the first still
-    store.clear(lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE, "C": FREE}, {})
+    store.approvals.reassess(
+        lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE, "C": FREE}, {}
+    )
     assert [waits(store, run) for run in (one, other)] == [False, False]
 
 
@@ -108,53 +110,55 @@ def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None
     others = [together(store, "B", "C", subject="b"), together(store, "A", "D", subject="a")]
     say(store, FREE)
     open_wave(store, one)
-    worker = store.register_worker("w")
-    for claim in store.claim(worker, 2):
+    worker = store.processes.register("w")
+    for claim in store.claims.take(worker, 2):
         verdict = NewVerdict(0, claim.job.unit, 0, GateVerdict.POSTPONE)
-        store.advance(one.id, lambda run, _jobs, new=verdict: Transition(run.state, verdicts=(new,)))  # type: ignore[misc]
-        store.finish(claim, JobResult(Outcome.WITHDRAWN))
+        store.runs.advance(one.id, lambda run, _jobs, new=verdict: Transition(run.state, verdicts=(new,)))  # type: ignore[misc]
+        store.claims.finish(claim, JobResult(Outcome.WITHDRAWN))
     said = {"A": WAITS, "B": FREE}
     for _ in range(2):
-        store.clear(lambda standing: said if standing.terms.subject == "one" else dict.fromkeys("ABCD", FREE), {})
+        store.approvals.reassess(
+            lambda standing: said if standing.terms.subject == "one" else dict.fromkeys("ABCD", FREE), {}
+        )
         assert [waits(store, run) for run in (one, *others)] == [False, True, False]
-        store.advance(one.id, lambda run, jobs: Transition(run.state, ready=(jobs[1].id,)))
-        store.claim(worker, 1)
+        store.runs.advance(one.id, lambda run, jobs: Transition(run.state, ready=(jobs[1].id,)))
+        store.claims.take(worker, 1)
 
 
 @pytest.mark.parametrize("policy", list(Policy))
 def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Policy) -> None:
     plan = make_plan(["A", "B", "C"])
-    store.save_plan(plan, "ana")
+    store.plans.save(plan, "ana")
     bound = terms("A", "B", "C")
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "05:00"}),)
     group = bound.groups[0].model_copy(update={"calendars": (window,)})
     jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U"), NewJob(0, "C", "C")]
-    run = store.create_run(prepared(
+    run = store.runs.create(prepared(
         plan, "apply", Strategy(policy=policy), jobs, actor="ana",
         terms=bound.model_copy(update={"groups": (group,)}),
     ))  # fmt: skip
 
     def begun() -> frozenset[str]:
-        standing = store.standing(run.id)
+        standing = store.approvals.standing(run.id)
         assert standing is not None
         return standing.begun
 
     open_wave(store, run)
     assert begun() == frozenset()
-    (claim,) = store.claim(store.register_worker("w"), 1)
+    (claim,) = store.claims.take(store.processes.register("w"), 1)
     assert begun() == frozenset({Policy.STATION: "", Policy.UNIT: "C", Policy.WAVE: "ABC"}[policy])
     verdict = NewVerdict(0, "" if policy is Policy.WAVE else claim.job.unit, 0, GateVerdict.POSTPONE)
-    store.advance(run.id, lambda run, _jobs: Transition(run.state, verdicts=(verdict,)))
-    store.finish(claim, JobResult(Outcome.WITHDRAWN))
+    store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, verdicts=(verdict,)))
+    store.claims.finish(claim, JobResult(Outcome.WITHDRAWN))
     assert begun() == frozenset()
 
 
 def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
     one, other = together(store, "A", "B", subject="one"), together(store, "B", "A", subject="other")
-    store.clear(lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE}, {})
+    store.approvals.reassess(lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE}, {})
     assert [waits(store, run) for run in (one, other)] == [False, False]
     open_wave(store, other)
-    assert len(store.claim(store.register_worker("w"), 1)) == 1
+    assert len(store.claims.take(store.processes.register("w"), 1)) == 1
     say(store, FREE)
     assert [waits(store, run) for run in (one, other)] == [True, False]
 
@@ -164,18 +168,18 @@ def test_the_next_wave_waits_before_it_is_opened(store: SqlStore) -> None:
     other = together(store, "B", subject="other")
     open_wave(store, one)
     open_wave(store, other)
-    worker = store.register_worker("w")
-    store.clear(lambda standing: {"A": FREE, "B": WAITS if standing.terms.subject == "one" else FREE}, {})
-    assert {claim.job.station for claim in store.claim(worker, 10)} == {"A", "B"}
+    worker = store.processes.register("w")
+    store.approvals.reassess(lambda standing: {"A": FREE, "B": WAITS if standing.terms.subject == "one" else FREE}, {})
+    assert {claim.job.station for claim in store.claims.take(worker, 10)} == {"A", "B"}
     say(store, FREE)
-    assert {job.station: bool(job.blocked) for job in store.jobs(one.id)} == {"A": False, "B": True}
+    assert {job.station: bool(job.blocked) for job in store.runs.jobs(one.id)} == {"A": False, "B": True}
 
 
 def test_only_who_waits_for_a_worker_counts_as_waiting_for_one(store: SqlStore, clock: VirtualClock) -> None:
     """Else people are called when a run waits for its window."""
 
     def age() -> float:
-        return store.figures()["oldest_claimable_seconds"][()]
+        return store.status.figures()["oldest_claimable_seconds"][()]
 
     def passes(seconds: float) -> float:
         clock.pause(seconds)
@@ -187,13 +191,13 @@ def test_only_who_waits_for_a_worker_counts_as_waiting_for_one(store: SqlStore, 
     assert passes(3600) == 0.0
     say(store, FREE)
     assert passes(5) == 5.0
-    worker = store.register_worker("w")
-    (claim,) = store.claim(worker, 10)
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 10)
     assert passes(60) == 0.0  # the other one waits for the device
-    store.release(claim, "asks a person", keep_transaction=True, until=clock.now() + timedelta(seconds=600))
+    store.claims.release(claim, "asks a person", keep_transaction=True, until=clock.now() + timedelta(seconds=600))
     assert passes(60) == 0.0
     assert passes(600) == 60.0
-    assert store.bury(worker, 0)
-    (claim,) = store.claim(store.register_worker("w"), 10)
-    store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    assert store.processes.declare_dead(worker, 0)
+    (claim,) = store.claims.take(store.processes.register("w"), 10)
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
     assert age() > 600.0

@@ -18,11 +18,11 @@ from tests.support.records import start_run
 
 def claimed(store: SqlStore, *names: str) -> list[Claim]:
     start_run(store, list(names))
-    return store.claim(store.register_worker("w"), 10)
+    return store.claims.take(store.processes.register("w"), 10)
 
 
 def rest(store: SqlStore, clock: VirtualClock, claim: Claim, seconds: float = 60) -> None:
-    store.release(claim, "soaks", keep_transaction=True, until=clock.now() + timedelta(seconds=seconds))
+    store.claims.release(claim, "soaks", keep_transaction=True, until=clock.now() + timedelta(seconds=seconds))
 
 
 def question(claim: Claim, clock: VirtualClock, name: str = "q", default: str = "") -> Question:
@@ -49,19 +49,19 @@ def verdict(store: SqlStore, clock: VirtualClock, claim: Claim, state: StepState
         started=clock.now(),
         finished=clock.now(),
     )
-    store.write_step(row, claim)
+    store.steps.write(row, claim)
 
 
 async def test_a_job_rests_without_a_worker_and_keeps_its_device(store: SqlStore, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     rest(store, clock, claim)
-    (job,) = store.jobs(claim.run.id)
+    (job,) = store.runs.jobs(claim.run.id)
     assert (job.state, job.detail, job.attempts) == (JobState.READY, "soaks", 0)
-    assert store.leased(["A"])
-    worker = store.register_worker("x")
-    assert store.claim(worker, 10) == []
+    assert store.claims.busy(["A"])
+    worker = store.processes.register("x")
+    assert store.claims.take(worker, 10) == []
     await clock.advance(60)
-    (again,) = store.claim(worker, 10)
+    (again,) = store.claims.take(worker, 10)
     assert again.transaction == claim.transaction
     assert again.recovers
     with pytest.raises(LeaseLostError):
@@ -71,102 +71,102 @@ async def test_a_job_rests_without_a_worker_and_keeps_its_device(store: SqlStore
 def test_a_cancel_wakes(store: SqlStore, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     rest(store, clock, claim)
-    store.request_cancel(claim.run.id, "ana")
-    (again,) = store.claim(store.register_worker("x"), 10)
+    store.runs.cancel(claim.run.id, "ana")
+    (again,) = store.claims.take(store.processes.register("x"), 10)
     assert again.run.state.value == "cancelling"
 
 
 def test_the_first_answer_counts_and_wakes(store: SqlStore, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
-    asked = store.ask(question(one, clock), one)
-    assert store.ask(question(two, clock).model_copy(update={"text": "Again?"}), two) == asked
+    asked = store.questions.ask(question(one, clock), one)
+    assert store.questions.ask(question(two, clock).model_copy(update={"text": "Again?"}), two) == asked
     for claim in (one, two):
         rest(store, clock, claim)
-    assert store.questions() == store.questions(one.run.id) == [asked]
+    assert store.questions.find() == store.questions.find(one.run.id) == [asked]
     with pytest.raises(InputError, match="'perhaps' is no answer to 'Go on\\?': yes or no"):
-        store.answer(one.run.id, "perhaps", actor="ana")
+        store.questions.answer(one.run.id, "perhaps", actor="ana")
     with pytest.raises(NotFoundError):
-        store.answer(one.run.id, "yes", actor="ana", question="r")
-    said = store.answer(one.run.id, "yes", actor="ana", reason="CHG-1")
+        store.questions.answer(one.run.id, "yes", actor="ana", question="r")
+    said = store.questions.answer(one.run.id, "yes", actor="ana", reason="CHG-1")
     assert (said.answer, said.by, said.reason, said.answered) == ("yes", "ana", "CHG-1", clock.now())
     with pytest.raises(NotFoundError, match="no open question"):
-        store.answer(one.run.id, "no", actor="eva")
-    assert store.take_default("q") == said
-    assert store.questions() == []
-    assert store.questions(one.run.id, unanswered=False) == [said]
-    assert len(store.claim(one.incarnation, 10)) == 2
-    actions = [row.action for row in store.audit_rows(Page(limit=100))[1]]
+        store.questions.answer(one.run.id, "no", actor="eva")
+    assert store.questions.take_default("q") == said
+    assert store.questions.find() == []
+    assert store.questions.find(one.run.id, unanswered=False) == [said]
+    assert len(store.claims.take(one.incarnation, 10)) == 2
+    actions = [row.action for row in store.audit.page(Page(limit=100))[1]]
     assert (actions.count("question.asked"), actions.count("question.answered")) == (1, 1)
 
 
 def test_a_run_that_nobody_knows_is_told_from_one_that_asks_nothing(store: SqlStore) -> None:
     (claim,) = claimed(store, "A")
-    assert store.questions(claim.run.id) == []
+    assert store.questions.find(claim.run.id) == []
     with pytest.raises(NotFoundError, match="r-nowhere"):
-        store.questions("r-nowhere")
+        store.questions.find("r-nowhere")
 
 
 async def test_one_of_several_is_named_and_time_ends_them(store: SqlStore, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
-    store.ask(question(claim, clock, "q1", "no"), claim)
-    store.ask(question(claim, clock, "q2"), claim)
+    store.questions.ask(question(claim, clock, "q1", "no"), claim)
+    store.questions.ask(question(claim, clock, "q2"), claim)
     with pytest.raises(ConflictError, match="q1, q2"):
-        store.answer(claim.run.id, "yes", actor="ana")
-    assert store.answer(claim.run.id, "yes", actor="ana", question="q2").id == "q2"
+        store.questions.answer(claim.run.id, "yes", actor="ana")
+    assert store.questions.answer(claim.run.id, "yes", actor="ana", question="q2").id == "q2"
     await clock.advance(60)
-    assert store.questions() == []
+    assert store.questions.find() == []
     with pytest.raises(NotFoundError):
-        store.answer(claim.run.id, "yes", actor="ana", question="q1")
-    said = store.take_default("q1")
+        store.questions.answer(claim.run.id, "yes", actor="ana", question="q1")
+    said = store.questions.take_default("q1")
     assert (said.answer, said.by) == ("no", "nobody")
 
 
 def test_only_who_has_the_device_asks(store: SqlStore, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
-    store.finish(claim, JobResult(Outcome.SUCCEEDED))
+    store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
     with pytest.raises(LeaseLostError):
-        store.ask(question(claim, clock), claim)
+        store.questions.ask(question(claim, clock), claim)
 
 
 def test_a_wave_stands_when_its_last_verdict_is_in(store: SqlStore, clock: VirtualClock) -> None:
     one, two, three = claimed(store, "A", "B", "C")
-    store.finish(three, JobResult(Outcome.FAILED_SAFE))
+    store.claims.finish(three, JobResult(Outcome.FAILED_SAFE))
     verdict(store, clock, one, StepState.DONE)
-    soak = store.soaked(one, 5)
+    soak = store.gates.soak(one, 5)
     assert (soak.pending, soak.failed) == (1, "")
     rest(store, clock, one)
-    worker = store.register_worker("x")
-    assert store.claim(worker, 10) == []
+    worker = store.processes.register("x")
+    assert store.claims.take(worker, 10) == []
     verdict(store, clock, two, StepState.DONE)
-    assert store.soaked(two, 5).pending == 0
-    assert [claim.job.station for claim in store.claim(worker, 10)] == ["A"]
-    assert store.run(one.run.id).halted == ""
+    assert store.gates.soak(two, 5).pending == 0
+    assert [claim.job.station for claim in store.claims.take(worker, 10)] == ["A"]
+    assert store.runs.get(one.run.id).halted == ""
 
 
 def test_a_failure_wakes_the_wave_and_halts_the_run(store: SqlStore, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
     verdict(store, clock, one, StepState.DONE)
-    store.soaked(one, 5)
+    store.gates.soak(one, 5)
     rest(store, clock, one)
     verdict(store, clock, two, StepState.FAILED, "too few calls")
-    soak = store.soaked(two, 5)
+    soak = store.gates.soak(two, 5)
     assert (soak.pending, soak.failed) == (0, "B: too few calls")
-    assert [claim.job.station for claim in store.claim(store.register_worker("x"), 10)] == ["A"]
-    assert store.run(one.run.id).halted == "the soak failed at B: too few calls"
+    assert [claim.job.station for claim in store.claims.take(store.processes.register("x"), 10)] == ["A"]
+    assert store.runs.get(one.run.id).halted == "the soak failed at B: too few calls"
 
 
 def test_what_runs_wait_for_is_told_with_since_when_and_who_can_end_it(store: SqlStore, clock: VirtualClock) -> None:
     (claim,) = claimed(store, "A")
     run = claim.run.id
-    assert store.waits([run]) == {}
-    asked = store.ask(question(claim, clock), claim)
-    store.request_pause(run, "ana")
-    store.request_resume(run, "ana")
-    store.request_pause(run, "eva")
-    paused, asks = store.waits([run, "r-nowhere"])[run]
+    assert store.runs.waits([run]) == {}
+    asked = store.questions.ask(question(claim, clock), claim)
+    store.runs.pause(run, "ana")
+    store.runs.resume(run, "ana")
+    store.runs.pause(run, "eva")
+    paused, asks = store.runs.waits([run, "r-nowhere"])[run]
     assert (paused.what, paused.since, paused.who) == ("paused by eva", clock.now(), "whoever may run: minka resume")
     assert asks.what.startswith("asks: Go on? (yes or no), until 20")
     assert (asks.since, asks.who) == (asked.asked, f"whoever may run: minka answer {run} … --question q")
-    store.answer(run, "yes", actor="ana")
-    store.request_resume(run, "eva")
-    assert store.waits([run]) == {}
+    store.questions.answer(run, "yes", actor="ana")
+    store.runs.resume(run, "eva")
+    assert store.runs.waits([run]) == {}

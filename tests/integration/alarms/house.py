@@ -34,10 +34,9 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier, Notifier
-from controller.ports.playbooks import FakeWebhook
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
-from controller.ports.store import Page
+from controller.ports.store import Page, RunRequest
+from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Rule, load_rules
 from controller.runs.launch import Launcher
@@ -224,22 +223,22 @@ class House:
         run = submit(self.store, self.doorbell, RunRequest(plan=plan, actor="ana", strategy=Strategy(canary=0)))
 
         async def done() -> bool:
-            return self.store.run(run.id).state.terminal
+            return self.store.runs.get(run.id).state.terminal
 
         await until("the network is applied", done)
-        assert self.store.run(run.id).state is RunState.SUCCEEDED, self.store.jobs(run.id)
+        assert self.store.runs.get(run.id).state is RunState.SUCCEEDED, self.store.runs.jobs(run.id)
 
     async def adopt(self, endpoints: Path) -> None:
         """Load the network and adopt all stations."""
         network = load_network(TINY, endpoints=endpoints)
-        self.store.save_network(network, network_digest(network), "ana")
+        self.store.networks.save(network, network_digest(network), "ana")
         await self.planner.adopt("*", "ana")
 
     async def observed(self) -> None:
         """Wait until the listener saw every station well."""
 
         async def well() -> bool:
-            healths = self.store.healths().values()
+            healths = self.store.healths.find().values()
             return len(healths) == len(self.fleet.stations) and all(
                 not health.drift and health.links and all(link.up for link in health.links) for health in healths
             )
@@ -265,7 +264,7 @@ class House:
 
     def alarms(self, station: str | None = None) -> list[Alarm]:
         """All alarms, oldest first."""
-        _, found = self.store.alarms(Page(limit=1000))
+        _, found = self.store.alarms.page(Page(limit=1000))
         return [alarm for alarm in reversed(found) if station in (None, alarm.station)]
 
     async def ended(self, station: str, state: AlarmState) -> Alarm:
@@ -285,13 +284,13 @@ class House:
         """Wait until people were told of all escalations."""
 
         async def holds() -> bool:
-            return not self.store.untold_escalations()
+            return not self.store.escalations.pending()
 
         await until("people are told", holds)
 
     def runs_for_alarms(self) -> int:
         """How many repairs were started."""
-        _, runs = self.store.runs(Page(limit=1000))
+        _, runs = self.store.runs.page(Page(limit=1000))
         return sum(run.cause.startswith("alarm:") for run in runs)
 
 

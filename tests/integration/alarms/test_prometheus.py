@@ -74,7 +74,7 @@ async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) 
                 house.remediate()
                 ended = await house.ended(LTE, AlarmState.REPAIRED)
                 assert ended.id == alarm.id
-                run = house.store.run(ended.run)
+                run = house.store.runs.get(ended.run)
                 assert (run.cause, run.state) == (f"alarm:{alarm.id}", RunState.SUCCEEDED)
                 assert await metric() == 1
                 await until("the alert is resolved", quiet)

@@ -26,9 +26,9 @@ async def test_a_broken_core_link_is_notified_repaired_and_proven(house: House) 
     assert alarm.source is AlarmSource.ORAN_FM
     assert (alarm.tenant, alarm.probable_cause) == ("condor", "core-link-down")
     assert alarm.object.endswith("/EP_S1C[condor-condor-mme-1]")
-    run = house.store.run(alarm.run)
+    run = house.store.runs.get(alarm.run)
     assert (run.cause, run.requested_by, run.state) == (f"alarm:{alarm.id}", "rule:core-link-down", RunState.SUCCEEDED)
-    (change,) = house.store.plan(run.plan).changes
+    (change,) = house.store.plans.get(run.plan).changes
     assert (change.station, change.touched) == (LTE, ("condor",))
     assert house.fleet.stations[LTE].summary()["links_up"] == house.fleet.stations[LTE].summary()["links"]
     assert [a.id for a in house.alarms()] == [alarm.id], "one fault, one alarm"
@@ -65,10 +65,10 @@ async def test_a_node_that_drifts_again_after_its_repair_is_left_alone_and_peopl
     house.change(LTE, tac="101")
 
     async def cleared() -> bool:
-        return house.store.alarm(second.id).cleared is not None
+        return house.store.alarms.get(second.id).cleared is not None
 
     await until("the escalated alarm is cleared", cleared)
-    assert house.store.alarm(second.id).state is AlarmState.ESCALATED
+    assert house.store.alarms.get(second.id).state is AlarmState.ESCALATED
 
 
 async def test_a_lock_is_no_drift_and_holds_all_repairs_of_its_station(house: House) -> None:
@@ -91,12 +91,12 @@ async def test_a_hold_on_one_cell_binds_the_station(house: House) -> None:
     house.listen()
     house.remediate()
     await house.observed()
-    hold = house.store.add_hold(f"{LTE}/2", "ana", "rigger on the mast", None)
+    hold = house.store.holds.add(f"{LTE}/2", "ana", "rigger on the mast", None)
     house.fleet.stations[LTE].equipment.break_link("condor")
     await house.ended(LTE, AlarmState.RAISED)
     await until("the alarm says why it waits", lambda: _note(house, f"hold on {LTE}/2 by ana"))
     assert house.runs_for_alarms() == 0
-    house.store.end_hold(hold.id, "ana")
+    house.store.holds.end(hold.id, "ana")
     await house.ended(LTE, AlarmState.REPAIRED)
 
 
@@ -104,13 +104,13 @@ async def test_the_kill_switch_stops_repairs(house: House) -> None:
     house.listen()
     house.remediate()
     await house.observed()
-    house.store.set_switch(REMEDIATION_STOPPED, True, "ana")
+    house.store.switches.set(REMEDIATION_STOPPED, True, "ana")
     house.fleet.stations[LTE].equipment.break_link("condor")
     house.change("T-LTE-2", tac="777")
     await until("the alarm says why it waits", lambda: _note(house, "automatic repair is stopped by ana"))
     await house.ended("T-LTE-2", AlarmState.RAISED)
     assert house.runs_for_alarms() == 0
-    house.store.set_switch(REMEDIATION_STOPPED, False, "ana")
+    house.store.switches.set(REMEDIATION_STOPPED, False, "ana")
     await house.ended(LTE, AlarmState.REPAIRED)
     await house.ended("T-LTE-2", AlarmState.REPAIRED)
 
@@ -146,7 +146,7 @@ async def test_an_alarm_that_outlives_its_repair_is_escalated(house: House) -> N
     house.remediate(people, rules(verify=1))
     # No listener runs, so nobody clears it.
     alarm = await house.ended(LTE, AlarmState.ESCALATED)
-    assert house.store.run(alarm.run).state is RunState.SUCCEEDED
+    assert house.store.runs.get(alarm.run).state is RunState.SUCCEEDED
     assert re.search(r"succeeded, yet the alarm stands", alarm.note)
     await house.told()
     assert len(people.sent) == 1
@@ -169,7 +169,7 @@ async def test_an_unreachable_station_is_an_alarm_but_no_drift(house: House) -> 
     _refuse_sessions(house)
     await house.ended(LTE, AlarmState.RAISED)
     assert [alarm.probable_cause for alarm in house.alarms()] == ["station-unreachable"]
-    assert house.store.healths([LTE])[LTE].reachable is False
+    assert house.store.healths.find([LTE])[LTE].reachable is False
     station.faults.clear()
     await house.ended(LTE, AlarmState.CLEARED)
     assert house.runs_for_alarms() == 0
@@ -186,9 +186,9 @@ async def test_a_changed_host_key_is_an_alarm_of_its_own(house: House) -> None:
 
 
 async def test_what_was_loaded_and_not_applied_is_neither_drift_nor_repaired(house: House) -> None:
-    digest, network = house.store.network()
+    digest, network = house.store.networks.get()
     cells = tuple(cell.model_copy(update={"pci": cell.pci + 100}) for cell in network.cells)
-    house.store.save_network(network.model_copy(update={"cells": cells}), "f" * 64, "ana")
+    house.store.networks.save(network.model_copy(update={"cells": cells}), "f" * 64, "ana")
     before = house.running(LTE)
     house.listen()
     house.remediate()
@@ -196,7 +196,7 @@ async def test_what_was_loaded_and_not_applied_is_neither_drift_nor_repaired(hou
     house.change(LTE, tac="777")
     await house.ended(LTE, AlarmState.REPAIRED)
     assert house.running(LTE) == before
-    assert house.store.devices([LTE])[LTE].network_digest == digest
+    assert house.store.devices.find([LTE])[LTE].network_digest == digest
 
 
 async def test_what_adoption_found_different_is_neither_drift_nor_repaired(tmp_path: Path) -> None:
@@ -205,20 +205,20 @@ async def test_what_adoption_found_different_is_neither_drift_nor_repaired(tmp_p
         house.remediate()
 
         async def seen() -> bool:
-            return len(house.store.healths()) == len(house.fleet.stations)
+            return len(house.store.healths.find()) == len(house.fleet.stations)
 
         await until("all stations are seen", seen)
         await asyncio.sleep(5)
         assert house.alarms() == []
         assert "<pci>99</pci>" in house.running(LTE)
-        assert house.store.healths([LTE])[LTE].drift == 0
+        assert house.store.healths.find([LTE])[LTE].drift == 0
 
 
 async def test_a_station_under_a_job_is_left_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await _report_by_alertmanager(house)
     house.fleet.stations[LTE].equipment.break_link("condor")
     remediator = house.remediator()
-    monkeypatch.setattr(house.store, "leased", lambda _stations: frozenset({LTE}))
+    monkeypatch.setattr(house.store.claims, "busy", lambda _stations: frozenset({LTE}))
     await asyncio.sleep(0.3)
     await remediator.step()
     await remediator.settle()
@@ -236,12 +236,12 @@ async def test_a_scheduler_killed_before_the_commit_leaves_no_half_repair(
     def die(*_args: object, **_options: object) -> None:
         raise RuntimeError("killed here")
 
-    monkeypatch.setattr(house.store, "move_alarm", die)
+    monkeypatch.setattr(house.store.alarms, "move", die)
     remediator = house.remediator()
     await remediator.step()
     await remediator.settle()
     assert house.runs_for_alarms() == 0, "a run without its alarm's state must not exist"
-    assert house.store.repairs_since("core-link-down", f"{LTE}:{_LINK}", house.clock.now() - timedelta(hours=1)) == 0
+    assert house.store.repairs.count("core-link-down", f"{LTE}:{_LINK}", house.clock.now() - timedelta(hours=1)) == 0
     monkeypatch.undo()
     monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
     other = house.remediator()

@@ -125,7 +125,7 @@ async def test_a_database_that_is_away_makes_alertmanager_try_again(
         raise StoreError
 
     async with house.client() as client:
-        monkeypatch.setattr(house.store, "report_alarms", away)
+        monkeypatch.setattr(house.store.alarms, "report_all", away)
         answer = await post(client, alert(house.clock.now()))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         monkeypatch.undo()
@@ -137,7 +137,7 @@ async def test_an_escalation_reaches_people_once_their_webhook_is_back(house: Ho
     with webhook(refusals=2) as people:
         house.remediate(HttpWebhook(people.url))
         async with house.client() as client:
-            house.store.retire(LTE, "ana")
+            house.store.devices.retire(LTE, "ana")
             await post(client, alert(house.clock.now()))
         alarm = await house.ended(LTE, AlarmState.ESCALATED)
         await house.told()

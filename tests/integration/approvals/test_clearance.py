@@ -17,7 +17,7 @@ from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.run import Outcome, Run, RunState
 from controller.models.sharing import MaintenanceWindow
-from controller.ports.playbooks import FakeWebhook
+from controller.ports.webhook import FakeWebhook
 from controller.runs.approval.notices import Notices
 from tests.integration.alarms.house import until
 from tests.integration.playbooks.house import PlaybookHouse, open_house
@@ -56,17 +56,17 @@ class Office:
 
     async def waits(self, run: str, words: str) -> None:
         async def holds() -> bool:
-            return any(words in reason for reason in self.house.store.run(run).waits)
+            return any(words in reason for reason in self.house.store.runs.get(run).waits)
 
         await until(f"{run} waits: {words}", holds)
 
     async def ends(self, run: str, state: RunState = RunState.SUCCEEDED) -> Run:
         async def done() -> bool:
-            return self.house.store.run(run).state.terminal
+            return self.house.store.runs.get(run).state.terminal
 
         await until(f"{run} ends", done)
-        ended = self.house.store.run(run)
-        assert ended.state is state, self.house.store.jobs(run)
+        ended = self.house.store.runs.get(run)
+        assert ended.state is state, self.house.store.runs.jobs(run)
         return ended
 
 
@@ -106,7 +106,7 @@ async def test_a_playbook_works_in_windows_of_its_own_only(office: Office) -> No
     await office.waits(run.id, "window opens ")
     open_now = {"windows": window(now - timedelta(hours=1), now + timedelta(hours=2))}
     await house.succeeds("own", house.own(targets=STATION, guards=open_now, steps=steps))
-    assert not house.store.run(run.id).state.terminal
+    assert not house.store.runs.get(run.id).state.terminal
 
 
 async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
@@ -197,7 +197,7 @@ async def test_a_run_waits_for_its_window_and_a_person_may_override_it(office: O
     run = await office.lock()
     await office.waits(run, "window opens")
     await office.ends(run)
-    assert house.job(house.store.run(run), STATION).closes is not None
+    assert house.job(house.store.runs.get(run), STATION).closes is not None
 
 
 async def test_what_is_decided_together_needs_windows_that_are_open_together(office: Office) -> None:
@@ -237,7 +237,7 @@ async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None
     await office.waits(run, "freeze of region:puno")
 
     async def others_done() -> bool:
-        return all(job.outcome for job in house.store.jobs(run) if job.station in ("T-LTE-1", "T-LTE-2"))
+        return all(job.outcome for job in house.store.runs.jobs(run) if job.station in ("T-LTE-1", "T-LTE-2"))
 
     await until("the stations of Cusco are done", others_done)
     await office.waits(run, "hold on T-NR-1 by noc: on the mast")
@@ -245,10 +245,10 @@ async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None
     await office.call("eva", "POST", f"/runs/{run}/override", {"reason": "agreed"})
 
     async def only_the_held_waits() -> bool:
-        return [job.station for job in house.store.jobs(run) if job.outcome is None] == ["T-NR-1"]
+        return [job.station for job in house.store.runs.jobs(run) if job.outcome is None] == ["T-NR-1"]
 
     await until("all others are done", only_the_held_waits)
-    assert house.store.run(run).waits == {"hold on T-NR-1 by noc: on the mast": 1}
+    assert house.store.runs.get(run).waits == {"hold on T-NR-1 by noc: on the mast": 1}
     await office.call("noc", "DELETE", f"/holds/{hold['id']}", status=204)
     await office.ends(run)
 

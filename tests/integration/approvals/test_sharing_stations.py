@@ -9,7 +9,7 @@ import pytest
 
 from controller.models.approval import Verdict
 from controller.models.run import Outcome, Policy, RunState, Strategy
-from controller.ports.requests import RunRequest
+from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.house import until
@@ -56,21 +56,21 @@ async def test_runs_over_the_same_stations_all_end(house: PlaybookHouse) -> None
     runs.append(await house.playbooks().start("recreate-core-endpoint", link, asker=ADMINISTRATOR))
 
     async def ended() -> bool:
-        return all(house.store.run(run.id).state.terminal for run in runs)
+        return all(house.store.runs.get(run.id).state.terminal for run in runs)
 
     await until("all runs end", ended, 100)
-    assert [house.store.run(run.id).state for run in runs] == [RunState.PARTIAL] * 3 + [RunState.SUCCEEDED]
-    for job in (job for run in runs for job in house.store.jobs(run.id)):
+    assert [house.store.runs.get(run.id).state for run in runs] == [RunState.PARTIAL] * 3 + [RunState.SUCCEEDED]
+    for job in (job for run in runs for job in house.store.runs.jobs(run.id)):
         assert job.outcome is not None
         assert job.outcome.good is (job.station != DEAD), job
-    changed = [job for run in runs[:3] for job in house.store.jobs(run.id) if job.outcome is Outcome.SUCCEEDED]
+    changed = [job for run in runs[:3] for job in house.store.runs.jobs(run.id) if job.outcome is Outcome.SUCCEEDED]
     assert sorted(job.station for job in changed) == [
         "T-BOTH-1",
         "T-LTE-1",
         "T-NR-1",
     ]  # each once, by whoever came first
-    assert not house.store.leased(house.fleet.stations)
-    assert house.store.verify_audit() is None
+    assert not house.store.claims.busy(house.fleet.stations)
+    assert house.store.audit.verify() is None
 
 
 async def test_what_a_rule_starts_waits_where_consent_is_not_standing(house: PlaybookHouse) -> None:
@@ -80,16 +80,16 @@ async def test_what_a_rule_starts_waits_where_consent_is_not_standing(house: Pla
         playbook="repair-drift", parameters={"where": "T-LTE-1"}, actor="rule:drift", cause="alarm:a-1", key="k"
     )
     launcher = house.playbooks().launcher
-    run = await launcher.accept(await launcher.prepare(asked), lambda store, new: store.create_run(new))
+    run = await launcher.accept(await launcher.prepare(asked), lambda store, new: store.runs.create(new))
 
     async def waits() -> bool:
-        return set(house.store.run(run.id).waits) == {"waits for approval by 1 of host to restore"}
+        return set(house.store.runs.get(run.id).waits) == {"waits for approval by 1 of host to restore"}
 
     await until("the repair waits for a person", waits)
-    subject = standing.terms.subject if (standing := house.store.standing(run.id)) else ""
-    house.store.vote(subject, ADMINISTRATOR, Verdict.APPROVE, "go on", run.id)
+    subject = standing.terms.subject if (standing := house.store.approvals.standing(run.id)) else ""
+    house.store.approvals.vote(subject, ADMINISTRATOR, Verdict.APPROVE, "go on", run.id)
 
     async def ended() -> bool:
-        return house.store.run(run.id).state is RunState.SUCCEEDED
+        return house.store.runs.get(run.id).state is RunState.SUCCEEDED
 
     await until("the repair is done", ended)

@@ -28,10 +28,9 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier
-from controller.ports.playbooks import FakeWebhook
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
-from controller.ports.store import JobResult, Page, Transition
+from controller.ports.store import JobResult, Page, RunRequest, Transition
+from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
@@ -88,7 +87,7 @@ class House:
 
     async def plan(self, network: Network, station: str = STATION) -> Plan:
         """Load a version and plan a station."""
-        self.store.save_network(network, network_digest(network), "ana")
+        self.store.networks.save(network, network_digest(network), "ana")
         return await self.planner.plan(PlanRequest(station), "ana")
 
     async def apply(self, plan: Plan) -> tuple[RunState, Job]:
@@ -98,12 +97,12 @@ class House:
         stop = asyncio.Event()
         task = asyncio.create_task(worker.run(stop))
         run = submit(self.store, bell, RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1)))
-        while not self.store.run(run.id).state.terminal:
+        while not self.store.runs.get(run.id).state.terminal:
             await asyncio.sleep(0.1)
         stop.set()
         await task
-        (job,) = self.store.jobs(run.id)
-        return self.store.run(run.id).state, job
+        (job,) = self.store.runs.jobs(run.id)
+        return self.store.runs.get(run.id).state, job
 
     async def watch(self, network: Network) -> Health:
         """Look three times, as the listener does, and let the remediation loop work; the last health."""
@@ -117,7 +116,7 @@ class House:
             await checker.record([await checker.look(network, STATION)])
             await remediator.step()
             await remediator.settle()
-        return self.store.healths()[STATION]
+        return self.store.healths.find()[STATION]
 
     async def close(self) -> None:
         """Close all."""
@@ -130,7 +129,7 @@ async def test_from_network_files_to_a_verified_station(server: Netconfd, tmp_pa
     house = House(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
     try:
         three = network_at(server, tmp_path)
-        house.store.save_network(three, network_digest(three), "ana")
+        house.store.networks.save(three, network_digest(three), "ana")
         await house.planner.adopt(STATION, "ana")
         state, job = await house.apply(await house.plan(three))
         assert (state, job.detail) == (
@@ -143,8 +142,8 @@ async def test_from_network_files_to_a_verified_station(server: Netconfd, tmp_pa
         # What it does not tell is unknown: no alarm is raised, and nothing is repaired.
         health = await house.watch(three)
         assert {link.state for link in health.links} == set(health.cells.values()) == {ServiceState.UNKNOWN}
-        assert house.store.alarms(Page(10)) == (0, [])
-        assert house.store.runs(Page(10))[0] == 1
+        assert house.store.alarms.page(Page(10)) == (0, [])
+        assert house.store.runs.page(Page(10))[0] == 1
 
         # A fourth tenant comes: only its nodes change.
         onboard = await house.plan(network_at(server, tmp_path, entel=True))
@@ -153,7 +152,7 @@ async def test_from_network_files_to_a_verified_station(server: Netconfd, tmp_pa
         assert (await house.apply(onboard))[0] is RunState.SUCCEEDED
         after = (await house.planner.read(three, STATION)).tree
         new = {path for path in after if path not in before}
-        ledger = house.store.ledger([STATION])[STATION]
+        ledger = house.store.ledger.find([STATION])[STATION]
         assert new
         assert all(ledger[path].owners == ("entel",) for path in new)
         assert {path: after[path] for path in before} == dict(before)
@@ -178,18 +177,18 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
     house = House(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
     try:
         network = network_at(server, tmp_path, station=OTHER)
-        house.store.save_network(network, network_digest(network), "ana")
+        house.store.networks.save(network, network_digest(network), "ana")
         await house.planner.adopt(OTHER, "ana")
         plan = await house.plan(network, OTHER)
         run = submit(
             house.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
         )
-        house.store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        house.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 
         transactions: list[str] = []
 
         async def work(interrupter: Interrupter) -> JobResult:
-            (claim,) = house.store.claim(house.store.register_worker("w"), 10)
+            (claim,) = house.store.claims.take(house.store.processes.register("w"), 10)
             transactions.append(claim.transaction)
             record = Record(claim, InstantStore(house.store), house.clock, always)
             devices = MortalDevices(house.devices, interrupter)  # type: ignore[arg-type]
@@ -198,8 +197,8 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
             try:
                 return await transaction.run()
             except Killed:
-                (one,) = [known for known in house.store.incarnations() if known.id == claim.incarnation]
-                house.store.bury(one.id, one.counter)
+                (one,) = [known for known in house.store.processes.alive() if known.id == claim.incarnation]
+                house.store.processes.declare_dead(one.id, one.counter)
                 raise
 
         with pytest.raises(Killed):
@@ -209,7 +208,7 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
         result = await work(Interrupter())
         assert result.outcome is Outcome.SUCCEEDED, result.detail
         assert house.clock.monotonic() - begun < 30  # the commit's timer has 61 s
-        rows = house.store.journal_of(transactions[0])
+        rows = house.store.journal.find(transactions[0])
         assert [row.step for row in rows].count(JournalStep.READ) == 1  # nothing was done twice
         (probe,) = [row for row in rows if row.step is JournalStep.PROBING]
         assert probe.persist != next(row.persist for row in rows if row.step is JournalStep.COMMITTING)

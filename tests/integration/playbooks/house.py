@@ -45,9 +45,11 @@ class PlaybookHouse(House):
         """Let the worker die on the spot, bury it, and start another one."""
         self.worker.cancel()
         await asyncio.gather(self.worker, return_exceptions=True)
-        while living := self.store.incarnations():
+        while living := self.store.processes.alive():
             for one in living:
-                self.store.bury(one.id, one.counter)  # not if a heartbeat that was under way came in between
+                self.store.processes.declare_dead(
+                    one.id, one.counter
+                )  # not if a heartbeat that was under way came in between
         await self.work()
 
     def own(self, **content: Any) -> Playbooks:
@@ -67,21 +69,21 @@ class PlaybookHouse(House):
         agree_by_contract(self.store, self.clock, run)
 
         async def done() -> bool:
-            return self.store.run(run.id).state.terminal
+            return self.store.runs.get(run.id).state.terminal
 
         await until(f"run of {name} ends", done)
-        return self.store.run(run.id)
+        return self.store.runs.get(run.id)
 
     async def succeeds(self, name: str, playbooks: Playbooks | None = None, /, **given: Any) -> Run:
         run = await self.run(name, playbooks, **given)
-        assert run.state is RunState.SUCCEEDED, self.store.jobs(run.id)
+        assert run.state is RunState.SUCCEEDED, self.store.runs.jobs(run.id)
         return run
 
     def job(self, run: Run, station: str) -> Job:
-        return next(job for job in self.store.jobs(run.id) if job.station == station)
+        return next(job for job in self.store.runs.jobs(run.id) if job.station == station)
 
     def steps(self, run: Run, station: str) -> list[StepRecord]:
-        return self.store.steps(self.job(run, station).id)
+        return self.store.steps.find(self.job(run, station).id)
 
     def load(self, **changes: Mapping[str, Any]) -> None:
         """Make another version of the network files current: agreements by id, with fields replaced, None removes."""
@@ -92,16 +94,16 @@ class PlaybookHouse(House):
             if change is not None:
                 kept.append(type(agreement).model_validate({**agreement.model_dump(mode="json"), **change}))
         made = network.model_copy(update={"agreements": tuple(kept)})
-        self.store.save_network(made, network_digest(made), "ana")
+        self.store.networks.save(made, network_digest(made), "ana")
 
     def load_files(self, change: Callable[[Network], Network]) -> None:
         """Make other network files current."""
         made = change(load_network(TINY, endpoints=self.folder / "endpoints.csv"))
-        self.store.save_network(made, network_digest(made), "ana")
+        self.store.networks.save(made, network_digest(made), "ana")
 
     async def of_others(self, tenant: str) -> dict[str, dict[str, Leaves]]:
         """Nodes on each station that are not this tenant's."""
-        _, network = self.store.network()
+        _, network = self.store.networks.get()
         views = await self.planner.views(network, self.fleet.stations)
         found: dict[str, dict[str, Leaves]] = {}
         for station, view in views.items():

@@ -6,7 +6,7 @@ import pytest
 
 from controller.models.plan import Plan
 from controller.models.run import Job, Outcome, RunState, Strategy
-from controller.ports.requests import RunRequest
+from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from simulators.netconf.datastores import RunningChange
 from tests.integration.alarms.house import until
@@ -30,10 +30,10 @@ async def applied(house: PlaybookHouse, plan: Plan) -> Job:
     run = submit(house.store, house.doorbell, request)
 
     async def done() -> bool:
-        return house.store.run(run.id).state.terminal
+        return house.store.runs.get(run.id).state.terminal
 
     await until("the plan is applied", done)
-    return house.job(house.store.run(run.id), STATION)
+    return house.job(house.store.runs.get(run.id), STATION)
 
 
 async def test_an_alarm_that_the_change_brings_takes_it_back(
@@ -53,7 +53,7 @@ async def test_an_alarm_that_the_change_brings_takes_it_back(
     job = await applied(house, plan)
     assert job.outcome is Outcome.ROLLED_BACK
     assert job.detail == "new alarms for 2 s: alarm 26 power: mains lost: on battery"
-    assert house.store.run(job.run).state is RunState.FAILED
+    assert house.store.runs.get(job.run).state is RunState.FAILED
     assert all_running(house) == before
 
 

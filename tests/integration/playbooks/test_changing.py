@@ -142,7 +142,7 @@ async def test_old_links_stay_where_new_ones_do_not_come_up(moving: PlaybookHous
     (folder / "rehome-core.yaml").write_text(text, encoding="utf-8")
     run = await house.run("rehome-core", house.playbooks(folder), **REHOME, nodes=6)
     assert run.state is RunState.STOPPED
-    assert {job.outcome for job in house.store.jobs(run.id)} == {Outcome.ROLLED_BACK, Outcome.CANCELLED}
+    assert {job.outcome for job in house.store.runs.jobs(run.id)} == {Outcome.ROLLED_BACK, Outcome.CANCELLED}
     assert "link-up" in house.job(run, STATION).detail
     assert all_running(house) == before
 
@@ -151,7 +151,7 @@ async def test_both_ways_at_once_links_are_made_before_others_are_broken(moving:
     house, before, changes = moving, all_running(moving), moving.changes()
     seen = await house.dry_run("rehome-core", **REHOME, nodes=6)
     assert (house.changes(), seen.reach.tenants, seen.refused) == (changes, ("andes",), ())
-    assert phases_of(house.store.plan(seen.plan)) == [("create", ["link-up"]), ("delete", [])]
+    assert phases_of(house.store.plans.get(seen.plan)) == [("create", ["link-up"]), ("delete", [])]
     run = await house.succeeds("rehome-core", **REHOME, nodes=6)
     assert OLD not in house.running(STATION)
     plan = await undo_plan(house.planner, run.id, {"andes": 6}, "ana")

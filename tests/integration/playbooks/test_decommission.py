@@ -51,7 +51,7 @@ def with_a_neighbour(network: Network) -> Network:
 async def crowded(tmp_path: Path) -> AsyncIterator[RouterHouse]:
     async with open_router_house(tmp_path, adopted=False) as house:
         network = with_a_neighbour(house.network())
-        house.store.save_network(network, network_digest(network), "ana")
+        house.store.networks.save(network, network_digest(network), "ana")
         both = f"{STATION}|{ALONE}"
         await house.planner.adopt(both, "ana")
         plan = await house.planner.plan(PlanRequest(both, expect_stations=3), "ana")
@@ -62,7 +62,7 @@ async def crowded(tmp_path: Path) -> AsyncIterator[RouterHouse]:
 
 
 def owners(house: RouterHouse) -> set[str]:
-    return {owner for entry in house.store.ledger([ROUTER])[ROUTER].values() for owner in entry.owners}
+    return {owner for entry in house.store.ledger.find([ROUTER])[ROUTER].values() for owner in entry.owners}
 
 
 async def test_what_only_it_needed_goes_from_the_router(crowded: RouterHouse) -> None:
@@ -97,7 +97,7 @@ async def test_what_only_it_needed_goes_from_the_router(crowded: RouterHouse) ->
     assert list(after.routes) == kept
     assert same(after, house.router.startup)
     assert owners(house) == {"andes", "host"}
-    assert house.store.devices([ROUTER])[ROUTER].adopted is not None
+    assert house.store.devices.find([ROUTER])[ROUTER].adopted is not None
     assert house.job(run, ROUTER).started is not None
     station, router = (house.job(run, name) for name in (STATION, ROUTER))
     assert station.finished is not None
@@ -109,8 +109,8 @@ async def test_what_only_it_needed_goes_from_the_router(crowded: RouterHouse) ->
 
 async def test_a_router_that_failed_is_done_by_running_it_again(crowded: RouterHouse) -> None:
     house, before = crowded, crowded.router.running
-    nodes = len(house.store.ledger([STATION])[STATION])
-    condors = sum("condor" in entry.owners for entry in house.store.ledger([ROUTER])[ROUTER].values())
+    nodes = len(house.store.ledger.find([STATION])[STATION])
+    condors = sum("condor" in entry.owners for entry in house.store.ledger.find([ROUTER])[ROUTER].values())
     house.router.faults.inject(RouterFault(RouterFaultKind.REFUSE_LINE, line=2))
     run = await house.run("decommission-station", **GONE, nodes=nodes, router_nodes=condors)
     assert run.state is RunState.PARTIAL
@@ -118,8 +118,8 @@ async def test_a_router_that_failed_is_done_by_running_it_again(crowded: RouterH
     assert house.job(run, ROUTER).outcome is Outcome.ROLLED_BACK, house.job(run, ROUTER)
     assert same(house.router.running, before)
     assert owners(house) == {"andes", "condor", "host"}
-    assert house.store.devices([STATION])[STATION].retired is not None
-    running, retired = all_running(house), house.store.devices([STATION])
+    assert house.store.devices.find([STATION])[STATION].retired is not None
+    running, retired = all_running(house), house.store.devices.find([STATION])
 
     seen = await house.dry_run("decommission-station", **GONE)
     says = [step.says for one in seen.stations for step in one.steps]
@@ -128,7 +128,7 @@ async def test_a_router_that_failed_is_done_by_running_it_again(crowded: RouterH
     assert house.job(again, ROUTER).outcome is Outcome.SUCCEEDED
     assert house.router.running.vrfs.keys() == {"andes"}
     assert owners(house) == {"andes", "host"}
-    assert (all_running(house), house.store.devices([STATION])) == (running, retired)
+    assert (all_running(house), house.store.devices.find([STATION])) == (running, retired)
     # And once more, with nothing left to do.
     once_more = await house.succeeds("decommission-station", **GONE)
     assert house.job(once_more, ROUTER).outcome is Outcome.UNCHANGED
@@ -137,10 +137,10 @@ async def test_a_router_that_failed_is_done_by_running_it_again(crowded: RouterH
 async def test_a_station_that_stays_keeps_its_router(crowded: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
     house, before, running = crowded, crowded.router.running, all_running(crowded)
-    nodes = len(house.store.ledger([STATION])[STATION])
-    condors = sum("condor" in entry.owners for entry in house.store.ledger([ROUTER])[ROUTER].values())
+    nodes = len(house.store.ledger.find([STATION])[STATION])
+    condors = sum("condor" in entry.owners for entry in house.store.ledger.find([ROUTER])[ROUTER].values())
     run = await house.run("decommission-station", **GONE, nodes=nodes, router_nodes=condors, seconds=1)
-    assert {job.station: job.outcome for job in house.store.jobs(run.id)} == {
+    assert {job.station: job.outcome for job in house.store.runs.jobs(run.id)} == {
         STATION: Outcome.ROLLED_BACK,
         ROUTER: Outcome.CANCELLED,
     }
@@ -156,7 +156,7 @@ async def test_who_is_still_to_come_to_a_neighbour_is_needed(crowded: RouterHous
         for one in network.agreements
     ]
     network = network.model_copy(update={"agreements": tuple(wide)})
-    house.store.save_network(network, network_digest(network), "ana")
+    house.store.networks.save(network, network_digest(network), "ana")
     seen = await house.dry_run("decommission-station", **GONE)
     (station,) = [one for one in seen.stations if one.station == STATION]
     assert station.steps[1].says == "ok"

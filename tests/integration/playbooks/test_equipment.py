@@ -40,10 +40,10 @@ async def begin(house: PlaybookHouse, name: str, **given: str) -> Run:
 
 async def ended(house: PlaybookHouse, run: Run) -> Run:
     async def done() -> bool:
-        return house.store.run(run.id).state.terminal
+        return house.store.runs.get(run.id).state.terminal
 
     await until("the run ends", done)
-    return house.store.run(run.id)
+    return house.store.runs.get(run.id)
 
 
 async def test_restart(house: PlaybookHouse) -> None:
@@ -93,7 +93,7 @@ async def test_what_is_refused(house: PlaybookHouse) -> None:
     run = await house.run("restart-station", station=STATION)
     assert run.state is RunState.FAILED
     assert "runs on battery" in house.job(run, STATION).detail
-    house.store.add_hold(STATION, "eva", "on the mast", None)
+    house.store.holds.add(STATION, "eva", "on the mast", None)
     seen = await house.dry_run("reset-radio-unit", station=STATION, unit="ru-1")
     assert "on the mast" in seen.refused[0]
     assert (restarts(house), resets(house)) == (0, 0)

@@ -45,13 +45,13 @@ async def test_a_dry_run_touches_nothing(house: PlaybookHouse) -> None:
     # The others have tests of their own: switch-backhaul needs a router, offboard-tenant an agreement that ended.
     rest = {"switch-backhaul", "offboard-tenant"}
     assert cases.keys() | rest == {path.stem for path in PLAYBOOKS.glob("*.yaml")}
-    record = (house.store.ledger(), house.store.devices())
+    record = (house.store.ledger.find(), house.store.devices.find())
     for name, given in cases.items():
         seen = await house.dry_run(name, **given)
         assert seen.stations, name
         assert seen.refused == (), name
-    assert (house.store.ledger(), house.store.devices()) == record
-    assert not house.store.leased(house.fleet.stations)
+    assert (house.store.ledger.find(), house.store.devices.find()) == record
+    assert not house.store.claims.busy(house.fleet.stations)
     assert house.changes() == before
     assert {name: house.running(name) for name in house.fleet.stations} == running
     assert house.webhook.sent == {}
@@ -69,7 +69,7 @@ async def test_inputs_that_follow_from_parameters_are_checked_before_anything_be
     seen = await house.dry_run("provision-station", station=STATION, version="99.1")
     (says,) = [step.says for step in seen.stations[0].steps if step.step == "the version runs"]
     assert "and not 99.1" in says
-    assert [run.procedure for run in house.store.runs(Page(limit=10))[1]] == ["apply"]
+    assert [run.procedure for run in house.store.runs.page(Page(limit=10))[1]] == ["apply"]
 
 
 async def test_a_dry_run_shows_order_diff_and_what_is_skipped(house: PlaybookHouse) -> None:
@@ -97,9 +97,9 @@ async def test_a_failure_undoes_what_was_done(house: PlaybookHouse) -> None:
         ("lock", True, StepState.DONE),
         ("fail", False, StepState.FAILED),
     ]
-    assert not house.store.leased([STATION])
-    assert house.store.verify_audit() is None
-    _, rows = house.store.audit_rows(Page(limit=1000))
+    assert not house.store.claims.busy([STATION])
+    assert house.store.audit.verify() is None
+    _, rows = house.store.audit.page(Page(limit=1000))
     assert {"step.finished", "step.undone", "job.finished", "run.created"} <= {row.action for row in rows}
 
 
@@ -185,9 +185,9 @@ async def test_guards_refuse(house: PlaybookHouse, guard: str) -> None:
 async def test_a_run_executes_what_it_was_accepted_with(house: PlaybookHouse) -> None:
     launcher = house.own(targets=STATION, steps=[LOCK])
     run = await house.succeeds("own", launcher)
-    first = house.store.playbook_text(run.playbook)
+    first = house.store.runs.playbook(run.playbook)
     house.own(targets=STATION, steps=[FAIL])
-    assert house.store.playbook_text(run.playbook) == first
+    assert house.store.runs.playbook(run.playbook) == first
 
 
 async def test_one_key_is_one_run(house: PlaybookHouse) -> None:

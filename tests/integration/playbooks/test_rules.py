@@ -42,7 +42,7 @@ async def test_a_lost_radio_unit_is_reset_where_all_consent(
     await until("the unit is reset", repaired)
     (alarm,) = [one for one in house.alarms(STATION) if one.probable_cause == CAUSE]
     assert alarm.state is AlarmState.REPAIRED, (alarm, notifier.sent)
-    run = house.store.run(alarm.run)
+    run = house.store.runs.get(alarm.run)
     assert (run.procedure, run.state, run.cause) == ("reset-radio-unit", RunState.SUCCEEDED, f"alarm:{alarm.id}")
     assert run.parameters["unit"] == "ru-1"
     assert run.requested_by == "rule:radio-unit-lost"

@@ -46,7 +46,7 @@ async def test_a_tenant_comes_changes_its_share_and_goes(tmp_path: Path) -> None
         count = str(refused.value).rpartition("condor=")[2].split()[0].rstrip(":")
         await house.succeeds("offboard-tenant", tenant="condor", nodes=count, stations=4)
         assert "02</mnc>" not in house.running(STATION)
-        ledger = house.store.ledger()
+        ledger = house.store.ledger.find()
         assert not [entry for found in ledger.values() for entry in found.values() if "condor" in entry.owners]
 
 
@@ -80,7 +80,7 @@ async def test_a_cell_that_is_not_there(house: PlaybookHouse) -> None:
 
 async def test_holds_bind_unlocking(house: PlaybookHouse) -> None:
     await house.succeeds("lock-cell", station=STATION, cell="1")
-    house.store.add_hold("site:ollanta", "eva", "on the mast", None)
+    house.store.holds.add("site:ollanta", "eva", "on the mast", None)
     seen = await house.dry_run("unlock-cell", station=STATION, cell="1")
     assert seen.refused == (f"{STATION}: hold on site:ollanta by eva: on the mast",)
     with pytest.raises(PlanRefusedError, match="on the mast"):
@@ -147,7 +147,7 @@ async def test_a_cell_that_was_dark_before_hinders_no_change(house: PlaybookHous
 async def test_a_run_may_leave_out_what_is_held(house: PlaybookHouse) -> None:
     lock = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}}
     launcher = house.own(targets="*", steps=[lock])
-    house.store.add_hold(STATION, "eva", "on the mast", None)
+    house.store.holds.add(STATION, "eva", "on the mast", None)
     held = f"hold on {STATION} by eva: on the mast"
     refused = await launcher.dry_run("own", {})
     assert (refused.refused, refused.left_out) == ((f"{STATION}: {held}",), {})
@@ -160,7 +160,7 @@ async def test_a_run_may_leave_out_what_is_held(house: PlaybookHouse) -> None:
     assert (await skipping.dry_run("own", {})).left_out == {STATION: held}
     assert (await skipping.dry_run("own", {}, Held.REFUSE)).refused == refused.refused
     run = await house.run("own", skipping)
-    assert sorted(job.station for job in house.store.jobs(run.id)) == others
+    assert sorted(job.station for job in house.store.runs.jobs(run.id)) == others
     # One that has a plan leaves them out of it; where nothing is left, that is said.
     planned = house.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])
     alone = await planned.dry_run("own", {}, Held.SKIP)

@@ -173,7 +173,7 @@ async def test_a_worker_that_dies_while_a_station_downloads(
 
     async def asked() -> bool:
         job = house.job(run, STATION).id
-        with house.store._engine.connect() as connection:
+        with house.store.database.engine.connect() as connection:
             begun = "SELECT count(*) FROM journal WHERE job = ? AND step = 'prepared'"
             return bool(connection.exec_driver_sql(begun, (job,)).scalar_one())
 
@@ -188,8 +188,8 @@ async def test_a_worker_that_dies_while_a_station_downloads(
     await house.replace_worker()
 
     async def done() -> bool:
-        return house.store.run(run.id).state.terminal
+        return house.store.runs.get(run.id).state.terminal
 
     await until("the run ends", done)
-    assert house.store.run(run.id).state is RunState.SUCCEEDED, house.store.jobs(run.id)
+    assert house.store.runs.get(run.id).state is RunState.SUCCEEDED, house.store.runs.jobs(run.id)
     assert station(house).history.counts[EventKind.SOFTWARE] == (1 if remembers else 2)

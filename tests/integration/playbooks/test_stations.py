@@ -55,8 +55,8 @@ async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse
     run = await house.succeeds("decommission-station", station=NR, nodes=count)
     assert "Function" not in house.running(NR)
     assert {name for name, text in all_running(house).items() if text != before[name]} == {NR}
-    assert house.store.ledger([NR]) == {}
-    record = house.store.devices([NR])[NR]
+    assert house.store.ledger.find([NR]) == {}
+    record = house.store.devices.find([NR])[NR]
     assert record.adopted is None
     assert record.retired is not None
     seen = await house.dry_run("audit-drift", where=NR)
@@ -73,7 +73,7 @@ async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse
     await house.succeeds("provision-station", station=NR, **SOFTWARE)
     assert all_running(house) == before
     assert house.fleet.stations[NR].equipment.software.version == SOFTWARE["version"]
-    assert house.store.devices([NR])[NR].retired is None
+    assert house.store.devices.find([NR])[NR].retired is None
     health = await house.checker().health(NR)
     assert all(health.cells.values())
     assert health.drift == 0
@@ -83,16 +83,16 @@ async def test_users_that_stay_keep_a_station_in_service(house: PlaybookHouse, m
     monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
     house.load_files(with_tenants({}))
     before = all_running(house)
-    count = len(house.store.ledger([NR])[NR])
+    count = len(house.store.ledger.find([NR])[NR])
     run = await house.run("decommission-station", station=NR, nodes=count, seconds=1)
     assert house.job(run, NR).outcome is Outcome.ROLLED_BACK
     assert all_running(house) == before
-    assert house.store.devices([NR])[NR].retired is None
+    assert house.store.devices.find([NR])[NR].retired is None
 
 
 async def test_a_station_that_does_not_come_on_air_is_bare_again(house: PlaybookHouse) -> None:
     house.load_files(with_tenants({}))
-    count = len(house.store.ledger([NR])[NR])
+    count = len(house.store.ledger.find([NR])[NR])
     await house.succeeds("decommission-station", station=NR, nodes=count)
     bare = all_running(house)
     core = {"vlan": 102, "mme_pool": [{"id": "condor-mme-1", "address": "10.42.0.1"}]}
@@ -177,7 +177,7 @@ async def test_customers_move_region_by_region_and_back(leaving: PlaybookHouse) 
     # The way back: own station first.
     counts = {"condor": sum(change.removes.get("condor", 0) for change in await removed(house, run.id))}
     back = await apply(house, await undo_plan(house.planner, run.id, counts, "ana"))
-    assert [job.station for job in house.store.jobs(back.id)] == [NR, OWN, SHARED]
+    assert [job.station for job in house.store.runs.jobs(back.id)] == [NR, OWN, SHARED]
     assert all_running(house) == before
 
 
@@ -195,7 +195,7 @@ async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookHou
     faults.inject(Fault(FaultKind.FAIL, "commit"))
     run = await house.run("migrate-tenant", tenant="condor", soak=0)
     assert run.state is RunState.STOPPED
-    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.FAILED_SAFE, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
     # A shared station that is away is no failure, and yet nobody's customers are sent to it.
     faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
@@ -212,7 +212,7 @@ async def test_users_that_stay_keep_the_own_station_on_air(
     monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
     house = leaving
     run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", seconds=1, soak=0)
-    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.ROLLED_BACK}
     assert administrative_states(house, OWN) == ["UNLOCKED"]
 
@@ -232,7 +232,7 @@ def with_short_periods(house: PlaybookHouse) -> Any:
 async def measured(house: PlaybookHouse, station: str) -> None:
     """A measurement job of one-second periods on a station, with a full period behind it."""
     house.fleet.stations[station].datastores.foreign_edit(etree.fromstring(MEASURE.format(station)))
-    _, network = house.store.network()
+    _, network = house.store.networks.get()
 
     async def has_attempts() -> bool:
         periods = await house.planner.measurements(network, station)
@@ -254,7 +254,7 @@ async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookHouse) -> None:
 
     run = await gets_worse(house, launcher, SHARED, given)
     assert run.state is RunState.STOPPED
-    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.ROLLED_BACK, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
     assert "check 'KPIs no worse' after the soak: s1-setup-success: " in house.job(run, SHARED).detail
     assert all_running(house) == before
@@ -268,12 +268,12 @@ async def gets_worse(house: PlaybookHouse, launcher: Any, soaking: str, given: d
         return house.job(run, soaking).detail == "soaks"
 
     async def ended() -> bool:
-        return house.store.run(run.id).state.terminal
+        return house.store.runs.get(run.id).state.terminal
 
     await until(f"{soaking} soaks", soaks)
     house.fleet.stations[SHARED].equipment.break_link("andes")
     await until("the run ends", ended)
-    return house.store.run(run.id)
+    return house.store.runs.get(run.id)
 
 
 async def test_kpis_of_the_shared_stations_gate_the_shutdown_too(leaving: PlaybookHouse) -> None:
@@ -281,7 +281,7 @@ async def test_kpis_of_the_shared_stations_gate_the_shutdown_too(leaving: Playbo
     await measured(house, SHARED)
     given = {"tenant": "condor", "soak": 3, "where": "region=cusco", "measured": "true"}
     run = await gets_worse(house, launcher, OWN, given)
-    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.ROLLED_BACK}
     said = f"check 'KPIs of the shared stations no worse' after the soak: {SHARED}: s1-setup-success: "
     assert said in house.job(run, OWN).detail
@@ -293,13 +293,13 @@ async def test_what_could_not_be_judged_is_told_or_refused(leaving: PlaybookHous
     house, launcher = leaving, with_short_periods(leaving)
     await measured(house, SHARED)
     run = await house.run("migrate-tenant", launcher, tenant="condor", soak=3, measured="true")
-    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.SUCCEEDED, NR: Outcome.FAILED_SAFE}
     assert "step 'KPIs before': check failed" in house.job(run, NR).detail
     assert house.job(run, SHARED).detail == ""
     assert "soak" not in {step.name for step in house.steps(run, NR)}
     # Where nothing changes, nobody waits.
     unchanged = await house.succeeds("migrate-tenant", tenant="condor", soak=3600, where="region=cusco")
-    assert {job.outcome for job in house.store.jobs(unchanged.id)} == {Outcome.UNCHANGED}
+    assert {job.outcome for job in house.store.runs.jobs(unchanged.id)} == {Outcome.UNCHANGED}
     run = await house.succeeds("migrate-tenant", launcher, tenant="condor", soak=1, where="region=puno")
     assert house.job(run, NR).detail == "KPIs before: the station has no measurement job: no indicator will be judged"

@@ -9,7 +9,7 @@ import pytest
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
-from controller.ports.requests import RunRequest
+from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
 from tests.integration.alarms.house import until
@@ -36,11 +36,11 @@ async def apply(house: PlaybookHouse, plan: Plan) -> Run:
     )
 
     async def done() -> bool:
-        return house.store.run(run.id).state.terminal
+        return house.store.runs.get(run.id).state.terminal
 
     await until("the plan is applied", done)
-    ended = house.store.run(run.id)
-    assert ended.state is RunState.SUCCEEDED, house.store.jobs(run.id)
+    ended = house.store.runs.get(run.id)
+    assert ended.state is RunState.SUCCEEDED, house.store.runs.jobs(run.id)
     return ended
 
 
@@ -57,7 +57,7 @@ def all_running(house: PlaybookHouse) -> dict[str, str]:
 async def test_a_tenant_that_came_is_taken_back_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.runs.planning.undo._AT_ONCE", 3)  # of four
     async with open_house(tmp_path, without="condor-all") as house:
-        before, ledger = all_running(house), house.store.ledger()
+        before, ledger = all_running(house), house.store.ledger.find()
         house.load(condor_all={"consents": AGREED})
         run = await house.succeeds("onboard-tenant", tenant="condor", stations=4)
         assert all_running(house) != before
@@ -68,20 +68,20 @@ async def test_a_tenant_that_came_is_taken_back_whole(tmp_path: Path, monkeypatc
             count = int(said.json()["detail"].rpartition("condor=")[2])
             made = (await api.post(f"/v1/runs/{run.id}/undo", json={"remove": {"condor": count}})).json()
         assert (house.changes(), all_running(house)) == (changes, seen)
-        plan = house.store.plan(made["id"])
+        plan = house.store.plans.get(made["id"])
         assert (plan.undoes, plan.removals, plan.unplanned) == (run.id, {"condor": count}, {})
         assert {tenant for change in plan.changes for tenant in change.touched} == {"condor"}
         undone = await apply(house, plan)
         assert undone.procedure == "undo"
         assert all_running(house) == before
-        now = house.store.ledger()
+        now = house.store.ledger.find()
         assert {s: {p: e.node for p, e in found.items()} for s, found in now.items()} == {
             s: {p: e.node for p, e in found.items()} for s, found in ledger.items()
         }
         assert not any((await house.planner.drift(tuple(before))).values())
         # Waves in reverse: what came last goes first.
-        first = {job.station for job in house.store.jobs(run.id) if job.wave == run.waves - 1}
-        assert {job.station for job in house.store.jobs(undone.id) if job.wave == 0} <= first
+        first = {job.station for job in house.store.runs.jobs(run.id) if job.wave == run.waves - 1}
+        assert {job.station for job in house.store.runs.jobs(undone.id) if job.wave == 0} <= first
         with pytest.raises(PlanRefusedError, match=rf"changed since: run {undone.id} \(undo\) changed"):
             await undo_plan(house.planner, run.id, {"condor": count}, "ana")
 
@@ -141,7 +141,7 @@ async def test_what_cannot_be_undone_says_why(house: PlaybookHouse) -> None:
     )
 
     async def done() -> bool:
-        return house.store.run(failed.id).state.terminal
+        return house.store.runs.get(failed.id).state.terminal
 
     with pytest.raises(ConflictError, match="wait for its end"):
         await undo_plan(house.planner, failed.id, {}, "ana")

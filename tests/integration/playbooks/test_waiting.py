@@ -28,10 +28,10 @@ ASK: dict[str, Any] = {
 
 async def ended(house: PlaybookHouse, run: Run) -> Run:
     async def done() -> bool:
-        return house.store.run(run.id).state.terminal
+        return house.store.runs.get(run.id).state.terminal
 
     await until("the run ends", done)
-    return house.store.run(run.id)
+    return house.store.runs.get(run.id)
 
 
 async def test_one_answer_is_for_all_stations_and_outlives_workers(house: PlaybookHouse) -> None:
@@ -41,7 +41,7 @@ async def test_one_answer_is_for_all_stations_and_outlives_workers(house: Playbo
     run = await own.start("own", {})
 
     async def asked() -> bool:
-        jobs = house.store.jobs(run.id)
+        jobs = house.store.runs.jobs(run.id)
         return all("waits for an answer" in job.detail for job in jobs)
 
     await until("both stations wait", asked)
@@ -57,7 +57,7 @@ async def test_one_answer_is_for_all_stations_and_outlives_workers(house: Playbo
         assert said.status_code == 200, said.text
         late = await client.post("/v1/questions", json={"run": run.id, "answer": "no"})
         assert late.status_code == 404
-    assert (await ended(house, run)).state is RunState.SUCCEEDED, house.store.jobs(run.id)
+    assert (await ended(house, run)).state is RunState.SUCCEEDED, house.store.runs.jobs(run.id)
     assert lock_of(house)[0] == "LOCKED"
     assert house.steps(run, "T-LTE-2")[1].output["by"] == "ana"
 
@@ -74,9 +74,9 @@ async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(hous
     seen = await house.dry_run("own", own)
     assert seen.stations[0].steps[-1].says == "after a soak of 1 s, or the wave is undone"
     run = await house.run("own", own)
-    assert run.state is RunState.STOPPED, house.store.jobs(run.id)
+    assert run.state is RunState.STOPPED, house.store.runs.jobs(run.id)
     assert run.halted.startswith("the soak failed at T-LTE-1: check 'elsewhere' after the soak")
-    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
     undone = {name for name, outcome in outcomes.items() if outcome is Outcome.ROLLED_BACK}
     assert "T-LTE-1" in undone
     assert len(undone) == 2, outcomes

@@ -19,7 +19,7 @@ from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles.router import ROUTER as ROOT
 from controller.plan import network_digest, seal
-from controller.ports.requests import RunRequest
+from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import NO_SESSION, EventKind, Origin
@@ -55,7 +55,7 @@ class RouterHouse(PlaybookHouse):
     def load_without(self, *gone: str) -> Network:
         """Make the network without some agreements current."""
         network = self.network(gone)
-        self.store.save_network(network, network_digest(network), "ana")
+        self.store.networks.save(network, network_digest(network), "ana")
         return network
 
     async def plan(self, selector: str = STATION, **remove: int) -> Plan:
@@ -63,7 +63,7 @@ class RouterHouse(PlaybookHouse):
 
     async def plan_of(self, *edits: Edit) -> Plan:
         """A plan of just these edits of the router, whatever the network files say."""
-        digest, network = self.store.network()
+        digest, network = self.store.networks.get()
         observed = (await self.planner.views(network, [ROUTER]))[ROUTER].observed
         assert observed is not None
         paths = [edit.path for edit in edits]
@@ -77,14 +77,14 @@ class RouterHouse(PlaybookHouse):
         plan = seal(
             created=self.clock.now(), network=network.header.id, network_digest=digest, selector="", changes=[change]
         )
-        self.store.save_plan(plan, "ana")
+        self.store.plans.save(plan, "ana")
         return plan
 
     async def apply(self, plan: Plan, **strategy: Any) -> tuple[Run, dict[str, Job]]:
         """Apply a plan to its end."""
         run = self.begin(plan, **strategy)
         jobs = await self.end(run)
-        return self.store.run(run), jobs
+        return self.store.runs.get(run), jobs
 
     def begin(self, plan: Plan, **strategy: Any) -> str:
         """Begin to apply a plan; the run's id."""
@@ -95,10 +95,10 @@ class RouterHouse(PlaybookHouse):
         """Wait for a run's end; its jobs by device."""
 
         async def done() -> bool:
-            return self.store.run(run).state.terminal
+            return self.store.runs.get(run).state.terminal
 
         await until(f"{run} ends", done)
-        return {job.station: job for job in self.store.jobs(run)}
+        return {job.station: job for job in self.store.runs.jobs(run)}
 
     async def carry(self, *gone: str) -> None:
         """Bring the site to the network files without some agreements."""

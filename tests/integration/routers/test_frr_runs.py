@@ -50,7 +50,7 @@ def blocks(text: str) -> list[str]:
 
 
 def count(house: RouterHouse, owner: str) -> int:
-    ledgers = house.store.ledger([ROUTER, STATION])
+    ledgers = house.store.ledger.find([ROUTER, STATION])
     return sum(owner in entry.owners for ledger in ledgers.values() for entry in ledger.values())
 
 

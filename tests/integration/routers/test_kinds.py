@@ -21,7 +21,7 @@ async def test_software_is_for_stations(house: RouterHouse, name: str) -> None:
     for act in (house.dry_run, house.run):
         with pytest.raises(InputError, match=f"download-software is for stations only, and {ROUTER} is a router"):
             await act(name, where=f"router={ROUTER}", **SOFTWARE)
-    assert house.store.runs(Page())[0] == 0
+    assert house.store.runs.page(Page())[0] == 0
     assert not (await house.dry_run(name, where=f"site={house.network().site_of(ROUTER)}", **SOFTWARE)).refused
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(120)
 
 async def test_a_provisioned_router_is_adopted_and_its_first_plan_is_empty(tmp_path: Path) -> None:
     async with open_router_house(tmp_path, Provisioning.PROVISIONED) as house:
-        ledger = house.store.ledger([ROUTER])[ROUTER]
+        ledger = house.store.ledger.find([ROUTER])[ROUTER]
         assert {entry.owners for entry in ledger.values()} == {("host",), ("andes",), ("condor",)}
         plan = await house.plan(f"router={ROUTER}")
         assert plan.unchanged == (ROUTER,)
@@ -85,7 +85,7 @@ async def test_a_line_that_fails_leaves_nothing_half_done(
     assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, jobs
     assert house.router.running == before
     assert same(house.router.startup, before)
-    assert len(house.store.ledger([ROUTER])[ROUTER]) == 1
+    assert len(house.store.ledger.find([ROUTER])[ROUTER]) == 1
 
 
 async def test_a_session_that_drops_in_the_middle_is_taken_up_again(house: RouterHouse) -> None:

@@ -71,7 +71,7 @@ async def test_the_router_goes_first_where_a_tenant_comes_and_last_where_it_goes
 
 
 def ledger(house: RouterHouse, name: str) -> list[LedgerEntry]:
-    return list(house.store.ledger([name]).get(name, {}).values())
+    return list(house.store.ledger.find([name]).get(name, {}).values())
 
 
 async def test_a_station_that_fails_takes_its_router_back(house: RouterHouse) -> None:
@@ -108,7 +108,7 @@ async def test_onboarding_by_the_playbook_spans_both(house: RouterHouse) -> None
     before = seen(house)
     run = await house.succeeds("onboard-tenant", tenant="condor", where=STATION)
     assert since(house, before) == [ROUTER, STATION]
-    assert {job.station for job in house.store.jobs(run.id)} == {ROUTER, STATION}
+    assert {job.station for job in house.store.runs.jobs(run.id)} == {ROUTER, STATION}
     assert house.fleet.stations[STATION].summary()["links_up"] == 3
 
 
@@ -117,7 +117,7 @@ async def test_a_new_station_is_provisioned_with_its_router(tmp_path: Path) -> N
         before = seen(house)
         await house.succeeds("provision-station", station=STATION)
         assert since(house, before) == [ROUTER, STATION]
-        assert {name for name, one in house.store.devices().items() if one.adopted} == {ROUTER, STATION}
+        assert {name for name, one in house.store.devices.find().items() if one.adopted} == {ROUTER, STATION}
         assert house.fleet.stations[STATION].summary()["links_up"] == 3
 
 
@@ -197,7 +197,7 @@ async def test_a_core_that_moves_to_another_network_has_both_ways_for_a_while(ho
     def load(mme: int) -> None:
         node = {"id": f"andes-mme-{mme}", "address": f"10.41.0.{mme}"}
         network = with_tenants({"andes": {"core": {"vlan": 101, "mme_pool": [node]}}})(house.network())
-        house.store.save_network(network, network_digest(network), "ana")
+        house.store.networks.save(network, network_digest(network), "ana")
 
     def ways() -> set[str]:
         return {route.target.with_mask() for route in house.router.running.routes if route.vrf == "andes"}
@@ -254,6 +254,6 @@ async def test_a_router_that_soaks_keeps_no_station_behind_it_waiting(house: Rou
         soak_checks=[{**check, "checks": [wanted]}],
     )
     run = await house.run("own", launcher)
-    outcomes = {job.station: job.outcome for job in house.store.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
     assert outcomes == dict.fromkeys((ROUTER, STATION), Outcome.SUCCEEDED if healthy else Outcome.ROLLED_BACK)
     assert same(house.router.running, before) is not healthy

@@ -23,7 +23,7 @@ def test_load_and_adopt(running: Plant) -> None:
     said = running.call("POST", "/devices/adopt", {"selector": "*"})
     assert len(said) == STATIONS
     assert all(text.startswith("adopted") for text in said.values()), said
-    assert len(running.store.devices()) == STATIONS
+    assert len(running.store.devices.find()) == STATIONS
 
 
 def test_apply_all_of_it(running: Plant) -> None:
@@ -31,7 +31,7 @@ def test_apply_all_of_it(running: Plant) -> None:
     assert len(plan.changes) == STATIONS
     run = running.apply(plan, wave_size=8)
     ended = running.ended(run)
-    assert ended.state is RunState.SUCCEEDED, running.store.jobs(run)
+    assert ended.state is RunState.SUCCEEDED, running.store.runs.jobs(run)
     assert ended.counts == {"succeeded": STATIONS}
     assert ended.waves > 2
     running.assert_recorded(run)
@@ -58,7 +58,7 @@ def test_one_key_one_run(running: Plant) -> None:
     assert running.apply(plan, "only-once") == first
     assert running.ended(first).state is RunState.SUCCEEDED
     assert running.apply(plan, "only-once") == first
-    total, _ = running.store.runs(Page(limit=1000))
+    total, _ = running.store.runs.page(Page(limit=1000))
     assert total == 2
 
 
@@ -71,7 +71,7 @@ def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: Plant) -> No
     for change in plan.changes:
         running.fault(change.station, "delay", "edit-config", seconds=5)
     run = running.apply(plan, canary=1, wave_size=2)
-    canary = next(job.station for job in running.store.jobs(run) if job.wave == 0)
+    canary = next(job.station for job in running.store.runs.jobs(run) if job.wave == 0)
     running.until(
         "the canary is under way", lambda: any(row.step is JournalStep.EDITING for row in running.journal(run, canary))
     )
@@ -80,7 +80,7 @@ def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: Plant) -> No
     for change in plan.changes:
         running.clear_faults(change.station)
     assert ended.state is RunState.CANCELLED
-    outcomes = {job.station: job.outcome for job in running.store.jobs(run)}
+    outcomes = {job.station: job.outcome for job in running.store.runs.jobs(run)}
     assert outcomes.pop(canary) is Outcome.SUCCEEDED
     assert set(outcomes.values()) == {Outcome.CANCELLED}
     running.assert_recorded(run)

@@ -274,7 +274,7 @@ async def test_processes_expect_the_stations_of_the_network(tmp_path: Path, monk
     ]
     settings = Settings(home=tmp_path / "home", call_home=f"127.0.0.1:{port - 1}")
     async with parts(settings) as made:
-        made.store.save_network(network.model_copy(update={"endpoints": tuple(calling)}), "digest", "test")
+        made.store.networks.save(network.model_copy(update={"endpoints": tuple(calling)}), "digest", "test")
         await made.take_calls(ProcessRole.WORKER)
         home = Home("127.0.0.1", port)
         async with Fleet(read_network(TINY), FleetSettings(homes=[home])), asyncio.timeout(20):

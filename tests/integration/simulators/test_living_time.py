@@ -88,7 +88,7 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
     before, revision = station.datastores.running, station.revision
     claim = world.claim()
     async with devices.session(target) as session:
-        world.store.learn(software_of(session.capabilities, await session.read()), Behaviour(), claim)
+        world.store.behaviours.learn(software_of(session.capabilities, await session.read()), Behaviour(), claim)
     # The session ends with the commit, and no other comes through until the timer has run out.
     station.faults.inject(Fault(FaultKind.DROP_AFTER, "commit"))
     station.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))

@@ -27,7 +27,7 @@ def report(desk: Desk, **more: Any) -> str:
         "source": AlarmSource.CHECK,
         "at": AT,
     }
-    return desk.store.report_alarm(AlarmReport(**known | more)).id
+    return desk.store.alarms.report(AlarmReport(**known | more)).id
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ async def test_alarms_are_filtered(desk: Desk, asked: dict[str, Any], found: str
 
 async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_who_can_act(desk: Desk) -> None:
     plan = make_plan(["A"])
-    desk.store.save_plan(plan, "rule")
-    run = desk.store.create_run(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], cause="alarm:x", actor="rule"))
-    desk.store.advance(run.id, lambda _run, _jobs: Transition(RunState.PAUSED))
-    alarm = desk.store.alarm(report(desk))
-    assert desk.store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", run=run.id)
+    desk.store.plans.save(plan, "rule")
+    run = desk.store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], cause="alarm:x", actor="rule"))
+    desk.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.PAUSED))
+    alarm = desk.store.alarms.get(report(desk))
+    assert desk.store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run=run.id)
     (listed,) = (await desk.client.get("/v1/alarms")).json()["results"]
     shown = (await desk.client.get(f"/v1/alarms/{alarm.id}")).json()
     assert listed == shown
@@ -95,8 +95,8 @@ async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_
     ],
 )
 async def test_an_alarm_whose_repair_does_not_start_says_why(desk: Desk, note: str, what: str, who: str) -> None:
-    alarm = desk.store.alarm(report(desk))
-    desk.store.move_alarm(alarm, AlarmState.RAISED, actor="remediation", note=note)
+    alarm = desk.store.alarms.get(report(desk))
+    desk.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
     shown = (await desk.client.get(f"/v1/alarms/{alarm.id}")).json()
     assert [(wait["what"], wait["who"]) for wait in shown["waits_for"]] == [(what, who)]
 

@@ -105,7 +105,7 @@ async def test_another_of_their_side_takes_back_the_no_of_whoever_is_gone(desk: 
 
 async def asking(desk: Desk, *requirements: Requirement) -> str:
     """A run of a plan on all stations, all of them condor's, that asks this of people."""
-    made = desk.store.plan((await plan(desk, expect_stations=4))["id"])
+    made = desk.store.plans.get((await plan(desk, expect_stations=4))["id"])
     group = StationTerms(region="puno", timezone="America/Lima", tenants=("condor",))
     terms = RunTerms(
         subject=made.digest,
@@ -115,7 +115,7 @@ async def asking(desk: Desk, *requirements: Requirement) -> str:
         stations={change.station: ("site", 0) for change in made.changes},
     )
     jobs = [NewJob(0, change.station) for change in made.changes]
-    run = desk.store.create_run(prepared(made, "apply", Strategy(), jobs, actor="ana", terms=terms))
+    run = desk.store.runs.create(prepared(made, "apply", Strategy(), jobs, actor="ana", terms=terms))
     return run.id
 
 
@@ -126,7 +126,7 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> Non
     waits = "waits for approval by 1 of condor to interrupt"
 
     def blocked() -> set[str]:
-        return {job.blocked for job in desk.store.jobs(run)}
+        return {job.blocked for job in desk.store.runs.jobs(run)}
 
     reassess(desk.store, SystemClock(), FakeDoorbell())
 
@@ -143,7 +143,7 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> Non
         assert blocked() == {waits}, standing
         await is_now()
         assert blocked() == {""}
-    (token,) = desk.store.tokens("leo")
+    (token,) = desk.store.tokens.find("leo")
     assert (await desk.client.delete(f"/v1/tokens/{token.id}")).is_success
     assert blocked() == {waits}
     assert (await desk.client.post("/v1/tokens", json={"owner": "leo"})).is_success
@@ -153,7 +153,7 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> Non
 async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
     await load_and_adopt(desk)
     admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
-    made = desk.store.plan((await plan(desk, expect_stations=4))["id"])
+    made = desk.store.plans.get((await plan(desk, expect_stations=4))["id"])
     text = (Path("playbooks") / "lock-cell.yaml").read_text(encoding="utf-8")
     used = RunPlaybook(name="lock-cell", digest="d", text=text, parameters={"station": "T-LTE-1", "cell": "1"})
     groups = [StationTerms(region="puno", timezone="America/Lima", tenants=(name,)) for name in ("andes", "condor")]
@@ -165,7 +165,7 @@ async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
         stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
     )
     jobs = [NewJob(0, station) for station in terms.stations]
-    run = desk.store.create_run(prepared(made, "lock-cell", Strategy(), jobs, actor="ana", terms=terms, playbook=used))
+    run = desk.store.runs.create(prepared(made, "lock-cell", Strategy(), jobs, actor="ana", terms=terms, playbook=used))
     seen = (await desk.client.get(f"/v1/approvals/{run.id}")).json()
     assert (seen["procedure"], seen["stations"]) == ("lock-cell", ["T-LTE-1", "T-LTE-2"])
     assert seen["parameters"] == {"station": "T-LTE-1", "cell": "1"}
@@ -183,7 +183,7 @@ async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
 
 async def test_a_vote_with_a_token_that_somebody_else_made_says_so(desk: Desk) -> None:
     await load_and_adopt(desk)
-    desk.store.add_user(Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor"), "ana")
+    desk.store.users.add(Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor"), "ana")
     made = (await desk.client.post("/v1/tokens", json={"owner": "leo"})).json()
     run = await asking(desk, Requirement(side="condor", action=ActionClass.INTERRUPT, agreement="condor-all"))
     async with desk.with_token(made["secret"]) as leo:
@@ -219,7 +219,7 @@ async def test_an_administrators_own_run_has_their_yes(desk: Desk) -> None:
     assert (await desk.client.post("/v1/freezes", json=freeze())).is_success
     assert (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] != {}
     await desk.client.post(f"/v1/runs/{run}/cancel")
-    desk.store.advance(run, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    desk.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
     assert (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] == {}, "an ended run waits for nothing"
     notices = (await desk.client.get("/v1/notices")).json()
     assert {one["tenant"]: len(one["stations"]) for one in notices["results"]} == {"andes": 4, "condor": 4, "vicuna": 2}

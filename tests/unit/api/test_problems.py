@@ -166,12 +166,12 @@ async def test_a_database_that_is_away_is_said_to_be_so(desk: Desk, monkeypatch:
     def away(*_: object) -> None:
         raise StoreError("no connection to canary port 5432")
 
-    monkeypatch.setattr(desk.store, "check_writable", away)
-    monkeypatch.setattr(desk.store, "plans", away)
+    monkeypatch.setattr(desk.store.status, "check_writable", away)
+    monkeypatch.setattr(desk.store.plans, "page", away)
     for answer in (await desk.stranger.get("/readyz"), await desk.client.get("/v1/plans")):
         assert "canary" not in str(problem(answer, 503, "store-unavailable"))
         assert answer.headers["retry-after"] == "5"
-    monkeypatch.setattr(desk.store, "bearer", away)
+    monkeypatch.setattr(desk.store.tokens, "bearer", away)
     problem(await desk.client.get("/v1/plans"), 503, "store-unavailable")
 
 
@@ -179,7 +179,7 @@ async def test_a_bug_is_owned_up_to_and_tells_nothing(desk: Desk, monkeypatch: p
     def broken(*_: object) -> None:
         raise KeyError("canary")
 
-    monkeypatch.setattr(desk.store, "plans", broken)
+    monkeypatch.setattr(desk.store.plans, "page", broken)
     said = problem(await desk.client.get("/v1/plans"), 500, "bug")
     assert "canary" not in str(said)
 

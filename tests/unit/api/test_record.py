@@ -12,7 +12,7 @@ async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(desk: 
     assert (await desk.client.get("/v1/record")).json() == {"epoch": 0, "doubt": "", "since": None}
     nothing = await desk.client.post("/v1/record/decision", json={"choice": "record", "reason": "INC-77"})
     assert nothing.status_code == 409
-    assert desk.store.doubt_record({station: 7, "elsewhere": 9}).doubt
+    assert desk.store.integrity.check_fences({station: 7, "elsewhere": 9}).doubt
     shown = (await desk.client.get("/v1/record")).json()
     assert station in shown["doubt"]
     assert shown["since"]
@@ -28,6 +28,6 @@ async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(desk: 
     assert (await desk.client.get("/v1/holds")).json()["results"][0]["target"] == others[0]
     assert (await desk.client.get("/v1/record")).json() == {"epoch": 1, "doubt": "", "since": None}
     assert (await desk.stranger.get("/readyz")).json()["record"] == "trusted"
-    assert not desk.store.doubt_record({station: 7}).doubt
+    assert not desk.store.integrity.check_fences({station: 7}).doubt
     assert (await desk.client.post("/v1/runs", json={"plan": made["id"]})).status_code == 202
-    assert desk.store.verify_audit() is None
+    assert desk.store.audit.verify() is None

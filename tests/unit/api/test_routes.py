@@ -36,7 +36,7 @@ async def load(desk: Desk, **files: str) -> dict[str, Any]:
 async def load_and_adopt(desk: Desk) -> list[str]:
     """The tiny network, its stations as the factory made them, adopted."""
     await load(desk)
-    network = desk.store.network()[1]
+    network = desk.store.networks.get()[1]
     for station in network.stations:
         desk.devices.add(station.id, station.profiles, {f"/ManagedElement[{station.id}]": ELEMENT})
     answer = await desk.client.post("/v1/devices/adopt", json={"selector": "*"})
@@ -54,7 +54,7 @@ async def plan(desk: Desk, **body: Any) -> dict[str, Any]:
 async def test_a_network_is_loaded_once(desk: Desk) -> None:
     first = await load(desk)
     assert first["changed"]
-    assert first["counts"]["stations"] == len(desk.store.network()[1].stations)
+    assert first["counts"]["stations"] == len(desk.store.networks.get()[1].stations)
     assert (await load(desk)) == first | {"changed": False}
     assert (await desk.client.get("/v1/network")).json()["digest"] == first["digest"]
 
@@ -76,7 +76,7 @@ async def test_a_network_whose_devices_secret_is_not_there_is_loaded_with_a_warn
 
 async def test_stations_that_leave_the_files_with_our_nodes_on_them_are_named(desk: Desk) -> None:
     await load_and_adopt(desk)
-    desk.store.retire("T-NR-1", "ana")
+    desk.store.devices.retire("T-NR-1", "ana")
     assert (await load(desk))["abandoned"] == []
     without = {
         name: "".join(line for line in text.splitlines(keepends=True) if "T-LTE-2" not in line and "T-NR-1" not in line)
@@ -91,15 +91,15 @@ async def test_a_wrong_network_leaves_the_old_one(desk: Desk) -> None:
     first = await load(desk)
     answer = await desk.client.put("/v1/network", json={"files": {"network.yaml": "network: {}"}})
     assert answer.status_code == 422
-    assert desk.store.network()[0] == first["digest"]
+    assert desk.store.networks.get()[0] == first["digest"]
 
 
 async def test_endpoints_can_be_replaced(desk: Desk) -> None:
     await load(desk)
-    before = desk.store.network()[1].endpoints
+    before = desk.store.networks.get()[1].endpoints
     text = files_of(TINY)["endpoints.csv"].replace(",127.20.", ",127.21.")
     await desk.client.put("/v1/network", json={"files": files_of(TINY), "endpoints": text})
-    after = desk.store.network()[1].endpoints
+    after = desk.store.networks.get()[1].endpoints
     assert [e.station for e in after] == [e.station for e in before]
     assert all(str(e.address).startswith("127.21.") for e in after)
 
@@ -107,7 +107,7 @@ async def test_endpoints_can_be_replaced(desk: Desk) -> None:
 @pytest.mark.parametrize("limit", [1, 2, 3, 1000])
 async def test_pages_add_up_to_the_whole(desk: Desk, limit: int) -> None:
     await load(desk)
-    cells = [cell.id for cell in desk.store.network()[1].cells]
+    cells = [cell.id for cell in desk.store.networks.get()[1].cells]
     found: list[str] = []
     offset: int | None = 0
     while offset is not None:
@@ -135,7 +135,7 @@ async def test_pages_of_plans_and_stations(desk: Desk) -> None:
 
 async def test_a_fresh_fleet_is_left_out_until_adopted(desk: Desk) -> None:
     await load(desk)
-    for station in desk.store.network()[1].stations:
+    for station in desk.store.networks.get()[1].stations:
         desk.devices.add(station.id, station.profiles, {f"/ManagedElement[{station.id}]": ELEMENT})
     made = await plan(desk)
     assert made["changes"] == []
@@ -158,7 +158,7 @@ async def test_an_equal_plan_is_the_same_plan(desk: Desk) -> None:
     one, other = await plan(desk, selector=station), await plan(desk, selector=station)
     assert one["id"] == other["id"]
     assert (await desk.client.get(f"/v1/plans/{one['id']}")).json()["digest"] == one["digest"]
-    assert (await desk.client.get(f"/v1/plans/{one['id']}")).content == plan_to_json(desk.store.plan(one["id"]))
+    assert (await desk.client.get(f"/v1/plans/{one['id']}")).content == plan_to_json(desk.store.plans.get(one["id"]))
     assert (await desk.client.get(f"/v1/plans/{one['id']}/compare/{other['id']}")).json()["results"] == []
 
 
@@ -227,12 +227,12 @@ async def test_events_of_a_run_end_with_the_run(desk: Desk) -> None:
     run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()
     watching = asyncio.create_task(desk.client.get(f"/v1/runs/{run['id']}/events"))
     await asyncio.sleep(0.2)
-    desk.store.advance(run["id"], lambda *_: Transition(RunState.RUNNING, wave=0))
-    worker = desk.store.register_worker("w")
-    (claim,) = desk.store.claim(worker, 10)
+    desk.store.runs.advance(run["id"], lambda *_: Transition(RunState.RUNNING, wave=0))
+    worker = desk.store.processes.register("w")
+    (claim,) = desk.store.claims.take(worker, 10)
     await asyncio.sleep(0.7)
-    desk.store.finish(claim, JobResult(Outcome.SUCCEEDED, "fine"))
-    desk.store.advance(run["id"], lambda *_: Transition(RunState.SUCCEEDED))
+    desk.store.claims.finish(claim, JobResult(Outcome.SUCCEEDED, "fine"))
+    desk.store.runs.advance(run["id"], lambda *_: Transition(RunState.SUCCEEDED))
     answer = await asyncio.wait_for(watching, 10)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "no-cache"
@@ -250,7 +250,7 @@ async def test_a_stream_ends_in_order_where_the_database_goes_away(desk: Desk, m
     (station, *_) = await load_and_adopt(desk)
     made = await plan(desk, selector=station)
     run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()
-    known = desk.store.run
+    known = desk.store.runs.get
     answers = iter([known, known, known])
 
     def soon_away(run_id: str) -> Run:
@@ -259,7 +259,7 @@ async def test_a_stream_ends_in_order_where_the_database_goes_away(desk: Desk, m
             raise StoreError
         return known_still(run_id)
 
-    monkeypatch.setattr(desk.store, "run", soon_away)
+    monkeypatch.setattr(desk.store.runs, "get", soon_away)
     with capture_logs() as logs:
         answer = await asyncio.wait_for(desk.client.get(f"/v1/runs/{run['id']}/events"), 30)
     assert [(name, data["state"]) for name, data in events_of(answer.text)] == [("run", "queued")]
@@ -320,7 +320,7 @@ async def test_the_audit_trail_is_listed_and_proved(desk: Desk) -> None:
 
 async def test_anchors_are_compared_with_the_audit_trail(desk: Desk) -> None:
     await load_and_adopt(desk)
-    anchor = desk.store.audit_head().model_dump()
+    anchor = desk.store.audit.head().model_dump()
     proof = (await desk.client.post("/v1/audit/anchors", json={"anchors": [anchor]})).json()
     assert proof == {"whole": True, "first_broken": None, "reason": ""}
     later = {**anchor, "number": anchor["number"] + 1}
@@ -352,7 +352,7 @@ def test_a_token_is_made_once_and_only_its_owner_reads_it(desk: Desk, tmp_path: 
     first = ensure_token(path, desk.store)
     assert ensure_token(path, desk.store) == first
     assert path.stat().st_mode & 0o777 == 0o600
-    known = desk.store.bearer(digest(first))
+    known = desk.store.tokens.bearer(digest(first))
     assert known is not None
     assert known.model_copy(update={"token": ""}) == FIRST
 
@@ -361,16 +361,16 @@ def test_a_token_of_a_provider_becomes_no_administrators(desk: Desk, tmp_path: A
     path = tmp_path / "home" / "token"
     path.parent.mkdir()
     path.write_text("e30.e30.c2ln\n")
-    before = desk.store.tokens()
+    before = desk.store.tokens.find()
     with pytest.raises(InputError, match="remove it"):
         ensure_token(path, desk.store)
-    assert desk.store.tokens() == before
+    assert desk.store.tokens.find() == before
 
 
 async def test_people_resume_what_the_breaker_stopped(desk: Desk) -> None:
     await load(desk)
     for _ in range(20):
-        desk.store.record_repair("core-link-down", "A:x", "a-1", "r-1")
+        desk.store.repairs.record("core-link-down", "A:x", "a-1", "r-1")
     assert not Breaker().lets(desk.store, datetime.now(UTC))
     metrics = (await desk.client.get("/metrics")).text
     assert 'minka_automatic_repair_stopped{by="breaker"} 1.0' in metrics
@@ -381,8 +381,8 @@ async def test_people_resume_what_the_breaker_stopped(desk: Desk) -> None:
     resumed = await desk.client.put("/v1/remediation", json={"stopped": False, "reason": "a backhaul came back"})
     assert (resumed.json()["stopped"], resumed.json()["by"]) == (False, "ana")
     assert Breaker().lets(desk.store, datetime.now(UTC))
-    assert desk.store.alarm(alarm["id"]).cleared is not None
-    row = next(row for row in desk.store.audit_rows(Page())[1] if row.action == "switch.set")
+    assert desk.store.alarms.get(alarm["id"]).cleared is not None
+    row = next(row for row in desk.store.audit.page(Page())[1] if row.action == "switch.set")
     assert (row.actor, row.detail) == ("ana", {"on": "off", "reason": "a backhaul came back"})
 
 
@@ -402,7 +402,7 @@ async def test_planning_tells_how_far_it_is(desk: Desk) -> None:
 
 async def test_the_audit_trail_is_asked_for_what_is_wanted(desk: Desk) -> None:
     first, *_ = await load_and_adopt(desk)
-    begun = desk.store.audit_rows(Page())[0]
+    begun = desk.store.audit.page(Page())[0]
     hold = (await desk.client.post("/v1/holds", json={"target": first, "reason": "mast"})).json()
     await desk.client.delete(f"/v1/holds/{hold['id']}")
 

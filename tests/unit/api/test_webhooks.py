@@ -29,8 +29,8 @@ def alert(*, resolved: bool = False, **labels: str) -> dict[str, Any]:
 async def load(desk: Desk) -> None:
     """The tiny network, one station of which has a core link of ours."""
     await desk.client.put("/v1/network", json={"files": files_of(TINY)})
-    digest, _ = desk.store.network()
-    desk.store.adopt(STATION, [LedgerNode(path=LINK, owners=("condor",))], digest, "ana")
+    digest, _ = desk.store.networks.get()
+    desk.store.devices.adopt(STATION, [LedgerNode(path=LINK, owners=("condor",))], digest, "ana")
 
 
 async def post(desk: Desk, *alerts: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ async def post(desk: Desk, *alerts: dict[str, Any]) -> dict[str, Any]:
 
 
 def alarms(desk: Desk) -> list[Alarm]:
-    return desk.store.alarms(Page(limit=1000))[1][::-1]
+    return desk.store.alarms.page(Page(limit=1000))[1][::-1]
 
 
 async def test_one_tenants_alert_neither_clears_nor_shows_anothers(desk: Desk) -> None:
@@ -105,9 +105,9 @@ async def test_two_thousand_alerts_take_as_many_statements_as_two(desk: Desk) ->
             found.append(statement)
 
         alerts = [alert(alertname=f"{size} {n}") for n in range(size)]
-        event.listen(desk.store._engine, "before_cursor_execute", count)
+        event.listen(desk.store.database.engine, "before_cursor_execute", count)
         said = await post(desk, *alerts)
-        event.remove(desk.store._engine, "before_cursor_execute", count)
+        event.remove(desk.store.database.engine, "before_cursor_execute", count)
         assert len(set(said["alarms"])) == size
         counts.append(len(found))
     assert counts[1] == counts[2] < 30

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,9 +22,12 @@ from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Page, Store
 from controller.runs.planning.planner import Planner
 from controller.store import SqlStore, open_store
+from controller.store.ledger import SqlLedger
+from controller.store.repository import Invocation
 from tests.unit.listener.test_checks import DirectStore
 from tests.unit.plan import samples
 
+T = TypeVar("T")
 FAN = ActiveAlarm("5", "fan-1", PerceivedSeverity.MAJOR, "fan broken")
 
 
@@ -36,30 +38,14 @@ def _nowhere(_network: Network, _station: str) -> DeviceTarget:
 class CountingStore(DirectStore):
     """Counts the stations whose ledger is read."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqlStore) -> None:
         super().__init__(store)
         self.ledgers = 0
 
-    async def call(self, method: Any) -> Any:
-        whole = self._store.ledger
-
-        def counted(stations: Iterable[str] | None = None) -> Any:
-            assert stations is not None
-            self.ledgers += len(list(stations))
-            return whole(stations)
-
-        with _patched(self._store, counted):
-            return method(self._store)
-
-
-@contextmanager
-def _patched(store: Store, ledger: Callable[..., Any]) -> Iterator[None]:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(store, "ledger", ledger)
-    try:
-        yield
-    finally:
-        patch.undo()
+    async def call(self, work: Callable[[Store], T]) -> T:
+        if isinstance(work, Invocation) and work.method is SqlLedger.find:
+            self.ledgers += len(list(work.args[0]))
+        return await super().call(work)
 
 
 class Bench:
@@ -69,18 +55,17 @@ class Bench:
         self.store, self.clock, self.net = store, clock, samples.network()
         self.counting = CountingStore(store)
         digest = network_digest(self.net)
-        store.save_network(self.net, digest, "ana")
+        store.networks.save(self.net, digest, "ana")
         self.own(*(LedgerNode(**entry.model_dump(exclude={"station", "plan"})) for entry in self.entries()))
-        loop_store = cast("Any", self.counting)
-        planner = Planner(loop_store, FakeDevices(clock), clock, _nowhere)
-        self.checker = Checker(loop_store, planner, clock, frozenset(AlarmSource))
+        planner = Planner(self.counting, FakeDevices(clock), clock, _nowhere)
+        self.checker = Checker(self.counting, planner, clock, frozenset(AlarmSource))
         self.observed = samples.carrying(self.net)
 
     def entries(self) -> Iterable[Any]:
         return samples.ledger(self.net).values()
 
     def own(self, *nodes: LedgerNode) -> None:
-        self.store.adopt("S1", nodes, network_digest(self.net), "ana")
+        self.store.devices.adopt("S1", nodes, network_digest(self.net), "ana")
 
     async def look(self, observed: Observed | None = None, reason: str = "") -> tuple[Health, int]:
         """A look, ten seconds later: the health on record, and of how many stations the ledger was read."""
@@ -88,7 +73,7 @@ class Bench:
         before = self.counting.ledgers
         seen = None if reason else observed or self.observed
         await self.checker.record([Look("S1", self.clock.now(), seen, reason)])
-        return self.store.healths()["S1"], self.counting.ledgers - before
+        return self.store.healths.find()["S1"], self.counting.ledgers - before
 
 
 @pytest.fixture
@@ -127,7 +112,7 @@ async def test_another_ledger_is_judged_anew(bench: Bench) -> None:
 async def test_other_network_files_are_judged_anew(bench: Bench) -> None:
     await bench.look()
     net = samples.network(("alfa",))
-    bench.store.save_network(net, network_digest(net), "ana")
+    bench.store.networks.save(net, network_digest(net), "ana")
     assert (await bench.look())[1] == 1
 
 
@@ -143,6 +128,6 @@ async def test_alarms_that_a_station_lists_are_judged_each_time(bench: Bench) ->
     await bench.look()
     alarmed = replace(bench.observed, alarms=(FAN,))
     assert [(await bench.look(alarmed))[1] for _ in range(3)] == [1, 1, 1]
-    assert bench.store.alarms(Page(10))[0] == 1
+    assert bench.store.alarms.page(Page(10))[0] == 1
     assert [(await bench.look())[1] for _ in range(3)] == [1, 0, 0]
-    assert [alarm.cleared is not None for alarm in bench.store.alarms(Page(10))[1]] == [True]
+    assert [alarm.cleared is not None for alarm in bench.store.alarms.page(Page(10))[1]] == [True]

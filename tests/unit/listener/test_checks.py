@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
-from typing import Any, cast
+from typing import TypeVar, cast
 
 from controller.assurance.checker import Checker, Look
 from controller.listener.checks import Checks
@@ -12,20 +13,18 @@ from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import StoreError
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
-from controller.store import open_store
+from controller.store import AsyncSqlStore, SqlStore, open_store
 from tests.support.records import make_network
 
+T = TypeVar("T")
 INTERVAL = 30.0
 
 
-class DirectStore:
-    """A store loop without a thread: virtual time has none."""
+class DirectStore(AsyncSqlStore):
+    """A store without a thread: virtual time has none."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def call(self, method: Any) -> Any:
-        return method(self._store)
+    async def call(self, work: Callable[[Store], T]) -> T:
+        return work(self._store)
 
 
 class FakeChecker:
@@ -61,12 +60,12 @@ class FakeChecker:
 class Bench:
     """Checks in virtual time."""
 
-    def __init__(self, store: Store, clock: VirtualClock) -> None:
+    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
         self.store, self.clock = store, clock
         self.checker = FakeChecker(clock)
-        self.checks = Checks(cast("Any", DirectStore(store)), cast("Checker", self.checker), clock, INTERVAL)
+        self.checks = Checks(DirectStore(store), cast("Checker", self.checker), clock, INTERVAL)
         digest, network = make_network()
-        store.save_network(network, digest, "ana")
+        store.networks.save(network, digest, "ana")
 
     async def run(self, seconds: float) -> None:
         """Rounds as the listener makes them."""
@@ -194,12 +193,12 @@ async def test_a_station_that_was_repaired_is_read_until_its_alarm_ends() -> Non
             source="check",
             at=made.clock.now(),
         )
-        alarm = store.report_alarm(report)
-        repairing = store.move_alarm(alarm, AlarmState.REPAIRING, actor="rule", run="r-1")
+        alarm = store.alarms.report(report)
+        repairing = store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run="r-1")
         assert repairing is not None
         await made.run(5)
         assert len(made.times("S0")) >= 4
-        store.move_alarm(repairing, AlarmState.REPAIRED, actor="rule")
+        store.alarms.move(repairing, AlarmState.REPAIRED, actor="rule")
         before = len(made.times("S0"))
         await made.run(5)
         assert len(made.times("S0")) <= before + 1

@@ -53,7 +53,7 @@ async def _rounds(checks: Checks, clock: VirtualClock, seconds: float) -> None:
 
 
 def _dark(store: Store) -> list[str]:
-    _, alarms = store.alarms(Page(limit=100))
+    _, alarms = store.alarms.page(Page(limit=100))
     return sorted(alarm.station for alarm in alarms if alarm.probable_cause == UNREACHABLE and alarm.cleared is None)
 
 
@@ -61,22 +61,22 @@ async def test_stations_that_go_silent_are_reported_and_cleared_when_they_answer
     clock = VirtualClock()
     with closing(open_store("sqlite://", clock)) as store:
         digest, network = make_network()
-        store.save_network(network, digest, "ana")
+        store.networks.save(network, digest, "ana")
         devices = SilentDevices(clock)
         for station in (*DARK, *WELL):
             devices.add(station, samples.PROFILES, {})
-            store.adopt(station, (), digest, "ana")
+            store.devices.adopt(station, (), digest, "ana")
         loop_store = cast("Any", DirectStore(store))
         planner = Planner(loop_store, devices, clock, _target)
         checks = Checks(loop_store, Checker(loop_store, planner, clock, frozenset(AlarmSource)), clock, INTERVAL)
         checks.follow((*DARK, *WELL))
         await _rounds(checks, clock, 10)
-        assert all(health.reachable for health in store.healths().values())
+        assert all(health.reachable for health in store.healths.find().values())
 
         for station in DARK:
             devices[station].unreachable = "no answer"
         await _rounds(checks, clock, 2 * INTERVAL + 2 * CONNECT_TIMEOUT)
-        assert {name for name, health in store.healths().items() if not health.reachable} == set(DARK)
+        assert {name for name, health in store.healths.find().items() if not health.reachable} == set(DARK)
         assert _dark(store) == sorted(DARK)
 
         for station in DARK:

@@ -48,7 +48,7 @@ async def follow(devices: FakeDevices, clock: VirtualClock, count: int, seconds:
 
     with closing(open_store("sqlite://", clock)) as store:
         digest, network = make_network()
-        store.save_network(network, digest, "ana")
+        store.networks.save(network, digest, "ana")
         made = Subscriptions(
             cast("Any", DirectStore(store)), cast("Devices", devices), clock, target_of, hear, lost.append
         )

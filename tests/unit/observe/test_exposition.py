@@ -54,8 +54,8 @@ def test_the_network_is_told_station_by_station() -> None:
     )
     with closing(make_store()) as store:
         for station in ("A", "B"):
-            store.adopt(station, (), "d", "ana")
-        store.save_health(
+            store.devices.adopt(station, (), "d", "ana")
+        store.healths.save(
             [
                 Health(
                     station="A",
@@ -91,7 +91,7 @@ async def test_figures_do_not_improve_in_a_blackout() -> None:
     clock, net = VirtualClock(), plan_samples.network()
     with closing(open_store("sqlite://", clock)) as store:
         digest = network_digest(net)
-        store.save_network(net, digest, "ana")
+        store.networks.save(net, digest, "ana")
         devices, loop_store = FakeDevices(clock), LoopStore(store)
         for name in ("S1", "S2"):
             devices.add(name, plan_samples.PROFILES, plan_samples.carrying(net, name).tree)
@@ -99,7 +99,7 @@ async def test_figures_do_not_improve_in_a_blackout() -> None:
                 LedgerNode(**entry.model_dump(exclude={"station", "plan"}))
                 for entry in plan_samples.ledger(net, name).values()
             )
-            store.adopt(name, tuple(nodes), digest, "ana")
+            store.devices.adopt(name, tuple(nodes), digest, "ana")
         checker = Checker(loop_store, Planner(loop_store, devices, clock, _target), clock, ())
 
         async def look() -> None:
@@ -147,10 +147,10 @@ def _target(_network: Network, station: str) -> DeviceTarget:
 
 def test_of_what_is_not_ours_any_more_nothing_is_told() -> None:
     with closing(make_store()) as store:
-        store.adopt("A", (), "d", "ana")
-        store.save_health([Health(station="A", at=AT, reachable=True, cells={"1": ServiceState.UP})])
+        store.devices.adopt("A", (), "d", "ana")
+        store.healths.save([Health(station="A", at=AT, reachable=True, cells={"1": ServiceState.UP})])
         assert value(store, "minka_cell_on_air", station="A", cell="1") == 1
-        store.retire("A", "ana")
+        store.devices.retire("A", "ana")
         assert not [sample for sample in samples(store) if "station" in sample.labels]
 
 
@@ -159,12 +159,12 @@ def test_the_age_of_health_is_told_by_quantile() -> None:
     with closing(open_store("sqlite://", clock)) as store:
         assert not [sample for sample in samples(store) if sample.name == "minka_health_age_seconds"]
         for number in range(20):
-            store.adopt(f"S{number:02}", (), "d", "ana")
-            store.save_health([Health(station=f"S{number:02}", at=clock.now(), reachable=number % 2 == 0)])
+            store.devices.adopt(f"S{number:02}", (), "d", "ana")
+            store.healths.save([Health(station=f"S{number:02}", at=clock.now(), reachable=number % 2 == 0)])
             clock.pause(1)
-        store.adopt("S20", (), "d", "ana")
-        store.adopt("R", (), "d", "ana")
-        store.retire("R", "ana")
+        store.devices.adopt("S20", (), "d", "ana")
+        store.devices.adopt("R", (), "d", "ana")
+        store.devices.retire("R", "ana")
         clock.pause(10)
         ages = {
             quantile: value(store, "minka_health_age_seconds", quantile=quantile) for quantile in ("0.5", "0.95", "1")
@@ -176,25 +176,25 @@ def test_the_age_of_health_is_told_by_quantile() -> None:
 def test_label_values_are_escaped() -> None:
     nasty = 'a"b\\c\nd'
     with closing(make_store()) as store:
-        store.adopt("A", (), "d", "ana")
-        store.save_health([Health(station="A", at=AT, reachable=True, cells={nasty: ServiceState.UP})])
+        store.devices.adopt("A", (), "d", "ana")
+        store.healths.save([Health(station="A", at=AT, reachable=True, cells={nasty: ServiceState.UP})])
         assert value(store, "minka_cell_on_air", station="A", cell=nasty) == 1
 
 
 def test_the_controllers_figures_come_from_the_record() -> None:
     with closing(make_store()) as store:
         start_run(store, ["A", "B"])
-        worker = store.register_worker("worker-0")
-        store.heartbeat(worker, 7)
-        store.heartbeat(store.register_worker("worker-1"), 2)
-        (claim,) = store.claim(worker, 1)
-        store.finish(claim, JobResult(Outcome.SUCCEEDED))
-        alarm = store.report_alarm(
+        worker = store.processes.register("worker-0")
+        store.processes.heartbeat(worker, 7)
+        store.processes.heartbeat(store.processes.register("worker-1"), 2)
+        (claim,) = store.claims.take(worker, 1)
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+        alarm = store.alarms.report(
             AlarmReport(
                 station="A", object="x", probable_cause="c", severity=PerceivedSeverity.MAJOR, source="check", at=AT
             )
         )
-        store.record_repair("core-link-down", "A:x", alarm.id, claim.run.id)
+        store.repairs.record("core-link-down", "A:x", alarm.id, claim.run.id)
         assert value(store, "minka_runs", state="running") == 1
         assert value(store, "minka_jobs", state="ready") == 1
         assert value(store, "minka_jobs_ended_total", outcome="succeeded") == 1
@@ -208,7 +208,7 @@ def test_the_controllers_figures_come_from_the_record() -> None:
         assert value(store, "minka_alarms_escalated_total") == 0
         assert value(store, "minka_alarms", state=AlarmState.RAISED, severity="MAJOR", probable_cause="c") == 1
         assert value(store, "minka_repairs_started_total", rule="core-link-down") == 1
-        store.escalate_alarm(alarm, "why", actor="rule")
+        store.alarms.escalate(alarm, "why", actor="rule")
         assert value(store, "minka_alarms_escalated_total") == 1
 
 
@@ -226,7 +226,7 @@ def test_a_database_that_is_away_is_an_error_not_an_empty_page(monkeypatch: pyte
         raise StoreError
 
     with closing(make_store()) as store:
-        monkeypatch.setattr(store, "healths", away)
+        monkeypatch.setattr(store.healths, "find", away)
         with pytest.raises(StoreError):
             exposition(store)
 

@@ -20,9 +20,9 @@ async def test_a_process_is_on_record_while_it_lives_and_no_longer() -> None:
         presence = Presence(DirectStore(store), ProcessRole.SCHEDULER, "one", sessions=lambda: 7)
         async with presence.shown(clock):
             await clock.advance(60)
-            assert store.processes() == [Process(ProcessRole.SCHEDULER, "one", up=True, sessions=7)]
-        assert store.processes() == []
-        assert [row.action for row in store.audit_rows(Page())[1]] == ["worker.stopped", "worker.started"]
+            assert store.processes.find() == [Process(ProcessRole.SCHEDULER, "one", up=True, sessions=7)]
+        assert store.processes.find() == []
+        assert [row.action for row in store.audit.page(Page())[1]] == ["worker.stopped", "worker.started"]
 
 
 async def test_one_that_was_taken_for_dead_comes_back() -> None:
@@ -31,12 +31,12 @@ async def test_one_that_was_taken_for_dead_comes_back() -> None:
         presence = Presence(DirectStore(store), ProcessRole.LISTENER, "one", sessions=lambda: 0)
         async with presence.shown(clock):
             await clock.advance(2)
-            (first,) = store.incarnations()
-            assert store.bury(first.id, first.counter)
+            (first,) = store.processes.alive()
+            assert store.processes.declare_dead(first.id, first.counter)
             await clock.advance(5)
-            (second,) = store.incarnations()
+            (second,) = store.processes.alive()
             assert second.id != first.id
-            assert store.processes() == [Process(ProcessRole.LISTENER, "one", up=True)]
+            assert store.processes.find() == [Process(ProcessRole.LISTENER, "one", up=True)]
 
 
 async def test_rounds_that_hang_or_fail_are_late_and_others_are_not() -> None:

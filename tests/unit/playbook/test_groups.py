@@ -19,7 +19,7 @@ from controller.playbook.engine.context import World
 from controller.playbook.engine.procedure import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.ports.fake_devices import Fault, Wrong
-from controller.ports.playbooks import FakeWebhook
+from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
 from tests.support.soak import SOAK
@@ -70,7 +70,7 @@ def crew_of(steps: str, strategy: Strategy = WAVE) -> Crew:
     )  # fmt: skip
     for name in "AB":
         nodes = [LedgerNode(path=path, owners=("host",)) for path in crew[name].running]
-        crew.store.adopt(name, nodes, network_digest(crew.network), "ana")
+        crew.store.devices.adopt(name, nodes, network_digest(crew.network), "ana")
     return crew
 
 
@@ -83,13 +83,13 @@ def locks(crew: Crew) -> dict[str, str]:
         found[name] = administrative_state(running, path)
         assert not crew[name].pending
         assert not crew[name].lock_holder
-    assert crew.store.verify_audit() is None
-    assert not crew.store.leased("AB")
+    assert crew.store.audit.verify() is None
+    assert not crew.store.claims.busy("AB")
     return found
 
 
 def gates(crew: Crew) -> list[tuple[int, GateVerdict]]:
-    return sorted((one.gate, one.verdict) for one in crew.store.decisions([(crew.run, 0)]))
+    return sorted((one.gate, one.verdict) for one in crew.store.gates.decisions([(crew.run, 0)]))
 
 
 async def test_each_change_is_decided_together_and_the_end_too() -> None:
@@ -129,7 +129,7 @@ async def test_a_cancel_cuts_a_long_wait_and_what_was_done_is_undone() -> None:
     begun = crew.clock.monotonic()
 
     def cancel() -> None:
-        crew.store.request_cancel(crew.run, "ana")
+        crew.store.runs.cancel(crew.run, "ana")
 
     crew.after(60, cancel)
     assert await shift
@@ -149,7 +149,7 @@ async def test_killed_at_many_calls(steps: str) -> None:
         await crew.work(Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
         failing = "look" in steps
         expected = {"A": "UNLOCKED", "B": "UNLOCKED"} if failing else {"A": "LOCKED", "B": "UNLOCKED"}
-        assert locks(crew) == expected, (at, crew.store.jobs(crew.run))
+        assert locks(crew) == expected, (at, crew.store.runs.jobs(crew.run))
 
 
 @pytest.mark.parametrize("policy", list(Policy))
@@ -164,6 +164,6 @@ async def test_one_that_was_away_passes_all_gates_later(policy: Policy) -> None:
     assert first.finished is not None
     assert second.started is not None
     assert first.finished < second.started
-    assert [step.outcome for step in crew.store.steps(second.id)] == [Outcome.SUCCEEDED] * 2
-    rounds = {one.round for one in crew.store.decisions([(crew.run, 0)]) if one.verdict is GateVerdict.CONFIRM}
+    assert [step.outcome for step in crew.store.steps.find(second.id)] == [Outcome.SUCCEEDED] * 2
+    rounds = {one.round for one in crew.store.gates.decisions([(crew.run, 0)]) if one.verdict is GateVerdict.CONFIRM}
     assert rounds == (set() if policy is Policy.STATION else {0, 1})

@@ -47,7 +47,7 @@ async def compared(
     stage.world.clock.pause(60 * minutes)
     equipment.periods = (after,)
     await stage.work(stage.world.claim(), Interrupter())
-    rows = stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    rows = stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
     return stage, next(row for row in rows if row.name == "compare")
 
 
@@ -69,7 +69,7 @@ async def test_what_is_worse_is_undone(good: float, lost: float, well: bool, sai
     stage, row = await compared((period(begun - QUARTER, 990),), after)
     assert said in (str(row.output) if well else row.detail)
     assert stage.lock == ("LOCKED" if well else "UNLOCKED")
-    (job,) = stage.world.store.jobs(stage.run.id)
+    (job,) = stage.world.store.runs.jobs(stage.run.id)
     assert job.outcome is (Outcome.SUCCEEDED if well else Outcome.ROLLED_BACK)
 
 
@@ -92,7 +92,7 @@ async def test_what_can_not_be_judged_is_said_and_does_not_fail(
         old = () if before is None else (period(begun - QUARTER, before[0], before[1], suspect=before[2]),)
         stage, row = await compared(old, period(begun + later, good, total, suspect=suspect), check=check)
         assert stage.lock == lock
-        (job,) = stage.world.store.jobs(stage.run.id)
+        (job,) = stage.world.store.runs.jobs(stage.run.id)
         assert said in job.detail, "the run's result tells it"
         if lock == "LOCKED":
             assert said in row.output["not_judged"]["rrc-setup-success"]

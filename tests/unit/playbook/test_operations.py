@@ -47,7 +47,7 @@ def staged(steps: str) -> Stage:
 
 
 def steps_of(stage: Stage) -> list[StepRecord]:
-    return stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    return stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -66,7 +66,7 @@ async def test_killed_at_every_call(
             break
         except Killed:
             stage.world.bury(claim)
-            done = [job.outcome for job in stage.world.store.jobs(stage.run.id) if job.outcome is not None]
+            done = [job.outcome for job in stage.world.store.runs.jobs(stage.run.id) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
                 assert done == [outcome]
                 continue

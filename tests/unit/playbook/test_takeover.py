@@ -16,11 +16,10 @@ from controller.playbook.engine.procedure import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
 from controller.ports.fake_devices import Wrong
-from controller.ports.playbooks import FakeWebhook
 from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
-from controller.ports.waiting import Resting
+from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
-from controller.runs.procedures import Tools
+from controller.runs.procedures import Resting, Tools
 from controller.runs.transaction.record import always
 from tests.support.launch import prepared
 from tests.support.soak import TURNS
@@ -52,7 +51,7 @@ class Stage:
         self.webhook = FakeWebhook()
         store, network = self.world.store, samples.network()
         nodes = [LedgerNode(path=path, owners=("host",)) for path in self.world.device.running]
-        store.adopt(STATION, nodes, network_digest(network), "ana")
+        store.devices.adopt(STATION, nodes, network_digest(network), "ana")
         report = Report()
         loaded = parse(HEAD + steps, "own.yaml", self.actions, report)
         assert loaded is not None, report.problems
@@ -63,15 +62,15 @@ class Stage:
             selector="*",
             changes=(),
         )
-        store.save_plan(plan, "ana")
+        store.plans.save(plan, "ana")
         # The world's own run is of no interest here.
-        store.request_cancel(self.world.run.id, "ana")
-        store.advance(self.world.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
+        store.runs.cancel(self.world.run.id, "ana")
+        store.runs.advance(self.world.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
         used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
-        self.run: Run = store.create_run(
+        self.run: Run = store.runs.create(
             prepared(plan, "own", Strategy(), [NewJob(0, STATION)], actor="ana", playbook=used)
         )
-        store.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        store.runs.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 
     async def work(self, claim: Claim, interrupter: Interrupter) -> JobResult:
         store = InstantStore(self.world.store, interrupter)
@@ -82,10 +81,10 @@ class Stage:
         result = await PlaybookProcedure(around, self.actions).work(claim, tools, always)
         if isinstance(result, Resting):
             rest = result
-            await store.call(lambda store: store.release(claim, rest.reason, keep_transaction=True, until=rest.until))
+            await store.claims.release(claim, rest.reason, keep_transaction=True, until=rest.until)
             raise Rests(rest)
         ended = result
-        await store.call(lambda store: store.finish(claim, ended))
+        await store.claims.finish(claim, ended)
         return ended
 
     @property
@@ -102,10 +101,10 @@ class Stage:
         assert not self.world.device.pending
         assert not self.world.device.lock_holder
         store = self.world.store
-        assert not store.leased([STATION])
-        assert not [row for row in store.steps(f"{self.run.id}.0.{STATION}") if row.state is StepState.STARTED]
-        assert store.verify_audit() is None
-        _, rows = store.audit_rows(Page(limit=1000))
+        assert not store.claims.busy([STATION])
+        assert not [row for row in store.steps.find(f"{self.run.id}.0.{STATION}") if row.state is StepState.STARTED]
+        assert store.audit.verify() is None
+        _, rows = store.audit.page(Page(limit=1000))
         assert sum(row.action == "job.finished" for row in rows) == 1
 
 
@@ -128,7 +127,7 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
             result = await stage.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            done = [job for job in stage.world.store.jobs(stage.run.id) if job.outcome is not None]
+            done = [job for job in stage.world.store.runs.jobs(stage.run.id) if job.outcome is not None]
             stage.world.bury(claim)
             if done:  # the last call took effect, only its answer was lost
                 assert done[0].outcome is outcome
@@ -144,7 +143,7 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
 async def test_finished_steps_are_not_done_again() -> None:
     stage = Stage(LOCK + LOOK + TELL)
     await stage.work(stage.world.claim(), Interrupter())
-    rows = stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    rows = stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
     assert [(row.name, row.state, row.attempt) for row in rows] == [
         ("lock", StepState.DONE, 1),
         ("look", StepState.DONE, 1),

@@ -19,7 +19,7 @@ ONCE = "  - {name: once, action: once, with: {}}\n"
 
 
 def rows(stage: Stage) -> dict[tuple[str, bool], StepRecord]:
-    found = stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    found = stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
     return {(row.name, row.undo): row for row in found}
 
 
@@ -45,8 +45,8 @@ async def test_nothing_is_undone_under_a_hold() -> None:
 
         def due(self, name: str) -> bool:
             locked = rows(stage).get(("lock", False))
-            if locked is not None and locked.state is StepState.DONE and not store.holds(stage.world.clock.now()):
-                store.add_hold(STATION, "eva", "on the mast", None)
+            if locked is not None and locked.state is StepState.DONE and not store.holds.find(stage.world.clock.now()):
+                store.holds.add(STATION, "eva", "on the mast", None)
             return super().due(name)
 
     result = await stage.work(stage.world.claim(), Holder())

@@ -21,7 +21,7 @@ def staged(steps: str, untold: set[str]) -> Stage:
 async def test_what_is_not_told_is_neither_up_nor_down() -> None:
     stage = staged(READ, LINKS | {"NRCellDU"})
     assert (await stage.work(stage.world.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    (row,) = stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    (row,) = stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
     assert row.output is not None
     assert {cell["cell"]: (cell["on_air"], cell["state"]) for cell in row.output["cells"]} == {
         "L1": (True, "up"),

@@ -32,7 +32,7 @@ async def once(stage: Stage, interrupter: Interrupter | None = None) -> JobResul
 async def to_the_end(stage: Stage) -> JobResult:
     """Claim as a worker does, again and again, while time passes."""
     for _ in range(40):
-        for claim in stage.world.store.claim(stage.world.store.register_worker("w"), 10):
+        for claim in stage.world.store.claims.take(stage.world.store.processes.register("w"), 10):
             try:
                 return await stage.work(claim, Interrupter())
             except Rests:
@@ -42,7 +42,7 @@ async def to_the_end(stage: Stage) -> JobResult:
 
 
 def rows(stage: Stage) -> list[StepRecord]:
-    return stage.world.store.steps(f"{stage.run.id}.0.{STATION}")
+    return stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
 
 
 async def test_an_answer_lets_it_go_on() -> None:
@@ -50,8 +50,8 @@ async def test_an_answer_lets_it_go_on() -> None:
     with pytest.raises(Rests, match=r"waits for an answer: Go on\?"):
         await once(stage)
     assert stage.lock == "LOCKED"
-    assert stage.world.store.claim(stage.world.store.register_worker("x"), 10) == []
-    stage.world.store.answer(stage.run.id, "yes", actor="eva", reason="all well")
+    assert stage.world.store.claims.take(stage.world.store.processes.register("x"), 10) == []
+    stage.world.store.questions.answer(stage.run.id, "yes", actor="eva", reason="all well")
     stage.settled(await once(stage), Outcome.SUCCEEDED, "LOCKED")
     assert rows(stage)[1].output == {"answer": "yes", "by": "eva", "reason": "all well"}
 
@@ -60,7 +60,7 @@ async def test_another_answer_takes_it_back() -> None:
     stage = Stage(LOCK + ASK)
     with pytest.raises(Rests):
         await once(stage)
-    stage.world.store.answer(stage.run.id, "no", actor="eva")
+    stage.world.store.questions.answer(stage.run.id, "no", actor="eva")
     stage.settled(await once(stage), Outcome.ROLLED_BACK, "UNLOCKED")
 
 
@@ -83,7 +83,7 @@ async def test_a_cancel_ends_the_waiting(steps: str, outcome: Outcome) -> None:
     stage = Stage(steps)
     with pytest.raises(Rests):
         await once(stage)
-    assert stage.world.store.request_cancel(stage.run.id, "ana").state is RunState.CANCELLING
+    assert stage.world.store.runs.cancel(stage.run.id, "ana").state is RunState.CANCELLING
     result = await once(stage)
     stage.settled(result, outcome, "UNLOCKED")
     assert "the run was cancelled" in result.detail
@@ -112,7 +112,7 @@ async def test_what_fails_after_the_soak_is_undone_and_the_run_stops() -> None:
     result = await once(stage)
     stage.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
     assert "check 'all' after the soak: check failed: {{ output.cells_on_air > 90 }}" in result.detail
-    assert stage.world.store.run(stage.run.id).halted.startswith(f"the soak failed at {STATION}: check 'all'")
+    assert stage.world.store.runs.get(stage.run.id).halted.startswith(f"the soak failed at {STATION}: check 'all'")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str) -> 
                 done = True
         except Killed:
             stage.world.bury(claim)
-            ended = [job.outcome for job in stage.world.store.jobs(stage.run.id) if job.outcome is not None]
+            ended = [job.outcome for job in stage.world.store.runs.jobs(stage.run.id) if job.outcome is not None]
             if ended:  # the last call took effect, only its answer was lost
                 assert ended == [outcome]
                 continue

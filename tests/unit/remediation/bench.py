@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from controller.assurance.checker import Checker
 from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, STATION
@@ -21,13 +21,12 @@ from controller.models.run import Run, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
-from controller.ports.requests import PreparedRun, RunRequest
-from controller.ports.store import Page, Transition
+from controller.ports.store import Page, PreparedRun, RunRequest, Store, Transition
 from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Guards, Rule
 from controller.runs.launch import Launcher
-from controller.store import SqlStore, open_store
+from controller.store import AsyncSqlStore, SqlStore, open_store
 from tests.support.records import make_plan
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -53,17 +52,20 @@ def tiny() -> Network:
     return load_network(TINY)
 
 
-class TurnsStore:
-    """A store loop without a thread, where others have their turn before each call."""
+T = TypeVar("T")
+
+
+class TurnsStore(AsyncSqlStore):
+    """A store without a thread, where others have their turn before each call."""
 
     def __init__(self, store: SqlStore, seed: int) -> None:
-        self._store = store
+        super().__init__(store)
         self._dice = random.Random(seed)
 
-    async def call(self, method: Any) -> Any:
+    async def call(self, work: Callable[[Store], T]) -> T:
         for _ in range(self._dice.randrange(4)):
             await asyncio.sleep(0)
-        (result,) = self._store.together([lambda: method(self._store)])
+        (result,) = self._store.database.together([lambda: work(self._store)])
         if isinstance(result, Exception):
             raise result
         return result
@@ -86,7 +88,7 @@ class FakeLauncher:
         if self.refusal:
             raise PlanRefusedError(self.refusal)
         plan = make_plan([STATION_ID], f"{request.parameters} {self._bench.clock.now()}")
-        self._bench.store.save_plan(plan, "rule")
+        self._bench.store.plans.save(plan, "rule")
         return PreparedRun(
             request=request, procedure="apply", plan=plan, jobs=(), strategy=Strategy(canary=0), idle=self.idle
         )
@@ -101,9 +103,8 @@ class BenchLauncher:
     async def prepare(self, request: RunRequest) -> PreparedRun:
         return await self._fake.prepare(request)
 
-    async def accept(self, new: PreparedRun, record: Callable[[SqlStore, PreparedRun], Run | None]) -> Run | None:
-        found: Run | None = await self._store.call(lambda store: record(store, new))
-        return found
+    async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], Run | None]) -> Run | None:
+        return await self._store.transaction(record, new)
 
 
 class FakeChecker:
@@ -132,7 +133,7 @@ class Bench:
         self.store, self.clock = store, clock
         self.launcher, self.checker, self.people = FakeLauncher(self), FakeChecker(clock), FakeNotifier()
         self._schedulers = 0
-        store.save_network(tiny(), network_digest(tiny()), "ana")
+        store.networks.save(tiny(), network_digest(tiny()), "ana")
 
     def scheduler(
         self,
@@ -184,7 +185,7 @@ class Bench:
         station: str = STATION_ID,
     ) -> Alarm:
         """What a source says now."""
-        return self.store.report_alarm(
+        return self.store.alarms.report(
             AlarmReport(
                 station=station,
                 object=managed_object,
@@ -197,19 +198,19 @@ class Bench:
 
     def work(self, incurable: Collection[str] = ()) -> None:
         """A worker ends all runs well; other alarms than these then clear, as listener and check would say."""
-        for run_id in self.store.active_runs():
-            self.store.advance(run_id, lambda _run, _jobs: Transition(RunState.SUCCEEDED, cancel_rest=True))
-            alarm = self.store.run(run_id).cause.removeprefix("alarm:")
+        for run_id in self.store.runs.active():
+            self.store.runs.advance(run_id, lambda _run, _jobs: Transition(RunState.SUCCEEDED, cancel_rest=True))
+            alarm = self.store.runs.get(run_id).cause.removeprefix("alarm:")
             if alarm not in incurable:
-                self.heals(self.store.alarm(alarm))
+                self.heals(self.store.alarms.get(alarm))
 
     def alarm(self, alarm: Alarm) -> Alarm:
         """The alarm as it is now."""
-        return self.store.alarm(alarm.id)
+        return self.store.alarms.get(alarm.id)
 
     def runs(self) -> list[Run]:
         """All runs, oldest first."""
-        return self.store.runs(Page(limit=1000))[1][::-1]
+        return self.store.runs.page(Page(limit=1000))[1][::-1]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ async def test_what_is_wrong_in_a_hundred_places_at_once_is_stopped_and_told_onc
         await bench.round(*schedulers)
         bench.work()
     assert len(bench.runs()) == 20
-    state = bench.store.switch_state(REMEDIATION_STOPPED)
+    state = bench.store.switches.get(REMEDIATION_STOPPED)
     assert (state.on, state.by, state.reason) == (
         True,
         "breaker",
@@ -31,9 +31,9 @@ async def test_what_is_wrong_in_a_hundred_places_at_once_is_stopped_and_told_onc
     ((alarm, reason),) = bench.people.sent
     assert (alarm.probable_cause, alarm.station, alarm.state) == (TOO_MANY_REPAIRS, "", AlarmState.ESCALATED)
     assert reason == state.reason
-    _, waiting = bench.store.alarms(Page(limit=1000), [AlarmState.RAISED])
+    _, waiting = bench.store.alarms.page(Page(limit=1000), [AlarmState.RAISED])
     assert {one.note for one in waiting} == {f"waits: automatic repair is stopped by breaker: {reason}"}
-    assert [row.actor for row in bench.store.audit_rows(Page(limit=1000))[1] if row.action == "switch.set"] == [
+    assert [row.actor for row in bench.store.audit.page(Page(limit=1000))[1] if row.action == "switch.set"] == [
         "breaker"
     ]
 
@@ -47,10 +47,10 @@ async def test_a_person_resumes_and_the_count_begins_anew(bench: Bench) -> None:
         bench.work()
         assert len(bench.runs()) == began
         resume(bench.store, bench.clock.now(), "ana", "looked at it")
-        assert not bench.store.switch(REMEDIATION_STOPPED)
+        assert not bench.store.switches.is_on(REMEDIATION_STOPPED)
     await bench.round(scheduler)
     assert len(bench.people.sent) == 2, "it stopped twice"
-    raised = [one for one in bench.store.alarms(Page(limit=1000))[1] if one.probable_cause == TOO_MANY_REPAIRS]
+    raised = [one for one in bench.store.alarms.page(Page(limit=1000))[1] if one.probable_cause == TOO_MANY_REPAIRS]
     assert len(raised) == 2
     assert all(one.cleared for one in raised)
 
@@ -62,7 +62,7 @@ async def test_repairs_that_come_one_after_the_other_stop_nothing(bench: Bench) 
         await bench.round(scheduler, seconds=250)
         bench.work()
     assert len(bench.runs()) == 12
-    assert not bench.store.switch(REMEDIATION_STOPPED)
+    assert not bench.store.switches.is_on(REMEDIATION_STOPPED)
 
 
 def test_the_breakers_limits_are_those_of_the_settings() -> None:

@@ -69,13 +69,13 @@ async def test_people_who_can_not_be_reached_are_told_later_and_once(bench: Benc
     for _ in range(60):
         await bench.round(*schedulers, seconds=1)
     assert (people.calls, len(people.sent)) == (4, 1)
-    assert bench.store.untold_escalations() == []
+    assert bench.store.escalations.pending() == []
 
 
 async def test_a_scheduler_that_dies_with_a_claim_is_followed_by_another_after_a_while(bench: Bench) -> None:
     alarm = _escalated(bench)
-    (untold,) = bench.store.untold_escalations()
-    assert bench.store.claim_escalation(untold), "by the one that dies"
+    (untold,) = bench.store.escalations.pending()
+    assert bench.store.escalations.claim(untold), "by the one that dies"
     heir = bench.scheduler()
     for _ in range(50):
         await bench.round(heir, seconds=1)
@@ -83,7 +83,7 @@ async def test_a_scheduler_that_dies_with_a_claim_is_followed_by_another_after_a
     for _ in range(20):
         await bench.round(heir, seconds=1)
     assert bench.people.keys == [f"escalate-{alarm.id}"]
-    assert bench.store.untold_escalations() == []
+    assert bench.store.escalations.pending() == []
 
 
 async def test_a_post_that_could_not_be_noted_is_noted_later_and_not_repeated(
@@ -95,18 +95,18 @@ async def test_a_post_that_could_not_be_noted_is_noted_later_and_not_repeated(
     def away(*_: object) -> None:
         raise StoreError
 
-    monkeypatch.setattr(bench.store, "escalation_told", away)
+    monkeypatch.setattr(bench.store.escalations, "delivered", away)
     await bench.round(scheduler)
-    assert len(bench.store.untold_escalations()) == 1
+    assert len(bench.store.escalations.pending()) == 1
     monkeypatch.undo()
     await bench.round(scheduler)
-    assert bench.store.untold_escalations() == []
+    assert bench.store.escalations.pending() == []
     assert len(bench.people.sent) == 1
 
 
 def _escalated(bench: Bench) -> Alarm:
     """An alarm of which people are to be told."""
-    escalated = bench.store.escalate_alarm(bench.report("/x", "no-rule-answers-this"), "why", actor="remediation")
+    escalated = bench.store.alarms.escalate(bench.report("/x", "no-rule-answers-this"), "why", actor="remediation")
     assert escalated is not None
     return escalated
 
@@ -118,7 +118,7 @@ async def test_a_link_whose_station_does_not_tell_is_not_repaired(bench: Bench) 
     scheduler = bench.scheduler()
     for _ in range(20):
         await bench.round(scheduler)
-    ended = bench.store.alarm(alarm.id)
+    ended = bench.store.alarms.get(alarm.id)
     assert (ended.state, ended.run) == (AlarmState.ESCALATED, "")
     assert "does not report whether the link is up" in ended.note
-    assert bench.store.runs(Page(10)) == (0, [])
+    assert bench.store.runs.page(Page(10)) == (0, [])

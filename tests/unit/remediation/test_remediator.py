@@ -117,7 +117,7 @@ async def _escalated_link(bench: Bench) -> Alarm:
 
 async def test_a_hold_put_while_the_repair_was_planned_keeps_it_from_starting(bench: Bench) -> None:
     link = bench.breaks()
-    bench.launcher.meanwhile = lambda: bench.store.add_hold(STATION_ID, "ana", "rigger on the mast", None)
+    bench.launcher.meanwhile = lambda: bench.store.holds.add(STATION_ID, "ana", "rigger on the mast", None)
     scheduler = bench.scheduler()
     await bench.round(scheduler)
     assert len(bench.launcher.asked) == 1
@@ -132,13 +132,13 @@ async def test_a_hold_put_while_the_repair_was_planned_keeps_it_from_starting(be
 async def test_what_refuses_the_playbook_is_told_and_a_hold_is_waited_for(bench: Bench) -> None:
     drift = bench.drifts()
     bench.launcher.refusal = "the node drifted again"
-    bench.launcher.meanwhile = lambda: bench.store.add_hold(STATION_ID, "ana", "rigger on the mast", None)
+    bench.launcher.meanwhile = lambda: bench.store.holds.add(STATION_ID, "ana", "rigger on the mast", None)
     scheduler = bench.scheduler()
     await bench.round(scheduler)
     assert bench.alarm(drift).note == f"waits: hold on {STATION_ID} by ana"
     bench.launcher.meanwhile = None
-    (hold,) = bench.store.holds(bench.clock.now())
-    bench.store.end_hold(hold.id, "ana")
+    (hold,) = bench.store.holds.find(bench.clock.now())
+    bench.store.holds.end(hold.id, "ana")
     await bench.round(scheduler)
     assert bench.alarm(drift).state is AlarmState.ESCALATED
     assert bench.alarm(drift).note == "no repair could be planned: the node drifted again"
@@ -210,7 +210,7 @@ async def test_an_alarm_that_no_rule_answers_says_so_once(bench: Bench) -> None:
     for _ in range(3):
         await bench.round(scheduler, seconds=61)
     assert bench.alarm(alarm).note == "no rule answers it: it stands until its source clears it"
-    acts = [row for row in bench.store.audit_rows(Page())[1] if row.object == alarm.id]
+    acts = [row for row in bench.store.audit.page(Page())[1] if row.object == alarm.id]
     assert len(acts) == 2
 
 
@@ -223,14 +223,14 @@ async def test_a_round_reads_only_alarms_that_changed_or_are_due(bench: Bench, m
     for _ in range(2):  # the second round sees what the first one noted
         await bench.round(scheduler)
     read: list[str] = []
-    alarm = bench.store.alarm
+    alarm = bench.store.alarms.get
 
     def count(alarm_id: str) -> Alarm:
         read.append(alarm_id)
         return alarm(alarm_id)
 
-    monkeypatch.setattr(bench.store, "alarm", count)
-    monkeypatch.setattr(bench.store, "standing_alarms", None)
+    monkeypatch.setattr(bench.store.alarms, "get", count)
+    monkeypatch.setattr(bench.store.alarms, "standing", None)
     for _ in range(3):
         await bench.round(scheduler, seconds=61)
     assert read == []

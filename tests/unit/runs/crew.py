@@ -20,10 +20,10 @@ from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_devices import FakeDevice, FakeDevices
-from controller.ports.store import Claim, NewJob, Page
+from controller.ports.store import Claim, JobResult, NewJob, Page
 from controller.runs.approval.clearance import clearances
-from controller.runs.loop import _ending
-from controller.runs.procedures import Apply, Procedure, Tools
+from controller.runs.loop import record_end
+from controller.runs.procedures import Apply, Procedure, Resting, Tools
 from controller.runs.rollout.transitions import decide
 from controller.store import SqlStore, open_store
 from tests.support.launch import prepared
@@ -83,8 +83,8 @@ class Crew:
             self.devices.add(name, samples.PROFILES, self.scenario.before.tree, able)
         changes = Changes.of(self.scenario.change.model_copy(update={"station": name}) for name in names)
         plan = self.scenario.plan.model_copy(update={"changes": changes})
-        self.store.save_network(self.network, network_digest(self.network), "ana")
-        self.store.save_plan(plan, "ana")
+        self.store.networks.save(self.network, network_digest(self.network), "ana")
+        self.store.plans.save(plan, "ana")
         self._plan = plan
         self.again()
 
@@ -93,7 +93,7 @@ class Crew:
         name = "own" if self.playbook else "apply"
         group = StationTerms(region="r", timezone="America/Lima")
         terms = RunTerms(subject="s", groups=(group,), stations={job.station: ("s", 0) for job in self.jobs})
-        run = self.store.create_run(
+        run = self.store.runs.create(
             prepared(
                 self._plan,
                 name,
@@ -110,7 +110,7 @@ class Crew:
         return self.devices[station]
 
     def job(self, station: str) -> Job:
-        return next(job for job in self.store.jobs(self.run) if job.station == station)
+        return next(job for job in self.store.runs.jobs(self.run) if job.station == station)
 
     def break_links(self, station: str) -> None:
         """The new tenant's core does not answer there."""
@@ -141,7 +141,7 @@ class Crew:
                     return True
                 if life.dead:
                     return False
-            raise AssertionError(f"the run hangs: {self.store.jobs(self.run)}")
+            raise AssertionError(f"the run hangs: {self.store.runs.jobs(self.run)}")
         except Killed:
             return False
         finally:
@@ -156,22 +156,22 @@ class Crew:
         return "old" if running == old else "new" if running == new else "neither"
 
     def outcomes(self) -> dict[str, Outcome | None]:
-        return {job.station: job.outcome for job in self.store.jobs(self.run)}
+        return {job.station: job.outcome for job in self.store.runs.jobs(self.run)}
 
     def state(self) -> RunState:
-        return self.store.run(self.run).state
+        return self.store.runs.get(self.run).state
 
     def steps(self, station: str) -> list[JournalStep]:
         """Steps on record of the job of a station."""
         query, job = text("SELECT step FROM journal WHERE job = :job ORDER BY seq"), self.job(station).id
-        with self.store._engine.connect() as connection:
+        with self.store.database.engine.connect() as connection:
             return [JournalStep(step) for step in connection.execute(query, {"job": job}).scalars()]
 
     def assert_settled(self) -> None:
         """Devices, ledger and record say the same, now and after every timer; nothing is left behind."""
         assert self.state().terminal
         self.clock.pause(4000)
-        for job in self.store.jobs(self.run):
+        for job in self.store.runs.jobs(self.run):
             assert job.outcome is not None
             device = self[job.station]
             if job.outcome is not Outcome.DIVERGED:
@@ -180,10 +180,10 @@ class Crew:
             assert not device.lock_holder
             assert device.candidate == device.running
             gained = {node.path for node in self.scenario.change.gained}
-            assert set(self.store.ledger().get(job.station, {})) == (gained if job.outcome.good else set()), job
-        assert not self.store.leased([job.station for job in self.jobs])
-        assert self.store.verify_audit() is None
-        _, rows = self.store.audit_rows(Page(limit=1000))
+            assert set(self.store.ledger.find().get(job.station, {})) == (gained if job.outcome.good else set()), job
+        assert not self.store.claims.busy([job.station for job in self.jobs])
+        assert self.store.audit.verify() is None
+        _, rows = self.store.audit.page(Page(limit=1000))
         ended = [row.object for row in rows if row.action == "job.finished"]
         assert len(ended) == len(set(ended))
         decided = [
@@ -213,7 +213,7 @@ class _Shift:
     def __init__(self, crew: Crew, life: Mortal) -> None:
         self._crew = crew
         self._life = life
-        self._incarnation = crew.store.register_worker("w")
+        self._incarnation = crew.store.processes.register("w")
         store = InstantStore(crew.store, life)
         devices = MortalDevices(crew.devices, life)
         self._tools = Tools(store, devices, crew.clock, lambda _network, station: _target(station))  # type: ignore[arg-type]
@@ -224,10 +224,10 @@ class _Shift:
         clock, store = self._crew.clock, self._tools.store
         run = self._crew.run
         if self._crew.bound:
-            await store.call(lambda store: store.clear(lambda standing: clearances(standing, clock.now()), {}))
-        while await store.call(lambda store: store.advance(run, lambda r, j: decide(r, j, clock.now()), "w")):
+            await store.approvals.reassess(lambda standing: clearances(standing, clock.now()), {})
+        while await store.runs.advance(run, lambda r, j: decide(r, j, clock.now()), "w"):
             pass
-        for claim in await store.call(lambda store: store.claim(self._incarnation, 100)):
+        for claim in await store.claims.take(self._incarnation, 100):
             self._tasks.add(asyncio.create_task(self._job(claim)))
         await clock.advance(0.5)
         for task in [task for task in self._tasks if task.done()]:
@@ -241,19 +241,20 @@ class _Shift:
 
     async def _job(self, claim: Claim) -> None:
         work = self._crew.procedure(self._tools).work
+        result: JobResult | Resting | NotClearedError
         try:
             result = await work(claim, self._tools, self._believes)
         except NotClearedError as error:
-            result = error  # type: ignore[assignment]
-        await self._tools.store.call(_ending(claim, result))
+            result = error
+        await record_end(self._tools.store.claims, claim, result)
 
     async def die(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         store = self._crew.store
-        counter = next(one.counter for one in store.incarnations() if one.id == self._incarnation)
-        assert store.bury(self._incarnation, counter)
+        counter = next(one.counter for one in store.processes.alive() if one.id == self._incarnation)
+        assert store.processes.declare_dead(self._incarnation, counter)
 
 
 def _target(station: str) -> DeviceTarget:

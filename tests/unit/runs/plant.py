@@ -16,7 +16,7 @@ from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob, Page, Store
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
-from controller.store import SqlStore, open_store
+from controller.store import AsyncSqlStore, SqlStore, open_store
 from tests.support.launch import prepared
 from tests.unit.plan import samples
 from tests.unit.runs.world import STATION, TARGET, add_tenant
@@ -24,8 +24,8 @@ from tests.unit.runs.world import STATION, TARGET, add_tenant
 T = TypeVar("T")
 
 
-class FlakyStore:
-    """A ``StoreLoop`` on a store in memory.
+class FlakyStore(AsyncSqlStore):
+    """A store in memory, without a thread.
 
     Attributes:
         away: Whether calls raise StoreError without taking place.
@@ -34,18 +34,19 @@ class FlakyStore:
     """
 
     def __init__(self, store: SqlStore) -> None:
+        super().__init__(store)
         self.store = store
         self.away = False
         self.lose = 0
         self.thawed = asyncio.Event()
         self.thawed.set()
 
-    async def call(self, method: Callable[[Store], T]) -> T:
+    async def call(self, work: Callable[[Store], T]) -> T:
         await asyncio.sleep(0)
         await self.thawed.wait()
         if self.away:
             raise StoreError
-        result = method(self.store)
+        result = work(self.store)
         if self.lose:
             self.lose -= 1
             raise StoreError("the answer was lost")
@@ -62,12 +63,12 @@ class Plant:
         self.scenario = add_tenant()
         self.device: FakeDevice = self.devices.add(STATION, samples.PROFILES, self.scenario.before.tree)
         self.bell = FakeDoorbell()
-        self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
-        self.store.save_plan(self.scenario.plan, "ana")
+        self.store.networks.save(samples.network(), network_digest(samples.network()), "ana")
+        self.store.plans.save(self.scenario.plan, "ana")
 
     def submit(self) -> str:
         jobs = [NewJob(0, STATION)]
-        return self.store.create_run(prepared(self.scenario.plan, "apply", Strategy(), jobs, actor="ana")).id
+        return self.store.runs.create(prepared(self.scenario.plan, "apply", Strategy(), jobs, actor="ana")).id
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
         tools = Tools(store or FlakyStore(self.store), self.devices, self.clock, lambda _network, _station: TARGET)
@@ -93,13 +94,13 @@ class Plant:
             await self.clock.advance(step)
 
     def job(self, run: str) -> Job:
-        (job,) = self.store.jobs(run)
+        (job,) = self.store.runs.jobs(run)
         return job
 
     def assert_succeeded(self, run: str) -> None:
-        assert self.store.run(run).state is RunState.SUCCEEDED
+        assert self.store.runs.get(run).state is RunState.SUCCEEDED
         assert self.device.running == self.scenario.after
-        assert set(self.store.ledger()[STATION]) == {node.path for node in self.scenario.change.gained}
-        assert self.store.verify_audit() is None
-        _, rows = self.store.audit_rows(Page(1000))
+        assert set(self.store.ledger.find()[STATION]) == {node.path for node in self.scenario.change.gained}
+        assert self.store.audit.verify() is None
+        _, rows = self.store.audit.page(Page(1000))
         assert sum(row.action == "job.finished" for row in rows) == 1

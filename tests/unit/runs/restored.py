@@ -32,10 +32,9 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.fake_devices import SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
-from controller.ports.playbooks import FakeWebhook
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
-from controller.ports.store import Page
+from controller.ports.store import Page, RunRequest
+from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
@@ -115,7 +114,7 @@ class Restored:
             text = tenants.read_text(encoding="utf-8")
             tenants.write_text(re.sub(r"10\.42\.0\.\d+", address, text), encoding="utf-8")
         network = load_network(self._files)
-        self.store.save_network(network, network_digest(network), "ana")
+        self.store.networks.save(network, network_digest(network), "ana")
 
     async def submit(self, parallel: int = 500) -> str:
         """Ask for a run that brings all stations to the network files."""
@@ -132,10 +131,10 @@ class Restored:
         """Work until a run has ended well."""
         async with self.at_work():
             for _ in range(800):
-                if self.store.run(run).state.terminal:
+                if self.store.runs.get(run).state.terminal:
                     break
                 await self.clock.advance(0.25)
-        assert self.store.run(run).state is RunState.SUCCEEDED, self.store.jobs(run)[0]
+        assert self.store.runs.get(run).state is RunState.SUCCEEDED, self.store.runs.jobs(run)[0]
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -160,7 +159,7 @@ class Restored:
     async def look(self) -> None:
         """A listener begins, looks at all stations once, and ends."""
         checker = Checker(self.loop, self.planner, self.clock, frozenset(AlarmSource))
-        network = self.store.network()[1]
+        network = self.store.networks.get()[1]
         await checker.record([await checker.look(network, name) for name in NAMES])
 
     async def live(self, seconds: int) -> None:
@@ -178,11 +177,11 @@ class Restored:
             breaker=Breaker(limit=len(NAMES)),
         )
         async with self.at_work():
-            network = self.store.network()[1]
+            network = self.store.networks.get()[1]
             for second in range(seconds):
                 if second % 10 == 0:
                     await checker.record([await checker.look(network, name) for name in NAMES])
-                self.store.judge_record()
+                self.store.integrity.check()
                 await remediator.step()
                 for _ in range(4):
                     await self.clock.advance(0.25)
@@ -207,12 +206,12 @@ class Restored:
     def start(self) -> None:
         """Open the record that is there; no test cuts the power, so that no commit need wait for the disk."""
         self.store: SqlStore = open_record(self.settings, self.clock)
-        self.store._engine.dispose()
-        event.listen(self.store._engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
+        self.store.database.engine.dispose()
+        event.listen(self.store.database.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous = OFF"))
 
     def fail_over(self, copy: Path) -> None:
         """Under running processes: connections drop, and lead to a database that lost commits."""
-        self.store._engine.dispose()
+        self.store.database.engine.dispose()
         self._put(copy)
 
     def _put(self, copy: Path) -> None:
@@ -236,4 +235,4 @@ class Restored:
 
     def actions(self) -> list[str]:
         """What is on the audit trail, oldest first."""
-        return [row.action for row in self.store.audit_rows(Page(100_000))[1]][::-1]
+        return [row.action for row in self.store.audit.page(Page(100_000))[1]][::-1]

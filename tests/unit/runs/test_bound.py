@@ -40,7 +40,7 @@ class ScriptedGate:
     async def stand(self, entry: JournalEntry | None = None) -> None:
         assert self.claim is not None
         if entry is not None:
-            self._world.store.journal(entry, self.claim)
+            self._world.store.journal.append(entry, self.claim)
 
     async def decision(self) -> Decision:
         if self._told is None:

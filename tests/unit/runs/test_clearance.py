@@ -14,7 +14,7 @@ from controller.models.approval import Freeze, Override, Requirement, RunTerms, 
 from controller.models.people import Role
 from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
-from controller.ports.approvals import Standing
+from controller.ports.store import Standing
 from controller.runs.approval.clearance import clearances
 
 #: A Saturday, 22:00 in Lima.

@@ -9,8 +9,7 @@ import pytest
 
 from controller.models.errors import InputError
 from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
-from controller.ports.gates import decision_for
-from controller.ports.store import NewJob, Transition
+from controller.ports.store import NewJob, Transition, decision_for
 from controller.runs.rollout.group_decisions import ROUNDS, verdicts
 from controller.runs.rollout.timers import confirm_budget, timed
 from controller.runs.rollout.transitions import decide

@@ -21,7 +21,7 @@ UNIT = WAVE.model_copy(update={"policy": Policy.UNIT})
 
 
 def verdicts(crew: Crew) -> list[tuple[str, GateVerdict]]:
-    return [(one.unit, one.verdict) for one in crew.store.decisions([(crew.run, 0)])]
+    return [(one.unit, one.verdict) for one in crew.store.gates.decisions([(crew.run, 0)])]
 
 
 async def test_a_wave_is_confirmed_together() -> None:
@@ -130,7 +130,7 @@ async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_told() -
     assert crew.outcomes() == {"A": Outcome.SUCCEEDED, "B": Outcome.DIVERGED, "C": Outcome.CANCELLED}
     assert crew.carried("B") == "old"
     assert crew.state() is RunState.DIVERGED
-    (alarm,) = crew.store.standing_alarms(["B"])
+    (alarm,) = crew.store.alarms.standing(["B"])
     assert (alarm.probable_cause, alarm.state) == ("station-diverged", AlarmState.RAISED)
     assert crew.run in alarm.text
     assert "its wave was confirmed" in alarm.text
@@ -142,11 +142,11 @@ async def test_people_are_told_no_more_when_a_later_run_ends_well_there() -> Non
     crew["A"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=crew["A"].reboot))
     crew["A"].faults.append(Fault("edit", Wrong.REFUSE, skip=1))
     await crew.work()
-    assert [alarm.station for alarm in crew.store.standing_alarms()] == ["A"]
+    assert [alarm.station for alarm in crew.store.alarms.standing()] == ["A"]
     crew.again()
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
-    assert crew.store.standing_alarms() == []
+    assert crew.store.alarms.standing() == []
 
 
 async def test_a_cancel_before_the_decision_takes_all_back() -> None:
@@ -154,7 +154,7 @@ async def test_a_cancel_before_the_decision_takes_all_back() -> None:
     crew["B"].latency = 5.0
 
     def cancel() -> None:
-        crew.store.request_cancel(crew.run, "ana")
+        crew.store.runs.cancel(crew.run, "ana")
 
     crew["B"].faults.append(Fault("commit_confirmed", act=cancel))
     await crew.work()
@@ -195,11 +195,11 @@ def _held(crew: Crew) -> Crew:
     holds: list[str] = []
 
     def put() -> None:
-        holds.append(crew.store.add_hold("B", "ana", "on the mast", None).id)
+        holds.append(crew.store.holds.add("B", "ana", "on the mast", None).id)
 
     crew["A"].latency = 0.5
     crew.after(1.0, put)
-    crew.after(15.0, lambda: crew.store.end_hold(holds.pop(), "ana"))
+    crew.after(15.0, lambda: crew.store.holds.end(holds.pop(), "ana"))
     return crew
 
 
@@ -231,7 +231,7 @@ async def _interrupted(name: str, *deaths: Mortal, pause: float = 0.0) -> None:
         if name.endswith("failing"):
             assert carried == {"old"}
     except AssertionError as error:
-        raise AssertionError(f"{deaths}: {error}; {crew.store.jobs(crew.run)}") from error
+        raise AssertionError(f"{deaths}: {error}; {crew.store.runs.jobs(crew.run)}") from error
 
 
 @pytest.mark.parametrize("name", ["wave", "unit-ranked-failing"])
@@ -262,7 +262,7 @@ async def test_a_pause_lets_units_under_way_end_and_begins_no_other() -> None:
     crew = Crew(jobs, UNIT.model_copy(update={"parallel": 1}))
 
     def pause() -> None:
-        crew.store.request_pause(crew.run, "ana")
+        crew.store.runs.pause(crew.run, "ana")
 
     crew["A"].faults.append(Fault("commit_confirmed", act=pause))
     await crew.work()
@@ -272,7 +272,7 @@ async def test_a_pause_lets_units_under_way_end_and_begins_no_other() -> None:
     }  # fmt: skip
     await crew.work()  # another process rests too
     assert crew.state() is RunState.PAUSED
-    crew.store.request_resume(crew.run, "ana")
+    crew.store.runs.resume(crew.run, "ana")
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
     crew.assert_settled()
@@ -285,7 +285,7 @@ async def test_a_pause_lets_a_wave_under_way_be_decided_and_begins_no_other() ->
     )
 
     def pause() -> None:
-        crew.store.request_pause(crew.run, "ana")
+        crew.store.runs.pause(crew.run, "ana")
 
     crew["A"].faults.append(Fault("commit_confirmed", act=pause))
     await crew.work()
@@ -293,7 +293,7 @@ async def test_a_pause_lets_a_wave_under_way_be_decided_and_begins_no_other() ->
     assert verdicts(crew) == [("", GateVerdict.CONFIRM)]
     good = Outcome.SUCCEEDED
     assert crew.outcomes() == {"A": good, "B": good, "C": good, "D": None}
-    crew.store.request_resume(crew.run, "ana")
+    crew.store.runs.resume(crew.run, "ana")
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
     crew.assert_settled()
@@ -304,12 +304,12 @@ async def test_a_pause_waits_no_longer_than_the_timer_of_the_group_under_way() -
     crew["B"].latency = 15.0  # never verified in time
 
     def pause() -> None:
-        crew.store.request_pause(crew.run, "ana")
+        crew.store.runs.pause(crew.run, "ana")
 
     crew["A"].faults.append(Fault("commit_confirmed", act=pause))
     begun = crew.clock.monotonic()
     await crew.work()
-    (decided,) = crew.store.decisions([(crew.run, 0)])
+    (decided,) = crew.store.gates.decisions([(crew.run, 0)])
     assert decided.verdict is GateVerdict.CANCEL
     assert "timer of A leaves" in decided.reason
     assert crew.clock.monotonic() - begun < 60 + 10 * 15
@@ -320,10 +320,10 @@ async def test_a_pause_waits_no_longer_than_the_timer_of_the_group_under_way() -
 
 async def test_a_paused_run_can_be_cancelled() -> None:
     crew = Crew([*unit("A"), *unit("B")], UNIT)
-    crew.store.request_pause(crew.run, "ana")
+    crew.store.runs.pause(crew.run, "ana")
     await crew.work()
     assert crew.state() is RunState.PAUSED
-    crew.store.request_cancel(crew.run, "ana")
+    crew.store.runs.cancel(crew.run, "ana")
     await crew.work()
     assert crew.state() is RunState.CANCELLED
     assert set(crew.outcomes().values()) == {Outcome.CANCELLED}
@@ -338,7 +338,7 @@ async def test_who_can_t_revert_by_itself_changes_last(known: bool) -> None:
     seen: list[set[str]] = []
 
     def look() -> None:
-        seen.append({job.station for job in crew.store.jobs(crew.run) if job.gate is not None})
+        seen.append({job.station for job in crew.store.runs.jobs(crew.run) if job.gate is not None})
 
     crew["A"].faults.append(Fault("edit", act=look))
     await crew.work()

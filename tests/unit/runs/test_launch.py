@@ -13,8 +13,7 @@ from controller.models.run import Run, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import PreparedRun, RunRequest
-from controller.ports.store import NewJob, Page, Store
+from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store
 from controller.runs.launch import Launcher
 from controller.store import LoopStore, SqlStore, open_store
 from tests.unit.plan import samples
@@ -48,9 +47,9 @@ class Doors:
 
     def __init__(self, store: SqlStore, loop: LoopStore) -> None:
         network = samples.network()
-        store.save_network(network, network_digest(network), "ana")
+        store.networks.save(network, network_digest(network), "ana")
         self.plan = samples.plan(network, {"S1": samples.factory("S1"), "S2": samples.factory("S2")})
-        store.save_plan(self.plan, "ana")
+        store.plans.save(self.plan, "ana")
         self.store = store
         self.playbooks = OneStation(self.plan)
         #: Runs that were rung for, with what the record said then to another thread.
@@ -60,7 +59,7 @@ class Doors:
         self.launcher = Launcher(loop, self, bell, self.playbooks)  # type: ignore[arg-type]
 
     def _rung(self, run_id: str) -> None:
-        self.rings.append((self.store.run(run_id).state.value, threading.current_thread().name))
+        self.rings.append((self.store.runs.get(run_id).state.value, threading.current_thread().name))
 
     async def adopt_devices(self, stations: tuple[str, ...], actor: str) -> dict[str, str]:
         """As a planner does."""
@@ -72,7 +71,7 @@ class Doors:
         return RunRequest(plan=self.plan, actor="ana", **more)  # type: ignore[arg-type]
 
     def runs(self) -> int:
-        return self.store.runs(Page())[0]
+        return self.store.runs.page(Page())[0]
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ async def doors() -> AsyncIterator[Doors]:
 async def test_one_ring_comes_after_the_commit_and_not_from_within_it(doors: Doors) -> None:
     run = await doors.launcher.start(doors.apply())
     assert doors.rings == [("queued", threading.current_thread().name)]
-    assert doors.store.run(run.id).procedure == "apply"
+    assert doors.store.runs.get(run.id).procedure == "apply"
 
 
 async def test_a_door_that_records_no_run_rings_for_none(doors: Doors) -> None:
@@ -126,7 +125,7 @@ async def test_a_paused_run_is_overtaken_only_where_that_is_said(doors: Doors, w
         return RunRequest(playbook="own", actor="ana", **more)  # type: ignore[arg-type]
 
     paused = await doors.launcher.start(doors.apply())
-    doors.store.request_pause(paused.id, "ana")
+    doors.store.runs.pause(paused.id, "ana")
     with pytest.raises(ConflictError, match=f"run {paused.id} is paused"):
         await doors.launcher.start(asked())
     await doors.launcher.start(asked(overtake=True))
@@ -135,7 +134,7 @@ async def test_a_paused_run_is_overtaken_only_where_that_is_said(doors: Doors, w
 
 @pytest.mark.parametrize("what", ["plan", "playbook"])
 async def test_older_network_files_refuse_every_run(doors: Doors, what: str) -> None:
-    doors.store.save_network(samples.network(), "f" * 64, "ana")
+    doors.store.networks.save(samples.network(), "f" * 64, "ana")
     request = doors.apply() if what == "plan" else RunRequest(playbook="own", actor="ana")
     with pytest.raises(ConflictError, match="older version of the network files"):
         await doors.launcher.start(request)

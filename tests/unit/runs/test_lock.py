@@ -43,7 +43,7 @@ async def test_a_session_of_ours_that_is_not_killed_at_once_is_killed_later(
     world, work = made()
     ours = world.device.open()
     world.device.lock(ours)
-    monkeypatch.setattr(world.store, "lockers", lambda _station: frozenset({ours}))
+    monkeypatch.setattr(world.store.journal, "lock_sessions", lambda _station: frozenset({ours}))
     world.fault("kill", wrong)
     assert (await work(world.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
     assert ours not in world.device.sessions

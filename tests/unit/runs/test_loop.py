@@ -12,10 +12,10 @@ from controller.models.errors import StoreError
 from controller.models.run import JobState, Outcome, RunState
 from controller.ports.fake_devices import Fault
 from controller.ports.store import Page, Store, Transition
-from controller.ports.store_calls import Beating
 from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
 from controller.runs.sweeper import BURY_AFTER
+from controller.store.repository import Invocation, Urgent
 from tests.unit.runs.plant import FlakyStore, Plant
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ async def test_a_ring_spares_the_wait_and_is_not_needed(plant: Plant) -> None:
     worker = plant.worker()
     async with plant.working(worker):
         run = plant.submit()
-        plant.store.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        plant.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
         await plant.clock.advance(0.01)
         assert plant.job(run).state is JobState.READY
         worker.wake(run)
@@ -64,8 +64,8 @@ async def test_stopping_lets_transactions_end_and_claims_nothing_more(plant: Pla
     assert plant.job(second).state in (JobState.WAITING, JobState.READY)
     assert not plant.device.sessions
     # It ended in good order: nobody has to find out that it is silent.
-    assert plant.store.incarnations() == []
-    assert "worker.stopped" in {row.action for row in plant.store.audit_rows(Page())[1]}
+    assert plant.store.processes.alive() == []
+    assert "worker.stopped" in {row.action for row in plant.store.audit.page(Page())[1]}
 
 
 async def test_a_worker_that_is_to_end_waits_for_no_database(plant: Plant) -> None:
@@ -104,17 +104,16 @@ async def test_a_database_that_is_away_in_mid_transaction(plant: Plant) -> None:
 @pytest.mark.parametrize("calls", range(1, 24))
 async def test_an_answer_of_the_database_that_is_lost(plant: Plant, calls: int) -> None:
     """Claim, journal, finish: each may have happened although nobody heard of it."""
-    store = FlakyStore(plant.store)
-    counted = 0
-    real = store.call
 
-    async def call(method: Callable[[Store], T]) -> T:
-        nonlocal counted
-        counted += 1
-        store.lose = int(counted == calls + 2)
-        return await real(method)
+    class Losing(FlakyStore):
+        counted = 0
 
-    store.call = call  # type: ignore[method-assign]
+        async def call(self, work: Callable[[Store], T]) -> T:
+            self.counted += 1
+            self.lose = int(self.counted == calls + 2)
+            return await super().call(work)
+
+    store = Losing(plant.store)
     run = plant.submit()
     async with plant.working(plant.worker(store)):
         await plant.advance(30)
@@ -134,11 +133,11 @@ async def test_a_worker_that_froze_is_buried_and_its_job_taken_over(plant: Plant
             assert plant.job(run).state is JobState.CLAIMED
             await plant.advance(30)
             plant.assert_succeeded(run)
-            assert [one.name for one in plant.store.incarnations()] == ["living"]
+            assert [one.name for one in plant.store.processes.alive()] == ["living"]
             frozen.thawed.set()
             await plant.advance(5)
             # Its late acts came to nothing, and it is back as another incarnation.
-            assert sorted(one.name for one in plant.store.incarnations()) == ["frozen", "living"]
+            assert sorted(one.name for one in plant.store.processes.alive()) == ["frozen", "living"]
     plant.assert_succeeded(run)
     assert len(plant.device.history) == 2
 
@@ -150,11 +149,11 @@ async def test_a_worker_that_was_buried_comes_back_as_another(plant: Plant) -> N
         run = plant.submit()
         await plant.advance(3)
         assert plant.job(run).state is JobState.CLAIMED
-        (first,) = plant.store.incarnations()
-        assert plant.store.bury(first.id, first.counter)
+        (first,) = plant.store.processes.alive()
+        assert plant.store.processes.declare_dead(first.id, first.counter)
         await plant.advance(60)
         plant.assert_succeeded(run)
-        (second,) = plant.store.incarnations()
+        (second,) = plant.store.processes.alive()
         assert second.id != first.id
         assert plant.job(run).attempts == 2
 
@@ -197,10 +196,10 @@ async def test_a_stall_after_which_no_heartbeat_comes_through_is_recovered_from(
     class Heartless(FlakyStore):
         beats = True
 
-        async def call(self, method: Callable[[Store], T]) -> T:
-            if isinstance(method, Beating) and not self.beats:
+        async def call(self, work: Callable[[Store], T]) -> T:
+            if isinstance(work, Invocation) and isinstance(work.method, Urgent) and not self.beats:
                 raise StoreError("no heartbeat comes through")
-            return await super().call(method)
+            return await super().call(work)
 
     store = Heartless(plant.store)
     plant.device.latency = 0.4
@@ -230,16 +229,16 @@ async def test_belief_ends_well_before_the_funeral() -> None:
 
 async def test_a_job_that_kills_its_workers_is_given_up(plant: Plant) -> None:
     run = plant.submit()
-    plant.store.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    plant.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     for _ in range(loop_module._MAX_ATTEMPTS):
-        incarnation = plant.store.register_worker("victim")
-        assert plant.store.claim(incarnation, 1)
-        assert plant.store.bury(incarnation, 0)
+        incarnation = plant.store.processes.register("victim")
+        assert plant.store.claims.take(incarnation, 1)
+        assert plant.store.processes.declare_dead(incarnation, 0)
     async with plant.working(plant.worker()):
         await plant.advance(5)
     assert plant.job(run).outcome is Outcome.FAILED_SAFE
     assert "given up after 5 attempts" in plant.job(run).detail
-    assert plant.store.run(run).state is RunState.FAILED
+    assert plant.store.runs.get(run).state is RunState.FAILED
 
 
 async def test_an_error_of_ours_ends_the_job_and_not_the_worker(plant: Plant) -> None:
@@ -252,10 +251,10 @@ async def test_an_error_of_ours_ends_the_job_and_not_the_worker(plant: Plant) ->
         await plant.advance(5)
         assert plant.job(run).outcome is Outcome.DIVERGED
         assert "ZeroDivisionError" in plant.job(run).detail
-        assert plant.store.run(run).state is RunState.DIVERGED
+        assert plant.store.runs.get(run).state is RunState.DIVERGED
         again = plant.submit()
         await plant.advance(5)
-        assert plant.store.run(again).state is RunState.SUCCEEDED
+        assert plant.store.runs.get(again).state is RunState.SUCCEEDED
 
 
 async def test_a_broken_heart_ends_the_worker(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +263,7 @@ async def test_a_broken_heart_ends_the_worker(plant: Plant, monkeypatch: pytest.
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
     await plant.clock.advance(1)
-    monkeypatch.setattr(plant.store, "heartbeat", lambda *_: 1 / 0)
+    monkeypatch.setattr(plant.store.processes, "heartbeat", lambda *_: 1 / 0)
     await plant.advance(3)
     with pytest.raises(ZeroDivisionError):
         await task

@@ -73,28 +73,28 @@ async def test_waves_go_on_and_who_was_away_follows(plant: TwoStations) -> None:
     async with plant.working(plant.worker()):
         await plant.advance(8)
         first, second = plant.jobs(run)
-        assert (second.outcome, plant.store.run(run).state) == (Outcome.SUCCEEDED, RunState.RUNNING)
+        assert (second.outcome, plant.store.runs.get(run).state) == (Outcome.SUCCEEDED, RunState.RUNNING)
         assert (first.state, first.outcome, first.started) == (JobState.READY, None, None)
         assert "no route" in first.detail
-        (words,) = plant.store.run(run).waits
+        (words,) = plant.store.runs.get(run).waits
         assert words == "was away or busy, tried again 2025-12-31 19:01 (America/Lima)"
-        assert not plant.store.leased(["S1"])
-        await until(plant, 120, lambda: plant.store.run(run).state.terminal)
-    assert plant.store.run(run).state is RunState.SUCCEEDED
+        assert not plant.store.claims.busy(["S1"])
+        await until(plant, 120, lambda: plant.store.runs.get(run).state.terminal)
+    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
     assert plant.carried() == [True, True]
     assert [round(at, -1) for at in tries] == [0, 60, 100]
     assert len(plant.actions("job.postponed")) == 2
     assert len(plant.actions("job.finished")) == 2
-    assert plant.store.verify_audit() is None
+    assert plant.store.audit.verify() is None
 
 
 async def test_patience_runs_out(plant: TwoStations) -> None:
     tries = lose(plant, "S1", seconds=9999)
     run = plant.submit(PATIENT, WAVES, windows=())
     async with plant.working(plant.worker()):
-        await until(plant, 30, lambda: plant.store.run(run).state.terminal)
+        await until(plant, 30, lambda: plant.store.runs.get(run).state.terminal)
         assert plant.clock.monotonic() >= 15
-    assert plant.store.run(run).state is RunState.PARTIAL
+    assert plant.store.runs.get(run).state is RunState.PARTIAL
     assert [job.outcome for job in plant.jobs(run)] == [Outcome.DEFERRED, Outcome.SUCCEEDED]
     assert len(tries) == 2
     assert len(plant.actions("job.finished")) == 2
@@ -104,8 +104,8 @@ async def test_without_patience_it_is_tried_once(plant: TwoStations) -> None:
     tries = lose(plant, "S1", seconds=9999)
     run = plant.submit(PATIENT.model_copy(update={"patience": 0}), WAVES, windows=())
     async with plant.working(plant.worker()):
-        await until(plant, 30, lambda: plant.store.run(run).state.terminal)
-    assert (len(tries), plant.store.run(run).state) == (1, RunState.PARTIAL)
+        await until(plant, 30, lambda: plant.store.runs.get(run).state.terminal)
+    assert (len(tries), plant.store.runs.get(run).state) == (1, RunState.PARTIAL)
 
 
 async def test_a_try_waits_for_its_window_and_a_hold_like_any_beginning(plant: TwoStations) -> None:
@@ -118,13 +118,13 @@ async def test_a_try_waits_for_its_window_and_a_hold_like_any_beginning(plant: T
     async with plant.working(plant.worker()):
         await plant.advance(30)
         assert len(tries) == 1
-        assert plant.store.run(run).waits == {"window opens 2025-12-31 19:00 (America/Lima)": 1}
-        hold = plant.store.add_hold("S1", "ana", "on the mast", None)
+        assert plant.store.runs.get(run).waits == {"window opens 2025-12-31 19:00 (America/Lima)": 1}
+        hold = plant.store.holds.add("S1", "ana", "on the mast", None)
         await plant.advance(25)
         assert len(tries) == 1
-        plant.store.end_hold(hold.id, "ana")
+        plant.store.holds.end(hold.id, "ana")
         await plant.advance(10)
-    assert (len(tries), plant.store.run(run).state) == (2, RunState.SUCCEEDED)
+    assert (len(tries), plant.store.runs.get(run).state) == (2, RunState.SUCCEEDED)
 
 
 @pytest.mark.parametrize("policy", list(Policy))
@@ -134,17 +134,17 @@ async def test_people_stop_the_waiting(plant: TwoStations, ask: str, policy: Pol
     run = plant.submit(PATIENT.model_copy(update={"policy": policy}), UNIT, windows=())
     async with plant.working(plant.worker()):
         await plant.advance(10)
-        (plant.store.request_pause if ask == "pause" else plant.store.request_cancel)(run, "ana")
+        (plant.store.runs.pause if ask == "pause" else plant.store.runs.cancel)(run, "ana")
         await plant.advance(15)
         assert len(tries) == 1
         if ask == "cancel":
-            assert plant.store.run(run).state is RunState.CANCELLED
+            assert plant.store.runs.get(run).state is RunState.CANCELLED
             assert plant.jobs(run)[0].outcome is Outcome.CANCELLED
         else:
-            assert plant.store.run(run).state is RunState.PAUSED
-            plant.store.request_resume(run, "ana")
+            assert plant.store.runs.get(run).state is RunState.PAUSED
+            plant.store.runs.resume(run, "ana")
             await plant.advance(10)
-            assert plant.store.run(run).state is RunState.SUCCEEDED
+            assert plant.store.runs.get(run).state is RunState.SUCCEEDED
 
 
 async def test_what_changed_meanwhile_is_refused(plant: TwoStations) -> None:
@@ -169,7 +169,7 @@ async def test_it_outlives_its_workers(plant: TwoStations) -> None:
             await plant.advance(20)
             frozen.thawed.set()
             await plant.advance(2)
-        assert plant.store.run(run).state is RunState.SUCCEEDED
+        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
     assert len(plant.actions("job.finished")) == 1
 
 
@@ -183,9 +183,9 @@ async def test_a_unit_waits_for_who_was_away_and_is_changed_for_nothing_once(pla
         assert len(tries) == 2
         assert len(plant.devices["S1"].history) == 3
         await plant.advance(20)
-    assert plant.store.run(run).state is RunState.SUCCEEDED
+    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
     assert len(plant.devices["S1"].history) == 4
-    verdicts = [one.verdict for one in plant.store.decisions([(run, 0)])]
+    verdicts = [one.verdict for one in plant.store.gates.decisions([(run, 0)])]
     assert verdicts == [GateVerdict.POSTPONE, GateVerdict.POSTPONE, GateVerdict.CONFIRM]
     assert len(plant.actions("job.finished")) == 2
 
@@ -196,10 +196,10 @@ async def test_no_wave_waits_for_a_unit_that_is_tried_again(plant: TwoStations) 
     async with plant.working(plant.worker()):
         await plant.advance(10)
         assert [job.outcome for job in plant.jobs(run)] == [None, Outcome.SUCCEEDED]
-        assert plant.store.run(run).wave == 1
+        assert plant.store.runs.get(run).wave == 1
         await plant.advance(15)
-    assert plant.store.run(run).state is RunState.SUCCEEDED
-    assert [one.wave for one in plant.store.decisions([(run, 0), (run, 1)])] == [0, 1]
+    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
+    assert [one.wave for one in plant.store.gates.decisions([(run, 0), (run, 1)])] == [0, 1]
 
 
 async def test_other_runs_need_not_wait_for_who_is_away(plant: TwoStations) -> None:
@@ -230,7 +230,7 @@ async def test_a_postponed_wave_takes_along_who_was_away_before(plant: TwoStatio
         await plant.advance(12)
         assert [(job.round, job.outcome) for job in plant.jobs(run)] == [(1, None)] * 2
         await plant.advance(12)
-    assert plant.store.run(run).state is RunState.SUCCEEDED
+    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
     assert len(tries) == 2
     assert plant.carried() == [True, True]
 
@@ -252,7 +252,7 @@ def crew_of(jobs: list[NewJob], policy: Policy, capabilities: dict[str, Capabili
 
 
 def ended(crew: Crew) -> str:
-    return " ".join(f"{job.station}:{job.outcome}/{job.round}" for job in crew.store.jobs(crew.run))
+    return " ".join(f"{job.station}:{job.outcome}/{job.round}" for job in crew.store.runs.jobs(crew.run))
 
 
 async def test_a_wave_is_confirmed_without_who_was_away_and_they_later_together() -> None:
@@ -261,13 +261,13 @@ async def test_a_wave_is_confirmed_without_who_was_away_and_they_later_together(
     late(crew, "B", "D", seconds=10)
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
-    jobs = {job.station: job for job in crew.store.jobs(crew.run)}
+    jobs = {job.station: job for job in crew.store.runs.jobs(crew.run)}
     assert jobs["A"].round == 0
     assert jobs["B"].round == jobs["C"].round == jobs["D"].round > 0
     assert jobs["A"].finished is not None
     assert jobs["B"].started is not None
     assert jobs["A"].finished < jobs["B"].started
-    found = [(one.unit, one.verdict) for one in crew.store.decisions([(crew.run, 0)]) if one.round == 0]
+    found = [(one.unit, one.verdict) for one in crew.store.gates.decisions([(crew.run, 0)]) if one.round == 0]
     assert found == [("", GateVerdict.CONFIRM), ("C", GateVerdict.POSTPONE)]
     crew.assert_settled()
 
@@ -302,7 +302,7 @@ async def test_ranks_keep_their_order(policy: Policy) -> None:
     late(crew, "R", seconds=10)
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
-    first, second = crew.store.jobs(crew.run)
+    first, second = crew.store.runs.jobs(crew.run)
     assert first.started is not None
     assert second.started is not None
     assert first.started < second.started

@@ -41,7 +41,7 @@ async def test_a_change_in_phases_follows_up_as_the_server_wants_it(form: Follow
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
     assert JournalStep.CONFIRMING in world.steps  # it was guarded by a confirmed commit
-    assert world.store.behaviour("acme-1") == Behaviour(follow_up=form)
+    assert world.store.behaviours.get("acme-1") == Behaviour(follow_up=form)
     world.assert_settled(result)
 
 
@@ -65,7 +65,7 @@ async def test_it_is_probed_once_and_remembered() -> None:
     world.run = world.start(QUICK)
     assert (await world.work()).outcome is Outcome.SUCCEEDED
     assert sum(line.endswith(" cancel") for line in world.device.log) == cancels == 1
-    _, rows = world.store.audit_rows(Page(limit=1000))
+    _, rows = world.store.audit.page(Page(limit=1000))
     assert [row.object for row in rows if row.action == "behaviour.learned"] == ["acme-1"]
 
 
@@ -75,7 +75,7 @@ async def test_who_takes_no_follow_up_is_changed_in_phases_by_the_stored_inverse
     result = await world.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert JournalStep.CONFIRMING not in world.steps
-    known = world.store.behaviour("acme-1")
+    known = world.store.behaviours.get("acme-1")
     assert known is not None
     assert (known.follow_up, known.cancels) == (None, True)
     assert "Persist ID given" in known.reason
@@ -114,7 +114,7 @@ async def test_a_probe_that_does_harm_is_named_and_stops() -> None:
     result = await world.work()
     assert result.outcome is Outcome.DIVERGED
     assert "empty confirmed commit" in result.detail
-    known = world.store.behaviour("acme-1")
+    known = world.store.behaviours.get("acme-1")
     assert known is not None
     assert not known.cancels
 
@@ -145,13 +145,13 @@ async def test_who_loses_the_session_at_each_probe_is_changed_without_one() -> N
     assert result.outcome is Outcome.SUCCEEDED
     assert world.steps.count(JournalStep.PROBING) == 2
     # It may have been the network: nothing is remembered of it.
-    assert world.store.behaviour("acme-1") is None
+    assert world.store.behaviours.get("acme-1") is None
 
 
 async def test_no_job_that_may_not_begin_probes() -> None:
     world = World(retune(UNKNOWN), QUICK)
     claim = world.claim()
-    with world.store._engine.begin() as connection:
+    with world.store.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET blocked = 'a hold'")
     with pytest.raises(NotClearedError):
         await world.transaction(claim).run()
@@ -173,11 +173,11 @@ def fleet(*names: str) -> Crew:
 
 def probed(crew: Crew) -> list[str]:
     """Stations at which an empty confirmed commit was begun."""
-    return [job.station for job in crew.store.jobs(crew.run) if JournalStep.PROBING in crew.steps(job.station)]
+    return [job.station for job in crew.store.runs.jobs(crew.run) if JournalStep.PROBING in crew.steps(job.station)]
 
 
 def learned_at(crew: Crew) -> list[str]:
-    _, rows = crew.store.audit_rows(Page(limit=1000))
+    _, rows = crew.store.audit.page(Page(limit=1000))
     return [row.detail["station"] for row in rows if row.action == "behaviour.learned"]
 
 

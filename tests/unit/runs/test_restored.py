@@ -40,13 +40,15 @@ async def _stands_still(house: Restored, after: dict[str, Tree], seconds: int = 
     await house.live(seconds)
     assert house.changes() == changes
     assert house.carried() == after
-    state = house.store.judge_record()
+    state = house.store.integrity.check()
     assert state.doubt
     assert [alarm.probable_cause for alarm, _ in house.told.sent] == [RECORD_DOUBTED]
     assert house.actions().count("record.doubted") == 1
-    assert house.store.figures()["record_in_doubt"] == {(): 1.0}
-    assert house.store.verify_audit() is None
-    drifted = [alarm for alarm in house.store.alarms(Page(1000))[1] if alarm.probable_cause == "configuration-drift"]
+    assert house.store.status.figures()["record_in_doubt"] == {(): 1.0}
+    assert house.store.audit.verify() is None
+    drifted = [
+        alarm for alarm in house.store.alarms.page(Page(1000))[1] if alarm.probable_cause == "configuration-drift"
+    ]
     assert {alarm.state for alarm in drifted} <= {AlarmState.RAISED}
     with pytest.raises(ConflictError, match="in doubt"):
         await house.apply()
@@ -54,15 +56,15 @@ async def _stands_still(house: Restored, after: dict[str, Tree], seconds: int = 
 
 async def _decided(house: Restored, choice: RecordChoice) -> None:
     carried, unread = await house.planner.carried() if choice is RecordChoice.DEVICES else ([], [])
-    house.store.decide_record(choice, "ana", "INC-77", carried, unread)
-    assert not house.store.judge_record().doubt
+    house.store.integrity.decide(choice, "ana", "INC-77", carried, unread)
+    assert not house.store.integrity.check().doubt
     assert house.actions().count("record.decided") == 1
     with pytest.raises(ConflictError, match="nothing to decide"):
-        house.store.decide_record(choice, "ana", "again")
+        house.store.integrity.decide(choice, "ana", "again")
     await house.live(90 if choice is RecordChoice.RECORD else 30)
-    assert not house.store.judge_record().doubt
-    assert house.store.verify_audit() is None
-    _, alarms = house.store.alarms(Page(1000))
+    assert not house.store.integrity.check().doubt
+    assert house.store.audit.verify() is None
+    _, alarms = house.store.alarms.page(Page(1000))
     assert [alarm.cleared is None for alarm in alarms if alarm.probable_cause == RECORD_DOUBTED] == [False]
 
 
@@ -101,7 +103,7 @@ async def test_a_failover_in_mid_run_begins_no_more_stations(house: Restored) ->
     run = await house.submit(parallel=10)
     copy = house.back_up()
     async with house.at_work():
-        while house.store.run(run).counts.get("succeeded", 0) < 20:
+        while house.store.runs.get(run).counts.get("succeeded", 0) < 20:
             await house.clock.advance(0.25)
         house.fail_over(copy)
         # Until what was under way has ended, and stations took back what nobody confirmed.
@@ -111,11 +113,11 @@ async def test_a_failover_in_mid_run_begins_no_more_stations(house: Restored) ->
         for _ in range(100):
             await house.clock.advance(1)
     assert house.changes() == changes
-    assert house.store.judge_record().doubt
+    assert house.store.integrity.check().doubt
     begun = sum("10.42.0.9" in str(tree) for tree in house.carried().values())
     assert 20 <= begun <= 40
-    assert not house.store.run(run).state.terminal
-    house.store.decide_record(RecordChoice.RECORD, "ana", "INC-77")
+    assert not house.store.runs.get(run).state.terminal
+    house.store.integrity.decide(RecordChoice.RECORD, "ana", "INC-77")
     await house.end(run)
     assert all("10.42.0.9" in str(tree) for tree in house.carried().values())
 
@@ -135,20 +137,20 @@ async def test_a_snapshot_of_the_whole_machine_is_told_by_the_stations_alone(
     shutil.rmtree(house.settings.home)
     shutil.copytree(tmp_path / "snapshot", house.settings.home)
     house.start()
-    assert not house.store.judge_record().doubt
+    assert not house.store.integrity.check().doubt
     await _stands_still(house, after)
     expected = "changes that the record does not know of" if carries else "not as they were when the record last looked"
-    assert expected in house.store.judge_record().doubt
+    assert expected in house.store.integrity.check().doubt
     await _decided(house, RecordChoice.DEVICES)
 
 
 async def test_an_older_anchor_file_elsewhere_is_enough(house: Restored, tmp_path: Path) -> None:
     """The state folder was lost with the database; the anchors were kept on another machine."""
     copy, after = await _changed(house)
-    head = house.store.audit_head()
+    head = house.store.audit.head()
     (house.settings.home / "record-head").unlink()
     (house.settings.home / "audit-anchors").write_text(f"2026 {head.text}\n", encoding="utf-8")
     # None of the processes that knew better lives on.
     house.restore(copy)
-    assert "row" in house.store.judge_record().doubt
+    assert "row" in house.store.integrity.check().doubt
     assert house.carried() == after

@@ -138,7 +138,7 @@ async def test_a_session_of_a_job_that_ended_well_is_no_longer_ours() -> None:
     world = World(add_tenant(), QUICK)
     assert (await world.work()).outcome is Outcome.SUCCEEDED
     ours = next(row.session for row in world.journal if row.step is JournalStep.LOCKED)
-    assert world.store.lockers(STATION) == frozenset()
+    assert world.store.journal.lock_sessions(STATION) == frozenset()
     world.device.sessions.add(ours)
     world.device.lock(ours)
     world.start(QUICK)

@@ -25,7 +25,7 @@ async def test_the_scheduler_s_sweeper_rings_again_for_whatever_is_not_done(plan
     await sweeper.sweep()
     await sweeper.sweep()
     assert plant.bell.rings.count(run) >= 2
-    assert plant.store.run(run).state is RunState.RUNNING
+    assert plant.store.runs.get(run).state is RunState.RUNNING
 
 
 async def test_a_worker_s_sweeper_rings_for_new_waves_only(plant: Plant) -> None:
@@ -38,23 +38,23 @@ async def test_a_worker_s_sweeper_rings_for_new_waves_only(plant: Plant) -> None
 
 async def test_burials_wait_for_a_counter_that_stands_still(plant: Plant) -> None:
     sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
-    beating, silent = plant.store.register_worker("beating"), plant.store.register_worker("silent")
+    beating, silent = plant.store.processes.register("beating"), plant.store.processes.register("silent")
     for _ in range(int(BURY_AFTER) + 2):
-        plant.store.heartbeat(beating)
+        plant.store.processes.heartbeat(beating)
         await sweeper.sweep()
         await plant.clock.advance(1)
-    assert [one.id for one in plant.store.incarnations()] == [beating]
+    assert [one.id for one in plant.store.processes.alive()] == [beating]
     assert silent != beating
 
 
 async def test_an_observer_that_slept_buries_nobody_who_lived_meanwhile(plant: Plant) -> None:
     sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
-    worker = plant.store.register_worker("w")
+    worker = plant.store.processes.register("w")
     await sweeper.sweep()
-    plant.store.heartbeat(worker)
+    plant.store.processes.heartbeat(worker)
     await plant.clock.advance(1000)
     await sweeper.sweep()
-    assert [one.id for one in plant.store.incarnations()] == [worker]
+    assert [one.id for one in plant.store.processes.alive()] == [worker]
 
 
 async def _look(plant: Plant, sweeper: Sweeper, seconds: float) -> None:
@@ -68,7 +68,7 @@ def _fill_disk(plant: Plant, monkeypatch: pytest.MonkeyPatch, store: FlakyStore)
     def refuse() -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(plant.store, "check_writable", refuse)
+    monkeypatch.setattr(plant.store.status, "check_writable", refuse)
 
 
 def _take_away(plant: Plant, monkeypatch: pytest.MonkeyPatch, store: FlakyStore) -> None:
@@ -86,7 +86,7 @@ async def test_while_nobody_could_beat_nobody_dies(
     """Who observes begins to count anew after the outage, and then buries the dead only."""
     store = FlakyStore(plant.store)
     sweeper = Sweeper(store, plant.bell, plant.clock)
-    living, dead = plant.store.register_worker("living"), plant.store.register_worker("dead")
+    living, dead = plant.store.processes.register("living"), plant.store.processes.register("dead")
     await _look(plant, sweeper, 4)
     outage(plant, monkeypatch, store)
     looking = asyncio.create_task(_look(plant, sweeper, 60))
@@ -97,23 +97,23 @@ async def test_while_nobody_could_beat_nobody_dies(
     await plant.advance(1)
     looking.cancel()
     await _look(plant, sweeper, 8)
-    assert {one.id for one in plant.store.incarnations()} == {living, dead}
+    assert {one.id for one in plant.store.processes.alive()} == {living, dead}
     for _ in range(int(BURY_AFTER)):
-        plant.store.heartbeat(living)
+        plant.store.processes.heartbeat(living)
         await _look(plant, sweeper, 1)
-    assert [one.id for one in plant.store.incarnations()] == [living]
+    assert [one.id for one in plant.store.processes.alive()] == [living]
 
 
 async def test_an_observer_that_was_held_up_with_all_others_buries_none_at_first_sight(plant: Plant) -> None:
     """As on a machine that slept: nobody beat, and nobody looked."""
     sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
-    worker = plant.store.register_worker("w")
+    worker = plant.store.processes.register("w")
     await _look(plant, sweeper, 4)
     await plant.clock.advance(1000)
     await _look(plant, sweeper, 3)
-    assert [one.id for one in plant.store.incarnations()] == [worker]
+    assert [one.id for one in plant.store.processes.alive()] == [worker]
     await _look(plant, sweeper, BURY_AFTER)
-    assert plant.store.incarnations() == []
+    assert plant.store.processes.alive() == []
 
 
 async def test_workers_outlive_a_database_that_was_away_for_long(plant: Plant) -> None:
@@ -123,7 +123,7 @@ async def test_workers_outlive_a_database_that_was_away_for_long(plant: Plant) -
     async with plant.working(plant.worker(stores[0], "one")), plant.working(plant.worker(stores[1], "two")):
         run = plant.submit()
         await plant.advance(2.5)
-        before = plant.store.incarnations()
+        before = plant.store.processes.alive()
         for store in stores:
             store.away = True
         await plant.advance(BURY_AFTER + 5)
@@ -132,7 +132,7 @@ async def test_workers_outlive_a_database_that_was_away_for_long(plant: Plant) -
             await plant.advance(4)
         await plant.advance(30)
         plant.assert_succeeded(run)
-        assert [one.id for one in plant.store.incarnations()] == [one.id for one in before]
+        assert [one.id for one in plant.store.processes.alive()] == [one.id for one in before]
         assert plant.job(run).attempts == 1
 
 
@@ -144,21 +144,21 @@ async def test_a_database_that_is_down_ends_a_round_and_no_more(plant: Plant) ->
     await sweeper.sweep()
     store.away = False
     await sweeper.sweep()
-    assert plant.store.run(run).state is RunState.RUNNING
+    assert plant.store.runs.get(run).state is RunState.RUNNING
 
 
 async def test_what_another_process_said_of_a_job_before_it_died_is_put_right(plant: Plant) -> None:
     group = StationTerms(region="r", timezone="America/Lima")
     terms = RunTerms(subject="s", groups=(group,), stations={STATION: ("s", 0)})
-    run = plant.store.create_run(
+    run = plant.store.runs.create(
         prepared(plant.scenario.plan, "apply", Strategy(), [NewJob(0, STATION)], actor="ana", terms=terms)
     )
     sweeper = Sweeper(FlakyStore(plant.store), plant.bell, plant.clock)
     await sweeper.sweep()
     # A hold came, and ended before anybody else looked.
-    hold = plant.store.add_hold(STATION, "ana", "on the mast", None)
+    hold = plant.store.holds.add(STATION, "ana", "on the mast", None)
     reassess(plant.store, plant.clock, FakeDoorbell())
-    plant.store.end_hold(hold.id, "ana")
+    plant.store.holds.end(hold.id, "ana")
     assert "on the mast" in plant.job(run.id).blocked
     for _ in range(20):
         await sweeper.sweep()
@@ -171,14 +171,14 @@ async def test_a_run_that_can_t_be_moved_keeps_no_other_from_it(
     plant: Plant, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     bad, good = plant.submit(), plant.submit()
-    real = plant.store.advance
+    real = plant.store.runs.advance
 
     def advance(run_id: str, decide: object, by: str) -> object:
         if run_id == bad:
             raise error
         return real(run_id, decide, by)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(plant.store, "advance", advance)
+    monkeypatch.setattr(plant.store.runs, "advance", advance)
     await Sweeper(FlakyStore(plant.store), plant.bell, plant.clock).sweep()
-    assert plant.store.run(good).state is RunState.RUNNING
-    assert plant.store.run(bad).state is RunState.QUEUED
+    assert plant.store.runs.get(good).state is RunState.RUNNING
+    assert plant.store.runs.get(bad).state is RunState.QUEUED

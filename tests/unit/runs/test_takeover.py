@@ -80,7 +80,7 @@ async def calls_of(name: str) -> list[str]:
     world, interrupter = world_of(name), Interrupter()
     claim = world.claim()
     result = await world.transaction(claim, interrupter).run()
-    world.store.finish(claim, result)
+    world.store.claims.finish(claim, result)
     world.assert_settled(result)
     assert len(interrupter.calls) > 10
     return interrupter.calls
@@ -95,7 +95,7 @@ async def interrupted(world: World, *interrupters: Interrupter) -> None:
         except Killed:
             world.bury(claim)
             continue
-        world.store.finish(claim, result)
+        world.store.claims.finish(claim, result)
         break
     else:
         result = await world.work()

@@ -11,7 +11,7 @@ from controller.models.run import LedgerBefore, Outcome, Strategy
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed
 from controller.plan import StationView
-from controller.ports.ledger import Deed
+from controller.ports.store import Deed
 from controller.runs.planning.undo import undo_station
 from controller.runs.rollout.waves import cut_stages
 

@@ -28,7 +28,7 @@ async def test_a_cancel_that_empties_the_station(scenario: Scenario) -> None:
     world.act("cancel", lambda: _empties(world))
     result = await world.work()
     assert result.outcome is Outcome.DIVERGED, result.detail
-    assert [alarm.probable_cause for alarm in world.store.standing_alarms()] == [DIVERGED]
+    assert [alarm.probable_cause for alarm in world.store.alarms.standing()] == [DIVERGED]
 
 
 async def test_what_vanished_is_named() -> None:
@@ -106,6 +106,6 @@ async def test_the_run_stops() -> None:
     world.break_link()
     world.act("cancel", lambda: _empties(world))
     await world.work()
-    transition = decide(world.store.run(world.run.id), world.store.jobs(world.run.id))
+    transition = decide(world.store.runs.get(world.run.id), world.store.runs.jobs(world.run.id))
     assert transition is not None
     assert transition.state is RunState.DIVERGED

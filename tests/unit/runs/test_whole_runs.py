@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, RunState, Strategy
-from controller.ports.gates import decision_for
-from controller.ports.store import NewJob, NewVerdict, Transition
+from controller.ports.store import NewJob, NewVerdict, Transition, decision_for
 from controller.runs.rollout.group_decisions import LAST, ROUNDS
 from controller.runs.rollout.transitions import decide
 from tests.unit.runs.test_group_decisions import LATER, NOW, run_of

@@ -15,8 +15,7 @@ from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeDoorbell
-from controller.ports.requests import RunRequest
-from controller.ports.store import NewJob, Page
+from controller.ports.store import NewJob, Page, RunRequest
 from controller.runs.approval.windows import Calendar
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
@@ -53,8 +52,8 @@ class TwoStations(Plant):
         for station, view in views.items():
             assert view.observed is not None
             self.devices.add(station, samples.PROFILES, view.observed.tree)
-        self.store.save_network(old, network_digest(old), "ana")
-        self.store.save_plan(self.made, "ana")
+        self.store.networks.save(old, network_digest(old), "ana")
+        self.store.plans.save(self.made, "ana")
 
     def submit(
         self,
@@ -64,7 +63,7 @@ class TwoStations(Plant):
     ) -> str:
         group = StationTerms(region="r", timezone="America/Lima", tenants=("gamma",), calendars=(windows,))
         terms = RunTerms(subject="s", groups=(group,), stations={"S1": ("site-1", 0), "S2": ("site-2", 0)})
-        run = self.store.create_run(prepared(self.made, "apply", strategy, jobs, actor="ana", terms=terms))
+        run = self.store.runs.create(prepared(self.made, "apply", strategy, jobs, actor="ana", terms=terms))
         return run.id
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
@@ -73,14 +72,14 @@ class TwoStations(Plant):
         return WorkerLoop(name, tools, self.bell)
 
     def jobs(self, run: str) -> list[Job]:
-        return self.store.jobs(run)
+        return self.store.runs.jobs(run)
 
     def carried(self) -> list[bool]:
         """Which of the stations carry the change."""
         return [len(self.devices[name].history) % 2 == 0 for name in ("S1", "S2")]
 
     def actions(self, name: str) -> list[AuditRow]:
-        return [row for row in self.store.audit_rows(Page(limit=1000))[1] if row.action == name]
+        return [row for row in self.store.audit.page(Page(limit=1000))[1] if row.action == name]
 
     def at(self, seconds: float) -> datetime:
         return VirtualClock().now() + timedelta(seconds=seconds)
@@ -104,13 +103,13 @@ async def test_a_run_rests_while_its_window_is_closed(plant: TwoStations) -> Non
         second = plant.jobs(run)[1]
         assert (second.outcome, second.attempts) == (None, 0)
         assert second.blocked == "window opens 2025-12-31 19:01 (America/Lima)"
-        assert plant.store.run(run).state is RunState.RUNNING
+        assert plant.store.runs.get(run).state is RunState.RUNNING
         await plant.advance(25)
         second = plant.jobs(run)[1]
         assert second.outcome is Outcome.SUCCEEDED
         assert second.started is not None
         assert second.started >= plant.at(100)
-        assert plant.store.run(run).state is RunState.SUCCEEDED
+        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
 
 
 @pytest.mark.parametrize("policy", [Policy.WAVE, Policy.UNIT])
@@ -129,18 +128,18 @@ async def test_a_group_that_its_closing_window_takes_back_goes_on_in_the_next_on
         assert plant.carried() == [False, False]
         assert not any(plant.devices[name].lock_holder for name in ("S1", "S2"))
         assert [(job.state, job.round, job.outcome) for job in plant.jobs(run)] == [(JobState.WAITING, 1, None)] * 2
-        assert plant.store.run(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
-        assert plant.store.run(run).counts == {"pending": 2}
+        assert plant.store.runs.get(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
+        assert plant.store.runs.get(run).counts == {"pending": 2}
         plant.devices["S1"].latency = plant.devices["S2"].latency = 0.0
         await plant.advance(15)
-    assert plant.store.run(run).state is RunState.SUCCEEDED
+    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
     assert plant.carried() == [True, True]
     assert all(job.started is not None and job.started >= plant.at(100) for job in plant.jobs(run))
-    found = plant.store.decisions([(run, 0)])
+    found = plant.store.gates.decisions([(run, 0)])
     assert [(one.round, one.verdict) for one in found] == [(0, GateVerdict.POSTPONE), (1, GateVerdict.CONFIRM)]
     assert found[0].reason == "the window of S1 closed"
     assert len(plant.actions("job.postponed")) == len(plant.actions("job.finished")) == 2
-    assert plant.store.verify_audit() is None
+    assert plant.store.audit.verify() is None
 
 
 async def test_what_was_begun_goes_on_although_the_window_is_too_short_to_begin(plant: TwoStations) -> None:
@@ -152,8 +151,8 @@ async def test_what_was_begun_goes_on_although_the_window_is_too_short_to_begin(
         await plant.advance(2)
         assert plant.jobs(run)[0].started is not None
         await plant.advance(25)
-        assert plant.store.run(run).state is RunState.SUCCEEDED
-    assert [one.round for one in plant.store.decisions([(run, 0)])] == [0]
+        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
+    assert [one.round for one in plant.store.gates.decisions([(run, 0)])] == [0]
 
 
 @pytest.mark.parametrize("what", ["hold", "freeze"])
@@ -164,18 +163,18 @@ async def test_a_hold_or_a_freeze_on_the_rest_of_a_group_postpones_it(plant: Two
         await plant.advance(3)
         assert plant.jobs(run)[0].state is JobState.CLAIMED
         if what == "hold":
-            hold = plant.store.add_hold("S2", "ana", "on the mast", None)
+            hold = plant.store.holds.add("S2", "ana", "on the mast", None)
         else:
-            plant.store.add_freeze("region:r", plant.at(0), plant.at(60), "ana", "elections")
+            plant.store.freezes.add("region:r", plant.at(0), plant.at(60), "ana", "elections")
         await plant.advance(20)
         assert [(job.state, job.round) for job in plant.jobs(run)] == [(JobState.WAITING, 1)] * 2
-        (reason,) = plant.store.run(run).waits
+        (reason,) = plant.store.runs.get(run).waits
         assert ("on the mast" if what == "hold" else "elections") in reason
         assert plant.carried() == [False, False]
         if what == "hold":
-            plant.store.end_hold(hold.id, "ana")
+            plant.store.holds.end(hold.id, "ana")
         await plant.advance(50)
-        assert plant.store.run(run).state is RunState.SUCCEEDED
+        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
     assert plant.carried() == [True, True]
 
 
@@ -187,11 +186,11 @@ async def test_a_group_that_is_postponed_again_and_again_fails_in_the_end(plant:
         for _ in range(ROUNDS):
             await plant.advance(3)
             assert plant.jobs(run)[0].state is JobState.CLAIMED
-            hold = plant.store.add_hold("S2", "ana", "on the mast", None)
+            hold = plant.store.holds.add("S2", "ana", "on the mast", None)
             await plant.advance(20)
-            plant.store.end_hold(hold.id, "ana")
+            plant.store.holds.end(hold.id, "ana")
         await plant.advance(5)
-        ended = plant.store.run(run)
+        ended = plant.store.runs.get(run)
         assert ended.state is RunState.FAILED
     assert [job.outcome for job in plant.jobs(run)] == [Outcome.WITHDRAWN] * 2
     assert "it was begun 5 times" in plant.jobs(run)[0].detail
@@ -213,7 +212,7 @@ async def test_a_worker_dies_while_a_group_is_taken_back_for_its_window(plant: T
             await plant.advance(60)
             frozen.thawed.set()
             await plant.advance(5)
-        assert plant.store.run(run).state is RunState.SUCCEEDED
+        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
     assert plant.carried() == [True, True]
     assert len(plant.actions("job.finished")) == 2
 
@@ -224,14 +223,14 @@ async def test_people_stop_a_run_that_was_postponed(plant: TwoStations, ask: str
     async with plant.working(plant.worker()):
         run = plant.submit(TOGETHER, RANKED, windows=())
         await plant.advance(3)
-        hold = plant.store.add_hold("S2", "ana", "on the mast", None)
+        hold = plant.store.holds.add("S2", "ana", "on the mast", None)
         await plant.advance(20)
-        (plant.store.request_pause if ask == "pause" else plant.store.request_cancel)(run, "ana")
-        plant.store.end_hold(hold.id, "ana")
+        (plant.store.runs.pause if ask == "pause" else plant.store.runs.cancel)(run, "ana")
+        plant.store.holds.end(hold.id, "ana")
         await plant.advance(10)
-        assert plant.store.run(run).state is (RunState.PAUSED if ask == "pause" else RunState.CANCELLED)
+        assert plant.store.runs.get(run).state is (RunState.PAUSED if ask == "pause" else RunState.CANCELLED)
         assert plant.carried() == [False, False]
-        plant.store.request_resume(run, "ana")
+        plant.store.runs.resume(run, "ana")
         await plant.advance(20)
         assert plant.carried() == [ask == "pause"] * 2
 
@@ -247,8 +246,8 @@ async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(plant: TwoSta
     new = samples.network(cells=cells, agreements=agreements)
     plan = samples.plan(new, {station: samples.view(old, station) for station in ("S1", "S2")})
     assert plan.changes[0].interrupted == ("alfa", "beta")
-    plant.store.save_network(new, network_digest(new), "ana")
-    plant.store.save_plan(plan, "ana")
+    plant.store.networks.save(new, network_digest(new), "ana")
+    plant.store.plans.save(plan, "ana")
     for name in ("S1", "S2"):
         plant.devices[name].latency = 4.0
     before = {name: plant.devices[name].running for name in ("S1", "S2")}
@@ -263,7 +262,7 @@ async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(plant: TwoSta
         await plant.advance(18)
         assert {name: plant.devices[name].running for name in before} == before
         assert [(job.state, job.round) for job in plant.jobs(run)] == [(JobState.WAITING, 1)] * 2
-        assert plant.store.run(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
+        assert plant.store.runs.get(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
         await plant.advance(40)
-        assert plant.store.run(run).state is RunState.SUCCEEDED, plant.jobs(run)
+        assert plant.store.runs.get(run).state is RunState.SUCCEEDED, plant.jobs(run)
     assert [row.detail["reason"] for row in plant.actions("gate.postpone")] == ["the window of S1 closed"]

@@ -22,8 +22,9 @@ from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transi
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
-from controller.store import SqlStore, open_store
-from controller.store.tables import metadata
+from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store.behaviours import SqlBehaviours
+from controller.store.columns import metadata
 from tests.support.launch import prepared
 from tests.unit.plan import samples
 
@@ -68,19 +69,19 @@ class Interrupter:
         return len(self.calls) == self.at
 
 
-class InstantStore:
-    """A ``StoreLoop`` without a thread."""
+class InstantStore(AsyncSqlStore):
+    """A store without a thread."""
 
-    def __init__(self, store: Store, interrupter: Interrupter | None = None) -> None:
-        self._store = store
+    def __init__(self, store: SqlStore, interrupter: Interrupter | None = None) -> None:
+        super().__init__(store)
         self._interrupter = interrupter or Interrupter()
 
-    async def call(self, method: Callable[[Store], T]) -> T:
+    async def call(self, work: Callable[[Store], T]) -> T:
         await asyncio.sleep(0)
         killed = self._interrupter.due("record")
         if killed and not self._interrupter.after:
             raise Killed
-        result = method(self._store)
+        result = work(self._store)
         if killed:
             raise Killed
         return result
@@ -207,8 +208,8 @@ def _empty_store() -> tuple[SqlStore, JumpClock]:
 
 def empty(store: SqlStore) -> None:
     """Delete all that is on record."""
-    store._behaviours.clear()
-    with store._engine.begin() as connection:
+    store.behaviours = SqlBehaviours(store.database)
+    with store.database.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
 
@@ -224,25 +225,25 @@ class World:
             STATION, samples.PROFILES, scenario.before.tree, scenario.capabilities
         )
         self.alive = True
-        self.store.save_network(samples.network(), network_digest(samples.network()), "ana")
-        self.store.save_plan(scenario.plan, "ana")
+        self.store.networks.save(samples.network(), network_digest(samples.network()), "ana")
+        self.store.plans.save(scenario.plan, "ana")
         self.run = self.start(strategy or Strategy())
 
     def start(self, strategy: Strategy) -> Run:
         jobs = [NewJob(0, STATION)]
-        run = self.store.create_run(prepared(self.scenario.plan, "apply", strategy, jobs, actor="ana"))
-        self.store.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-        return self.store.run(run.id)
+        run = self.store.runs.create(prepared(self.scenario.plan, "apply", strategy, jobs, actor="ana"))
+        self.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        return self.store.runs.get(run.id)
 
     def claim(self) -> Claim:
         """The job, in the hands of a new worker."""
-        (claim,) = self.store.claim(self.store.register_worker("w"), 10)
+        (claim,) = self.store.claims.take(self.store.processes.register("w"), 10)
         return claim
 
     def bury(self, claim: Claim) -> None:
         """Declare the worker of a claim dead."""
-        counter = next(one.counter for one in self.store.incarnations() if one.id == claim.incarnation)
-        assert self.store.bury(claim.incarnation, counter)
+        counter = next(one.counter for one in self.store.processes.alive() if one.id == claim.incarnation)
+        assert self.store.processes.declare_dead(claim.incarnation, counter)
 
     def transaction(self, claim: Claim, interrupter: Interrupter | None = None) -> Transaction:
         interrupter = interrupter or Interrupter()
@@ -257,7 +258,7 @@ class World:
         """Bring the job to its end, on record."""
         claim = claim or self.claim()
         result = await self.transaction(claim).run()
-        self.store.finish(claim, result)
+        self.store.claims.finish(claim, result)
         return result
 
     # ------------------------------------------------------------------ faults
@@ -286,12 +287,12 @@ class World:
     @property
     def journal(self) -> list[JournalEntry]:
         (transaction,) = {row.transaction for row in self._rows()} or {""}
-        return self.store.journal_of(transaction)
+        return self.store.journal.find(transaction)
 
     def _rows(self) -> list[JournalEntry]:
-        with self.store._engine.connect() as connection:
+        with self.store.database.engine.connect() as connection:
             names = connection.exec_driver_sql('SELECT DISTINCT "transaction" FROM journal').scalars().all()
-        return [row for name in names for row in self.store.journal_of(name)]
+        return [row for name in names for row in self.store.journal.find(name)]
 
     def outlive_timers(self) -> None:
         """Let every timer of the device run out."""
@@ -305,13 +306,13 @@ class World:
         assert not self.device.pending
         assert not self.device.lock_holder
         assert self.device.candidate == self.device.running
-        ledger = self.store.ledger([STATION]).get(STATION, {})
+        ledger = self.store.ledger.find([STATION]).get(STATION, {})
         gained = {node.path for node in self.scenario.change.gained}
         assert set(ledger) == (gained if done else set())
-        (job,) = self.store.jobs(self.run.id)
+        (job,) = self.store.runs.jobs(self.run.id)
         assert job.outcome is result.outcome
         assert self.steps.count(JournalStep.FINISHED) == 1
-        assert not self.store.leased([STATION])
-        assert self.store.verify_audit() is None
-        _, rows = self.store.audit_rows(Page(limit=1000))
+        assert not self.store.claims.busy([STATION])
+        assert self.store.audit.verify() is None
+        _, rows = self.store.audit.page(Page(limit=1000))
         assert sum(row.action == "job.finished" for row in rows) == 1

@@ -9,28 +9,29 @@ from sqlalchemy import RowMapping, select, text, update
 
 from controller.models.audit import AuditAnchor
 from controller.ports.clock import VirtualClock
-from controller.store import SqlStore, audit, open_store
-from controller.store.custody import AuditKey, AuditKeys, Custody
-from controller.store.tables import audit as rows
-from controller.store.tables import audit_head
+from controller.store import SqlStore, audit_chain, open_store
+from controller.store.audit_chain import audit as rows
+from controller.store.audit_chain import audit_head
+from controller.store.evidence import AuditKey, AuditKeys, Evidence
+from controller.store.transaction import Database
 
 
 @pytest.fixture
 def store() -> Iterator[SqlStore]:
     with closing(open_store("sqlite://", VirtualClock())) as opened:
         for number in range(1, 6):
-            opened.audit("ana", "did", str(number), {"n": str(number)})
-        assert opened.verify_audit() is None
+            opened.audit.append("ana", "did", str(number), {"n": str(number)})
+        assert opened.audit.verify() is None
         yield opened
 
 
 def _broken(store: SqlStore) -> int | None:
-    found = store.verify_audit()
+    found = store.audit.verify()
     return None if found is None else found.number
 
 
 def _tamper(store: SqlStore, *statements: str) -> None:
-    store.in_transaction(lambda tx: [tx.execute(text(statement)) for statement in statements])
+    store.database.run(lambda tx: [tx.execute(text(statement)) for statement in statements])
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,10 @@ KEYS = AuditKeys((AuditKey.new(1),))
 @pytest.fixture
 def signed() -> Iterator[SqlStore]:
     """Five rows, signed."""
-    with closing(open_store("sqlite://", VirtualClock(), custody=lambda _store: Custody(KEYS))) as opened:
+    with closing(open_store("sqlite://", VirtualClock(), evidence=lambda _store: Evidence(KEYS))) as opened:
         for number in range(1, 6):
-            opened.audit("ana", "did", str(number), {"n": str(number)})
-        assert opened.verify_audit() is None
+            opened.audit.append("ana", "did", str(number), {"n": str(number)})
+        assert opened.audit.verify() is None
         yield opened
 
 
@@ -82,17 +83,17 @@ def _forge(store: SqlStore, keys: AuditKeys, since: int, **changed: str) -> None
 
     def forge(tx: Any) -> None:
         found: list[RowMapping] = list(tx.execute(select(rows).order_by(rows.c.id)).mappings())
-        previous = audit.GENESIS
+        previous = audit_chain.GENESIS
         for number, known in enumerate(found, start=1):
             row = {**known, "previous": previous, "id": number}
             if number >= since:
                 row |= {"key": keys.newest.id if keys.newest else "", **(changed if number == since else {})}
-                row["hash"] = audit._digest(row, keys)
+                row["hash"] = audit_chain._digest(row, keys)
             tx.execute(update(rows).where(rows.c.id == known["id"]).values(row))
             previous = row["hash"]
         tx.execute(update(audit_head).values(last=len(found), hash=previous))
 
-    store.in_transaction(forge)
+    store.database.run(forge)
 
 
 @pytest.mark.parametrize("keys", [AuditKeys(), AuditKeys((AuditKey.new(1),))], ids=["plain", "another key"])
@@ -109,9 +110,9 @@ def test_a_row_rewritten_with_a_hash_of_its_own_breaks_the_link_behind_it(store:
 
     def forge(tx: Any) -> None:
         row = {**tx.execute(select(rows).where(rows.c.id == 3)).mappings().one(), "actor": "eva"}
-        tx.execute(update(rows).where(rows.c.id == 3).values(actor="eva", hash=audit._digest(row, AuditKeys())))
+        tx.execute(update(rows).where(rows.c.id == 3).values(actor="eva", hash=audit_chain._digest(row, AuditKeys())))
 
-    store.in_transaction(forge)
+    store.database.run(forge)
     assert _broken(store) == 4
 
 
@@ -131,16 +132,16 @@ def test_a_row_removed_and_all_behind_it_hashed_anew_are_found(signed: SqlStore)
 @pytest.mark.parametrize("left", [0, 4])
 def test_a_tail_cut_off_with_its_head_is_found_by_an_anchor(signed: SqlStore, left: int) -> None:
     """A chain that ends earlier is whole, so that only somebody who knew more can tell."""
-    anchor = signed.audit_head()
-    assert signed.verify_anchors([anchor]) is None
+    anchor = signed.audit.head()
+    assert signed.audit.verify_anchors([anchor]) is None
     _tamper(
         signed,
         f"DELETE FROM audit WHERE id > {left}",
         f"UPDATE audit_head SET last = {left}, hash = (SELECT hash FROM audit WHERE id = {left}) WHERE {left} > 0",
         f"DELETE FROM audit_head WHERE {left} = 0",
     )
-    assert signed.verify_audit() is None
-    missing = signed.verify_anchors([anchor])
+    assert signed.audit.verify() is None
+    missing = signed.audit.verify_anchors([anchor])
     assert missing is not None
     assert missing.number == 5
     assert "missing" in missing.reason
@@ -148,10 +149,10 @@ def test_a_tail_cut_off_with_its_head_is_found_by_an_anchor(signed: SqlStore, le
 
 def test_what_was_written_anew_up_to_the_same_number_is_found_by_an_anchor(signed: SqlStore) -> None:
     """Even by somebody who has the key."""
-    anchor = signed.audit_head()
+    anchor = signed.audit.head()
     _forge(signed, KEYS, 2, actor="eva")
-    assert signed.verify_audit() is None
-    other = signed.verify_anchors([anchor])
+    assert signed.audit.verify() is None
+    other = signed.audit.verify_anchors([anchor])
     assert other is not None
     assert other.number == 5
     assert "another one" in other.reason
@@ -159,12 +160,12 @@ def test_what_was_written_anew_up_to_the_same_number_is_found_by_an_anchor(signe
 
 def test_keys_are_rotated_and_rows_from_before_there_were_any_stay_proved(store: SqlStore) -> None:
     first = AuditKey.new(6)
-    keyed = SqlStore(store._engine, VirtualClock(), Custody(AuditKeys((first,))))
-    keyed.audit("ana", "did", "6")
-    rotated = SqlStore(store._engine, VirtualClock(), Custody(AuditKeys((first, AuditKey.new(7)))))
-    rotated.audit("ana", "did", "7")
-    assert rotated.verify_audit() is None
-    unknown = keyed.verify_audit()
+    keyed = SqlStore(Database(store.database.engine, VirtualClock(), Evidence(AuditKeys((first,)))))
+    keyed.audit.append("ana", "did", "6")
+    rotated = SqlStore(Database(store.database.engine, VirtualClock(), Evidence(AuditKeys((first, AuditKey.new(7))))))
+    rotated.audit.append("ana", "did", "7")
+    assert rotated.audit.verify() is None
+    unknown = keyed.audit.verify()
     assert unknown is not None
     assert unknown.number == 7
     assert "its key" in unknown.reason
@@ -173,7 +174,7 @@ def test_keys_are_rotated_and_rows_from_before_there_were_any_stay_proved(store:
 
 
 def test_an_unsigned_row_behind_signed_ones_is_found(signed: SqlStore) -> None:
-    SqlStore(signed._engine, VirtualClock()).audit("eva", "did", "6")
+    SqlStore(Database(signed.database.engine, VirtualClock())).audit.append("eva", "did", "6")
     assert _broken(signed) == 6
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, text
 
 from controller.models.errors import StoreError
 from controller.store import open_store, upgrade
+from controller.store.columns import metadata
 from controller.store.engine import make_engine
-from controller.store.tables import metadata
 from controller.store.upgrade import VERSIONS, alembic_config
 from tests.support.postgres import PostgresServer, shared_postgres
 from tests.support.processes import in_processes
@@ -85,10 +85,10 @@ def test_downgrade_takes_everything_back(urls: tuple[str, str], engines: tuple[E
 def test_upgrading_again_changes_nothing(urls: tuple[str, str]) -> None:
     upgrade(urls[0])
     with closing(open_store(urls[0])) as store:
-        store.set_switch("x", True, "ana")
+        store.switches.set("x", True, "ana")
     upgrade(urls[0])
     with closing(open_store(urls[0])) as store:
-        assert store.switch("x")
+        assert store.switches.is_on("x")
 
 
 def test_several_processes_may_start_at_once(urls: tuple[str, str]) -> None:
@@ -97,8 +97,8 @@ def test_several_processes_may_start_at_once(urls: tuple[str, str]) -> None:
 
 def _start(url: str, number: int) -> bool:
     with closing(open_store(url)) as store:
-        store.set_switch(str(number), True, "ana")
-        return store.switch(str(number))
+        store.switches.set(str(number), True, "ana")
+        return store.switches.is_on(str(number))
 
 
 #: Of a later version: renames a column that has rows.
@@ -117,7 +117,7 @@ def test_a_database_of_an_older_version_is_upgraded_with_its_rows(
     urls: tuple[str, str], engines: tuple[Engine, Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(open_store(urls[0])) as store:
-        store.set_switch("x", True, "ana", "maintenance")
+        store.switches.set("x", True, "ana", "maintenance")
     later = tmp_path / "later"
     later.mkdir()
     (later / "0002_later.py").write_text(_LATER)

@@ -1,0 +1,170 @@
+"""The store: the database is the record of everything.
+
+It has a repository for each noun: ``store.alarms``, ``store.runs``, ``store.ledger``. Each method of one is a
+transaction: it either happened whole, with its audit row, or not at all. A database that is down or locked too long
+raises ``StoreError``, after a few attempts. Where the connection went away during the commit, it may or may not have
+happened: a journal row and the end of a job may simply be repeated then, and ``claims.find`` tells what a worker holds.
+
+There are two ways to the same methods, which are declared once (``controller.ports.store.repository``). On a ``Store``
+they block; threads of the API and the command line use it. On an ``AsyncStore`` they are coroutines, which its single
+writer thread carries out and commits in groups::
+
+    alarm = store.alarms.get("a-1")
+    alarm = await async_store.alarms.get("a-1")
+
+What several repositories must do as one is a function of a ``Store``, handed to ``transaction``; it may be repeated, so
+it must change nothing but the record::
+
+    def end(store: Store, alarm: Alarm) -> None:
+        if store.alarms.move(alarm, AlarmState.CLEARED, actor="ana"):
+            store.audit.append("ana", "alarm.checked", alarm.id)
+
+    store.transaction(end, alarm)
+    await async_store.transaction(end, alarm)
+
+Whoever needs one noun only takes its repository: ``Alarms[Sync]`` or ``Alarms[Async]``. The shipped fake is the store
+itself on a database in memory (``open_store("sqlite://")``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Concatenate, Generic, ParamSpec, TypeVar
+
+from controller.ports.store.alarms import Alarms, Escalations, Repairs
+from controller.ports.store.approvals import Approvals, Assess, Clearances, Freezes, Notices, Standing
+from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
+from controller.ports.store.claims import Claim, Claims, JobResult, Journal
+from controller.ports.store.devices import Behaviours, Device, Devices, Healths, Networks
+from controller.ports.store.gates import Gates, Soak, decision_for
+from controller.ports.store.holds import Holds, Switches
+from controller.ports.store.ledger import Deed, Ledger, Recorded
+from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
+from controller.ports.store.plans import PlanHead, Plans
+from controller.ports.store.processes import Incarnation, Processes, Status
+from controller.ports.store.repository import Async, M_co, Method, Page, Repository, Sync, method
+from controller.ports.store.requests import NewJob, PreparedRun, RunRequest, other_request
+from controller.ports.store.runs import Decide, NewVerdict, Questions, Runs, Steps, Transition
+from controller.ports.store.tenants import Concerns, Tenants
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+__all__ = [
+    "EVERYTHING",
+    "Alarms",
+    "Approvals",
+    "Assess",
+    "Async",
+    "AsyncStore",
+    "Audit",
+    "AuditQuery",
+    "Behaviours",
+    "Claim",
+    "Claims",
+    "Clearances",
+    "Concerns",
+    "Decide",
+    "Deed",
+    "Device",
+    "Devices",
+    "Escalations",
+    "Freezes",
+    "Gates",
+    "Healths",
+    "Holds",
+    "Incarnation",
+    "Integrity",
+    "JobResult",
+    "Journal",
+    "Ledger",
+    "M_co",
+    "Method",
+    "Networks",
+    "NewJob",
+    "NewToken",
+    "NewVerdict",
+    "Notices",
+    "Page",
+    "PlanHead",
+    "Plans",
+    "PreparedRun",
+    "Processes",
+    "Questions",
+    "Recorded",
+    "Records",
+    "Repairs",
+    "Repository",
+    "RunRequest",
+    "Runs",
+    "SignIn",
+    "SignIns",
+    "Soak",
+    "Standing",
+    "Status",
+    "Steps",
+    "Store",
+    "Switches",
+    "Sync",
+    "Tenants",
+    "Tokens",
+    "Transition",
+    "Users",
+    "decision_for",
+    "method",
+    "other_request",
+]
+
+
+class Records(Generic[M_co]):
+    """The repositories."""
+
+    alarms: Alarms[M_co]
+    approvals: Approvals[M_co]
+    audit: Audit[M_co]
+    behaviours: Behaviours[M_co]
+    claims: Claims[M_co]
+    devices: Devices[M_co]
+    escalations: Escalations[M_co]
+    freezes: Freezes[M_co]
+    gates: Gates[M_co]
+    healths: Healths[M_co]
+    holds: Holds[M_co]
+    integrity: Integrity[M_co]
+    journal: Journal[M_co]
+    ledger: Ledger[M_co]
+    networks: Networks[M_co]
+    notices: Notices[M_co]
+    plans: Plans[M_co]
+    processes: Processes[M_co]
+    questions: Questions[M_co]
+    repairs: Repairs[M_co]
+    runs: Runs[M_co]
+    sign_ins: SignIns[M_co]
+    status: Status[M_co]
+    steps: Steps[M_co]
+    switches: Switches[M_co]
+    tenants: Tenants[M_co]
+    tokens: Tokens[M_co]
+    users: Users[M_co]
+
+
+class Store(Records[Sync], ABC):
+    """The record, for threads."""
+
+    @abstractmethod
+    def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work`` on this store in one transaction, repeated while that may help."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections."""
+
+
+class AsyncStore(Records[Async], ABC):
+    """The record, for coroutines. Calls that wait at the same time share a commit; heartbeats go first."""
+
+    @abstractmethod
+    async def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work`` in the store's thread, in one transaction; it is committed when this returns."""

@@ -1,0 +1,121 @@
+"""Alarms, whom people are told of them, and the repairs that rules started for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Escalation
+from controller.ports.store.repository import M_co, Page, Repository, method
+
+
+class Alarms(Repository[M_co], Protocol[M_co]):
+    """Faults."""
+
+    @method
+    def report(self, report: AlarmReport) -> Alarm:
+        """Deduplicate a report into an alarm: new, counted up, or cleared.
+
+        Events count in the order of their own times (``at``): one that is older than what an alarm
+        already heard, or than its clearing, only counts up; at equal times the later arrival wins.
+        A clearing report without an open alarm is kept as a cleared alarm, so that a late raising one
+        with an older time does not open it again. It clears a ``raised`` alarm; a ``repairing`` one
+        stays so and only gets its ``cleared`` time, for the verifier to end it as repaired. An
+        ``escalated`` one stays escalated, but until it was cleared it goes on taking in reports,
+        so that what people were told of is not raised anew by each repeated notification.
+        """
+        ...
+
+    @method
+    def report_all(self, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None) -> list[Alarm]:
+        """Many reports in one transaction, all or none; the alarms that they became, in order.
+
+        It takes as many statements as one report does. ``refused`` counts alerts that became none, by why.
+        """
+        ...
+
+    @method
+    def standing(self, stations: Iterable[str] | None = None) -> list[Alarm]:
+        """Alarms that take in reports, oldest first: ``raised``, ``repairing``, and ``escalated`` not yet cleared."""
+        ...
+
+    @method
+    def changes(self, since: int | None) -> tuple[int, list[str]]:
+        """Ids of alarms that were raised, moved or cleared since a row of the audit trail, and the newest row's number.
+
+        What only counts up is not among them. ``since`` None, or a row that the record does not have (any more), asks
+        for all alarms that take in reports.
+        """
+        ...
+
+    @method
+    def get(self, alarm_id: str) -> Alarm:
+        """An alarm by id. Raises NotFoundError."""
+        ...
+
+    @method
+    def page(
+        self, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
+    ) -> tuple[int, list[Alarm]]:
+        """Total and one page of alarms, newest first."""
+        ...
+
+    @method
+    def move(self, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = "") -> Alarm | None:
+        """Change an alarm's state if it still is as it was when that was decided; None if it is not.
+
+        What counts is its state, its run, and whether and when it was cleared.
+        """
+        ...
+
+    @method
+    def escalate(self, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
+        """Move an alarm to ``escalated``, as ``move_alarm`` does, and put on record that people are to be told."""
+        ...
+
+
+class Escalations(Repository[M_co], Protocol[M_co]):
+    """Alarms of which people are to be notified."""
+
+    @method
+    def pending(self) -> list[Escalation]:
+        """Escalations that nobody took yet, oldest first."""
+        ...
+
+    @method
+    def claim(self, seen: Escalation) -> Escalation | None:
+        """Claim one before people are told; None if somebody else claimed or told it since it was ``seen``.
+
+        Whoever claims one that is claimed already holds its claimant for dead.
+        """
+        ...
+
+    @method
+    def release(self, claimed: Escalation) -> None:
+        """Give a claim back: people were not told. Nothing happens to a claim that somebody else took over."""
+        ...
+
+    @method
+    def delivered(self, claimed: Escalation) -> None:
+        """Put on record that people were told."""
+        ...
+
+
+class Repairs(Repository[M_co], Protocol[M_co]):
+    """Runs that rules started for alarms."""
+
+    @method
+    def count(self, rule: str, object_path: str, since: datetime) -> int:
+        """Repair runs that a rule started for an object since then."""
+        ...
+
+    @method
+    def count_all(self, since: datetime) -> int:
+        """Repair runs that any rule started since then; whoever else asks waits for the end of this transaction."""
+        ...
+
+    @method
+    def record(self, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
+        """Record that a rule started a repair."""
+        ...

@@ -1,0 +1,164 @@
+"""Approvals, freezes, overrides and notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunTerms, Verdict, Vote
+from controller.models.people import Person
+from controller.models.run import Hold, Run
+from controller.ports.store.repository import M_co, Page, Repository, method
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that the clearance of a run follows from, as it is on record.
+
+    Attributes:
+        requester: Who asked for the run.
+        seconds: What a station needs of a window: the run's confirm time-out.
+        terms: What it was accepted under.
+        votes: What people said to its subject.
+        told: When each tenant was told of it.
+        override: Who lets it work in spite of windows and freezes, if anybody.
+        holds: In force.
+        freezes: In force or to come.
+        begun: Stations whose unit or wave was begun, and is decided as a whole: they may go on until the window closes.
+        away: When stations that were away or busy are tried again.
+    """
+
+    requester: str
+    seconds: float
+    terms: RunTerms
+    votes: tuple[Vote, ...] = ()
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    override: Override | None = None
+    holds: tuple[Hold, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+    begun: frozenset[str] = frozenset()
+    away: Mapping[str, datetime] = field(default_factory=dict)
+
+
+#: Clearances by station.
+Clearances = Mapping[str, Clearance]
+
+
+Assess = Callable[[Standing], Clearances]
+
+
+class Approvals(Repository[M_co], Protocol[M_co]):
+    """What people say to runs, and what may be done in consequence."""
+
+    @method
+    def reassess(self, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
+        """Let ``assess`` look at each active run that has terms, and keep on its jobs what it says.
+
+        One at a time, whatever the number of processes, so that what a job says is never older than what it follows
+        from. ``assess`` must be pure; where it fails, the run's jobs are blocked.
+
+        Args:
+            assess: What follows from a run's standing.
+            seen: What this method returned last; runs of which the same is to be said are not looked at more closely.
+
+        Returns:
+            What was said of each run.
+        """
+        ...
+
+    @method
+    def standing(self, run_id: str, tenant: str = "") -> Standing | None:
+        """What the clearance of a run follows from; None without terms, or where it does not concern the tenant."""
+        ...
+
+    @method
+    def standings(self, tenant: str = "") -> list[tuple[Run, Standing]]:
+        """Active runs that have terms, those that concern a tenant if one is named, oldest first."""
+        ...
+
+    @method
+    def vote(
+        self,
+        subject: str,
+        person: Person,
+        verdict: Verdict,
+        reason: str,
+        about: str,
+        contracts: tuple[Contract, ...] = (),
+    ) -> Vote:
+        """Keep what a person says to a subject, instead of what that person said before.
+
+        A rejection turns active runs of the subject into ``cancelling``.
+
+        Args:
+            subject: What people approve: ``RunTerms.subject``; of a plan a tenant's people its name for them.
+            person: Who says it.
+            verdict: What is said.
+            reason: Why.
+            about: Plan or run, for the audit trail.
+            contracts: Contractual reasons.
+        """
+        ...
+
+    @method
+    def votes(self, subject: str) -> list[Vote]:
+        """What people said to a subject, the last of each person, in order of time."""
+        ...
+
+    @method
+    def override(self, run_id: str, by: str, reason: str) -> Override:
+        """Let a run work in spite of windows and freezes. Raises NotFoundError.
+
+        The first reason stays while the person who gave it may override.
+        """
+        ...
+
+
+class Freezes(Repository[M_co], Protocol[M_co]):
+    """Times in which nothing may be changed."""
+
+    @method
+    def add(self, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
+        """Put a freeze."""
+        ...
+
+    @method
+    def end(self, freeze_id: str, actor: str) -> None:
+        """Lift a freeze. Raises NotFoundError."""
+        ...
+
+    @method
+    def find(self, at: datetime) -> list[Freeze]:
+        """Freezes in force or to come, in the order of their beginnings."""
+        ...
+
+
+class Notices(Repository[M_co], Protocol[M_co]):
+    """What tenants are told of runs."""
+
+    @method
+    def page(self, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
+        """Total and one page of notices, newest first; those of one tenant if named."""
+        ...
+
+    @method
+    def write(self) -> None:
+        """Put on record what tenants are to be told: runs that began, runs that ended."""
+        ...
+
+    @method
+    def unsent(self, limit: int) -> list[Notice]:
+        """Notices that no webhook took yet, oldest first; without those that are withheld."""
+        ...
+
+    @method
+    def withhold(self) -> None:
+        """Keep on record only what no webhook took so far: there was nobody to pass it on."""
+        ...
+
+    @method
+    def mark_sent(self, notice_id: str) -> None:
+        """Note that a webhook took a notice."""
+        ...

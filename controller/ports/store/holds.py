@@ -1,0 +1,49 @@
+"""Holds and switches, which people set."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from controller.models.alarm import SwitchState
+from controller.models.run import Hold
+from controller.ports.store.repository import M_co, Repository, method
+
+
+class Holds(Repository[M_co], Protocol[M_co]):
+    """Stops that people put on stations."""
+
+    @method
+    # holds, switches
+    def add(self, target: str, by: str, reason: str, until: datetime | None) -> Hold:
+        """Put a hold."""
+        ...
+
+    @method
+    def end(self, hold_id: str, actor: str) -> None:
+        """Lift a hold. Raises NotFoundError."""
+        ...
+
+    @method
+    def find(self, at: datetime) -> list[Hold]:
+        """Holds in force."""
+        ...
+
+
+class Switches(Repository[M_co], Protocol[M_co]):
+    """Switches; they are off until set. ``remediation-stopped`` is the kill switch."""
+
+    @method
+    def is_on(self, name: str) -> bool:
+        """Whether a switch is on; switches are off until set. ``remediation-stopped`` is the kill switch."""
+        ...
+
+    @method
+    def get(self, name: str) -> SwitchState:
+        """A switch as it was last set: since when, by whom and why."""
+        ...
+
+    @method
+    def set(self, name: str, on: bool, actor: str, reason: str = "") -> None:
+        """Set a switch."""
+        ...

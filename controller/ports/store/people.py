@@ -1,0 +1,170 @@
+"""Who may call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from controller.models.people import Permission, Person, Token, User
+from controller.ports.store.repository import M_co, Repository, method
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token to keep: the SHA-256 of its secret in hex, whose it is, and what it opens until when.
+
+    Attributes:
+        made_with: Id of the token that it is made with; empty where that is none of ours.
+    """
+
+    digest: str
+    owner: str
+    label: str = ""
+    scopes: tuple[Permission, ...] | None = None
+    expires: datetime | None = None
+    made_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A token of an identity provider, whose word was verified.
+
+    Attributes:
+        issuer: The provider.
+        subject: Who it is about, to the provider and for good.
+        issued: When it was issued.
+        ends: When it ends.
+        digest: SHA-256 of the token in hex.
+    """
+
+    issuer: str
+    subject: str
+    issued: datetime
+    ends: datetime
+    digest: str
+
+
+class Users(Repository[M_co], Protocol[M_co]):
+    """People and programs."""
+
+    @method
+    def add(self, person: Person, actor: str) -> User:
+        """Put a user on record. Raises ConflictError if the name is taken."""
+        ...
+
+    @method
+    def change(self, person: Person, actor: str, *, disabled: bool = False) -> User:
+        """Change a user's role and tenant, disable or enable them; their tokens follow at once.
+
+        Raises:
+            NotFoundError: There is no such user.
+            ConflictError: No administrator would be left.
+        """
+        ...
+
+    @method
+    def find(self) -> list[User]:
+        """All users by name."""
+        ...
+
+    @method
+    def get(self, name: str) -> User:
+        """A user. Raises NotFoundError."""
+        ...
+
+
+class Tokens(Repository[M_co], Protocol[M_co]):
+    """API tokens of users."""
+
+    @method
+    def add(self, new: NewToken, actor: str) -> Token:
+        """Keep a token.
+
+        Raises:
+            NotFoundError: Its owner is no user.
+            ConflictError: The owner is disabled, or got 100 tokens within a day; the token in use was revoked.
+        """
+        ...
+
+    @method
+    def ensure(self, new: NewToken, owner: Person) -> None:
+        """Keep a token and its owner if they are not on record yet; whatever is there stays as it is."""
+        ...
+
+    @method
+    def keep_only(self, new: NewToken, owner: Person) -> Token | None:
+        """Keep a token, if it is not on record, and end all others of the same owner and label.
+
+        Returns:
+            The token as it is on record; None, and nothing changes, if it is over or its owner is disabled.
+        """
+        ...
+
+    @method
+    def find(self, owner: str | None = None) -> list[Token]:
+        """Tokens, those of one owner if given, oldest first. Raises NotFoundError if there is no such user."""
+        ...
+
+    @method
+    def get(self, token_id: str) -> Token:
+        """A token by id. Raises NotFoundError."""
+        ...
+
+    @method
+    def revoke(self, token_id: str, by: Person, *, with_made: bool = False) -> None:
+        """End a token for good, now. Revoking it again changes nothing.
+
+        Args:
+            token_id: The token.
+            by: Who revokes it.
+            with_made: Whether to end all that were made with it too, and with those.
+
+        Raises:
+            NotFoundError: There is no such token.
+            ConflictError: It opens more than the token in use. Or tokens of others were made with it, which ``by`` may
+                not end.
+        """
+        ...
+
+    @method
+    def rotate(self, token_id: str, digest: str, until: datetime, by: Person) -> Token:
+        """A token like the old one; the old one ends at ``until`` or before.
+
+        The new one has the old one's whole lifetime before it, but ends with the token in use of ``by`` at the latest.
+
+        Raises:
+            NotFoundError: There is no such token.
+            ConflictError: It is revoked or expired, or its owner got 100 tokens within a day; the token in use was
+                revoked.
+        """
+        ...
+
+    @method
+    def bearer(self, digest: str) -> Person | None:
+        """Whose token has this SHA-256: None if nobody's, or if it or its owner is not in force. Notes its use."""
+        ...
+
+
+class SignIns(Repository[M_co], Protocol[M_co]):
+    """People who sign in at an identity provider."""
+
+    @method
+    def accept(self, person: Person, sign_in: SignIn) -> Person:
+        """Somebody whom an identity provider vouches for, put on record as a user, with the role of the newest token.
+
+        Raises:
+            SignInError: The token was signed out with, or is older than the one that told another role, or none. Or the
+                name is that of a user of our own or of somebody else at the provider, or disabled.
+        """
+        ...
+
+    @method
+    def withdraw_role(self, sign_in: SignIn) -> None:
+        """Put on record that the provider gives somebody no role any more: older tokens of theirs open nothing."""
+        ...
+
+    @method
+    def end(self, sign_in: SignIn) -> None:
+        """Put on record that a token of the provider opens nothing any more."""
+        ...

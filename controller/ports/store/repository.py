@@ -1,0 +1,74 @@
+"""What all repositories are made of: methods that are declared once and called in two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where to start and how much to return; lists are newest first unless said otherwise."""
+
+    limit: int = 100
+    offset: int = 0
+
+
+class Sync:
+    """Methods of a repository return when they are committed."""
+
+
+class Async:
+    """Methods of a repository are coroutines, which the store's thread carries out."""
+
+
+#: How methods of a repository are called.
+M_co = TypeVar("M_co", bound=Sync | Async, covariant=True)
+
+
+class Repository(Protocol[M_co]):
+    """One noun of the record."""
+
+    @property
+    def mode(self) -> M_co:
+        """How its methods are called."""
+        ...
+
+
+class Method(Generic[P, R_co]):
+    """A method of a repository: blocking on a ``Repository[Sync]``, a coroutine function on a ``Repository[Async]``.
+
+    Args:
+        function: What it does on the blocking repository.
+    """
+
+    def __init__(self, function: Callable[Concatenate[Any, P], R_co]) -> None:
+        self.function = function
+        self.name = ""
+        self.__doc__ = function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, repository: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, repository: Repository[Sync], owner: type) -> Callable[P, R_co]: ...
+
+    @overload
+    def __get__(self, repository: Repository[Async], owner: type) -> Callable[P, Coroutine[Any, Any, R_co]]: ...
+
+    def __get__(self, repository: Any, owner: type) -> Any:
+        return self if repository is None else partial(self.function, repository)
+
+
+def method(function: Callable[Concatenate[Any, P], R]) -> Method[P, R]:
+    """Declare a method of a repository."""
+    return Method(function)

@@ -1,0 +1,202 @@
+"""Runs on record: acceptance, progress, what people ask of them and they of people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from controller.models.question import Question
+from controller.models.run import GateVerdict, Job, Run, RunState, Wait
+from controller.models.step import StepRecord
+from controller.ports.store.claims import Claim
+from controller.ports.store.ledger import Deed
+from controller.ports.store.repository import M_co, Page, Repository, method
+from controller.ports.store.requests import PreparedRun
+
+
+@dataclass(frozen=True, slots=True)
+class NewVerdict:
+    """A decision to be put on record; see ``controller.models.run.Decision``.
+
+    What was confirmed at an earlier gate is not postponed but cancelled.
+    """
+
+    wave: int
+    unit: str
+    gate: int
+    verdict: GateVerdict
+    reason: str = ""
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What happens next to a run, all in one transaction.
+
+    Attributes:
+        wave: Wave that opens, or None. Where each station is decided on its own, its jobs of rank 0 become claimable.
+        cancel_rest: Whether jobs that were not claimed end ``cancelled``.
+        reason: Why, for the record.
+        verdicts: What is decided at gates.
+        ready: Ids of waiting jobs that become claimable.
+        withdrawn: Ids of jobs not begun that end ``withdrawn``.
+        postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed.
+    """
+
+    state: RunState
+    wave: int | None = None
+    cancel_rest: bool = False
+    reason: str = ""
+    verdicts: tuple[NewVerdict, ...] = ()
+    ready: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    postponed: tuple[str, ...] = ()
+
+
+Decide = Callable[[Run, Sequence[Job]], Transition | None]
+
+
+class Runs(Repository[M_co], Protocol[M_co]):
+    """Executions of procedures."""
+
+    @method
+    def create(self, new: PreparedRun) -> Run:
+        """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
+
+        With a key that the same person (or alarm, where that is the cause) used before, returns that run if the same
+        was asked for: plan, procedure and strategy (or playbook and parameters), and the person's reason.
+        Who asks for it and may approve says yes by that, with the contractual reasons of the request.
+
+        Raises:
+            ConflictError: The key was used for something else.
+        """
+        ...
+
+    @method
+    def get(self, run_id: str) -> Run:
+        """A run with its counts. Raises NotFoundError."""
+        ...
+
+    @method
+    def page(self, page: Page, states: Iterable[RunState] | None = None) -> tuple[int, list[Run]]:
+        """Total and one page of runs, newest first."""
+        ...
+
+    @method
+    def jobs(self, run_id: str) -> list[Job]:
+        """All jobs of a run, by wave and station."""
+        ...
+
+    @method
+    def advance(self, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
+        """Let ``decide`` look at a run and its jobs and carry out what it says, in one transaction.
+
+        The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again
+        when the transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares
+        jobs that must still recover a transaction: they stay claimable until they are done. ``by`` is
+        who decides, for the record.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ConflictError: A terminal state was asked for while jobs are not done.
+        """
+        ...
+
+    @method
+    def active(self) -> list[str]:
+        """Ids of runs that are not terminal, oldest first."""
+        ...
+
+    @method
+    def cancel(self, run_id: str, actor: str) -> Run:
+        """Turn a run that is not terminal into ``cancelling``; terminal runs stay as they are."""
+        ...
+
+    @method
+    def cancelling(self, run_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the runs that a person has cancelled and that have not ended."""
+        ...
+
+    @method
+    def pause(self, run_id: str, actor: str) -> Run:
+        """Turn ``queued``/``running`` into ``paused``, and put back what is claimable of units not begun."""
+        ...
+
+    @method
+    def resume(self, run_id: str, actor: str) -> Run:
+        """Turn ``paused`` back into what it was; other runs stay as they are."""
+        ...
+
+    @method
+    def find_by_key(self, idempotency_key: str, person: str) -> Run | None:
+        """The run that was accepted with a person's key, or None; others' keys are others, whatever they say."""
+        ...
+
+    @method
+    def waits(self, run_ids: Collection[str]) -> dict[str, tuple[Wait, ...]]:
+        """What each of these runs waits for, a pause first; runs that wait for nothing or have ended are left out."""
+        ...
+
+    @method
+    def playbook(self, digest: str) -> str:
+        """Text of a playbook that some run was accepted with. Raises NotFoundError."""
+        ...
+
+    @method
+    def effects(self, stations: Iterable[str], since: datetime) -> list[Deed]:
+        """Jobs on the stations that ended since then, oldest first."""
+        ...
+
+
+class Steps(Repository[M_co], Protocol[M_co]):
+    """Steps of jobs that execute playbooks."""
+
+    @method
+    def write(self, step: StepRecord, claim: Claim) -> None:
+        """Keep a step as it now is; the very same step again changes nothing.
+
+        Raises:
+            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was buried.
+        """
+        ...
+
+    @method
+    def find(self, job: str) -> list[StepRecord]:
+        """Steps of a job in order, each followed by its undoing."""
+        ...
+
+
+class Questions(Repository[M_co], Protocol[M_co]):
+    """Questions of runs to people."""
+
+    @method
+    def ask(self, question: Question, claim: Claim) -> Question:
+        """Ask a question unless it was asked before; it as it stands now. Raises LeaseLostError."""
+        ...
+
+    @method
+    def answer(self, run: str, answer: str, *, actor: str, reason: str = "", question: str = "") -> Question:
+        """Answer the open question of a run, or one of several by its id; whoever waits for it goes on.
+
+        Raises:
+            NotFoundError: The run has no such open question.
+            ConflictError: It has several, and none was named.
+            InputError: The answer is none of the choices.
+        """
+        ...
+
+    @method
+    def take_default(self, question: str) -> Question:
+        """Answer a question by its default, as nobody did; one that was answered meanwhile stays so."""
+        ...
+
+    @method
+    def find(self, run: str = "", *, unanswered: bool = True) -> list[Question]:
+        """Questions of active runs, or of one run whatever its state, oldest first.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        ...

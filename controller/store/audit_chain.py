@@ -1,0 +1,168 @@
+"""The audit chain: each row holds the hash of the one before, so that none changes or vanishes unseen.
+
+Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key that is not in the database: who can only write there can't make a
+row, nor another hash for one. Rows from before there were keys have plain hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Row, RowMapping, String, Table, select
+from sqlalchemy.sql.expression import ColumnCollection
+
+from controller.models.audit import AuditAnchor, AuditBreak
+from controller.models.run import AuditRow
+from controller.ports.store import AuditQuery
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.evidence import AuditKeys
+from controller.store.queries import chunks
+
+#: Rows are chained: each holds the hash of the one before, so that none can be changed or removed unseen.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    string("actor"),
+    string("action"),
+    string("object"),
+    long_text("detail"),
+    string("previous"),
+    string("hash"),
+    # Id of the key that the hash was made with; empty for a plain hash.
+    Column("key", String, nullable=False, server_default=""),
+)
+
+#: Where the chain ends (one row), so that a cut tail is seen.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("chain", String, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    string("hash"),
+)
+
+#: What the first row holds for the hash of the row before.
+GENESIS = "0" * 64
+#: Action of the row that holds a person's decision which of two records is right.
+DECIDED = "record.decided"
+_CHAIN = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An act that is about to go on record."""
+
+    at: datetime
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, str]
+
+
+def newest(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the newest row."""
+    head = connection.execute(select(audit_head.c.last, audit_head.c.hash)).one_or_none()
+    return (head.last, head.hash) if head else (0, GENESIS)
+
+
+def append(
+    connection: Connection, insert: Callable[..., Any], notes: Sequence[Note], keys: AuditKeys
+) -> tuple[int, str]:
+    """Write rows at the end of the chain; the caller sees to it that nobody else does.
+
+    Returns:
+        Number and hash of the last one.
+    """
+    last, previous = newest(connection)
+    key = keys.newest.id if keys.newest else ""
+    rows = []
+    for number, note in enumerate(notes, start=last + 1):
+        row = {"id": number, "at": note.at, "actor": note.actor, "action": note.action, "object": note.target}
+        row |= {"detail": orjson.dumps(note.detail, option=orjson.OPT_SORT_KEYS).decode()}
+        row |= {"previous": previous, "key": key}
+        last, previous = number, _digest(row, keys)
+        rows.append({**row, "hash": previous})
+    connection.execute(audit.insert(), rows)
+    statement = insert(audit_head).values(chain=_CHAIN, last=last, hash=previous)
+    update = {"last": statement.excluded.last, "hash": statement.excluded.hash}
+    connection.execute(statement.on_conflict_do_update(index_elements=["chain"], set_=update))
+    return last, previous
+
+
+def matching(columns: ColumnCollection[str, Any], wanted: AuditQuery) -> list[ColumnElement[bool]]:
+    """Conditions on rows of the trail, or of a query with its columns."""
+    found = [] if wanted.actor is None else [columns.actor == wanted.actor]
+    for column, text in ((columns.action, wanted.action), (columns.object, wanted.object)):
+        if text is not None:
+            begins = column.startswith(text.removesuffix("*"), autoescape=True)
+            found.append(begins if text.endswith("*") else column == text)
+    found += [] if wanted.since is None else [columns.at >= wanted.since]
+    return found if wanted.until is None else [*found, columns.at < wanted.until]
+
+
+def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
+    """The first row that was changed, removed or cut off, or None."""
+    expected, previous = 1, GENESIS
+    query = select(audit).order_by(audit.c.id)
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        if wrong := _wrong(row, expected, previous, keys):
+            return AuditBreak(number=expected, reason=wrong)
+        expected, previous = expected + 1, row.hash
+    last, digest = newest(connection)
+    if (last, digest) == (expected - 1, previous):
+        return None
+    return AuditBreak(number=min(expected, last + 1), reason="the chain does not end where its head says")
+
+
+def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
+    """The first anchored row that is not on the trail as it was anchored, or None.
+
+    An anchor from before a person decided that an older record is right need not hold.
+    """
+    decided = select(audit.c.detail).where(audit.c.action == DECIDED)
+    epoch = max((int(orjson.loads(detail)["epoch"]) for detail in connection.execute(decided).scalars()), default=0)
+    for part in chunks(sorted((anchor for anchor in anchors if anchor.number), key=lambda anchor: anchor.number)):
+        query = select(audit.c.id, audit.c.hash).where(audit.c.id.in_([anchor.number for anchor in part]))
+        hashes = {row.id: row.hash for row in connection.execute(query)}
+        for anchor in part:
+            if hashes.get(anchor.number) != anchor.hash and anchor.epoch >= epoch:
+                wrong = "it is another one than" if anchor.number in hashes else "it is missing, and"
+                return AuditBreak(number=anchor.number, reason=f"{wrong} was anchored")
+    return None
+
+
+def as_noun(row: Row[Any]) -> AuditRow:
+    """A row as the port shows it."""
+    return AuditRow(
+        id=row.id, at=row.at, actor=row.actor, action=row.action, object=row.object, detail=orjson.loads(row.detail)
+    )
+
+
+def _wrong(row: Row[Any], expected: int, previous: str, keys: AuditKeys) -> str:
+    """What is wrong with a row in its place, empty if nothing is."""
+    if row.id != expected:
+        return "it is missing"
+    if not row.key and keys.sign(row.id):
+        return "it is not signed, and rows before it were"
+    if row.key and keys.secret(row.key) is None:
+        return f"its key {row.key} is not among those that are known here"
+    if row.previous != previous:
+        return "it does not follow the row before it"
+    return "" if hmac.compare_digest(row.hash, _digest(row._mapping, keys)) else "it was changed"
+
+
+def _digest(row: Mapping[str, Any] | RowMapping, keys: AuditKeys) -> str:
+    parts = [row["previous"], row["id"], row["at"].astimezone(UTC).isoformat()]
+    content = orjson.dumps([*parts, *(row[name] for name in ("actor", "action", "object", "detail"))])
+    secret = keys.secret(row["key"])
+    if secret is None:
+        return hashlib.sha256(content).hexdigest()
+    return hmac.digest(secret, content + row["key"].encode(), "sha256").hex()

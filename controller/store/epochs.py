@@ -1,0 +1,92 @@
+"""Whether the database is the newest record that there is: compared with the newest audit row known outside of it.
+
+A backup that was restored and a standby that lost commits hold less than what stations already carry. Whatever they
+say of stations would be taken for the truth, and what was changed since for drift. So nothing is begun until a person
+has decided which is right; each decision begins a new epoch of the record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Row, String, Table, bindparam, func, select
+
+from controller.store.audit_chain import audit, audit_head
+from controller.store.columns import Instant, long_text, metadata
+from controller.store.evidence import Evidence, Head
+
+#: When this record was found to be older than what is known elsewhere, and what a person decided then. The greatest
+#: number of a decided one is the epoch of the record.
+doubts = Table(
+    "doubts",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    long_text("reason"),
+    Column("since", Instant, nullable=False),
+    Column("decided", Instant),
+    Column("choice", String),
+)
+
+_State = Row[Any, Any, Any, Any, Any]
+_EPOCH = select(func.coalesce(func.max(doubts.c.number), 0)).where(doubts.c.decided.is_not(None))
+_OPEN = select(doubts.c.reason).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
+_STATE = select(
+    _EPOCH.scalar_subquery().label("epoch"),
+    _OPEN.scalar_subquery().label("open"),
+    select(func.coalesce(func.max(doubts.c.number), 0)).scalar_subquery().label("newest"),
+    select(audit.c.hash).where(audit.c.id == bindparam("known")).scalar_subquery().label("hash"),
+    select(audit_head.c.last).scalar_subquery().label("last"),
+)
+
+
+def doubt_of(connection: Connection, evidence: Evidence) -> tuple[str, int | None]:
+    """Why the record is in doubt, empty if it is not; and the number of that doubt if it is not on record yet."""
+    known, state = _looked(connection, evidence)
+    if state.open is not None:
+        return state.open, None
+    reason = _older(known, state)
+    if not reason:
+        return "", None
+    evidence.doubt(reason)
+    return reason, next_number(known, state)
+
+
+def epoch_of(connection: Connection, evidence: Evidence) -> int:
+    """Epoch of the record; a doubt that arises is kept outside of the database."""
+    known, state = _looked(connection, evidence)
+    if reason := _older(known, state):
+        evidence.doubt(reason)
+    return int(state.epoch)
+
+
+def new_doubt(connection: Connection, evidence: Evidence) -> int | None:
+    """The number of a doubt that arose elsewhere; None where one is open already."""
+    known, state = _looked(connection, evidence)
+    return next_number(known, state) if state.open is None else None
+
+
+def next_number(known: Head, state: _State) -> int:
+    """Number of a new doubt: its decision must begin an epoch that is later than any that is known."""
+    return int(max(state.newest, known.epoch)) + 1
+
+
+def _looked(connection: Connection, evidence: Evidence) -> tuple[Head, _State]:
+    # In this order: whatever is known by now was committed, and so is there for the query to see.
+    known = evidence.known()
+    return known, connection.execute(_STATE, {"known": known.number}).one()
+
+
+def _older(known: Head, state: _State) -> str:
+    """What tells that the database is an older record than is known, empty if nothing does."""
+    if state.epoch > known.epoch:
+        return ""  # a person has decided since
+    if known.doubt:
+        return known.doubt
+    last = state.last or 0
+    if state.epoch < known.epoch:
+        return f"decision {known.epoch} on an older record is missing from the database: it was restored"
+    if known.number and state.hash is None:
+        return f"the audit trail ends at row {last}, and row {known.number} was on record: the database is older"
+    if known.number and state.hash != known.hash:
+        return f"row {known.number} of the audit trail is another one than was on record: the database is another one"
+    return ""

@@ -1,0 +1,252 @@
+"""What is kept outside of the database, so that whoever changes or restores it is found out.
+
+Two things: the keys that audit rows are signed with, and the newest audit row that was ever committed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import orjson
+import structlog
+
+from controller.models.audit import AuditAnchor
+from controller.models.errors import InputError
+
+log = structlog.get_logger()
+#: Name of the file that tells the newest audit row, beside the embedded database or anywhere else.
+HEAD_FILE = "record-head"
+#: Bytes of that file, always as many: so it needs no more room where the disk is full.
+_LONGEST = 1024
+#: Bytes at the end of a file of anchors that are looked at.
+_TAIL = 1 << 16
+_KEY = re.compile(r"(?P<id>[0-9a-f]{8}) (?P<since>[0-9]{1,18}) (?P<secret>[0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKey:
+    """A key that audit rows are signed with.
+
+    Attributes:
+        id: What rows name it by; tells nothing of the secret.
+        since: Number of the first row that it can have signed.
+    """
+
+    id: str
+    since: int
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls, since: int) -> AuditKey:
+        """A key by chance."""
+        return cls(secrets.token_hex(4), since, secrets.token_bytes(32))
+
+    @property
+    def line(self) -> str:
+        """As it stands in a file of keys."""
+        return f"{self.id} {self.since} {self.secret.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKeys:
+    """Keys from the oldest to the newest, which signs. Without any, rows have plain hashes."""
+
+    keys: tuple[AuditKey, ...] = ()
+
+    @classmethod
+    def parsed(cls, text: str, name: str) -> AuditKeys:
+        """Keys from the lines of a file, ``ID SINCE SECRET`` each.
+
+        Raises:
+            InputError: A line is none, or there is no line; names the line and never what stands in it.
+        """
+        found = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            if not (match := _KEY.fullmatch(line.strip())):
+                raise InputError(f"{name}:{number}: no key of the audit trail; ID SINCE SECRET would be right")
+            found.append(AuditKey(match["id"], int(match["since"]), bytes.fromhex(match["secret"])))
+        if not found:
+            raise InputError(f"{name}: it holds no key of the audit trail")
+        return cls(tuple(found))
+
+    @classmethod
+    def kept_in(cls, file: Path, since: int, signed: bool) -> AuditKeys:
+        """Keys of a file that only its owner reads; it is made where nothing was signed yet.
+
+        Args:
+            file: The file.
+            since: Number of the next audit row.
+            signed: Whether the newest audit row is signed, so that there must be keys.
+
+        Raises:
+            InputError: It is missing although rows are signed, can't be read, or holds something else.
+        """
+        try:
+            if not file.exists():
+                if signed:
+                    raise InputError(
+                        f"{file} is missing, and the audit trail is signed with a key from there: bring it back from "
+                        "its backup; if it is lost, make a new key with `minka audit new-key`"
+                    )
+                add_key(file, since)
+            return cls.parsed(file.read_text(encoding="utf-8"), str(file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the keys of the audit trail in {file} can't be read: {error}") from error
+
+    @property
+    def newest(self) -> AuditKey | None:
+        """The key that signs."""
+        return self.keys[-1] if self.keys else None
+
+    def secret(self, key: str) -> bytes | None:
+        """The secret of a key by id; None for one that is not known here."""
+        return next((one.secret for one in self.keys if one.id == key), None)
+
+    def sign(self, number: int) -> bool:
+        """Whether a row of this number must be signed."""
+        return bool(self.keys) and number >= min(key.since for key in self.keys)
+
+
+def add_key(file: Path, since: int) -> AuditKey:
+    """Add a new key to a file that only its owner reads; of several processes that make the file one does.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    key = AuditKey.new(since)
+    handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "a+", encoding="utf-8") as lines:
+        fcntl.flock(lines, fcntl.LOCK_EX)
+        lines.write(key.line + "\n")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A row of the audit trail that was the newest one.
+
+    Attributes:
+        epoch: Number of the last decision which of two records is right (``controller.store.integrity``), 0 before any.
+        number: Of the row; 0 where there was none yet.
+        hash: Of the row.
+        doubt: Why the database is an older record than this, empty while it is not.
+    """
+
+    epoch: int = 0
+    number: int = 0
+    hash: str = ""
+    doubt: str = ""
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Newer heads have a greater one."""
+        return self.epoch, self.number
+
+
+class Evidence:
+    """Keys, and the newest audit row that any process with the same folder saw committed.
+
+    The file is read and written under a lock of its own. What it says only grows, but for a person's decision. A
+    process knows what it saw itself even where the file was taken away or restored.
+
+    Args:
+        keys: What audit rows are signed with.
+        folder: Where the file is; None to know nothing of what was.
+        anchors: Heads that were anchored elsewhere.
+    """
+
+    def __init__(self, keys: AuditKeys = AuditKeys(), folder: Path | None = None, anchors: Sequence[Head] = ()) -> None:
+        self.keys = keys
+        self._file = None if folder is None else folder / HEAD_FILE
+        self._known = max((Head(), *anchors), key=lambda head: head.order)
+        self._lock = threading.Lock()
+
+    def known(self) -> Head:
+        """The newest head."""
+        if self._file is None:
+            return Head()
+        with self._lock, self._opened() as handle:
+            self._known = _newer(self._known, _read(handle))
+            return self._known
+
+    def saw(self, head: Head) -> None:
+        """A head was committed. While the database is in doubt, only one of a later epoch counts."""
+        self._keep(lambda known: known if known.doubt and head.epoch <= known.epoch else _newer(known, head))
+
+    def doubt(self, reason: str) -> None:
+        """The database is an older record than the newest head; so it stays until a person has decided."""
+        self._keep(lambda known: known if known.doubt else replace(known, doubt=reason))
+
+    def _keep(self, change: Callable[[Head], Head]) -> None:
+        if self._file is None:
+            return
+        with self._lock, self._opened() as handle:
+            kept = _read(handle)
+            self._known = change(_newer(self._known, kept))
+            if handle is not None and kept != self._known:
+                _write(handle, self._known)
+
+    @contextmanager
+    def _opened(self) -> Iterator[int | None]:
+        """The file, locked; None where it can't be had: then this process's own memory must do."""
+        assert self._file is not None
+        try:
+            handle = os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            log.warning("record.head_not_kept", file=str(self._file), reason=error.strerror)
+            yield None
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def _newer(one: Head, other: Head) -> Head:
+    """The newer head, in doubt if either of them is since the same decision."""
+    newest = max(one, other, key=lambda head: head.order)
+    return replace(newest, doubt=one.doubt or other.doubt) if one.epoch == other.epoch else newest
+
+
+def _read(handle: int | None) -> Head:
+    """What the file says; a file that was torn by a power failure says nothing."""
+    if handle is None:
+        return Head()
+    try:
+        return Head(**orjson.loads(os.pread(handle, _LONGEST, 0) or b"{}"))
+    except (orjson.JSONDecodeError, TypeError):
+        return Head()
+
+
+def _write(handle: int, head: Head) -> None:
+    content = orjson.dumps(head).ljust(_LONGEST)
+    try:
+        os.pwrite(handle, content, 0)
+    except OSError as error:
+        log.warning("record.head_not_kept", reason=error.strerror)
+
+
+def last_anchors(file: Path) -> tuple[Head, ...]:
+    """The last anchors of a file; none where there is no file.
+
+    Raises:
+        InputError: It is there and can't be read.
+    """
+    try:
+        with file.open("rb") as lines:
+            lines.seek(max(0, file.stat().st_size - _TAIL))
+            text = lines.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise InputError(f"the anchors of the audit trail in {file} can't be read: {error.strerror}") from error
+    return tuple(Head(one.epoch, one.number, one.hash) for one in AuditAnchor.found_in(text))

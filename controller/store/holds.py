@@ -1,0 +1,92 @@
+"""Holds and switches."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from sqlalchemy import Boolean, Column, Integer, String, Table, and_, or_, select, update
+
+from controller.models.alarm import SwitchState
+from controller.models.errors import NotFoundError
+from controller.models.run import Hold
+from controller.ports.store import Holds, Switches, Sync
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.queries import as_noun
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    string("target"),
+    string("by"),
+    long_text("reason"),
+    Column("created", Instant, nullable=False),
+    Column("until", Instant),
+    Column("ended", Instant),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("on", Boolean, nullable=False),
+    Column("since", Instant),
+    long_text("by"),
+    long_text("reason"),
+)
+
+
+class SqlHolds(SqlRepository, Holds[Sync]):
+    """Stops that people put."""
+
+    @writes
+    def add(self, tx: Tx, target: str, by: str, reason: str, until: datetime | None) -> Hold:
+        hold = Hold(id=f"h-{secrets.token_hex(4)}", target=target, by=by, reason=reason, created=tx.now, until=until)
+        tx.execute(holds.insert().values(hold.model_dump()))
+        tx.note(by, "hold.put", target, hold=hold.id, reason=reason, until=until and until.isoformat())
+        return hold
+
+    @writes
+    def end(self, tx: Tx, hold_id: str, actor: str) -> None:
+        in_force = and_(holds.c.id == hold_id, holds.c.ended.is_(None))
+        target = tx.execute(select(holds.c.target).where(in_force).with_for_update()).scalar()
+        if target is None:
+            raise NotFoundError(f"there is no hold {hold_id}")
+        tx.execute(update(holds).where(in_force).values(ended=tx.now))
+        tx.note(actor, "hold.lifted", target, hold=hold_id)
+
+    @reads
+    def find(self, tx: Tx, at: datetime) -> list[Hold]:
+        return holds_in_force(tx, at)
+
+
+class SqlSwitches(SqlRepository, Switches[Sync]):
+    """Switches."""
+
+    @reads
+    def is_on(self, tx: Tx, name: str) -> bool:
+        return bool(tx.execute(select(switches.c.on).where(switches.c.name == name)).scalar())
+
+    @reads
+    def get(self, tx: Tx, name: str) -> SwitchState:
+        row = tx.execute(select(switches).where(switches.c.name == name)).one_or_none()
+        return SwitchState() if row is None else as_noun(SwitchState, row)
+
+    @writes
+    def set(self, tx: Tx, name: str, on: bool, actor: str, reason: str = "") -> None:
+        values = {"on": on, "since": tx.now, "by": actor, "reason": reason}
+        row = tx.insert(switches).values(name=name, **values)
+        tx.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+        tx.note(actor, "switch.set", name, on="on" if on else "off", reason=reason)
+
+
+def holds_in_force(tx: Tx, at: datetime) -> list[Hold]:
+    """Holds in force, newest first."""
+    in_force = and_(holds.c.ended.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
+    rows = tx.execute(select(holds).where(in_force).order_by(holds.c.number.desc()))
+    names = tuple(Hold.model_fields)
+    return [Hold(**{name: row._mapping[name] for name in names}) for row in rows]

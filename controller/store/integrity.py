@@ -1,0 +1,148 @@
+"""Doubts about the record itself, and how people end them; see ``controller.store.epochs``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import literal, select, update
+
+from controller.models.alarm import RECORD_DOUBTED, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.errors import ConflictError
+from controller.models.record import SURPRISING, Carried, RecordState
+from controller.models.words import RecordChoice
+from controller.ports.store import Integrity, Sync
+from controller.store import epochs
+from controller.store.alarms import escalate, take_reports
+from controller.store.audit_chain import DECIDED
+from controller.store.devices import devices
+from controller.store.epochs import doubts
+from controller.store.holds import holds
+from controller.store.leases import leases
+from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.repository import SqlRepository, writes
+from controller.store.transaction import Tx
+
+#: By how much fences grow when a person decides: by more than a lost record can have given away.
+_LEAP = 1_000_000
+
+
+class SqlIntegrity(SqlRepository, Integrity[Sync]):
+    """Doubts about the record."""
+
+    @writes
+    def check(self, tx: Tx) -> RecordState:
+        doubted(tx)
+        return _state(tx)
+
+    @writes
+    def check_fences(self, tx: Tx, carried: Mapping[str, int]) -> RecordState:
+        query = select(devices.c.station, leases.c.fence).join(
+            leases, leases.c.station == devices.c.station, isouter=True
+        )
+        rows = tx.rows(query.where(devices.c.adopted.is_not(None)), devices.c.station, carried)
+        newer = sorted(row.station for row in rows if carried[row.station] > (row.fence or 0))
+        if newer:
+            who = f"{newer[0]} carries" if len(newer) == 1 else f"{newer[0]} and {len(newer) - 1} more carry"
+            _doubt(tx, f"{who} changes that the record does not know of: the database is older")
+        return _state(tx)
+
+    @writes
+    def check_drift(self, tx: Tx, stations: Collection[str]) -> RecordState:
+        if len(stations) >= SURPRISING:
+            who = f"{min(stations)} and {len(stations) - 1} more"
+            _doubt(tx, f"{who} are not as they were when the record last looked: it may be older than they")
+        return _state(tx)
+
+    @writes
+    def decide(
+        self,
+        tx: Tx,
+        choice: RecordChoice,
+        actor: str,
+        reason: str,
+        carried: Sequence[Carried] = (),
+        unread: Sequence[str] = (),
+    ) -> RecordState:
+        doubt = doubted(tx)
+        if not doubt:
+            raise ConflictError("the record is not in doubt: there is nothing to decide")
+        tx.execute(update(doubts).where(doubts.c.decided.is_(None)).values(decided=tx.now, choice=choice.value))
+        change_ledger(tx, [LedgerChange(one.station, one.nodes, one.lost) for one in carried])
+        for station in unread:
+            _hold(tx, station, actor)
+        _leap(tx)
+        take_reports(tx, [_report(tx, PerceivedSeverity.CLEARED, "")])
+        state = _state(tx)
+        tx.note(
+            actor,
+            DECIDED,
+            "record",
+            choice=choice.value,
+            reason=reason,
+            doubt=doubt,
+            epoch=state.epoch,
+            stations=len(carried) or None,
+            held=" ".join(unread),
+        )
+        return state
+
+
+def doubted(tx: Tx) -> str:
+    """Why nothing may be begun on stations, empty if nothing is in doubt; what arises just now goes on record."""
+    reason, number = epochs.doubt_of(tx.connection, tx.evidence)
+    if number is not None:
+        _open(tx, number, reason)
+    return reason
+
+
+def _doubt(tx: Tx, reason: str) -> None:
+    """Doubt the record because of what stations say; a doubt that is there already is enough."""
+    number = epochs.new_doubt(tx.connection, tx.evidence)
+    if number is not None:
+        tx.evidence.doubt(reason)
+        _open(tx, number, reason)
+
+
+def _open(tx: Tx, number: int, reason: str) -> None:
+    """Put a doubt on record, and let people be told of it once."""
+    row = tx.insert(doubts).values(number=number, reason=reason, since=tx.now)
+    if not tx.execute(row.on_conflict_do_nothing(index_elements=["number"])).rowcount:
+        return
+    tx.note("engine", "record.doubted", "record", reason=reason, epoch=number)
+    (alarm,) = take_reports(tx, [_report(tx, PerceivedSeverity.CRITICAL, reason)])
+    escalate(tx, alarm, f"nothing is changed until a person decides (minka record show): {reason}", "engine")
+
+
+def _report(tx: Tx, severity: PerceivedSeverity, text: str) -> AlarmReport:
+    return AlarmReport(
+        station="",  # it is about none
+        object="record",
+        probable_cause=RECORD_DOUBTED,
+        severity=severity,
+        text=text,
+        source=AlarmSource.CHECK,
+        at=tx.now,
+    )
+
+
+def _leap(tx: Tx) -> None:
+    """Let fences be greater than what any adopted station can carry of what was lost."""
+    adopted = select(devices.c.station, literal(0)).where(devices.c.adopted.is_not(None))
+    row = tx.insert(leases).from_select(["station", "fence"], adopted)
+    tx.execute(row.on_conflict_do_nothing(index_elements=["station"]))
+    tx.execute(update(leases).where(leases.c.incarnation.is_(None)).values(fence=leases.c.fence + _LEAP))
+
+
+def _hold(tx: Tx, station: str, actor: str) -> None:
+    reason = "it could not be read when what stations carry was taken for applied"
+    hold = f"h-{secrets.token_hex(4)}"
+    tx.execute(holds.insert().values(id=hold, target=station, by=actor, reason=reason, created=tx.now))
+    tx.note(actor, "hold.put", station, hold=hold, reason=reason)
+
+
+def _state(tx: Tx) -> RecordState:
+    open_one = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
+    row = tx.execute(open_one).one_or_none()
+    epoch = epochs.epoch_of(tx.connection, tx.evidence)
+    return RecordState(epoch=epoch) if row is None else RecordState(epoch=epoch, doubt=row.reason, since=row.since)

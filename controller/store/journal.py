@@ -1,0 +1,164 @@
+"""The journal of device transactions: rows of many devices, each kind of statement sent once for a whole group."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy
+from sqlalchemy import Column, Integer, LargeBinary, String, Table, bindparam, select, update
+
+from controller.models.errors import ConflictError, MinkaError, NotClearedError
+from controller.models.run import JournalEntry, JournalStep
+from controller.ports.store import Claim, Journal, Sync
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.integrity import doubted
+from controller.store.leases import Holders, holds, leases, lock, lost
+from controller.store.repository import SqlRepository, grouped, reads
+from controller.store.run_rows import jobs
+from controller.store.transaction import INSERTS, Tx
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("transaction", String, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    string("job"),
+    string("station"),
+    Column("at", Instant, nullable=False),
+    string("step"),
+    Column("phase", Integer, nullable=False),
+    long_text("persist"),
+    Column("deadline", Instant),
+    long_text("session"),
+    long_text("detail"),
+    # Paths that the device carried, compressed; of ``read`` rows only.
+    Column("carried", LargeBinary),
+)
+
+_ROWS = {
+    dialect: insert(journal)
+    .on_conflict_do_nothing(index_elements=["transaction", "seq"])
+    .execution_options(preserve_rowcount=True)
+    for dialect, insert in INSERTS.items()
+}
+_OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
+_OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
+#: What becomes of ``lockers`` before a session asks for the lock, and when it has it: then nobody else of ours does.
+_LOCKERS = {
+    JournalStep.OPENED: _OF_DEVICE.values({"lockers": leases.c.lockers + " " + bindparam("session_id")}),
+    JournalStep.LOCKED: _OF_DEVICE.values({"lockers": bindparam("session_id"), "locked": True}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row to be written, the one after which a job first edits if it ``begins``."""
+
+    entry: JournalEntry
+    claim: Claim
+    begins: bool = False
+
+
+def _of(transaction: str) -> str:
+    return transaction
+
+
+class SqlJournal(SqlRepository, Journal[Sync]):
+    """What was done under leases."""
+
+    @grouped(Row)
+    def append(self, tx: Tx, rows: Sequence[Row]) -> list[MinkaError | None]:
+        return _write(tx, rows)
+
+    @grouped(_of, "DEFERRED")
+    def find(self, tx: Tx, transactions: Sequence[str]) -> list[list[JournalEntry]]:
+        found = _entries(tx, set(transactions))
+        return [found[transaction] for transaction in transactions]
+
+    @reads
+    def lock_sessions(self, tx: Tx, station: str) -> frozenset[str]:
+        known = tx.execute(select(leases.c.lockers).where(leases.c.station == station)).scalar()
+        return frozenset((known or "").split())
+
+
+def append_row(tx: Tx, entry: JournalEntry, claim: Claim) -> None:
+    """Write a journal row under its lease; see ``Journal.append``."""
+    (error,) = _write(tx, [Row(entry, claim)])
+    if error is not None:
+        raise error
+
+
+def _write(tx: Tx, rows: Sequence[Row]) -> list[MinkaError | None]:
+    held = lock(tx, [row.claim for row in rows])
+    errors = [_forbidden(row, held) for row in rows]
+    ours = [row for row, error in zip(rows, errors, strict=True) if error is None]
+    blocked = _blocked(tx, [row.claim for row in ours if row.begins])
+    new = [_as_row(row.entry) for row in ours if not (row.begins and row.claim.job.id in blocked)]
+    written = tx.execute(_ROWS[tx.dialect], new).rowcount if new else 0
+    _note_lockers(tx, [row.entry for row in ours])
+    if written == len(ours):
+        return errors
+    kept = _entries(tx, {row.entry.transaction for row in ours})
+    return [error or _unwritten(row, kept, blocked) for row, error in zip(rows, errors, strict=True)]
+
+
+def _note_lockers(tx: Tx, entries: Sequence[JournalEntry]) -> None:
+    for step, statement in _LOCKERS.items():
+        noted = [
+            {"device": one.station, "session_id": one.session} for one in entries if one.step is step and one.session
+        ]
+        if noted:
+            tx.execute(statement, noted)
+
+
+def _forbidden(row: Row, held: Holders) -> MinkaError | None:
+    entry, claim = row.entry, row.claim
+    theirs, ours = entry.transaction.split(".")[0], claim.transaction.split(".")[0]
+    if (theirs, entry.station) != (ours, claim.job.station):
+        return ConflictError(f"a journal row of {entry.transaction} can't be written under {claim.transaction}")
+    return None if holds(claim, held) else lost(claim)
+
+
+def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
+    """Jobs that may not begin now (see ``Approvals.reassess`` and ``Integrity``), and why."""
+    if claims and (doubt := doubted(tx)):
+        return {claim.job.id: f"the record is in doubt: {doubt}" for claim in claims}
+    query = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
+    rows = tx.rows(query, jobs.c.id, [claim.job.id for claim in claims])
+    return {
+        row.id: row.blocked or "its window closed"
+        for row in rows
+        if row.blocked or (row.closes is not None and row.closes <= tx.now)
+    }
+
+
+def _unwritten(row: Row, kept: dict[str, list[JournalEntry]], blocked: dict[str, str]) -> MinkaError | None:
+    """Why a row is not on record; None if it is, now or from before."""
+    entry, job = row.entry, row.claim.job
+    known = kept[entry.transaction]
+    if entry in known:
+        return None
+    if all(other.seq != entry.seq for other in known):
+        return NotClearedError(f"{job.station} may not be worked on now: {blocked[job.id]}")
+    return ConflictError(f"the journal of {entry.transaction} has another row {entry.seq}")
+
+
+def _entries(tx: Tx, transactions: Iterable[str]) -> dict[str, list[JournalEntry]]:
+    found: dict[str, list[JournalEntry]] = {transaction: [] for transaction in transactions}
+    for row in tx.rows(_OF_JOURNAL, journal.c.transaction, found):
+        found[row.transaction].append(_as_entry(row))
+    return found
+
+
+def _as_entry(row: sqlalchemy.Row[Any]) -> JournalEntry:
+    carried = () if row.carried is None else tuple(orjson.loads(zlib.decompress(row.carried)))
+    return JournalEntry(**{**row._mapping, "carried": carried})
+
+
+def _as_row(entry: JournalEntry) -> dict[str, Any]:
+    carried = zlib.compress(orjson.dumps(entry.carried)) if entry.carried else None
+    return {**entry.model_dump(), "carried": carried}

@@ -1,0 +1,54 @@
+"""Leases of devices: who may write what is done there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, Boolean, Column, String, Table, false, select
+
+from controller.models.errors import LeaseLostError
+from controller.ports.store import Claim
+from controller.store.columns import long_text, metadata
+from controller.store.transaction import Tx
+
+#: One row per device that ever had a job; it stays, so that fences only grow.
+leases = Table(
+    "leases",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("transaction", String, unique=True),
+    Column("job", String),
+    Column("incarnation", String, index=True),
+    # Whether the transaction had another holder before this one.
+    Column("recovers", Boolean, nullable=False, default=False),
+    # NETCONF sessions of ours that may still hold the device's lock, apart by spaces: of whatever came since a
+    # transaction that got the lock itself ended well. ``locked`` is whether the newest one got it.
+    long_text("lockers"),
+    Column("locked", Boolean, nullable=False, default=False, server_default=false()),
+)
+
+Holders = dict[str, tuple[int, str | None]]
+_LEASES = select(leases.c.station, leases.c.fence, leases.c.incarnation).order_by(leases.c.station).with_for_update()
+
+
+def check_lease(tx: Tx, claim: Claim) -> None:
+    """Lock the lease and see that it is still the claim's."""
+    if not holds(claim, lock(tx, [claim])):
+        raise lost(claim)
+
+
+def lock(tx: Tx, claims: Iterable[Claim]) -> Holders:
+    """Lock leases; fence and holder by station. In the same order in every process."""
+    rows = tx.rows(_LEASES, leases.c.station, [claim.job.station for claim in claims])
+    return {row.station: (row.fence, row.incarnation) for row in rows}
+
+
+def holds(claim: Claim, held: Holders) -> bool:
+    """Whether a claim is the one that holds its device."""
+    return held.get(claim.job.station) == (claim.fence, claim.incarnation)
+
+
+def lost(claim: Claim) -> LeaseLostError:
+    """For whoever writes under a claim that holds its device no more."""
+    return LeaseLostError(f"{claim.job.station} is no longer leased to {claim.incarnation}")

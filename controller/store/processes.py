@@ -1,0 +1,116 @@
+"""Processes of Minka: their lives, and what happens to the work of one that died."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, and_, false, select, update
+
+from controller.models.errors import LeaseLostError
+from controller.models.process import Process, ProcessRole
+from controller.models.run import JobState
+from controller.ports.store import Incarnation, Processes, Sync
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.leases import leases
+from controller.store.repository import SqlRepository, reads, writes, writes_first
+from controller.store.run_rows import jobs
+from controller.store.transaction import Tx
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    string("name"),
+    Column("counter", BigInteger, nullable=False),
+    # Sessions to devices that the process has open.
+    Column("sessions", Integer, nullable=False, server_default="0"),
+    Column("alive", Boolean, nullable=False),
+    Column("role", String, nullable=False, server_default="worker"),
+    # When it last beat: for people and alerts only, since times of day of different machines say nothing for sure.
+    Column("seen", Instant),
+    # Rounds of it that have not come through for too long, apart by commas.
+    long_text("late"),
+    # Whether it is listed among the processes: it did not end in good order, and no other has taken its name since.
+    Column("listed", Boolean, nullable=False, server_default=false()),
+)
+
+#: Silence after which a process counts as down (ten heartbeats), and after which one that nobody replaced is forgotten.
+_SILENT, _FORGOTTEN = timedelta(seconds=15), timedelta(days=1)
+
+
+class SqlProcesses(SqlRepository, Processes[Sync]):
+    """Who is at work."""
+
+    @writes
+    def register(self, tx: Tx, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
+        incarnation = f"{name}.{secrets.token_hex(4)}"
+        # It takes the place of the one that ended under this name; one that lives is listed again with its next beat.
+        same = and_(workers.c.role == role.value, workers.c.name == name, workers.c.listed)
+        tx.execute(update(workers).where(same).values(listed=False))
+        row = {"id": incarnation, "name": name, "counter": 0, "alive": True}
+        tx.execute(workers.insert().values(row | {"role": role.value, "seen": tx.now, "listed": True}))
+        tx.note(incarnation, "worker.started", incarnation)
+        return incarnation
+
+    @writes_first
+    def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0, late: str = "") -> None:
+        living = and_(workers.c.id == incarnation, workers.c.alive)
+        beat = {"counter": workers.c.counter + 1, "sessions": sessions}
+        beat |= {"seen": tx.now, "late": late, "listed": True}
+        if tx.execute(update(workers).where(living).values(beat)).rowcount != 1:
+            raise declared_dead(incarnation)
+
+    @writes
+    def end(self, tx: Tx, incarnation: str) -> None:
+        living = and_(workers.c.id == incarnation, workers.c.alive)
+        if tx.execute(update(workers).where(living).values(alive=False, listed=False)).rowcount == 1:
+            tx.note(incarnation, "worker.stopped", incarnation, jobs=_give_back(tx, incarnation) or "")
+
+    @reads
+    def find(self, tx: Tx) -> list[Process]:
+        return listed(tx)
+
+    @reads
+    def alive(self, tx: Tx) -> list[Incarnation]:
+        rows = tx.execute(select(workers).where(workers.c.alive).order_by(workers.c.number))
+        return [Incarnation(row.id, row.name, row.counter, row.alive) for row in rows]
+
+    @writes
+    def declare_dead(self, tx: Tx, incarnation: str, counter: int) -> bool:
+        silent = and_(workers.c.id == incarnation, workers.c.alive, workers.c.counter == counter)
+        if tx.execute(update(workers).where(silent).values(alive=False)).rowcount != 1:
+            return False
+        tx.note("engine", "worker.buried", incarnation, counter=counter, jobs=_give_back(tx, incarnation))
+        return True
+
+
+def listed(tx: Tx) -> list[Process]:
+    """See ``Store.processes``."""
+    query = select(workers).where(workers.c.listed, workers.c.seen > tx.now - _FORGOTTEN)
+    rows = tx.execute(query.order_by(workers.c.role, workers.c.name, workers.c.number))
+    return [
+        Process(
+            role=ProcessRole(row.role),
+            instance=row.name,
+            up=row.alive and tx.now - row.seen < _SILENT,
+            late=row.late,
+            sessions=row.sessions,
+        )
+        for row in rows
+    ]
+
+
+def _give_back(tx: Tx, incarnation: str) -> int:
+    """Let others take up what an incarnation held; the number of its jobs."""
+    # The transaction stays on the lease: the device waits for the job that recovers it.
+    tx.execute(update(leases).where(leases.c.incarnation == incarnation).values(incarnation=None))
+    claimed = and_(jobs.c.incarnation == incarnation, jobs.c.state == JobState.CLAIMED.value)
+    ready = {"state": JobState.READY.value, "ready": tx.now, "incarnation": None}
+    return tx.execute(update(jobs).where(claimed).values(ready)).rowcount
+
+
+def declared_dead(incarnation: str) -> LeaseLostError:
+    """For a worker that was declared dead."""
+    return LeaseLostError(f"the incarnation {incarnation} was declared dead; its devices belong to others now")

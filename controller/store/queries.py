@@ -1,0 +1,26 @@
+"""Queries about many keys at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Row
+
+from controller.models.network import Noun
+
+K = TypeVar("K")
+N = TypeVar("N", bound=Noun)
+#: Parameters of one IN list; SQLite takes 32,766 in a statement.
+_AT_ONCE = 1000
+
+
+def as_noun(noun: type[N], row: Row[Any]) -> N:
+    """A row as a noun that has some of its columns."""
+    return noun(**{name: value for name, value in row._mapping.items() if name in noun.model_fields})
+
+
+def chunks(keys: Sequence[K]) -> Iterator[Sequence[K]]:
+    """As many at once as an IN list may hold."""
+    for start in range(0, len(keys), _AT_ONCE):
+        yield keys[start : start + _AT_ONCE]

@@ -1,0 +1,110 @@
+"""Questions of runs to people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, ColumnElement, ForeignKey, Row, String, Table, Text, select, update
+
+from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.question import Question
+from controller.ports.store import Claim, Questions, Sync
+from controller.store.columns import Instant, metadata
+from controller.store.leases import check_lease
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_rows import ACTIVE, jobs, load_run, runs
+from controller.store.transaction import Tx
+
+questions = Table(
+    "questions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run", String, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("step", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("text", Text, nullable=False),
+    # As a JSON array.
+    Column("choices", Text, nullable=False),
+    Column("default", String, nullable=False),
+    Column("asked", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("answer", Text, nullable=False, server_default=""),
+    Column("by", String, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("answered", Instant),
+)
+
+#: Who answers where nobody did.
+NOBODY = "nobody"
+
+
+class SqlQuestions(SqlRepository, Questions[Sync]):
+    """What runs ask."""
+
+    @writes
+    def ask(self, tx: Tx, question: Question, claim: Claim) -> Question:
+        check_lease(tx, claim)
+        row = question.model_dump() | {"choices": orjson.dumps(question.choices).decode()}
+        made = tx.insert(questions).values(row).on_conflict_do_nothing(index_elements=["id"])
+        if tx.execute(made.execution_options(preserve_rowcount=True)).rowcount:
+            tx.note(claim.incarnation, "question.asked", question.id, text=question.text)
+        return _load(tx, question.id)
+
+    @writes
+    def answer(self, tx: Tx, run: str, answer: str, *, actor: str, reason: str = "", question: str = "") -> Question:
+        load_run(tx, run, lock=True)
+        query = select(questions.c.id).where(questions.c.run == run, *is_open(tx))
+        found = sorted(tx.execute(query.where(questions.c.id == question) if question else query).scalars())
+        if not found:
+            raise NotFoundError(f"run {run} has no open question {question}".rstrip())
+        if len(found) > 1:
+            raise ConflictError(f"run {run} has several open questions, name one: {', '.join(found)}")
+        asked = _load(tx, found[0])
+        if not answer or (asked.choices and answer not in asked.choices):
+            raise InputError(
+                f"{answer!r} is no answer to {asked.text!r}: {' or '.join(asked.choices) or 'say something'}"
+            )
+        return _settle(tx, asked, answer, actor, reason)
+
+    @writes
+    def take_default(self, tx: Tx, question: str) -> Question:
+        asked = _load(tx, question)
+        load_run(tx, asked.run, lock=True)
+        asked = _load(tx, question)
+        return asked if asked.answered else _settle(tx, asked, asked.default, NOBODY, "nobody answered in time")
+
+    @reads
+    def find(self, tx: Tx, run: str = "", *, unanswered: bool = True) -> list[Question]:
+        if run:
+            load_run(tx, run)
+        query = select(questions).join(runs, runs.c.id == questions.c.run)
+        query = query.where(questions.c.run == run) if run else query.where(runs.c.state.in_(ACTIVE))
+        if unanswered:
+            query = query.where(*is_open(tx))
+        return [as_question(row) for row in tx.execute(query.order_by(questions.c.asked, questions.c.id))]
+
+
+def is_open(tx: Tx) -> tuple[ColumnElement[bool], ...]:
+    """What questions have in common that somebody can still answer."""
+    return questions.c.answered.is_(None), questions.c.until > tx.now
+
+
+def _settle(tx: Tx, asked: Question, answer: str, by: str, reason: str) -> Question:
+    values = {"answer": answer, "by": by, "reason": reason, "answered": tx.now}
+    tx.execute(update(questions).where(questions.c.id == asked.id).values(values))
+    tx.execute(update(jobs).where(jobs.c.run == asked.run, jobs.c.rests.is_not(None)).values(rests=None))
+    tx.note(by, "question.answered", asked.id, answer=answer, reason=reason)
+    return _load(tx, asked.id)
+
+
+def _load(tx: Tx, question: str) -> Question:
+    row = tx.execute(select(questions).where(questions.c.id == question)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no question {question}")
+    return as_question(row)
+
+
+def as_question(row: Row[Any]) -> Question:
+    """A row as the noun."""
+    return Question(**dict(row._mapping) | {"choices": tuple(orjson.loads(row.choices))})

@@ -1,0 +1,134 @@
+"""What the repositories of this store are made of: methods that are transactions, alone or many of a kind as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from controller.models.errors import MinkaError
+from controller.ports.store import Method, Store, Sync
+from controller.store.transaction import Database, Mode, Tx
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C")
+
+
+class SqlRepository:
+    """One noun of the record.
+
+    Args:
+        database: Where it is.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def mode(self) -> Sync:
+        """Methods block."""
+        return Sync()
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A method of a repository with its arguments."""
+
+    method: Method[..., Any]
+    repository: SqlRepository
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def __call__(self, store: Store) -> Any:
+        """Carry it out alone."""
+        return getattr(self.repository, self.method.name)(*self.args, **self.kwargs)
+
+
+class AsyncRepository:
+    """A repository whose methods are coroutine functions.
+
+    Args:
+        repository: Whose methods they are.
+        call: What carries them out.
+    """
+
+    def __init__(
+        self, repository: SqlRepository, call: Callable[[Callable[[Store], Any]], Coroutine[Any, Any, Any]]
+    ) -> None:
+        self._repository, self._call = repository, call
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        method = getattr(type(self._repository), name)
+        return lambda *args, **kwargs: self._call(Invocation(method, self._repository, args, kwargs))
+
+
+class Grouped(Method[P, R]):
+    """A method that is carried out once for all calls that wait at the same time.
+
+    Args:
+        function: The method for one call.
+        many: It for many calls: what each returns or raises, in order.
+        made: Makes one call of ``many`` of the arguments of one.
+    """
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[Any, P], R],
+        many: Callable[[Any, Sequence[Any]], Sequence[R | MinkaError]],
+        made: Callable[..., Any],
+    ) -> None:
+        super().__init__(function)
+        self._many, self._made = many, made
+
+    def together(self, invocations: Sequence[Invocation]) -> Sequence[R | MinkaError]:
+        """Carry out calls of this method."""
+        calls = [self._made(*one.args, **one.kwargs) for one in invocations]
+        return self._many(invocations[0].repository, calls)
+
+
+class Urgent(Method[P, R]):
+    """A method whose calls go before all that wait."""
+
+
+def writes(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
+    """A method that is one transaction."""
+    return Method(_in_transaction(function, "IMMEDIATE"))
+
+
+def reads(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
+    """A method that changes nothing, in a transaction that blocks no writer."""
+    return Method(_in_transaction(function, "DEFERRED"))
+
+
+def writes_first(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
+    """A method that is one transaction, and on a loop goes before all that waits."""
+    return Urgent(_in_transaction(function, "IMMEDIATE"))
+
+
+def grouped(
+    made: Callable[P, C], mode: Mode = "IMMEDIATE"
+) -> Callable[[Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]], Method[P, R]]:
+    """A method written for many calls at once, each made of its arguments by ``made``."""
+
+    def decorate(function: Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]) -> Method[P, R]:
+        many = _in_transaction(function, mode)
+
+        def one(repository: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            (result,) = many(repository, [made(*args, **kwargs)])
+            if isinstance(result, MinkaError):
+                raise result
+            return result
+
+        one.__doc__ = function.__doc__
+        return Grouped(one, many, made)
+
+    return decorate
+
+
+def _in_transaction(function: Callable[Concatenate[Any, Tx, P], R], mode: Mode) -> Callable[Concatenate[Any, P], R]:
+    def run(repository: SqlRepository, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return repository._database.run(lambda tx: function(repository, tx, *args, **kwargs), mode)
+
+    run.__doc__ = function.__doc__
+    return run
