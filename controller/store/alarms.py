@@ -249,7 +249,7 @@ def identity(one: AlarmReport | Alarm) -> str:
 
 
 def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
-    """See ``Store.report_alarms``."""
+    """What ``Alarms.report_all`` does, as part of a transaction."""
     taken: list[Alarm] = []
     for start in range(0, len(reports), _AT_ONCE):
         taken += _take(tx, reports[start : start + _AT_ONCE])
@@ -398,7 +398,7 @@ def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
 
 
 def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
-    """See ``Store.escalate_alarm``."""
+    """What ``Alarms.escalate`` does, as part of a transaction."""
     moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
     if moved is not None:
         earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)
@@ -409,7 +409,7 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
 
 
 def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:
-    """See ``Store.move_alarm``; empty values stay as they are."""
+    """What ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
     before = _load(tx, seen.id, lock=True)
     if (before.state, before.run, before.cleared) != (seen.state, seen.run, seen.cleared):
         return None

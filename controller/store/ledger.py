@@ -18,6 +18,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    and_,
     bindparam,
     false,
     func,
@@ -27,14 +28,15 @@ from sqlalchemy import (
 
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
-from controller.models.run import LedgerBefore, LedgerEntry, Outcome
+from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
 from controller.models.step import StepState
 from controller.nrm.tree import Path
-from controller.ports.store import Ledger, Recorded, Sync
+from controller.ports.store import EndedJob, Ledger, Recorded, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.plans import changes, plans
 from controller.store.queries import chunks
 from controller.store.repository import SqlRepository, reads
+from controller.store.run_rows import jobs, run_playbooks, runs
 from controller.store.steps import steps
 from controller.store.transaction import Tx
 
@@ -111,6 +113,37 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
         for row in tx.rows(query, ledger_history.c.station, wanted):
             history[row.station].append(row)
         return {station: _back(now[station], history[station], run, at) for station in wanted}
+
+    @reads
+    def ended_jobs(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[EndedJob]:
+        used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
+        query = (
+            select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
+            .join(runs, runs.c.id == jobs.c.run)
+            .outerjoin(
+                ledger_history,
+                and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
+            )
+            .where(jobs.c.finished >= since)
+        )
+        found = sorted(tx.rows(query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
+        left = _left(tx, found)
+        undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
+        return [
+            EndedJob(
+                run=row.run,
+                procedure=row.procedure,
+                cause=row.cause,
+                job=row.id,
+                station=row.station,
+                finished=row.finished,
+                outcome=Outcome(row.outcome),
+                changes=left.get(row.id, ()),
+                before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
+                undoes=undoes.get(row.plan, ""),
+            )
+            for row in found
+        ]
 
 
 def as_entry(row: Row[Any]) -> LedgerEntry:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.errors import ConnectionTimeout
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from controller.store.engine import SilenceError
+from controller.store.failures import SilenceError
 
 T = TypeVar("T")
 

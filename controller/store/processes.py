@@ -87,7 +87,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
 
 def listed(tx: Tx) -> list[Process]:
-    """See ``Store.processes``."""
+    """What ``Processes.find`` returns."""
     query = select(workers).where(workers.c.listed, workers.c.seen > tx.now - _FORGOTTEN)
     rows = tx.execute(query.order_by(workers.c.role, workers.c.name, workers.c.number))
     return [

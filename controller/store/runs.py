@@ -5,22 +5,18 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
-from controller.models.packing import unpacked
 from controller.models.plan import Plan
 from controller.models.run import (
     PERSON,
-    UNDO,
     Decision,
     Job,
     JobState,
-    LedgerBefore,
     Outcome,
     Policy,
     Run,
@@ -29,7 +25,7 @@ from controller.models.run import (
 )
 from controller.models.scalars import HOST
 from controller.models.step import RunPlaybook
-from controller.ports.store import Decide, Deed, NewJob, Page, PreparedRun, Runs, Sync, Transition, other_request
+from controller.ports.store import Decide, NewJob, Page, PreparedRun, Runs, Sync, Transition, other_request
 from controller.runs.approval.clearance import who_can_end
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant
@@ -37,7 +33,6 @@ from controller.store.decisions import anew, decide_on, load_decisions, verdict_
 from controller.store.integrity import doubted
 from controller.store.involvement import note_run
 from controller.store.leases import leases
-from controller.store.ledger import _left, _undoes, ledger_history
 from controller.store.plans import changes, plans
 from controller.store.queries import chunks
 from controller.store.questions import as_question, is_open, questions
@@ -191,37 +186,6 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         if content is None:
             raise NotFoundError(f"no run has a playbook {digest}")
         return zlib.decompress(content).decode()
-
-    @reads
-    def effects(self, tx: Tx, stations: Iterable[str], since: datetime) -> list[Deed]:
-        used = select(run_playbooks.c.digest).where(run_playbooks.c.run == runs.c.id).scalar_subquery()
-        query = (
-            select(jobs, runs.c.plan, runs.c.procedure, runs.c.cause, used.label("playbook"), ledger_history.c.before)
-            .join(runs, runs.c.id == jobs.c.run)
-            .outerjoin(
-                ledger_history,
-                and_(ledger_history.c.job == jobs.c.id, ledger_history.c.station == jobs.c.station),
-            )
-            .where(jobs.c.finished >= since)
-        )
-        found = sorted(tx.rows(query, jobs.c.station, stations), key=lambda row: (row.finished, row.id))
-        left = _left(tx, found)
-        undoes = {plan: _undoes(tx, plan) for plan in {row.plan for row in found if row.procedure == UNDO}}
-        return [
-            Deed(
-                run=row.run,
-                procedure=row.procedure,
-                cause=row.cause,
-                job=row.id,
-                station=row.station,
-                finished=row.finished,
-                outcome=Outcome(row.outcome),
-                changes=left.get(row.id, ()),
-                before=LedgerBefore() if row.before is None else unpacked(LedgerBefore, row.before),
-                undoes=undoes.get(row.plan, ""),
-            )
-            for row in found
-        ]
 
 
 def _begins(transition: Transition) -> bool:

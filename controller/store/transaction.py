@@ -17,8 +17,9 @@ from sqlalchemy.schema import Table
 from controller.models.errors import InputError, MinkaError, StoreAwayError, StoreError
 from controller.ports.clock import Clock
 from controller.store import audit_chain, epochs
-from controller.store.engine import BEGIN, is_away, is_passing, is_silent
+from controller.store.engine import BEGIN
 from controller.store.evidence import Evidence, Head
+from controller.store.failures import is_away, is_passing, is_silent
 from controller.store.queries import chunks
 
 R = TypeVar("R")

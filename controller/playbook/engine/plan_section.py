@@ -90,11 +90,11 @@ async def drifted_again(
 async def _again(world: World, change: Change, name: str, since: datetime) -> str:
     """The first node of a change that was repaired not long ago, in words; empty if there is none."""
     now = _edited([change])
-    for deed in await world.store.runs.effects([change.station], since):
-        if deed.procedure == name and (again := sorted(now & _edited(deed.changes))):
+    for ended in await world.store.ledger.ended_jobs([change.station], since):
+        if ended.procedure == name and (again := sorted(now & _edited(ended.changes))):
             what = again[0].partition("]/")[2]
             return (
-                f"{change.station}: {what} drifted again since run {deed.run} brought it back: something else "
+                f"{change.station}: {what} drifted again since run {ended.run} brought it back: something else "
                 "writes it. Find out what does, or ask for it again"
             )
     return ""

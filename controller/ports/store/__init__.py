@@ -39,7 +39,7 @@ from controller.ports.store.claims import Claim, Claims, JobResult, Journal
 from controller.ports.store.devices import Behaviours, Device, Devices, Healths, Networks
 from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
-from controller.ports.store.ledger import Deed, Ledger, Recorded
+from controller.ports.store.ledger import EndedJob, Ledger, Recorded
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
 from controller.ports.store.plans import PlanHead, Plans
 from controller.ports.store.processes import Incarnation, Processes, Status
@@ -66,9 +66,9 @@ __all__ = [
     "Clearances",
     "Concerns",
     "Decide",
-    "Deed",
     "Device",
     "Devices",
+    "EndedJob",
     "Escalations",
     "Freezes",
     "Gates",

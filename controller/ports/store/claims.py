@@ -62,9 +62,9 @@ class Claims(Repository[M_co], Protocol[M_co]):
         A device under another lease is passed over; one with an unresolved transaction is given only
         to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; sides
         (``RunTerms.side``) take turns, and so do the runs of a side, so that none starves another.
-        A job that is not cleared (``clear``) is passed over; a ``cancelling`` run gives only jobs
+        A job that may not begin (``Approvals.reassess``) is passed over; a ``cancelling`` run gives only jobs
         that recover a transaction. None is given while the record is in doubt. Raises LeaseLostError if the
-        incarnation was buried.
+        incarnation was declared dead.
         """
         ...
 
@@ -116,7 +116,7 @@ class Journal(Repository[M_co], Protocol[M_co]):
         """Append a journal row; the very same row again changes nothing.
 
         Raises:
-            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was buried.
+            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was declared dead.
             ConflictError: The row belongs to another transaction, or its number is taken by another row.
         """
         ...

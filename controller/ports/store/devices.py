@@ -37,7 +37,6 @@ class Networks(Repository[M_co], Protocol[M_co]):
     """Versions of the network."""
 
     @method
-    # networks and devices
     def save(self, network: Network, digest: str, actor: str) -> bool:
         """Keep a network version and make it the current one; False if it was current already."""
         ...

@@ -35,7 +35,7 @@ class Gates(Repository[M_co], Protocol[M_co]):
         policy says) is still on the way to the gate.
 
         Raises:
-            LeaseLostError: As ``Store.journal``.
+            LeaseLostError: As ``Journal.append``.
         """
         ...
 
@@ -44,7 +44,7 @@ class Gates(Repository[M_co], Protocol[M_co]):
         """Step back from a gate, unless it was decided: then return the decision and stay.
 
         Raises:
-            LeaseLostError: As ``Store.journal``.
+            LeaseLostError: As ``Journal.append``.
         """
         ...
 

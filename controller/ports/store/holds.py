@@ -14,7 +14,6 @@ class Holds(Repository[M_co], Protocol[M_co]):
     """Stops that people put on stations."""
 
     @method
-    # holds, switches
     def add(self, target: str, by: str, reason: str, until: datetime | None) -> Hold:
         """Put a hold."""
         ...

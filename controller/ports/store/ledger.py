@@ -21,7 +21,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class EndedJob:
     """What one ended job left on its station.
 
     Attributes:
@@ -65,4 +65,9 @@ class Ledger(Repository[M_co], Protocol[M_co]):
     @method
     def as_of(self, stations: Iterable[str], *, run: str = "", at: datetime | None = None) -> dict[str, Recorded]:
         """Each station's ledger as it was before a run's job there, or at a time. Kept are its last 100 changes."""
+        ...
+
+    @method
+    def ended_jobs(self, stations: Iterable[str], since: datetime) -> list[EndedJob]:
+        """Jobs on the stations that ended since then, oldest first."""
         ...

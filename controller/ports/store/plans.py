@@ -28,7 +28,6 @@ class Plans(Repository[M_co], Protocol[M_co]):
     """Plans, immutable."""
 
     @method
-    # plans
     def save(self, plan: Plan, actor: str) -> None:
         """Keep a plan; keeping an equal one again changes nothing."""
         ...

@@ -23,7 +23,6 @@ class Processes(Repository[M_co], Protocol[M_co]):
     """Workers and other processes."""
 
     @method
-    # workers, leases, journal
     def register(self, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
         """A new incarnation of a process; returns its id. It takes the place of what ended under its role and name."""
         ...
@@ -32,13 +31,13 @@ class Processes(Repository[M_co], Protocol[M_co]):
     def heartbeat(self, incarnation: str, sessions: int = 0, late: str = "") -> None:
         """Count up; note the open sessions to devices, and the rounds that are late (``Process.late``).
 
-        Raises LeaseLostError if the incarnation was buried.
+        Raises LeaseLostError if the incarnation was declared dead.
         """
         ...
 
     @method
     def end(self, incarnation: str) -> None:
-        """Note that a process ended in good order; what it still held is given back, as by ``bury``."""
+        """Note that a process ended in good order; what it still holds is given back, as by ``declare_dead``."""
         ...
 
     @method

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from controller.models.question import Question
 from controller.models.run import GateVerdict, Job, Run, RunState, Wait
 from controller.models.step import StepRecord
 from controller.ports.store.claims import Claim
-from controller.ports.store.ledger import Deed
 from controller.ports.store.repository import M_co, Page, Repository, method
 from controller.ports.store.requests import PreparedRun
 
@@ -144,11 +142,6 @@ class Runs(Repository[M_co], Protocol[M_co]):
         """Text of a playbook that some run was accepted with. Raises NotFoundError."""
         ...
 
-    @method
-    def effects(self, stations: Iterable[str], since: datetime) -> list[Deed]:
-        """Jobs on the stations that ended since then, oldest first."""
-        ...
-
 
 class Steps(Repository[M_co], Protocol[M_co]):
     """Steps of jobs that execute playbooks."""
@@ -158,7 +151,7 @@ class Steps(Repository[M_co], Protocol[M_co]):
         """Keep a step as it now is; the very same step again changes nothing.
 
         Raises:
-            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was buried.
+            LeaseLostError: The claim's fence is no longer the newest, or its incarnation was declared dead.
         """
         ...
 

@@ -13,7 +13,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, is_below
 from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
-from controller.ports.store import Deed
+from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner
 from controller.runs.transaction.effects import Effects, effects
 
@@ -62,16 +62,16 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
 
 async def _undo(planner: Planner, network: Network, run: Run, stations: Sequence[str], draft: Draft) -> None:
     """Undo what a run left on some of its stations."""
-    deeds: dict[str, list[Deed]] = {station: [] for station in stations}
-    for deed in await planner.store.runs.effects(stations, run.created):
-        deeds[deed.station].append(deed)
-    mine = {deed.station: deed for done in deeds.values() for deed in done if deed.run == run.id}
-    left = {station: deed for station, deed in mine.items() if deed.changes or deed.outcome is Outcome.DIVERGED}
+    ended_jobs: dict[str, list[EndedJob]] = {station: [] for station in stations}
+    for ended in await planner.store.ledger.ended_jobs(stations, run.created):
+        ended_jobs[ended.station].append(ended)
+    mine = {ended.station: ended for done in ended_jobs.values() for ended in done if ended.run == run.id}
+    left = {station: ended for station, ended in mine.items() if ended.changes or ended.outcome is Outcome.DIVERGED}
     views = await planner.views(network, [station for station in left if network.manages(station)])
     for station in stations:
         made = StationPlan()
         if station in left:
-            later = [other for other in deeds[station] if other.finished > left[station].finished]
+            later = [other for other in ended_jobs[station] if other.finished > left[station].finished]
             profiles = network.profiles_of(station) if station in views else ()
             made = undo_station(profiles, left[station], later, views.get(station))
         if made.change is not None:
@@ -79,16 +79,18 @@ async def _undo(planner: Planner, network: Network, run: Run, stations: Sequence
         draft.add(station, made)
 
 
-def undo_station(profiles: tuple[str, ...], deed: Deed, later: Sequence[Deed], view: StationView | None) -> StationPlan:
+def undo_station(
+    profiles: tuple[str, ...], ended: EndedJob, later: Sequence[EndedJob], view: StationView | None
+) -> StationPlan:
     """The change that undoes one job, or why there is none.
 
     Args:
         profiles: The station's profiles.
-        deed: What the job left there.
+        ended: What the job left there.
         later: What later jobs left there, oldest first.
         view: The station as it is; None if it is not in the network files any more.
     """
-    if deed.outcome is Outcome.DIVERGED:
+    if ended.outcome is Outcome.DIVERGED:
         return StationPlan(reason="the run diverged here: nobody knows what is to be undone")
     if view is None:
         return StationPlan(reason="not in the network files")
@@ -97,22 +99,24 @@ def undo_station(profiles: tuple[str, ...], deed: Deed, later: Sequence[Deed], v
     if not view.adopted:
         return StationPlan(reason="not adopted: observe-only")
     root = root_spec(profiles)
-    overlaps = [f"run {other.run} ({other.procedure}) changed {names}" for other, names in _overlaps(root, deed, later)]
+    overlaps = [
+        f"run {other.run} ({other.procedure}) changed {names}" for other, names in _overlaps(root, ended, later)
+    ]
     if overlaps:
         return StationPlan(reason=f"changed since: {'; '.join(overlaps)}")
-    others = list(_foreign(_effects(root, deed), view.observed.tree))
+    others = list(_foreign(_effects(root, ended), view.observed.tree))
     if others:
         return StationPlan(reason=f"changed since by somebody else: {_names(others)}")
     try:
-        return StationPlan(change=undo_job(profiles, deed.changes, view.observed, deed.before, view.ledger))
+        return StationPlan(change=undo_job(profiles, ended.changes, view.observed, ended.before, view.ledger))
     except ConflictError as error:
         return StationPlan(reason=error.message)
 
 
-def _overlaps(root: NodeSpec, deed: Deed, later: Sequence[Deed]) -> Iterator[tuple[Deed, str]]:
+def _overlaps(root: NodeSpec, ended: EndedJob, later: Sequence[EndedJob]) -> Iterator[tuple[EndedJob, str]]:
     """Later jobs that changed what the job changed, with the nodes; those that were undone themselves don't count."""
     undone = {other.undoes for other in later if other.undoes and other.changes}
-    mine = _things(root, deed)
+    mine = _things(root, ended)
     for other in later:
         if other.run in undone or other.undoes in {one.run for one in later}:
             continue
@@ -121,13 +125,13 @@ def _overlaps(root: NodeSpec, deed: Deed, later: Sequence[Deed]) -> Iterator[tup
             yield other, _names(common)
 
 
-def _effects(root: NodeSpec, deed: Deed) -> Effects:
-    return effects(root, [phase for change in deed.changes for phase in change.phases])
+def _effects(root: NodeSpec, ended: EndedJob) -> Effects:
+    return effects(root, [phase for change in ended.changes for phase in change.phases])
 
 
-def _things(root: NodeSpec, deed: Deed) -> list[_Thing]:
+def _things(root: NodeSpec, ended: EndedJob) -> list[_Thing]:
     """What the job changed in the end: a cell that it locked and unlocked again is not among it."""
-    total = _effects(root, deed)
+    total = _effects(root, ended)
     entries = [path for path, (before, after) in total.exists.items() if before is not after]
     leaves = [
         (path, leaf)
@@ -135,7 +139,7 @@ def _things(root: NodeSpec, deed: Deed) -> list[_Thing]:
         for leaf, (before, after) in pairs.items()
         if before != after
     ]
-    ledger = (*deed.before.absent, *(entry.path for entry in deed.before.entries))
+    ledger = (*ended.before.absent, *(entry.path for entry in ended.before.entries))
     return [*((path, _WHOLE) for path in entries), *leaves, *((path, _LEDGER) for path in ledger)]
 
 

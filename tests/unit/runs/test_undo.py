@@ -11,7 +11,7 @@ from controller.models.run import LedgerBefore, Outcome, Strategy
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed
 from controller.plan import StationView
-from controller.ports.store import Deed
+from controller.ports.store import EndedJob
 from controller.runs.planning.undo import undo_station
 from controller.runs.rollout.waves import cut_stages
 
@@ -28,7 +28,7 @@ def merge(path: str, **leaves: tuple[str, str]) -> Edit:
     return Edit(op=Op.MERGE, path=path, before=before, after={n: p[1] for n, p in leaves.items()}, owners=("a",))
 
 
-def deed(number: int, *edits: Edit, ledger: tuple[str, ...] = (), undoes: str = "") -> Deed:
+def ended(number: int, *edits: Edit, ledger: tuple[str, ...] = (), undoes: str = "") -> EndedJob:
     """A job that made these edits, each in a phase; nodes of ``ledger`` were not ours before."""
     opposite = {Op.CREATE: Op.DELETE, Op.DELETE: Op.CREATE, Op.MERGE: Op.MERGE}
     phases = tuple(
@@ -42,7 +42,7 @@ def deed(number: int, *edits: Edit, ledger: tuple[str, ...] = (), undoes: str = 
         for edit in edits
     )
     change = Change(station="A", phases=phases, diff=(), touched=("a",), fingerprint=Fingerprint(paths=(), digest=""))
-    return Deed(
+    return EndedJob(
         run=f"r-{number}",
         procedure="apply",
         cause="person",
@@ -68,32 +68,32 @@ TAC = merge(CELL, tac=("1", "2"))
     ("later", "reason"),
     [
         ((), ""),
-        ((deed(2, merge(CELL, pci=("4", "5"))),), ""),
-        ((deed(2, merge(CELL, tac=("2", "3")), merge(CELL, tac=("3", "2"))),), ""),
-        ((deed(2, merge(CELL, tac=("2", "3"))), deed(3, merge(CELL, tac=("3", "2")), undoes="r-2")), ""),
-        ((deed(2, merge(CELL, tac=("3", "2"))),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
-        ((deed(2, ledger=(CELL,)),), ""),
+        ((ended(2, merge(CELL, pci=("4", "5"))),), ""),
+        ((ended(2, merge(CELL, tac=("2", "3")), merge(CELL, tac=("3", "2"))),), ""),
+        ((ended(2, merge(CELL, tac=("2", "3"))), ended(3, merge(CELL, tac=("3", "2")), undoes="r-2")), ""),
+        ((ended(2, merge(CELL, tac=("3", "2"))),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
+        ((ended(2, ledger=(CELL,)),), ""),
         (
-            (deed(2, Edit(op=Op.CREATE, path=CELL, owners=("a",))),),
+            (ended(2, Edit(op=Op.CREATE, path=CELL, owners=("a",))),),
             f"changed since: run r-2 (apply) changed {CELL[19:]}",
         ),
-        ((deed(2, TAC, undoes="r-1"),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
+        ((ended(2, TAC, undoes="r-1"),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
     ],
 )
-def test_later_jobs_in_the_way_are_named(later: tuple[Deed, ...], reason: str) -> None:
-    made = undo_station(PROFILES, deed(1, TAC), later, view())
+def test_later_jobs_in_the_way_are_named(later: tuple[EndedJob, ...], reason: str) -> None:
+    made = undo_station(PROFILES, ended(1, TAC), later, view())
     assert made.reason == reason
     assert (made.change is None) == bool(reason)
 
 
 def test_what_the_ledger_got_twice_is_in_the_way() -> None:
-    made = undo_station(PROFILES, deed(1, TAC, ledger=(CELL,)), (deed(2, ledger=(CELL,)),), view())
+    made = undo_station(PROFILES, ended(1, TAC, ledger=(CELL,)), (ended(2, ledger=(CELL,)),), view())
     assert made.reason.startswith("changed since: run r-2")
 
 
 def test_an_entry_that_was_made_holds_all_below_it() -> None:
-    made = deed(1, Edit(op=Op.CREATE, path=LINK, after={"remoteAddress": "10.0.0.1"}, owners=("a",)))
-    below = deed(2, Edit(op=Op.CREATE, path=f"{LINK}/servedPlmnList[999,01]", owners=("a",)))
+    made = ended(1, Edit(op=Op.CREATE, path=LINK, after={"remoteAddress": "10.0.0.1"}, owners=("a",)))
+    below = ended(2, Edit(op=Op.CREATE, path=f"{LINK}/servedPlmnList[999,01]", owners=("a",)))
     assert "run r-2" in undo_station(PROFILES, made, (below,), view()).reason
 
 
@@ -108,7 +108,7 @@ def test_an_entry_that_was_made_holds_all_below_it() -> None:
     ],
 )
 def test_stations_that_are_not_as_the_job_left_them_say_why(seen: StationView | None, reason: str) -> None:
-    assert undo_station(PROFILES, deed(1, TAC), (), seen).reason == reason
+    assert undo_station(PROFILES, ended(1, TAC), (), seen).reason == reason
 
 
 def test_stages_are_cut_apart_and_units_are_not() -> None:

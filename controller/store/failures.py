@@ -1,0 +1,35 @@
+"""Failures of databases: which may pass, and which tell that there is nobody to speak to."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError
+
+#: SQLSTATEs that promise that the transaction was rolled back and may be tried again
+#: (PostgreSQL, appendix A): serialization failure, deadlock, lock not available, server shutting
+#: down or starting, connections exhausted, idle too long in a transaction.
+_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03"})
+
+
+class SilenceError(Exception):
+    """The server said nothing for too long: it hangs, or the network to it does."""
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether the transaction did not happen and may succeed when tried again at once."""
+    if is_silent(error):
+        return False
+    if is_away(error) or getattr(error.orig, "sqlstate", None) in _PASSING:
+        return True
+    code = getattr(error.orig, "sqlite_errorname", "") or ""
+    return code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether there is no database to speak to, so that no other transaction would fare better."""
+    # psycopg gives no SQLSTATE where no connection came about.
+    return error.connection_invalidated or is_silent(error) or "connection failed" in str(error.orig)
+
+
+def is_silent(error: DBAPIError) -> bool:
+    """Whether the database was waited for in vain: asking again would take as long again."""
+    return isinstance(error.orig, SilenceError)
