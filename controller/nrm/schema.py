@@ -282,6 +282,12 @@ class NodeSpec:
         return f"{{{self.namespace}}}{self.name}"
 
     @cached_property
+    def ordered_broadcasts(self) -> tuple[str, ...]:
+        """How the steps of PLMNs on air begin in a path, in lists below this node that are ordered by user."""
+        found = (node for node in self.walk() if node.broadcast and node.user_ordered)
+        return tuple(dict.fromkeys(f"/{node.name}[" for node in found))
+
+    @cached_property
     def by_class_path(self) -> dict[str, NodeSpec]:
         """This node and all below by their paths without keys, as in ``/Router/Vrf``."""
         found = {f"/{self.name}": self}

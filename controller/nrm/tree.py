@@ -50,16 +50,25 @@ def parent(path: Path) -> Path:
 
 def step(path: Path) -> tuple[str, tuple[str, ...]]:
     """Name and keys of the last entry of a path."""
-    last = path[path.rindex("/") + 1 :]
-    name, _, keys = last[:-1].partition("[")
-    return name, tuple(unquote(key) for key in keys.split(","))
+    name, _, keys = path[path.rindex("/") + 1 : -1].partition("[")
+    return name, _decoded(keys)
 
 
 def steps(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Names and keys from the top down."""
     for part in path.split("/")[1:]:
         name, _, keys = part[:-1].partition("[")
-        yield name, tuple(unquote(key) for key in keys.split(","))
+        yield name, _decoded(keys)
+
+
+def _decoded(keys: str) -> tuple[str, ...]:
+    return tuple(map(unquote, keys.split(","))) if "%" in keys else tuple(keys.split(","))
+
+
+def class_of(path: Path) -> str:
+    """Name of the last entry of a path."""
+    at = path.rindex("/") + 1
+    return path[at : path.index("[", at)]
 
 
 def is_below(path: Path, ancestor: Path) -> bool:

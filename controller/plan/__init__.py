@@ -2,6 +2,7 @@
 
 from controller.plan.document import (
     Draft,
+    Outline,
     PlanDifference,
     compare,
     json_parts,
@@ -24,6 +25,7 @@ __all__ = [
     "AdministrativeState",
     "Draft",
     "Limit",
+    "Outline",
     "PlanDifference",
     "PlanOptions",
     "PlanRow",

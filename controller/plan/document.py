@@ -17,7 +17,7 @@ from controller.models.errors import InputError
 from controller.models.facts import Finding
 from controller.models.network import Network
 from controller.models.packing import packed
-from controller.models.plan import PLAN_FORMAT, Change, Changes, DiffRow, Plan
+from controller.models.plan import PLAN_FORMAT, Change, Changes, DiffRow, Op, Plan
 from controller.plan.station import StationPlan
 
 
@@ -167,11 +167,34 @@ def _finding_order(finding: Finding) -> tuple[str, ...]:
 # ----------------------------------------------------------------------- draft
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a plan as a whole is checked by, of one change: else each would have to be unpacked once more.
+
+    Attributes:
+        removes: Nodes deleted, by owner.
+        creates: Whether an entry is made.
+        deletes: Whether one is deleted.
+    """
+
+    station: str
+    removes: Mapping[str, int]
+    creates: bool
+    deletes: bool
+
+    @classmethod
+    def of(cls, change: Change) -> Outline:
+        """The outline of a change."""
+        ops = {edit.op for phase in change.phases for edit in phase.edits}
+        return cls(change.station, change.removes, Op.CREATE in ops, Op.DELETE in ops)
+
+
 class Draft:
     """What came out for stations so far, in any order and from any thread; changes are packed at once."""
 
     def __init__(self) -> None:
         self._packed: dict[str, bytes] = {}
+        self._outlines: dict[str, Outline] = {}
         self._unchanged: list[str] = []
         self._unplanned: dict[str, str] = {}
         self._findings: list[Finding] = []
@@ -181,6 +204,7 @@ class Draft:
         self._findings.extend(made.findings)
         if made.change is not None:
             self._packed[station] = packed(made.change)
+            self._outlines[station] = Outline.of(made.change)
         elif made.reason:
             self._unplanned[station] = made.reason
         else:
@@ -188,13 +212,18 @@ class Draft:
 
     def withhold(self, station: str, reason: str) -> None:
         """Leave out a station after all whose change was added."""
-        del self._packed[station]
+        del self._packed[station], self._outlines[station]
         self._unplanned[station] = reason
 
     @property
     def changes(self) -> Changes:
         """All changes, by station."""
         return Changes(dict(sorted(self._packed.items())))
+
+    @property
+    def outlines(self) -> tuple[Outline, ...]:
+        """Outlines of all changes, by station."""
+        return tuple(self._outlines[station] for station in sorted(self._outlines))
 
     @property
     def unplanned(self) -> Mapping[str, str]:

@@ -196,7 +196,7 @@ def _primaries(
     deleted = {edit.path for edit in found.edits if edit.op is Op.DELETE}
     wanted = first_entries(root, rendered.tree)
     there: dict[str, list[Path]] = {name: [] for name in wanted}
-    for path in observed:
+    for path in _ordered_plmns(root, observed):
         if path not in deleted and (name := _list_of(path)) in there and parent(path) not in deleted:
             there[name].append(path)
     first: set[Path] = set()
@@ -215,8 +215,14 @@ def _primaries(
 def first_entries(root: NodeSpec, tree: Tree) -> dict[str, Path]:
     """First wanted entry of each list of PLMNs that is ordered by user."""
     first: dict[str, Path] = {}
-    for path in tree:
-        spec = spec_of(root, path)
-        if spec is not None and spec.user_ordered and spec.broadcast:
-            first.setdefault(_list_of(path), path)
+    for path in _ordered_plmns(root, tree):
+        first.setdefault(_list_of(path), path)
     return first
+
+
+def _ordered_plmns(root: NodeSpec, tree: Tree) -> Iterator[Path]:
+    """Entries of lists of PLMNs on air that are ordered by user, each list in device order."""
+    for step_of in root.ordered_broadcasts:
+        for path in tree:
+            if step_of in path and (spec := spec_of(root, path)) is not None and spec.user_ordered:
+                yield path

@@ -10,9 +10,9 @@ from datetime import datetime
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
 from controller.models.network import HOST, Network
-from controller.models.plan import Change, Plan
+from controller.models.plan import Plan
 from controller.nrm.profiles import Rendered, render, render_routing
-from controller.plan.document import Draft
+from controller.plan.document import Draft, Outline
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.views import PlanOptions, StationView
@@ -91,8 +91,8 @@ class Planning:
 
     def plan(self, network_digest: str, created: datetime) -> Plan:
         """The plan of all stations that were added; raises as ``make_plan``."""
-        changes, remove = self._draft.changes, self._options.remove
-        check_changes(self._network, changes, self._options, self._withheld)
+        remove = self._options.remove
+        check_changes(self._network, self._draft.outlines, self._options, self._withheld)
         return self._draft.seal(
             self._network,
             network_digest,
@@ -136,7 +136,7 @@ def make_plan(
 
 
 def check_changes(
-    network: Network, changes: Sequence[Change], options: PlanOptions, withheld: Sequence[str] = ()
+    network: Network, changes: Sequence[Outline], options: PlanOptions, withheld: Sequence[str] = ()
 ) -> None:
     """See that a plan removes and touches what was named, and that its stations and routers go in one order.
 
@@ -158,7 +158,7 @@ def check_changes(
         raise PlanRefusedError("; ".join(said))
 
 
-def check_removals(changes: Iterable[Change], named: Mapping[str, int], withheld: Sequence[str] = ()) -> None:
+def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withheld: Sequence[str] = ()) -> None:
     """See that just the nodes are removed that were named, by owner.
 
     Args:
@@ -191,7 +191,7 @@ def check_removals(changes: Iterable[Change], named: Mapping[str, int], withheld
         raise PlanRefusedError("; ".join((*wrong, *withheld[:_NAMED])))
 
 
-def check_share(network: Network, changes: Sequence[Change], options: PlanOptions) -> None:
+def check_share(network: Network, changes: Sequence[Outline], options: PlanOptions) -> None:
     """A plan for one station is never too big; a bigger one needs its number named beyond the share.
 
     Raises:
@@ -211,7 +211,7 @@ def check_share(network: Network, changes: Sequence[Change], options: PlanOption
         )
 
 
-def _routers(network: Network, changes: Iterable[Change]) -> str:
+def _routers(network: Network, changes: Iterable[Outline]) -> str:
     """How many of those that are counted as stations are routers, in words."""
     routers = sum(change.station in network.router_by_id for change in changes) if network.router_by_id else 0
     return f" ({routers} of them routers)" if routers else ""

@@ -17,6 +17,7 @@ from controller.nrm.profiles import links
 from controller.nrm.profiles.router import PREFERRED, ROUTER, WAITING
 from controller.nrm.schema import LeafRole, NodeRole, spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent, step
+from controller.plan.document import Outline
 from controller.plan.rows import entry_name, row
 
 _DISTANCE = next(leaf for node in ROUTER.walk() if (leaf := node.leaf(LeafRole.DISTANCE)))
@@ -34,21 +35,22 @@ def ranks_of(changes: Iterable[Change], network: Network) -> dict[str, int]:
         router = network.router_by_id.get(change.station)
         if router is None:
             continue
-        if _goes(change) and not _comes(change):
+        outline = Outline.of(change)
+        if outline.deletes and not outline.creates:
             ranks[change.station] = 1
         else:
             ranks |= dict.fromkeys(network.stations_at.get(router.site, ()), 1)
     return ranks
 
 
-def check_routers(changes: Iterable[Change], network: Network) -> None:
+def check_routers(changes: Iterable[Outline], network: Network) -> None:
     """See that no router and station have to go first and last at once.
 
     Raises:
         PlanRefusedError: A tenant comes and another one goes at one router.
     """
     for change in changes:
-        if change.station in network.router_by_id and _goes(change) and _comes(change):
+        if change.station in network.router_by_id and change.deletes and change.creates:
             raise PlanRefusedError(
                 f"router {change.station}: the plan removes nodes of {', '.join(change.removes)} and brings others: "
                 "stations go first for the one and last for the other; apply one after the other: first without naming "
@@ -62,20 +64,12 @@ def link_owners(ledger: Mapping[Path, LedgerNode]) -> frozenset[str]:
     return frozenset(owner for link in found for owner in ledger[link.path].owners)
 
 
-def _comes(change: Change) -> bool:
-    return any(edit.op is Op.CREATE for phase in change.phases for edit in phase.edits)
-
-
-def _goes(change: Change) -> bool:
-    return any(edit.op is Op.DELETE for phase in change.phases for edit in phase.edits)
-
-
 def watched(change: Change, network: Network, ledgers: Mapping[str, Mapping[Path, LedgerNode]]) -> Change:
     """A router's change that takes something away, with all core links of ours behind it as checks.
 
     Whoever names what is to go from a router need not know who still needs it: links that are up must stay so.
     """
-    if change.station not in network.router_by_id or not _goes(change):
+    if change.station not in network.router_by_id or not Outline.of(change).deletes:
         return change
     behind = tuple(
         WaitFor(kind="link-up", path=f"{station}{link.path}", tenant=", ".join(ledgers[station][link.path].owners))

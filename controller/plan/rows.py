@@ -109,12 +109,11 @@ def _replaced_row(root: NodeSpec, edit: Edit, old: Path) -> DiffRow:
 
 def _key_words(spec: NodeSpec | None, path: Path) -> str:
     keys = step(path)[1]
-    if spec is None:
-        return " ".join(keys)
-    if not (plmn := spec.plmn_of(path)):
-        only = LeafRole.NODE_ID in spec.leaf_by_role and keys == (FUNCTION_ID,)
+    named = dict(zip(spec.key_roles, keys, strict=False)) if spec is not None else {}
+    if KeyRole.MCC not in named:
+        only = spec is not None and LeafRole.NODE_ID in spec.leaf_by_role and keys == (FUNCTION_ID,)
         return "" if only else " ".join(keys)
-    named = spec.keys_of(path)
+    plmn = f"{named[KeyRole.MCC]}-{named[KeyRole.MNC]}"
     if KeyRole.SST not in named:
         return plmn
     sst, sd = named[KeyRole.SST], named.get(KeyRole.SD, NO_SD)

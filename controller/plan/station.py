@@ -151,6 +151,8 @@ class _Builder:
 
     def _held_cells(self) -> frozenset[Path]:
         held = self.options.held_at(self.station)
+        if not held:
+            return frozenset()
         return frozenset(
             path
             for path in self.rendered.tree

@@ -15,7 +15,7 @@ from controller.models.network import PROFILE_RATS, Plmn, Rat
 from controller.nrm.profiles import lte_28658, nr_28541
 from controller.nrm.profiles.base import Profile
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, LeafSpec, NodeRole, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Tree, parent, step
+from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, parent, step
 
 #: All profiles by name.
 PROFILES: dict[str, Profile] = {}
@@ -91,7 +91,7 @@ def cells(tree: Tree) -> tuple[CellEntry, ...]:
     """Cells of a tree, in its order; an NR cell is the DU's half."""
     found = []
     for path in tree:
-        known = _NODES.get(_class_of(path))
+        known = _NODES.get(class_of(path))
         if known is not None and known[1].role is NodeRole.CELL:
             found.append(CellEntry(path, step(path)[1][0], known[0].rat))
     return tuple(found)
@@ -144,7 +144,7 @@ def broadcast_plmn(path: Path) -> Plmn:
 
 def broadcast_rat(path: Path) -> Rat | None:
     """Radio technology of the cell where the entry puts a PLMN on air, None for all other entries."""
-    return _NODES[_class_of(path)][0].rat if broadcast_plmn(path) else None
+    return _NODES[class_of(path)][0].rat if broadcast_plmn(path) else None
 
 
 def share_parts(path: Path) -> tuple[LeafSpec, ...]:
@@ -223,15 +223,10 @@ def _serving(path: Path) -> list[tuple[LeafName, str]]:
 
 def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:
     """Which profile declares the entry at ``path``, and as what; nothing where it means nothing to the engine."""
-    return _NODES.get(_class_of(path), (None, None))
+    return _NODES.get(class_of(path), (None, None))
 
 
 def _node(path: Path) -> NodeSpec | None:
     """What is declared of the entry at ``path``, None where it means nothing to the engine."""
-    known = _NODES.get(_class_of(path))
+    known = _NODES.get(class_of(path))
     return None if known is None else known[1]
-
-
-def _class_of(path: Path) -> str:
-    at = path.rindex("/") + 1
-    return path[at : path.index("[", at)]

@@ -69,7 +69,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
 
     await planner.each(network, stations, restore)
     if state:
-        await asyncio.to_thread(check_changes, network, draft.changes, options)
+        await asyncio.to_thread(check_changes, network, draft.outlines, options)
     plan = draft.seal(network, digest, request.selector, now, removals=options.remove)
     await planner.store.plans.save(plan, actor)
     return plan

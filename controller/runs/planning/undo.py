@@ -54,7 +54,7 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
         raise PlanRefusedError(
             f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any station'}"
         )
-    check_removals(draft.changes, remove)
+    check_removals(draft.outlines, remove)
     plan = draft.seal(network, digest, f"run {run_id}", planner.clock.now(), removals=remove, undoes=run_id)
     await planner.store.plans.save(plan, actor)
     return plan

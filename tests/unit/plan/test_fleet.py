@@ -11,6 +11,7 @@ import pytest
 from controller.cli.plan import allow_words
 from controller.models.errors import InputError, PlanRefusedError
 from controller.plan import (
+    Outline,
     PlanOptions,
     StationView,
     check_removals,
@@ -35,7 +36,7 @@ BOTH = {station: view(TWO, station) for station in ("S1", "S2")}
 
 def test_a_refusal_tells_the_numbers_of_all_owners_at_once() -> None:
     made = plan(THREE, BOTH, FREELY).changes
-    gone = [change.model_copy(update={"removes": {"beta": 2, "gamma": 3}}) for change in made]
+    gone = [Outline.of(change.model_copy(update={"removes": {"beta": 2, "gamma": 3}})) for change in made]
     with pytest.raises(PlanRefusedError) as refused:
         check_removals(gone, {"alfa": 1})
     said = refused.value.message
