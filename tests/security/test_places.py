@@ -14,7 +14,7 @@ from controller.api.guard import ALL_AT_ONCE, LIMIT, MOST
 from controller.api.views import TenantView
 from controller.models.people import Role
 from controller.ports.store import Page
-from controller.store import accounts
+from controller.store import people
 from tests.security.door import ask
 from tests.support.callers import admit
 from tests.unit.api.desk import TINY, Desk, files_of, open_desk
@@ -58,7 +58,7 @@ async def test_streams_of_one_tenant_leave_room_for_others(desk: Desk) -> None:
 
 
 async def test_people_do_not_fill_the_record_with_tokens(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts, "MOST", 5)
+    monkeypatch.setattr(people, "MOST", 5)
     async with desk.with_token("token-of-rosa") as rosa:
         # One she has.
         made = [(await rosa.post("/v1/tokens", json={})).json()["token"]["id"] for _ in range(3)]
