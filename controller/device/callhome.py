@@ -1,9 +1,8 @@
 """Call home (RFC 8071): stations connect to us, and are then NETCONF servers as any other.
 
-Who calls is told by the host key alone, never by an address; who calls from outside of the networks of its credential
-gets none. Thousands may call at once, as after a
-power cut: all are accepted, those that say nothing wait at no cost, and so few are let in at a time
-that sessions at work go on.
+A caller is known by its host key alone, never by an address; one outside of the networks of its credential gets none.
+Thousands may call at once, as after a power cut: all are accepted, those that say nothing wait at no cost, and so few
+are let in at a time that sessions at work go on.
 """
 
 from __future__ import annotations

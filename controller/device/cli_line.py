@@ -109,7 +109,7 @@ class CliLine:
         UnreachableError: Anything else went wrong.
     """
 
-    #: What ``ask`` waits for where it is told nothing else.
+    #: What ``ask`` waits for unless it is given something else.
     prompt = PROMPT
 
     def __init__(self, target: DeviceTarget, login: Login, connect_timeout: float, timeout: float) -> None:
@@ -172,21 +172,21 @@ class CliLine:
     def _heard(self, echo: bytes, ends: str) -> bytearray:
         """What comes after the echo, until the last line is an end."""
         until = _CLOCK.monotonic() + self._timeout
-        heard = bytearray()
+        received = bytearray()
         while True:
             self._channel.settimeout(max(0.01, until - _CLOCK.monotonic()))
             came = self._channel.recv(65536)
             if not came:
                 raise EOFError
-            heard += came
-            if len(heard) > _MOST or _CLOCK.monotonic() > until:
+            received += came
+            if len(received) > _MOST or _CLOCK.monotonic() > until:
                 raise EOFError("no end of it")
-            if echo and (at := heard.find(echo)) >= 0:
-                del heard[: at + len(echo)]
+            if echo and (at := received.find(echo)) >= 0:
+                del received[: at + len(echo)]
                 echo = b""
-            last = heard[heard.rfind(b"\n") + 1 :]
+            last = received[received.rfind(b"\n") + 1 :]
             if not echo and len(last) < _LAST and re.search(ends, _tidy(last).rpartition("\n")[2]):
-                return heard
+                return received
 
     def configure(self, lines: tuple[str, ...]) -> None:
         """Type configuration lines until one is refused; configuration mode is left in any case.
@@ -214,9 +214,9 @@ class CliLine:
         self._client.close()
 
 
-def _tidy(heard: bytes | bytearray) -> str:
+def _tidy(received: bytes | bytearray) -> str:
     """Text of a terminal: one kind of line feed, and nothing that terminals would obey."""
-    text = _PASTES.sub("", heard.decode("utf-8", "replace"))
+    text = _PASTES.sub("", received.decode("utf-8", "replace"))
     return _CONTROL.sub("\ufffd", _LINE_FEED.sub("\n", text))
 
 

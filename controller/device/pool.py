@@ -24,7 +24,7 @@ from controller.models.errors import SessionLostError, UnreachableError
 from controller.ports.devices import DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
 
-#: Sessions at once, unless told otherwise. An idle one takes 25 kB; a new one costs half as much as a transaction.
+#: Sessions at once, unless set otherwise. An idle one takes 25 kB; a new one costs half as much as a transaction.
 LIMIT = 10_000
 
 

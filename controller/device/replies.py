@@ -25,7 +25,7 @@ _BUSY = frozenset({"lock-denied", "in-use"})
 _MOST_ERRORS = 10
 _LONGEST_TEXT = 300
 _MOST_INFOS = 3
-#: Leaves of an error-info that are told by themselves, or are numbers in a vendor's list.
+#: Leaves of an error-info that are reported by themselves, or are numbers in a vendor's list.
 _NO_NEWS = frozenset({"session-id", "error-number"})
 
 #: Shared, since making one costs as much as parsing an ok.
@@ -149,10 +149,10 @@ def _error(element: etree._Element) -> RpcError:
 
 
 def _infos(element: etree._Element) -> Iterator[str]:
-    """The first leaves of the error-info but those that are told otherwise, or mean nothing to people."""
+    """The first leaves of the error-info but those that are reported otherwise, or mean nothing to people."""
     named = (leaf for leaf in element.iterfind("{*}error-info//*") if not len(leaf) and isinstance(leaf.tag, str))
-    told = (leaf for leaf in named if etree.QName(leaf).localname not in _NO_NEWS)
-    for leaf in islice(told, _MOST_INFOS):
+    worthy = (leaf for leaf in named if etree.QName(leaf).localname not in _NO_NEWS)
+    for leaf in islice(worthy, _MOST_INFOS):
         text = _short(leaf.text)
         yield f"{etree.QName(leaf).localname} {text}" if text else etree.QName(leaf).localname
 

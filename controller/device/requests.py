@@ -141,8 +141,8 @@ def edit_config(target: str, config: etree._Element, *, test: bool, rollback: bo
     Args:
         target: The datastore.
         config: The ``<config>``.
-        test: Whether the server is told to test it first, which needs ``:validate``.
-        rollback: Whether the server is told to undo it where a part fails, which needs ``:rollback-on-error``.
+        test: Whether the server shall test it first, which needs ``:validate``.
+        rollback: Whether the server shall undo it where a part fails, which needs ``:rollback-on-error``.
     """
     options = [_nc("default-operation", "none")]
     if test:

@@ -1,4 +1,4 @@
-"""Playbooks: list, show, rehearse, run."""
+"""Playbooks: list, show, run, dry-run."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def launcher(backend: Backend) -> Launcher:
 
 
 Books = Annotated[Library, Depends(library)]
-Rehearsals = Annotated[PlaybookPreparation, Depends(preparation)]
+Preparation = Annotated[PlaybookPreparation, Depends(preparation)]
 Launch = Annotated[Launcher, Depends(launcher)]
 
 
@@ -121,10 +121,10 @@ def show(name: str, books: Books, _: Annotated[Person, needs(Permission.OVERSEE)
 
 @router.post("/{name}/dry-run")
 async def dry_run(
-    name: str, given: Given, rehearsals: Rehearsals, who: Annotated[Person, needs(Permission.PLAN)]
+    name: str, given: Given, playbooks: Preparation, who: Annotated[Person, needs(Permission.PLAN)]
 ) -> DryRun:
     """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Touches nothing."""
-    return await rehearsals.rehearse(
+    return await playbooks.dry_run(
         RunRequest(playbook=name, parameters=given.parameters, held=given.held, actor=who.name)
     )
 

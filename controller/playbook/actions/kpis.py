@@ -95,7 +95,7 @@ async def check_kpis(context: Context, given: Comparison) -> Compared | Unmet:
     """Fail if an indicator is worse in the latest full period after the change than in the one before.
 
     For `soak_checks`, after a soak of at least two periods. Without a full period, or with too few samples, an
-    indicator is not judged: that fails with `required` only, and is told with the job's outcome.
+    indicator is not judged: that fails with `required` only, and is reported with the job's outcome.
     """
     return compare(given.before, await kpis_of(context), given)
 

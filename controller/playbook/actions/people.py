@@ -57,10 +57,10 @@ async def ask_a_human(context: Context, given: QuestionInputs) -> Answered | Unm
 
 
 class Message(Noun):
-    """What is told, and how."""
+    """A message, and the way it goes out."""
 
     text: str = Field(max_length=4000, description="The message.")
-    via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="How it goes out.")
+    via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="The way it goes out.")
     to: tuple[EmailAddress, ...] = Field(
         default=(), max_length=50, description="By e-mail, who gets it; empty for those of `MINKA_MAIL_TO`."
     )

@@ -18,7 +18,9 @@ from controller.playbook.language.registry import Context, Proposal, Touches, Un
 class NodeCount(Noun):
     """How many nodes are removed."""
 
-    nodes: int = Field(ge=0, description="Nodes of ours on the station, exactly; a number that is wrong is told.")
+    nodes: int = Field(
+        ge=0, description="Nodes of ours there, exactly; the error for a wrong number has the right one."
+    )
 
 
 class RouterNodeCount(Noun):
@@ -136,7 +138,7 @@ async def check_tenant_served(context: Context, given: Neighbours) -> Serving | 
     ]
     if not ledgers:
         return Unmet(f"no shared station of this {given.within} is reached by an agreement of {given.tenant}")
-    if without and not context.rehearsal:
+    if without and not context.dry_run:
         return Unmet(f"{given.tenant} is not served yet by {', '.join(without)}")
     return Serving(stations=tuple(station for station in ledgers if station not in without))
 

@@ -71,7 +71,7 @@ class Running(Noun):
 
 @action("download-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
-    """Let the station fetch a file of software. Service goes on; the station tells when it is done."""
+    """Let the station fetch a file of software. Service goes on; the station notifies its end."""
     if not comes_from(given.url, context.sources):
         allowed = " or ".join(context.sources) or "nothing"
         raise ConflictError(f"software comes from what MINKA_SOFTWARE_SOURCES names, which is {allowed}: {given.url}")
@@ -93,8 +93,8 @@ async def install_software(context: Context, given: Install) -> Proposal[Install
     await context.ledger()
     seen = await context.equipment()
     running = _running(context.station, seen)
-    held = [slot for slot in seen.slots if _holds(slot, given.version)]
-    best = max(held, key=lambda slot: (slot.running, slot.active, slot.writable), default=None)
+    holding = [slot for slot in seen.slots if _holds(slot, given.version)]
+    best = max(holding, key=lambda slot: (slot.running, slot.active, slot.writable), default=None)
     if best is not None:
         return Proposal(None, Installed(changed=False, slot=best.name, previous=running.name))
     free = next((slot for slot in seen.slots if slot.writable and not slot.active and not slot.running), None)
@@ -139,8 +139,8 @@ def _activation(context: Context, seen: Equipment, given: SlotChoice) -> tuple[O
     slot = seen.slot(given.slot)
     if slot is not None and slot.active:
         return ()
-    # In a rehearsal it may have been installed a step ago.
-    if not context.rehearsal and (slot is None or slot.status != "VALID"):
+    # In a dry run it may have been installed a step ago.
+    if not context.dry_run and (slot is None or slot.status != "VALID"):
         valid = ", ".join(one.name for one in seen.slots if one.status == "VALID")
         raise ConflictError(f"{context.station} has no valid slot {given.slot!r}; valid: {valid or 'none'}")
     kind = OperationKind.ACTIVATE

@@ -17,8 +17,8 @@ from controller.nrm.tree import Observed, Path
 from controller.playbook.actions.configuration import CellNames, Nothing
 from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
 
-#: Seconds that ``wait-until`` waits for a state that the station does not tell: after a restart it may take a moment.
-_UNTOLD = 10.0
+#: Seconds that ``wait-until`` waits for a state that the station does not report: after a restart it may take a moment.
+_UNREPORTED = 10.0
 
 
 class CellState(Noun):
@@ -48,7 +48,7 @@ class StationState(Noun):
     links_up: int = Field(description="How many core links of ours are up.")
     dark: tuple[CellId, ...] = Field(description="Cells of ours that are unlocked, and not on air.")
     down: tuple[str, ...] = Field(description="Core links of ours that are unlocked, and down.")
-    unknown: tuple[str, ...] = Field(description="Those of ours whose state the station does not tell.")
+    unknown: tuple[str, ...] = Field(description="Those of ours whose state the station does not report.")
 
 
 class CellChoice(CellNames):
@@ -165,8 +165,8 @@ def _those(states: Mapping[Path, ServiceState], wanted: ServiceState) -> list[Pa
     return [path for path, state in states.items() if state is wanted]
 
 
-def _not_told(names: Iterable[str]) -> str:
-    """What people should know where the station does not tell a state."""
+def _not_reported(names: Iterable[str]) -> str:
+    """What people should know where the station does not report a state."""
     named = ", ".join(names)
     return f"not checked, since the station does not report it: {named}" if named else ""
 
@@ -175,7 +175,7 @@ def _not_told(names: Iterable[str]) -> str:
 async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCells | Unmet:
     """Fail unless cells are on air. Without names, all cells of ours that are unlocked, but for those excused.
 
-    Where the station does not tell, nothing is checked, and the job says so.
+    Where the station does not report it, nothing is checked, and the job says so.
     """
     observed, chosen = await context.read(), await _cells(context, given.cells)
     if not given.cells:
@@ -183,7 +183,7 @@ async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCell
     states = {path: cell_state(observed, path) for path in chosen}
     if silent := _those(states, ServiceState.DOWN):
         return Unmet(f"not on air: cell {', '.join(map(_key, silent))}")
-    remark = _not_told(f"cell {_key(path)}" for path in _those(states, ServiceState.UNKNOWN))
+    remark = _not_reported(f"cell {_key(path)}" for path in _those(states, ServiceState.UNKNOWN))
     return CheckedCells(cells=tuple(map(_key, chosen)), remark=remark)
 
 
@@ -191,7 +191,8 @@ async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCell
 async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
     """Fail unless core links are up; locked ones and those excused do not count.
 
-    A tenant without a core link here fails. Where the station does not tell, nothing is checked, and the job says so.
+    A tenant without a core link here fails. Where the station does not report them, nothing is checked, and the job
+    says so.
 
     Routers have none, and pass.
     """
@@ -203,7 +204,7 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
     states = {path: link_state(observed, path) for path in counted}
     if down := _those(states, ServiceState.DOWN):
         return Unmet(f"down: {', '.join(map(endpoint_name, down))}")
-    remark = _not_told(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+    remark = _not_reported(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
     return CheckedLinks(endpoints=tuple(map(endpoint_name, counted)), remark=remark)
 
 
@@ -231,16 +232,16 @@ async def check_drift(context: Context, _: Nothing) -> Drift | Unmet:
 async def wait_until(context: Context, given: Awaited) -> Waited | Unmet:
     """Wait until cells or core links of ours are as wanted, or the station can be read.
 
-    What the station does not tell is waited for no longer than 10 s; the job says that it was not checked.
+    What the station does not report is waited for no longer than 10 s; the job says that it was not checked.
     """
     begun = context.clock.monotonic()
     pause = 0.2
     while True:
         missing, unknown = await _missing(context, given)
         waited = context.clock.monotonic() - begun
-        told = not unknown or waited + pause > min(_UNTOLD, given.seconds)
-        if context.rehearsal or (not missing and told):
-            return Waited(seconds=round(waited, 3), remark=_not_told(unknown))
+        settled = not unknown or waited + pause > min(_UNREPORTED, given.seconds)
+        if context.dry_run or (not missing and settled):
+            return Waited(seconds=round(waited, 3), remark=_not_reported(unknown))
         if waited + pause > given.seconds:
             return Unmet(f"not within {given.seconds:g} s: {given.condition}: {missing}")
         await context.clock.sleep(pause)
@@ -254,7 +255,7 @@ def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
 
 
 async def _missing(context: Context, given: Awaited) -> tuple[str, list[str]]:
-    """What keeps the condition from holding, empty if it holds as far as the station tells; and what it does not."""
+    """What keeps the condition from holding, empty if it holds as far as is known; and what is unknown."""
     try:
         observed = await context.read()
     except DeviceError as error:

@@ -1,4 +1,4 @@
-"""What actions see of the world: one station, live or in rehearsal."""
+"""What actions see: one station, live or in a dry run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Readings:
         if self._under_way.get(key, (None, None))[1] is ended:
             del self._under_way[key]
         if not ended.cancelled():
-            ended.exception()  # heard, also where everybody who waited has left
+            ended.exception()  # retrieved, also where everybody who waited has left
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class StationContext:
     planned: Change | None
     key: str
     done: tuple[Change, ...] = ()
-    #: Whether the run would adopt the station, so that a rehearsal goes on as if it had.
+    #: Whether the run would adopt the station, so that a dry run goes on as if it had.
     adopts: bool = False
     asking: Asking | None = None
 
@@ -141,7 +141,7 @@ class StationContext:
         return self.world.sources
 
     @property
-    def rehearsal(self) -> bool:
+    def dry_run(self) -> bool:
         """Whether this is a dry run."""
         return False
 
@@ -215,7 +215,7 @@ class StationContext:
         devices = await self.world.store.devices.find([*routers, *others])
         ledger = await self.world.store.ledger.find([station, *routers, *others])
         now = ledger.get(station, {})
-        if now and self.station != station and not self.rehearsal:
+        if now and self.station != station and not self.dry_run:
             raise ConflictError(f"{station} still carries {len(now)} nodes of ours")
         served = others - {name for name, record in devices.items() if record.retired is not None}
         needed = {HOST} | {
@@ -276,7 +276,7 @@ class StationContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal(StationContext):
+class DryRunContext(StationContext):
     """A station as it would be: read once, as is its ledger, changes applied to what was read, nothing sent."""
 
     seen: list[Observed] = field(default_factory=list)
@@ -286,7 +286,7 @@ class Rehearsal(StationContext):
     words: list[str] = field(default_factory=list)
 
     @property
-    def rehearsal(self) -> bool:
+    def dry_run(self) -> bool:
         """Always."""
         return True
 
@@ -353,7 +353,7 @@ def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Chan
     return found
 
 
-def held_by(network: Network, station: str, holds: list[Hold]) -> str:
+def hold_at(network: Network, station: str, holds: list[Hold]) -> str:
     """The hold that binds a station (its own, a cell's or its site's), in words, or an empty string."""
     hold = Holds(holds).on(station, network.site_of(station))
     return "" if hold is None else hold.words

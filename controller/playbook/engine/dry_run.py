@@ -1,4 +1,4 @@
-"""What the steps of a playbook would do on a station, from reading it; nothing is sent, waited for or told."""
+"""What the steps of a playbook would do on a station, from reading it; nothing is sent, and nothing waited for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from controller.models.errors import MinkaError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, DiffRow
-from controller.playbook.engine.context import Rehearsal, World
+from controller.playbook.engine.context import DryRunContext, World
 from controller.playbook.language.expressions import Expression, evaluate, may_hold
 from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import Proposal, Registry, Remarked, Unmet
@@ -38,8 +38,8 @@ class StationPreview(Noun):
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsing:
-    """Rehearses one playbook."""
+class Previewer:
+    """Previews what one playbook would do."""
 
     world: World
     registry: Registry
@@ -48,7 +48,7 @@ class Rehearsing:
     async def steps(
         self, network: Network, station: str, planned: Change | None, given: Mapping[str, Any]
     ) -> tuple[StepPreview, ...]:
-        """What the steps would do on one station; it ends where that can't be told any more.
+        """What the steps would do on one station; it ends where that is not known any more.
 
         Args:
             network: Current network.
@@ -58,7 +58,7 @@ class Rehearsing:
         """
         section = self.playbook.plan
         adopts = section is not None and section.adopt
-        context = Rehearsal(self.world, network, station, planned, "rehearsal", adopts=adopts)
+        context = DryRunContext(self.world, network, station, planned, "dry-run", adopts=adopts)
         names: dict[str, Any] = {**given, TARGET: target_names(network, station)}
         found: list[StepPreview] = []
         for step in self.playbook.steps:
@@ -79,7 +79,7 @@ class Rehearsing:
         return StepPreview(step=check.name, action=check.action, says=says)
 
     async def _step(
-        self, step: Step, context: Rehearsal, names: Mapping[str, Any]
+        self, step: Step, context: DryRunContext, names: Mapping[str, Any]
     ) -> tuple[StepPreview, dict[str, Any] | None]:
         action = self.registry.action(step.action)
         diff: tuple[DiffRow, ...] = ()
@@ -88,7 +88,7 @@ class Rehearsing:
         context.words.clear()
         said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
         if isinstance(said, Unmet):
-            # What was changed before it in this rehearsal has no state yet that could be looked at.
+            # What was changed before it in this dry run has no state yet that could be looked at.
             later = context.applied or context.asked
             says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
             return StepPreview(step=step.name, action=action.name, says=says), None

@@ -136,7 +136,7 @@ class StationJob:
             if row.state is StepState.FAILED:
                 wrong = f"check {check.name!r} after the soak: {row.detail}"
                 break
-        row = self._steps.new(found, "verdict", "verdict")
+        row = self._steps.new(found, "soak-result", "soak-result")
         if elsewhere:
             await self._steps.end(row, StepState.SKIPPED, elsewhere)
         elif wrong:

@@ -2,7 +2,7 @@
 
 A restart ends the session that asked for it, and an answer may be lost; neither says what happened. Whoever
 continues, this process or another, looks first: a restart shows in when the station started, an installation in
-the slot. Downloads leave nothing to read; they are told by notifications, and harmless to repeat.
+the slot. Downloads leave nothing to read; their end is notified, and they are harmless to repeat.
 """
 
 from __future__ import annotations

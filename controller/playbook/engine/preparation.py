@@ -1,4 +1,4 @@
-"""From a playbook and parameters to a run that can be accepted, or to a rehearsal of one."""
+"""From a playbook and parameters to a run that can be accepted, or to a dry run of one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from controller.models.run import Held, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.playbook.engine.consents import playbook_terms
-from controller.playbook.engine.context import World, held_by
-from controller.playbook.engine.dry_run import Rehearsing, StationPreview
+from controller.playbook.engine.context import World, hold_at
+from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
-from controller.playbook.engine.reach import Reach, holds_on, reach, refusals, strangers
+from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
 from controller.playbook.language.check import check_devices, check_values
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library, Loaded
@@ -31,7 +31,7 @@ from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, ranks_in, units_of
 
-#: Stations rehearsed at once.
+#: Stations previewed at once.
 _PARALLEL = 100
 
 
@@ -62,7 +62,7 @@ class DryRun(Noun):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prepared run, with what a rehearsal shows besides."""
+    """A prepared run, with what a dry run shows besides."""
 
     run: PreparedRun
     loaded: Loaded
@@ -72,7 +72,7 @@ class Draft:
 
 
 class PlaybookPreparation:
-    """Prepares runs of playbooks (see ``controller.runs.launch``), and rehearses them. It only reads stations."""
+    """Prepares runs of playbooks (see ``controller.runs.launch``), and dry runs. It only reads stations."""
 
     def __init__(self, world: World, library: Library) -> None:
         self._world = world
@@ -88,7 +88,7 @@ class PlaybookPreparation:
         parameters = parse_parameters(loaded.playbook.parameters, request.parameters)
         return (known.playbook, known.parameters) == (loaded.digest, parameters)
 
-    async def rehearse(self, request: RunRequest) -> DryRun:
+    async def dry_run(self, request: RunRequest) -> DryRun:
         """What a run would do, from reading the stations; raises as ``prepare``."""
         draft = await self._draft(request)
         new, name = draft.run, request.playbook
@@ -101,7 +101,7 @@ class PlaybookPreparation:
                     station=job.station,
                     wave=job.wave,
                     rank=job.rank,
-                    steps=await Rehearsing(self._world, self._library.registry, draft.loaded.playbook).steps(
+                    steps=await Previewer(self._world, self._library.registry, draft.loaded.playbook).steps(
                         draft.network, job.station, new.plan.changes.on(job.station), {**draft.parameters, RUN: asked}
                     ),
                 )
@@ -153,7 +153,7 @@ class PlaybookPreparation:
                 network_digest=digest,
                 selector=selector,
                 changes=(),
-                unplanned={place: words for place in places if (words := held_by(network, place, holds))},
+                unplanned={place: words for place in places if (words := hold_at(network, place, holds))},
             )
             await store.plans.save(plan, actor)
         routers = [station for station in plan.changes.packed if station in network.router_by_id]
@@ -263,7 +263,7 @@ class PlaybookPreparation:
             reasons = sorted(f"{station}: {reason}" for station, reason in plan.unplanned.items())
             found.append(f"the plan leaves all stations out: {'; '.join(reasons[:5])}")
         if playbook.plan is not None and playbook.plan.only_tenant is not None:
-            found += strangers(plan, str(evaluate(playbook.plan.only_tenant, values)))
+            found += beyond_tenant(plan, str(evaluate(playbook.plan.only_tenant, values)))
         if self._changes(playbook):
             now = self._world.clock.now()
             found += holds_on(network, stations, await self._world.store.holds.find(now))

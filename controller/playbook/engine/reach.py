@@ -8,7 +8,7 @@ from controller.models.network import HOST, Network, Noun
 from controller.models.plan import Plan
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.tree import Path
-from controller.playbook.engine.context import held_by
+from controller.playbook.engine.context import hold_at
 from controller.playbook.language.playbook import Guards
 
 
@@ -66,7 +66,7 @@ def refusals(guards: Guards, reached: Reach) -> list[str]:
     ]
 
 
-def strangers(plan: Plan, tenant: str) -> list[str]:
+def beyond_tenant(plan: Plan, tenant: str) -> list[str]:
     """What a plan that is for one tenant alone does to others, in words, and the way out."""
     touched = {change.station: sorted(others) for change in plan.changes if (others := set(change.touched) - {tenant})}
     if not touched:
@@ -84,5 +84,5 @@ def holds_on(network: Network, stations: Iterable[str], holds: list[Hold]) -> li
     """Holds that forbid changing stations, in words."""
     if not holds:
         return []
-    found = [f"{station}: {held}" for station in stations if (held := held_by(network, station, holds))]
+    found = [f"{station}: {hold}" for station in stations if (hold := hold_at(network, station, holds))]
     return found[:5] if len(found) <= 5 else [*found[:5], f"and {len(found) - 5} more stations"]

@@ -29,7 +29,7 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
-from controller.playbook.engine.context import Asking, StationContext, held_by
+from controller.playbook.engine.context import Asking, StationContext, hold_at
 from controller.playbook.engine.operations import operate
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Step, Undo, target_names
@@ -295,7 +295,7 @@ class JobSteps:
         """
         now = self._tools.clock.now()
         holds = await self._tools.store.holds.find(now)
-        if hold := held_by(self._context.network, self._context.station, holds):
+        if hold := hold_at(self._context.network, self._context.station, holds):
             raise ConflictError(hold) if self.begun else NotClearedError(hold)
 
     # -------------------------------------------------------------------- undo

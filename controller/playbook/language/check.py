@@ -1,4 +1,4 @@
-"""What can be told of a playbook without running it: names, expressions, actions and their inputs."""
+"""What is known of a playbook without running it: names, expressions, actions and their inputs."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def check_actions(entry: Entry, wrong: Sequence[FieldPath], registry: Registry, 
         for index, step in enumerate(found if isinstance(found, list) else ()):
             for at, one in (((section, index), step), ((section, index, "undo"), _inner(step, "undo"))):
                 name, given = _inner(one, "action"), _inner(one, "with", {})
-                told = any(path[: len(at) + 1] in ((*at, "action"), (*at, "with")) for path in wrong)
-                if isinstance(name, str) and isinstance(given, dict) and not told:
+                reported = any(path[: len(at) + 1] in ((*at, "action"), (*at, "with")) for path in wrong)
+                if isinstance(name, str) and isinstance(given, dict) and not reported:
                     checker.action(at, name, given)
 
 

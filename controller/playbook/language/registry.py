@@ -36,7 +36,7 @@ from controller.ports.clock import Clock
 #: Entry points of third parties' actions.
 GROUP = "minka.actions"
 
-#: The channel that is told where none is named.
+#: The channel where none is named.
 WEBHOOK = "webhook"
 
 Output = TypeVar("Output", bound=Noun)
@@ -74,7 +74,7 @@ class Remarked(Noun):
     """What an action that only looks has to say.
 
     Attributes:
-        remark: What people should know of it although all is well; told with the step and the job's outcome.
+        remark: What people should know of it although all is well; reported with the step and the job's outcome.
     """
 
     remark: str = Field(default="", description="What people should know although all is well; mostly empty.")
@@ -150,8 +150,8 @@ class Context(Protocol):
         planned: What the run's plan does on the station; None where it does nothing there.
         clock: All time.
         key: Unique to this step on this station, the same when it is repeated.
-        since: When the run was accepted; None in a rehearsal.
-        rehearsal: Whether this is a dry run: nothing is waited for, nobody is told.
+        since: When the run was accepted; None in a dry run.
+        dry_run: Whether this is one: nothing is waited for, and nobody gets a message.
         sources: What addresses of software that stations download begin with.
     """
 
@@ -170,7 +170,7 @@ class Context(Protocol):
     @property
     def since(self) -> datetime | None: ...  # noqa: D102
     @property
-    def rehearsal(self) -> bool: ...  # noqa: D102
+    def dry_run(self) -> bool: ...  # noqa: D102
     @property
     def sources(self) -> tuple[str, ...]: ...  # noqa: D102
 
@@ -243,7 +243,7 @@ class Action:
         outputs: What it has to say.
         description: Its docstring.
         consent: Class of action that tenants consent to, for one that changes a station; None where it
-            interrupts nobody, or the run's plan tells what it does to whom.
+            interrupts nobody, or the run's plan says what it does to whom.
         waits: Whether it may have to wait without a worker.
         devices: What it is for.
     """
@@ -271,7 +271,7 @@ class Action:
             raise InputError("\n".join(self._wrong(one) for one in error.errors())) from error
 
     def _wrong(self, one: ErrorDetails) -> str:
-        """One problem in words; a text that has the wrong form is told the right one."""
+        """One problem in words; for a text of the wrong form the right one."""
         name = ".".join(str(part) for part in one["loc"])
         field = self.inputs.model_fields.get(str(next(iter(one["loc"]), "")))
         if one["type"] == "string_pattern_mismatch" and field is not None:
@@ -306,7 +306,7 @@ def action(
         touches: What it has to do with the station.
         repeat: What happens to a step that a dead worker had begun.
         consent: Class of action that the station's tenants consent to, unless it only looks; None where the run's plan
-            tells what it does to whom.
+            says what it does to whom.
         devices: What it is for; a run that would do it on others is refused.
     """
     asks = None if touches in (Touches.NONE, Touches.READS) else consent

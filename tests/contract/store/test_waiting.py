@@ -42,8 +42,8 @@ def verdict(store: SqlStore, clock: VirtualClock, claim: Claim, state: StepState
     row = StepRecord(
         job=claim.job.id,
         position=5,
-        name="verdict",
-        action="verdict",
+        name="soak-result",
+        action="soak-result",
         state=state,
         detail=detail,
         started=clock.now(),

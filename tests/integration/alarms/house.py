@@ -107,7 +107,7 @@ class Playbooks:
 
     async def dry_run(self, name: str, given: Mapping[str, Any], held: Held | None = None) -> DryRun:
         """Rehearse one."""
-        return await self._preparation.rehearse(RunRequest(playbook=name, parameters=given, actor="ana", held=held))
+        return await self._preparation.dry_run(RunRequest(playbook=name, parameters=given, actor="ana", held=held))
 
 
 class House:
