@@ -37,6 +37,7 @@ from controller.store.evidence import AuditKeys, Evidence, last_anchors
 if TYPE_CHECKING:
     from controller.playbook.engine.context import World
     from controller.queue.doorbell import CeleryDoorbell
+    from controller.queue.scheduler_rings import SchedulerRings
     from controller.remediation.remediator import Remediator
     from controller.runs.approval.notices import Notices
     from controller.runs.loop import WorkerLoop
@@ -152,6 +153,13 @@ class Parts:
         from controller.runs.sweeper import Sweeper
 
         return Sweeper(self.loop_store, self.doorbell, self.clock, reminds=True)
+
+    def scheduler_rings(self, on_ring: Callable[[], object]) -> SchedulerRings:
+        """What passes rings for the scheduler on, from a thread of its own."""
+        from controller.queue.app import make_app
+        from controller.queue.scheduler_rings import SchedulerRings
+
+        return SchedulerRings(make_app(self.settings.broker_url, self.settings.home / "spool"), on_ring)
 
     def notices(self) -> Notices:
         """What tells tenants of planned work."""

@@ -22,6 +22,7 @@ from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification, target_of
+from controller.ports.queue import Doorbell
 from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
@@ -46,12 +47,14 @@ class Listener:
         checker: Checker,
         clock: Clock,
         target_of: Callable[[Network, str], DeviceTarget],
+        doorbell: Doorbell,
         *,
         health_interval: float,
         notified_alarms: bool = True,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._doorbell = doorbell
         self._notified_alarms = notified_alarms
         self._checker = checker
         self._rounds = Rounds(clock)
@@ -99,6 +102,7 @@ class Listener:
             # Not lost: the check that it caused finds it in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)
             return
+        self._doorbell.ring_scheduler()
         log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)
 
 
@@ -112,6 +116,7 @@ async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
             made.checker(),
             made.clock,
             target_of,
+            made.doorbell,
             health_interval=settings.health_interval,
             notified_alarms=AlarmSource.ORAN_FM in settings.sources,
         )

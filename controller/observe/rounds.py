@@ -22,8 +22,11 @@ async def repeat(
     clock: Clock,
     seconds: float,
     through: Callable[[], None] = lambda: None,
+    wake: asyncio.Event | None = None,
 ) -> None:
-    """Do ``work`` again and again, ``seconds`` apart, until cancelled; ``through`` hears of each time without an error.
+    """Do ``work`` again and again, ``seconds`` apart, until cancelled.
+
+    ``through`` is called after each round without an error. Where ``wake`` is set, the next round begins at once.
 
     A database or a device that is away is logged and met again in the next round, and so is a bug:
     it must not stop what is not concerned.
@@ -36,7 +39,21 @@ async def repeat(
             log.warning("round.failed", round=name, code=error.code, reason=error.message)
         except Exception:
             log.exception("round.bug", round=name)
-        await clock.sleep(seconds)
+        if wake is None:
+            await clock.sleep(seconds)
+        else:
+            await _sleep_until(wake, clock, seconds)
+
+
+async def _sleep_until(wake: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Sleep, unless it is woken."""
+    waits = {asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(wake.wait())}
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
+    wake.clear()
 
 
 class Rounds:
@@ -48,14 +65,16 @@ class Rounds:
         #: By loop: when it is late.
         self._late_at: dict[str, float] = {}
 
-    def start(self, name: str, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    def start(
+        self, name: str, work: Callable[[], Awaitable[None]], seconds: float, wake: asyncio.Event | None = None
+    ) -> None:
         """Begin to ``repeat`` work."""
 
         def through() -> None:
             self._late_at[name] = self._clock.monotonic() + seconds + _PATIENCE
 
         through()
-        self._tasks.append(asyncio.create_task(repeat(name, work, self._clock, seconds, through)))
+        self._tasks.append(asyncio.create_task(repeat(name, work, self._clock, seconds, through, wake)))
 
     @property
     def late(self) -> tuple[str, ...]:

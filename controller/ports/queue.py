@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Doorbell(Protocol):
-    """Wakes a worker."""
+    """Wakes a worker, or a scheduler."""
 
     def ring(self, run: str) -> None:
         """Tell workers that a run has claimable work.
@@ -17,12 +17,17 @@ class Doorbell(Protocol):
         """
         ...
 
+    def ring_scheduler(self) -> None:
+        """Tell a scheduler that alarms came in; as ``ring``, and its next round finds them without it."""
+        ...
+
 
 class FakeDoorbell:
     """The shipped fake: remembers the rings, and passes them on if told to."""
 
     def __init__(self, on_ring: Callable[[str], None] | None = None) -> None:
         self.rings: list[str] = []
+        self.scheduler_rings = 0
         self._on_ring = on_ring
 
     def ring(self, run: str) -> None:
@@ -30,3 +35,7 @@ class FakeDoorbell:
         self.rings.append(run)
         if self._on_ring:
             self._on_ring(run)
+
+    def ring_scheduler(self) -> None:
+        """Count the ring."""
+        self.scheduler_rings += 1

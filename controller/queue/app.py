@@ -11,7 +11,8 @@ from controller.queue import spool  # noqa: F401 - registers the transport
 
 #: Name of the only task: it wakes the process that receives it.
 WAKE = "minka.wake"
-QUEUE = "minka"
+#: Queues: that of workers, and that of schedulers.
+QUEUE, SCHEDULERS = "minka", "minka-schedulers"
 
 
 def make_worker(app: Celery, name: str) -> Any:

@@ -9,7 +9,7 @@ from contextlib import suppress
 import structlog
 from celery import Celery
 
-from controller.queue.app import WAKE
+from controller.queue.app import QUEUE, SCHEDULERS, WAKE
 
 log = structlog.get_logger()
 
@@ -19,17 +19,25 @@ class CeleryDoorbell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._rings: queue.Queue[str | None] = queue.Queue(maxsize=100)
+        #: Queue and run of each ring that is to be sent; None at the end.
+        self._rings: queue.Queue[tuple[str, str] | None] = queue.Queue(maxsize=100)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._send, name="doorbell", daemon=True)
         self._thread.start()
 
     def ring(self, run: str) -> None:
         """Ring for a run."""
+        self._put(QUEUE, run)
+
+    def ring_scheduler(self) -> None:
+        """Ring for alarms."""
+        self._put(SCHEDULERS, "")
+
+    def _put(self, name: str, run: str) -> None:
         try:
-            self._rings.put_nowait(run)
+            self._rings.put_nowait((name, run))
         except queue.Full:
-            log.debug("doorbell.dropped", run=run)
+            log.debug("doorbell.dropped", queue=name, run=run)
 
     def close(self) -> None:
         """Send what waits, for a moment at most; nothing more once the broker turns out to be away."""
@@ -39,15 +47,16 @@ class CeleryDoorbell:
         self._thread.join(timeout=3)
 
     def _send(self) -> None:
-        while (run := self._next()) is not None:
+        while (ring := self._next()) is not None:
+            name, run = ring
             try:
-                self._app.send_task(WAKE, args=(run,), ignore_result=True, retry=False)
+                self._app.send_task(WAKE, args=(run,), queue=name, ignore_result=True, retry=False)
             except Exception as error:  # noqa: BLE001 - any broker error costs latency only
-                log.warning("doorbell.silent", run=run, reason=type(error).__name__)
+                log.warning("doorbell.silent", queue=name, run=run, reason=type(error).__name__)
                 if self._closing.is_set():
                     return
 
-    def _next(self) -> str | None:
+    def _next(self) -> tuple[str, str] | None:
         """The next ring, None at the end: a full queue had no room to say so."""
         try:
             return self._rings.get(block=not self._closing.is_set())

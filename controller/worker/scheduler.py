@@ -35,14 +35,17 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         presence = Presence(
             made.loop_store, ProcessRole.SCHEDULER, name, sessions=made.sessions, late=lambda: rounds.late
         )
+        wake, loop = asyncio.Event(), asyncio.get_running_loop()
+        rings = made.scheduler_rings(lambda: loop.call_soon_threadsafe(wake.set))
         async with presence.shown(made.clock):
             rounds.start("sweep", sweeper.sweep, _SWEEP)
-            rounds.start("remediation", remediator.step, _REMEDIATE)
+            rounds.start("remediation", remediator.step, _REMEDIATE, wake)
             rounds.start("notices", notices.step, _NOTICES)
             rounds.start("denials", made.sum_up_denials, _DENIALS)
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)
             await stop.wait()
+            await asyncio.to_thread(rings.close)
             await rounds.stop()
             await remediator.settle()
             with suppress(MinkaError):  # what it would have told is told after the next start

@@ -142,6 +142,8 @@ def alertmanager(
     nodes = store.ledger.nodes([_node(alert) for alert in alerts])
     causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
     taken = store.alarms.report_all([_report(alert, now, causes, nodes) for alert in alerts], refused)
+    if taken:
+        backend.doorbell.ring_scheduler()
     if refused:
         log.warning("webhook.refused", by=who.name, refused=dict(refused))
     return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))

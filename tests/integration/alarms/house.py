@@ -156,6 +156,7 @@ class House:
             self.checker(self.settings.sources),
             self.clock,
             target_of,
+            self.doorbell,
             health_interval=self._interval,
             notified_alarms=AlarmSource.ORAN_FM in self.settings.sources,
         )

@@ -14,6 +14,7 @@ import pytest
 
 from controller.queue.app import make_app
 from controller.queue.doorbell import CeleryDoorbell
+from controller.queue.scheduler_rings import SchedulerRings
 from tests.support.minka import ROOT
 from tests.support.redis import redis_server
 
@@ -35,6 +36,26 @@ def heard(notes: Path, count: int, seconds: float = 30) -> dict[str, float]:
             return {run: float(at) for run, at in (line.split() for line in lines)}
         assert time.monotonic() < end, f"{len(lines)} of {count} rings were heard"
         time.sleep(0.02)
+
+
+def test_a_ring_for_the_scheduler_reaches_it_and_no_worker(broker: str, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    bell = CeleryDoorbell(make_app(broker, spool))
+    heard_at: list[float] = []
+    rings = SchedulerRings(make_app(broker, spool), lambda: heard_at.append(time.monotonic()))
+    try:
+        for number in (1, 2):
+            bell.ring("a run")
+            began = time.monotonic()
+            bell.ring_scheduler()
+            while len(heard_at) < number:
+                assert time.monotonic() < began + 20, "the ring was not heard"
+                time.sleep(0.02)
+            time.sleep(0.3)
+            assert len(heard_at) == number
+    finally:
+        rings.close()
+        bell.close()
 
 
 def test_rings_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_path: Path) -> None:

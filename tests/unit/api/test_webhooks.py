@@ -57,6 +57,14 @@ async def test_one_tenants_alert_neither_clears_nor_shows_anothers(desk: Desk) -
     assert second.cleared is None
 
 
+async def test_alarms_wake_a_scheduler_once_and_what_becomes_none_wakes_nobody(desk: Desk) -> None:
+    await load(desk)
+    await post(desk, alert(station="nowhere"))
+    assert desk.doorbell.scheduler_rings == 0
+    await post(desk, alert(tenant="andes"), alert(tenant="condor"))
+    assert desk.doorbell.scheduler_rings == 1
+
+
 async def test_whose_a_node_is_says_the_ledger_and_no_label(desk: Desk) -> None:
     await load(desk)
     alerts = [alert(object=LINK, probable_cause="core-link-down", tenant=tenant) for tenant in ("", "andes", "condor")]
