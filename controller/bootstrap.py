@@ -35,7 +35,7 @@ from controller.store.evidence import AuditKeys, Evidence, last_anchors
 
 # What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
 if TYPE_CHECKING:
-    from controller.playbook.engine.context import World
+    from controller.playbook.engine.context import ActionServices
     from controller.queue.doorbell import CeleryDoorbell
     from controller.queue.scheduler_rings import SchedulerRings
     from controller.remediation.remediator import Remediator
@@ -86,8 +86,8 @@ class Parts:
         from controller.runs.loop import WorkerLoop
         from controller.runs.procedures import Tools
 
-        world = replace(self._world(), channels=self._channels())
-        of = procedures(PlaybookProcedure(world, registry()))
+        services = replace(self._services(), channels=self._channels())
+        of = procedures(PlaybookProcedure(services, registry()))
         carries = self.settings.carry_generation
 
         def target(network: Network, station: str) -> DeviceTarget:
@@ -96,13 +96,13 @@ class Parts:
         tools = Tools(self.loop_store, self.devices, self.clock, target, procedure_of=of)
         return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
 
-    def _world(self) -> World:
+    def _services(self) -> ActionServices:
         from controller.observe.webhook import HttpWebhook
-        from controller.playbook.engine.context import World
+        from controller.playbook.engine.context import ActionServices
 
         webhook = HttpWebhook(self.settings.notify_url)
         sources = tuple(self.settings.software_sources.split())
-        return World(self.loop_store, self.planner, webhook, self.clock, sources=sources)
+        return ActionServices(self.loop_store, self.planner, webhook, self.clock, sources=sources)
 
     def _channels(self) -> dict[str, Webhook]:
         """Ways to tell people beside the webhook."""
@@ -215,8 +215,8 @@ class Parts:
         notifier = HttpWebhook(self.settings.escalation_url)
         rules = load_rules(self.settings.rules)
         checker = Checker(self.loop_store, self.planner, self.clock, ())
-        world = self._world()
-        playbooks = PlaybookPreparation(world, Library(self.settings.playbooks, registry()))
+        services = self._services()
+        playbooks = PlaybookPreparation(services, Library(self.settings.playbooks, registry()))
         launcher = Launcher(self.loop_store, self.planner, self.doorbell, playbooks)
         breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
         return Remediator(self.loop_store, checker, launcher, notifier, self.clock, rules, breaker)

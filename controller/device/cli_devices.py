@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
-from controller.device.reach import address_of
+from controller.device.address import address_of
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceRefusedError, NotFoundError, SessionLostError, UnreachableError

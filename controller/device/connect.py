@@ -16,8 +16,8 @@ from asyncssh.constants import MSG_IGNORE
 from asyncssh.packet import SSHPacketLogger
 from pydantic import SecretStr
 
+from controller.device.address import address_of
 from controller.device.pace import Pace
-from controller.device.reach import address_of
 from controller.device.tls import TlsConnector
 from controller.device.transport import Connection, Transport
 from controller.models.errors import (

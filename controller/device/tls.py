@@ -16,8 +16,8 @@ from functools import lru_cache
 
 from pydantic import SecretStr
 
+from controller.device.address import address_of
 from controller.device.pace import Pace
-from controller.device.reach import address_of
 from controller.device.transport import Connection, Transport
 from controller.models.errors import (
     AuthenticationError,

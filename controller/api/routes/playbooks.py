@@ -17,7 +17,7 @@ from controller.models.people import Permission, Person
 from controller.models.run import Held, Run
 from controller.observe.webhook import HttpWebhook
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World
+from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.playbook.language.playbook import Playbook
@@ -80,8 +80,8 @@ def preparation(backend: Backend) -> PlaybookPreparation:
     """What prepares runs of them."""
     webhook = HttpWebhook(backend.settings.notify_url)
     sources = tuple(backend.settings.software_sources.split())
-    world = World(_Threaded(backend.store), backend.planner, webhook, backend.clock, sources=sources)
-    return PlaybookPreparation(world, library(backend))
+    services = ActionServices(_Threaded(backend.store), backend.planner, webhook, backend.clock, sources=sources)
+    return PlaybookPreparation(services, library(backend))
 
 
 def launcher(backend: Backend) -> Launcher:

@@ -68,7 +68,7 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ActionServices:
     """What all stations' contexts have in common.
 
     Attributes:
@@ -87,7 +87,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class AskingStep:
     """The step that a question belongs to."""
 
     claim: Claim
@@ -115,7 +115,7 @@ class Asking:
 class StationContext:
     """See ``controller.playbook.language.registry.Context``."""
 
-    world: World
+    services: ActionServices
     network: Network
     station: str
     planned: Change | None
@@ -123,7 +123,7 @@ class StationContext:
     done: tuple[Change, ...] = ()
     #: Whether the run would adopt the station, so that a dry run goes on as if it had.
     adopts: bool = False
-    asking: Asking | None = None
+    asking: AskingStep | None = None
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -133,38 +133,38 @@ class StationContext:
     @property
     def clock(self) -> Clock:
         """All time."""
-        return self.world.clock
+        return self.services.clock
 
     @property
     def sources(self) -> tuple[str, ...]:
         """What addresses of software begin with."""
-        return self.world.sources
+        return self.services.sources
 
     @property
     def dry_run(self) -> bool:
         """Whether this is a dry run."""
         return False
 
-    def at_step(self, key: str, done: tuple[Change, ...], asking: Asking) -> StationContext:
+    def at_step(self, key: str, done: tuple[Change, ...], asking: AskingStep) -> StationContext:
         """The same for another step, after the job's changes so far: they enter the ledger with the job's end."""
         return replace(self, key=key, done=done, asking=asking)
 
     async def read(self) -> Observed:
         """The station as it is now."""
-        return await self.world.planner.read(self.network, self.station)
+        return await self.services.planner.read(self.network, self.station)
 
     async def equipment(self, station: str = "") -> Equipment:
         """Units and software as they are now."""
-        return await self._read_of(station, self.world.planner.equipment)
+        return await self._read_of(station, self.services.planner.equipment)
 
     async def measurements(self, station: str = "") -> tuple[Period, ...]:
         """What it measured last."""
-        return await self._read_of(station, self.world.planner.measurements)
+        return await self._read_of(station, self.services.planner.measurements)
 
     async def _read_of(self, station: str, read: Reader[T]) -> T:
         if not station:
             return await read(self.network, self.station)
-        return await self.world.readings.share(self.network, station, read)
+        return await self.services.readings.share(self.network, station, read)
 
     @property
     def since(self) -> datetime | None:
@@ -177,7 +177,7 @@ class StationContext:
 
     async def _recorded(self) -> Mapping[Path, LedgerEntry]:
         names = [self.station]
-        records, ledger = await self.world.store.devices.find(names), await self.world.store.ledger.find(names)
+        records, ledger = await self.services.store.devices.find(names), await self.services.store.ledger.find(names)
         if not self.adopts and (self.station not in records or records[self.station].adopted is None):
             raise ConflictError(f"station {self.station} is not adopted: it is observe-only")
         return ledger.get(self.station, {})
@@ -189,7 +189,7 @@ class StationContext:
 
     async def alarms(self) -> list[Alarm]:
         """Its standing alarms."""
-        return await self.world.store.alarms.standing([self.station])
+        return await self.services.store.alarms.standing([self.station])
 
     async def drift(self) -> int:
         """Managed nodes that differ from what was last applied, by this job too."""
@@ -204,7 +204,7 @@ class StationContext:
         shared = [one.id for one in network.stations if one.owner is None and place_of(one.id) == here]
         agreements = network.agreements_of(tenant)
         around = sorted({cell.station for agreement in agreements for cell in network.cells_of(agreement, shared)})
-        ledgers = await self.world.store.ledger.find(around)
+        ledgers = await self.services.store.ledger.find(around)
         return {name: ledgers.get(name, {}) for name in around}
 
     async def left_behind(self, station: str) -> Mapping[str, Mapping[Path, LedgerEntry]]:
@@ -212,8 +212,8 @@ class StationContext:
         network, site = self.network, self.network.site_of(station)
         routers = network.routers_at.get(site, ())
         others = {name for name in network.stations_at.get(site, ()) if name != station}
-        devices = await self.world.store.devices.find([*routers, *others])
-        ledger = await self.world.store.ledger.find([station, *routers, *others])
+        devices = await self.services.store.devices.find([*routers, *others])
+        ledger = await self.services.store.ledger.find([station, *routers, *others])
         now = ledger.get(station, {})
         if now and self.station != station and not self.dry_run:
             raise ConflictError(f"{station} still carries {len(now)} nodes of ours")
@@ -235,7 +235,7 @@ class StationContext:
     async def links_behind(self) -> tuple[LinkBehind, ...]:
         """Core links of stations of its site."""
         around = self.network.stations_at.get(self.network.site_of(self.station), ())
-        views = await self.world.planner.views(self.network, [name for name in around if name != self.station])
+        views = await self.services.planner.views(self.network, [name for name in around if name != self.station])
         return tuple(
             LinkBehind(
                 name,
@@ -249,12 +249,12 @@ class StationContext:
 
     async def in_service(self) -> bool:
         """Whether the station is in service on record."""
-        record = (await self.world.store.devices.find([self.station])).get(self.station)
+        record = (await self.services.store.devices.find([self.station])).get(self.station)
         return record is None or record.retired is None
 
     async def retire(self) -> None:
         """Put the station out of service on record."""
-        await self.world.store.devices.retire(self.station, self.key)
+        await self.services.store.devices.retire(self.station, self.key)
 
     async def ask(self, question: Ask) -> Question:
         """Ask, or look whether somebody answered."""
@@ -262,14 +262,14 @@ class StationContext:
             raise ConflictError("questions are asked by the steps of a run")
         now, claim = self.clock.now(), self.asking.claim
         new = self.asking.question(self.station, question, now)
-        stored = await self.world.store.questions.ask(new, claim)
+        stored = await self.services.store.questions.ask(new, claim)
         if not stored.answer and stored.default and stored.until <= now:
-            stored = await self.world.store.questions.take_default(new.id)
+            stored = await self.services.store.questions.take_default(new.id)
         return stored
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
         """Tell the webhook, or another channel."""
-        channel = self.world.webhook if via == WEBHOOK else self.world.channels.get(via)
+        channel = self.services.webhook if via == WEBHOOK else self.services.channels.get(via)
         if channel is None:
             raise ConflictError(f"nothing is sent by {via} here")
         await channel.post(content, self.key)
@@ -299,7 +299,7 @@ class DryRunContext(StationContext):
         """What was read, with the changes so far."""
         if not self.seen:
             # Not super(): a dataclass with slots is another class than the one named here.
-            observed = await self.world.planner.read(self.network, self.station)
+            observed = await self.services.planner.read(self.network, self.station)
             self.seen.append(observed)
         return self.seen[-1]
 

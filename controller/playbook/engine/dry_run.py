@@ -9,7 +9,7 @@ from typing import Any
 from controller.models.errors import MinkaError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, DiffRow
-from controller.playbook.engine.context import DryRunContext, World
+from controller.playbook.engine.context import ActionServices, DryRunContext
 from controller.playbook.language.expressions import Expression, evaluate, may_hold
 from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step, target_names
 from controller.playbook.language.registry import Proposal, Registry, Remarked, Unmet
@@ -41,7 +41,7 @@ class StationPreview(Noun):
 class Previewer:
     """Previews what one playbook would do."""
 
-    world: World
+    services: ActionServices
     registry: Registry
     playbook: Playbook
 
@@ -58,7 +58,7 @@ class Previewer:
         """
         section = self.playbook.plan
         adopts = section is not None and section.adopt
-        context = DryRunContext(self.world, network, station, planned, "dry-run", adopts=adopts)
+        context = DryRunContext(self.services, network, station, planned, "dry-run", adopts=adopts)
         names: dict[str, Any] = {**given, TARGET: target_names(network, station)}
         found: list[StepPreview] = []
         for step in self.playbook.steps:

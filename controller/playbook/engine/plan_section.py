@@ -14,7 +14,7 @@ from controller.models.network import Network, Snssai
 from controller.models.plan import Change, Plan
 from controller.nrm.tree import Path
 from controller.plan import Limit
-from controller.playbook.engine.context import World
+from controller.playbook.engine.context import ActionServices
 from controller.playbook.language.expressions import Expression, evaluate, expressions_in
 from controller.playbook.language.parameters import Parameter, ParameterType, Plain
 from controller.playbook.language.playbook import PlanLimit, PlanSection, PlanSource
@@ -28,7 +28,7 @@ _ASKED = -1
 
 
 async def section_plan(
-    world: World,
+    services: ActionServices,
     section: PlanSection,
     values: Mapping[str, Plain],
     selector: str,
@@ -53,13 +53,13 @@ async def section_plan(
     )
     if section.source is PlanSource.NETWORK:
         if request.limit is not None and not request.remove:
-            _, network = await world.store.networks.get()
+            _, network = await services.store.networks.get()
             _known_slice(network, request.limit)
-        return await world.planner.plan(request, actor)
+        return await services.planner.plan(request, actor)
     if section.source is PlanSource.ENDPOINT:
-        return await recreate_plan(world.planner, request, actor, str(evaluate(section.endpoint or "", values)))
+        return await recreate_plan(services.planner, request, actor, str(evaluate(section.endpoint or "", values)))
     state = str(evaluate(section.state or "", values))
-    return await restore_plan(world.planner, request, actor, state)
+    return await restore_plan(services.planner, request, actor, state)
 
 
 def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], refusal: str) -> str:
@@ -78,19 +78,19 @@ def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], ref
 
 
 async def drifted_again(
-    world: World, section: PlanSection, values: Mapping[str, Plain], name: str, plan: Plan
+    services: ActionServices, section: PlanSection, values: Mapping[str, Plain], name: str, plan: Plan
 ) -> list[str]:
     """Nodes of a repair that were repaired not long ago, in words; none where repairing them again is asked for."""
     if section.source is not PlanSource.APPLIED or evaluate(section.again or "", values) is True:
         return []
-    since = world.clock.now() - AGAIN
-    return [said for change in plan.changes if (said := await _again(world, change, name, since))]
+    since = services.clock.now() - AGAIN
+    return [said for change in plan.changes if (said := await _again(services, change, name, since))]
 
 
-async def _again(world: World, change: Change, name: str, since: datetime) -> str:
+async def _again(services: ActionServices, change: Change, name: str, since: datetime) -> str:
     """The first node of a change that was repaired not long ago, in words; empty if there is none."""
     now = _edited([change])
-    for ended in await world.store.ledger.ended_jobs([change.station], since):
+    for ended in await services.store.ledger.ended_jobs([change.station], since):
         if ended.procedure == name and (again := sorted(now & _edited(ended.changes))):
             what = again[0].partition("]/")[2]
             return (

@@ -16,7 +16,7 @@ from controller.models.run import Held, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.playbook.engine.consents import playbook_terms
-from controller.playbook.engine.context import World, hold_at
+from controller.playbook.engine.context import ActionServices, hold_at
 from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
@@ -74,8 +74,8 @@ class Draft:
 class PlaybookPreparation:
     """Prepares runs of playbooks (see ``controller.runs.launch``), and dry runs. It only reads stations."""
 
-    def __init__(self, world: World, library: Library) -> None:
-        self._world = world
+    def __init__(self, services: ActionServices, library: Library) -> None:
+        self._services = services
         self._library = library
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
@@ -101,13 +101,13 @@ class PlaybookPreparation:
                     station=job.station,
                     wave=job.wave,
                     rank=job.rank,
-                    steps=await Previewer(self._world, self._library.registry, draft.loaded.playbook).steps(
+                    steps=await Previewer(self._services, self._library.registry, draft.loaded.playbook).steps(
                         draft.network, job.station, new.plan.changes.on(job.station), {**draft.parameters, RUN: asked}
                     ),
                 )
 
         previews = await asyncio.gather(*(preview(job) for job in sorted(new.jobs, key=_order)))
-        await self._world.store.audit.append(
+        await self._services.store.audit.append(
             request.actor, "playbook.rehearsed", name, {"digest": draft.loaded.digest, "plan": new.plan.id}
         )
         return DryRun(
@@ -121,18 +121,18 @@ class PlaybookPreparation:
             left_out=new.plan.unplanned,
             findings=new.plan.findings,
             refused=new.refused,
-            outlook=await self._world.store.transaction(self._outlook, new),
+            outlook=await self._services.store.transaction(self._outlook, new),
         )
 
     def _outlook(self, store: Store, new: PreparedRun) -> Outlook:
         assert new.terms is not None
-        return outlook(store, new.terms, new.strategy, self._world.clock.now())
+        return outlook(store, new.terms, new.strategy, self._services.clock.now())
 
     # ----------------------------------------------------------------- prepare
 
     async def _draft(self, request: RunRequest) -> Draft:
         loaded = await asyncio.to_thread(self._library.load, request.playbook)
-        playbook, store, actor = loaded.playbook, self._world.store, request.actor
+        playbook, store, actor = loaded.playbook, self._services.store, request.actor
         digest, network = await store.networks.get()
         values = await asyncio.to_thread(parse_parameters, playbook.parameters, request.parameters, network)
         check_values(playbook, self._library.registry, values)
@@ -144,7 +144,7 @@ class PlaybookPreparation:
         plan, refused = await self._plan(playbook, values, selector, actor, skip_held=skips)
         bound = plan is not None
         if plan is None:
-            now = self._world.clock.now()
+            now = self._services.clock.now()
             holds = await store.holds.find(now) if skips else []
             places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
             plan = seal(
@@ -176,7 +176,7 @@ class PlaybookPreparation:
             procedure=playbook.name,
             plan=plan,
             jobs=jobs,
-            strategy=fitted(strategy, jobs, terms, self._world.clock.now()),
+            strategy=fitted(strategy, jobs, terms, self._services.clock.now()),
             terms=terms,
             playbook=RunPlaybook(name=playbook.name, digest=loaded.digest, text=loaded.text, parameters=values),
             refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
@@ -190,14 +190,14 @@ class PlaybookPreparation:
         if playbook.plan is None or not playbook.plan.adopt:
             return ()
         stations = [job.station for job in jobs]
-        known = await self._world.store.devices.find(stations)
+        known = await self._services.store.devices.find(stations)
         return tuple(station for station in stations if station not in known or known[station].adopted is None)
 
     async def _routers(self, network: Network, stations: Sequence[str]) -> list[str]:
         """Adopted routers of the stations' sites."""
         sites = {network.site_of(station) for station in stations}
         routers = [router for site in sorted(sites) for router in network.routers_at.get(site, ())]
-        known = await self._world.store.devices.find(routers)
+        known = await self._services.store.devices.find(routers)
         return [router for router in routers if router in known and known[router].adopted is not None]
 
     def _jobs(
@@ -244,10 +244,10 @@ class PlaybookPreparation:
         if section is None:
             return None, []
         try:
-            plan = await section_plan(self._world, section, values, selector, actor, skip_held=skip_held)
+            plan = await section_plan(self._services, section, values, selector, actor, skip_held=skip_held)
         except PlanRefusedError as error:
             return None, [error.message + in_parameters(section, playbook.parameters, error.message)]
-        return plan, await drifted_again(self._world, section, values, playbook.name, plan)
+        return plan, await drifted_again(self._services, section, values, playbook.name, plan)
 
     async def _refused(
         self,
@@ -265,8 +265,8 @@ class PlaybookPreparation:
         if playbook.plan is not None and playbook.plan.only_tenant is not None:
             found += beyond_tenant(plan, str(evaluate(playbook.plan.only_tenant, values)))
         if self._changes(playbook):
-            now = self._world.clock.now()
-            found += holds_on(network, stations, await self._world.store.holds.find(now))
+            now = self._services.clock.now()
+            found += holds_on(network, stations, await self._services.store.holds.find(now))
         return found
 
     def _changes(self, playbook: Playbook) -> bool:

@@ -9,7 +9,7 @@ from controller.inventory.source import Report
 from controller.models.errors import InputError, NotFoundError
 from controller.models.run import Outcome, Run
 from controller.models.step import StepState
-from controller.playbook.engine.context import StationContext, World
+from controller.playbook.engine.context import ActionServices, StationContext
 from controller.playbook.engine.job import StationJob
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import Playbook
@@ -22,8 +22,8 @@ from controller.runs.transaction.record import Alive
 class PlaybookProcedure:
     """Executes runs by the playbook that they were accepted with, whatever became of its file since."""
 
-    def __init__(self, world: World, registry: Registry) -> None:
-        self._world = world
+    def __init__(self, services: ActionServices, registry: Registry) -> None:
+        self._services = services
         self._registry = registry
         self._parsed = lru_cache(maxsize=64)(self._parse)
 
@@ -39,7 +39,7 @@ class PlaybookProcedure:
         _, network = await tools.store.networks.get()
         if not network.manages(claim.job.station):
             raise NotFoundError(f"station {claim.job.station} is not in the network files any more")
-        context = StationContext(self._world, network, claim.job.station, claim.change, claim.job.id)
+        context = StationContext(self._services, network, claim.job.station, claim.change, claim.job.id)
         return await StationJob(claim, playbook, self._registry, context, tools, alive).work()
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:

@@ -29,7 +29,7 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
-from controller.playbook.engine.context import Asking, StationContext, hold_at
+from controller.playbook.engine.context import AskingStep, StationContext, hold_at
 from controller.playbook.engine.operations import operate
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Step, Undo, target_names
@@ -237,7 +237,7 @@ class JobSteps:
         """Let the action act; where it only looks, no longer than ``timeout`` seconds or until the run is cancelled."""
         given = action.check_inputs(row.inputs)
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
-        asking = Asking(self._claim, row.name, row.position)
+        asking = AskingStep(self._claim, row.name, row.position)
         acting = action.perform(self._context.at_step(key, tuple(self.carried), asking), given)
         if row.undo or action.touches is Touches.CHANGES:
             return await acting

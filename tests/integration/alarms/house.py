@@ -27,7 +27,7 @@ from controller.observe.exposition import exposition
 from controller.observe.rounds import repeat
 from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World
+from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
 from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
@@ -130,7 +130,7 @@ class House:
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
         self.doorbell = FakeDoorbell()
         self.webhook = FakeWebhook()
-        self.world = World(
+        self.world = ActionServices(
             self.loop_store, self.planner, self.webhook, self.clock, sources=("sftp://10.0.0.1/images/",)
         )
 

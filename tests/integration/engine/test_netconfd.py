@@ -22,7 +22,7 @@ from controller.models.plan import Plan
 from controller.models.run import Job, JournalStep, Outcome, RunState, Strategy
 from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World
+from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
@@ -108,7 +108,7 @@ class House:
         """Look three times, as the listener does, and let the remediation loop work; the last health."""
         checker = Checker(self.loop_store, self.planner, self.clock, frozenset(AlarmSource))
         rules = load_rules(RULES)
-        world = World(self.loop_store, self.planner, FakeWebhook(), self.clock)
+        world = ActionServices(self.loop_store, self.planner, FakeWebhook(), self.clock)
         playbooks = PlaybookPreparation(world, Library(RULES.parent, registry()))
         launcher = Launcher(self.loop_store, self.planner, FakeDoorbell(), playbooks)
         remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, rules)

@@ -15,7 +15,7 @@ from controller.nrm.profiles import administrative_state, cells
 from controller.nrm.tree import Observed
 from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World
+from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.procedure import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.ports.fake_devices import Fault, Wrong
@@ -51,7 +51,7 @@ def network() -> Network:
 def procedure(tools: Tools) -> PlaybookProcedure:
     planner = Planner(tools.store, tools.devices, tools.clock, lambda _network, _station: TARGET)
     planner.read = lambda _network, station: _read(tools, station)  # type: ignore[method-assign,assignment]
-    return PlaybookProcedure(World(tools.store, planner, FakeWebhook(), tools.clock), registry())
+    return PlaybookProcedure(ActionServices(tools.store, planner, FakeWebhook(), tools.clock), registry())
 
 
 async def _read(tools: Tools, station: str) -> Observed:

@@ -11,7 +11,7 @@ from controller.models.step import RunPlaybook, StepState
 from controller.nrm.profiles import administrative_state, cells
 from controller.plan import network_digest, seal
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World as Around
+from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.procedure import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
@@ -76,7 +76,7 @@ class Stage:
         store = InstantStore(self.world.store, interrupter)
         devices = MortalDevices(self.world.devices, interrupter)
         planner = Planner(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        around = Around(store, planner, self.webhook, self.world.clock, sources=self.sources)
+        around = ActionServices(store, planner, self.webhook, self.world.clock, sources=self.sources)
         tools = Tools(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
         result = await PlaybookProcedure(around, self.actions).work(claim, tools, always)
         if isinstance(result, Resting):

@@ -24,7 +24,7 @@ from controller.models.settings import Settings
 from controller.nrm.tree import Tree
 from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import World
+from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
@@ -96,8 +96,8 @@ class Restored:
         return Planner(self.loop, self.devices, self.clock, target_of)
 
     @property
-    def _world(self) -> World:
-        return World(self.loop, self.planner, FakeWebhook(), self.clock)
+    def _world(self) -> ActionServices:
+        return ActionServices(self.loop, self.planner, FakeWebhook(), self.clock)
 
     async def begin(self) -> None:
         """Stations as the factory made them are adopted, and carry the network."""
