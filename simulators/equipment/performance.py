@@ -66,7 +66,7 @@ class Timeline:
     def between(self, begin: float, end: float) -> Iterator[tuple[Epoch, float]]:
         """Each epoch that overlaps a span of time, and the seconds of the overlap."""
         epochs = list(self._epochs)
-        ends = [epoch.since for epoch in epochs[1:]] + [end]
+        ends = [*(epoch.since for epoch in epochs), end][1:]
         for epoch, until in zip(epochs, ends, strict=True):
             seconds = min(until, end) - max(epoch.since, begin)
             if seconds > 0:

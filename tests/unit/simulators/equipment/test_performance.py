@@ -16,7 +16,7 @@ from simulators.equipment.performance import PERIOD, Period
 from simulators.equipment.traffic import Share
 from simulators.station import Station
 from tests.conftest import OFFICIAL_MODULES
-from tests.unit.simulators.equipment.field import ANDES, CONDOR, ME, lively, nr_station, policy, set_cell
+from tests.unit.simulators.equipment.field import ANDES, CONDOR, ME, bare, lively, nr_station, policy, set_cell
 from tests.unit.simulators.netconf.desk import Client, edit
 
 LTE = "ManagedElement=T-LTE-1,ENBFunction=1,EUtranCellFDD=1"
@@ -62,6 +62,11 @@ def test_names_on_nr(clock: VirtualClock) -> None:
     central = {"RRC.ConnMean", "UECNTX.ConnEstabSucc.mo-Data", "SM.PDUSessionSetupReq.1-0000A1"}
     assert central | {"SM.PDUSessionSetupFail.transport", "MM.HoExeInterReq"} <= set(values[CU])
     assert values[DU]["RRU.PrbAvailDl"] == pytest.approx(133, rel=0.01)
+
+
+def test_a_station_without_cells_counts_nothing(clock: VirtualClock) -> None:
+    period = bare(clock).equipment.performance.measure()
+    assert (period.values, period.suspect) == ({}, True)
 
 
 def test_evening_is_busier_than_night(station: Station, clock: VirtualClock) -> None:
