@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-#: Where virtual time starts unless told otherwise.
+#: Where virtual time starts unless somebody says otherwise.
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 

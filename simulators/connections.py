@@ -1,8 +1,8 @@
 """The connections of a device, and what becomes of them when the way to it is cut.
 
-A real network falls silent: packets vanish, and neither side hears that the other has gone. So here:
-a cut device forgets its sessions at once, while their clients see connections on which nothing comes
-any more. When the way is mended, those connections are reset, as by a device that does not know them.
+A real network falls silent: packets vanish, and neither side learns that the other has gone. So here:
+a device that is cut off drops its sessions at once, while their clients see connections on which nothing
+comes any more. When the way is restored, those connections are reset, as by a device that does not know them.
 """
 
 from __future__ import annotations
@@ -31,59 +31,59 @@ class Refusal(asyncio.Protocol):
         transport.abort()
 
 
-class Lines:
+class Connections:
     """The connections of one device; ``outage`` is none while it is on the net."""
 
     __slots__ = ("_open", "outage")
 
     def __init__(self) -> None:
         self.outage: Outage | None = None
-        self._open: set[_Line] | None = None
+        self._open: set[_Connection] | None = None
 
     def accept(self, make: Callable[[], asyncio.Protocol]) -> asyncio.Protocol:
         """The protocol of a connection that comes in; ``make`` makes the device's own."""
         if self.outage is Outage.REFUSAL:
             return Refusal()
-        return _Line(self, None if self.outage is Outage.SILENCE else make())
+        return _Connection(self, None if self.outage is Outage.SILENCE else make())
 
     def cut(self, outage: Outage) -> None:
         """Take the device off the net; its connections are lost to it first, so that nothing more gets out."""
         self.outage = outage
-        for line in list(self._open or ()):
-            line.fall_silent()
+        for connection in list(self._open or ()):
+            connection.fall_silent()
             if outage is Outage.REFUSAL:
-                line.reset()
+                connection.reset()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Put the device on the net again; connections from before the cut are reset."""
         self.outage = None
         self.reset_silent()
 
     def reset_silent(self) -> None:
         """Reset the connections on which nothing comes any more."""
-        for line in list(self._open or ()):
-            if line.silent:
-                line.reset()
+        for connection in list(self._open or ()):
+            if connection.silent:
+                connection.reset()
 
-    def came(self, line: _Line) -> None:
-        """A connection is there."""
+    def opened(self, connection: _Connection) -> None:
+        """A connection was made."""
         self._open = self._open or set()
-        self._open.add(line)
+        self._open.add(connection)
 
-    def went(self, line: _Line) -> None:
-        """A connection is gone."""
+    def closed(self, connection: _Connection) -> None:
+        """A connection has ended."""
         if self._open is not None:
-            self._open.discard(line)
+            self._open.discard(connection)
 
 
-class _Line(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """A connection: the device's protocol on one side, the transport on the other, unless it fell silent.
 
     To the device it is the transport. Without a device it is silent from its beginning.
     """
 
-    def __init__(self, lines: Lines, device: asyncio.Protocol | None) -> None:
-        self._lines = lines
+    def __init__(self, connections: Connections, device: asyncio.Protocol | None) -> None:
+        self._connections = connections
         self._device = device
         self._transport: asyncio.Transport | None = None
 
@@ -93,7 +93,7 @@ class _Line(asyncio.Protocol):
         return self._device is None
 
     def fall_silent(self) -> None:
-        """The device loses it; the client hears nothing."""
+        """The device loses it; the client learns nothing of it."""
         device, self._device = self._device, None
         if device is not None:
             device.connection_lost(ConnectionResetError("the way to the client is cut"))
@@ -103,15 +103,15 @@ class _Line(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # ------------------------------------------------- what the transport tells
+    # ---------------------------------------------------- from the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._lines.came(self)
+        self._connections.opened(self)
         if self._device is not None:
-            self._device.connection_made(_Plug(self, transport))
+            self._device.connection_made(_DeviceTransport(self, transport))
 
     def data_received(self, data: bytes) -> None:
         """The client sent something."""
@@ -134,47 +134,47 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
-        self._lines.went(self)
+        self._connections.closed(self)
         device, self._device = self._device, None
         if device is not None:
             device.connection_lost(exc)
 
 
-class _Plug(asyncio.Transport):
-    """The transport as the device has it: nothing gets through once the line is silent."""
+class _DeviceTransport(asyncio.Transport):
+    """The transport as the device has it: nothing gets through once the connection is silent."""
 
-    def __init__(self, line: _Line, transport: asyncio.Transport) -> None:
+    def __init__(self, connection: _Connection, transport: asyncio.Transport) -> None:
         super().__init__()
-        self._line = line
+        self._connection = connection
         self._transport = transport
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send, unless silent."""
-        if not self._line.silent:
+        if not self._connection.silent:
             self._transport.write(data)
 
     def is_closing(self) -> bool:
         """Whether it is no use to write."""
-        return self._line.silent or self._transport.is_closing()
+        return self._connection.silent or self._transport.is_closing()
 
     def close(self) -> None:
         """Close in good order, unless silent."""
-        if not self._line.silent:
+        if not self._connection.silent:
             self._transport.close()
 
     def abort(self) -> None:
         """Reset, unless silent."""
-        if not self._line.silent:
+        if not self._connection.silent:
             self._transport.abort()
 
     def pause_reading(self) -> None:
         """Take nothing more for now."""
-        if not self._line.silent:
+        if not self._connection.silent:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Take data again."""
-        if not self._line.silent:
+        if not self._connection.silent:
             self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

@@ -31,12 +31,12 @@ _Fault = TypeVar("_Fault", bound=InjectedFault)
 class InjectedFaults(Generic[_Fault]):
     """The injected faults of one device that may still strike; whether one strikes by chance, the seed decides."""
 
-    __slots__ = ("_dice", "_faults", "_ids", "_seed")
+    __slots__ = ("_faults", "_ids", "_random", "_seed")
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._faults: tuple[_Fault, ...] = ()
-        self._dice: dict[int, random.Random] = {}
+        self._random: dict[int, random.Random] = {}
         self._ids = 0
 
     def inject(self, fault: _Fault) -> _Fault:
@@ -45,7 +45,7 @@ class InjectedFaults(Generic[_Fault]):
         fault.id = self._ids
         self._faults = (*self._faults, fault)
         if fault.probability < 1:
-            self._dice[fault.id] = random.Random(f"{self._seed}:{fault.id}")  # noqa: S311 (replayed on purpose)
+            self._random[fault.id] = random.Random(f"{self._seed}:{fault.id}")  # noqa: S311 (replayed on purpose)
         return fault
 
     def clear(self, fault_id: int | None = None) -> int:
@@ -72,10 +72,10 @@ class InjectedFaults(Generic[_Fault]):
         return striking
 
     def _drawn(self, fault: _Fault) -> bool:
-        dice = self._dice.get(fault.id)
-        return dice is None or dice.random() < fault.probability
+        chance = self._random.get(fault.id)
+        return chance is None or chance.random() < fault.probability
 
     def _keep(self, stays: Callable[[_Fault], bool]) -> None:
         self._faults = tuple(fault for fault in self._faults if stays(fault))
         ids = {fault.id for fault in self._faults}
-        self._dice = {number: dice for number, dice in self._dice.items() if number in ids}
+        self._random = {number: chance for number, chance in self._random.items() if number in ids}

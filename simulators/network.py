@@ -288,7 +288,7 @@ def address(index: int) -> str:
 NO_SEED = "minka"
 
 
-class Ground(Protocol):
+class Transport(Protocol):
     """What lies between a station and the cores of the tenants."""
 
     def carries(self, station: StationRecord, tenant: str, remote: str) -> bool:
@@ -300,7 +300,7 @@ class Surroundings:
     """Shared by all stations of a network.
 
     Attributes:
-        ground: What carries packets to the cores; none means that all arrive.
+        transport: What carries packets to the cores; None means that all arrive.
         tenants: Whose each PLMN is.
         plmns: All PLMNs of the network, in order of the tenants.
     """
@@ -308,7 +308,7 @@ class Surroundings:
     cores: tuple[Core, ...]
     seed: str = NO_SEED
     timezone: tzinfo = UTC
-    ground: Ground | None = None
+    transport: Transport | None = None
     tenants: Mapping[str, str] = field(init=False)
     plmns: tuple[str, ...] = field(init=False)
 
@@ -319,6 +319,6 @@ class Surroundings:
         object.__setattr__(self, "plmns", tuple(tenants))
 
     @classmethod
-    def of(cls, network: SimulatedNetwork, seed: str | None = None, ground: Ground | None = None) -> Surroundings:
+    def of(cls, network: SimulatedNetwork, seed: str | None = None, transport: Transport | None = None) -> Surroundings:
         """The surroundings in a network; its id is the seed unless another is given."""
-        return cls(network.cores, seed or network.id, ZoneInfo(network.timezone), ground)
+        return cls(network.cores, seed or network.id, ZoneInfo(network.timezone), transport)

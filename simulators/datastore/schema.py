@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simulators.datastore.leaftypes import LeafType
 
-#: A value as told above; its shape follows from the node.
+#: A value as above; its shape follows from the node.
 Value = Any
 #: Value of a container or list entry.
 Branch = tuple[Value, ...]

@@ -23,7 +23,7 @@ from simulators.history import EventKind, History
 from simulators.network import StationRecord, Surroundings
 
 #: Mean seconds that a user stays in a cell that is shutting down, and after which nobody is waited for.
-STAY, PATIENCE = 30.0, 600.0
+STAY, MAX_STAY = 30.0, 600.0
 #: Seconds between the reply to a reset and the restart.
 RESET_DELAY = 1.0
 #: Kinds of restart, in the words of o-ran-operations.
@@ -85,7 +85,7 @@ class Equipment:
         management: Management,
     ) -> None:
         self._record = record
-        self._carries = None if around.ground is None else around.ground.carries
+        self._carries = None if around.transport is None else around.transport.carries
         self._clock = clock
         self._history = history
         self._management = management
@@ -158,7 +158,7 @@ class Equipment:
             if not self.radio.links_broken.intersection(fault.links):
                 self.faults.end(fault)
         for cell in followed.closing:
-            seconds = min(STAY * math.log1p(self.performance.users(cell)), PATIENCE)
+            seconds = min(STAY * math.log1p(self.performance.users(cell)), MAX_STAY)
             self._clock.call_later(seconds, lambda path=cell.path: self._lock(path))  # type: ignore[misc]
         return followed.cured
 

@@ -76,10 +76,10 @@ class NetworkFaults:
         kind = fault_kind(name)
         self._ids += 1
         number = self._ids
-        dice = random.Random(f"{self._seed if seed is None else seed}/{name}/{target}/{number}")  # noqa: S311 (a story)
-        helps = {cure.by: _draw(dice, cure.takes) for cure in kind.cures if dice.random() < cure.chance}
-        begins = tuple(_draw(dice, stage.after) for stage in kind.stages)
-        lasts = None if kind.lasts is None else _draw(dice, kind.lasts)
+        chance = random.Random(f"{self._seed if seed is None else seed}/{name}/{target}/{number}")  # noqa: S311 (replayed on purpose)
+        helps = {cure.by: _draw(chance, cure.takes) for cure in kind.cures if chance.random() < cure.chance}
+        begins = tuple(_draw(chance, stage.after) for stage in kind.stages)
+        lasts = None if kind.lasts is None else _draw(chance, kind.lasts)
         fault = NetworkFault(number, kind, target, self._clock.monotonic(), helps, begins, lasts, kind.stages[0])
         self._open[number] = fault
         self._plan(fault)
@@ -154,8 +154,8 @@ class NetworkFaults:
         return worst
 
 
-def _draw(dice: random.Random, span: Span) -> float:
-    return round(dice.uniform(*span), 3)
+def _draw(chance: random.Random, span: Span) -> float:
+    return round(chance.uniform(*span), 3)
 
 
 def fault_kind(name: str) -> NetworkFaultKind:

@@ -145,7 +145,7 @@ class Fleet:
         self.transport = Transport(
             network, self.clock, seed=self.seed, routers=settings.routers, settings=settings.router
         )
-        self._callers = [Callers(home, self._ssh, self.transport.lines) for home in settings.homes]
+        self._callers = [Callers(home, self._ssh, self.transport.connections) for home in settings.homes]
         around = Surroundings.of(network, settings.seed, self.transport)
         self.stations: dict[str, Station] = {
             record.id: Station(
@@ -153,7 +153,7 @@ class Fleet:
             )
             for _, record in self._records
         }
-        self.transport.hang(self.stations)
+        self.transport.attach(self.stations)
         self._saved = (
             None
             if settings.keep is None
@@ -214,7 +214,7 @@ class Fleet:
     async def _serve(
         self, device: str, make: Callable[[], asyncio.Protocol], address: str, port: int
     ) -> tuple[str, int]:
-        accept = partial(self.transport.lines[device].accept, make)
+        accept = partial(self.transport.connections[device].accept, make)
         server = await asyncio.get_running_loop().create_server(accept, address, port, backlog=16)
         self._servers.append(server)
         bound: tuple[str, int] = server.sockets[0].getsockname()[:2]

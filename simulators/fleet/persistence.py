@@ -15,7 +15,7 @@ _ROUND = 1.0
 
 
 class Device(Protocol):
-    """A device that comes up with what it had."""
+    """A device whose configuration outlives it."""
 
     @property
     def id(self) -> str:

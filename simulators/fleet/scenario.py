@@ -186,7 +186,7 @@ class _Reader:
             raise ScenarioError("\n".join(self._problems))
         return Scenario(str(document.get("scenario", self._path.stem)), chosen, tuple(sorted(events, key=_when)))
 
-    def _event(self, entry: Any, dice: str) -> Iterator[ScenarioEvent]:
+    def _event(self, entry: Any, seed: str) -> Iterator[ScenarioEvent]:
         if not isinstance(entry, _Lines):
             self._problems.append(f"{self._path}: an event is a mapping, not {entry!r:.40}")
             return
@@ -194,7 +194,7 @@ class _Reader:
         self._only(entry, _EVENT)
         at = self._time(entry)
         action, name = self._action(entry)
-        stations = () if action in _ON_NODES else self._stations(entry, dice)
+        stations = () if action in _ON_NODES else self._stations(entry, seed)
         if len(self._problems) == before:
             yield ScenarioEvent(at, action, name, stations, str(entry.get("target", "")))
 
@@ -241,7 +241,7 @@ class _Reader:
             return ""
         return text
 
-    def _stations(self, entry: _Lines, dice: str) -> tuple[str, ...]:
+    def _stations(self, entry: _Lines, seed: str) -> tuple[str, ...]:
         if ("stations" in entry) == ("where" in entry):
             self._wrong(entry, "where" if "where" in entry else "", "an event has either stations or where")
             return ()
@@ -251,7 +251,7 @@ class _Reader:
             self._wrong(entry, "share", "share is above 0 and at most 1")
             return ()
         count = max(round(share * len(names)), 1)
-        chosen = random.Random(dice).sample(names, min(count, len(names)))  # noqa: S311 (a story, no secret)
+        chosen = random.Random(seed).sample(names, min(count, len(names)))  # noqa: S311 (replayed on purpose)
         return tuple(sorted(chosen))
 
     def _named(self, entry: _Lines) -> list[str]:

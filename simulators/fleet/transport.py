@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from simulators.clock import Clock
-from simulators.connections import Lines, Outage
+from simulators.connections import Connections, Outage
 from simulators.network import Core, RouterRecord, SimulatedNetwork, StationRecord
 from simulators.routers import factory
 from simulators.routers.addresses import read_address
@@ -108,8 +108,8 @@ class Transport:
         self._stations_of_site: dict[str, list[StationRecord]] = {}
         for station in network.stations:
             self._stations_of_site.setdefault(station.site, []).append(station)
-        self._hanging: dict[str, Station] = {}
-        self.lines: dict[str, Lines] = {}
+        self._attached: dict[str, Station] = {}
+        self.connections: dict[str, Connections] = {}
         records = network.routers if routers is not None else ()
         settings = settings or RouterSettings()
         self.routers: dict[str, Router] = {
@@ -125,11 +125,11 @@ class Transport:
         }
         self._router_of_site = {router.record.site: router for router in self.routers.values()}
         for device in (*(record.id for record in network.stations), *self.routers):
-            self.lines[device] = Lines()
+            self.connections[device] = Connections()
 
-    def hang(self, stations: Mapping[str, Station]) -> None:
+    def attach(self, stations: Mapping[str, Station]) -> None:
         """Tell these stations of changes of their way to the cores."""
-        self._hanging.update(stations)
+        self._attached.update(stations)
 
     def _factory(self, record: RouterRecord, provisioning: Provisioning | None) -> RouterConfig:
         management = factory.management_address(record.address)
@@ -160,7 +160,7 @@ class Transport:
 
     def off_net(self) -> list[str]:
         """Ids of the devices that can't be reached now."""
-        return sorted(device for device, lines in self.lines.items() if lines.outage is not None)
+        return sorted(device for device, connections in self.connections.items() if connections.outage is not None)
 
     # ------------------------------------------------------------- for stations
 
@@ -209,22 +209,22 @@ class Transport:
                 outage = outage or (Outage.SILENCE if router.reloading else None)
             for station in self._stations_of_site.get(site, ()):
                 self._reach(station.id, outage)
-                if station.id in self._hanging:
-                    self._hanging[station.id].equipment.radio.path_changed()
+                if station.id in self._attached:
+                    self._attached[station.id].equipment.radio.path_changed()
 
     def _reach(self, device: str, outage: Outage | None) -> None:
-        lines = self.lines[device]
-        if outage is lines.outage:
+        connections = self.connections[device]
+        if outage is connections.outage:
             return
         if outage is None:
-            lines.mend()
+            connections.restore()
         else:
-            lines.cut(outage)
+            connections.cut(outage)
 
     def close(self) -> None:
         """Let go of the connections that fell silent."""
-        for lines in self.lines.values():
-            lines.reset_silent()
+        for connections in self.connections.values():
+            connections.reset_silent()
 
 
 def _addresses(core: Core) -> set[int]:

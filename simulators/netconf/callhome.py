@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from simulators.connections import Lines
+from simulators.connections import Connections
 from simulators.netconf.server import Server
 from simulators.netconf.ssh import SshServers
 
@@ -28,9 +28,9 @@ class Home:
 class Callers:
     """Stations that call home, each over and over."""
 
-    def __init__(self, home: Home, servers: SshServers, lines: Mapping[str, Lines]) -> None:
+    def __init__(self, home: Home, servers: SshServers, connections: Mapping[str, Connections]) -> None:
         self._home = home
-        self._lines = lines
+        self._connections = connections
         self._servers = servers
         self._calls: list[asyncio.Task[None]] = []
 
@@ -54,8 +54,8 @@ class Callers:
 
     async def _call(self, server: Server, source: str) -> None:
         """One connection from its beginning to its end."""
-        lines = self._lines[server.device.id]
-        if lines.outage is not None:
+        connections = self._connections[server.device.id]
+        if connections.outage is not None:
             return
         made: list[asyncssh.SSHServerConnection] = []
 
@@ -65,7 +65,7 @@ class Callers:
 
         try:
             await asyncio.get_running_loop().create_connection(
-                lambda: lines.accept(make), self._home.address, self._home.port, local_addr=(source, 0)
+                lambda: connections.accept(make), self._home.address, self._home.port, local_addr=(source, 0)
             )
         except OSError:  # nobody listens there: try again later
             return

@@ -99,22 +99,22 @@ class Lock:
 class Locks:
     """At most one lock for each datastore."""
 
-    __slots__ = ("_clock", "_held")
+    __slots__ = ("_clock", "_locks")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._held: dict[str, Lock] = {}
+        self._locks: dict[str, Lock] = {}
 
     def __iter__(self) -> Iterator[tuple[str, Lock]]:
-        return iter(self._held.items())
+        return iter(self._locks.items())
 
     def of(self, session: int) -> list[str]:
         """The datastores that a session has locked."""
-        return [name for name, lock in self._held.items() if lock.session == session]
+        return [name for name, lock in self._locks.items() if lock.session == session]
 
     def get(self, datastore: str) -> Lock | None:
         """The lock on a datastore."""
-        return self._held.get(datastore)
+        return self._locks.get(datastore)
 
     def take(self, datastore: str, session: int) -> None:
         """Lock a datastore.
@@ -122,10 +122,10 @@ class Locks:
         Raises:
             RpcError: lock-denied with the holder's session id.
         """
-        held = self._held.get(datastore)
-        if held is not None:
-            raise lock_denied(datastore, held.session, "it is locked already")
-        self._held[datastore] = Lock(session, self._clock.now())
+        lock = self._locks.get(datastore)
+        if lock is not None:
+            raise lock_denied(datastore, lock.session, "it is locked already")
+        self._locks[datastore] = Lock(session, self._clock.now())
 
     def release(self, datastore: str, session: int) -> None:
         """Unlock a datastore.
@@ -133,15 +133,15 @@ class Locks:
         Raises:
             RpcError: operation-failed when the session does not hold the lock.
         """
-        held = self._held.get(datastore)
-        if held is None or held.session != session:
+        lock = self._locks.get(datastore)
+        if lock is None or lock.session != session:
             message = f"this session does not hold the lock on {datastore}"
             raise RpcError("operation-failed", message, type="protocol")
-        del self._held[datastore]
+        del self._locks[datastore]
 
     def release_all(self) -> None:
         """Forget every lock."""
-        self._held.clear()
+        self._locks.clear()
 
     def require_free(self, session: int, *datastores: str) -> None:
         """Refuse to touch a datastore that another session has locked.
@@ -150,10 +150,10 @@ class Locks:
             RpcError: in-use.
         """
         for datastore in datastores:
-            held = self._held.get(datastore)
-            if held is not None and held.session != session:
-                message = f"{datastore} is locked by session {held.session}"
-                raise RpcError("in-use", message, type="protocol", info={"session-id": str(held.session)})
+            lock = self._locks.get(datastore)
+            if lock is not None and lock.session != session:
+                message = f"{datastore} is locked by session {lock.session}"
+                raise RpcError("in-use", message, type="protocol", info={"session-id": str(lock.session)})
 
 
 def lock_denied(datastore: str, holder: int, reason: str) -> RpcError:
@@ -466,17 +466,17 @@ class Datastores:
 
     def session_ended(self, session: int) -> None:
         """Release a session's locks and take back its confirmed commit, unless it was given a token."""
-        held = self.locks.of(session)
-        if held and not self._faults.strikes(FaultKind.STUCK_LOCK):
-            for datastore in held:
+        locked = self.locks.of(session)
+        if locked and not self._faults.strikes(FaultKind.STUCK_LOCK):
+            for datastore in locked:
                 self.unlock(Origin(session, ""), datastore)
         if self._pending is not None and self._pending.session == session:
             self._roll_back(Cause.DISCONNECT, ITSELF)
 
     def restart(self) -> None:
-        """Come up again as after a power cut: an unconfirmed commit is lost (RFC 6241 §8.4.1).
+        """Start as after a power cut: an unconfirmed commit is lost (RFC 6241 §8.4.1).
 
-        A station with a startup configuration comes up with it, without one it remembers running.
+        A station with a startup configuration starts with it, one without with what was running.
         """
         self.locks.release_all()
         self._forget_draft()

@@ -41,7 +41,7 @@ class Decoder:
         self._buffer += data
 
     @property
-    def held(self) -> int:
+    def buffered(self) -> int:
         """Bytes that were received and not yet handed out."""
         return len(self._buffer) + len(self._message)
 

@@ -59,7 +59,7 @@ class Buffering(Protocol):
     """A session, as far as it holds bytes."""
 
     @property
-    def held(self) -> int:
+    def buffered(self) -> int:
         """Bytes received and not yet handled."""
 
     def drop(self) -> None:
@@ -83,17 +83,17 @@ class BufferedInput:
 
     def received(self, session: Buffering) -> None:
         """A session has taken bytes; the largest are dropped until the rest fits."""
-        if session.held <= _SMALL:
+        if session.buffered <= _SMALL:
             return
         self._large.add(session)
-        held = {one: one.held for one in self._large}
-        total = sum(held.values())
+        buffered = {one: one.buffered for one in self._large}
+        total = sum(buffered.values())
         while total > self._most:
-            largest = max(held, key=held.__getitem__)
-            total -= held.pop(largest)
+            largest = max(buffered, key=buffered.__getitem__)
+            total -= buffered.pop(largest)
             self._large.discard(largest)
             self.dropped += 1
             largest.drop()
-        for one, size in held.items():
+        for one, size in buffered.items():
             if size <= _SMALL:
                 self._large.discard(one)

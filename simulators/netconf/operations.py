@@ -40,8 +40,8 @@ class Shown:
     state: State
     text: str
 
-    def holds(self, question: tuple[bytes, str], running: Config, state: State) -> bool:
-        """Whether it is also the answer to this one."""
+    def answers(self, question: tuple[bytes, str], running: Config, state: State) -> bool:
+        """Whether it answers this question too."""
         return self.running is running and self.state is state and self.question == question
 
 
@@ -108,7 +108,7 @@ def get(session: Caller, operation: etree._Element) -> str | Iterable[etree._Ele
     mode = parameters.with_defaults(operation, server.profile)
     running, state = server.datastores.running, server.equipment.state()
     question = b"" if wanted is None else etree.tostring(wanted), mode
-    if session.shown is None or not session.shown.holds(question, running, state):
+    if session.shown is None or not session.shown.answers(question, running, state):
         text = running.to_text(filter=wanted, with_defaults=mode, state=state, access=session.access)
         session.shown = Shown(question, running, state, text)
     found = session.shown.text

@@ -23,7 +23,7 @@ from simulators.ssh import Channel
 _log = logging.getLogger(__name__)
 
 #: Seconds a client may take for its hello, and for reading what it asked for.
-PATIENCE = 60.0
+CLIENT_SECONDS = 60.0
 #: Bytes received and not yet handled at which a session stops reading.
 READ_AHEAD = 256 * 1024
 
@@ -51,13 +51,13 @@ class Session:
         self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
-        self._patience: Timer | None = None
+        self._timeout: Timer | None = None
         self._ended = False
 
     @property
-    def held(self) -> int:
+    def buffered(self) -> int:
         """Bytes received and not yet handled."""
-        return 0 if self._ended else self._decoder.held
+        return 0 if self._ended else self._decoder.buffered
 
     # -------------------------------------------------- from the transport
 
@@ -68,7 +68,7 @@ class Session:
             self._channel.abort()
             return
         self.server.session_opened(self)
-        self._be_patient(Termination.BAD_HELLO)
+        self._start_timeout(Termination.BAD_HELLO)
         self._channel.write(
             encode(messages.hello(self.origin.session, self.server.capabilities), chunked=False),
         )
@@ -80,7 +80,7 @@ class Session:
         self._decoder.feed(data)
         if self._pump is None:
             self._pump = asyncio.get_running_loop().create_task(self._handle_messages())
-        elif self._decoder.held > READ_AHEAD and not self._paused:
+        elif self._decoder.buffered > READ_AHEAD and not self._paused:
             self._paused = True
             self._channel.pause_reading()
 
@@ -98,19 +98,19 @@ class Session:
     def pause_writing(self) -> None:
         """The client does not read: wait for it, but not for ever."""
         self._writable.clear()
-        self._be_patient()
+        self._start_timeout()
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._writable.set()
-        self._lose_patience()
+        self._stop_timeout()
 
     def lost(self, reason: Termination | None = None, killed_by: int | None = None) -> None:
         """The transport is gone, for whatever reason."""
         if self._ended:
             return
         self._ended = True
-        self._lose_patience()
+        self._stop_timeout()
         if self._stop is not None:
             self._stop.cancel()
         if self._pump is not None and self._pump is not asyncio.current_task():
@@ -175,19 +175,19 @@ class Session:
     # --------------------------------------------------------------- inside
 
     def _hang_up(self, reason: Termination = Termination.CLOSED) -> None:
-        """Close after what was sent; what the session held is free at once, so that its client can come again."""
+        """Close after what was sent; what the session had is free at once, so that its client can come again."""
         self.closing = True
         self._channel.close()
         self.lost(reason)
 
-    def _be_patient(self, reason: Termination = Termination.TIMEOUT) -> None:
-        self._lose_patience()
-        self._patience = self.server.clock.call_later(PATIENCE, lambda: self.drop(reason))
+    def _start_timeout(self, reason: Termination = Termination.TIMEOUT) -> None:
+        self._stop_timeout()
+        self._timeout = self.server.clock.call_later(CLIENT_SECONDS, lambda: self.drop(reason))
 
-    def _lose_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
     def _send(self, message: bytes) -> None:
         self._channel.write(encode(message, chunked=self._chunked))
@@ -236,7 +236,7 @@ class Session:
         if not self._chunked and not (capabilities.BASE_1_0 in theirs and capabilities.BASE_1_0 in ours):
             raise MalformedMessageError("no common version of NETCONF")
         self._greeted = True
-        self._lose_patience()
+        self._stop_timeout()
 
     def _protocol_error(self, reason: str) -> None:
         """Answer what can't be understood as RFC 6241 wants it, and end the session."""

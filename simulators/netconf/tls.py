@@ -68,7 +68,7 @@ class _TlsConnection(asyncio.Protocol):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._tcp: asyncio.Transport | None = None
         self._session: Session | None = None
-        self._patience: Timer | None = None
+        self._timeout: Timer | None = None
         self._input_ended = False
 
     # ------------------------------------------------------------ from the network
@@ -76,7 +76,7 @@ class _TlsConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._tcp = transport
-        self._patience = self._server.clock.call_later(LOGIN_SECONDS, self.abort)
+        self._timeout = self._server.clock.call_later(LOGIN_SECONDS, self.abort)
         self._servers.pending_logins.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -126,9 +126,9 @@ class _TlsConnection(asyncio.Protocol):
 
     def _logged_in_or_gone(self) -> None:
         self._servers.pending_logins.discard(self)
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
     def _close_notified(self) -> None:
         """The client's half of the connection is closed; ours stays open for the replies (RFC 8446 §6.1)."""
@@ -156,8 +156,8 @@ class _TlsConnection(asyncio.Protocol):
         self._flush()
 
     def close(self) -> None:
-        """Say good-bye, and close after everything was sent."""
-        with suppress(ssl.SSLError):  # it wants the client's good-bye, for which nobody waits
+        """Send a close_notify, and close after everything was sent."""
+        with suppress(ssl.SSLError):  # it wants the client's close_notify, for which nobody waits
             self._tls.unwrap()
         self._hang_up()
 

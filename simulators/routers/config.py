@@ -81,7 +81,7 @@ def with_entry(mapping: Mapping[str, _V], key: str, value: _V | None) -> Mapping
 
 @dataclass(frozen=True, slots=True)
 class RouterConfig:
-    """All that a router is told. Lists are kept in canonical order, so that equal content is equal."""
+    """All that is configured on a router. Lists are kept in canonical order, so that equal content is equal."""
 
     hostname: str = "Router"
     interfaces: Mapping[str, Interface] = field(default_factory=lambda: {port: Interface() for port in PORTS})

@@ -53,7 +53,7 @@ LINE_FAULTS = frozenset(RouterFaultKind) - ROUTER_FAULTS - CONFIGURATION_FAULTS 
 
 @dataclass(slots=True)
 class RouterFault(InjectedFault):
-    """One fault of a router in wait.
+    """One injected fault of a router.
 
     Attributes:
         command: Beginning of the full command it strikes, as in ``ip route`` or ``write``; empty means any.

@@ -78,7 +78,7 @@ class Router:
     """A router; everything in it happens at once and in order, only its sessions wait.
 
     Args:
-        seed: Makes the dice of its faults.
+        seed: Decides which of its faults strike by chance.
         factory: Makes the configuration it comes with, when that is needed first.
     """
 
@@ -115,7 +115,7 @@ class Router:
 
     @cached_property
     def faults(self) -> RouterFaults:
-        """The faults in wait."""
+        """Its injected faults."""
         return RouterFaults(f"{self._seed}:{self.id}")
 
     @cached_property
@@ -226,7 +226,7 @@ class Router:
         return True
 
     def restart(self) -> None:
-        """Lose power: startup becomes running, sessions are gone, and it takes a while to come up again."""
+        """Lose power: startup becomes running, sessions are gone, and it takes a while to start again."""
         self.cancel_reload(ITSELF)
         self.reloading = True
         self.history.record(EventKind.RESTARTED, ITSELF)

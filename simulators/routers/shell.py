@@ -22,7 +22,7 @@ from simulators.ssh import Channel
 _log = logging.getLogger(__name__)
 
 #: Seconds that a client may take to read what it asked for.
-PATIENCE = 60.0
+CLIENT_SECONDS = 60.0
 #: Lines of a page unless the client says otherwise.
 PAGE = 24
 #: Longest host name that a prompt shows.
@@ -47,7 +47,7 @@ class Shell:
         self._leaving = False
         self._ended = False
         self._task: asyncio.Task[None] | None = None
-        self._patience: Timer | None = None
+        self._timeout: Timer | None = None
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -70,19 +70,19 @@ class Shell:
     def pause_writing(self) -> None:
         """The client does not read: wait for it, but not for ever."""
         self._writable.clear()
-        self._patience = self.router.clock.call_later(PATIENCE, self.drop)
+        self._timeout = self.router.clock.call_later(CLIENT_SECONDS, self.drop)
 
     def resume_writing(self) -> None:
         """The client reads again."""
         self._writable.set()
-        self._lose_patience()
+        self._stop_timeout()
 
     def lost(self) -> None:
         """The transport is gone, for whatever reason."""
         if self._ended:
             return
         self._ended = True
-        self._lose_patience()
+        self._stop_timeout()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self.router.session_closed(self)
@@ -92,10 +92,10 @@ class Shell:
         self._channel.abort()
         self.lost()
 
-    def _lose_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
     # ------------------------------------------------------- for the commands
 
@@ -211,7 +211,7 @@ class Shell:
             self._editor = None
 
     async def _carry_out(self, line: str, name: str, number: int, act: Callable[[], Awaitable[str]]) -> None:
-        """Carry out one line, with whatever faults are in wait for it."""
+        """Carry out one line, with the faults that strike it."""
         strike = {fault.kind: fault for fault in self.router.take_faults(LINE_FAULTS, self.origin, name, number)}
         if RouterFaultKind.DROP_BEFORE in strike:
             self.drop()

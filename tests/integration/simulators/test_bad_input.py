@@ -97,24 +97,24 @@ async def test_a_flood_of_half_open_connections(seed: int) -> None:
     rng = random.Random(seed)
     async with witnessed(max_pending_logins=100) as fleet:
         doors: list[Endpoint | TlsEndpoint] = [fleet.endpoint("S-0"), fleet.endpoint("S-1"), fleet.tls_endpoint("S-0")]
-        held: list[socket.socket] = []
+        buffered: list[socket.socket] = []
         try:
             for number in range(1000):
                 door = doors[number % len(doors)]
                 connection = socket.create_connection((door.address, door.port), timeout=10)
                 connection.setblocking(False)
                 connection.send(opening(rng) or b"\x16")
-                held.append(connection)
+                buffered.append(connection)
                 if number % 20 == 0:
                     await asyncio.sleep(0)
-                    for trickling in rng.sample(held, min(5, len(held))):
+                    for trickling in rng.sample(buffered, min(5, len(buffered))):
                         _trickle(trickling, rng)
             await until(lambda: fleet.pending_logins.dropped > 200)
             assert len(fleet.pending_logins) <= 100
             async with netconf(fleet.endpoint("S-2")) as late:
                 assert "<data>" in await late.rpc("<get/>")
         finally:
-            for connection in held:
+            for connection in buffered:
                 connection.close()
         await until(lambda: len(fleet.pending_logins) == 0)
 
@@ -137,7 +137,7 @@ async def test_logged_in_clients_without_a_session_make_room_too() -> None:
 
 def held_by(session: object) -> int:
     assert isinstance(session, Session)
-    return session.held
+    return session.buffered
 
 
 async def test_messages_that_never_end_cost_their_own_sessions() -> None:
@@ -254,8 +254,8 @@ async def _make_noise(fleet: Fleet, door: str, noise: list[bytes]) -> None:
 
 
 class _Someone:
-    def __init__(self, held: int = 0) -> None:
-        self.held = held
+    def __init__(self, buffered: int = 0) -> None:
+        self.buffered = buffered
         self.gone = False
 
     def abort(self) -> None:
@@ -283,7 +283,7 @@ def test_what_is_kept_fits_and_the_largest_go_first(sizes: list[int], most: int)
     buffered_input, sessions = BufferedInput(most), [_Someone(size) for size in sizes]
     for session in sessions:
         buffered_input.received(session)
-    kept = [one.held for one in sessions if not one.gone and one.held > 64 * 1024]
+    kept = [one.buffered for one in sessions if not one.gone and one.buffered > 64 * 1024]
     assert sum(kept) <= most
     assert buffered_input.dropped == sum(one.gone for one in sessions)
     assert not any(one.gone for one in sessions) or sum(sizes) > most

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.framing import MAX_MESSAGE, encode
-from simulators.netconf.session import PATIENCE, READ_AHEAD, Session
+from simulators.netconf.session import CLIENT_SECONDS, READ_AHEAD, Session
 from simulators.station import Station, StationSettings
 from tests.unit.simulators.netconf.desk import (
     BASE,
@@ -92,13 +92,13 @@ async def test_silent_client_is_dropped(station: Station, clock: VirtualClock) -
     wire = Wire()
     session = Session(station.server, "minka", wire)
     session.open()
-    clock.advance(PATIENCE + 1)
+    clock.advance(CLIENT_SECONDS + 1)
     assert wire.aborted
     assert station.server.sessions == {}
 
 
 async def test_idle_client_that_said_hello_stays(client: Client, clock: VirtualClock) -> None:
-    clock.advance(100 * PATIENCE)
+    clock.advance(100 * CLIENT_SECONDS)
     assert await client.label() == "T-LTE-1"
 
 
@@ -107,7 +107,7 @@ async def test_client_that_does_not_read_is_dropped(client: Client, other: Clien
     client.post("<get/>")
     await run_loop()
     assert not client.wire.sent
-    clock.advance(PATIENCE + 1)
+    clock.advance(CLIENT_SECONDS + 1)
     assert client.wire.aborted
     assert await other.label() == "T-LTE-1"
 
@@ -115,9 +115,9 @@ async def test_client_that_does_not_read_is_dropped(client: Client, other: Clien
 async def test_client_that_reads_again_is_served(client: Client, clock: VirtualClock) -> None:
     client.session.pause_writing()
     client.post("<get/>")
-    clock.advance(PATIENCE - 1)
+    clock.advance(CLIENT_SECONDS - 1)
     client.session.resume_writing()
-    clock.advance(PATIENCE)
+    clock.advance(CLIENT_SECONDS)
     await client.receive()
     assert len(client.inbox) == 1
 

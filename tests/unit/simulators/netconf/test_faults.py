@@ -91,7 +91,7 @@ async def test_spoilt_frames(client: Client, station: Station, kind: FaultKind) 
     client.post("<commit/>")
     if kind is FaultKind.TRUNCATED_FRAME:
         await client.receive()
-        assert client.decoder.held
+        assert client.decoder.buffered
         assert client.inbox == []
         assert client.wire.closed
     else:

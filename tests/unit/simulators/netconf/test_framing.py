@@ -34,7 +34,7 @@ def test_chunked_messages_survive_any_cut(messages: list[bytes], cuts: list[int]
     else:
         data = b"".join(encode(message, chunked=True) for message in messages)
     assert decode(decoder, pieces(data, cuts)) == messages
-    assert decoder.held == 0
+    assert decoder.buffered == 0
 
 
 @given(PLAIN, st.lists(st.integers(min_value=0), max_size=20))

@@ -11,7 +11,7 @@ from simulators.history import EventKind
 from simulators.routers.factory import Provisioning
 from simulators.routers.keyboard import READ_AHEAD
 from simulators.routers.router import Router, RouterSettings
-from simulators.routers.shell import PATIENCE
+from simulators.routers.shell import CLIENT_SECONDS
 from tests.unit.simulators.routers.desk import Typist, make_router, run_loop
 
 
@@ -161,10 +161,10 @@ async def test_a_silent_client_is_hung_up(clock: VirtualClock, router: Router, t
 async def test_a_client_that_does_not_read_is_dropped(clock: VirtualClock, router: Router, typist: Typist) -> None:
     typist.shell.pause_writing()
     typist.shell.resume_writing()
-    clock.advance(PATIENCE)
+    clock.advance(CLIENT_SECONDS)
     assert not typist.screen.aborted
     typist.shell.pause_writing()
-    clock.advance(PATIENCE)
+    clock.advance(CLIENT_SECONDS)
     assert typist.screen.aborted
 
 
