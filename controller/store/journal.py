@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import sqlalchemy
-from sqlalchemy import Column, Integer, LargeBinary, String, Table, bindparam, select, update
+from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindparam, select, update
 
 from controller.models.errors import ConflictError, MinkaError, NotClearedError
 from controller.models.run import JournalEntry, JournalStep
@@ -55,7 +54,7 @@ _LOCKERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class NewRow:
     """A row to be written, the one after which a job first edits if it ``begins``."""
 
     entry: JournalEntry
@@ -70,8 +69,8 @@ def _of(transaction: str) -> str:
 class SqlJournal(SqlRepository, Journal[Sync]):
     """What was done under leases."""
 
-    @grouped(Row)
-    def append(self, tx: Tx, rows: Sequence[Row]) -> list[MinkaError | None]:
+    @grouped(NewRow)
+    def append(self, tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
         return _write(tx, rows)
 
     @grouped(_of, "DEFERRED")
@@ -87,12 +86,12 @@ class SqlJournal(SqlRepository, Journal[Sync]):
 
 def append_row(tx: Tx, entry: JournalEntry, claim: Claim) -> None:
     """Write a journal row under its lease; see ``Journal.append``."""
-    (error,) = _write(tx, [Row(entry, claim)])
+    (error,) = _write(tx, [NewRow(entry, claim)])
     if error is not None:
         raise error
 
 
-def _write(tx: Tx, rows: Sequence[Row]) -> list[MinkaError | None]:
+def _write(tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
     held = lock(tx, [row.claim for row in rows])
     errors = [_forbidden(row, held) for row in rows]
     ours = [row for row, error in zip(rows, errors, strict=True) if error is None]
@@ -115,7 +114,7 @@ def _note_lockers(tx: Tx, entries: Sequence[JournalEntry]) -> None:
             tx.execute(statement, noted)
 
 
-def _forbidden(row: Row, held: Holders) -> MinkaError | None:
+def _forbidden(row: NewRow, held: Holders) -> MinkaError | None:
     entry, claim = row.entry, row.claim
     theirs, ours = entry.transaction.split(".")[0], claim.transaction.split(".")[0]
     if (theirs, entry.station) != (ours, claim.job.station):
@@ -136,7 +135,7 @@ def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
     }
 
 
-def _unwritten(row: Row, kept: dict[str, list[JournalEntry]], blocked: dict[str, str]) -> MinkaError | None:
+def _unwritten(row: NewRow, kept: dict[str, list[JournalEntry]], blocked: dict[str, str]) -> MinkaError | None:
     """Why a row is not on record; None if it is, now or from before."""
     entry, job = row.entry, row.claim.job
     known = kept[entry.transaction]
@@ -154,7 +153,7 @@ def _entries(tx: Tx, transactions: Iterable[str]) -> dict[str, list[JournalEntry
     return found
 
 
-def _as_entry(row: sqlalchemy.Row[Any]) -> JournalEntry:
+def _as_entry(row: Row[Any]) -> JournalEntry:
     carried = () if row.carried is None else tuple(orjson.loads(zlib.decompress(row.carried)))
     return JournalEntry(**{**row._mapping, "carried": carried})
 

@@ -10,17 +10,20 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
-from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmReport, PerceivedSeverity
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, Strategy
-from controller.ports.store import Claim, JobResult, Store
+from controller.ports.store import AsyncStore, Claim, JobResult
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.postgres import postgres_server
 from tests.support.records import START, make_entry, make_plan, start_run, stations
 
+T = TypeVar("T")
 JOBS = 500
 ROWS = 2000
 STATIONS = 3100
@@ -35,23 +38,26 @@ def measured(what: str, number: int) -> Iterator[None]:
     print(f"  {what:<52} {number:>6} in {seconds:7.3f} s  {number / seconds:>9,.0f}/s")
 
 
-async def _together(store: SqlStore, calls: list[Callable[[Store], None]]) -> None:
+async def _together(
+    store: SqlStore, call: Callable[[AsyncStore, T], Coroutine[Any, Any, Any]], items: Iterable[T]
+) -> None:
+    """Calls for all items, at the same time."""
     loop = LoopStore(store)
-    await asyncio.gather(*(loop.call(call) for call in calls))
+    await asyncio.gather(*(call(loop, item) for item in items))
     await loop.close()
 
 
-def _journalling(claim: Claim, seq: int) -> Callable[[Store], None]:
-    return lambda store: store.journal.append(make_entry(claim, seq), claim)
+def _write(store: AsyncStore, row: tuple[Claim, int]) -> Coroutine[Any, Any, None]:
+    claim, seq = row
+    return store.journal.append(make_entry(claim, seq), claim)
 
 
-def _finishing(claim: Claim) -> Callable[[Store], None]:
+def _finish(store: AsyncStore, claim: Claim) -> Coroutine[Any, Any, None]:
     assert claim.change is not None
-    result = JobResult(Outcome.SUCCEEDED, gained=claim.change.gained, applied=True)
-    return lambda store: store.claims.finish(claim, result)
+    return store.claims.finish(claim, JobResult(Outcome.SUCCEEDED, gained=claim.change.gained, applied=True))
 
 
-def _reporting(number: int) -> Callable[[Store], object]:
+def _report(store: AsyncStore, number: int) -> Coroutine[Any, Any, Alarm]:
     report = AlarmReport(
         station=f"PE-{number:05}",
         object="/ManagedElement[1]",
@@ -60,7 +66,7 @@ def _reporting(number: int) -> Callable[[Store], object]:
         source="check",
         at=START,
     )
-    return lambda store: store.alarms.report(report)
+    return store.alarms.report(report)
 
 
 def bench_jobs(store: SqlStore) -> None:
@@ -69,20 +75,24 @@ def bench_jobs(store: SqlStore) -> None:
     worker = store.processes.register("bench")
     with measured("claim, 3,100 jobs claimable", JOBS):
         claims = store.claims.take(worker, JOBS)
-    rows = [_journalling(claims[index % JOBS], index // JOBS) for index in range(ROWS)]
+    rows = [(claims[index % JOBS], index // JOBS) for index in range(ROWS)]
     with measured("journal rows, group commit", ROWS):
-        asyncio.run(_together(store, rows))
+        asyncio.run(_together(store, _write, rows))
     with measured("journal rows, one commit each", JOBS):
         for claim in claims:
             store.journal.append(make_entry(claim, 100), claim)
     with measured("finish, group commit", JOBS):
-        asyncio.run(_together(store, [_finishing(claim) for claim in claims]))
+        asyncio.run(_together(store, _finish, claims))
     with measured("advance over the jobs of a run", 1):
         store.runs.advance(run.id, lambda _run, _jobs: None)
     with measured("alarm reports, group commit", JOBS):
-        asyncio.run(_together(store, [_reporting(n) for n in range(JOBS)]))  # type: ignore[misc]
+        asyncio.run(_together(store, _report, range(JOBS)))
     with measured("verify the audit chain", 1):
         store.audit.verify()
+
+
+def _adopt(nodes: list[LedgerNode], store: AsyncStore, station: str) -> Coroutine[Any, Any, None]:
+    return store.devices.adopt(station, nodes, "digest", "bench")
 
 
 def bench_plans(store: SqlStore) -> None:
@@ -94,13 +104,10 @@ def bench_plans(store: SqlStore) -> None:
         store.plans.get(plan.id)
     nodes = [LedgerNode(path=f"/ManagedElement[1]/x[{n}]", owners=("entel",)) for n in range(40)]
     with measured("adopt 620 stations, ledger nodes", 620 * 40):
-        asyncio.run(_together(store, [_adopting(name, nodes) for name in stations(620)]))
+        adopt = partial(_adopt, nodes)
+        asyncio.run(_together(store, adopt, stations(620)))
     with measured("load the ledger, nodes", 620 * 40):
         store.ledger.find()
-
-
-def _adopting(station: str, nodes: list[LedgerNode]) -> Callable[[Store], None]:
-    return lambda store: store.devices.adopt(station, nodes, "digest", "bench")
 
 
 def bench(name: str, url: str) -> None:

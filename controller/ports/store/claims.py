@@ -113,9 +113,10 @@ class Journal(Repository[M_co], Protocol[M_co]):
 
     @method
     def append(self, entry: JournalEntry, claim: Claim, begins: bool = False) -> None:
-        """Append a journal row; the very same row again changes nothing.
+        """Append a journal row; the very same row again changes nothing. A job first edits after one that ``begins``.
 
         Raises:
+            NotClearedError: The row begins what may not begin now.
             LeaseLostError: The claim's fence is no longer the newest, or its incarnation was declared dead.
             ConflictError: The row belongs to another transaction, or its number is taken by another row.
         """
