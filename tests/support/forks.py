@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -84,6 +85,15 @@ class ForkedProcess:
     def kill(self) -> None:
         """SIGKILL."""
         self.send_signal(signal.SIGKILL)
+
+
+def run_forked(words: Sequence[str], env: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
+    """Run a module to its end, like ``subprocess.run`` of ``python -m module words...`` with its output kept."""
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        status = ForkedProcess(words, env, stdout, stderr).wait(60)
+        for file in (stdout, stderr):
+            file.seek(0)
+        return subprocess.CompletedProcess(words, status, stdout.read().decode(), stderr.read().decode())
 
 
 @cache

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from controller.queue.app import make_app
 from controller.queue.doorbell import CeleryDoorbell
 from controller.queue.scheduler_rings import SchedulerRings
-from tests.support.minka import ROOT
+from tests.support.forks import ForkedProcess
 from tests.support.redis import redis_server
 
 REDIS = pytest.param("redis", marks=pytest.mark.needs("redis-server"))
@@ -60,9 +59,9 @@ def test_a_ring_for_the_scheduler_reaches_it_and_no_worker(broker: str, tmp_path
 
 def test_rings_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_path: Path) -> None:
     notes, spool = tmp_path / "notes", tmp_path / "spool"
-    command = [sys.executable, "-m", "tests.integration.shapes.ringing", broker, str(spool), str(notes)]
+    words = ["tests.integration.shapes.ringing", broker, str(spool), str(notes)]
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        process = ForkedProcess(words, os.environ, log, log)
     bell = CeleryDoorbell(make_app(broker, spool))
     try:
         bell.ring("first")

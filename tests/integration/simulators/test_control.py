@@ -21,6 +21,7 @@ from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import label_edit, netconf
+from tests.support.forks import run_forked
 from tests.unit.simulators.netconf.desk import enb, label_config, link
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -144,16 +145,8 @@ async def test_control_stays_on_loopback(fleet: Fleet) -> None:
 
 
 async def command(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "simulators",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, output.decode(), errors.decode()
+    said = await asyncio.to_thread(run_forked, ["simulators", *arguments])
+    return said.returncode, said.stdout, said.stderr
 
 
 async def test_up_faults_and_sigterm(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from simulators.fleet.push import Push, alertmanager_call, ves_event
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import netconf
+from tests.support.forks import run_forked
 from tests.unit.simulators.equipment.field import SETTLED, configure
 from tests.unit.simulators.netconf.desk import TINY, cell, enb, link
 
@@ -181,14 +182,8 @@ SCENARIO = "events: [{at: 0.2, fault: fan, where: {everywhere: true}}]\n"
 
 
 async def run(*arguments: str | Path) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "simulators", *map(str, arguments)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    said = await asyncio.to_thread(run_forked, ["simulators", *map(str, arguments)], {**os.environ, "COLUMNS": "200"})
+    return said.returncode, said.stdout, said.stderr
 
 
 async def test_play_prints_the_same_history_twice(tmp_path: Path) -> None:

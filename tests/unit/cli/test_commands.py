@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,10 +16,11 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 import typer
 
 from controller.bootstrap import open_record
-from controller.cli import lazy
+from controller.cli import lazy, processes
 from controller.cli.main import app
 from controller.models.settings import Settings
 from controller.ports.clock import SystemClock
@@ -263,19 +266,37 @@ def test_up_names_a_port_that_is_taken(nowhere: dict[str, str]) -> None:
     assert "Traceback" not in said.stderr
 
 
-def test_up_gives_up_on_simulators_that_find_no_place(nowhere: dict[str, str], tmp_path: Path) -> None:
+@pytest.fixture
+def _signals_and_logs() -> Iterator[None]:
+    """``minka up`` sets up signals and logs, and here it does so in our process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    logging_to = list(logging.getLogger().handlers)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    logging.getLogger().handlers[:] = logging_to
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_signals_and_logs")
+def test_up_gives_up_on_simulators_that_find_no_place(
+    nowhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other processes are none of Minka's: how those start is tested wherever a whole controller is."""
+    monkeypatch.setattr(processes, "_minka", lambda *_: [sys.executable, "-S", "-c", "import time; time.sleep(600)"])
     base = free_ports(5)
     with socket.socket() as other:
         other.bind(("127.0.0.1", base + 2))
         other.listen()
-        said = up(nowhere, "--sim", str(TINY), "--sim-ports", str(base), "--sim-control", f"127.0.0.1:{base + 4}")
-    assert said.returncode == 1
-    assert "simulators does not start" in said.stderr
-    assert "address already in use" in said.stderr
-    assert str(base + 2) in said.stderr
-    assert str(tmp_path) in said.stderr
-    assert "process.ended" in said.stderr
-    assert "\x1b" not in said.stderr
+        words = ["up", "--sim", str(TINY), "--sim-ports", str(base), "--sim-control", f"127.0.0.1:{base + 4}"]
+        said = minka(*words, env=nowhere)
+    assert said.status == 1
+    assert "simulators does not start" in said.err
+    assert "address already in use" in said.err
+    assert str(base + 2) in said.err
+    assert str(tmp_path) in said.err
+    assert "process.ended" in said.err
+    assert "\x1b" not in said.err
 
 
 def test_a_new_audit_key_signs_from_the_next_start_on(tmp_path: Path) -> None:
