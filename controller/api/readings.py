@@ -14,7 +14,8 @@ Reading = TypeVar("Reading")
 class Readings(Generic[Reading]):
     """The latest reading by key; one key is read once in so many seconds, however often it is asked for.
 
-    It is so whether the reading succeeds or not. Belongs to one loop.
+    It is so whether the reading succeeds or not. A reading that equals the one before is the one before, so that who
+    asks again and again sees at once that nothing changed. Belongs to one loop.
 
     Args:
         seconds: For so long a reading serves.
@@ -29,26 +30,41 @@ class Readings(Generic[Reading]):
     async def get(self, key: Hashable, clock: Clock, read: Callable[[], Coroutine[Any, Any, Reading]]) -> Reading:
         """A reading that is young enough, or a new one. Raises what reading it raised."""
         now = clock.monotonic()
-        self._kept = {key: kept for key, kept in self._kept.items() if kept.serves(now, self._seconds, self._rest)}
-        if key not in self._kept:
-            self._kept[key] = _Kept(clock, read)
-        return await asyncio.shield(self._kept[key].task)
+        self._kept = {key: kept for key, kept in self._kept.items() if kept.is_young(now, 2)}
+        kept = self._kept.get(key)
+        if kept is None or not kept.is_young(now):
+            kept = self._kept[key] = _Kept(clock, read, self._seconds, self._rest, kept)
+        return await asyncio.shield(kept.task)
 
 
 class _Kept(Generic[Reading]):
     """One reading: when it began, and how long it took."""
 
-    def __init__(self, clock: Clock, read: Callable[[], Coroutine[Any, Any, Reading]]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        read: Callable[[], Coroutine[Any, Any, Reading]],
+        seconds: float,
+        rest: float,
+        before: _Kept[Reading] | None,
+    ) -> None:
         self._begun = clock.monotonic()
-        self._took = 0.0
-        self.task = asyncio.get_running_loop().create_task(read())
+        self._serves = seconds
+        self._rest = rest
+        self._reading: Reading | None = None
+        self.task = asyncio.get_running_loop().create_task(self._read(read, before._reading if before else None))
         self.task.add_done_callback(lambda done: self._ended(done, clock.monotonic()))
 
-    def serves(self, now: float, seconds: float, rest: float) -> bool:
-        """Whether it is under way, or was begun no longer than so many seconds ago."""
-        return not self.task.done() or now - self._begun < max(seconds, self._took * rest)
+    async def _read(self, read: Callable[[], Coroutine[Any, Any, Reading]], before: Reading | None) -> Reading:
+        reading = await read()
+        self._reading = before if before is not None and before == reading else reading
+        return self._reading
+
+    def is_young(self, now: float, times: int = 1) -> bool:
+        """Whether it is under way, or was begun no longer ago than so many times what it serves for."""
+        return not self.task.done() or now - self._begun < self._serves * times
 
     def _ended(self, done: asyncio.Task[Reading], now: float) -> None:
-        self._took = now - self._begun
+        self._serves = max(self._serves, (now - self._begun) * self._rest)
         if not done.cancelled():
             done.exception()  # nobody may wait for it any more

@@ -169,11 +169,7 @@ async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
     while True:
         run = await seen.shared(f"run {run_id}", lambda: seen.run(run_id))
         if run != last:
-            for job in await run_in_threadpool(seen.jobs, run_id):
-                if job.outcome is not None and job.station not in told:
-                    told.add(job.station)
-                    yield event("job", job)
-            yield event("run", run)
+            yield await run_in_threadpool(_news, seen, run, told)
             last, silent = run, 0.0
         if run.state.terminal:
             return
@@ -182,3 +178,10 @@ async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
             yield keep_alive()
             silent = 0.0
         await seen.clock.sleep(LOOK_SECONDS)
+
+
+def _news(seen: View, run: RunView | TenantRun, told: set[str]) -> str:
+    """The jobs that ended since the last time, which are noted in ``told``, and the run."""
+    ended = [job for job in seen.jobs(run.id) if job.outcome is not None and job.station not in told]
+    told.update(job.station for job in ended)
+    return "".join(event("job", job) for job in ended) + event("run", run)
