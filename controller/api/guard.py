@@ -64,7 +64,7 @@ class Guard:
             refusal = answer(error) if isinstance(error, HTTPException) else problem_of(error)
             if refusal.status_code == 401:
                 services: Services = request.app.state.services
-                services.strangers.refused(asked_for(request), services.store, services.clock)
+                services.unauthenticated.refused(asked_for(request), services.store, services.clock)
             await refusal(scope, receive, send)
             return
         self._under_way[tenant] += 1

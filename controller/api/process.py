@@ -55,7 +55,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
             presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions)
             async with presence.shown(made.clock):
                 yield
-            await services.strangers.settle(made.store)
+            await services.unauthenticated.settle(made.store)
 
     return make_app(lifespan)
 

@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from controller.api.readings import Readings
-from controller.api.strangers import Strangers
+from controller.api.unauthenticated import UnauthenticatedRequests
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.settings import Settings
 from controller.nrm.tree import Observed
@@ -49,7 +49,7 @@ class Services:
     #: Why the secret of a name is not there; empty if it is.
     missing_secret: Callable[[str], str] = lambda _name: ""
     provider: Provider | None = None
-    strangers: Strangers = field(default_factory=Strangers)
+    unauthenticated: UnauthenticatedRequests = field(default_factory=UnauthenticatedRequests)
     #: Stations read for tenants, each by itself: none learns what another one reads.
     stations: Readings[Observed] = field(default_factory=lambda: Readings(STATION_SECONDS))
     #: What followers are told of, by who they are and what they follow.

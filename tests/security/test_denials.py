@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from controller.api.strangers import STRANGER, Strangers
+from controller.api.unauthenticated import UNAUTHENTICATED, UnauthenticatedRequests
 from controller.models.errors import StoreAwayError
 from controller.models.people import Role
 from controller.models.run import AuditRow
@@ -62,16 +62,16 @@ async def test_a_flood_of_what_is_not_ones_own_is_on_record_as_a_flood(
     assert all(row.detail == {"permission": needed} for row in each)
 
 
-async def test_strangers_are_counted_all_together(desk: Desk) -> None:
+async def test_unauthenticated_requests_are_counted_all_together(desk: Desk) -> None:
     for index in range(40):
         answer = await ask(desk.app, "GET", f"/v1/alarms/a-{index}", ("", "guess", "not.a.token")[index % 3])
         assert answer.status == 401
-    await desk.app.state.services.strangers.settle(desk.store)
-    rows = denied(desk, STRANGER)
+    await desk.app.state.services.unauthenticated.settle(desk.store)
+    rows = denied(desk, UNAUTHENTICATED)
     assert (len(rows) <= 2, number(rows)) == (True, 40)
     assert rows[-1].object == "GET /v1/alarms/a-39"
     assert await ask(desk.app, "GET", "/healthz", "")
-    assert number(denied(desk, STRANGER)) == 40
+    assert number(denied(desk, UNAUTHENTICATED)) == 40
 
 
 class Pauses(VirtualClock):
@@ -93,38 +93,38 @@ class Pauses(VirtualClock):
         await asyncio.wait_for(self.asleep.wait(), 30)
 
 
-async def test_strangers_cost_a_write_now_and_then(desk: Desk) -> None:
-    strangers, clock = Strangers(), Pauses()
-    strangers.refused("GET /1", desk.store, clock)
+async def test_unauthenticated_requests_cost_a_write_now_and_then(desk: Desk) -> None:
+    requests, clock = UnauthenticatedRequests(), Pauses()
+    requests.refused("GET /1", desk.store, clock)
     await clock.on(0)
-    assert number(denied(desk, STRANGER)) == 1
+    assert number(denied(desk, UNAUTHENTICATED)) == 1
     for _ in range(3):
-        before = number(denied(desk, STRANGER))
+        before = number(denied(desk, UNAUTHENTICATED))
         for index in range(100):
-            strangers.refused(f"GET /{index}", desk.store, clock)
+            requests.refused(f"GET /{index}", desk.store, clock)
         await clock.advance(9.9)
-        assert number(denied(desk, STRANGER)) == before
+        assert number(denied(desk, UNAUTHENTICATED)) == before
         await clock.on(0.1)
-        assert denied(desk, STRANGER)[-1].detail == {"count": "100"}
-    strangers.refused("GET /2", desk.store, clock)
-    await strangers.settle(desk.store)
-    assert [row.detail.get("count") for row in denied(desk, STRANGER)] == [None, "100", "100", "100", None]
+        assert denied(desk, UNAUTHENTICATED)[-1].detail == {"count": "100"}
+    requests.refused("GET /2", desk.store, clock)
+    await requests.settle(desk.store)
+    assert [row.detail.get("count") for row in denied(desk, UNAUTHENTICATED)] == [None, "100", "100", "100", None]
 
 
-async def test_strangers_are_not_forgotten_while_the_database_is_away(desk: Desk) -> None:
-    strangers, clock = Strangers(), Pauses()
+async def test_unauthenticated_requests_are_not_forgotten_while_the_database_is_away(desk: Desk) -> None:
+    requests, clock = UnauthenticatedRequests(), Pauses()
 
     def away(*_: Any) -> None:
         raise StoreAwayError
 
     with patch.object(desk.store.audit, "deny", away):
-        strangers.refused("GET /0", desk.store, clock)
+        requests.refused("GET /0", desk.store, clock)
         await clock.on(0)
-        strangers.refused("GET /1", desk.store, clock)
+        requests.refused("GET /1", desk.store, clock)
         await clock.on(10)
     await clock.on(10)
-    assert [row.detail for row in denied(desk, STRANGER)] == [{"count": "2"}]
-    await strangers.settle(desk.store)
+    assert [row.detail for row in denied(desk, UNAUTHENTICATED)] == [{"count": "2"}]
+    await requests.settle(desk.store)
 
 
 def summed_up(store: SqlStore) -> list[AuditRow]:

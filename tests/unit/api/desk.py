@@ -75,6 +75,6 @@ async def open_desk(folder: Path, database: str = "") -> AsyncIterator[Desk]:
     app = app_with(services)
     async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as stranger:
         yield Desk(app, store, devices, doorbell, client, stranger)
-    await app.state.services.strangers.settle(store)
+    await app.state.services.unauthenticated.settle(store)
     await loop_store.close()
     store.close()

@@ -1,4 +1,4 @@
-"""Requests of nobody who is known here. They are counted, and the numbers go on record now and then.
+"""Requests without a token that is in force. They are counted, and the numbers go on record now and then.
 
 Whoever finds the port may send as many as they like, so none of them waits for the database or has it write.
 """
@@ -17,12 +17,12 @@ from controller.ports.store import Store
 log = structlog.get_logger()
 
 #: All of them together, on the audit trail; no user can have a name with a blank.
-STRANGER = "a stranger"
+UNAUTHENTICATED = "an unauthenticated caller"
 #: Seconds between two writes at least.
 _PAUSE = 10.0
 
 
-class Strangers:
+class UnauthenticatedRequests:
     """Counts of one process; a process that is killed takes the last ten seconds with it."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Strangers:
             if not count:
                 return
             try:
-                await run_in_threadpool(store.audit.deny, STRANGER, "", "", self._asked, count)
+                await run_in_threadpool(store.audit.deny, UNAUTHENTICATED, "", "", self._asked, count)
             except StoreError as error:
                 self._count += count
                 log.warning("api.denials_unwritten", count=self._count, reason=error.message)
