@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 
 from controller.cli.errors import DIFFERENT, FAILED, UNREACHABLE, WRONG_INPUT, CliError
-from controller.cli.groups import problem_lines
 from controller.cli.kept import kept
 from controller.models.settings import Settings
 
@@ -159,9 +158,7 @@ def _refused(answer: httpx.Response, source: str = "") -> CliError:
     if answer.status_code == 503:
         status = UNREACHABLE
     message = str(problem.get("detail", problem) if isinstance(problem, dict) else problem)
-    if isinstance(problem, dict) and str(problem.get("type", "")).endswith(":invalid-network-files"):
-        message = "\n".join(problem_lines(problem["problems"]))
-    elif isinstance(problem, dict) and problem.get("problems"):
+    if isinstance(problem, dict) and problem.get("problems"):
         # Where in the request a field stood is nothing that was typed.
         message = re.sub(r"(^|; )(?:body|query|path)\.", r"\1", message)
     if answer.status_code == 401 and source:

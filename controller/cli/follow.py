@@ -11,6 +11,7 @@ import typer
 from controller.cli.errors import FAILED, UNREACHABLE, CliError
 from controller.cli.output import client, coloured, counted, err, out, print_json
 from controller.cli.waits import show_waits
+from controller.models.words import Outcome, RunState
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _ATTEMPTS = 30
 #: Stations that are named where the same is said of many.
 _MOST = 5
-_GOING_ON = ("queued", "running", "paused", "cancelling")
 
 
 class _Bars:
@@ -62,7 +62,7 @@ class _Bars:
     def run(self, run: dict[str, Any]) -> None:
         """The run moved on: its wave is being worked on."""
         for wave, task in self._tasks.items():
-            if wave <= _wave(run) and run["state"] != "queued":
+            if wave <= _wave(run) and run["state"] != RunState.QUEUED:
                 self.progress.start_task(task)
         if not self._silent:
             self._waits = show_waits(run, self._waits)
@@ -74,9 +74,9 @@ class _Bars:
         self.progress.advance(self._tasks[wave])
         if self._silent:
             return
-        if job["outcome"] == "succeeded" and job.get("detail"):
+        if job["outcome"] == Outcome.SUCCEEDED and job.get("detail"):
             self._remarks.setdefault(job["detail"], []).append(job["station"])
-        elif job["outcome"] not in ("succeeded", "unchanged"):
+        elif not Outcome(job["outcome"]).good:
             out.print(f"{job['station']}:", coloured(job["outcome"]), job.get("detail") or "")
         if not out.is_terminal and self._done[wave] == self._totals[wave]:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
@@ -131,7 +131,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
         bars.remarks()
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(last["counts"].items()))
         out.print(f"run {run_id} ", coloured(last["state"]), f": {counts}", sep="")
-    if last["state"] != "succeeded":
+    if last["state"] != RunState.SUCCEEDED:
         raise typer.Exit(FAILED)
 
 
@@ -143,7 +143,7 @@ def _events(api: Client, run_id: str, clock: Clock) -> Iterator[tuple[str, Any]]
             for name, data in api.events(f"/v1/runs/{run_id}/events"):
                 left = _ATTEMPTS
                 yield name, data
-                if name == "run" and data["state"] not in _GOING_ON:
+                if name == "run" and RunState(data["state"]).terminal:
                     return
         except CliError as error:
             if error.status != UNREACHABLE or left <= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -106,7 +106,7 @@ def main() -> None:
         # With --json usage errors are JSON as well; without it Typer words them.
         status = lazily(app)(prog_name="minka", standalone_mode=not as_json)
     except CliError as error:
-        _leave(str(error), error.status, error.problem)
+        _leave(_message(error), error.status, error.problem)
     except InputError as error:
         _leave(error.message, WRONG_INPUT, {"detail": error.message, "type": error.code})
     except MinkaError as error:
@@ -118,6 +118,16 @@ def main() -> None:
         message = f"{error.strerror}: {error.filename}" if error.filename else str(error)
         _leave(message, FAILED, {"detail": message, "type": "file"})
     sys.exit(status)
+
+
+def _message(error: CliError) -> str:
+    """What to say; of network files all that is wrong, a line for each kind."""
+    if not str(error.problem.get("type", "")).endswith(":invalid-network-files"):
+        return str(error)
+    from controller.cli.groups import problem_lines  # noqa: PLC0415 - only for this
+
+    problems: Any = error.problem["problems"]
+    return "\n".join(problem_lines(problems))
 
 
 def _leave(message: str, status: int, problem: dict[str, object]) -> NoReturn:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from controller.cli.settings import settings
 from controller.models.untrusted import visible
+from controller.models.words import AlarmState, Outcome, RunState
 
 if TYPE_CHECKING:
     from controller.cli.client import Client
@@ -65,27 +66,20 @@ def _terminal(*, stderr: bool) -> Terminal:
 out = _terminal(stderr=False)
 err = _terminal(stderr=True)
 
-_COLOURS = {
-    "succeeded": "green",
-    "unchanged": "green",
-    "cleared": "green",
-    "repaired": "green",
-    "partial": "yellow",
-    "deferred": "yellow",
-    "cancelled": "yellow",
-    "withdrawn": "yellow",
-    "paused": "yellow",
-    "stopped": "yellow",
-    "raised": "yellow",
-    "waits": "yellow",
-    "repairing": "cyan",
-    "running": "cyan",
-    "failed": "red",
-    "failed-safe": "red",
-    "rolled-back": "red",
-    "refused": "red",
-    "diverged": "bold red",
-    "escalated": "bold red",
+#: Colours of states and outcomes; ``waits`` is a state for people only (``controller.cli.waits``).
+_COLOURS: dict[str, str] = {
+    str(word): colour
+    for colour, words in {
+        "green": (RunState.SUCCEEDED, Outcome.UNCHANGED, AlarmState.CLEARED, AlarmState.REPAIRED),
+        "yellow": (
+            *(RunState.PARTIAL, RunState.CANCELLED, RunState.PAUSED, RunState.STOPPED, "waits"),
+            *(Outcome.DEFERRED, Outcome.WITHDRAWN, AlarmState.RAISED),
+        ),
+        "cyan": (RunState.RUNNING, AlarmState.REPAIRING),
+        "red": (RunState.FAILED, Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED),
+        "bold red": (RunState.DIVERGED, AlarmState.ESCALATED),
+    }.items()
+    for word in words
 }
 
 

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from controller.cli.output import counted, out, styled, when
+from controller.models.words import RunState
 
 
 def state_of(run: Mapping[str, Any]) -> str:
     """The state of a run for people: ``waits`` where none of its open jobs may go on by itself."""
     waits = run.get("waits_for", ())
-    if not waits or run["state"] not in ("queued", "running"):
+    if not waits or run["state"] not in (RunState.QUEUED, RunState.RUNNING):
         return str(run["state"])
     # A wait of no station in particular is one of them all.
     idle = not all(wait["stations"] for wait in waits) or sum(wait["stations"] for wait in waits) >= _pending(run)

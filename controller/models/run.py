@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.network import Network, Noun
 from controller.models.plan import LedgerNode
+from controller.models.words import Outcome as Outcome  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.words import Policy as Policy  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.words import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
 
@@ -45,34 +46,6 @@ class JobState(StrEnum):
     READY = "ready"
     CLAIMED = "claimed"
     DONE = "done"
-
-
-class Outcome(StrEnum):
-    """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done.
-
-    A job that comes to ``deferred`` while its run is patient, or to ``withdrawn`` with a group that was postponed,
-    begins anew instead.
-    """
-
-    SUCCEEDED = "succeeded"
-    UNCHANGED = "unchanged"
-    FAILED_SAFE = "failed-safe"
-    ROLLED_BACK = "rolled-back"
-    REFUSED = "refused"
-    DEFERRED = "deferred"
-    CANCELLED = "cancelled"
-    WITHDRAWN = "withdrawn"
-    DIVERGED = "diverged"
-
-    @property
-    def good(self) -> bool:
-        """Whether the device carries what was wanted."""
-        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
-
-    @property
-    def counts_as_failure(self) -> bool:
-        """Whether it counts towards a run's stop threshold (an unreachable device does not)."""
-        return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.DIVERGED)
 
 
 class GateVerdict(StrEnum):

@@ -1,4 +1,4 @@
-"""Words of the record that the command line offers as choices; they load nothing else, so that its help is quick."""
+"""Words of the record that the command line offers or shows; they load nothing else, so that its help is quick."""
 
 from __future__ import annotations
 
@@ -26,6 +26,34 @@ class RunState(StrEnum):
     def terminal(self) -> bool:
         """Whether nothing more happens."""
         return self not in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
+
+
+class Outcome(StrEnum):
+    """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done.
+
+    A job that comes to ``deferred`` while its run is patient, or to ``withdrawn`` with a group that was postponed,
+    begins anew instead.
+    """
+
+    SUCCEEDED = "succeeded"
+    UNCHANGED = "unchanged"
+    FAILED_SAFE = "failed-safe"
+    ROLLED_BACK = "rolled-back"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
+    DIVERGED = "diverged"
+
+    @property
+    def good(self) -> bool:
+        """Whether the device carries what was wanted."""
+        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
+
+    @property
+    def counts_as_failure(self) -> bool:
+        """Whether it counts towards a run's stop threshold (an unreachable device does not)."""
+        return self in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.DIVERGED)
 
 
 class Policy(StrEnum):
