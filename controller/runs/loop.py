@@ -33,6 +33,8 @@ _POLL = 1.0
 #: Between two looks at everything, times as long as the last one took: it reads all jobs of the runs under way.
 _REST = 10.0
 _LONGEST_REST = 5.0
+#: Between two looks at runs that may go on.
+_BREATH = 0.05
 #: Claims of one job after which it is given up instead of tried once more (a job that kills its workers).
 _MAX_ATTEMPTS = 5
 
@@ -66,8 +68,10 @@ class WorkerLoop:
         # A claim whose answer was lost may have been committed: then look at what we hold first.
         self._uncertain = False
         self._work = asyncio.Event()
+        #: Runs that may go on: jobs of theirs ended, or a group stands at its gate whole.
         self._moved: set[str] = set()
-        tools.gates.on_complete = self._moved.add
+        self._sweeps = asyncio.Event()
+        tools.gates.on_complete = self._may_go_on
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next_round = 0.0
         #: Whether the next heartbeat will be on record.
@@ -82,6 +86,11 @@ class WorkerLoop:
         self._work.set()
         if not any(key[0].startswith(f"{run_id}.") for key in self._running):
             self._next_round = 0.0  # it may have to be begun; what is under way here rings all the time
+            self._sweeps.set()
+
+    def _may_go_on(self, run_id: str) -> None:
+        self._moved.add(run_id)
+        self._sweeps.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``; then claim nothing more and let running transactions end.
@@ -115,22 +124,22 @@ class WorkerLoop:
         try:
             while not stop.is_set():
                 await self._claim()
-                await self._next_look(stopped)
+                await self._first_of(self._work, _POLL, stopped)
         finally:
             stopped.cancel()
         while self._running:
             await asyncio.wait(self._running.values())
 
-    async def _next_look(self, stopped: asyncio.Task[bool]) -> None:
-        """Wait for a ring, a finished job, the polling interval or the end."""
-        timer = asyncio.create_task(self._tools.clock.sleep(_POLL))
-        ring = asyncio.create_task(self._work.wait())
+    async def _first_of(self, event: asyncio.Event, seconds: float, *others: asyncio.Task[bool]) -> None:
+        """Wait for an event, which is cleared then, for a time, or for the end of another task."""
+        timer = asyncio.create_task(self._tools.clock.sleep(seconds))
+        ring = asyncio.create_task(event.wait())
         try:
-            await asyncio.wait({timer, ring, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({timer, ring, *others}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
             ring.cancel()
-        self._work.clear()
+        event.clear()
 
     # ------------------------------------------------------------------- claims
 
@@ -180,7 +189,7 @@ class WorkerLoop:
             "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
         )
         if not result.outcome.good or not self._works_on(claim):
-            self._moved.add(claim.run.id)
+            self._may_go_on(claim.run.id)
 
     def _works_on(self, claim: Claim) -> bool:
         """Whether other jobs of the run are under way here: then one that ended well decides nothing yet."""
@@ -287,7 +296,9 @@ class WorkerLoop:
                 self._next_round = ended + min(max(_POLL, _REST * (ended - begun)), _LONGEST_REST)
             if moved or looks:
                 self._work.set()
-            await self._tools.clock.sleep(0.05)
+            # Many that end at about the same time are looked at together.
+            await self._tools.clock.sleep(_BREATH)
+            await self._first_of(self._sweeps, self._next_round - self._tools.clock.monotonic())
 
 
 async def record_end(claims: Claims[Async], claim: Claim, result: JobResult | NotClearedError | Resting) -> None:

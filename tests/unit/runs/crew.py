@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 from sqlalchemy import text
 
 from controller.models.approval import RunTerms, StationTerms
-from controller.models.errors import NotClearedError
 from controller.models.network import Network
 from controller.models.plan import Changes
-from controller.models.run import Job, JournalStep, Outcome, RunState, Strategy
+from controller.models.run import Job, JobState, JournalStep, Outcome, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_devices import FakeDevice, FakeDevices
-from controller.ports.store import Claim, JobResult, NewJob, Page
-from controller.runs.approval.clearance import clearances
-from controller.runs.loop import record_end
-from controller.runs.procedures import Apply, Procedure, Resting, Tools
-from controller.runs.rollout.transitions import decide
+from controller.ports.queue import FakeDoorbell
+from controller.ports.store import NewJob, Page
+from controller.runs.loop import WorkerLoop
+from controller.runs.procedures import Apply, Procedure, Tools
 from controller.store import SqlStore, open_store
 from tests.support.launch import prepared
 from tests.unit.plan import samples
@@ -129,7 +128,11 @@ class Crew:
 
     async def shift(self, life: Mortal, *, seconds: float = 2000.0) -> bool:
         """One process's life; whether the run came to its end, or rests in a pause, before the process died."""
-        shift = _Shift(self, life)
+        tools = Tools(InstantStore(self.store, life), MortalDevices(self.devices, life), self.clock, _target)  # type: ignore[arg-type]
+        procedure = self.procedure(tools)
+        tools = replace(tools, procedure_of=lambda _run: procedure)
+        asyncio.get_running_loop().set_exception_handler(_unless_killed)
+        process = asyncio.create_task(WorkerLoop("w", tools, FakeDoorbell()).run(asyncio.Event()))
         end = self.clock.monotonic() + seconds
         try:
             while self.clock.monotonic() < end:
@@ -137,15 +140,23 @@ class Crew:
                     if due <= self.clock.monotonic():
                         self._later.remove((due, act))
                         act()
-                if await shift.tick():
-                    return True
-                if life.dead:
+                await self.clock.advance(0.5)
+                if process.done() or life.dead:
                     return False
+                if self._is_over():
+                    return True
             raise AssertionError(f"the run hangs: {self.store.runs.jobs(self.run)}")
-        except Killed:
-            return False
         finally:
-            await shift.die()
+            process.cancel()
+            (ended,) = await asyncio.gather(process, return_exceptions=True)
+            for one in self.store.processes.alive():
+                assert self.store.processes.declare_dead(one.id, one.counter)
+            assert isinstance(ended, Killed | asyncio.CancelledError), ended
+
+    def _is_over(self) -> bool:
+        if self.state() is not RunState.PAUSED:
+            return self.state().terminal
+        return not any(job.state in (JobState.READY, JobState.CLAIMED) for job in self.store.runs.jobs(self.run))
 
     # ------------------------------------------------------------------- looks
 
@@ -207,57 +218,13 @@ def _empty_store() -> tuple[SqlStore, VirtualClock]:
     return store, clock
 
 
-class _Shift:
-    """What one process does: claims, works, decides."""
-
-    def __init__(self, crew: Crew, life: Mortal) -> None:
-        self._crew = crew
-        self._life = life
-        self._incarnation = crew.store.processes.register("w")
-        store = InstantStore(crew.store, life)
-        devices = MortalDevices(crew.devices, life)
-        self._tools = Tools(store, devices, crew.clock, lambda _network, station: _target(station))  # type: ignore[arg-type]
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def tick(self) -> bool:
-        """A moment of work; whether the run is over, or rests."""
-        clock, store = self._crew.clock, self._tools.store
-        run = self._crew.run
-        if self._crew.bound:
-            await store.approvals.reassess(lambda standing: clearances(standing, clock.now()), {})
-        while await store.runs.advance(run, lambda r, j: decide(r, j, clock.now()), "w"):
-            pass
-        for claim in await store.claims.take(self._incarnation, 100):
-            self._tasks.add(asyncio.create_task(self._job(claim)))
-        await clock.advance(0.5)
-        for task in [task for task in self._tasks if task.done()]:
-            self._tasks.discard(task)
-            task.result()
-        state = self._crew.state()
-        return state.terminal or (state is RunState.PAUSED and not self._tasks)
-
-    async def _believes(self) -> bool:
-        return not self._life.dead
-
-    async def _job(self, claim: Claim) -> None:
-        work = self._crew.procedure(self._tools).work
-        result: JobResult | Resting | NotClearedError
-        try:
-            result = await work(claim, self._tools, self._believes)
-        except NotClearedError as error:
-            result = error
-        await record_end(self._tools.store.claims, claim, result)
-
-    async def die(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        store = self._crew.store
-        counter = next(one.counter for one in store.processes.alive() if one.id == self._incarnation)
-        assert store.processes.declare_dead(self._incarnation, counter)
+def _unless_killed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tasks of a process that was killed end by that, and nobody asks them."""
+    if not isinstance(context.get("exception"), Killed):
+        loop.default_exception_handler(context)
 
 
-def _target(station: str) -> DeviceTarget:
+def _target(_network: Network, station: str) -> DeviceTarget:
     return DeviceTarget(
         station, TARGET.address, TARGET.port, TARGET.host_key, TARGET.username, TARGET.credential, TARGET.profiles
     )
