@@ -426,8 +426,14 @@ class Network(Noun):
         site = None if station is None else self.site_by_id.get(station.site)
         if station is not None and station.owner not in (None, agreement.tenant):
             return False
-        region = "" if site is None else site.region
-        return agreement.scope.covers(cell, site="" if station is None else station.site, region=region)
+        return agreement.scope.covers(
+            region="" if site is None else site.region,
+            site="" if station is None else station.site,
+            station=cell.station,
+            cell=cell.name,
+            band=cell.band,
+            rat=cell.rat,
+        )
 
     def cells_of(self, agreement: Agreement, stations: Iterable[str] | None = None) -> Iterator[Cell]:
         """Cells that an agreement reaches, of these stations or all, whenever it holds."""

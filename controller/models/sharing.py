@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -25,9 +25,6 @@ from controller.models.scalars import (
     StationId,
     TimeOfDay,
 )
-
-if TYPE_CHECKING:
-    from controller.models.network import Cell
 
 
 class SharingKind(StrEnum):
@@ -119,17 +116,11 @@ class Scope(Noun):
     def _named(self) -> tuple[frozenset[str], ...]:
         return tuple(map(frozenset, (self.regions, self.sites, self.stations, self.cells)))
 
-    def covers(self, cell: Cell, *, site: str, region: str) -> bool:
-        """Whether a cell of a station on this site and in this region lies in the scope."""
+    def covers(self, *, region: str, site: str, station: str, cell: str, band: str, rat: Rat) -> bool:
+        """Whether a cell, by its name and where it is, lies in the scope."""
         regions, sites, stations, cells = self._named
-        placed = (
-            self.everywhere
-            or region in regions
-            or site in sites
-            or cell.station in stations
-            or (bool(cells) and cell.name in cells)
-        )
-        return placed and (not self.bands or cell.band in self.bands) and (not self.rats or cell.rat in self.rats)
+        placed = self.everywhere or region in regions or site in sites or station in stations or cell in cells
+        return placed and (not self.bands or band in self.bands) and (not self.rats or rat in self.rats)
 
 
 class RadioShare(Noun):
