@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controller.inventory.bands import BANDS, carrier_problems
+from controller.inventory.radio import BANDS, carrier_problems, cell_identity, code_problems
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.network import (
     PROFILE_RATS,
@@ -107,8 +107,8 @@ def check_stations(objects: Objects) -> None:
     stations = objects.all("stations", Station)
     objects.unique(stations, lambda s: s.id, ("id",), "id")
     objects.unique(stations, lambda s: s.transport_address, ("transport_address",), "transport address")
-    objects.unique(stations, _enb, ("enb_id",), "eNB id")
-    objects.unique(stations, _gnb, ("gnb_id",), "gNB id")
+    objects.unique(stations, _node_id(Rat.LTE), ("enb_id",), "eNB id")
+    objects.unique(stations, _node_id(Rat.NR), ("gnb_id",), "gNB id")
     for entry, station in stations:
         objects.refer(entry, ("site",), station.site, "sites", "site")
         objects.refer(entry, ("owner",), station.owner, "tenants", "tenant")
@@ -125,12 +125,8 @@ def _address(endpoint: Endpoint) -> Hashable:
     return None if endpoint.address is None else (endpoint.address.lower(), endpoint.port)
 
 
-def _enb(station: Station) -> Hashable:
-    return None if station.enb_id is None else (station.enb_id, station.enb_id_length)
-
-
-def _gnb(station: Station) -> Hashable:
-    return None if station.gnb_id is None else (station.gnb_id, station.gnb_id_length)
+def _node_id(rat: Rat) -> Callable[[Station], Hashable]:
+    return lambda station: None if station.node_id(rat)[0] is None else station.node_id(rat)
 
 
 def _check_cycles(objects: Objects) -> None:
@@ -165,9 +161,7 @@ def check_cells(objects: Objects) -> None:
     tenants_known = len(objects.found.get("tenants", [])) == len(objects.names["tenants"])
     for entry, cell in cells:
         objects.refer(entry, ("station",), cell.station, "stations", "station")
-        if cell.station in stations:
-            _check_profile(objects, entry, cell, stations[cell.station])
-        _check_codes(objects, entry, cell)
+        _check_codes(objects, entry, cell, stations.get(cell.station))
         _check_carrier(objects, entry, cell)
         if cell.primary_plmn not in plmns and tenants_known and objects.report.complete:
             expected = objects.report.did_you_mean(cell.primary_plmn, plmns)
@@ -176,54 +170,20 @@ def check_cells(objects: Objects) -> None:
 
 
 def _identity(cell: Cell, stations: dict[str, Station]) -> Hashable:
-    """E-UTRAN or NR cell identity: node id and local id in one number (TS 36.413 §9.2.1.38, TS 38.413 §9.3.1.7).
-
-    It is unique network-wide without the PLMN, hence also with it (ECGI, NCGI), whichever PLMN is primary.
-    """
     station = stations.get(cell.station)
-    if station is None:
-        return None
-    if cell.rat is Rat.LTE:
-        return None if station.enb_id is None else (cell.rat, (station.enb_id << _lte_bits(station)) + cell.local_id)
-    return None if station.gnb_id is None else (cell.rat, (station.gnb_id << _nr_bits(station)) + cell.local_id)
+    number = None if station is None else cell_identity(cell, station)
+    return None if number is None else (cell.rat, number)
 
 
-def _lte_bits(station: Station) -> int:
-    return 28 - station.enb_id_length
-
-
-def _nr_bits(station: Station) -> int:
-    return 36 - station.gnb_id_length
-
-
-def _check_profile(objects: Objects, entry: Entry, cell: Cell, station: Station) -> None:
-    if all(PROFILE_RATS[profile] is not cell.rat for profile in station.profiles):
+def _check_codes(objects: Objects, entry: Entry, cell: Cell, station: Station | None) -> None:
+    """Profile, identity and codes."""
+    if station is not None and all(PROFILE_RATS[profile] is not cell.rat for profile in station.profiles):
         fitting = " or ".join(profile for profile, rat in PROFILE_RATS.items() if rat is cell.rat)
-        expected = f"add {fitting} to its profiles"
-        objects.report.entry(
-            entry, ("rat",), f"{station.id} has no profile for {cell.rat}", value=cell.rat, expected=expected
-        )
-        return
-    if cell.rat is Rat.LTE:
-        most, why = min(255, 2 ** _lte_bits(station) - 1), f"enb_id_length {station.enb_id_length}"
-    else:
-        most, why = min(16383, 2 ** _nr_bits(station) - 1), f"gnb_id_length {station.gnb_id_length}"
-    if cell.local_id > most:
-        expected = f"at most {most} in {cell.rat} with {why}"
-        objects.report.entry(entry, ("local_id",), "too large", value=cell.local_id, expected=expected)
-
-
-def _check_codes(objects: Objects, entry: Entry, cell: Cell) -> None:
-    """PCI (TS 36.211 §6.11) and TAC of LTE (TS 23.003 §19.4.2.3: 0000 and FFFE are reserved); NR takes all."""
-    if cell.rat is not Rat.LTE:
-        return
-    if cell.pci > 503:
-        objects.report.entry(entry, ("pci",), "too large", value=cell.pci, expected="at most 503 in LTE")
-    if cell.tac > 65535:
-        objects.report.entry(entry, ("tac",), "too large", value=cell.tac, expected="at most 65535 in LTE")
-    elif cell.tac in {0, 65534}:
-        expected = "1 to 65533, or 65535"
-        objects.report.entry(entry, ("tac",), "reserved in LTE", value=cell.tac, expected=expected)
+        message, expected = f"{station.id} has no profile for {cell.rat}", f"add {fitting} to its profiles"
+        objects.report.entry(entry, ("rat",), message, value=cell.rat, expected=expected)
+        station = None
+    for field, message, expected in code_problems(cell, station):
+        objects.report.entry(entry, (field,), message, value=getattr(cell, field), expected=expected)
 
 
 def _check_carrier(objects: Objects, entry: Entry, cell: Cell) -> None:

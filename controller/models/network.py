@@ -180,6 +180,10 @@ class Station(Noun):
     gnb_id_length: Annotated[int, Field(ge=22, le=32)] = 24
     owner: Identifier | None = Field(None, description="Tenant whose own station it is; none where it is shared.")
 
+    def node_id(self, rat: Rat) -> tuple[int | None, int]:
+        """Its eNB or gNB id, None where it has none, and the length of that in bits."""
+        return (self.enb_id, self.enb_id_length) if rat is Rat.LTE else (self.gnb_id, self.gnb_id_length)
+
     @model_validator(mode="after")
     def _identities(self) -> Station:
         if len(set(self.profiles)) != len(self.profiles):

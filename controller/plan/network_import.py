@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.intent import compile_intent
-from controller.inventory.bands import BANDS, Band, carrier_problems
 from controller.inventory.frame import Frame
+from controller.inventory.radio import BANDS, Band, carrier_problems
 from controller.models.facts import Fact
 from controller.models.network import (
     Agreement,

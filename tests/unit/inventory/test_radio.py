@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.inventory.bands import BANDS, Band
+from controller.inventory.radio import BANDS, Band
 from controller.models.network import Rat
 
 # Band, downlink and uplink edges in MHz (TS 36.101 table 5.5-1, TS 38.104 table 5.2-1).

@@ -1,4 +1,4 @@
-"""Operating bands: which channel numbers and bandwidths a carrier may have.
+"""What radio allows: identities and codes of a cell, and the channel numbers and bandwidths of its carrier.
 
 Sources: TS 36.101 tables 5.5-1 (bands), 5.6.1-1 (bandwidths), 5.7.3-1 (EARFCN);
 TS 38.104 tables 5.2-1 (bands), 5.3.5-1 (bandwidths), 5.4.2.3-1 (NR-ARFCN and raster).
@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.models.network import Cell, Rat
+from controller.models.network import Cell, Rat, Station
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,53 @@ _ALL = (
     _nr("n78", (620000, 653333), (620000, 653333), "10 15 20 25 30 40 50 60 70 80 90 100", 1),
 )
 BANDS = {band.name: band for band in _ALL}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest codes of a cell.
+
+    Attributes:
+        identity_bits: Bits of the cell identity, which node id and local id share.
+        reserved_tacs: Tracking area codes that are kept for no tracking area.
+    """
+
+    identity_bits: int
+    local_id: int
+    pci: int
+    tac: int
+    reserved_tacs: tuple[int, ...] = ()
+
+
+#: ECI (TS 36.413 §9.2.1.38) and NCI (TS 38.413 §9.3.1.7); cellLocalId (TS 28.658, TS 28.541 §4.4.1); PCI (TS 36.211
+#: §6.11, TS 38.211 §7.4.2); TAC (TS 23.003 §19.4.2.3).
+LIMITS = {Rat.LTE: Limits(28, 255, 503, 0xFFFF, (0x0000, 0xFFFE)), Rat.NR: Limits(36, 16383, 1007, 0xFFFFFF)}
+
+
+def cell_identity(cell: Cell, station: Station) -> int | None:
+    """Node id and local id in one number, unique network-wide in a technology; None where the station has no node id.
+
+    Unique without the PLMN, it is so with it too (ECGI, NCGI), whichever PLMN is primary.
+    """
+    node_id, length = station.node_id(cell.rat)
+    return None if node_id is None else (node_id << (LIMITS[cell.rat].identity_bits - length)) + cell.local_id
+
+
+def code_problems(cell: Cell, station: Station | None) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a cell's identity and codes, as (field, message, what would be right)."""
+    limits = LIMITS[cell.rat]
+    if station is not None:
+        _, length = station.node_id(cell.rat)
+        most = min(limits.local_id, 2 ** (limits.identity_bits - length) - 1)
+        if cell.local_id > most:
+            field = "enb_id_length" if cell.rat is Rat.LTE else "gnb_id_length"
+            yield "local_id", "too large", f"at most {most} in {cell.rat} with {field} {length}"
+    if cell.pci > limits.pci:
+        yield "pci", "too large", f"at most {limits.pci} in {cell.rat}"
+    if cell.tac > limits.tac:
+        yield "tac", "too large", f"at most {limits.tac} in {cell.rat}"
+    elif cell.tac in limits.reserved_tacs:
+        yield "tac", f"reserved in {cell.rat}", "1 to 65533, or 65535"
 
 
 def carrier_problems(cell: Cell, band: Band) -> Iterator[tuple[str, str, str]]:
