@@ -20,6 +20,7 @@ from controller.models.settings import Settings
 from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
 from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
+from controller.observe.watchdog import watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification, target_of
 from controller.ports.queue import Doorbell
@@ -108,7 +109,7 @@ class Listener:
 
 async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
     """The listener process, until ``stop``."""
-    async with parts(settings) as made:
+    async with parts(settings) as made, watched(made.clock):
         await made.take_calls(ProcessRole.LISTENER)
         listener = Listener(
             made.loop_store,

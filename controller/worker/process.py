@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import os
 import threading
 from collections.abc import Callable
 
@@ -13,17 +11,12 @@ import structlog
 from controller.bootstrap import parts
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
+from controller.observe.watchdog import watched
 from controller.ports.clock import SystemClock
 from controller.queue.app import WAKE, make_app, make_worker
 from controller.runs.loop import WorkerLoop
 
 log = structlog.get_logger()
-
-#: Seconds in which the loop does not turn once, after which it is taken to hang. Others have buried it long before.
-HANGS_AFTER = 30
-#: Exit status of a process that ends because its loop hangs (sysexits.h: EX_SOFTWARE).
-_HUNG = 70
-_CLOCK = SystemClock()
 
 
 class LoopThread(threading.Thread):
@@ -38,7 +31,6 @@ class LoopThread(threading.Thread):
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._worker: WorkerLoop | None = None
-        self._turns = 0
         self.failed = False
 
     def run(self) -> None:
@@ -55,32 +47,11 @@ class LoopThread(threading.Thread):
     async def _main(self) -> None:
         self._asyncio = asyncio.get_running_loop()
         self._ending = asyncio.Event()
-        self._pulse = asyncio.create_task(self._turn())
-        async with parts(self._settings) as made:
+        async with watched(SystemClock()), parts(self._settings) as made:
             await made.take_calls(ProcessRole.WORKER)
             self._worker = made.worker_loop(self._worker_name)
             self._ready.set()
             await self._worker.run(self._ending)
-
-    async def _turn(self) -> None:
-        """Show the watchdog that the loop turns."""
-        while True:
-            self._turns += 1
-            await _CLOCK.sleep(1)
-
-    def watch(self) -> None:
-        """Body of the watchdog: end the whole process, for its supervisor to start anew, once the loop hangs.
-
-        Nothing is taken down in good order: what hangs can't be, and being killed is what everything is made for.
-        """
-        seen, stood = -1, 0
-        # Ticks are counted instead of time, so that a process that was stopped as a whole is not taken to hang.
-        while stood < HANGS_AFTER:
-            _CLOCK.pause(1)
-            seen, stood = self._turns, stood + 1 if self._turns == seen else 0
-        log.critical("worker.hangs", seconds=stood)
-        faulthandler.dump_traceback()
-        os._exit(_HUNG)
 
     def wake(self, run_id: str) -> None:
         """Pass a ring on."""
@@ -108,7 +79,6 @@ def run(settings: Settings, name: str) -> int:
         thread.wake(run_id)
 
     thread.start()
-    threading.Thread(target=thread.watch, name="watchdog", daemon=True).start()
     status = 0
     try:
         worker.start()

@@ -14,6 +14,7 @@ from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
+from controller.observe.watchdog import watched
 
 #: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
 #: looks for denials to sum up; between two looks whether the record is the newest.
@@ -27,7 +28,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         InputError: A remediation rule is wrong; nothing is started.
         StoreError: The database is unreachable, at the start.
     """
-    async with parts(settings) as made:
+    async with parts(settings) as made, watched(made.clock):
         await made.take_calls(ProcessRole.SCHEDULER)
         anchor = made.anchors()
         sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()

@@ -14,8 +14,8 @@ import time
 from datetime import datetime, timedelta
 
 from controller.cli.main import main
+from controller.observe import watchdog
 from controller.ports.clock import SystemClock
-from controller.worker import process
 from controller.worker.process import LoopThread
 
 _now = SystemClock.now
@@ -36,7 +36,7 @@ def _hang(*_: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGALRM, _hang)
-    process.HANGS_AFTER = 8  # so that tests need not wait for long
+    watchdog.HANGS_AFTER = 8  # so that tests need not wait for long
     if sys.argv[1] == "--ahead":
         _set_clock(float(sys.argv[2]))
         del sys.argv[1:3]

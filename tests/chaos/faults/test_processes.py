@@ -124,7 +124,7 @@ def test_a_worker_that_hangs_is_replaced(five: Plant) -> None:
     hung = five.processes["worker-1"]
     hung.send_signal(signal.SIGALRM)
     five.until("it ends by itself", lambda: hung.poll() is not None)
-    assert "worker.hangs" in five.log("worker-1")
+    assert "process.hangs" in five.log("worker-1")
     # Whoever supervises started it again, and it recovers what it left.
     assert_right(five, attempt)
 
