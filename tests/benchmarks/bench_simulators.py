@@ -26,7 +26,7 @@ from simulators.fleet.inventory import Endpoint, TlsEndpoint
 from simulators.host_keys import public_host_key
 from simulators.netconf.certificates import Authority
 from tests.integration.simulators.client import NetconfClient, label_edit, netconf
-from tests.unit.simulators.netconf.desk import ME, cell, edit, enb, link
+from tests.unit.simulators.netconf.bench import ME, cell, edit, enb, link
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PORT, TLS_PORT = 8377, 8378

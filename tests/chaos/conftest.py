@@ -1,4 +1,4 @@
-"""A plant of four stations on PostgreSQL and Redis, to break things in. MINKA_SOAK=1 breaks them for longer."""
+"""A system of four stations on PostgreSQL and Redis, to break things in. MINKA_SOAK=1 breaks them for longer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.controller import Plant, plant, temporary_folder
 from tests.support.minka import ROOT
 from tests.support.postgres import PostgresServer, shared_postgres
+from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 from tests.support.soak import SOAK
 
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
@@ -31,9 +31,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 
 @pytest.fixture(scope="module")
-def site(postgres: PostgresServer) -> Iterator[Plant]:
-    """The plant, its stations adopted and carrying the network."""
-    with temporary_folder() as folder, plant(folder, "servers", TINY, postgres) as made:
+def system(postgres: PostgresServer) -> Iterator[ProcessSystem]:
+    """The system, its stations adopted and carrying the network."""
+    with temporary_folder() as folder, process_system(folder, "servers", TINY, postgres) as made:
         made.load(TINY)
         made.call("POST", "/devices/adopt", {"selector": "*"})
         run = made.apply(made.plan())

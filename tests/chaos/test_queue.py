@@ -10,45 +10,45 @@ from kombu import Connection
 
 from controller.models.run import JournalStep
 from controller.queue.app import QUEUE
-from tests.chaos.world import STATION, assert_right, begin, change, reached
-from tests.support.controller import Plant
+from tests.chaos.attempts import STATION, assert_right, begin, change, reached
+from tests.support.process_system import ProcessSystem
 
 pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)
-def _whole(site: Plant) -> None:
-    assert site.redis is not None
-    site.clear_faults(STATION)
+def _whole(system: ProcessSystem) -> None:
+    assert system.redis is not None
+    system.clear_faults(STATION)
 
 
 @pytest.mark.parametrize("how", ["restarted", "wiped", "wiped and away for a while"])
-def test_redis_is_lost_in_mid_run(site: Plant, how: str) -> None:
-    assert site.redis is not None
-    plan = change(site, "*")
+def test_redis_is_lost_in_mid_run(system: ProcessSystem, how: str) -> None:
+    assert system.redis is not None
+    plan = change(system, "*")
     for each in plan.changes:
-        site.fault(each.station, "delay", "commit", seconds=2)
-    attempt = begin(site, plan)
-    reached(site, attempt, JournalStep.COMMITTING)
+        system.fault(each.station, "delay", "commit", seconds=2)
+    attempt = begin(system, plan)
+    reached(system, attempt, JournalStep.COMMITTING)
     if how == "restarted":
-        site.redis.restart()
+        system.redis.restart()
     elif how == "wiped":
-        site.redis.wipe()
+        system.redis.wipe()
     else:
-        site.redis.kill()
-    assert_right(site, attempt)
+        system.redis.kill()
+    assert_right(system, attempt)
     if how == "wiped and away for a while":
         # Accepted while there is no broker at all: the database is the record.
-        assert_right(site, begin(site, change(site)))
-        site.redis.wipe()
+        assert_right(system, begin(system, change(system)))
+        system.redis.wipe()
     # And it rings again.
-    assert_right(site, begin(site, change(site)))
+    assert_right(system, begin(system, change(system)))
 
 
-def _put(site: Plant, text: bytes) -> None:
+def _put(system: ProcessSystem, text: bytes) -> None:
     """Put raw bytes where Celery's workers read."""
-    assert site.redis is not None
-    with Connection(site.redis.url) as connection:
+    assert system.redis is not None
+    with Connection(system.redis.url) as connection:
         connection.channel().client.lpush(QUEUE, text)
 
 
@@ -75,29 +75,29 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("what", GARBAGE)
-def test_garbage_on_the_queue(site: Plant, what: str) -> None:
+def test_garbage_on_the_queue(system: ProcessSystem, what: str) -> None:
     """A poison message may end a worker, which then ends its transactions first; it is back at once."""
-    plan = change(site)
-    site.fault(STATION, "delay", "commit", seconds=2)
-    attempt = begin(site, plan)
-    reached(site, attempt, JournalStep.COMMITTING)
-    _put(site, GARBAGE[what])
-    assert_right(site, attempt)
+    plan = change(system)
+    system.fault(STATION, "delay", "commit", seconds=2)
+    attempt = begin(system, plan)
+    reached(system, attempt, JournalStep.COMMITTING)
+    _put(system, GARBAGE[what])
+    assert_right(system, attempt)
     began = time.monotonic()
-    second = begin(site, change(site))
-    assert_right(site, second)
+    second = begin(system, change(system))
+    assert_right(system, second)
     assert time.monotonic() - began < 30
     # Whoever ended was started again, and is at work.
-    site.until(
-        "both workers are up", lambda: {"worker-1", "worker-2"} <= {one.name for one in site.store.processes.alive()}
+    system.until(
+        "both workers are up", lambda: {"worker-1", "worker-2"} <= {one.name for one in system.store.processes.alive()}
     )
 
 
-def test_doubled_and_foreign_rings(site: Plant) -> None:
-    plan = change(site, "*")
+def test_doubled_and_foreign_rings(system: ProcessSystem) -> None:
+    plan = change(system, "*")
     for _ in range(50):
-        _put(site, _message("minka.wake", '[["r-nobody"], {}, {}]'))
-    attempt = begin(site, plan)
+        _put(system, _message("minka.wake", '[["r-nobody"], {}, {}]'))
+    attempt = begin(system, plan)
     for _ in range(50):
-        _put(site, _message("minka.wake", json.dumps([[attempt.run], {}, {}])))
-    assert_right(site, attempt)
+        _put(system, _message("minka.wake", json.dumps([[attempt.run], {}, {}])))
+    assert_right(system, attempt)

@@ -12,8 +12,8 @@ import pytest
 
 from controller.models.run import JournalStep
 from controller.runs.sweeper import BURY_AFTER
-from tests.chaos.world import STATION, Attempt, assert_right, begin, change, held, reached
-from tests.support.controller import Plant
+from tests.chaos.attempts import STATION, Attempt, assert_right, begin, change, held, reached
+from tests.support.process_system import ProcessSystem
 from tests.support.soak import SOAK
 
 pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
@@ -27,103 +27,103 @@ MOMENTS = {
 
 
 @pytest.fixture(autouse=True)
-def _one_worker(site: Plant) -> None:
+def _one_worker(system: ProcessSystem) -> None:
     """Only one worker is at work when a run begins, so that it is the one to be struck."""
-    site.clear_faults(STATION)
+    system.clear_faults(STATION)
     for name in ("worker-1", "worker-2"):
-        if name in site.processes:
-            site.stop(name)
-    site.start_worker("worker-1")
+        if name in system.processes:
+            system.stop(name)
+    system.start_worker("worker-1")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed(site: Plant, moment: str) -> None:
+def test_killed(system: ProcessSystem, moment: str) -> None:
     step, operation = MOMENTS[moment]
-    plan = change(site)
-    site.fault(STATION, "delay", operation, seconds=6)
-    attempt = begin(site, plan)
-    reached(site, attempt, step)
-    site.kill("worker-1")
-    assert_taken_over(site, attempt)
+    plan = change(system)
+    system.fault(STATION, "delay", operation, seconds=6)
+    attempt = begin(system, plan)
+    reached(system, attempt, step)
+    system.kill("worker-1")
+    assert_taken_over(system, attempt)
 
 
-def test_killed_after_the_commit(site: Plant) -> None:
-    with held(site, change(site)) as attempt:
-        site.kill("worker-1")
-    assert_taken_over(site, attempt)
+def test_killed_after_the_commit(system: ProcessSystem) -> None:
+    with held(system, change(system)) as attempt:
+        system.kill("worker-1")
+    assert_taken_over(system, attempt)
 
 
-def assert_taken_over(site: Plant, attempt: Attempt) -> None:
+def assert_taken_over(system: ProcessSystem, attempt: Attempt) -> None:
     """The first worker is dead; the second one ends its job."""
-    site.start_worker("worker-2")
-    assert_right(site, attempt)
-    assert site.job(attempt.run, STATION).attempts == 2
-    assert "worker.buried" in site.log("worker-2") + site.log("scheduler")
+    system.start_worker("worker-2")
+    assert_right(system, attempt)
+    assert system.job(attempt.run, STATION).attempts == 2
+    assert "worker.buried" in system.log("worker-2") + system.log("scheduler")
 
 
-def probe(site: Plant, role: str) -> httpx.Response:
+def probe(system: ProcessSystem, role: str) -> httpx.Response:
     """Whether any process of a role does its work."""
-    return site.api.get("/readyz", params={"role": role})
+    return system.api.get("/readyz", params={"role": role})
 
 
-def assert_seen(site: Plant, role: str, ready: int) -> None:
+def assert_seen(system: ProcessSystem, role: str, ready: int) -> None:
     """One process of the role is down, and the metrics say so."""
-    lines = site.api.get("/metrics").text.splitlines()
+    lines = system.api.get("/metrics").text.splitlines()
     up = [line for line in lines if line.startswith(f'minka_process_up{{instance="{role}-')]
     assert sum(line.endswith(" 0.0") for line in up) == 1, up
     assert f'minka_processes_ready{{role="{role}"}} {ready:.1f}' in lines
 
 
-def test_stopped_and_woken_when_its_job_belongs_to_another(site: Plant) -> None:
-    plan = change(site)
-    site.fault(STATION, "delay", "commit", seconds=6)
-    attempt = begin(site, plan)
-    reached(site, attempt, JournalStep.COMMITTING)
-    stopped = site.processes["worker-1"].pid
+def test_stopped_and_woken_when_its_job_belongs_to_another(system: ProcessSystem) -> None:
+    plan = change(system)
+    system.fault(STATION, "delay", "commit", seconds=6)
+    attempt = begin(system, plan)
+    reached(system, attempt, JournalStep.COMMITTING)
+    stopped = system.processes["worker-1"].pid
     os.kill(stopped, signal.SIGSTOP)
-    os.kill(site.processes["scheduler"].pid, signal.SIGSTOP)
-    site.start_worker("worker-2")
-    site.until("it is buried", lambda: "worker-1" not in {one.name for one in site.store.processes.alive()})
-    assert_seen(site, "worker", 1)
-    site.until("the scheduler is missed", lambda: not probe(site, "scheduler").is_success, 30)
-    assert_seen(site, "scheduler", 0)
-    os.kill(site.processes["scheduler"].pid, signal.SIGCONT)
-    site.until("the scheduler is back", lambda: probe(site, "scheduler").is_success)
+    os.kill(system.processes["scheduler"].pid, signal.SIGSTOP)
+    system.start_worker("worker-2")
+    system.until("it is buried", lambda: "worker-1" not in {one.name for one in system.store.processes.alive()})
+    assert_seen(system, "worker", 1)
+    system.until("the scheduler is missed", lambda: not probe(system, "scheduler").is_success, 30)
+    assert_seen(system, "scheduler", 0)
+    os.kill(system.processes["scheduler"].pid, signal.SIGCONT)
+    system.until("the scheduler is back", lambda: probe(system, "scheduler").is_success)
     os.kill(stopped, signal.SIGCONT)
-    assert_right(site, attempt)
-    assert site.job(attempt.run, STATION).attempts == 2
+    assert_right(system, attempt)
+    assert system.job(attempt.run, STATION).attempts == 2
     # It is back as another incarnation, and nothing it still wanted to do counts.
-    site.until("it is back", lambda: "worker-1" in {one.name for one in site.store.processes.alive()})
-    assert site.store.audit.verify() is None
-    assert site.store.runs.get(attempt.run).counts == {"succeeded": 1}
+    system.until("it is back", lambda: "worker-1" in {one.name for one in system.store.processes.alive()})
+    assert system.store.audit.verify() is None
+    assert system.store.runs.get(attempt.run).counts == {"succeeded": 1}
     assert BURY_AFTER < 20
 
 
-def test_a_worker_that_is_asked_to_end_ends_its_transactions_first(site: Plant) -> None:
-    plan = change(site)
-    site.fault(STATION, "delay", "commit", seconds=3)
-    attempt = begin(site, plan)
-    reached(site, attempt, JournalStep.COMMITTING)
-    assert site.stop("worker-1") == 0
-    assert site.job(attempt.run, STATION).attempts == 1
-    site.start_worker("worker-2")
-    assert_right(site, attempt)
+def test_a_worker_that_is_asked_to_end_ends_its_transactions_first(system: ProcessSystem) -> None:
+    plan = change(system)
+    system.fault(STATION, "delay", "commit", seconds=3)
+    attempt = begin(system, plan)
+    reached(system, attempt, JournalStep.COMMITTING)
+    assert system.stop("worker-1") == 0
+    assert system.job(attempt.run, STATION).attempts == 1
+    system.start_worker("worker-2")
+    assert_right(system, attempt)
 
 
-def test_by_chance(site: Plant, chance: random.Random) -> None:
+def test_by_chance(system: ProcessSystem, chance: random.Random) -> None:
     """Faults of all stations at once and workers killed at random, one round with a fixed seed; a soak does many."""
     for _ in range(int(os.environ.get("MINKA_ROUNDS", "30" if SOAK else "1"))):
-        plan = change(site, "*")
+        plan = change(system, "*")
         for each in plan.changes:
             kind = chance.choice(["delay", "drop-after", "drop-before", "lose-reply"])
             operation = chance.choice(["edit-config", "commit", "confirm", "lock", "get"])
-            site.fault(each.station, kind, operation, **({"seconds": 2} if kind == "delay" else {}))
-        attempt = begin(site, plan, stop_after=10)
+            system.fault(each.station, kind, operation, **({"seconds": 2} if kind == "delay" else {}))
+        attempt = begin(system, plan, stop_after=10)
         name = f"worker-{chance.randint(1, 2)}"
-        if name in site.processes and chance.random() < 0.7:
+        if name in system.processes and chance.random() < 0.7:
             time.sleep(chance.random() * 3)
-            site.kill(name)
-            site.start_worker(name)
-        assert_right(site, attempt)
+            system.kill(name)
+            system.start_worker(name)
+        assert_right(system, attempt)
         for each in plan.changes:
-            site.clear_faults(each.station)
+            system.clear_faults(each.station)

@@ -21,21 +21,21 @@ from controller.ports.store import Page
 from controller.store import SqlStore, open_store
 from controller.store.audit import EACH
 from controller.worker.scheduler import schedule
-from tests.security.door import ask
+from tests.security.app_requests import ask
 from tests.support.callers import admit
-from tests.unit.api.desk import Desk, open_desk
+from tests.unit.api.bench import ApiBench, open_bench
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         admit(made.store, "token-of-rosa", "rosa", Role.TENANT_VIEWER, "bitel")
         admit(made.store, "token-of-eva", "eva", Role.HOST_VIEWER)
         yield made
 
 
-def denied(desk: Desk, actor: str) -> list[AuditRow]:
-    rows = desk.store.audit.page(Page(limit=1000))[1]
+def denied(bench: ApiBench, actor: str) -> list[AuditRow]:
+    rows = bench.store.audit.page(Page(limit=1000))[1]
     return [row for row in reversed(rows) if (row.actor, row.action) == (actor, "access.denied")]
 
 
@@ -52,26 +52,26 @@ def number(rows: list[AuditRow]) -> int:
     ],
 )
 async def test_a_flood_of_what_is_not_ones_own_is_on_record_as_a_flood(
-    desk: Desk, who: str, method: str, path: str, status: int, needed: str
+    bench: ApiBench, who: str, method: str, path: str, status: int, needed: str
 ) -> None:
     for index in range(EACH + 15):
-        answer = await ask(desk.app, method, path.format(index), f"token-of-{who}")
+        answer = await ask(bench.app, method, path.format(index), f"token-of-{who}")
         assert answer.status == status
-    each = denied(desk, who)
+    each = denied(bench, who)
     assert [row.object for row in each] == [f"{method} {path.format(index)}" for index in range(EACH)]
     assert all(row.detail == {"permission": needed} for row in each)
 
 
-async def test_unauthenticated_requests_are_counted_all_together(desk: Desk) -> None:
+async def test_unauthenticated_requests_are_counted_all_together(bench: ApiBench) -> None:
     for index in range(40):
-        answer = await ask(desk.app, "GET", f"/v1/alarms/a-{index}", ("", "guess", "not.a.token")[index % 3])
+        answer = await ask(bench.app, "GET", f"/v1/alarms/a-{index}", ("", "guess", "not.a.token")[index % 3])
         assert answer.status == 401
-    await desk.app.state.services.unauthenticated.settle(desk.store)
-    rows = denied(desk, UNAUTHENTICATED)
+    await bench.app.state.services.unauthenticated.settle(bench.store)
+    rows = denied(bench, UNAUTHENTICATED)
     assert (len(rows) <= 2, number(rows)) == (True, 40)
     assert rows[-1].object == "GET /v1/alarms/a-39"
-    assert await ask(desk.app, "GET", "/healthz", "")
-    assert number(denied(desk, UNAUTHENTICATED)) == 40
+    assert await ask(bench.app, "GET", "/healthz", "")
+    assert number(denied(bench, UNAUTHENTICATED)) == 40
 
 
 class Pauses(VirtualClock):
@@ -93,38 +93,38 @@ class Pauses(VirtualClock):
         await asyncio.wait_for(self.asleep.wait(), 30)
 
 
-async def test_unauthenticated_requests_cost_a_write_now_and_then(desk: Desk) -> None:
+async def test_unauthenticated_requests_cost_a_write_now_and_then(bench: ApiBench) -> None:
     requests, clock = UnauthenticatedRequests(), Pauses()
-    requests.refused("GET /1", desk.store, clock)
+    requests.refused("GET /1", bench.store, clock)
     await clock.on(0)
-    assert number(denied(desk, UNAUTHENTICATED)) == 1
+    assert number(denied(bench, UNAUTHENTICATED)) == 1
     for _ in range(3):
-        before = number(denied(desk, UNAUTHENTICATED))
+        before = number(denied(bench, UNAUTHENTICATED))
         for index in range(100):
-            requests.refused(f"GET /{index}", desk.store, clock)
+            requests.refused(f"GET /{index}", bench.store, clock)
         await clock.advance(9.9)
-        assert number(denied(desk, UNAUTHENTICATED)) == before
+        assert number(denied(bench, UNAUTHENTICATED)) == before
         await clock.on(0.1)
-        assert denied(desk, UNAUTHENTICATED)[-1].detail == {"count": "100"}
-    requests.refused("GET /2", desk.store, clock)
-    await requests.settle(desk.store)
-    assert [row.detail.get("count") for row in denied(desk, UNAUTHENTICATED)] == [None, "100", "100", "100", None]
+        assert denied(bench, UNAUTHENTICATED)[-1].detail == {"count": "100"}
+    requests.refused("GET /2", bench.store, clock)
+    await requests.settle(bench.store)
+    assert [row.detail.get("count") for row in denied(bench, UNAUTHENTICATED)] == [None, "100", "100", "100", None]
 
 
-async def test_unauthenticated_requests_are_not_forgotten_while_the_database_is_away(desk: Desk) -> None:
+async def test_unauthenticated_requests_are_not_forgotten_while_the_database_is_away(bench: ApiBench) -> None:
     requests, clock = UnauthenticatedRequests(), Pauses()
 
     def away(*_: Any) -> None:
         raise StoreAwayError
 
-    with patch.object(desk.store.audit, "deny", away):
-        requests.refused("GET /0", desk.store, clock)
+    with patch.object(bench.store.audit, "deny", away):
+        requests.refused("GET /0", bench.store, clock)
         await clock.on(0)
-        requests.refused("GET /1", desk.store, clock)
+        requests.refused("GET /1", bench.store, clock)
         await clock.on(10)
     await clock.on(10)
-    assert [row.detail for row in denied(desk, UNAUTHENTICATED)] == [{"count": "2"}]
-    await requests.settle(desk.store)
+    assert [row.detail for row in denied(bench, UNAUTHENTICATED)] == [{"count": "2"}]
+    await requests.settle(bench.store)
 
 
 def summed_up(store: SqlStore) -> list[AuditRow]:

@@ -26,7 +26,7 @@ from controller.ports.clock import VirtualClock
 from tests.support.minka import environment
 from tests.support.ports import free_ports
 from tests.support.provider import CLIENT, DEVICE_CLIENT, SECRET, USER_CODE, IdentityProvider, identity_provider
-from tests.unit.api.desk import Desk, open_desk
+from tests.unit.api.bench import ApiBench, open_bench
 
 ROLES = "minka-noc=noc-engineer"
 
@@ -175,41 +175,41 @@ def test_a_file_of_others_is_said_to_be_so(config: Path, content: str) -> None:
 
 
 async def test_the_api_says_where(tmp_path: Path, idp: IdentityProvider) -> None:
-    async with open_desk(tmp_path) as desk:
-        assert (await desk.stranger.get("/v1/login/device")).status_code == 404
+    async with open_bench(tmp_path) as bench:
+        assert (await bench.stranger.get("/v1/login/device")).status_code == 404
         for secret, named, said in (
             ("", "", CLIENT),
             ("", DEVICE_CLIENT, DEVICE_CLIENT),
             (SECRET, DEVICE_CLIENT, DEVICE_CLIENT),
             (SECRET, "", None),
         ):
-            believe(desk, idp, oidc_client_secret=secret, oidc_device_client_id=named)
-            answer = await desk.stranger.get("/v1/login/device")
+            believe(bench, idp, oidc_client_secret=secret, oidc_device_client_id=named)
+            answer = await bench.stranger.get("/v1/login/device")
             if said is None:
                 assert (answer.status_code, "MINKA_OIDC_DEVICE_CLIENT_ID" in answer.json()["detail"]) == (404, True)
             else:
                 assert answer.json() == {"issuer": idp.url, "client_id": said}
             token = {"Authorization": f"Bearer {idp.token(aud=DEVICE_CLIENT)}"}
-            let_in = (await desk.stranger.get("/v1/me", headers=token)).status_code
+            let_in = (await bench.stranger.get("/v1/me", headers=token)).status_code
             assert let_in == (200 if said == DEVICE_CLIENT else 401)
 
 
-def believe(desk: Desk, idp: IdentityProvider, **more: Any) -> None:
+def believe(bench: ApiBench, idp: IdentityProvider, **more: Any) -> None:
     """Configure the identity provider."""
-    services = desk.app.state.services
+    services = bench.app.state.services
     settings = Settings(
         home=services.settings.home, oidc_issuer=idp.url, oidc_client_id=CLIENT, oidc_roles=ROLES, **more
     )
-    desk.app.state.services = replace(services, settings=settings, provider=Provider(settings, services.clock))
+    bench.app.state.services = replace(services, settings=settings, provider=Provider(settings, services.clock))
 
 
 # ---------------------------------------------------------------------- the commands
 
 
 @contextmanager
-def served(desk: Desk, port: int) -> Iterator[None]:
-    """The desk's API on a port."""
-    server = uvicorn.Server(uvicorn.Config(desk.app, port=port, log_level="error", lifespan="off"))
+def served(bench: ApiBench, port: int) -> Iterator[None]:
+    """The API on a port."""
+    server = uvicorn.Server(uvicorn.Config(bench.app, port=port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -232,9 +232,9 @@ async def test_login_and_logout(tmp_path: Path, idp: IdentityProvider) -> None:
         assert done.returncode == status, done
         return done
 
-    async with open_desk(tmp_path) as desk:
-        believe(desk, idp, oidc_client_secret=SECRET, oidc_device_client_id=DEVICE_CLIENT)
-        with served(desk, port):
+    async with open_bench(tmp_path) as bench:
+        believe(bench, idp, oidc_client_secret=SECRET, oidc_device_client_id=DEVICE_CLIENT)
+        with served(bench, port):
             idp.pending = ["authorization_pending"]
             done = minka("login", "--device")
             assert f"Open {idp.url}/activate and sign in; the code is {USER_CODE}" in done.stderr

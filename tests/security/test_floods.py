@@ -23,16 +23,16 @@ from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import open_store, votes
 from controller.store.status import MOST_CAUSES, OTHER_CAUSE
-from tests.security.door import ask
+from tests.security.app_requests import ask
 from tests.support.callers import admit
-from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
 
 SEEN = Observed(tree={}, state={}, unknown=())
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         await made.client.put("/v1/network", json={"files": files_of(TINY)})
         admit(made.store, "token-of-rosa", "rosa", Role.TENANT_VIEWER, "andes")
         admit(made.store, "token-of-tom", "tom", Role.TENANT_VIEWER, "condor")
@@ -51,20 +51,20 @@ def nested(levels: int) -> bytes:
     ("method", "path"),
     [("POST", "/v1/plans"), ("POST", "/v1/webhooks/alertmanager"), ("PUT", "/v1/network"), ("POST", "/v1/tokens")],
 )
-async def test_a_deep_body_is_refused_as_such(desk: Desk, method: str, path: str, levels: int) -> None:
-    answer = await ask(desk.app, method, path, "token-of-ana", body=nested(levels))
+async def test_a_deep_body_is_refused_as_such(bench: ApiBench, method: str, path: str, levels: int) -> None:
+    answer = await ask(bench.app, method, path, "token-of-ana", body=nested(levels))
     assert (answer.status, answer.problem["detail"]) == (422, f"the body is nested deeper than {DEEPEST} levels")
 
 
-async def test_parameters_of_playbooks_are_no_deeper_either(desk: Desk) -> None:
+async def test_parameters_of_playbooks_are_no_deeper_either(bench: ApiBench) -> None:
     """Whatever is in them goes on record, and into expressions."""
     body = b'{"parameters":{"a":' + b'{"a":' * 200 + b"1" + b"}" * 200 + b'},"reason":"x"}'
-    answer = await ask(desk.app, "POST", "/v1/playbooks/nothing/runs", "token-of-ana", body=body)
+    answer = await ask(bench.app, "POST", "/v1/playbooks/nothing/runs", "token-of-ana", body=body)
     assert (answer.status, "nested deeper" in answer.problem["detail"]) == (422, True)
 
 
-async def test_a_body_as_deep_as_may_be_is_read(desk: Desk) -> None:
-    answer = await ask(desk.app, "POST", "/v1/plans", "token-of-ana", body=nested(DEEPEST - 1))
+async def test_a_body_as_deep_as_may_be_is_read(bench: ApiBench) -> None:
+    answer = await ask(bench.app, "POST", "/v1/plans", "token-of-ana", body=nested(DEEPEST - 1))
     assert "nested" not in answer.problem["detail"]
 
 
@@ -139,21 +139,21 @@ def test_causes_that_somebody_makes_up_make_no_series_without_end() -> None:
 
 
 async def test_a_station_is_read_for_a_tenant_once_however_often_it_is_asked_for(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
     clock = VirtualClock()
-    desk.app.state.services = replace(desk.app.state.services, clock=clock)
+    bench.app.state.services = replace(bench.app.state.services, clock=clock)
 
     async def reading(_: object, __: object, station: str) -> Observed:
         read.append(station)
         await asyncio.sleep(0)
         return SEEN
 
-    monkeypatch.setattr(type(desk.app.state.services.planner), "read", reading)
+    monkeypatch.setattr(type(bench.app.state.services.planner), "read", reading)
 
     async def config(token: str) -> int:
-        return (await ask(desk.app, "GET", "/v1/devices/T-LTE-1/config", token)).status
+        return (await ask(bench.app, "GET", "/v1/devices/T-LTE-1/config", token)).status
 
     assert set(await asyncio.gather(*(config("token-of-rosa") for _ in range(20)))) == {200}
     assert await config("token-of-rosa") == 200

@@ -13,9 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from controller.api.app import make_app
-from tests.security.door import ask
+from tests.security.app_requests import ask
 from tests.support.postgres import PostgresServer, shared_postgres
-from tests.unit.api.desk import TOKEN, Desk, open_desk
+from tests.unit.api.bench import TOKEN, ApiBench, open_bench
 from tests.unit.api.test_routes import load_and_adopt, plan
 
 DOCUMENT = make_app().openapi()
@@ -117,26 +117,26 @@ async def test_no_value_is_an_error_of_ours(request: pytest.FixtureRequest, tmp_
 
 
 async def _ask_all(folder: Path, url: str) -> None:
-    async with open_desk(folder, url) as desk:
-        await load_and_adopt(desk)
-        made = await plan(desk, expect_stations=4)
-        run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
+    async with open_bench(folder, url) as bench:
+        await load_and_adopt(bench)
+        made = await plan(bench, expect_stations=4)
+        run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
         ids = {"run_id": run, "run": run, "plan": made["id"], "kind": "cells"} | dict.fromkeys(PLANS, made["id"])
-        taken, wrong = await _asked(desk, ids)
+        taken, wrong = await _asked(bench, ids)
         assert not wrong, "\n".join(wrong)
         # What most operations were asked also had nothing odd about it.
         assert len(taken) > 40, taken
-        assert desk.store.audit.verify() is None
+        assert bench.store.audit.verify() is None
 
 
-async def _asked(desk: Desk, ids: Mapping[str, Any]) -> tuple[set[str], list[str]]:
+async def _asked(bench: ApiBench, ids: Mapping[str, Any]) -> tuple[set[str], list[str]]:
     """Operations that took something, and what was an error of ours."""
     taken, wrong = set(), []
     for method, path, query, body in requests(ids):
         said = ""
         try:
             with capture_logs():
-                answer = await ask(desk.app, method.upper(), path, TOKEN, query=query, body=body)
+                answer = await ask(bench.app, method.upper(), path, TOKEN, query=query, body=body)
             if answer.status < 400:
                 taken.add(f"{method} {path}")
             elif answer.status >= 500:

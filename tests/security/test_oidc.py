@@ -29,7 +29,7 @@ from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from tests.support.callers import admit
 from tests.support.provider import CLIENT, SECRET, IdentityProvider, identity_provider
-from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
 
 ROLES = "minka-noc=noc-engineer minka-admins=administrator andes-ops=tenant-approver:andes"
 MALLORY = RSAKey.generate_key(2048, {"kid": "one"}, private=True)
@@ -43,16 +43,16 @@ def idp() -> Iterator[IdentityProvider]:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, idp: IdentityProvider) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path, idp: IdentityProvider) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         await made.client.put("/v1/network", json={"files": files_of(TINY)})
         believe(made, idp.url)
         yield made
 
 
-def believe(desk: Desk, issuer: str, **more: Any) -> None:
+def believe(bench: ApiBench, issuer: str, **more: Any) -> None:
     """Configure an identity provider, from which nothing is known yet."""
-    services = desk.app.state.services
+    services = bench.app.state.services
     settings = Settings(
         home=services.settings.home,
         api_url="http://minka",
@@ -62,76 +62,78 @@ def believe(desk: Desk, issuer: str, **more: Any) -> None:
         oidc_roles=ROLES,
         **more,
     )
-    desk.app.state.services = replace(services, settings=settings, provider=Provider(settings, services.clock))
+    bench.app.state.services = replace(services, settings=settings, provider=Provider(settings, services.clock))
 
 
-async def me(desk: Desk, token: str) -> httpx.Response:
-    async with desk.with_token(token) as client:
+async def me(bench: ApiBench, token: str) -> httpx.Response:
+    async with bench.with_token(token) as client:
         return await client.get("/v1/me")
 
 
-async def test_a_token_of_the_provider_lets_in(desk: Desk, idp: IdentityProvider) -> None:
-    said = (await me(desk, idp.token())).json()
+async def test_a_token_of_the_provider_lets_in(bench: ApiBench, idp: IdentityProvider) -> None:
+    said = (await me(bench, idp.token())).json()
     assert (said["name"], said["role"], said["side"]) == ("eva@ipt.pe", "noc-engineer", "host")
-    assert (await me(desk, idp.token(aud=["other", CLIENT], azp=CLIENT))).status_code == 200
-    user = desk.store.users.get("eva@ipt.pe")
+    assert (await me(bench, idp.token(aud=["other", CLIENT], azp=CLIENT))).status_code == 200
+    user = bench.store.users.get("eva@ipt.pe")
     assert (user.issuer, user.role) == (idp.url, Role.NOC_ENGINEER)
     # Its keys are asked for once, not at each request.
     assert idp.asked == ["/.well-known/openid-configuration", "/keys"]
-    assert (await desk.client.get("/v1/me")).json()["name"] == "ana"
+    assert (await bench.client.get("/v1/me")).json()["name"] == "ana"
 
 
-async def test_a_tenants_person_signs_in_as_one(desk: Desk, idp: IdentityProvider) -> None:
+async def test_a_tenants_person_signs_in_as_one(bench: ApiBench, idp: IdentityProvider) -> None:
     token = idp.token(email="rosa@andes.pe", sub="u-2", groups=["andes-ops"])
-    assert (await me(desk, token)).json()["side"] == "andes"
-    async with desk.with_token(token) as client:
+    assert (await me(bench, token)).json()["side"] == "andes"
+    async with bench.with_token(token) as client:
         assert [one["id"] for one in (await client.get("/v1/network/tenants")).json()["results"]] == ["andes"]
         assert (await client.post("/v1/plans", json={})).status_code == 404
         trail = (await client.get("/v1/audit")).json()["results"]
     assert [row["action"] for row in trail] == ["access.denied", "user.added"]
 
 
-async def test_a_role_that_changes_at_the_provider_changes_here(desk: Desk, idp: IdentityProvider) -> None:
-    await me(desk, idp.token())
-    assert (await me(desk, idp.token(groups=["minka-admins"]))).json()["role"] == "administrator"
-    assert desk.store.users.get("eva@ipt.pe").role is Role.ADMINISTRATOR
-    assert desk.store.audit.page(Page(limit=1))[1][0].action == "user.changed"
-    assert (await me(desk, idp.token(groups=["staff"]))).status_code == 401
+async def test_a_role_that_changes_at_the_provider_changes_here(bench: ApiBench, idp: IdentityProvider) -> None:
+    await me(bench, idp.token())
+    assert (await me(bench, idp.token(groups=["minka-admins"]))).json()["role"] == "administrator"
+    assert bench.store.users.get("eva@ipt.pe").role is Role.ADMINISTRATOR
+    assert bench.store.audit.page(Page(limit=1))[1][0].action == "user.changed"
+    assert (await me(bench, idp.token(groups=["staff"]))).status_code == 401
 
 
 @pytest.mark.parametrize(
     "then", [["minka-noc"], ["andes-ops"], ["staff"], []], ids=["less", "a tenant's", "none", "no"]
 )
-async def test_an_older_token_restores_no_older_role(desk: Desk, idp: IdentityProvider, then: list[str]) -> None:
+async def test_an_older_token_restores_no_older_role(bench: ApiBench, idp: IdentityProvider, then: list[str]) -> None:
     now = int(time.time())
     older = idp.token(iat=now - 60, groups=["minka-admins"])
     never_seen = idp.token(iat=now - 50, groups=["minka-admins"], jti="2")
-    assert (await me(desk, older)).json()["role"] == "administrator"
+    assert (await me(bench, older)).json()["role"] == "administrator"
     newer = idp.token(iat=now - 30, groups=then)
-    said = await me(desk, newer)
+    said = await me(bench, newer)
     for token in (older, never_seen, older):
-        assert (await me(desk, token)).status_code == 401
-    assert (await me(desk, newer)).status_code == said.status_code
-    assert (await me(desk, idp.token(groups=["minka-admins"]))).json()["role"] == "administrator"
+        assert (await me(bench, token)).status_code == 401
+    assert (await me(bench, newer)).status_code == said.status_code
+    assert (await me(bench, idp.token(groups=["minka-admins"]))).json()["role"] == "administrator"
     for token in (older, never_seen):
         # What it gave was taken back meanwhile, or at least asked for again.
-        assert (await me(desk, token)).status_code == 401
+        assert (await me(bench, token)).status_code == 401
 
 
-async def test_an_older_token_counts_beside_a_newer_one_that_says_the_same(desk: Desk, idp: IdentityProvider) -> None:
+async def test_an_older_token_counts_beside_a_newer_one_that_says_the_same(
+    bench: ApiBench, idp: IdentityProvider
+) -> None:
     """People are signed in with a browser and on the command line."""
     now = int(time.time())
     newer, older = idp.token(iat=now - 30), idp.token(iat=now - 60)
     for token in (newer, older, newer):
-        assert (await me(desk, token)).status_code == 200
-    assert (await me(desk, idp.token(iat=now - 90, groups=["minka-admins"]))).status_code == 401
-    assert desk.store.users.get("eva@ipt.pe").role is Role.NOC_ENGINEER
+        assert (await me(bench, token)).status_code == 200
+    assert (await me(bench, idp.token(iat=now - 90, groups=["minka-admins"]))).status_code == 401
+    assert bench.store.users.get("eva@ipt.pe").role is Role.NOC_ENGINEER
 
 
-async def test_a_token_has_an_age_beside_its_end(desk: Desk, idp: IdentityProvider) -> None:
+async def test_a_token_has_an_age_beside_its_end(bench: ApiBench, idp: IdentityProvider) -> None:
     now = int(time.time())
-    assert (await me(desk, idp.token(iat=now - 11 * 3600, exp=now + 10**6))).status_code == 200
-    refused = await me(desk, idp.token(iat=now - 13 * 3600, exp=now + 10**6))
+    assert (await me(bench, idp.token(iat=now - 11 * 3600, exp=now + 10**6))).status_code == 200
+    refused = await me(bench, idp.token(iat=now - 13 * 3600, exp=now + 10**6))
     assert (refused.status_code, "older than 12 hours" in refused.json()["detail"]) == (401, True)
 
 
@@ -148,25 +150,27 @@ async def test_a_token_has_an_age_beside_its_end(desk: Desk, idp: IdentityProvid
         ({"aud": ["another-program", CLIENT], "azp": CLIENT}, 200),
     ],
 )
-async def test_a_token_was_given_to_us(desk: Desk, idp: IdentityProvider, claims: dict[str, Any], status: int) -> None:
-    believe(desk, idp.url, oidc_clients="robot")
-    assert (await me(desk, idp.token(**claims))).status_code == status
+async def test_a_token_was_given_to_us(
+    bench: ApiBench, idp: IdentityProvider, claims: dict[str, Any], status: int
+) -> None:
+    believe(bench, idp.url, oidc_clients="robot")
+    assert (await me(bench, idp.token(**claims))).status_code == status
 
 
-async def test_a_token_that_was_signed_out_opens_nothing(desk: Desk, idp: IdentityProvider) -> None:
+async def test_a_token_that_was_signed_out_opens_nothing(bench: ApiBench, idp: IdentityProvider) -> None:
     token, other = idp.token(jti="1"), idp.token(jti="2")
     for one in (token, other):
-        assert (await me(desk, one)).status_code == 200
-    async with desk.with_token(token) as client:
+        assert (await me(bench, one)).status_code == 200
+    async with bench.with_token(token) as client:
         assert (await client.delete("/v1/login")).status_code == 204
         assert (await client.delete("/v1/login")).status_code == 204
-    refused = await me(desk, token)
+    refused = await me(bench, token)
     assert (refused.status_code, "signed out" in refused.json()["detail"]) == (401, True)
-    assert (await me(desk, other)).status_code == 200, "another session goes on"
+    assert (await me(bench, other)).status_code == 200, "another session goes on"
     for nothing in (idp.token(exp=1), idp.token(key=MALLORY), "a.b.c", "x"):
-        async with desk.with_token(nothing) as client:
+        async with bench.with_token(nothing) as client:
             assert (await client.delete("/v1/login")).status_code == 204
-    trail = desk.store.audit.page(Page(limit=10))[1]
+    trail = bench.store.audit.page(Page(limit=10))[1]
     assert [row.action for row in trail if row.actor == "eva@ipt.pe"] == ["user.signed_out", "user.added"]
 
 
@@ -230,25 +234,25 @@ FORGED: list[Callable[[IdentityProvider], str]] = [
 ]
 
 
-async def test_whatever_is_doubtful_stays_out(desk: Desk, idp: IdentityProvider) -> None:
+async def test_whatever_is_doubtful_stays_out(bench: ApiBench, idp: IdentityProvider) -> None:
     for number, forge in enumerate(FORGED):
-        answer = await me(desk, forge(idp))
+        answer = await me(bench, forge(idp))
         assert answer.status_code == 401, (number, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
-    assert not [user for user in desk.store.users.find() if user.issuer]
+    assert not [user for user in bench.store.users.find() if user.issuer]
 
 
-async def test_keys_that_are_renewed_are_looked_for(desk: Desk, idp: IdentityProvider) -> None:
-    provider = desk.app.state.services.provider
-    clock = Ahead(desk.app.state.services.clock)
+async def test_keys_that_are_renewed_are_looked_for(bench: ApiBench, idp: IdentityProvider) -> None:
+    provider = bench.app.state.services.provider
+    clock = Ahead(bench.app.state.services.clock)
     provider._clock = clock
-    await me(desk, idp.token())
+    await me(bench, idp.token())
     idp.keys = [RSAKey.generate_key(2048, {"kid": "two"}, private=True)]
     # Not at once again, or strangers could have the provider asked without end.
-    assert (await me(desk, idp.token(kid="two"))).status_code == 401
+    assert (await me(bench, idp.token(kid="two"))).status_code == 401
     clock.by = 11
-    assert (await me(desk, idp.token(kid="two"))).status_code == 200
-    assert (await me(desk, idp.token(key=MALLORY, kid="one"))).status_code == 401
+    assert (await me(bench, idp.token(kid="two"))).status_code == 200
+    assert (await me(bench, idp.token(key=MALLORY, kid="one"))).status_code == 401
     assert idp.asked.count("/keys") == 2
 
 
@@ -266,50 +270,52 @@ class Ahead:
         return float(self._clock.monotonic()) + self.by
 
 
-async def test_a_provider_that_is_away_lets_nobody_in(desk: Desk, idp: IdentityProvider) -> None:
+async def test_a_provider_that_is_away_lets_nobody_in(bench: ApiBench, idp: IdentityProvider) -> None:
     token = idp.token()
-    believe(desk, "http://127.0.0.1:9")
-    answer = await me(desk, token)
+    believe(bench, "http://127.0.0.1:9")
+    answer = await me(bench, token)
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:minka:error:provider-unavailable")
     assert answer.headers["retry-after"]
-    assert (await desk.stranger.get("/v1/login")).status_code == 503
+    assert (await bench.stranger.get("/v1/login")).status_code == 503
     # Our own tokens don't depend on it.
-    assert (await desk.client.get("/v1/me")).status_code == 200
+    assert (await bench.client.get("/v1/me")).status_code == 200
 
 
-async def test_a_provider_that_hangs_is_not_waited_for_by_everybody_in_turn(desk: Desk, idp: IdentityProvider) -> None:
+async def test_a_provider_that_hangs_is_not_waited_for_by_everybody_in_turn(
+    bench: ApiBench, idp: IdentityProvider
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hung:
-        believe(desk, f"http://127.0.0.1:{hung.getsockname()[1]}")
-        asked = asyncio.gather(*(me(desk, idp.token()) for _ in range(20)))
+        believe(bench, f"http://127.0.0.1:{hung.getsockname()[1]}")
+        asked = asyncio.gather(*(me(bench, idp.token()) for _ in range(20)))
         answers = await asyncio.wait_for(asked, 60)
     assert {answer.status_code for answer in answers} == {503}
 
 
-async def test_keys_are_not_believed_for_ever(desk: Desk, idp: IdentityProvider) -> None:
-    provider = desk.app.state.services.provider
-    clock = Ahead(desk.app.state.services.clock)
+async def test_keys_are_not_believed_for_ever(bench: ApiBench, idp: IdentityProvider) -> None:
+    provider = bench.app.state.services.provider
+    clock = Ahead(bench.app.state.services.clock)
     provider._clock = clock
     token = idp.token()
-    assert (await me(desk, token)).status_code == 200
+    assert (await me(bench, token)).status_code == 200
     idp.named_issuer = "http://elsewhere"
-    assert (await me(desk, token)).status_code == 200
+    assert (await me(bench, token)).status_code == 200
     clock.by = 301
-    assert (await me(desk, token)).status_code == 503
+    assert (await me(bench, token)).status_code == 503
 
 
-async def test_nobody_takes_a_name_that_is_taken(desk: Desk, idp: IdentityProvider) -> None:
-    assert (await me(desk, idp.token(email="ana", email_verified=True))).status_code == 401
-    assert (await me(desk, idp.token())).status_code == 200
-    assert (await me(desk, idp.token(sub="u-9", groups=["minka-admins"]))).status_code == 401
-    assert desk.store.users.get("eva@ipt.pe").role is Role.NOC_ENGINEER
-    assert desk.store.users.get("ana").issuer == ""
+async def test_nobody_takes_a_name_that_is_taken(bench: ApiBench, idp: IdentityProvider) -> None:
+    assert (await me(bench, idp.token(email="ana", email_verified=True))).status_code == 401
+    assert (await me(bench, idp.token())).status_code == 200
+    assert (await me(bench, idp.token(sub="u-9", groups=["minka-admins"]))).status_code == 401
+    assert bench.store.users.get("eva@ipt.pe").role is Role.NOC_ENGINEER
+    assert bench.store.users.get("ana").issuer == ""
 
 
-async def test_nobody_is_two_people(desk: Desk, idp: IdentityProvider) -> None:
-    await me(desk, idp.token())
-    said = (await me(desk, idp.token(email="Eva@ipt.pe", groups=["minka-admins"]))).json()
+async def test_nobody_is_two_people(bench: ApiBench, idp: IdentityProvider) -> None:
+    await me(bench, idp.token())
+    said = (await me(bench, idp.token(email="Eva@ipt.pe", groups=["minka-admins"]))).json()
     assert (said["name"], said["role"]) == ("eva@ipt.pe", "administrator")
-    assert [user.name for user in desk.store.users.find() if user.issuer] == ["eva@ipt.pe"]
+    assert [user.name for user in bench.store.users.find() if user.issuer] == ["eva@ipt.pe"]
 
 
 def test_a_provider_that_others_can_answer_for_is_none() -> None:
@@ -319,41 +325,41 @@ def test_a_provider_that_others_can_answer_for_is_none() -> None:
     Provider(Settings(oidc_issuer="https://id.example.net", oidc_client_id=CLIENT), SystemClock())
 
 
-async def test_keys_come_from_nowhere_else(desk: Desk, idp: IdentityProvider) -> None:
+async def test_keys_come_from_nowhere_else(bench: ApiBench, idp: IdentityProvider) -> None:
     idp.keys_at = "http://keys.example.net/keys"
-    assert (await me(desk, idp.token())).status_code == 503
+    assert (await me(bench, idp.token())).status_code == 503
 
 
-async def test_a_token_too_long_for_a_cookie_is_said_to_be_so(desk: Desk, idp: IdentityProvider) -> None:
+async def test_a_token_too_long_for_a_cookie_is_said_to_be_so(bench: ApiBench, idp: IdentityProvider) -> None:
     idp.claims["groups"] = ["minka-noc", *(f"group-{number:04}" for number in range(400))]
-    begun = await desk.stranger.get("/v1/login")
+    begun = await bench.stranger.get("/v1/login")
     async with httpx.AsyncClient() as outside:
         back = (await outside.get(begun.headers["location"])).headers["location"]
-    answer = await desk.stranger.get(back)
+    answer = await bench.stranger.get(back)
     assert (answer.status_code, "too long" in answer.json()["detail"]) == (401, True)
 
 
-async def test_an_administrator_can_shut_somebody_out(desk: Desk, idp: IdentityProvider) -> None:
-    await me(desk, idp.token())
-    refused = await desk.client.post("/v1/tokens", json={"owner": "eva@ipt.pe"})
+async def test_an_administrator_can_shut_somebody_out(bench: ApiBench, idp: IdentityProvider) -> None:
+    await me(bench, idp.token())
+    refused = await bench.client.post("/v1/tokens", json={"owner": "eva@ipt.pe"})
     assert refused.status_code == 409
-    await desk.client.put("/v1/users/eva@ipt.pe", json={"role": "noc-engineer", "disabled": True})
-    assert (await me(desk, idp.token())).status_code == 401
+    await bench.client.put("/v1/users/eva@ipt.pe", json={"role": "noc-engineer", "disabled": True})
+    assert (await me(bench, idp.token())).status_code == 401
 
 
-async def test_who_signs_in_makes_tokens_by_role_for_users_of_our_own(desk: Desk, idp: IdentityProvider) -> None:
-    admit(desk.store, "token-of-tom", "tom", Role.NOC_ENGINEER)
-    async with desk.with_token(idp.token()) as engineer:
+async def test_who_signs_in_makes_tokens_by_role_for_users_of_our_own(bench: ApiBench, idp: IdentityProvider) -> None:
+    admit(bench.store, "token-of-tom", "tom", Role.NOC_ENGINEER)
+    async with bench.with_token(idp.token()) as engineer:
         for owner, status in ((None, 409), ("tom", 404)):
             assert (await engineer.post("/v1/tokens", json={"owner": owner})).status_code == status
-    async with desk.with_token(idp.token(groups=["minka-admins"])) as administrator:
+    async with bench.with_token(idp.token(groups=["minka-admins"])) as administrator:
         assert (await administrator.post("/v1/tokens", json={"days": None})).status_code == 409
         answer = await administrator.post("/v1/tokens", json={"owner": "tom", "days": None})
         assert (answer.status_code, answer.json()["token"]["expires"]) == (201, None)
 
 
-async def test_a_browser_signs_in_and_out(desk: Desk, idp: IdentityProvider) -> None:
-    browser = desk.stranger
+async def test_a_browser_signs_in_and_out(bench: ApiBench, idp: IdentityProvider) -> None:
+    browser = bench.stranger
     begun = await browser.get("/v1/login")
     assert begun.status_code == 303
     assert "httponly" in begun.headers["set-cookie"].lower()
@@ -378,29 +384,29 @@ async def test_a_browser_signs_in_and_out(desk: Desk, idp: IdentityProvider) -> 
     assert stolen.status_code == 401, "the session ended, not only the browser's memory of it"
 
 
-async def test_a_sign_in_that_was_not_begun_here_is_none(desk: Desk, idp: IdentityProvider) -> None:
-    begun = await desk.stranger.get("/v1/login")
+async def test_a_sign_in_that_was_not_begun_here_is_none(bench: ApiBench, idp: IdentityProvider) -> None:
+    begun = await bench.stranger.get("/v1/login")
     query = {name: values[0] for name, values in parse_qs(urlsplit(begun.headers["location"]).query).items()}
     back = urlsplit(idp.authorize(query))
-    async with desk.with_token("") as other:
+    async with bench.with_token("") as other:
         assert (await other.get(f"{back.path}?{back.query}")).status_code == 401
     state = query["state"]
     for wrong in (f"state={state}x&code=1", f"state={state}", "code=1", f"state={state}&code=nothing"):
-        assert (await desk.stranger.get(f"/v1/login/callback?{wrong}")).status_code == 401
+        assert (await bench.stranger.get(f"/v1/login/callback?{wrong}")).status_code == 401
     # An ID token for another sign-in, and one whose nonce is missing.
     idp.claims["nonce"] = "another"
     code = parse_qs(back.query)["code"][0]
     idp.codes[code]["nonce"] = "another"
-    assert (await desk.stranger.get(f"{back.path}?{back.query}")).status_code == 401
-    assert not [user for user in desk.store.users.find() if user.issuer]
+    assert (await bench.stranger.get(f"{back.path}?{back.query}")).status_code == 401
+    assert not [user for user in bench.store.users.find() if user.issuer]
 
 
-async def test_without_a_provider_there_is_no_other_way_in(desk: Desk, idp: IdentityProvider) -> None:
-    services = desk.app.state.services
-    desk.app.state.services = replace(services, provider=None)
-    assert (await me(desk, idp.token())).status_code == 401
-    assert (await desk.stranger.get("/v1/login")).status_code == 404
-    assert (await desk.stranger.get("/v1/me", headers={"Cookie": f"{SESSION}={idp.token()}"})).status_code == 401
+async def test_without_a_provider_there_is_no_other_way_in(bench: ApiBench, idp: IdentityProvider) -> None:
+    services = bench.app.state.services
+    bench.app.state.services = replace(services, provider=None)
+    assert (await me(bench, idp.token())).status_code == 401
+    assert (await bench.stranger.get("/v1/login")).status_code == 404
+    assert (await bench.stranger.get("/v1/me", headers={"Cookie": f"{SESSION}={idp.token()}"})).status_code == 401
 
 
 def test_grants_are_groups_with_roles() -> None:

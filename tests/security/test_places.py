@@ -15,65 +15,65 @@ from controller.api.views import TenantView
 from controller.models.people import Role
 from controller.ports.store import Page
 from controller.store import people
-from tests.security.door import ask
+from tests.security.app_requests import ask
 from tests.support.callers import admit
-from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
 
 CALLERS = (("rosa", "andes"), ("raul", "andes"), ("tom", "condor"))
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         await made.client.put("/v1/network", json={"files": files_of(TINY)})
         for name, tenant in CALLERS:
             admit(made.store, f"token-of-{name}", name, Role.TENANT_VIEWER, tenant)
         yield made
 
 
-async def status(desk: Desk, name: str) -> int:
-    return (await ask(desk.app, "GET", "/v1/me", f"token-of-{name}")).status
+async def status(bench: ApiBench, name: str) -> int:
+    return (await ask(bench.app, "GET", "/v1/me", f"token-of-{name}")).status
 
 
-async def test_streams_of_one_tenant_leave_room_for_others(desk: Desk) -> None:
+async def test_streams_of_one_tenant_leave_room_for_others(bench: ApiBench) -> None:
     streams = [
-        asyncio.create_task(ask(desk.app, "GET", "/v1/alarms/events", "token-of-rosa", until=b"never"))
+        asyncio.create_task(ask(bench.app, "GET", "/v1/alarms/events", "token-of-rosa", until=b"never"))
         for _ in range(MOST + 1)
     ]
     try:
         (refused,), going_on = await asyncio.wait(streams, timeout=50, return_when=asyncio.FIRST_COMPLETED)
-        for answer in (refused.result(), await ask(desk.app, "GET", "/v1/me", "token-of-raul")):
+        for answer in (refused.result(), await ask(bench.app, "GET", "/v1/me", "token-of-raul")):
             assert (answer.status, answer.problem["type"]) == (429, "urn:minka:error:too-many-requests")
             assert (b"retry-after", b"5") in answer.headers
-        assert await status(desk, "tom") == 200
-        assert (await desk.client.get("/v1/me")).status_code == 200
+        assert await status(bench, "tom") == 200
+        assert (await bench.client.get("/v1/me")).status_code == 200
         left = going_on.pop()
         left.cancel()
         await asyncio.wait([left])
-        assert await status(desk, "raul") == 200
+        assert await status(bench, "raul") == 200
     finally:
         for stream in streams:
             stream.cancel()
         await asyncio.wait(streams)
 
 
-async def test_people_do_not_fill_the_record_with_tokens(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_people_do_not_fill_the_record_with_tokens(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "MOST", 5)
-    async with desk.with_token("token-of-rosa") as rosa:
+    async with bench.with_token("token-of-rosa") as rosa:
         # One she has.
         made = [(await rosa.post("/v1/tokens", json={})).json()["token"]["id"] for _ in range(3)]
         assert (await rosa.post(f"/v1/tokens/{made[0]}/rotate", json={})).status_code == 201
         # Revoking makes no room: the rows are there.
         assert (await rosa.delete(f"/v1/tokens/{made[1]}")).status_code == 204
-        before = desk.store.audit.page(Page())[0]
+        before = bench.store.audit.page(Page())[0]
         for path in ("/v1/tokens", f"/v1/tokens/{made[2]}/rotate"):
             answer = await rosa.post(path, json={})
             assert (answer.status_code, "5 tokens within a day" in answer.json()["detail"]) == (409, True)
-        assert desk.store.audit.page(Page())[0] == before
-    assert (await desk.client.post("/v1/tokens", json={"owner": "tom"})).status_code == 201
+        assert bench.store.audit.page(Page())[0] == before
+    assert (await bench.client.post("/v1/tokens", json={"owner": "tom"})).status_code == 201
 
 
-async def test_requests_of_all_tenants_are_worked_on_in_turns(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_of_all_tenants_are_worked_on_in_turns(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
     working, most, go = 0, 0, threading.Event()
     usual = TenantView.alarms
 
@@ -87,31 +87,31 @@ async def test_requests_of_all_tenants_are_worked_on_in_turns(desk: Desk, monkey
 
     monkeypatch.setattr(TenantView, "alarms", slow)
     asked = [
-        asyncio.create_task(ask(desk.app, "GET", "/v1/alarms", f"token-of-{name}"))
+        asyncio.create_task(ask(bench.app, "GET", "/v1/alarms", f"token-of-{name}"))
         for name in ("rosa", "raul", "tom") * 4
     ]
     async with asyncio.timeout(30):
         while working < ALL_AT_ONCE:
             await asyncio.sleep(0.05)
-    assert (await desk.client.get("/v1/me")).status_code == 200, "the host waits for nobody"
+    assert (await bench.client.get("/v1/me")).status_code == 200, "the host waits for nobody"
     go.set()
     assert {(await one).status for one in asked} == {200}
     assert most == ALL_AT_ONCE
     assert working == 0
-    assert await status(desk, "tom") == 200
+    assert await status(bench, "tom") == 200
 
 
-async def test_one_tenant_does_not_take_all_turns(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_tenant_does_not_take_all_turns(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
     usual = TenantView.alarms
     monkeypatch.setattr(TenantView, "alarms", lambda self, *given: go.wait(20) and usual(self, *given))
-    asked = [asyncio.create_task(ask(desk.app, "GET", "/v1/alarms", "token-of-rosa")) for _ in range(10)]
+    asked = [asyncio.create_task(ask(bench.app, "GET", "/v1/alarms", "token-of-rosa")) for _ in range(10)]
     await asyncio.sleep(0.1)
-    assert await asyncio.wait_for(status(desk, "tom"), 10) == 200
+    assert await asyncio.wait_for(status(bench, "tom"), 10) == 200
     go.set()
     assert {(await one).status for one in asked} == {200}
 
 
-async def test_no_tenant_sends_bodies_as_large_as_network_files(desk: Desk) -> None:
-    answer = await ask(desk.app, "PUT", "/v1/network", "token-of-rosa", body=b" " * (LIMIT + 1))
+async def test_no_tenant_sends_bodies_as_large_as_network_files(bench: ApiBench) -> None:
+    answer = await ask(bench.app, "PUT", "/v1/network", "token-of-rosa", body=b" " * (LIMIT + 1))
     assert (answer.status, answer.problem["type"]) == (413, "urn:minka:error:too-large")

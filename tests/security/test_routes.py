@@ -17,9 +17,9 @@ from controller.api.services import services
 from controller.api.views import view
 from controller.models.people import Permission, Person, Role
 from controller.ports.store import Page
-from tests.security.door import Answer, ask
+from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit
-from tests.unit.api.desk import Desk, open_desk
+from tests.unit.api.bench import ApiBench, open_bench
 
 #: Operation → the permission it needs, None for an open one. A new route gets its line here, after some thought.
 NEEDED: dict[str, str | None] = {
@@ -108,16 +108,16 @@ CALLERS: dict[str, Person] = {
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         for token, person in CALLERS.items():
             admit(made.store, token, person.name, person.role, person.tenant, person.scopes)
         yield made
 
 
-async def call(desk: Desk, method: str, path: str, token: str, body: bytes = b"{not json") -> Answer:
+async def call(bench: ApiBench, method: str, path: str, token: str, body: bytes = b"{not json") -> Answer:
     """Ask for something that is not there, in words that nobody understands."""
-    return await ask(desk.app, method, path.replace("{", "").replace("}", ""), token, body=body)
+    return await ask(bench.app, method, path.replace("{", "").replace("}", ""), token, body=body)
 
 
 def test_the_table_names_all_routes_and_nothing_else() -> None:
@@ -132,12 +132,12 @@ def test_nothing_is_served_beside_the_routes_but_the_description() -> None:
 
 
 @pytest.mark.parametrize("token", CALLERS)
-async def test_each_caller_gets_what_the_role_gives(desk: Desk, token: str) -> None:
+async def test_each_caller_gets_what_the_role_gives(bench: ApiBench, token: str) -> None:
     person = CALLERS[token]
     allowed = ROLES[person.role] if person.scopes is None else set(person.scopes)
     refused = []
     for method, path, permission in OPERATIONS:
-        answer = await call(desk, method, path, token)
+        answer = await call(bench, method, path, token)
         if permission is None or permission in allowed:
             assert answer.status not in (401, 403), (method, path)
             assert answer.problem.get("detail") != "Not Found", (method, path)
@@ -145,22 +145,22 @@ async def test_each_caller_gets_what_the_role_gives(desk: Desk, token: str) -> N
             assert answer.status == (404 if person.tenant else 403), (method, path)
             refused.append((f"{method} {path.replace('{', '').replace('}', '')}", {"permission": permission.value}))
             if person.tenant:
-                assert answer == await call(desk, method, "/v1/nothing", token)
-    kept = [row for row in desk.store.audit.page(Page(limit=1000))[1] if row.action == "access.denied"]
+                assert answer == await call(bench, method, "/v1/nothing", token)
+    kept = [row for row in bench.store.audit.page(Page(limit=1000))[1] if row.action == "access.denied"]
     told = [(row.object, row.detail) for row in reversed(kept) if row.actor == person.name]
     assert [one for one in told if one in refused] == refused
     assert person.tenant or told == refused
 
 
 @pytest.mark.parametrize("token", ["", "token-of-nobody"])
-async def test_strangers_get_nothing(desk: Desk, token: str) -> None:
+async def test_strangers_get_nothing(bench: ApiBench, token: str) -> None:
     for method, path, permission in OPERATIONS:
-        answer = await call(desk, method, path, token)
+        answer = await call(bench, method, path, token)
         assert (answer.status == 401) == (permission is not None), (method, path)
 
 
-async def test_a_refusal_reads_no_body(desk: Desk) -> None:
-    answer = await call(desk, "PUT", "/v1/network", "token-of-host-viewer", b"{" * 1000)
+async def test_a_refusal_reads_no_body(bench: ApiBench) -> None:
+    answer = await call(bench, "PUT", "/v1/network", "token-of-host-viewer", b"{" * 1000)
     assert answer.problem["detail"] == "this needs the permission network, which the token of host-viewer lacks"
 
 

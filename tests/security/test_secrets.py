@@ -19,17 +19,17 @@ from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Page
-from tests.security.door import Answer, ask
+from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit
-from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC2cbdLo6XoWJLlGNBaIB6yDmYGs8RZ9jRyWd2hWGYUF"
 FRAME = {name: text for name, text in files_of(TINY).items() if name in ("network.yaml", "sites.csv", "tenants.yaml")}
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         admit(made.store, "token-of-nora", "nora", Role.NOC_ENGINEER)
         admit(made.store, "token-of-a-planner", "pat", Role.ADMINISTRATOR, "", (Permission.LOOK, Permission.PLAN))
         yield made
@@ -39,13 +39,13 @@ def rows(address: str, credential: str) -> str:
     return f"station,address,port,host_key,credential\nT-LTE-1,{address},830,{KEY},{credential}\n"
 
 
-async def send(desk: Desk, method: str, path: str, token: str, **body: Any) -> Answer:
-    return await ask(desk.app, method, path, token, body=json.dumps(body).encode())
+async def send(bench: ApiBench, method: str, path: str, token: str, **body: Any) -> Answer:
+    return await ask(bench.app, method, path, token, body=json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("token", ["token-of-nora", "token-of-a-planner"])
-async def test_who_may_only_plan_sends_no_secret_anywhere(desk: Desk, token: str) -> None:
-    answer = await send(desk, "POST", "/v1/network/import", token, files=FRAME, endpoints=rows("127.0.0.1", "device"))
+async def test_who_may_only_plan_sends_no_secret_anywhere(bench: ApiBench, token: str) -> None:
+    answer = await send(bench, "POST", "/v1/network/import", token, files=FRAME, endpoints=rows("127.0.0.1", "device"))
     assert answer.status == 403
     assert "needs the permission network" in answer.problem["detail"]
 
@@ -62,24 +62,24 @@ async def test_who_may_only_plan_sends_no_secret_anywhere(desk: Desk, token: str
     ],
 )
 async def test_files_that_ask_for_more_are_refused(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, address: str, credential: str, said: str
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch, address: str, credential: str, said: str
 ) -> None:
     asked: list[DeviceTarget] = []
     monkeypatch.setattr(FakeDevices, "session", lambda _, target: asked.append(target))
     endpoints = rows(address, credential)
     for method, path, files in (("POST", "/v1/network/import", FRAME), ("PUT", "/v1/network", files_of(TINY))):
-        answer = await send(desk, method, path, "token-of-ana", files=files, endpoints=endpoints)
+        answer = await send(bench, method, path, "token-of-ana", files=files, endpoints=endpoints)
         assert answer.status == 422
         assert said in str(answer.problem)
     assert asked == []
 
 
-async def test_where_secrets_go_is_on_record(desk: Desk) -> None:
+async def test_where_secrets_go_is_on_record(bench: ApiBench) -> None:
     endpoints = rows("127.0.0.1", "device")
     for method, path, files in (("POST", "/v1/network/import", FRAME), ("PUT", "/v1/network", files_of(TINY))):
-        answer = await send(desk, method, path, "token-of-ana", files=files, endpoints=endpoints)
+        answer = await send(bench, method, path, "token-of-ana", files=files, endpoints=endpoints)
         assert answer.status == 200, answer
-    kept = desk.store.audit.page(Page(limit=100))[1]
+    kept = bench.store.audit.page(Page(limit=100))[1]
     found = {row.action: row.detail for row in kept if row.action in ("network.ways", "network.import_begun")}
     told = {"devices": "T-LTE-1 127.0.0.1:830 device"}
     assert found == {"network.ways": told, "network.import_begun": told}

@@ -24,8 +24,8 @@ from controller.plan import network_digest
 from controller.ports.store import Page
 from controller.store import open_store
 from controller.store.run_rows import jobs
-from tests.security.door import Answer, ask
-from tests.security.world import STATIONS, TOKENS, Private, World, network, privates, world
+from tests.security.app_requests import Answer, ask
+from tests.security.tenants_bench import STATIONS, TOKENS, Private, TenantsBench, network, privates, tenants_bench
 from tests.unit.plan import samples
 
 #: What a stream that goes on says when nothing is new.
@@ -85,7 +85,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def requests(*worlds: World) -> list[tuple[str, str]]:
+def requests(*worlds: TenantsBench) -> list[tuple[str, str]]:
     """Every GET of every route, with every id of any of the worlds, and some that nothing has."""
     known = {name: set(values) for name, values in PARAMETERS.items()}
     for name, ids in itertools.chain.from_iterable(one.ids.items() for one in worlds):
@@ -103,13 +103,13 @@ def requests(*worlds: World) -> list[tuple[str, str]]:
     return [*found, ("/v1/audit", "limit=1000")]
 
 
-async def answers(made: World, token: str, asked: list[tuple[str, str]]) -> list[Answer]:
+async def answers(made: TenantsBench, token: str, asked: list[tuple[str, str]]) -> list[Answer]:
     """What the caller is answered, in order."""
 
     return [await ask(made.app, "GET", path, token, query=query, until=SILENCE) for path, query in asked]
 
 
-async def costs(made: World, token: str, asked: list[tuple[str, str]]) -> list[tuple[Answer, int]]:
+async def costs(made: TenantsBench, token: str, asked: list[tuple[str, str]]) -> list[tuple[Answer, int]]:
     """What the caller is answered, in order, and how many statements of the database each answer took."""
     count = itertools.count()
     # What a process keeps in memory it has from now on.
@@ -141,7 +141,7 @@ def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Diff
     paths = [folder / "one.sqlite3", folder / "other.sqlite3"]
     for path in paths:
         shutil.copy(empty, path)
-    with world(paths[0], Private()) as usual, world(paths[1], other) as unusual:
+    with tenants_bench(paths[0], Private()) as usual, tenants_bench(paths[1], other) as unusual:
         asked = requests(usual, unusual)
         found = []
         for side in sides:
@@ -172,17 +172,17 @@ def test_what_varies_is_seen_by_others(empty: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def usual(empty: Path, tmp_path: Path) -> Any:
     shutil.copy(empty, tmp_path / "minka.sqlite3")
-    with world(tmp_path / "minka.sqlite3", EVERYTHING) as made:
+    with tenants_bench(tmp_path / "minka.sqlite3", EVERYTHING) as made:
         yield made
 
 
-def told(made: World, path: str, query: str = "", side: str = "alfa") -> Any:
+def told(made: TenantsBench, path: str, query: str = "", side: str = "alfa") -> Any:
     (answer,) = asyncio.run(answers(made, TOKENS[side], [(path, query)]))
     assert answer.status == 200, answer
     return json.loads(answer.body)
 
 
-def test_a_tenant_sees_its_stations_cells_and_agreements(usual: World) -> None:
+def test_a_tenant_sees_its_stations_cells_and_agreements(usual: TenantsBench) -> None:
     assert told(usual, "/v1/network")["counts"] == {
         "regions": 1,
         "sites": 1,
@@ -204,7 +204,7 @@ def test_a_tenant_sees_its_stations_cells_and_agreements(usual: World) -> None:
     assert cell["administrativeState"] == "UNLOCKED"
 
 
-def test_a_tenant_sees_its_plans_and_runs(usual: World) -> None:
+def test_a_tenant_sees_its_plans_and_runs(usual: TenantsBench) -> None:
     (head,) = told(usual, "/v1/plans")["results"]
     plan = told(usual, f"/v1/plans/{head['id']}")
     (change,) = plan["changes"]
@@ -224,7 +224,7 @@ def test_a_tenant_sees_its_plans_and_runs(usual: World) -> None:
     assert {one["state"] for one in hers} == {"diverged", "queued", "running"}
 
 
-def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: World) -> None:
+def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: TenantsBench) -> None:
     store = usual.store
     (head,) = told(usual, "/v1/plans")["results"]
     names = store.tenants.handles("alfa", [one.id for one in store.plans.page(Page(100))[1]])
@@ -252,7 +252,7 @@ def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: World)
     assert store.runs.get(waiting["run"]).state is RunState.CANCELLING
 
 
-def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> None:
+def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench) -> None:
     alarms = told(usual, "/v1/alarms")["results"]
     assert {(one["probable_cause"], one["text"]) for one in alarms} == {
         ("core-link-down", "words of alfa"),
@@ -261,7 +261,7 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: World) -> Non
     }
 
 
-def test_questions_of_a_run_tell_a_tenant_nothing_of_it(usual: World) -> None:
+def test_questions_of_a_run_tell_a_tenant_nothing_of_it(usual: TenantsBench) -> None:
     (hers, *_) = told(usual, "/v1/runs", side="beta")["results"]
 
     def answer(path: str, query: str = "") -> Answer:
@@ -274,7 +274,7 @@ def test_questions_of_a_run_tell_a_tenant_nothing_of_it(usual: World) -> None:
     assert [(row["action"], row["object"]) for row in rows] == [("access.denied", "GET /v1/questions")] * 2
 
 
-def test_a_stream_ends_with_its_listeners_token(usual: World) -> None:
+def test_a_stream_ends_with_its_listeners_token(usual: TenantsBench) -> None:
     (token,) = usual.store.tokens.find("rosa")
     known = usual.store.tokens.bearer
 
@@ -289,7 +289,7 @@ def test_a_stream_ends_with_its_listeners_token(usual: World) -> None:
     assert answer.body.count(b"event: alarm") == 3
 
 
-def test_who_comes_from_another_side_brings_nothing_along(usual: World) -> None:
+def test_who_comes_from_another_side_brings_nothing_along(usual: TenantsBench) -> None:
     usual.clock.pause(1)
     usual.store.users.change(Person(name="rosa", role=Role.TENANT_APPROVER, tenant="beta"), "ana")
     asyncio.run(ask(usual.app, "GET", "/v1/devices/S9", TOKENS["beta"]))
@@ -303,7 +303,7 @@ def test_who_comes_from_another_side_brings_nothing_along(usual: World) -> None:
     assert told(usual, "/v1/audit", "limit=1000", side="beta") == told(usual, "/v1/audit", "limit=1000")
 
 
-def test_a_tenant_that_said_yes_is_not_told_whether_others_did(usual: World) -> None:
+def test_a_tenant_that_said_yes_is_not_told_whether_others_did(usual: TenantsBench) -> None:
     (waiting,) = told(usual, "/v1/approvals")["results"]
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/runs/{waiting['run']}/approve", TOKENS["alfa"], body=b'{"reason": "fine"}')
@@ -313,7 +313,7 @@ def test_a_tenant_that_said_yes_is_not_told_whether_others_did(usual: World) -> 
     assert [one["run"] for one in told(usual, "/v1/approvals", side="beta")["results"]] == [waiting["run"]]
 
 
-def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: World) -> None:
+def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: TenantsBench) -> None:
     (waiting,) = told(usual, "/v1/approvals")["results"]
     (plan,) = told(usual, "/v1/plans")["results"]
     mine = and_(jobs.c.run == waiting["run"], jobs.c.station == "S1")
@@ -331,7 +331,7 @@ def test_a_tenant_whose_part_is_over_stops_nobody_elses(usual: World) -> None:
     assert usual.store.runs.get(waiting["run"]).state is RunState.CANCELLING
 
 
-def test_a_tenant_says_no_to_a_plan_until_it_is_carried_out(usual: World) -> None:
+def test_a_tenant_says_no_to_a_plan_until_it_is_carried_out(usual: TenantsBench) -> None:
     (plan,) = told(usual, "/v1/plans")["results"]
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/plans/{plan['id']}/reject", TOKENS["alfa"], body=b'{"reason": "no"}')
@@ -339,7 +339,7 @@ def test_a_tenant_says_no_to_a_plan_until_it_is_carried_out(usual: World) -> Non
     assert said.status == 200
 
 
-def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: World) -> None:
+def test_a_tenant_sees_what_its_people_did_and_what_was_done_to_it(usual: TenantsBench) -> None:
     refused = asyncio.run(ask(usual.app, "GET", "/v1/devices/S2", TOKENS["alfa"]))
     assert (refused.status, refused.problem["detail"]) == (404, "there is no station S2 in the network")
     trail = told(usual, "/v1/audit")

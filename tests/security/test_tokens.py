@@ -23,7 +23,7 @@ from controller.ports.store import NewToken, Page
 from controller.store import open_store
 from tests.support.callers import admit
 from tests.support.records import START
-from tests.unit.api.desk import TINY, Desk, files_of, open_desk
+from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
 
 scopes = st.none() | st.lists(st.sampled_from(Permission), unique=True).map(tuple)
 times = st.none() | st.integers(1, 100).map(lambda days: START + timedelta(days=days))
@@ -88,8 +88,8 @@ def test_renewing_is_no_way_up_and_takes_nothing_away(caller: Person, scopes: An
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         await made.client.put("/v1/network", json={"files": files_of(TINY)})
         yield made
 
@@ -101,27 +101,27 @@ async def made(client: httpx.AsyncClient, **body: Any) -> tuple[dict[str, Any], 
     return answer.json()["token"], answer.json()["secret"]
 
 
-async def test_a_life_of_a_token(desk: Desk) -> None:
-    token, secret = await made(desk.client, label="laptop", scopes=["look", "tokens"], days=30)
-    async with desk.with_token(secret) as client:
+async def test_a_life_of_a_token(bench: ApiBench) -> None:
+    token, secret = await made(bench.client, label="laptop", scopes=["look", "tokens"], days=30)
+    async with bench.with_token(secret) as client:
         me = (await client.get("/v1/me")).json()
         assert me == {"name": "ana", "role": "administrator", "side": "host", "permissions": ["look", "tokens"]}
         assert (await client.post("/v1/plans", json={})).status_code == 403
         listed = (await client.get("/v1/tokens")).json()["results"]
-        assert [one["id"] for one in listed] == [one.id for one in desk.store.tokens.find("ana")]
+        assert [one["id"] for one in listed] == [one.id for one in bench.store.tokens.find("ana")]
         renewed = (await client.post(f"/v1/tokens/{token['id']}/rotate", json={"overlap_hours": 0})).json()
         assert (await client.get("/v1/me")).status_code == 401
-    async with desk.with_token(renewed["secret"]) as client:
+    async with bench.with_token(renewed["secret"]) as client:
         assert (await client.get("/v1/me")).json() == me
         assert (await client.delete(f"/v1/tokens/{renewed['token']['id']}")).status_code == 204
         assert (await client.get("/v1/me")).status_code == 401
-    assert secret not in str(listed) + str(desk.store.audit.page(Page(limit=1000)))
+    assert secret not in str(listed) + str(bench.store.audit.page(Page(limit=1000)))
 
 
-async def test_a_weak_token_makes_no_strong_one(desk: Desk) -> None:
-    strong = desk.store.tokens.find("ana")[0].id
-    _, secret = await made(desk.client, scopes=["tokens"])
-    async with desk.with_token(secret) as weak:
+async def test_a_weak_token_makes_no_strong_one(bench: ApiBench) -> None:
+    strong = bench.store.tokens.find("ana")[0].id
+    _, secret = await made(bench.client, scopes=["tokens"])
+    async with bench.with_token(secret) as weak:
         answer = await weak.post("/v1/tokens", json={"scopes": ["tokens", "run"]})
         assert (answer.status_code, "can't have run" in answer.json()["detail"]) == (409, True)
         token, _ = await made(weak)
@@ -131,17 +131,17 @@ async def test_a_weak_token_makes_no_strong_one(desk: Desk) -> None:
         assert (await weak.get("/v1/tokens", params={"owner": "noc"})).status_code == 404
 
 
-def token_of(desk: Desk, secret: str, owner: str, days: float | None) -> Token:
+def token_of(bench: ApiBench, secret: str, owner: str, days: float | None) -> Token:
     """A token of a user that ends after so many days, on record without the API."""
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    return desk.store.tokens.add(NewToken(digest(secret), owner, expires=expires), owner)
+    return bench.store.tokens.add(NewToken(digest(secret), owner, expires=expires), owner)
 
 
-async def test_a_token_that_ends_makes_none_that_lives_on(desk: Desk) -> None:
-    admit(desk.store, "endless", "eva", Role.NOC_ENGINEER)
-    week = token_of(desk, "a-week", "ana", 7)
+async def test_a_token_that_ends_makes_none_that_lives_on(bench: ApiBench) -> None:
+    admit(bench.store, "endless", "eva", Role.NOC_ENGINEER)
+    week = token_of(bench, "a-week", "ana", 7)
     ends = week.model_dump(mode="json")["expires"]
-    async with desk.with_token("a-week") as client:
+    async with bench.with_token("a-week") as client:
         for owner in ("ana", "eva"):
             for days in (8, 90, None):
                 answer = await client.post("/v1/tokens", json={"owner": owner, "days": days})
@@ -152,11 +152,11 @@ async def test_a_token_that_ends_makes_none_that_lives_on(desk: Desk) -> None:
             token, _ = await made(client, owner=owner)
             assert token["expires"] == ends
         # Nor does it renew what lives longer, its own or another's; that would shorten it.
-        for other in (token_of(desk, "a-month", "ana", 30), desk.store.tokens.find("eva")[0]):
+        for other in (token_of(bench, "a-month", "ana", 30), bench.store.tokens.find("eva")[0]):
             answer = await client.post(f"/v1/tokens/{other.id}/rotate", json={})
             assert (answer.status_code, "use one that lives as long" in answer.json()["detail"]) == (409, True)
-            assert desk.store.tokens.get(other.id) == other
-        shorter = token_of(desk, "two-days", "eva", 2)
+            assert bench.store.tokens.get(other.id) == other
+        shorter = token_of(bench, "two-days", "eva", 2)
         assert (await client.post(f"/v1/tokens/{shorter.id}/rotate", json={})).status_code == 201
         # Renewed by itself it has another secret and the same end.
         renewed = (await client.post(f"/v1/tokens/{week.id}/rotate", json={"overlap_hours": 1})).json()
@@ -164,20 +164,20 @@ async def test_a_token_that_ends_makes_none_that_lives_on(desk: Desk) -> None:
         # In the overlap it is one that ends within the hour.
         answer = await client.post("/v1/tokens", json={"days": 1})
         assert answer.status_code == 409
-    async with desk.with_token(renewed["secret"]) as client:
+    async with bench.with_token(renewed["secret"]) as client:
         renewed = (await client.post(f"/v1/tokens/{renewed['token']['id']}/rotate", json={})).json()
         assert renewed["token"]["expires"] == ends
     # What lives longer renews it for its whole lifetime.
-    another = token_of(desk, "two-days-more", "eva", 2)
-    again = (await desk.client.post(f"/v1/tokens/{another.id}/rotate", json={})).json()
+    another = token_of(bench, "two-days-more", "eva", 2)
+    again = (await bench.client.post(f"/v1/tokens/{another.id}/rotate", json={})).json()
     assert datetime.fromisoformat(again["token"]["expires"]) > datetime.now(UTC) + timedelta(days=1.9)
 
 
-async def test_a_token_cut_down_to_people_makes_none_that_acts(desk: Desk) -> None:
-    admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
-    (evas,) = desk.store.tokens.find("eva")
-    _, secret = await made(desk.client, scopes=["people", "tokens"])
-    async with desk.with_token(secret) as client:
+async def test_a_token_cut_down_to_people_makes_none_that_acts(bench: ApiBench) -> None:
+    admit(bench.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
+    (evas,) = bench.store.tokens.find("eva")
+    _, secret = await made(bench.client, scopes=["people", "tokens"])
+    async with bench.with_token(secret) as client:
         answer = await client.post("/v1/tokens", json={"owner": "eva", "scopes": ["run"]})
         assert (answer.status_code, "what it can have is tokens" in answer.json()["detail"]) == (409, True)
         token, _ = await made(client, owner="eva")
@@ -187,23 +187,23 @@ async def test_a_token_cut_down_to_people_makes_none_that_acts(desk: Desk) -> No
         assert (await client.delete(f"/v1/tokens/{evas.id}")).status_code == 409
 
 
-async def test_what_somebody_made_dies_with_them(desk: Desk) -> None:
-    admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
-    async with desk.with_token("token-of-eva") as client:
+async def test_what_somebody_made_dies_with_them(bench: ApiBench) -> None:
+    admit(bench.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
+    async with bench.with_token("token-of-eva") as client:
         made_by_eva, secret = await made(client, label="script")
         renewed = (await client.post(f"/v1/tokens/{made_by_eva['id']}/rotate", json={})).json()["secret"]
-    await desk.client.put("/v1/users/eva", json={"role": "noc-engineer", "disabled": True})
+    await bench.client.put("/v1/users/eva", json={"role": "noc-engineer", "disabled": True})
     for one in ("token-of-eva", secret, renewed):
-        async with desk.with_token(one) as client:
+        async with bench.with_token(one) as client:
             assert (await client.get("/v1/me")).status_code == 401
-    assert (await desk.client.post("/v1/tokens", json={"owner": "eva"})).status_code == 409
+    assert (await bench.client.post("/v1/tokens", json={"owner": "eva"})).status_code == 409
 
 
-async def test_tokens_of_others_are_the_administrators(desk: Desk) -> None:
-    admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
-    (evas,) = desk.store.tokens.find("eva")
-    admit(desk.store, "token-of-tom", "tom", Role.NOC_ENGINEER)
-    async with desk.with_token("token-of-tom") as tom:
+async def test_tokens_of_others_are_the_administrators(bench: ApiBench) -> None:
+    admit(bench.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
+    (evas,) = bench.store.tokens.find("eva")
+    admit(bench.store, "token-of-tom", "tom", Role.NOC_ENGINEER)
+    async with bench.with_token("token-of-tom") as tom:
         for answer in (
             await tom.delete(f"/v1/tokens/{evas.id}"),
             await tom.post(f"/v1/tokens/{evas.id}/rotate", json={}),
@@ -211,34 +211,34 @@ async def test_tokens_of_others_are_the_administrators(desk: Desk) -> None:
             await tom.post("/v1/tokens", json={"owner": "eva"}),
         ):
             assert answer.status_code == 404
-    answer = await desk.client.post("/v1/tokens", json={"owner": "eva", "scopes": ["people"]})
+    answer = await bench.client.post("/v1/tokens", json={"owner": "eva", "scopes": ["people"]})
     assert answer.status_code == 409
-    token, _ = await made(desk.client, owner="eva", scopes=["look"])
+    token, _ = await made(bench.client, owner="eva", scopes=["look"])
     assert token["owner"] == "eva"
-    assert (await desk.client.delete(f"/v1/tokens/{evas.id}")).status_code == 204
+    assert (await bench.client.delete(f"/v1/tokens/{evas.id}")).status_code == 204
 
 
-async def test_a_lost_token_takes_along_what_was_made_with_it(desk: Desk) -> None:
-    admit(desk.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
-    lost, secret = await made(desk.client)
-    async with desk.with_token(secret) as thief:
+async def test_a_lost_token_takes_along_what_was_made_with_it(bench: ApiBench) -> None:
+    admit(bench.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
+    lost, secret = await made(bench.client)
+    async with bench.with_token(secret) as thief:
         _, second = await made(thief, scopes=["tokens", "look"])
         _, evas = await made(thief, owner="eva", scopes=["look"])
-    async with desk.with_token(second) as thief:
+    async with bench.with_token(second) as thief:
         renewed = (await thief.post(f"/v1/tokens/{(await made(thief))[0]['id']}/rotate", json={})).json()["secret"]
 
     async def opened() -> list[bool]:
-        clients = [desk.with_token(one) for one in (secret, second, evas, renewed, "token-of-eva")]
+        clients = [bench.with_token(one) for one in (secret, second, evas, renewed, "token-of-eva")]
         return [(await client.get("/v1/me")).is_success for client in clients]
 
     assert await opened() == [True] * 5
-    assert (await desk.client.delete(f"/v1/tokens/{lost['id']}", params={"with_made": True})).status_code == 204
+    assert (await bench.client.delete(f"/v1/tokens/{lost['id']}", params={"with_made": True})).status_code == 204
     assert await opened() == [False] * 4 + [True]
-    assert (await desk.client.get("/v1/me")).is_success
+    assert (await bench.client.get("/v1/me")).is_success
 
 
-async def test_users_come_with_a_role_and_change(desk: Desk) -> None:
-    tenant = desk.store.networks.get()[1].tenants[0].id
+async def test_users_come_with_a_role_and_change(bench: ApiBench) -> None:
+    tenant = bench.store.networks.get()[1].tenants[0].id
     for body, status in (
         ({"name": "rosa", "role": "tenant-viewer"}, 409),
         ({"name": "rosa", "role": "host-viewer", "tenant": tenant}, 409),
@@ -247,45 +247,45 @@ async def test_users_come_with_a_role_and_change(desk: Desk) -> None:
         ({"name": "rosa", "role": "tenant-viewer", "tenant": tenant}, 201),
         ({"name": "rosa", "role": "tenant-viewer", "tenant": tenant}, 409),
     ):
-        answer = await desk.client.post("/v1/users", json=body)
+        answer = await bench.client.post("/v1/users", json=body)
         assert answer.status_code == status, answer.text
-    changed = await desk.client.put("/v1/users/rosa", json={"role": "noc-engineer", "disabled": True})
+    changed = await bench.client.put("/v1/users/rosa", json={"role": "noc-engineer", "disabled": True})
     assert (changed.json()["role"], changed.json()["tenant"]) == ("noc-engineer", "")
     assert changed.json()["disabled"]
-    assert (await desk.client.put("/v1/users/nobody", json={"role": "noc-engineer"})).status_code == 404
-    names = [user["name"] for user in (await desk.client.get("/v1/users")).json()["results"]]
+    assert (await bench.client.put("/v1/users/nobody", json={"role": "noc-engineer"})).status_code == 404
+    names = [user["name"] for user in (await bench.client.get("/v1/users")).json()["results"]]
     assert names == ["ana", "rosa", "webhook"]
 
 
 # ------------------------------------------------------------------------- ends
 
 
-async def test_a_narrow_token_ends_no_wider_one(desk: Desk) -> None:
-    own, narrow = await made(desk.client, scopes=["tokens"])
-    _, people = await made(desk.client, scopes=["tokens", "people"])
-    wide, wide_secret = await made(desk.client)
-    async with desk.with_token(narrow) as thief, desk.with_token(people) as manager:
+async def test_a_narrow_token_ends_no_wider_one(bench: ApiBench) -> None:
+    own, narrow = await made(bench.client, scopes=["tokens"])
+    _, people = await made(bench.client, scopes=["tokens", "people"])
+    wide, wide_secret = await made(bench.client)
+    async with bench.with_token(narrow) as thief, bench.with_token(people) as manager:
         for client in (thief, manager):
             refused = await client.delete(f"/v1/tokens/{wide['id']}")
             assert (refused.status_code, "so it can't end it" in refused.json()["detail"]) == (409, True)
             assert (await client.post(f"/v1/tokens/{wide['id']}/rotate", json={"overlap_hours": 0})).status_code == 409
-        async with desk.with_token(wide_secret) as owner:
+        async with bench.with_token(wide_secret) as owner:
             assert (await owner.get("/v1/me")).status_code == 200
             below, _ = await made(owner, scopes=["tokens"])
         assert (await thief.delete(f"/v1/tokens/{below['id']}")).status_code == 204
         assert (await thief.delete(f"/v1/tokens/{own['id']}")).status_code == 204, "its own end is anybody's"
 
 
-async def test_a_narrow_token_ends_no_wider_one_by_way_of_what_made_it(desk: Desk) -> None:
+async def test_a_narrow_token_ends_no_wider_one_by_way_of_what_made_it(bench: ApiBench) -> None:
     """What is refused for one of several is refused for all."""
-    desk.store.users.add(Person(name="tom", role=Role.NOC_ENGINEER), "ana")
-    engineer, secret = await made(desk.client, owner="tom")
-    async with desk.with_token(secret) as tom:
+    bench.store.users.add(Person(name="tom", role=Role.NOC_ENGINEER), "ana")
+    engineer, secret = await made(bench.client, owner="tom")
+    async with bench.with_token(secret) as tom:
         mine, _ = await made(tom, scopes=["tokens", "look"])
         _, narrow = await made(tom, scopes=["tokens", "look"])
-    async with desk.with_token(narrow) as thief:
+    async with bench.with_token(narrow) as thief:
         assert (await thief.delete(f"/v1/tokens/{engineer['id']}?with_made=true")).status_code == 409
-    assert desk.store.tokens.get(mine["id"]).revoked is None
+    assert bench.store.tokens.get(mine["id"]).revoked is None
 
 
 def test_webhook_tokens_are_long() -> None:

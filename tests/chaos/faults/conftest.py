@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.faults.world import FIVE, brought_up
-from tests.support.controller import Plant, plant, temporary_folder
+from tests.chaos.faults.five_stations import FIVE, brought_up
 from tests.support.postgres import PostgresServer
+from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 
 
 @pytest.fixture(scope="module")
-def five(postgres: PostgresServer) -> Iterator[Plant]:
-    """A plant whose five stations are adopted and carry the network."""
-    with temporary_folder() as folder, plant(folder, "servers", FIVE, postgres) as made:
+def five(postgres: PostgresServer) -> Iterator[ProcessSystem]:
+    """A system whose five stations are adopted and carry the network."""
+    with temporary_folder() as folder, process_system(folder, "servers", FIVE, postgres) as made:
         brought_up(made)
         yield made

@@ -31,12 +31,12 @@ from controller.plan import PlanOptions, StationView, network_digest
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import Page, RunRequest
-from tests.chaos.faults.lab import Lab
+from tests.chaos.faults.bench import FaultBench
 from tests.chaos.faults.trail import Trail, assert_all_or_nothing, assert_all_stood, assert_whole, recorded
 from tests.support.callers import agree
 from tests.support.launch import submit
 from tests.unit.plan import samples
-from tests.unit.runs.world import UNSAFE
+from tests.unit.runs.transaction_bench import UNSAFE
 
 STATIONS = ("S1", "S2", "S3", "S4")
 #: Two tracking areas; the last station has no confirmed commit, the one before knows running only.
@@ -112,7 +112,7 @@ class Chance(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lab = Lab()
+        self.bench = FaultBench()
         self.plans: list[Plan] = []
         self.runs: list[str] = []
         #: Stations that nobody could read back for a while, or that lied about taking back.
@@ -129,19 +129,19 @@ class Chance(RuleBasedStateMachine):
     def begin(self) -> None:
         """Adopted stations that carry the network, two workers and a scheduler."""
         self.network = network(20, 20, 0, gamma=False)
-        self.lab.store.networks.save(self.network, network_digest(self.network), "ana")
+        self.bench.store.networks.save(self.network, network_digest(self.network), "ana")
         start = {}
         for station in STATIONS:
             tree = start[station] = samples.carrying(self.network, station).tree
-            device = self.lab.devices.add(station, samples.PROFILES, tree, CAPABILITIES[station])
+            device = self.bench.devices.add(station, samples.PROFILES, tree, CAPABILITIES[station])
             device.latency = LATENCIES[station]
             self._watch(device)
             nodes = [LedgerNode(path=path, owners=("host",)) for path in tree]
-            self.lab.store.devices.adopt(station, nodes, network_digest(self.network), "ana")
-        self.trail = Trail(self.lab.store, ROOT, start)
-        self.lab.start_scheduler()
-        self.lab.start_worker()
-        self.lab.start_worker()
+            self.bench.store.devices.adopt(station, nodes, network_digest(self.network), "ana")
+        self.trail = Trail(self.bench.store, ROOT, start)
+        self.bench.start_scheduler()
+        self.bench.start_worker()
+        self.bench.start_worker()
 
     def _watch(self, device: FakeDevice) -> None:
         """No station may change while nothing on record says that somebody changes it."""
@@ -149,9 +149,9 @@ class Chance(RuleBasedStateMachine):
 
         def watched(tree: Tree) -> None:
             if tree != device.history[-1]:
-                self.changed[device.station].append(self.lab.clock.now())
-                if not recorded(self.lab.store, device.station):
-                    self.unrecorded.append(f"{device.station} at {self.lab.clock.monotonic():g} s")
+                self.changed[device.station].append(self.bench.clock.now())
+                if not recorded(self.bench.store, device.station):
+                    self.unrecorded.append(f"{device.station} at {self.bench.clock.monotonic():g} s")
             become(tree)
 
         device._become = watched  # type: ignore[method-assign]
@@ -171,11 +171,11 @@ class Chance(RuleBasedStateMachine):
     ) -> None:
         """Somebody changes the network files, plans and applies."""
         self.network = network(share, 40 - share, pci, gamma)
-        self.lab.store.networks.save(self.network, network_digest(self.network), "ana")
+        self.bench.store.networks.save(self.network, network_digest(self.network), "ana")
         made = self._planned(sorted(stations))
         if not made.is_empty:
-            self.lab.store.plans.save(made, "ana")
-            agree(self.lab.store, made, GUS, "the contract has ended")
+            self.bench.store.plans.save(made, "ana")
+            agree(self.bench.store, made, GUS, "the contract has ended")
             self.plans.append(made)
             self.start(0, strategy)
             (operation, wrong), skip = trouble
@@ -184,9 +184,9 @@ class Chance(RuleBasedStateMachine):
 
     def _planned(self, stations: list[str]) -> Plan:
         """A plan, naming what it removes."""
-        ledger = self.lab.store.ledger.find(stations)
+        ledger = self.bench.store.ledger.find(stations)
         views = {
-            station: StationView(self.lab.devices[station].observe(), adopted=True, ledger=ledger.get(station, {}))
+            station: StationView(self.bench.devices[station].observe(), adopted=True, ledger=ledger.get(station, {}))
             for station in stations
         }
         remove = {"gamma": 1}
@@ -205,7 +205,7 @@ class Chance(RuleBasedStateMachine):
         plan = self.plans[-1 - which % len(self.plans)]
         try:
             run = submit(
-                self.lab.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=strategy, overtake=True)
+                self.bench.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=strategy, overtake=True)
             )
         except ConflictError:
             assert plan.network_digest != network_digest(self.network)
@@ -215,12 +215,12 @@ class Chance(RuleBasedStateMachine):
     @precondition(lambda self: self.runs)
     @rule(which=some)
     def cancel(self, which: int) -> None:
-        self.lab.store.runs.cancel(self.runs[-1 - which % len(self.runs)], "ana")
+        self.bench.store.runs.cancel(self.runs[-1 - which % len(self.runs)], "ana")
 
     @precondition(lambda self: self.runs)
     @rule(which=some, on=st.booleans())
     def pause(self, which: int, on: bool) -> None:
-        request = self.lab.store.runs.pause if on else self.lab.store.runs.resume
+        request = self.bench.store.runs.pause if on else self.bench.store.runs.resume
         request(self.runs[-1 - which % len(self.runs)], "ana")
 
     # ------------------------------------------------------------- stations
@@ -236,20 +236,20 @@ class Chance(RuleBasedStateMachine):
         for station in stations:
             self.disturbed.add(station)
             act = self._freeze_workers if wrong is None else None
-            self.lab.devices[station].faults.append(Fault(operation, wrong, act, skip, times))
+            self.bench.devices[station].faults.append(Fault(operation, wrong, act, skip, times))
             if wrong in (Wrong.LIE, Wrong.REFUSE) and not CAPABILITIES[station].safe_commit:
                 self.excused.add(station)  # taking back may be what it refuses
 
     @rule(station=at_station)
     def restart(self, station: str) -> None:
         self.disturbed.add(station)
-        self.lab.devices[station].reboot()
+        self.bench.devices[station].reboot()
 
     @rule(station=at_station, away=st.booleans(), seconds=st.sampled_from([0.0, 0.0, 4.0]), broken=st.booleans())
     def disturb(self, station: str, away: bool, seconds: float, broken: bool) -> None:
         """No way to the station, a slow one, or none from it to the core of the third tenant."""
         self.disturbed.add(station)
-        device = self.lab.devices[station]
+        device = self.bench.devices[station]
         device.unreachable = "no route to host" if away else ""
         self.excused |= {station} if away else set()
         device.latency = LATENCIES[station] + seconds
@@ -258,8 +258,8 @@ class Chance(RuleBasedStateMachine):
     @rule(station=at_station, pci=st.integers(100, 102))
     def edit_by_hand(self, station: str, pci: int) -> None:
         """Somebody retunes a cell while nobody of ours is at the station."""
-        device = self.lab.devices[station]
-        if self.lab.store.claims.busy([station]) or device.pending:
+        device = self.bench.devices[station]
+        if self.bench.store.claims.busy([station]) or device.pending:
             return
         path = f"/ManagedElement[{station}]/ENBFunction[1]/EUtranCellFDD[L1]"
         before = device.running[path]["pci"]
@@ -272,24 +272,24 @@ class Chance(RuleBasedStateMachine):
     # ------------------------------------------------------------ processes
 
     def _process(self, which: int) -> str | None:
-        names = sorted(self.lab.processes)
+        names = sorted(self.bench.processes)
         return names[which % len(names)] if names else None
 
     @rule(skew=st.sampled_from([0.0, 0.0, 3600.0, -3600.0]))
     def start_worker(self, skew: float) -> None:
-        if len(self.lab.processes) < 3:
-            self.lab.start_worker(skew)
+        if len(self.bench.processes) < 3:
+            self.bench.start_worker(skew)
 
     @rule(which=some, how=st.sampled_from(["kill -9", "its host vanishes", "SIGTERM"]))
     def end(self, which: int, how: str) -> None:
         name = self._process(which)
         if name and how == "SIGTERM":
-            self.lab.ask_to_end(name)
+            self.bench.ask_to_end(name)
         elif name:
-            self.lab.kill(name, hung=how != "kill -9")
+            self.bench.kill(name, hung=how != "kill -9")
 
     def _freeze_workers(self) -> None:
-        for name, process in self.lab.processes.items():
+        for name, process in self.bench.processes.items():
             if name.startswith("w"):
                 process.life.thawed.clear()
 
@@ -298,27 +298,27 @@ class Chance(RuleBasedStateMachine):
         """SIGSTOP or SIGCONT."""
         name = self._process(which)
         if name and frozen:
-            self.lab.processes[name].life.thawed.clear()
+            self.bench.processes[name].life.thawed.clear()
         elif name:
-            self.lab.processes[name].life.thawed.set()
+            self.bench.processes[name].life.thawed.set()
 
     @rule(which=some, away=st.booleans(), lost=st.integers(0, 3))
     def lose_database(self, which: int, away: bool, lost: int) -> None:
         """The database is away, or does what it was asked while its answers are lost."""
         name = self._process(which)
         if name:
-            self.lab.processes[name].life.away = away
-            self.lab.processes[name].life.lose += lost
+            self.bench.processes[name].life.away = away
+            self.bench.processes[name].life.lose += lost
 
     @invariant()
     def go_on(self) -> None:
         """Every move takes a moment; nothing changes on a station unless that is on record."""
-        self.lab.advance(0.1)
+        self.bench.advance(0.1)
         assert not self.unrecorded, f"changed with nothing on record: {self.unrecorded}"
 
     @rule(seconds=st.sampled_from([0.3, 1.0, 2.0, 3.0, 8.0, 20.0]))
     def wait(self, seconds: float) -> None:
-        self.lab.advance(seconds)
+        self.bench.advance(seconds)
 
     # ---------------------------------------------------------------- peace
 
@@ -326,33 +326,33 @@ class Chance(RuleBasedStateMachine):
     def make_peace(self) -> None:
         """Mend everything; all runs end, and everything agrees."""
         for station in STATIONS:
-            device = self.lab.devices[station]
+            device = self.bench.devices[station]
             device.faults.clear()
             device.unreachable, device.latency, device.broken_links = "", LATENCIES[station], set()
-        for process in (*self.lab.processes.values(), *self.lab.leaving):
+        for process in (*self.bench.processes.values(), *self.bench.leaving):
             process.life.away, process.life.lose = False, 0
             process.life.thawed.set()
-        if not any(name.startswith("w") for name in self.lab.processes):
-            self.lab.start_worker()
-        for run in self.lab.store.runs.active():
-            self.lab.store.runs.resume(run, "ana")
+        if not any(name.startswith("w") for name in self.bench.processes):
+            self.bench.start_worker()
+        for run in self.bench.store.runs.active():
+            self.bench.store.runs.resume(run, "ana")
         self._until_all_ended()
         self._check()
 
     def _until_all_ended(self) -> None:
-        end = self.lab.clock.monotonic() + PEACE
-        while self.lab.store.runs.active():
-            left = [(run, self.lab.store.runs.jobs(run)) for run in self.lab.store.runs.active()]
-            assert self.lab.clock.monotonic() < end, f"runs that don't end: {left}"
-            self.lab.advance(2)
+        end = self.bench.clock.monotonic() + PEACE
+        while self.bench.store.runs.active():
+            left = [(run, self.bench.store.runs.jobs(run)) for run in self.bench.store.runs.active()]
+            assert self.bench.clock.monotonic() < end, f"runs that don't end: {left}"
+            self.bench.advance(2)
 
     def _check(self) -> None:
-        assert_whole(self.lab.store)
-        ledger = self.lab.store.ledger.find(STATIONS)
+        assert_whole(self.bench.store)
+        ledger = self.bench.store.ledger.find(STATIONS)
         for station, model in self.trail.replay().items():
-            device = self.lab.devices[station]
+            device = self.bench.devices[station]
             assert set(ledger[station]) == model.ledger, set(ledger[station]) ^ model.ledger
-            if station in self.excused and device.lock_holder in self.lab.store.journal.lock_sessions(station):
+            if station in self.excused and device.lock_holder in self.bench.store.journal.lock_sessions(station):
                 device.end(device.lock_holder)  # of a host that vanished: the next job here would kill it
             assert not device.lock_holder, station
             if model.unsure is not None:
@@ -367,15 +367,15 @@ class Chance(RuleBasedStateMachine):
             seen = device.history[self.looked_at.get(station, 0) :]
             strange = [state for state in seen if state not in model.states]
             assert not strange, f"half a change on {station}: {_difference(strange[0], device.running)}"
-        assert_all_or_nothing(self.lab.store, self.runs)
-        assert_all_stood(self.lab.store, self.runs)
+        assert_all_or_nothing(self.bench.store, self.runs)
+        assert_all_stood(self.bench.store, self.runs)
         self._check_outcomes()
         self.excused.clear()
         self.disturbed.clear()
 
     def _check_outcomes(self) -> None:
         """What is said to have been taken back was there."""
-        for job in (job for run in self.runs for job in self.lab.store.runs.jobs(run)):
+        for job in (job for run in self.runs for job in self.bench.store.runs.jobs(run)):
             if job.started is None or job.finished is None:
                 continue
             touched = any(job.started <= at <= job.finished for at in self.changed[job.station])
@@ -383,8 +383,8 @@ class Chance(RuleBasedStateMachine):
 
     def _diverged(self, station: str) -> list[tuple[Run, Job]]:
         """Newest first."""
-        _, runs = self.lab.store.runs.page(Page(limit=1000))
-        jobs = [(run, job) for run in runs for job in self.lab.store.runs.jobs(run.id) if job.station == station]
+        _, runs = self.bench.store.runs.page(Page(limit=1000))
+        jobs = [(run, job) for run in runs for job in self.bench.store.runs.jobs(run.id) if job.station == station]
         return [(run, job) for run, job in jobs if job.outcome is Outcome.DIVERGED]
 
     def _decided_together(self, station: str) -> bool:
@@ -394,7 +394,7 @@ class Chance(RuleBasedStateMachine):
         try:
             self.make_peace()
         finally:
-            self.lab.close()
+            self.bench.close()
 
 
 def _difference(one: Tree, other: Tree) -> dict[Path, tuple[object, object]]:

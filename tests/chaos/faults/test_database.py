@@ -10,139 +10,141 @@ import httpx
 import pytest
 
 from controller.models.run import JournalStep
-from tests.chaos.faults.world import FIVE, THIRD, brought_up, change, changed_files
-from tests.chaos.world import TAKEN_BACK, Attempt, assert_one_effect, begin, reached
-from tests.support.controller import Plant, plant, temporary_folder
+from tests.chaos.attempts import TAKEN_BACK, Attempt, assert_one_effect, begin, reached
+from tests.chaos.faults.five_stations import FIVE, THIRD, brought_up, change, changed_files
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.postgres import PostgresServer, postgres_server
+from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
-def own(request: pytest.FixtureRequest) -> Iterator[tuple[Plant, SmallDisk, PostgresServer]]:
-    """A plant on PostgreSQL, which has a small disk to itself."""
+def own(request: pytest.FixtureRequest) -> Iterator[tuple[ProcessSystem, SmallDisk, PostgresServer]]:
+    """A system on PostgreSQL, which has a small disk to itself."""
     with (
         small_disk(160) as disk,
         postgres_server(disk=disk.folder) as server,
         temporary_folder() as folder,
-        plant(folder, "servers", FIVE, server) as made,
+        process_system(folder, "servers", FIVE, server) as made,
     ):
         brought_up(made)
         yield made, disk, server
 
 
-def _slow_run(site: Plant) -> Attempt:
+def _slow_run(system: ProcessSystem) -> Attempt:
     """A run whose confirmed commit is under way."""
-    site.clear_faults(THIRD)
-    plan = change(site, THIRD)
-    site.fault(THIRD, "delay", "commit", seconds=3)
-    attempt = begin(site, plan, confirm_timeout=12)
-    reached(site, attempt, JournalStep.COMMITTING, THIRD)
+    system.clear_faults(THIRD)
+    plan = change(system, THIRD)
+    system.fault(THIRD, "delay", "commit", seconds=3)
+    attempt = begin(system, plan, confirm_timeout=12)
+    reached(system, attempt, JournalStep.COMMITTING, THIRD)
     return attempt
 
 
-def _refuses(site: Plant) -> bool:
+def _refuses(system: ProcessSystem) -> bool:
     """Whether the API says of a request that needs room that it did not happen."""
-    answer = site.api.put("/v1/network", json=changed_files(site))
+    answer = system.api.put("/v1/network", json=changed_files(system))
     return answer.status_code == 503 and "Retry-After" in answer.headers
 
 
-def _is_ready(site: Plant) -> bool:
+def _is_ready(system: ProcessSystem) -> bool:
     with suppress(httpx.ConnectError):
-        return site.api.get("/readyz").is_success
+        return system.api.get("/readyz").is_success
     return False
 
 
-def _assert_ended_well(site: Plant, attempt: Attempt) -> None:
+def _assert_ended_well(system: ProcessSystem, attempt: Attempt) -> None:
     """What was under way reached one end, station and record agree on it, and what comes next just works."""
-    site.ended(attempt.run)
-    site.assert_recorded(attempt.run)
-    outcome = site.job(attempt.run, THIRD).outcome
+    system.ended(attempt.run)
+    system.assert_recorded(attempt.run)
+    outcome = system.job(attempt.run, THIRD).outcome
     assert outcome is not None
-    causes = site.changes(THIRD, attempt.before[THIRD])
+    causes = system.changes(THIRD, attempt.before[THIRD])
     assert_one_effect(causes, len(attempt.plan.changes[0].phases), outcome.good)
     if outcome.good:
-        assert any(row.step is JournalStep.CONFIRMING for row in site.journal(attempt.run, THIRD))
-    site.assert_agree(THIRD)
-    second = begin(site, change(site, THIRD))
-    assert site.ended(second.run).counts == {"succeeded": 1}
-    site.assert_recorded(second.run)
+        assert any(row.step is JournalStep.CONFIRMING for row in system.journal(attempt.run, THIRD))
+    system.assert_agree(THIRD)
+    second = begin(system, change(system, THIRD))
+    assert system.ended(second.run).counts == {"succeeded": 1}
+    system.assert_recorded(second.run)
 
 
 @pytest.mark.needs("initdb", "redis-server")
-def test_postgres_dies_in_mid_run(own: tuple[Plant, SmallDisk, PostgresServer]) -> None:
-    site, _, server = own
-    attempt = _slow_run(site)
+def test_postgres_dies_in_mid_run(own: tuple[ProcessSystem, SmallDisk, PostgresServer]) -> None:
+    system, _, server = own
+    attempt = _slow_run(system)
     server.kill()
-    site.until("the API says so", lambda: _refuses(site) and not _is_ready(site))
+    system.until("the API says so", lambda: _refuses(system) and not _is_ready(system))
     server.start()
-    site.until("the API is back", lambda: _is_ready(site))
-    _assert_ended_well(site, attempt)
+    system.until("the API is back", lambda: _is_ready(system))
+    _assert_ended_well(system, attempt)
 
 
 @pytest.mark.needs("initdb", "redis-server")
-def test_postgres_hangs_in_mid_run_and_nobody_waits_for_it(own: tuple[Plant, SmallDisk, PostgresServer]) -> None:
+def test_postgres_hangs_in_mid_run_and_nobody_waits_for_it(
+    own: tuple[ProcessSystem, SmallDisk, PostgresServer],
+) -> None:
     """Neither a request, nor a process that is asked to end."""
-    site, _, server = own
-    attempt = _slow_run(site)
+    system, _, server = own
+    attempt = _slow_run(system)
     with server.hung():
-        site.until("the API says so", lambda: _refuses(site))
-        assert site.api.get("/healthz").is_success
-        stopped = site.stop_all()
+        system.until("the API says so", lambda: _refuses(system))
+        assert system.api.get("/healthz").is_success
+        stopped = system.stop_all()
         assert set(stopped.values()) <= {0, -signal.SIGTERM}, stopped
     for name in stopped:
-        site.start(name)
-    site.until("the API is back", lambda: _is_ready(site))
-    _assert_ended_well(site, attempt)
+        system.start(name)
+    system.until("the API is back", lambda: _is_ready(system))
+    _assert_ended_well(system, attempt)
 
 
 @pytest.mark.needs("initdb", "redis-server")
-def test_the_disk_of_postgres_is_full(own: tuple[Plant, SmallDisk, PostgresServer]) -> None:
-    site, disk, server = own
-    attempt = _slow_run(site)
+def test_the_disk_of_postgres_is_full(own: tuple[ProcessSystem, SmallDisk, PostgresServer]) -> None:
+    system, disk, server = own
+    attempt = _slow_run(system)
     with disk.full():
-        site.until("the API says so", lambda: _refuses(site))
-        _assert_nothing_is_touched(site, attempt)
+        system.until("the API says so", lambda: _refuses(system))
+        _assert_nothing_is_touched(system, attempt)
     # A server whose log could not be written may have ended: whoever made room starts it.
     with suppress(RuntimeError):
         server.start()
-    site.until("the API is back", lambda: _is_ready(site))
-    _assert_ended_well(site, attempt)
+    system.until("the API is back", lambda: _is_ready(system))
+    _assert_ended_well(system, attempt)
 
 
 def test_the_disk_of_the_embedded_shape_is_full() -> None:
     """Database, spool and logs all share it."""
-    with small_disk(64) as disk, plant(disk.folder, "embedded", FIVE) as site:
-        brought_up(site)
-        attempt = _slow_run(site)
+    with small_disk(64) as disk, process_system(disk.folder, "embedded", FIVE) as system:
+        brought_up(system)
+        attempt = _slow_run(system)
         with disk.full():
-            site.until("the API says so", lambda: _refuses(site) and not _is_ready(site))
-            _assert_nothing_is_touched(site, attempt)
-            assert not site.ends, "a process ended because it could not log"
-        site.until("the API is back", lambda: _is_ready(site))
-        _assert_ended_well(site, attempt)
+            system.until("the API says so", lambda: _refuses(system) and not _is_ready(system))
+            _assert_nothing_is_touched(system, attempt)
+            assert not system.ends, "a process ended because it could not log"
+        system.until("the API is back", lambda: _is_ready(system))
+        _assert_ended_well(system, attempt)
 
 
-def _assert_nothing_is_touched(site: Plant, attempt: Attempt) -> None:
+def _assert_nothing_is_touched(system: ProcessSystem, attempt: Attempt) -> None:
     """Whatever could not be put on record is not done: at most what was on record before, or the station's timer."""
-    causes = site.changes(THIRD, attempt.before[THIRD])
+    causes = system.changes(THIRD, attempt.before[THIRD])
     # A confirm that was on record in time may have gone out; only that it did is not on record yet.
-    site.until("nothing is pending there", lambda: not _pending(site) or _settled(site, attempt))
-    later = site.changes(THIRD, attempt.before[THIRD])[len(causes) :]
+    system.until("nothing is pending there", lambda: not _pending(system) or _settled(system, attempt))
+    later = system.changes(THIRD, attempt.before[THIRD])[len(causes) :]
     assert set(later) <= {"confirmed-commit", *TAKEN_BACK}, later
     assert (causes + later).count("confirmed-commit") <= len(attempt.plan.changes[0].phases)
 
 
-def _pending(site: Plant) -> bool:
+def _pending(system: ProcessSystem) -> bool:
     """Whether the station still waits for the confirm of its last change."""
-    changed, confirmed = (site.history(THIRD, kind) for kind in ("running-changed", "confirmed"))
+    changed, confirmed = (system.history(THIRD, kind) for kind in ("running-changed", "confirmed"))
     if not changed or changed[-1]["detail"]["cause"] != "confirmed-commit":
         return False
     return not confirmed or confirmed[-1]["time"] < changed[-1]["time"]
 
 
-def _settled(site: Plant, attempt: Attempt) -> bool:
+def _settled(system: ProcessSystem, attempt: Attempt) -> bool:
     with suppress(Exception):
-        return site.store.runs.get(attempt.run).state.terminal
+        return system.store.runs.get(attempt.run).state.terminal
     return False

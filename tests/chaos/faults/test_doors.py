@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from controller.ports.store import Page
-from tests.unit.api.desk import TINY, WEBHOOK_TOKEN, Desk, files_of, open_desk
+from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of, open_bench
 from tests.unit.plan import samples
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         yield made
 
 
@@ -29,7 +29,7 @@ ASTRAY = [
 
 
 @pytest.fixture
-def playbooks(desk: Desk, tmp_path: Path) -> Path:
+def playbooks(bench: ApiBench, tmp_path: Path) -> Path:
     """A folder with one playbook, a link out of it, and a secret beside it."""
     folder = tmp_path / "playbooks"
     folder.mkdir()
@@ -37,17 +37,17 @@ def playbooks(desk: Desk, tmp_path: Path) -> Path:
     (folder / "lock-cell.yaml").write_bytes(shipped.read_bytes())
     (tmp_path / "secret.yaml").write_text("name: root:x:0:0\n")
     (folder / "link.yaml").symlink_to(tmp_path / "secret.yaml")
-    services = desk.app.state.services
-    desk.app.state.services = replace(services, settings=services.settings.model_copy(update={"playbooks": folder}))
+    services = bench.app.state.services
+    bench.app.state.services = replace(services, settings=services.settings.model_copy(update={"playbooks": folder}))
     return folder
 
 
 @pytest.mark.usefixtures("playbooks")
-async def test_a_playbooks_name_leads_nowhere_else(desk: Desk) -> None:
-    assert (await desk.client.get("/v1/playbooks/lock-cell")).status_code == 200
+async def test_a_playbooks_name_leads_nowhere_else(bench: ApiBench) -> None:
+    assert (await bench.client.get("/v1/playbooks/lock-cell")).status_code == 200
     for name in ASTRAY:
-        answers = [await desk.client.get(f"/v1/playbooks/{name}")]
-        answers += [await desk.client.post(f"/v1/playbooks/{name}/{what}", json={}) for what in ("dry-run", "runs")]
+        answers = [await bench.client.get(f"/v1/playbooks/{name}")]
+        answers += [await bench.client.post(f"/v1/playbooks/{name}/{what}", json={}) for what in ("dry-run", "runs")]
         for answer in answers:
             assert answer.status_code in (404, 405), (name, answer.text)
             assert "root:" not in answer.text
@@ -56,7 +56,7 @@ async def test_a_playbooks_name_leads_nowhere_else(desk: Desk) -> None:
 TEMPLATES = ["{{ 7 * 7 }}", "{% for x in 'abc' %}xyz{% endfor %}", "${7*7}", "#{7*7}", "<%= 7*7 %>", "{{config}}"]
 
 
-async def test_a_template_in_an_alerts_label_is_text(desk: Desk) -> None:
+async def test_a_template_in_an_alerts_label_is_text(bench: ApiBench) -> None:
     """Nothing that an alarm says is ever evaluated: it comes out everywhere as it went in."""
     alerts = [
         {
@@ -74,16 +74,16 @@ async def test_a_template_in_an_alerts_label_is_text(desk: Desk) -> None:
         for text in TEMPLATES
     ]
     message = {"version": "4", "groupKey": "{}", "truncatedAlerts": 0, "alerts": alerts}
-    await desk.client.put("/v1/network", json={"files": files_of(TINY)})
-    async with desk.with_token(WEBHOOK_TOKEN) as source:
+    await bench.client.put("/v1/network", json={"files": files_of(TINY)})
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
         answer = await source.post("/v1/webhooks/alertmanager", json=message)
     assert answer.status_code == 200, answer.text
-    alarms = desk.store.alarms.page(Page())[1]
+    alarms = bench.store.alarms.page(Page())[1]
     assert sorted(alarm.object for alarm in alarms) == sorted(f"/{text}" for text in TEMPLATES)
     assert all(alarm.object == f"/{alarm.text}" for alarm in alarms), alarms
-    listed = json.dumps((await desk.client.get("/v1/alarms")).json(), ensure_ascii=False)
+    listed = json.dumps((await bench.client.get("/v1/alarms")).json(), ensure_ascii=False)
     assert all(json.dumps(f"/{text}", ensure_ascii=False) in listed for text in TEMPLATES)
-    assert "xyzxyz" not in listed + (await desk.client.get("/metrics")).text
+    assert "xyzxyz" not in listed + (await bench.client.get("/metrics")).text
 
 
 def test_an_agreement_that_takes_what_is_anothers_is_refused_at_compile() -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from controller.models.run import JobState, JournalStep, Outcome, RunState
-from tests.chaos.faults.world import ONE_BY_ONE, STATIONS, THIRD, change, change_files
-from tests.chaos.world import assert_one_effect, begin, reached
-from tests.support.controller import Plant
+from tests.chaos.attempts import assert_one_effect, begin, reached
+from tests.chaos.faults.five_stations import ONE_BY_ONE, STATIONS, THIRD, change, change_files
+from tests.support.process_system import ProcessSystem
 
 pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)
-def _well_behaved(five: Plant) -> None:
+def _well_behaved(five: ProcessSystem) -> None:
     for station in STATIONS:
         five.clear_faults(station)
 
@@ -23,7 +23,7 @@ REFUSED = {"prepare": "edit-config", "commit": "commit"}
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_the_third_of_five_fails_and_the_rest_is_not_begun(five: Plant, what: str) -> None:
+def test_the_third_of_five_fails_and_the_rest_is_not_begun(five: ProcessSystem, what: str) -> None:
     """Policy station, one by one: two carry it, the third never did, two were never touched, all of it on record."""
     plan = change(five)
     five.fault(THIRD, "fail", REFUSED[what])
@@ -44,7 +44,7 @@ def test_the_third_of_five_fails_and_the_rest_is_not_begun(five: Plant, what: st
 
 
 @pytest.mark.parametrize("what", [*REFUSED, "be confirmed in time"])
-def test_the_third_of_five_fails_and_so_none_of_the_wave_is_changed(five: Plant, what: str) -> None:
+def test_the_third_of_five_fails_and_so_none_of_the_wave_is_changed(five: ProcessSystem, what: str) -> None:
     """Policy wave: whatever the others already carried under their timers is taken back, and read back."""
     plan = change(five)
     if what in REFUSED:
@@ -67,7 +67,7 @@ def test_the_third_of_five_fails_and_so_none_of_the_wave_is_changed(five: Plant,
     five.assert_recorded(second.run)
 
 
-def test_a_second_plan_of_the_same_station_waits_and_is_then_refused_as_stale(five: Plant) -> None:
+def test_a_second_plan_of_the_same_station_waits_and_is_then_refused_as_stale(five: ProcessSystem) -> None:
     first = change(five, THIRD)
     for operation in ("edit-config", "commit"):
         five.fault(THIRD, "delay", operation, seconds=4)
@@ -93,7 +93,7 @@ def test_a_second_plan_of_the_same_station_waits_and_is_then_refused_as_stale(fi
     five.assert_agree(THIRD)
 
 
-def test_a_plan_made_on_older_network_files_is_refused(five: Plant) -> None:
+def test_a_plan_made_on_older_network_files_is_refused(five: ProcessSystem) -> None:
     old = change(five, THIRD)
     change_files(five)
     refused = five.call("POST", "/runs", {"plan": old.id}, status=409)

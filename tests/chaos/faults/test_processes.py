@@ -17,16 +17,16 @@ from controller.queue.app import QUEUE
 from controller.runs import loop
 from controller.runs.rollout.transitions import decide
 from controller.store.run_rows import jobs, runs
-from tests.chaos.faults.world import STATIONS, THIRD, change, change_files, odd_worker
-from tests.chaos.world import assert_one_effect, assert_right, begin, reached
-from tests.support.controller import Plant
+from tests.chaos.attempts import assert_one_effect, assert_right, begin, reached
+from tests.chaos.faults.five_stations import STATIONS, THIRD, change, change_files, odd_worker
 from tests.support.forks import ForkedProcess
+from tests.support.process_system import ProcessSystem
 
 pytestmark = [pytest.mark.needs("initdb", "redis-server"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(autouse=True)
-def _nobody_at_work(five: Plant) -> None:
+def _nobody_at_work(five: ProcessSystem) -> None:
     """No worker, unless a test starts one."""
     for station in STATIONS:
         five.clear_faults(station)
@@ -37,42 +37,42 @@ def _nobody_at_work(five: Plant) -> None:
 
 
 @contextmanager
-def _redis(site: Plant) -> Iterator[Any]:
+def _redis(system: ProcessSystem) -> Iterator[Any]:
     """A client of the broker."""
-    assert site.redis is not None
-    with Connection(site.redis.url) as connection:
+    assert system.redis is not None
+    with Connection(system.redis.url) as connection:
         yield connection.channel().client
 
 
-def _waiting(site: Plant) -> int:
+def _waiting(system: ProcessSystem) -> int:
     """Messages in the queue."""
-    with _redis(site) as client:
+    with _redis(system) as client:
         return int(client.llen(QUEUE))
 
 
-def _sent(site: Plant) -> int:
+def _sent(system: ProcessSystem) -> int:
     """Messages that were ever put into a queue."""
-    with _redis(site) as client:
+    with _redis(system) as client:
         return int(client.info("commandstats").get("cmdstat_lpush", {"calls": 0})["calls"])
 
 
-def _more_sent(site: Plant, than: int) -> bool:
-    return _sent(site) > than
+def _more_sent(system: ProcessSystem, than: int) -> bool:
+    return _sent(system) > than
 
 
-def _stop_at_brpop(site: Plant, worker: ForkedProcess) -> None:
+def _stop_at_brpop(system: ProcessSystem, worker: ForkedProcess) -> None:
     """Stop a worker when it has just begun to wait for a message, for a second at most."""
-    with _redis(site) as client:
+    with _redis(system) as client:
 
         def asks() -> int:
             return int(client.info("commandstats").get("cmdstat_brpop", {"calls": 0})["calls"])
 
         before = asks()
-        site.until("it asks for a message", lambda: asks() > before)
+        system.until("it asks for a message", lambda: asks() > before)
     worker.send_signal(signal.SIGSTOP)
 
 
-def test_a_ring_that_is_lost_with_the_worker_that_popped_it(five: Plant) -> None:
+def test_a_ring_that_is_lost_with_the_worker_that_popped_it(five: ProcessSystem) -> None:
     """Fault 10: stopped at BRPOP, Redis hands it the message, and it is killed: the message is gone."""
     five.stop("scheduler")
     worker = five.start_worker("worker-1")
@@ -95,7 +95,7 @@ def test_a_ring_that_is_lost_with_the_worker_that_popped_it(five: Plant) -> None
     assert_right(five, attempt)
 
 
-def test_a_job_that_kills_its_workers_is_given_up(five: Plant) -> None:
+def test_a_job_that_kills_its_workers_is_given_up(five: ProcessSystem) -> None:
     """Fault 13: after so many workers that died with it nobody takes it up any more, and people see it."""
     plan = change(five, THIRD)
     five.stop("scheduler")
@@ -114,7 +114,7 @@ def test_a_job_that_kills_its_workers_is_given_up(five: Plant) -> None:
     assert not five.changes(THIRD, attempt.before[THIRD])
 
 
-def test_a_worker_that_hangs_is_replaced(five: Plant) -> None:
+def test_a_worker_that_hangs_is_replaced(five: ProcessSystem) -> None:
     """Fault 14: the process is up and its consumer hears rings, but its loop does nothing any more."""
     plan = change(five, THIRD)
     odd_worker(five, "worker-1")
@@ -129,7 +129,7 @@ def test_a_worker_that_hangs_is_replaced(five: Plant) -> None:
     assert_right(five, attempt)
 
 
-def test_an_old_worker_leaves_to_newer_ones_what_only_they_understand(five: Plant) -> None:
+def test_an_old_worker_leaves_to_newer_ones_what_only_they_understand(five: ProcessSystem) -> None:
     """Fault 38: what a newer version asked for is neither begun nor ended by it, and holds up nothing else."""
     change_files(five)
     five.stop("scheduler")
@@ -151,7 +151,7 @@ def test_an_old_worker_leaves_to_newer_ones_what_only_they_understand(five: Plan
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_take_over_between_clocks_that_disagree_by_an_hour(five: Plant, hours: int) -> None:
+def test_a_take_over_between_clocks_that_disagree_by_an_hour(five: ProcessSystem, hours: int) -> None:
     """Fault 20: neither the dead worker's deadline nor its heartbeat is judged by anybody's time of day."""
     plan = change(five, THIRD)
     odd_worker(five, "worker-1", "--ahead", str(3600 * hours))

@@ -38,12 +38,12 @@ def test_each_trouble(policy: Policy) -> None:
         times = 9 if (operation, wrong) == ("confirm", Wrong.LIE) else 1
         machine.change(27, 1, True, {"S1", "S2", "S4"}, strategy, (("", None), 0))
         machine._break(["S2", "S4"], operation, wrong, 0, times)
-        machine.lab.advance(4)
-        for name, process in tuple(machine.lab.processes.items()):
+        machine.bench.advance(4)
+        for name, process in tuple(machine.bench.processes.items()):
             if not process.life.thawed.is_set():
-                machine.lab.kill(name)
+                machine.bench.kill(name)
         machine.start_worker(0.0)
-        machine.lab.advance(25)
+        machine.bench.advance(25)
         try:
             machine.go_on()
             machine.teardown()

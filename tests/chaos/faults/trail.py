@@ -60,7 +60,7 @@ def recorded(store: SqlStore, station: str) -> bool:
 
 
 class Trail:
-    """The audit trail of a lab, and the plans behind it."""
+    """The audit trail of a bench, and the plans behind it."""
 
     def __init__(self, store: SqlStore, root: NodeSpec, start: Mapping[str, Tree]) -> None:
         self._store = store

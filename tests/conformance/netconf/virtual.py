@@ -10,7 +10,7 @@ from simulators.clock import VirtualClock
 from simulators.netconf.profiles import PROFILES
 from simulators.station import StationSettings
 from tests.conformance.netconf.sequences import BASE, STATION
-from tests.unit.simulators.netconf.desk import Client, make_station, run_loop
+from tests.unit.simulators.netconf.bench import Client, make_station, run_loop
 
 
 class VirtualPlayer:

@@ -1,4 +1,4 @@
-"""One house for each test."""
+"""One system for each test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.alarms.house import House, open_house
+from tests.integration.alarms.system import LocalSystem, open_system
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,6 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path) as made:
+async def system(tmp_path: Path) -> AsyncIterator[LocalSystem]:
+    async with open_system(tmp_path) as made:
         yield made

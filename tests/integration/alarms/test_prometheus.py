@@ -14,7 +14,7 @@ import uvicorn
 from controller.models.alarm import AlarmSource, AlarmState
 from controller.models.people import Permission, Role
 from controller.models.run import RunState
-from tests.integration.alarms.house import LTE, House, open_house, until
+from tests.integration.alarms.system import LTE, LocalSystem, open_system, until
 from tests.support.callers import admit
 from tests.support.prometheus import monitoring
 
@@ -22,9 +22,9 @@ pytestmark = [pytest.mark.needs("prometheus", "prometheus-alertmanager"), pytest
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[str]:
-    """The house's API on a free port; yields host:port."""
-    server = uvicorn.Server(uvicorn.Config(house.app(), port=0, log_level="warning", access_log=False))
+async def served(system: LocalSystem) -> AsyncIterator[str]:
+    """The API of the system on a free port; yields host:port."""
+    server = uvicorn.Server(uvicorn.Config(system.app(), port=0, log_level="warning", access_log=False))
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.05)
@@ -38,13 +38,13 @@ async def served(house: House) -> AsyncIterator[str]:
 async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) -> None:
     # Only Alertmanager raises alarms, as where an operator wants Prometheus' patience and grouping.
     only = frozenset({AlarmSource.ALERTMANAGER})
-    async with open_house(tmp_path, sources=only) as house, served(house) as api:
-        admit(house.store, "scrapes", "prometheus", Role.HOST_VIEWER, scopes=(Permission.METRICS,))
-        admit(house.store, "alerts", "alertmanager", Role.NOC_ENGINEER, scopes=(Permission.WEBHOOK,))
+    async with open_system(tmp_path, sources=only) as system, served(system) as api:
+        admit(system.store, "scrapes", "prometheus", Role.HOST_VIEWER, scopes=(Permission.METRICS,))
+        admit(system.store, "alerts", "alertmanager", Role.NOC_ENGINEER, scopes=(Permission.WEBHOOK,))
         with monitoring(tmp_path, api, "scrapes", "alerts") as (prometheus, alertmanager):
             async with httpx.AsyncClient() as client:
-                house.listen()
-                await house.observed()
+                system.listen()
+                await system.observed()
                 query = f'minka_core_link_up{{station="{LTE}",tenant="condor"}}'
 
                 async def metric() -> float | None:
@@ -66,18 +66,18 @@ async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) 
                     return "MinkaCoreLinkDown" not in await alerts()
 
                 await until("the metric is up", up)
-                house.fleet.stations[LTE].equipment.break_link("condor")
+                system.fleet.stations[LTE].equipment.break_link("condor")
                 await until("the metric is down", down)
-                alarm = await house.ended(LTE, AlarmState.RAISED)
+                alarm = await system.ended(LTE, AlarmState.RAISED)
                 assert (alarm.source, alarm.tenant) == (AlarmSource.ALERTMANAGER, "condor")
                 assert "MinkaCoreLinkDown" in await alerts()
-                house.remediate()
-                ended = await house.ended(LTE, AlarmState.REPAIRED)
+                system.remediate()
+                ended = await system.ended(LTE, AlarmState.REPAIRED)
                 assert ended.id == alarm.id
-                run = house.store.runs.get(ended.run)
+                run = system.store.runs.get(ended.run)
                 assert (run.cause, run.state) == (f"alarm:{alarm.id}", RunState.SUCCEEDED)
                 assert await metric() == 1
                 await until("the alert is resolved", quiet)
-                (only_alarm,) = [one for one in house.alarms() if one.probable_cause == "core-link-down"]
+                (only_alarm,) = [one for one in system.alarms() if one.probable_cause == "core-link-down"]
                 assert only_alarm.cleared is not None
                 assert only_alarm.cleared >= (run.finished or only_alarm.cleared)

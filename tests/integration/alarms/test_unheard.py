@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from controller.models.alarm import AlarmSource, AlarmState
-from tests.integration.alarms.house import LTE, House
+from tests.integration.alarms.system import LTE, LocalSystem
 
 
-async def test_what_was_raised_and_cleared_unheard_is_read_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    station = house.fleet.stations[LTE]
+async def test_what_was_raised_and_cleared_unheard_is_read_back(
+    system: LocalSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = system.fleet.stations[LTE]
     station.equipment.begin_fault("fan")  # nobody listens yet
-    house.listen()
-    alarm = await house.ended(LTE, AlarmState.RAISED)
+    system.listen()
+    alarm = await system.ended(LTE, AlarmState.RAISED)
     assert (alarm.probable_cause, alarm.specific_problem, alarm.source) == (
         "o-ran-fault-5",
         "fan-1",
@@ -20,5 +22,5 @@ async def test_what_was_raised_and_cleared_unheard_is_read_back(house: House, mo
     )
     monkeypatch.setattr(station, "notify", lambda _content: None)
     station.equipment.faults.clear()
-    assert (await house.ended(LTE, AlarmState.CLEARED)).id == alarm.id
-    assert len(house.alarms()) == 1
+    assert (await system.ended(LTE, AlarmState.CLEARED)).id == alarm.id
+    assert len(system.alarms()) == 1

@@ -12,7 +12,7 @@ import pytest
 from controller.models.alarm import AlarmSource, AlarmState
 from controller.models.errors import StoreError
 from controller.observe.webhook import HttpWebhook
-from tests.integration.alarms.house import LTE, House
+from tests.integration.alarms.system import LTE, LocalSystem
 from tests.support.people import webhook
 
 LINK = f"/ManagedElement[{LTE}]/ENBFunction[1]/EP_S1C[condor-condor-mme-1]"
@@ -38,57 +38,57 @@ async def post(client: httpx.AsyncClient, *alerts: dict[str, Any], **more: objec
     return await client.post("/v1/webhooks/alertmanager", json=message | more)
 
 
-async def test_a_hundred_equal_webhooks_at_once_are_one_alarm(house: House) -> None:
-    one = alert(house.clock.now())
-    async with house.client() as client:
+async def test_a_hundred_equal_webhooks_at_once_are_one_alarm(system: LocalSystem) -> None:
+    one = alert(system.clock.now())
+    async with system.client() as client:
         answers = await asyncio.gather(*(post(client, one) for _ in range(100)))
     assert {answer.status_code for answer in answers} == {200}
-    (alarm,) = house.alarms()
+    (alarm,) = system.alarms()
     assert alarm.count == 100
     assert {answer.json()["alarms"][0] for answer in answers} == {alarm.id}
 
 
-async def test_resolved_before_firing_raises_nothing(house: House) -> None:
-    at = house.clock.now() - timedelta(seconds=10)
-    async with house.client() as client:
+async def test_resolved_before_firing_raises_nothing(system: LocalSystem) -> None:
+    at = system.clock.now() - timedelta(seconds=10)
+    async with system.client() as client:
         assert (await post(client, alert(at, resolved=True))).status_code == 200
         assert (await post(client, alert(at))).status_code == 200
-    (alarm,) = house.alarms()
+    (alarm,) = system.alarms()
     assert (alarm.state, alarm.count) == (AlarmState.CLEARED, 2)
 
 
-async def test_alert_notification_and_check_are_one_alarm(house: House) -> None:
-    house.listen()
-    await house.observed()
-    house.fleet.stations[LTE].equipment.break_link("condor")
-    notified = await house.ended(LTE, AlarmState.RAISED)
-    async with house.client() as client:
-        answer = await post(client, alert(house.clock.now(), tenant="condor", severity="critical"))
+async def test_alert_notification_and_check_are_one_alarm(system: LocalSystem) -> None:
+    system.listen()
+    await system.observed()
+    system.fleet.stations[LTE].equipment.break_link("condor")
+    notified = await system.ended(LTE, AlarmState.RAISED)
+    async with system.client() as client:
+        answer = await post(client, alert(system.clock.now(), tenant="condor", severity="critical"))
     assert answer.json()["alarms"] == [notified.id]
     await asyncio.sleep(3)  # two checks
-    (alarm,) = house.alarms()
+    (alarm,) = system.alarms()
     assert (alarm.source, alarm.severity) == (AlarmSource.ORAN_FM, "CRITICAL")
 
 
-async def test_alerts_about_something_else_are_counted(house: House) -> None:
-    async with house.client() as client:
-        answer = await post(client, alert(house.clock.now(), station=""), alert(house.clock.now(), object="station"))
-    assert answer.json() == {"alarms": [house.alarms()[0].id], "ignored": 1, "refused": {"no-station": 1}}
+async def test_alerts_about_something_else_are_counted(system: LocalSystem) -> None:
+    async with system.client() as client:
+        answer = await post(client, alert(system.clock.now(), station=""), alert(system.clock.now(), object="station"))
+    assert answer.json() == {"alarms": [system.alarms()[0].id], "ignored": 1, "refused": {"no-station": 1}}
 
 
-async def test_a_label_can_neither_clear_nor_come_from_the_future(house: House) -> None:
-    later = house.clock.now() + timedelta(hours=1)
-    async with house.client() as client:
+async def test_a_label_can_neither_clear_nor_come_from_the_future(system: LocalSystem) -> None:
+    later = system.clock.now() + timedelta(hours=1)
+    async with system.client() as client:
         await post(client, alert(later, severity="cleared"))
-    (alarm,) = house.alarms()
+    (alarm,) = system.alarms()
     assert (alarm.state, alarm.severity) == (AlarmState.RAISED, "MAJOR")
     assert alarm.raised < later - timedelta(minutes=50)
 
 
-async def test_labels_are_text(house: House) -> None:
-    async with house.client() as client:
-        await post(client, alert(house.clock.now(), object="{{7*7}}\x1b[31m", probable_cause="'; drop table alarms"))
-    (alarm,) = house.alarms()
+async def test_labels_are_text(system: LocalSystem) -> None:
+    async with system.client() as client:
+        await post(client, alert(system.clock.now(), object="{{7*7}}\x1b[31m", probable_cause="'; drop table alarms"))
+    (alarm,) = system.alarms()
     assert (alarm.object, alarm.probable_cause) == ("{{7*7}}\x1b[31m", "other-alert")
     assert alarm.specific_problem == "'; drop table alarms"
 
@@ -105,42 +105,42 @@ async def test_labels_are_text(house: House) -> None:
         },
     ],
 )
-async def test_what_is_no_webhook_of_version_4_is_refused_whole(house: House, message: dict[str, Any]) -> None:
-    async with house.client() as client:
+async def test_what_is_no_webhook_of_version_4_is_refused_whole(system: LocalSystem, message: dict[str, Any]) -> None:
+    async with system.client() as client:
         answer = await client.post("/v1/webhooks/alertmanager", json=message)
     assert answer.status_code == 422
-    assert house.alarms() == []
+    assert system.alarms() == []
 
 
-async def test_the_webhook_needs_a_token(house: House) -> None:
-    async with house.client() as client:
+async def test_the_webhook_needs_a_token(system: LocalSystem) -> None:
+    async with system.client() as client:
         client.headers.pop("authorization")
-        assert (await post(client, alert(house.clock.now()))).status_code == 401
+        assert (await post(client, alert(system.clock.now()))).status_code == 401
 
 
 async def test_a_database_that_is_away_makes_alertmanager_try_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    system: LocalSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
         raise StoreError
 
-    async with house.client() as client:
-        monkeypatch.setattr(house.store.alarms, "report_all", away)
-        answer = await post(client, alert(house.clock.now()))
+    async with system.client() as client:
+        monkeypatch.setattr(system.store.alarms, "report_all", away)
+        answer = await post(client, alert(system.clock.now()))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         monkeypatch.undo()
-        assert (await post(client, alert(house.clock.now()))).status_code == 200
-    assert len(house.alarms()) == 1
+        assert (await post(client, alert(system.clock.now()))).status_code == 200
+    assert len(system.alarms()) == 1
 
 
-async def test_an_escalation_reaches_people_once_their_webhook_is_back(house: House) -> None:
+async def test_an_escalation_reaches_people_once_their_webhook_is_back(system: LocalSystem) -> None:
     with webhook(refusals=2) as people:
-        house.remediate(HttpWebhook(people.url))
-        async with house.client() as client:
-            house.store.devices.retire(LTE, "ana")
-            await post(client, alert(house.clock.now()))
-        alarm = await house.ended(LTE, AlarmState.ESCALATED)
-        await house.told()
+        system.remediate(HttpWebhook(people.url))
+        async with system.client() as client:
+            system.store.devices.retire(LTE, "ana")
+            await post(client, alert(system.clock.now()))
+        alarm = await system.ended(LTE, AlarmState.ESCALATED)
+        await system.told()
         assert people.calls == 3
         await asyncio.sleep(2)
     ((key, body),) = people.told
@@ -149,9 +149,9 @@ async def test_an_escalation_reaches_people_once_their_webhook_is_back(house: Ho
     assert "not adopted" in alarm.note
 
 
-async def test_alarms_are_listed_by_state(house: House) -> None:
-    async with house.client() as client:
-        await post(client, alert(house.clock.now()))
+async def test_alarms_are_listed_by_state(system: LocalSystem) -> None:
+    async with system.client() as client:
+        await post(client, alert(system.clock.now()))
         raised = (await client.get("/v1/alarms", params={"state": "raised"})).json()
         ended = (await client.get("/v1/alarms", params={"state": ["cleared", "repaired"]})).json()
         one = (await client.get(f"/v1/alarms/{raised['results'][0]['id']}")).json()

@@ -19,8 +19,8 @@ from controller.models.run import Outcome, Run, RunState
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.webhook import FakeWebhook
 from controller.runs.approval.notices import Notices
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.integration.alarms.system import until
+from tests.integration.playbooks.system import PlaybookSystem, open_system
 from tests.support.callers import ADMINISTRATOR, admit
 
 LIMA = ZoneInfo("America/Lima")
@@ -35,10 +35,10 @@ PEOPLE = {
 
 
 class Office:
-    """A house and its people, each with a client of their own."""
+    """A system and its people, each with a client of their own."""
 
-    def __init__(self, house: PlaybookHouse, clients: dict[str, httpx.AsyncClient]) -> None:
-        self.house = house
+    def __init__(self, system: PlaybookSystem, clients: dict[str, httpx.AsyncClient]) -> None:
+        self.system = system
         self._clients = clients
 
     async def call(self, who: str, method: str, path: str, body: Any = None, status: int = 200) -> Any:
@@ -52,21 +52,21 @@ class Office:
         return str((await self.call("noc", "POST", "/playbooks/lock-cell/runs", body, 202))["id"])
 
     async def unlock(self) -> None:
-        await self.house.succeeds("unlock-cell", station=STATION, cell="1")
+        await self.system.succeeds("unlock-cell", station=STATION, cell="1")
 
     async def waits(self, run: str, words: str) -> None:
         async def holds() -> bool:
-            return any(words in reason for reason in self.house.store.runs.get(run).waits)
+            return any(words in reason for reason in self.system.store.runs.get(run).waits)
 
         await until(f"{run} waits: {words}", holds)
 
     async def ends(self, run: str, state: RunState = RunState.SUCCEEDED) -> Run:
         async def done() -> bool:
-            return self.house.store.runs.get(run).state.terminal
+            return self.system.store.runs.get(run).state.terminal
 
         await until(f"{run} ends", done)
-        ended = self.house.store.runs.get(run)
-        assert ended.state is state, self.house.store.runs.jobs(run)
+        ended = self.system.store.runs.get(run)
+        assert ended.state is state, self.system.store.runs.jobs(run)
         return ended
 
 
@@ -77,17 +77,17 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_house(tmp_path) as house, AsyncExitStack() as stack:
-        app = house.app()
+    async with open_system(tmp_path) as system, AsyncExitStack() as stack:
+        app = system.app()
         clients = {}
         for name, (role, tenant) in PEOPLE.items():
-            admit(house.store, f"token-of-{name}", name, role, tenant)
+            admit(system.store, f"token-of-{name}", name, role, tenant)
             headers = {"Authorization": f"Bearer token-of-{name}"}
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(app), base_url="http://minka", headers=headers, timeout=30
             )
             clients[name] = await stack.enter_async_context(client)
-        yield Office(house, clients)
+        yield Office(system, clients)
 
 
 def window(opens: datetime, closes: datetime) -> list[dict[str, Any]]:
@@ -96,22 +96,22 @@ def window(opens: datetime, closes: datetime) -> list[dict[str, Any]]:
 
 
 async def test_a_playbook_works_in_windows_of_its_own_only(office: Office) -> None:
-    house, now = office.house, office.house.clock.now()
+    system, now = office.system, office.system.clock.now()
     steps = [{"name": "look", "action": "read-state"}]
     closed = {"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))}
-    launcher = house.own(targets=STATION, guards=closed, steps=steps)
-    seen = await house.dry_run("own", launcher)
+    launcher = system.own(targets=STATION, guards=closed, steps=steps)
+    seen = await system.dry_run("own", launcher)
     assert [reason.startswith("window opens ") for reason in seen.outlook.waits] == [True]
     run = await launcher.start("own", {}, "noc", "", None, ADMINISTRATOR)
     await office.waits(run.id, "window opens ")
     open_now = {"windows": window(now - timedelta(hours=1), now + timedelta(hours=2))}
-    await house.succeeds("own", house.own(targets=STATION, guards=open_now, steps=steps))
-    assert not house.store.runs.get(run.id).state.terminal
+    await system.succeeds("own", system.own(targets=STATION, guards=open_now, steps=steps))
+    assert not system.store.runs.get(run.id).state.terminal
 
 
 async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
-    house = office.house
-    house.load(condor_all={"consents": {"interrupt": "approval"}, "approvals_needed": 2})
+    system = office.system
+    system.load(condor_all={"consents": {"interrupt": "approval"}, "approvals_needed": 2})
     rehearsed = await office.call(
         "noc", "POST", "/playbooks/lock-cell/dry-run", {"parameters": {"station": STATION, "cell": "1"}}
     )
@@ -120,7 +120,7 @@ async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
 
     run = await office.lock()
     await office.waits(run, "waits for approval by 2 of condor to interrupt")
-    before = house.changes()
+    before = system.changes()
     # Each side sees what is asked of it, the host sees all.
     assert (await office.call("ada", "GET", "/approvals"))["results"] == []
     await office.call("ada", "POST", f"/runs/{run}/approve", {}, 409)
@@ -134,26 +134,26 @@ async def test_a_run_waits_for_the_people_of_a_tenant(office: Office) -> None:
     await office.call("leo", "POST", f"/runs/{run}/approve", {"reason": "agreed by phone"})
     await office.call("leo", "POST", f"/runs/{run}/approve", {})  # the same person again is no second one
     await office.waits(run, "waits for approval by 2 of condor to interrupt")
-    assert house.changes() == before
+    assert system.changes() == before
     await office.call("sol", "POST", f"/runs/{run}/approve", {})
     await office.ends(run)
-    assert house.changes()[STATION] > before[STATION]
+    assert system.changes()[STATION] > before[STATION]
     await office.call("sol", "POST", f"/runs/{run}/approve", {}, 409)
     await office.unlock()
 
     # Another run of the same needs a yes of its own, and ends with the first no.
     run = await office.lock()
     await office.waits(run, "waits for approval by 2 of condor")
-    before = house.changes()
+    before = system.changes()
     await office.call("leo", "POST", f"/runs/{run}/reject", {"reason": "harvest fair"})
     ended = await office.ends(run, RunState.CANCELLED)
-    assert house.job(ended, STATION).outcome is Outcome.CANCELLED
-    assert house.changes() == before
+    assert system.job(ended, STATION).outcome is Outcome.CANCELLED
+    assert system.changes() == before
 
 
 async def test_taking_service_away_needs_a_clause_of_the_agreement(office: Office) -> None:
-    house = office.house
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 50}]})
+    system = office.system
+    system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 50}]})
     plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
     seen = await office.call("noc", "GET", f"/plans/{plan['id']}/outlook")
     assert seen["missing"] == ["waits for approval by 1 of condor to reduce"]
@@ -171,7 +171,7 @@ async def test_taking_service_away_needs_a_clause_of_the_agreement(office: Offic
     await office.call("eva", "POST", f"/plans/{plan['id']}/approve", right)
     await office.ends(run)
     # A plan that was rejected is not applied.
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 40}]})
+    system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 40}]})
     plan = await office.call("noc", "POST", "/plans", {"selector": STATION}, 201)
     newest = (await office.call("leo", "GET", "/plans"))["results"][0]  # by the name that its tenant knows it by
     await office.call("leo", "POST", f"/plans/{newest['id']}/reject", {"reason": "no"})
@@ -180,28 +180,28 @@ async def test_taking_service_away_needs_a_clause_of_the_agreement(office: Offic
 
 
 async def test_a_run_waits_for_its_window_and_a_person_may_override_it(office: Office) -> None:
-    house = office.house
-    now = house.clock.now()
-    house.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
+    system = office.system
+    now = system.clock.now()
+    system.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
     run = await office.lock()
     await office.waits(run, "window opens")
-    took = house.clock.now() - now
+    took = system.clock.now() - now
     await office.call("noc", "POST", f"/runs/{run}/override", {"reason": "INC-7"}, 403)
     await office.call("eva", "POST", f"/runs/{run}/override", {"reason": "INC-7"})
     await office.ends(run)
     await office.unlock()  # brings service back, and so waits for no window
 
     # It must be seen waiting before its window opens, on a machine that is busy with something else too.
-    opens = house.clock.now() + timedelta(seconds=8) + 2 * took
-    house.load(andes_all={"windows": window(opens, opens + timedelta(hours=1))})
+    opens = system.clock.now() + timedelta(seconds=8) + 2 * took
+    system.load(andes_all={"windows": window(opens, opens + timedelta(hours=1))})
     run = await office.lock()
     await office.waits(run, "window opens")
     await office.ends(run)
-    assert house.job(house.store.runs.get(run), STATION).closes is not None
+    assert system.job(system.store.runs.get(run), STATION).closes is not None
 
 
 async def test_what_is_decided_together_needs_windows_that_are_open_together(office: Office) -> None:
-    house = office.house
+    system = office.system
 
     def by_region(network: Network) -> Network:
         hours = {"cusco": ("01:00", "03:00"), "puno": ("13:00", "15:00")}
@@ -212,21 +212,21 @@ async def test_what_is_decided_together_needs_windows_that_are_open_together(off
         ]
         return network.model_copy(update={"regions": tuple(regions)})
 
-    house.load_files(by_region)
+    system.load_files(by_region)
     steps = [{"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}}]
     for policy in ("wave", "unit"):
-        own = house.own(targets="*", strategy={"policy": policy, "canary": 0}, steps=steps)
+        own = system.own(targets="*", strategy={"policy": policy, "canary": 0}, steps=steps)
         if policy == "unit":
-            assert (await house.dry_run("own", own)).outlook.waits
+            assert (await system.dry_run("own", own)).outlook.waits
         else:
             with pytest.raises(InputError, match="the windows of wave 0 are never open together"):
-                await house.dry_run("own", own)
+                await system.dry_run("own", own)
 
 
 async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None:
-    house = office.house
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 70}]})
-    ends = (house.clock.now() + timedelta(days=1)).isoformat()
+    system = office.system
+    system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 70}]})
+    ends = (system.clock.now() + timedelta(days=1)).isoformat()
     freeze = await office.call(
         "noc", "POST", "/freezes", {"target": "region:puno", "ends": ends, "reason": "elections"}, 201
     )
@@ -237,7 +237,7 @@ async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None
     await office.waits(run, "freeze of region:puno")
 
     async def others_done() -> bool:
-        return all(job.outcome for job in house.store.runs.jobs(run) if job.station in ("T-LTE-1", "T-LTE-2"))
+        return all(job.outcome for job in system.store.runs.jobs(run) if job.station in ("T-LTE-1", "T-LTE-2"))
 
     await until("the stations of Cusco are done", others_done)
     await office.waits(run, "hold on T-NR-1 by noc: on the mast")
@@ -245,15 +245,15 @@ async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None
     await office.call("eva", "POST", f"/runs/{run}/override", {"reason": "agreed"})
 
     async def only_the_held_waits() -> bool:
-        return [job.station for job in house.store.runs.jobs(run) if job.outcome is None] == ["T-NR-1"]
+        return [job.station for job in system.store.runs.jobs(run) if job.outcome is None] == ["T-NR-1"]
 
     await until("all others are done", only_the_held_waits)
-    assert house.store.runs.get(run).waits == {"hold on T-NR-1 by noc: on the mast": 1}
+    assert system.store.runs.get(run).waits == {"hold on T-NR-1 by noc: on the mast": 1}
     await office.call("noc", "DELETE", f"/holds/{hold['id']}", status=204)
     await office.ends(run)
 
     webhook = FakeWebhook()
-    await Notices(house.loop_store, webhook).step()
+    await Notices(system.loop_store, webhook).step()
     assert {one["tenant"] for one in (await office.call("leo", "GET", "/notices"))["results"]} == {"condor"}
     told = (await office.call("eva", "GET", "/notices"))["results"]
     mine = {one["kind"]: one for one in told if one["run"] == run}

@@ -12,8 +12,8 @@ from controller.models.run import Outcome, Policy, RunState, Strategy
 from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from simulators.netconf.faults import Fault, FaultKind
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.integration.alarms.system import until
+from tests.integration.playbooks.system import PlaybookSystem, open_system
 from tests.support.callers import ADMINISTRATOR, contracts_for
 from tests.support.launch import submit
 
@@ -26,70 +26,70 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[PlaybookHouse]:
-    async with open_house(tmp_path) as made:
+async def system(tmp_path: Path) -> AsyncIterator[PlaybookSystem]:
+    async with open_system(tmp_path) as made:
         yield made
 
 
-async def test_runs_over_the_same_stations_all_end(house: PlaybookHouse) -> None:
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 70}]})
-    plan = await house.planner.plan(PlanRequest("*", expect_stations=4), "ana")
-    dead = house.fleet.stations[DEAD]
+async def test_runs_over_the_same_stations_all_end(system: PlaybookSystem) -> None:
+    system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 70}]})
+    plan = await system.planner.plan(PlanRequest("*", expect_stations=4), "ana")
+    dead = system.fleet.stations[DEAD]
     dead.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
     dead.restart()
     strategy = Strategy(canary=0, stop_after=10, confirm_timeout=40, check_timeout=10)
     runs = [
         submit(
-            house.store,
-            house.doorbell,
+            system.store,
+            system.doorbell,
             RunRequest(
                 plan=plan,
                 actor="ana",
                 strategy=strategy.model_copy(update={"policy": policy}),
-                contracts=contracts_for(house.store, plan),
+                contracts=contracts_for(system.store, plan),
                 asker=ADMINISTRATOR,
             ),
         )
         for policy in (Policy.WAVE, Policy.STATION, Policy.WAVE)
     ]
     link = {"station": "T-LTE-1", "endpoint": "EP_S1C[andes-andes-mme-1]"}
-    runs.append(await house.playbooks().start("recreate-core-endpoint", link, asker=ADMINISTRATOR))
+    runs.append(await system.playbooks().start("recreate-core-endpoint", link, asker=ADMINISTRATOR))
 
     async def ended() -> bool:
-        return all(house.store.runs.get(run.id).state.terminal for run in runs)
+        return all(system.store.runs.get(run.id).state.terminal for run in runs)
 
     await until("all runs end", ended, 100)
-    assert [house.store.runs.get(run.id).state for run in runs] == [RunState.PARTIAL] * 3 + [RunState.SUCCEEDED]
-    for job in (job for run in runs for job in house.store.runs.jobs(run.id)):
+    assert [system.store.runs.get(run.id).state for run in runs] == [RunState.PARTIAL] * 3 + [RunState.SUCCEEDED]
+    for job in (job for run in runs for job in system.store.runs.jobs(run.id)):
         assert job.outcome is not None
         assert job.outcome.good is (job.station != DEAD), job
-    changed = [job for run in runs[:3] for job in house.store.runs.jobs(run.id) if job.outcome is Outcome.SUCCEEDED]
+    changed = [job for run in runs[:3] for job in system.store.runs.jobs(run.id) if job.outcome is Outcome.SUCCEEDED]
     assert sorted(job.station for job in changed) == [
         "T-BOTH-1",
         "T-LTE-1",
         "T-NR-1",
     ]  # each once, by whoever came first
-    assert not house.store.claims.busy(house.fleet.stations)
-    assert house.store.audit.verify() is None
+    assert not system.store.claims.busy(system.fleet.stations)
+    assert system.store.audit.verify() is None
 
 
-async def test_what_a_rule_starts_waits_where_consent_is_not_standing(house: PlaybookHouse) -> None:
-    house.load(condor_all={"consents": {"restore": "notice"}, "windows": [{"start": "00:00", "end": "00:00"}]})
-    house.change("T-LTE-1", pci="99")
+async def test_what_a_rule_starts_waits_where_consent_is_not_standing(system: PlaybookSystem) -> None:
+    system.load(condor_all={"consents": {"restore": "notice"}, "windows": [{"start": "00:00", "end": "00:00"}]})
+    system.change("T-LTE-1", pci="99")
     asked = RunRequest(
         playbook="repair-drift", parameters={"where": "T-LTE-1"}, actor="rule:drift", cause="alarm:a-1", key="k"
     )
-    launcher = house.playbooks().launcher
+    launcher = system.playbooks().launcher
     run = await launcher.accept(await launcher.prepare(asked), lambda store, new: store.runs.create(new))
 
     async def waits() -> bool:
-        return set(house.store.runs.get(run.id).waits) == {"waits for approval by 1 of host to restore"}
+        return set(system.store.runs.get(run.id).waits) == {"waits for approval by 1 of host to restore"}
 
     await until("the repair waits for a person", waits)
-    subject = standing.terms.subject if (standing := house.store.approvals.standing(run.id)) else ""
-    house.store.approvals.vote(subject, ADMINISTRATOR, Verdict.APPROVE, "go on", run.id)
+    subject = standing.terms.subject if (standing := system.store.approvals.standing(run.id)) else ""
+    system.store.approvals.vote(subject, ADMINISTRATOR, Verdict.APPROVE, "go on", run.id)
 
     async def ended() -> bool:
-        return house.store.runs.get(run.id).state is RunState.SUCCEEDED
+        return system.store.runs.get(run.id).state is RunState.SUCCEEDED
 
     await until("the repair is done", ended)

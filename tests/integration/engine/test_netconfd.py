@@ -44,7 +44,7 @@ from controller.store import LoopStore, SqlStore, open_store
 from tests.support.launch import submit
 from tests.support.netconfd import Netconfd, netconfd
 from tests.support.secrets import LocalSecrets
-from tests.unit.runs.world import InstantStore, Interrupter, Killed, MortalDevices
+from tests.unit.runs.transaction_bench import InstantStore, Interrupter, Killed, MortalDevices
 
 RULES = Path(__file__).parents[3] / "playbooks" / "rules"
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
@@ -77,7 +77,7 @@ def network_at(server: Netconfd, folder: Path, *, entel: bool = False, station: 
     return load_network(whole, endpoints=endpoints)
 
 
-class House:
+class LocalSystem:
     """Store, devices and planner of one controller."""
 
     def __init__(self, store: SqlStore) -> None:
@@ -108,8 +108,8 @@ class House:
         """Look three times, as the listener does, and let the remediation loop work; the last health."""
         checker = Checker(self.loop_store, self.planner, self.clock, frozenset(AlarmSource))
         rules = load_rules(RULES)
-        world = ActionServices(self.loop_store, self.planner, FakeWebhook(), self.clock)
-        playbooks = PlaybookPreparation(world, Library(RULES.parent, registry()))
+        bench = ActionServices(self.loop_store, self.planner, FakeWebhook(), self.clock)
+        playbooks = PlaybookPreparation(bench, Library(RULES.parent, registry()))
         launcher = Launcher(self.loop_store, self.planner, FakeDoorbell(), playbooks)
         remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, rules)
         for _ in range(3):
@@ -126,38 +126,38 @@ class House:
 
 
 async def test_from_network_files_to_a_verified_station(server: Netconfd, tmp_path: Path) -> None:
-    house = House(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
+    system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
     try:
         three = network_at(server, tmp_path)
-        house.store.networks.save(three, network_digest(three), "ana")
-        await house.planner.adopt(STATION, "ana")
-        state, job = await house.apply(await house.plan(three))
+        system.store.networks.save(three, network_digest(three), "ana")
+        await system.planner.adopt(STATION, "ana")
+        state, job = await system.apply(await system.plan(three))
         assert (state, job.detail) == (
             RunState.SUCCEEDED,
             "the station reports no states: cells and core links were not checked",
         )
-        assert (await house.plan(three)).is_empty
-        assert await house.planner.drift([STATION]) == {STATION: ()}
+        assert (await system.plan(three)).is_empty
+        assert await system.planner.drift([STATION]) == {STATION: ()}
 
         # What it does not tell is unknown: no alarm is raised, and nothing is repaired.
-        health = await house.watch(three)
+        health = await system.watch(three)
         assert {link.state for link in health.links} == set(health.cells.values()) == {ServiceState.UNKNOWN}
-        assert house.store.alarms.page(Page(10)) == (0, [])
-        assert house.store.runs.page(Page(10))[0] == 1
+        assert system.store.alarms.page(Page(10)) == (0, [])
+        assert system.store.runs.page(Page(10))[0] == 1
 
         # A fourth tenant comes: only its nodes change.
-        onboard = await house.plan(network_at(server, tmp_path, entel=True))
+        onboard = await system.plan(network_at(server, tmp_path, entel=True))
         assert [change.touched for change in onboard.changes] == [("entel",)]
-        before = (await house.planner.read(three, STATION)).tree
-        assert (await house.apply(onboard))[0] is RunState.SUCCEEDED
-        after = (await house.planner.read(three, STATION)).tree
+        before = (await system.planner.read(three, STATION)).tree
+        assert (await system.apply(onboard))[0] is RunState.SUCCEEDED
+        after = (await system.planner.read(three, STATION)).tree
         new = {path for path in after if path not in before}
-        ledger = house.store.ledger.find([STATION])[STATION]
+        ledger = system.store.ledger.find([STATION])[STATION]
         assert new
         assert all(ledger[path].owners == ("entel",) for path in new)
         assert {path: after[path] for path in before} == dict(before)
     finally:
-        await house.close()
+        await system.close()
 
 
 class _BehindCommits(Interrupter):
@@ -174,43 +174,43 @@ class _BehindCommits(Interrupter):
 
 async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd, tmp_path: Path) -> None:
     """netconfd denies all locks while a commit is pending, and takes confirm and cancel without."""
-    house = House(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
+    system = LocalSystem(open_store(f"sqlite:///{tmp_path / 'record.sqlite3'}"))
     try:
         network = network_at(server, tmp_path, station=OTHER)
-        house.store.networks.save(network, network_digest(network), "ana")
-        await house.planner.adopt(OTHER, "ana")
-        plan = await house.plan(network, OTHER)
+        system.store.networks.save(network, network_digest(network), "ana")
+        await system.planner.adopt(OTHER, "ana")
+        plan = await system.plan(network, OTHER)
         run = submit(
-            house.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
+            system.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
         )
-        house.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        system.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 
         transactions: list[str] = []
 
         async def work(interrupter: Interrupter) -> JobResult:
-            (claim,) = house.store.claims.take(house.store.processes.register("w"), 10)
+            (claim,) = system.store.claims.take(system.store.processes.register("w"), 10)
             transactions.append(claim.transaction)
-            record = Record(claim, InstantStore(house.store), house.clock, always)
-            devices = MortalDevices(house.devices, interrupter)  # type: ignore[arg-type]
+            record = Record(claim, InstantStore(system.store), system.clock, always)
+            devices = MortalDevices(system.devices, interrupter)  # type: ignore[arg-type]
             target = target_of(network, OTHER)
-            transaction = Transaction(claim, target, devices, record, house.clock, Patience())  # type: ignore[arg-type]
+            transaction = Transaction(claim, target, devices, record, system.clock, Patience())  # type: ignore[arg-type]
             try:
                 return await transaction.run()
             except Killed:
-                (one,) = [known for known in house.store.processes.alive() if known.id == claim.incarnation]
-                house.store.processes.declare_dead(one.id, one.counter)
+                (one,) = [known for known in system.store.processes.alive() if known.id == claim.incarnation]
+                system.store.processes.declare_dead(one.id, one.counter)
                 raise
 
         with pytest.raises(Killed):
             # The probe sends two.
             await work(_BehindCommits(2 + len(plan.changes[0].phases)))
-        begun = house.clock.monotonic()
+        begun = system.clock.monotonic()
         result = await work(Interrupter())
         assert result.outcome is Outcome.SUCCEEDED, result.detail
-        assert house.clock.monotonic() - begun < 30  # the commit's timer has 61 s
-        rows = house.store.journal.find(transactions[0])
+        assert system.clock.monotonic() - begun < 30  # the commit's timer has 61 s
+        rows = system.store.journal.find(transactions[0])
         assert [row.step for row in rows].count(JournalStep.READ) == 1  # nothing was done twice
         (probe,) = [row for row in rows if row.step is JournalStep.PROBING]
         assert probe.persist != next(row.persist for row in rows if row.step is JournalStep.COMMITTING)
     finally:
-        await house.close()
+        await system.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.integration.playbooks.system import PlaybookSystem, open_system
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,6 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[PlaybookHouse]:
-    async with open_house(tmp_path) as made:
+async def system(tmp_path: Path) -> AsyncIterator[PlaybookSystem]:
+    async with open_system(tmp_path) as made:
         yield made

@@ -9,8 +9,8 @@ from controller.models.run import Job, Outcome, RunState, Strategy
 from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from simulators.netconf.datastores import RunningChange
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.alarms.system import until
+from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_undo import AGREED, all_running
 from tests.support.callers import ADMINISTRATOR, contracts_for
 from tests.support.launch import submit
@@ -18,28 +18,28 @@ from tests.support.launch import submit
 STATION = "T-LTE-1"
 
 
-async def less(house: PlaybookHouse) -> Plan:
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 55}], "consents": AGREED})
-    return await house.planner.plan(PlanRequest(STATION), "ana")
+async def less(system: PlaybookSystem) -> Plan:
+    system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 55}], "consents": AGREED})
+    return await system.planner.plan(PlanRequest(STATION), "ana")
 
 
-async def applied(house: PlaybookHouse, plan: Plan) -> Job:
+async def applied(system: PlaybookSystem, plan: Plan) -> Job:
     strategy = Strategy(canary=0, check_timeout=2)
-    given = contracts_for(house.store, plan)
+    given = contracts_for(system.store, plan)
     request = RunRequest(plan=plan, actor="ana", strategy=strategy, contracts=given, asker=ADMINISTRATOR)
-    run = submit(house.store, house.doorbell, request)
+    run = submit(system.store, system.doorbell, request)
 
     async def done() -> bool:
-        return house.store.runs.get(run.id).state.terminal
+        return system.store.runs.get(run.id).state.terminal
 
     await until("the plan is applied", done)
-    return house.job(house.store.runs.get(run.id), STATION)
+    return system.job(system.store.runs.get(run.id), STATION)
 
 
 async def test_an_alarm_that_the_change_brings_takes_it_back(
-    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+    system: PlaybookSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    station, before = house.fleet.stations[STATION], all_running(house)
+    station, before = system.fleet.stations[STATION], all_running(system)
     changed = station.running_changed
 
     def strike(change: RunningChange) -> bool:
@@ -48,17 +48,17 @@ async def test_an_alarm_that_the_change_brings_takes_it_back(
         station.equipment.begin_fault("mains-failure")
         return done
 
-    plan = await less(house)
+    plan = await less(system)
     monkeypatch.setattr(station, "running_changed", strike)
-    job = await applied(house, plan)
+    job = await applied(system, plan)
     assert job.outcome is Outcome.ROLLED_BACK
     assert job.detail == "new alarms for 2 s: alarm 26 power: mains lost: on battery"
-    assert house.store.runs.get(job.run).state is RunState.FAILED
-    assert all_running(house) == before
+    assert system.store.runs.get(job.run).state is RunState.FAILED
+    assert all_running(system) == before
 
 
-async def test_an_alarm_that_stood_before_hinders_nothing(house: PlaybookHouse) -> None:
-    plan = await less(house)
-    house.fleet.stations[STATION].equipment.begin_fault("mains-failure")
-    job = await applied(house, plan)
+async def test_an_alarm_that_stood_before_hinders_nothing(system: PlaybookSystem) -> None:
+    plan = await less(system)
+    system.fleet.stations[STATION].equipment.begin_fault("mains-failure")
+    job = await applied(system, plan)
     assert (job.outcome, job.detail) == (Outcome.SUCCEEDED, "")

@@ -13,8 +13,8 @@ from controller.models.network import Agreement, Network, Tenant
 from controller.models.plan import Plan
 from controller.models.run import Outcome, RunState
 from controller.runs.planning.undo import undo_plan
-from tests.integration.alarms.house import PLAYBOOKS
-from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.integration.alarms.system import PLAYBOOKS
+from tests.integration.playbooks.system import PlaybookSystem, open_system
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply, share
 
 STATION, NR = "T-LTE-1", "T-NR-1"
@@ -40,53 +40,53 @@ def with_tenants(changes: Mapping[str, Mapping[str, Any]]) -> Callable[[Network]
 SLICES = [{"sst": 1, "sd": "0000B1"}, {"sst": 2, "sd": "0000B2"}]
 
 
-async def test_a_slice_comes_alone(house: PlaybookHouse) -> None:
-    before = all_running(house)
+async def test_a_slice_comes_alone(system: PlaybookSystem) -> None:
+    before = all_running(system)
     core = {"vlan": 102, "mme_pool": [{"id": "condor-mme-1", "address": "10.42.0.1"}]}
     core |= {"amf_pool": [{"id": "condor-amf-9", "address": "10.42.1.9"}]}
     core |= {"upf_pool": [{"id": "condor-upf-1", "address": "10.42.2.1"}]}
     files = with_tenants(
         {"condor": {"slices": SLICES, "core": core}, "andes": {"slices": [{"sst": 3, "sd": "0000A9"}]}}
     )
-    house.load_files(files)
+    system.load_files(files)
     given = {"tenant": "condor", "slice": "2-0000B2", "where": "region=puno"}
-    changes = house.changes()
-    seen = await house.dry_run("add-slice", **given)
-    assert house.changes() == changes
+    changes = system.changes()
+    seen = await system.dry_run("add-slice", **given)
+    assert system.changes() == changes
     assert (seen.reach.tenants, seen.refused) == (("condor",), ())
     what = {row.what for preview in seen.stations for step in preview.steps for row in step.diff}
     assert what
     assert all("slice 2-0000B2" in text for text in what), what
-    others = await house.of_others("condor")
-    run = await house.succeeds("add-slice", **given)
-    assert await house.of_others("condor") == others
+    others = await system.of_others("condor")
+    run = await system.succeeds("add-slice", **given)
+    assert await system.of_others("condor") == others
     for station in (NR, "T-BOTH-1"):
-        assert house.running(station).count("0000B2") == 3  # CU, DU and the member of the share
-        assert house.running(station).count("0000B1") == before[station].count("0000B1")
+        assert system.running(station).count("0000B2") == 3  # CU, DU and the member of the share
+        assert system.running(station).count("0000B1") == before[station].count("0000B1")
     for word in ("10.42.1.9", "0000A9"):
-        assert word not in house.running(NR)
-    assert house.running(STATION) == before[STATION]
+        assert word not in system.running(NR)
+    assert system.running(STATION) == before[STATION]
     # What the files say beyond the slice is neither drift nor forgotten.
-    assert not any((await house.planner.drift(tuple(before))).values())
-    await apply(house, await undo_plan(house.planner, run.id, {"condor": 6}, "ana"))
-    assert all_running(house) == before
+    assert not any((await system.planner.drift(tuple(before))).values())
+    await apply(system, await undo_plan(system.planner, run.id, {"condor": 6}, "ana"))
+    assert all_running(system) == before
 
 
-async def test_the_canary_changes_something(house: PlaybookHouse) -> None:
-    house.load_files(with_tenants({"condor": {"slices": SLICES}}))
+async def test_the_canary_changes_something(system: PlaybookSystem) -> None:
+    system.load_files(with_tenants({"condor": {"slices": SLICES}}))
     given = {"tenant": "condor", "slice": "2-0000B2"}
-    await house.succeeds("add-slice", **given, where="T-BOTH-1")
-    seen = await house.dry_run("add-slice", **given)
+    await system.succeeds("add-slice", **given, where="T-BOTH-1")
+    seen = await system.dry_run("add-slice", **given)
     assert [(one.wave, one.station) for one in seen.stations] == [(0, NR), (1, "T-BOTH-1")]
 
 
-async def test_a_slice_that_is_none_and_one_without_a_place(house: PlaybookHouse) -> None:
+async def test_a_slice_that_is_none_and_one_without_a_place(system: PlaybookSystem) -> None:
     with pytest.raises(InputError, match="'x' is no slice: SST and SD, as in 1-0000D1"):
-        await house.run("add-slice", tenant="condor", slice="x")
+        await system.run("add-slice", tenant="condor", slice="x")
     with pytest.raises(
         InputError, match="condor has no slice 2-0000B2 in the network files that are loaded; it has 1-0000B1"
     ):
-        await house.run("add-slice", tenant="condor", slice="2-0000B2")
+        await system.run("add-slice", tenant="condor", slice="2-0000B2")
 
 
 # ---------------------------------------------------------------------------- rehome-core
@@ -105,59 +105,59 @@ REHOME: dict[str, Any] = {"tenant": "andes", "where": "region=cusco"}
 
 
 @pytest.fixture
-async def moving(tmp_path: Path) -> AsyncIterator[PlaybookHouse]:
+async def moving(tmp_path: Path) -> AsyncIterator[PlaybookSystem]:
     """Stations that are linked to the first MME of andes, and network files that want the second."""
-    async with open_house(tmp_path, files=core_of_andes(1)) as house:
-        house.load_files(core_of_andes(2))
-        yield house
+    async with open_system(tmp_path, files=core_of_andes(1)) as system:
+        system.load_files(core_of_andes(2))
+        yield system
 
 
-async def test_new_links_come_up_before_the_old_ones_go(moving: PlaybookHouse) -> None:
-    house, before = moving, all_running(moving)
-    one = await house.succeeds("rehome-core", **REHOME)
-    assert all(address in house.running(STATION) for address in (OLD, NEW))
+async def test_new_links_come_up_before_the_old_ones_go(moving: PlaybookSystem) -> None:
+    system, before = moving, all_running(moving)
+    one = await system.succeeds("rehome-core", **REHOME)
+    assert all(address in system.running(STATION) for address in (OLD, NEW))
     with pytest.raises(PlanRefusedError, match="name andes=6"):
-        await house.run("rehome-core", **REHOME, nodes=1)
-    others = await house.of_others("andes")
-    two = await house.succeeds("rehome-core", **REHOME, nodes=6)
-    assert await house.of_others("andes") == others
-    assert OLD not in house.running(STATION)
+        await system.run("rehome-core", **REHOME, nodes=1)
+    others = await system.of_others("andes")
+    two = await system.succeeds("rehome-core", **REHOME, nodes=6)
+    assert await system.of_others("andes") == others
+    assert OLD not in system.running(STATION)
     for station in ("T-BOTH-1", NR):
-        assert house.running(station) == before[station]
-    health = await house.checker().health(STATION)
+        assert system.running(station) == before[station]
+    health = await system.checker().health(STATION)
     assert [link.up for link in health.links] == [True, True]
     # The way back, in two runs as it came.
-    await apply(house, await undo_plan(house.planner, two.id, {}, "ana"))
-    assert all(address in house.running(STATION) for address in (OLD, NEW))
-    await apply(house, await undo_plan(house.planner, one.id, {"andes": 6}, "ana"))
-    assert all_running(house) == before
+    await apply(system, await undo_plan(system.planner, two.id, {}, "ana"))
+    assert all(address in system.running(STATION) for address in (OLD, NEW))
+    await apply(system, await undo_plan(system.planner, one.id, {"andes": 6}, "ana"))
+    assert all_running(system) == before
 
 
-async def test_old_links_stay_where_new_ones_do_not_come_up(moving: PlaybookHouse) -> None:
-    house, before = moving, all_running(moving)
-    house.load_files(core_of_andes(3))  # a core that does not answer
-    folder = house.folder / "impatient"
+async def test_old_links_stay_where_new_ones_do_not_come_up(moving: PlaybookSystem) -> None:
+    system, before = moving, all_running(moving)
+    system.load_files(core_of_andes(3))  # a core that does not answer
+    folder = system.folder / "impatient"
     folder.mkdir()
     text = (PLAYBOOKS / "rehome-core.yaml").read_text(encoding="utf-8").replace("check_timeout: 60", "check_timeout: 2")
     (folder / "rehome-core.yaml").write_text(text, encoding="utf-8")
-    run = await house.run("rehome-core", house.playbooks(folder), **REHOME, nodes=6)
+    run = await system.run("rehome-core", system.playbooks(folder), **REHOME, nodes=6)
     assert run.state is RunState.STOPPED
-    assert {job.outcome for job in house.store.runs.jobs(run.id)} == {Outcome.ROLLED_BACK, Outcome.CANCELLED}
-    assert "link-up" in house.job(run, STATION).detail
-    assert all_running(house) == before
+    assert {job.outcome for job in system.store.runs.jobs(run.id)} == {Outcome.ROLLED_BACK, Outcome.CANCELLED}
+    assert "link-up" in system.job(run, STATION).detail
+    assert all_running(system) == before
 
 
-async def test_both_ways_at_once_links_are_made_before_others_are_broken(moving: PlaybookHouse) -> None:
-    house, before, changes = moving, all_running(moving), moving.changes()
-    seen = await house.dry_run("rehome-core", **REHOME, nodes=6)
-    assert (house.changes(), seen.reach.tenants, seen.refused) == (changes, ("andes",), ())
-    assert phases_of(house.store.plans.get(seen.plan)) == [("create", ["link-up"]), ("delete", [])]
-    run = await house.succeeds("rehome-core", **REHOME, nodes=6)
-    assert OLD not in house.running(STATION)
-    plan = await undo_plan(house.planner, run.id, {"andes": 6}, "ana")
+async def test_both_ways_at_once_links_are_made_before_others_are_broken(moving: PlaybookSystem) -> None:
+    system, before, changes = moving, all_running(moving), moving.changes()
+    seen = await system.dry_run("rehome-core", **REHOME, nodes=6)
+    assert (system.changes(), seen.reach.tenants, seen.refused) == (changes, ("andes",), ())
+    assert phases_of(system.store.plans.get(seen.plan)) == [("create", ["link-up"]), ("delete", [])]
+    run = await system.succeeds("rehome-core", **REHOME, nodes=6)
+    assert OLD not in system.running(STATION)
+    plan = await undo_plan(system.planner, run.id, {"andes": 6}, "ana")
     assert phases_of(plan) == [("create", ["link-up"]), ("delete", [])]
-    await apply(house, plan)
-    assert all_running(house) == before
+    await apply(system, plan)
+    assert all_running(system) == before
 
 
 def phases_of(plan: Plan) -> list[tuple[str, list[str]]]:
@@ -168,62 +168,62 @@ def phases_of(plan: Plan) -> list[tuple[str, list[str]]]:
 # ------------------------------------------------------------------------- restore-config
 
 
-async def test_any_recorded_state_comes_back(house: PlaybookHouse) -> None:
-    before, begun = all_running(house), house.clock.now()
-    one = await share(house, 55)
-    await share(house, 50)
-    house.change(STATION, cell="2", administrativeState="LOCKED")
+async def test_any_recorded_state_comes_back(system: PlaybookSystem) -> None:
+    before, begun = all_running(system), system.clock.now()
+    one = await share(system, 55)
+    await share(system, 50)
+    system.change(STATION, cell="2", administrativeState="LOCKED")
     given = {"where": "*", "state": one.id, "stations": 3}
-    changes = house.changes()
-    seen = await house.dry_run("restore-config", **given)
-    assert house.changes() == changes
+    changes = system.changes()
+    seen = await system.dry_run("restore-config", **given)
+    assert system.changes() == changes
     assert seen.left_out == {STATION: "somebody else locked cell 2"}
-    await house.succeeds("restore-config", **given)
-    now = all_running(house)
+    await system.succeeds("restore-config", **given)
+    now = all_running(system)
     assert {name for name in before if before[name] != now[name]} == {STATION}
     assert "<maxRatio>50</maxRatio>" in now[STATION]
-    assert not any((await house.planner.drift(tuple(before))).values())
-    house.change(STATION, cell="2", administrativeState="UNLOCKED")
-    await house.succeeds("restore-config", where=STATION, state=begun.isoformat())
-    assert all_running(house) == before
+    assert not any((await system.planner.drift(tuple(before))).values())
+    system.change(STATION, cell="2", administrativeState="UNLOCKED")
+    await system.succeeds("restore-config", where=STATION, state=begun.isoformat())
+    assert all_running(system) == before
 
 
-async def test_states_that_are_not_on_record(house: PlaybookHouse) -> None:
+async def test_states_that_are_not_on_record(system: PlaybookSystem) -> None:
     with pytest.raises(InputError, match="is no run, as in r-21748f9c95, and no time"):
-        await house.run("restore-config", where="*", state="yesterday")
-    seen = await house.dry_run("restore-config", where=STATION, state="2020-01-01T00:00")
+        await system.run("restore-config", where="*", state="yesterday")
+    seen = await system.dry_run("restore-config", where=STATION, state="2020-01-01T00:00")
     assert seen.left_out == {STATION: "nothing was ours here then"}
     assert seen.refused
     with pytest.raises(NotFoundError, match="r-0000000000"):
-        await house.dry_run("restore-config", where=STATION, state="r-0000000000")
+        await system.dry_run("restore-config", where=STATION, state="r-0000000000")
     with pytest.raises(InputError, match="'2199-01-01T00:00' is still to come: it is 20"):
-        await house.dry_run("restore-config", where=STATION, state="2199-01-01T00:00")
-    run = await house.succeeds("audit-drift", where=STATION)
-    seen = await house.dry_run("restore-config", where=STATION, state=run.id)
+        await system.dry_run("restore-config", where=STATION, state="2199-01-01T00:00")
+    run = await system.succeeds("audit-drift", where=STATION)
+    seen = await system.dry_run("restore-config", where=STATION, state=run.id)
     assert "changed nothing of ours here" in seen.left_out[STATION]
 
 
-async def test_nodes_that_came_since_go_only_if_named(moving: PlaybookHouse) -> None:
-    house, before = moving, all_running(moving)
-    run = await house.succeeds("rehome-core", **REHOME)
+async def test_nodes_that_came_since_go_only_if_named(moving: PlaybookSystem) -> None:
+    system, before = moving, all_running(moving)
+    run = await system.succeeds("rehome-core", **REHOME)
     given = {"where": "region=cusco", "state": run.id}
-    seen = await house.dry_run("restore-config", **given)
+    seen = await system.dry_run("restore-config", **given)
     assert sum("3 nodes of andes that nothing asks for any more" in one.message for one in seen.findings) == 2
-    seen = await house.dry_run("restore-config", **given, remove="andes=?")
+    seen = await system.dry_run("restore-config", **given, remove="andes=?")
     assert "name andes=6" in seen.refused[0]
-    await house.succeeds("restore-config", **given, remove="andes=6")
-    assert all_running(house) == before
+    await system.succeeds("restore-config", **given, remove="andes=6")
+    assert all_running(system) == before
 
 
 # --------------------------------------------------------------------------- repair-drift
 
 
-async def test_what_drifts_again_right_after_asks(house: PlaybookHouse) -> None:
-    house.change(STATION, tac="77")
-    await house.succeeds("repair-drift", where=STATION)
-    house.change(STATION, tac="78")
+async def test_what_drifts_again_right_after_asks(system: PlaybookSystem) -> None:
+    system.change(STATION, tac="77")
+    await system.succeeds("repair-drift", where=STATION)
+    system.change(STATION, tac="78")
     with pytest.raises(PlanRefusedError, match=r"EUtranCellFDD\[1\] drifted again since run r-\w+ brought it back"):
-        await house.run("repair-drift", where=STATION)
-    assert "<tac>78</tac>" in house.running(STATION)
-    await house.succeeds("repair-drift", where=STATION, again="true")
-    assert "<tac>78</tac>" not in house.running(STATION)
+        await system.run("repair-drift", where=STATION)
+    assert "<tac>78</tac>" in system.running(STATION)
+    await system.succeeds("repair-drift", where=STATION, again="true")
+    assert "<tac>78</tac>" not in system.running(STATION)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.alarms.house import ROOT, TINY
+from tests.integration.alarms.system import ROOT, TINY
 from tests.support.minka import embedded, minka
 
 

@@ -7,109 +7,109 @@ import pytest
 from controller.models.run import Outcome, Run, RunState
 from controller.models.step import StepState
 from simulators.history import EventKind
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.alarms.system import until
+from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_shipped import lock_of
 
 STATION = "T-LTE-1"
 
 
 @pytest.fixture(autouse=True)
-def _boots(house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def _boots(system: PlaybookSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulators.equipment.equipment.RESET_DELAY", 0.3)
-    house.fleet.stations[STATION].boot_seconds = 1.0
+    system.fleet.stations[STATION].boot_seconds = 1.0
 
 
-def restarts(house: PlaybookHouse) -> int:
-    return house.fleet.stations[STATION].history.counts[EventKind.RESTARTED]
+def restarts(system: PlaybookSystem) -> int:
+    return system.fleet.stations[STATION].history.counts[EventKind.RESTARTED]
 
 
-def resets(house: PlaybookHouse) -> int:
-    return house.fleet.stations[STATION].history.counts[EventKind.REMEDY]
+def resets(system: PlaybookSystem) -> int:
+    return system.fleet.stations[STATION].history.counts[EventKind.REMEDY]
 
 
-async def well(house: PlaybookHouse) -> None:
-    health = await house.checker().health(STATION)
+async def well(system: PlaybookSystem) -> None:
+    health = await system.checker().health(STATION)
     assert all(health.cells.values())
     assert all(link.up for link in health.links)
 
 
-async def begin(house: PlaybookHouse, name: str, **given: str) -> Run:
-    return await house.playbooks().start(name, given)
+async def begin(system: PlaybookSystem, name: str, **given: str) -> Run:
+    return await system.playbooks().start(name, given)
 
 
-async def ended(house: PlaybookHouse, run: Run) -> Run:
+async def ended(system: PlaybookSystem, run: Run) -> Run:
     async def done() -> bool:
-        return house.store.runs.get(run.id).state.terminal
+        return system.store.runs.get(run.id).state.terminal
 
     await until("the run ends", done)
-    return house.store.runs.get(run.id)
+    return system.store.runs.get(run.id)
 
 
-async def test_restart(house: PlaybookHouse) -> None:
-    seen = await house.dry_run("restart-station", station=STATION)
+async def test_restart(system: PlaybookSystem) -> None:
+    seen = await system.dry_run("restart-station", station=STATION)
     assert [step.says for step in seen.stations[0].steps] == ["asks for reset", "ok", "ok"]
-    assert restarts(house) == 0
-    before = house.running(STATION)
-    run = await house.succeeds("restart-station", station=STATION)
-    assert restarts(house) == 1
-    assert house.running(STATION) == before
-    first = house.steps(run, STATION)[0]
+    assert restarts(system) == 0
+    before = system.running(STATION)
+    run = await system.succeeds("restart-station", station=STATION)
+    assert restarts(system) == 1
+    assert system.running(STATION) == before
+    first = system.steps(run, STATION)[0]
     assert first.output["cells"] == ["1", "2"]
     assert len(first.output["endpoints"]) == 3
-    await well(house)
+    await well(system)
 
 
-async def test_links_that_were_down_before_a_restart_need_not_come_back(house: PlaybookHouse) -> None:
+async def test_links_that_were_down_before_a_restart_need_not_come_back(system: PlaybookSystem) -> None:
     for tenant in ("andes", "condor"):
-        house.fleet.stations[STATION].equipment.break_link(tenant, curable=False)
-    run = await house.succeeds("restart-station", station=STATION)
-    assert [step.state for step in house.steps(run, STATION)] == [StepState.DONE, StepState.DONE, StepState.SKIPPED]
-    assert restarts(house) == 1
+        system.fleet.stations[STATION].equipment.break_link(tenant, curable=False)
+    run = await system.succeeds("restart-station", station=STATION)
+    assert [step.state for step in system.steps(run, STATION)] == [StepState.DONE, StepState.DONE, StepState.SKIPPED]
+    assert restarts(system) == 1
 
 
-async def test_a_worker_that_dies_in_the_middle_of_a_restart(house: PlaybookHouse) -> None:
-    run = await begin(house, "restart-station", station=STATION)
+async def test_a_worker_that_dies_in_the_middle_of_a_restart(system: PlaybookSystem) -> None:
+    run = await begin(system, "restart-station", station=STATION)
 
     async def restarting() -> bool:
-        return restarts(house) == 1
+        return restarts(system) == 1
 
     await until("the station restarts", restarting)
-    await house.replace_worker()
-    assert (await ended(house, run)).state is RunState.SUCCEEDED
-    assert restarts(house) == 1
-    assert house.job(run, STATION).attempts == 2
-    await well(house)
+    await system.replace_worker()
+    assert (await ended(system, run)).state is RunState.SUCCEEDED
+    assert restarts(system) == 1
+    assert system.job(run, STATION).attempts == 2
+    await well(system)
 
 
-async def test_what_is_refused(house: PlaybookHouse) -> None:
-    run = await house.run("reset-radio-unit", station=STATION, unit="ru-11")
-    assert "has no radio unit 'ru-11'; did you mean 'ru-1'" in house.job(run, STATION).detail
-    seen = await house.dry_run("reset-radio-unit", station=STATION)
+async def test_what_is_refused(system: PlaybookSystem) -> None:
+    run = await system.run("reset-radio-unit", station=STATION, unit="ru-11")
+    assert "has no radio unit 'ru-11'; did you mean 'ru-1'" in system.job(run, STATION).detail
+    seen = await system.dry_run("reset-radio-unit", station=STATION)
     assert "no radio unit without a name: name it, or one of its cells; it has ru-1" in seen.stations[0].steps[0].says
-    seen = await house.dry_run("reset-radio-unit", station=STATION, unit="ru-1", cell="99")
+    seen = await system.dry_run("reset-radio-unit", station=STATION, unit="ru-1", cell="99")
     assert "has no radio unit 'ru-1' of cell '99'; it has ru-1" in seen.stations[0].steps[0].says
-    house.fleet.stations[STATION].equipment.begin_fault("mains-failure")
-    run = await house.run("restart-station", station=STATION)
+    system.fleet.stations[STATION].equipment.begin_fault("mains-failure")
+    run = await system.run("restart-station", station=STATION)
     assert run.state is RunState.FAILED
-    assert "runs on battery" in house.job(run, STATION).detail
-    house.store.holds.add(STATION, "eva", "on the mast", None)
-    seen = await house.dry_run("reset-radio-unit", station=STATION, unit="ru-1")
+    assert "runs on battery" in system.job(run, STATION).detail
+    system.store.holds.add(STATION, "eva", "on the mast", None)
+    seen = await system.dry_run("reset-radio-unit", station=STATION, unit="ru-1")
     assert "on the mast" in seen.refused[0]
-    assert (restarts(house), resets(house)) == (0, 0)
+    assert (restarts(system), resets(system)) == (0, 0)
 
 
-async def test_reset_cures_a_lost_unit(house: PlaybookHouse) -> None:
-    life = house.fleet.stations[STATION].equipment
+async def test_reset_cures_a_lost_unit(system: PlaybookSystem) -> None:
+    life = system.fleet.stations[STATION].equipment
     life.begin_fault("cell-down", "1", "7")
-    assert not (await house.checker().health(STATION)).cells["1"]
-    await house.succeeds("reset-radio-unit", station=STATION, cell="1")
-    assert resets(house) == 1
-    await well(house)
+    assert not (await system.checker().health(STATION)).cells["1"]
+    await system.succeeds("reset-radio-unit", station=STATION, cell="1")
+    assert resets(system) == 1
+    await well(system)
 
 
-async def test_a_reset_in_vain_fails(house: PlaybookHouse) -> None:
-    life = house.fleet.stations[STATION].equipment
+async def test_a_reset_in_vain_fails(system: PlaybookSystem) -> None:
+    life = system.fleet.stations[STATION].equipment
     life.begin_fault("sfp", "ru-2", "1")
     steps = [
         {"name": "reset", "action": "reset-radio-unit", "with": {"unit": "ru-2"}, "register": "reset"},
@@ -119,25 +119,25 @@ async def test_a_reset_in_vain_fails(house: PlaybookHouse) -> None:
             "with": {"condition": "cells-on-air", "cells": "{{ reset.cells }}", "seconds": 2},
         },
     ]
-    run = await house.run("own", house.own(targets=STATION, steps=steps))
+    run = await system.run("own", system.own(targets=STATION, steps=steps))
     assert run.state is RunState.FAILED
-    assert "cells-on-air: EUtranCellFDD[2]" in house.job(run, STATION).detail
-    assert resets(house) == 1
+    assert "cells-on-air: EUtranCellFDD[2]" in system.job(run, STATION).detail
+    assert resets(system) == 1
 
 
 async def test_a_soft_lock_waits_for_the_users_or_gives_up(
-    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+    system: PlaybookSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simulators.equipment.equipment.STAY", 0.1)
-    run = await house.succeeds("soft-lock-cell", station=STATION, cell="1")
-    assert lock_of(house) == ["LOCKED", "UNLOCKED"]
+    run = await system.succeeds("soft-lock-cell", station=STATION, cell="1")
+    assert lock_of(system) == ["LOCKED", "UNLOCKED"]
     shut = EventKind.SHUT_DOWN
-    assert house.fleet.stations[STATION].history.counts[shut] == 1, "the station locked the cell by itself"
-    assert house.job(run, STATION).outcome is Outcome.SUCCEEDED
-    again = await house.succeeds("soft-lock-cell", station=STATION, cell="1")
-    assert house.job(again, STATION).outcome is Outcome.UNCHANGED
+    assert system.fleet.stations[STATION].history.counts[shut] == 1, "the station locked the cell by itself"
+    assert system.job(run, STATION).outcome is Outcome.SUCCEEDED
+    again = await system.succeeds("soft-lock-cell", station=STATION, cell="1")
+    assert system.job(again, STATION).outcome is Outcome.UNCHANGED
 
     monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
-    run = await house.run("soft-lock-cell", station=STATION, cell="2", seconds=1)
-    assert house.job(run, STATION).outcome is Outcome.ROLLED_BACK
-    assert lock_of(house) == ["LOCKED", "UNLOCKED"]
+    run = await system.run("soft-lock-cell", station=STATION, cell="2", seconds=1)
+    assert system.job(run, STATION).outcome is Outcome.ROLLED_BACK
+    assert lock_of(system) == ["LOCKED", "UNLOCKED"]

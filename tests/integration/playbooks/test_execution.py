@@ -10,8 +10,8 @@ from controller.models.errors import ConflictError, InputError, NotFoundError, P
 from controller.models.run import Outcome, RunState
 from controller.models.step import StepState
 from controller.ports.store import Page
-from tests.integration.alarms.house import PLAYBOOKS, TOKEN
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.alarms.system import PLAYBOOKS, TOKEN
+from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_shipped import STATION, lock_of
 
 LOCK: dict[str, Any] = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}, "register": "locked"}
@@ -19,9 +19,9 @@ URL = "sftp://10.0.0.1/images/station-24.3.0.zip"
 FAIL: dict[str, Any] = {"name": "fail", "action": "read-state", "checks": ["{{ output.cells_on_air > 90 }}"]}
 
 
-async def test_a_dry_run_touches_nothing(house: PlaybookHouse) -> None:
-    house.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
-    before, running = house.changes(), {name: house.running(name) for name in house.fleet.stations}
+async def test_a_dry_run_touches_nothing(system: PlaybookSystem) -> None:
+    system.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}]})
+    before, running = system.changes(), {name: system.running(name) for name in system.fleet.stations}
     cases: dict[str, dict[str, Any]] = {
         "change-share": {"tenant": "condor", "stations": 4},
         "lock-cell": {"station": STATION, "cell": "1"},
@@ -40,25 +40,25 @@ async def test_a_dry_run_touches_nothing(house: PlaybookHouse) -> None:
         "migrate-tenant": {"tenant": "condor", "stations": 4},
         "provision-station": {"station": STATION, "url": URL, "version": "24.3.0"},
         "decommission-station": {"station": STATION},
-        "restore-config": {"where": STATION, "state": f"{house.clock.now():%Y-%m-%dT%H:%M:%S+00:00}"},
+        "restore-config": {"where": STATION, "state": f"{system.clock.now():%Y-%m-%dT%H:%M:%S+00:00}"},
     }
     # The others have tests of their own: switch-backhaul needs a router, offboard-tenant an agreement that ended.
     rest = {"switch-backhaul", "offboard-tenant"}
     assert cases.keys() | rest == {path.stem for path in PLAYBOOKS.glob("*.yaml")}
-    record = (house.store.ledger.find(), house.store.devices.find())
+    record = (system.store.ledger.find(), system.store.devices.find())
     for name, given in cases.items():
-        seen = await house.dry_run(name, **given)
+        seen = await system.dry_run(name, **given)
         assert seen.stations, name
         assert seen.refused == (), name
-    assert (house.store.ledger.find(), house.store.devices.find()) == record
-    assert not house.store.claims.busy(house.fleet.stations)
-    assert house.changes() == before
-    assert {name: house.running(name) for name in house.fleet.stations} == running
-    assert house.webhook.sent == {}
+    assert (system.store.ledger.find(), system.store.devices.find()) == record
+    assert not system.store.claims.busy(system.fleet.stations)
+    assert system.changes() == before
+    assert {name: system.running(name) for name in system.fleet.stations} == running
+    assert system.webhook.sent == {}
 
 
-async def test_inputs_that_follow_from_parameters_are_checked_before_anything_begins(house: PlaybookHouse) -> None:
-    for ask in (house.dry_run, house.run):
+async def test_inputs_that_follow_from_parameters_are_checked_before_anything_begins(system: PlaybookSystem) -> None:
+    for ask in (system.dry_run, system.run):
         with pytest.raises(InputError, match="step 'download': url must be: The file's address, as in `sftp://"):
             await ask("download-software", where="*", url="sftp://a:secret@b/c.zip", version="24.3.0")
         with pytest.raises(InputError, match=r"step 'lock': cells\.0 = 'one,two' must be: Cells by their names"):
@@ -66,17 +66,17 @@ async def test_inputs_that_follow_from_parameters_are_checked_before_anything_be
         with pytest.raises(InputError, match=r"step 'install it': version: .*at least 1 character"):
             await ask("provision-station", station=STATION, url=URL)
     # What the station runs is looked at even if nothing is downloaded.
-    seen = await house.dry_run("provision-station", station=STATION, version="99.1")
+    seen = await system.dry_run("provision-station", station=STATION, version="99.1")
     (says,) = [step.says for step in seen.stations[0].steps if step.step == "the version runs"]
     assert "and not 99.1" in says
-    assert [run.procedure for run in house.store.runs.page(Page(limit=10))[1]] == ["apply"]
+    assert [run.procedure for run in system.store.runs.page(Page(limit=10))[1]] == ["apply"]
 
 
-async def test_a_dry_run_shows_order_diff_and_what_is_skipped(house: PlaybookHouse) -> None:
+async def test_a_dry_run_shows_order_diff_and_what_is_skipped(system: PlaybookSystem) -> None:
     unlock = {"name": "unlock", "action": "unlock-cell", "with": {"cells": "{{ locked.cells }}"}}
     never = {"name": "never", "action": "notify", "with": {"text": "x"}, "when": "{{ target.region == 'puno' }}"}
-    own = house.own(targets="region=cusco", strategy={"canary": 1}, steps=[LOCK, never, unlock])
-    seen = await house.dry_run("own", own)
+    own = system.own(targets="region=cusco", strategy={"canary": 1}, steps=[LOCK, never, unlock])
+    seen = await system.dry_run("own", own)
     assert [(one.station, one.wave) for one in seen.stations] == [("T-LTE-1", 0), ("T-LTE-2", 1)]
     first, second, third = seen.stations[0].steps
     assert [(row.before, row.after) for row in first.diff] == [("UNLOCKED", "LOCKED")]
@@ -85,37 +85,37 @@ async def test_a_dry_run_shows_order_diff_and_what_is_skipped(house: PlaybookHou
     assert (seen.reach.cells, seen.reach.people, seen.reach.tenants) == (3, 5500, ("andes", "condor"))
 
 
-async def test_a_failure_undoes_what_was_done(house: PlaybookHouse) -> None:
-    run = await house.run("own", house.own(targets=STATION, steps=[LOCK, FAIL]))
+async def test_a_failure_undoes_what_was_done(system: PlaybookSystem) -> None:
+    run = await system.run("own", system.own(targets=STATION, steps=[LOCK, FAIL]))
     assert run.state is RunState.FAILED
-    job = house.job(run, STATION)
+    job = system.job(run, STATION)
     assert job.outcome is Outcome.ROLLED_BACK
     assert "check failed: {{ output.cells_on_air > 90 }}; what was done before was undone" in job.detail
-    assert lock_of(house) == ["UNLOCKED", "UNLOCKED"]
-    assert [(row.name, row.undo, row.state) for row in house.steps(run, STATION)] == [
+    assert lock_of(system) == ["UNLOCKED", "UNLOCKED"]
+    assert [(row.name, row.undo, row.state) for row in system.steps(run, STATION)] == [
         ("lock", False, StepState.DONE),
         ("lock", True, StepState.DONE),
         ("fail", False, StepState.FAILED),
     ]
-    assert not house.store.claims.busy([STATION])
-    assert house.store.audit.verify() is None
-    _, rows = house.store.audit.page(Page(limit=1000))
+    assert not system.store.claims.busy([STATION])
+    assert system.store.audit.verify() is None
+    _, rows = system.store.audit.page(Page(limit=1000))
     assert {"step.finished", "step.undone", "job.finished", "run.created"} <= {row.action for row in rows}
 
 
-async def test_what_others_changed_since_is_not_undone(house: PlaybookHouse) -> None:
+async def test_what_others_changed_since_is_not_undone(system: PlaybookSystem) -> None:
     unlock = {"name": "unlock", "action": "unlock-cell", "with": {"cells": ["1"]}}
     both = {**LOCK, "undo": {"action": "notify", "with": {"text": "undo of {{ run.requested_by }}"}}}
-    run = await house.run("own", house.own(targets=STATION, steps=[both, unlock, FAIL]))
-    job = house.job(run, STATION)
+    run = await system.run("own", system.own(targets=STATION, steps=[both, unlock, FAIL]))
+    job = system.job(run, STATION)
     # The later unlock is undone by its inverse first, then the lock by the action that was named for it.
     assert job.outcome is Outcome.ROLLED_BACK
-    assert lock_of(house) == ["LOCKED", "UNLOCKED"]
-    assert house.webhook.sent == {f"{job.id}.0.undo": {"station": STATION, "text": "undo of ana"}}
+    assert lock_of(system) == ["LOCKED", "UNLOCKED"]
+    assert system.webhook.sent == {f"{job.id}.0.undo": {"station": STATION, "text": "undo of ana"}}
 
 
-async def test_what_was_dark_or_down_before_is_excused_unless_it_is_named(house: PlaybookHouse) -> None:
-    station = house.fleet.stations[STATION]
+async def test_what_was_dark_or_down_before_is_excused_unless_it_is_named(system: PlaybookSystem) -> None:
+    station = system.fleet.stations[STATION]
     station.equipment.begin_fault("cell-down", "1", "7")
     station.equipment.break_link("condor")
     before = {"name": "before", "action": "read-state", "register": "before"}
@@ -130,13 +130,13 @@ async def test_what_was_dark_or_down_before_is_excused_unless_it_is_named(house:
         {"name": f"look {n}", "action": action, "with": {**given, "excused": f"{{{{ before.{what} }}}}"}}
         for n, (action, given, what) in enumerate(looks)
     ]
-    run = await house.succeeds("own", house.own(targets=STATION, steps=[before, *excused]))
-    output = house.steps(run, STATION)[0].output
+    run = await system.succeeds("own", system.own(targets=STATION, steps=[before, *excused]))
+    output = system.steps(run, STATION)[0].output
     assert (output["dark"], output["down"]) == (["1"], ["EP_S1C[condor-condor-mme-1]"])
     named = {"name": "named", "action": "check-cells-on-air", "with": {"cells": ["1"], "excused": ["1"]}}
     for step in ({"name": action, "action": action, "with": given} for action, given, _ in looks):
-        assert (await house.run("own", house.own(targets=STATION, steps=[step]))).state is RunState.FAILED
-    assert (await house.run("own", house.own(targets=STATION, steps=[named]))).state is RunState.FAILED
+        assert (await system.run("own", system.own(targets=STATION, steps=[step]))).state is RunState.FAILED
+    assert (await system.run("own", system.own(targets=STATION, steps=[named]))).state is RunState.FAILED
 
 
 ABSENT: list[tuple[str, dict[str, Any], str]] = [
@@ -147,51 +147,51 @@ ABSENT: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-async def test_nothing_is_well_because_it_is_not_there(house: PlaybookHouse) -> None:
+async def test_nothing_is_well_because_it_is_not_there(system: PlaybookSystem) -> None:
     for action, given, said in ABSENT:
-        own = house.own(targets=STATION, steps=[{"name": "look", "action": action, "with": given}])
-        run = await house.run("own", own)
+        own = system.own(targets=STATION, steps=[{"name": "look", "action": action, "with": given}])
+        run = await system.run("own", own)
         assert run.state is RunState.FAILED
-        assert said in house.job(run, STATION).detail
+        assert said in system.job(run, STATION).detail
 
 
-async def test_retries_and_timeouts(house: PlaybookHouse) -> None:
+async def test_retries_and_timeouts(system: PlaybookSystem) -> None:
     step = {**FAIL, "retries": 2, "retry_seconds": 0}
     wait = {"name": "wait", "action": "wait-until", "with": {"condition": "cells-off-air"}, "timeout": 0.3}
-    run = await house.run("own", house.own(targets=STATION, steps=[step]))
-    assert [row.attempt for row in house.steps(run, STATION)] == [3]
-    late = await house.run("own", house.own(targets=STATION, steps=[wait]))
-    assert "not done within 0.3 s" in house.job(late, STATION).detail
+    run = await system.run("own", system.own(targets=STATION, steps=[step]))
+    assert [row.attempt for row in system.steps(run, STATION)] == [3]
+    late = await system.run("own", system.own(targets=STATION, steps=[wait]))
+    assert "not done within 0.3 s" in system.job(late, STATION).detail
 
 
-async def test_texts_from_outside_stay_literal(house: PlaybookHouse) -> None:
+async def test_texts_from_outside_stay_literal(system: PlaybookSystem) -> None:
     notify = {"name": "tell", "action": "notify", "with": {"text": "{{ text }} on {{ target.station }}"}}
-    own = house.own(targets=STATION, parameters={"text": {"type": "string", "description": "What."}}, steps=[notify])
-    run = await house.succeeds("own", own, text="{{ 7 * 7 }}{% raw %}")
+    own = system.own(targets=STATION, parameters={"text": {"type": "string", "description": "What."}}, steps=[notify])
+    run = await system.succeeds("own", own, text="{{ 7 * 7 }}{% raw %}")
     assert run.parameters == {"text": "{{ 7 * 7 }}{% raw %}"}
-    assert [content["text"] for content in house.webhook.sent.values()] == ["{{ 7 * 7 }}{% raw %} on T-LTE-1"]
+    assert [content["text"] for content in system.webhook.sent.values()] == ["{{ 7 * 7 }}{% raw %} on T-LTE-1"]
 
 
 @pytest.mark.parametrize("guard", ["max_stations", "max_cells", "max_tenants", "max_people"])
-async def test_guards_refuse(house: PlaybookHouse, guard: str) -> None:
-    own = house.own(targets="*", guards={guard: 1}, steps=[LOCK])
-    before = house.changes()
+async def test_guards_refuse(system: PlaybookSystem, guard: str) -> None:
+    own = system.own(targets="*", guards={guard: 1}, steps=[LOCK])
+    before = system.changes()
     with pytest.raises(PlanRefusedError, match=f"guards.{guard} is 1"):
-        await house.run("own", own)
-    assert len((await house.dry_run("own", own)).refused) == 1
-    assert house.changes() == before
+        await system.run("own", own)
+    assert len((await system.dry_run("own", own)).refused) == 1
+    assert system.changes() == before
 
 
-async def test_a_run_executes_what_it_was_accepted_with(house: PlaybookHouse) -> None:
-    launcher = house.own(targets=STATION, steps=[LOCK])
-    run = await house.succeeds("own", launcher)
-    first = house.store.runs.playbook(run.playbook)
-    house.own(targets=STATION, steps=[FAIL])
-    assert house.store.runs.playbook(run.playbook) == first
+async def test_a_run_executes_what_it_was_accepted_with(system: PlaybookSystem) -> None:
+    launcher = system.own(targets=STATION, steps=[LOCK])
+    run = await system.succeeds("own", launcher)
+    first = system.store.runs.playbook(run.playbook)
+    system.own(targets=STATION, steps=[FAIL])
+    assert system.store.runs.playbook(run.playbook) == first
 
 
-async def test_one_key_is_one_run(house: PlaybookHouse) -> None:
-    launcher = house.playbooks()
+async def test_one_key_is_one_run(system: PlaybookSystem) -> None:
+    launcher = system.playbooks()
     given = {"station": STATION, "cell": "1"}
     one = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")
     again = await launcher.start("lock-cell", given, "ana", "CHG-1", "key")
@@ -200,8 +200,8 @@ async def test_one_key_is_one_run(house: PlaybookHouse) -> None:
         await launcher.start("lock-cell", {**given, "cell": "2"}, "ana", "CHG-1", "key")
 
 
-async def test_over_http(house: PlaybookHouse) -> None:
-    async with house.client() as client:
+async def test_over_http(system: PlaybookSystem) -> None:
+    async with system.client() as client:
         listed = (await client.get("/v1/playbooks")).json()
         assert {one["name"] for one in listed["results"]} >= {"lock-cell", "onboard-tenant"}
         assert (await client.get("/v1/playbooks/lock-cell")).json()["playbook"]["name"] == "lock-cell"
@@ -221,12 +221,12 @@ async def test_over_http(house: PlaybookHouse) -> None:
         ).status_code == 401
 
 
-async def test_wrong_parameters(house: PlaybookHouse) -> None:
+async def test_wrong_parameters(system: PlaybookSystem) -> None:
     with pytest.raises(InputError, match="no such station; did you mean 'T-LTE-1'"):
-        await house.run("lock-cell", station="T-LTE-11", cell="1")
+        await system.run("lock-cell", station="T-LTE-11", cell="1")
     with pytest.raises(NotFoundError):
-        await house.run("../rules/core-link-down")
-    async with house.client() as client:
+        await system.run("../rules/core-link-down")
+    async with system.client() as client:
         for bad in ('"\\ud800"', '"\\u202e"', "1" * 30):
             body = f'{{"parameters": {{"station": "{STATION}", "cell": {bad}}}}}'
             answer = await client.post(

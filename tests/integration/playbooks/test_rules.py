@@ -10,8 +10,8 @@ from controller.models.alarm import AlarmState
 from controller.models.run import RunState
 from controller.observe.rounds import repeat
 from controller.ports.notifier import FakeNotifier
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.alarms.system import until
+from tests.integration.playbooks.system import PlaybookSystem
 
 STATION, CAUSE = "T-LTE-1", "o-ran-fault-30"
 STANDING = {"consents": {"interrupt": "standing"}}
@@ -24,25 +24,25 @@ def curable() -> str:
 
 
 async def test_a_lost_radio_unit_is_reset_where_all_consent(
-    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+    system: PlaybookSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simulators.equipment.faults._draw", lambda dice, span: 0.5)
-    house.load(andes_all=STANDING, condor_all=STANDING)
-    notifier, checker = FakeNotifier(), house.checker()
-    remediator = house.remediator(notifier)
-    house.listen()
-    await house.observed()
-    house.fleet.stations[STATION].equipment.begin_fault("radio-unit-lost", "ru-1", curable())
-    house.attend(repeat("remediation", remediator.step, house.clock, 0.1))
+    system.load(andes_all=STANDING, condor_all=STANDING)
+    notifier, checker = FakeNotifier(), system.checker()
+    remediator = system.remediator(notifier)
+    system.listen()
+    await system.observed()
+    system.fleet.stations[STATION].equipment.begin_fault("radio-unit-lost", "ru-1", curable())
+    system.attend(repeat("remediation", remediator.step, system.clock, 0.1))
 
     async def repaired() -> bool:
-        found = [one for one in house.alarms(STATION) if one.probable_cause == CAUSE]
+        found = [one for one in system.alarms(STATION) if one.probable_cause == CAUSE]
         return bool(found) and found[-1].state in (AlarmState.REPAIRED, AlarmState.ESCALATED)
 
     await until("the unit is reset", repaired)
-    (alarm,) = [one for one in house.alarms(STATION) if one.probable_cause == CAUSE]
+    (alarm,) = [one for one in system.alarms(STATION) if one.probable_cause == CAUSE]
     assert alarm.state is AlarmState.REPAIRED, (alarm, notifier.sent)
-    run = house.store.runs.get(alarm.run)
+    run = system.store.runs.get(alarm.run)
     assert (run.procedure, run.state, run.cause) == ("reset-radio-unit", RunState.SUCCEEDED, f"alarm:{alarm.id}")
     assert run.parameters["unit"] == "ru-1"
     assert run.requested_by == "rule:radio-unit-lost"

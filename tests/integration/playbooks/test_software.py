@@ -14,9 +14,9 @@ from controller.playbook.engine.preparation import DryRun
 from simulators.history import EventKind
 from simulators.netconf.profiles import STANDARD
 from simulators.station import Station
-from tests.integration.alarms.house import until
+from tests.integration.alarms.system import until
 from tests.integration.approvals.test_clearance import window
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.playbooks.system import PlaybookSystem
 from tests.support.callers import ADMINISTRATOR
 
 STATION, OTHER = "T-LTE-1", "T-LTE-2"
@@ -39,25 +39,25 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"simulators.equipment.software.{name}_SECONDS", 0.4)
 
 
-def station(house: PlaybookHouse, name: str = STATION) -> Station:
-    return house.fleet.stations[name]
+def station(system: PlaybookSystem, name: str = STATION) -> Station:
+    return system.fleet.stations[name]
 
 
-def version(house: PlaybookHouse, name: str = STATION) -> str:
-    return station(house, name).equipment.software.version
+def version(system: PlaybookSystem, name: str = STATION) -> str:
+    return station(system, name).equipment.software.version
 
 
-def restarts(house: PlaybookHouse, name: str = STATION) -> int:
-    return station(house, name).history.counts[EventKind.RESTARTED]
+def restarts(system: PlaybookSystem, name: str = STATION) -> int:
+    return station(system, name).history.counts[EventKind.RESTARTED]
 
 
 def says(seen: DryRun) -> list[str]:
     return [step.says for step in seen.stations[0].steps]
 
 
-async def test_download_first_then_upgrade_in_waves(house: PlaybookHouse) -> None:
-    touched = house.changes()
-    seen = await house.dry_run("upgrade-software", where="region=cusco", **NEW)
+async def test_download_first_then_upgrade_in_waves(system: PlaybookSystem) -> None:
+    touched = system.changes()
+    seen = await system.dry_run("upgrade-software", where="region=cusco", **NEW)
     assert says(seen)[:5] == [
         f"asks for software-download {NEW['url']}",
         "asks for software-install slot-b",
@@ -66,39 +66,39 @@ async def test_download_first_then_upgrade_in_waves(house: PlaybookHouse) -> Non
         "asks for reset",
     ]
     assert says(seen)[5].startswith("would check again; now: it runs 24.2.1")
-    assert house.changes() == touched
+    assert system.changes() == touched
 
-    await house.succeeds("download-software", where="region=cusco", **NEW)
-    assert {version(house), version(house, OTHER)} == {"24.2.1"}
-    run = await house.succeeds("upgrade-software", where="region=cusco", **NEW)
+    await system.succeeds("download-software", where="region=cusco", **NEW)
+    assert {version(system), version(system, OTHER)} == {"24.2.1"}
+    run = await system.succeeds("upgrade-software", where="region=cusco", **NEW)
     assert run.waves == 2
     for name in (STATION, OTHER):
-        assert version(house, name) == "24.3.0"
-        assert restarts(house, name) == 1
-        assert [step.outcome for step in house.steps(run, name)][:2] == [Outcome.UNCHANGED] * 2
-        assert all((await house.checker().health(name)).cells.values())
+        assert version(system, name) == "24.3.0"
+        assert restarts(system, name) == 1
+        assert [step.outcome for step in system.steps(run, name)][:2] == [Outcome.UNCHANGED] * 2
+        assert all((await system.checker().health(name)).cells.values())
 
-    again = await house.succeeds("upgrade-software", where="region=cusco", **NEW)
-    assert house.job(again, STATION).outcome is Outcome.UNCHANGED
-    assert restarts(house) == 1
+    again = await system.succeeds("upgrade-software", where="region=cusco", **NEW)
+    assert system.job(again, STATION).outcome is Outcome.UNCHANGED
+    assert restarts(system) == 1
 
 
-async def test_a_download_needs_no_window_while_the_upgrade_waits_for_one(house: PlaybookHouse) -> None:
-    now = house.clock.now()
-    house.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
-    waiting = await house.playbooks().start(
+async def test_a_download_needs_no_window_while_the_upgrade_waits_for_one(system: PlaybookSystem) -> None:
+    now = system.clock.now()
+    system.load(andes_all={"windows": window(now + timedelta(hours=5), now + timedelta(hours=9))})
+    waiting = await system.playbooks().start(
         "upgrade-software", {"where": STATION, **NEW}, "ana", "", None, ADMINISTRATOR
     )
-    seen = await house.dry_run("upgrade-software", where=STATION, **NEW)
+    seen = await system.dry_run("upgrade-software", where=STATION, **NEW)
     assert any("window opens" in reason for reason in seen.outlook.waits)
-    seen = await house.dry_run("download-software", where=STATION, **NEW)
+    seen = await system.dry_run("download-software", where=STATION, **NEW)
     assert seen.outlook.waits == {}
-    await house.succeeds("download-software", where=STATION, **NEW)
-    assert "24.3.0" in {slot.version for slot in station(house).equipment.software.slots}
-    job = house.job(waiting, STATION)
+    await system.succeeds("download-software", where=STATION, **NEW)
+    assert "24.3.0" in {slot.version for slot in station(system).equipment.software.slots}
+    job = system.job(waiting, STATION)
     assert job.state is not JobState.DONE
     assert "window opens" in job.blocked
-    assert version(house) == "24.2.1"
+    assert version(system) == "24.2.1"
 
 
 FAULTS = {
@@ -109,23 +109,23 @@ FAULTS = {
 }
 
 
-async def test_what_fails_leaves_the_old_version(house: PlaybookHouse) -> None:
-    station(house).equipment.begin_fault("download-fails")
-    launcher = house.own(targets=STATION, steps=FETCH)
-    run = await house.succeeds("own", launcher)
-    assert house.steps(run, STATION)[0].attempt == 2, "a download that fails is tried again"
+async def test_what_fails_leaves_the_old_version(system: PlaybookSystem) -> None:
+    station(system).equipment.begin_fault("download-fails")
+    launcher = system.own(targets=STATION, steps=FETCH)
+    run = await system.succeeds("own", launcher)
+    assert system.steps(run, STATION)[0].attempt == 2, "a download that fails is tried again"
     for fault, said in FAULTS.items():
-        station(house).equipment.begin_fault(fault)
-        run = await house.run("upgrade-software", where=STATION, **NEW)
+        station(system).equipment.begin_fault(fault)
+        run = await system.run("upgrade-software", where=STATION, **NEW)
         assert run.state is RunState.FAILED
-        job = house.job(run, STATION)
+        job = system.job(run, STATION)
         assert said in job.detail
         assert job.outcome is Outcome.FAILED_SAFE
-        assert version(house) == "24.2.1"
-        assert next(slot.name for slot in station(house).equipment.software.slots if slot.active) == "slot-a"
+        assert version(system) == "24.2.1"
+        assert next(slot.name for slot in station(system).equipment.software.slots if slot.active) == "slot-a"
 
 
-async def test_cells_that_stay_dark_bring_the_old_version_back(house: PlaybookHouse) -> None:
+async def test_cells_that_stay_dark_bring_the_old_version_back(system: PlaybookSystem) -> None:
     steps = [
         *FETCH,
         {"name": "install", "action": "install-software", "with": {"version": "24.3.0"}, "register": "new"},
@@ -146,50 +146,50 @@ async def test_cells_that_stay_dark_bring_the_old_version_back(house: PlaybookHo
             "with": {"condition": "cells-on-air", "seconds": 2},
         },
     ]
-    task = asyncio.create_task(house.run("own", house.own(targets=STATION, steps=steps)))
+    task = asyncio.create_task(system.run("own", system.own(targets=STATION, steps=steps)))
 
     async def upgraded() -> bool:
-        return version(house) == "24.3.0"
+        return version(system) == "24.3.0"
 
     await until("the new version runs", upgraded)
-    station(house).equipment.begin_fault("sfp", "ru-1", "1")
+    station(system).equipment.begin_fault("sfp", "ru-1", "1")
     run = await task
     assert run.state is RunState.FAILED
-    assert house.job(run, STATION).outcome is Outcome.ROLLED_BACK
-    assert version(house) == "24.2.1"
-    assert restarts(house) == 2
+    assert system.job(run, STATION).outcome is Outcome.ROLLED_BACK
+    assert version(system) == "24.2.1"
+    assert restarts(system) == 2
 
 
 @pytest.mark.parametrize("remembers", [True, False])
 async def test_a_worker_that_dies_while_a_station_downloads(
-    house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch, remembers: bool
+    system: PlaybookSystem, monkeypatch: pytest.MonkeyPatch, remembers: bool
 ) -> None:
     """The station's word is heard later where it remembers; elsewhere the download is asked for again."""
     if remembers:
-        station(house).change_profile(replace(STANDARD, replay=100))
+        station(system).change_profile(replace(STANDARD, replay=100))
     monkeypatch.setattr("simulators.equipment.software.DOWNLOAD_SECONDS", 1.0)
-    own = house.own(targets=STATION, steps=FETCH)
+    own = system.own(targets=STATION, steps=FETCH)
     run = await own.start("own", {})
 
     async def asked() -> bool:
-        job = house.job(run, STATION).id
-        with house.store.database.engine.connect() as connection:
+        job = system.job(run, STATION).id
+        with system.store.database.engine.connect() as connection:
             begun = "SELECT count(*) FROM journal WHERE job = ? AND step = 'prepared'"
             return bool(connection.exec_driver_sql(begun, (job,)).scalar_one())
 
     await until("the station downloads", asked)
-    house.worker.cancel()
-    await asyncio.gather(house.worker, return_exceptions=True)
+    system.worker.cancel()
+    await asyncio.gather(system.worker, return_exceptions=True)
 
     async def told() -> bool:
-        return station(house).history.counts[EventKind.SOFTWARE] == 1
+        return station(system).history.counts[EventKind.SOFTWARE] == 1
 
     await until("the station is done", told)
-    await house.replace_worker()
+    await system.replace_worker()
 
     async def done() -> bool:
-        return house.store.runs.get(run.id).state.terminal
+        return system.store.runs.get(run.id).state.terminal
 
     await until("the run ends", done)
-    assert house.store.runs.get(run.id).state is RunState.SUCCEEDED, house.store.runs.jobs(run.id)
-    assert station(house).history.counts[EventKind.SOFTWARE] == (1 if remembers else 2)
+    assert system.store.runs.get(run.id).state is RunState.SUCCEEDED, system.store.runs.jobs(run.id)
+    assert station(system).history.counts[EventKind.SOFTWARE] == (1 if remembers else 2)

@@ -15,8 +15,8 @@ from controller.models.run import Outcome, Run, RunState
 from controller.playbook.actions.kpis import indicators
 from controller.runs.planning.undo import undo_plan
 from simulators.netconf.faults import Fault, FaultKind
-from tests.integration.alarms.house import PLAYBOOKS, until
-from tests.integration.playbooks.house import PlaybookHouse, open_house
+from tests.integration.alarms.system import PLAYBOOKS, until
+from tests.integration.playbooks.system import PlaybookSystem, open_system
 from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply
 from tests.integration.playbooks.test_waiting import MEASURE
@@ -38,81 +38,83 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 SOFTWARE = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
 
 
-async def test_a_station_goes_out_of_service_and_comes_back(house: PlaybookHouse) -> None:
-    house.load_files(with_tenants({}))
-    before, changes = all_running(house), house.changes()
-    seen = await house.dry_run("decommission-station", station=NR)
+async def test_a_station_goes_out_of_service_and_comes_back(system: PlaybookSystem) -> None:
+    system.load_files(with_tenants({}))
+    before, changes = all_running(system), system.changes()
+    seen = await system.dry_run("decommission-station", station=NR)
     says = seen.stations[0].steps[0].says
-    assert house.changes() == changes
-    with_wrong_number = await house.run("decommission-station", station=NR, nodes=3)
-    assert house.job(with_wrong_number, NR).detail.endswith(says.rpartition(": ")[2])
-    assert house.changes() == changes
+    assert system.changes() == changes
+    with_wrong_number = await system.run("decommission-station", station=NR, nodes=3)
+    assert system.job(with_wrong_number, NR).detail.endswith(says.rpartition(": ")[2])
+    assert system.changes() == changes
     count = int(says.rpartition("nodes=")[2])
 
-    seen = await house.dry_run("decommission-station", station=NR, nodes=count)
+    seen = await system.dry_run("decommission-station", station=NR, nodes=count)
     assert not [step for step in seen.stations[0].steps if "would" in step.says]
-    assert house.changes() == changes
-    run = await house.succeeds("decommission-station", station=NR, nodes=count)
-    assert "Function" not in house.running(NR)
-    assert {name for name, text in all_running(house).items() if text != before[name]} == {NR}
-    assert house.store.ledger.find([NR]) == {}
-    record = house.store.devices.find([NR])[NR]
+    assert system.changes() == changes
+    run = await system.succeeds("decommission-station", station=NR, nodes=count)
+    assert "Function" not in system.running(NR)
+    assert {name for name, text in all_running(system).items() if text != before[name]} == {NR}
+    assert system.store.ledger.find([NR]) == {}
+    record = system.store.devices.find([NR])[NR]
     assert record.adopted is None
     assert record.retired is not None
-    seen = await house.dry_run("audit-drift", where=NR)
+    seen = await system.dry_run("audit-drift", where=NR)
     assert "is not adopted" in seen.stations[0].steps[0].says
     with pytest.raises(PlanRefusedError, match=f"{NR}: not adopted"):
-        await undo_plan(house.planner, run.id, {}, "ana")
-    left = await house.dry_run("onboard-tenant", tenant="condor", where=NR)
+        await undo_plan(system.planner, run.id, {}, "ana")
+    left = await system.dry_run("onboard-tenant", tenant="condor", where=NR)
     assert left.left_out[NR].startswith("out of service since ")
 
-    changes = house.changes()
-    seen = await house.dry_run("provision-station", station=NR)
-    assert (seen.refused, house.changes()) == ((), changes)
+    changes = system.changes()
+    seen = await system.dry_run("provision-station", station=NR)
+    assert (seen.refused, system.changes()) == ((), changes)
     assert any(row.what.startswith("cell") for step in seen.stations[0].steps for row in step.diff)
-    await house.succeeds("provision-station", station=NR, **SOFTWARE)
-    assert all_running(house) == before
-    assert house.fleet.stations[NR].equipment.software.version == SOFTWARE["version"]
-    assert house.store.devices.find([NR])[NR].retired is None
-    health = await house.checker().health(NR)
+    await system.succeeds("provision-station", station=NR, **SOFTWARE)
+    assert all_running(system) == before
+    assert system.fleet.stations[NR].equipment.software.version == SOFTWARE["version"]
+    assert system.store.devices.find([NR])[NR].retired is None
+    health = await system.checker().health(NR)
     assert all(health.cells.values())
     assert health.drift == 0
 
 
-async def test_users_that_stay_keep_a_station_in_service(house: PlaybookHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_users_that_stay_keep_a_station_in_service(
+    system: PlaybookSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
-    house.load_files(with_tenants({}))
-    before = all_running(house)
-    count = len(house.store.ledger.find([NR])[NR])
-    run = await house.run("decommission-station", station=NR, nodes=count, seconds=1)
-    assert house.job(run, NR).outcome is Outcome.ROLLED_BACK
-    assert all_running(house) == before
-    assert house.store.devices.find([NR])[NR].retired is None
+    system.load_files(with_tenants({}))
+    before = all_running(system)
+    count = len(system.store.ledger.find([NR])[NR])
+    run = await system.run("decommission-station", station=NR, nodes=count, seconds=1)
+    assert system.job(run, NR).outcome is Outcome.ROLLED_BACK
+    assert all_running(system) == before
+    assert system.store.devices.find([NR])[NR].retired is None
 
 
-async def test_a_station_that_does_not_come_on_air_is_bare_again(house: PlaybookHouse) -> None:
-    house.load_files(with_tenants({}))
-    count = len(house.store.ledger.find([NR])[NR])
-    await house.succeeds("decommission-station", station=NR, nodes=count)
-    bare = all_running(house)
+async def test_a_station_that_does_not_come_on_air_is_bare_again(system: PlaybookSystem) -> None:
+    system.load_files(with_tenants({}))
+    count = len(system.store.ledger.find([NR])[NR])
+    await system.succeeds("decommission-station", station=NR, nodes=count)
+    bare = all_running(system)
     core = {"vlan": 102, "mme_pool": [{"id": "condor-mme-1", "address": "10.42.0.1"}]}
     core |= {"amf_pool": [{"id": "condor-amf-9", "address": "10.42.1.9"}], "upf_pool": []}
     core["upf_pool"] = [{"id": "condor-upf-1", "address": "10.42.2.1"}]
-    house.load_files(with_tenants({"condor": {"core": core}}))  # an AMF that does not answer
-    run = await house.run("provision-station", impatient(house, "provision-station"), station=NR)
-    assert house.job(run, NR).outcome is Outcome.ROLLED_BACK
-    assert "EP_NgC[condor-condor-amf-9]" in house.job(run, NR).detail
-    assert all_running(house) == bare
+    system.load_files(with_tenants({"condor": {"core": core}}))  # an AMF that does not answer
+    run = await system.run("provision-station", impatient(system, "provision-station"), station=NR)
+    assert system.job(run, NR).outcome is Outcome.ROLLED_BACK
+    assert "EP_NgC[condor-condor-amf-9]" in system.job(run, NR).detail
+    assert all_running(system) == bare
 
 
-def impatient(house: PlaybookHouse, name: str) -> Any:
+def impatient(system: PlaybookSystem, name: str) -> Any:
     """A launcher of a shipped playbook that waits for two seconds only."""
-    folder = house.folder / "impatient"
+    folder = system.folder / "impatient"
     folder.mkdir()
     text = (PLAYBOOKS / f"{name}.yaml").read_text(encoding="utf-8")
     text = text.replace("check_timeout: 120", "check_timeout: 2").replace("retries: 3", "retries: 0")
     (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    return house.playbooks(folder)
+    return system.playbooks(folder)
 
 
 # ------------------------------------------------------------------------ migrate-tenant
@@ -147,159 +149,159 @@ def _with(noun: Any, changes: dict[str, Any]) -> Any:
 
 
 @pytest.fixture
-async def leaving(tmp_path: Path) -> AsyncIterator[PlaybookHouse]:
+async def leaving(tmp_path: Path) -> AsyncIterator[PlaybookSystem]:
     """Condor serves its customers from a station of its own; the files want it on the shared ones, too."""
-    async with open_house(tmp_path, files=condor_with([])) as house:
-        house.load_files(condor_with([SHARED, NR]))
-        yield house
+    async with open_system(tmp_path, files=condor_with([])) as system:
+        system.load_files(condor_with([SHARED, NR]))
+        yield system
 
 
-def administrative_states(house: PlaybookHouse, station: str) -> list[str]:
-    parts = house.running(station).split("<EUtranCellFDD>")[1:]
+def administrative_states(system: PlaybookSystem, station: str) -> list[str]:
+    parts = system.running(station).split("<EUtranCellFDD>")[1:]
     return [part.split("<administrativeState>")[1].split("<")[0] for part in parts]
 
 
-async def test_customers_move_region_by_region_and_back(leaving: PlaybookHouse) -> None:
-    house, before = leaving, all_running(leaving)
-    assert "<mnc>01</mnc>" not in house.running(OWN)
-    changes = house.changes()
-    seen = await house.dry_run("migrate-tenant", tenant="condor")
-    assert house.changes() == changes
+async def test_customers_move_region_by_region_and_back(leaving: PlaybookSystem) -> None:
+    system, before = leaving, all_running(leaving)
+    assert "<mnc>01</mnc>" not in system.running(OWN)
+    changes = system.changes()
+    seen = await system.dry_run("migrate-tenant", tenant="condor")
+    assert system.changes() == changes
     assert {one.station: one.wave for one in seen.stations} == {SHARED: 0, OWN: 1, NR: 2}
     assert seen.reach.tenants == ("condor",)
-    others = await house.of_others("condor")
-    run = await house.succeeds("migrate-tenant", tenant="condor", soak=0)
-    now = await house.of_others("condor")
+    others = await system.of_others("condor")
+    run = await system.succeeds("migrate-tenant", tenant="condor", soak=0)
+    now = await system.of_others("condor")
     assert [station for station in now if now[station] != others[station]] == [OWN]  # its cell is the host's to lock
-    assert administrative_states(house, OWN) == ["LOCKED"]
-    assert "<mnc>02</mnc>" in house.running(SHARED)
-    assert house.running("T-BOTH-1") == before["T-BOTH-1"]
+    assert administrative_states(system, OWN) == ["LOCKED"]
+    assert "<mnc>02</mnc>" in system.running(SHARED)
+    assert system.running("T-BOTH-1") == before["T-BOTH-1"]
     # The way back: own station first.
-    counts = {"condor": sum(change.removes.get("condor", 0) for change in await removed(house, run.id))}
-    back = await apply(house, await undo_plan(house.planner, run.id, counts, "ana"))
-    assert [job.station for job in house.store.runs.jobs(back.id)] == [NR, OWN, SHARED]
-    assert all_running(house) == before
+    counts = {"condor": sum(change.removes.get("condor", 0) for change in await removed(system, run.id))}
+    back = await apply(system, await undo_plan(system.planner, run.id, counts, "ana"))
+    assert [job.station for job in system.store.runs.jobs(back.id)] == [NR, OWN, SHARED]
+    assert all_running(system) == before
 
 
-async def removed(house: PlaybookHouse, run: str) -> list[Any]:
+async def removed(system: PlaybookSystem, run: str) -> list[Any]:
     """Changes of the plan that undoes a run, whatever it removes."""
     with pytest.raises(PlanRefusedError, match="name condor=") as refused:
-        await undo_plan(house.planner, run, {}, "ana")
+        await undo_plan(system.planner, run, {}, "ana")
     count = int(str(refused.value).rpartition("condor=")[2])
-    return list((await undo_plan(house.planner, run, {"condor": count}, "ana")).changes)
+    return list((await undo_plan(system.planner, run, {"condor": count}, "ana")).changes)
 
 
-async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookHouse) -> None:
-    house, before = leaving, all_running(leaving)
-    faults = house.fleet.stations[SHARED].faults
+async def test_nothing_is_shut_down_where_nobody_takes_over(leaving: PlaybookSystem) -> None:
+    system, before = leaving, all_running(leaving)
+    faults = system.fleet.stations[SHARED].faults
     faults.inject(Fault(FaultKind.FAIL, "commit"))
-    run = await house.run("migrate-tenant", tenant="condor", soak=0)
+    run = await system.run("migrate-tenant", tenant="condor", soak=0)
     assert run.state is RunState.STOPPED
-    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.FAILED_SAFE, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
     # A shared station that is away is no failure, and yet nobody's customers are sent to it.
     faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
-    for session in list(house.fleet.stations[SHARED].server.sessions.values()):
+    for session in list(system.fleet.stations[SHARED].server.sessions.values()):
         session.drop()
-    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", soak=0)
-    assert f"condor is not served yet by {SHARED}" in house.job(run, OWN).detail
-    assert all_running(house) == before
+    run = await system.run("migrate-tenant", tenant="condor", where="region=cusco", soak=0)
+    assert f"condor is not served yet by {SHARED}" in system.job(run, OWN).detail
+    assert all_running(system) == before
 
 
 async def test_users_that_stay_keep_the_own_station_on_air(
-    leaving: PlaybookHouse, monkeypatch: pytest.MonkeyPatch
+    leaving: PlaybookSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simulators.equipment.equipment.STAY", 1000.0)
-    house = leaving
-    run = await house.run("migrate-tenant", tenant="condor", where="region=cusco", seconds=1, soak=0)
-    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
+    system = leaving
+    run = await system.run("migrate-tenant", tenant="condor", where="region=cusco", seconds=1, soak=0)
+    outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.ROLLED_BACK}
-    assert administrative_states(house, OWN) == ["UNLOCKED"]
+    assert administrative_states(system, OWN) == ["UNLOCKED"]
 
 
-def with_short_periods(house: PlaybookHouse) -> Any:
+def with_short_periods(system: PlaybookSystem) -> Any:
     """A launcher of migrate-tenant that judges the few attempts of some seconds, and retries nothing."""
-    folder = house.folder / "short"
+    folder = system.folder / "short"
     folder.mkdir()
     text = (PLAYBOOKS / "migrate-tenant.yaml").read_text(encoding="utf-8").replace("retries: 3", "retries: 0")
     few = 'worst_drop: "{{ worst_drop }}", kpis: [s1-setup-success], min_samples: 0, settle: 1'
     assert text.count('worst_drop: "{{ worst_drop }}"') == 2
     text = text.replace('worst_drop: "{{ worst_drop }}"', few)
     (folder / "migrate-tenant.yaml").write_text(text, encoding="utf-8")
-    return house.playbooks(folder)
+    return system.playbooks(folder)
 
 
-async def measured(house: PlaybookHouse, station: str) -> None:
+async def measured(system: PlaybookSystem, station: str) -> None:
     """A measurement job of one-second periods on a station, with a full period behind it."""
-    house.fleet.stations[station].datastores.foreign_edit(etree.fromstring(MEASURE.format(station)))
-    _, network = house.store.networks.get()
+    system.fleet.stations[station].datastores.foreign_edit(etree.fromstring(MEASURE.format(station)))
+    _, network = system.store.networks.get()
 
     async def has_attempts() -> bool:
-        periods = await house.planner.measurements(network, station)
+        periods = await system.planner.measurements(network, station)
         return any("s1-setup-success" in indicators(period) and not period.suspect for period in periods)
 
     await until(f"{station} has measured", has_attempts)
 
 
-async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookHouse) -> None:
-    house, launcher = leaving, with_short_periods(leaving)
-    await measured(house, SHARED)
-    before = all_running(house)
+async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookSystem) -> None:
+    system, launcher = leaving, with_short_periods(leaving)
+    await measured(system, SHARED)
+    before = all_running(system)
     given = {"tenant": "condor", "soak": 3}
-    seen = await house.dry_run("migrate-tenant", launcher, **given)
+    seen = await system.dry_run("migrate-tenant", launcher, **given)
     says = {one.station: [step.says for step in one.steps] for one in seen.stations}
     assert says[SHARED][-2] == says[OWN][-1] == "after a soak of 3 s, or the wave is undone"
     assert says[NR][0] == "the station has no measurement job: no indicator will be judged"
     assert says[OWN][-2] == "skipped: {{ kpis is defined and brought.changed }}"
 
-    run = await gets_worse(house, launcher, SHARED, given)
+    run = await gets_worse(system, launcher, SHARED, given)
     assert run.state is RunState.STOPPED
-    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.ROLLED_BACK, OWN: Outcome.CANCELLED, NR: Outcome.CANCELLED}
-    assert "check 'KPIs no worse' after the soak: s1-setup-success: " in house.job(run, SHARED).detail
-    assert all_running(house) == before
+    assert "check 'KPIs no worse' after the soak: s1-setup-success: " in system.job(run, SHARED).detail
+    assert all_running(system) == before
 
 
-async def gets_worse(house: PlaybookHouse, launcher: Any, soaking: str, given: dict[str, Any]) -> Run:
+async def gets_worse(system: PlaybookSystem, launcher: Any, soaking: str, given: dict[str, Any]) -> Run:
     """Move condor; while a station soaks, the shared one gets worse for another tenant."""
     run = await launcher.start("migrate-tenant", given, asker=ADMINISTRATOR)
 
     async def soaks() -> bool:
-        return house.job(run, soaking).detail == "soaks"
+        return system.job(run, soaking).detail == "soaks"
 
     async def ended() -> bool:
-        return house.store.runs.get(run.id).state.terminal
+        return system.store.runs.get(run.id).state.terminal
 
     await until(f"{soaking} soaks", soaks)
-    house.fleet.stations[SHARED].equipment.break_link("andes")
+    system.fleet.stations[SHARED].equipment.break_link("andes")
     await until("the run ends", ended)
-    return house.store.runs.get(run.id)
+    return system.store.runs.get(run.id)
 
 
-async def test_kpis_of_the_shared_stations_gate_the_shutdown_too(leaving: PlaybookHouse) -> None:
-    house, launcher = leaving, with_short_periods(leaving)
-    await measured(house, SHARED)
+async def test_kpis_of_the_shared_stations_gate_the_shutdown_too(leaving: PlaybookSystem) -> None:
+    system, launcher = leaving, with_short_periods(leaving)
+    await measured(system, SHARED)
     given = {"tenant": "condor", "soak": 3, "where": "region=cusco", "measured": "true"}
-    run = await gets_worse(house, launcher, OWN, given)
-    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
+    run = await gets_worse(system, launcher, OWN, given)
+    outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.ROLLED_BACK}
     said = f"check 'KPIs of the shared stations no worse' after the soak: {SHARED}: s1-setup-success: "
-    assert said in house.job(run, OWN).detail
-    assert administrative_states(house, OWN) == ["UNLOCKED"]
-    assert "<mnc>02</mnc>" in house.running(SHARED)
+    assert said in system.job(run, OWN).detail
+    assert administrative_states(system, OWN) == ["UNLOCKED"]
+    assert "<mnc>02</mnc>" in system.running(SHARED)
 
 
-async def test_what_could_not_be_judged_is_told_or_refused(leaving: PlaybookHouse) -> None:
-    house, launcher = leaving, with_short_periods(leaving)
-    await measured(house, SHARED)
-    run = await house.run("migrate-tenant", launcher, tenant="condor", soak=3, measured="true")
-    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
+async def test_what_could_not_be_judged_is_told_or_refused(leaving: PlaybookSystem) -> None:
+    system, launcher = leaving, with_short_periods(leaving)
+    await measured(system, SHARED)
+    run = await system.run("migrate-tenant", launcher, tenant="condor", soak=3, measured="true")
+    outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     assert outcomes == {SHARED: Outcome.SUCCEEDED, OWN: Outcome.SUCCEEDED, NR: Outcome.FAILED_SAFE}
-    assert "step 'KPIs before': check failed" in house.job(run, NR).detail
-    assert house.job(run, SHARED).detail == ""
-    assert "soak" not in {step.name for step in house.steps(run, NR)}
+    assert "step 'KPIs before': check failed" in system.job(run, NR).detail
+    assert system.job(run, SHARED).detail == ""
+    assert "soak" not in {step.name for step in system.steps(run, NR)}
     # Where nothing changes, nobody waits.
-    unchanged = await house.succeeds("migrate-tenant", tenant="condor", soak=3600, where="region=cusco")
-    assert {job.outcome for job in house.store.runs.jobs(unchanged.id)} == {Outcome.UNCHANGED}
-    run = await house.succeeds("migrate-tenant", launcher, tenant="condor", soak=1, where="region=puno")
-    assert house.job(run, NR).detail == "KPIs before: the station has no measurement job: no indicator will be judged"
+    unchanged = await system.succeeds("migrate-tenant", tenant="condor", soak=3600, where="region=cusco")
+    assert {job.outcome for job in system.store.runs.jobs(unchanged.id)} == {Outcome.UNCHANGED}
+    run = await system.succeeds("migrate-tenant", launcher, tenant="condor", soak=1, where="region=puno")
+    assert system.job(run, NR).detail == "KPIs before: the station has no measurement job: no indicator will be judged"

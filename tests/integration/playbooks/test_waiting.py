@@ -7,8 +7,8 @@ from typing import Any
 from lxml import etree
 
 from controller.models.run import Outcome, Run, RunState
-from tests.integration.alarms.house import until
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.alarms.system import until
+from tests.integration.playbooks.system import PlaybookSystem
 from tests.integration.playbooks.test_shipped import lock_of
 
 LOCK: dict[str, Any] = {"name": "lock", "action": "lock-cell", "with": {"cells": ["1"]}}
@@ -26,27 +26,27 @@ ASK: dict[str, Any] = {
 }
 
 
-async def ended(house: PlaybookHouse, run: Run) -> Run:
+async def ended(system: PlaybookSystem, run: Run) -> Run:
     async def done() -> bool:
-        return house.store.runs.get(run.id).state.terminal
+        return system.store.runs.get(run.id).state.terminal
 
     await until("the run ends", done)
-    return house.store.runs.get(run.id)
+    return system.store.runs.get(run.id)
 
 
-async def test_one_answer_is_for_all_stations_and_outlives_workers(house: PlaybookHouse) -> None:
-    own = house.own(targets="region=cusco", strategy={"canary": 0}, steps=[LOCK, ASK])
-    seen = await house.dry_run("own", own)
+async def test_one_answer_is_for_all_stations_and_outlives_workers(system: PlaybookSystem) -> None:
+    own = system.own(targets="region=cusco", strategy={"canary": 0}, steps=[LOCK, ASK])
+    seen = await system.dry_run("own", own)
     assert [step.says for step in seen.stations[0].steps] == ["outage about 2 s", "would ask: Do the neighbours serve?"]
     run = await own.start("own", {})
 
     async def asked() -> bool:
-        jobs = house.store.runs.jobs(run.id)
+        jobs = system.store.runs.jobs(run.id)
         return all("waits for an answer" in job.detail for job in jobs)
 
     await until("both stations wait", asked)
-    await house.replace_worker()
-    async with house.client() as client:
+    await system.replace_worker()
+    async with system.client() as client:
         listed = (await client.get("/v1/questions")).json()["results"]
         assert [(one["run"], one["text"], one["choices"]) for one in listed] == [
             (run.id, "Do the neighbours serve?", ["yes", "no"])
@@ -57,39 +57,39 @@ async def test_one_answer_is_for_all_stations_and_outlives_workers(house: Playbo
         assert said.status_code == 200, said.text
         late = await client.post("/v1/questions", json={"run": run.id, "answer": "no"})
         assert late.status_code == 404
-    assert (await ended(house, run)).state is RunState.SUCCEEDED, house.store.runs.jobs(run.id)
-    assert lock_of(house)[0] == "LOCKED"
-    assert house.steps(run, "T-LTE-2")[1].output["by"] == "ana"
+    assert (await ended(system, run)).state is RunState.SUCCEEDED, system.store.runs.jobs(run.id)
+    assert lock_of(system)[0] == "LOCKED"
+    assert system.steps(run, "T-LTE-2")[1].output["by"] == "ana"
 
 
-async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(house: PlaybookHouse) -> None:
-    before = {name: house.running(name) for name in house.fleet.stations}
+async def test_a_wave_that_fails_after_its_soak_is_undone_and_the_run_stops(system: PlaybookSystem) -> None:
+    before = {name: system.running(name) for name in system.fleet.stations}
     checks = [{"name": "elsewhere", "action": "read-state", "checks": ["{{ target.station != 'T-LTE-1' }}"]}]
-    own = house.own(
+    own = system.own(
         targets="*",
         strategy={"canary": 0, "wave_size": 2, "soak": 1, "stop_after": 100},
         steps=[{**LOCK, "with": {}}],
         soak_checks=checks,
     )
-    seen = await house.dry_run("own", own)
+    seen = await system.dry_run("own", own)
     assert seen.stations[0].steps[-1].says == "after a soak of 1 s, or the wave is undone"
-    run = await house.run("own", own)
-    assert run.state is RunState.STOPPED, house.store.runs.jobs(run.id)
+    run = await system.run("own", own)
+    assert run.state is RunState.STOPPED, system.store.runs.jobs(run.id)
     assert run.halted.startswith("the soak failed at T-LTE-1: check 'elsewhere' after the soak")
-    outcomes = {job.station: job.outcome for job in house.store.runs.jobs(run.id)}
+    outcomes = {job.station: job.outcome for job in system.store.runs.jobs(run.id)}
     undone = {name for name, outcome in outcomes.items() if outcome is Outcome.ROLLED_BACK}
     assert "T-LTE-1" in undone
     assert len(undone) == 2, outcomes
     assert {outcome for name, outcome in outcomes.items() if name not in undone} == {Outcome.CANCELLED}
     for name in undone:
-        assert house.running(name) == before[name]
+        assert system.running(name) == before[name]
 
 
-async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(house: PlaybookHouse) -> None:
-    station = house.fleet.stations["T-LTE-1"]
+async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(system: PlaybookSystem) -> None:
+    station = system.fleet.stations["T-LTE-1"]
     station.datastores.foreign_edit(etree.fromstring(MEASURE.format("T-LTE-1")))
     compare = {"before": "{{ kpis }}", "kpis": ["s1-setup-success"], "min_samples": 0, "settle": 1}
-    own = house.own(
+    own = system.own(
         targets="T-LTE-1",
         strategy={"soak": 4},
         steps=[
@@ -102,14 +102,14 @@ async def test_kpis_that_get_worse_in_the_soak_take_the_wave_back(house: Playboo
     run = await own.start("own", {})
 
     async def soaks() -> bool:
-        return house.job(run, "T-LTE-1").detail == "soaks"
+        return system.job(run, "T-LTE-1").detail == "soaks"
 
     await until("the station soaks", soaks)
-    assert lock_of(house) == ["UNLOCKED", "LOCKED"]
+    assert lock_of(system) == ["UNLOCKED", "LOCKED"]
     station.equipment.begin_fault("core-links-down")
-    await ended(house, run)
-    job = house.job(run, "T-LTE-1")
+    await ended(system, run)
+    job = system.job(run, "T-LTE-1")
     assert job.outcome is Outcome.ROLLED_BACK, job
     assert "s1-setup-success: " in job.detail
     assert "% before, 0.00 % after" in job.detail
-    assert lock_of(house) == ["UNLOCKED", "UNLOCKED"]
+    assert lock_of(system) == ["UNLOCKED", "UNLOCKED"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.routers.house import RouterHouse, open_router_house
+from tests.integration.routers.system import RouterSystem, open_router_system
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,6 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[RouterHouse]:
-    async with open_router_house(tmp_path) as made:
+async def system(tmp_path: Path) -> AsyncIterator[RouterSystem]:
+    async with open_router_system(tmp_path) as made:
         yield made

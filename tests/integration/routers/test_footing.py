@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.run import Outcome, RunState
 from simulators.history import EventKind
-from tests.integration.routers.house import ROUTER, RouterHouse, merge, same
+from tests.integration.routers.system import ROUTER, RouterSystem, merge, same
 
 pytestmark = pytest.mark.timeout(120)
 UPLINK, SPARE = "Port[GigabitEthernet0%2F0%2F0]", "Port[GigabitEthernet0%2F0%2F2]"
@@ -20,37 +20,37 @@ HARMLESS = (
 )
 
 
-async def reloads(house: RouterHouse) -> None:
+async def reloads(system: RouterSystem) -> None:
     """Each time the router is cut off, its reload's time comes."""
     while True:
-        if house.router.reload is not None and not house.router.reachable:
-            house.router.restart()
-            house.router._up_again()
+        if system.router.reload is not None and not system.router.reachable:
+            system.router.restart()
+            system.router._up_again()
         await asyncio.sleep(0.02)
 
 
-async def test_what_cuts_the_way_comes_back_by_the_reload(house: RouterHouse) -> None:
-    before = house.router.running
-    plan = await house.plan_of(merge(UPLINK, {"address": "10.98.0.1/30"}, {"address": "10.98.0.9/30"}))
-    house.attend(reloads(house))
-    run, jobs = await house.apply(plan)
+async def test_what_cuts_the_way_comes_back_by_the_reload(system: RouterSystem) -> None:
+    before = system.router.running
+    plan = await system.plan_of(merge(UPLINK, {"address": "10.98.0.1/30"}, {"address": "10.98.0.9/30"}))
+    system.attend(reloads(system))
+    run, jobs = await system.apply(plan)
     assert run.state is RunState.FAILED
     assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, jobs
-    assert len(house.router.history.events(EventKind.RESTARTED)) == 1
-    assert same(house.router.running, before)
-    assert same(house.router.startup, before)
-    assert house.router.reload is None
+    assert len(system.router.history.events(EventKind.RESTARTED)) == 1
+    assert same(system.router.running, before)
+    assert same(system.router.startup, before)
+    assert system.router.reload is None
 
 
-async def test_what_could_cut_the_way_is_saved_only_after_it_was_reached_anew(house: RouterHouse) -> None:
-    before = house.router.running
-    run, jobs = await house.apply(await house.plan_of(*HARMLESS))
+async def test_what_could_cut_the_way_is_saved_only_after_it_was_reached_anew(system: RouterSystem) -> None:
+    before = system.router.running
+    run, jobs = await system.apply(await system.plan_of(*HARMLESS))
     assert run.state is RunState.SUCCEEDED, jobs
-    assert not same(house.router.running, before)
-    assert same(house.router.running, house.router.startup)
-    events = [event.kind for event in house.router.history.events()]
+    assert not same(system.router.running, before)
+    assert same(system.router.running, system.router.startup)
+    events = [event.kind for event in system.router.history.events()]
     planned, cancelled = events.index(EventKind.RELOAD_PLANNED), events.index(EventKind.RELOAD_CANCELLED)
     assert planned < events.index(EventKind.RUNNING_CHANGED) < cancelled < events.index(EventKind.SAVED)
     # A connection of its own proves that it is reached; none but that one was opened under the reload.
     assert events[planned:cancelled].count(EventKind.SESSION_OPENED) == 1
-    assert not house.router.history.events(EventKind.RESTARTED)
+    assert not system.router.history.events(EventKind.RESTARTED)

@@ -15,7 +15,7 @@ from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.runs.planning.undo import undo_plan
-from tests.integration.routers.house import ROUTER, STATION, RouterHouse, drop, merge, open_frr_house
+from tests.integration.routers.system import ROUTER, STATION, RouterSystem, drop, merge, open_frr_system
 from tests.support.callers import agree
 from tests.support.frr import Frr, frr
 
@@ -49,100 +49,100 @@ def blocks(text: str) -> list[str]:
     return [block for block in found if block]
 
 
-def count(house: RouterHouse, owner: str) -> int:
-    ledgers = house.store.ledger.find([ROUTER, STATION])
+def count(system: RouterSystem, owner: str) -> int:
+    ledgers = system.store.ledger.find([ROUTER, STATION])
     return sum(owner in entry.owners for ledger in ledgers.values() for entry in ledger.values())
 
 
-def journal(house: RouterHouse, run: str) -> list[tuple[str, str]]:
+def journal(system: RouterSystem, run: str) -> list[tuple[str, str]]:
     """Device and step of each row of a run's journals, in order of time."""
     query = "SELECT station, step FROM journal WHERE job IN (SELECT id FROM jobs WHERE run = ?) ORDER BY at, seq"
-    with closing(sqlite3.connect(house.folder / "minka.sqlite3")) as record:
+    with closing(sqlite3.connect(system.folder / "minka.sqlite3")) as record:
         return list(record.execute(query, (run,)))
 
 
-def committed(house: RouterHouse, run: str) -> list[str]:
+def committed(system: RouterSystem, run: str) -> list[str]:
     """Devices in the order in which the run changed them."""
-    return list(dict.fromkeys(device for device, step in journal(house, run) if step == JournalStep.COMMITTING))
+    return list(dict.fromkeys(device for device, step in journal(system, run) if step == JournalStep.COMMITTING))
 
 
-async def leaving(house: RouterHouse) -> Plan:
+async def leaving(system: RouterSystem) -> Plan:
     """The plan by which condor goes, to which it has said yes."""
-    house.load_without("condor-all")
-    plan = await house.plan(condor=count(house, "condor"))
-    agree(house.store, plan, LEO, "we leave")
+    system.load_without("condor-all")
+    plan = await system.plan(condor=count(system, "condor"))
+    agree(system.store, plan, LEO, "we leave")
     return plan
 
 
 async def test_a_tenant_comes_and_goes(tmp_path: Path, router: Frr) -> None:
-    async with open_frr_house(tmp_path, router, {"standby": "up1"}) as house:
-        await house.carry("condor-all")
-        before, others = blocks(router.running()), await house.of_others("condor")
-        house.load_without()
-        plan = await house.plan()
+    async with open_frr_system(tmp_path, router, {"standby": "up1"}) as system:
+        await system.carry("condor-all")
+        before, others = blocks(router.running()), await system.of_others("condor")
+        system.load_without()
+        plan = await system.plan()
         assert [change.touched for change in plan.changes] == [("condor",), ("condor",)]
-        run, jobs = await house.apply(plan)
+        run, jobs = await system.apply(plan)
         assert run.state is RunState.SUCCEEDED, jobs
-        assert committed(house, run.id) == [ROUTER, STATION]
+        assert committed(system, run.id) == [ROUTER, STATION]
         carried = router.running()
         assert set(CONDOR) <= set(carried.splitlines())
         assert [block for block in blocks(carried) if "condor" not in block] == before
         assert set(CONDOR) <= set(router.saved.read_text().splitlines())
-        assert await house.planner.drift([ROUTER, STATION]) == {ROUTER: (), STATION: ()}
-        assert (await house.plan()).is_empty
-        assert house.fleet.stations[STATION].summary()["links_up"] == 3
+        assert await system.planner.drift([ROUTER, STATION]) == {ROUTER: (), STATION: ()}
+        assert (await system.plan()).is_empty
+        assert system.fleet.stations[STATION].summary()["links_up"] == 3
 
-        run, jobs = await house.apply(await leaving(house))
+        run, jobs = await system.apply(await leaving(system))
         assert run.state is RunState.SUCCEEDED, jobs
-        assert committed(house, run.id) == [STATION, ROUTER]
+        assert committed(system, run.id) == [STATION, ROUTER]
         assert blocks(router.running()) == before
-        assert count(house, "condor") == 0
-        assert await house.of_others("condor") == others
+        assert count(system, "condor") == 0
+        assert await system.of_others("condor") == others
 
 
 async def test_a_refused_line_leaves_nothing_half_done(tmp_path: Path, router: Frr) -> None:
     # An address that no network file forbids and FRRouting takes for none of an interface.
-    async with open_frr_house(tmp_path, router, {"station_side": "127.0.0.2/30"}) as house:
-        before, text = blocks(router.running()), house.running(STATION)
-        run, jobs = await house.apply(await house.plan(), policy="unit")
+    async with open_frr_system(tmp_path, router, {"station_side": "127.0.0.2/30"}) as system:
+        before, text = blocks(router.running()), system.running(STATION)
+        run, jobs = await system.apply(await system.plan(), policy="unit")
         assert run.state is not RunState.SUCCEEDED
         assert jobs[ROUTER].outcome is Outcome.ROLLED_BACK, jobs
         assert "refused 'ip address 127.0.0.2/30'" in jobs[ROUTER].detail
-        assert (ROUTER, JournalStep.REVERTING) in journal(house, run.id)
+        assert (ROUTER, JournalStep.REVERTING) in journal(system, run.id)
         assert blocks(router.running()) == before
         assert jobs[STATION].outcome is Outcome.CANCELLED, jobs
-        assert house.running(STATION) == text
-        assert count(house, "andes") == count(house, "condor") == 0
+        assert system.running(STATION) == text
+        assert count(system, "andes") == count(system, "condor") == 0
 
 
 async def test_an_arrival_is_undone(tmp_path: Path, router: Frr) -> None:
-    async with open_frr_house(tmp_path, router, {}) as house:
-        before, text, had = blocks(router.running()), house.running(STATION), count(house, "host")
-        run, jobs = await house.apply(await house.plan(), policy="unit")
+    async with open_frr_system(tmp_path, router, {}) as system:
+        before, text, had = blocks(router.running()), system.running(STATION), count(system, "host")
+        run, jobs = await system.apply(await system.plan(), policy="unit")
         assert run.state is RunState.SUCCEEDED, jobs
-        assert committed(house, run.id) == [ROUTER, STATION]
+        assert committed(system, run.id) == [ROUTER, STATION]
         assert "condor\n ip" in router.saved.read_text()
-        made = {owner: count(house, owner) for owner in ("andes", "condor")} | {"host": count(house, "host") - had}
-        plan = await undo_plan(house.planner, run.id, made, "ana")
+        made = {owner: count(system, owner) for owner in ("andes", "condor")} | {"host": count(system, "host") - had}
+        plan = await undo_plan(system.planner, run.id, made, "ana")
         for person in (LEO, EVA):
-            agree(house.store, plan, person, "we leave")
-        undone, jobs = await house.apply(plan, policy="unit")
+            agree(system.store, plan, person, "we leave")
+        undone, jobs = await system.apply(plan, policy="unit")
         assert undone.state is RunState.SUCCEEDED, jobs
-        assert committed(house, undone.id) == [STATION, ROUTER]
+        assert committed(system, undone.id) == [STATION, ROUTER]
         assert blocks(router.running()) == before
         assert "condor\n ip" not in router.saved.read_text()
-        assert house.running(STATION) == text
+        assert system.running(STATION) == text
 
 
 async def test_what_could_cut_the_way_to_it_is_refused(tmp_path: Path, router: Frr) -> None:
     """FRRouting has no reload that would bring it back."""
     router.type("interface up0", "ip address 10.98.0.1/30")
-    async with open_frr_house(tmp_path, router, {}) as house:
+    async with open_frr_system(tmp_path, router, {}) as system:
         before = router.running()
         moved = merge("Port[up0]", {"address": "10.98.0.1/30"}, {"address": "10.98.0.9/30", "shutdown": "true"})
         for edit in (moved, drop("Route[192.0.2.0%2F24,Null0]")):
-            run, jobs = await house.apply(await house.plan_of(edit))
+            run, jobs = await system.apply(await system.plan_of(edit))
             assert (run.state, jobs[ROUTER].outcome) == (RunState.FAILED, Outcome.REFUSED), jobs
             assert "could cut the way" in jobs[ROUTER].detail
-            assert JournalStep.COMMITTING not in dict(journal(house, run.id)).values()
+            assert JournalStep.COMMITTING not in dict(journal(system, run.id)).values()
         assert router.running() == before

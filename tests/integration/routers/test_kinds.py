@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.errors import InputError
 from controller.ports.store import Page
-from tests.integration.routers.house import ROUTER, STATION, RouterHouse
+from tests.integration.routers.system import ROUTER, STATION, RouterSystem
 
 pytestmark = pytest.mark.timeout(120)
 SOFTWARE = {"url": "sftp://10.0.0.1/images/station-24.3.0.zip", "version": "24.3.0"}
@@ -17,12 +17,12 @@ SWITCH = {"name": "switch", "action": "switch-router-path", "with": {"standby": 
 
 
 @pytest.mark.parametrize("name", ["download-software", "upgrade-software"])
-async def test_software_is_for_stations(house: RouterHouse, name: str) -> None:
-    for act in (house.dry_run, house.run):
+async def test_software_is_for_stations(system: RouterSystem, name: str) -> None:
+    for act in (system.dry_run, system.run):
         with pytest.raises(InputError, match=f"download-software is for stations only, and {ROUTER} is a router"):
             await act(name, where=f"router={ROUTER}", **SOFTWARE)
-    assert house.store.runs.page(Page())[0] == 0
-    assert not (await house.dry_run(name, where=f"site={house.network().site_of(ROUTER)}", **SOFTWARE)).refused
+    assert system.store.runs.page(Page())[0] == 0
+    assert not (await system.dry_run(name, where=f"site={system.network().site_of(ROUTER)}", **SOFTWARE)).refused
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ async def test_software_is_for_stations(house: RouterHouse, name: str) -> None:
     ],
 )
 async def test_a_step_is_refused_where_it_surely_would_be_done(
-    house: RouterHouse, content: dict[str, Any], refused: str
+    system: RouterSystem, content: dict[str, Any], refused: str
 ) -> None:
-    rehearsal = house.dry_run("own", house.own(**content))
+    rehearsal = system.dry_run("own", system.own(**content))
     if refused:
         with pytest.raises(InputError, match=refused):
             await rehearsal

@@ -13,8 +13,8 @@ from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
 from simulators.routers.addresses import read_address
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from tests.integration.alarms.house import PLAYBOOKS, Playbooks, until
-from tests.integration.routers.house import ROUTER, STATION, RouterHouse, open_router_house, same
+from tests.integration.alarms.system import PLAYBOOKS, Playbooks, until
+from tests.integration.routers.system import ROUTER, STATION, RouterSystem, open_router_system, same
 
 pytestmark = pytest.mark.timeout(120)
 #: The spare port has an address of its own on the management network.
@@ -27,31 +27,31 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def spare(tmp_path: Path) -> AsyncIterator[RouterHouse]:
-    async with open_router_house(tmp_path, fields=SPARE) as house:
-        house.router.foreign_edit(["interface gi0/0/2", "ip address 10.98.1.1 255.255.255.252", "no shutdown"])
-        house.router.foreign_edit(["ip route 0.0.0.0 0.0.0.0 10.98.1.2 250"])
-        house.router.save(house.router_origin)
-        await house.planner.adopt(f"router={ROUTER}", "ana")
-        await house.carry()
-        yield house
+async def spare(tmp_path: Path) -> AsyncIterator[RouterSystem]:
+    async with open_router_system(tmp_path, fields=SPARE) as system:
+        system.router.foreign_edit(["interface gi0/0/2", "ip address 10.98.1.1 255.255.255.252", "no shutdown"])
+        system.router.foreign_edit(["ip route 0.0.0.0 0.0.0.0 10.98.1.2 250"])
+        system.router.save(system.router_origin)
+        await system.planner.adopt(f"router={ROUTER}", "ana")
+        await system.carry()
+        yield system
 
 
-async def links_up(house: RouterHouse, count: int) -> None:
+async def links_up(system: RouterSystem, count: int) -> None:
     async def up() -> bool:
-        return bool(house.fleet.stations[STATION].summary()["links_up"] == count)
+        return bool(system.fleet.stations[STATION].summary()["links_up"] == count)
 
     await until(f"{count} links are up", up)
 
 
-def distances(house: RouterHouse) -> dict[int, set[int]]:
+def distances(system: RouterSystem) -> dict[int, set[int]]:
     """Distances of the routes by the port behind them."""
     spare = {read_address("169.254.0.5"), read_address("10.98.1.2")}
-    routes = house.router.running.routes
+    routes = system.router.running.routes
     return {port: {r.distance for r in routes if (r.next_hop in spare) is (port == 2)} for port in (0, 2)}
 
 
-async def test_the_way_is_switched_there_and_back(spare: RouterHouse) -> None:
+async def test_the_way_is_switched_there_and_back(spare: RouterSystem) -> None:
     assert distances(spare) == {0: {1}, 2: {250}}
     preview = await spare.dry_run("switch-backhaul", router=ROUTER)
     assert not preview.refused
@@ -77,28 +77,30 @@ async def test_the_way_is_switched_there_and_back(spare: RouterHouse) -> None:
     assert distances(spare) == {0: {1}, 2: {250}}
 
 
-async def switched(house: RouterHouse, port: int = 2) -> None:
+async def switched(system: RouterSystem, port: int = 2) -> None:
     """Wait until the routes point to the standby, or to the uplink again, and nothing of it is confirmed yet."""
     ways = {port: {1}, 2 - port: {250}}
 
     async def waits() -> bool:
-        return distances(house) == ways and house.router.reload is not None
+        return distances(system) == ways and system.router.reload is not None
 
     await until("the way is switched", waits)
 
 
-def impatient(house: RouterHouse, seconds: int = 4, more: str = "") -> Playbooks:
+def impatient(system: RouterSystem, seconds: int = 4, more: str = "") -> Playbooks:
     """The playbook, which waits for links for so long, with more steps."""
-    folder = house.folder / "impatient"
+    folder = system.folder / "impatient"
     folder.mkdir()
     text = (PLAYBOOKS / "switch-backhaul.yaml").read_text(encoding="utf-8")
     assert "check_timeout: 90" in text
     text = text.replace("check_timeout: 90", f"check_timeout: {seconds}") + more
     (folder / "switch-backhaul.yaml").write_text(text, encoding="utf-8")
-    return house.playbooks(folder)
+    return system.playbooks(folder)
 
 
-async def test_links_that_stay_down_bring_the_old_way_back(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_links_that_stay_down_bring_the_old_way_back(
+    spare: RouterSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     launcher = impatient(spare)
     monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     before = spare.router.running
@@ -117,7 +119,7 @@ async def test_links_that_stay_down_bring_the_old_way_back(spare: RouterHouse, m
     assert not spare.router.history.events(EventKind.RESTARTED)
 
 
-async def test_a_link_that_was_down_before_keeps_nobody_from_switching(spare: RouterHouse) -> None:
+async def test_a_link_that_was_down_before_keeps_nobody_from_switching(spare: RouterSystem) -> None:
     spare.fleet.stations[STATION].equipment.break_link("andes")
     run = await spare.succeeds("switch-backhaul", router=ROUTER)
     assert spare.steps(run, ROUTER)[0].output["links"] == 1
@@ -132,7 +134,7 @@ async def test_a_link_that_was_down_before_keeps_nobody_from_switching(spare: Ro
     assert same(spare.router.running, spare.router.startup)
 
 
-async def test_where_all_links_are_down_one_has_to_come_up(spare: RouterHouse) -> None:
+async def test_where_all_links_are_down_one_has_to_come_up(spare: RouterSystem) -> None:
     station = spare.fleet.stations[STATION]
     for tenant in ("andes", "condor"):
         station.equipment.break_link(tenant)
@@ -147,7 +149,7 @@ async def test_where_all_links_are_down_one_has_to_come_up(spare: RouterHouse) -
     assert distances(spare)[2] == {1}
 
 
-async def test_a_way_on_which_no_link_comes_up_is_not_kept(spare: RouterHouse) -> None:
+async def test_a_way_on_which_no_link_comes_up_is_not_kept(spare: RouterSystem) -> None:
     for tenant in ("andes", "condor"):
         spare.fleet.stations[STATION].equipment.break_link(tenant)
     before = spare.router.running
@@ -160,7 +162,7 @@ async def test_a_way_on_which_no_link_comes_up_is_not_kept(spare: RouterHouse) -
     assert spare.router.reload is None
 
 
-async def test_an_undo_goes_back_although_nothing_is_up(spare: RouterHouse) -> None:
+async def test_an_undo_goes_back_although_nothing_is_up(spare: RouterSystem) -> None:
     run = await spare.succeeds("switch-backhaul", router=ROUTER)
     for tenant in ("andes", "condor"):
         spare.fleet.stations[STATION].equipment.break_link(tenant)
@@ -170,7 +172,7 @@ async def test_an_undo_goes_back_although_nothing_is_up(spare: RouterHouse) -> N
     assert distances(spare) == {0: {1}, 2: {250}}
 
 
-async def test_drift_that_was_there_before_keeps_nobody_from_switching(spare: RouterHouse) -> None:
+async def test_drift_that_was_there_before_keeps_nobody_from_switching(spare: RouterSystem) -> None:
     spare.router.foreign_edit(["interface gi0/0/1.101", "description mine"])
     spare.router.save(spare.router_origin)
     assert (await spare.planner.drift((ROUTER,)))[ROUTER]
@@ -178,7 +180,9 @@ async def test_drift_that_was_there_before_keeps_nobody_from_switching(spare: Ro
     assert distances(spare)[2] == {1}
 
 
-async def test_an_undo_that_keeps_links_down_is_taken_back(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_undo_that_keeps_links_down_is_taken_back(
+    spare: RouterSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     station = spare.fleet.stations[STATION]
     station.equipment.break_link("andes")
     run = await spare.succeeds("switch-backhaul", impatient(spare), router=ROUTER)
@@ -199,7 +203,7 @@ async def test_an_undo_that_keeps_links_down_is_taken_back(spare: RouterHouse, m
     assert not spare.router.history.events(EventKind.RESTARTED)
 
 
-async def test_a_step_is_undone_as_carefully(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_step_is_undone_as_carefully(spare: RouterSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     more = "  - {name: never, action: check-drift, checks: ['{{ false }}']}\n"
     monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     running = asyncio.create_task(spare.run("switch-backhaul", impatient(spare, 8, more), router=ROUTER))
@@ -214,7 +218,7 @@ async def test_a_step_is_undone_as_carefully(spare: RouterHouse, monkeypatch: py
     assert same(spare.router.running, after)
 
 
-async def test_whoever_takes_over_goes_on_watching(spare: RouterHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_whoever_takes_over_goes_on_watching(spare: RouterSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     running = asyncio.create_task(spare.run("switch-backhaul", router=ROUTER))
     await switched(spare)
@@ -225,7 +229,7 @@ async def test_whoever_takes_over_goes_on_watching(spare: RouterHouse, monkeypat
     assert same(spare.router.running, spare.router.startup)
 
 
-async def test_a_refused_line_takes_all_back_without_a_reload(spare: RouterHouse) -> None:
+async def test_a_refused_line_takes_all_back_without_a_reload(spare: RouterSystem) -> None:
     before = spare.router.running
     spare.router.faults.inject(RouterFault(RouterFaultKind.REFUSE_LINE, line=3))
     run = await spare.run("switch-backhaul", router=ROUTER)
@@ -235,7 +239,7 @@ async def test_a_refused_line_takes_all_back_without_a_reload(spare: RouterHouse
     assert not spare.router.history.events(EventKind.RESTARTED)
 
 
-async def test_unsaved_changes_are_not_risked(spare: RouterHouse) -> None:
+async def test_unsaved_changes_are_not_risked(spare: RouterSystem) -> None:
     spare.router.foreign_edit(["ip route 192.0.2.0 255.255.255.0 Null0"])
     before = spare.router.running
     run = await spare.run("switch-backhaul", router=ROUTER)
@@ -244,7 +248,7 @@ async def test_unsaved_changes_are_not_risked(spare: RouterHouse) -> None:
     assert spare.router.running == before
 
 
-async def test_a_router_that_is_not_reached_anew_comes_back_by_its_reload(spare: RouterHouse) -> None:
+async def test_a_router_that_is_not_reached_anew_comes_back_by_its_reload(spare: RouterSystem) -> None:
     router, before = spare.router, spare.router.running
 
     async def strand() -> None:
@@ -270,7 +274,7 @@ async def test_a_router_that_is_not_reached_anew_comes_back_by_its_reload(spare:
 
 
 async def test_a_router_without_a_standby_is_refused(tmp_path: Path) -> None:
-    async with open_router_house(tmp_path) as house:
-        await house.carry()
-        run = await house.run("switch-backhaul", router=ROUTER)
-        assert "no second way" in house.job(run, ROUTER).detail
+    async with open_router_system(tmp_path) as system:
+        await system.carry()
+        run = await system.run("switch-backhaul", router=ROUTER)
+        assert "no second way" in system.job(run, ROUTER).detail

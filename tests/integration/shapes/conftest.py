@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.controller import Plant, plant, temporary_folder
 from tests.support.minka import ROOT
 from tests.support.postgres import PostgresServer, shared_postgres
+from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 
 PERU_MINI = ROOT / "deploy" / "networks" / "peru-mini"
 SERVERS = pytest.param("servers", marks=pytest.mark.needs("initdb", "redis-server"))
@@ -21,8 +21,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 
 @pytest.fixture(scope="module", params=["embedded", SERVERS])
-def running(request: pytest.FixtureRequest) -> Iterator[Plant]:
-    """A plant for all tests of a file, which go from factory stations to an applied network in order."""
+def running(request: pytest.FixtureRequest) -> Iterator[ProcessSystem]:
+    """A system for all tests of a file, which go from factory stations to an applied network in order."""
     server = request.getfixturevalue("postgres") if request.param == "servers" else None
-    with temporary_folder() as folder, plant(folder, request.param, PERU_MINI, server, listener=True) as made:
+    with temporary_folder() as folder, process_system(folder, request.param, PERU_MINI, server, listener=True) as made:
         yield made

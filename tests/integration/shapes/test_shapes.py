@@ -9,8 +9,8 @@ import pytest
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.ports.store import Page
 from tests.integration.shapes.conftest import PERU_MINI
-from tests.support.controller import Plant
 from tests.support.minka import ROOT
+from tests.support.process_system import ProcessSystem
 
 #: Whoever comes first waits for all of it to start.
 pytestmark = pytest.mark.timeout(400)
@@ -18,7 +18,7 @@ ENTEL = (ROOT / "deploy" / "networks" / "peru-mini-add-entel.yaml").read_text(en
 STATIONS = 24
 
 
-def test_load_and_adopt(running: Plant) -> None:
+def test_load_and_adopt(running: ProcessSystem) -> None:
     running.load(PERU_MINI)
     said = running.call("POST", "/devices/adopt", {"selector": "*"})
     assert len(said) == STATIONS
@@ -26,7 +26,7 @@ def test_load_and_adopt(running: Plant) -> None:
     assert len(running.store.devices.find()) == STATIONS
 
 
-def test_apply_all_of_it(running: Plant) -> None:
+def test_apply_all_of_it(running: ProcessSystem) -> None:
     plan = running.plan()
     assert len(plan.changes) == STATIONS
     run = running.apply(plan, wave_size=8)
@@ -42,7 +42,7 @@ def test_apply_all_of_it(running: Plant) -> None:
         running.assert_agree(change.station)
 
 
-def test_a_second_plan_is_empty(running: Plant) -> None:
+def test_a_second_plan_is_empty(running: ProcessSystem) -> None:
     plan = running.plan()
     assert plan.is_empty
     assert len(plan.unchanged) == STATIONS
@@ -50,7 +50,7 @@ def test_a_second_plan_is_empty(running: Plant) -> None:
     assert "nothing" in refused["detail"]
 
 
-def test_one_key_one_run(running: Plant) -> None:
+def test_one_key_one_run(running: ProcessSystem) -> None:
     running.load(PERU_MINI, entel_yaml=ENTEL)
     plan = running.plan()
     assert 0 < len(plan.changes) < STATIONS
@@ -62,7 +62,7 @@ def test_one_key_one_run(running: Plant) -> None:
     assert total == 2
 
 
-def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: Plant) -> None:
+def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: ProcessSystem) -> None:
     """Another agreement file changes all stations once more."""
     agreements = (PERU_MINI / "agreements.yaml").read_text(encoding="utf-8")
     running.load(PERU_MINI, entel_yaml=ENTEL, agreements_yaml=agreements.replace("max: 80", "max: 81"))
@@ -86,7 +86,7 @@ def test_cancel_lets_what_runs_end_and_starts_nothing_more(running: Plant) -> No
     running.assert_recorded(run)
 
 
-def test_a_run_is_taken_up_quickly(running: Plant) -> None:
+def test_a_run_is_taken_up_quickly(running: ProcessSystem) -> None:
     agreements = (PERU_MINI / "agreements.yaml").read_text(encoding="utf-8")
     took = []
     for share in (82, 83, 84):
@@ -102,7 +102,7 @@ def test_a_run_is_taken_up_quickly(running: Plant) -> None:
     assert statistics.median(took) < 2, took
 
 
-def test_workers_end_in_good_order(running: Plant) -> None:
+def test_workers_end_in_good_order(running: ProcessSystem) -> None:
     for name in ("worker-1", "worker-2"):
         assert running.stop(name) == 0
         running.start_worker(name)

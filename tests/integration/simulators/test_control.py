@@ -22,7 +22,7 @@ from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import label_edit, netconf
 from tests.support.forks import run_forked
-from tests.unit.simulators.netconf.desk import enb, label_config, link
+from tests.unit.simulators.netconf.bench import enb, label_config, link
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 STATION = "T-LTE-1"

@@ -24,8 +24,8 @@ from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import netconf
 from tests.support.forks import run_forked
-from tests.unit.simulators.equipment.field import SETTLED, configure
-from tests.unit.simulators.netconf.desk import TINY, cell, enb, link
+from tests.unit.simulators.equipment.stations import SETTLED, configure
+from tests.unit.simulators.netconf.bench import TINY, cell, enb, link
 
 STATION = "T-LTE-1"
 OPERATIONS = "urn:o-ran:operations:1.0"

@@ -26,7 +26,7 @@ from simulators.network import Core, SimulatedNetwork, StationRecord
 from tests.support.clocks import BridgedClock
 from tests.support.secrets import LocalSecrets
 from tests.unit.plan import samples
-from tests.unit.runs.world import STATION, InstantStore, Scenario, World, add_tenant
+from tests.unit.runs.transaction_bench import STATION, InstantStore, Scenario, TransactionBench, add_tenant
 
 TIMEOUT = 600
 
@@ -81,14 +81,14 @@ async def carry(devices: SshDevices, target: DeviceTarget, scenario: Scenario) -
 
 async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet: Fleet, devices: SshDevices) -> None:
     scenario = add_tenant()
-    world = World(scenario, Strategy(confirm_timeout=TIMEOUT))
+    bench = TransactionBench(scenario, Strategy(confirm_timeout=TIMEOUT))
     assert isinstance(fleet.clock, VirtualClock)
     clock, station, target = BridgedClock(fleet.clock), fleet.stations[STATION], target_in(fleet)
     await carry(devices, target, scenario)
     before, revision = station.datastores.running, station.revision
-    claim = world.claim()
+    claim = bench.claim()
     async with devices.session(target) as session:
-        world.store.behaviours.learn(software_of(session.capabilities, await session.read()), Behaviour(), claim)
+        bench.store.behaviours.learn(software_of(session.capabilities, await session.read()), Behaviour(), claim)
     # The session ends with the commit, and no other comes through until the timer has run out.
     station.faults.inject(Fault(FaultKind.DROP_AFTER, "commit"))
     station.faults.inject(Fault(FaultKind.REFUSE_SESSIONS, count=None))
@@ -99,7 +99,7 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
         station.faults.clear()
 
     fleet.clock.call_later(TIMEOUT + 60, let_in)
-    record = Record(claim, InstantStore(world.store), clock, always)
+    record = Record(claim, InstantStore(bench.store), clock, always)
     started, began = time.monotonic(), clock.monotonic()
     result = await Transaction(claim, target, devices, record, clock, Patience(retry=30)).run()
     # It found the old state, began afresh and brought the change to its end.
@@ -109,6 +109,6 @@ async def test_a_commit_that_nobody_can_confirm_reverts_after_ten_minutes(fleet:
     assert (seen, station.datastores.running != before) == ([before], True)
     confirmed, reverted, _ = station.history.events(EventKind.RUNNING_CHANGED)[revision:]
     assert (reverted.time - confirmed.time).total_seconds() == TIMEOUT
-    assert world.steps[-1] is JournalStep.CONFIRMING
+    assert bench.steps[-1] is JournalStep.CONFIRMING
     assert clock.monotonic() - began > TIMEOUT
     assert time.monotonic() - started < 20

@@ -18,7 +18,7 @@ from simulators.netconf.faults import Fault, FaultKind
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.support.waiting import until
-from tests.unit.simulators.netconf.desk import BASE, ENB, ME, cell, enb, label_config, link
+from tests.unit.simulators.netconf.bench import BASE, ENB, ME, cell, enb, label_config, link
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 STATION, OLD = "T-LTE-1", "T-LTE-1"

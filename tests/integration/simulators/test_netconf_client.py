@@ -22,7 +22,7 @@ from simulators.fleet.inventory import Endpoint
 from simulators.netconf.profiles import PROFILES
 from simulators.network import read_network
 from simulators.station import StationSettings
-from tests.unit.simulators.netconf.desk import BASE, ME, label_config
+from tests.unit.simulators.netconf.bench import BASE, ME, label_config
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 CHOICES = ("full", "T-LTE-1=standard", "T-NR-1=writable-running", "T-BOTH-1=guarded")

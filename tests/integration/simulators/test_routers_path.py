@@ -20,7 +20,7 @@ from simulators.network import read_network
 from simulators.routers.factory import Provisioning
 from tests.integration.simulators.client import netconf
 from tests.support.waiting import until
-from tests.unit.simulators.netconf.desk import edit, enb, link
+from tests.unit.simulators.netconf.bench import edit, enb, link
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 #: One station behind a router below the hub, one without a router below the hill, which hangs on the hub.

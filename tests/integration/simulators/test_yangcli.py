@@ -11,7 +11,7 @@ import pytest
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network
-from tests.unit.simulators.netconf.desk import label_config
+from tests.unit.simulators.netconf.bench import label_config
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 

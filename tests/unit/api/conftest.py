@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.desk import Desk, open_desk
+from tests.unit.api.bench import ApiBench, open_bench
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path) as made:
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
         yield made

@@ -12,13 +12,13 @@ from controller.models.run import RunState, Strategy
 from controller.ports.store import NewJob, Transition
 from tests.support.launch import prepared
 from tests.support.records import make_plan
-from tests.unit.api.desk import Desk
+from tests.unit.api.bench import ApiBench
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 CELL = "/ManagedElement[A]/ENBFunction[1]/EUtranCellFDD[1]"
 
 
-def report(desk: Desk, **more: Any) -> str:
+def report(bench: ApiBench, **more: Any) -> str:
     known: dict[str, Any] = {
         "station": "A",
         "object": CELL,
@@ -27,7 +27,7 @@ def report(desk: Desk, **more: Any) -> str:
         "source": AlarmSource.CHECK,
         "at": AT,
     }
-    return desk.store.alarms.report(AlarmReport(**known | more)).id
+    return bench.store.alarms.report(AlarmReport(**known | more)).id
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def report(desk: Desk, **more: Any) -> str:
         ({"station": "A", "severity": "MAJOR", "state": "raised"}, "ac"),
     ],
 )
-async def test_alarms_are_filtered(desk: Desk, asked: dict[str, Any], found: str) -> None:
+async def test_alarms_are_filtered(bench: ApiBench, asked: dict[str, Any], found: str) -> None:
     made = {
-        report(desk): "a",
-        report(desk, station="B", severity=PerceivedSeverity.CRITICAL): "b",
-        report(desk, object="/x/EP_S1C[one]", tenant="entel", probable_cause="core-link-down"): "c",
+        report(bench): "a",
+        report(bench, station="B", severity=PerceivedSeverity.CRITICAL): "b",
+        report(bench, object="/x/EP_S1C[one]", tenant="entel", probable_cause="core-link-down"): "c",
         report(
-            desk,
+            bench,
             object="station",
             probable_cause="other-alert",
             specific_problem="StationPower",
@@ -63,20 +63,20 @@ async def test_alarms_are_filtered(desk: Desk, asked: dict[str, Any], found: str
             at=AT + timedelta(minutes=2),
         ): "d",
     }
-    said = (await desk.client.get("/v1/alarms", params=asked)).json()
+    said = (await bench.client.get("/v1/alarms", params=asked)).json()
     assert "".join(sorted(made[one["id"]] for one in said["results"])) == found
     assert said["count"] == len(found)
 
 
-async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_who_can_act(desk: Desk) -> None:
+async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_who_can_act(bench: ApiBench) -> None:
     plan = make_plan(["A"])
-    desk.store.plans.save(plan, "rule")
-    run = desk.store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], cause="alarm:x", actor="rule"))
-    desk.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.PAUSED))
-    alarm = desk.store.alarms.get(report(desk))
-    assert desk.store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run=run.id)
-    (listed,) = (await desk.client.get("/v1/alarms")).json()["results"]
-    shown = (await desk.client.get(f"/v1/alarms/{alarm.id}")).json()
+    bench.store.plans.save(plan, "rule")
+    run = bench.store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, "A")], cause="alarm:x", actor="rule"))
+    bench.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.PAUSED))
+    alarm = bench.store.alarms.get(report(bench))
+    assert bench.store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run=run.id)
+    (listed,) = (await bench.client.get("/v1/alarms")).json()["results"]
+    shown = (await bench.client.get(f"/v1/alarms/{alarm.id}")).json()
     assert listed == shown
     (wait,) = shown["waits_for"]
     assert (wait["what"], wait["who"]) == ("paused", "whoever may run: minka resume")
@@ -94,13 +94,13 @@ async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_
         ),
     ],
 )
-async def test_an_alarm_whose_repair_does_not_start_says_why(desk: Desk, note: str, what: str, who: str) -> None:
-    alarm = desk.store.alarms.get(report(desk))
-    desk.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
-    shown = (await desk.client.get(f"/v1/alarms/{alarm.id}")).json()
+async def test_an_alarm_whose_repair_does_not_start_says_why(bench: ApiBench, note: str, what: str, who: str) -> None:
+    alarm = bench.store.alarms.get(report(bench))
+    bench.store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
+    shown = (await bench.client.get(f"/v1/alarms/{alarm.id}")).json()
     assert [(wait["what"], wait["who"]) for wait in shown["waits_for"]] == [(what, who)]
 
 
-async def test_an_alarm_that_waits_for_nothing_says_nothing(desk: Desk) -> None:
-    assert (await desk.client.get(f"/v1/alarms/{report(desk)}")).json()["waits_for"] == []
-    assert (await desk.client.get("/v1/alarms/a-none")).status_code == 404
+async def test_an_alarm_that_waits_for_nothing_says_nothing(bench: ApiBench) -> None:
+    assert (await bench.client.get(f"/v1/alarms/{report(bench)}")).json()["waits_for"] == []
+    assert (await bench.client.get("/v1/alarms/a-none")).status_code == 404

@@ -19,7 +19,7 @@ from controller.ports.store import NewJob, Transition
 from controller.runs.approval.clearance import reassess
 from tests.support.callers import admit
 from tests.support.launch import prepared
-from tests.unit.api.desk import Desk
+from tests.unit.api.bench import ApiBench
 from tests.unit.api.test_routes import load, load_and_adopt, plan
 
 AHEAD = (datetime.now(UTC) + timedelta(days=2)).isoformat()
@@ -45,67 +45,69 @@ def freeze(**changes: Any) -> dict[str, Any]:
         (freeze(reason=""), 422),
     ],
 )
-async def test_a_freeze_is_of_something_and_of_a_time_to_come(desk: Desk, body: dict[str, Any], status: int) -> None:
-    await load(desk)
-    answer = await desk.client.post("/v1/freezes", json=body)
+async def test_a_freeze_is_of_something_and_of_a_time_to_come(
+    bench: ApiBench, body: dict[str, Any], status: int
+) -> None:
+    await load(bench)
+    answer = await bench.client.post("/v1/freezes", json=body)
     assert answer.status_code == status, answer.text
-    listed = (await desk.client.get("/v1/freezes")).json()["results"]
+    listed = (await bench.client.get("/v1/freezes")).json()["results"]
     assert len(listed) == (status == 201)
     if listed:
-        assert (await desk.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 204
-        assert (await desk.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 404
+        assert (await bench.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 204
+        assert (await bench.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 404
 
 
-async def test_what_does_not_exist_or_has_ended_is_not_approved(desk: Desk) -> None:
-    await load_and_adopt(desk)
+async def test_what_does_not_exist_or_has_ended_is_not_approved(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
     for path in ("runs/r-none/approve", "runs/r-none/override", "plans/none/approve", "runs/r-none/reject"):
-        answer = await desk.client.post(f"/v1/{path}", json={"reason": "x"})
+        answer = await bench.client.post(f"/v1/{path}", json={"reason": "x"})
         assert answer.status_code == 404, path
-    assert (await desk.client.get("/v1/approvals/r-none")).status_code == 404
-    made = await plan(desk, expect_stations=4)
-    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
-    assert (await desk.client.post(f"/v1/runs/{run}/reject", json={})).status_code == 422
-    assert (await desk.client.post(f"/v1/runs/{run}/reject", json={"reason": "no"})).json()["verdict"] == "reject"
-    assert (await desk.client.get(f"/v1/runs/{run}")).json()["state"] == "cancelling"
-    again = await desk.client.post("/v1/runs", json={"plan": made["id"]})
+    assert (await bench.client.get("/v1/approvals/r-none")).status_code == 404
+    made = await plan(bench, expect_stations=4)
+    run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
+    assert (await bench.client.post(f"/v1/runs/{run}/reject", json={})).status_code == 422
+    assert (await bench.client.post(f"/v1/runs/{run}/reject", json={"reason": "no"})).json()["verdict"] == "reject"
+    assert (await bench.client.get(f"/v1/runs/{run}")).json()["state"] == "cancelling"
+    again = await bench.client.post("/v1/runs", json={"plan": made["id"]})
     assert (again.status_code, again.json()["type"]) == (409, "urn:minka:error:plan-refused")
     assert "rejected by ana" in again.json()["detail"]
     # Whoever said no may say yes later.
-    await desk.client.post(f"/v1/plans/{made['id']}/approve", json={})
-    assert (await desk.client.post("/v1/runs", json={"plan": made["id"]})).status_code == 202
+    await bench.client.post(f"/v1/plans/{made['id']}/approve", json={})
+    assert (await bench.client.post("/v1/runs", json={"plan": made["id"]})).status_code == 202
 
 
-async def test_another_of_their_side_takes_back_the_no_of_whoever_is_gone(desk: Desk) -> None:
-    await load_and_adopt(desk)
-    made = await plan(desk, expect_stations=4)
+async def test_another_of_their_side_takes_back_the_no_of_whoever_is_gone(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    made = await plan(bench, expect_stations=4)
     for name in ("leo", "ida"):
-        admit(desk.store, f"token-of-{name}", name, Role.APPROVER)
+        admit(bench.store, f"token-of-{name}", name, Role.APPROVER)
 
     async def says(name: str, verdict: str) -> None:
-        async with desk.with_token(f"token-of-{name}") as client:
+        async with bench.with_token(f"token-of-{name}") as client:
             said = await client.post(f"/v1/plans/{made['id']}/{verdict}", json={"reason": "harvest"})
             assert said.is_success, said.text
 
     async def applied() -> tuple[int, str]:
-        answer = await desk.client.post("/v1/runs", json={"plan": made["id"]})
+        answer = await bench.client.post("/v1/runs", json={"plan": made["id"]})
         return answer.status_code, answer.json().get("detail", "")
 
     await says("leo", "reject")
     await says("ida", "approve")
     assert "rejected by leo (host): harvest" in (await applied())[1]
     await says("ida", "reject")
-    assert (await desk.client.put("/v1/users/leo", json={"role": "approver", "disabled": True})).is_success
-    assert (await desk.client.put("/v1/users/ida", json={"role": "host-viewer"})).is_success
+    assert (await bench.client.put("/v1/users/leo", json={"role": "approver", "disabled": True})).is_success
+    assert (await bench.client.put("/v1/users/ida", json={"role": "host-viewer"})).is_success
     status, detail = await applied()
     assert status == 409
     assert "gone, the yes of another approver of host takes it back" in detail
-    assert (await desk.client.post(f"/v1/plans/{made['id']}/approve", json={})).is_success
+    assert (await bench.client.post(f"/v1/plans/{made['id']}/approve", json={})).is_success
     assert (await applied())[0] == 202
 
 
-async def asking(desk: Desk, *requirements: Requirement) -> str:
+async def asking(bench: ApiBench, *requirements: Requirement) -> str:
     """A run of a plan on all stations, all of them condor's, that asks this of people."""
-    made = desk.store.plans.get((await plan(desk, expect_stations=4))["id"])
+    made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
     group = StationTerms(region="puno", timezone="America/Lima", tenants=("condor",))
     terms = RunTerms(
         subject=made.digest,
@@ -115,27 +117,27 @@ async def asking(desk: Desk, *requirements: Requirement) -> str:
         stations={change.station: ("site", 0) for change in made.changes},
     )
     jobs = [NewJob(0, change.station) for change in made.changes]
-    run = desk.store.runs.create(prepared(made, "apply", Strategy(), jobs, actor="ana", terms=terms))
+    run = bench.store.runs.create(prepared(made, "apply", Strategy(), jobs, actor="ana", terms=terms))
     return run.id
 
 
-async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> None:
-    await load_and_adopt(desk)
-    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
-    run = await asking(desk, Requirement(side="condor", action=ActionClass.INTERRUPT))
+async def test_a_yes_counts_only_while_its_person_may_give_it(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    run = await asking(bench, Requirement(side="condor", action=ActionClass.INTERRUPT))
     waits = "waits for approval by 1 of condor to interrupt"
 
     def blocked() -> set[str]:
-        return {job.blocked for job in desk.store.runs.jobs(run)}
+        return {job.blocked for job in bench.store.runs.jobs(run)}
 
-    reassess(desk.store, SystemClock(), FakeDoorbell())
+    reassess(bench.store, SystemClock(), FakeDoorbell())
 
     async def is_now(**standing: Any) -> None:
         body = {"role": "tenant-approver", "tenant": "condor"} | standing
-        assert (await desk.client.put("/v1/users/leo", json=body)).is_success
+        assert (await bench.client.put("/v1/users/leo", json=body)).is_success
 
-    assert waits in (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["missing"]
-    async with desk.with_token("token-of-leo") as leo:
+    assert waits in (await bench.client.get(f"/v1/runs/{run}/outlook")).json()["missing"]
+    async with bench.with_token("token-of-leo") as leo:
         assert (await leo.post(f"/v1/runs/{run}/approve", json={})).is_success
     assert blocked() == {""}
     for standing in ({"disabled": True}, {"role": "tenant-viewer"}, {"tenant": "andes"}):
@@ -143,17 +145,17 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(desk: Desk) -> Non
         assert blocked() == {waits}, standing
         await is_now()
         assert blocked() == {""}
-    (token,) = desk.store.tokens.find("leo")
-    assert (await desk.client.delete(f"/v1/tokens/{token.id}")).is_success
+    (token,) = bench.store.tokens.find("leo")
+    assert (await bench.client.delete(f"/v1/tokens/{token.id}")).is_success
     assert blocked() == {waits}
-    assert (await desk.client.post("/v1/tokens", json={"owner": "leo"})).is_success
+    assert (await bench.client.post("/v1/tokens", json={"owner": "leo"})).is_success
     assert blocked() == {waits}, "whoever used the revoked token need not have been leo"
 
 
-async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
-    await load_and_adopt(desk)
-    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
-    made = desk.store.plans.get((await plan(desk, expect_stations=4))["id"])
+async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
     text = (Path("playbooks") / "lock-cell.yaml").read_text(encoding="utf-8")
     used = RunPlaybook(name="lock-cell", digest="d", text=text, parameters={"station": "T-LTE-1", "cell": "1"})
     groups = [StationTerms(region="puno", timezone="America/Lima", tenants=(name,)) for name in ("andes", "condor")]
@@ -165,15 +167,17 @@ async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
         stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
     )
     jobs = [NewJob(0, station) for station in terms.stations]
-    run = desk.store.runs.create(prepared(made, "lock-cell", Strategy(), jobs, actor="ana", terms=terms, playbook=used))
-    seen = (await desk.client.get(f"/v1/approvals/{run.id}")).json()
+    run = bench.store.runs.create(
+        prepared(made, "lock-cell", Strategy(), jobs, actor="ana", terms=terms, playbook=used)
+    )
+    seen = (await bench.client.get(f"/v1/approvals/{run.id}")).json()
     assert (seen["procedure"], seen["stations"]) == ("lock-cell", ["T-LTE-1", "T-LTE-2"])
     assert seen["parameters"] == {"station": "T-LTE-1", "cell": "1"}
     assert seen["steps"] == [
         {"name": "lock", "action": "lock-cell", "consent": "interrupt"},
         {"name": "off the air", "action": "wait-until", "consent": None},
     ]
-    async with desk.with_token("token-of-leo") as leo:
+    async with bench.with_token("token-of-leo") as leo:
         (own,) = (await leo.get("/v1/approvals")).json()["results"]
         assert (own["procedure"], own["stations"], own["parameters"]) == ("lock-cell", ["T-LTE-1"], {})
         own = (await leo.get(f"/v1/approvals/{run.id}")).json()
@@ -181,12 +185,12 @@ async def test_an_approver_sees_what_would_be_done_where(desk: Desk) -> None:
     assert {part["station"] for part in own["parts"]} <= {"T-LTE-1"}
 
 
-async def test_a_vote_with_a_token_that_somebody_else_made_says_so(desk: Desk) -> None:
-    await load_and_adopt(desk)
-    desk.store.users.add(Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor"), "ana")
-    made = (await desk.client.post("/v1/tokens", json={"owner": "leo"})).json()
-    run = await asking(desk, Requirement(side="condor", action=ActionClass.INTERRUPT, agreement="condor-all"))
-    async with desk.with_token(made["secret"]) as leo:
+async def test_a_vote_with_a_token_that_somebody_else_made_says_so(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    bench.store.users.add(Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor"), "ana")
+    made = (await bench.client.post("/v1/tokens", json={"owner": "leo"})).json()
+    run = await asking(bench, Requirement(side="condor", action=ActionClass.INTERRUPT, agreement="condor-all"))
+    async with bench.with_token(made["secret"]) as leo:
         said = (await leo.post(f"/v1/runs/{run}/approve", json={})).json()
         (vote,) = (await leo.get(f"/v1/approvals/{run}")).json()["votes"]
         (row, *_) = (await leo.get("/v1/audit")).json()["results"]
@@ -195,42 +199,42 @@ async def test_a_vote_with_a_token_that_somebody_else_made_says_so(desk: Desk) -
     assert (row["detail"]["token"], row["detail"]["maker"]) == (made["token"]["id"], "ana")
 
 
-async def test_an_agreement_that_wants_a_sign_in_takes_no_yes_by_a_token(desk: Desk) -> None:
-    await load_and_adopt(desk)
-    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+async def test_an_agreement_that_wants_a_sign_in_takes_no_yes_by_a_token(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
     asked = Requirement(side="condor", action=ActionClass.INTERRUPT, agreement="condor-all", sign_in=True)
-    run = await asking(desk, asked)
-    async with desk.with_token("token-of-leo") as leo:
+    run = await asking(bench, asked)
+    async with bench.with_token("token-of-leo") as leo:
         refused = await leo.post(f"/v1/runs/{run}/approve", json={})
         assert (refused.status_code, "under condor-all a yes counts only" in refused.text) == (409, True)
         assert (await leo.post(f"/v1/runs/{run}/reject", json={"reason": "no"})).is_success, "a no always counts"
 
 
-async def test_an_administrators_own_run_has_their_yes(desk: Desk) -> None:
-    await load_and_adopt(desk)
-    made = await plan(desk, expect_stations=4)
-    run = (await desk.client.post("/v1/runs", json={"plan": made["id"], "reason": "CHG-1"})).json()["id"]
-    seen = (await desk.client.get(f"/v1/runs/{run}/outlook")).json()
+async def test_an_administrators_own_run_has_their_yes(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    made = await plan(bench, expect_stations=4)
+    run = (await bench.client.post("/v1/runs", json={"plan": made["id"], "reason": "CHG-1"})).json()["id"]
+    seen = (await bench.client.get(f"/v1/runs/{run}/outlook")).json()
     assert [(vote["person"], vote["verdict"], vote["reason"]) for vote in seen["votes"]] == [
         ("ana", "approve", "CHG-1")
     ]
     assert (seen["subject"], seen["missing"]) == (made["digest"], [])
     assert seen["tenants"] == ["andes", "condor", "vicuna"]
-    assert (await desk.client.post("/v1/freezes", json=freeze())).is_success
-    assert (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] != {}
-    await desk.client.post(f"/v1/runs/{run}/cancel")
-    desk.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
-    assert (await desk.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] == {}, "an ended run waits for nothing"
-    notices = (await desk.client.get("/v1/notices")).json()
+    assert (await bench.client.post("/v1/freezes", json=freeze())).is_success
+    assert (await bench.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] != {}
+    await bench.client.post(f"/v1/runs/{run}/cancel")
+    bench.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
+    assert (await bench.client.get(f"/v1/runs/{run}/outlook")).json()["waits"] == {}, "an ended run waits for nothing"
+    notices = (await bench.client.get("/v1/notices")).json()
     assert {one["tenant"]: len(one["stations"]) for one in notices["results"]} == {"andes": 4, "condor": 4, "vicuna": 2}
 
 
-async def test_a_tenant_is_told_of_runs_that_ask_it_only(desk: Desk) -> None:
-    await load_and_adopt(desk)
-    admit(desk.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
-    leo = desk.with_token("token-of-leo")
-    made = await plan(desk, expect_stations=4)
-    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
+async def test_a_tenant_is_told_of_runs_that_ask_it_only(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
+    leo = bench.with_token("token-of-leo")
+    made = await plan(bench, expect_stations=4)
+    run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
     assert (await leo.get("/v1/approvals")).json()["results"] == []
     assert (await leo.get(f"/v1/approvals/{run}")).status_code == 404
     assert (await leo.post(f"/v1/runs/{run}/approve", json={})).status_code == 409

@@ -19,7 +19,7 @@ from controller.api.app import api_routes, make_app
 from controller.api.examples import EXAMPLES
 from controller.api.guard import LIMIT, OPEN, WEBHOOK_LIMIT
 from controller.models.errors import InputError, StoreError
-from tests.unit.api.desk import TINY, WEBHOOK_TOKEN, Desk, files_of
+from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
 
 
 def operations() -> Iterator[tuple[str, str]]:
@@ -51,16 +51,16 @@ def test_there_are_routes() -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic YTpi", "bearer \xe9"])
-async def test_without_a_known_token_nothing_is_told(desk: Desk, header: str) -> None:
+async def test_without_a_known_token_nothing_is_told(bench: ApiBench, header: str) -> None:
     headers = [(b"Authorization", header.encode("latin-1"))] if header else []
     for method, path in GUARDED:
-        answer = await desk.stranger.request(method, path, content=b"{not json", headers=headers)
+        answer = await bench.stranger.request(method, path, content=b"{not json", headers=headers)
         problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_the_webhook_token_opens_webhooks_only(desk: Desk) -> None:
-    async with desk.with_token(WEBHOOK_TOKEN) as alertmanager:
+async def test_the_webhook_token_opens_webhooks_only(bench: ApiBench) -> None:
+    async with bench.with_token(WEBHOOK_TOKEN) as alertmanager:
         for method, path in GUARDED:
             answer = await alertmanager.request(method, path, json={"version": "4", "alerts": []})
             if path.startswith("/v1/webhooks/"):
@@ -69,21 +69,21 @@ async def test_the_webhook_token_opens_webhooks_only(desk: Desk) -> None:
                 problem(answer, 403, "forbidden")
 
 
-async def test_unknown_paths_are_for_those_with_a_token(desk: Desk) -> None:
-    problem(await desk.stranger.get("/v1/nothing"), 401, "unauthenticated")
-    problem(await desk.client.get("/v1/nothing"), 404, "not-found")
-    problem(await desk.client.get("/v1/plans/"), 404, "not-found")
+async def test_unknown_paths_are_for_those_with_a_token(bench: ApiBench) -> None:
+    problem(await bench.stranger.get("/v1/nothing"), 401, "unauthenticated")
+    problem(await bench.client.get("/v1/nothing"), 404, "not-found")
+    problem(await bench.client.get("/v1/plans/"), 404, "not-found")
 
 
-async def test_wrong_methods_name_the_right_ones(desk: Desk) -> None:
-    answer = await desk.client.delete("/v1/plans")
+async def test_wrong_methods_name_the_right_ones(bench: ApiBench) -> None:
+    answer = await bench.client.delete("/v1/plans")
     problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs"])
-async def test_open_paths_need_no_token(desk: Desk, path: str) -> None:
-    assert (await desk.stranger.get(path)).status_code == 200
+async def test_open_paths_need_no_token(bench: ApiBench, path: str) -> None:
+    assert (await bench.stranger.get(path)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -102,21 +102,21 @@ async def test_open_paths_need_no_token(desk: Desk, path: str) -> None:
         "/v1/devices/PE-1/config",
     ],
 )
-async def test_what_is_not_there_is_not_found(desk: Desk, path: str) -> None:
-    problem(await desk.client.get(path), 404, "not-found")
+async def test_what_is_not_there_is_not_found(bench: ApiBench, path: str) -> None:
+    problem(await bench.client.get(path), 404, "not-found")
 
 
-async def test_unknown_things_of_a_loaded_network(desk: Desk) -> None:
-    await desk.client.put("/v1/network", json={"files": files_of(TINY)})
-    assert "PE-9" in problem(await desk.client.get("/v1/devices/PE-9"), 404, "not-found")["detail"]
-    assert "kinds are" in problem(await desk.client.get("/v1/network/fruits"), 404, "not-found")["detail"]
-    said = problem(await desk.client.get("/v1/devices", params={"selector": "regio=x"}), 422, "invalid-input")
+async def test_unknown_things_of_a_loaded_network(bench: ApiBench) -> None:
+    await bench.client.put("/v1/network", json={"files": files_of(TINY)})
+    assert "PE-9" in problem(await bench.client.get("/v1/devices/PE-9"), 404, "not-found")["detail"]
+    assert "kinds are" in problem(await bench.client.get("/v1/network/fruits"), 404, "not-found")["detail"]
+    said = problem(await bench.client.get("/v1/devices", params={"selector": "regio=x"}), 422, "invalid-input")
     assert "no such key" in said["detail"]
     for target in ("PE-9", "T-LTE-1/", "T-LTE-1/no-cell", "site:"):
-        problem(await desk.client.post("/v1/holds", json={"target": target, "reason": "x"}), 404, "not-found")
-    problem(await desk.client.delete("/v1/holds/h-9"), 404, "not-found")
-    problem(await desk.client.post("/v1/runs/r-9/cancel"), 404, "not-found")
-    problem(await desk.client.post("/v1/runs", json={"plan": "9"}), 404, "not-found")
+        problem(await bench.client.post("/v1/holds", json={"target": target, "reason": "x"}), 404, "not-found")
+    problem(await bench.client.delete("/v1/holds/h-9"), 404, "not-found")
+    problem(await bench.client.post("/v1/runs/r-9/cancel"), 404, "not-found")
+    problem(await bench.client.post("/v1/runs", json={"plan": "9"}), 404, "not-found")
 
 
 @pytest.mark.parametrize(
@@ -136,56 +136,58 @@ async def test_unknown_things_of_a_loaded_network(desk: Desk) -> None:
         ("POST", "/v1/webhooks/alertmanager", b'{"version": "5", "alerts": []}', "body.version"),
     ],
 )
-async def test_invalid_requests_name_the_field(desk: Desk, method: str, path: str, body: bytes, field: str) -> None:
-    answer = await desk.client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+async def test_invalid_requests_name_the_field(
+    bench: ApiBench, method: str, path: str, body: bytes, field: str
+) -> None:
+    answer = await bench.client.request(method, path, content=body, headers={"Content-Type": "application/json"})
     said = problem(answer, 422, "invalid-input")
     assert said["problems"]
     assert any(one["field"].startswith(field) for one in said["problems"])
 
 
-async def test_a_value_is_not_repeated(desk: Desk) -> None:
+async def test_a_value_is_not_repeated(bench: ApiBench) -> None:
     body = {"selector": ["canary-in-a-wrong-place"], "password": "canary-in-a-wrong-place"}
-    assert "canary" not in (await desk.client.post("/v1/plans", json=body)).text
+    assert "canary" not in (await bench.client.post("/v1/plans", json=body)).text
 
 
 @pytest.mark.parametrize(
     ("path", "limit"), [("/v1/plans", LIMIT), ("/v1/webhooks/alertmanager", WEBHOOK_LIMIT), ("/v1/holds", LIMIT)]
 )
 @pytest.mark.parametrize("announced", [True, False])
-async def test_large_bodies_are_refused(desk: Desk, path: str, limit: int, announced: bool) -> None:
+async def test_large_bodies_are_refused(bench: ApiBench, path: str, limit: int, announced: bool) -> None:
     async def pieces() -> Any:
         for _ in range(limit // 65536 + 1):
             yield b" " * 65536
 
     content: Any = b" " * (limit + 1) if announced else pieces()
-    answer = await desk.client.post(path, content=content, headers={"Content-Type": "application/json"})
+    answer = await bench.client.post(path, content=content, headers={"Content-Type": "application/json"})
     problem(answer, 413, "too-large")
 
 
-async def test_a_database_that_is_away_is_said_to_be_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_that_is_away_is_said_to_be_so(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> None:
         raise StoreError("no connection to canary port 5432")
 
-    monkeypatch.setattr(desk.store.status, "check_writable", away)
-    monkeypatch.setattr(desk.store.plans, "page", away)
-    for answer in (await desk.stranger.get("/readyz"), await desk.client.get("/v1/plans")):
+    monkeypatch.setattr(bench.store.status, "check_writable", away)
+    monkeypatch.setattr(bench.store.plans, "page", away)
+    for answer in (await bench.stranger.get("/readyz"), await bench.client.get("/v1/plans")):
         assert "canary" not in str(problem(answer, 503, "store-unavailable"))
         assert answer.headers["retry-after"] == "5"
-    monkeypatch.setattr(desk.store.tokens, "bearer", away)
-    problem(await desk.client.get("/v1/plans"), 503, "store-unavailable")
+    monkeypatch.setattr(bench.store.tokens, "bearer", away)
+    problem(await bench.client.get("/v1/plans"), 503, "store-unavailable")
 
 
-async def test_a_bug_is_owned_up_to_and_tells_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_is_owned_up_to_and_tells_nothing(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise KeyError("canary")
 
-    monkeypatch.setattr(desk.store.plans, "page", broken)
-    said = problem(await desk.client.get("/v1/plans"), 500, "bug")
+    monkeypatch.setattr(bench.store.plans, "page", broken)
+    said = problem(await bench.client.get("/v1/plans"), 500, "bug")
     assert "canary" not in str(said)
 
 
-async def test_all_problems_of_network_files_are_told(desk: Desk) -> None:
-    answer = await desk.client.put("/v1/network", json={"files": {"sites.csv": "id,nam\n", "network.yaml": "a: 1\n"}})
+async def test_all_problems_of_network_files_are_told(bench: ApiBench) -> None:
+    answer = await bench.client.put("/v1/network", json={"files": {"sites.csv": "id,nam\n", "network.yaml": "a: 1\n"}})
     said = problem(answer, 422, "invalid-network-files")
     assert {one["file"] for one in said["problems"]} == {"sites.csv", "network.yaml"}
     assert all(one["message"] for one in said["problems"])
@@ -194,15 +196,15 @@ async def test_all_problems_of_network_files_are_told(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "name", ["/etc/passwd", "../x.yaml", "a/../../x.yaml", "", ".", "x\0.yaml", "a" * 300 + ".yaml", "\ud800.yaml"]
 )
-async def test_file_names_stay_in_their_folder(desk: Desk, name: str) -> None:
+async def test_file_names_stay_in_their_folder(bench: ApiBench, name: str) -> None:
     content = '{"files": {"' + name.encode("unicode_escape").decode().replace("\\x", "\\u00") + '": "a"}}'
-    answer = await desk.client.put("/v1/network", content=content, headers={"Content-Type": "application/json"})
+    answer = await bench.client.put("/v1/network", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_files_that_are_folders_too_are_refused(desk: Desk) -> None:
-    answer = await desk.client.put("/v1/network", json={"files": {"a.yaml": "", "a.yaml/b.yaml": ""}})
+async def test_files_that_are_folders_too_are_refused(bench: ApiBench) -> None:
+    answer = await bench.client.put("/v1/network", json={"files": {"a.yaml": "", "a.yaml/b.yaml": ""}})
     problem(answer, 422, "invalid-input")
 
 
@@ -261,22 +263,22 @@ def test_no_route_is_missing_from_the_document() -> None:
     assert paths == set(make_app().openapi()["paths"])
 
 
-async def test_what_is_misspelt_is_guessed(desk: Desk) -> None:
-    await desk.client.put("/v1/network", json={"files": files_of(TINY)})
+async def test_what_is_misspelt_is_guessed(bench: ApiBench) -> None:
+    await bench.client.put("/v1/network", json={"files": files_of(TINY)})
     for path, hint in (
         ("/v1/devices/T-NR-7", "there is no station T-NR-7 in the network; did you mean 'T-NR-1'?"),
         ("/v1/devices?selector=regoin%3Dx", "did you mean 'region'?"),
         ("/v1/network/statoins", "did you mean 'stations'?"),
         ("/v1/runs/r-1", "there is no run r-1"),
     ):
-        answer = await desk.client.get(path)
+        answer = await bench.client.get(path)
         assert answer.status_code in (404, 422)
         assert hint in answer.json()["detail"], answer.text
     body = {"target": "T-NR-7", "reason": "mast"}
-    assert "did you mean 'T-NR-1'?" in (await desk.client.post("/v1/holds", json=body)).json()["detail"]
+    assert "did you mean 'T-NR-1'?" in (await bench.client.post("/v1/holds", json=body)).json()["detail"]
 
 
-async def test_what_is_wrong_is_said_in_plain_words(desk: Desk) -> None:
+async def test_what_is_wrong_is_said_in_plain_words(bench: ApiBench) -> None:
     for body, said in (
         ({"plan": "x", "strategy": {"canary": -1}}, "body.strategy.canary: too small, at least 0"),
         (
@@ -287,24 +289,24 @@ async def test_what_is_wrong_is_said_in_plain_words(desk: Desk) -> None:
         ({}, "body.plan: missing"),
         ({"plan": "x", "more": 1}, "body.more: no such field"),
     ):
-        answer = await desk.client.post("/v1/runs", json=body)
+        answer = await bench.client.post("/v1/runs", json=body)
         assert (answer.status_code, answer.json()["detail"]) == (422, said)
     hold = {"target": "x", "reason": "", "until": "2026-12-26T06:00:00"}
-    said = (await desk.client.post("/v1/holds", json=hold)).json()["detail"]
+    said = (await bench.client.post("/v1/holds", json=hold)).json()["detail"]
     assert said == (
         "body.reason: too short, at least one character; "
         "body.until: a time without its time zone, as in 2026-12-26T06:00:00Z"
     )
 
 
-async def test_unknown_query_parameters_are_refused_on_every_route(desk: Desk) -> None:
+async def test_unknown_query_parameters_are_refused_on_every_route(bench: ApiBench) -> None:
     paths = [(way, path) for way, path in operations() if way == "GET" and path not in OPEN and "/events" not in path]
     assert len(paths) > 25
     for _, path in paths:
-        answer = await desk.client.get(path, params={"stat": "x"})
+        answer = await bench.client.get(path, params={"stat": "x"})
         assert (answer.status_code, answer.json()["type"]) == (422, "urn:minka:error:invalid-input"), path
         assert answer.json()["detail"].startswith("unknown query parameter 'stat'; "), path
-    said = (await desk.client.get("/v1/runs?stat=x")).json()["detail"]
+    said = (await bench.client.get("/v1/runs?stat=x")).json()["detail"]
     assert said == "unknown query parameter 'stat'; did you mean 'state'? known are limit, offset, state"
 
 

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from controller.models.process import ProcessRole
-from tests.unit.api.desk import Desk
+from tests.unit.api.bench import ApiBench
 
 PATH = "/readyz"
 
 
-async def test_the_probe_tells_how_many_of_each_role_do_their_work(desk: Desk) -> None:
-    desk.store.processes.register("w", ProcessRole.WORKER)
-    desk.store.processes.heartbeat(desk.store.processes.register("l", ProcessRole.LISTENER), late="follow")
-    answer = await desk.stranger.get(PATH)
+async def test_the_probe_tells_how_many_of_each_role_do_their_work(bench: ApiBench) -> None:
+    bench.store.processes.register("w", ProcessRole.WORKER)
+    bench.store.processes.heartbeat(bench.store.processes.register("l", ProcessRole.LISTENER), late="follow")
+    answer = await bench.stranger.get(PATH)
     assert answer.status_code == 200
     counts = {"api": 0, "worker": 1, "listener": 0, "scheduler": 0}
     assert answer.json() == {"status": "ready", "record": "trusted", "processes": counts}
 
 
-async def test_a_role_is_ready_if_one_of_it_is_and_an_instance_if_it_is(desk: Desk) -> None:
-    scheduler = desk.store.processes.register("one", ProcessRole.SCHEDULER)
-    assert (await desk.stranger.get(PATH, params={"role": "scheduler"})).is_success
-    assert (await desk.stranger.get(PATH, params={"role": "scheduler", "instance": "one"})).is_success
-    other = await desk.stranger.get(PATH, params={"role": "scheduler", "instance": "two"})
+async def test_a_role_is_ready_if_one_of_it_is_and_an_instance_if_it_is(bench: ApiBench) -> None:
+    scheduler = bench.store.processes.register("one", ProcessRole.SCHEDULER)
+    assert (await bench.stranger.get(PATH, params={"role": "scheduler"})).is_success
+    assert (await bench.stranger.get(PATH, params={"role": "scheduler", "instance": "one"})).is_success
+    other = await bench.stranger.get(PATH, params={"role": "scheduler", "instance": "two"})
     assert (other.status_code, other.json()["detail"]) == (503, "no scheduler two shows that it lives")
     assert other.json()["type"] == "urn:minka:error:not-ready"
-    desk.store.processes.heartbeat(scheduler, late="remediation")
-    late = await desk.stranger.get(PATH, params={"role": "scheduler"})
+    bench.store.processes.heartbeat(scheduler, late="remediation")
+    late = await bench.stranger.get(PATH, params={"role": "scheduler"})
     assert late.status_code == 503
     assert late.json()["detail"] == "the scheduler lives, but its rounds do not come through: remediation"
-    assert desk.store.processes.declare_dead(scheduler, 1)
-    assert (await desk.stranger.get(PATH, params={"role": "scheduler"})).status_code == 503
-    assert (await desk.stranger.get(PATH, params={"role": "cook"})).status_code == 422
+    assert bench.store.processes.declare_dead(scheduler, 1)
+    assert (await bench.stranger.get(PATH, params={"role": "scheduler"})).status_code == 503
+    assert (await bench.stranger.get(PATH, params={"role": "cook"})).status_code == 422

@@ -4,55 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.api.desk import Desk
+from tests.unit.api.bench import ApiBench
 from tests.unit.api.test_routes import load_and_adopt, plan
 
 
-async def started(desk: Desk, status: int = 202, **body: Any) -> dict[str, Any]:
-    made = await plan(desk, expect_stations=4)
-    answer = await desk.client.post("/v1/runs", json={"plan": made["id"], **body})
+async def started(bench: ApiBench, status: int = 202, **body: Any) -> dict[str, Any]:
+    made = await plan(bench, expect_stations=4)
+    answer = await bench.client.post("/v1/runs", json={"plan": made["id"], **body})
     assert answer.status_code == status, answer.text
     said: dict[str, Any] = answer.json()
     return said
 
 
-async def waits(desk: Desk, run: str) -> list[dict[str, Any]]:
-    one = (await desk.client.get(f"/v1/runs/{run}")).json()["waits_for"]
-    listed = (await desk.client.get("/v1/runs")).json()["results"]
+async def waits(bench: ApiBench, run: str) -> list[dict[str, Any]]:
+    one = (await bench.client.get(f"/v1/runs/{run}")).json()["waits_for"]
+    listed = (await bench.client.get("/v1/runs")).json()["results"]
     assert next(other["waits_for"] for other in listed if other["id"] == run) == one
     return list(one)
 
 
-async def test_a_hold_and_a_pause_are_told_with_who_can_end_them(desk: Desk) -> None:
-    first, *_ = await load_and_adopt(desk)
-    run = await started(desk)
-    assert await waits(desk, run["id"]) == []
-    await desk.client.post("/v1/holds", json={"target": first, "reason": "mast"})
-    (held,) = await waits(desk, run["id"])
+async def test_a_hold_and_a_pause_are_told_with_who_can_end_them(bench: ApiBench) -> None:
+    first, *_ = await load_and_adopt(bench)
+    run = await started(bench)
+    assert await waits(bench, run["id"]) == []
+    await bench.client.post("/v1/holds", json={"target": first, "reason": "mast"})
+    (held,) = await waits(bench, run["id"])
     assert held["what"] == f"hold on {first} by ana: mast"
     assert (held["who"], held["stations"], held["since"]) == (
         "whoever may lift it: minka hold lift",
         1,
         run["created"],
     )
-    paused = (await desk.client.post(f"/v1/runs/{run['id']}/pause")).json()
+    paused = (await bench.client.post(f"/v1/runs/{run['id']}/pause")).json()
     assert paused["state"] == "paused"
-    told, *_ = await waits(desk, run["id"])
+    told, *_ = await waits(bench, run["id"])
     assert (told["what"], told["who"]) == ("paused by ana", "whoever may run: minka resume")
     assert told["since"] > run["created"]
-    await desk.client.post(f"/v1/runs/{run['id']}/cancel")
+    await bench.client.post(f"/v1/runs/{run['id']}/cancel")
 
 
-async def test_a_paused_run_is_not_overtaken_unless_that_is_said(desk: Desk) -> None:
-    await load_and_adopt(desk)
+async def test_a_paused_run_is_not_overtaken_unless_that_is_said(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
     key = {"Idempotency-Key": "k"}
-    made = await plan(desk, expect_stations=4)
-    run = (await desk.client.post("/v1/runs", json={"plan": made["id"]}, headers=key)).json()
-    await desk.client.post(f"/v1/runs/{run['id']}/pause")
-    refused = await started(desk, status=409)
+    made = await plan(bench, expect_stations=4)
+    run = (await bench.client.post("/v1/runs", json={"plan": made["id"]}, headers=key)).json()
+    await bench.client.post(f"/v1/runs/{run['id']}/pause")
+    refused = await started(bench, status=409)
     assert f"run {run['id']} is paused and has yet to change" in refused["detail"]
     assert "resume or cancel it first, or say overtake" in refused["detail"]
-    again = await desk.client.post("/v1/runs", json={"plan": made["id"]}, headers=key)
+    again = await bench.client.post("/v1/runs", json={"plan": made["id"]}, headers=key)
     assert (again.status_code, again.json()["id"]) == (202, run["id"])
-    assert (await started(desk, overtake=True))["id"] != run["id"]
-    await desk.client.post(f"/v1/runs/{run['id']}/cancel")
+    assert (await started(bench, overtake=True))["id"] != run["id"]
+    await bench.client.post(f"/v1/runs/{run['id']}/cancel")

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from controller.models.alarm import Alarm, AlarmState
 from controller.models.plan import LedgerNode
 from controller.ports.store import Page
-from tests.unit.api.desk import TINY, WEBHOOK_TOKEN, Desk, files_of
+from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
 
 STATION = "T-LTE-1"
 LINK = f"/ManagedElement[{STATION}]/ENBFunction[1]/EP_S1C[one]"
@@ -26,30 +26,30 @@ def alert(*, resolved: bool = False, **labels: str) -> dict[str, Any]:
     }
 
 
-async def load(desk: Desk) -> None:
+async def load(bench: ApiBench) -> None:
     """The tiny network, one station of which has a core link of ours."""
-    await desk.client.put("/v1/network", json={"files": files_of(TINY)})
-    digest, _ = desk.store.networks.get()
-    desk.store.devices.adopt(STATION, [LedgerNode(path=LINK, owners=("condor",))], digest, "ana")
+    await bench.client.put("/v1/network", json={"files": files_of(TINY)})
+    digest, _ = bench.store.networks.get()
+    bench.store.devices.adopt(STATION, [LedgerNode(path=LINK, owners=("condor",))], digest, "ana")
 
 
-async def post(desk: Desk, *alerts: dict[str, Any]) -> dict[str, Any]:
-    async with desk.with_token(WEBHOOK_TOKEN) as source:
+async def post(bench: ApiBench, *alerts: dict[str, Any]) -> dict[str, Any]:
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
         answer = await source.post("/v1/webhooks/alertmanager", json={"version": "4", "alerts": list(alerts)})
     assert answer.status_code == 200, answer.text
     said: dict[str, Any] = answer.json()
     return said
 
 
-def alarms(desk: Desk) -> list[Alarm]:
-    return desk.store.alarms.page(Page(limit=1000))[1][::-1]
+def alarms(bench: ApiBench) -> list[Alarm]:
+    return bench.store.alarms.page(Page(limit=1000))[1][::-1]
 
 
-async def test_one_tenants_alert_neither_clears_nor_shows_anothers(desk: Desk) -> None:
-    await load(desk)
-    await post(desk, alert(tenant="andes"), alert(tenant="condor"))
-    await post(desk, alert(tenant="andes", resolved=True))
-    first, second = alarms(desk)
+async def test_one_tenants_alert_neither_clears_nor_shows_anothers(bench: ApiBench) -> None:
+    await load(bench)
+    await post(bench, alert(tenant="andes"), alert(tenant="condor"))
+    await post(bench, alert(tenant="andes", resolved=True))
+    first, second = alarms(bench)
     assert [(one.tenant, one.state, one.count) for one in (first, second)] == [
         ("andes", AlarmState.CLEARED, 2),
         ("condor", AlarmState.RAISED, 1),
@@ -57,31 +57,31 @@ async def test_one_tenants_alert_neither_clears_nor_shows_anothers(desk: Desk) -
     assert second.cleared is None
 
 
-async def test_alarms_wake_a_scheduler_once_and_what_becomes_none_wakes_nobody(desk: Desk) -> None:
-    await load(desk)
-    await post(desk, alert(station="nowhere"))
-    assert desk.doorbell.scheduler_rings == 0
-    await post(desk, alert(tenant="andes"), alert(tenant="condor"))
-    assert desk.doorbell.scheduler_rings == 1
+async def test_alarms_wake_a_scheduler_once_and_what_becomes_none_wakes_nobody(bench: ApiBench) -> None:
+    await load(bench)
+    await post(bench, alert(station="nowhere"))
+    assert bench.doorbell.scheduler_rings == 0
+    await post(bench, alert(tenant="andes"), alert(tenant="condor"))
+    assert bench.doorbell.scheduler_rings == 1
 
 
-async def test_whose_a_node_is_says_the_ledger_and_no_label(desk: Desk) -> None:
-    await load(desk)
+async def test_whose_a_node_is_says_the_ledger_and_no_label(bench: ApiBench) -> None:
+    await load(bench)
     alerts = [alert(object=LINK, probable_cause="core-link-down", tenant=tenant) for tenant in ("", "andes", "condor")]
-    said = await post(desk, *alerts)
-    (alarm,) = alarms(desk)
+    said = await post(bench, *alerts)
+    (alarm,) = alarms(bench)
     assert (alarm.tenant, alarm.count) == ("condor", 3)
     assert set(said["alarms"]) == {alarm.id}
 
 
-async def test_unknown_stations_and_tenants_are_refused_and_counted_in_one_series_each(desk: Desk) -> None:
-    await load(desk)
+async def test_unknown_stations_and_tenants_are_refused_and_counted_in_one_series_each(bench: ApiBench) -> None:
+    await load(bench)
     strangers = [alert(station=f"X-{n}") for n in range(50)]
-    said = await post(desk, *strangers, alert(tenant="nobody"), alert(station=""))
+    said = await post(bench, *strangers, alert(tenant="nobody"), alert(station=""))
     refused = {"unknown-station": 50, "unknown-tenant": 1, "no-station": 1}
     assert (said["alarms"], said["ignored"], said["refused"]) == ([], 52, refused)
-    assert alarms(desk) == []
-    metrics = (await desk.client.get("/metrics")).text
+    assert alarms(bench) == []
+    metrics = (await bench.client.get("/metrics")).text
     series = [line for line in metrics.splitlines() if line.startswith("minka_alerts_refused_total")]
     assert dict(line.rsplit(" ", 1) for line in series) == {
         f'minka_alerts_refused_total{{reason="{reason}"}}': f"{number}.0" for reason, number in refused.items()
@@ -89,22 +89,22 @@ async def test_unknown_stations_and_tenants_are_refused_and_counted_in_one_serie
     assert "X-1" not in metrics
 
 
-async def test_before_a_network_is_loaded_no_station_is_known(desk: Desk) -> None:
-    assert (await post(desk, alert()))["refused"] == {"unknown-station": 1}
+async def test_before_a_network_is_loaded_no_station_is_known(bench: ApiBench) -> None:
+    assert (await post(bench, alert()))["refused"] == {"unknown-station": 1}
 
 
-async def test_unknown_alert_names_share_one_series_and_stay_apart(desk: Desk) -> None:
-    await load(desk)
-    await post(desk, *(alert(alertname=f"Name{n}") for n in range(50)), alert(alertname="station-unreachable"))
-    found = alarms(desk)
+async def test_unknown_alert_names_share_one_series_and_stay_apart(bench: ApiBench) -> None:
+    await load(bench)
+    await post(bench, *(alert(alertname=f"Name{n}") for n in range(50)), alert(alertname="station-unreachable"))
+    found = alarms(bench)
     assert {one.probable_cause for one in found} == {"other-alert", "station-unreachable"}
     assert len({one.specific_problem for one in found}) == 51
-    lines = (await desk.client.get("/metrics")).text.splitlines()
+    lines = (await bench.client.get("/metrics")).text.splitlines()
     assert len([line for line in lines if line.startswith("minka_alarms{")]) == 2
 
 
-async def test_two_thousand_alerts_take_as_many_statements_as_two(desk: Desk) -> None:
-    await load(desk)
+async def test_two_thousand_alerts_take_as_many_statements_as_two(bench: ApiBench) -> None:
+    await load(bench)
     counts = []
     for size in (1, 2, 2000):  # the first call only warms up
         found: list[str] = []
@@ -113,9 +113,9 @@ async def test_two_thousand_alerts_take_as_many_statements_as_two(desk: Desk) ->
             found.append(statement)
 
         alerts = [alert(alertname=f"{size} {n}") for n in range(size)]
-        event.listen(desk.store.database.engine, "before_cursor_execute", count)
-        said = await post(desk, *alerts)
-        event.remove(desk.store.database.engine, "before_cursor_execute", count)
+        event.listen(bench.store.database.engine, "before_cursor_execute", count)
+        said = await post(bench, *alerts)
+        event.remove(bench.store.database.engine, "before_cursor_execute", count)
         assert len(set(said["alarms"])) == size
         counts.append(len(found))
     assert counts[1] == counts[2] < 30

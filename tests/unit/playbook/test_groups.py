@@ -25,7 +25,7 @@ from controller.runs.procedures import Tools
 from tests.support.soak import SOAK
 from tests.unit.plan import samples
 from tests.unit.runs.crew import Crew, Mortal, unit
-from tests.unit.runs.world import TARGET, retune
+from tests.unit.runs.transaction_bench import TARGET, retune
 
 HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
 LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}}\n"

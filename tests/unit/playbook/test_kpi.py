@@ -11,7 +11,7 @@ from controller.models.run import Outcome
 from controller.models.step import StepRecord
 from controller.playbook.actions.kpis import indicators
 from tests.unit.playbook.test_takeover import LOCK, Rests, Stage
-from tests.unit.runs.world import STATION, Interrupter
+from tests.unit.runs.transaction_bench import STATION, Interrupter
 
 READ = "  - {name: kpis, action: read-kpis, register: kpis}\n"
 CHECK = (
@@ -40,19 +40,19 @@ async def compared(
 ) -> tuple[Stage, StepRecord]:
     """Lock a cell, let it soak while ``after`` is measured, and look."""
     stage = Stage(READ + LOCK + check)
-    equipment = stage.world.device.equipment
+    equipment = stage.bench.device.equipment
     equipment.periods = before
     with pytest.raises(Rests):
-        await stage.work(stage.world.claim(), Interrupter())
-    stage.world.clock.pause(60 * minutes)
+        await stage.work(stage.bench.claim(), Interrupter())
+    stage.bench.clock.pause(60 * minutes)
     equipment.periods = (after,)
-    await stage.work(stage.world.claim(), Interrupter())
-    rows = stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
+    await stage.work(stage.bench.claim(), Interrupter())
+    rows = stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
     return stage, next(row for row in rows if row.name == "compare")
 
 
 def start() -> datetime:
-    return Stage(READ).world.clock.now()
+    return Stage(READ).bench.clock.now()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ async def test_what_is_worse_is_undone(good: float, lost: float, well: bool, sai
     stage, row = await compared((period(begun - QUARTER, 990),), after)
     assert said in (str(row.output) if well else row.detail)
     assert stage.lock == ("LOCKED" if well else "UNLOCKED")
-    (job,) = stage.world.store.runs.jobs(stage.run.id)
+    (job,) = stage.bench.store.runs.jobs(stage.run.id)
     assert job.outcome is (Outcome.SUCCEEDED if well else Outcome.ROLLED_BACK)
 
 
@@ -92,7 +92,7 @@ async def test_what_can_not_be_judged_is_said_and_does_not_fail(
         old = () if before is None else (period(begun - QUARTER, before[0], before[1], suspect=before[2]),)
         stage, row = await compared(old, period(begun + later, good, total, suspect=suspect), check=check)
         assert stage.lock == lock
-        (job,) = stage.world.store.runs.jobs(stage.run.id)
+        (job,) = stage.bench.store.runs.jobs(stage.run.id)
         assert said in job.detail, "the run's result tells it"
         if lock == "LOCKED":
             assert said in row.output["not_judged"]["rrc-setup-success"]

@@ -12,7 +12,7 @@ from controller.models.step import StepRecord
 from controller.ports.fake_devices import Wrong
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import Stage
-from tests.unit.runs.world import STATION, Interrupter, Killed
+from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
 
 RESTART = "  - {name: restart, action: restart-station, with: {seconds: 100}}\n"
 RESET = "  - {name: reset, action: reset-radio-unit, with: {unit: ru-1, seconds: 100}}\n"
@@ -42,12 +42,12 @@ CASES = [
 def staged(steps: str) -> Stage:
     stage = Stage(steps)
     # Restarts are told by the second.
-    stage.world.clock.pause(5)
+    stage.bench.clock.pause(5)
     return stage
 
 
 def steps_of(stage: Stage) -> list[StepRecord]:
-    return stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
+    return stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -60,30 +60,30 @@ async def test_killed_at_every_call(
     while True:
         at += 1
         stage = staged(steps)
-        claim = stage.world.claim()
+        claim = stage.bench.claim()
         try:
             result = await stage.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            stage.world.bury(claim)
-            done = [job.outcome for job in stage.world.store.runs.jobs(stage.run.id) if job.outcome is not None]
+            stage.bench.bury(claim)
+            done = [job.outcome for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
                 assert done == [outcome]
                 continue
-            result = await stage.work(stage.world.claim(), Interrupter())
+            result = await stage.work(stage.bench.claim(), Interrupter())
         stage.settled(result, outcome, "UNLOCKED")
-        assert stage.world.device.equipment.sent == sent, at
+        assert stage.bench.device.equipment.sent == sent, at
     stage.settled(result, outcome, "UNLOCKED")
-    assert stage.world.device.equipment.sent == sent
+    assert stage.bench.device.equipment.sent == sent
     assert at > 15
 
 
 async def test_each_act_is_on_record_before_it() -> None:
     stage = staged(RESTART)
-    await stage.work(stage.world.claim(), Interrupter())
+    await stage.work(stage.bench.claim(), Interrupter())
     (row,) = steps_of(stage)
     assert [operation.kind for operation in row.operations] == [OperationKind.RESET]
-    rows = stage.world._rows()
+    rows = stage.bench._rows()
     assert [one.step for one in rows if one.transaction.endswith(".0.1")] == [
         JournalStep.OPENED,
         JournalStep.LOCKED,
@@ -98,35 +98,35 @@ async def test_each_act_is_on_record_before_it() -> None:
 @pytest.mark.parametrize(("steps", "kind"), [(RESTART, OperationKind.RESET), (RESET, OperationKind.RESET_UNIT)])
 async def test_lost_and_false_answers(wrong: Wrong, steps: str, kind: OperationKind) -> None:
     stage = staged(steps)
-    stage.world.fault("operate", wrong)
-    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.bench.fault("operate", wrong)
+    result = await stage.work(stage.bench.claim(), Interrupter())
     if wrong is Wrong.LIE:
         # It said that it begins and did nothing: whether it still will is nobody's guess.
         assert result.outcome is Outcome.DIVERGED, result
         assert "nothing shows of it" in result.detail
-        assert stage.world.device.equipment.sent == []
+        assert stage.bench.device.equipment.sent == []
     else:
         stage.settled(result, Outcome.SUCCEEDED, "UNLOCKED")
-        assert stage.world.device.equipment.sent == [kind]
+        assert stage.bench.device.equipment.sent == [kind]
 
 
 async def test_refused() -> None:
     stage = staged(RESTART)
-    stage.world.fault("operate", Wrong.REFUSE)
-    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.bench.fault("operate", Wrong.REFUSE)
+    result = await stage.work(stage.bench.claim(), Interrupter())
     stage.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
 
 
 async def test_a_station_that_does_not_come_back_is_for_a_person() -> None:
     stage = staged(RESTART)
-    equipment = stage.world.device.equipment
+    equipment = stage.bench.device.equipment
 
     def die() -> None:
-        stage.world.device.reboot()
-        stage.world.device.unreachable = "no route"
+        stage.bench.device.reboot()
+        stage.bench.device.unreachable = "no route"
 
     equipment.restart = die
-    result = await stage.work(stage.world.claim(), Interrupter())
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.DIVERGED
     assert "Whether reset worked is not known" in result.detail
     assert equipment.sent == [OperationKind.RESET]
@@ -134,19 +134,19 @@ async def test_a_station_that_does_not_come_back_is_for_a_person() -> None:
 
 async def test_nobody_is_interrupted_in_the_middle_of_a_change() -> None:
     stage = staged(RESTART)
-    stage.world.device.lock(stage.world.device.open())
-    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.bench.device.lock(stage.bench.device.open())
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.DEFERRED
-    assert stage.world.device.equipment.sent == []
+    assert stage.bench.device.equipment.sent == []
 
 
 @pytest.mark.parametrize("steps", [RESTART, UPGRADE])
 async def test_no_restart_on_battery(steps: str) -> None:
     stage = staged(steps)
-    stage.world.device.equipment.power = "BATTERY"
-    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.bench.device.equipment.power = "BATTERY"
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert "runs on battery" in result.detail
-    assert OperationKind.RESET not in stage.world.device.equipment.sent
+    assert OperationKind.RESET not in stage.bench.device.equipment.sent
 
 
 @pytest.mark.parametrize(
@@ -159,30 +159,30 @@ async def test_no_restart_on_battery(steps: str) -> None:
 )
 async def test_software_that_fails_is_safe(kind: OperationKind, said: str) -> None:
     stage = staged(UPGRADE)
-    stage.world.device.equipment.fails.add(kind)
-    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.bench.device.equipment.fails.add(kind)
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.FAILED_SAFE
     assert re.search(said, result.detail), result.detail
-    running = stage.world.device.equipment.look().running
+    running = stage.bench.device.equipment.look().running
     assert running is not None
     assert running.version == "1.0"
 
 
 async def test_what_is_there_already_is_left_alone() -> None:
     stage = staged(INSTALL + ACTIVATE)
-    slots = stage.world.device.equipment.slots
-    stage.world.device.equipment.slots = (
+    slots = stage.bench.device.equipment.slots
+    stage.bench.device.equipment.slots = (
         slots[0].model_copy(update={"active": False}),
         slots[1].model_copy(update={"status": "VALID", "version": "2.0", "active": True}),
     )
-    result = await stage.work(stage.world.claim(), Interrupter())
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.UNCHANGED
-    assert stage.world.device.equipment.sent == []
+    assert stage.bench.device.equipment.sent == []
     assert [row.outcome for row in steps_of(stage)] == [Outcome.UNCHANGED] * 2
 
 
 async def test_a_missing_licence_is_fetched_again() -> None:
     stage = staged("  - {name: licence, action: reload-licence}\n")
-    stage.world.device.equipment.licence = "MISSING"
-    assert (await stage.work(stage.world.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    assert stage.world.device.equipment.sent == [OperationKind.RELOAD_LICENCE]
+    stage.bench.device.equipment.licence = "MISSING"
+    assert (await stage.work(stage.bench.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
+    assert stage.bench.device.equipment.sent == [OperationKind.RELOAD_LICENCE]

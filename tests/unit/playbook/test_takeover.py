@@ -25,7 +25,16 @@ from tests.support.launch import prepared
 from tests.support.soak import TURNS
 from tests.unit.plan import samples
 from tests.unit.runs.crew import Mortal
-from tests.unit.runs.world import STATION, TARGET, InstantStore, Interrupter, Killed, MortalDevices, World, retune
+from tests.unit.runs.transaction_bench import (
+    STATION,
+    TARGET,
+    InstantStore,
+    Interrupter,
+    Killed,
+    MortalDevices,
+    TransactionBench,
+    retune,
+)
 
 HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
 LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, register: locked}\n"
@@ -46,17 +55,17 @@ class Stage:
         self, steps: str, actions: Registry | None = None, sources: tuple[str, ...] = ("sftp://10.0.0.1/",)
     ) -> None:
         self.sources = sources
-        self.world = World(retune())
+        self.bench = TransactionBench(retune())
         self.actions = actions or registry()
         self.webhook = FakeWebhook()
-        store, network = self.world.store, samples.network()
-        nodes = [LedgerNode(path=path, owners=("host",)) for path in self.world.device.running]
+        store, network = self.bench.store, samples.network()
+        nodes = [LedgerNode(path=path, owners=("host",)) for path in self.bench.device.running]
         store.devices.adopt(STATION, nodes, network_digest(network), "ana")
         report = Report()
         loaded = parse(HEAD + steps, "own.yaml", self.actions, report)
         assert loaded is not None, report.problems
         plan = seal(
-            created=self.world.clock.now(),
+            created=self.bench.clock.now(),
             network=network.header.id,
             network_digest=network_digest(network),
             selector="*",
@@ -64,8 +73,8 @@ class Stage:
         )
         store.plans.save(plan, "ana")
         # The world's own run is of no interest here.
-        store.runs.cancel(self.world.run.id, "ana")
-        store.runs.advance(self.world.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
+        store.runs.cancel(self.bench.run.id, "ana")
+        store.runs.advance(self.bench.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
         used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
         self.run: Run = store.runs.create(
             prepared(plan, "own", Strategy(), [NewJob(0, STATION)], actor="ana", playbook=used)
@@ -73,11 +82,11 @@ class Stage:
         store.runs.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 
     async def work(self, claim: Claim, interrupter: Interrupter) -> JobResult:
-        store = InstantStore(self.world.store, interrupter)
-        devices = MortalDevices(self.world.devices, interrupter)
-        planner = Planner(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        around = ActionServices(store, planner, self.webhook, self.world.clock, sources=self.sources)
-        tools = Tools(store, devices, self.world.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
+        store = InstantStore(self.bench.store, interrupter)
+        devices = MortalDevices(self.bench.devices, interrupter)
+        planner = Planner(store, devices, self.bench.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
+        around = ActionServices(store, planner, self.webhook, self.bench.clock, sources=self.sources)
+        tools = Tools(store, devices, self.bench.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
         result = await PlaybookProcedure(around, self.actions).work(claim, tools, always)
         if isinstance(result, Resting):
             rest = result
@@ -89,18 +98,18 @@ class Stage:
 
     @property
     def lock(self) -> str:
-        running = self.world.device.running
+        running = self.bench.device.running
         path = next(entry.path for entry in cells(running) if entry.cell == "L1")
         return administrative_state(running, path)
 
     def settled(self, result: JobResult, outcome: Outcome, lock: str) -> None:
         """Device and record say the same, now and after every timer."""
         assert result.outcome is outcome, result
-        self.world.outlive_timers()
+        self.bench.outlive_timers()
         assert self.lock == lock
-        assert not self.world.device.pending
-        assert not self.world.device.lock_holder
-        store = self.world.store
+        assert not self.bench.device.pending
+        assert not self.bench.device.lock_holder
+        store = self.bench.store
         assert not store.claims.busy([STATION])
         assert not [row for row in store.steps.find(f"{self.run.id}.0.{STATION}") if row.state is StepState.STARTED]
         assert store.audit.verify() is None
@@ -122,17 +131,17 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
     while True:
         at += 1
         stage = Stage(steps)
-        claim = stage.world.claim()
+        claim = stage.bench.claim()
         try:
             result = await stage.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            done = [job for job in stage.world.store.runs.jobs(stage.run.id) if job.outcome is not None]
-            stage.world.bury(claim)
+            done = [job for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
+            stage.bench.bury(claim)
             if done:  # the last call took effect, only its answer was lost
                 assert done[0].outcome is outcome
                 continue
-            result = await stage.work(stage.world.claim(), Interrupter())
+            result = await stage.work(stage.bench.claim(), Interrupter())
         stage.settled(result, outcome, lock)
         said = stage.webhook.sent
         assert len(said) == ("tell" in steps)
@@ -142,8 +151,8 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
 
 async def test_finished_steps_are_not_done_again() -> None:
     stage = Stage(LOCK + LOOK + TELL)
-    await stage.work(stage.world.claim(), Interrupter())
-    rows = stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
+    await stage.work(stage.bench.claim(), Interrupter())
+    rows = stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
     assert [(row.name, row.state, row.attempt) for row in rows] == [
         ("lock", StepState.DONE, 1),
         ("look", StepState.DONE, 1),
@@ -157,13 +166,13 @@ async def test_a_further_try_is_not_lost_with_its_worker() -> None:
     """The first try is refused; wherever the worker dies, the second one follows."""
     for at in range(1, 60):
         stage = Stage(RETRIED)
-        stage.world.fault("edit", Wrong.REFUSE)
-        claim = stage.world.claim()
+        stage.bench.fault("edit", Wrong.REFUSE)
+        claim = stage.bench.claim()
         try:
             result = await stage.work(claim, Mortal(at))
         except Killed:
-            stage.world.bury(claim)
-            result = await stage.work(stage.world.claim(), Interrupter())
+            stage.bench.bury(claim)
+            result = await stage.work(stage.bench.claim(), Interrupter())
             stage.settled(result, Outcome.SUCCEEDED, "LOCKED")
         else:
             assert at > 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.models.run import Outcome
 from tests.unit.playbook.test_takeover import Stage
 from tests.unit.runs.test_untold import CELLS, LINKS
-from tests.unit.runs.world import STATION, Interrupter
+from tests.unit.runs.transaction_bench import STATION, Interrupter
 
 READ = "  - {name: read, action: read-state, register: seen}\n"
 CHECKS = "  - {name: cells, action: check-cells-on-air}\n  - {name: links, action: check-core-links}\n"
@@ -14,14 +14,14 @@ WAIT = "  - {name: wait, action: wait-until, with: {condition: links-up, seconds
 
 def staged(steps: str, untold: set[str]) -> Stage:
     stage = Stage(steps)
-    stage.world.device.unreported = untold
+    stage.bench.device.unreported = untold
     return stage
 
 
 async def test_what_is_not_told_is_neither_up_nor_down() -> None:
     stage = staged(READ, LINKS | {"NRCellDU"})
-    assert (await stage.work(stage.world.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    (row,) = stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
+    assert (await stage.work(stage.bench.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
+    (row,) = stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
     assert row.output is not None
     assert {cell["cell"]: (cell["on_air"], cell["state"]) for cell in row.output["cells"]} == {
         "L1": (True, "up"),
@@ -34,7 +34,7 @@ async def test_what_is_not_told_is_neither_up_nor_down() -> None:
 
 async def test_checks_excuse_it_and_the_job_says_so() -> None:
     stage = staged(CHECKS, LINKS | CELLS)
-    result = await stage.work(stage.world.claim(), Interrupter())
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.SUCCEEDED
     assert "not checked, since the station does not report it: cell L1, cell N1" in result.detail
     assert "EP_S1C[alfa" in result.detail
@@ -42,16 +42,16 @@ async def test_checks_excuse_it_and_the_job_says_so() -> None:
 
 async def test_it_is_waited_for_a_moment_only() -> None:
     stage = staged(WAIT, LINKS)
-    begun = stage.world.clock.monotonic()
-    result = await stage.work(stage.world.claim(), Interrupter())
+    begun = stage.bench.clock.monotonic()
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.SUCCEEDED
     assert "not checked" in result.detail
-    assert 5 < stage.world.clock.monotonic() - begun <= 10
+    assert 5 < stage.bench.clock.monotonic() - begun <= 10
 
 
 async def test_what_is_told_to_be_down_still_fails() -> None:
     stage = staged(CHECKS, {"EP_NgC", "EP_NgU"})
-    stage.world.device.broken_links = {path for path in stage.world.device.running if "EP_S1C[alfa" in path}
-    result = await stage.work(stage.world.claim(), Interrupter())
+    stage.bench.device.broken_links = {path for path in stage.bench.device.running if "EP_S1C[alfa" in path}
+    result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.FAILED_SAFE
     assert "down: EP_S1C[alfa" in result.detail

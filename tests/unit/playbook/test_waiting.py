@@ -11,7 +11,7 @@ from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
 from controller.ports.store import JobResult
 from tests.unit.playbook.test_takeover import HEAD, LOCK, Rests, Stage
-from tests.unit.runs.world import STATION, Interrupter, Killed
+from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
 
 ASK = (
     "  - {name: ask, action: ask-a-human, with: {text: 'Go on?', seconds: 1000},\n"
@@ -26,23 +26,23 @@ ILL = (
 
 
 async def once(stage: Stage, interrupter: Interrupter | None = None) -> JobResult:
-    return await stage.work(stage.world.claim(), interrupter or Interrupter())
+    return await stage.work(stage.bench.claim(), interrupter or Interrupter())
 
 
 async def to_the_end(stage: Stage) -> JobResult:
     """Claim as a worker does, again and again, while time passes."""
     for _ in range(40):
-        for claim in stage.world.store.claims.take(stage.world.store.processes.register("w"), 10):
+        for claim in stage.bench.store.claims.take(stage.bench.store.processes.register("w"), 10):
             try:
                 return await stage.work(claim, Interrupter())
             except Rests:
                 pass
-        stage.world.clock.pause(40)
+        stage.bench.clock.pause(40)
     raise AssertionError("it never ends")
 
 
 def rows(stage: Stage) -> list[StepRecord]:
-    return stage.world.store.steps.find(f"{stage.run.id}.0.{STATION}")
+    return stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
 
 
 async def test_an_answer_lets_it_go_on() -> None:
@@ -50,8 +50,8 @@ async def test_an_answer_lets_it_go_on() -> None:
     with pytest.raises(Rests, match=r"waits for an answer: Go on\?"):
         await once(stage)
     assert stage.lock == "LOCKED"
-    assert stage.world.store.claims.take(stage.world.store.processes.register("x"), 10) == []
-    stage.world.store.questions.answer(stage.run.id, "yes", actor="eva", reason="all well")
+    assert stage.bench.store.claims.take(stage.bench.store.processes.register("x"), 10) == []
+    stage.bench.store.questions.answer(stage.run.id, "yes", actor="eva", reason="all well")
     stage.settled(await once(stage), Outcome.SUCCEEDED, "LOCKED")
     assert rows(stage)[1].output == {"answer": "yes", "by": "eva", "reason": "all well"}
 
@@ -60,7 +60,7 @@ async def test_another_answer_takes_it_back() -> None:
     stage = Stage(LOCK + ASK)
     with pytest.raises(Rests):
         await once(stage)
-    stage.world.store.questions.answer(stage.run.id, "no", actor="eva")
+    stage.bench.store.questions.answer(stage.run.id, "no", actor="eva")
     stage.settled(await once(stage), Outcome.ROLLED_BACK, "UNLOCKED")
 
 
@@ -72,7 +72,7 @@ async def test_nobody_answers(steps: str, outcome: Outcome, lock: str) -> None:
     stage = Stage(steps)
     with pytest.raises(Rests):
         await once(stage)
-    stage.world.clock.pause(1001)
+    stage.bench.clock.pause(1001)
     result = await once(stage)
     stage.settled(result, outcome, lock)
     assert ("nobody answered" in result.detail) is not outcome.good
@@ -83,7 +83,7 @@ async def test_a_cancel_ends_the_waiting(steps: str, outcome: Outcome) -> None:
     stage = Stage(steps)
     with pytest.raises(Rests):
         await once(stage)
-    assert stage.world.store.runs.cancel(stage.run.id, "ana").state is RunState.CANCELLING
+    assert stage.bench.store.runs.cancel(stage.run.id, "ana").state is RunState.CANCELLING
     result = await once(stage)
     stage.settled(result, outcome, "UNLOCKED")
     assert "the run was cancelled" in result.detail
@@ -93,7 +93,7 @@ async def test_what_holds_after_the_soak_stays() -> None:
     stage = Stage(LOCK + WELL)
     with pytest.raises(Rests, match="soaks"):
         await once(stage)
-    stage.world.clock.pause(101)
+    stage.bench.clock.pause(101)
     stage.settled(await once(stage), Outcome.SUCCEEDED, "LOCKED")
     assert [(row.name, row.state) for row in rows(stage)] == [
         ("lock", StepState.DONE),
@@ -108,11 +108,11 @@ async def test_what_fails_after_the_soak_is_undone_and_the_run_stops() -> None:
     stage = Stage(LOCK + ILL)
     with pytest.raises(Rests):
         await once(stage)
-    stage.world.clock.pause(101)
+    stage.bench.clock.pause(101)
     result = await once(stage)
     stage.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
     assert "check 'all' after the soak: check failed: {{ output.cells_on_air > 90 }}" in result.detail
-    assert stage.world.store.runs.get(stage.run.id).halted.startswith(f"the soak failed at {STATION}: check 'all'")
+    assert stage.bench.store.runs.get(stage.run.id).halted.startswith(f"the soak failed at {STATION}: check 'all'")
 
 
 @pytest.mark.parametrize(
@@ -127,18 +127,18 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str) -> 
     while not done:
         at += 1
         stage, killer = Stage(steps), Interrupter(at, after=at % 2 == 0)
-        claim = stage.world.claim()
+        claim = stage.bench.claim()
         try:
             try:
                 await stage.work(claim, killer)
             except Rests:
-                stage.world.clock.pause(1001)
-                claim = stage.world.claim()
+                stage.bench.clock.pause(1001)
+                claim = stage.bench.claim()
                 result = await stage.work(claim, killer)
                 done = True
         except Killed:
-            stage.world.bury(claim)
-            ended = [job.outcome for job in stage.world.store.runs.jobs(stage.run.id) if job.outcome is not None]
+            stage.bench.bury(claim)
+            ended = [job.outcome for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
             if ended:  # the last call took effect, only its answer was lost
                 assert ended == [outcome]
                 continue

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import structlog
 
-from tests.unit.runs.plant import Plant
+from tests.unit.runs.worker_bench import WorkerBench
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def _quiet() -> Iterator[None]:
 
 
 @pytest.fixture
-async def plant() -> AsyncIterator[Plant]:
-    made = Plant()
+async def bench() -> AsyncIterator[WorkerBench]:
+    made = WorkerBench()
     yield made
     made.store.close()

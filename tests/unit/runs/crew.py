@@ -27,7 +27,7 @@ from controller.runs.procedures import Apply, Procedure, Tools
 from controller.store import SqlStore, open_store
 from tests.support.launch import prepared
 from tests.unit.plan import samples
-from tests.unit.runs.world import (
+from tests.unit.runs.transaction_bench import (
     TARGET,
     InstantStore,
     Interrupter,

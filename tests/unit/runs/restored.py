@@ -44,7 +44,7 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.store import SqlStore
 from tests.support.launch import submit
-from tests.unit.runs.plant import FlakyStore
+from tests.unit.runs.worker_bench import FlakyStore
 
 ROOT = Path(__file__).parents[3]
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"

@@ -11,7 +11,7 @@ from controller.ports.store import Claim
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
-from tests.unit.runs.world import QUICK, TARGET, InstantStore, Killed, World, add_tenant
+from tests.unit.runs.transaction_bench import QUICK, TARGET, InstantStore, Killed, TransactionBench, add_tenant
 
 
 class ScriptedGate:
@@ -24,9 +24,13 @@ class ScriptedGate:
     """
 
     def __init__(
-        self, world: World, known: Decision | None = None, first: Decision | None = None, told: Decision | None = None
+        self,
+        bench: TransactionBench,
+        known: Decision | None = None,
+        first: Decision | None = None,
+        told: Decision | None = None,
     ) -> None:
-        self._world = world
+        self._bench = bench
         self._known, self._first, self._told = known, first, told
         self.left = 0
         self.claim: Claim | None = None
@@ -40,7 +44,7 @@ class ScriptedGate:
     async def stand(self, entry: JournalEntry | None = None) -> None:
         assert self.claim is not None
         if entry is not None:
-            self._world.store.journal.append(entry, self.claim)
+            self._bench.store.journal.append(entry, self.claim)
 
     async def decision(self) -> Decision:
         if self._told is None:
@@ -52,57 +56,57 @@ class ScriptedGate:
         return self._first
 
 
-def decided(world: World, verdict: GateVerdict) -> Decision:
+def decided(bench: TransactionBench, verdict: GateVerdict) -> Decision:
     return Decision(
-        run=world.run.id, wave=0, unit="u", gate=0, verdict=verdict, at=world.clock.now(), by="w", reason="so it was"
+        run=bench.run.id, wave=0, unit="u", gate=0, verdict=verdict, at=bench.clock.now(), by="w", reason="so it was"
     )
 
 
-def transaction(world: World, gate: ScriptedGate) -> Transaction:
-    claim = gate.claim = world.claim()
-    record = Record(claim, InstantStore(world.store), world.clock, world.believes)
-    return Transaction(claim, TARGET, world.devices, record, world.clock, Patience(), gate)  # type: ignore[arg-type]
+def transaction(bench: TransactionBench, gate: ScriptedGate) -> Transaction:
+    claim = gate.claim = bench.claim()
+    record = Record(claim, InstantStore(bench.store), bench.clock, bench.believes)
+    return Transaction(claim, TARGET, bench.devices, record, bench.clock, Patience(), gate)  # type: ignore[arg-type]
 
 
-async def standing() -> World:
+async def standing() -> TransactionBench:
     """A station that stands at its gate, prepared and verified, and whose worker died there."""
-    world = World(add_tenant(), QUICK)
-    gate = ScriptedGate(world)
+    bench = TransactionBench(add_tenant(), QUICK)
+    gate = ScriptedGate(bench)
     with pytest.raises(Killed):
-        await transaction(world, gate).run()
-    assert world.steps[-1] is JournalStep.GATED
+        await transaction(bench, gate).run()
+    assert bench.steps[-1] is JournalStep.GATED
     assert gate.claim is not None
-    world.bury(gate.claim)
-    return world
+    bench.bury(gate.claim)
+    return bench
 
 
 async def test_a_device_that_is_not_well_any_more_does_not_step_back_from_a_decision_that_came_first() -> None:
     """All others of the unit were told to confirm; this one's link failed before it heard."""
-    world = await standing()
-    world.break_link()
-    gate = ScriptedGate(world, first=decided(world, GateVerdict.CONFIRM))
-    result = await transaction(world, gate).run()
+    bench = await standing()
+    bench.break_link()
+    gate = ScriptedGate(bench, first=decided(bench, GateVerdict.CONFIRM))
+    result = await transaction(bench, gate).run()
     assert gate.left == 1
     assert result.outcome is Outcome.SUCCEEDED, result.detail
-    assert world.device.running == world.scenario.after
+    assert bench.device.running == bench.scenario.after
 
 
 async def test_a_device_that_reverted_rolls_forward_where_the_decision_came_first() -> None:
-    world = await standing()
-    world.clock.pause(61)
-    assert world.device.running == world.scenario.before.tree
-    gate = ScriptedGate(world, first=decided(world, GateVerdict.CONFIRM), told=decided(world, GateVerdict.CONFIRM))
-    result = await transaction(world, gate).run()
+    bench = await standing()
+    bench.clock.pause(61)
+    assert bench.device.running == bench.scenario.before.tree
+    gate = ScriptedGate(bench, first=decided(bench, GateVerdict.CONFIRM), told=decided(bench, GateVerdict.CONFIRM))
+    result = await transaction(bench, gate).run()
     assert gate.left == 1
     assert result.outcome is Outcome.SUCCEEDED, result.detail
-    assert world.device.running == world.scenario.after
+    assert bench.device.running == bench.scenario.after
 
 
 async def test_a_device_that_may_step_back_does() -> None:
-    world = await standing()
-    world.break_link()
-    gate = ScriptedGate(world)
-    result = await transaction(world, gate).run()
+    bench = await standing()
+    bench.break_link()
+    gate = ScriptedGate(bench)
+    result = await transaction(bench, gate).run()
     assert gate.left == 1
     assert result.outcome is Outcome.ROLLED_BACK
     assert "not reached within" in result.detail
@@ -117,25 +121,25 @@ async def test_a_station_of_a_confirmed_group_is_tried_until_it_can_be_reached(
     verdict: GateVerdict | None, outcome: Outcome
 ) -> None:
     """It carries nothing of ours any more: its timer ran out while it was away."""
-    world = World(add_tenant(), QUICK)
-    back = world.clock.now() + timedelta(seconds=20)
+    bench = TransactionBench(add_tenant(), QUICK)
+    back = bench.clock.now() + timedelta(seconds=20)
 
     class Away(str):
         __slots__ = ()
 
         def __bool__(self) -> bool:
-            return world.clock.now() < back
+            return bench.clock.now() < back
 
-    world.device.unreachable = Away("the line is cut")
-    known = decided(world, verdict) if verdict else None
-    result = await transaction(world, ScriptedGate(world, known=known, told=known)).run()
+    bench.device.unreachable = Away("the line is cut")
+    known = decided(bench, verdict) if verdict else None
+    result = await transaction(bench, ScriptedGate(bench, known=known, told=known)).run()
     assert result.outcome is outcome, result.detail
 
 
 async def test_a_station_of_a_confirmed_group_that_never_comes_back_is_diverged() -> None:
-    world = World(add_tenant(), QUICK)
-    world.device.unreachable = "the line is cut"
-    known = decided(world, GateVerdict.CONFIRM)
-    result = await transaction(world, ScriptedGate(world, known=known)).run()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.device.unreachable = "the line is cut"
+    known = decided(bench, GateVerdict.CONFIRM)
+    result = await transaction(bench, ScriptedGate(bench, known=known)).run()
     assert result.outcome is Outcome.DIVERGED
     assert "could not be read back" in result.detail

@@ -8,29 +8,29 @@ import pytest
 
 from controller.models.run import Outcome, Strategy
 from controller.ports.fake_devices import Fault, Wrong
-from tests.unit.runs.world import World, add_tenant
+from tests.unit.runs.transaction_bench import TransactionBench, add_tenant
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 9])
 async def test_a_refused_confirm_proves_nothing(times: int) -> None:
     """It may be refused for any reason, while the commit still waits to revert."""
-    world = World(add_tenant(), Strategy(confirm_timeout=60))
-    world.fault("confirm", Wrong.REFUSE, times=times)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), Strategy(confirm_timeout=60))
+    bench.fault("confirm", Wrong.REFUSE, times=times)
+    result = await bench.work()
     assert result.outcome is (Outcome.SUCCEEDED if times < 3 else Outcome.ROLLED_BACK)
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("ahead", [-3600, 0, 3600])
 async def test_a_timer_is_waited_for_by_no_time_of_day(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock jumps while the station answers ok to confirms that it does not carry out."""
-    world = World(add_tenant(), Strategy(confirm_timeout=60))
-    now = world.clock.now
+    bench = TransactionBench(add_tenant(), Strategy(confirm_timeout=60))
+    now = bench.clock.now
 
     def jump() -> None:
-        monkeypatch.setattr(world.clock, "now", lambda: now() + timedelta(seconds=ahead))
+        monkeypatch.setattr(bench.clock, "now", lambda: now() + timedelta(seconds=ahead))
 
-    world.device.faults.append(Fault("confirm", Wrong.LIE, jump, times=9))
-    result = await world.work()
+    bench.device.faults.append(Fault("confirm", Wrong.LIE, jump, times=9))
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    world.assert_settled(result)
+    bench.assert_settled(result)

@@ -14,7 +14,7 @@ from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 from tests.support.soak import SOAK
 from tests.unit.runs.crew import Crew, Mortal, unit
-from tests.unit.runs.world import UNSAFE
+from tests.unit.runs.transaction_bench import UNSAFE
 
 WAVE = Strategy(policy=Policy.WAVE, check_timeout=1, confirm_timeout=60, canary=0)
 UNIT = WAVE.model_copy(update={"policy": Policy.UNIT})

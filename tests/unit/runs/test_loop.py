@@ -16,93 +16,93 @@ from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
 from controller.runs.sweeper import BURY_AFTER
 from controller.store.repository import Invocation, Urgent
-from tests.unit.runs.plant import FlakyStore, Plant
+from tests.unit.runs.worker_bench import FlakyStore, WorkerBench
 
 T = TypeVar("T")
 
 
-async def test_a_run_is_worked_off(plant: Plant) -> None:
-    async with plant.working(plant.worker()):
-        run = plant.submit()
-        await plant.advance(5)
-        plant.assert_succeeded(run)
+async def test_a_run_is_worked_off(bench: WorkerBench) -> None:
+    async with bench.working(bench.worker()):
+        run = bench.submit()
+        await bench.advance(5)
+        bench.assert_succeeded(run)
 
 
-async def test_a_ring_spares_the_wait_and_is_not_needed(plant: Plant) -> None:
-    worker = plant.worker()
-    async with plant.working(worker):
-        run = plant.submit()
-        plant.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
-        await plant.clock.advance(0.01)
-        assert plant.job(run).state is JobState.READY
+async def test_a_ring_spares_the_wait_and_is_not_needed(bench: WorkerBench) -> None:
+    worker = bench.worker()
+    async with bench.working(worker):
+        run = bench.submit()
+        bench.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        await bench.clock.advance(0.01)
+        assert bench.job(run).state is JobState.READY
         worker.wake(run)
-        await plant.clock.advance(0.01)
-        assert plant.job(run).state is not JobState.READY
-        await plant.advance(5)
-        plant.assert_succeeded(run)
+        await bench.clock.advance(0.01)
+        assert bench.job(run).state is not JobState.READY
+        await bench.advance(5)
+        bench.assert_succeeded(run)
 
 
-async def test_a_ring_for_a_new_run_begins_it(plant: Plant) -> None:
-    worker = plant.worker()
-    async with plant.working(worker):
-        await plant.clock.advance(0.2)
-        run = plant.submit()
+async def test_a_ring_for_a_new_run_begins_it(bench: WorkerBench) -> None:
+    worker = bench.worker()
+    async with bench.working(worker):
+        await bench.clock.advance(0.2)
+        run = bench.submit()
         worker.wake(run)
-        await plant.clock.advance(0.2)
-        assert plant.job(run).started is not None
+        await bench.clock.advance(0.2)
+        assert bench.job(run).started is not None
 
 
-async def test_stopping_lets_transactions_end_and_claims_nothing_more(plant: Plant) -> None:
-    plant.device.latency = 0.5
-    async with plant.working(plant.worker()) as stop:
-        run = plant.submit()
-        await plant.advance(2)
-        assert plant.job(run).state is JobState.CLAIMED
+async def test_stopping_lets_transactions_end_and_claims_nothing_more(bench: WorkerBench) -> None:
+    bench.device.latency = 0.5
+    async with bench.working(bench.worker()) as stop:
+        run = bench.submit()
+        await bench.advance(2)
+        assert bench.job(run).state is JobState.CLAIMED
         stop.set()
-        second = plant.submit()
-    assert plant.job(run).outcome is Outcome.SUCCEEDED
-    assert plant.job(second).state in (JobState.WAITING, JobState.READY)
-    assert not plant.device.sessions
+        second = bench.submit()
+    assert bench.job(run).outcome is Outcome.SUCCEEDED
+    assert bench.job(second).state in (JobState.WAITING, JobState.READY)
+    assert not bench.device.sessions
     # It ended in good order: nobody has to find out that it is silent.
-    assert plant.store.processes.alive() == []
-    assert "worker.stopped" in {row.action for row in plant.store.audit.page(Page())[1]}
+    assert bench.store.processes.alive() == []
+    assert "worker.stopped" in {row.action for row in bench.store.audit.page(Page())[1]}
 
 
-async def test_a_worker_that_is_to_end_waits_for_no_database(plant: Plant) -> None:
+async def test_a_worker_that_is_to_end_waits_for_no_database(bench: WorkerBench) -> None:
     """What it did is recovered by the next one."""
-    store = FlakyStore(plant.store)
-    plant.device.latency = 0.2
-    async with plant.working(plant.worker(store)) as stop:
-        run = plant.submit()
-        await plant.advance(2)
-        assert plant.job(run).state is JobState.CLAIMED
+    store = FlakyStore(bench.store)
+    bench.device.latency = 0.2
+    async with bench.working(bench.worker(store)) as stop:
+        run = bench.submit()
+        await bench.advance(2)
+        assert bench.job(run).state is JobState.CLAIMED
         store.away = True
-        plant.device.latency = 10_000
+        bench.device.latency = 10_000
         stop.set()
-    assert not plant.device.sessions
-    plant.device.latency = 0.2
-    async with plant.working(plant.worker(name="next")):
-        await plant.advance(BURY_AFTER + 30)
-        plant.assert_succeeded(run)
+    assert not bench.device.sessions
+    bench.device.latency = 0.2
+    async with bench.working(bench.worker(name="next")):
+        await bench.advance(BURY_AFTER + 30)
+        bench.assert_succeeded(run)
 
 
-async def test_a_database_that_is_away_in_mid_transaction(plant: Plant) -> None:
+async def test_a_database_that_is_away_in_mid_transaction(bench: WorkerBench) -> None:
     """The session is given up, and the same worker takes over from itself when the record is back."""
-    store = FlakyStore(plant.store)
-    plant.device.latency = 0.2
-    async with plant.working(plant.worker(store)):
-        run = plant.submit()
-        await plant.advance(2)
-        assert plant.job(run).state is JobState.CLAIMED
+    store = FlakyStore(bench.store)
+    bench.device.latency = 0.2
+    async with bench.working(bench.worker(store)):
+        run = bench.submit()
+        await bench.advance(2)
+        assert bench.job(run).state is JobState.CLAIMED
         store.away = True
-        await plant.advance(3)
+        await bench.advance(3)
         store.away = False
-        await plant.advance(20)
-        plant.assert_succeeded(run)
+        await bench.advance(20)
+        bench.assert_succeeded(run)
 
 
 @pytest.mark.parametrize("calls", range(1, 24))
-async def test_an_answer_of_the_database_that_is_lost(plant: Plant, calls: int) -> None:
+async def test_an_answer_of_the_database_that_is_lost(bench: WorkerBench, calls: int) -> None:
     """Claim, journal, finish: each may have happened although nobody heard of it."""
 
     class Losing(FlakyStore):
@@ -113,84 +113,84 @@ async def test_an_answer_of_the_database_that_is_lost(plant: Plant, calls: int) 
             self.lose = int(self.counted == calls + 2)
             return await super().call(work)
 
-    store = Losing(plant.store)
-    run = plant.submit()
-    async with plant.working(plant.worker(store)):
-        await plant.advance(30)
-        plant.assert_succeeded(run)
+    store = Losing(bench.store)
+    run = bench.submit()
+    async with bench.working(bench.worker(store)):
+        await bench.advance(30)
+        bench.assert_succeeded(run)
 
 
-async def test_a_worker_that_froze_is_buried_and_its_job_taken_over(plant: Plant) -> None:
-    frozen = FlakyStore(plant.store)
-    plant.device.latency = 0.3
-    async with plant.working(plant.worker(frozen, "frozen")):
-        run = plant.submit()
-        await plant.advance(2)
-        assert plant.job(run).state is JobState.CLAIMED
+async def test_a_worker_that_froze_is_buried_and_its_job_taken_over(bench: WorkerBench) -> None:
+    frozen = FlakyStore(bench.store)
+    bench.device.latency = 0.3
+    async with bench.working(bench.worker(frozen, "frozen")):
+        run = bench.submit()
+        await bench.advance(2)
+        assert bench.job(run).state is JobState.CLAIMED
         frozen.thawed.clear()
-        async with plant.working(plant.worker(name="living")):
-            await plant.advance(BURY_AFTER - 3)
-            assert plant.job(run).state is JobState.CLAIMED
-            await plant.advance(30)
-            plant.assert_succeeded(run)
-            assert [one.name for one in plant.store.processes.alive()] == ["living"]
+        async with bench.working(bench.worker(name="living")):
+            await bench.advance(BURY_AFTER - 3)
+            assert bench.job(run).state is JobState.CLAIMED
+            await bench.advance(30)
+            bench.assert_succeeded(run)
+            assert [one.name for one in bench.store.processes.alive()] == ["living"]
             frozen.thawed.set()
-            await plant.advance(5)
+            await bench.advance(5)
             # Its late acts came to nothing, and it is back as another incarnation.
-            assert sorted(one.name for one in plant.store.processes.alive()) == ["frozen", "living"]
-    plant.assert_succeeded(run)
-    assert len(plant.device.history) == 2
+            assert sorted(one.name for one in bench.store.processes.alive()) == ["frozen", "living"]
+    bench.assert_succeeded(run)
+    assert len(bench.device.history) == 2
 
 
-async def test_a_worker_that_was_buried_comes_back_as_another(plant: Plant) -> None:
+async def test_a_worker_that_was_buried_comes_back_as_another(bench: WorkerBench) -> None:
     """Its job goes on under the new lease; the old one's session is gone from the station."""
-    plant.device.latency = 1.0
-    async with plant.working(plant.worker()):
-        run = plant.submit()
-        await plant.advance(3)
-        assert plant.job(run).state is JobState.CLAIMED
-        (first,) = plant.store.processes.alive()
-        assert plant.store.processes.declare_dead(first.id, first.counter)
-        await plant.advance(60)
-        plant.assert_succeeded(run)
-        (second,) = plant.store.processes.alive()
+    bench.device.latency = 1.0
+    async with bench.working(bench.worker()):
+        run = bench.submit()
+        await bench.advance(3)
+        assert bench.job(run).state is JobState.CLAIMED
+        (first,) = bench.store.processes.alive()
+        assert bench.store.processes.declare_dead(first.id, first.counter)
+        await bench.advance(60)
+        bench.assert_succeeded(run)
+        (second,) = bench.store.processes.alive()
         assert second.id != first.id
-        assert plant.job(run).attempts == 2
+        assert bench.job(run).attempts == 2
 
 
-async def test_without_heartbeat_a_worker_stops_believing_in_its_leases(plant: Plant) -> None:
-    store = FlakyStore(plant.store)
-    worker = plant.worker(store)
-    async with plant.working(worker):
+async def test_without_heartbeat_a_worker_stops_believing_in_its_leases(bench: WorkerBench) -> None:
+    store = FlakyStore(bench.store)
+    worker = bench.worker(store)
+    async with bench.working(worker):
         assert worker._alive(worker._incarnation)
         store.away = True
-        await plant.advance(BELIEF + 2)
+        await bench.advance(BELIEF + 2)
         assert not worker._alive(worker._incarnation)
         store.away = False
-        await plant.advance(3)
+        await bench.advance(3)
         assert worker._alive(worker._incarnation)
 
 
-async def test_a_stall_that_nobody_noticed_is_slept_off(plant: Plant) -> None:
+async def test_a_stall_that_nobody_noticed_is_slept_off(bench: WorkerBench) -> None:
     """Its own deadline passed, so it sends nothing more before its next heartbeat; then it goes on where it was."""
-    store = FlakyStore(plant.store)
-    plant.device.latency = 0.4
+    store = FlakyStore(bench.store)
+    bench.device.latency = 0.4
     locked: list[float] = []
-    plant.device.faults.append(Fault("lock", act=lambda: locked.append(plant.clock.monotonic()), times=99))
-    async with plant.working(plant.worker(store)):
-        run = plant.submit()
-        await plant.advance(2)
-        assert plant.job(run).state is JobState.CLAIMED
+    bench.device.faults.append(Fault("lock", act=lambda: locked.append(bench.clock.monotonic()), times=99))
+    async with bench.working(bench.worker(store)):
+        run = bench.submit()
+        await bench.advance(2)
+        assert bench.job(run).state is JobState.CLAIMED
         store.thawed.clear()
-        await plant.advance(BELIEF + 3)
+        await bench.advance(BELIEF + 3)
         store.thawed.set()
-        await plant.advance(30)
-        plant.assert_succeeded(run)
-        assert plant.job(run).attempts == 1
+        await bench.advance(30)
+        bench.assert_succeeded(run)
+        assert bench.job(run).attempts == 1
     assert len(locked) == 1
 
 
-async def test_a_stall_after_which_no_heartbeat_comes_through_is_recovered_from(plant: Plant) -> None:
+async def test_a_stall_after_which_no_heartbeat_comes_through_is_recovered_from(bench: WorkerBench) -> None:
     """It sends nothing more; but the job is still its own, and it takes it up again when it can."""
 
     class Heartless(FlakyStore):
@@ -201,25 +201,25 @@ async def test_a_stall_after_which_no_heartbeat_comes_through_is_recovered_from(
                 raise StoreError("no heartbeat comes through")
             return await super().call(work)
 
-    store = Heartless(plant.store)
-    plant.device.latency = 0.4
+    store = Heartless(bench.store)
+    bench.device.latency = 0.4
     locked: list[float] = []
-    plant.device.faults.append(Fault("lock", act=lambda: locked.append(plant.clock.monotonic()), times=99))
-    async with plant.working(plant.worker(store)):
-        run = plant.submit()
-        await plant.advance(2)
-        assert plant.job(run).state is JobState.CLAIMED
-        changes = len(plant.device.history)
+    bench.device.faults.append(Fault("lock", act=lambda: locked.append(bench.clock.monotonic()), times=99))
+    async with bench.working(bench.worker(store)):
+        run = bench.submit()
+        await bench.advance(2)
+        assert bench.job(run).state is JobState.CLAIMED
+        changes = len(bench.device.history)
         store.beats = False
         store.thawed.clear()
-        await plant.advance(BELIEF + 3)
+        await bench.advance(BELIEF + 3)
         store.thawed.set()
-        await plant.advance(4)
-        assert plant.job(run).state is JobState.CLAIMED
-        assert len(plant.device.history) == changes
+        await bench.advance(4)
+        assert bench.job(run).state is JobState.CLAIMED
+        assert len(bench.device.history) == changes
         store.beats = True
-        await plant.advance(30)
-        plant.assert_succeeded(run)
+        await bench.advance(30)
+        bench.assert_succeeded(run)
     assert len(locked) == 2
 
 
@@ -227,43 +227,43 @@ async def test_belief_ends_well_before_the_funeral() -> None:
     assert BELIEF * 2 < BURY_AFTER
 
 
-async def test_a_job_that_kills_its_workers_is_given_up(plant: Plant) -> None:
-    run = plant.submit()
-    plant.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+async def test_a_job_that_kills_its_workers_is_given_up(bench: WorkerBench) -> None:
+    run = bench.submit()
+    bench.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     for _ in range(loop_module._MAX_ATTEMPTS):
-        incarnation = plant.store.processes.register("victim")
-        assert plant.store.claims.take(incarnation, 1)
-        assert plant.store.processes.declare_dead(incarnation, 0)
-    async with plant.working(plant.worker()):
-        await plant.advance(5)
-    assert plant.job(run).outcome is Outcome.FAILED_SAFE
-    assert "given up after 5 attempts" in plant.job(run).detail
-    assert plant.store.runs.get(run).state is RunState.FAILED
+        incarnation = bench.store.processes.register("victim")
+        assert bench.store.claims.take(incarnation, 1)
+        assert bench.store.processes.declare_dead(incarnation, 0)
+    async with bench.working(bench.worker()):
+        await bench.advance(5)
+    assert bench.job(run).outcome is Outcome.FAILED_SAFE
+    assert "given up after 5 attempts" in bench.job(run).detail
+    assert bench.store.runs.get(run).state is RunState.FAILED
 
 
-async def test_an_error_of_ours_ends_the_job_and_not_the_worker(plant: Plant) -> None:
+async def test_an_error_of_ours_ends_the_job_and_not_the_worker(bench: WorkerBench) -> None:
     def bug() -> None:
         raise ZeroDivisionError
 
-    plant.device.faults.append(Fault("commit_confirmed", act=bug))
-    async with plant.working(plant.worker()):
-        run = plant.submit()
-        await plant.advance(5)
-        assert plant.job(run).outcome is Outcome.DIVERGED
-        assert "ZeroDivisionError" in plant.job(run).detail
-        assert plant.store.runs.get(run).state is RunState.DIVERGED
-        again = plant.submit()
-        await plant.advance(5)
-        assert plant.store.runs.get(again).state is RunState.SUCCEEDED
+    bench.device.faults.append(Fault("commit_confirmed", act=bug))
+    async with bench.working(bench.worker()):
+        run = bench.submit()
+        await bench.advance(5)
+        assert bench.job(run).outcome is Outcome.DIVERGED
+        assert "ZeroDivisionError" in bench.job(run).detail
+        assert bench.store.runs.get(run).state is RunState.DIVERGED
+        again = bench.submit()
+        await bench.advance(5)
+        assert bench.store.runs.get(again).state is RunState.SUCCEEDED
 
 
-async def test_a_broken_heart_ends_the_worker(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_broken_heart_ends_the_worker(bench: WorkerBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A supervisor starts it anew; a worker that only seems to live is worse."""
-    worker = plant.worker()
+    worker = bench.worker()
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
-    await plant.clock.advance(1)
-    monkeypatch.setattr(plant.store.processes, "heartbeat", lambda *_: 1 / 0)
-    await plant.advance(3)
+    await bench.clock.advance(1)
+    monkeypatch.setattr(bench.store.processes, "heartbeat", lambda *_: 1 / 0)
+    await bench.advance(3)
     with pytest.raises(ZeroDivisionError):
         await task

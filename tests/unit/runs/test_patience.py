@@ -12,9 +12,9 @@ from controller.models.sharing import MaintenanceWindow
 from controller.ports.devices import Capabilities
 from controller.ports.store import NewJob
 from tests.unit.runs.crew import Crew, Mortal, unit
-from tests.unit.runs.plant import FlakyStore
 from tests.unit.runs.test_window_closes import TOGETHER, TwoStations
-from tests.unit.runs.world import UNSAFE
+from tests.unit.runs.transaction_bench import UNSAFE
+from tests.unit.runs.worker_bench import FlakyStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 #: Who is away is tried once more, after 15 s.
@@ -24,35 +24,35 @@ UNIT = (NewJob(0, "S1", "S1"), NewJob(0, "S2", "S1"))
 
 
 @pytest.fixture
-def plant() -> Iterator[TwoStations]:
+def bench() -> Iterator[TwoStations]:
     made = TwoStations()
     yield made
     made.store.close()
 
 
-def lose(plant: TwoStations, *stations: str, seconds: float) -> list[float]:
+def lose(bench: TwoStations, *stations: str, seconds: float) -> list[float]:
     """Stations that nobody can reach for a while; when somebody tried."""
     tries: list[float] = []
-    end = plant.clock.monotonic() + seconds
-    session = plant.devices.session
+    end = bench.clock.monotonic() + seconds
+    session = bench.devices.session
 
     def watched(target: object) -> object:
         name = target.station  # type: ignore[attr-defined]
-        away = name in stations and plant.clock.monotonic() < end
-        plant.devices[name].unreachable = "no route" if away else ""
+        away = name in stations and bench.clock.monotonic() < end
+        bench.devices[name].unreachable = "no route" if away else ""
         if name in stations:
-            tries.append(plant.clock.monotonic())
+            tries.append(bench.clock.monotonic())
         return session(target)  # type: ignore[arg-type]
 
-    plant.devices.session = watched  # type: ignore[method-assign,assignment]
+    bench.devices.session = watched  # type: ignore[method-assign,assignment]
     return tries
 
 
-async def until(plant: TwoStations, seconds: float, true: Callable[[], bool]) -> None:
+async def until(bench: TwoStations, seconds: float, true: Callable[[], bool]) -> None:
     for _ in range(int(seconds)):
         if true():
             return
-        await plant.clock.advance(1)
+        await bench.clock.advance(1)
     raise AssertionError("it never comes to it")
 
 
@@ -67,172 +67,172 @@ def test_pauses_grow_and_the_last_try_comes_when_patience_runs_out() -> None:
     assert strategy.next_try(NOW, NOW - timedelta(hours=5)) == NOW - timedelta(hours=5) + timedelta(seconds=60)
 
 
-async def test_waves_go_on_and_who_was_away_follows(plant: TwoStations) -> None:
-    tries = lose(plant, "S1", seconds=70)
-    run = plant.submit(PATIENT.model_copy(update={"patience": 100}), WAVES, windows=())
-    async with plant.working(plant.worker()):
-        await plant.advance(8)
-        first, second = plant.jobs(run)
-        assert (second.outcome, plant.store.runs.get(run).state) == (Outcome.SUCCEEDED, RunState.RUNNING)
+async def test_waves_go_on_and_who_was_away_follows(bench: TwoStations) -> None:
+    tries = lose(bench, "S1", seconds=70)
+    run = bench.submit(PATIENT.model_copy(update={"patience": 100}), WAVES, windows=())
+    async with bench.working(bench.worker()):
+        await bench.advance(8)
+        first, second = bench.jobs(run)
+        assert (second.outcome, bench.store.runs.get(run).state) == (Outcome.SUCCEEDED, RunState.RUNNING)
         assert (first.state, first.outcome, first.started) == (JobState.READY, None, None)
         assert "no route" in first.detail
-        (words,) = plant.store.runs.get(run).waits
+        (words,) = bench.store.runs.get(run).waits
         assert words == "was away or busy, tried again 2025-12-31 19:01 (America/Lima)"
-        assert not plant.store.claims.busy(["S1"])
-        await until(plant, 120, lambda: plant.store.runs.get(run).state.terminal)
-    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert plant.carried() == [True, True]
+        assert not bench.store.claims.busy(["S1"])
+        await until(bench, 120, lambda: bench.store.runs.get(run).state.terminal)
+    assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert bench.carried() == [True, True]
     assert [round(at, -1) for at in tries] == [0, 60, 100]
-    assert len(plant.actions("job.postponed")) == 2
-    assert len(plant.actions("job.finished")) == 2
-    assert plant.store.audit.verify() is None
+    assert len(bench.actions("job.postponed")) == 2
+    assert len(bench.actions("job.finished")) == 2
+    assert bench.store.audit.verify() is None
 
 
-async def test_patience_runs_out(plant: TwoStations) -> None:
-    tries = lose(plant, "S1", seconds=9999)
-    run = plant.submit(PATIENT, WAVES, windows=())
-    async with plant.working(plant.worker()):
-        await until(plant, 30, lambda: plant.store.runs.get(run).state.terminal)
-        assert plant.clock.monotonic() >= 15
-    assert plant.store.runs.get(run).state is RunState.PARTIAL
-    assert [job.outcome for job in plant.jobs(run)] == [Outcome.DEFERRED, Outcome.SUCCEEDED]
+async def test_patience_runs_out(bench: TwoStations) -> None:
+    tries = lose(bench, "S1", seconds=9999)
+    run = bench.submit(PATIENT, WAVES, windows=())
+    async with bench.working(bench.worker()):
+        await until(bench, 30, lambda: bench.store.runs.get(run).state.terminal)
+        assert bench.clock.monotonic() >= 15
+    assert bench.store.runs.get(run).state is RunState.PARTIAL
+    assert [job.outcome for job in bench.jobs(run)] == [Outcome.DEFERRED, Outcome.SUCCEEDED]
     assert len(tries) == 2
-    assert len(plant.actions("job.finished")) == 2
+    assert len(bench.actions("job.finished")) == 2
 
 
-async def test_without_patience_it_is_tried_once(plant: TwoStations) -> None:
-    tries = lose(plant, "S1", seconds=9999)
-    run = plant.submit(PATIENT.model_copy(update={"patience": 0}), WAVES, windows=())
-    async with plant.working(plant.worker()):
-        await until(plant, 30, lambda: plant.store.runs.get(run).state.terminal)
-    assert (len(tries), plant.store.runs.get(run).state) == (1, RunState.PARTIAL)
+async def test_without_patience_it_is_tried_once(bench: TwoStations) -> None:
+    tries = lose(bench, "S1", seconds=9999)
+    run = bench.submit(PATIENT.model_copy(update={"patience": 0}), WAVES, windows=())
+    async with bench.working(bench.worker()):
+        await until(bench, 30, lambda: bench.store.runs.get(run).state.terminal)
+    assert (len(tries), bench.store.runs.get(run).state) == (1, RunState.PARTIAL)
 
 
-async def test_a_try_waits_for_its_window_and_a_hold_like_any_beginning(plant: TwoStations) -> None:
-    tries = lose(plant, "S1", seconds=10)
+async def test_a_try_waits_for_its_window_and_a_hold_like_any_beginning(bench: TwoStations) -> None:
+    tries = lose(bench, "S1", seconds=10)
     windows = tuple(
         MaintenanceWindow.model_validate({"start": start, "end": end})
         for start, end in (("18:00:00", "19:00:35"), ("19:00:45", "20:00:00"))
     )
-    run = plant.submit(PATIENT, WAVES[:1], windows)
-    async with plant.working(plant.worker()):
-        await plant.advance(30)
+    run = bench.submit(PATIENT, WAVES[:1], windows)
+    async with bench.working(bench.worker()):
+        await bench.advance(30)
         assert len(tries) == 1
-        assert plant.store.runs.get(run).waits == {"window opens 2025-12-31 19:00 (America/Lima)": 1}
-        hold = plant.store.holds.add("S1", "ana", "on the mast", None)
-        await plant.advance(25)
+        assert bench.store.runs.get(run).waits == {"window opens 2025-12-31 19:00 (America/Lima)": 1}
+        hold = bench.store.holds.add("S1", "ana", "on the mast", None)
+        await bench.advance(25)
         assert len(tries) == 1
-        plant.store.holds.end(hold.id, "ana")
-        await plant.advance(10)
-    assert (len(tries), plant.store.runs.get(run).state) == (2, RunState.SUCCEEDED)
+        bench.store.holds.end(hold.id, "ana")
+        await bench.advance(10)
+    assert (len(tries), bench.store.runs.get(run).state) == (2, RunState.SUCCEEDED)
 
 
 @pytest.mark.parametrize("policy", list(Policy))
 @pytest.mark.parametrize("ask", ["pause", "cancel"])
-async def test_people_stop_the_waiting(plant: TwoStations, ask: str, policy: Policy) -> None:
-    tries = lose(plant, "S1", seconds=10)
-    run = plant.submit(PATIENT.model_copy(update={"policy": policy}), UNIT, windows=())
-    async with plant.working(plant.worker()):
-        await plant.advance(10)
-        (plant.store.runs.pause if ask == "pause" else plant.store.runs.cancel)(run, "ana")
-        await plant.advance(15)
+async def test_people_stop_the_waiting(bench: TwoStations, ask: str, policy: Policy) -> None:
+    tries = lose(bench, "S1", seconds=10)
+    run = bench.submit(PATIENT.model_copy(update={"policy": policy}), UNIT, windows=())
+    async with bench.working(bench.worker()):
+        await bench.advance(10)
+        (bench.store.runs.pause if ask == "pause" else bench.store.runs.cancel)(run, "ana")
+        await bench.advance(15)
         assert len(tries) == 1
         if ask == "cancel":
-            assert plant.store.runs.get(run).state is RunState.CANCELLED
-            assert plant.jobs(run)[0].outcome is Outcome.CANCELLED
+            assert bench.store.runs.get(run).state is RunState.CANCELLED
+            assert bench.jobs(run)[0].outcome is Outcome.CANCELLED
         else:
-            assert plant.store.runs.get(run).state is RunState.PAUSED
-            plant.store.runs.resume(run, "ana")
-            await plant.advance(10)
-            assert plant.store.runs.get(run).state is RunState.SUCCEEDED
+            assert bench.store.runs.get(run).state is RunState.PAUSED
+            bench.store.runs.resume(run, "ana")
+            await bench.advance(10)
+            assert bench.store.runs.get(run).state is RunState.SUCCEEDED
 
 
-async def test_what_changed_meanwhile_is_refused(plant: TwoStations) -> None:
-    lose(plant, "S1", seconds=10)
-    run = plant.submit(PATIENT, WAVES[:1], windows=())
-    async with plant.working(plant.worker()):
-        await plant.advance(5)
-        (change,) = [change for change in plant.made.changes if change.station == "S1"]
-        plant.devices["S1"].foreign_edit(change.phases[0].edits[:1])
-        await plant.advance(20)
-    assert plant.jobs(run)[0].outcome is Outcome.REFUSED
+async def test_what_changed_meanwhile_is_refused(bench: TwoStations) -> None:
+    lose(bench, "S1", seconds=10)
+    run = bench.submit(PATIENT, WAVES[:1], windows=())
+    async with bench.working(bench.worker()):
+        await bench.advance(5)
+        (change,) = [change for change in bench.made.changes if change.station == "S1"]
+        bench.devices["S1"].foreign_edit(change.phases[0].edits[:1])
+        await bench.advance(20)
+    assert bench.jobs(run)[0].outcome is Outcome.REFUSED
 
 
-async def test_it_outlives_its_workers(plant: TwoStations) -> None:
-    lose(plant, "S1", seconds=14)
-    run = plant.submit(PATIENT, WAVES[:1], windows=())
-    frozen = FlakyStore(plant.store)
-    async with plant.working(plant.worker(frozen, "frozen")):
-        await plant.advance(5)
+async def test_it_outlives_its_workers(bench: TwoStations) -> None:
+    lose(bench, "S1", seconds=14)
+    run = bench.submit(PATIENT, WAVES[:1], windows=())
+    frozen = FlakyStore(bench.store)
+    async with bench.working(bench.worker(frozen, "frozen")):
+        await bench.advance(5)
         frozen.thawed.clear()
-        async with plant.working(plant.worker(name="living")):
-            await plant.advance(20)
+        async with bench.working(bench.worker(name="living")):
+            await bench.advance(20)
             frozen.thawed.set()
-            await plant.advance(2)
-        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert len(plant.actions("job.finished")) == 1
+            await bench.advance(2)
+        assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert len(bench.actions("job.finished")) == 1
 
 
-async def test_a_unit_waits_for_who_was_away_and_is_changed_for_nothing_once(plant: TwoStations) -> None:
+async def test_a_unit_waits_for_who_was_away_and_is_changed_for_nothing_once(bench: TwoStations) -> None:
     """The other one is taken back, and begins after the one that was away is prepared."""
-    tries = lose(plant, "S2", seconds=70)
-    run = plant.submit(PATIENT.model_copy(update={"policy": Policy.UNIT, "patience": 75}), UNIT, windows=())
-    async with plant.working(plant.worker()):
-        await plant.advance(72)
-        assert [(job.state, job.round) for job in plant.jobs(run)] == [(JobState.WAITING, 2)] * 2
+    tries = lose(bench, "S2", seconds=70)
+    run = bench.submit(PATIENT.model_copy(update={"policy": Policy.UNIT, "patience": 75}), UNIT, windows=())
+    async with bench.working(bench.worker()):
+        await bench.advance(72)
+        assert [(job.state, job.round) for job in bench.jobs(run)] == [(JobState.WAITING, 2)] * 2
         assert len(tries) == 2
-        assert len(plant.devices["S1"].history) == 3
-        await plant.advance(20)
-    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert len(plant.devices["S1"].history) == 4
-    verdicts = [one.verdict for one in plant.store.gates.decisions([(run, 0)])]
+        assert len(bench.devices["S1"].history) == 3
+        await bench.advance(20)
+    assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert len(bench.devices["S1"].history) == 4
+    verdicts = [one.verdict for one in bench.store.gates.decisions([(run, 0)])]
     assert verdicts == [GateVerdict.POSTPONE, GateVerdict.POSTPONE, GateVerdict.CONFIRM]
-    assert len(plant.actions("job.finished")) == 2
+    assert len(bench.actions("job.finished")) == 2
 
 
-async def test_no_wave_waits_for_a_unit_that_is_tried_again(plant: TwoStations) -> None:
-    lose(plant, "S1", seconds=10)
-    run = plant.submit(PATIENT.model_copy(update={"policy": Policy.UNIT}), WAVES, windows=())
-    async with plant.working(plant.worker()):
-        await plant.advance(10)
-        assert [job.outcome for job in plant.jobs(run)] == [None, Outcome.SUCCEEDED]
-        assert plant.store.runs.get(run).wave == 1
-        await plant.advance(15)
-    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert [one.wave for one in plant.store.gates.decisions([(run, 0), (run, 1)])] == [0, 1]
+async def test_no_wave_waits_for_a_unit_that_is_tried_again(bench: TwoStations) -> None:
+    lose(bench, "S1", seconds=10)
+    run = bench.submit(PATIENT.model_copy(update={"policy": Policy.UNIT}), WAVES, windows=())
+    async with bench.working(bench.worker()):
+        await bench.advance(10)
+        assert [job.outcome for job in bench.jobs(run)] == [None, Outcome.SUCCEEDED]
+        assert bench.store.runs.get(run).wave == 1
+        await bench.advance(15)
+    assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert [one.wave for one in bench.store.gates.decisions([(run, 0), (run, 1)])] == [0, 1]
 
 
-async def test_other_runs_need_not_wait_for_who_is_away(plant: TwoStations) -> None:
+async def test_other_runs_need_not_wait_for_who_is_away(bench: TwoStations) -> None:
     """Also where they are decided together: the station is free for them while nobody tries it."""
-    lose(plant, "S1", seconds=7)
+    lose(bench, "S1", seconds=7)
     strategy = PATIENT.model_copy(update={"policy": Policy.WAVE})
-    first = plant.submit(strategy, UNIT[:1], windows=())
-    async with plant.working(plant.worker()):
-        await plant.advance(8)
-        second = plant.submit(strategy, UNIT, windows=())
-        await plant.advance(6)
-        assert [job.outcome for job in plant.jobs(second)] == [Outcome.SUCCEEDED] * 2
-        await plant.advance(10)
-        assert [job.outcome for job in plant.jobs(first)] == [Outcome.UNCHANGED]
+    first = bench.submit(strategy, UNIT[:1], windows=())
+    async with bench.working(bench.worker()):
+        await bench.advance(8)
+        second = bench.submit(strategy, UNIT, windows=())
+        await bench.advance(6)
+        assert [job.outcome for job in bench.jobs(second)] == [Outcome.SUCCEEDED] * 2
+        await bench.advance(10)
+        assert [job.outcome for job in bench.jobs(first)] == [Outcome.UNCHANGED]
 
 
-async def test_a_postponed_wave_takes_along_who_was_away_before(plant: TwoStations) -> None:
+async def test_a_postponed_wave_takes_along_who_was_away_before(bench: TwoStations) -> None:
     """Also where nobody has patience."""
-    async with plant.working(plant.worker()):
-        plant.clock.pause(34)
-        tries = lose(plant, "S2", seconds=40)
-        plant.devices["S1"].latency = 8.0
-        run = plant.submit(TOGETHER, (NewJob(0, "S1"), NewJob(0, "S2")))
-        await plant.advance(5)
-        assert [job.outcome for job in plant.jobs(run)] == [None, Outcome.DEFERRED]
-        await plant.advance(42)
-        plant.devices["S1"].latency = 0.0
-        await plant.advance(12)
-        assert [(job.round, job.outcome) for job in plant.jobs(run)] == [(1, None)] * 2
-        await plant.advance(12)
-    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
+    async with bench.working(bench.worker()):
+        bench.clock.pause(34)
+        tries = lose(bench, "S2", seconds=40)
+        bench.devices["S1"].latency = 8.0
+        run = bench.submit(TOGETHER, (NewJob(0, "S1"), NewJob(0, "S2")))
+        await bench.advance(5)
+        assert [job.outcome for job in bench.jobs(run)] == [None, Outcome.DEFERRED]
+        await bench.advance(42)
+        bench.devices["S1"].latency = 0.0
+        await bench.advance(12)
+        assert [(job.round, job.outcome) for job in bench.jobs(run)] == [(1, None)] * 2
+        await bench.advance(12)
+    assert bench.store.runs.get(run).state is RunState.SUCCEEDED
     assert len(tries) == 2
-    assert plant.carried() == [True, True]
+    assert bench.carried() == [True, True]
 
 
 def late(crew: Crew, *stations: str, seconds: float) -> None:

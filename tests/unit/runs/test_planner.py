@@ -9,7 +9,7 @@ import pytest
 from controller.plan import StationView
 from controller.runs.planning.planner import Planner
 from tests.unit.plan import samples
-from tests.unit.runs.world import TARGET, InstantStore, World, add_tenant
+from tests.unit.runs.transaction_bench import TARGET, InstantStore, TransactionBench, add_tenant
 
 
 def _views() -> int:
@@ -18,8 +18,8 @@ def _views() -> int:
 
 async def test_no_more_views_are_there_than_stations_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.runs.planning.planner._PARALLEL", 2)
-    world = World(add_tenant())
-    planner = Planner(InstantStore(world.store), world.devices, world.clock, lambda _network, _station: TARGET)
+    bench = TransactionBench(add_tenant())
+    planner = Planner(InstantStore(bench.store), bench.devices, bench.clock, lambda _network, _station: TARGET)
     gc.collect()
     before = _views()
 

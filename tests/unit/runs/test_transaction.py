@@ -12,7 +12,7 @@ from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, Wrong
 from tests.unit.plan.samples import LTE_CELL
-from tests.unit.runs.world import QUICK, UNSAFE, Scenario, World, add_tenant, retune
+from tests.unit.runs.transaction_bench import QUICK, UNSAFE, Scenario, TransactionBench, add_tenant, retune
 
 #: Somebody else changes the identity of the cell that the plan works on.
 FOREIGN = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",)),)
@@ -23,13 +23,13 @@ FOREIGN = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "
 
 @pytest.mark.parametrize("scenario", [add_tenant(), retune()], ids=["one-phase", "three-phases"])
 async def test_success(scenario: Scenario) -> None:
-    world = World(scenario)
-    result = await world.work()
+    bench = TransactionBench(scenario)
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert result.applied
-    assert world.changes == len(scenario.change.phases)
+    assert bench.changes == len(scenario.change.phases)
     phases = [JournalStep.EDITING, JournalStep.COMMITTING, JournalStep.PREPARED] * len(scenario.change.phases)
-    assert world.steps == [
+    assert bench.steps == [
         JournalStep.OPENED,
         JournalStep.LOCKED,
         JournalStep.READ,
@@ -37,35 +37,35 @@ async def test_success(scenario: Scenario) -> None:
         JournalStep.CONFIRMING,
         JournalStep.FINISHED,
     ]
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_the_journal_names_token_deadline_and_session_before_the_act() -> None:
-    world = World(add_tenant(), QUICK)
+    bench = TransactionBench(add_tenant(), QUICK)
     seen: list[tuple[JournalStep, str]] = []
     for operation in ("lock", "commit_confirmed", "confirm"):
-        world.act(operation, lambda: seen.append((world.journal[-1].step, world.journal[-1].persist)))
-    await world.work()
-    token = f"minka-{world.journal[0].transaction}-1"
+        bench.act(operation, lambda: seen.append((bench.journal[-1].step, bench.journal[-1].persist)))
+    await bench.work()
+    token = f"minka-{bench.journal[0].transaction}-1"
     assert seen == [(JournalStep.OPENED, ""), (JournalStep.COMMITTING, token), (JournalStep.CONFIRMING, token)]
-    committing = next(row for row in world.journal if row.step is JournalStep.COMMITTING)
+    committing = next(row for row in bench.journal if row.step is JournalStep.COMMITTING)
     assert committing.deadline is not None
-    assert (committing.deadline - world.journal[0].at).total_seconds() == pytest.approx(60, abs=1)
-    assert world.journal[0].session
+    assert (committing.deadline - bench.journal[0].at).total_seconds() == pytest.approx(60, abs=1)
+    assert bench.journal[0].session
 
 
 async def test_one_deadline_for_all_phases() -> None:
     """Follow-up commits shorten the timer by what has passed; nothing extends it."""
-    world = World(retune(), QUICK)
-    world.device.latency = 0.7
+    bench = TransactionBench(retune(), QUICK)
+    bench.device.latency = 0.7
     deadlines: list[float] = []
 
     def note() -> None:
-        if world.device._pending is not None:
-            deadlines.append(world.device._pending.deadline)
+        if bench.device._pending is not None:
+            deadlines.append(bench.device._pending.deadline)
 
-    world.device.faults.append(Fault("read", act=note, times=99))
-    assert (await world.work()).outcome is Outcome.SUCCEEDED
+    bench.device.faults.append(Fault("read", act=note, times=99))
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
     assert len(set(deadlines)) > 1
     # A timer is a number of whole seconds.
     assert max(deadlines) <= deadlines[0] + 1
@@ -73,160 +73,160 @@ async def test_one_deadline_for_all_phases() -> None:
 
 @pytest.mark.parametrize("scenario", [add_tenant(UNSAFE), retune(UNSAFE), retune(RUNNING_ONLY)])
 async def test_success_with_the_stored_inverse(scenario: Scenario) -> None:
-    world = World(scenario, QUICK)
-    result = await world.work()
+    bench = TransactionBench(scenario, QUICK)
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
-    assert JournalStep.CONFIRMING not in world.steps
+    assert JournalStep.CONFIRMING not in bench.steps
     if scenario.capabilities.startup:
-        assert world.device.startup == scenario.after
-    world.assert_settled(result)
+        assert bench.device.startup == scenario.after
+    bench.assert_settled(result)
 
 
 async def test_a_release_that_is_not_trusted_runs_with_the_stored_inverse() -> None:
-    world = World(add_tenant(replace(SAFE, trustworthy=False)), QUICK)
-    assert (await world.work()).outcome is Outcome.SUCCEEDED
-    assert not any("commit_confirmed" in line for line in world.device.log)
+    bench = TransactionBench(add_tenant(replace(SAFE, trustworthy=False)), QUICK)
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    assert not any("commit_confirmed" in line for line in bench.device.log)
 
 
 async def test_unchanged_and_adopted_into_the_ledger() -> None:
-    world = World(add_tenant(), QUICK)
-    world.device.history.append(dict(world.scenario.after))
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.device.history.append(dict(bench.scenario.after))
+    result = await bench.work()
     assert result.outcome is Outcome.UNCHANGED
-    assert world.changes == 1
-    world.assert_settled(result)
+    assert bench.changes == 1
+    bench.assert_settled(result)
 
 
 # ---------------------------------------------------------------- what is refused
 
 
 async def test_a_stale_fingerprint_is_refused_before_any_edit() -> None:
-    world = World(retune(), QUICK)
-    world.device.foreign_edit(FOREIGN)
-    result = await world.work()
+    bench = TransactionBench(retune(), QUICK)
+    bench.device.foreign_edit(FOREIGN)
+    result = await bench.work()
     assert result.outcome is Outcome.REFUSED
     assert "plan again" in result.detail
-    assert not any(" edit" in line for line in world.device.log)
-    assert not world.device.lock_holder
+    assert not any(" edit" in line for line in bench.device.log)
+    assert not bench.device.lock_holder
 
 
 async def test_a_change_elsewhere_stales_nothing() -> None:
-    world = World(add_tenant(), QUICK)
-    world.device.foreign_edit(FOREIGN)
-    assert (await world.work()).outcome is Outcome.SUCCEEDED
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.device.foreign_edit(FOREIGN)
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize("skip", [0, 1, 2])
 async def test_a_refused_edit_leaves_the_station_as_it_was(skip: int) -> None:
-    world = World(retune(), QUICK)
-    world.fault("edit", Wrong.REFUSE, skip=skip)
-    result = await world.work()
+    bench = TransactionBench(retune(), QUICK)
+    bench.fault("edit", Wrong.REFUSE, skip=skip)
+    result = await bench.work()
     assert result.outcome is (Outcome.ROLLED_BACK if skip else Outcome.FAILED_SAFE)
     assert "refuses edit" in result.detail
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("skip", [0, 1, 2])
 async def test_a_refused_commit_leaves_the_station_as_it_was(skip: int) -> None:
-    world = World(retune(), QUICK)
-    world.fault("commit_confirmed", Wrong.REFUSE, skip=skip)
-    result = await world.work()
+    bench = TransactionBench(retune(), QUICK)
+    bench.fault("commit_confirmed", Wrong.REFUSE, skip=skip)
+    result = await bench.work()
     assert result.outcome is (Outcome.ROLLED_BACK if skip else Outcome.FAILED_SAFE)
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("operation", ["discard", "read", "lock"])
 async def test_a_station_that_refuses_to_begin(operation: str) -> None:
-    world = World(add_tenant(), QUICK)
-    world.fault(operation, Wrong.REFUSE)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.fault(operation, Wrong.REFUSE)
+    result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("operation", ["unlock", "copy_to_startup"])
 async def test_what_is_refused_after_the_confirm_changes_no_outcome(operation: str) -> None:
-    world = World(add_tenant(), QUICK)
-    world.fault(operation, Wrong.REFUSE)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.fault(operation, Wrong.REFUSE)
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert ("restart" in result.detail) is (operation == "copy_to_startup")
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 # ------------------------------------------------------------------------- lies
 
 
 async def test_an_ok_to_a_commit_that_did_nothing() -> None:
-    world = World(add_tenant(), QUICK)
-    world.fault("commit_confirmed", Wrong.LIE)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.fault("commit_confirmed", Wrong.LIE)
+    result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
     assert "answered ok but carries something else" in result.detail
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_an_ok_to_an_edit_that_did_nothing() -> None:
-    world = World(retune(), QUICK)
-    world.fault("edit", Wrong.LIE, skip=1)
-    result = await world.work()
+    bench = TransactionBench(retune(), QUICK)
+    bench.fault("edit", Wrong.LIE, skip=1)
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_a_confirm_that_did_nothing_is_repeated() -> None:
     """Running looks the same before and after a confirm: only a second one tells whether the first counted."""
-    world = World(add_tenant(), QUICK)
-    world.fault("confirm", Wrong.LIE)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.fault("confirm", Wrong.LIE)
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_a_station_that_never_confirms_is_read_after_its_timer() -> None:
-    world = World(add_tenant(), QUICK)
-    world.fault("confirm", Wrong.LIE, times=10)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.fault("confirm", Wrong.LIE, times=10)
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_a_cancel_that_did_nothing_is_repeated() -> None:
-    world = World(add_tenant(), QUICK)
-    world.break_link()
-    world.fault("cancel", Wrong.LIE)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.break_link()
+    bench.fault("cancel", Wrong.LIE)
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("wrong", [Wrong.LIE, Wrong.REFUSE])
 async def test_a_station_that_never_cancels_is_left_to_its_timer(wrong: Wrong) -> None:
-    world = World(add_tenant(), QUICK)
-    world.break_link()
-    world.fault("cancel", wrong, times=10)
-    started = world.clock.monotonic()
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.break_link()
+    bench.fault("cancel", wrong, times=10)
+    started = bench.clock.monotonic()
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    assert 55 < world.clock.monotonic() - started < 70
-    world.assert_settled(result)
+    assert 55 < bench.clock.monotonic() - started < 70
+    bench.assert_settled(result)
 
 
 async def test_an_inverse_that_did_nothing_ends_diverged() -> None:
-    world = World(add_tenant(UNSAFE), QUICK)
-    world.break_link()
-    world.fault("commit", Wrong.LIE, skip=1)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(UNSAFE), QUICK)
+    bench.break_link()
+    bench.fault("commit", Wrong.LIE, skip=1)
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "could not be brought back" in result.detail
     assert not result.gained
 
 
 async def test_an_inverse_that_is_refused_ends_diverged() -> None:
-    world = World(add_tenant(UNSAFE), QUICK)
-    world.break_link()
-    world.fault("edit", Wrong.REFUSE, skip=1)
-    result = await world.work()
+    bench = TransactionBench(add_tenant(UNSAFE), QUICK)
+    bench.break_link()
+    bench.fault("edit", Wrong.REFUSE, skip=1)
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "refused" in result.detail
 
@@ -236,83 +236,83 @@ async def test_an_inverse_that_is_refused_ends_diverged() -> None:
 
 async def test_a_restart_in_the_window_fails_the_job() -> None:
     """Fault 6: the old configuration is seen, and what made a station restart is not sent again."""
-    world = World(add_tenant(), QUICK)
-    world.device.on_air_after = 0.05
-    world.device.faults.append(Fault("read", act=world.device.reboot, skip=2))
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.device.on_air_after = 0.05
+    bench.device.faults.append(Fault("read", act=bench.device.reboot, skip=2))
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "restart" in result.detail
-    assert world.changes == 2
-    world.assert_settled(result)
+    assert bench.changes == 2
+    bench.assert_settled(result)
 
 
 async def test_a_station_that_drops_the_commit_silently() -> None:
     """Its timer is wrong: it reverts early, and keeps the session."""
-    world = World(add_tenant(), QUICK)
-    world.device.on_air_after = 0.05
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.device.on_air_after = 0.05
 
     def revert() -> None:
-        assert world.device._pending is not None
-        world.device._pending.deadline = 0
+        assert bench.device._pending is not None
+        bench.device._pending.deadline = 0
 
-    world.device.faults.append(Fault("read", act=revert, skip=2))
-    result = await world.work()
+    bench.device.faults.append(Fault("read", act=revert, skip=2))
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_a_foreign_edit_before_the_confirm_is_named_and_takes_all_back() -> None:
-    world = World(retune(), QUICK)
-    world.device.on_air_after = 0.05
+    bench = TransactionBench(retune(), QUICK)
+    bench.device.on_air_after = 0.05
     edit = (Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "7"}, after={"pci": "99"}, owners=("host",)),)
     # After the last phase: reads are 1 begin, 2 lock, 3 edit, 4 unlock, 5 on air again, the last before the confirm.
-    world.device.faults.append(Fault("read", act=lambda: world.device.foreign_edit(edit), skip=4))
-    result = await world.work()
+    bench.device.faults.append(Fault("read", act=lambda: bench.device.foreign_edit(edit), skip=4))
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "99" in result.detail
     assert "pci" in result.detail
-    assert JournalStep.CONFIRMING not in world.steps
-    world.assert_settled(result)
+    assert JournalStep.CONFIRMING not in bench.steps
+    bench.assert_settled(result)
 
 
 async def test_too_little_time_left_takes_back() -> None:
-    world = World(add_tenant(), Strategy(check_timeout=100, confirm_timeout=20))
-    world.device.on_air_after = 17
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), Strategy(check_timeout=100, confirm_timeout=20))
+    bench.device.on_air_after = 17
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "left to confirm" in result.detail
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_checks_that_outlast_the_timer() -> None:
-    world = World(add_tenant(), Strategy(check_timeout=100, confirm_timeout=20))
-    world.break_link()
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), Strategy(check_timeout=100, confirm_timeout=20))
+    bench.break_link()
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("scenario", [add_tenant(), add_tenant(UNSAFE)], ids=["confirmed", "inverse"])
 async def test_failing_checks_take_back_and_say_what_failed(scenario: Scenario) -> None:
-    world = World(scenario, QUICK)
-    world.break_link()
-    result = await world.work()
+    bench = TransactionBench(scenario, QUICK)
+    bench.break_link()
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "link-up" in result.detail
     assert "gamma" in result.detail
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("taken_over", [False, True])
 async def test_links_that_were_down_before_are_not_this_change_s_fault(taken_over: bool) -> None:
-    world = World(retune(), QUICK)
-    world.device.broken_links = _links_of_alfa(world)
+    bench = TransactionBench(retune(), QUICK)
+    bench.device.broken_links = _links_of_alfa(bench)
     if taken_over:
-        world.fault("read", Wrong.DROP_BEFORE, skip=7)
-    result = await world.work()
+        bench.fault("read", Wrong.DROP_BEFORE, skip=7)
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
-    assert world.steps.count(JournalStep.READ) == 1
-    world.assert_settled(result)
+    assert bench.steps.count(JournalStep.READ) == 1
+    bench.assert_settled(result)
 
 
 VSWR = ActiveAlarm("9", "ru-1", PerceivedSeverity.MAJOR, "VSWR above limit")
@@ -320,64 +320,64 @@ VSWR = ActiveAlarm("9", "ru-1", PerceivedSeverity.MAJOR, "VSWR above limit")
 
 @pytest.mark.parametrize("scenario", [add_tenant(), add_tenant(UNSAFE)], ids=["confirmed", "inverse"])
 async def test_a_new_alarm_takes_back_and_is_named(scenario: Scenario) -> None:
-    world = World(scenario, QUICK)
-    world.act(
-        "commit_confirmed" if scenario.capabilities.safe_commit else "edit", lambda: world.device.alarms.append(VSWR)
+    bench = TransactionBench(scenario, QUICK)
+    bench.act(
+        "commit_confirmed" if scenario.capabilities.safe_commit else "edit", lambda: bench.device.alarms.append(VSWR)
     )
-    result = await world.work()
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "alarm 9 ru-1: VSWR above limit" in result.detail
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 @pytest.mark.parametrize("taken_over", [False, True])
 async def test_alarms_that_stood_before_are_not_this_change_s_fault(taken_over: bool) -> None:
-    world = World(retune(), QUICK)
-    world.device.alarms.append(VSWR)
+    bench = TransactionBench(retune(), QUICK)
+    bench.device.alarms.append(VSWR)
     if taken_over:
-        world.fault("read", Wrong.DROP_BEFORE, skip=7)
-    result = await world.work()
+        bench.fault("read", Wrong.DROP_BEFORE, skip=7)
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
-    assert world.steps.count(JournalStep.READ) == 1
-    world.assert_settled(result)
+    assert bench.steps.count(JournalStep.READ) == 1
+    bench.assert_settled(result)
 
 
 async def test_links_that_an_earlier_attempt_brought_down_are_not_excused() -> None:
-    world = World(retune(), QUICK)
-    world.act("commit_confirmed", lambda: world.device.broken_links.update(_links_of_alfa(world)))
-    world.fault("commit_confirmed", Wrong.DROP_AFTER)
-    result = await world.work()
-    assert world.steps.count(JournalStep.READ) == 2
+    bench = TransactionBench(retune(), QUICK)
+    bench.act("commit_confirmed", lambda: bench.device.broken_links.update(_links_of_alfa(bench)))
+    bench.fault("commit_confirmed", Wrong.DROP_AFTER)
+    result = await bench.work()
+    assert bench.steps.count(JournalStep.READ) == 2
     assert result.outcome is Outcome.ROLLED_BACK
     assert "link-up" in result.detail
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
-def _links_of_alfa(world: World) -> set[str]:
-    found = {path for path in world.device.running if "EP_S1C[alfa" in path and path.count("/") == 3}
+def _links_of_alfa(bench: TransactionBench) -> set[str]:
+    found = {path for path in bench.device.running if "EP_S1C[alfa" in path and path.count("/") == 3}
     assert found
     return found
 
 
 async def test_only_what_was_carried_out_is_taken_back() -> None:
     """The inverse of a phase is for a station that carries the phase."""
-    world = World(retune(UNSAFE), QUICK)
-    world.fault("commit", Wrong.LIE, skip=1)
-    result = await world.work()
+    bench = TransactionBench(retune(UNSAFE), QUICK)
+    bench.fault("commit", Wrong.LIE, skip=1)
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
-    assert [row.phase for row in world.journal if row.step is JournalStep.REVERTING] == [0]
-    world.assert_settled(result)
+    assert [row.phase for row in bench.journal if row.step is JournalStep.REVERTING] == [0]
+    bench.assert_settled(result)
 
 
 async def test_a_wall_clock_that_is_set_back_extends_no_timer() -> None:
-    world = World(retune(), QUICK)
+    bench = TransactionBench(retune(), QUICK)
     asked: list[float] = []
-    world.act("commit_confirmed", lambda: setattr(world.clock, "_start", world.clock._start - timedelta(hours=1)))
-    world.device.faults.append(
-        Fault("read", act=lambda: asked.append(world.device._pending.deadline - world.clock.monotonic()), skip=3)  # type: ignore[union-attr]
+    bench.act("commit_confirmed", lambda: setattr(bench.clock, "_start", bench.clock._start - timedelta(hours=1)))
+    bench.device.faults.append(
+        Fault("read", act=lambda: asked.append(bench.device._pending.deadline - bench.clock.monotonic()), skip=3)  # type: ignore[union-attr]
     )
-    result = await world.work()
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert asked
     assert asked[0] <= 60
-    world.clock._start += timedelta(hours=1)
+    bench.clock._start += timedelta(hours=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.models.run import Outcome, Strategy
-from tests.unit.runs.world import QUICK, UNSAFE, Scenario, World, add_tenant, retune
+from tests.unit.runs.transaction_bench import QUICK, UNSAFE, Scenario, TransactionBench, add_tenant, retune
 
 LINKS = {"EP_S1C", "EP_NgC", "EP_NgU"}
 CELLS = {"EUtranCellFDD", "NRCellDU"}
@@ -13,34 +13,34 @@ CELLS = {"EUtranCellFDD", "NRCellDU"}
 
 @pytest.mark.parametrize("scenario", [add_tenant(), add_tenant(UNSAFE)], ids=["confirmed", "inverse"])
 async def test_a_tenant_comes_to_a_station_that_tells_no_states_of_links(scenario: Scenario) -> None:
-    world = World(scenario, Strategy())
-    world.device.unreported = LINKS
-    begun = world.clock.monotonic()
-    result = await world.work()
+    bench = TransactionBench(scenario, Strategy())
+    bench.device.unreported = LINKS
+    begun = bench.clock.monotonic()
+    result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert result.detail.startswith("not checked, since their state is not reported: ")
     assert "EP_S1C[gamma" in result.detail
-    assert world.clock.monotonic() - begun < 1, "it waited for what the station never tells"
-    world.assert_settled(result)
+    assert bench.clock.monotonic() - begun < 1, "it waited for what the station never tells"
+    bench.assert_settled(result)
 
 
 async def test_what_is_told_still_counts() -> None:
-    world = World(add_tenant(), QUICK)
-    world.device.unreported = {"EP_NgC", "EP_NgU"}
-    world.break_link()
-    result = await world.work()
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.device.unreported = {"EP_NgC", "EP_NgU"}
+    bench.break_link()
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "link-up" in result.detail
     assert "EP_Ng" not in result.detail
-    world.assert_settled(result)
+    bench.assert_settled(result)
 
 
 async def test_cells_are_locked_and_unlocked_where_nothing_is_told_of_them() -> None:
-    world = World(retune(), Strategy())
-    world.device.unreported = LINKS | CELLS
-    result = await world.work()
+    bench = TransactionBench(retune(), Strategy())
+    bench.device.unreported = LINKS | CELLS
+    result = await bench.work()
     assert (result.outcome, result.detail) == (
         Outcome.SUCCEEDED,
         "the station reports no states: cells and core links were not checked",
     )
-    world.assert_settled(result)
+    bench.assert_settled(result)

@@ -10,33 +10,33 @@ from controller.nrm.tree import Tree
 from controller.ports.fake_devices import Fault, Wrong
 from controller.runs.rollout.transitions import decide
 from tests.unit.runs.test_takeover import calls_of, world_of
-from tests.unit.runs.world import QUICK, Interrupter, Killed, Scenario, World, add_tenant, retune
+from tests.unit.runs.transaction_bench import QUICK, Interrupter, Killed, Scenario, TransactionBench, add_tenant, retune
 
 
-def _empties(world: World) -> None:
+def _empties(bench: TransactionBench) -> None:
     """The timer, or a cancel, brings back nothing at all."""
-    assert world.device._pending is not None
-    world.device._pending.backup = {}
+    assert bench.device._pending is not None
+    bench.device._pending.backup = {}
 
 
 @pytest.mark.parametrize("scenario", [add_tenant(), retune()], ids=["creates", "three phases"])
 async def test_a_cancel_that_empties_the_station(scenario: Scenario) -> None:
-    world = World(scenario, QUICK)
+    bench = TransactionBench(scenario, QUICK)
     # The last phase is refused, or what it made does not come up.
-    world.fault("edit", Wrong.REFUSE, skip=2)
-    world.break_link()
-    world.act("cancel", lambda: _empties(world))
-    result = await world.work()
+    bench.fault("edit", Wrong.REFUSE, skip=2)
+    bench.break_link()
+    bench.act("cancel", lambda: _empties(bench))
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED, result.detail
-    assert [alarm.probable_cause for alarm in world.store.alarms.standing()] == [DIVERGED]
+    assert [alarm.probable_cause for alarm in bench.store.alarms.standing()] == [DIVERGED]
 
 
 async def test_what_vanished_is_named() -> None:
-    world = World(add_tenant(), QUICK)
-    world.break_link()
-    world.act("cancel", lambda: _empties(world))
-    result = await world.work()
-    many = len(world.scenario.before.tree)
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.break_link()
+    bench.act("cancel", lambda: _empties(bench))
+    result = await bench.work()
+    many = len(bench.scenario.before.tree)
     assert f"{many} of {many} nodes are gone" in result.detail
     assert "/ManagedElement" in result.detail
     assert "not reached within" in result.detail  # why it was taken back
@@ -46,66 +46,66 @@ async def test_what_vanished_is_named() -> None:
 async def test_a_timer_that_empties_the_station_while_nobody_looks(late: bool) -> None:
     """The worker died; who takes over finds nothing, which for creates is the old state."""
     at = (await calls_of("one-phase")).index("confirm") + 1
-    world = world_of("one-phase")
-    claim = world.claim()
+    bench = world_of("one-phase")
+    claim = bench.claim()
     with pytest.raises(Killed):
-        await world.transaction(claim, Interrupter(at - (2 if late else 0))).run()
-    _empties(world)
-    world.clock.pause(61)
-    world.bury(claim)
-    assert world.device.running == {}
-    result = await world.work()
+        await bench.transaction(claim, Interrupter(at - (2 if late else 0))).run()
+    _empties(bench)
+    bench.clock.pause(61)
+    bench.bury(claim)
+    assert bench.device.running == {}
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED, result.detail
     assert "nodes are gone" in result.detail
 
 
-def _without(world: World, part: str) -> Tree:
-    return {path: leaves for path, leaves in world.device.running.items() if part not in path}
+def _without(bench: TransactionBench, part: str) -> Tree:
+    return {path: leaves for path, leaves in bench.device.running.items() if part not in path}
 
 
 async def test_a_commit_that_drops_what_it_does_not_name_is_taken_back() -> None:
     """A policy of another tenant, which neither edits nor checks name."""
-    world = World(retune(), QUICK)
-    part = next(path for path in reversed(list(world.device.running)) if not matched(world, path))
+    bench = TransactionBench(retune(), QUICK)
+    part = next(path for path in reversed(list(bench.device.running)) if not matched(bench, path))
     # Between the last commit and the read that follows it.
-    world.device.faults.append(Fault("read", act=lambda: world.device._become(_without(world, part)), skip=3))
-    result = await world.work()
+    bench.device.faults.append(Fault("read", act=lambda: bench.device._become(_without(bench, part)), skip=3))
+    result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK, result.detail
     assert part in result.detail
-    assert JournalStep.CONFIRMING not in world.steps
-    world.assert_settled(result)
+    assert JournalStep.CONFIRMING not in bench.steps
+    bench.assert_settled(result)
 
 
-def matched(world: World, path: str) -> bool:
+def matched(bench: TransactionBench, path: str) -> bool:
     """Whether the change's own fingerprint covers a path."""
-    paths = world.scenario.change.fingerprint.paths
+    paths = bench.scenario.change.fingerprint.paths
     return any(path == one.rpartition("/")[0] or path.startswith(one) for one in paths)
 
 
 async def test_nodes_that_go_with_the_confirm_are_seen() -> None:
-    world = World(add_tenant(), QUICK)
-    gone = next(path for path in reversed(list(world.device.running)) if not matched(world, path))
+    bench = TransactionBench(add_tenant(), QUICK)
+    gone = next(path for path in reversed(list(bench.device.running)) if not matched(bench, path))
     # After the first confirm.
-    world.device.faults.append(Fault("confirm", act=lambda: world.device._become(_without(world, gone)), skip=1))
-    result = await world.work()
+    bench.device.faults.append(Fault("confirm", act=lambda: bench.device._become(_without(bench, gone)), skip=1))
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert gone in result.detail
 
 
 async def test_a_station_that_was_emptied_before_its_run_is_no_mere_refusal() -> None:
-    world = World(retune(), QUICK)
-    world.device._become({})
-    result = await world.work()
+    bench = TransactionBench(retune(), QUICK)
+    bench.device._become({})
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "carries nothing any more" in result.detail
-    assert world.changes == 1
+    assert bench.changes == 1
 
 
 async def test_the_run_stops() -> None:
-    world = World(add_tenant(), QUICK)
-    world.break_link()
-    world.act("cancel", lambda: _empties(world))
-    await world.work()
-    transition = decide(world.store.runs.get(world.run.id), world.store.runs.jobs(world.run.id))
+    bench = TransactionBench(add_tenant(), QUICK)
+    bench.break_link()
+    bench.act("cancel", lambda: _empties(bench))
+    await bench.work()
+    transition = decide(bench.store.runs.get(bench.run.id), bench.store.runs.jobs(bench.run.id))
     assert transition is not None
     assert transition.state is RunState.DIVERGED

@@ -10,13 +10,13 @@ from controller.ports.devices import Capabilities
 from controller.ports.fake_devices import SAFE
 from controller.runs.planning.planner import Planner
 from tests.unit.plan import samples
-from tests.unit.runs.world import STATION, TARGET, UNSAFE, InstantStore, World, add_tenant
+from tests.unit.runs.transaction_bench import STATION, TARGET, UNSAFE, InstantStore, TransactionBench, add_tenant
 
 
 @pytest.mark.parametrize("capabilities", [SAFE, UNSAFE, replace(SAFE, trustworthy=False)])
 async def test_a_reading_tells_whether_the_station_reverts_by_itself(capabilities: Capabilities) -> None:
-    world = World(add_tenant(capabilities))
-    planner = Planner(InstantStore(world.store), world.devices, world.clock, lambda _network, _station: TARGET)
+    bench = TransactionBench(add_tenant(capabilities))
+    planner = Planner(InstantStore(bench.store), bench.devices, bench.clock, lambda _network, _station: TARGET)
     assert (await planner.read(samples.network(), STATION)).reverts is capabilities.safe_commit
 
 

@@ -23,8 +23,8 @@ from controller.runs.rollout.group_decisions import ROUNDS
 from controller.store import open_store
 from tests.support.launch import prepared, submit
 from tests.unit.plan import samples
-from tests.unit.runs.plant import FlakyStore, Plant
-from tests.unit.runs.world import TARGET
+from tests.unit.runs.transaction_bench import TARGET
+from tests.unit.runs.worker_bench import FlakyStore, WorkerBench
 
 #: The clock starts at 19:00 in Lima; the first window closes 80 s later, the second one opens 100 s later.
 WINDOWS = tuple(
@@ -38,7 +38,7 @@ TOGETHER = Strategy(policy=Policy.WAVE, confirm_timeout=44, check_timeout=1)
 RANKED = (NewJob(0, "S1", "S1", 0), NewJob(0, "S2", "S1", 1))
 
 
-class TwoStations(Plant):
+class TwoStations(WorkerBench):
     """Two stations that get a third tenant, in windows."""
 
     def __init__(self) -> None:
@@ -86,156 +86,156 @@ class TwoStations(Plant):
 
 
 @pytest.fixture
-def plant() -> Iterator[TwoStations]:
+def bench() -> Iterator[TwoStations]:
     made = TwoStations()
     yield made
     made.store.close()
 
 
-async def test_a_run_rests_while_its_window_is_closed(plant: TwoStations) -> None:
-    run = plant.submit()
-    async with plant.working(plant.worker()):
-        await plant.advance(30)
-        first, second = plant.jobs(run)
-        assert (first.outcome, first.closes) == (Outcome.SUCCEEDED, plant.at(80))
+async def test_a_run_rests_while_its_window_is_closed(bench: TwoStations) -> None:
+    run = bench.submit()
+    async with bench.working(bench.worker()):
+        await bench.advance(30)
+        first, second = bench.jobs(run)
+        assert (first.outcome, first.closes) == (Outcome.SUCCEEDED, bench.at(80))
         # The soak is over while the window is still open, but no longer for a whole confirm time-out.
-        await plant.advance(65)
-        second = plant.jobs(run)[1]
+        await bench.advance(65)
+        second = bench.jobs(run)[1]
         assert (second.outcome, second.attempts) == (None, 0)
         assert second.blocked == "window opens 2025-12-31 19:01 (America/Lima)"
-        assert plant.store.runs.get(run).state is RunState.RUNNING
-        await plant.advance(25)
-        second = plant.jobs(run)[1]
+        assert bench.store.runs.get(run).state is RunState.RUNNING
+        await bench.advance(25)
+        second = bench.jobs(run)[1]
         assert second.outcome is Outcome.SUCCEEDED
         assert second.started is not None
-        assert second.started >= plant.at(100)
-        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
+        assert second.started >= bench.at(100)
+        assert bench.store.runs.get(run).state is RunState.SUCCEEDED
 
 
 @pytest.mark.parametrize("policy", [Policy.WAVE, Policy.UNIT])
 async def test_a_group_that_its_closing_window_takes_back_goes_on_in_the_next_one(
-    plant: TwoStations, policy: Policy
+    bench: TwoStations, policy: Policy
 ) -> None:
     """It is no failure: one would stop the run."""
-    plant.devices["S1"].latency = plant.devices["S2"].latency = 4.1  # so slow that its timer outlasts the window
-    async with plant.working(plant.worker()):
-        await plant.advance(34)
-        run = plant.submit(TOGETHER.model_copy(update={"policy": policy}), RANKED)
-        await plant.advance(44)
-        assert [job.gate for job in plant.jobs(run)] == [0, None]
-        plant.devices["S1"].latency = plant.devices["S2"].latency = 1.0
-        await plant.advance(17)
-        assert plant.carried() == [False, False]
-        assert not any(plant.devices[name].lock_holder for name in ("S1", "S2"))
-        assert [(job.state, job.round, job.outcome) for job in plant.jobs(run)] == [(JobState.WAITING, 1, None)] * 2
-        assert plant.store.runs.get(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
-        assert plant.store.runs.get(run).counts == {"pending": 2}
-        plant.devices["S1"].latency = plant.devices["S2"].latency = 0.0
-        await plant.advance(15)
-    assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert plant.carried() == [True, True]
-    assert all(job.started is not None and job.started >= plant.at(100) for job in plant.jobs(run))
-    found = plant.store.gates.decisions([(run, 0)])
+    bench.devices["S1"].latency = bench.devices["S2"].latency = 4.1  # so slow that its timer outlasts the window
+    async with bench.working(bench.worker()):
+        await bench.advance(34)
+        run = bench.submit(TOGETHER.model_copy(update={"policy": policy}), RANKED)
+        await bench.advance(44)
+        assert [job.gate for job in bench.jobs(run)] == [0, None]
+        bench.devices["S1"].latency = bench.devices["S2"].latency = 1.0
+        await bench.advance(17)
+        assert bench.carried() == [False, False]
+        assert not any(bench.devices[name].lock_holder for name in ("S1", "S2"))
+        assert [(job.state, job.round, job.outcome) for job in bench.jobs(run)] == [(JobState.WAITING, 1, None)] * 2
+        assert bench.store.runs.get(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
+        assert bench.store.runs.get(run).counts == {"pending": 2}
+        bench.devices["S1"].latency = bench.devices["S2"].latency = 0.0
+        await bench.advance(15)
+    assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert bench.carried() == [True, True]
+    assert all(job.started is not None and job.started >= bench.at(100) for job in bench.jobs(run))
+    found = bench.store.gates.decisions([(run, 0)])
     assert [(one.round, one.verdict) for one in found] == [(0, GateVerdict.POSTPONE), (1, GateVerdict.CONFIRM)]
     assert found[0].reason == "the window of S1 closed"
-    assert len(plant.actions("job.postponed")) == len(plant.actions("job.finished")) == 2
-    assert plant.store.audit.verify() is None
+    assert len(bench.actions("job.postponed")) == len(bench.actions("job.finished")) == 2
+    assert bench.store.audit.verify() is None
 
 
-async def test_what_was_begun_goes_on_although_the_window_is_too_short_to_begin(plant: TwoStations) -> None:
+async def test_what_was_begun_goes_on_although_the_window_is_too_short_to_begin(bench: TwoStations) -> None:
     """The rest of it needs no whole timer: it has what the first of it have left."""
-    plant.devices["S1"].latency = 0.5
-    async with plant.working(plant.worker()):
-        await plant.advance(33)
-        run = plant.submit(TOGETHER, RANKED)
-        await plant.advance(2)
-        assert plant.jobs(run)[0].started is not None
-        await plant.advance(25)
-        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert [one.round for one in plant.store.gates.decisions([(run, 0)])] == [0]
+    bench.devices["S1"].latency = 0.5
+    async with bench.working(bench.worker()):
+        await bench.advance(33)
+        run = bench.submit(TOGETHER, RANKED)
+        await bench.advance(2)
+        assert bench.jobs(run)[0].started is not None
+        await bench.advance(25)
+        assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert [one.round for one in bench.store.gates.decisions([(run, 0)])] == [0]
 
 
 @pytest.mark.parametrize("what", ["hold", "freeze"])
-async def test_a_hold_or_a_freeze_on_the_rest_of_a_group_postpones_it(plant: TwoStations, what: str) -> None:
-    plant.devices["S1"].latency = 0.5
-    async with plant.working(plant.worker()):
-        run = plant.submit(TOGETHER, RANKED, windows=())
-        await plant.advance(3)
-        assert plant.jobs(run)[0].state is JobState.CLAIMED
+async def test_a_hold_or_a_freeze_on_the_rest_of_a_group_postpones_it(bench: TwoStations, what: str) -> None:
+    bench.devices["S1"].latency = 0.5
+    async with bench.working(bench.worker()):
+        run = bench.submit(TOGETHER, RANKED, windows=())
+        await bench.advance(3)
+        assert bench.jobs(run)[0].state is JobState.CLAIMED
         if what == "hold":
-            hold = plant.store.holds.add("S2", "ana", "on the mast", None)
+            hold = bench.store.holds.add("S2", "ana", "on the mast", None)
         else:
-            plant.store.freezes.add("region:r", plant.at(0), plant.at(60), "ana", "elections")
-        await plant.advance(20)
-        assert [(job.state, job.round) for job in plant.jobs(run)] == [(JobState.WAITING, 1)] * 2
-        (reason,) = plant.store.runs.get(run).waits
+            bench.store.freezes.add("region:r", bench.at(0), bench.at(60), "ana", "elections")
+        await bench.advance(20)
+        assert [(job.state, job.round) for job in bench.jobs(run)] == [(JobState.WAITING, 1)] * 2
+        (reason,) = bench.store.runs.get(run).waits
         assert ("on the mast" if what == "hold" else "elections") in reason
-        assert plant.carried() == [False, False]
+        assert bench.carried() == [False, False]
         if what == "hold":
-            plant.store.holds.end(hold.id, "ana")
-        await plant.advance(50)
-        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert plant.carried() == [True, True]
+            bench.store.holds.end(hold.id, "ana")
+        await bench.advance(50)
+        assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert bench.carried() == [True, True]
 
 
-async def test_a_group_that_is_postponed_again_and_again_fails_in_the_end(plant: TwoStations) -> None:
+async def test_a_group_that_is_postponed_again_and_again_fails_in_the_end(bench: TwoStations) -> None:
     """Somebody has to look: each time its stations change for nothing."""
-    plant.devices["S1"].latency = 0.5
-    async with plant.working(plant.worker()):
-        run = plant.submit(TOGETHER, RANKED, windows=())
+    bench.devices["S1"].latency = 0.5
+    async with bench.working(bench.worker()):
+        run = bench.submit(TOGETHER, RANKED, windows=())
         for _ in range(ROUNDS):
-            await plant.advance(3)
-            assert plant.jobs(run)[0].state is JobState.CLAIMED
-            hold = plant.store.holds.add("S2", "ana", "on the mast", None)
-            await plant.advance(20)
-            plant.store.holds.end(hold.id, "ana")
-        await plant.advance(5)
-        ended = plant.store.runs.get(run)
+            await bench.advance(3)
+            assert bench.jobs(run)[0].state is JobState.CLAIMED
+            hold = bench.store.holds.add("S2", "ana", "on the mast", None)
+            await bench.advance(20)
+            bench.store.holds.end(hold.id, "ana")
+        await bench.advance(5)
+        ended = bench.store.runs.get(run)
         assert ended.state is RunState.FAILED
-    assert [job.outcome for job in plant.jobs(run)] == [Outcome.WITHDRAWN] * 2
-    assert "it was begun 5 times" in plant.jobs(run)[0].detail
-    assert plant.carried() == [False, False]
+    assert [job.outcome for job in bench.jobs(run)] == [Outcome.WITHDRAWN] * 2
+    assert "it was begun 5 times" in bench.jobs(run)[0].detail
+    assert bench.carried() == [False, False]
 
 
-async def test_a_worker_dies_while_a_group_is_taken_back_for_its_window(plant: TwoStations) -> None:
+async def test_a_worker_dies_while_a_group_is_taken_back_for_its_window(bench: TwoStations) -> None:
     """Whoever comes next takes back what is left, and the group waits all the same."""
-    plant.devices["S1"].latency = plant.devices["S2"].latency = 4.0
-    frozen = FlakyStore(plant.store)
-    async with plant.working(plant.worker(frozen, "frozen")):
-        await plant.advance(34)
-        run = plant.submit(TOGETHER, RANKED)
-        await plant.advance(44)
+    bench.devices["S1"].latency = bench.devices["S2"].latency = 4.0
+    frozen = FlakyStore(bench.store)
+    async with bench.working(bench.worker(frozen, "frozen")):
+        await bench.advance(34)
+        run = bench.submit(TOGETHER, RANKED)
+        await bench.advance(44)
         frozen.thawed.clear()
-        async with plant.working(plant.worker(name="living")):
-            await plant.advance(20)
-            plant.devices["S1"].latency = plant.devices["S2"].latency = 0.0
-            await plant.advance(60)
+        async with bench.working(bench.worker(name="living")):
+            await bench.advance(20)
+            bench.devices["S1"].latency = bench.devices["S2"].latency = 0.0
+            await bench.advance(60)
             frozen.thawed.set()
-            await plant.advance(5)
-        assert plant.store.runs.get(run).state is RunState.SUCCEEDED
-    assert plant.carried() == [True, True]
-    assert len(plant.actions("job.finished")) == 2
+            await bench.advance(5)
+        assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert bench.carried() == [True, True]
+    assert len(bench.actions("job.finished")) == 2
 
 
 @pytest.mark.parametrize("ask", ["pause", "cancel"])
-async def test_people_stop_a_run_that_was_postponed(plant: TwoStations, ask: str) -> None:
-    plant.devices["S1"].latency = 0.5
-    async with plant.working(plant.worker()):
-        run = plant.submit(TOGETHER, RANKED, windows=())
-        await plant.advance(3)
-        hold = plant.store.holds.add("S2", "ana", "on the mast", None)
-        await plant.advance(20)
-        (plant.store.runs.pause if ask == "pause" else plant.store.runs.cancel)(run, "ana")
-        plant.store.holds.end(hold.id, "ana")
-        await plant.advance(10)
-        assert plant.store.runs.get(run).state is (RunState.PAUSED if ask == "pause" else RunState.CANCELLED)
-        assert plant.carried() == [False, False]
-        plant.store.runs.resume(run, "ana")
-        await plant.advance(20)
-        assert plant.carried() == [ask == "pause"] * 2
+async def test_people_stop_a_run_that_was_postponed(bench: TwoStations, ask: str) -> None:
+    bench.devices["S1"].latency = 0.5
+    async with bench.working(bench.worker()):
+        run = bench.submit(TOGETHER, RANKED, windows=())
+        await bench.advance(3)
+        hold = bench.store.holds.add("S2", "ana", "on the mast", None)
+        await bench.advance(20)
+        (bench.store.runs.pause if ask == "pause" else bench.store.runs.cancel)(run, "ana")
+        bench.store.holds.end(hold.id, "ana")
+        await bench.advance(10)
+        assert bench.store.runs.get(run).state is (RunState.PAUSED if ask == "pause" else RunState.CANCELLED)
+        assert bench.carried() == [False, False]
+        bench.store.runs.resume(run, "ana")
+        await bench.advance(20)
+        assert bench.carried() == [ask == "pause"] * 2
 
 
-async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(plant: TwoStations) -> None:
+async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(bench: TwoStations) -> None:
     """From its agreement to the next window, as a person applies a plan."""
     old = samples.network()
     cells = [cell.model_dump() | {"pci": 7} for cell in old.cells if cell.rat == "LTE"]
@@ -246,23 +246,23 @@ async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(plant: TwoSta
     new = samples.network(cells=cells, agreements=agreements)
     plan = samples.plan(new, {station: samples.view(old, station) for station in ("S1", "S2")})
     assert plan.changes[0].interrupted == ("alfa", "beta")
-    plant.store.networks.save(new, network_digest(new), "ana")
-    plant.store.plans.save(plan, "ana")
+    bench.store.networks.save(new, network_digest(new), "ana")
+    bench.store.plans.save(plan, "ana")
     for name in ("S1", "S2"):
-        plant.devices[name].latency = 4.0
-    before = {name: plant.devices[name].running for name in ("S1", "S2")}
+        bench.devices[name].latency = 4.0
+    before = {name: bench.devices[name].running for name in ("S1", "S2")}
     strategy = TOGETHER.model_copy(update={"canary": 0, "parallel": 1})
-    async with plant.working(plant.worker()):
-        await plant.advance(34)
-        run = submit(plant.store, plant.bell, RunRequest(plan=plan, actor="ana", strategy=strategy)).id
-        await plant.advance(45)
-        assert any(plant.devices[name].running != before[name] for name in before)
+    async with bench.working(bench.worker()):
+        await bench.advance(34)
+        run = submit(bench.store, bench.bell, RunRequest(plan=plan, actor="ana", strategy=strategy)).id
+        await bench.advance(45)
+        assert any(bench.devices[name].running != before[name] for name in before)
         for name in ("S1", "S2"):
-            plant.devices[name].latency = 0.25
-        await plant.advance(18)
-        assert {name: plant.devices[name].running for name in before} == before
-        assert [(job.state, job.round) for job in plant.jobs(run)] == [(JobState.WAITING, 1)] * 2
-        assert plant.store.runs.get(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
-        await plant.advance(40)
-        assert plant.store.runs.get(run).state is RunState.SUCCEEDED, plant.jobs(run)
-    assert [row.detail["reason"] for row in plant.actions("gate.postpone")] == ["the window of S1 closed"]
+            bench.devices[name].latency = 0.25
+        await bench.advance(18)
+        assert {name: bench.devices[name].running for name in before} == before
+        assert [(job.state, job.round) for job in bench.jobs(run)] == [(JobState.WAITING, 1)] * 2
+        assert bench.store.runs.get(run).waits == {"window opens 2025-12-31 19:01 (America/Lima)": 2}
+        await bench.advance(40)
+        assert bench.store.runs.get(run).state is RunState.SUCCEEDED, bench.jobs(run)
+    assert [row.detail["reason"] for row in bench.actions("gate.postpone")] == ["the window of S1 closed"]

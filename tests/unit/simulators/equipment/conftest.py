@@ -6,7 +6,7 @@ import pytest
 
 from simulators.clock import VirtualClock
 from simulators.station import Station
-from tests.unit.simulators.equipment.field import lively
+from tests.unit.simulators.equipment.stations import lively
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.station import Station
-from tests.unit.simulators.netconf.desk import ME, Client, edit
+from tests.unit.simulators.netconf.bench import ME, Client, edit
 
 Record = dict[str, str | None]
 

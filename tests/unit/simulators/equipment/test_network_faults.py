@@ -10,7 +10,7 @@ from simulators.equipment.fault_kinds import HOUR, NETWORK_FAULTS, Place, Remedy
 from simulators.equipment.faults import NetworkFault, UnknownFaultError
 from simulators.history import EventKind
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.equipment.field import (
+from tests.unit.simulators.equipment.stations import (
     SETTLED,
     alarm_ids,
     bare,
@@ -19,7 +19,7 @@ from tests.unit.simulators.equipment.field import (
     lively,
     set_cell,
 )
-from tests.unit.simulators.netconf.desk import BASE, DELETE, Client, link, within_enb
+from tests.unit.simulators.netconf.bench import BASE, DELETE, Client, link, within_enb
 
 #: Faults of equipment: alarm ids at once, cells on air at once.
 AT_ONCE = {

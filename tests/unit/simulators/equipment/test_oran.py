@@ -8,8 +8,8 @@ from lxml import etree
 from simulators.clock import VirtualClock
 from simulators.equipment.software import WRONG_VERSION
 from simulators.station import StationSettings
-from tests.unit.simulators.equipment.field import SETTLED, alarm_ids, lively
-from tests.unit.simulators.netconf.desk import Client
+from tests.unit.simulators.equipment.stations import SETTLED, alarm_ids, lively
+from tests.unit.simulators.netconf.bench import Client
 
 SW = "urn:o-ran:software-management:1.0"
 OPS = "urn:o-ran:operations:1.0"

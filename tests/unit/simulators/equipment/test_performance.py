@@ -16,8 +16,8 @@ from simulators.equipment.performance import PERIOD, Period
 from simulators.equipment.traffic import Share
 from simulators.station import Station
 from tests.conftest import OFFICIAL_MODULES
-from tests.unit.simulators.equipment.field import ANDES, CONDOR, ME, bare, lively, nr_station, policy, set_cell
-from tests.unit.simulators.netconf.desk import Client, edit
+from tests.unit.simulators.equipment.stations import ANDES, CONDOR, ME, bare, lively, nr_station, policy, set_cell
+from tests.unit.simulators.netconf.bench import Client, edit
 
 LTE = "ManagedElement=T-LTE-1,ENBFunction=1,EUtranCellFDD=1"
 DU = "ManagedElement=T-NR-1,GNBDUFunction=1,NRCellDU=n78-1"

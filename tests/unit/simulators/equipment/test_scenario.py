@@ -13,8 +13,8 @@ from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.fleet.scenario import ScenarioError, read_scenario
 from simulators.history import EventKind, json_lines
 from simulators.network import read_network
-from tests.unit.simulators.equipment.field import configure
-from tests.unit.simulators.netconf.desk import TINY, cell, enb, link
+from tests.unit.simulators.equipment.stations import configure
+from tests.unit.simulators.netconf.bench import TINY, cell, enb, link
 
 NETWORK = read_network(TINY)
 NIGHT = """\

@@ -9,8 +9,8 @@ from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.profiles import PROFILES
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.equipment.field import SETTLED, alarm_ids, cell_states, lively, set_cell
-from tests.unit.simulators.netconf.desk import Client, edit, within_enb
+from tests.unit.simulators.equipment.stations import SETTLED, alarm_ids, cell_states, lively, set_cell
+from tests.unit.simulators.netconf.bench import Client, edit, within_enb
 
 
 def test_cell_on_air_says_so(station: Station) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from simulators.clock import VirtualClock
 from simulators.station import Station
-from tests.unit.simulators.netconf.desk import Client, make_station
+from tests.unit.simulators.netconf.bench import Client, make_station
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from simulators.history import EventKind
 from simulators.netconf.framing import MAX_MESSAGE, encode
 from simulators.netconf.session import CLIENT_SECONDS, READ_AHEAD, Session
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.netconf.desk import (
+from tests.unit.simulators.netconf.bench import (
     BASE,
     CREATE,
     DELETE,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from simulators.clock import EPOCH, RealClock, VirtualClock
-from tests.unit.simulators.netconf.desk import run_loop
+from tests.unit.simulators.netconf.bench import run_loop
 
 
 def test_timers_run_in_order_and_see_their_moment() -> None:

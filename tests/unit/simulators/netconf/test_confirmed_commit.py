@@ -8,7 +8,7 @@ from lxml import etree
 from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.station import Station
-from tests.unit.simulators.netconf.desk import Client, label_config
+from tests.unit.simulators.netconf.bench import Client, label_config
 
 CONFIRMED = "<commit><confirmed/></commit>"
 

@@ -20,7 +20,7 @@ from simulators.history import Origin
 from simulators.netconf.datastores import CommitRequest, EditRequest
 from simulators.netconf.profiles import PROFILES
 from simulators.station import StationSettings
-from tests.unit.simulators.netconf.desk import BASE, label_config, make_station
+from tests.unit.simulators.netconf.bench import BASE, label_config, make_station
 
 FACTORY = "T-LTE-1"
 SESSIONS = st.integers(1, 3)

@@ -12,7 +12,7 @@ from simulators.history import EventKind
 from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.framing import FramingError
 from simulators.station import Station
-from tests.unit.simulators.netconf.desk import BASE, Client, label_config
+from tests.unit.simulators.netconf.bench import BASE, Client, label_config
 
 OLD = "T-LTE-1"
 LOCK = "<lock><target><candidate/></target></lock>"

@@ -15,7 +15,7 @@ from simulators.netconf.profiles import STANDARD
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.netconf.desk import Client, make_station, tiny
+from tests.unit.simulators.netconf.bench import Client, make_station, tiny
 
 STATION = "T-LTE-1"
 STARTUP = StationSettings(profile=replace(STANDARD, startup=True))

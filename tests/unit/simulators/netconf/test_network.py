@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from simulators.network import NetworkFileError, read_network
-from tests.unit.simulators.netconf.desk import tiny
+from tests.unit.simulators.netconf.bench import tiny
 
 HEADER = "network: {id: x, name: X, country: PE, timezone: America/Lima}\n"
 TENANT = "- {id: t, name: T, plmns: ['999-01'], core: {vlan: 7, mme_pool: [{id: m, address: 10.0.0.1}]}}"
@@ -44,7 +44,7 @@ def test_yaml_at_any_depth_and_csv_go_together(tmp_path: Path) -> None:
 
 
 def test_another_endpoints_file_replaces_the_network_s(tmp_path: Path) -> None:
-    from tests.unit.simulators.netconf.desk import TINY
+    from tests.unit.simulators.netconf.bench import TINY
 
     other = tmp_path / "lab.csv"
     other.write_text("station,address,port,host_key\nT-LTE-1,10.0.0.1,,\n")

@@ -9,7 +9,7 @@ from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.netconf.profiles import PROFILES
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.netconf.desk import (
+from tests.unit.simulators.netconf.bench import (
     BASE,
     CREATE,
     DELETE,

@@ -14,7 +14,7 @@ from simulators.netconf.faults import HABITS, MANY, Fault, FaultKind
 from simulators.netconf.profiles import PROFILES, STANDARD, profile_named
 from simulators.netconf.server import STORM
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.netconf.desk import (
+from tests.unit.simulators.netconf.bench import (
     BASE,
     ENB,
     Client,

@@ -9,7 +9,7 @@ from simulators.clock import VirtualClock
 from simulators.equipment.radio import UnknownLinkError
 from simulators.history import EventKind
 from simulators.station import Station, UnknownRevisionError
-from tests.unit.simulators.netconf.desk import (
+from tests.unit.simulators.netconf.bench import (
     CREATE,
     DELETE,
     ENB,

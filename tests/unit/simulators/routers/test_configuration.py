@@ -8,7 +8,7 @@ from simulators.history import EventKind
 from simulators.routers.addresses import Prefix, read_address
 from simulators.routers.config import Interface, text_of
 from simulators.routers.factory import Provisioning
-from tests.unit.simulators.routers.desk import make_router, type_lines
+from tests.unit.simulators.routers.bench import make_router, type_lines
 
 PART = "GigabitEthernet0/0/1.200"
 TENANT = (

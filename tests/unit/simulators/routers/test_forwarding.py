@@ -8,7 +8,7 @@ from simulators.network import Core
 from simulators.routers import forwarding
 from simulators.routers.addresses import read_address
 from simulators.routers.factory import Provisioning, provisioned
-from tests.unit.simulators.routers.desk import make_router, tiny, type_lines
+from tests.unit.simulators.routers.bench import make_router, tiny, type_lines
 
 VLAN, STATION, NODE = 101, read_address("10.99.0.1"), read_address("10.41.0.1")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulators.routers import show
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
-from tests.unit.simulators.routers.desk import make_router, type_lines
+from tests.unit.simulators.routers.bench import make_router, type_lines
 
 _NAMES = st.sampled_from(["andes", "condor", "x-1", "Loop_2"])
 _PARTS = st.sampled_from(["gi0/0/0", "gi0/0/1", "gi0/0/1.7", "gi0/0/1.8", "gi0/0/2.7", "lo0", "lo3"])

@@ -8,7 +8,7 @@ from simulators.clock import VirtualClock
 from simulators.history import EventKind
 from simulators.routers.faults import RouterFault, RouterFaultKind, RouterFaults
 from simulators.routers.router import Router
-from tests.unit.simulators.routers.desk import Typist, make_router, run_loop
+from tests.unit.simulators.routers.bench import Typist, make_router, run_loop
 
 LINES = ("conf t", "interface gi0/0/2", "description a", "shutdown", "end")
 PORT = "GigabitEthernet0/0/2"

@@ -12,7 +12,7 @@ from simulators.routers.factory import Provisioning
 from simulators.routers.keyboard import READ_AHEAD
 from simulators.routers.router import Router, RouterSettings
 from simulators.routers.shell import CLIENT_SECONDS
-from tests.unit.simulators.routers.desk import Typist, make_router, run_loop
+from tests.unit.simulators.routers.bench import Typist, make_router, run_loop
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A house whose site in Ollantaytambo has a managed router."""
+"""A system whose site in Ollantaytambo has a managed router."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from simulators.routers.config import RouterConfig
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router
 from simulators.station import StationSettings
-from tests.integration.alarms.house import TINY, until
-from tests.integration.playbooks.house import PlaybookHouse
+from tests.integration.alarms.system import TINY, until
+from tests.integration.playbooks.system import PlaybookSystem
 from tests.support.frr import Frr
 from tests.support.launch import submit
 
@@ -38,7 +38,7 @@ STATION, ROUTER, ALONE = "T-LTE-1", "R-OLLANTA", "T-LTE-2"
 SITE = f"{STATION}|{ROUTER}"
 
 
-class RouterHouse(PlaybookHouse):
+class RouterSystem(PlaybookSystem):
     """Everything but processes, with one router."""
 
     @property
@@ -115,14 +115,14 @@ class RouterHouse(PlaybookHouse):
 
 
 @asynccontextmanager
-async def open_router_house(
+async def open_router_system(
     folder: Path,
     provisioning: Provisioning = Provisioning.BARE,
     fields: Mapping[str, str] = MappingProxyType({}),
     *,
     adopted: bool = True,
-) -> AsyncIterator[RouterHouse]:
-    """A house whose devices are adopted as they come; ``fields`` of the router besides those of the simulator."""
+) -> AsyncIterator[RouterSystem]:
+    """A system whose devices are adopted as they come; ``fields`` of the router besides those of the simulator."""
     async with AsyncExitStack() as stack:
         fleet = Fleet(
             read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.1), routers=provisioning)
@@ -134,8 +134,8 @@ async def open_router_house(
 
 
 @asynccontextmanager
-async def open_frr_house(folder: Path, router: Frr, fields: Mapping[str, str]) -> AsyncIterator[RouterHouse]:
-    """A house of one simulated station, whose site has FRRouting for a router; both are adopted."""
+async def open_frr_system(folder: Path, router: Frr, fields: Mapping[str, str]) -> AsyncIterator[RouterSystem]:
+    """A system of one simulated station, whose site has FRRouting for a router; both are adopted."""
     async with AsyncExitStack() as stack:
         fleet = Fleet(read_network(TINY), FleetSettings(only=[STATION], stations=StationSettings(settle_seconds=0.1)))
         await stack.enter_async_context(fleet)
@@ -146,15 +146,15 @@ async def open_frr_house(folder: Path, router: Frr, fields: Mapping[str, str]) -
 
 async def _moved_in(
     folder: Path, stack: AsyncExitStack, fleet: Fleet, fields: Mapping[str, str], adopted: str
-) -> RouterHouse:
-    house = RouterHouse(folder, stack, fleet)
+) -> RouterSystem:
+    system = RouterSystem(folder, stack, fleet)
     fleet.write_endpoints(folder / "endpoints.csv")
     _add(folder / "network" / "routers.csv", fields)
-    house.load_without()
+    system.load_without()
     if adopted:
-        await house.planner.adopt(adopted, "ana")
-    await house.work()
-    return house
+        await system.planner.adopt(adopted, "ana")
+    await system.work()
+    return system
 
 
 def _add(path: Path, fields: Mapping[str, str]) -> None:

@@ -38,7 +38,7 @@ PATIENCE = 90.0
 
 
 @dataclass
-class Plant:
+class ProcessSystem:
     """Running processes, the API, the record, and the stations' control interface.
 
     Attributes:
@@ -239,10 +239,10 @@ class Plant:
 
 
 @contextmanager
-def plant(
+def process_system(
     folder: Path, shape: Shape, network: Path, postgres: PostgresServer | None = None, *, listener: bool = False
-) -> Iterator[Plant]:
-    """A plant with two workers, a scheduler and an API; everything is stopped at the end."""
+) -> Iterator[ProcessSystem]:
+    """A system with two workers, a scheduler and an API; everything is stopped at the end."""
     with ExitStack() as stack:
         stations = len((network / "stations.csv").read_text(encoding="utf-8").splitlines()) - 1
         ports = free_ports(stations + 2)
@@ -268,7 +268,7 @@ def plant(
         store = stack.enter_context(closing(open_record(settings, SystemClock())))
         api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports}", timeout=60))
         stations_api = stack.enter_context(httpx.Client(base_url=control, timeout=20))
-        made = Plant(folder, env, api, stations_api, store, endpoints, redis)
+        made = ProcessSystem(folder, env, api, stations_api, store, endpoints, redis)
         stack.callback(made.stop_all)
         made.start("api")
         made.until("the API answers", lambda: _ready(api))
@@ -310,7 +310,7 @@ def _ready(api: httpx.Client) -> bool:
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder with a short name, as pytest's are too long for some."""
-    folder = Path(tempfile.mkdtemp(prefix="minka-plant-"))
+    folder = Path(tempfile.mkdtemp(prefix="minka-system-"))
     try:
         yield folder
     finally:

@@ -33,7 +33,7 @@ T = TypeVar("T")
 _MOMENTS = 5_000
 
 
-class LabClock(VirtualClock):
+class BenchClock(VirtualClock):
     """Virtual time that moves on as soon as nobody has anything to do."""
 
     async def advance(self, seconds: float) -> None:
@@ -49,7 +49,7 @@ class LabClock(VirtualClock):
 
 
 async def _idle() -> None:
-    """Let everything that can run do so; nothing in a lab waits for threads or sockets."""
+    """Let everything that can run do so; nothing on a bench waits for threads or sockets."""
     loop = asyncio.get_running_loop()
     await asyncio.sleep(0)
     for _ in range(_MOMENTS):
@@ -66,7 +66,7 @@ def _shared_store() -> SqlStore:
 
 
 def empty_store(clock: Clock) -> SqlStore:
-    """A store without rows. There is only one lab at a time."""
+    """A store without rows. There is only one bench at a time."""
     store = _shared_store()
     with store.database.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
@@ -105,7 +105,7 @@ class Life:
 class _Clock:
     """A process's Clock: it stands while the process is frozen, and its time of day may be wrong."""
 
-    def __init__(self, clock: LabClock, life: Life) -> None:
+    def __init__(self, clock: BenchClock, life: Life) -> None:
         self._clock, self._life = clock, life
 
     def now(self) -> datetime:
@@ -187,12 +187,12 @@ class Process:
     task: asyncio.Task[None]
 
 
-class Lab:
+class FaultBench:
     """Record, stations, and the processes that work on them."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.clock = LabClock()
+        self.clock = BenchClock()
         self.store = empty_store(self.clock)
         self.devices = FakeDevices(self.clock)
         self.processes: dict[str, Process] = {}
@@ -201,7 +201,7 @@ class Lab:
         self._names = itertools.count(1)
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Carry out on the lab's loop."""
+        """Carry out on the loop of the bench."""
         return self.loop.run_until_complete(work)
 
     def advance(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from lxml import etree
 from simulators.clock import VirtualClock
 from simulators.network import Surroundings, read_network
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.netconf.desk import TINY, cell, enb, link, within_enb
+from tests.unit.simulators.netconf.bench import TINY, cell, enb, link, within_enb
 
 NR_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcelldu"
 NR_CU_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcellcu"

@@ -101,7 +101,7 @@ privates = st.builds(
 
 
 @dataclass
-class World:
+class TenantsBench:
     """One record, and the door to it."""
 
     store: SqlStore
@@ -178,7 +178,7 @@ def _agreement(name: str, tenant: str, scope: dict[str, Any], share: dict[str, i
 
 
 @contextmanager
-def world(database: Path, own: Private) -> Iterator[World]:
+def tenants_bench(database: Path, own: Private) -> Iterator[TenantsBench]:
     """A world in a fresh copy of an empty record."""
     sides = _Sides()
     with patch("secrets.token_hex", sides.token_hex):
@@ -198,7 +198,7 @@ def world(database: Path, own: Private) -> Iterator[World]:
                 exposition=bytes,
             )
         )
-        made = World(store, clock, app)
+        made = TenantsBench(store, clock, app)
         _fill(made, sides, devices, own)
         try:
             yield made
@@ -206,7 +206,7 @@ def world(database: Path, own: Private) -> Iterator[World]:
             store.close()
 
 
-def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> None:
+def _fill(made: TenantsBench, sides: _Sides, devices: FakeDevices, own: Private) -> None:
     store = made.store
     before, after = (network(own, alfas_max=most, applied=applied) for most, applied in ((80, False), (70, True)))
     for side, name, role in (
@@ -247,7 +247,7 @@ def _fill(made: World, sides: _Sides, devices: FakeDevices, own: Private) -> Non
         made.ids["run_id"].add(_waiting(made, shared, own).id)
 
 
-def _replans(made: World, sides: _Sides, own: Private) -> None:
+def _replans(made: TenantsBench, sides: _Sides, own: Private) -> None:
     """The same to alfa again, while beta gets another share each time."""
     store = made.store
     _, current = store.networks.get()
@@ -268,7 +268,7 @@ def _replans(made: World, sides: _Sides, own: Private) -> None:
     store.networks.save(current, network_digest(current), "ana")
 
 
-def _waiting(made: World, plan: Plan, own: Private) -> Run:
+def _waiting(made: TenantsBench, plan: Plan, own: Private) -> Run:
     """A run that waits for alfa, while beta's station is where it may be."""
     store = made.store
     waves = {"together": (0, 0), "behind": (0, 1)}.get(own.order, (1, 0))
@@ -287,7 +287,7 @@ def _waiting(made: World, plan: Plan, own: Private) -> Run:
     return run
 
 
-def _betas(made: World, sides: _Sides, own: Private, net: Network) -> None:
+def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> None:
     """What beta and the host do and suffer, before and after what concerns alfa."""
     store, clock = made.store, made.clock
     with sides.of("beta"):
@@ -349,7 +349,7 @@ def _served(up: bool) -> ServiceState:
     return ServiceState.UP if up else ServiceState.DOWN
 
 
-def _alarms_of_alfa(made: World, net: Network) -> None:
+def _alarms_of_alfa(made: TenantsBench, net: Network) -> None:
     (own,) = (link for link in links(samples.rendered(net, "S1").tree) if "716-01" in link.plmns)
     for station, managed_object, tenant, cause in (
         ("S1", own.path, "alfa", "core-link-down"),
@@ -374,7 +374,7 @@ def _report(clock: VirtualClock, station: str, managed_object: str, tenant: str,
     )
 
 
-def _run(made: World, plan: Plan, outcomes: dict[str, Outcome]) -> Run:
+def _run(made: TenantsBench, plan: Plan, outcomes: dict[str, Outcome]) -> Run:
     """A run whose stations end, one wave after the other."""
     store = made.store
     jobs = [NewJob(wave, change.station) for wave, change in enumerate(reversed(plan.changes))]

@@ -19,7 +19,7 @@ from controller.runs.procedures import Tools
 from controller.store import AsyncSqlStore, SqlStore, open_store
 from tests.support.launch import prepared
 from tests.unit.plan import samples
-from tests.unit.runs.world import STATION, TARGET, add_tenant
+from tests.unit.runs.transaction_bench import STATION, TARGET, add_tenant
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class FlakyStore(AsyncSqlStore):
         return result
 
 
-class Plant:
+class WorkerBench:
     """A record, a station and workers."""
 
     def __init__(self) -> None:

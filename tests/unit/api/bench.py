@@ -31,7 +31,7 @@ TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 
 
 @dataclass
-class Desk:
+class ApiBench:
     """The API and what is behind it; ``client`` has a token, ``stranger`` has none."""
 
     app: FastAPI
@@ -56,7 +56,7 @@ def files_of(directory: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path, database: str = "") -> AsyncIterator[Desk]:
+async def open_bench(folder: Path, database: str = "") -> AsyncIterator[ApiBench]:
     clock = SystemClock()
     store = open_store(database or f"sqlite:///{folder / 'minka.sqlite3'}", clock)
     admit(store, TOKEN)
@@ -74,7 +74,7 @@ async def open_desk(folder: Path, database: str = "") -> AsyncIterator[Desk]:
     )
     app = app_with(services)
     async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as stranger:
-        yield Desk(app, store, devices, doorbell, client, stranger)
+        yield ApiBench(app, store, devices, doorbell, client, stranger)
     await app.state.services.unauthenticated.settle(store)
     await loop_store.close()
     store.close()

@@ -1,4 +1,4 @@
-"""A whole house in one process: simulated stations, worker, listener, remediation and API on one loop."""
+"""A whole system in one process: simulated stations, worker, listener, remediation and API on one loop."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ async def until(what: str, holds: Callable[[], Awaitable[object]], seconds: floa
 class Playbooks:
     """Playbooks of a folder, as people rehearse and start them."""
 
-    def __init__(self, house: House, folder: Path) -> None:
-        self._preparation = PlaybookPreparation(house.world, Library(folder, registry()))
-        self.launcher = Launcher(house.loop_store, house.planner, house.doorbell, self._preparation)
+    def __init__(self, system: LocalSystem, folder: Path) -> None:
+        self._preparation = PlaybookPreparation(system.world, Library(folder, registry()))
+        self.launcher = Launcher(system.loop_store, system.planner, system.doorbell, self._preparation)
 
     async def start(
         self,
@@ -110,7 +110,7 @@ class Playbooks:
         return await self._preparation.dry_run(RunRequest(playbook=name, parameters=given, actor="ana", held=held))
 
 
-class House:
+class LocalSystem:
     """Everything but processes."""
 
     def __init__(
@@ -296,25 +296,25 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_system(
     folder: Path,
     *,
     sources: frozenset[AlarmSource] = frozenset(AlarmSource),
     interval: float = 2.0,
-    before_adoption: Callable[[House], None] | None = None,
+    before_adoption: Callable[[LocalSystem], None] | None = None,
     apply: bool = True,
-) -> AsyncIterator[House]:
-    """A house whose stations are adopted and configured; listener and remediation are not started yet."""
+) -> AsyncIterator[LocalSystem]:
+    """A system whose stations are adopted and configured; listener and remediation are not started yet."""
     async with AsyncExitStack() as stack:
         fleet = Fleet(read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.2)))
         await stack.enter_async_context(fleet)
-        house = House(folder, stack, fleet, sources, interval)
+        system = LocalSystem(folder, stack, fleet, sources, interval)
         endpoints = folder / "endpoints.csv"
         fleet.write_endpoints(endpoints)
         if before_adoption:
-            before_adoption(house)
-        await house.adopt(endpoints)
-        await house.work()
+            before_adoption(system)
+        await system.adopt(endpoints)
+        await system.work()
         if apply:
-            await house.provision()
-        yield house
+            await system.provision()
+        yield system

@@ -1,4 +1,4 @@
-"""A house with a worker that knows playbooks, and the API that starts them."""
+"""A system with a worker that knows playbooks, and the API that starts them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind
 from simulators.network import read_network
 from simulators.station import StationSettings
-from tests.integration.alarms.house import TINY, House, Playbooks, until
+from tests.integration.alarms.system import TINY, LocalSystem, Playbooks, until
 from tests.support.callers import ADMINISTRATOR, admit, agree_by_contract
 
 #: What a station's history holds of changes, as opposed to sessions and reads.
 CHANGES = (EventKind.EDITED, EventKind.RUNNING_CHANGED, EventKind.CONFIRMED, EventKind.RESTARTED)
 
 
-class PlaybookHouse(House):
+class PlaybookSystem(LocalSystem):
     """Everything but processes; playbooks are the shipped ones and those of a folder of the test."""
 
     def __init__(self, folder: Path, stack: AsyncExitStack, fleet: Fleet) -> None:
@@ -38,7 +38,7 @@ class PlaybookHouse(House):
         admit(self.store, "token-of-ana")
 
     def attend(self, rounds: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the test until the house closes."""
+        """Do something beside the test until the system closes."""
         self._stack.push_async_callback(self._end, asyncio.create_task(rounds))
 
     async def replace_worker(self) -> None:
@@ -119,21 +119,21 @@ class PlaybookHouse(House):
 
 
 @asynccontextmanager
-async def open_house(
+async def open_system(
     folder: Path, without: str = "", files: Callable[[Network], Network] | None = None
-) -> AsyncIterator[PlaybookHouse]:
-    """A house whose stations are adopted and carry the network files, less one agreement if named, or else as made."""
+) -> AsyncIterator[PlaybookSystem]:
+    """A system whose stations are adopted and carry the network files, less one agreement if named, or else as made."""
     async with AsyncExitStack() as stack:
         fleet = Fleet(read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.1)))
         await stack.enter_async_context(fleet)
-        house = PlaybookHouse(folder, stack, fleet)
+        system = PlaybookSystem(folder, stack, fleet)
         endpoints = folder / "endpoints.csv"
         fleet.write_endpoints(endpoints)
-        await house.adopt(endpoints)
+        await system.adopt(endpoints)
         if without:
-            house.load(**{without.replace("-", "_"): None})  # type: ignore[arg-type]
+            system.load(**{without.replace("-", "_"): None})  # type: ignore[arg-type]
         if files is not None:
-            house.load_files(files)
-        await house.work()
-        await house.provision()
-        yield house
+            system.load_files(files)
+        await system.work()
+        await system.provision()
+        yield system

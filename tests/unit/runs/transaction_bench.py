@@ -214,7 +214,7 @@ def empty(store: SqlStore) -> None:
             connection.execute(table.delete())
 
 
-class World:
+class TransactionBench:
     """One run of one plan on one station. There is only one world at a time."""
 
     def __init__(self, scenario: Scenario, strategy: Strategy | None = None) -> None:

@@ -6,8 +6,8 @@ import itertools
 from typing import Any
 
 from controller.models.plan import Plan
-from tests.support.controller import Plant
 from tests.support.minka import ROOT
+from tests.support.process_system import ProcessSystem
 
 FIVE = ROOT / "tests" / "fixtures" / "networks" / "five"
 #: In the order in which they are worked on, one by one.
@@ -20,36 +20,36 @@ _shares = itertools.count(1)
 _AGREEMENTS = (FIVE / "agreements.yaml").read_text(encoding="utf-8")
 
 
-def brought_up(site: Plant) -> None:
+def brought_up(system: ProcessSystem) -> None:
     """Adopt all stations and let them carry the network."""
-    site.load(FIVE)
-    site.call("POST", "/devices/adopt", {"selector": "*"})
-    run = site.apply(site.plan())
-    assert site.ended(run).counts == {"succeeded": len(STATIONS)}, site.store.runs.jobs(run)
+    system.load(FIVE)
+    system.call("POST", "/devices/adopt", {"selector": "*"})
+    run = system.apply(system.plan())
+    assert system.ended(run).counts == {"succeeded": len(STATIONS)}, system.store.runs.jobs(run)
 
 
-def change_files(site: Plant) -> None:
+def change_files(system: ProcessSystem) -> None:
     """Load new network files: another share for two tenants everywhere."""
-    site.call("PUT", "/network", changed_files(site))
+    system.call("PUT", "/network", changed_files(system))
 
 
-def changed_files(site: Plant) -> dict[str, Any]:
+def changed_files(system: ProcessSystem) -> dict[str, Any]:
     """Such files, as the API takes them. Shares only grow: what takes from a tenant needs that tenant's yes."""
-    return site.files(FIVE, agreements_yaml=_AGREEMENTS.replace("min: 20", f"min: {20 + next(_shares)}"))
+    return system.files(FIVE, agreements_yaml=_AGREEMENTS.replace("min: 20", f"min: {20 + next(_shares)}"))
 
 
-def change(site: Plant, selector: str = "*") -> Plan:
+def change(system: ProcessSystem, selector: str = "*") -> Plan:
     """A plan of something new for the selected stations."""
-    change_files(site)
-    plan = site.plan(selector)
+    change_files(system)
+    plan = system.plan(selector)
     assert plan.changes
     return plan
 
 
-def odd_worker(site: Plant, name: str, *words: str) -> None:
+def odd_worker(system: ProcessSystem, name: str, *words: str) -> None:
     """Start a worker that is odd; see ``tests.chaos.faults.odd_worker``."""
-    site.commands[name] = ["tests.chaos.faults.odd_worker", *words, "worker", "--name", name]
+    system.commands[name] = ["tests.chaos.faults.odd_worker", *words, "worker", "--name", name]
     try:
-        site.start_worker(name)
+        system.start_worker(name)
     finally:
-        del site.commands[name]
+        del system.commands[name]
