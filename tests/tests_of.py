@@ -1,0 +1,102 @@
+"""Which tests a module has: ``python -m tests.tests_of controller/plan/rows.py``, or of all modules without a name.
+
+By this rule: tests of the module's name (``test_rows.py``) in a folder of its package, then those that import it. A
+module with neither is tested through the modules that import it, and their tests are named; ``THROUGH`` names those of
+the few that are farther away.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("controller", "simulators")
+_STORE, _INTENT = "tests/contract/store", ("tests/unit/intent/test_checks.py", "tests/unit/intent/test_properties.py")
+#: Tests of the modules that the rule leads to none of.
+THROUGH: Mapping[str, tuple[str, ...]] = {
+    "controller/device/cli_line.py": ("tests/integration/device/test_routers.py",),
+    "controller/intent/compile.py": _INTENT,
+    "controller/intent/identities.py": _INTENT,
+    "controller/intent/links.py": _INTENT,
+    "controller/intent/sharing.py": _INTENT,
+    "controller/plan/undo.py": ("tests/unit/runs/test_undo.py",),
+    "controller/playbook/engine/steps.py": ("tests/unit/playbook/test_takeover.py",),
+    "controller/ports/store/devices.py": (f"{_STORE}/test_networks.py", f"{_STORE}/test_ledger.py"),
+    "controller/ports/store/holds.py": (f"{_STORE}/test_people.py",),
+    "controller/ports/store/plans.py": (f"{_STORE}/test_approvals.py",),
+    "controller/ports/store/tenants.py": ("tests/security/test_tenants.py",),
+    "controller/store/notices.py": (f"{_STORE}/test_approvals.py",),
+    "controller/store/tenants.py": ("tests/security/test_tenants.py",),
+    "simulators/control/bodies.py": ("tests/integration/simulators/test_control.py",),
+    "simulators/equipment/supervision.py": ("tests/unit/simulators/equipment/test_oran.py",),
+}
+
+
+def modules() -> list[str]:
+    """All modules by path, but for migrations, which have tests of their own, and packages that only export."""
+    found = (path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return sorted(str(path) for path in found if not path.name.startswith("__") and "migrations" not in path.parts)
+
+
+def tests_of(module: str) -> list[str]:
+    """Paths of the tests of a module, those first that bear its name."""
+    through = sorted({test for user in _users()[_dotted(module)] for test in _own(user)})
+    return _own(module) or through or list(THROUGH.get(module, ()))
+
+
+def _own(module: str) -> list[str]:
+    by_name, by_import = _tests()
+    named = [test for test in by_name[Path(module).stem] if _is_near(test, module)]
+    return list(dict.fromkeys([*named, *sorted(by_import[_dotted(module)])]))
+
+
+def _dotted(module: str) -> str:
+    return module.removesuffix(".py").replace("/", ".")
+
+
+@cache
+def _users() -> Mapping[str, set[str]]:
+    """Modules by what they import."""
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    for module in modules():
+        for name in _imported(ROOT / module):
+            users[name].add(module)
+    return users
+
+
+def _is_near(test: str, module: str) -> bool:
+    """Whether a test's folders name the module's package, or one above it."""
+    return bool(set(Path(test).parts) & set(Path(module).parts[1:-1])) or len(Path(module).parts) == 2
+
+
+@cache
+def _tests() -> tuple[Mapping[str, list[str]], Mapping[str, set[str]]]:
+    """Test files by the module name they bear, and by the modules that they import."""
+    by_name: defaultdict[str, list[str]] = defaultdict(list)
+    by_import: defaultdict[str, set[str]] = defaultdict(set)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        test = str(path.relative_to(ROOT))
+        by_name[path.stem.removeprefix("test_")].append(test)
+        for name in _imported(path):
+            by_import[name].add(test)
+    return by_name, by_import
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Modules that a file imports, and what might be some: names that it imports from packages."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:] or modules():
+        print(f"{each}: {', '.join(tests_of(each)) or 'none'}")
