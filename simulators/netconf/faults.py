@@ -142,7 +142,8 @@ class Faults(InjectedFaults[Fault]):
 
     def strike_operation(self, operation: str) -> Strike:
         """The faults that strike an operation now."""
-        return Strike(self.take(_OPERATION_FAULTS, operation))
+        faults = self.take(_OPERATION_FAULTS, operation)
+        return Strike(faults) if faults else _NO_STRIKE
 
 
 _OPERATION_FAULTS = frozenset(FaultKind) - STATION_FAULTS
@@ -198,6 +199,9 @@ class Strike:
         if FaultKind.OVERSIZED_CHUNK in self and chunked:
             return b"\n#%d\n%b" % (MAX_CHUNK + 1, frame)
         return frame
+
+
+_NO_STRIKE = Strike(())
 
 
 def half_an_edit(request: Request) -> Request:

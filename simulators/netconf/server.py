@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from lxml import etree
+
 from simulators.clock import Clock
 from simulators.datastore import Access, Config, ModuleInfo, Schema
 from simulators.elements import Make
@@ -20,6 +22,7 @@ from simulators.netconf.faults import Fault, Faults
 from simulators.netconf.notifications import Notification, ReplayLog, Subscription, Termination
 from simulators.netconf.profiles import Profile
 
+_PERSIST_ID = "{urn:ietf:params:xml:ns:netconf:base:1.0}persist-id"
 #: Notifications of a storm, and the o-ran-fm fault-id that they are about.
 STORM, STORM_FAULT_ID = 1000, 1999
 
@@ -136,11 +139,13 @@ class Server:
         """What a user may do; None means everything."""
         return self.profile.access.get(user)
 
-    def delay(self, operation: str, token: str | None) -> float:
-        """Seconds that an operation takes; ``token`` is its persist-id."""
-        if token is not None and not self.datastores.waits_under(token):
-            return 0.0
-        return self._delays.get(operation, 0.0)
+    def delay(self, operation: etree._Element, name: str) -> float:
+        """Seconds that an operation takes; one for a token under which nothing waits is refused at once."""
+        seconds = self._delays.get(name, 0.0)
+        if not seconds:
+            return seconds
+        token = operation.findtext(_PERSIST_ID)
+        return seconds if token is None or self.datastores.waits_under(token.strip()) else 0.0
 
     # ------------------------------------------------------------------- sessions
 

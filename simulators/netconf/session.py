@@ -253,8 +253,7 @@ class Session:
         strike = self.server.faults.strike_operation(name)
         for fault in strike.faults:
             self.server.history.record(EventKind.FAULT_STRUCK, self.origin, fault=fault.kind.value, operation=name)
-        token = messages.text(request.operation, "persist-id")
-        seconds = self.server.delay(name, token) + strike.seconds
+        seconds = self.server.delay(request.operation, name) + strike.seconds
         if seconds:
             await self.server.clock.sleep(seconds)
         for config in strike.foreign_edits:
