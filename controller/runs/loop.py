@@ -63,7 +63,7 @@ class WorkerLoop:
         self._sweeper = Sweeper(tools.store, doorbell, tools.clock, by=lambda: self._incarnation)
         self._incarnation = ""
         self._last_beat = float("-inf")
-        #: By job and fence: after a funeral the same job may come back under a newer lease.
+        #: By job and fence: after it was declared dead, the same job may come back under a newer lease.
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         # A claim whose answer was lost may have been committed: then look at what we hold first.
         self._uncertain = False
@@ -255,7 +255,7 @@ class WorkerLoop:
         self._last_beat = begun
 
     async def _beat(self, stop: asyncio.Event) -> None:
-        """Heartbeat, until there is no use; a worker that was buried comes back as a new incarnation without leases."""
+        """Heartbeat, while it is of use; a worker declared dead comes back as a new incarnation without leases."""
         while not stop.is_set() or self._alive(self._incarnation):
             await self._tools.clock.sleep(_HEARTBEAT)
             try:
@@ -276,7 +276,7 @@ class WorkerLoop:
             await self._tools.store.processes.heartbeat(self._incarnation, self._sessions())
             self._last_beat = begun
         except LeaseLostError:
-            log.warning("worker.was_buried", incarnation=self._incarnation)
+            log.warning("worker.was_declared_dead", incarnation=self._incarnation)
             # Whoever holds the devices now must not meet our sessions there.
             for task in self._running.values():
                 task.cancel()

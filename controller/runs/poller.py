@@ -43,14 +43,14 @@ class Poller(Generic[K, V]):
         Raises:
             StoreError: The record is away.
         """
-        told: asyncio.Future[V] = asyncio.get_running_loop().create_future()
-        self._waiting[told] = key
+        answer: asyncio.Future[V] = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = key
         if self._task is None:
             self._task = asyncio.create_task(self._poll())
         try:
-            return await told
+            return await answer
         finally:
-            del self._waiting[told]
+            del self._waiting[answer]
             if not self._waiting and self._task is not None:
                 self._task.cancel()
                 self._task = None
@@ -62,11 +62,11 @@ class Poller(Generic[K, V]):
             try:
                 known = await self._store.transaction(self._ask, keys)
             except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-                for told in waiting:
-                    if not told.done():
-                        told.set_exception(error)
+                for answer in waiting:
+                    if not answer.done():
+                        answer.set_exception(error)
                 known = {}
-            for told, key in waiting.items():
-                if key in known and not told.done():
-                    told.set_result(known[key])
+            for answer, key in waiting.items():
+                if key in known and not answer.done():
+                    answer.set_result(known[key])
             await self._clock.sleep(self._seconds)

@@ -1,4 +1,4 @@
-"""The sweeper: moves runs on, buries dead workers, rings again. Every worker and the scheduler have one."""
+"""The sweeper: moves runs on, declares workers dead, rings again. Every worker and the scheduler have one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from controller.runs.rollout.transitions import decide
 
 log = structlog.get_logger()
 
-#: Seconds without a heartbeat, on the observer's own clock, after which a worker is buried. More than
+#: Seconds without a heartbeat, on the observer's own clock, after which a worker is declared dead. More than
 #: twice ``loop.BELIEF``, so that a worker has stopped believing in its leases before others take them.
-BURY_AFTER = 15.0
+DEAD_AFTER = 15.0
 #: Seconds without one after which we see whether anybody could have written it.
 _DOUBT = 5.0
 #: Seconds that count at most between two looks at the counters: what held us up may have held up all others too.
@@ -59,7 +59,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """One round; a database that is down is logged and met again next round."""
         try:
-            await self._bury()
+            await self._declare_dead()
             active = await self._store.runs.active()
             # Before any of them is moved on: no job becomes claimable that was not looked at.
             if active:
@@ -99,8 +99,8 @@ class Sweeper:
         if moved.wave is not None or moved.ready:
             self._doorbell.ring(run_id)
 
-    async def _bury(self) -> None:
-        """Bury incarnations whose counter stood still for too long on this process's own clock.
+    async def _declare_dead(self) -> None:
+        """Declare incarnations dead whose counter stood still for too long on this process's own clock.
 
         Only time counts in which they could beat: not that in which the database kept us waiting, and none before it
         last refused to be read or written.
@@ -115,9 +115,9 @@ class Sweeper:
             counter, still = known.get(one.id, (-1, 0.0))
             self._still[one.id] = (one.counter, still + passed if counter == one.counter else 0.0)
         for incarnation, (counter, still) in self._still.items():
-            if still > BURY_AFTER:
-                await self._bury_one(incarnation, counter)
+            if still > DEAD_AFTER:
+                await self._declare_one_dead(incarnation, counter)
 
-    async def _bury_one(self, incarnation: str, counter: int) -> None:
+    async def _declare_one_dead(self, incarnation: str, counter: int) -> None:
         if await self._store.processes.declare_dead(incarnation, counter):
-            log.warning("worker.buried", incarnation=incarnation)
+            log.warning("worker.declared_dead", incarnation=incarnation)

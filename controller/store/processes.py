@@ -82,7 +82,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
         silent = and_(workers.c.id == incarnation, workers.c.alive, workers.c.counter == counter)
         if tx.execute(update(workers).where(silent).values(alive=False)).rowcount != 1:
             return False
-        tx.note("engine", "worker.buried", incarnation, counter=counter, jobs=_give_back(tx, incarnation))
+        tx.note("engine", "worker.declared_dead", incarnation, counter=counter, jobs=_give_back(tx, incarnation))
         return True
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from controller.models.run import JournalStep
-from controller.runs.sweeper import BURY_AFTER
+from controller.runs.sweeper import DEAD_AFTER
 from tests.chaos.attempts import STATION, Attempt, assert_right, begin, change, held, reached
 from tests.support.process_system import ProcessSystem
 from tests.support.soak import SOAK
@@ -58,7 +58,7 @@ def assert_taken_over(system: ProcessSystem, attempt: Attempt) -> None:
     system.start_worker("worker-2")
     assert_right(system, attempt)
     assert system.job(attempt.run, STATION).attempts == 2
-    assert "worker.buried" in system.log("worker-2") + system.log("scheduler")
+    assert "worker.declared_dead" in system.log("worker-2") + system.log("scheduler")
 
 
 def probe(system: ProcessSystem, role: str) -> httpx.Response:
@@ -96,7 +96,7 @@ def test_stopped_and_woken_when_its_job_belongs_to_another(system: ProcessSystem
     system.until("it is back", lambda: "worker-1" in {one.name for one in system.store.processes.alive()})
     assert system.store.audit.verify() is None
     assert system.store.runs.get(attempt.run).counts == {"succeeded": 1}
-    assert BURY_AFTER < 20
+    assert DEAD_AFTER < 20
 
 
 def test_a_worker_that_is_asked_to_end_ends_its_transactions_first(system: ProcessSystem) -> None:

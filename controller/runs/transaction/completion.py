@@ -29,7 +29,7 @@ _NOT_PENDING = "invalid-value"
 BY_ITSELF = "the station reverted by itself before the confirm reached it"
 
 
-class Ending:
+class Completion:
     """The last acts of one transaction.
 
     Args:

@@ -114,7 +114,7 @@ class Record:
         if not await self._alive():
             raise LeaseLostError
 
-    async def heed(self, generation: int) -> None:
+    async def check_generation(self, generation: int) -> None:
         """Called with the generation that the device carries, before anything is sent to it.
 
         Raises:

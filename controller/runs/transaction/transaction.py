@@ -33,7 +33,7 @@ from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
 from controller.runs.transaction import checks
-from controller.runs.transaction.completion import BY_ITSELF, Ending
+from controller.runs.transaction.completion import BY_ITSELF, Completion
 from controller.runs.transaction.effects import cuts_the_way, effects, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
@@ -85,7 +85,7 @@ class Transaction:
         self._root = root_spec(target.profiles)
         self._whole = effects(self._root, self._change.phases)
         self._lock = Lock(target, record, clock, patience.busy, self._change)
-        self._ending = Ending(self._root, self._change, record, clock, self._timer, self._lock.ensure)
+        self._completion = Completion(self._root, self._change, record, clock, self._timer, self._lock.ensure)
         self._log = log.bind(station=target.station, run=claim.run.id, transaction=claim.transaction)
 
     async def run(self) -> JobResult:
@@ -103,14 +103,14 @@ class Transaction:
                 self._decided = await self._gate.look()
             try:
                 async with self._devices.session(self._target) as session:
-                    return self._judged(await self._work(session))
+                    return self._final(await self._work(session))
             except DeviceError as error:
                 tries += 1
                 unknown = "What the station carries could not be read back." if self._may_carry else ""
                 late = self._clock.monotonic() > give_up
                 result = self._patience.given_up(error, tries, unknown=unknown, late=late)
                 if result is not None:
-                    return self._judged(result)
+                    return self._final(result)
                 if isinstance(error, DeviceBusyError):
                     self._kept_out, self._lock.rival = error.message, error.holder
                 self._log.warning("transaction.interrupted", reason=error.message)
@@ -126,7 +126,7 @@ class Transaction:
         """Whether its group was confirmed: then the station must come to carry the change."""
         return self._decided is not None and self._decided.verdict is GateVerdict.CONFIRM
 
-    def _judged(self, result: JobResult) -> JobResult:
+    def _final(self, result: JobResult) -> JobResult:
         """The result in the light of what was decided for the group, and of who kept us out."""
         if self._kept_out and not result.outcome.good:
             result = replace(result, detail=f"{result.detail}; nobody could take it over: {self._kept_out}")
@@ -144,7 +144,7 @@ class Transaction:
         await self._record.write(JournalStep.OPENED, session=session.session_id)
         await self._lock.begin(session)
         observed = await self._clean(session)
-        await self._record.heed(generation_of(self._root, observed, self._target.station))
+        await self._record.check_generation(generation_of(self._root, observed, self._target.station))
         result = None
         if mark is not None:
             result = await self._recover(session, observed, mark)
@@ -206,7 +206,7 @@ class Transaction:
         if matches(self._root, observed.tree, self._change.fingerprint):
             return None
         if self._whole.after_holds(observed.tree):
-            return self._ending.success(Outcome.UNCHANGED, "the station carries this already")
+            return self._completion.success(Outcome.UNCHANGED, "the station carries this already")
         if not observed.tree:
             return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
         return JobResult(
@@ -227,17 +227,17 @@ class Transaction:
                 await self._send(session, index, persist, deadline)
                 expected = apply_edits(self._root, expected, phase.edits)
             except DeviceRefusedError as error:
-                return await self._ending.take_back(session, error.message)
+                return await self._completion.take_back(session, error.message)
             seen = await session.read()
             wrong = self._differences(seen.tree, expected) or self._gone(seen.tree)
             if wrong:
-                return await self._ending.take_back(
+                return await self._completion.take_back(
                     session, f"the station answered ok but carries something else: {wrong}"
                 )
             await self._record.write(JournalStep.PREPARED, phase=index, persist=persist, deadline=deadline)
             missing, seen = await self._unmet(session, phase.wait, seen)
             if missing:
-                return await self._ending.take_back(session, missing)
+                return await self._completion.take_back(session, missing)
         return await self._settle(session, expected, seen)
 
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
@@ -270,15 +270,15 @@ class Transaction:
         wrong = missing or (f"the station was changed behind our back meanwhile: {foreign}" if foreign else "")
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():
-            return await self._ending.take_back(session, wrong)
+            return await self._completion.take_back(session, wrong)
         if self._gate is not None:
             return await self._at_gate(session, self._gate)
         last = self._record.mark
         if last is None or last.deadline is None:
-            return await self._ending.verified(session)
+            return await self._completion.verified(session)
         left = self._left(last.deadline)
         if left < self._patience.confirm_budget:
-            return await self._ending.take_back(session, f"only {left:.0f} s were left to confirm")
+            return await self._completion.take_back(session, f"only {left:.0f} s were left to confirm")
         return await self._confirm(session, last)
 
     async def _confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
@@ -286,7 +286,7 @@ class Transaction:
         if not self._lock.held:
             await self._check_candidate(session, (await session.read()).tree)
         await self._record.write(JournalStep.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
-        return await self._ending.confirm(session, mark)
+        return await self._completion.confirm(session, mark)
 
     async def _unmet(
         self, session: DeviceSession, conditions: Sequence[WaitFor], seen: Observed, *, quiet: bool = False
@@ -313,9 +313,9 @@ class Transaction:
             )
             self._decided = await gate.decision()
         if not self._confirmed:
-            return await self._ending.take_back(session, self._decided.reason)
+            return await self._completion.take_back(session, self._decided.reason)
         if mark.deadline is None:
-            return await self._ending.verified(session)
+            return await self._completion.verified(session)
         result = await self._confirm(session, mark)
         if result.outcome is Outcome.ROLLED_BACK and self._record.beginnings < self._patience.beginnings:
             # Its timer or a restart was faster than the decision: it is rolled forward.
@@ -333,7 +333,7 @@ class Transaction:
         if self._decided is not None or (not new and await self._is_bound()):
             return await self._follow(session, new=new and mark.phase == len(self._change.phases) - 1, old=old)
         if mark.step is JournalStep.CONFIRMING and new:
-            return await self._ending.confirm(session, mark)
+            return await self._completion.confirm(session, mark)
         if mark.step is JournalStep.CONFIRMING and old:
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
         if mark.step in (JournalStep.COMMITTING, JournalStep.PREPARED, JournalStep.GATED):
@@ -343,7 +343,7 @@ class Transaction:
             if old and (early or (mark.deadline and not session.capabilities.safe_commit)):
                 # Not the timer, or a reload in its place. What makes a device restart is not tried once more.
                 return JobResult(Outcome.ROLLED_BACK, "the station lost the change before its time: did it restart?")
-        result = await self._ending.take_back(session, mark.detail or "interrupted, and taken back")
+        result = await self._completion.take_back(session, mark.detail or "interrupted, and taken back")
         decided = mark.step in (JournalStep.CANCELLING, JournalStep.REVERTING, JournalStep.CONFIRMING)
         if decided or result.outcome is Outcome.DIVERGED or self._record.beginnings >= self._patience.beginnings:
             return result
@@ -359,11 +359,11 @@ class Transaction:
         assert self._gate is not None
         assert self._decided is not None
         if not self._confirmed:
-            return await self._ending.take_back(session, self._decided.reason)
+            return await self._completion.take_back(session, self._decided.reason)
         if new:
             return await self._at_gate(session, self._gate)
         if not old:
-            result = await self._ending.take_back(session, "half-way, and its group was confirmed")
+            result = await self._completion.take_back(session, "half-way, and its group was confirmed")
             if result.outcome is Outcome.DIVERGED:
                 return result
         if self._record.beginnings >= self._patience.beginnings:

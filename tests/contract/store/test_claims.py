@@ -88,7 +88,7 @@ def test_what_waits_at_a_gate_is_no_part_of_a_portion(store: SqlStore) -> None:
     assert len(store.claims.take(first, 100)) == 1
 
 
-def test_a_buried_worker_loses_everything_to_the_next(store: SqlStore) -> None:
+def test_a_worker_declared_dead_loses_everything_to_the_next(store: SqlStore) -> None:
     run = start_run(store, ["A"])
     dead, heir = store.processes.register("w"), store.processes.register("w")
     (claim,) = store.claims.take(dead, 10)

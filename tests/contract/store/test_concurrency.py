@@ -171,7 +171,7 @@ def _work(url: str, name: str, all_jobs: int) -> list[tuple[str, int]]:
     return done
 
 
-def test_a_funeral_during_work_lets_only_the_heir_write(shared: SqlStore, shared_url: str) -> None:
+def test_a_worker_declared_dead_during_its_work_writes_nothing_more(shared: SqlStore, shared_url: str) -> None:
     run = start_run(shared, stations(30))
     dead = shared.processes.register("dead")
     claims = shared.claims.take(dead, 30)
@@ -222,7 +222,7 @@ def _bury_during(store: SqlStore, worker: str, write: Callable[[], object]) -> N
     assert buried.is_set()
 
 
-def test_a_funeral_waits_for_what_its_worker_is_writing(store: SqlStore) -> None:
+def test_a_worker_is_declared_dead_after_what_it_is_writing(store: SqlStore) -> None:
     start_run(store, ["A"])
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 1)
@@ -230,7 +230,7 @@ def test_a_funeral_waits_for_what_its_worker_is_writing(store: SqlStore) -> None
     assert len(store.journal.find(claim.transaction)) == 1
 
 
-def test_a_funeral_gives_away_what_its_worker_is_claiming(store: SqlStore) -> None:
+def test_a_worker_declared_dead_loses_what_it_is_claiming(store: SqlStore) -> None:
     """Otherwise the device would belong to the dead for ever."""
     start_run(store, ["A"])
     worker = store.processes.register("w")

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
-from controller.runs.sweeper import BURY_AFTER
+from controller.runs.sweeper import DEAD_AFTER
 from controller.store import LoopStore, SqlStore, open_store
 from controller.store.postgresql import unhurried
 from controller.store.transaction import Tx
@@ -239,7 +239,7 @@ def test_who_is_stopped_in_a_transaction_does_not_keep_others_from_writing(
         stopped.begin()
         stopped.execute(text("SELECT * FROM runs FOR UPDATE"))
         begun, cancelled = time.monotonic(), False
-        while time.monotonic() - begun < BURY_AFTER and not cancelled:
+        while time.monotonic() - begun < DEAD_AFTER and not cancelled:
             with suppress(StoreError):  # the row is locked
                 cancelled = store.runs.cancel(run.id, "ana").state == "cancelling"
         stopped.invalidate()

@@ -34,7 +34,7 @@ def test_one_that_falls_silent_is_down_until_another_takes_its_name(store: SqlSt
     assert store.processes.find() == []
 
 
-def test_one_that_ends_in_good_order_is_gone_and_was_not_buried(store: SqlStore) -> None:
+def test_one_that_ends_in_good_order_is_gone_and_was_not_declared_dead(store: SqlStore) -> None:
     incarnation = store.processes.register("one", ProcessRole.SCHEDULER)
     store.processes.end(incarnation)
     store.processes.end(incarnation)

@@ -65,7 +65,7 @@ async def test_killed_at_every_call(
             result = await stage.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            stage.bench.bury(claim)
+            stage.bench.declare_dead(claim)
             done = [job.outcome for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
                 assert done == [outcome]

@@ -137,7 +137,7 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
             break
         except Killed:
             done = [job for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
-            stage.bench.bury(claim)
+            stage.bench.declare_dead(claim)
             if done:  # the last call took effect, only its answer was lost
                 assert done[0].outcome is outcome
                 continue
@@ -171,7 +171,7 @@ async def test_a_further_try_is_not_lost_with_its_worker() -> None:
         try:
             result = await stage.work(claim, Mortal(at))
         except Killed:
-            stage.bench.bury(claim)
+            stage.bench.declare_dead(claim)
             result = await stage.work(stage.bench.claim(), Interrupter())
             stage.settled(result, Outcome.SUCCEEDED, "LOCKED")
         else:

@@ -83,7 +83,7 @@ async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() ->
         try:
             await stage.work(claim, Mortal(at))
         except Killed:
-            stage.bench.bury(claim)
+            stage.bench.declare_dead(claim)
             result = await stage.work(stage.bench.claim(), Interrupter())
             outcomes.add((result.outcome, len(acts)))
             if result.outcome is Outcome.REFUSED:

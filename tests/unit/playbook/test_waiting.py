@@ -137,7 +137,7 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str) -> 
                 result = await stage.work(claim, killer)
                 done = True
         except Killed:
-            stage.bench.bury(claim)
+            stage.bench.declare_dead(claim)
             ended = [job.outcome for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
             if ended:  # the last call took effect, only its answer was lost
                 assert ended == [outcome]

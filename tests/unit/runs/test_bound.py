@@ -76,7 +76,7 @@ async def standing() -> TransactionBench:
         await transaction(bench, gate).run()
     assert bench.steps[-1] is JournalStep.GATED
     assert gate.claim is not None
-    bench.bury(gate.claim)
+    bench.declare_dead(gate.claim)
     return bench
 
 

@@ -14,7 +14,7 @@ from controller.ports.fake_devices import Fault
 from controller.ports.store import Page, Store, Transition
 from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
-from controller.runs.sweeper import BURY_AFTER
+from controller.runs.sweeper import DEAD_AFTER
 from controller.store.repository import Invocation, Urgent
 from tests.unit.runs.worker_bench import FlakyStore, WorkerBench
 
@@ -82,7 +82,7 @@ async def test_a_worker_that_is_to_end_waits_for_no_database(bench: WorkerBench)
     assert not bench.device.sessions
     bench.device.latency = 0.2
     async with bench.working(bench.worker(name="next")):
-        await bench.advance(BURY_AFTER + 30)
+        await bench.advance(DEAD_AFTER + 30)
         bench.assert_succeeded(run)
 
 
@@ -129,7 +129,7 @@ async def test_a_worker_that_froze_is_buried_and_its_job_taken_over(bench: Worke
         assert bench.job(run).state is JobState.CLAIMED
         frozen.thawed.clear()
         async with bench.working(bench.worker(name="living")):
-            await bench.advance(BURY_AFTER - 3)
+            await bench.advance(DEAD_AFTER - 3)
             assert bench.job(run).state is JobState.CLAIMED
             await bench.advance(30)
             bench.assert_succeeded(run)
@@ -223,8 +223,8 @@ async def test_a_stall_after_which_no_heartbeat_comes_through_is_recovered_from(
     assert len(locked) == 2
 
 
-async def test_belief_ends_well_before_the_funeral() -> None:
-    assert BELIEF * 2 < BURY_AFTER
+async def test_belief_ends_well_before_a_worker_is_declared_dead() -> None:
+    assert BELIEF * 2 < DEAD_AFTER
 
 
 async def test_a_job_that_kills_its_workers_is_given_up(bench: WorkerBench) -> None:

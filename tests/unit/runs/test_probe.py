@@ -132,7 +132,7 @@ async def test_a_worker_that_dies_while_it_probes_leaves_nothing(after: bool, de
         claim = bench.claim()
         with pytest.raises(Killed):
             await bench.transaction(claim, Interrupter(at, after, hung=at % 2 == 0)).run()
-        bench.bury(claim)
+        bench.declare_dead(claim)
         result = await bench.work()
         assert result.outcome is Outcome.SUCCEEDED, (at, result.detail)
         bench.assert_settled(result)

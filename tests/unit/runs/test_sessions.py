@@ -122,7 +122,7 @@ async def test_a_lock_that_a_lost_network_left_is_freed_by_the_next_job() -> Non
         await bench.transaction(claim, vanishing).run()
     ours = bench.device.lock_holder
     assert ours, "its host vanished, and the station keeps its session"
-    bench.bury(claim)
+    bench.declare_dead(claim)
     bench.device.unreachable = "no route"
     assert (await bench.work()).outcome is Outcome.DEFERRED
     bench.device.unreachable = ""

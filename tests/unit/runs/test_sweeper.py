@@ -13,7 +13,7 @@ from controller.models.run import RunState, Strategy
 from controller.ports.queue import FakeDoorbell
 from controller.ports.store import NewJob
 from controller.runs.approval.clearance import reassess
-from controller.runs.sweeper import BURY_AFTER, Sweeper
+from controller.runs.sweeper import DEAD_AFTER, Sweeper
 from tests.support.launch import prepared
 from tests.unit.runs.transaction_bench import STATION
 from tests.unit.runs.worker_bench import FlakyStore, WorkerBench
@@ -39,7 +39,7 @@ async def test_a_worker_s_sweeper_rings_for_new_waves_only(bench: WorkerBench) -
 async def test_burials_wait_for_a_counter_that_stands_still(bench: WorkerBench) -> None:
     sweeper = Sweeper(FlakyStore(bench.store), bench.bell, bench.clock)
     beating, silent = bench.store.processes.register("beating"), bench.store.processes.register("silent")
-    for _ in range(int(BURY_AFTER) + 2):
+    for _ in range(int(DEAD_AFTER) + 2):
         bench.store.processes.heartbeat(beating)
         await sweeper.sweep()
         await bench.clock.advance(1)
@@ -100,7 +100,7 @@ async def test_while_nobody_could_beat_nobody_dies(
     looking.cancel()
     await _look(bench, sweeper, 8)
     assert {one.id for one in bench.store.processes.alive()} == {living, dead}
-    for _ in range(int(BURY_AFTER)):
+    for _ in range(int(DEAD_AFTER)):
         bench.store.processes.heartbeat(living)
         await _look(bench, sweeper, 1)
     assert [one.id for one in bench.store.processes.alive()] == [living]
@@ -114,7 +114,7 @@ async def test_an_observer_that_was_held_up_with_all_others_buries_none_at_first
     await bench.clock.advance(1000)
     await _look(bench, sweeper, 3)
     assert [one.id for one in bench.store.processes.alive()] == [worker]
-    await _look(bench, sweeper, BURY_AFTER)
+    await _look(bench, sweeper, DEAD_AFTER)
     assert bench.store.processes.alive() == []
 
 
@@ -128,7 +128,7 @@ async def test_workers_outlive_a_database_that_was_away_for_long(bench: WorkerBe
         before = bench.store.processes.alive()
         for store in stores:
             store.away = True
-        await bench.advance(BURY_AFTER + 5)
+        await bench.advance(DEAD_AFTER + 5)
         for store in stores:
             store.away = False
             await bench.advance(4)

@@ -101,7 +101,7 @@ async def interrupted(bench: TransactionBench, *interrupters: Interrupter) -> No
         try:
             result = await bench.transaction(claim, interrupter).run()
         except Killed:
-            bench.bury(claim)
+            bench.declare_dead(claim)
             continue
         bench.store.claims.finish(claim, result)
         break
@@ -150,7 +150,7 @@ async def test_what_was_committed_is_confirmed_by_the_next_worker(late: bool) ->
     assert bench.device.pending
     if late:
         bench.clock.pause(61)
-    bench.bury(claim)
+    bench.declare_dead(claim)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     # In time, the pending commit is confirmed: one change of running. Too late, it is made anew.
@@ -170,7 +170,7 @@ async def test_a_pending_commit_is_taken_over_by_its_token_where_nobody_may_lock
     claim = bench.claim()
     with pytest.raises(Killed):
         await bench.transaction(claim, Interrupter(at, after=last == "commit_confirmed")).run()
-    bench.bury(claim)
+    bench.declare_dead(claim)
     before = bench.clock.monotonic()
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
@@ -186,7 +186,7 @@ async def test_half_of_a_change_is_cancelled_by_its_token_and_begun_anew_under_t
     claim = bench.claim()
     with pytest.raises(Killed):
         await bench.transaction(claim, Interrupter(at, after=True)).run()
-    bench.bury(claim)
+    bench.declare_dead(claim)
     before = bench.clock.monotonic()
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
@@ -201,7 +201,7 @@ async def test_edits_of_somebody_else_in_the_candidate_are_never_confirmed_witho
     claim = bench.claim()
     with pytest.raises(Killed):
         await bench.transaction(claim, Interrupter(calls.index("confirm"))).run()
-    bench.bury(claim)
+    bench.declare_dead(claim)
     foreign = Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "7"}, after={"pci": "99"}, owners=("host",))
 
     def scribble() -> None:
@@ -221,7 +221,7 @@ async def test_where_not_even_the_token_is_taken_the_timer_ends_it_and_the_outco
     claim = bench.claim()
     with pytest.raises(Killed):
         await bench.transaction(claim, Interrupter(calls.index("confirm") + 1)).run()
-    bench.bury(claim)
+    bench.declare_dead(claim)
 
     def deny() -> None:
         if bench.device.pending:
@@ -256,7 +256,7 @@ async def test_a_candidate_that_our_dead_worker_edited_is_discarded_and_no_other
     foreign = Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",))
     ours = bench.device.candidate
     bench.device.candidate = apply_edits(bench.device.root, ours, [foreign])
-    bench.bury(claim)
+    bench.declare_dead(claim)
     claim = bench.claim()
     assert (await bench.transaction(claim).run()).outcome is Outcome.DEFERRED
     bench.device.candidate = ours
@@ -279,7 +279,7 @@ class _Watch(Interrupter):
         if super().due(name):
             self._bench.alive = False
             if self._buried:
-                self._bench.bury(self._claim)
+                self._bench.declare_dead(self._claim)
         if len(self.calls) > self.at and name in MUTATING:
             self.sent.append(name)
         return False
@@ -302,7 +302,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, buri
             await bench.transaction(claim, watch).run()
         assert not watch.sent, (at, watch.sent)
         if not buried:
-            bench.bury(claim)
+            bench.declare_dead(claim)
         bench.alive = True
         bench.assert_settled(await bench.work())
 
@@ -314,7 +314,7 @@ async def test_what_reverted_before_its_confirm_is_neither_confirmed_nor_cancell
     with pytest.raises(Killed):
         await bench.transaction(claim, Interrupter(at)).run()
     bench.clock.pause(61)
-    bench.bury(claim)
+    bench.declare_dead(claim)
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "reverted by itself" in result.detail
@@ -329,7 +329,7 @@ async def test_a_candidate_that_holds_more_than_running_is_never_confirmed() -> 
     claim = bench.claim()
     with pytest.raises(Killed):
         await bench.transaction(claim, Interrupter(at)).run()
-    bench.bury(claim)
+    bench.declare_dead(claim)
     foreign = Edit(op=Op.MERGE, path=LTE_CELL, before={"pci": "1"}, after={"pci": "99"}, owners=("host",))
 
     def scribble() -> None:

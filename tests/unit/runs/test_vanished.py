@@ -52,7 +52,7 @@ async def test_a_timer_that_empties_the_station_while_nobody_looks(late: bool) -
         await bench.transaction(claim, Interrupter(at - (2 if late else 0))).run()
     _empties(bench)
     bench.clock.pause(61)
-    bench.bury(claim)
+    bench.declare_dead(claim)
     assert bench.device.running == {}
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED, result.detail

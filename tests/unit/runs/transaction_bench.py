@@ -240,7 +240,7 @@ class TransactionBench:
         (claim,) = self.store.claims.take(self.store.processes.register("w"), 10)
         return claim
 
-    def bury(self, claim: Claim) -> None:
+    def declare_dead(self, claim: Claim) -> None:
         """Declare the worker of a claim dead."""
         counter = next(one.counter for one in self.store.processes.alive() if one.id == claim.incarnation)
         assert self.store.processes.declare_dead(claim.incarnation, counter)
