@@ -76,7 +76,7 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Plan what takes a run back, from its recorded inverses. Changes nothing: apply the plan to do it."""
-    made = _made(f"/v1/runs/{run_id}/undo", {"remove": _removals(remove or [])})
+    made = _made(f"/v1/runs/{run_id}/undo", {"remove": _removals(remove or [])}, shown=not as_json)
     if as_json:
         print_json(made)
     else:

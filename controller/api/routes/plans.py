@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
@@ -66,15 +66,15 @@ async def make(
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations)
     if progress:
-        return EventStream(_progress(backend, request, who.name))
+        return EventStream(progress_of(lambda seen: backend.planner.plan(request, who.name, seen)))
     made = await backend.planner.plan(request, who.name)
     return whole(made, 201)
 
 
-async def _progress(backend: Backend, request: PlanRequest, actor: str) -> AsyncIterator[str]:
+async def progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]]) -> AsyncIterator[str]:
     """How far planning is, twice a second, and what comes of it; it ends with whom it is for."""
     seen = Progress()
-    making = asyncio.create_task(backend.planner.plan(request, actor, seen))
+    making = asyncio.create_task(planning(seen))
     try:
         while not making.done():
             yield event("progress", Reading(done=seen.done, total=seen.total))

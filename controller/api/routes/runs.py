@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
-from controller.api.routes.plans import whole
+from controller.api.routes.plans import progress_of, whole
 from controller.api.routes.playbooks import Launch
 from controller.api.services import LOOK_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
@@ -142,12 +142,19 @@ class Undoing(Body):
 
 @router.post("/{run_id}/undo", status_code=201, response_model=Plan)
 async def undo(
-    run_id: str, asked: Undoing, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)]
+    run_id: str,
+    asked: Undoing,
+    backend: Backend,
+    who: Annotated[Person, needs(Permission.PLAN)],
+    progress: bool = False,
 ) -> Response:
     """Plan what takes an ended run back, from its recorded inverses. Changes nothing; apply the plan to do it.
 
-    Stations where later changes overlap are left out of the plan, with the runs and nodes.
+    Stations where later changes overlap are left out of the plan, with the runs and nodes. With ``progress`` the
+    answer is a stream of server-sent events, as of `POST /v1/plans`.
     """
+    if progress:
+        return EventStream(progress_of(lambda seen: undo_plan(backend.planner, run_id, asked.remove, who.name, seen)))
     made = await undo_plan(backend.planner, run_id, asked.remove, who.name)
     return whole(made, 201)
 

@@ -14,7 +14,7 @@ from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, is_below
 from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
 from controller.ports.store import EndedJob
-from controller.runs.planning.planner import Planner
+from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import Effects, effects
 
 #: Stations looked at together: what was done on all of a network takes gigabytes.
@@ -26,7 +26,9 @@ _Thing = tuple[Path, LeafName]
 _WHOLE, _LEDGER = "*", "ledger"
 
 
-async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], actor: str) -> Plan:
+async def undo_plan(
+    planner: Planner, run_id: str, remove: Mapping[str, int], actor: str, progress: Progress | None = None
+) -> Plan:
     """A plan that takes back what an ended run left on its stations; reading them, changing nothing.
 
     Stations where later changes overlap, ours or others', are left out of it with the reason.
@@ -36,6 +38,7 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
         run_id: The run.
         remove: Nodes that go by that, by owner, as named by the person: those that the run had made.
         actor: Who asks.
+        progress: Is told how far the reading of stations is.
 
     Raises:
         NotFoundError: There is no such run.
@@ -47,8 +50,12 @@ async def undo_plan(planner: Planner, run_id: str, remove: Mapping[str, int], ac
         raise ConflictError(f"run {run_id} is {run.state}: wait for its end, or cancel it, before it is undone")
     digest, network = await planner.store.networks.get()
     draft = Draft()
+    progress = progress or Progress()
+    progress.total = len(jobs)
     for start in range(0, len(jobs), _AT_ONCE):
-        await _undo(planner, network, run, [job.station for job in jobs[start : start + _AT_ONCE]], draft)
+        stations = [job.station for job in jobs[start : start + _AT_ONCE]]
+        await _undo(planner, network, run, stations, draft)
+        progress.done += len(stations)
     if not draft.changes:
         reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(draft.unplanned.items())[:5])
         raise PlanRefusedError(

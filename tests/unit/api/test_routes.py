@@ -402,6 +402,17 @@ async def test_planning_tells_how_far_it_is(bench: ApiBench) -> None:
     assert problem["detail"].endswith("expect 4 stations")
 
 
+async def test_so_does_planning_what_takes_a_run_back(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    made = await plan(bench, expect_stations=4)
+    run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()
+    answer = await bench.client.post(f"/v1/runs/{run['id']}/undo?progress=true", json={})
+    *progress, (name, problem) = events_of(answer.text)
+    assert {one for one, _ in progress} == {"progress"}
+    assert (name, problem["status"]) == ("problem", 409)
+    assert "wait for its end" in problem["detail"]
+
+
 async def test_the_audit_trail_is_asked_for_what_is_wanted(bench: ApiBench) -> None:
     first, *_ = await load_and_adopt(bench)
     begun = bench.store.audit.page(Page())[0]

@@ -145,4 +145,5 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
     refused = minka("plan", "refused", env=env)
     assert refused.status == 2
     assert "(--expect 9)" in refused.err
-    assert asked == ["", "progress=true", "progress=true"]
+    assert "1200/3100" in minka("undo", "r-21748f9c95", env=env).err
+    assert asked == ["", *["progress=true"] * 3]
