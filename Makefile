@@ -10,13 +10,16 @@ JOBS ?= $(shell echo $$(( $$(nproc) * 2 )))
 # They begin in order, and so with the longest: files with the most tests first would leave the longest tests for last.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check bench soak clean lock programs
+.PHONY: demo test test-other-python check bench soak clean lock programs
 
 demo: $(READY)
 	$(BIN)/python -m deploy.demo $(DEMO_ARGS)
 
 test: $(READY) programs
 	$(PYTEST) tests
+
+test-other-python: $(READY)
+	sh tests/other-python.sh
 
 check: $(READY)
 	$(BIN)/ruff check .
