@@ -99,7 +99,7 @@ async def test_what_holds_after_the_soak_stays() -> None:
         ("lock", StepState.DONE),
         ("soak", StepState.DONE),
         ("well", StepState.DONE),
-        ("verdict", StepState.DONE),
+        ("soak-result", StepState.DONE),
     ]
     assert [row.outcome for row in rows(stage)] == [Outcome.SUCCEEDED, None, None, None]
 
