@@ -46,7 +46,8 @@ async def test_it_is_waited_for_a_moment_only() -> None:
     result = await stage.work(stage.bench.claim(), Interrupter())
     assert result.outcome is Outcome.SUCCEEDED
     assert "not checked" in result.detail
-    assert 5 < stage.bench.clock.monotonic() - begun <= 10
+    # 10 s of the action's own, and what others who sleep beside it move this clock on by; not the 300 s that it may.
+    assert 5 < stage.bench.clock.monotonic() - begun < 20
 
 
 async def test_what_is_told_to_be_down_still_fails() -> None:
