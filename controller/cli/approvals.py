@@ -80,7 +80,7 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
             wants += f", or of host by clause {' or '.join(one['clauses'])}" if one["clauses"] else ""
         out.print(f"  {one['side']}{about}: {what}: {wants}")
     for vote in votes:
-        said = styled("yes", "green") if vote["verdict"] == "approve" else styled("no", "red")
+        said = styled("yes", "green") if vote["choice"] == "approve" else styled("no", "red")
         out.print(f"  {vote['person']} of {vote['side']}{_proof(vote)}:", said, vote["reason"], *_by_contract(vote))
 
 
@@ -123,13 +123,13 @@ def contractual(given: list[str] | None) -> list[dict[str, str]]:
     return found
 
 
-def _say(target: str, verdict: str, said: dict[str, Any], *, as_json: bool) -> None:
+def _say(target: str, choice: str, said: dict[str, Any], *, as_json: bool) -> None:
     kind = "runs" if target.startswith("r-") else "plans"
-    vote = client().post(f"/v1/{kind}/{target}/{verdict}", said)
+    vote = client().post(f"/v1/{kind}/{target}/{choice}", said)
     if as_json:
         print_json(vote)
     else:
-        out.print(f"{target}: {vote['verdict']} by {vote['person']} of {vote['side']}")
+        out.print(f"{target}: {vote['choice']} by {vote['person']} of {vote['side']}")
 
 
 def approve(

@@ -91,7 +91,7 @@ def _show(api: Client, run: dict[str, Any], jobs: list[dict[str, Any]]) -> None:
         show_outlook(api.get(f"/v1/runs/{run_id}/outlook") | {"waits": {}})
         for one in api.all(f"/v1/runs/{run_id}/decisions"):
             whom = f"unit {one['unit']}" if one["unit"] else "all of it"
-            out.print(f"wave {one['wave']}, {whom}: {one['verdict']} at {when(one['at'])}, {one['reason']}")
+            out.print(f"wave {one['wave']}, {whom}: {one['choice']} at {when(one['at'])}, {one['reason']}")
     table(
         (
             Column("wave", 1),

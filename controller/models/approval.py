@@ -60,7 +60,7 @@ class Contract(Noun):
     clause: Name
 
 
-class Verdict(StrEnum):
+class VoteChoice(StrEnum):
     """What a person says."""
 
     APPROVE = "approve"
@@ -84,7 +84,7 @@ class Vote(Noun):
     person: str
     side: str
     role: Role
-    verdict: Verdict
+    choice: VoteChoice
     reason: str = ""
     contracts: tuple[Contract, ...] = ()
     at: AwareDatetime

@@ -48,7 +48,7 @@ class JobState(StrEnum):
     DONE = "done"
 
 
-class GateVerdict(StrEnum):
+class GateChoice(StrEnum):
     """What becomes of devices that stand at a gate together.
 
     ``postpone``: they are taken back as with ``cancel``, and begin anew when they may (windows, freezes, holds).
@@ -74,7 +74,7 @@ class Decision(Noun):
     unit: str
     gate: int
     round: int = 0
-    verdict: GateVerdict
+    choice: GateChoice
     at: AwareDatetime
     by: str
     reason: str = ""
@@ -138,10 +138,10 @@ class Job(Noun):
         deferred: Since when its device was away or busy, where it is tried again (``Strategy.patience``).
         blocked: Why it may not begin now (approvals, windows, freezes, holds, a pause), for people; empty if it may.
         closes: When the window that it may work in closes; None if none does.
-        gate: Number of the gate at which its device stands, prepared and verified, or stood last; of its verdict,
+        gate: Number of the gate at which its device stands, prepared and verified, or stood last; of its decision,
             where it soaks and others of its unit come behind it.
         gate_until: When the device at the gate reverts by itself; None where it has no such timer.
-        verdict: What was decided for it there.
+        choice: What was decided for it there.
     """
 
     id: str
@@ -155,7 +155,7 @@ class Job(Noun):
     attempts: int = 0
     gate: int | None = None
     gate_until: AwareDatetime | None = None
-    verdict: GateVerdict | None = None
+    choice: GateChoice | None = None
     outcome: Outcome | None = None
     detail: str = ""
     deferred: AwareDatetime | None = None

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Verdict, Vote
+from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Vote, VoteChoice
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import Hold, JobState, Policy, Run, Strategy
@@ -113,13 +113,13 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         tx: Tx,
         subject: str,
         person: Person,
-        verdict: Verdict,
+        choice: VoteChoice,
         reason: str,
         about: str,
         contracts: tuple[Contract, ...] = (),
     ) -> Vote:
-        vote = cast_vote(tx, subject, person, verdict, reason, about, contracts)
-        if verdict is Verdict.REJECT:
+        vote = cast_vote(tx, subject, person, choice, reason, about, contracts)
+        if choice is VoteChoice.REJECT:
             meant = or_(run_terms.c.subject == subject, run_terms.c.subject.in_(plans_of(subject)))
             of_subject = select(run_terms.c.run).where(meant)
             going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE))

@@ -10,9 +10,9 @@ import orjson
 from sqlalchemy import Column, ForeignKey, Integer, Row, String, Table, and_, delete, select, true, tuple_, update
 
 from controller.models.equipment import OperationKind
-from controller.models.run import Decision, GateVerdict, JobState, Outcome, Run
+from controller.models.run import Decision, GateChoice, JobState, Outcome, Run
 from controller.models.step import StepState
-from controller.ports.store import Claim, JobResult, NewVerdict, decision_for
+from controller.ports.store import Claim, JobResult, NewDecision, decision_for
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.run_rows import jobs
 from controller.store.steps import steps
@@ -29,7 +29,7 @@ decisions = Table(
     Column("unit", String, primary_key=True),
     Column("gate", Integer, primary_key=True, autoincrement=False),
     Column("round", Integer, primary_key=True, autoincrement=False),
-    string("verdict"),
+    string("choice"),
     Column("at", Instant, nullable=False),
     string("by"),
     long_text("reason"),
@@ -57,37 +57,37 @@ def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
     return [Decision(**row._mapping) for row in tx.execute(query)] if chosen else []
 
 
-def verdict_of(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateVerdict | None:
+def choice_of(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateChoice | None:
     """What was decided for a job, from the decisions of its run by wave and unit."""
     mine = (*decided.get((row.wave, row.unit), ()), *decided.get((row.wave, ""), ()))
     found = decision_for(row.unit, row.round, row.gate, mine) if mine else None
-    return None if found is None else found.verdict
+    return None if found is None else found.choice
 
 
-def decide_on(tx: Tx, run: Run, new: NewVerdict, by: str) -> int:
+def decide_on(tx: Tx, run: Run, new: NewDecision, by: str) -> int:
     """Put a decision on record, unless there is one."""
-    verdict = _lawful(tx, run, new)
+    choice = _lawful(tx, run, new)
     row = {"run": run.id, "wave": new.wave, "unit": new.unit, "gate": new.gate, "round": new.round}
-    insert = tx.insert(decisions).values(row | {"verdict": verdict.value, "at": tx.now, "by": by, "reason": new.reason})
+    insert = tx.insert(decisions).values(row | {"choice": choice.value, "at": tx.now, "by": by, "reason": new.reason})
     if tx.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount != 1:
         return 0
-    if verdict is not GateVerdict.CONFIRM:
+    if choice is not GateChoice.CONFIRM:
         # Whoever rests in the group has something to do now; but a unit does not hurry those it waits for.
         mine = and_(jobs.c.unit == new.unit, jobs.c.round == new.round) if new.unit else true()
         group = and_(jobs.c.run == run.id, jobs.c.wave == new.wave, mine)
         tx.execute(update(jobs).where(group, jobs.c.rests.is_not(None)).values(rests=None))
     detail = {"wave": new.wave, "unit": new.unit, "gate": new.gate, "round": new.round or None, "reason": new.reason}
-    tx.note(by, f"gate.{verdict}", run.id, **detail)
+    tx.note(by, f"gate.{choice}", run.id, **detail)
     return 1
 
 
-def _lawful(tx: Tx, run: Run, new: NewVerdict) -> GateVerdict:
-    """The verdict; but what was confirmed at an earlier gate is never begun anew."""
-    if new.verdict is not GateVerdict.POSTPONE:
-        return new.verdict
+def _lawful(tx: Tx, run: Run, new: NewDecision) -> GateChoice:
+    """The choice of a new decision; but what was confirmed at an earlier gate is never begun anew."""
+    if new.choice is not GateChoice.POSTPONE:
+        return new.choice
     group = and_(decisions.c.run == run.id, decisions.c.wave == new.wave, decisions.c.unit.in_({"", new.unit}))
-    confirmed = and_(group, decisions.c.round == new.round, decisions.c.verdict == GateVerdict.CONFIRM.value)
-    return GateVerdict.CANCEL if tx.execute(select(decisions.c.gate).where(confirmed)).first() else new.verdict
+    confirmed = and_(group, decisions.c.round == new.round, decisions.c.choice == GateChoice.CONFIRM.value)
+    return GateChoice.CANCEL if tx.execute(select(decisions.c.gate).where(confirmed)).first() else new.choice
 
 
 def anew(detail: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
         decision = decision_for(job.unit, job.round, None, mine)
         if away := _away(tx, end):
             found[job.id] = anew(end.result.detail) | away
-        elif decision is not None and decision.verdict is GateVerdict.POSTPONE:
+        elif decision is not None and decision.choice is GateChoice.POSTPONE:
             found[job.id] = anew(end.result.detail)
     operated = select(steps.c.job, steps.c.operations).where(
         steps.c.operations != "", steps.c.state == StepState.DONE.value

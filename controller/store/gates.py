@@ -69,12 +69,12 @@ class SqlGates(SqlRepository, Gates[Sync]):
         load_run(tx, claim.run.id, lock=True)
         _let_others_follow(tx, claim, position)
         wave = and_(jobs.c.run == claim.run.id, jobs.c.wave == claim.job.wave)
-        verdict = and_(steps.c.job == jobs.c.id, steps.c.position == position, ~steps.c.undo)
-        said = exists().where(verdict, steps.c.state.in_([StepState.DONE.value, StepState.FAILED.value]))
+        judged = and_(steps.c.job == jobs.c.id, steps.c.position == position, ~steps.c.undo)
+        said = exists().where(judged, steps.c.state.in_([StepState.DONE.value, StepState.FAILED.value]))
         waiting = select(func.count()).where(
             wave, jobs.c.state != JobState.DONE.value, ~said, jobs.c.unit.not_in(_late(claim))
         )
-        failed = select(jobs.c.station, steps.c.detail).join(steps, verdict)
+        failed = select(jobs.c.station, steps.c.detail).join(steps, judged)
         first = tx.execute(
             failed.where(wave, steps.c.state == StepState.FAILED.value).order_by(steps.c.finished, jobs.c.id).limit(1)
         ).one_or_none()
@@ -83,7 +83,7 @@ class SqlGates(SqlRepository, Gates[Sync]):
             tx.execute(update(jobs).where(wave, jobs.c.rests.is_not(None)).values(rests=None))
         detail = "" if first is None else f"{first.station}: {first.detail}"
         if first is not None and not claim.run.halted:
-            # On record with the verdict that is acted upon: the run stops, whatever failures its strategy bears.
+            # On record with the step that is acted upon: the run stops, whatever failures its strategy bears.
             halted = update(runs).where(runs.c.id == claim.run.id, runs.c.halted == "")
             tx.execute(halted.values(halted=f"the soak failed at {detail}"))
         return Soak(pending, detail)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from controller.models.errors import NotFoundError
-from controller.models.run import PERSON, GateVerdict, Job, JobState, Outcome, Run, RunState, Strategy
+from controller.models.run import PERSON, GateChoice, Job, JobState, Outcome, Run, RunState, Strategy
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.leases import leases
 from controller.store.transaction import Tx
@@ -116,7 +116,7 @@ jobs = Table(
 )
 
 _JOB = (
-    *("id", "run", "wave", "station", "unit", "rank", "round", "state", "attempts", "gate", "gate_until", "verdict"),
+    *("id", "run", "wave", "station", "unit", "rank", "round", "state", "attempts", "gate", "gate_until", "choice"),
     *("outcome", "detail", "deferred", "blocked", "closes", "started", "finished"),
 )
 #: The same for all: by itself each noun would keep a set of its own, as large as its values together.
@@ -142,7 +142,7 @@ def load_runs(tx: Tx, run_ids: Sequence[str]) -> list[Run]:
     return as_runs(tx, sorted(rows, key=lambda row: row.number))
 
 
-def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
+def as_job(row: Row[Any], choice: GateChoice | None = None) -> Job:
     """A row as the noun; a run has thousands of them, which are looked at again and again."""
     return _job(
         row.id,
@@ -156,7 +156,7 @@ def as_job(row: Row[Any], verdict: GateVerdict | None = None) -> Job:
         row.attempts,
         row.gate,
         row.gate_until,
-        verdict,
+        choice,
         row.outcome,
         row.detail,
         row.deferred,

@@ -29,7 +29,7 @@ from controller.ports.store import Decide, NewJob, Page, PreparedRun, Runs, Sync
 from controller.runs.approval.clearance import who_can_end
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant
-from controller.store.decisions import anew, decide_on, load_decisions, verdict_of
+from controller.store.decisions import anew, choice_of, decide_on, load_decisions
 from controller.store.integrity import doubted
 from controller.store.involvement import note_run
 from controller.store.leases import leases
@@ -200,7 +200,7 @@ def _jobs(tx: Tx, run: Run) -> list[Job]:
     decided: dict[tuple[int, str], list[Decision]] = {}
     for decision in load_decisions(tx, [(run.id, wave) for wave in range(run.wave + 1)]):
         decided.setdefault((decision.wave, decision.unit), []).append(decision)
-    return [as_job(row, verdict_of(row, decided)) for row in rows]
+    return [as_job(row, choice_of(row, decided)) for row in rows]
 
 
 def _same_request(known: Run, new: PreparedRun) -> bool:
@@ -266,7 +266,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
     seen = and_(runs.c.id == run.id, runs.c.state == run.state.value, runs.c.wave == run.wave)
     if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
         raise ConflictError(f"run {run.id} moved on meanwhile")
-    moved = _move_jobs(tx, run, transition) + sum(decide_on(tx, run, verdict, by) for verdict in transition.verdicts)
+    moved = _move_jobs(tx, run, transition) + sum(decide_on(tx, run, choice, by) for choice in transition.decisions)
     if transition.state.terminal:
         left = tx.execute(
             select(func.count()).where(jobs.c.run == run.id, jobs.c.state != JobState.DONE.value)
@@ -275,7 +275,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
             raise ConflictError(f"run {run.id} can't end {transition.state.value} with {left} jobs open")
     if transition.state is run.state and transition.wave is None and not moved:
         return False
-    if transition.withdrawn or transition.postponed or not (transition.verdicts or transition.ready):
+    if transition.withdrawn or transition.postponed or not (transition.decisions or transition.ready):
         tx.note(
             "engine",
             "run.advanced",

@@ -10,7 +10,7 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false
 
-from controller.models.approval import NoticeKind, RunTerms, Verdict
+from controller.models.approval import NoticeKind, RunTerms, VoteChoice
 from controller.models.packing import packed, unpacked
 from controller.models.sharing import Consent
 from controller.ports.store import RunRequest
@@ -79,7 +79,7 @@ def keep_terms(
         tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, text, begins=tx.now + timedelta(hours=lead))
         note_told(tx, run_id, tenant, mine)
     if request.approver is not None:
-        cast_vote(tx, subject, request.approver, Verdict.APPROVE, request.reason, run_id, request.contracts)
+        cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
 
 
 @lru_cache(maxsize=256)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from controller.access.roles import may
-from controller.models.approval import Contract, Verdict, Vote
+from controller.models.approval import Contract, Vote, VoteChoice
 from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role
 from controller.store.columns import Instant, metadata
@@ -40,7 +40,7 @@ votes = Table(
     Column("side", String, primary_key=True),
     Column("person", String, primary_key=True),
     Column("role", String, nullable=False),
-    Column("verdict", String, nullable=False),
+    Column("choice", String, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("at", Instant, nullable=False),
     # By what the person proved who they are: a token of ours and who made it, or a provider where they signed in.
@@ -54,7 +54,7 @@ votes = Table(
 )
 
 #: What makes a vote another one than that of before.
-_SAID = ("role", "verdict", "reason", "contracts", "token", "maker", "issuer")
+_SAID = ("role", "choice", "reason", "contracts", "token", "maker", "issuer")
 #: How often a person may say something else than before about one subject.
 MOST = 20
 _COLUMNS = [column.name for column in votes.c if column.name != "times"]
@@ -64,7 +64,7 @@ def cast_vote(
     tx: Tx,
     subject: str,
     person: Person,
-    verdict: Verdict,
+    choice: VoteChoice,
     reason: str,
     about: str,
     contracts: tuple[Contract, ...] = (),
@@ -80,7 +80,7 @@ def cast_vote(
         person=person.name,
         side=person.side,
         role=person.role,
-        verdict=verdict,
+        choice=choice,
         reason=reason,
         contracts=contracts,
         at=tx.now,
@@ -88,14 +88,14 @@ def cast_vote(
         maker=maker,
         issuer=person.issuer,
     )
-    row = vote.model_dump(mode="python", exclude={"gone"}) | {"role": person.role.value, "verdict": verdict.value}
+    row = vote.model_dump(mode="python", exclude={"gone"}) | {"role": person.role.value, "choice": choice.value}
     row["contracts"] = orjson.dumps([one.model_dump() for one in contracts]).decode()
     said = {name: row[name] for name in (*_SAID, "at")}
     key = (votes.c.subject, votes.c.side, votes.c.person)
     other = or_(*(votes.c[name] != said[name] for name in _SAID))
     # A no after a yes is always heard, and then no yes any more.
     heard = or_(
-        votes.c.times < MOST, and_(votes.c.verdict == Verdict.APPROVE.value, literal(verdict is Verdict.REJECT))
+        votes.c.times < MOST, and_(votes.c.choice == VoteChoice.APPROVE.value, literal(choice is VoteChoice.REJECT))
     )
     kept = tx.insert(votes).values(row)
     kept = kept.on_conflict_do_update(
@@ -106,7 +106,7 @@ def cast_vote(
     proof = {"token": person.token, "maker": maker, "issuer": person.issuer}
     by = ", ".join(f"{one.agreement} {one.clause}" for one in contracts)
     detail = {"side": person.side, "subject": subject, "reason": reason, "contracts": by} | proof
-    tx.note(person.name, f"approval.{verdict.value}", about, **detail)
+    tx.note(person.name, f"approval.{choice.value}", about, **detail)
     return vote
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.models.run import Decision, GateVerdict, JobState, JournalStep, Outcome, RunState
+from controller.models.run import Decision, GateChoice, JobState, JournalStep, Outcome, RunState
 from tests.chaos.attempts import STATION, Attempt, assert_one_effect, assert_right, begin, change, reached
 from tests.support.process_system import ProcessSystem
 
@@ -30,10 +30,10 @@ def decision(system: ProcessSystem, attempt: Attempt) -> Decision | None:
     return found[0] if found else None
 
 
-def decided(system: ProcessSystem, attempt: Attempt, verdict: GateVerdict) -> None:
+def decided(system: ProcessSystem, attempt: Attempt, choice: GateChoice) -> None:
     """Wait until the group is decided."""
     found: Decision = system.until("the wave is decided", lambda: decision(system, attempt))
-    assert found.verdict is verdict, found.reason
+    assert found.choice is choice, found.reason
 
 
 def outcomes(system: ProcessSystem, attempt: Attempt) -> dict[str, Outcome | None]:
@@ -53,7 +53,7 @@ def test_a_wave_is_confirmed_by_one_decision(system: ProcessSystem) -> None:
     assert_right(system, attempt)
     found = decision(system, attempt)
     assert found is not None
-    assert (found.unit, found.verdict) == ("", GateVerdict.CONFIRM)
+    assert (found.unit, found.choice) == ("", GateChoice.CONFIRM)
     assert found.by.startswith(("worker", "scheduler"))
     # No station was confirmed before it.
     for each in attempt.plan.changes:
@@ -61,7 +61,7 @@ def test_a_wave_is_confirmed_by_one_decision(system: ProcessSystem) -> None:
             row for row in system.journal(attempt.run, each.station) if row.step is JournalStep.CONFIRMING
         )
         assert confirming.at >= found.at
-    assert system.call("GET", f"/runs/{attempt.run}/decisions")["results"][0]["verdict"] == "confirm"
+    assert system.call("GET", f"/runs/{attempt.run}/decisions")["results"][0]["choice"] == "confirm"
 
 
 @pytest.mark.parametrize(("kind", "operation"), [("fail", "commit"), ("ok-without-effect", "edit-config")])
@@ -88,7 +88,7 @@ def test_a_station_that_reverts_after_the_decision_is_rolled_forward(system: Pro
     plan = change(system, "*")
     system.fault(STATION, "delay", "confirm", seconds=6)
     attempt = begin(system, plan, policy="wave")
-    decided(system, attempt, GateVerdict.CONFIRM)
+    decided(system, attempt, GateChoice.CONFIRM)
     system.control.post(f"/stations/{STATION}/restart").raise_for_status()
     assert_right(system, attempt)
     assert "restart" in system.changes(STATION, attempt.before[STATION])
@@ -98,7 +98,7 @@ def test_a_station_that_can_t_be_rolled_forward_diverges_and_people_are_told(sys
     plan = change(system, "*")
     system.fault(STATION, "delay", "confirm", seconds=6)
     attempt = begin(system, plan, policy="wave")
-    decided(system, attempt, GateVerdict.CONFIRM)
+    decided(system, attempt, GateChoice.CONFIRM)
     system.fault(STATION, "fail", "edit-config", count=None)
     system.control.post(f"/stations/{STATION}/restart").raise_for_status()
     assert system.ended(attempt.run).state is RunState.DIVERGED
@@ -140,7 +140,7 @@ def test_a_hold_postpones_a_wave_which_goes_on_by_itself(system: ProcessSystem) 
         return all((job.state, job.round, job.started) == (JobState.WAITING, 1, None) for job in jobs)
 
     system.until("all of it waits", waiting)
-    decided(system, attempt, GateVerdict.POSTPONE)
+    decided(system, attempt, GateChoice.POSTPONE)
     for each in plan.changes:
         assert_one_effect(system.changes(each.station, attempt.before[each.station]), len(each.phases), effects=False)
     for name in ("worker-1", "worker-2"):
@@ -149,7 +149,7 @@ def test_a_hold_postpones_a_wave_which_goes_on_by_itself(system: ProcessSystem) 
     assert f"hold on {last}" in " ".join(system.store.runs.get(attempt.run).waits)
     system.store.holds.end(hold["id"], "ana")
     assert_right(system, attempt)
-    assert [found.verdict for found in system.store.gates.decisions([(attempt.run, 0)])][-1] is GateVerdict.CONFIRM
+    assert [found.choice for found in system.store.gates.decisions([(attempt.run, 0)])][-1] is GateChoice.CONFIRM
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -165,7 +165,7 @@ def test_all_workers_die_around_the_decision(system: ProcessSystem, when: str) -
         reached(system, attempt, JournalStep.GATED, OTHER)
         assert decision(system, attempt) is None
     else:
-        decided(system, attempt, GateVerdict.CONFIRM)
+        decided(system, attempt, GateChoice.CONFIRM)
     for name in ("worker-1", "worker-2"):
         system.kill(name)
     system.clear_faults(STATION)

@@ -14,7 +14,7 @@ import pytest
 from controller.api.readings import Readings
 from controller.api.services import STATION_SECONDS
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
-from controller.models.approval import Verdict
+from controller.models.approval import VoteChoice
 from controller.models.errors import ConflictError, UnreachableError
 from controller.models.people import Person, Role
 from controller.models.untrusted import DEEPEST, is_deeper
@@ -86,24 +86,24 @@ def test_a_person_changes_their_mind_so_often_and_no_more() -> None:
     ana = Person(name="ana", role=Role.APPROVER)
     admit(store, "token", "ana", Role.APPROVER)
 
-    def vote(verdict: Verdict, reason: str = "") -> None:
-        store.approvals.vote("s", ana, verdict, reason, "p")
+    def vote(choice: VoteChoice, reason: str = "") -> None:
+        store.approvals.vote("s", ana, choice, reason, "p")
 
     for number in range(votes.MOST):
-        vote(Verdict.APPROVE, str(number))
+        vote(VoteChoice.APPROVE, str(number))
     for _ in range(100):
-        vote(Verdict.APPROVE, str(votes.MOST - 1))  # the same again is nothing new
+        vote(VoteChoice.APPROVE, str(votes.MOST - 1))  # the same again is nothing new
     with pytest.raises(ConflictError, match="which is the most"):
-        vote(Verdict.APPROVE, "once more")
-    vote(Verdict.REJECT, "no")
-    for verdict in Verdict:
+        vote(VoteChoice.APPROVE, "once more")
+    vote(VoteChoice.REJECT, "no")
+    for choice in VoteChoice:
         with pytest.raises(ConflictError, match="which is the most"):
-            vote(verdict, "again")
-    assert [(one.verdict, one.reason) for one in store.approvals.votes("s")] == [(Verdict.REJECT, "no")]
+            vote(choice, "again")
+    assert [(one.choice, one.reason) for one in store.approvals.votes("s")] == [(VoteChoice.REJECT, "no")]
     said = [row for row in store.audit.page(Page(limit=1000))[1] if row.action.startswith("approval.")]
     assert len(said) == votes.MOST + 1
-    store.approvals.vote("s", Person(name="eva", role=Role.APPROVER), Verdict.APPROVE, "", "p")
-    store.approvals.vote("another", ana, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", Person(name="eva", role=Role.APPROVER), VoteChoice.APPROVE, "", "p")
+    store.approvals.vote("another", ana, VoteChoice.APPROVE, "", "p")
     store.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from controller.api.auth import digest
-from controller.models.approval import Contract, Requirement, Verdict
+from controller.models.approval import Contract, Requirement, VoteChoice
 from controller.models.people import Permission, Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Run
@@ -38,14 +38,14 @@ def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:
     standing = store.approvals.standing(run.id)
     given = contracts(standing.terms.requirements) if standing is not None else ()
     if standing is not None and given:
-        store.approvals.vote(standing.terms.subject, ADMINISTRATOR, Verdict.APPROVE, "", run.id, given)
+        store.approvals.vote(standing.terms.subject, ADMINISTRATOR, VoteChoice.APPROVE, "", run.id, given)
         reassess(store, clock, FakeDoorbell())
 
 
 def agree(store: Store, plan: Plan, person: Person, reason: str = "") -> None:
     """Let a person, who is let in for that, say yes to a plan."""
     admit(store, f"token-of-{person.name}", person.name, person.role, person.tenant)
-    store.approvals.vote(plan.digest, person, Verdict.APPROVE, reason, plan.id)
+    store.approvals.vote(plan.digest, person, VoteChoice.APPROVE, reason, plan.id)
 
 
 def admit(

@@ -13,7 +13,7 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
 from controller.api.views import Seen
 from controller.inventory.source import Report
-from controller.models.approval import Contract, Notice, Outlook, Override, Requirement, RunTerms, Verdict, Vote
+from controller.models.approval import Contract, Notice, Outlook, Override, Requirement, RunTerms, Vote, VoteChoice
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
 from controller.models.people import Permission, Person
@@ -108,25 +108,25 @@ def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
 @router.post("/runs/{run_id}/approve")
 def approve_run(run_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
     """Say yes to a run. A person's last word counts; a yes before a plan is applied is one to the plan."""
-    return _vote_on_run(run_id, backend, who, Verdict.APPROVE, said.reason, said.contracts)
+    return _vote_on_run(run_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/runs/{run_id}/reject")
 def reject_run(run_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
     """Say no to a run: it begins nothing more and ends ``cancelled``."""
-    return _vote_on_run(run_id, backend, who, Verdict.REJECT, said.reason)
+    return _vote_on_run(run_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
 @router.post("/plans/{plan_id}/approve")
 def approve_plan(plan_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
     """Say yes to a plan, whoever applies it. It binds to the plan's digest: a changed plan needs a new yes."""
-    return _vote_on_plan(plan_id, backend, who, Verdict.APPROVE, said.reason, said.contracts)
+    return _vote_on_plan(plan_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/plans/{plan_id}/reject")
 def reject_plan(plan_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
     """Say no to a plan: it can't be applied, and runs of it end ``cancelled``."""
-    return _vote_on_plan(plan_id, backend, who, Verdict.REJECT, said.reason)
+    return _vote_on_plan(plan_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
 @router.get("/plans/{plan_id}/outlook")
@@ -169,7 +169,7 @@ def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LO
 
 
 def _vote_on_run(
-    run_id: str, backend: Services, who: Person, verdict: Verdict, reason: str, contracts: Reasons = ()
+    run_id: str, backend: Services, who: Person, choice: VoteChoice, reason: str, contracts: Reasons = ()
 ) -> Vote:
     standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None:
@@ -179,21 +179,21 @@ def _vote_on_run(
     run = backend.store.runs.get(run_id)
     handles = backend.store.tenants.handles(who.tenant, [run.plan]) if who.tenant and not run.playbook else {}
     subject = handles.get(run.plan, standing.terms.subject)
-    return _vote(backend, who, standing.terms, subject, verdict, reason, run_id, contracts)
+    return _vote(backend, who, standing.terms, subject, choice, reason, run_id, contracts)
 
 
 def _vote_on_plan(
-    plan_id: str, backend: Services, who: Person, verdict: Verdict, reason: str, contracts: Reasons = ()
+    plan_id: str, backend: Services, who: Person, choice: VoteChoice, reason: str, contracts: Reasons = ()
 ) -> Vote:
     # A tenant knows a plan by a name of its own.
     plan = backend.store.tenants.plan(who.tenant, plan_id) if who.tenant else backend.store.plans.get(plan_id)
     terms = _terms(backend, plan)
     if not _concerned(who, terms):
         raise NotFoundError(f"there is no plan {plan_id}")
-    if verdict is Verdict.REJECT and who.tenant and _is_done(backend, who.tenant, plan_id):
+    if choice is VoteChoice.REJECT and who.tenant and _is_done(backend, who.tenant, plan_id):
         raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to say no to")
     subject = plan_id if who.tenant else terms.subject
-    return _vote(backend, who, terms, subject, verdict, reason, plan_id, contracts)
+    return _vote(backend, who, terms, subject, choice, reason, plan_id, contracts)
 
 
 def _vote(
@@ -201,16 +201,16 @@ def _vote(
     who: Person,
     terms: RunTerms,
     subject: str,
-    verdict: Verdict,
+    choice: VoteChoice,
     reason: str,
     about: str,
     contracts: Reasons,
 ) -> Vote:
     if who.tenant:
-        _check_tenants_word(backend, who, terms, verdict, about)
+        _check_tenants_word(backend, who, terms, choice, about)
     check_contracts(terms, contracts, who)
     asked = backend.clock.now()
-    vote = backend.store.approvals.vote(subject, who, verdict, reason, about, contracts)
+    vote = backend.store.approvals.vote(subject, who, choice, reason, about, contracts)
     if vote.at >= asked:  # else it was said before, and nobody needs to look again
         reassess(backend.store, backend.clock, backend.doorbell)
     return _told(who, vote)
@@ -245,14 +245,14 @@ def _asked_of(tenant: str, terms: RunTerms) -> list[Requirement]:
     return [one for one in terms.requirements if one.side == tenant and one.consent is Consent.APPROVAL]
 
 
-def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, verdict: Verdict, about: str) -> None:
+def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, choice: VoteChoice, about: str) -> None:
     """See to it that what a tenant's person says can count. Raises ConflictError."""
     asked = _asked_of(who.tenant, terms)
     if not asked:
         raise ConflictError(f"{about} needs no approval of {who.tenant}")
     if who.tenant not in backend.store.networks.get()[1].tenant_by_id:
         raise ConflictError(f"{who.tenant} left the network files: its people approve nothing any more")
-    if verdict is Verdict.APPROVE and not who.issuer and all(one.sign_in for one in asked):
+    if choice is VoteChoice.APPROVE and not who.issuer and all(one.sign_in for one in asked):
         names = ", ".join(sorted({one.agreement for one in asked}))
         raise ConflictError(f"under {names} a yes counts only from who signed in at the identity provider: minka login")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from controller.models.run import GateVerdict, Outcome, RunState
+from controller.models.run import GateChoice, Outcome, RunState
 from controller.models.step import StepRecord, StepState
 from controller.playbook.engine.context import StationContext
 from controller.playbook.engine.steps import JobSteps
@@ -85,7 +85,7 @@ class StationJob:
             return ""
         await gate.stand()
         decision = await gate.decision()
-        return "" if decision.verdict is GateVerdict.CONFIRM else decision.reason
+        return "" if decision.choice is GateChoice.CONFIRM else decision.reason
 
     # -------------------------------------------------------------------- soak
 

@@ -45,7 +45,7 @@ from controller.ports.store.plans import PlanHead, Plans
 from controller.ports.store.processes import Incarnation, Processes, Status
 from controller.ports.store.repository import Async, M_co, Method, Page, Repository, Sync, method
 from controller.ports.store.requests import NewJob, PreparedRun, RunRequest, other_request
-from controller.ports.store.runs import Decide, NewVerdict, Questions, Runs, Steps, Transition
+from controller.ports.store.runs import Decide, NewDecision, Questions, Runs, Steps, Transition
 from controller.ports.store.tenants import Concerns, Tenants
 
 P = ParamSpec("P")
@@ -82,9 +82,9 @@ __all__ = [
     "M_co",
     "Method",
     "Networks",
+    "NewDecision",
     "NewJob",
     "NewToken",
-    "NewVerdict",
     "Notices",
     "Page",
     "PlanHead",

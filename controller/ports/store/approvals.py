@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunTerms, Verdict, Vote
+from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunTerms, Vote, VoteChoice
 from controller.models.people import Person
 from controller.models.run import Hold, Run
 from controller.ports.store.repository import M_co, Page, Repository, method
@@ -83,7 +83,7 @@ class Approvals(Repository[M_co], Protocol[M_co]):
         self,
         subject: str,
         person: Person,
-        verdict: Verdict,
+        choice: VoteChoice,
         reason: str,
         about: str,
         contracts: tuple[Contract, ...] = (),
@@ -95,7 +95,7 @@ class Approvals(Repository[M_co], Protocol[M_co]):
         Args:
             subject: What people approve: ``RunTerms.subject``; of a plan a tenant's people its name for them.
             person: Who says it.
-            verdict: What is said.
+            choice: What is said.
             reason: Why.
             about: Plan or run, for the audit trail.
             contracts: Contractual reasons.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.models.run import Decision, GateVerdict, JournalEntry
+from controller.models.run import Decision, GateChoice, JournalEntry
 from controller.ports.store.claims import Claim
 from controller.ports.store.repository import M_co, Repository, method
 
@@ -63,7 +63,7 @@ class Gates(Repository[M_co], Protocol[M_co]):
 
     @method
     def soak(self, claim: Claim, position: int) -> Soak:
-        """How the wave of a job stands whose verdicts are the steps at ``position``.
+        """How the wave of a job stands whose decisions are the steps at ``position``.
 
         With a failure, or none pending, those who wait for it are woken; a failure is the end of the run. Devices that
         come behind it in its unit may begin: it waits for them, and they for no more of it.
@@ -79,11 +79,11 @@ def decision_for(unit: str, round: int, gate: int | None, decisions: Iterable[De
     """
     known = [decision for decision in decisions if decision.unit in ("", unit)]
     for decision in known:
-        if decision.verdict is GateVerdict.CANCEL and decision.round < round:
+        if decision.choice is GateChoice.CANCEL and decision.round < round:
             return decision
     mine = [decision for decision in known if decision.round == round]
     here = [decision for decision in mine if decision.gate == gate] if gate is not None else []
-    for verdict in (GateVerdict.CANCEL, GateVerdict.POSTPONE):
-        if against := [decision for decision in (here or mine) if decision.verdict is verdict]:
+    for choice in (GateChoice.CANCEL, GateChoice.POSTPONE):
+        if against := [decision for decision in (here or mine) if decision.choice is choice]:
             return against[0]
     return next(iter(here), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.models.question import Question
-from controller.models.run import GateVerdict, Job, Run, RunState, Wait
+from controller.models.run import GateChoice, Job, Run, RunState, Wait
 from controller.models.step import StepRecord
 from controller.ports.store.claims import Claim
 from controller.ports.store.repository import M_co, Page, Repository, method
@@ -15,7 +15,7 @@ from controller.ports.store.requests import PreparedRun
 
 
 @dataclass(frozen=True, slots=True)
-class NewVerdict:
+class NewDecision:
     """A decision to be put on record; see ``controller.models.run.Decision``.
 
     What was confirmed at an earlier gate is not postponed but cancelled.
@@ -24,7 +24,7 @@ class NewVerdict:
     wave: int
     unit: str
     gate: int
-    verdict: GateVerdict
+    choice: GateChoice
     reason: str = ""
     round: int = 0
 
@@ -37,7 +37,7 @@ class Transition:
         wave: Wave that opens, or None. Where each station is decided on its own, its jobs of rank 0 become claimable.
         cancel_rest: Whether jobs that were not claimed end ``cancelled``.
         reason: Why, for the record.
-        verdicts: What is decided at gates.
+        decisions: What is decided at gates.
         ready: Ids of waiting jobs that become claimable.
         withdrawn: Ids of jobs not begun that end ``withdrawn``.
         postponed: Ids of jobs not begun, or ended ``deferred``, whose unit or wave was postponed.
@@ -47,7 +47,7 @@ class Transition:
     wave: int | None = None
     cancel_rest: bool = False
     reason: str = ""
-    verdicts: tuple[NewVerdict, ...] = ()
+    decisions: tuple[NewDecision, ...] = ()
     ready: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
     postponed: tuple[str, ...] = ()

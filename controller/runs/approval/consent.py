@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 import orjson
 
-from controller.models.approval import Contract, Requirement, RunTerms, StationTerms, Verdict, Vote
+from controller.models.approval import Contract, Requirement, RunTerms, StationTerms, Vote, VoteChoice
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Cell, Network
 from controller.models.people import Person
@@ -266,8 +266,8 @@ def rejection(votes: Sequence[Vote]) -> Vote | None:
 
     Whoever said it takes it back; of somebody who is gone, the side does so by the yes of another of its approvers.
     """
-    agreed = {vote.side for vote in votes if vote.verdict is Verdict.APPROVE and not vote.gone}
-    said_no = (vote for vote in votes if vote.verdict is Verdict.REJECT)
+    agreed = {vote.side for vote in votes if vote.choice is VoteChoice.APPROVE and not vote.gone}
+    said_no = (vote for vote in votes if vote.choice is VoteChoice.REJECT)
     return next((vote for vote in said_no if not (vote.gone and vote.side in agreed)), None)
 
 
@@ -284,7 +284,7 @@ def is_approved(requirement: Requirement, votes: Iterable[Vote], requester: str)
     """
     if requirement.consent is Consent.NOTICE:
         return True
-    yes = [vote for vote in votes if vote.verdict is Verdict.APPROVE and _counts(vote, requirement)]
+    yes = [vote for vote in votes if vote.choice is VoteChoice.APPROVE and _counts(vote, requirement)]
     if requirement.action is ActionClass.REDUCE and any(_has_right(vote, requirement) for vote in yes):
         return True
     return len(_approving(requirement, yes, requester)) >= requirement.needed

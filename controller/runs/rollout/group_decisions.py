@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from controller.models.run import GateVerdict, Job, JobState, Outcome, Policy, Run, RunState
-from controller.ports.store import NewVerdict
+from controller.models.run import GateChoice, Job, JobState, Outcome, Policy, Run, RunState
+from controller.ports.store import NewDecision
 from controller.runs.rollout.timers import confirm_budget
 
 #: Rank of devices that go after all others of their group: once edited, they don't revert by themselves.
@@ -47,7 +47,7 @@ def round_of(members: Iterable[Job]) -> int:
     return min((job.round for job in members if job.state is not JobState.DONE), default=0)
 
 
-def verdicts(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> tuple[NewVerdict, ...]:
+def decisions(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> tuple[NewDecision, ...]:
     """Decisions that can be made now.
 
     Args:
@@ -57,22 +57,22 @@ def verdicts(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> tupl
     """
     if run.strategy.policy is Policy.STATION:
         return ()
-    found: list[NewVerdict] = []
+    found: list[NewDecision] = []
     for group, members in groups_of(run, jobs).items():
         cut = _cut_units(run, members)
         found += cut
-        gone = {verdict.unit for verdict in cut}
-        decided = _verdict(run, [job for job in members if job.unit not in gone], group, now)
+        gone = {choice.unit for choice in cut}
+        decided = _decision(run, [job for job in members if job.unit not in gone], group, now)
         found += [decided] if decided else []
     return tuple(found)
 
 
-def _verdict(run: Run, members: Sequence[Job], group: tuple[int, str], now: datetime | None) -> NewVerdict | None:
+def _decision(run: Run, members: Sequence[Job], group: tuple[int, str], now: datetime | None) -> NewDecision | None:
     """What is decided for a group now, or None while it is too early or there is nothing to decide."""
     tries = round_of(members)
     left = [job for job in members if job.state is not JobState.DONE and job.round == tries]
-    going = [job for job in left if job.verdict in (None, GateVerdict.CONFIRM)]
-    undecided = [job for job in going if job.verdict is None]
+    going = [job for job in left if job.choice in (None, GateChoice.CONFIRM)]
+    undecided = [job for job in going if job.choice is None]
     if not undecided:
         return None
     standing = [job for job in undecided if job.gate is not None]
@@ -82,16 +82,16 @@ def _verdict(run: Run, members: Sequence[Job], group: tuple[int, str], now: date
     if begun and run.state is RunState.CANCELLING:
         why = why or "cancelled by a person"
     if why:
-        return NewVerdict(*group, gate, GateVerdict.CANCEL, why, tries)
+        return NewDecision(*group, gate, GateChoice.CANCEL, why, tries)
     if why := _away(run, members, tries):
-        return NewVerdict(*group, gate, GateVerdict.POSTPONE, why, tries)
+        return NewDecision(*group, gate, GateChoice.POSTPONE, why, tries)
     if begun and (why := _closed(undecided, now)):
         if tries + 1 < ROUNDS or _is_patient(run, members, now):
-            return NewVerdict(*group, gate, GateVerdict.POSTPONE, why, tries)
-        return NewVerdict(*group, gate, GateVerdict.CANCEL, f"{why}; it was begun {ROUNDS} times", tries)
+            return NewDecision(*group, gate, GateChoice.POSTPONE, why, tries)
+        return NewDecision(*group, gate, GateChoice.CANCEL, f"{why}; it was begun {ROUNDS} times", tries)
     if any(job.gate != gate for job in going):
         return None
-    return NewVerdict(*group, gate, GateVerdict.CONFIRM, f"{len(standing)} prepared and verified", tries)
+    return NewDecision(*group, gate, GateChoice.CONFIRM, f"{len(standing)} prepared and verified", tries)
 
 
 def _away(run: Run, members: Iterable[Job], tries: int) -> str:
@@ -113,7 +113,7 @@ def _gate(undecided: Iterable[Job]) -> int:
     return max((job.gate for job in undecided if job.gate is not None), default=0)
 
 
-def _cut_units(run: Run, members: Sequence[Job]) -> list[NewVerdict]:
+def _cut_units(run: Run, members: Sequence[Job]) -> list[NewDecision]:
     """Units that are taken back although their wave goes on: one of them was away, and a unit is never cut.
 
     Where it is tried again, so is its unit.
@@ -128,11 +128,11 @@ def _cut_units(run: Run, members: Sequence[Job]) -> list[NewVerdict]:
         tries = round_of(mates)
         away = next((job.station for job in mates if job.outcome is Outcome.DEFERRED), None)
         late = next((job.station for job in mates if job.state is not JobState.DONE and job.round > tries), None)
-        left = [job for job in mates if job.state is not JobState.DONE and job.verdict is None and job.round == tries]
+        left = [job for job in mates if job.state is not JobState.DONE and job.choice is None and job.round == tries]
         if (away or late) and left:
             why = f"{away or late} of its unit was deferred"
-            verdict = GateVerdict.CANCEL if away else GateVerdict.POSTPONE
-            found.append(NewVerdict(left[0].wave, unit, _gate(left), verdict, why, tries))
+            choice = GateChoice.CANCEL if away else GateChoice.POSTPONE
+            found.append(NewDecision(left[0].wave, unit, _gate(left), choice, why, tries))
     return found
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from controller.models.run import GateVerdict, Job, JobState, Outcome, Policy, Run, RunState
+from controller.models.run import GateChoice, Job, JobState, Outcome, Policy, Run, RunState
 from controller.ports.store import Transition
-from controller.runs.rollout.group_decisions import LAST, group_of, groups_of, round_of, verdicts, why_not
+from controller.runs.rollout.group_decisions import LAST, decisions, group_of, groups_of, round_of, why_not
 
 _CANCELLED = "its unit or wave was cancelled"
 _POSTPONED = "its unit or wave was postponed"
@@ -32,8 +32,8 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transi
         return None
     if run.state is RunState.QUEUED:
         return Transition(RunState.RUNNING, wave=0, reason="started") if jobs else _end(run, jobs)
-    if decided := verdicts(run, jobs, now):
-        return Transition(run.state, verdicts=decided, reason=decided[0].reason)
+    if decided := decisions(run, jobs, now):
+        return Transition(run.state, decisions=decided, reason=decided[0].reason)
     reason = _stop_reason(run, jobs)
     if reason and any(job.state in _UNBEGUN for job in jobs):
         return Transition(run.state, cancel_rest=True, reason=reason)
@@ -48,9 +48,9 @@ def _within_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transit
     for members in groups_of(run, jobs).values():
         unbegun = [job for job in members if job.state in _UNBEGUN and job.started is None]
         away = [job for job in members if job.outcome is Outcome.DEFERRED]
-        withdrawn += [job.id for job in unbegun if job.verdict is GateVerdict.CANCEL]
-        postponed += [job.id for job in (*unbegun, *away) if job.verdict is GateVerdict.POSTPONE]
-        unbegun = [job for job in unbegun if job.verdict in (None, GateVerdict.CONFIRM)]
+        withdrawn += [job.id for job in unbegun if job.choice is GateChoice.CANCEL]
+        postponed += [job.id for job in (*unbegun, *away) if job.choice is GateChoice.POSTPONE]
+        unbegun = [job for job in unbegun if job.choice in (None, GateChoice.CONFIRM)]
         for turn in _turns(run, unbegun, round_of(members)):
             if why := _why_withdrawn(run, turn[0].rank, members):
                 return Transition(run.state, withdrawn=tuple(job.id for job in turn), reason=why)

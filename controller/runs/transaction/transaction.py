@@ -23,7 +23,7 @@ from controller.models.errors import (
     SessionLostError,
 )
 from controller.models.plan import Change, Edit, WaitFor
-from controller.models.run import Decision, GateVerdict, JournalEntry, JournalStep, Outcome
+from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.generation import generation_edit, generation_of
@@ -124,7 +124,7 @@ class Transaction:
     @property
     def _confirmed(self) -> bool:
         """Whether its group was confirmed: then the station must come to carry the change."""
-        return self._decided is not None and self._decided.verdict is GateVerdict.CONFIRM
+        return self._decided is not None and self._decided.choice is GateChoice.CONFIRM
 
     def _final(self, result: JobResult) -> JobResult:
         """The result in the light of what was decided for the group, and of who kept us out."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Change, Edit, Phase
-from controller.models.run import AuditRow, GateVerdict, Job, JobState, Outcome, Policy, RunState
+from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, Policy, RunState
 from controller.nrm.apply import apply_edits
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Path, Tree
@@ -218,4 +218,4 @@ def assert_all_stood(store: SqlStore, runs: Iterable[str]) -> None:
     with store.database.engine.connect() as connection:
         stood = set(connection.exec_driver_sql("SELECT job FROM journal WHERE step = 'gated'").scalars())
     for job in (job for run in runs for job in store.runs.jobs(run)):
-        assert job.verdict is not GateVerdict.CONFIRM or job.id in stood, job
+        assert job.choice is not GateChoice.CONFIRM or job.id in stood, job

@@ -15,7 +15,7 @@ from controller.models.approval import (
     Requirement,
     RunTerms,
     StationTerms,
-    Verdict,
+    VoteChoice,
 )
 from controller.models.errors import NotClearedError, NotFoundError
 from controller.models.network import Network
@@ -107,8 +107,8 @@ def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock:
     found = store.approvals.standing(run.id)
     assert found is not None
     assert (found.requester, found.seconds, found.terms) == ("ana", 120, terms("A"))
-    assert [(vote.person, vote.side, vote.verdict, vote.reason) for vote in found.votes] == [
-        ("eva", "host", Verdict.APPROVE, "CHG-1")
+    assert [(vote.person, vote.side, vote.choice, vote.reason) for vote in found.votes] == [
+        ("eva", "host", VoteChoice.APPROVE, "CHG-1")
     ]
     assert found.told == {"entel": clock.now()}
     assert (found.holds, found.freezes, found.override) == ((hold,), (freeze,), override)
@@ -215,14 +215,14 @@ def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> 
 
 
 def test_the_last_word_of_each_person_counts(store: SqlStore, clock: VirtualClock) -> None:
-    store.approvals.vote("s", LEO, Verdict.REJECT, "harvest", "p")
+    store.approvals.vote("s", LEO, VoteChoice.REJECT, "harvest", "p")
     clock.pause(1)
-    store.approvals.vote("s", EVA, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", EVA, VoteChoice.APPROVE, "", "p")
     clock.pause(1)
-    kept = store.approvals.vote("s", LEO, Verdict.APPROVE, "after the harvest", "p")
-    assert [(vote.person, vote.verdict) for vote in store.approvals.votes("s")] == [
-        ("eva", Verdict.APPROVE),
-        ("leo", Verdict.APPROVE),
+    kept = store.approvals.vote("s", LEO, VoteChoice.APPROVE, "after the harvest", "p")
+    assert [(vote.person, vote.choice) for vote in store.approvals.votes("s")] == [
+        ("eva", VoteChoice.APPROVE),
+        ("leo", VoteChoice.APPROVE),
     ]
     assert store.approvals.votes("s")[1] == kept
     assert store.approvals.votes("other") == []
@@ -235,11 +235,11 @@ def test_who_can_say_nothing_else_any_more_is_gone(store: SqlStore) -> None:
         return {vote.person for vote in store.approvals.votes("s") if vote.gone}
 
     for person in (EVA, LEO):
-        store.approvals.vote("s", person, Verdict.REJECT, "no", "p")
+        store.approvals.vote("s", person, VoteChoice.REJECT, "no", "p")
     assert gone() == set()
-    store.approvals.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.REJECT, "no", "p")
+    store.approvals.vote("s", Person(name="ida", role=Role.APPROVER), VoteChoice.REJECT, "no", "p")
     assert gone() == {"ida"}, "nobody on record has that name"
-    store.approvals.vote("s", Person(name="ida", role=Role.APPROVER), Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", Person(name="ida", role=Role.APPROVER), VoteChoice.APPROVE, "", "p")
     store.tokens.ensure(NewToken("of ida", "ida"), Person(name="ida", role=Role.APPROVER))
     assert gone() == set()
     store.users.change(EVA, "ana", disabled=True)
@@ -267,7 +267,7 @@ def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
         return not vote.gone
 
     first = token("1", expires=clock.now() + timedelta(days=1))
-    store.approvals.vote("s", first, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", first, VoteChoice.APPROVE, "", "p")
     assert counts()
     clock.pause(86_401)
     assert not counts(), "expired"
@@ -275,7 +275,7 @@ def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
     assert not counts(), "the new one does not open approvals"
     second = token("3", scopes=(Permission.LOOK, Permission.APPROVE))
     assert counts()
-    store.approvals.vote("s", second, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", second, VoteChoice.APPROVE, "", "p")
     token("4")
     store.tokens.revoke(second.token, ana)
     assert not counts(), "whoever used a revoked token need not have been ida"
@@ -286,7 +286,7 @@ def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore, cloc
     zoes = SignIn("https://id.example", "z", now, now + timedelta(hours=1), "0" * 64)
     zoe = store.sign_ins.accept(Person(name="zoe", role=Role.APPROVER), zoes)
     assert zoe.issuer == "https://id.example"
-    assert not store.approvals.vote("s", zoe, Verdict.APPROVE, "", "p").gone
+    assert not store.approvals.vote("s", zoe, VoteChoice.APPROVE, "", "p").gone
     assert [(vote.issuer, vote.token, vote.gone) for vote in store.approvals.votes("s")] == [
         ("https://id.example", "", False)
     ]
@@ -299,7 +299,7 @@ def test_who_signs_in_at_a_provider_needs_no_token_of_ours(store: SqlStore, cloc
 
 
 def test_people_of_a_tenant_that_left_the_network_have_no_word(store: SqlStore) -> None:
-    store.approvals.vote("s", LEO, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", LEO, VoteChoice.APPROVE, "", "p")
     with_entel = make_network("entel")
     store.networks.save(with_entel, network_digest(with_entel), "ana")
     assert not store.approvals.votes("s")[0].gone
@@ -311,7 +311,7 @@ def test_people_of_a_tenant_that_left_the_network_have_no_word(store: SqlStore) 
 def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) -> None:
     asked = Requirement(side="entel", action=ActionClass.REDUCE, approvers=("leo", "sol"), agreement="entel-all")
     run = start(store, "A", requirement=asked)
-    store.approvals.vote("s", LEO, Verdict.APPROVE, "", "p")
+    store.approvals.vote("s", LEO, VoteChoice.APPROVE, "", "p")
 
     def named(*names: str) -> tuple[str, ...]:
         network = make_network("entel", approvers=names)
@@ -326,18 +326,18 @@ def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) ->
 
 
 def test_the_same_said_again_is_one_word(store: SqlStore, clock: VirtualClock) -> None:
-    first = store.approvals.vote("s", LEO, Verdict.APPROVE, "fine", "p")
+    first = store.approvals.vote("s", LEO, VoteChoice.APPROVE, "fine", "p")
     clock.pause(1)
     before = store.audit.page(Page())[0]
-    assert store.approvals.vote("s", LEO, Verdict.APPROVE, "fine", "p") == first
+    assert store.approvals.vote("s", LEO, VoteChoice.APPROVE, "fine", "p") == first
     assert (store.approvals.votes("s"), store.audit.page(Page())[0]) == ([first], before)
-    assert store.approvals.vote("s", LEO, Verdict.APPROVE, "still fine", "p").at > first.at
+    assert store.approvals.vote("s", LEO, VoteChoice.APPROVE, "still fine", "p").at > first.at
     assert store.audit.page(Page())[0] == before + 1
 
 
 def test_a_rejection_ends_the_runs_of_its_subject(store: SqlStore) -> None:
     one, other = start(store, "A", subject="one"), start(store, "B", subject="other")
-    store.approvals.vote("one", LEO, Verdict.REJECT, "no", one.id)
+    store.approvals.vote("one", LEO, VoteChoice.REJECT, "no", one.id)
     assert store.runs.get(one.id).state is RunState.CANCELLING
     assert store.runs.get(other.id).state is RunState.RUNNING
     assert store.claims.take(store.processes.register("w"), 10)[0].run.id == other.id

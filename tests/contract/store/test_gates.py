@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from controller.models.errors import LeaseLostError
-from controller.models.run import GateVerdict, JobState, JournalStep, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import GateChoice, JobState, JournalStep, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Claim, JobResult, NewJob, NewVerdict, Page, Transition
+from controller.ports.store import Claim, JobResult, NewDecision, NewJob, Page, Transition
 from controller.store import SqlStore, open_store
 from tests.contract.store.test_concurrency import at_once
 from tests.support.launch import prepared
@@ -35,8 +35,8 @@ def stand(store: SqlStore, claim: Claim, seq: int = 0) -> bool:
     return store.gates.arrive(claim, 0, make_entry(claim, seq, JournalStep.GATED, "token"))
 
 
-def decide(store: SqlStore, run: Run, *verdicts: NewVerdict) -> Transition | None:
-    return store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, verdicts=verdicts), "w-1")
+def decide(store: SqlStore, run: Run, *decisions: NewDecision) -> Transition | None:
+    return store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, decisions=decisions), "w-1")
 
 
 def test_a_wave_that_is_decided_as_a_whole_opens_only_by_what_is_decided(store: SqlStore) -> None:
@@ -61,7 +61,7 @@ def test_the_last_to_stand_is_told_that_all_do(store: SqlStore, strategy: Strate
     store.claims.finish(three, JobResult(Outcome.DEFERRED))
     assert stand(store, two) is True
     (job, *_) = store.runs.jobs(run.id)
-    assert (job.gate, job.gate_until, job.verdict) == (0, START, None)
+    assert (job.gate, job.gate_until, job.choice) == (0, START, None)
     assert store.journal.find(one.transaction)[-1].step is JournalStep.GATED
 
 
@@ -69,12 +69,12 @@ def test_a_group_is_decided_once(store: SqlStore, clock: VirtualClock) -> None:
     run = begin(store, UNIT)
     one, *_ = store.claims.take(store.processes.register("w"), 10)
     stand(store, one)
-    confirm = NewVerdict(0, "A", 0, GateVerdict.CONFIRM, "2 prepared")
+    confirm = NewDecision(0, "A", 0, GateChoice.CONFIRM, "2 prepared")
     assert decide(store, run, confirm) is not None
-    assert decide(store, run, NewVerdict(0, "A", 0, GateVerdict.CANCEL, "too late")) is None
+    assert decide(store, run, NewDecision(0, "A", 0, GateChoice.CANCEL, "too late")) is None
     (decision,) = store.gates.decisions([(run.id, 0), (run.id, 1)])
-    assert (decision.unit, decision.verdict, decision.by, decision.at) == ("A", GateVerdict.CONFIRM, "w-1", clock.now())
-    assert [job.verdict for job in store.runs.jobs(run.id)] == [GateVerdict.CONFIRM, None, None, None]
+    assert (decision.unit, decision.choice, decision.by, decision.at) == ("A", GateChoice.CONFIRM, "w-1", clock.now())
+    assert [job.choice for job in store.runs.jobs(run.id)] == [GateChoice.CONFIRM, None, None, None]
     (row,) = [row for row in store.audit.page(Page())[1] if row.action.startswith("gate.")]
     assert (row.actor, row.action, row.object, row.detail["unit"]) == ("w-1", "gate.confirm", run.id, "A")
     assert store.audit.verify() is None
@@ -87,10 +87,10 @@ def test_whoever_leaves_a_gate_leaves_before_the_decision_or_not_at_all(store: S
     stand(store, three)
     assert store.gates.leave(one, 0) is None
     assert [job.gate for job in store.runs.jobs(run.id)] == [None, None, 0, None]
-    decide(store, run, NewVerdict(0, "C", 0, GateVerdict.CONFIRM))
+    decide(store, run, NewDecision(0, "C", 0, GateChoice.CONFIRM))
     decision = store.gates.leave(three, 0)
     assert decision is not None
-    assert decision.verdict is GateVerdict.CONFIRM
+    assert decision.choice is GateChoice.CONFIRM
     assert store.runs.jobs(run.id)[2].gate == 0
 
 
@@ -189,9 +189,9 @@ def test_a_decision_and_who_leaves_never_cross(shared_url: str) -> None:
             if index % 2:
                 return store.gates.leave(claim, 0)
             # As the pure decision does it: only who stands there is confirmed.
-            return store.runs.advance(run.id, lambda run, jobs: Transition(run.state, verdicts=tuple(
-                NewVerdict(0, job.unit, 0, GateVerdict.CONFIRM)
-                for job in jobs if job.unit == claim.job.unit and job.gate is not None and job.verdict is None
+            return store.runs.advance(run.id, lambda run, jobs: Transition(run.state, decisions=tuple(
+                NewDecision(0, job.unit, 0, GateChoice.CONFIRM)
+                for job in jobs if job.unit == claim.job.unit and job.gate is not None and job.choice is None
             )) if any(job.unit == claim.job.unit and job.gate is not None for job in jobs) else None)  # fmt: skip
 
         left = at_once(2 * len(names), partial(race, claims))[1::2]

@@ -8,11 +8,11 @@ import pytest
 
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import LeaseLostError
-from controller.models.run import GateVerdict, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import GateChoice, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewJob, NewVerdict, Page, Soak, Transition
+from controller.ports.store import JobResult, NewDecision, NewJob, Page, Soak, Transition
 from controller.runs.approval.clearance import clearances
 from controller.store import SqlStore
 from tests.contract.store.test_approvals import FREE, say, terms
@@ -125,7 +125,7 @@ def test_a_unit_does_not_hurry_who_was_away_and_a_wave_does(store: SqlStore, clo
         run = begin(store, policy, unit=True)
         one, two = store.claims.take(worker, 10)
         store.claims.finish(one, AWAY)
-        decide(store, run, NewVerdict(0, unit, 0, GateVerdict.POSTPONE, "A was away"))
+        decide(store, run, NewDecision(0, unit, 0, GateChoice.POSTPONE, "A was away"))
         look(store, clock)
         assert bool(store.runs.jobs(run.id)[0].blocked) is (policy is Policy.UNIT)
         store.claims.finish(two, JobResult(Outcome.WITHDRAWN))
@@ -146,8 +146,8 @@ def test_what_was_cancelled_is_so_for_who_follows(store: SqlStore, clock: Virtua
     run = begin(store, Policy.WAVE)
     one, _ = store.claims.take(store.processes.register("w"), 10)
     store.claims.finish(one, AWAY)
-    decide(store, run, NewVerdict(0, "", 0, GateVerdict.CANCEL, "B ended failed-safe"))
-    assert store.runs.jobs(run.id)[0].verdict is GateVerdict.CANCEL
+    decide(store, run, NewDecision(0, "", 0, GateChoice.CANCEL, "B ended failed-safe"))
+    assert store.runs.jobs(run.id)[0].choice is GateChoice.CANCEL
 
 
 def test_a_window_that_binds_what_was_begun_binds_who_follows(store: SqlStore, clock: VirtualClock) -> None:

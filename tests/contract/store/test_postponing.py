@@ -10,21 +10,21 @@ import pytest
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import LeaseLostError
 from controller.models.plan import LedgerNode
-from controller.models.run import GateVerdict, Job, JobState, JournalStep, Outcome, Policy, RunState
+from controller.models.run import GateChoice, Job, JobState, JournalStep, Outcome, Policy, RunState
 from controller.models.step import StepRecord, StepState
-from controller.ports.store import Claim, JobResult, NewJob, NewVerdict, Page, Transition
+from controller.ports.store import Claim, JobResult, NewDecision, NewJob, Page, Transition
 from controller.store import SqlStore, open_store
 from tests.contract.store.test_concurrency import at_once
 from tests.contract.store.test_gates import UNIT, WAVE, begin, decide, stand
 from tests.support.records import START, make_entry
 
 BACK = JobResult(Outcome.WITHDRAWN, "the window of A closed")
-LATER = NewVerdict(0, "A", 0, GateVerdict.POSTPONE, "the window of A closed")
+LATER = NewDecision(0, "A", 0, GateChoice.POSTPONE, "the window of A closed")
 
 
 def waits_anew(job: Job) -> bool:
     fresh = (JobState.WAITING, 1, 0, None, None, None, None, None)
-    now = (job.state, job.round, job.attempts, job.gate, job.gate_until, job.verdict, job.outcome, job.started)
+    now = (job.state, job.round, job.attempts, job.gate, job.gate_until, job.choice, job.outcome, job.started)
     return now == fresh
 
 
@@ -44,7 +44,7 @@ def test_a_job_that_was_taken_back_waits_as_if_it_had_never_begun(store: SqlStor
     assert waits_anew(first)
     assert first.detail == "the window of A closed"
     # Its mate is not taken back yet, and hears of the decision of its own round.
-    assert (second.round, second.verdict, second.state) == (0, GateVerdict.POSTPONE, JobState.CLAIMED)
+    assert (second.round, second.choice, second.state) == (0, GateChoice.POSTPONE, JobState.CLAIMED)
     assert not store.claims.busy(["A"])
     assert [row.step for row in store.journal.find(one.transaction)][-1] is JournalStep.FINISHED
     assert (actions(store, "job.postponed"), actions(store, "job.finished")) == ([one.job.id], [])
@@ -60,13 +60,13 @@ def test_a_job_that_was_taken_back_waits_as_if_it_had_never_begun(store: SqlStor
     assert again.transaction != one.transaction
     assert (again.recovers, again.job.attempts, again.job.started) == (False, 1, store.runs.jobs(run.id)[0].started)
     assert stand(store, again) is False
-    confirm = NewVerdict(0, "A", 0, GateVerdict.CONFIRM, round=1)
+    confirm = NewDecision(0, "A", 0, GateChoice.CONFIRM, round=1)
     assert decide(store, run, confirm) is not None
     assert decide(store, run, confirm) is None
-    assert [(one.round, one.verdict) for one in store.gates.decisions([(run.id, 0)])] == [
-        (0, GateVerdict.POSTPONE), (1, GateVerdict.CONFIRM),
+    assert [(one.round, one.choice) for one in store.gates.decisions([(run.id, 0)])] == [
+        (0, GateChoice.POSTPONE), (1, GateChoice.CONFIRM),
     ]  # fmt: skip
-    assert [job.verdict for job in store.runs.jobs(run.id)[:2]] == [GateVerdict.CONFIRM, None]  # who stands there
+    assert [job.choice for job in store.runs.jobs(run.id)[:2]] == [GateChoice.CONFIRM, None]  # who stands there
     store.claims.finish(again, JobResult(Outcome.SUCCEEDED))
     assert store.audit.verify() is None
 
@@ -100,8 +100,8 @@ def test_what_was_cancelled_ends(store: SqlStore) -> None:
     """Also a unit that was cut from a wave which is postponed later."""
     run = begin(store, WAVE)
     one, *_, three = store.claims.take(store.processes.register("w"), 10)
-    decide(store, run, NewVerdict(0, "C", 0, GateVerdict.CANCEL, "one of it was away"))
-    decide(store, run, NewVerdict(0, "", 0, GateVerdict.POSTPONE, "the window of A closed"))
+    decide(store, run, NewDecision(0, "C", 0, GateChoice.CANCEL, "one of it was away"))
+    decide(store, run, NewDecision(0, "", 0, GateChoice.POSTPONE, "the window of A closed"))
     for claim in (one, three):
         store.claims.finish(claim, BACK)
     assert [job.outcome for job in store.runs.jobs(run.id)] == [None, None, Outcome.WITHDRAWN, None]
@@ -109,10 +109,10 @@ def test_what_was_cancelled_ends(store: SqlStore) -> None:
 
 def test_what_was_confirmed_once_is_never_begun_anew(store: SqlStore) -> None:
     run = begin(store, UNIT)
-    decide(store, run, NewVerdict(0, "A", 0, GateVerdict.CONFIRM))
-    decide(store, run, NewVerdict(0, "A", 2, GateVerdict.POSTPONE, "the window of A closed"))
+    decide(store, run, NewDecision(0, "A", 0, GateChoice.CONFIRM))
+    decide(store, run, NewDecision(0, "A", 2, GateChoice.POSTPONE, "the window of A closed"))
     last = store.gates.decisions([(run.id, 0)])[-1]
-    assert (last.gate, last.verdict) == (2, GateVerdict.CANCEL)
+    assert (last.gate, last.choice) == (2, GateChoice.CANCEL)
     assert (actions(store, "gate.cancel"), actions(store, "gate.postpone")) == ([run.id], [])
 
 
@@ -157,7 +157,7 @@ def test_ends_and_decisions_never_cross(shared_url: str) -> None:
             claim = claims[index // 2]
             if index % 2:
                 return store.claims.finish(claim, BACK)
-            return decide(store, run, NewVerdict(0, claim.job.unit, 0, GateVerdict.POSTPONE))
+            return decide(store, run, NewDecision(0, claim.job.unit, 0, GateChoice.POSTPONE))
 
         at_once(2 * len(names), partial(race, claims))
         for job in store.runs.jobs(run.id):

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.run import GateVerdict, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import GateChoice, Outcome, Policy, Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewJob, NewVerdict, Transition
+from controller.ports.store import JobResult, NewDecision, NewJob, Transition
 from controller.store import SqlStore
 from tests.contract.store.test_approvals import FREE, WAITS, say, start, terms
 from tests.support.launch import prepared
@@ -92,8 +92,8 @@ def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
     say(store, FREE)
     open_wave(store, one)
     (claim,) = store.claims.take(store.processes.register("w"), 1)
-    verdict = NewVerdict(0, "A", 0, GateVerdict.POSTPONE)
-    store.runs.advance(one.id, lambda run, _jobs: Transition(run.state, verdicts=(verdict,)))
+    choice = NewDecision(0, "A", 0, GateChoice.POSTPONE)
+    store.runs.advance(one.id, lambda run, _jobs: Transition(run.state, decisions=(choice,)))
     store.claims.finish(claim, JobResult(Outcome.WITHDRAWN))
     store.runs.advance(one.id, lambda run, jobs: Transition(run.state, postponed=(jobs[1].id,)))
     say(store, FREE)
@@ -112,8 +112,8 @@ def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None
     open_wave(store, one)
     worker = store.processes.register("w")
     for claim in store.claims.take(worker, 2):
-        verdict = NewVerdict(0, claim.job.unit, 0, GateVerdict.POSTPONE)
-        store.runs.advance(one.id, lambda run, _jobs, new=verdict: Transition(run.state, verdicts=(new,)))  # type: ignore[misc]
+        choice = NewDecision(0, claim.job.unit, 0, GateChoice.POSTPONE)
+        store.runs.advance(one.id, lambda run, _jobs, new=choice: Transition(run.state, decisions=(new,)))  # type: ignore[misc]
         store.claims.finish(claim, JobResult(Outcome.WITHDRAWN))
     said = {"A": WAITS, "B": FREE}
     for _ in range(2):
@@ -147,8 +147,8 @@ def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Pol
     assert begun() == frozenset()
     (claim,) = store.claims.take(store.processes.register("w"), 1)
     assert begun() == frozenset({Policy.STATION: "", Policy.UNIT: "C", Policy.WAVE: "ABC"}[policy])
-    verdict = NewVerdict(0, "" if policy is Policy.WAVE else claim.job.unit, 0, GateVerdict.POSTPONE)
-    store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, verdicts=(verdict,)))
+    choice = NewDecision(0, "" if policy is Policy.WAVE else claim.job.unit, 0, GateChoice.POSTPONE)
+    store.runs.advance(run.id, lambda run, _jobs: Transition(run.state, decisions=(choice,)))
     store.claims.finish(claim, JobResult(Outcome.WITHDRAWN))
     assert begun() == frozenset()
 

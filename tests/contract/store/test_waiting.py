@@ -1,4 +1,4 @@
-"""Jobs that wait without a worker: woken by time, an answer, a verdict or a cancel, on every database."""
+"""Jobs that wait without a worker: woken by time, an answer, a choice or a cancel, on every database."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def question(claim: Claim, clock: VirtualClock, name: str = "q", default: str = 
     )
 
 
-def verdict(store: SqlStore, clock: VirtualClock, claim: Claim, state: StepState, detail: str = "") -> None:
+def choice(store: SqlStore, clock: VirtualClock, claim: Claim, state: StepState, detail: str = "") -> None:
     row = StepRecord(
         job=claim.job.id,
         position=5,
@@ -128,16 +128,16 @@ def test_only_who_has_the_device_asks(store: SqlStore, clock: VirtualClock) -> N
         store.questions.ask(question(claim, clock), claim)
 
 
-def test_a_wave_stands_when_its_last_verdict_is_in(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_wave_stands_when_its_last_choice_is_in(store: SqlStore, clock: VirtualClock) -> None:
     one, two, three = claimed(store, "A", "B", "C")
     store.claims.finish(three, JobResult(Outcome.FAILED_SAFE))
-    verdict(store, clock, one, StepState.DONE)
+    choice(store, clock, one, StepState.DONE)
     soak = store.gates.soak(one, 5)
     assert (soak.pending, soak.failed) == (1, "")
     rest(store, clock, one)
     worker = store.processes.register("x")
     assert store.claims.take(worker, 10) == []
-    verdict(store, clock, two, StepState.DONE)
+    choice(store, clock, two, StepState.DONE)
     assert store.gates.soak(two, 5).pending == 0
     assert [claim.job.station for claim in store.claims.take(worker, 10)] == ["A"]
     assert store.runs.get(one.run.id).halted == ""
@@ -145,10 +145,10 @@ def test_a_wave_stands_when_its_last_verdict_is_in(store: SqlStore, clock: Virtu
 
 def test_a_failure_wakes_the_wave_and_halts_the_run(store: SqlStore, clock: VirtualClock) -> None:
     one, two = claimed(store, "A", "B")
-    verdict(store, clock, one, StepState.DONE)
+    choice(store, clock, one, StepState.DONE)
     store.gates.soak(one, 5)
     rest(store, clock, one)
-    verdict(store, clock, two, StepState.FAILED, "too few calls")
+    choice(store, clock, two, StepState.FAILED, "too few calls")
     soak = store.gates.soak(two, 5)
     assert (soak.pending, soak.failed) == (0, "B: too few calls")
     assert [claim.job.station for claim in store.claims.take(store.processes.register("x"), 10)] == ["A"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.models.approval import Verdict
+from controller.models.approval import VoteChoice
 from controller.models.run import Outcome, Policy, RunState, Strategy
 from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
@@ -87,7 +87,7 @@ async def test_what_a_rule_starts_waits_where_consent_is_not_standing(system: Pl
 
     await until("the repair waits for a person", waits)
     subject = standing.terms.subject if (standing := system.store.approvals.standing(run.id)) else ""
-    system.store.approvals.vote(subject, ADMINISTRATOR, Verdict.APPROVE, "go on", run.id)
+    system.store.approvals.vote(subject, ADMINISTRATOR, VoteChoice.APPROVE, "go on", run.id)
 
     async def ended() -> bool:
         return system.store.runs.get(run.id).state is RunState.SUCCEEDED

@@ -67,7 +67,7 @@ async def test_what_does_not_exist_or_has_ended_is_not_approved(bench: ApiBench)
     made = await plan(bench, expect_stations=4)
     run = (await bench.client.post("/v1/runs", json={"plan": made["id"]})).json()["id"]
     assert (await bench.client.post(f"/v1/runs/{run}/reject", json={})).status_code == 422
-    assert (await bench.client.post(f"/v1/runs/{run}/reject", json={"reason": "no"})).json()["verdict"] == "reject"
+    assert (await bench.client.post(f"/v1/runs/{run}/reject", json={"reason": "no"})).json()["choice"] == "reject"
     assert (await bench.client.get(f"/v1/runs/{run}")).json()["state"] == "cancelling"
     again = await bench.client.post("/v1/runs", json={"plan": made["id"]})
     assert (again.status_code, again.json()["type"]) == (409, "urn:minka:error:plan-refused")
@@ -83,9 +83,9 @@ async def test_another_of_their_side_takes_back_the_no_of_whoever_is_gone(bench:
     for name in ("leo", "ida"):
         admit(bench.store, f"token-of-{name}", name, Role.APPROVER)
 
-    async def says(name: str, verdict: str) -> None:
+    async def says(name: str, choice: str) -> None:
         async with bench.with_token(f"token-of-{name}") as client:
-            said = await client.post(f"/v1/plans/{made['id']}/{verdict}", json={"reason": "harvest"})
+            said = await client.post(f"/v1/plans/{made['id']}/{choice}", json={"reason": "harvest"})
             assert said.is_success, said.text
 
     async def applied() -> tuple[int, str]:
@@ -215,9 +215,7 @@ async def test_an_administrators_own_run_has_their_yes(bench: ApiBench) -> None:
     made = await plan(bench, expect_stations=4)
     run = (await bench.client.post("/v1/runs", json={"plan": made["id"], "reason": "CHG-1"})).json()["id"]
     seen = (await bench.client.get(f"/v1/runs/{run}/outlook")).json()
-    assert [(vote["person"], vote["verdict"], vote["reason"]) for vote in seen["votes"]] == [
-        ("ana", "approve", "CHG-1")
-    ]
+    assert [(vote["person"], vote["choice"], vote["reason"]) for vote in seen["votes"]] == [("ana", "approve", "CHG-1")]
     assert (seen["subject"], seen["missing"]) == (made["digest"], [])
     assert seen["tenants"] == ["andes", "condor", "vicuna"]
     assert (await bench.client.post("/v1/freezes", json=freeze())).is_success

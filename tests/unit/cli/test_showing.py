@@ -92,7 +92,7 @@ def test_a_run_says_who_asked_for_what_and_why_it_stopped(
 
 
 def test_a_yes_that_is_not_enough_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    vote = {"verdict": "approve", "person": "eva", "side": "host", "reason": "", "contracts": [], "gone": False}
+    vote = {"choice": "approve", "person": "eva", "side": "host", "reason": "", "contracts": [], "gone": False}
     vote |= {"token": "", "maker": ""}
     asked = {"side": "bitel", "agreement": "", "action": "reduce", "stations": 2, "consent": "approval", "needed": 1}
     asked |= {"approvers": [], "sign_in": False, "clauses": ["7.3"]}

@@ -9,7 +9,7 @@ import pytest
 from controller.inventory.source import Report
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
-from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
+from controller.models.run import GateChoice, Outcome, Policy, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.profiles import administrative_state, cells
 from controller.nrm.tree import Observed
@@ -88,8 +88,8 @@ def locks(crew: Crew) -> dict[str, str]:
     return found
 
 
-def gates(crew: Crew) -> list[tuple[int, GateVerdict]]:
-    return sorted((one.gate, one.verdict) for one in crew.store.gates.decisions([(crew.run, 0)]))
+def gates(crew: Crew) -> list[tuple[int, GateChoice]]:
+    return sorted((one.gate, one.choice) for one in crew.store.gates.decisions([(crew.run, 0)]))
 
 
 async def test_each_change_is_decided_together_and_the_end_too() -> None:
@@ -97,7 +97,7 @@ async def test_each_change_is_decided_together_and_the_end_too() -> None:
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
     assert locks(crew) == {"A": "LOCKED", "B": "LOCKED"}
-    assert gates(crew) == [(0, GateVerdict.CONFIRM), (1, GateVerdict.CONFIRM)]
+    assert gates(crew) == [(0, GateChoice.CONFIRM), (1, GateChoice.CONFIRM)]
 
 
 async def test_what_fails_after_a_change_takes_it_back_everywhere() -> None:
@@ -112,7 +112,7 @@ async def test_who_has_nothing_to_change_passes_with_the_others() -> None:
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
     assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
-    assert gates(crew) == [(0, GateVerdict.CONFIRM), (1, GateVerdict.CONFIRM), (2, GateVerdict.CONFIRM)]
+    assert gates(crew) == [(0, GateChoice.CONFIRM), (1, GateChoice.CONFIRM), (2, GateChoice.CONFIRM)]
 
 
 async def test_a_change_that_fails_on_one_is_confirmed_on_none() -> None:
@@ -165,5 +165,5 @@ async def test_one_that_was_away_passes_all_gates_later(policy: Policy) -> None:
     assert second.started is not None
     assert first.finished < second.started
     assert [step.outcome for step in crew.store.steps.find(second.id)] == [Outcome.SUCCEEDED] * 2
-    rounds = {one.round for one in crew.store.gates.decisions([(crew.run, 0)]) if one.verdict is GateVerdict.CONFIRM}
+    rounds = {one.round for one in crew.store.gates.decisions([(crew.run, 0)]) if one.choice is GateChoice.CONFIRM}
     assert rounds == (set() if policy is Policy.STATION else {0, 1})

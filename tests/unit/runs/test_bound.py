@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.run import Decision, GateVerdict, JournalEntry, JournalStep, Outcome
+from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
 from controller.ports.store import Claim
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
@@ -56,9 +56,9 @@ class ScriptedGate:
         return self._first
 
 
-def decided(bench: TransactionBench, verdict: GateVerdict) -> Decision:
+def decided(bench: TransactionBench, choice: GateChoice) -> Decision:
     return Decision(
-        run=bench.run.id, wave=0, unit="u", gate=0, verdict=verdict, at=bench.clock.now(), by="w", reason="so it was"
+        run=bench.run.id, wave=0, unit="u", gate=0, choice=choice, at=bench.clock.now(), by="w", reason="so it was"
     )
 
 
@@ -84,7 +84,7 @@ async def test_a_device_that_is_not_well_any_more_does_not_step_back_from_a_deci
     """All others of the unit were told to confirm; this one's link failed before it heard."""
     bench = await standing()
     bench.break_link()
-    gate = ScriptedGate(bench, first=decided(bench, GateVerdict.CONFIRM))
+    gate = ScriptedGate(bench, first=decided(bench, GateChoice.CONFIRM))
     result = await transaction(bench, gate).run()
     assert gate.left == 1
     assert result.outcome is Outcome.SUCCEEDED, result.detail
@@ -95,7 +95,7 @@ async def test_a_device_that_reverted_rolls_forward_where_the_decision_came_firs
     bench = await standing()
     bench.clock.pause(61)
     assert bench.device.running == bench.scenario.before.tree
-    gate = ScriptedGate(bench, first=decided(bench, GateVerdict.CONFIRM), told=decided(bench, GateVerdict.CONFIRM))
+    gate = ScriptedGate(bench, first=decided(bench, GateChoice.CONFIRM), told=decided(bench, GateChoice.CONFIRM))
     result = await transaction(bench, gate).run()
     assert gate.left == 1
     assert result.outcome is Outcome.SUCCEEDED, result.detail
@@ -113,12 +113,12 @@ async def test_a_device_that_may_step_back_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "outcome"),
-    [(GateVerdict.CONFIRM, Outcome.SUCCEEDED), (None, Outcome.DEFERRED)],
+    ("choice", "outcome"),
+    [(GateChoice.CONFIRM, Outcome.SUCCEEDED), (None, Outcome.DEFERRED)],
     ids=["confirmed", "undecided"],
 )
 async def test_a_station_of_a_confirmed_group_is_tried_until_it_can_be_reached(
-    verdict: GateVerdict | None, outcome: Outcome
+    choice: GateChoice | None, outcome: Outcome
 ) -> None:
     """It carries nothing of ours any more: its timer ran out while it was away."""
     bench = TransactionBench(add_tenant(), QUICK)
@@ -131,7 +131,7 @@ async def test_a_station_of_a_confirmed_group_is_tried_until_it_can_be_reached(
             return bench.clock.now() < back
 
     bench.device.unreachable = Away("the line is cut")
-    known = decided(bench, verdict) if verdict else None
+    known = decided(bench, choice) if choice else None
     result = await transaction(bench, ScriptedGate(bench, known=known, told=known)).run()
     assert result.outcome is outcome, result.detail
 
@@ -139,7 +139,7 @@ async def test_a_station_of_a_confirmed_group_is_tried_until_it_can_be_reached(
 async def test_a_station_of_a_confirmed_group_that_never_comes_back_is_diverged() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.device.unreachable = "the line is cut"
-    known = decided(bench, GateVerdict.CONFIRM)
+    known = decided(bench, GateChoice.CONFIRM)
     result = await transaction(bench, ScriptedGate(bench, known=known)).run()
     assert result.outcome is Outcome.DIVERGED
     assert "could not be read back" in result.detail

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.approval import Freeze, Override, Requirement, RunTerms, StationTerms, Verdict, Vote
+from controller.models.approval import Freeze, Override, Requirement, RunTerms, StationTerms, Vote, VoteChoice
 from controller.models.people import Role
 from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
@@ -35,8 +35,8 @@ def freeze(target: str, begins: int = -1, ends: int = 48) -> Freeze:
     return Freeze(id="f", target=target, begins=hours[0], ends=hours[1], by="eva", reason="elections", created=NOW)
 
 
-def vote(person: str, side: str, verdict: Verdict = Verdict.APPROVE) -> Vote:
-    return Vote(subject="s", person=person, side=side, role=Role.TENANT_APPROVER, verdict=verdict, reason="no", at=NOW)
+def vote(person: str, side: str, choice: VoteChoice = VoteChoice.APPROVE) -> Vote:
+    return Vote(subject="s", person=person, side=side, role=Role.TENANT_APPROVER, choice=choice, reason="no", at=NOW)
 
 
 def asking(*requirements: Requirement) -> Standing:
@@ -120,7 +120,7 @@ def test_missing_approvals_block_everything() -> None:
     assert clearances(asked, NOW)["A"].until is None
     said = replace(asked, votes=(vote("leo", "beta"), vote("sol", "beta"), vote("eva", "host")))
     assert blocked(said)["A"] == ""
-    assert blocked(replace(said, votes=(*said.votes, vote("x", "alfa", Verdict.REJECT))))["A"] == "rejected by x: no"
+    assert blocked(replace(said, votes=(*said.votes, vote("x", "alfa", VoteChoice.REJECT))))["A"] == "rejected by x: no"
 
 
 def test_a_notice_without_a_lead_waits_for_nobody_whose_clock_is_ahead() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.approval import Contract, Requirement, RunTerms, Verdict, Vote
+from controller.models.approval import Contract, Requirement, RunTerms, Vote, VoteChoice
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
 from controller.models.people import Person, Role
@@ -283,7 +283,7 @@ def votes(said: Iterable[tuple[tuple[str, str], bool, Any]]) -> list[Vote]:
             person=person,
             side=side,
             role=Role.APPROVER if side == HOST else Role.TENANT_APPROVER,
-            verdict=Verdict.APPROVE if yes else Verdict.REJECT,
+            choice=VoteChoice.APPROVE if yes else VoteChoice.REJECT,
             reason="beta-all has NOT agreed yet, says clause 7.3",
             contracts=tuple(given),
             at=samples.NOW,
@@ -299,10 +299,10 @@ def test_distinct_people_of_the_side_count(said: list[Any], side: str, needed: i
     requirement = Requirement(side=side, action=action, needed=needed, agreement="beta-all", clauses=("7.3", "8"))
     cast = votes(said)
     requester = "host-0"
-    yes = {v.person for v in cast if v.verdict is Verdict.APPROVE and v.side == side}
+    yes = {v.person for v in cast if v.choice is VoteChoice.APPROVE and v.side == side}
     if action is None:
         yes -= {requester}
-    named = any(v.side == HOST and v.verdict is Verdict.APPROVE and RIGHT in v.contracts for v in cast)
+    named = any(v.side == HOST and v.choice is VoteChoice.APPROVE and RIGHT in v.contracts for v in cast)
     expected = len(yes) >= needed or (action is ActionClass.REDUCE and named)
     assert is_approved(requirement, cast, requester) is expected
 
@@ -311,7 +311,7 @@ def test_distinct_people_of_the_side_count(said: list[Any], side: str, needed: i
 @given(casts)
 def test_one_no_is_enough(said: list[Any]) -> None:
     cast = votes(said)
-    assert (rejection(cast) is not None) is any(vote.verdict is Verdict.REJECT for vote in cast)
+    assert (rejection(cast) is not None) is any(vote.choice is VoteChoice.REJECT for vote in cast)
 
 
 def test_the_no_of_whoever_is_gone_stands_until_their_side_says_yes() -> None:
@@ -398,7 +398,7 @@ def test_who_asks_is_none_of_the_four_eyes_that_a_playbook_wants() -> None:
 @given(casts, st.sets(st.sampled_from([name for name, side in PEOPLE if side == "alfa"]), min_size=1))
 def test_named_approvers_are_the_only_ones(said: list[Any], named: set[str]) -> None:
     requirement = Requirement(side="alfa", action=ActionClass.INTERRUPT, approvers=tuple(sorted(named)))
-    yes = {v.person for v in votes(said) if v.verdict is Verdict.APPROVE and v.side == "alfa"}
+    yes = {v.person for v in votes(said) if v.choice is VoteChoice.APPROVE and v.side == "alfa"}
     assert is_approved(requirement, votes(said), "host-0") is bool(yes & named)
 
 

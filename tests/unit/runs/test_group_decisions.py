@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.models.errors import InputError
-from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import Decision, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.store import NewJob, Transition, decision_for
-from controller.runs.rollout.group_decisions import ROUNDS, verdicts
+from controller.runs.rollout.group_decisions import ROUNDS, decisions
 from controller.runs.rollout.timers import confirm_budget, timed
 from controller.runs.rollout.transitions import decide
 
@@ -39,23 +39,23 @@ def done(station: str, outcome: Outcome, unit: str = "") -> Job:
     return job(station, unit, state=JobState.DONE, outcome=outcome)
 
 
-def said(run: Run, *jobs: Job) -> dict[str, tuple[GateVerdict, str]]:
-    return {new.unit: (new.verdict, new.reason) for new in verdicts(run, jobs, NOW)}
+def said(run: Run, *jobs: Job) -> dict[str, tuple[GateChoice, str]]:
+    return {new.unit: (new.choice, new.reason) for new in decisions(run, jobs, NOW)}
 
 
 def test_a_wave_is_confirmed_when_all_stand_and_not_before() -> None:
     run = run_of(Policy.WAVE)
     assert said(run, gated("A"), job("B")) == {}
     assert said(run, gated("A"), job("B", state=JobState.READY, attempts=0)) == {}
-    assert said(run, gated("A"), gated("B")) == {"": (GateVerdict.CONFIRM, "2 prepared and verified")}
-    assert said(run, gated("A"), done("B", Outcome.UNCHANGED))[""][0] is GateVerdict.CONFIRM
+    assert said(run, gated("A"), gated("B")) == {"": (GateChoice.CONFIRM, "2 prepared and verified")}
+    assert said(run, gated("A"), done("B", Outcome.UNCHANGED))[""][0] is GateChoice.CONFIRM
     # Whose worker died stands there all the same: its device holds what was verified.
-    assert said(run, gated("A", state=JobState.READY), gated("B"))[""][0] is GateVerdict.CONFIRM
+    assert said(run, gated("A", state=JobState.READY), gated("B"))[""][0] is GateChoice.CONFIRM
 
 
 def test_nothing_is_decided_twice_nor_where_nobody_waits() -> None:
     run = run_of(Policy.WAVE)
-    assert said(run, gated("A", verdict=GateVerdict.CONFIRM), gated("B", verdict=GateVerdict.CONFIRM)) == {}
+    assert said(run, gated("A", choice=GateChoice.CONFIRM), gated("B", choice=GateChoice.CONFIRM)) == {}
     assert said(run, done("A", Outcome.SUCCEEDED), done("B", Outcome.DIVERGED)) == {}
     assert said(run_of(Policy.STATION), gated("A"), gated("B")) == {}
 
@@ -65,8 +65,8 @@ def test_a_member_that_failed_cancels_its_unit(outcome: Outcome) -> None:
     run = run_of(Policy.UNIT)
     found = said(run, gated("A", "U"), done("B", outcome, "U"), gated("C", "V"))
     assert found == {
-        "U": (GateVerdict.CANCEL, f"B ended {outcome}"),
-        "V": (GateVerdict.CONFIRM, "1 prepared and verified"),
+        "U": (GateChoice.CANCEL, f"B ended {outcome}"),
+        "V": (GateChoice.CONFIRM, "1 prepared and verified"),
     }
 
 
@@ -75,9 +75,9 @@ def test_of_a_wave_only_what_is_away_may_be_missing(outcome: Outcome) -> None:
     found = said(run_of(Policy.WAVE), gated("A"), done("B", outcome), job("C"))
     if outcome is Outcome.DEFERRED:
         assert found == {}
-        assert said(run_of(Policy.WAVE), gated("A"), done("B", outcome))[""][0] is GateVerdict.CONFIRM
+        assert said(run_of(Policy.WAVE), gated("A"), done("B", outcome))[""][0] is GateChoice.CONFIRM
     else:
-        assert found == {"": (GateVerdict.CANCEL, f"B ended {outcome}")}
+        assert found == {"": (GateChoice.CANCEL, f"B ended {outcome}")}
 
 
 def test_a_unit_is_cut_from_its_wave_where_one_of_it_is_away() -> None:
@@ -85,67 +85,67 @@ def test_a_unit_is_cut_from_its_wave_where_one_of_it_is_away() -> None:
     run = run_of(Policy.WAVE)
     found = said(run, gated("A", "U"), done("B", Outcome.DEFERRED, "U"), gated("C"), gated("D"))
     assert found == {
-        "U": (GateVerdict.CANCEL, "B of its unit was deferred"),
-        "": (GateVerdict.CONFIRM, "2 prepared and verified"),
+        "U": (GateChoice.CANCEL, "B of its unit was deferred"),
+        "": (GateChoice.CONFIRM, "2 prepared and verified"),
     }
 
 
 def test_a_timer_that_leaves_too_little_cancels() -> None:
     for policy in (Policy.UNIT, Policy.WAVE):
         run = run_of(policy)
-        (verdict, reason) = said(run, gated("A", "U", SOON), gated("B", "U"))["U" if policy is Policy.UNIT else ""]
-        assert verdict is GateVerdict.CANCEL
+        (choice, reason) = said(run, gated("A", "U", SOON), gated("B", "U"))["U" if policy is Policy.UNIT else ""]
+        assert choice is GateChoice.CANCEL
         assert "timer of A leaves 5 s" in reason
-    assert said(run_of(Policy.WAVE), gated("A", until=None), gated("B", until=None))[""][0] is GateVerdict.CONFIRM
+    assert said(run_of(Policy.WAVE), gated("A", until=None), gated("B", until=None))[""][0] is GateChoice.CONFIRM
 
 
 def test_a_wall_clock_that_was_set_back_makes_no_timer_longer() -> None:
     run = run_of(Policy.WAVE, confirm_timeout=9)
-    assert said(run, gated("A", until=LATER))[""][0] is GateVerdict.CANCEL
+    assert said(run, gated("A", until=LATER))[""][0] is GateChoice.CANCEL
 
 
 def test_people_cancel_and_windows_postpone_what_is_undecided_and_begun() -> None:
     cancelling = run_of(Policy.WAVE, RunState.CANCELLING)
-    assert said(cancelling, gated("A"), gated("B")) == {"": (GateVerdict.CANCEL, "cancelled by a person")}
+    assert said(cancelling, gated("A"), gated("B")) == {"": (GateChoice.CANCEL, "cancelled by a person")}
     closed = said(run_of(Policy.WAVE), gated("A", closes=NOW), job("B"))
-    assert closed == {"": (GateVerdict.POSTPONE, "the window of A closed")}
+    assert closed == {"": (GateChoice.POSTPONE, "the window of A closed")}
     unbegun: dict[str, Any] = {"state": JobState.READY, "attempts": 0, "started": None}
     held = said(run_of(Policy.WAVE), gated("A"), job("B", **unbegun, blocked="hold"))
-    assert held == {"": (GateVerdict.POSTPONE, "B may not be worked on: hold")}
+    assert held == {"": (GateChoice.POSTPONE, "B may not be worked on: hold")}
     # A hold on what is under way stops nothing half-way.
     assert said(run_of(Policy.WAVE), gated("A", blocked="hold"), job("B")) == {}
     # What was not begun is cancelled as any job is.
     assert said(cancelling, job("A", **unbegun)) == {}
     # Who rests (for a person's answer, say) was begun all the same: its device is reserved, and may carry something.
     assert said(run_of(Policy.WAVE), job("A", state=JobState.READY, attempts=0, closes=NOW))[""][0] is (
-        GateVerdict.POSTPONE
+        GateChoice.POSTPONE
     )
 
 
 def test_what_failed_is_cancelled_although_its_window_closed_as_well() -> None:
     run = run_of(Policy.UNIT)
     found = said(run, done("A", Outcome.ROLLED_BACK, "U"), gated("B", "U", closes=NOW))
-    assert found == {"U": (GateVerdict.CANCEL, "A ended rolled-back")}
+    assert found == {"U": (GateChoice.CANCEL, "A ended rolled-back")}
     found = said(run, gated("A", "U", SOON), gated("B", "U", closes=NOW))
-    assert found["U"][0] is GateVerdict.CANCEL
+    assert found["U"][0] is GateChoice.CANCEL
 
 
 def test_what_was_postponed_is_decided_anew_and_not_for_ever() -> None:
     run = run_of(Policy.WAVE)
-    (found,) = verdicts(run, [gated("A", closes=NOW, round=1), job("B", round=1)], NOW)
-    assert (found.verdict, found.round) == (GateVerdict.POSTPONE, 1)
-    (found,) = verdicts(run, [gated("A", round=2), gated("B", round=2)], NOW)
-    assert (found.verdict, found.round) == (GateVerdict.CONFIRM, 2)
-    (found,) = verdicts(run, [gated("A", closes=NOW, round=ROUNDS - 1), job("B", round=ROUNDS - 1)], NOW)
-    assert (found.verdict, found.reason) == (GateVerdict.CANCEL, "the window of A closed; it was begun 5 times")
+    (found,) = decisions(run, [gated("A", closes=NOW, round=1), job("B", round=1)], NOW)
+    assert (found.choice, found.round) == (GateChoice.POSTPONE, 1)
+    (found,) = decisions(run, [gated("A", round=2), gated("B", round=2)], NOW)
+    assert (found.choice, found.round) == (GateChoice.CONFIRM, 2)
+    (found,) = decisions(run, [gated("A", closes=NOW, round=ROUNDS - 1), job("B", round=ROUNDS - 1)], NOW)
+    assert (found.choice, found.reason) == (GateChoice.CANCEL, "the window of A closed; it was begun 5 times")
 
 
 def test_none_begins_anew_before_all_of_its_group_are_taken_back() -> None:
     run = run_of(Policy.WAVE)
     back: dict[str, Any] = {"state": JobState.WAITING, "attempts": 0, "started": None, "round": 1}
-    going = gated("B", verdict=GateVerdict.POSTPONE)
+    going = gated("B", choice=GateChoice.POSTPONE)
     assert decide(run, [job("A", **back), going], NOW) is None
-    unbegun = job("C", state=JobState.READY, attempts=0, started=None, verdict=GateVerdict.POSTPONE)
+    unbegun = job("C", state=JobState.READY, attempts=0, started=None, choice=GateChoice.POSTPONE)
     moved = decide(run, [job("A", **back), going, unbegun], NOW)
     assert moved == Transition(run.state, postponed=("C",), reason="its unit or wave was postponed")
     # One that has ended meanwhile is waited for no more, and begins nothing either.
@@ -159,34 +159,34 @@ def test_none_begins_anew_before_all_of_its_group_are_taken_back() -> None:
 def test_all_gates_of_a_playbook_are_passed_together() -> None:
     run = run_of(Policy.WAVE)
     ahead = job("A", gate=3)
-    assert said(run, ahead, job("B", gate=1, verdict=GateVerdict.CONFIRM)) == {}
-    (found,) = verdicts(run, [ahead, job("B", gate=3)], NOW)
-    assert (found.gate, found.verdict) == (3, GateVerdict.CONFIRM)
+    assert said(run, ahead, job("B", gate=1, choice=GateChoice.CONFIRM)) == {}
+    (found,) = decisions(run, [ahead, job("B", gate=3)], NOW)
+    assert (found.gate, found.choice) == (3, GateChoice.CONFIRM)
 
 
-def _decision(verdict: GateVerdict, gate: int = 0, unit: str = "", round: int = 0) -> Decision:
-    return Decision(run="r", wave=0, unit=unit, gate=gate, round=round, verdict=verdict, at=NOW, by="w")
+def _decision(choice: GateChoice, gate: int = 0, unit: str = "", round: int = 0) -> Decision:
+    return Decision(run="r", wave=0, unit=unit, gate=gate, round=round, choice=choice, at=NOW, by="w")
 
 
 def test_what_a_job_hears_at_its_gate() -> None:
-    confirmed, cancelled = _decision(GateVerdict.CONFIRM), _decision(GateVerdict.CANCEL, 2)
+    confirmed, cancelled = _decision(GateChoice.CONFIRM), _decision(GateChoice.CANCEL, 2)
     assert decision_for("U", 0, 0, [confirmed, cancelled]) is confirmed
     assert decision_for("U", 0, 1, [confirmed]) is None
     assert decision_for("U", 0, 1, [confirmed, cancelled]) is cancelled
     assert decision_for("U", 0, None, [confirmed]) is None
     assert decision_for("U", 0, None, [cancelled]) is cancelled
-    cut = _decision(GateVerdict.CANCEL, unit="U")
+    cut = _decision(GateChoice.CANCEL, unit="U")
     assert decision_for("U", 0, 0, [confirmed, cut]) is cut
     assert decision_for("V", 0, 0, [confirmed, cut]) is confirmed
     # Each round is decided for itself; a unit that was cut from its wave is not begun anew with it.
-    postponed, again = _decision(GateVerdict.POSTPONE), _decision(GateVerdict.CONFIRM, round=1)
+    postponed, again = _decision(GateChoice.POSTPONE), _decision(GateChoice.CONFIRM, round=1)
     assert decision_for("V", 0, None, [postponed, again, cut]) is postponed
     assert decision_for("V", 1, 0, [postponed, again, cut]) is again
     assert decision_for("V", 2, None, [postponed, again, cut]) is None
     assert decision_for("U", 0, 0, [postponed, cut]) is cut
     # Who was away follows in a later round, unless all was cancelled meanwhile.
     assert decision_for("U", 1, 0, [cut, again]) is cut
-    assert decision_for("V", 1, None, [_decision(GateVerdict.CONFIRM)]) is None
+    assert decision_for("V", 1, None, [_decision(GateChoice.CONFIRM)]) is None
 
 
 def test_the_timer_grows_with_the_group() -> None:

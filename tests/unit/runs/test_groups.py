@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from controller.models.alarm import AlarmState
-from controller.models.run import GateVerdict, Outcome, Policy, RunState, Strategy
+from controller.models.run import GateChoice, Outcome, Policy, RunState, Strategy
 from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
@@ -20,15 +20,15 @@ WAVE = Strategy(policy=Policy.WAVE, check_timeout=1, confirm_timeout=60, canary=
 UNIT = WAVE.model_copy(update={"policy": Policy.UNIT})
 
 
-def verdicts(crew: Crew) -> list[tuple[str, GateVerdict]]:
-    return [(one.unit, one.verdict) for one in crew.store.gates.decisions([(crew.run, 0)])]
+def decisions(crew: Crew) -> list[tuple[str, GateChoice]]:
+    return [(one.unit, one.choice) for one in crew.store.gates.decisions([(crew.run, 0)])]
 
 
 async def test_a_wave_is_confirmed_together() -> None:
     crew = Crew([*unit("A"), *unit("B"), *unit("C")], WAVE)
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
-    assert verdicts(crew) == [("", GateVerdict.CONFIRM)]
+    assert decisions(crew) == [("", GateChoice.CONFIRM)]
     crew.assert_settled()
 
 
@@ -169,7 +169,7 @@ async def test_what_nobody_decides_reverts_by_itself() -> None:
     crew = SCENARIOS["wave"]()
     assert not await crew.shift(Mortal(at - 8))
     assert crew["A"].pending
-    assert not verdicts(crew)
+    assert not decisions(crew)
     crew.clock.pause(61)
     assert {crew.carried("A"), crew.carried("B")} == {"old"}
     await crew.work()
@@ -207,7 +207,7 @@ async def test_a_wave_that_a_hold_postpones_is_begun_anew() -> None:
     crew = SCENARIOS["wave-postponed"]()
     await crew.work()
     assert crew.state() is RunState.SUCCEEDED
-    assert verdicts(crew) == [("", GateVerdict.POSTPONE), ("", GateVerdict.CONFIRM)]
+    assert decisions(crew) == [("", GateChoice.POSTPONE), ("", GateChoice.CONFIRM)]
     assert len(crew["A"].history) == 4  # there, back, and there again
     assert len(crew["B"].history) == 2
     crew.assert_settled()
@@ -296,7 +296,7 @@ async def test_a_pause_lets_a_wave_under_way_be_decided_and_begins_no_other() ->
     crew["A"].faults.append(Fault("commit_confirmed", act=pause))
     await crew.work()
     assert crew.state() is RunState.PAUSED
-    assert verdicts(crew) == [("", GateVerdict.CONFIRM)]
+    assert decisions(crew) == [("", GateChoice.CONFIRM)]
     good = Outcome.SUCCEEDED
     assert crew.outcomes() == {"A": good, "B": good, "C": good, "D": None}
     crew.store.runs.resume(crew.run, "ana")
@@ -316,7 +316,7 @@ async def test_a_pause_waits_no_longer_than_the_timer_of_the_group_under_way() -
     begun = crew.clock.monotonic()
     await crew.work()
     (decided,) = crew.store.gates.decisions([(crew.run, 0)])
-    assert decided.verdict is GateVerdict.CANCEL
+    assert decided.choice is GateChoice.CANCEL
     assert "timer of A leaves" in decided.reason
     assert crew.clock.monotonic() - begun < 60 + 10 * 15
     await crew.work()  # nothing is left to be held

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.models.run import GateVerdict, JobState, Outcome, Policy, RunState, Strategy
+from controller.models.run import GateChoice, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.devices import Capabilities
 from controller.ports.store import NewJob
@@ -185,8 +185,8 @@ async def test_a_unit_waits_for_who_was_away_and_is_changed_for_nothing_once(ben
         await bench.advance(20)
     assert bench.store.runs.get(run).state is RunState.SUCCEEDED
     assert len(bench.devices["S1"].history) == 4
-    verdicts = [one.verdict for one in bench.store.gates.decisions([(run, 0)])]
-    assert verdicts == [GateVerdict.POSTPONE, GateVerdict.POSTPONE, GateVerdict.CONFIRM]
+    decisions = [one.choice for one in bench.store.gates.decisions([(run, 0)])]
+    assert decisions == [GateChoice.POSTPONE, GateChoice.POSTPONE, GateChoice.CONFIRM]
     assert len(bench.actions("job.finished")) == 2
 
 
@@ -267,8 +267,8 @@ async def test_a_wave_is_confirmed_without_who_was_away_and_they_later_together(
     assert jobs["A"].finished is not None
     assert jobs["B"].started is not None
     assert jobs["A"].finished < jobs["B"].started
-    found = [(one.unit, one.verdict) for one in crew.store.gates.decisions([(crew.run, 0)]) if one.round == 0]
-    assert found == [("", GateVerdict.CONFIRM), ("C", GateVerdict.POSTPONE)]
+    found = [(one.unit, one.choice) for one in crew.store.gates.decisions([(crew.run, 0)]) if one.round == 0]
+    assert found == [("", GateChoice.CONFIRM), ("C", GateChoice.POSTPONE)]
     crew.assert_settled()
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.models.run import Decision, GateVerdict, Job, JobState, Outcome, Policy, RunState, Strategy
-from controller.ports.store import NewJob, NewVerdict, Transition, decision_for
+from controller.models.run import Decision, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
+from controller.ports.store import NewDecision, NewJob, Transition, decision_for
 from controller.runs.rollout.group_decisions import LAST, ROUNDS
 from controller.runs.rollout.transitions import decide
 from tests.unit.runs.test_group_decisions import LATER, NOW, run_of
@@ -48,7 +48,7 @@ class Simulation:
         found = decision_for(job.unit, job.round, job.gate, mine)
         why = {"blocked": "window opens 22:00", "closes": NOW} if self.closed else {"blocked": "", "closes": None}
         why |= {"blocked": "was away"} if job.id in self.away else {}
-        return job.model_copy(update={"verdict": found and found.verdict, **why})
+        return job.model_copy(update={"choice": found and found.choice, **why})
 
     def _carry_out(self, moved: Transition) -> bool:
         unbegun = [job.id for job in self.jobs.values() if job.state in (JobState.WAITING, JobState.READY)]
@@ -66,8 +66,8 @@ class Simulation:
         for name in moved.ready:
             assert self.jobs[name].state is JobState.WAITING
             changed = self._move(name, state=JobState.READY)
-        for verdict in moved.verdicts:
-            self._keep(verdict)
+        for choice in moved.decisions:
+            self._keep(choice)
             changed = True
         if moved.wave is not None:
             late = {job.unit for job in self.jobs.values() if job.deferred and job.state is not JobState.DONE}
@@ -80,17 +80,17 @@ class Simulation:
         self.run = self.run.model_copy(update={"state": moved.state, "wave": wave, "started": NOW})
         return changed
 
-    def _keep(self, new: NewVerdict) -> None:
+    def _keep(self, new: NewDecision) -> None:
         key = {"wave": new.wave, "unit": new.unit, "gate": new.gate, "round": new.round}
-        made = Decision(run="r", **key, verdict=new.verdict, at=NOW, by="w")
+        made = Decision(run="r", **key, choice=new.choice, at=NOW, by="w")
         assert not any(key.items() <= one.model_dump().items() for one in self.decided)
         self.decided.append(made)
         late = any(job.deferred for job in self.jobs.values() if job.wave == new.wave and new.unit in ("", job.unit))
         assert new.round < ROUNDS or late
-        if new.verdict is GateVerdict.CONFIRM:
+        if new.choice is GateChoice.CONFIRM:
             members = [job for job in self.jobs.values() if job.wave == new.wave and new.unit in ("", job.unit)]
             for job in members:
-                cut = new.unit == "" and self._judged(job).verdict in (GateVerdict.CANCEL, GateVerdict.POSTPONE)
+                cut = new.unit == "" and self._judged(job).choice in (GateChoice.CANCEL, GateChoice.POSTPONE)
                 later = new.unit == "" and job.round > new.round
                 assert job.gate is not None or job.state is JobState.DONE or cut or later, "confirmed before all stood"
 
@@ -146,7 +146,7 @@ class Simulation:
         """Jobs that a worker could do something about."""
         return [
             job.id for job in self.on_record()
-            if job.state in (JobState.READY, JobState.CLAIMED) and (job.gate is None or job.verdict is not None)
+            if job.state in (JobState.READY, JobState.CLAIMED) and (job.gate is None or job.choice is not None)
             and not ((self.closed or job.id in self.away) and job.state is JobState.READY and not job.attempts)
         ]  # fmt: skip
 
@@ -216,11 +216,11 @@ def _work(world: Simulation, name: str, data: st.DataObject) -> None:
     job = world._judged(world.jobs[name])
     if job.state is JobState.READY and not job.attempts:
         world.claim(name)
-    elif job.verdict is GateVerdict.CONFIRM:
+    elif job.choice is GateChoice.CONFIRM:
         world.end(name, Outcome.SUCCEEDED)
-    elif job.verdict is GateVerdict.CANCEL:
+    elif job.choice is GateChoice.CANCEL:
         world.end(name, Outcome.WITHDRAWN)
-    elif job.verdict is GateVerdict.POSTPONE:
+    elif job.choice is GateChoice.POSTPONE:
         world.wait_anew(name)
     elif data.draw(st.integers(0, 4)) == 0 and job.gate is None:
         world.defer(name)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from controller.models.approval import RunTerms, StationTerms
-from controller.models.run import AuditRow, GateVerdict, Job, JobState, Outcome, Policy, RunState, Strategy
+from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
@@ -136,7 +136,7 @@ async def test_a_group_that_its_closing_window_takes_back_goes_on_in_the_next_on
     assert bench.carried() == [True, True]
     assert all(job.started is not None and job.started >= bench.at(100) for job in bench.jobs(run))
     found = bench.store.gates.decisions([(run, 0)])
-    assert [(one.round, one.verdict) for one in found] == [(0, GateVerdict.POSTPONE), (1, GateVerdict.CONFIRM)]
+    assert [(one.round, one.choice) for one in found] == [(0, GateChoice.POSTPONE), (1, GateChoice.CONFIRM)]
     assert found[0].reason == "the window of S1 closed"
     assert len(bench.actions("job.postponed")) == len(bench.actions("job.finished")) == 2
     assert bench.store.audit.verify() is None
