@@ -36,8 +36,8 @@ from controller.store.evidence import AuditKeys, Evidence, last_anchors
 # What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
 if TYPE_CHECKING:
     from controller.playbook.engine.context import ActionServices
-    from controller.queue.doorbell import CeleryDoorbell
-    from controller.queue.scheduler_rings import SchedulerRings
+    from controller.queue.scheduler_wakeups import SchedulerWakeups
+    from controller.queue.wakeups import CeleryWakeups
     from controller.remediation.remediator import Remediator
     from controller.runs.approval.notices import Notices
     from controller.runs.loop import WorkerLoop
@@ -64,18 +64,18 @@ class Parts:
     secrets: NamedSecrets
 
     @cached_property
-    def doorbell(self) -> CeleryDoorbell:
+    def wakeups(self) -> CeleryWakeups:
         """Wakes workers."""
         from controller.queue.app import make_app
-        from controller.queue.doorbell import CeleryDoorbell
+        from controller.queue.wakeups import CeleryWakeups
 
-        return CeleryDoorbell(make_app(self.settings.broker_url, self.settings.home / "spool"))
+        return CeleryWakeups(make_app(self.settings.broker_url, self.settings.home / "spool"))
 
     async def close(self) -> None:
         """Close all that is open."""
         await self.devices.close()
-        if "doorbell" in vars(self):
-            self.doorbell.close()
+        if "wakeups" in vars(self):
+            self.wakeups.close()
         await self.loop_store.close()
         self.store.close()
 
@@ -94,7 +94,7 @@ class Parts:
             return replace(target_of(network, station), carries=carries)
 
         tools = Tools(self.loop_store, self.devices, self.clock, target, procedure_of=of)
-        return WorkerLoop(name, tools, self.doorbell, capacity=self.settings.capacity, sessions=self.sessions)
+        return WorkerLoop(name, tools, self.wakeups, capacity=self.settings.capacity, sessions=self.sessions)
 
     def _services(self) -> ActionServices:
         from controller.observe.webhook import HttpWebhook
@@ -149,17 +149,17 @@ class Parts:
             raise InputError(f"stations can't call home at {address} port {at}: {error}") from error
 
     def sweeper(self) -> Sweeper:
-        """The scheduler's sweeper, which rings again."""
+        """The scheduler's sweeper, which wakes workers again."""
         from controller.runs.sweeper import Sweeper
 
-        return Sweeper(self.loop_store, self.doorbell, self.clock, reminds=True)
+        return Sweeper(self.loop_store, self.wakeups, self.clock, reminds=True)
 
-    def scheduler_rings(self, on_ring: Callable[[], object]) -> SchedulerRings:
-        """What passes rings for the scheduler on, from a thread of its own."""
+    def scheduler_wakeups(self, on_wakeup: Callable[[], object]) -> SchedulerWakeups:
+        """What passes wake-ups of the scheduler on, from a thread of its own."""
         from controller.queue.app import make_app
-        from controller.queue.scheduler_rings import SchedulerRings
+        from controller.queue.scheduler_wakeups import SchedulerWakeups
 
-        return SchedulerRings(make_app(self.settings.broker_url, self.settings.home / "spool"), on_ring)
+        return SchedulerWakeups(make_app(self.settings.broker_url, self.settings.home / "spool"), on_wakeup)
 
     def notices(self) -> Notices:
         """What tells tenants of planned work."""
@@ -217,7 +217,7 @@ class Parts:
         checker = Checker(self.loop_store, self.planner, self.clock, ())
         services = self._services()
         playbooks = PlaybookPreparation(services, Library(self.settings.playbooks, registry()))
-        launcher = Launcher(self.loop_store, self.planner, self.doorbell, playbooks)
+        launcher = Launcher(self.loop_store, self.planner, self.wakeups, playbooks)
         breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
         return Remediator(self.loop_store, checker, launcher, notifier, self.clock, rules, breaker)
 

@@ -1,1 +1,1 @@
-"""The HTTP API: FastAPI routes over the store, the planner and the doorbell."""
+"""The HTTP API: FastAPI routes over the store, the planner and the queue."""

@@ -45,7 +45,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 devices=made.devices,
                 planner=made.planner,
                 importer=made.importer(),
-                doorbell=made.doorbell,
+                wakeups=made.wakeups,
                 clock=made.clock,
                 exposition=partial(exposition, made.store, settings.health_interval),
                 credentials=made.credentials,

@@ -16,7 +16,7 @@ from controller.models.settings import Settings
 from controller.nrm.tree import Observed
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
-from controller.ports.queue import Doorbell
+from controller.ports.queue import Wakeups
 from controller.ports.store import Page
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
@@ -42,7 +42,7 @@ class Services:
     devices: Devices
     planner: Planner
     importer: Importer
-    doorbell: Doorbell
+    wakeups: Wakeups
     clock: Clock
     exposition: Callable[[], bytes]
     credentials: Credentials = LOOPBACK_ONLY

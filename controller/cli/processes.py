@@ -188,7 +188,7 @@ def listener(name: _NameOption = "") -> None:
 
 
 def scheduler(name: _NameOption = "") -> None:
-    """One scheduler: moves runs on, declares silent workers dead, rings again, repairs from alarms."""
+    """One scheduler: moves runs on, declares silent workers dead, wakes workers again, repairs from alarms."""
     name = name or _here("scheduler")
     settings = _begin(name)
     import asyncio  # noqa: PLC0415

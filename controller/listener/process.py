@@ -23,7 +23,7 @@ from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Notification, target_of
-from controller.ports.queue import Doorbell
+from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
@@ -48,14 +48,14 @@ class Listener:
         checker: Checker,
         clock: Clock,
         target_of: Callable[[Network, str], DeviceTarget],
-        doorbell: Doorbell,
+        wakeups: Wakeups,
         *,
         health_interval: float,
         notified_alarms: bool = True,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._doorbell = doorbell
+        self._wakeups = wakeups
         self._notified_alarms = notified_alarms
         self._checker = checker
         self._rounds = Rounds(clock)
@@ -103,7 +103,7 @@ class Listener:
             # Not lost: the check that it caused finds it in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)
             return
-        self._doorbell.ring_scheduler()
+        self._wakeups.wake_scheduler()
         log.info("alarm.notified", alarm=alarm.id, station=station, cause=alarm.probable_cause)
 
 
@@ -117,7 +117,7 @@ async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
             made.checker(),
             made.clock,
             target_of,
-            made.doorbell,
+            made.wakeups,
             health_interval=settings.health_interval,
             notified_alarms=AlarmSource.ORAN_FM in settings.sources,
         )

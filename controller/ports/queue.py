@@ -1,4 +1,4 @@
-"""The queue is a doorbell: it carries ids, losing or doubling a ring changes nothing but latency."""
+"""The queue only wakes: it carries ids, and a lost or doubled message changes nothing but latency."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Doorbell(Protocol):
-    """Wakes a worker, or a scheduler."""
+class Wakeups(Protocol):
+    """Wakes workers and schedulers."""
 
-    def ring(self, run: str) -> None:
+    def wake_workers(self, run: str) -> None:
         """Tell workers that a run has claimable work.
 
         Never raises and never waits long: a broker that is down costs latency only, since the
-        sweeper rings again.
+        sweeper wakes them again.
         """
         ...
 
-    def ring_scheduler(self) -> None:
-        """Tell a scheduler that alarms came in; as ``ring``, and its next round finds them without it."""
+    def wake_scheduler(self) -> None:
+        """Tell a scheduler that alarms came in; as ``wake_workers``, and its next round finds them without it."""
         ...
 
 
-class FakeDoorbell:
-    """The shipped fake: remembers the rings, and passes them on if told to."""
+class FakeWakeups:
+    """The shipped fake: remembers what it was asked to wake, and passes it on if told to."""
 
-    def __init__(self, on_ring: Callable[[str], None] | None = None) -> None:
-        self.rings: list[str] = []
-        self.scheduler_rings = 0
-        self._on_ring = on_ring
+    def __init__(self, on_wakeup: Callable[[str], None] | None = None) -> None:
+        self.runs: list[str] = []
+        self.schedulers = 0
+        self._on_wakeup = on_wakeup
 
-    def ring(self, run: str) -> None:
-        """Remember the ring."""
-        self.rings.append(run)
-        if self._on_ring:
-            self._on_ring(run)
+    def wake_workers(self, run: str) -> None:
+        """Remember the run."""
+        self.runs.append(run)
+        if self._on_wakeup:
+            self._on_wakeup(run)
 
-    def ring_scheduler(self) -> None:
-        """Count the ring."""
-        self.scheduler_rings += 1
+    def wake_scheduler(self) -> None:
+        """Count it."""
+        self.schedulers += 1

@@ -1,1 +1,1 @@
-"""The Celery doorbell. Its messages carry run ids only; the database is the record."""
+"""Celery, which wakes workers and schedulers. Messages carry run ids only; the database is the record."""

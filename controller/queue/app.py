@@ -18,7 +18,7 @@ QUEUE, SCHEDULERS = "minka", "minka-schedulers"
 def make_worker(app: Celery, name: str) -> Any:
     """A consumer, to be started in the main thread.
 
-    Its pool is the thread that reads: with any other, the ring that fills the prefetch is acknowledged
+    Its pool is the thread that reads: with any other, the message that fills the prefetch is acknowledged
     by another thread, and over the spool the next one is read two seconds later.
     """
     return app.Worker(

@@ -4,7 +4,7 @@ A door hands over a ``RunRequest``: what is to be run, who asks, why, and under 
 (``Preparation``): plan, jobs in waves, strategy, and the terms under which it may work. What would refuse the run
 refuses it here, in one place for all doors: guards, a plan that was made on older network files or rejected, a paused
 run that would be overtaken, contractual reasons that are none. A prepared run is accepted in one transaction, to which
-a door may add its own record (as remediation does); one ring after its commit wakes a worker, which begins the run.
+a door may add its own record (as remediation does); one message after its commit wakes a worker, which begins the run.
 
 ``apply`` and ``undo`` (``controller.runs.procedures``) are prepared from a plan that people have looked at; a playbook
 (``controller.playbook.preparation``) from its parameters, and from stations as they are.
@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.run import UNDO, JobState, Run, RunState
-from controller.ports.queue import Doorbell
+from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request
 from controller.runs.approval.consent import check_contracts, rejection
 from controller.runs.planning.planner import Planner
@@ -63,10 +63,10 @@ class PlanPreparation:
 class Launcher:
     """Prepares and starts runs."""
 
-    def __init__(self, store: AsyncStore, planner: Planner, doorbell: Doorbell, playbooks: Preparation) -> None:
+    def __init__(self, store: AsyncStore, planner: Planner, wakeups: Wakeups, playbooks: Preparation) -> None:
         self._store = store
         self._planner = planner
-        self._doorbell = doorbell
+        self._wakeups = wakeups
         self._plans = PlanPreparation(store)
         self._playbooks = playbooks
 
@@ -100,7 +100,7 @@ class Launcher:
         return new
 
     async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], R]) -> R:
-        """Put a prepared run on record, and ring once that is committed.
+        """Put a prepared run on record, and wake a worker once that is committed.
 
         Args:
             new: The run.
@@ -113,7 +113,7 @@ class Launcher:
             await self._planner.adopt_devices(new.adopts, new.request.actor)
         run = await self._store.transaction(record, new)
         if run is not None:
-            self._doorbell.ring(run.id)
+            self._wakeups.wake_workers(run.id)
         return run
 
     def _kind(self, request: RunRequest) -> Preparation:

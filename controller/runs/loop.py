@@ -18,7 +18,7 @@ from controller.models.errors import (
     StoreError,
 )
 from controller.models.run import Outcome
-from controller.ports.queue import Doorbell
+from controller.ports.queue import Wakeups
 from controller.ports.store import Async, Claim, Claims, JobResult
 from controller.runs.procedures import Resting, Tools
 from controller.runs.rollout.group_decisions import LAST
@@ -51,7 +51,7 @@ class WorkerLoop:
         self,
         name: str,
         tools: Tools,
-        doorbell: Doorbell,
+        wakeups: Wakeups,
         *,
         capacity: int = 2000,
         sessions: Callable[[], int] = lambda: 0,
@@ -60,7 +60,7 @@ class WorkerLoop:
         self._sessions = sessions
         self._tools = tools
         self._capacity = capacity
-        self._sweeper = Sweeper(tools.store, doorbell, tools.clock, by=lambda: self._incarnation)
+        self._sweeper = Sweeper(tools.store, wakeups, tools.clock, by=lambda: self._incarnation)
         self._incarnation = ""
         self._last_beat = float("-inf")
         #: By job and fence: after it was declared dead, the same job may come back under a newer lease.
@@ -85,7 +85,7 @@ class WorkerLoop:
     def _rung(self, run_id: str) -> None:
         self._work.set()
         if not any(key[0].startswith(f"{run_id}.") for key in self._running):
-            self._next_round = 0.0  # it may have to be begun; what is under way here rings all the time
+            self._next_round = 0.0  # it may have to be begun; what is under way here wakes it all the time
             self._sweeps.set()
 
     def _may_go_on(self, run_id: str) -> None:
@@ -133,12 +133,12 @@ class WorkerLoop:
     async def _first_of(self, event: asyncio.Event, seconds: float, *others: asyncio.Task[bool]) -> None:
         """Wait for an event, which is cleared then, for a time, or for the end of another task."""
         timer = asyncio.create_task(self._tools.clock.sleep(seconds))
-        ring = asyncio.create_task(event.wait())
+        awake = asyncio.create_task(event.wait())
         try:
-            await asyncio.wait({timer, ring, *others}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({timer, awake, *others}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
-            ring.cancel()
+            awake.cancel()
         event.clear()
 
     # ------------------------------------------------------------------- claims

@@ -1,4 +1,4 @@
-"""The sweeper: moves runs on, declares workers dead, rings again. Every worker and the scheduler have one."""
+"""The sweeper: moves runs on, declares workers dead, wakes workers again. Every worker and the scheduler have one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 from controller.models.errors import MinkaError, StoreError
 from controller.models.run import Job, Run
 from controller.ports.clock import Clock
-from controller.ports.queue import Doorbell
+from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Clearances, Transition
 from controller.runs.approval.clearance import clearances
 from controller.runs.rollout.transitions import decide
@@ -32,21 +32,21 @@ class Sweeper:
 
     Args:
         by: Who decides, for the record.
-        reminds: Whether each round rings again for every active run: the scheduler's does; a worker
+        reminds: Whether each round wakes workers again for every active run: the scheduler's does; a worker
             looks into the database by itself.
     """
 
     def __init__(
         self,
         store: AsyncStore,
-        doorbell: Doorbell,
+        wakeups: Wakeups,
         clock: Clock,
         *,
         by: Callable[[], str] = lambda: "scheduler",
         reminds: bool = False,
     ) -> None:
         self._store = store
-        self._doorbell = doorbell
+        self._wakeups = wakeups
         self._clock = clock
         self._by = by
         self._reminds = reminds
@@ -71,7 +71,7 @@ class Sweeper:
         for run_id in active:
             await self.advance(run_id)
             if self._reminds:
-                self._doorbell.ring(run_id)
+                self._wakeups.wake_workers(run_id)
 
     async def advance(self, run_id: str) -> None:
         """Move one run on as far as it goes; one that can't be moved never keeps the others from it."""
@@ -97,7 +97,7 @@ class Sweeper:
     def _tell(self, run_id: str, moved: Transition) -> None:
         log.info("run.moved", run=run_id, state=moved.state, wave=moved.wave, reason=moved.reason)
         if moved.wave is not None or moved.ready:
-            self._doorbell.ring(run_id)
+            self._wakeups.wake_workers(run_id)
 
     async def _declare_dead(self) -> None:
         """Declare incarnations dead whose counter stood still for too long on this process's own clock.

@@ -57,7 +57,7 @@ def postgresql_engine(url: URL, busy_timeout: float, silence: float) -> Engine:
         "lock_timeout": int(busy_timeout * 1000),
         "statement_timeout": int(silence * 800),
         # A process that is stopped in a transaction, as all of ours are short, must not keep the others from writing
-        # for longer than they take to bury it.
+        # for longer than they take to declare it dead.
         "idle_in_transaction_session_timeout": 10_000,
         "timezone": "UTC",
     }

@@ -224,9 +224,9 @@ def _check_plan(tx: Tx, plan: Plan, new_jobs: Sequence[NewJob]) -> None:
     if tx.execute(select(plans.c.digest).where(plans.c.id == plan.id)).scalar() != plan.digest:
         raise NotFoundError(f"there is no plan {plan.id}")
     changed = set(tx.execute(select(changes.c.station).where(changes.c.plan == plan.id)).scalars())
-    strangers = sorted({job.station for job in new_jobs} - changed)
-    if strangers:
-        raise InputError(f"the plan {plan.id} changes nothing on {', '.join(strangers[:5])}")
+    unchanged = sorted({job.station for job in new_jobs} - changed)
+    if unchanged:
+        raise InputError(f"the plan {plan.id} changes nothing on {', '.join(unchanged[:5])}")
 
 
 def _insert_jobs(tx: Tx, run_id: str, new_jobs: Sequence[NewJob]) -> None:

@@ -54,7 +54,7 @@ class LoopThread(threading.Thread):
             await self._worker.run(self._ending)
 
     def wake(self, run_id: str) -> None:
-        """Pass a ring on."""
+        """Pass a wake-up on."""
         if self._worker is not None:
             self._worker.wake(run_id)
 

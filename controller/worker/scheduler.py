@@ -1,4 +1,4 @@
-"""The scheduler process: moves runs on, rings again, drives remediation, tells tenants of planned work.
+"""The scheduler process: moves runs on, wakes workers again, drives remediation, tells tenants of planned work.
 
 It also sums up what people were denied, and anchors the audit trail.
 """
@@ -37,7 +37,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             made.loop_store, ProcessRole.SCHEDULER, name, sessions=made.sessions, late=lambda: rounds.late
         )
         wake, loop = asyncio.Event(), asyncio.get_running_loop()
-        rings = made.scheduler_rings(lambda: loop.call_soon_threadsafe(wake.set))
+        wakeups = made.scheduler_wakeups(lambda: loop.call_soon_threadsafe(wake.set))
         async with presence.shown(made.clock):
             rounds.start("sweep", sweeper.sweep, _SWEEP)
             rounds.start("remediation", remediator.step, _REMEDIATE, wake)
@@ -46,7 +46,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)
             await stop.wait()
-            await asyncio.to_thread(rings.close)
+            await asyncio.to_thread(wakeups.close)
             await rounds.stop()
             await remediator.settle()
             with suppress(MinkaError):  # what it would have told is told after the next start

@@ -30,7 +30,7 @@ from controller.models.run import Strategy
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import RunRequest
 from controller.runs.loop import WorkerLoop
@@ -87,12 +87,12 @@ async def _bare(network: Network, plan: Plan, devices: SshDevices) -> None:
 
 
 async def _apply(store: SqlStore, loop_store: LoopStore, devices: SshDevices, plan: Plan) -> None:
-    clock, bell = SystemClock(), FakeDoorbell()
-    worker = WorkerLoop("bench", Tools(loop_store, devices, clock, target_of), bell, capacity=_AT_ONCE)
+    clock, wakeups = SystemClock(), FakeWakeups()
+    worker = WorkerLoop("bench", Tools(loop_store, devices, clock, target_of), wakeups, capacity=_AT_ONCE)
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
     strategy = Strategy(canary=0, wave_size=100_000, parallel=_AT_ONCE)
-    run = submit(store, bell, RunRequest(plan=plan, actor="bench", strategy=strategy))
+    run = submit(store, wakeups, RunRequest(plan=plan, actor="bench", strategy=strategy))
     while not store.runs.get(run.id).state.terminal:
         await clock.sleep(0.2)
     counts = store.runs.get(run.id).counts

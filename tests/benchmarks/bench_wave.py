@@ -47,7 +47,7 @@ from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, StationView, make_plan, network_digest, plan_from_json, plan_to_json
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceSession, target_of
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import RunRequest
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import LoopStore, SqlStore, open_store
@@ -265,7 +265,7 @@ def hand_in(scene: Scene) -> None:
     strategy = Strategy(canary=0, wave_size=count, parallel=count, confirm_timeout=900)
     print("ready", flush=True)
     if sys.stdin.readline():
-        print(submit(store, FakeDoorbell(), RunRequest(plan=plan, actor="bench", strategy=strategy)).id, flush=True)
+        print(submit(store, FakeWakeups(), RunRequest(plan=plan, actor="bench", strategy=strategy)).id, flush=True)
     store.close()
 
 

@@ -1,4 +1,4 @@
-"""The queue is a doorbell: lost, wiped, full of garbage, it costs latency and a worker's restart, never work."""
+"""The queue is a wakeups: lost, wiped, full of garbage, it costs latency and a worker's restart, never work."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from controller.plan import ledger_nodes, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, RunRequest, Transition
 from controller.runs.approval.consent import Asked, plan_terms
 from controller.runs.planning.importer import Importer
@@ -193,7 +193,7 @@ def tenants_bench(database: Path, own: Private) -> Iterator[TenantsBench]:
                 devices=devices,
                 planner=planner,
                 importer=Importer(loop_store, devices, clock),
-                doorbell=FakeDoorbell(),
+                wakeups=FakeWakeups(),
                 clock=clock,
                 exposition=bytes,
             )
@@ -302,7 +302,7 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                 made.ids["plan_id"] |= {plan.id, *store.tenants.handles("beta", [plan.id]).values()}
                 for _ in range(own.waiting):
                     again = submit(
-                        store, FakeDoorbell(), RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
+                        store, FakeWakeups(), RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
                     )
                     made.ids["run_id"].add(again.id)
         path = links(samples.rendered(net, "S1").tree)[0].path

@@ -11,7 +11,7 @@ from controller.models.plan import Plan
 from controller.models.run import Run
 from controller.models.sharing import ActionClass
 from controller.ports.clock import Clock
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewToken, Store
 from controller.runs.approval.clearance import reassess
 from controller.runs.approval.consent import Asked, plan_terms
@@ -39,7 +39,7 @@ def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:
     given = contracts(standing.terms.requirements) if standing is not None else ()
     if standing is not None and given:
         store.approvals.vote(standing.terms.subject, ADMINISTRATOR, VoteChoice.APPROVE, "", run.id, given)
-        reassess(store, clock, FakeDoorbell())
+        reassess(store, clock, FakeWakeups())
 
 
 def agree(store: Store, plan: Plan, person: Person, reason: str = "") -> None:

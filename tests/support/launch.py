@@ -9,7 +9,7 @@ from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import PERSON, Run, Strategy
 from controller.models.step import RunPlaybook
-from controller.ports.queue import Doorbell
+from controller.ports.queue import Wakeups
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.launch import check, prepare_plan
 
@@ -42,10 +42,10 @@ def prepared(
     )
 
 
-def submit(store: Store, doorbell: Doorbell, request: RunRequest) -> Run:
+def submit(store: Store, wakeups: Wakeups, request: RunRequest) -> Run:
     """Start the run that applies a plan, as a ``Launcher`` does, but at once."""
     new = prepare_plan(store, request)
     check(store, new)
     run = store.runs.create(new)
-    doorbell.ring(run.id)
+    wakeups.wake_workers(run.id)
     return run

@@ -49,7 +49,7 @@ def _loaded(code: str, home: Path) -> set[str]:
             "made.checker()",
             ("controller.remediation", "controller.playbook", "jinja2", *_QUEUE, *_DOORS),
         ),
-        ("controller.api.process", "serve", "made.doorbell", ("controller.cli", "typer")),
+        ("controller.api.process", "serve", "made.wakeups", ("controller.cli", "typer")),
     ],
 )
 def test_a_process_loads_nothing_that_it_does_not_need(

@@ -154,7 +154,7 @@ def override(
     if backend.store.runs.get(run_id).state.terminal:
         raise ConflictError(f"run {run_id} has ended")
     made = backend.store.approvals.override(run_id, who.name, said.reason)
-    reassess(backend.store, backend.clock, backend.doorbell)
+    reassess(backend.store, backend.clock, backend.wakeups)
     return made
 
 
@@ -212,7 +212,7 @@ def _vote(
     asked = backend.clock.now()
     vote = backend.store.approvals.vote(subject, who, choice, reason, about, contracts)
     if vote.at >= asked:  # else it was said before, and nobody needs to look again
-        reassess(backend.store, backend.clock, backend.doorbell)
+        reassess(backend.store, backend.clock, backend.wakeups)
     return _told(who, vote)
 
 

@@ -57,7 +57,7 @@ def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permiss
         raise ConflictError("the freeze would end before it begins, or has ended already")
     _check_target(backend.store.networks.get()[1], asked.target)
     freeze = backend.store.freezes.add(asked.target, begins, asked.ends, who.name, asked.reason)
-    reassess(backend.store, backend.clock, backend.doorbell)
+    reassess(backend.store, backend.clock, backend.wakeups)
     return freeze
 
 
@@ -65,4 +65,4 @@ def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permiss
 def lift(freeze_id: str, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]) -> None:
     """Lift a freeze."""
     backend.store.freezes.end(freeze_id, who.name)
-    reassess(backend.store, backend.clock, backend.doorbell)
+    reassess(backend.store, backend.clock, backend.wakeups)

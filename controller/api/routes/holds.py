@@ -54,7 +54,7 @@ def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permissio
         raise ConflictError("the hold would end before it begins: until lies in the past")
     _check_target(backend.store.networks.get()[1], asked.target)
     hold = backend.store.holds.add(asked.target, who.name, asked.reason, asked.until)
-    reassess(backend.store, backend.clock, backend.doorbell)
+    reassess(backend.store, backend.clock, backend.wakeups)
     return hold
 
 
@@ -62,4 +62,4 @@ def put(asked: NewHold, backend: Backend, who: Annotated[Person, needs(Permissio
 def lift(hold_id: str, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> None:
     """Lift a hold."""
     backend.store.holds.end(hold_id, who.name)
-    reassess(backend.store, backend.clock, backend.doorbell)
+    reassess(backend.store, backend.clock, backend.wakeups)

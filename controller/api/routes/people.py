@@ -101,7 +101,7 @@ def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, 
     backend.store.users.get(name)
     person = _person(backend.store, name, asked.role, asked.tenant)
     user = backend.store.users.change(person, who.name, disabled=asked.disabled)
-    reassess(backend.store, backend.clock, backend.doorbell)
+    reassess(backend.store, backend.clock, backend.wakeups)
     return user
 
 
@@ -160,7 +160,7 @@ def revoke(
 ) -> None:
     """End a token for good, now; ``with_made`` ends all that were made with it too, and with those."""
     backend.store.tokens.revoke(_token(backend.store, who, token_id).id, who, with_made=with_made)
-    reassess(backend.store, backend.clock, backend.doorbell)
+    reassess(backend.store, backend.clock, backend.wakeups)
 
 
 def _person(store: Store, name: str, role: Role, tenant: str) -> Person:

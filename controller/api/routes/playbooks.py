@@ -86,7 +86,7 @@ def preparation(backend: Backend) -> PlaybookPreparation:
 
 def launcher(backend: Backend) -> Launcher:
     """What starts runs."""
-    return Launcher(_Threaded(backend.store), backend.planner, backend.doorbell, preparation(backend))
+    return Launcher(_Threaded(backend.store), backend.planner, backend.wakeups, preparation(backend))
 
 
 Books = Annotated[Library, Depends(library)]

@@ -41,5 +41,5 @@ def answer(asked: Answer, backend: Backend, who: Annotated[Person, needs(Permiss
     answered = backend.store.questions.answer(
         asked.run, asked.answer, actor=who.name, reason=asked.reason, question=asked.question
     )
-    backend.doorbell.ring(asked.run)
+    backend.wakeups.wake_workers(asked.run)
     return answered

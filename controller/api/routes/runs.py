@@ -104,7 +104,7 @@ def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permissio
     Cancelling a finished run changes nothing.
     """
     run = backend.store.runs.cancel(run_id, who.name)
-    backend.doorbell.ring(run_id)
+    backend.wakeups.wake_workers(run_id)
     return run
 
 
@@ -121,7 +121,7 @@ def pause(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission
 def resume(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
     """Go on with a paused run; another one stays as it is."""
     run = backend.store.runs.resume(run_id, who.name)
-    backend.doorbell.ring(run_id)
+    backend.wakeups.wake_workers(run_id)
     return run
 
 

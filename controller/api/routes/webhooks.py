@@ -143,7 +143,7 @@ def alertmanager(
     causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
     taken = store.alarms.report_all([_report(alert, now, causes, nodes) for alert in alerts], refused)
     if taken:
-        backend.doorbell.ring_scheduler()
+        backend.wakeups.wake_scheduler()
     if refused:
         log.warning("webhook.refused", by=who.name, refused=dict(refused))
     return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))

@@ -11,7 +11,7 @@ from controller.models.approval import Clearance, Freeze, Requirement, StationTe
 from controller.models.run import Holds
 from controller.models.sharing import Consent
 from controller.ports.clock import Clock
-from controller.ports.queue import Doorbell
+from controller.ports.queue import Wakeups
 from controller.ports.store import Clearances, Standing, Store
 from controller.runs.approval.consent import is_approved, rejection
 from controller.runs.approval.windows import never_closes, opening
@@ -44,14 +44,14 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
     return found
 
 
-def reassess(store: Store, clock: Clock, doorbell: Doorbell) -> None:
-    """Let what people just said, held, froze or ended bind jobs at once, and ring for the runs that it may free.
+def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
+    """Let what people just said, held, froze or ended bind jobs at once, and wake workers for the runs it may free.
 
     The sweeper would do so in its next round, in which a job could begin that must not any more.
     """
     now = clock.now()
     for run_id in store.approvals.reassess(lambda standing: clearances(standing, now), {}):
-        doorbell.ring(run_id)
+        wakeups.wake_workers(run_id)
 
 
 def freeze_on(region: str, tenants: Iterable[str], freezes: Iterable[Freeze], now: datetime) -> Freeze | None:

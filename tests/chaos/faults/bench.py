@@ -19,7 +19,7 @@ from controller.models.errors import StoreError
 from controller.ports.clock import Clock, VirtualClock
 from controller.ports.devices import DeviceSession, DeviceTarget
 from controller.ports.fake_devices import FakeDevices, FakeSession
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import Store
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
@@ -221,7 +221,7 @@ class FaultBench:
         clock, store = _Clock(self.clock, life), _Store(self.store, life)
         devices = _Devices(self.devices, life)
         tools = Tools(store, devices, clock, lambda _network, station: target(station))  # type: ignore[arg-type]
-        worker = WorkerLoop(life.name, tools, FakeDoorbell(), capacity=capacity)
+        worker = WorkerLoop(life.name, tools, FakeWakeups(), capacity=capacity)
         self._start(life, worker.run)
         return life.name
 
@@ -229,7 +229,7 @@ class FaultBench:
         """Start a scheduler; its name."""
         life = Life(f"s{next(self._names)}")
         clock, store = _Clock(self.clock, life), _Store(self.store, life)
-        sweeper = Sweeper(store, FakeDoorbell(), clock, reminds=True)
+        sweeper = Sweeper(store, FakeWakeups(), clock, reminds=True)
 
         async def schedule(stop: asyncio.Event) -> None:
             while not stop.is_set():

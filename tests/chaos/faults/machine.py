@@ -29,7 +29,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path, Tree
 from controller.plan import PlanOptions, StationView, network_digest
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from tests.chaos.faults.bench import FaultBench
 from tests.chaos.faults.trail import Trail, assert_all_or_nothing, assert_all_stood, assert_whole, recorded
@@ -205,7 +205,7 @@ class Chance(RuleBasedStateMachine):
         plan = self.plans[-1 - which % len(self.plans)]
         try:
             run = submit(
-                self.bench.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=strategy, overtake=True)
+                self.bench.store, FakeWakeups(), RunRequest(plan=plan, actor="ana", strategy=strategy, overtake=True)
             )
         except ConflictError:
             assert plan.network_digest != network_digest(self.network)

@@ -1,4 +1,4 @@
-"""The fakes of the small ports behave as the real ones: secrets, doorbell, notifier, clock."""
+"""The fakes of the small ports behave as the real ones: secrets, wakeups, notifier, clock."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from controller.models.errors import InputError, MinkaError
 from controller.observe.webhook import HttpWebhook
 from controller.ports.clock import Clock, SystemClock, VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
-from controller.ports.queue import Doorbell, FakeDoorbell
+from controller.ports.queue import FakeWakeups, Wakeups
 from controller.ports.secrets import EnvironmentSecrets, FakeSecrets, NamedSecrets, Secrets
 from controller.queue.app import make_app
-from controller.queue.doorbell import CeleryDoorbell
+from controller.queue.wakeups import CeleryWakeups
 
 ALARM = Alarm(
     id="a-1",
@@ -84,42 +84,42 @@ def test_a_name_that_leads_nowhere(secrets: Secrets) -> None:
         secrets.resolve("gone", "10.1.2.3")
 
 
-# ------------------------------------------------------------------------ doorbell
+# ------------------------------------------------------------------------ wakeups
 
 
 @pytest.fixture(params=["real", "fake"])
-def doorbell(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Doorbell, Callable[[], list[str]]]:
+def sent(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Wakeups, Callable[[], list[str]]]:
     if request.param == "fake":
-        fake = FakeDoorbell()
-        return fake, lambda: fake.rings
-    bell = CeleryDoorbell(make_app("minka-spool://", tmp_path))
+        fake = FakeWakeups()
+        return fake, lambda: fake.runs
+    wakeups = CeleryWakeups(make_app("minka-spool://", tmp_path))
 
-    def rung() -> list[str]:
-        bell.close()
-        messages = sorted((tmp_path / "messages").glob("*.msg"))
-        return [json.loads(one.read_text())["headers"]["argsrepr"].strip("(),'") for one in messages]
+    def messages() -> list[str]:
+        wakeups.close()
+        found = sorted((tmp_path / "messages").glob("*.msg"))
+        return [json.loads(one.read_text())["headers"]["argsrepr"].strip("(),'") for one in found]
 
-    return bell, rung
+    return wakeups, messages
 
 
-def test_rings_arrive_in_order(doorbell: tuple[Doorbell, Callable[[], list[str]]]) -> None:
-    bell, rung = doorbell
+def test_wakeups_arrive_in_order(sent: tuple[Wakeups, Callable[[], list[str]]]) -> None:
+    wakeups, messages = sent
     for run in ("r-1", "r-2", "r-1"):
-        bell.ring(run)
-    assert rung() == ["r-1", "r-2", "r-1"]
+        wakeups.wake_workers(run)
+    assert messages() == ["r-1", "r-2", "r-1"]
 
 
 def test_a_broker_that_is_away_costs_nobody_anything() -> None:
     app = make_app("redis://127.0.0.1:1/0", Path("unused"))
-    bell = CeleryDoorbell(app)
+    wakeups = CeleryWakeups(app)
     clock = SystemClock()
     began = clock.monotonic()
     for number in range(1000):
-        bell.ring(f"r-{number}")
+        wakeups.wake_workers(f"r-{number}")
     assert clock.monotonic() - began < 1
-    bell.close()
-    bell._thread.join(60)
-    assert not bell._thread.is_alive(), "it goes on ringing a broker that is away after its end"
+    wakeups.close()
+    wakeups._thread.join(60)
+    assert not wakeups._thread.is_alive(), "it goes on calling a broker that is away after its end"
 
 
 # ------------------------------------------------------------------------ notifier

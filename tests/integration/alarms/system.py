@@ -34,7 +34,7 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier, Notifier
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
@@ -89,7 +89,7 @@ class Playbooks:
 
     def __init__(self, system: LocalSystem, folder: Path) -> None:
         self._preparation = PlaybookPreparation(system.world, Library(folder, registry()))
-        self.launcher = Launcher(system.loop_store, system.planner, system.doorbell, self._preparation)
+        self.launcher = Launcher(system.loop_store, system.planner, system.wakeups, self._preparation)
 
     async def start(
         self,
@@ -128,7 +128,7 @@ class LocalSystem:
         self.devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5)
         stack.push_async_callback(self.devices.close)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
-        self.doorbell = FakeDoorbell()
+        self.wakeups = FakeWakeups()
         self.webhook = FakeWebhook()
         self.world = ActionServices(
             self.loop_store, self.planner, self.webhook, self.clock, sources=("sftp://10.0.0.1/images/",)
@@ -141,7 +141,7 @@ class LocalSystem:
         of = procedures(PlaybookProcedure(self.world, registry()))
         tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of)
         stop = asyncio.Event()
-        self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.doorbell).run(stop))
+        self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.wakeups).run(stop))
         self._stack.push_async_callback(self._end, self.worker, stop)
 
     def playbooks(self, folder: Path = PLAYBOOKS) -> Playbooks:
@@ -156,7 +156,7 @@ class LocalSystem:
             self.checker(self.settings.sources),
             self.clock,
             target_of,
-            self.doorbell,
+            self.wakeups,
             health_interval=self._interval,
             notified_alarms=AlarmSource.ORAN_FM in self.settings.sources,
         )
@@ -202,7 +202,7 @@ class LocalSystem:
                 devices=self.devices,
                 planner=self.planner,
                 importer=Importer(self.loop_store, self.devices, self.clock),
-                doorbell=self.doorbell,
+                wakeups=self.wakeups,
                 clock=self.clock,
                 exposition=partial(exposition, self.store),
             )
@@ -221,7 +221,7 @@ class LocalSystem:
     async def provision(self) -> None:
         """Load the network, adopt all stations and apply it as a person would; needs a worker."""
         plan = await self.planner.plan(PlanRequest("*", expect_stations=len(self.fleet.stations)), "ana")
-        run = submit(self.store, self.doorbell, RunRequest(plan=plan, actor="ana", strategy=Strategy(canary=0)))
+        run = submit(self.store, self.wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy(canary=0)))
 
         async def done() -> bool:
             return self.store.runs.get(run.id).state.terminal

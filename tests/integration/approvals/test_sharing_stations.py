@@ -41,7 +41,7 @@ async def test_runs_over_the_same_stations_all_end(system: PlaybookSystem) -> No
     runs = [
         submit(
             system.store,
-            system.doorbell,
+            system.wakeups,
             RunRequest(
                 plan=plan,
                 actor="ana",

@@ -28,7 +28,7 @@ from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, Page, RunRequest, Transition
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.remediator import Remediator
@@ -92,11 +92,11 @@ class LocalSystem:
 
     async def apply(self, plan: Plan) -> tuple[RunState, Job]:
         """Apply a plan to its end."""
-        bell = FakeDoorbell()
-        worker = WorkerLoop("w", Tools(self.loop_store, self.devices, self.clock, target_of), bell)
+        wakeups = FakeWakeups()
+        worker = WorkerLoop("w", Tools(self.loop_store, self.devices, self.clock, target_of), wakeups)
         stop = asyncio.Event()
         task = asyncio.create_task(worker.run(stop))
-        run = submit(self.store, bell, RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1)))
+        run = submit(self.store, wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1)))
         while not self.store.runs.get(run.id).state.terminal:
             await asyncio.sleep(0.1)
         stop.set()
@@ -110,7 +110,7 @@ class LocalSystem:
         rules = load_rules(RULES)
         bench = ActionServices(self.loop_store, self.planner, FakeWebhook(), self.clock)
         playbooks = PlaybookPreparation(bench, Library(RULES.parent, registry()))
-        launcher = Launcher(self.loop_store, self.planner, FakeDoorbell(), playbooks)
+        launcher = Launcher(self.loop_store, self.planner, FakeWakeups(), playbooks)
         remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, rules)
         for _ in range(3):
             await checker.record([await checker.look(network, STATION)])
@@ -181,7 +181,7 @@ async def test_a_dead_workers_commit_is_confirmed_by_its_token(server: Netconfd,
         await system.planner.adopt(OTHER, "ana")
         plan = await system.plan(network, OTHER)
         run = submit(
-            system.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
+            system.store, FakeWakeups(), RunRequest(plan=plan, actor="ana", strategy=Strategy(check_timeout=1))
         )
         system.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 

@@ -27,7 +27,7 @@ async def applied(system: PlaybookSystem, plan: Plan) -> Job:
     strategy = Strategy(canary=0, check_timeout=2)
     given = contracts_for(system.store, plan)
     request = RunRequest(plan=plan, actor="ana", strategy=strategy, contracts=given, asker=ADMINISTRATOR)
-    run = submit(system.store, system.doorbell, request)
+    run = submit(system.store, system.wakeups, request)
 
     async def done() -> bool:
         return system.store.runs.get(run.id).state.terminal

@@ -25,7 +25,7 @@ AGREED = {"reduce": "standing"}
 async def apply(system: PlaybookSystem, plan: Plan) -> Run:
     run = submit(
         system.store,
-        system.doorbell,
+        system.wakeups,
         RunRequest(
             plan=plan,
             actor="ana",
@@ -130,7 +130,7 @@ async def test_what_cannot_be_undone_says_why(system: PlaybookSystem) -> None:
     )
     failed = submit(
         system.store,
-        system.doorbell,
+        system.wakeups,
         RunRequest(
             plan=plan,
             actor="ana",

@@ -89,7 +89,7 @@ class RouterSystem(PlaybookSystem):
     def begin(self, plan: Plan, **strategy: Any) -> str:
         """Begin to apply a plan; the run's id."""
         asked = Strategy(**{"canary": 0, "check_timeout": 10, "confirm_timeout": 60, **strategy})
-        return submit(self.store, self.doorbell, RunRequest(plan=plan, actor="ana", strategy=asked)).id
+        return submit(self.store, self.wakeups, RunRequest(plan=plan, actor="ana", strategy=asked)).id
 
     async def end(self, run: str) -> dict[str, Job]:
         """Wait for a run's end; its jobs by device."""

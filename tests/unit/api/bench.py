@@ -18,7 +18,7 @@ from controller.observe.exposition import exposition
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
@@ -37,7 +37,7 @@ class ApiBench:
     app: FastAPI
     store: SqlStore
     devices: FakeDevices
-    doorbell: FakeDoorbell
+    wakeups: FakeWakeups
     client: httpx.AsyncClient
     stranger: httpx.AsyncClient
 
@@ -61,20 +61,20 @@ async def open_bench(folder: Path, database: str = "") -> AsyncIterator[ApiBench
     store = open_store(database or f"sqlite:///{folder / 'minka.sqlite3'}", clock)
     admit(store, TOKEN)
     ensure_webhook_token(WEBHOOK_TOKEN, store, clock)
-    loop_store, devices, doorbell = LoopStore(store), FakeDevices(clock), FakeDoorbell()
+    loop_store, devices, wakeups = LoopStore(store), FakeDevices(clock), FakeWakeups()
     services = Services(
         settings=Settings(home=folder),
         store=store,
         devices=devices,
         planner=Planner(loop_store, devices, clock, target_of),
         importer=Importer(loop_store, devices, clock),
-        doorbell=doorbell,
+        wakeups=wakeups,
         clock=clock,
         exposition=partial(exposition, store),
     )
     app = app_with(services)
     async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as stranger:
-        yield ApiBench(app, store, devices, doorbell, client, stranger)
+        yield ApiBench(app, store, devices, wakeups, client, stranger)
     await app.state.services.unauthenticated.settle(store)
     await loop_store.close()
     store.close()

@@ -14,7 +14,7 @@ from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Transition
 from controller.runs.approval.clearance import reassess
 from tests.support.callers import admit
@@ -130,7 +130,7 @@ async def test_a_yes_counts_only_while_its_person_may_give_it(bench: ApiBench) -
     def blocked() -> set[str]:
         return {job.blocked for job in bench.store.runs.jobs(run)}
 
-    reassess(bench.store, SystemClock(), FakeDoorbell())
+    reassess(bench.store, SystemClock(), FakeWakeups())
 
     async def is_now(**standing: Any) -> None:
         body = {"role": "tenant-approver", "tenant": "condor"} | standing

@@ -198,7 +198,7 @@ async def test_without_a_key_every_request_is_a_run(bench: ApiBench) -> None:
     made = await plan(bench, selector=station)
     runs = [(await bench.client.post("/v1/runs", json={"plan": made["id"]})).json() for _ in range(2)]
     assert runs[0]["id"] != runs[1]["id"]
-    assert bench.doorbell.rings == [run["id"] for run in runs]
+    assert bench.wakeups.runs == [run["id"] for run in runs]
     assert runs[0]["requested_by"] == "ana"
 
 

@@ -60,9 +60,9 @@ async def test_one_tenants_alert_neither_clears_nor_shows_anothers(bench: ApiBen
 async def test_alarms_wake_a_scheduler_once_and_what_becomes_none_wakes_nobody(bench: ApiBench) -> None:
     await load(bench)
     await post(bench, alert(station="nowhere"))
-    assert bench.doorbell.scheduler_rings == 0
+    assert bench.wakeups.schedulers == 0
     await post(bench, alert(tenant="andes"), alert(tenant="condor"))
-    assert bench.doorbell.scheduler_rings == 1
+    assert bench.wakeups.schedulers == 1
 
 
 async def test_whose_a_node_is_says_the_ledger_and_no_label(bench: ApiBench) -> None:

@@ -14,7 +14,7 @@ import pytest
 from kombu import Connection
 
 from controller.queue.app import QUEUE, WAKE, make_app
-from controller.queue.doorbell import CeleryDoorbell
+from controller.queue.wakeups import CeleryWakeups
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def connection(folder: Path) -> Iterator[Connection]:
         yield opened
 
 
-def ring(folder: Path, run: str) -> None:
+def wake_workers(folder: Path, run: str) -> None:
     make_app("minka-spool://", folder).send_task(WAKE, args=(run,), ignore_result=True)
 
 
@@ -38,7 +38,7 @@ def messages(folder: Path) -> list[Path]:
 
 def test_messages_come_in_order_and_once(folder: Path, connection: Connection) -> None:
     for run in ("r-1", "r-2", "r-3"):
-        ring(folder, run)
+        wake_workers(folder, run)
     channel = connection.channel()
     got = [channel._get(QUEUE)["headers"]["argsrepr"] for _ in range(3)]
     assert got == ["('r-1',)", "('r-2',)", "('r-3',)"]
@@ -78,7 +78,7 @@ GARBAGE = [
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
 def test_garbage_is_set_aside_and_the_next_message_read(folder: Path, connection: Connection, garbage: bytes) -> None:
     folder.joinpath("messages", f"00000000000000000000_x.{QUEUE}.msg").write_bytes(garbage)
-    ring(folder, "r-1")
+    wake_workers(folder, "r-1")
     assert "r-1" in connection.channel()._get(QUEUE)["headers"]["argsrepr"]
     (kept,) = folder.joinpath("messages").iterdir()
     assert kept.suffix == ".garbage"
@@ -87,7 +87,7 @@ def test_garbage_is_set_aside_and_the_next_message_read(folder: Path, connection
 
 def test_many_readers_never_share_a_message(folder: Path) -> None:
     for index in range(60):
-        ring(folder, f"r-{index}")
+        wake_workers(folder, f"r-{index}")
     got: list[str] = []
 
     def read() -> None:
@@ -109,9 +109,9 @@ def test_many_readers_never_share_a_message(folder: Path) -> None:
 
 def test_a_broker_that_is_away_delays_nobody(tmp_path: Path) -> None:
     """Rings come from a thread of their own, and what piles up is dropped."""
-    bell = CeleryDoorbell(make_app("redis://127.0.0.1:1/0", tmp_path))
+    wakeups = CeleryWakeups(make_app("redis://127.0.0.1:1/0", tmp_path))
     began = time.monotonic()
     for index in range(1000):
-        bell.ring(f"r-{index}")
+        wakeups.wake_workers(f"r-{index}")
     assert time.monotonic() - began < 1
-    bell.close()
+    wakeups.close()

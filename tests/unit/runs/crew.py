@@ -20,7 +20,7 @@ from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_devices import FakeDevice, FakeDevices
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Apply, Procedure, Tools
@@ -132,7 +132,7 @@ class Crew:
         procedure = self.procedure(tools)
         tools = replace(tools, procedure_of=lambda _run: procedure)
         asyncio.get_running_loop().set_exception_handler(_unless_killed)
-        process = asyncio.create_task(WorkerLoop("w", tools, FakeDoorbell()).run(asyncio.Event()))
+        process = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(asyncio.Event()))
         end = self.clock.monotonic() + seconds
         try:
             while self.clock.monotonic() < end:

@@ -32,7 +32,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget, target_of
 from controller.ports.fake_devices import SAFE, FakeDevices
 from controller.ports.notifier import FakeNotifier
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
@@ -121,7 +121,7 @@ class Restored:
         plan = await self.planner.plan(PlanRequest(selector="site=ollanta", expect_stations=len(NAMES)), "ana")
         assert len(plan.changes) == len(NAMES), (plan.unplanned, plan.findings[:3])
         strategy = Strategy(canary=0, wave_size=len(NAMES), parallel=parallel)
-        return submit(self.store, FakeDoorbell(), RunRequest(plan=plan, actor="ana", strategy=strategy)).id
+        return submit(self.store, FakeWakeups(), RunRequest(plan=plan, actor="ana", strategy=strategy)).id
 
     async def apply(self) -> None:
         """Bring all stations to the network files."""
@@ -146,7 +146,7 @@ class Restored:
         of = procedures(PlaybookProcedure(self._world, registry()))
         tools = Tools(self.loop, self.devices, self.clock, target, procedure_of=of)
         stop = asyncio.Event()
-        task = asyncio.create_task(WorkerLoop("w", tools, FakeDoorbell()).run(stop))
+        task = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(stop))
         await self.clock.advance(0)
         try:
             yield
@@ -170,7 +170,7 @@ class Restored:
         remediator = Remediator(
             self.loop,
             Checker(self.loop, self.planner, self.clock, ()),
-            Launcher(self.loop, self.planner, FakeDoorbell(), playbooks),
+            Launcher(self.loop, self.planner, FakeWakeups(), playbooks),
             self.told,
             self.clock,
             rules,

@@ -12,7 +12,7 @@ from controller.models.plan import Plan
 from controller.models.run import Run, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store
 from controller.runs.launch import Launcher
 from controller.store import LoopStore, SqlStore, open_store
@@ -55,8 +55,8 @@ class Doors:
         #: Runs that were rung for, with what the record said then to another thread.
         self.rings: list[tuple[str, str]] = []
         self.adopted: list[tuple[tuple[str, ...], str]] = []
-        bell = FakeDoorbell(self._rung)
-        self.launcher = Launcher(loop, self, bell, self.playbooks)  # type: ignore[arg-type]
+        wakeups = FakeWakeups(self._rung)
+        self.launcher = Launcher(loop, self, wakeups, self.playbooks)  # type: ignore[arg-type]
 
     def _rung(self, run_id: str) -> None:
         self.rings.append((self.store.runs.get(run_id).state.value, threading.current_thread().name))

@@ -10,7 +10,7 @@ import pytest
 from controller.models.approval import RunTerms, StationTerms
 from controller.models.errors import ConflictError, StoreError
 from controller.models.run import RunState, Strategy
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob
 from controller.runs.approval.clearance import reassess
 from controller.runs.sweeper import DEAD_AFTER, Sweeper
@@ -20,24 +20,24 @@ from tests.unit.runs.worker_bench import FlakyStore, WorkerBench
 
 
 async def test_the_scheduler_s_sweeper_rings_again_for_whatever_is_not_done(bench: WorkerBench) -> None:
-    sweeper = Sweeper(FlakyStore(bench.store), bench.bell, bench.clock, reminds=True)
+    sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock, reminds=True)
     run = bench.submit()
     await sweeper.sweep()
     await sweeper.sweep()
-    assert bench.bell.rings.count(run) >= 2
+    assert bench.wakeups.runs.count(run) >= 2
     assert bench.store.runs.get(run).state is RunState.RUNNING
 
 
 async def test_a_worker_s_sweeper_rings_for_new_waves_only(bench: WorkerBench) -> None:
-    sweeper = Sweeper(FlakyStore(bench.store), bench.bell, bench.clock)
+    sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     run = bench.submit()
     await sweeper.sweep()
     await sweeper.sweep()
-    assert bench.bell.rings == [run]
+    assert bench.wakeups.runs == [run]
 
 
 async def test_burials_wait_for_a_counter_that_stands_still(bench: WorkerBench) -> None:
-    sweeper = Sweeper(FlakyStore(bench.store), bench.bell, bench.clock)
+    sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     beating, silent = bench.store.processes.register("beating"), bench.store.processes.register("silent")
     for _ in range(int(DEAD_AFTER) + 2):
         bench.store.processes.heartbeat(beating)
@@ -48,7 +48,7 @@ async def test_burials_wait_for_a_counter_that_stands_still(bench: WorkerBench) 
 
 
 async def test_an_observer_that_slept_buries_nobody_who_lived_meanwhile(bench: WorkerBench) -> None:
-    sweeper = Sweeper(FlakyStore(bench.store), bench.bell, bench.clock)
+    sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     worker = bench.store.processes.register("w")
     await sweeper.sweep()
     bench.store.processes.heartbeat(worker)
@@ -87,7 +87,7 @@ async def test_while_nobody_could_beat_nobody_dies(
 ) -> None:
     """Who observes begins to count anew after the outage, and then buries the dead only."""
     store = FlakyStore(bench.store)
-    sweeper = Sweeper(store, bench.bell, bench.clock)
+    sweeper = Sweeper(store, bench.wakeups, bench.clock)
     living, dead = bench.store.processes.register("living"), bench.store.processes.register("dead")
     await _look(bench, sweeper, 4)
     outage(bench, monkeypatch, store)
@@ -108,7 +108,7 @@ async def test_while_nobody_could_beat_nobody_dies(
 
 async def test_an_observer_that_was_held_up_with_all_others_buries_none_at_first_sight(bench: WorkerBench) -> None:
     """As on a machine that slept: nobody beat, and nobody looked."""
-    sweeper = Sweeper(FlakyStore(bench.store), bench.bell, bench.clock)
+    sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     worker = bench.store.processes.register("w")
     await _look(bench, sweeper, 4)
     await bench.clock.advance(1000)
@@ -140,7 +140,7 @@ async def test_workers_outlive_a_database_that_was_away_for_long(bench: WorkerBe
 
 async def test_a_database_that_is_down_ends_a_round_and_no_more(bench: WorkerBench) -> None:
     store = FlakyStore(bench.store)
-    sweeper = Sweeper(store, bench.bell, bench.clock)
+    sweeper = Sweeper(store, bench.wakeups, bench.clock)
     run = bench.submit()
     store.away = True
     await sweeper.sweep()
@@ -155,11 +155,11 @@ async def test_what_another_process_said_of_a_job_before_it_died_is_put_right(be
     run = bench.store.runs.create(
         prepared(bench.scenario.plan, "apply", Strategy(), [NewJob(0, STATION)], actor="ana", terms=terms)
     )
-    sweeper = Sweeper(FlakyStore(bench.store), bench.bell, bench.clock)
+    sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     await sweeper.sweep()
     # A hold came, and ended before anybody else looked.
     hold = bench.store.holds.add(STATION, "ana", "on the mast", None)
-    reassess(bench.store, bench.clock, FakeDoorbell())
+    reassess(bench.store, bench.clock, FakeWakeups())
     bench.store.holds.end(hold.id, "ana")
     assert "on the mast" in bench.job(run.id).blocked
     for _ in range(20):
@@ -181,6 +181,6 @@ async def test_a_run_that_can_t_be_moved_keeps_no_other_from_it(
         return real(run_id, decide, by)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench.store.runs, "advance", advance)
-    await Sweeper(FlakyStore(bench.store), bench.bell, bench.clock).sweep()
+    await Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock).sweep()
     assert bench.store.runs.get(good).state is RunState.RUNNING
     assert bench.store.runs.get(bad).state is RunState.QUEUED

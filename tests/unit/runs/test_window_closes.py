@@ -14,7 +14,7 @@ from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page, RunRequest
 from controller.runs.approval.windows import Calendar
 from controller.runs.loop import WorkerLoop
@@ -45,7 +45,7 @@ class TwoStations(WorkerBench):
         self.clock = VirtualClock()
         self.store = open_store("sqlite://", self.clock)
         self.devices = FakeDevices(self.clock)
-        self.bell = FakeDoorbell()
+        self.wakeups = FakeWakeups()
         old, new = samples.network(), samples.network(("alfa", "beta", "gamma"))
         views = {station: samples.view(old, station) for station in ("S1", "S2")}
         self.made = samples.plan(new, views)
@@ -69,7 +69,7 @@ class TwoStations(WorkerBench):
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
         loop_store = store or FlakyStore(self.store)
         tools = Tools(loop_store, self.devices, self.clock, lambda _, station: replace(TARGET, station=station))
-        return WorkerLoop(name, tools, self.bell)
+        return WorkerLoop(name, tools, self.wakeups)
 
     def jobs(self, run: str) -> list[Job]:
         return self.store.runs.jobs(run)
@@ -254,7 +254,7 @@ async def test_a_tenant_s_window_is_kept_by_all_that_interrupts_it(bench: TwoSta
     strategy = TOGETHER.model_copy(update={"canary": 0, "parallel": 1})
     async with bench.working(bench.worker()):
         await bench.advance(34)
-        run = submit(bench.store, bench.bell, RunRequest(plan=plan, actor="ana", strategy=strategy)).id
+        run = submit(bench.store, bench.wakeups, RunRequest(plan=plan, actor="ana", strategy=strategy)).id
         await bench.advance(45)
         assert any(bench.devices[name].running != before[name] for name in before)
         for name in ("S1", "S2"):

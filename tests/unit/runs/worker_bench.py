@@ -12,7 +12,7 @@ from controller.models.run import Job, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevice, FakeDevices
-from controller.ports.queue import FakeDoorbell
+from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page, Store
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
@@ -62,7 +62,7 @@ class WorkerBench:
         self.devices = FakeDevices(self.clock)
         self.scenario = add_tenant()
         self.device: FakeDevice = self.devices.add(STATION, samples.PROFILES, self.scenario.before.tree)
-        self.bell = FakeDoorbell()
+        self.wakeups = FakeWakeups()
         self.store.networks.save(samples.network(), network_digest(samples.network()), "ana")
         self.store.plans.save(self.scenario.plan, "ana")
 
@@ -72,7 +72,7 @@ class WorkerBench:
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:
         tools = Tools(store or FlakyStore(self.store), self.devices, self.clock, lambda _network, _station: TARGET)
-        return WorkerLoop(name, tools, self.bell)
+        return WorkerLoop(name, tools, self.wakeups)
 
     @asynccontextmanager
     async def working(self, worker: WorkerLoop) -> AsyncIterator[asyncio.Event]:

@@ -1,4 +1,4 @@
-"""The doorbell over Celery: rings from a thread of its own, so that a broker that is away delays nobody."""
+"""Wake-ups over Celery, sent from a thread of their own, so that a broker that is away delays nobody."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from controller.queue.app import QUEUE, SCHEDULERS, WAKE
 log = structlog.get_logger()
 
 
-class CeleryDoorbell:
-    """See ``controller.ports.queue.Doorbell``. Rings that pile up while the broker is away are dropped."""
+class CeleryWakeups:
+    """See ``controller.ports.queue.Wakeups``. Wake-ups that pile up while the broker is away are dropped."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        #: Queue and run of each ring that is to be sent; None at the end.
-        self._rings: queue.Queue[tuple[str, str] | None] = queue.Queue(maxsize=100)
+        #: Queue and run of each wake-up that is to be sent; None at the end.
+        self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(maxsize=100)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._send, name="doorbell", daemon=True)
+        self._thread = threading.Thread(target=self._send, name="wakeups", daemon=True)
         self._thread.start()
 
-    def ring(self, run: str) -> None:
-        """Ring for a run."""
+    def wake_workers(self, run: str) -> None:
+        """Wake workers for a run."""
         self._put(QUEUE, run)
 
-    def ring_scheduler(self) -> None:
-        """Ring for alarms."""
+    def wake_scheduler(self) -> None:
+        """Wake a scheduler for alarms."""
         self._put(SCHEDULERS, "")
 
     def _put(self, name: str, run: str) -> None:
         try:
-            self._rings.put_nowait((name, run))
+            self._waiting.put_nowait((name, run))
         except queue.Full:
-            log.debug("doorbell.dropped", queue=name, run=run)
+            log.debug("wakeups.dropped", queue=name, run=run)
 
     def close(self) -> None:
         """Send what waits, for a moment at most; nothing more once the broker turns out to be away."""
         self._closing.set()
         with suppress(queue.Full):
-            self._rings.put_nowait(None)
+            self._waiting.put_nowait(None)
         self._thread.join(timeout=3)
 
     def _send(self) -> None:
-        while (ring := self._next()) is not None:
-            name, run = ring
+        while (wakeup := self._next()) is not None:
+            name, run = wakeup
             try:
                 self._app.send_task(WAKE, args=(run,), queue=name, ignore_result=True, retry=False)
             except Exception as error:  # noqa: BLE001 - any broker error costs latency only
-                log.warning("doorbell.silent", queue=name, run=run, reason=type(error).__name__)
+                log.warning("wakeups.silent", queue=name, run=run, reason=type(error).__name__)
                 if self._closing.is_set():
                     return
 
     def _next(self) -> tuple[str, str] | None:
-        """The next ring, None at the end: a full queue had no room to say so."""
+        """The next wake-up, None at the end: a full queue had no room to say so."""
         try:
-            return self._rings.get(block=not self._closing.is_set())
+            return self._waiting.get(block=not self._closing.is_set())
         except queue.Empty:
             return None

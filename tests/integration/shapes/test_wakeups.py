@@ -1,4 +1,4 @@
-"""From the doorbell to the wake of a worker, over both brokers."""
+"""From the wakeups to the wake of a worker, over both brokers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from controller.queue.app import make_app
-from controller.queue.doorbell import CeleryDoorbell
-from controller.queue.scheduler_rings import SchedulerRings
+from controller.queue.scheduler_wakeups import SchedulerWakeups
+from controller.queue.wakeups import CeleryWakeups
 from tests.support.forks import ForkedProcess
 from tests.support.redis import redis_server
 
@@ -39,14 +39,14 @@ def heard(notes: Path, count: int, seconds: float = 30) -> dict[str, float]:
 
 def test_a_ring_for_the_scheduler_reaches_it_and_no_worker(broker: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
-    bell = CeleryDoorbell(make_app(broker, spool))
+    wakeups = CeleryWakeups(make_app(broker, spool))
     heard_at: list[float] = []
-    rings = SchedulerRings(make_app(broker, spool), lambda: heard_at.append(time.monotonic()))
+    rings = SchedulerWakeups(make_app(broker, spool), lambda: heard_at.append(time.monotonic()))
     try:
         for number in (1, 2):
-            bell.ring("a run")
+            wakeups.wake_workers("a run")
             began = time.monotonic()
-            bell.ring_scheduler()
+            wakeups.wake_scheduler()
             while len(heard_at) < number:
                 assert time.monotonic() < began + 20, "the ring was not heard"
                 time.sleep(0.02)
@@ -54,32 +54,32 @@ def test_a_ring_for_the_scheduler_reaches_it_and_no_worker(broker: str, tmp_path
             assert len(heard_at) == number
     finally:
         rings.close()
-        bell.close()
+        wakeups.close()
 
 
-def test_rings_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_path: Path) -> None:
+def test_wakeups_are_heard_at_once_one_by_one_and_in_bursts(broker: str, tmp_path: Path) -> None:
     notes, spool = tmp_path / "notes", tmp_path / "spool"
     words = ["tests.integration.shapes.ringing", broker, str(spool), str(notes)]
     with (tmp_path / "log").open("wb") as log:
         process = ForkedProcess(words, os.environ, log, log)
-    bell = CeleryDoorbell(make_app(broker, spool))
+    wakeups = CeleryWakeups(make_app(broker, spool))
     try:
-        bell.ring("first")
+        wakeups.wake_workers("first")
         heard(notes, 1)
         sent = {}
         for index in range(15):
             time.sleep(0.1)
             sent[str(index)] = time.monotonic()
-            bell.ring(str(index))
+            wakeups.wake_workers(str(index))
         at = heard(notes, 16)
         # Tens of milliseconds here (docs/explanation/queue.md); a machine that does much else gets a second.
         assert statistics.median(at[run] - began for run, began in sent.items()) < 1
         began = time.monotonic()
         for index in range(60):
-            bell.ring(f"burst-{index}")
+            wakeups.wake_workers(f"burst-{index}")
         heard(notes, 76)
         assert time.monotonic() - began < 10
     finally:
-        bell.close()
+        wakeups.close()
         process.terminate()
         assert process.wait(30) == 0

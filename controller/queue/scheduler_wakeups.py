@@ -1,6 +1,6 @@
-"""Rings for the scheduler, taken from their queue in a thread of its own.
+"""Wake-ups of the scheduler, taken from their queue in a thread of its own.
 
-A scheduler is no Celery worker: its work is a loop of rounds, and a ring only makes the next one come at once.
+A scheduler is no Celery worker: its work is a loop of rounds, and a wake-up only makes the next one come at once.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ log = structlog.get_logger()
 _LOOK, _RETRY = 1.0, 5.0
 
 
-class SchedulerRings:
-    """Passes each ring on, from another thread than the caller's, until it is closed."""
+class SchedulerWakeups:
+    """Passes each wake-up on, from another thread than the caller's, until it is closed."""
 
-    def __init__(self, app: Celery, on_ring: Callable[[], object]) -> None:
+    def __init__(self, app: Celery, on_wakeup: Callable[[], object]) -> None:
         self._app = app
-        self._on_ring = on_ring
+        self._on_wakeup = on_wakeup
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._take, name="scheduler-rings", daemon=True)
+        self._thread = threading.Thread(target=self._take, name="scheduler-wakeups", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -42,17 +42,17 @@ class SchedulerRings:
             try:
                 with (
                     self._app.connection_for_read() as connection,
-                    closing(connection.SimpleQueue(SCHEDULERS)) as rings,
+                    closing(connection.SimpleQueue(SCHEDULERS)) as waiting,
                 ):
-                    self._take_from(rings)
+                    self._take_from(waiting)
             except Exception as error:  # noqa: BLE001 - any broker error costs latency only
-                log.warning("scheduler_rings.silent", reason=type(error).__name__)
+                log.warning("scheduler_wakeups.silent", reason=type(error).__name__)
                 self._closing.wait(_RETRY)
 
-    def _take_from(self, rings: Any) -> None:
+    def _take_from(self, waiting: Any) -> None:
         while not self._closing.is_set():
             try:
-                rings.get(timeout=_LOOK).ack()
+                waiting.get(timeout=_LOOK).ack()
             except queue.Empty:
                 continue
-            self._on_ring()
+            self._on_wakeup()
