@@ -10,7 +10,7 @@ JOBS ?= $(shell echo $$(( $$(nproc) * 2 )))
 # They begin in order, and so with the longest: files with the most tests first would leave the longest tests for last.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-other-python check bench soak clean lock programs
+.PHONY: demo test test-other-python check coverage bench soak clean lock programs
 
 demo: $(READY)
 	$(BIN)/python -m deploy.demo $(DEMO_ARGS)
@@ -27,12 +27,18 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Branches that unit and conformance tests reach; whole controllers run in processes of their own, and are not counted.
+coverage: $(READY)
+	$(PYTEST) tests/unit tests/conformance tests/contract --cov=controller --cov=simulators --cov-branch \
+	  --cov-report=term:skip-covered --no-cov-on-fail
+
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
 
 soak: $(READY) programs
 	MINKA_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/unit/runs tests/unit/playbook --timeout 3600
 	$(BIN)/python -m tests.mutation
+	$(MAKE) coverage
 
 programs:
 	sh tests/install-programs.sh
