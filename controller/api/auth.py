@@ -231,7 +231,11 @@ class Route(APIRoute):
             answer, errors = field.validate(found, {}, loc=("response",))
             if errors:
                 raise ResponseValidationError(errors, body=found)
-            return Response(field.serialize_json(answer), self.status_code or 200, media_type="application/json")
+            made = Response(field.serialize_json(answer), self.status_code or 200, media_type="application/json")
+            for given in arguments.values():
+                if isinstance(given, Response):  # what the endpoint says in headers, as ``no-store`` of a secret
+                    made.raw_headers.extend(given.raw_headers)
+            return made
 
         return rendered
 

@@ -152,7 +152,10 @@ class Remediator:
         earlier = await self._store.repairs.count(rule.name, _key(alarm), since)
         if earlier >= rule.guards.attempts:
             return await self._escalate(alarm, f"it is back after {earlier} repairs: does something else write there?")
-        health = await self._checker.health(alarm.station)
+        try:
+            health = await self._checker.health(alarm.station)
+        except InputError as error:
+            return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
         if obstacle := _obstacle_there(alarm, health) or await self._drift_first(alarm, rule, health):
             return await self._wait(alarm, obstacle)
         if any(link.path == alarm.object and link.state is ServiceState.UNKNOWN for link in health.links):

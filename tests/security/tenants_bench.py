@@ -12,7 +12,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -36,12 +36,13 @@ from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, RunRequest, Transition
 from controller.runs.approval.consent import Asked, plan_terms
+from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.apps import app_with
 from tests.support.callers import admit
-from tests.support.launch import prepared, submit
+from tests.support.launch import prepared
 from tests.unit.plan import samples
 
 TOKENS = {"alfa": "token-of-alfa", "beta": "token-of-beta", "host": "token-of-host"}
@@ -301,10 +302,11 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                 made.ids["run_id"].add(run.id)
                 made.ids["plan_id"] |= {plan.id, *store.tenants.handles("beta", [plan.id]).values()}
                 for _ in range(own.waiting):
-                    again = submit(
-                        store, FakeWakeups(), RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
-                    )
-                    made.ids["run_id"].add(again.id)
+                    # As a rule would restore it; a door refuses it, since its network files are older ones by now.
+                    again = RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
+                    asked = Asked(plan.digest, plan.created, automatic=True, restores=True)
+                    terms = plan_terms(moved, plan, asked)
+                    made.ids["run_id"].add(store.runs.create(replace(prepare_plan(store, again), terms=terms)).id)
         path = links(samples.rendered(net, "S1").tree)[0].path
         for number in range(own.alarms):
             for station, managed_object, tenant, cause in (

@@ -50,7 +50,7 @@ async def test_every_answer_says_what_a_browser_may_do_with_it(
     def broken(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(type(bench.store), "holds", broken)
+    monkeypatch.setattr(bench.store.holds, "find", broken)
     for method, path, status in (
         ("GET", "/healthz", 200),
         ("GET", "/openapi.json", 200),
