@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,8 +29,11 @@ NETWORK_LIMIT, WEBHOOK_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, _MIB
 #: Requests of one tenant's people that are under way at once at most, streams and those that wait included.
 MOST = 32
 #: Of them, and of those of all tenants together, so many are worked on at once, and the others wait for their turn: the
-#: rest of the threads (anyio has 40) and of the processor's time are the host's.
-AT_ONCE, ALL_AT_ONCE = 1, 2
+#: rest of the threads (anyio has 40) and of the processor's time are the host's. A second one would only share the
+#: interpreter with the first: fewer answers, and longer waits of the host.
+AT_ONCE, ALL_AT_ONCE = 1, 1
+#: Seconds after which nobody waits any more for another tenant's turn: what holds it so long waits for a database.
+_PATIENCE = 5.0
 #: Ends of paths whose requests wait for something else, and need no thread meanwhile.
 _WAITING = ("/events", "/config")
 _WEBHOOKS = "/v1/webhooks/"
@@ -108,9 +111,12 @@ class _Turns:
     async def of(self, tenant: str) -> AsyncIterator[Callable[[], None]]:
         """Wait for a turn of the tenant, and for one of all; what is given ends it before the request does."""
         with ExitStack() as turn:
-            for one in (self._own[tenant], self._all):
-                await one.acquire()
-                turn.callback(one.release)
+            await self._own[tenant].acquire()
+            turn.callback(self._own[tenant].release)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._all.acquire()
+                    turn.callback(self._all.release)
             yield turn.close
 
 
