@@ -120,7 +120,7 @@ def open_store(
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
 
     Raises:
-        StoreError: The database is unreachable, or was made by a newer version.
+        StoreError: The database is unreachable, or was made by a version that this one does not know.
     """
     database = Database(make_engine(url, busy_timeout, silence), clock or SystemClock())
     try:

@@ -25,7 +25,7 @@ def upgrade(url: str, clock: Clock | None = None) -> None:
     """Bring the database at ``url`` up to date; several processes may do so at once.
 
     Raises:
-        StoreError: The database is unreachable, or was made by a newer version.
+        StoreError: The database is unreachable, or was made by a version that this one does not know.
     """
     engine = make_engine(url, busy_timeout=30.0)
     try:
@@ -66,7 +66,10 @@ def _to_head(tx: Tx) -> None:
         with unhurried(tx.connection):
             command.upgrade(config, "head")
     except CommandError as error:
-        raise StoreError(f"the database was made by a newer version: {error}") from error
+        raise StoreError(
+            f"the database was made by a newer version, or by one from before the first release: {error}; "
+            "start the version that made it, or name a new database"
+        ) from error
 
 
 def _is_at_head(tx: Tx) -> bool:

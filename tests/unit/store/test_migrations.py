@@ -105,7 +105,7 @@ def _start(url: str, number: int) -> bool:
 _LATER = """
 from alembic import op
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "0101", "0100"
 
 
 def upgrade():
@@ -120,17 +120,21 @@ def test_a_database_of_an_older_version_is_upgraded_with_its_rows(
         store.switches.set("x", True, "ana", "maintenance")
     later = tmp_path / "later"
     later.mkdir()
-    (later / "0002_later.py").write_text(_LATER)
+    (later / "0101_later.py").write_text(_LATER)
     monkeypatch.setitem(upgrade.__globals__, "VERSIONS", (*VERSIONS, later))
     upgrade(urls[0])
     with engines[0].connect() as connection:
         assert connection.execute(text("SELECT name, because FROM switches")).all() == [("x", "maintenance")]
 
 
-def test_a_database_of_a_newer_version_is_refused(urls: tuple[str, str], engines: tuple[Engine, Engine]) -> None:
+@pytest.mark.parametrize("revision", ["9999", "0001", "0030"])
+def test_a_database_of_a_newer_version_is_refused(
+    urls: tuple[str, str], engines: tuple[Engine, Engine], revision: str
+) -> None:
+    """So is one from before the first release, whose tables are others."""
     upgrade(urls[0])
     with engines[0].begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
     with pytest.raises(StoreError, match="newer version"):
         open_store(urls[0])
 

@@ -1,12 +1,12 @@
 """All tables of the record.
 
-Revision: 0001
+Revision: 0100. Numbers below belonged to tables from before the first release, which are not taken over.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0100"
 down_revision = None
 branch_labels = None
 depends_on = None
