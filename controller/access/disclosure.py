@@ -101,11 +101,16 @@ class TenantStation(Noun):
 Tree = Mapping[str, Mapping[str, Any]]
 
 
+def own_nodes(tenant: str, ledger: Mapping[str, LedgerEntry]) -> dict[str, LedgerEntry]:
+    """Nodes of a station's ledger that are the tenant's alone."""
+    return {path: entry for path, entry in ledger.items() if entry.owners == (tenant,)}
+
+
 def visible_config(
     sight: Sight, station: str, tree: Tree, state: Tree, ledger: Mapping[str, LedgerEntry]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """The tenant's own nodes of a station's configuration, and their state and that of shared cells."""
-    own = {path for path, entry in ledger.items() if entry.owners == (sight.tenant,)}
+    own = own_nodes(sight.tenant, ledger).keys()
     cells = {path for path in state if sight.is_cell(station, path)}
     nodes = {path: dict(leaves) for path, leaves in tree.items() if path in own}
     states = {path: dict(leaves) for path, leaves in state.items() if path in own}

@@ -33,6 +33,7 @@ from controller.models.network import Network
 from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
+from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead
 from controller.runs.approval.clearance import who_can_end
@@ -115,6 +116,10 @@ class View(Protocol):
 
     def stations(self, names: Sequence[str]) -> Sequence[DeviceView | TenantStation]:
         """Stations of the network, with what is known of them."""
+        ...
+
+    def ledgers(self, names: Sequence[str]) -> Ledgers:
+        """Nodes that are ours on these stations."""
         ...
 
     async def config(self, station: str) -> LiveConfig:
@@ -202,6 +207,10 @@ class HostView:
                 )
             )
         return found
+
+    def ledgers(self, names: Sequence[str]) -> Ledgers:
+        """See ``View``."""
+        return self._store.ledger.find(names)
 
     async def config(self, station: str) -> LiveConfig:
         """See ``View``."""
@@ -304,6 +313,13 @@ class TenantView:
         """See ``View``."""
         seen, healths = self._sight(), self._store.healths.find(names)
         return [TenantStation.of(seen, name, healths.get(name)) for name in names]
+
+    def ledgers(self, names: Sequence[str]) -> Ledgers:
+        """See ``View``."""
+        return {
+            station: disclosure.own_nodes(self._tenant, ledger)
+            for station, ledger in self._store.ledger.find(names).items()
+        }
 
     async def config(self, station: str) -> LiveConfig:
         """See ``View``."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from controller.cli.output import client
 from controller.models.untrusted import visible
@@ -73,3 +75,9 @@ def selectors(incomplete: str) -> Offers:
     else:
         offers = []
     return [(head + value, about) for value, about in offers]
+
+
+#: An argument that selects stations.
+Selector = Annotated[
+    str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.", autocompletion=selectors)
+]

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
+from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, FAILED
 from controller.cli.output import Json, client, out, print_json, styled, when
 from controller.cli.pager import paged
@@ -16,9 +17,6 @@ from controller.cli.tables import Column, table
 
 app = typer.Typer(no_args_is_help=True, help="Base stations: what the record and what they themselves say.")
 
-Selector = Annotated[
-    str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.", autocompletion=completion.selectors)
-]
 Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)]
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
+from controller.cli.completion import Selector
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.groups import finding_lines, problem_lines, source_of
 from controller.cli.output import Json, client, err, out, print_json, styled
 from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
 from controller.models.shipped import shipped
+from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
     from controller.models.facts import Finding
@@ -123,6 +126,32 @@ def show(
         return
     out.print(f"{said['name']} ({said['id']}, version {said['digest'][:12]})")
     table(("kind", "count"), said["counts"].items())
+
+
+@app.command(epilog="Example: minka network sharing region=cusco")
+def sharing(selector: Selector = "*", as_json: Json = False) -> None:
+    """Which tenants share each cell: by the agreements in force today, and by what Minka has configured."""
+    found = client().all("/v1/network/sharing", selector=selector)
+    if as_json:
+        print_json(found)
+        return
+    columns = (Column("cell"), Column("rat", 2), Column("band", 3), Column("primary", 1), Column("tenants", prose=True))
+    table(columns, (_shared(cell) for cell in found), f"{len(found)} cells")
+
+
+def _shared(cell: dict[str, Any]) -> list[Any]:
+    name, tenants = f"{cell['station']}/{cell['cell']}", Text(", ").join(map(_tenant, cell["tenants"]))
+    return [name, cell["rat"], cell["band"], cell["primary_plmn"], tenants if cell["tenants"] else "nobody"]
+
+
+def _tenant(one: dict[str, Any]) -> Any:
+    """A tenant and its PLMNs, as in ``claro 716-10``, and what is agreed but not configured, or the other way round."""
+    agreed, configured = one["agreed"], one["configured"]
+    if not agreed:
+        return styled(f"{one['tenant']} {' '.join(configured)} (no agreement)", "red")
+    missing = [plmn for plmn in agreed if plmn not in configured]
+    said = f"{one['tenant']} {' '.join(agreed)}"
+    return styled(f"{said} ({' '.join(missing)} not configured)", "yellow") if missing else Text(visible(said))
 
 
 @app.command("import", epilog="Example: minka network import endpoints.csv --header our-network/ --to found/")

@@ -10,6 +10,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
+from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import follow, reading
 from controller.cli.output import Json, bold, client, err, indented, new_key, out, print_json, when
@@ -41,10 +42,7 @@ def allow_words(message: str) -> str:
 
 
 def plan(
-    selector: Annotated[
-        str,
-        typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.", autocompletion=completion.selectors),
-    ] = "*",
+    selector: Selector = "*",
     remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that may be removed; repeatable.")] = None,
     expect: Annotated[int | None, typer.Option(help="Number of stations you expect to be touched.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the plan's JSON to this file too.")] = None,

@@ -17,19 +17,23 @@ from controller.plan.fleet import Planning, check_changes, check_removals, make_
 from controller.plan.maintenance import AdministrativeState, administrative_state_change, recreate_endpoint_change
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, headline, render_text
+from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.undo import undo_change, undo_job
 from controller.plan.views import Limit, PlanOptions, StationView, under_hold
 
 __all__ = [
     "AdministrativeState",
+    "CellTenant",
     "Draft",
+    "Ledgers",
     "Limit",
     "Outline",
     "PlanDifference",
     "PlanOptions",
     "PlanRow",
     "Planning",
+    "SharedCell",
     "StationPlan",
     "StationView",
     "administrative_state_change",
@@ -54,6 +58,7 @@ __all__ = [
     "recreate_endpoint_change",
     "render_text",
     "seal",
+    "shared_cells",
     "switch_router_change",
     "under_hold",
     "undo_change",

@@ -33,6 +33,7 @@ NEEDED: dict[str, str | None] = {
     "PUT /v1/network": "network",
     "GET /v1/network": "look",
     "POST /v1/network/import": "network",
+    "GET /v1/network/sharing": "look",
     "GET /v1/network/{kind}": "look",
     "POST /v1/plans": "plan",
     "GET /v1/plans": "look",

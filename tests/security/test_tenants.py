@@ -194,6 +194,9 @@ def test_a_tenant_sees_its_stations_cells_and_agreements(usual: TenantsBench) ->
         "agreements": 1,
     }
     assert [cell["id"] for cell in told(usual, "/v1/network/cells")["results"]] == ["L1"]
+    (shared,) = told(usual, "/v1/network/sharing")["results"]
+    assert (shared["cell"], [one["tenant"] for one in shared["tenants"]]) == ("L1", ["alfa"])
+    assert shared["tenants"][0]["agreed"] == shared["tenants"][0]["configured"] == ["716-01"]
     (station,) = told(usual, "/v1/devices")["results"]
     assert (station["station"], station["health"]["cells"]) == ("S1", {"L1": "up"})
     assert {(link["tenant"], link["state"]) for link in station["health"]["links"]} == {("alfa", "up")}

@@ -16,13 +16,14 @@ from controller.api.services import Backend, Body, Listing, Paging, cut
 from controller.api.views import Seen
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
+from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.inventory.write import render_network
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError, NotFoundError
-from controller.models.network import Network
+from controller.models.network import Network, Plmn, Rat
 from controller.models.people import Permission, Person
-from controller.plan import network_digest
+from controller.plan import CellTenant, SharedCell, network_digest, shared_cells
 from controller.ports.devices import target_of
 from controller.ports.store import Store
 
@@ -56,6 +57,20 @@ class ImportedFiles(Body):
 
     files: dict[str, str]
     notes: tuple[str, ...]
+
+
+class SharedCellView(Body):
+    """A cell with the tenants that share it: by the agreements in force today, and by what Minka has configured.
+
+    A tenant whose ``agreed`` and ``configured`` PLMNs differ is not on air yet, or no longer to be.
+    """
+
+    station: str
+    cell: str
+    rat: Rat
+    band: str
+    primary_plmn: Plmn
+    tenants: tuple[CellTenant, ...]
 
 
 class NetworkSummary(Body):
@@ -196,6 +211,32 @@ async def import_(
     frame = await run_in_threadpool(_frame, upload, backend.credentials)
     made = await backend.importer.import_network(frame, who.name)
     return ImportedFiles(files=await run_in_threadpool(render_network, made.network), notes=made.notes)
+
+
+@router.get("/sharing")
+def sharing(
+    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "*"
+) -> Listing[SharedCellView]:
+    """Which tenants share each cell of the selected stations (TS 32.130); a tenant's people see themselves only."""
+    _digest, network = seen.network()
+    chosen = set(select(network, selector))
+    asked = cut([cell for cell in network.cells if cell.station in chosen], paging)
+    stations = sorted({cell.station for cell in asked.results})
+    found = shared_cells(network, network.day(seen.clock.now()), stations, seen.ledgers(stations))
+    known = {one.cell.name: one for one in found}
+    return Listing(count=asked.count, next=asked.next, results=[_shared(known[cell.name]) for cell in asked.results])
+
+
+def _shared(known: SharedCell) -> SharedCellView:
+    cell = known.cell
+    return SharedCellView(
+        station=cell.station,
+        cell=cell.id,
+        rat=cell.rat,
+        band=cell.band,
+        primary_plmn=cell.primary_plmn,
+        tenants=known.tenants,
+    )
 
 
 @router.get("/{kind}")

@@ -59,6 +59,20 @@ async def test_a_network_is_loaded_once(bench: ApiBench) -> None:
     assert (await bench.client.get("/v1/network")).json()["digest"] == first["digest"]
 
 
+async def test_who_shares_each_cell_is_told_for_the_stations_that_are_asked_for(bench: ApiBench) -> None:
+    await load_and_adopt(bench)
+    network = bench.store.networks.get()[1]
+    whole = (await bench.client.get("/v1/network/sharing", params={"limit": 1000})).json()
+    assert [f"{one['station']}/{one['cell']}" for one in whole["results"]] == [cell.name for cell in network.cells]
+    shared = {tenant["tenant"] for one in whole["results"] for tenant in one["tenants"]}
+    assert shared == {agreement.tenant for agreement in network.agreements}
+    # Nothing is applied yet.
+    assert {plmn for one in whole["results"] for tenant in one["tenants"] for plmn in tenant["configured"]} == set()
+    some = (await bench.client.get("/v1/network/sharing", params={"selector": "T-BOTH-1", "limit": 1})).json()
+    assert (some["count"], some["next"]) == (len(network.cells_by_station["T-BOTH-1"]), 1)
+    assert some["results"] == [one for one in whole["results"] if one["station"] == "T-BOTH-1"][:1]
+
+
 async def test_a_network_whose_devices_secret_is_not_there_is_loaded_with_a_warning(
     bench: ApiBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,24 @@ def test_objects_of_a_network_are_words_and_not_code(
     assert capsys.readouterr().out == "none\n"
 
 
+def test_who_shares_a_cell_is_said_with_what_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenants = [
+        {"tenant": "bitel", "agreed": ["716-15"], "configured": []},
+        {"tenant": "claro", "agreed": ["716-10"], "configured": ["716-10"]},
+        {"tenant": "entel", "agreed": [], "configured": ["716-17"]},
+    ]
+    cell = {"station": "S1", "cell": "L1", "rat": "LTE", "band": "B28", "primary_plmn": "716-10"}
+    answer = [cell | {"tenants": tenants}, cell | {"cell": "L2", "tenants": []}]
+    monkeypatch.setattr(network, "client", lambda: Api({"/v1/network/sharing": answer}))
+    network.sharing()
+    first, second = (line.split("  ") for line in capsys.readouterr().out.splitlines()[2:])
+    said = "bitel 716-15 (716-15 not configured), claro 716-10, entel 716-17 (no agreement)"
+    assert [word.strip() for word in first if word.strip()] == ["S1/L1", "LTE", "B28", "716-10", said]
+    assert second[-1].strip() == "nobody"
+
+
 def test_devices_that_left_the_files_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
