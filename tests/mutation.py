@@ -2,27 +2,39 @@
 
     python -m tests.mutation [--sample N] [--seed N] [PACKAGE ...]
 
-cosmic-ray makes the mutants, one at a time, in a copy of the checkout; the tests that a reader would look for decide.
-Printed are the score of each package (mutants killed among those sampled) and every survivor as a diff. ``make soak``
-plays it with a new seed each time. The aim is 95 %.
+cosmic-ray makes the mutants, one at a time, in a copy of the checkout. The tests run once with coverage; then each
+mutant is judged by the tests that reach its lines, first by those of its own module. Printed are the score of each
+package (mutants killed among those sampled) and every survivor as a diff. ``make soak`` plays it with a new seed each
+time. The aim is 95 %.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import random
+import re
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from tests.tests_of import tests_of
+
+if TYPE_CHECKING:
+    from cosmic_ray.work_item import MutationSpec
 
 ROOT = Path(__file__).parents[1]
-#: Packages whose laws count most, and the tests of each, the quickest first.
+#: Packages whose laws count most, and the tests of each.
 PACKAGES: Mapping[str, Sequence[str]] = {
     "controller/access": ("tests/unit/access", "tests/security/test_tenants.py", "tests/security/test_routes.py"),
     "controller/nrm": ("tests/unit/nrm", "tests/unit/plan", "tests/unit/device", "tests/conformance/plan"),
@@ -33,6 +45,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
 _POINTLESS = r"core/(ReplaceBinaryOperator_BitOr_|RemoveDecorator)"
 #: Seconds for the tests of one mutant.
 _PATIENCE = 900.0
+_PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header")
 
 
 @dataclass(frozen=True)
@@ -49,61 +62,119 @@ class Score:
         return f"{self.package}: {self.killed} of {total} mutants killed, {percent:.0f} %"
 
 
-def mutate(root: Path, package: str, tests: Sequence[str], sample: int, seed: int) -> Score:
+@dataclass(frozen=True)
+class Reach:
+    """Which tests reach which lines.
+
+    Attributes:
+        tests: All of them, as they were asked for.
+        lines: Names of tests, by path of the module and number of the line.
+        seconds: How long each test took.
+    """
+
+    tests: Sequence[str]
+    lines: Mapping[str, Mapping[int, Sequence[str]]]
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def measure(cls, root: Path, packages: Iterable[str], tests: Sequence[str]) -> Reach:
+        """Run the tests of a checkout once.
+
+        Raises:
+            RuntimeError: They fail without any mutant.
+        """
+        from coverage import CoverageData
+
+        covered = (f"--cov={package}" for package in packages)
+        said = _run(root, *_PYTEST, "-x", *covered, "--cov-context=test", "--cov-report=", "--durations=0", *tests)
+        data = CoverageData(str(root / ".coverage"))
+        data.read()
+        lines = {
+            str(Path(file).relative_to(root.resolve())): {
+                line: [context.removesuffix("|run") for context in contexts if context.endswith("|run")]
+                for line, contexts in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
+        }
+        seconds = {name: float(took) for took, name in re.findall(r"^([\d.]+)s call +(.+?)\s*$", said, re.MULTILINE)}
+        return cls(tests, lines, seconds)
+
+    def judges(self, root: Path, mutation: MutationSpec) -> Sequence[str]:
+        """The tests that may notice a mutant: those of its module first, the quickest first."""
+        module = str(mutation.module_path)
+        start, inside = _statement(ast.parse((root / module).read_text()), mutation.start_pos[0])
+        own = tests_of(module)
+        if not inside:
+            # It runs when the module is imported, whoever does so.
+            return [*(test for test in own if test.startswith(tuple(self.tests))), *self.tests]
+        lines = self.lines.get(module, {})
+        found = {test for line in range(start, mutation.end_pos[0] + 1) for test in lines.get(line, ())}
+        return sorted(found, key=lambda test: (test.split("::")[0] not in own, self.seconds.get(test, 0), test))
+
+
+def mutate(root: Path, package: str, reach: Reach, sample: int, seed: int) -> Score:
     """Play so many mutants of a package of the checkout at ``root``, which is changed meanwhile.
 
     Raises:
-        RuntimeError: The tests fail without a mutant, or cosmic-ray did not work.
+        RuntimeError: cosmic-ray did not work.
     """
-    test = f"{sys.executable} -m pytest -q -x -p no:cacheprovider --no-header {' '.join(tests)}"
+    survivors = []
+    chosen = _sample(root, package, sample, seed)
+    for mutation in chosen:
+        diff = _play(root, mutation, reach.judges(root, mutation))
+        survivors += [diff] if diff else []
+    return Score(package, len(chosen) - len(survivors), tuple(survivors))
+
+
+def _sample(root: Path, package: str, sample: int, seed: int) -> list[MutationSpec]:
+    from cosmic_ray.work_db import WorkDB, use_db
+
     settings = root / "mutation.toml"
     settings.write_text(
         f"[cosmic-ray]\nmodule-path = {json.dumps(package)}\ntimeout = {_PATIENCE}\nexcluded-modules = []\n"
-        f"test-command = {json.dumps(test)}\n[cosmic-ray.distributor]\nname = 'local'\n"
+        f"test-command = ''\n[cosmic-ray.distributor]\nname = 'local'\n"
         f"[cosmic-ray.filters.operators-filter]\nexclude-operators = [{json.dumps(_POINTLESS)}]\n"
     )
     session = root / "mutation.sqlite"
     session.unlink(missing_ok=True)
-    _cosmic_ray(root, "cosmic-ray", "init", settings.name, session.name)
-    _cosmic_ray(root, "cr-filter-operators", session.name, settings.name)
-    _keep(session, sample, seed)
-    _cosmic_ray(root, "cosmic-ray", "baseline", settings.name)
-    _cosmic_ray(root, "cosmic-ray", "exec", settings.name, session.name)
-    return _score(package, session)
-
-
-def _cosmic_ray(root: Path, program: str, *words: str) -> None:
-    done = subprocess.run(
-        [Path(sys.executable).with_name(program), *words], cwd=root, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{program} {' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
-
-
-def _keep(session: Path, sample: int, seed: int) -> None:
-    """Skip all mutants but a sample of them."""
-    from cosmic_ray.work_db import WorkDB, use_db
-    from cosmic_ray.work_item import WorkerOutcome, WorkResult
-
+    programs = Path(sys.executable).parent
+    _run(root, str(programs / "cosmic-ray"), "init", settings.name, session.name)
+    _run(root, str(programs / "cr-filter-operators"), session.name, settings.name)
     with use_db(str(session), WorkDB.Mode.open) as found:
-        waiting = sorted(item.job_id for item in found.pending_work_items)
-        places = {item.job_id: str(item.mutations) for item in found.pending_work_items}
-        # Ids are new each time, what they do is not.
-        ordered = sorted(waiting, key=places.__getitem__)
-        chosen = set(random.Random(seed).sample(ordered, min(sample, len(ordered))))
-        found.set_multiple_results(
-            [job for job in ordered if job not in chosen], WorkResult(WorkerOutcome.SKIPPED, "not sampled")
-        )
+        every = sorted((item.mutations[0] for item in found.pending_work_items), key=str)
+    return random.Random(seed).sample(every, min(sample, len(every)))
 
 
-def _score(package: str, session: Path) -> Score:
-    from cosmic_ray.work_db import WorkDB, use_db
+def _play(root: Path, mutation: MutationSpec, judges: Sequence[str]) -> str:
+    """Let tests judge a mutant; the diff of one that survives, or nothing."""
+    from cosmic_ray.mutating import mutate_and_test
     from cosmic_ray.work_item import WorkerOutcome
 
-    with use_db(str(session), WorkDB.Mode.open) as found:
-        played = [result for _, result in found.results if result.worker_outcome is not WorkerOutcome.SKIPPED]
-    survivors = tuple(result.diff or "" for result in played if not result.is_killed)
-    return Score(package, len(played) - len(survivors), survivors)
+    # What no test reaches survives.
+    command = shlex.join([*_PYTEST, "-x", *judges]) if judges else "true"
+    with chdir(root):
+        result = mutate_and_test([mutation], command, _PATIENCE)
+    if result.worker_outcome is not WorkerOutcome.NORMAL:
+        raise RuntimeError(f"cosmic-ray: {mutation}: {result.output}")
+    return "" if result.is_killed else result.diff or ""
+
+
+def _statement(module: ast.Module, line: int) -> tuple[int, bool]:
+    """Where the statement of a line begins, and whether it runs in a function, and not when the module is imported."""
+    start, inside = line, False
+    for node in ast.walk(module):  # the outer ones first
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line):
+            start = node.lineno
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                inside = inside or line >= node.body[0].lineno
+    return start, inside
+
+
+def _run(root: Path, *words: str) -> str:
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
 
 
 def copy_of(root: Path, folder: Path) -> Path:
@@ -126,13 +197,15 @@ def main(words: Iterable[str] | None = None) -> int:
     given = asked.parse_args(None if words is None else list(words))
     if unknown := set(given.packages) - set(PACKAGES):
         asked.error(f"no such package: {', '.join(sorted(unknown))}; there are {', '.join(PACKAGES)}")
+    packages = given.packages or list(PACKAGES)
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)
     scores = []
     with TemporaryDirectory(prefix="minka-mutants-") as folder:
         root = copy_of(ROOT, Path(folder) / "checkout")
-        for package in given.packages or PACKAGES:
-            scores.append(mutate(root, package, PACKAGES[package], given.sample, seed))
+        reach = Reach.measure(root, packages, list(dict.fromkeys(chain(*(PACKAGES[package] for package in packages)))))
+        for package in packages:
+            scores.append(mutate(root, package, reach, given.sample, seed))
             print("\n".join((str(scores[-1]), *scores[-1].survivors)), flush=True)
     killed, total = sum(one.killed for one in scores), sum(one.killed + len(one.survivors) for one in scores)
     print(f"in all {killed} of {total} sampled mutants killed, {100 * killed / max(total, 1):.0f} %; seed {seed}")
