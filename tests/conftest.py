@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def pytest_report_header() -> str:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave the tests against the official modules out where there are none."""
     return True if collection_path.name == _OFFICIAL_TESTS and not OFFICIAL_MODULES.is_dir() else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from looking at the tests and modules: hundreds of thousands of objects that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def find_program(name: str) -> str | None:
