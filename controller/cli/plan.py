@@ -45,13 +45,22 @@ def plan(
     selector: Selector = "*",
     remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that may be removed; repeatable.")] = None,
     expect: Annotated[int | None, typer.Option(help="Number of stations you expect to be touched.")] = None,
+    identities: Annotated[
+        bool,
+        typer.Option("--identities", help="Change PLMNs of global node ids, too: such a station restarts."),
+    ] = False,
     save: Annotated[Path | None, typer.Option(help="Write the plan's JSON to this file too.")] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if anything would change.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
     """Read the selected stations and plan what brings them to the loaded network files. Changes nothing."""
-    body = {"selector": selector, "remove": _removals(remove or []), "expect_stations": expect}
+    body = {
+        "selector": selector,
+        "remove": _removals(remove or []),
+        "expect_stations": expect,
+        "identities": identities,
+    }
     made = _made("/v1/plans", body, shown=not as_json)
     if save is not None:
         save.write_text(indented(made), encoding="utf-8")

@@ -8,7 +8,7 @@ from datetime import date
 
 from controller.intent.findings import Check, canonical, finding
 from controller.intent.grants import Grant, cover, grants_in_force
-from controller.intent.identities import identity_findings, radio_faults, tenant_findings
+from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
 from controller.intent.routers import router_facts, stations_of
 from controller.intent.sharing import CellSharing, Placed, share_cell, tracking_area_findings
@@ -95,6 +95,7 @@ class _StationFacts:
 
     def __init__(self, network: Network, placed: Iterable[Placed]) -> None:
         self.findings: list[Finding] = []
+        self._network = network
         self._links = CoreLinks(network.tenants)
         self._cells: dict[str, list[tuple[Cell, CellSharing]]] = defaultdict(list)
         for cell, shared, _ in placed:
@@ -104,24 +105,26 @@ class _StationFacts:
         """The station, its cells in order with PLMNs and shares, and its core links."""
         cells = self._cells.get(station.id, [])
         if cells:
-            yield _station_fact(station, cells[0][0])
+            yield _station_fact(self._network, station)
         for cell, shared in cells:
             yield _cell_fact(cell)
             yield from _broadcasts(cell, shared)
             yield from _shares(cell, shared)
             self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *shared.faults))
+        self.findings += node_plmn_findings(self._network, station, cells)
         links, findings = self._links.of(station, ((cell.rat, shared) for cell, shared in cells))
         self.findings += findings
         yield from links
 
 
-def _station_fact(station: Station, first: Cell) -> StationFact:
+def _station_fact(network: Network, station: Station) -> StationFact:
     return StationFact(
         station=station.id,
         name=station.id,
-        global_plmn=first.primary_plmn,
+        enb_plmn=network.node_plmn(station, Rat.LTE) if Rat.LTE in station.rats else None,
         enb_id=station.enb_id,
         enb_id_length=station.enb_id_length,
+        gnb_plmn=network.node_plmn(station, Rat.NR) if Rat.NR in station.rats else None,
         gnb_id=station.gnb_id,
         gnb_id_length=station.gnb_id_length,
     )

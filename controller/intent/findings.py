@@ -53,6 +53,8 @@ class Check(StrEnum):
     CARRIER_BAND = "carrier-band"
     # Identities
     NODE_ID_MISSING = "node-id-missing"
+    NODE_PLMN_MISSING = "node-plmn-missing"
+    NODE_PLMN_FOREIGN = "node-plmn-foreign"
     NODE_ID_CLASH = "node-id-clash"
     CELL_ID_CLASH = "cell-id-clash"
     STATION_DANGLING = "station-dangling"

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from controller.intent.findings import Check, Fault, finding
+from controller.intent.sharing import CellSharing
 from controller.inventory.radio import BANDS, LIMITS, carrier_problems, code_problems
 from controller.models.facts import Finding
 from controller.models.network import Cell, Network, Rat, Snssai, Station, Tenant
@@ -27,6 +28,28 @@ def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Findi
     for cell in cells:
         if cell.station not in network.station_by_id:
             yield Fault(Check.STATION_DANGLING, f"there is no station {cell.station}").at(cell)
+
+
+def node_plmn_findings(
+    network: Network, station: Station, cells: Sequence[tuple[Cell, CellSharing]]
+) -> Iterator[Finding]:
+    """What is wrong with the PLMNs of a station's global ids: nobody says which, or not one that is served there."""
+    for rat in sorted(station.rats) if cells else ():
+        plmn = network.node_plmn(station, rat)
+        node, field = ("eNB", "enb_plmn") if rat is Rat.LTE else ("gNB", "gnb_plmn")
+        if plmn is None:
+            primaries = ", ".join(sorted({cell.primary_plmn for cell, _ in cells}))
+            text = f"its cells have the primary PLMNs {primaries}: name {field}, or the network's host_plmn"
+            text = f"station {station.id}: no PLMN of its global {node} id; {text}"
+            yield finding(Check.NODE_PLMN_MISSING, text, station=station.id)
+            continue
+        served = [shared.plmns | {cell.primary_plmn} for cell, shared in cells if cell.rat is rat]
+        if served and plmn != network.header.host_plmn and not any(plmn in plmns for plmns in served):
+            text = (
+                f"station {station.id}: PLMN {plmn} of its global {node} id is neither the host's nor on air in its "
+                f"{rat} cells; correct {field}"
+            )
+            yield finding(Check.NODE_PLMN_FOREIGN, text, station=station.id)
 
 
 def tenant_findings(tenants: Iterable[Tenant]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ shares) is checked in ``controller.intent``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -109,6 +109,8 @@ def check_stations(objects: Objects) -> None:
     objects.unique(stations, lambda s: s.transport_address, ("transport_address",), "transport address")
     objects.unique(stations, _node_id(Rat.LTE), ("enb_id",), "eNB id")
     objects.unique(stations, _node_id(Rat.NR), ("gnb_id",), "gNB id")
+    hosts = [header.host_plmn for _, header in objects.all("network", NetworkHeader) if header.host_plmn]
+    _check_plmns(objects, stations, ("enb_plmn", "gnb_plmn"), hosts)
     for entry, station in stations:
         objects.refer(entry, ("site",), station.site, "sites", "site")
         objects.refer(entry, ("owner",), station.owner, "tenants", "tenant")
@@ -123,6 +125,20 @@ def check_stations(objects: Objects) -> None:
 
 def _address(endpoint: Endpoint) -> Hashable:
     return None if endpoint.address is None else (endpoint.address.lower(), endpoint.port)
+
+
+def _check_plmns(objects: Objects, entries: Found[Model], fields: Iterable[str], others: Collection[str] = ()) -> None:
+    """See that fields hold PLMNs of tenants, or ``others``; nothing can be said while a tenant is unreadable."""
+    tenants = objects.all("tenants", Tenant)
+    if len(tenants) != len(objects.names["tenants"]) or not objects.report.complete:
+        return
+    known = {*others, *(plmn for _, tenant in tenants for plmn in tenant.plmns)}
+    for entry, item in entries:
+        for field in fields:
+            plmn = getattr(item, field)
+            if plmn is not None and plmn not in known:
+                expected = objects.report.did_you_mean(plmn, known)
+                objects.report.entry(entry, (field,), "the PLMN of no tenant", value=plmn, expected=expected)
 
 
 def _node_id(rat: Rat) -> Callable[[Station], Hashable]:
@@ -155,18 +171,13 @@ def check_cells(objects: Objects) -> None:
     """Check every cell by itself, against its station and against all others."""
     cells = objects.all("cells", Cell)
     stations = {station.id: station for _, station in objects.all("stations", Station)}
-    plmns = {plmn for _, tenant in objects.all("tenants", Tenant) for plmn in tenant.plmns}
     objects.unique(cells, lambda cell: (cell.station, cell.id), ("id",), "id")
     objects.unique(cells, lambda cell: _identity(cell, stations), ("local_id",), "global cell identity")
-    tenants_known = len(objects.found.get("tenants", [])) == len(objects.names["tenants"])
+    _check_plmns(objects, cells, ("primary_plmn",))
     for entry, cell in cells:
         objects.refer(entry, ("station",), cell.station, "stations", "station")
         _check_codes(objects, entry, cell, stations.get(cell.station))
         _check_carrier(objects, entry, cell)
-        if cell.primary_plmn not in plmns and tenants_known and objects.report.complete:
-            expected = objects.report.did_you_mean(cell.primary_plmn, plmns)
-            message = "the PLMN of no tenant"
-            objects.report.entry(entry, ("primary_plmn",), message, value=cell.primary_plmn, expected=expected)
 
 
 def _identity(cell: Cell, stations: dict[str, Station]) -> Hashable:

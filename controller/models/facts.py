@@ -18,13 +18,14 @@ HOST_OWNED: Owners = (HOST,)
 
 @dataclass(frozen=True, slots=True)
 class StationFact:
-    """The station's own identity: node ids and the PLMN of its global id (the first cell's primary)."""
+    """The station's own identity: node ids and the PLMNs of its global ids, None where there is no such node."""
 
     station: str
     name: str
-    global_plmn: Plmn
+    enb_plmn: Plmn | None
     enb_id: int | None
     enb_id_length: int
+    gnb_plmn: Plmn | None
     gnb_id: int | None
     gnb_id_length: int
     owners: Owners = HOST_OWNED

@@ -119,6 +119,9 @@ class NetworkHeader(Noun):
     name: Name
     country: Country
     timezone: Timezone
+    host_plmn: Plmn | None = Field(
+        None, description="PLMN of the host: that of the global eNB and gNB ids, where a station names no other."
+    )
     management: ManagementDefaults = ManagementDefaults()
 
 
@@ -178,11 +181,18 @@ class Station(Noun):
     enb_id_length: Annotated[Literal[18, 20, 21, 28], BeforeValidator(whole_number)] = 20
     gnb_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     gnb_id_length: Annotated[int, Field(ge=22, le=32)] = 24
+    enb_plmn: Plmn | None = Field(None, description="PLMN of its global eNB id; none means the host's.")
+    gnb_plmn: Plmn | None = Field(None, description="PLMN of its global gNB id; none means the host's.")
     owner: Identifier | None = Field(None, description="Tenant whose own station it is; none where it is shared.")
 
     def node_id(self, rat: Rat) -> tuple[int | None, int]:
         """Its eNB or gNB id, None where it has none, and the length of that in bits."""
         return (self.enb_id, self.enb_id_length) if rat is Rat.LTE else (self.gnb_id, self.gnb_id_length)
+
+    @property
+    def rats(self) -> frozenset[Rat]:
+        """Radio technologies of its profiles."""
+        return frozenset(PROFILE_RATS[profile] for profile in self.profiles)
 
     @model_validator(mode="after")
     def _identities(self) -> Station:
@@ -443,6 +453,16 @@ class Network(Noun):
         """Cells that an agreement reaches, of these stations or all, whenever it holds."""
         for station in self.cells_by_station if stations is None else stations:
             yield from (cell for cell in self.cells_by_station.get(station, ()) if self.reaches(agreement, cell))
+
+    def node_plmn(self, station: Station, rat: Rat) -> Plmn | None:
+        """PLMN of a station's global eNB or gNB id (TS 36.413 §9.2.1.37, TS 38.413 §9.3.1.6).
+
+        It is the station's own word, else the host's PLMN, else the primary PLMN that all its cells have in common;
+        None where its cells differ and nobody says which.
+        """
+        stated = (station.enb_plmn if rat is Rat.LTE else station.gnb_plmn) or self.header.host_plmn
+        primaries = {cell.primary_plmn for cell in self.cells_by_station.get(station.id, ())}
+        return stated or (primaries.pop() if len(primaries) == 1 else None)
 
     def manages(self, device: str) -> bool:
         """Whether there is a station or a managed router of this id."""

@@ -37,6 +37,8 @@ class NodeRole(StrEnum):
     BROADCAST = "broadcast"
     #: A radio share, of the PLMN in its keys or of the members below it.
     SHARE = "share"
+    #: The PLMN of a node's global id.
+    NODE_PLMN = "node-plmn"
     #: A PLMN that a core link serves.
     SERVED_PLMN = "served-plmn"
     #: The near end of a core link.

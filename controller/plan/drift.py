@@ -37,7 +37,7 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         for texts in leaf_texts(root, path, leaves.before, leaves.after):
             yield row(path, rendered.owners[path], *texts)
     edits = find_edits(root, observed, rendered, view.ledger, ())
-    for new, old in edits.replaced.items():
+    for new, old in {**edits.replaced, **edits.kept}.items():
         has = contents(root, old, observed.tree[old])
         yield row(old, rendered.owners[new], entry_name(root, old), has, NOTHING)
     for path, owners in edits.orphans.items():

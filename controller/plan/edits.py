@@ -11,7 +11,7 @@ from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered
-from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
+from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
 
 
@@ -22,6 +22,7 @@ class Edits:
     Attributes:
         edits: Deletes, then merges, then creates (parents first); each list entry at most once.
         replaced: New path of a ``single`` list → the old path that it takes the place of.
+        kept: The same of identities on air that differ from what is wanted and stay.
         removes: Ledger nodes deleted, by owner.
         lost: Ledger paths that the edits end, or that are neither there nor wanted.
         orphans: Ledger nodes that nobody wants any more and whose removal was not named.
@@ -32,6 +33,7 @@ class Edits:
 
     edits: list[Edit] = field(default_factory=list)
     replaced: dict[Path, Path] = field(default_factory=dict)
+    kept: dict[Path, Path] = field(default_factory=dict)
     removes: Counter[str] = field(default_factory=Counter)
     lost: list[Path] = field(default_factory=list)
     orphans: dict[Path, Owners] = field(default_factory=dict)
@@ -46,6 +48,8 @@ def find_edits(
     rendered: Rendered,
     ledger: Mapping[Path, LedgerEntry],
     remove: Collection[str],
+    *,
+    identities: bool = False,
 ) -> Edits:
     """Compare one station with what it should carry.
 
@@ -55,10 +59,11 @@ def find_edits(
         rendered: What it should carry.
         ledger: What we adopted or applied there.
         remove: Owners whose unwanted nodes may be removed.
+        identities: Whether identities on air may change.
     """
     found = Edits()
     difference = diff(root, observed.tree, rendered.tree)
-    _Surplus(root, observed, rendered, ledger, frozenset(remove), found).sort(difference)
+    _Surplus(root, observed, rendered, ledger, frozenset(remove), identities, found).sort(difference)
     for path, leaves in difference.changed.items():
         fixed = _create_only(root, path, leaves)
         if fixed:
@@ -67,7 +72,7 @@ def find_edits(
             Edit(op=Op.MERGE, path=path, before=leaves.before, after=leaves.after, owners=rendered.owners[path])
         )
     first = _primaries(root, observed.tree, rendered, ledger, found)
-    for path in difference.missing:
+    for path in (path for path in difference.missing if path not in found.kept):
         found.edits.append(_create(root, rendered, path, "" if path in first else None))
     found.lost.extend(path for path in ledger if path not in observed.tree and path not in rendered.tree)
     found.lost[:] = dict.fromkeys(found.lost)
@@ -102,6 +107,7 @@ class _Surplus:
     rendered: Rendered
     ledger: Mapping[Path, LedgerEntry]
     remove: frozenset[str]
+    identities: bool
     found: Edits
 
     def sort(self, difference: Difference) -> None:
@@ -114,7 +120,9 @@ class _Surplus:
                 gone.add(path)
                 continue
             place = vacant.pop(_list_of(path), None)
-            if place is not None:
+            if place is not None and self._stays(place):
+                self.found.kept[place] = path
+            elif place is not None:
                 self._replace(path, place)
                 gone.add(path)
             elif path not in self.ledger:
@@ -136,6 +144,11 @@ class _Surplus:
             for path in difference.missing
             if (spec := spec_of(self.root, path)) is not None and spec.single
         }
+
+    def _stays(self, path: Path) -> bool:
+        """Whether it is an identity that is not to change."""
+        spec = spec_of(self.root, path)
+        return spec is not None and spec.role is NodeRole.NODE_PLMN and not self.identities
 
     def _replace(self, old: Path, new: Path) -> None:
         """One attribute written as a list changes its value: no removal, and it was ours to set."""

@@ -114,7 +114,19 @@ class _Import:
 
     def _station_fields(self, name: str, reading: StationReading) -> dict[str, Any]:
         fields = {"id": name, "profiles": reading.profiles, "transport_address": reading.addresses[0]}
-        return {**fields, "site": self._site(name), **reading.fields}
+        return {**fields, "site": self._site(name), **reading.fields, **self._node_plmns(name, reading)}
+
+    def _node_plmns(self, name: str, reading: StationReading) -> dict[str, Plmn | None]:
+        """PLMNs of the global ids; none where it is the host's, which needs no word."""
+        network = self._frame.network
+        found: dict[str, Plmn | None] = {}
+        for node in ("enb_plmn", "gnb_plmn"):
+            plmn = reading.fields.get(node)
+            known = plmn in network.tenants_by_plmn
+            found[node] = plmn if known and plmn != network.header.host_plmn else None
+            if plmn not in (None, network.header.host_plmn) and not known:
+                self._notes.add(f"has {plmn} in its global node id, which is no tenant's and not the host's", name)
+        return found
 
     def _site(self, station: str) -> str:
         known = self._frame.places.get(station)

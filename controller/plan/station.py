@@ -10,6 +10,7 @@ from controller.models.health import ServiceState
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, LedgerNode, Op, WaitFor
 from controller.models.run import LedgerEntry
+from controller.nrm.diff import plmn_part
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.profiles import (
     Rendered,
@@ -60,7 +61,7 @@ def plan_station(
         part = limited(root, rendered, view, options.limit)
         rendered, view, within, lacking = part.rendered, part.view, part.within, part.lacking
     remove = {owner for owner, count in options.remove.items() if count}
-    edits = find_edits(root, observed, rendered, view.ledger, remove)
+    edits = find_edits(root, observed, rendered, view.ledger, remove, identities=options.identities)
     edits.refused.extend(("not-there", path, "it has to be applied first") for path in lacking)
     locks = find_locks(root, observed.tree, edits.edits)
     edits.refused.extend(_shutting_down(observed.tree, locks))
@@ -203,7 +204,13 @@ class _Builder:
             yield check.path if check.kind == "link-up" else f"{check.path}/{administrative_leaf(check.path)}"
 
     def _gained(self) -> tuple[LedgerNode, ...]:
-        nodes = ledger_nodes(self.root, self.rendered, self.ledger)
+        # An identity that stays is ours as it is on air, unless we applied another one: then it is drift.
+        stays = {new: old for new, old in self.edits.kept.items() if new not in self.ledger}
+        carried = self.rendered
+        if stays:
+            tree = {stays.get(path, path): leaves for path, leaves in carried.tree.items()}
+            carried = Rendered(tree, {stays.get(path, path): owned for path, owned in carried.owners.items()}, ())
+        nodes = ledger_nodes(self.root, carried, self.ledger)
         return tuple(node for node in nodes if self.within is None or node.path in self.within)
 
     def _lock_row(self, cell: Path, seconds: int) -> DiffRow:
@@ -231,12 +238,22 @@ def station_findings(
             Finding(code, Severity.ERROR, f"{station}: {entry_name(root, path)}: {text}", station, cell_of(path))
             for code, path, text in edits.refused
         ),
+        *_identities_that_stay(station, root, edits),
         *_unknown_plmns(station, observed, edits),
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
         *_lock_findings(station, locked),
         *_holds(station, options),
     )
+
+
+def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
+    for wanted, there in edits.kept.items():
+        message = (
+            f"{station}: {entry_name(root, there)} is on air, but {plmn_part(wanted).replace(',', '-')} is wanted; it "
+            "stays, since another one means a restart: only a plan that may change identities changes it"
+        )
+        yield Finding("identity-stays", Severity.WARNING, message, station)
 
 
 def _unknown_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[Finding]:

@@ -13,6 +13,9 @@ from simulators.generate.places import REGIONS, Region, Zone
 
 PLMN = {"movistar": "716-06", "claro": "716-10", "bitel": "716-15", "entel": "716-17"}
 
+#: The host has no PLMN of its own: global ids of all nodes carry that of the tenant that is on air everywhere.
+HOST_PLMN = PLMN["movistar"]
+
 #: Carriers shared by everyone; band 2 is left out, since it is Claro's own (MORAN).
 MOCN_BANDS = ("B4", "B8", "B28", "B40", "n78")
 MORAN_BANDS = ("B2",)

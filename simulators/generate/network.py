@@ -122,7 +122,13 @@ def _yaml_files(kept: list[Area], network: str, name: str, schema: str | None) -
     regions = {area.region for area in kept}
     ids = {region.id for region in regions}
     head = {
-        "network": {"id": network, "name": name, "country": "PE", "timezone": "America/Lima"},
+        "network": {
+            "id": network,
+            "name": name,
+            "country": "PE",
+            "timezone": "America/Lima",
+            "host_plmn": contracts.HOST_PLMN,
+        },
         "regions": [{"id": r.id, "name": r.name} for r in sorted(regions, key=lambda region: region.id)],
     }
     agreements = [found for contract in contracts.CONTRACTS if (found := contract.as_file(ids))]

@@ -50,7 +50,13 @@ def _inventory(layout: Sequence[tuple[int, Sequence[str]]]) -> dict[str, Any]:
     """Regions, a site and a station for each (region, bands of its cells)."""
     regions = sorted({region for region, _ in layout})
     return {
-        "header": {"id": "generated", "name": "Generated", "country": "PE", "timezone": "America/Lima"},
+        "header": {
+            "id": "generated",
+            "name": "Generated",
+            "country": "PE",
+            "timezone": "America/Lima",
+            "host_plmn": "999-10",
+        },
         "regions": [{"id": f"region-{region}", "name": f"Region {region}"} for region in regions],
         "sites": [
             {"id": f"site-{n}", "name": f"Site {n}", "region": f"region-{region}", "latitude": 0, "longitude": 0}

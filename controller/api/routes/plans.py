@@ -33,12 +33,14 @@ class NewPlan(Body):
     """What to plan.
 
     ``remove`` names tenants and the number of nodes that may be removed; ``expect_stations`` names the
-    number of stations touched, where that is more than the set share of the network.
+    number of stations touched, where that is more than the set share of the network. Identities on air (the PLMN of a
+    global node id, which restarts the station) change only with ``identities``.
     """
 
     selector: str = "*"
     remove: dict[str, int] = {}
     expect_stations: int | None = Field(default=None, ge=0)
+    identities: bool = False
 
 
 def whole(plan: Plan | TenantPlan, status: int = 200) -> Response:
@@ -64,7 +66,7 @@ async def make(
     Nothing is changed. An equal plan has an equal id, so asking twice is harmless. With ``progress`` the answer is a
     stream of server-sent events: ``progress`` as stations are read, and in the end ``plan``, or ``problem``.
     """
-    request = PlanRequest(asked.selector, asked.remove, asked.expect_stations)
+    request = PlanRequest(asked.selector, asked.remove, asked.expect_stations, identities=asked.identities)
     if progress:
         return EventStream(progress_of(lambda seen: backend.planner.plan(request, who.name, seen)))
     made = await backend.planner.plan(request, who.name)

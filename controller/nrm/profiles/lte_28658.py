@@ -43,6 +43,7 @@ _GLOBAL_PLMN = NodeSpec(
     "pLMNId",
     ns.EUTRAN,
     keys=_PLMN_KEYS,
+    role=NodeRole.NODE_PLMN,
     key_roles=PLMN_KEYS,
     attributes=False,
     in_attributes=True,
@@ -197,7 +198,8 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
         },
         station.owners,
     )
-    out.add(_GLOBAL_PLMN, enb, mcc_mnc(station.global_plmn), owners=station.owners)
+    if station.enb_plmn:
+        out.add(_GLOBAL_PLMN, enb, mcc_mnc(station.enb_plmn), owners=station.owners)
     for cell in facts.on_air(Rat.LTE):
         _render_cell(facts, cell, enb, out)
     for link in facts.links:

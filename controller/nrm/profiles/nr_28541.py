@@ -82,6 +82,7 @@ _GLOBAL_PLMN = NodeSpec(
     "pLMNId",
     ns.GNBCUCP_FUNCTION,
     keys=("mcc", "mnc"),
+    role=NodeRole.NODE_PLMN,
     key_roles=PLMN_KEYS,
     attributes=False,
     in_attributes=True,
@@ -207,7 +208,8 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
     station = facts.station
     identity = _identity(station)
     cucp = out.add(_CUCP, element, (FUNCTION_ID,), {**identity, "gNBCUName": station.name}, station.owners)
-    out.add(_GLOBAL_PLMN, cucp, mcc_mnc(station.global_plmn), owners=station.owners)
+    if station.gnb_plmn:
+        out.add(_GLOBAL_PLMN, cucp, mcc_mnc(station.gnb_plmn), owners=station.owners)
     cuup = out.add(_CUUP, element, (FUNCTION_ID,), identity, station.owners)
     du_leaves = {**identity, "gNBDUId": FUNCTION_ID, "gNBDUName": station.name}
     du = out.add(_DU, element, (FUNCTION_ID,), du_leaves, station.owners)

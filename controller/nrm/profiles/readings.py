@@ -76,6 +76,8 @@ _IDENTITY = {
     Rat.NR: {"gnb_id": LeafRole.NODE_ID, "gnb_id_length": LeafRole.NODE_ID_LENGTH},
 }
 
+_NODE_PLMN = {Rat.LTE: "enb_plmn", Rat.NR: "gnb_plmn"}
+
 
 def read_station(tree: Tree) -> StationReading:
     """What one station's tree says, in canonical values."""
@@ -93,6 +95,7 @@ def read_station(tree: Tree) -> StationReading:
         if LeafRole.NODE_ID in node.leaf_by_role:
             profiles.add(profile.name)
             fields |= _fields(node, leaves, _IDENTITY[profile.rat])
+            fields |= _node_plmn(node, _NODE_PLMN[profile.rat], below.get(path, ()))
         elif node.role is NodeRole.LOCAL_ADDRESS:
             addresses[node.keys_of(path)[KeyRole.ADDRESS]] = None
         elif node.is_cell:
@@ -102,6 +105,15 @@ def read_station(tree: Tree) -> StationReading:
 
 def _fields(node: NodeSpec, leaves: Leaves, wanted: Mapping[str, LeafRole]) -> dict[str, str]:
     return {field: str(leaves[leaf]) for field, role in wanted.items() if (leaf := node.leaf(role)) in leaves}
+
+
+def _node_plmn(function: NodeSpec, field: str, below: Sequence[Path]) -> dict[str, str]:
+    """The PLMN of the global id of a function, by the field that holds it."""
+    for entry in below:
+        node = function.child_by_name.get(step(entry)[0])
+        if node is not None and node.role is NodeRole.NODE_PLMN:
+            return {field: node.plmn_of(entry)}
+    return {}
 
 
 def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path, Sequence[Path]]) -> CellReading:

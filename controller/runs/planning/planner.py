@@ -58,6 +58,7 @@ class PlanRequest:
         limit: The part of what is wanted that the plan is about; None for all of it.
         adopt: Whether stations that are observe-only are planned as if they were adopted just now.
         skip_held: Whether stations under a hold are left out.
+        identities: Whether identities on air may change, see ``PlanOptions``.
     """
 
     selector: str = "*"
@@ -66,6 +67,7 @@ class PlanRequest:
     limit: Limit | None = None
     adopt: bool = False
     skip_held: bool = False
+    identities: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ class Planner:
             expect_stations=request.expect_stations,
             limit=request.limit,
             skip_held=request.skip_held,
+            identities=request.identities,
             under_hold=under_hold(network, holds),
         )
         intent = await asyncio.to_thread(compile_intent, network, network.day(now), stations)

@@ -54,6 +54,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
         expect_stations=request.expect_stations,
         under_hold=under_hold(network, holds),
         automatic=True,
+        identities=bool(state),  # a repair never restarts a station for its identity, a person may
     )
     run, at = await _state(planner, network, state)
     draft = Draft()

@@ -13,7 +13,7 @@ import pytest
 from controller.intent import compile_intent
 from controller.intent.findings import Check, severity_of
 from controller.models.errors import NotFoundError
-from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, ShareFact
+from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, ShareFact, StationFact
 from controller.models.network import Network
 
 TODAY = date(2026, 6, 15)
@@ -47,7 +47,13 @@ def _agreement(tenant: str, **changes: Any) -> Draft:
 def sound() -> Draft:
     """Two stations with an LTE and an NR cell each, tenants a and b on all of them; c has no agreement."""
     return {
-        "header": {"id": "example", "name": "Example", "country": "PE", "timezone": "America/Lima"},
+        "header": {
+            "id": "example",
+            "name": "Example",
+            "country": "PE",
+            "timezone": "America/Lima",
+            "host_plmn": "999-01",
+        },
         "regions": [{"id": "here", "name": "Here"}],
         "sites": [{"id": "hill", "name": "Hill", "region": "here", "latitude": 0, "longitude": 0}],
         "stations": [
@@ -121,6 +127,18 @@ def _moran_carrier(draft: Draft) -> None:
 def _wide_gnb_id(draft: Draft) -> None:
     draft["stations"][0].update(gnb_id_length=32)
     _nr(draft, local_id=16)
+
+
+def _mixed_primaries(draft: Draft) -> None:
+    """Nobody says which PLMN the global ids of S1 carry, and its cells differ."""
+    del draft["header"]["host_plmn"]
+    _lte(draft, primary_plmn="999-02")
+
+
+def _gnb_plmn_of_b(draft: Draft) -> None:
+    """The global gNB id carries the PLMN of a tenant that is not on NR."""
+    draft["stations"][0].update(gnb_plmn="999-02")
+    _agreement_of(draft, "b", scope={"everywhere": True, "rats": ["LTE"]})
 
 
 ALL = ["S1/lte", "S1/nr", "S2/lte", "S2/nr"]
@@ -199,6 +217,9 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, arfcn_dl=100, arfcn_ul=18100)),
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, bandwidth_mhz=1.4)),
     (Check.NODE_ID_MISSING, FIRST, lambda d: d["stations"][0].update(profiles=["nr-28541"], enb_id=None)),
+    (Check.NODE_PLMN_MISSING, ["S1/", "S1/"], _mixed_primaries),
+    (Check.NODE_PLMN_FOREIGN, ["S1/"], lambda d: d["stations"][0].update(enb_plmn="999-03")),
+    (Check.NODE_PLMN_FOREIGN, ["S1/"], _gnb_plmn_of_b),
     (Check.NODE_ID_CLASH, STATIONS, lambda d: d["stations"][1].update(enb_id=1)),
     (Check.NODE_ID_CLASH, STATIONS, lambda d: d["stations"][1].update(gnb_id=4, gnb_id_length=26)),
     (Check.CELL_ID_CLASH, ["S1/lte", "S1/lte2"], lambda d: d["cells"].append(_cell("S1", "lte2", pci=2))),
@@ -242,6 +263,11 @@ def test_every_check_has_an_example_and_a_description() -> None:
             ),
             id="a share for each direction",
         ),
+        pytest.param(lambda d: d["stations"][0].update(enb_plmn="999-02"), id="a global id with a PLMN on air"),
+        pytest.param(
+            lambda d: d["header"].update(host_plmn="999-77"), id="the host's own PLMN, which nobody broadcasts"
+        ),
+        pytest.param(lambda d: d["header"].pop("host_plmn"), id="cells that agree on their primary PLMN"),
         pytest.param(_moran_carrier, id="a MORAN carrier with a TAC of its own"),
     ],
 )
@@ -305,6 +331,21 @@ def test_facts_stand_in_order_with_the_primary_first() -> None:
         "b-amf",
         "b-upf",
     ]
+
+
+def test_global_ids_carry_what_the_files_say_whatever_cells_are_called() -> None:
+    draft = sound()
+    draft["stations"][1].update(gnb_plmn="999-02")
+    _moran_carrier(draft)
+    draft["cells"][-1].update(id="a", primary_plmn="999-02")  # the first cell of S1 by name
+    draft["agreements"][-1].update(tenant="b")
+    said = [
+        (fact.enb_plmn, fact.gnb_plmn)
+        for facts in compile_intent(Network.model_validate(draft), TODAY).facts.values()
+        for fact in facts
+        if isinstance(fact, StationFact)
+    ]
+    assert said == [("999-01", "999-01"), ("999-01", "999-02")]
 
 
 def test_slices_and_pools_go_with_the_radio_technology() -> None:

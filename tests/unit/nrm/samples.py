@@ -17,7 +17,7 @@ SLICES = (Snssai(sst=1, sd="0000D1"), Snssai(sst=2))
 
 
 def station() -> StationFact:
-    return StationFact(STATION, "Cusco 42", "716-06", 160042, 20, 160042, 24)
+    return StationFact(STATION, "Cusco 42", "716-06", 160042, 20, "716-06", 160042, 24)
 
 
 def cell(name: str, rat: Rat, band: str, number: int = 1) -> CellFact:

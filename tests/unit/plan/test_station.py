@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from controller.models.plan import Change, Op, PhaseKind, Plan
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Observed, Path
-from controller.plan import PlanOptions
+from controller.nrm.tree import Leaves, Observed, Path
+from controller.plan import PlanOptions, StationView, applied, drifted_nodes
+from controller.plan.phases import RESTART_SECONDS
 from tests.unit.plan.samples import (
     FREELY,
     LTE,
@@ -165,6 +167,51 @@ def test_a_vanished_primary_of_ours_goes_back_to_first_place(cell: Path) -> None
     after = apply(TWO, only_change(plan(TWO, {"S1": before})), before)
     assert after.observed
     assert siblings(after.observed.tree, cell)[0] == cell
+
+
+#: A station that carries another PLMN in its global eNB id than the files say, as after adoption.
+_OTHER: Mapping[Path, Leaves | None] = {f"{LTE}/pLMNId[716,01]": None, f"{LTE}/pLMNId[716,02]": {}}
+
+
+def _adopted_with_another_identity(edit: Mapping[Path, Leaves | None]) -> StationView:
+    before = view(TWO, edit={**_OTHER, **edit})
+    return replace(before, ledger={path: node for path, node in before.ledger.items() if "/pLMNId[" not in path})
+
+
+def test_a_node_plmn_on_air_stays_and_is_ours_as_it_is() -> None:
+    before = _adopted_with_another_identity({})
+    made = plan(TWO, {"S1": before})
+    assert made.is_empty
+    assert codes(made) == ["identity-stays"]
+    before = _adopted_with_another_identity({LTE: {"eNBName": "x"}})
+    change = only_change(plan(TWO, {"S1": before}))
+    assert (change.outage_seconds, change.interrupted) == (0, ())
+    gained = {node.path for node in change.gained}
+    assert f"{LTE}/pLMNId[716,02]" in gained
+    assert f"{LTE}/pLMNId[716,01]" not in gained
+    after = apply(TWO, change, before)
+    assert plan(TWO, {"S1": after}).is_empty
+
+
+def test_a_node_plmn_changes_where_identities_may_and_the_restart_is_said() -> None:
+    before = _adopted_with_another_identity({})
+    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, identities=True)))
+    assert kinds(change) == [PhaseKind.LOCK, PhaseKind.EDIT, PhaseKind.UNLOCK]
+    assert change.outage_seconds == RESTART_SECONDS
+    assert change.interrupted == ("alfa", "beta")
+    after = apply(TWO, change, before)
+    assert after.observed
+    assert f"{LTE}/pLMNId[716,01]" in after.observed.tree
+    assert plan(TWO, {"S1": after}).is_empty
+
+
+def test_a_node_plmn_that_somebody_changed_stays_drift_and_is_not_ours() -> None:
+    before = view(TWO, edit={**_OTHER, LTE: {"eNBName": "x"}})
+    change = only_change(plan(TWO, {"S1": before}))
+    assert not any("/pLMNId[" in node.path for node in change.gained)
+    assert not any("/pLMNId[" in path for path in change.lost)
+    assert before.observed
+    assert f"{LTE}/pLMNId[716,01]" in drifted_nodes(root_spec(PROFILES), applied(before.ledger), before.observed)
 
 
 def test_a_create_only_leaf_is_refused() -> None:
