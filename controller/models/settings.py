@@ -26,32 +26,32 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8470, ge=0, le=65535)
     api_url: str = Field(default="", description="Where the command line finds the API; empty means api_host:api_port.")
-    token: str = Field(default="", description="API token of the command line; empty: of minka login, or the file.")
+    token: str = Field(default="", description="API token of the command line; empty: that of minka login, or the file.")
     webhook_token: str = Field(
         default="",
         pattern=r"^$|^[!-~]{32,}$",
-        description="Bearer token of alarm sources, which opens webhooks only; 32 or more characters, for a year.",
+        description="Bearer token of alarm sources; opens webhooks only; 32 characters or more; valid for a year.",
     )
-    escalation_url: str = Field(default="", description="Webhook that is told what automation could not repair.")
+    escalation_url: str = Field(default="", description="Webhook that receives what automation could not repair.")
     notify_url: str = Field(default="", description="Webhook of the action notify and of notices to tenants.")
     mail_relay: str = Field(
         default="",
         pattern=r"^$|^(smtp|starttls|smtps)://.+",
-        description="Relay of notify by e-mail: smtp://, starttls:// or smtps://, as in starttls://user@relay:587.",
+        description="Relay for e-mail from notify: smtp://, starttls:// or smtps://, as in starttls://user@relay:587.",
     )
     mail_credential: str = Field(
         default="", description="Reference to the relay's password, as in env:NAME or file:PATH."
     )
-    mail_from: str = Field(default="", description="Address that e-mail comes from.")
-    mail_to: str = Field(default="", description="Addresses that e-mail goes to, joined by blanks.")
+    mail_from: str = Field(default="", description="Sender address of e-mail.")
+    mail_to: str = Field(default="", description="Recipient addresses of e-mail, separated by blanks.")
     syslog: str = Field(
         default="",
         pattern=r"^$|^(udp|tcp|tls)://.+",
-        description="Collector of notify by syslog: udp://, tcp:// or tls://, as in tls://collector:6514.",
+        description="Collector for syslog from notify: udp://, tcp:// or tls://, as in tls://collector:6514.",
     )
     notify_authority: str = Field(
         default="",
-        description="File with the certificates that relay and collector are trusted by; empty: the system's.",
+        description="File with the certificates of the authorities of relay and collector; empty: the system's.",
     )
     audit_keys: str = Field(
         default="",
@@ -59,60 +59,60 @@ class Settings(BaseSettings):
         description="Keys of the audit trail, file:PATH or env:NAME; empty: the file audit-keys under home.",
     )
     audit_anchors: Path | None = Field(
-        default=None, description="File that anchors of the audit trail are added to; empty: audit-anchors under home."
+        default=None, description="File to which anchors of the audit trail are added; empty: audit-anchors under home."
     )
     anchor_interval: float = Field(default=60.0, gt=0, description="Seconds between two anchors of the audit trail.")
     software_sources: str = Field(
         default="",
         pattern=r"^\s*([a-z]+://\S+/\s*)*$",
-        description="What addresses of software begin with, as in sftp://10.0.0.1/images/, joined by blanks; "
-        "none: no downloads.",
+        description="Prefixes of addresses from which stations may fetch software, as in sftp://10.0.0.1/images/, "
+        "separated by blanks; empty: no downloads.",
     )
     carry_generation: bool = Field(
-        default=False, description="Whether stations carry a generation in userDefinedState, which tells older records."
+        default=False, description="Whether stations carry a generation in userDefinedState, which reveals a restored database."
     )
     rules: Path = Field(default=shipped("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=shipped("playbooks"), description="Folder of playbooks.")
     repair_limit: int = Field(
-        default=20, ge=1, description="Automatic repairs within repair_limit_minutes; one more stops them all."
+        default=20, ge=1, description="Automatic repairs within repair_limit_minutes; one more stops all automatic repair."
     )
-    repair_limit_minutes: float = Field(default=10.0, gt=0, description="Minutes over which they are counted.")
-    capacity: int = Field(default=2000, ge=1, description="Device transactions at once in one worker.")
+    repair_limit_minutes: float = Field(default=10.0, gt=0, description="Minutes over which automatic repairs are counted.")
+    capacity: int = Field(default=2000, ge=1, description="Concurrent device transactions in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")
     alarm_sources: str = Field(
         default="check oran-fm alertmanager",
-        description="Who may raise and clear alarms: check (our own health reads), oran-fm, alertmanager.",
+        description="Who may raise and clear alarms: check (Minka's health reads), oran-fm, alertmanager.",
     )
     credentials: Path | None = Field(
         default=None,
-        description="File that names the secrets of devices, and their networks; none: `device` on this machine only.",
+        description="File that names the secrets of devices and their networks; none: `device`, on this machine only.",
     )
     alert_causes: str = Field(
         default="",
-        description="Probable causes of alerts that are kept as they are, beside our own and those that rules answer.",
+        description="Probable causes of alerts that are kept, beside Minka's own and those that rules answer.",
     )
     call_home: str = Field(
         default="",
         pattern=r"^$|^.+:[0-9]+$",
-        description="Where stations call home, HOST:PORT: the API; worker, listener, scheduler on the next ports.",
+        description="Where stations call home, HOST:PORT, for the API; worker, listener, scheduler use the next ports.",
     )
     rpc_timeout: float = Field(default=60.0, gt=0, description="Seconds to wait for a device's answer.")
     oidc_issuer: str = Field(default="", description="Issuer of the identity provider; empty means none.")
-    oidc_client_id: str = Field(default="", description="Our name at the identity provider.")
-    oidc_client_secret: str = Field(default="", description="Our secret there; empty for a public client.")
+    oidc_client_id: str = Field(default="", description="Minka's client id at the identity provider.")
+    oidc_client_secret: str = Field(default="", description="Minka's client secret there; empty for a public client.")
     oidc_device_client_id: str = Field(
-        default="", description="Our name there on the command line; empty: the client id, if that has no secret."
+        default="", description="Client id of the command line there; empty: the client id above, if it has no secret."
     )
     oidc_clients: str = Field(
-        default="", description="Names of other programs there whose tokens for us count, joined by blanks."
+        default="", description="Ids of other clients there whose tokens for Minka are accepted, separated by blanks."
     )
     oidc_max_age: float = Field(
-        default=12.0, gt=0, description="Hours after which a token of the provider is too old, whatever its end."
+        default=12.0, gt=0, description="Hours after which a token of the provider is refused, even before its end."
     )
     oidc_audience: str = Field(default="", description="Audience of bearer tokens; empty means the client id.")
     oidc_name_claim: str = Field(default="email", description="Claim that names people on the audit trail.")
-    oidc_groups_claim: str = Field(default="groups", description="Claim that lists the groups that roles go by.")
+    oidc_groups_claim: str = Field(default="groups", description="Claim that lists a person's groups.")
     oidc_roles: str = Field(default="", description="Roles by group: noc=noc-engineer ops=tenant-approver:bitel …")
     log_format: str = Field(default="json", pattern="^(json|console)$")
 
@@ -121,13 +121,13 @@ class Settings(BaseSettings):
     def _known_sources(cls, value: str) -> str:
         strange = [word for word in value.split() if word not in set(AlarmSource)]
         if strange:
-            raise ValueError(f"{strange[0]!r} is no source of alarms; they are {', '.join(AlarmSource)}")
+            raise ValueError(f"{strange[0]!r} is not a source of alarms; the sources are {', '.join(AlarmSource)}")
         return " ".join(value.split())
 
     @model_validator(mode="after")
     def _one_for_each_port(self) -> Settings:
         if self.call_home and self.workers > 1:
-            raise ValueError("call_home needs workers to be 1: a station's call reaches a single one")
+            raise ValueError("with call_home, workers must be 1: a station's call reaches one worker only")
         return self
 
     @property
