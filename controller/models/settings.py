@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8470, ge=0, le=65535)
     api_url: str = Field(default="", description="Where the command line finds the API; empty means api_host:api_port.")
-    token: str = Field(default="", description="API token of the command line; empty: that of minka login, or the file.")
+    token: str = Field(default="", description="API token of the command line; empty: of minka login, or the file.")
     webhook_token: str = Field(
         default="",
         pattern=r"^$|^[!-~]{32,}$",
@@ -69,14 +69,19 @@ class Settings(BaseSettings):
         "separated by blanks; empty: no downloads.",
     )
     carry_generation: bool = Field(
-        default=False, description="Whether stations carry a generation in userDefinedState, which reveals a restored database."
+        default=False,
+        description="Whether stations carry a generation in userDefinedState, which reveals a restored database.",
     )
     rules: Path = Field(default=shipped("playbooks/rules"), description="Folder of remediation rules.")
     playbooks: Path = Field(default=shipped("playbooks"), description="Folder of playbooks.")
     repair_limit: int = Field(
-        default=20, ge=1, description="Automatic repairs within repair_limit_minutes; one more stops all automatic repair."
+        default=20,
+        ge=1,
+        description="Automatic repairs within repair_limit_minutes; one more stops all automatic repair.",
     )
-    repair_limit_minutes: float = Field(default=10.0, gt=0, description="Minutes over which automatic repairs are counted.")
+    repair_limit_minutes: float = Field(
+        default=10.0, gt=0, description="Minutes over which automatic repairs are counted."
+    )
     capacity: int = Field(default=2000, ge=1, description="Concurrent device transactions in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")

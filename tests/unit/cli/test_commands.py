@@ -153,7 +153,7 @@ def test_another_program_on_the_port_is_told_from_the_api(
         (
             "MINKA_ALARM_SOURCES",
             "rumours",
-            "MINKA_ALARM_SOURCES = 'rumours': 'rumours' is no source of alarms; they are check",
+            "MINKA_ALARM_SOURCES = 'rumours': 'rumours' is not a source of alarms; the sources are check",
         ),
         ("MINKA_API_URL", "nonsense", "'nonsense' is no address of an API: MINKA_API_URL is such as http://127"),
         ("MINKA_API_URL", "http://h:port", "is no address of an API"),
