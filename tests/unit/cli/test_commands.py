@@ -148,7 +148,7 @@ def test_another_program_on_the_port_is_told_from_the_api(
         (
             "MINKA_MAIL_RELAY",
             "minka:geheim@relay",
-            "MINKA_MAIL_RELAY: not of the right form; Relay of notify by e-mail: smtp://",
+            "MINKA_MAIL_RELAY: not of the right form; Relay for e-mail from notify: smtp://",
         ),
         (
             "MINKA_ALARM_SOURCES",
