@@ -11,7 +11,8 @@ from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
 from controller.intent.routers import router_facts, stations_of
-from controller.intent.sharing import CellSharing, Placed, share_cell, tracking_area_findings
+from controller.intent.sharing import CellSharing, Placed, share_cell
+from controller.intent.tracking_areas import tracking_area_findings
 from controller.models.errors import NotFoundError
 from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, ShareFact, StationFact
 from controller.models.network import Cell, Network, Plmn, Rat, Station

@@ -32,6 +32,7 @@ class Check(StrEnum):
     PRIMARY_WITHOUT_AGREEMENT = "primary-without-agreement"
     MORAN_CARRIER_SHARED = "moran-carrier-shared"
     TRACKING_AREA_PLMNS = "tracking-area-plmns"
+    TRACKING_AREA_SLICES = "tracking-area-slices"
     # Shares
     SHARE_ORDER = "share-order"
     SHARE_DUPLICATE = "share-duplicate"

@@ -161,7 +161,8 @@ def sound_networks(draw: st.DrawFn) -> Network:
     """Networks that break no contract.
 
     Tenant 1 shares the common carriers (B28, n78) everywhere and owns their primary PLMN; others
-    share them in whole regions. Band 2 is the last tenant's alone (MORAN), in areas of its own.
+    share them in whole regions. Carriers of band 2 are one tenant's alone each (MORAN), of the last two tenants; all
+    have one TAC, so that tracking areas differ by PLMN alone.
     """
     layout = draw(_layouts)
     tenants = [
@@ -169,9 +170,9 @@ def sound_networks(draw: st.DrawFn) -> Network:
         for number in range(1, draw(st.integers(2, 4)) + 1)
     ]
     network = _inventory(layout) | {"tenants": tenants}
-    last = tenants[-1]
+    own = [draw(st.sampled_from(tenants[-2:])) for _ in layout]
     network["cells"] = [
-        _cell(station, number, band, 2 * region + 1, last["plmns"][0])
+        _cell(station, number, band, 99, own[station]["plmns"][0])
         if band == "B2"
         else _cell(station, number, band, 2 * region, "999-10")
         for station, (region, bands) in enumerate(layout)
@@ -195,13 +196,15 @@ def sound_networks(draw: st.DrawFn) -> Network:
         }
         for tenant, scope in zip(tenants, scopes, strict=True)
     ]
-    network["agreements"].append(
+    network["agreements"] += [
         {
-            "id": f"{last['id']}-moran",
-            "tenant": last["id"],
+            "id": f"{tenant['id']}-moran",
+            "tenant": tenant["id"],
             "sharing": "MORAN",
-            "scope": {"everywhere": True, "bands": ["B2"]},
+            "scope": {"stations": [f"ST-{n}" for n, owner in enumerate(own) if owner is tenant], "bands": ["B2"]},
             "validity": _VALIDITIES[0],
         }
-    )
+        for tenant in tenants[-2:]
+        if any(owner is tenant for owner in own)
+    ]
     return Network.model_validate(network)

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
-from controller.models.network import Network, Rat
+from controller.models.network import Network, Plmn, Rat
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
-from controller.nrm.profiles import broadcast_rat
+from controller.nrm.profiles import broadcast_plmn, broadcast_rat
 from controller.plan.routers import ranks_of
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
@@ -131,7 +131,7 @@ def _filled(
 def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
     """Groups of devices that are decided together: tracking areas, and stations with their router."""
     group: dict[str, set[str]] = {}
-    by_area: dict[int, str] = {}
+    by_area: dict[tuple[Plmn, int], str] = {}
     for change in plan.changes:
         mine = group.setdefault(change.station, {change.station})
         for area in _areas(change, network):
@@ -157,8 +157,9 @@ def _join_router(group: dict[str, set[str]], network: Network, device: str) -> N
                 group[member] = mine
 
 
-def _areas(change: Change, network: Network) -> set[int]:
-    """Tracking areas whose PLMN set the change touches."""
-    if not any(broadcast_rat(edit.path) is Rat.LTE for phase in change.phases for edit in phase.edits):
-        return set()
-    return {cell.tac for cell in network.cells_by_station.get(change.station, ()) if cell.rat is Rat.LTE}
+def _areas(change: Change, network: Network) -> set[tuple[Plmn, int]]:
+    """Tracking areas, as PLMN and TAC, that the change puts on or off the air in LTE cells."""
+    edited = (edit.path for phase in change.phases for edit in phase.edits)
+    plmns = {broadcast_plmn(path) for path in edited if broadcast_rat(path) is Rat.LTE}
+    cells = network.cells_by_station.get(change.station, ()) if plmns else ()
+    return {(plmn, cell.tac) for plmn in plmns for cell in cells if cell.rat is Rat.LTE}

@@ -124,9 +124,35 @@ def _moran_carrier(draft: Draft) -> None:
     _add(draft, "a", sharing="MORAN", scope={"everywhere": True, "bands": ["B2"]})
 
 
+def _moran_carriers(draft: Draft, tac: int = 8) -> None:
+    """Tenants a and b get a carrier of their own each, on another station, with one TAC."""
+    own = {"band": "B2", "arfcn_dl": 900, "arfcn_ul": 18900, "tac": tac, "local_id": 2}
+    for tenant, station, plmn in (("a", "S1", "999-01"), ("b", "S2", "999-02")):
+        draft["cells"].append(_cell(station, "own", **own, primary_plmn=plmn))
+        _agreement_of(draft, tenant, scope={"everywhere": True, "bands": ["B28", "n78"]})
+        _add(draft, tenant, sharing="MORAN", scope={"cells": [f"{station}/own"]})
+
+
+def _moran_carriers_with_a_common_plmn(draft: Draft) -> None:
+    """The carriers have the TAC of the common ones, where both tenants are, too."""
+    _moran_carriers(draft, tac=7)
+
+
+def _more_slices_on_one_station(draft: Draft) -> None:
+    more = {"sst": 2, "sd": "000002"}
+    draft["tenants"][1]["slices"].append(more)
+    _agreement_of(draft, "b", slices=[{"sst": 1, "sd": "000002"}])
+    _add(draft, "b", slices=[more], shares=[], scope={"cells": ["S1/nr"]})
+
+
 def _wide_gnb_id(draft: Draft) -> None:
     draft["stations"][0].update(gnb_id_length=32)
     _nr(draft, local_id=16)
+
+
+def _nr_areas_of_different_slices(draft: Draft) -> None:
+    _more_slices_on_one_station(draft)
+    _nr(draft, tac=71)
 
 
 def _mixed_primaries(draft: Draft) -> None:
@@ -190,6 +216,8 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.PRIMARY_WITHOUT_AGREEMENT, ["S1/nr"], lambda d: _nr(d, primary_plmn="999-99")),
     (Check.MORAN_CARRIER_SHARED, ALL, lambda d: _agreement_of(d, "b", sharing="MORAN")),
     (Check.TRACKING_AREA_PLMNS, STATIONS, lambda d: _add(d, "c", scope={"cells": ["S1/lte"]})),
+    (Check.TRACKING_AREA_PLMNS, STATIONS, _moran_carriers_with_a_common_plmn),
+    (Check.TRACKING_AREA_SLICES, STATIONS, _more_slices_on_one_station),
     (Check.SHARE_ORDER, ALL, lambda d: _agreement_of(d, "b", shares=[{"dedicated": 30, "min": 20}])),
     (Check.SHARE_ORDER, ALL, lambda d: _agreement_of(d, "b", shares=[{"min": 20, "max": 10}])),
     (
@@ -268,6 +296,8 @@ def test_every_check_has_an_example_and_a_description() -> None:
             lambda d: d["header"].update(host_plmn="999-77"), id="the host's own PLMN, which nobody broadcasts"
         ),
         pytest.param(lambda d: d["header"].pop("host_plmn"), id="cells that agree on their primary PLMN"),
+        pytest.param(_moran_carriers, id="MORAN carriers of two tenants with one TAC"),
+        pytest.param(_nr_areas_of_different_slices, id="more slices in another NR tracking area"),
         pytest.param(_moran_carrier, id="a MORAN carrier with a TAC of its own"),
     ],
 )

@@ -173,13 +173,31 @@ def test_tracking_areas_with_different_plmn_sets_are_found(network: Network) -> 
         for fact in facts:
             if isinstance(fact, BroadcastFact):
                 on_air[fact.station, fact.cell].add(fact.plmn)
-    broken = {
-        (cell.station, "")
-        for cells in areas.values()
-        if len({frozenset(on_air[cell.station, cell.id]) for cell in cells}) > 1
-        for cell in cells
-    }
+    broken: set[tuple[str, str]] = set()
+    for cells in areas.values():
+        for cell in cells:
+            # Cells that share a PLMN, directly or by way of others.
+            near = {(cell.station, cell.id)} if on_air[cell.station, cell.id] else set()
+            for _ in cells:
+                plmns = set().union(*(on_air[name] for name in near))
+                near |= {(other.station, other.id) for other in cells if on_air[other.station, other.id] & plmns}
+            if len({frozenset(on_air[name]) for name in near}) > 1:
+                broken.add((cell.station, ""))
     assert _of(intent.findings, Check.TRACKING_AREA_PLMNS) == broken
+
+
+@generated
+@given(networks())
+def test_nr_tracking_areas_with_different_slices_are_found(network: Network) -> None:
+    intent = compile_intent(network, TODAY)
+    tacs = {(cell.station, cell.id): cell.tac for cell in network.cells if cell.rat == "NR"}
+    served: dict[tuple[str, int], dict[tuple[str, str], tuple[object, ...]]] = defaultdict(dict)
+    for fact in (fact for facts in intent.facts.values() for fact in facts):
+        if isinstance(fact, BroadcastFact) and fact.rat == "NR":
+            # Two tenants that claim one PLMN are an error of its own.
+            served[fact.plmn, tacs[fact.station, fact.cell]][fact.station, fact.cell] = fact.slices
+    broken = {(station, "") for cells in served.values() if len(set(cells.values())) > 1 for station, _ in cells}
+    assert _of(intent.findings, Check.TRACKING_AREA_SLICES) == broken
 
 
 @generated
@@ -204,7 +222,7 @@ def test_errors_name_a_station_of_the_network(network: Network) -> None:
     for finding in compile_intent(network, TODAY).findings:
         if finding.severity is Severity.ERROR:
             assert finding.station in network.station_by_id
-            assert finding.station in finding.message or finding.code == Check.TRACKING_AREA_PLMNS
+            assert finding.station in finding.message or finding.code.startswith("tracking-area")
 
 
 @generated

@@ -138,3 +138,15 @@ def test_who_can_t_revert_by_itself_goes_last_of_its_unit() -> None:
     plan = plan.model_copy(update={"changes": weak})
     jobs = cut_waves(plan, network([{1}, {1}, {2}]), Strategy(canary=0))
     assert [(job.station, job.unit, job.rank) for job in jobs] == [("P0", "P0", 0), ("P1", "P0", LAST), ("P2", "P2", 0)]
+
+
+def test_one_tac_of_two_plmns_is_two_tracking_areas() -> None:
+    plan = plan_of([True, True])
+    one, other = plan.changes
+    (edit,) = other.phases[0].edits
+    moved = edit.model_copy(update={"path": edit.path.replace("716,17", "716,10")})
+    other = other.model_copy(update={"phases": (other.phases[0].model_copy(update={"edits": (moved,)}),)})
+    apart = plan.model_copy(update={"changes": Changes.of([one, other])})
+    strategy = Strategy(canary=1, wave_size=1)
+    assert [job.wave for job in cut_waves(plan, network([{7}, {7}]), strategy)] == [0, 0]
+    assert [job.wave for job in cut_waves(apart, network([{7}, {7}]), strategy)] == [0, 1]

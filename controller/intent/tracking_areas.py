@@ -1,0 +1,102 @@
+"""Tracking areas: PLMN and TAC together (TAI, TS 23.003 §19.4.2.3), so that equal codes of other PLMNs are other areas.
+
+On LTE all cells of a tracking area broadcast the same PLMNs (TS 23.251 §4.2.2); on NR they serve the same slices of its
+PLMN (TS 38.300 §16.3). Cells are told apart by what they carry, of which there are few kinds in an area.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from controller.intent.findings import Check, finding
+from controller.intent.grants import Grant
+from controller.intent.sharing import Placed
+from controller.models.facts import Finding
+from controller.models.network import Plmn, Rat, Snssai
+
+_Kind = frozenset[Plmn]
+_Slices = tuple[Snssai, ...]
+
+
+def tracking_area_findings(cells: Sequence[Placed], grants: Sequence[Grant]) -> Iterator[Finding]:
+    """One finding, worded alike, for each station of a tracking area that is not uniform."""
+    lte: dict[int, dict[_Kind, list[Placed]]] = defaultdict(lambda: defaultdict(list))
+    nr: dict[tuple[Plmn, int], dict[_Slices, list[Placed]]] = defaultdict(lambda: defaultdict(list))
+    for placed in cells:
+        cell, shared, _ = placed
+        if cell.rat is Rat.LTE:
+            lte[cell.tac][shared.plmns].append(placed)
+        else:
+            for broadcast in shared.broadcasts:
+                nr[broadcast.plmn, cell.tac][broadcast.slices].append(placed)
+    for tac, kinds in sorted(lte.items()):
+        for area in _overlapping(kinds) if len(kinds) > 1 else ():
+            yield from _plmns_differ(tac, area, grants)
+    for (plmn, tac), served in sorted(nr.items()):
+        if len(served) > 1:
+            yield from _slices_differ(plmn, tac, served, grants)
+
+
+def _overlapping(kinds: Mapping[_Kind, Sequence[Placed]]) -> Iterator[dict[_Kind, Sequence[Placed]]]:
+    """Sets of PLMNs that differ although they have PLMNs in common, so that cells of one TAI differ."""
+    left = sorted(kinds, key=sorted)
+    while left:
+        joined = {left.pop(0)}
+        while found := [kind for kind in left if any(kind & other for other in joined)]:
+            joined.update(found)
+            left = [kind for kind in left if kind not in joined]
+        if len(joined) > 1:
+            yield {kind: kinds[kind] for kind in kinds if kind in joined}
+
+
+def _plmns_differ(tac: int, area: Mapping[_Kind, Sequence[Placed]], grants: Sequence[Grant]) -> Iterator[Finding]:
+    members = [placed for found in area.values() for placed in found]
+    partial = _partial(members, grants)
+    sets = _listed({tuple(sorted(kind)): found for kind, found in area.items()})
+    message = f"tracking area {tac}: LTE cells differ in PLMNs, {sets}{_covering(partial)}"
+    if any(grant.exclusive for grant in partial):
+        message += "; a MORAN carrier whose tenant is on others, too, needs a tracking area code of its own"
+    yield from _at_stations(Check.TRACKING_AREA_PLMNS, message, members, partial)
+
+
+def _slices_differ(
+    plmn: Plmn, tac: int, served: Mapping[_Slices, Sequence[Placed]], grants: Sequence[Grant]
+) -> Iterator[Finding]:
+    members = [placed for found in served.values() for placed in found]
+    partial = [grant for grant in _partial(members, grants) if plmn in grant.plmns]
+    sets = _listed({tuple(map(str, slices)): found for slices, found in served.items()})
+    message = f"tracking area {plmn} {tac}: NR cells differ in slices, {sets}{_covering(partial)}"
+    yield from _at_stations(Check.TRACKING_AREA_SLICES, message, members, partial)
+
+
+def _at_stations(check: Check, message: str, members: Sequence[Placed], partial: Sequence[Grant]) -> Iterator[Finding]:
+    agreement, tenant = (partial[0].agreement, partial[0].tenant) if len(partial) == 1 else ("", "")
+    for station in sorted({cell.station for cell, _, _ in members}):
+        yield finding(check, message, station=station, tenant=tenant, agreement=agreement)
+
+
+def _partial(members: Sequence[Placed], grants: Sequence[Grant]) -> list[Grant]:
+    """Grants that cover some cells of a tracking area and not all."""
+    covered = Counter(number for _, _, numbers in members for number in numbers)
+    return [grants[number] for number in sorted(covered) if covered[number] < len(members)]
+
+
+def _covering(partial: Sequence[Grant]) -> str:
+    if not partial:
+        return ""
+    named = ", ".join(grant.agreement for grant in partial)
+    return f"; {'agreement' if len(partial) == 1 else 'agreements'} {named} covering only a part"
+
+
+def _listed(kinds: Mapping[tuple[str, ...], Sequence[Placed]]) -> str:
+    """What cells carry, with their names, the most frequent first: ``716-06 716-10 on PE-1/B28-1 and 7 more``."""
+    ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
+    return "; ".join(
+        f"{' '.join(words) or 'none'} on {_cells(sorted(cell.name for cell, _, _ in found))}"
+        for words, found in ordered
+    )
+
+
+def _cells(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
