@@ -1,4 +1,4 @@
-"""The pages of guarantees and threats name every fault, and only tests that there are."""
+"""The pages of guarantees, threats and requirements name every fault, and only tests that there are."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from tests.support.minka import ROOT
 
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 THREATS = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
+SHARING = (ROOT / "docs" / "reference" / "ts-32-130.md").read_text(encoding="utf-8")
 #: Numbers of the faults that the engine and its doors are held to.
 FAULTS = {*range(1, 15), *range(20, 25), *range(28, 32), 34, 38}
 ROWS = {int(row[1]): row[2] for row in re.finditer(r"^\| (\d+) \|(.*)\|$", PAGE, re.MULTILINE)}
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::[^`]+)?)`", PAGE + THREATS)))
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::[^`]+)?)`", PAGE + THREATS + SHARING)))
 
 
 @cache
@@ -49,6 +50,12 @@ def test_every_threat_names_its_tests() -> None:
     threats = [row for row in rows if row.startswith("| ")][2:]
     assert len(threats) > 10
     assert not [row for row in threats if "`tests/" not in row]
+
+
+def test_every_requirement_of_network_sharing_that_is_met_names_its_test() -> None:
+    rows = [line.split(" | ") for line in SHARING.splitlines() if line.startswith("| R")][1:]
+    assert len(rows) >= 8
+    assert not [row for row in rows if (row[3] != "no") != ("`tests/" in row[4])]
 
 
 @pytest.mark.parametrize("name", NAMED)
