@@ -6,7 +6,9 @@ temporary folder; nothing keeps running afterwards unless KEEP=1 is set.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import os
 import shutil
@@ -15,8 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import httpx
 from ncclient import manager
 from rich.console import Console
 
+from controller.cli.main import main as minka
 from controller.ports.clock import SystemClock
 
 HERE = Path(__file__).parent
@@ -66,17 +68,17 @@ class Demo:
     def minka(self, *words: str, fine: tuple[int, ...] = (0,)) -> None:
         """Run a command as a user would, its output straight to the terminal."""
         console.print("[green]$[/] minka " + " ".join(f"'{w}'" if " " in w or "*" in w else w for w in words))
-        status = subprocess.run([sys.executable, "-m", "controller.cli", *words], check=False).returncode
+        status = _run(words)
         if status not in fine:
             raise DemoError(f"minka {words[0]} ended with status {status}")
 
     def ask(self, *words: str) -> Any:
         """Run a command for its JSON, without showing it."""
-        command = [sys.executable, "-m", "controller.cli", *words, "--json"]
-        answer = subprocess.run(command, check=False, capture_output=True, text=True)
-        if answer.returncode not in (0, 10):
-            raise DemoError(f"minka {' '.join(words)}: {answer.stdout or answer.stderr}")
-        return json.loads(answer.stdout)
+        with contextlib.redirect_stdout(io.StringIO()) as answer:
+            status = _run((*words, "--json"))
+        if status not in (0, 10):
+            raise DemoError(f"minka {' '.join(words)} ended with status {status}: {answer.getvalue()}")
+        return json.loads(answer.getvalue())
 
     def until(self, what: str, seconds: float, *words: str, holds: Any) -> Any:
         """Ask again until ``holds`` likes the answer."""
@@ -115,6 +117,16 @@ class Demo:
             console.print(f"    {plmn}: min {share.get('minRatio', 0)} %, max {share.get('maxRatio', 100)} %")
 
 
+def _run(words: Sequence[str]) -> int:
+    """Run a command in this process, as each new one would import all of Minka; its exit status."""
+    sys.argv = ["minka", *words]
+    try:
+        minka()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
 def _free_range(count: int) -> int:
     """First of ``count`` consecutive ports that nobody uses."""
     for base in range(20000, 60000, 100):
@@ -142,7 +154,7 @@ def _files(network: Path) -> None:
         writer.writerows(row for row in rows if row["id"] in ROUTERS)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _controller(home: Path) -> Iterator[Demo]:
     """``minka up`` with simulated stations, taken down at the end unless KEEP=1."""
     api = _free_range(2 + 24 + len(ROUTERS))
