@@ -18,6 +18,7 @@ from controller.models.errors import DeviceBusyError, DeviceRefusedError, Sessio
 
 BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
 REPLY = f"{BASE}rpc-reply"
+_OK = f"{BASE}ok"
 
 #: Tags that say that somebody else works on the device (RFC 6241 appendix A).
 _BUSY = frozenset({"lock-denied", "in-use"})
@@ -122,8 +123,11 @@ def check_done(reply: etree._Element, station: str, operation: str) -> None:
     Raises:
         SessionLostError: The reply says neither ok nor what is wrong, so nobody knows what happened.
     """
+    done = reply.find(_OK) is not None
+    if done and len(reply) == 1:
+        return
     check(reply, station, operation)
-    if reply.find(f"{BASE}ok") is None and not errors_of(reply):
+    if not (done or errors_of(reply)):
         raise SessionLostError(f"{station} answered {operation} with neither ok nor an error.")
 
 

@@ -88,6 +88,8 @@ class LeafRole(StrEnum):
     DISTANCE = "distance"
 
 
+#: What states of a cell that serves say, and those of a core link.
+_SERVING = {LeafRole.OPERATIONAL_STATE: "ENABLED", LeafRole.CELL_STATE: "ACTIVE"}
 #: Parts of a radio share: a tenant is served less where one of them becomes less.
 SHARE_PARTS = (LeafRole.SHARE_DEDICATED, LeafRole.SHARE_MIN, LeafRole.SHARE_MAX)
 
@@ -212,6 +214,11 @@ class NodeSpec:
     def leaf_by_role(self) -> dict[LeafRole, LeafSpec]:
         """Leaves that mean something to the engine."""
         return {role: leaf for leaf in self.leaves for role in leaf.roles}
+
+    @cached_property
+    def serving(self) -> dict[LeafName, str]:
+        """State leaves of a cell or core link, and what they say while it serves."""
+        return {self.leaf(role): says for role, says in _SERVING.items() if role in self.leaf_by_role}
 
     def leaf(self, role: LeafRole) -> LeafName:
         """Name of the leaf with a role, an empty string where there is none."""

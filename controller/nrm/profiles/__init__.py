@@ -38,7 +38,7 @@ from controller.nrm.profiles.lookup import (
     links,
     register,
     share_parts,
-    untold,
+    unreported,
 )
 from controller.nrm.profiles.router import ROUTER, ROUTER_PROFILES, RouterProfile, render_router
 from controller.nrm.schema import NodeSpec
@@ -72,7 +72,7 @@ __all__ = [
     "root_spec",
     "router_profile",
     "share_parts",
-    "untold",
+    "unreported",
 ]
 
 

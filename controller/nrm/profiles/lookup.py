@@ -23,8 +23,6 @@ PROFILES: dict[str, Profile] = {}
 _NODES: dict[str, tuple[Profile, NodeSpec]] = {}
 #: Steps of a path that lead into a cell.
 _CELL_STEPS: dict[str, None] = {}
-#: What states of a cell that serves say, and those of a core link.
-_SERVING = {LeafRole.OPERATIONAL_STATE: "ENABLED", LeafRole.CELL_STATE: "ACTIVE"}
 #: What a node has to declare so that the engine can judge it.
 _NEEDED: dict[NodeRole | None, frozenset[LeafRole]] = {
     NodeRole.CELL: frozenset({LeafRole.ADMINISTRATIVE_STATE, LeafRole.OPERATIONAL_STATE}),
@@ -184,20 +182,21 @@ def cell_state(observed: Observed, path: Path) -> ServiceState:
     """Whether the cell at ``path`` serves: UNLOCKED, ENABLED and ACTIVE (X.731; TS 28.541 cellState)."""
     if not is_unlocked(observed.tree, path):
         return ServiceState.DOWN
-    state = observed.state.get(path, {})
-    return ServiceState.all_of(ServiceState.of(state.get(leaf), good) for leaf, good in _serving(path))
+    node, state = _node(path), observed.state.get(path, {})
+    serving = {} if node is None else node.serving
+    return ServiceState.all_of(ServiceState.of(state.get(leaf), good) for leaf, good in serving.items())
 
 
 def link_state(observed: Observed, path: Path) -> ServiceState:
     """Whether the core link at ``path`` works; one that is locked, or not there, does not.
 
-    Many stations do not tell: the official EP_NgC and EP_NgU have no operational state. A link of another device
+    Many stations do not report it: the official EP_NgC and EP_NgU have no operational state. A link of another device
     (``WaitFor``) is in no tree here.
     """
-    told = ServiceState.of(observed.state.get(path, {}).get(leaf_of(path, LeafRole.OPERATIONAL_STATE)), "ENABLED")
-    if told is ServiceState.UNKNOWN and path.startswith("/") and not is_unlocked(observed.tree, path):
+    reported = ServiceState.of(observed.state.get(path, {}).get(leaf_of(path, LeafRole.OPERATIONAL_STATE)), "ENABLED")
+    if reported is ServiceState.UNKNOWN and path.startswith("/") and not is_unlocked(observed.tree, path):
         return ServiceState.DOWN
-    return told
+    return reported
 
 
 def link_locked(tree: Tree, path: Path) -> bool:
@@ -205,20 +204,14 @@ def link_locked(tree: Tree, path: Path) -> bool:
     return path in tree and not is_unlocked(tree, path)
 
 
-def untold(observed: Observed) -> frozenset[str]:
-    """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and tells the state of none."""
+def unreported(observed: Observed) -> frozenset[str]:
+    """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and reports no state of any."""
     found: dict[str, bool] = {}
     for path in observed.tree:
         node = _node(path)
-        if node is not None and (node.is_cell or node.link):
-            leaves = {leaf for leaf, _ in _serving(path)}
-            found[node.name] = found.get(node.name, False) or leaves <= observed.state.get(path, {}).keys()
-    return frozenset(name for name, told in found.items() if not told)
-
-
-def _serving(path: Path) -> list[tuple[LeafName, str]]:
-    """State leaves of the cell or core link at ``path``, and what they say while it serves."""
-    return [(leaf, good) for role, good in _SERVING.items() if (leaf := leaf_of(path, role))]
+        if node is not None and (node.link or node.is_cell) and not found.get(node.name):
+            found[node.name] = node.serving.keys() <= observed.state.get(path, {}).keys()
+    return frozenset(name for name, reported in found.items() if not reported)
 
 
 def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from controller.models.alarm import ActiveAlarm
 from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
-from controller.nrm.profiles import cell_state, link_state, untold
+from controller.nrm.profiles import cell_state, link_state, unreported
 from controller.nrm.tree import Observed, is_below, step
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
@@ -36,7 +36,7 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     waits = _waits(change)
     links = {wait.path for wait in waits if wait.kind == "link-up" and _was_not_up(wait, before)}
     down = {link for link in links if not any(is_below(path, link) for path in edited)}
-    silent = untold(before)
+    silent = unreported(before)
     unknown = {wait.path for wait in waits if wait.kind in _SERVES and not wait.behind and _class(wait) in silent}
     return (*sorted(down | unknown), *sorted(alarm.name for alarm in before.alarms if alarm.grave))
 

@@ -16,7 +16,7 @@ from controller.nrm.profiles import (
     link_state,
     links,
     render,
-    untold,
+    unreported,
 )
 from controller.nrm.tree import Observed
 from tests.unit.nrm import samples
@@ -137,12 +137,12 @@ def test_a_link_of_another_device_stands_in_no_tree() -> None:
 
 def test_classes_of_which_nothing_is_told() -> None:
     tree: dict[str, dict[str, str]] = {DU: {}, S1C: {}, f"{S1C[:-1]}2]": {}}
-    assert untold(Observed(tree)) == {"NRCellDU", "EP_S1C"}
-    assert untold(Observed(tree, {DU: {"operationalState": "ENABLED"}, S1C: {"operationalState": "DISABLED"}})) == {
+    assert unreported(Observed(tree)) == {"NRCellDU", "EP_S1C"}
+    assert unreported(Observed(tree, {DU: {"operationalState": "ENABLED"}, S1C: {"operationalState": "DISABLED"}})) == {
         "NRCellDU"
     }
-    assert untold(Observed(tree, {DU: SERVING, S1C: {"farEndEntity": "MME=1"}})) == {"EP_S1C"}
-    assert untold(Observed({})) == frozenset()
+    assert unreported(Observed(tree, {DU: SERVING, S1C: {"farEndEntity": "MME=1"}})) == {"EP_S1C"}
+    assert unreported(Observed({})) == frozenset()
 
 
 def test_only_what_is_known_to_serve_is_true() -> None:
