@@ -23,9 +23,7 @@ users = typer.Typer(no_args_is_help=True, help="Users and their roles.")
 
 TokenId = Annotated[str, typer.Argument(help="Id of a token, as in t-5a1c77e0.", autocompletion=completion.tokens)]
 Name = Annotated[str, typer.Argument(help="Name of a user.", autocompletion=completion.users)]
-Tenant = Annotated[
-    str, typer.Option(help="Whose person it is, for the tenant's roles.", autocompletion=completion.tenants)
-]
+Tenant = Annotated[str, typer.Option(help="Tenant of the user, for tenant roles.", autocompletion=completion.tenants)]
 
 
 @tokens.command("new", epilog="Example: minka token new --label prometheus --scope metrics --days 365")
@@ -39,12 +37,12 @@ def new(
     ] = None,
     days: Annotated[
         int | None,
-        typer.Option(min=0, help="Days until it ends, 0 for never. None: 90, or fewer if yours ends sooner."),
+        typer.Option(min=0, help="Days until it ends, 0 for never. Default: 90, or fewer if yours ends sooner."),
     ] = None,
-    owner: Annotated[str | None, typer.Option(help="Whose it is; yours unless said.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Owner of the token. Default: you.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a token. Its secret is printed once and kept nowhere."""
+    """Make a token. Its secret is printed once and stored nowhere."""
     body: dict[str, Any] = {"label": label, "scopes": scope, "owner": owner}
     if days is not None:
         body["days"] = days or None
@@ -53,9 +51,9 @@ def new(
 
 @tokens.command("list", epilog="Example: minka token list --owner ana")
 def list_tokens(
-    owner: Annotated[str | None, typer.Option(help="Whose; yours unless said.")] = None, as_json: Json = False
+    owner: Annotated[str | None, typer.Option(help="Owner of the tokens. Default: you.")] = None, as_json: Json = False
 ) -> None:
-    """Tokens without their secrets."""
+    """List tokens without their secrets."""
     found = client().all("/v1/tokens", owner=owner)
     if as_json:
         print_json(found)
@@ -82,10 +80,10 @@ def _cell(token: dict[str, Any], column: str) -> str:
 @tokens.command("rotate", epilog="Example: minka token rotate t-5a1c77e0 --overlap 48")
 def rotate(
     token_id: TokenId,
-    overlap: Annotated[float, typer.Option(min=0, help="Hours for which the old one goes on working.")] = 24,
+    overlap: Annotated[float, typer.Option(min=0, help="Hours for which the old token stays valid.")] = 24,
     as_json: Json = False,
 ) -> None:
-    """Make a token like an old one, which goes on working for a while."""
+    """Replace a token: make a new one like it; the old one stays valid for a while."""
     _print_secret(client().post(f"/v1/tokens/{token_id}/rotate", {"overlap_hours": overlap}), as_json=as_json)
 
 
@@ -93,11 +91,14 @@ def rotate(
 def revoke(
     token_id: TokenId,
     with_made: Annotated[
-        bool, typer.Option("--with-made", help="End all that were made with it too, and with those: it got lost.")
+        bool,
+        typer.Option(
+            "--with-made", help="Also end all tokens made with it, and those made with these (for a lost token)."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """End a token for good, now."""
+    """End a token now, for good."""
     client().delete(f"/v1/tokens/{token_id}", with_made=with_made or None)
     if as_json:
         print_json({"revoked": token_id})
@@ -112,7 +113,7 @@ def add(
     tenant: Tenant = "",
     as_json: Json = False,
 ) -> None:
-    """Put a user on record; then make them a token."""
+    """Add a user; then make a token for them."""
     _print_user(client().post("/v1/users", {"name": name, "role": role, "tenant": tenant}), as_json=as_json)
 
 
@@ -133,23 +134,23 @@ def list_users(as_json: Json = False) -> None:
 @users.command("role", epilog="Example: minka user role ana approver")
 def role_of(
     name: Name,
-    role: Annotated[Role, typer.Argument(help="What they may do from now on.")],
+    role: Annotated[Role, typer.Argument(help="New role.")],
     tenant: Tenant = "",
     as_json: Json = False,
 ) -> None:
-    """Change a user's role; what their tokens open changes at once."""
+    """Change a user's role; their tokens follow at once."""
     _change(name, as_json=as_json, role=role, tenant=tenant)
 
 
 @users.command("disable", epilog="Example: minka user disable ana")
 def disable(name: Name, as_json: Json = False) -> None:
-    """Let none of a user's tokens open anything any more."""
+    """Disable a user: their tokens open nothing."""
     _change(name, as_json=as_json, disabled=True)
 
 
 @users.command("enable", epilog="Example: minka user enable ana")
 def enable(name: Name, as_json: Json = False) -> None:
-    """Let a disabled user's tokens open again what they did."""
+    """Enable a disabled user: their tokens work again."""
     _change(name, as_json=as_json, disabled=False)
 
 
@@ -158,13 +159,13 @@ def login(
         bool | None,
         typer.Option(
             "--paste/--device",
-            help="Read a token, or sign in at the identity provider. None: read what is piped in, and at a terminal "
-            "sign in where there is a provider.",
+            help="Read a token, or sign in at the identity provider. Default: read a token that is piped in; at a "
+            "terminal, sign in at the provider if there is one.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Sign in on the command line: at the identity provider, or with a token. It is tried before it is kept."""
+    """Sign in: at the identity provider, or with a token. The token is tried before it is kept."""
     settings = environment()
     token = _signed_in(settings, must=paste is False) if _at_provider(paste) else ""
     source = "the identity provider" if token else "standard input"
@@ -206,7 +207,7 @@ def _tell(address: str, code: str) -> None:
 
 
 def logout(as_json: Json = False) -> None:
-    """Forget the token of who signed in. The provider's opens nothing here any more; others: `minka token revoke`."""
+    """Forget the token of `minka login`. A provider's token opens nothing here any more."""
     settings = environment()
     gone = forget(settings.url)
     if gone is not None:

@@ -20,7 +20,8 @@ Target = Annotated[
 Contracts = Annotated[
     list[str] | None,
     typer.Option(
-        "--contract", help="AGREEMENT:CLAUSE that lets the host take service away, as in bitel-sierra:7.3; repeatable."
+        "--contract",
+        help="Clause that lets the host reduce service, AGREEMENT:CLAUSE as in bitel-sierra:7.3; repeatable.",
     ),
 ]
 #: How many stations are named.
@@ -36,7 +37,7 @@ def approvals(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """List runs that wait for an approval of your side, or show what one asks of it."""
+    """List runs that wait for your side's approval, or show what one run asks of your side."""
     api = client()
     one_run: dict[str, Any] = api.get(f"/v1/approvals/{run_id}") if run_id else {}
     found = [one_run] if run_id else api.all("/v1/approvals")
@@ -138,7 +139,7 @@ def approve(
     contract: Contracts = None,
     as_json: Json = False,
 ) -> None:
-    """Say yes to a run or plan, for your side."""
+    """Approve a run or plan for your side."""
     _say(target, "approve", {"reason": reason, "contracts": contractual(contract)}, as_json=as_json)
     if as_json:
         return
@@ -153,7 +154,7 @@ def reject(
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     as_json: Json = False,
 ) -> None:
-    """Say no to a run or plan; its runs begin nothing more and end cancelled."""
+    """Reject a run or plan for your side: its runs start nothing more and end as cancelled."""
     _say(target, "reject", {"reason": reason}, as_json=as_json)
 
 
@@ -162,7 +163,7 @@ def override(
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     as_json: Json = False,
 ) -> None:
-    """Let a run work in spite of windows and freezes. Holds bind all the same."""
+    """Let a run work outside of windows and in spite of freezes. Holds still bind."""
     made = client().post(f"/v1/runs/{run_id}/override", {"reason": reason})
     if as_json:
         print_json(made)
@@ -171,7 +172,7 @@ def override(
 
 
 def notices(limit: Limit = 50, as_json: Json = False) -> None:
-    """What tenants were told of planned work, newest first."""
+    """List notices of planned work to tenants, newest first."""
     found = client().all("/v1/notices", limit)
     if as_json:
         print_json(found)
@@ -208,10 +209,10 @@ def put(
     target: Annotated[str, typer.Argument(help="network, tenant:<id> or region:<id>.")],
     ends: Annotated[datetime, typer.Option(help="End, local time, as in 2026-12-26T06:00.")],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
-    begins: Annotated[datetime | None, typer.Option(help="Beginning, local time; none: now.")] = None,
+    begins: Annotated[datetime | None, typer.Option(help="Beginning, local time. Default: now.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a freeze: nothing begins on its stations until it ends."""
+    """Put a freeze: nothing starts on its stations until it ends."""
     body = {"target": target, "reason": reason, "ends": ends.astimezone().isoformat()}
     freeze = client().post("/v1/freezes", body | ({"begins": begins.astimezone().isoformat()} if begins else {}))
     if as_json:
@@ -222,7 +223,7 @@ def put(
 
 @freezes.command("list", epilog="Example: minka freeze list --json")
 def list_freezes(as_json: Json = False) -> None:
-    """Freezes in force or to come."""
+    """List freezes in force or to come."""
     found = client().all("/v1/freezes")
     if as_json:
         print_json(found)

@@ -22,7 +22,7 @@ Station = Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", a
 
 @app.command("list", epilog="Example: minka device list region=cusco")
 def list_(selector: Selector = "*", as_json: Json = False) -> None:
-    """Stations with their health as last seen: of three links, 1/3 2? says that one is up and two are unknown."""
+    """List stations with their last known health. 1/3 2? means: of three, one is up and two are unknown."""
     found = client().all("/v1/devices", selector=selector)
     if as_json:
         print_json(found)
@@ -75,7 +75,7 @@ def _adopted(device: dict[str, Any]) -> Any:
 
 @app.command(epilog="Example: minka device show PE-CUS-0145")
 def show(station: Station, as_json: Json = False) -> None:
-    """One station on record: adopted or not, health, core links per tenant."""
+    """Show a station as on record: adopted or not, health, core links by tenant."""
     device = client().get(f"/v1/devices/{station}")
     if as_json:
         print_json(device)
@@ -117,10 +117,10 @@ def _served(state: str) -> Any:
 @app.command(epilog="Example: minka device get PE-CUS-0145 --filter plmnIdList")
 def get(
     station: Station,
-    contains: Annotated[str, typer.Option("--filter", help="Only entries whose path holds this text.")] = "",
+    contains: Annotated[str, typer.Option("--filter", help="Only nodes whose path contains this text.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Read one station's managed nodes and their state, just now, from the station itself."""
+    """Read the managed nodes and their state from a station, now."""
     live = client().get(f"/v1/devices/{station}/config")
     tree = {path: leaves for path, leaves in live["tree"].items() if contains in path}
     if as_json:
@@ -175,7 +175,7 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
 
 @app.command(epilog="Example: minka device adopt 'region=cusco'")
 def adopt(selector: Selector, as_json: Json = False) -> None:
-    """Make stations ours: until then Minka only observes them. Changes nothing on them."""
+    """Adopt stations: until then Minka only observes them. Changes nothing on them."""
     said = client().post("/v1/devices/adopt", {"selector": selector})
     failed = {station: text for station, text in said.items() if not text.startswith("adopted")}
     if as_json:

@@ -55,7 +55,7 @@ Routers = Annotated[
 
 @app.command(epilog="Example: minka network check deploy/networks/peru-mini")
 def check(directory: Directory, endpoints: Endpoints = None, routers: Routers = None, as_json: Json = False) -> None:
-    """Check network files and contracts; touches nothing and needs no controller."""
+    """Check network files and contracts. Needs no controller, touches nothing."""
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
@@ -81,7 +81,7 @@ def check(directory: Directory, endpoints: Endpoints = None, routers: Routers = 
 
 @app.command(epilog="Example: minka network load deploy/networks/peru-mini")
 def load(directory: Directory, endpoints: Endpoints = None, routers: Routers = None, as_json: Json = False) -> None:
-    """Make network files the controller's current version. Changes nothing on any station."""
+    """Load network files as the controller's current version. Changes nothing on stations."""
     beside = {"endpoints": endpoints, "routers": routers}
     replaced = {kind: _text(path) if path else None for kind, path in beside.items()}
     said = client().put("/v1/network", {"files": _files(directory), **replaced})
@@ -109,7 +109,7 @@ def show(
     kind: Annotated[str | None, typer.Argument(help="stations, cells, tenants, agreements, …")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the controller's current network, or all objects of one kind."""
+    """Show the current network, or all objects of one kind."""
     if kind is not None:
         items = client().all(f"/v1/network/{kind}")
         if as_json:
@@ -160,16 +160,20 @@ def import_(
     header: Annotated[
         Path, typer.Option(exists=True, help="YAML, or directory of files, with network, regions, sites and tenants.")
     ],
-    to: Annotated[Path, typer.Option(help="Directory to write; must be new or empty.")],
+    to: Annotated[Path, typer.Option(help="Directory to write to; must be new or empty.")],
     sites: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="CSV with station,site; without it each gets its own site."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="CSV with the columns station,site; without it each station gets its own site.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Write network files from live stations: their cells, identities, PLMNs, shares and core links.
 
-    The stations are only read. Check the files, load them, then adopt the stations.
+    Stations are only read. Then check the files, load them, and adopt the stations.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise CliError(f"{to} is not empty: name a new directory", WRONG_INPUT)

@@ -38,11 +38,11 @@ def put(
     ],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     until: Annotated[
-        datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00; none: until lifted.")
+        datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00. Default: until lifted.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put a hold: plans leave the target out and nothing automatic works there."""
+    """Put a hold: nothing starts there, whoever asks; plans leave the target out."""
     end = until.astimezone().isoformat() if until else None
     hold = client().post("/v1/holds", {"target": target, "reason": reason, "until": end})
     if as_json:
@@ -101,16 +101,16 @@ def audit(
         ),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="The same as the word verify.")] = False,
-    actor: Annotated[str | None, typer.Option(help="Only what this person, rule or process did.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only acts of this person, rule or process.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action, as in run.created or 'run.*'.")] = None,
     about: Annotated[
-        str | None, typer.Option("--object", help="Only what was done to this, as in r-21748f9c95 or 'h-*'.")
+        str | None, typer.Option("--object", help="Only acts on this object, as in r-21748f9c95 or 'h-*'.")
     ] = None,
-    since: Annotated[datetime | None, typer.Option(help="Not before, local time, as in 2026-12-26T06:00.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Before, local time, as in 2026-12-26T06:00.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="From this local time on, as in 2026-12-26T06:00.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before this local time, as in 2026-12-26T06:00.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Who did what, newest first."""
+    """Show the audit trail (who did what), newest first; or verify it."""
     if what not in ("list", "verify", "new-key"):
         raise typer.BadParameter("say list, verify or new-key")
     if what == "new-key":
@@ -265,7 +265,7 @@ def _note(alarm: dict[str, Any]) -> str:
 def show_alarm(
     alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.")], as_json: Json = False
 ) -> None:
-    """One alarm, whole: its object, its times, its repair and what that waits for."""
+    """Show an alarm: its object, times, repair, and what the repair waits for."""
     found = client().get(f"/v1/alarms/{alarm}")
     if as_json:
         print_json(found)
@@ -281,7 +281,7 @@ def show_alarm(
 
 @alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")
 def follow(as_json: Json = False) -> None:
-    """Print alarms as they change, until interrupted."""
+    """Follow alarms as they change, until interrupted."""
     for _, alarm in client().events("/v1/alarms/events"):
         if as_json:
             print_json(alarm, line=True)
@@ -297,7 +297,7 @@ def repair(
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     as_json: Json = False,
 ) -> None:
-    """The kill switch of all automatic repair, which the breaker sets too: too many repairs at once stop them all."""
+    """Stop or resume all automatic repair. The breaker also stops it if too many repairs start at once."""
     api = client()
     if what not in ("stop", "resume", "status"):
         raise typer.BadParameter("say stop, resume or status")

@@ -47,14 +47,14 @@ def plan(
     expect: Annotated[int | None, typer.Option(help="Number of stations you expect to be touched.")] = None,
     identities: Annotated[
         bool,
-        typer.Option("--identities", help="Change PLMNs of global node ids, too: such a station restarts."),
+        typer.Option("--identities", help="Also change PLMNs of global node ids; such a station restarts."),
     ] = False,
-    save: Annotated[Path | None, typer.Option(help="Write the plan's JSON to this file too.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Also write the plan as JSON to this file.")] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if anything would change.")] = False,
-    every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Read the selected stations and plan what brings them to the loaded network files. Changes nothing."""
+    """Plan what brings the selected stations to the loaded network files. Reads stations, changes nothing."""
     body = {
         "selector": selector,
         "remove": _removals(remove or []),
@@ -78,11 +78,11 @@ def undo(
     run_id: Annotated[
         str, typer.Argument(help="Id of a run that has ended, as in r-21748f9c95.", autocompletion=completion.runs)
     ],
-    remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that go; repeatable.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
+    remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that may be removed; repeatable.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Plan what takes a run back, from its recorded inverses. Changes nothing: apply the plan to do it."""
+    """Plan how to take a run back, from its recorded inverses. Changes nothing: apply the plan."""
     made = _made(f"/v1/runs/{run_id}/undo", {"remove": _removals(remove or [])}, shown=not as_json)
     if as_json:
         print_json(made)
@@ -107,7 +107,7 @@ def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, 
 
 @plans.command("list", epilog="Example: minka plans list --limit 5")
 def list_(limit: Limit = 20, as_json: Json = False) -> None:
-    """Plans, newest first."""
+    """List plans, newest first."""
     found = client().all("/v1/plans", limit)
     if as_json:
         print_json(found)
@@ -127,7 +127,7 @@ def list_(limit: Limit = 20, as_json: Json = False) -> None:
 @plans.command("show", epilog="Example: minka plans show 42327bc0ca30")
 def show(
     plan_id: PlanId,
-    every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
     """One plan."""
@@ -147,7 +147,7 @@ def compare(
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if they differ.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What two plans do differently."""
+    """Show how two plans differ."""
     lines = client().all(f"/v1/plans/{plan_id}/compare/{other_id}")
     if as_json:
         print_json(lines)
@@ -166,20 +166,20 @@ def apply(
     plan_id: PlanId,
     canary: Annotated[int, typer.Option(help="Stations in the first wave.")] = 1,
     wave_size: Annotated[int, typer.Option(help="Stations in each later wave.")] = 50,
-    per_region: Annotated[int | None, typer.Option(help="Stations of one region in each later wave at most.")] = None,
+    per_region: Annotated[int | None, typer.Option(help="Most stations of one region in each later wave.")] = None,
     parallel: Annotated[int, typer.Option(help="Stations at once.")] = 500,
-    stop_after: Annotated[int, typer.Option(help="Failures after which nothing more is started.")] = 1,
-    patience: Annotated[int, typer.Option(help="Seconds in which a station that is away or busy is tried again.")] = 0,
+    stop_after: Annotated[int, typer.Option(help="Number of failures after which nothing more starts.")] = 1,
+    patience: Annotated[int, typer.Option(help="Seconds to keep trying an unreachable or busy station.")] = 0,
     policy: Annotated[Policy, typer.Option(help="What is confirmed or taken back together.")] = Policy.STATION,
     confirm_timeout: Annotated[
-        int | None, typer.Option(help="Seconds of the confirmed commit; left out, they follow from checks and groups.")
+        int | None, typer.Option(help="Seconds of the confirmed commit; by default they follow from checks and groups.")
     ] = None,
     check_timeout: Annotated[int, typer.Option(help="Seconds to wait for cells, core links and alarms.")] = 30,
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
     overtake: Annotated[
-        bool, typer.Option("--overtake", help="Go before a paused run that is to change the same stations.")
+        bool, typer.Option("--overtake", help="Start before a paused run that has yet to change the same stations.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
     as_json: Json = False,

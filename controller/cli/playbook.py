@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in Y
 Name = Annotated[str, typer.Argument(help="Name of a playbook, as in lock-cell.", autocompletion=completion.playbooks)]
 HeldOption = Annotated[
     str | None,
-    typer.Option("--held", help="skip: leave out stations under a hold; refuse: refuse the run. As the playbook says."),
+    typer.Option("--held", help="Stations under a hold: skip them, or refuse the run. Default: as the playbook says."),
 ]
 Values = Annotated[list[str] | None, typer.Argument(help="Parameters as NAME=VALUE.")]
 
@@ -40,7 +40,7 @@ def _parameters(words: list[str] | None) -> dict[str, str]:
 
 @app.command("list", epilog="Example: minka playbook list")
 def list_(as_json: Json = False) -> None:
-    """Playbooks of the controller, by name."""
+    """List the controller's playbooks by name."""
     found = client().all("/v1/playbooks")
     if as_json:
         print_json(found)
@@ -65,7 +65,7 @@ def _first_sentence(text: str) -> str:
 
 @app.command(epilog="Example: minka playbook show lock-cell")
 def show(name: Name, as_json: Json = False) -> None:
-    """One playbook: what it does, its parameters and steps."""
+    """Show a playbook: what it does, its parameters and steps."""
     said = client().get(f"/v1/playbooks/{name}")
     if as_json:
         print_json(said)
@@ -101,7 +101,7 @@ def check(
     path: Annotated[Path, typer.Argument(exists=True, help="A playbook file, or a folder of them.")],
     as_json: Json = False,
 ) -> None:
-    """Check playbook files, all problems with file and line; touches nothing and needs no controller."""
+    """Check playbook files; every problem names file and line. Needs no controller."""
     from controller.cli.checks import check_playbooks  # noqa: PLC0415 - loads the language only when asked
 
     names, problems = check_playbooks(path)
@@ -123,12 +123,12 @@ def dry_run(
     values: Values = None,
     held: HeldOption = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if it would be refused.")] = False,
-    every: Annotated[bool, typer.Option("--all", help="Each line, not one for all that are alike.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a run would do: reach, order, steps, who has to agree, what it waits for or is refused by.
+    """Show what a run would do: reach, order, steps, who has to agree, what it waits for, what refuses it.
 
-    Touches nothing.
+    Changes nothing.
     """
     said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values), "held": held})
     if as_json:
@@ -148,7 +148,7 @@ def run(
     contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
     overtake: Annotated[
-        bool, typer.Option("--overtake", help="Go before a paused run that is to change the same stations.")
+        bool, typer.Option("--overtake", help="Start before a paused run that has yet to change the same stations.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
     as_json: Json = False,
@@ -182,7 +182,7 @@ def steps(
     station: Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)],
     as_json: Json = False,
 ) -> None:
-    """Steps of a playbook's run on one station, as they are on record."""
+    """Show the steps of a playbook's run on one station."""
     found = client().all(f"/v1/runs/{run_id}/steps/{station}")
     if as_json:
         print_json(found)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from controller.models.settings import Settings
 
-sim = typer.Typer(no_args_is_help=True, help="Simulated base stations (python -m simulators).")
+sim = typer.Typer(no_args_is_help=True, help="Simulated base stations (see python -m simulators).")
 
 _SimOption = Annotated[
     Path | None,
@@ -36,7 +36,7 @@ _SimOption = Annotated[
     ),
 ]
 _NameOption = Annotated[
-    str, typer.Option(help="Name in figures and logs, one for each process of a role; if not given, ROLE-HOST.")
+    str, typer.Option(help="Name in metrics and logs, different for each process of a role. Default: ROLE-HOST.")
 ]
 _Passed = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -47,11 +47,14 @@ def _minka(*words: str) -> list[str]:
 
 def up(
     sim_network: _SimOption = None,
-    sim_control: Annotated[str, typer.Option(help="Control interface of the simulators.")] = "127.0.0.1:8390",
+    sim_control: Annotated[
+        str, typer.Option(help="Control interface of the simulators, HOST:PORT.")
+    ] = "127.0.0.1:8390",
     sim_ports: Annotated[
-        int | None, typer.Option(help="Simulated stations on 127.0.0.1 from this port on, not where the files say.")
+        int | None,
+        typer.Option(help="Run simulated stations on 127.0.0.1 from this port on, not as the files say."),
     ] = None,
-    sim_routers: Annotated[bool, typer.Option("--sim-routers", help="Simulate the network's routers too.")] = False,
+    sim_routers: Annotated[bool, typer.Option("--sim-routers", help="Also simulate the network's routers.")] = False,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C. Needs no server.
 
@@ -159,7 +162,7 @@ def _simulators(network: Path, control: str, ports: int | None, endpoints: Path)
 
 
 def api(name: _NameOption = "") -> None:
-    """One API process."""
+    """Run an API process."""
     name = name or _here("api")
     settings = _begin(name)
     from controller.api.process import serve  # noqa: PLC0415
@@ -168,7 +171,7 @@ def api(name: _NameOption = "") -> None:
 
 
 def worker(name: _NameOption = "") -> None:
-    """One worker process: a Celery consumer beside one device loop. Start it again whenever it ends."""
+    """Run a worker process: a Celery consumer and a device loop. Restart it whenever it ends."""
     name = name or _here("worker")
     settings = _begin(name)
     from controller.worker.process import run  # noqa: PLC0415
@@ -177,7 +180,7 @@ def worker(name: _NameOption = "") -> None:
 
 
 def listener(name: _NameOption = "") -> None:
-    """One listener: subscriptions to all adopted stations, health checks, alarms."""
+    """Run the listener: subscriptions to adopted stations, health reads, alarms."""
     name = name or _here("listener")
     settings = _begin(name)
     import asyncio  # noqa: PLC0415
@@ -188,7 +191,7 @@ def listener(name: _NameOption = "") -> None:
 
 
 def scheduler(name: _NameOption = "") -> None:
-    """One scheduler: moves runs on, declares silent workers dead, wakes workers again, repairs from alarms."""
+    """Run a scheduler: moves runs on, declares silent workers dead, wakes workers, repairs from alarms."""
     name = name or _here("scheduler")
     settings = _begin(name)
     import asyncio  # noqa: PLC0415

@@ -15,9 +15,9 @@ RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", a
 
 def questions(
     run_id: Annotated[
-        str, typer.Argument(help="Only those of this run, whatever its state.", autocompletion=completion.runs)
+        str, typer.Argument(help="Only questions of this run, whatever its state.", autocompletion=completion.runs)
     ] = "",
-    every: Annotated[bool, typer.Option("--all", help="Those that were answered, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also questions that were answered.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: Json = False,
 ) -> None:

@@ -15,7 +15,7 @@ record = typer.Typer(no_args_is_help=True, help="The record itself, after a rest
 
 @record.command("show", epilog="Example: minka record show")
 def show(as_json: Json = False) -> None:
-    """Whether the record is in doubt: then nothing is begun on stations until a person has decided. Status 1 if so."""
+    """Show whether the record is in doubt: then nothing starts until a person decides. Exit status 1 if so."""
     state = client().get("/v1/record")
     if as_json:
         print_json(state)
@@ -32,12 +32,14 @@ def show(as_json: Json = False) -> None:
 def accept(
     choice: Annotated[
         RecordChoice,
-        typer.Argument(help="record: what stations carry beyond it is drift, to be repaired; devices: it was applied."),
+        typer.Argument(
+            help="What stations carry beyond the record is drift, to be repaired (record), or was applied (devices)."
+        ),
     ],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     as_json: Json = False,
 ) -> None:
-    """Decide which is right, and let work go on. Changes nothing on stations by itself."""
+    """Decide which is right, and let work continue. Changes nothing on stations by itself."""
     made = client().post("/v1/record/decision", {"choice": choice.value, "reason": reason})
     if as_json:
         print_json(made)

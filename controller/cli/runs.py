@@ -125,22 +125,22 @@ def _asked(run: dict[str, Any]) -> str:
 
 
 def watch(run_id: RunId, as_json: Json = False) -> None:
-    """Follow a run to its end; exit status 0 only if all went well."""
+    """Follow a run to its end. Exit status 0 only if every station succeeded or was unchanged."""
     follow(run_id, as_json=as_json)
 
 
 def cancel(run_id: RunId, as_json: Json = False) -> None:
-    """Start nothing more; stations under way reach their end, and what is undecided is taken back."""
+    """Cancel a run: start nothing more. Stations under way finish; undecided groups are taken back."""
     _ask(run_id, "cancel", as_json=as_json)
 
 
 def pause(run_id: RunId, as_json: Json = False) -> None:
-    """Begin nothing more until the run is resumed; stations and units under way reach their end."""
+    """Pause a run: start nothing more until it is resumed. Stations and units under way finish."""
     _ask(run_id, "pause", as_json=as_json)
 
 
 def resume(run_id: RunId, as_json: Json = False) -> None:
-    """Go on with a paused run."""
+    """Resume a paused run."""
     _ask(run_id, "resume", as_json=as_json)
 
 
