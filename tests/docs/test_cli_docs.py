@@ -12,7 +12,8 @@ from controller.api import guard
 from controller.api.app import make_app
 from controller.models.errors import MinkaError
 from tests.docs.reference import DOCS, commands, current
-from tests.support.minka import ROOT, Embedded, embedded, words_of
+from tests.support.minka import ROOT, CommandLine, words_of
+from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 
 CLI, API = ((DOCS / name).read_text(encoding="utf-8") for name in ("cli.md", "api.md"))
 TUTORIAL = (ROOT / "docs" / "tutorial" / "first-network.md").read_text(encoding="utf-8")
@@ -22,9 +23,14 @@ IDS = {"42327bc0ca30": ("plans", "list"), "r-21748f9c95": ("runs",), "h-1f2e3d4c
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with embedded(tmp_path_factory.mktemp("docs"), PERU_MINI, 24, MINKA_DEVICE_PASSWORD="minka-sim") as running:
-        yield running
+def system() -> Iterator[ProcessSystem]:
+    with temporary_folder() as folder, process_system(folder, "embedded", PERU_MINI, listener=True) as made:
+        yield made
+
+
+@pytest.fixture
+def up(system: ProcessSystem) -> CommandLine:
+    return system.command_line()
 
 
 @pytest.mark.parametrize("name", ["cli.md", "api.md", "openapi.json"])
@@ -33,7 +39,7 @@ def test_generated_parts_are_current(name: str) -> None:
     assert kept == current()[name], "run: python -m tests.docs.reference"
 
 
-def test_the_commands_of_the_tour_work_in_their_order(up: Embedded) -> None:
+def test_the_commands_of_the_tour_work_in_their_order(system: ProcessSystem, up: CommandLine) -> None:
     lines = re.findall(r"^\$ (minka .*)$", TUTORIAL, re.MULTILINE)
     assert len(lines) > 15
     for line in lines:
@@ -41,16 +47,16 @@ def test_the_commands_of_the_tour_work_in_their_order(up: Embedded) -> None:
         if words[0] == "up":
             continue
         if words[:2] == ["network", "load"]:
-            words += ["--endpoints", str(up.endpoints)]
+            words += ["--endpoints", str(system.endpoints)]
         up(*(_true(up, word) for word in words))
 
 
-def _true(up: Embedded, word: str) -> str:
+def _true(up: CommandLine, word: str) -> str:
     """A word of an example, an id replaced by the newest that there is."""
     return str(up(*IDS[word], "--json").json[0]["id"]) if word in IDS else word
 
 
-def test_the_call_of_the_api_page_works(up: Embedded) -> None:
+def test_the_call_of_the_api_page_works(up: CommandLine) -> None:
     (path,) = re.findall(r"http://127.0.0.1:8470(/\S+)", API)
     assert httpx.get(up.url + path, headers={"Authorization": f"Bearer {up.token}"}).is_success
 

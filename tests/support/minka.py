@@ -56,13 +56,12 @@ def minka(*words: str, env: Mapping[str, str] | None = None) -> Said:
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """An embedded controller with simulated stations, all of them started by ``minka up``."""
+class CommandLine:
+    """The command line of a person, set up for one controller."""
 
     home: Path
     env: Mapping[str, str]
     url: str
-    process: subprocess.Popen[str]
 
     def __call__(self, *words: str, status: int = 0) -> Said:
         """Run a command against it, and see how it ends."""
@@ -71,12 +70,19 @@ class Embedded:
         return said
 
     @property
-    def endpoints(self) -> Path:
-        return self.home / "endpoints.csv"
-
-    @property
     def token(self) -> str:
         return (self.home / "token").read_text(encoding="utf-8").strip()
+
+
+@dataclass(frozen=True)
+class Embedded(CommandLine):
+    """An embedded controller with simulated stations, all of them started by ``minka up``."""
+
+    process: subprocess.Popen[str]
+
+    @property
+    def endpoints(self) -> Path:
+        return self.home / "endpoints.csv"
 
 
 def environment(home: Path, port: int, **more: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from controller.ports.store import Page
 from controller.store import SqlStore
 from tests.support.callers import contracts
 from tests.support.forks import ForkedProcess
+from tests.support.minka import CommandLine, environment
 from tests.support.ports import free_ports
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer, redis_server
@@ -139,6 +140,11 @@ class ProcessSystem:
         answer = self.api.request(method, f"/v1{path}", json=body, headers=headers)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
+
+    def command_line(self) -> CommandLine:
+        """The command line of its administrator, on this machine."""
+        home, port = Path(self.env["MINKA_HOME"]), int(self.env["MINKA_API_PORT"])
+        return CommandLine(home, environment(home, port), str(self.api.base_url).rstrip("/"))
 
     def load(self, network: Path, **replaced: str) -> None:
         """Make network files the current version; ``replaced`` are texts by file name, with ``_`` for the dot."""

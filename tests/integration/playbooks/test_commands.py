@@ -1,16 +1,18 @@
-"""Playbooks from the command line, against all the processes of ``minka up``."""
+"""Playbooks from the command line, against the processes of a controller."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tests.integration.alarms.system import ROOT, TINY
-from tests.support.minka import embedded, minka
+from tests.support.minka import minka
+from tests.support.process_system import process_system, temporary_folder
 
 
-def test_from_check_to_steps(tmp_path: Path) -> None:
-    with embedded(tmp_path, TINY, 4, MINKA_DEVICE_PASSWORD="minka-sim") as up:
-        up("network", "load", str(TINY), "--endpoints", str(up.endpoints))
+def test_from_check_to_steps() -> None:
+    with temporary_folder() as folder, process_system(folder, "embedded", TINY) as system:
+        up = system.command_line()
+        up("network", "load", str(TINY), "--endpoints", str(system.endpoints))
         up("device", "adopt", "*")
         up("apply", up("plan", "--expect", "4", "--json").json["id"], "--canary", "0")
         assert {one["name"] for one in up("playbook", "list", "--json").json} >= {"lock-cell", "audit-drift"}
