@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import AwareDatetime
 
 from controller.access.sight import Sight
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
@@ -22,9 +22,6 @@ from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome,
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
 
-#: Alarms on a station as a whole that concern everybody on it; others may be about one tenant's nodes.
-_STATION_CAUSES = frozenset({"station-unreachable", "host-key-changed", "authentication-failed"})
-_STATION = "station"
 #: What is told of the state of a shared cell.
 _CELL_STATES = (
     LeafRole.ADMINISTRATIVE_STATE,
@@ -276,13 +273,26 @@ def _state(jobs: Sequence[Job]) -> RunState:
 # ------------------------------------------------------------------------ alarms
 
 
+#: Classes of objects that a tenant is told by name: others are the host's.
+OBJECTS = (ObjectClass.CELL.value, ObjectClass.CORE_LINK.value)
+
+
 class TenantAlarm(Noun):
-    """An alarm on a tenant's core link or node, on a cell shared with it, or on a station of such cells."""
+    """An alarm that concerns a tenant: on its core link or node, or one from which cells shared with it suffer.
+
+    Attributes:
+        station: Empty where what failed is no station of the tenant's, as a router is not.
+        object: The cell or core link that failed; of all else only its class.
+        tenant: The tenant, where the object is its own.
+        cells: Cells that suffer, as far as they are shared with the tenant.
+    """
 
     id: str
     station: str
     object: str
+    object_class: ObjectClass
     tenant: str
+    cells: tuple[str, ...]
     probable_cause: str
     severity: PerceivedSeverity
     text: str
@@ -293,13 +303,17 @@ class TenantAlarm(Noun):
     cleared: AwareDatetime | None
 
     @classmethod
-    def of(cls, alarm: Alarm) -> TenantAlarm:
-        """An alarm that is the tenant's business; the words of a shared one are not told, since they are anybody's."""
+    def of(cls, sight: Sight, alarm: Alarm) -> TenantAlarm:
+        """An alarm that concerns the tenant; the words of a shared one are not told, since they are anybody's."""
+        own = alarm.tenant == sight.tenant or alarm.object_class is ObjectClass.CORE_LINK
+        named = own or sight.is_cell(alarm.station, alarm.object)
         return cls(
             id=alarm.id,
-            station=alarm.station,
-            object=alarm.object,
+            station=alarm.station if alarm.station in sight.cells else "",
+            object=alarm.object if named else alarm.object_class.value,
+            object_class=alarm.object_class,
             tenant=alarm.tenant,
+            cells=tuple(cell for cell in alarm.cells if sight.at_cell(*cell.split("/", 1))),
             probable_cause=alarm.probable_cause,
             severity=alarm.severity,
             text=alarm.text if alarm.tenant else "",
@@ -309,15 +323,6 @@ class TenantAlarm(Noun):
             changed=alarm.changed,
             cleared=alarm.cleared,
         )
-
-
-def concerns(sight: Sight, station: str, managed_object: str, tenant: str, cause: str) -> bool:
-    """Whether an alarm is the tenant's business."""
-    if tenant:
-        return tenant == sight.tenant
-    if station not in sight.cells:
-        return False
-    return cause in _STATION_CAUSES if managed_object == _STATION else sight.is_cell(station, managed_object)
 
 
 # ------------------------------------------------------------------- audit trail

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from controller.models.alarm import AlarmFilter
 from controller.models.network import Cell, Network, NetworkHeader, Region, Site, Station
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import parent
@@ -50,6 +51,13 @@ class Sight:
     def at_cell(self, station: str, cell: str) -> bool:
         """Whether a cell is shared with the tenant."""
         return cell in self.cells.get(station, ())
+
+    def asked(self, like: AlarmFilter) -> AlarmFilter | None:
+        """Which alarms are asked for, in what the tenant sees; None where that is none."""
+        stations = tuple(station for station in like.stations if station in self.cells)
+        if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants):
+            return None
+        return like.model_copy(update={"stations": stations, "tenants": ()})
 
     def is_cell(self, station: str, managed_object: str) -> bool:
         """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""

@@ -368,17 +368,15 @@ class TenantView:
     def alarms(self, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[TenantAlarm]]:
         """See ``View``."""
         seen = self._sight()
-        total, found = self._store.tenants.alarms(
-            self._tenant, lambda *about: disclosure.concerns(seen, *about), page, like
-        )
-        return total, [TenantAlarm.of(alarm) for alarm in found]
+        asked = seen.asked(like or AlarmFilter())
+        if asked is None:
+            return 0, []
+        total, found = self._store.tenants.alarms(self._tenant, page, asked)
+        return total, [TenantAlarm.of(seen, alarm) for alarm in found]
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
-        seen, found = self._sight(), self._store.alarms.get(alarm_id)
-        if not disclosure.concerns(seen, found.station, found.object, found.tenant, found.probable_cause):
-            raise NotFoundError(f"there is no alarm {alarm_id}")
-        return TenantAlarm.of(found)
+        return TenantAlarm.of(self._sight(), self._store.tenants.alarm(self._tenant, alarm_id))
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

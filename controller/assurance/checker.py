@@ -13,7 +13,7 @@ from controller.assurance.health import Wrong, health_of, reports_of, unread, wr
 from controller.assurance.oran_fm import Listed, listed, unheard
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
-from controller.models.health import Health
+from controller.models.health import Device, Health
 from controller.models.network import Network
 from controller.models.run import LedgerEntry
 from controller.nrm.generation import generation_of
@@ -150,7 +150,7 @@ class Checker:
         standing = await self._store.alarms.standing(found)
         reports = [report for judged in found.values() for report in self._reports(judged, standing)]
         healths = [judged.health for judged in found.values()]
-        alarms = await self._store.transaction(_keep, healths, reports)
+        alarms = await self._store.transaction(_keep, healths, reports, {alarm.station for alarm in standing})
         for alarm in alarms:
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
         changed = {station for station, judged in found.items() if self._changed(station, judged)}
@@ -218,19 +218,25 @@ class Checker:
 
 
 def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None, basis: _Basis | None) -> _Judged:
+    device: Device = "router" if look.station in network.router_by_id else "station"
     if look.observed is None:
-        return _Judged(unread(look.station, ledger, before, look.at, look.reason))
+        return _Judged(unread(look.station, ledger, before, look.at, look.reason, device))
     known = network.profiles_of(look.station) if network.manages(look.station) else ()
     drifted = drifted_nodes(root_spec(known), applied(ledger), look.observed) if known else ()
     generation = generation_of(root_spec(known), look.observed, look.station) if known else 0
-    health = health_of(look.station, look.observed, ledger, len(drifted), look.at)
+    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device)
     altered = any(path in look.observed.tree for path in drifted)
     return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger), generation, altered, basis)
 
 
-def _keep(store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport]) -> list[Alarm]:
+def _keep(
+    store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport], alarmed: Collection[str]
+) -> list[Alarm]:
     store.healths.save(healths)
-    return store.alarms.report_all(reports)
+    reported = store.alarms.report_all(reports)
+    if alarmed:
+        store.alarms.reassess(alarmed)
+    return reported
 
 
 def _own_reports(before: Health | None, now: Health, uncleared: Sequence[Alarm]) -> Iterator[AlarmReport]:

@@ -6,18 +6,25 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import AuthenticationError, HostKeyError
-from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.health import Device, Health, LinkHealth, ServiceState
 from controller.models.network import HOST
 from controller.models.run import LedgerEntry
-from controller.nrm.profiles import administrative_state, cell_state, cells, link_locked, link_state, links
+from controller.nrm.profiles import (
+    administrative_state,
+    cell_state,
+    cells,
+    link_locked,
+    link_state,
+    links,
+    object_class,
+)
 from controller.nrm.tree import Path
 from controller.ports.devices import Observed
 
 #: Probable causes of alarms raised here.
 CORE_LINK_DOWN = "core-link-down"
-CONFIGURATION_DRIFT = "configuration-drift"
 UNREACHABLE = "station-unreachable"
 #: Why a station can't be read, where that is not just a matter of the way to it.
 _REASONS = (HostKeyError.code, AuthenticationError.code)
@@ -26,8 +33,8 @@ _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | {CORE_LINK_DOWN, CONFIGURATION_DRIFT}
 #: Why nothing is known of a station that was adopted and not looked at yet.
 NOT_LOOKED_AT = "not-looked-at"
-#: What drift and unreachability are about: the station as a whole.
-STATION = "station"
+#: What drift and unreachability are about: the device as a whole (``Health.device``).
+STATION, ROUTER = ObjectClass.STATION.value, ObjectClass.ROUTER.value
 
 #: Object and probable cause: what is wrong where, on one station.
 Wrong = tuple[str, str]
@@ -40,7 +47,14 @@ class _Fault:
     tenant: str = ""
 
 
-def health_of(station: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], drift: int, at: datetime) -> Health:
+def health_of(
+    station: str,
+    observed: Observed,
+    ledger: Mapping[Path, LedgerEntry],
+    drift: int,
+    at: datetime,
+    device: Device = "station",
+) -> Health:
     """Cells on air, core links up and drift, as the station says it itself.
 
     Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
@@ -61,11 +75,17 @@ def health_of(station: str, observed: Observed, ledger: Mapping[Path, LedgerEntr
             for link in _links(ledger)
         ),
         drift=drift,
+        device=device,
     )
 
 
 def unread(
-    station: str, ledger: Mapping[Path, LedgerEntry], before: Health | None, at: datetime, reason: str
+    station: str,
+    ledger: Mapping[Path, LedgerEntry],
+    before: Health | None,
+    at: datetime,
+    reason: str,
+    device: Device = "station",
 ) -> Health:
     """Health of a station that can't be read: all of its cells and core links are there, and unknown.
 
@@ -80,6 +100,7 @@ def unread(
             "at": at,
             "reachable": False,
             "reason": reason,
+            "device": device,
             "cells": dict.fromkeys((*known.cells, *ours), ServiceState.UNKNOWN),
             "links": tuple(link.model_copy(update={"locked": link.path in locked}) for link in _links(ledger)),
         }
@@ -104,12 +125,12 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
     if not health.reachable:
         if health.reason in _REASONS:
             text = (
-                "the station shows another host key"
+                f"the {health.device} shows another host key"
                 if health.reason == HostKeyError.code
                 else "it refuses to log us in"
             )
-            return {(STATION, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
-        return {(STATION, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, "the station can't be reached")}
+            return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
+        return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, f"the {health.device} can't be reached")}
     found = {
         (link.path, CORE_LINK_DOWN): _Fault(
             PerceivedSeverity.MAJOR, f"{link.kind} link of {link.tenant or 'the host'} is down", link.tenant
@@ -119,7 +140,7 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
     }
     if health.drift:
         text = f"{health.drift} managed nodes differ from what was applied"
-        found[STATION, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
+        found[health.device, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
     return found
 
 
@@ -153,6 +174,7 @@ def _report(health: Health, wrong: Wrong, fault: _Fault) -> AlarmReport:
     return AlarmReport(
         station=health.station,
         object=wrong[0],
+        object_class=ObjectClass(health.device) if wrong[0] == health.device else object_class(wrong[0]),
         tenant=fault.tenant,
         probable_cause=wrong[1],
         severity=fault.severity,

@@ -6,13 +6,18 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from controller.assurance.health import CORE_LINK_DOWN, STATION, tenant_of
-from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.intent.impact import object_class_of
+from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.run import LedgerEntry
-from controller.nrm.profiles import is_link
-from controller.nrm.tree import Path, step
+from controller.nrm.profiles import cell_of, is_link, object_class
+from controller.nrm.tree import Path, path_of, step
 
 #: What a station listed: reports by probable cause and specific problem.
 Listed = Mapping[tuple[str, str], AlarmReport]
+#: Fault ids from here on are the vendor's; those below are what fails in a radio unit (module o-ran-fm, fault-id).
+_OF_VENDOR = 1000
+#: Fault ids of what fails at a port of a radio unit: its optical connection, its transceiver (O-RAN.WG4.MP, Annex A).
+_OF_PORT = (21, 29)
 
 
 def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Path, LedgerEntry]) -> AlarmReport:
@@ -20,6 +25,7 @@ def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Pa
 
     A fault source ``CLASS=id`` is looked up among the nodes of the ledger, so that the alarm names the object
     that failed as everything else does; other sources (``ru-1``) are objects by their own name, none is the station.
+    Those of the standard's fault ids are radio units and their ports.
     A core link is the same fault as the one that our own check raises; everything else keeps fault id
     and source as its specific problem. ``at`` is by our own clock: the clocks of stations differ, and reports of all
     sources are put in order by their times.
@@ -31,6 +37,7 @@ def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Pa
     return AlarmReport(
         station=station,
         object=path or alarm.source or STATION,
+        object_class=object_class(path) if path else _class_of(alarm),
         tenant="" if path is None else tenant_of(ledger[path]),
         probable_cause=CORE_LINK_DOWN if link else f"o-ran-fault-{alarm.fault}",
         specific_problem="" if link else alarm.source,
@@ -38,7 +45,16 @@ def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Pa
         text=alarm.text,
         source=AlarmSource.ORAN_FM,
         at=at,
+        cells=tuple(sorted({f"{station}/{cell}" for name in alarm.affected if (cell := cell_of(path_of(name)))})),
     )
+
+
+def _class_of(alarm: ActiveAlarm) -> ObjectClass:
+    """Class of what is none of our nodes."""
+    number = int(alarm.fault) if alarm.fault.isdecimal() else _OF_VENDOR
+    if not alarm.source or number >= _OF_VENDOR:
+        return object_class_of(None, "", alarm.source)
+    return ObjectClass.PORT if number in _OF_PORT else ObjectClass.RADIO_UNIT
 
 
 def listed(
@@ -89,6 +105,7 @@ def _over(alarm: Alarm, at: datetime) -> AlarmReport:
     return AlarmReport(
         station=alarm.station,
         object=alarm.object,
+        object_class=alarm.object_class,
         tenant=alarm.tenant,
         probable_cause=alarm.probable_cause,
         specific_problem=alarm.specific_problem,

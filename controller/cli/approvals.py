@@ -172,7 +172,7 @@ def override(
 
 
 def notices(limit: Limit = 50, as_json: Json = False) -> None:
-    """List notices of planned work to tenants, newest first."""
+    """List notices to tenants, of planned work and of alarms, newest first."""
     found = client().all("/v1/notices", limit)
     if as_json:
         print_json(found)
@@ -183,7 +183,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
             Column("at", 2),
             Column("tenant"),
             Column("kind"),
-            Column("run"),
+            Column("about"),
             Column("stations", 4),
             Column("begins", 3),
             Column("note", 1, prose=True),
@@ -194,7 +194,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
                 when(one["at"]),
                 one["tenant"],
                 one["kind"],
-                one["run"],
+                one["run"] or one["alarm"],
                 len(one["stations"]),
                 when(one["begins"]),
                 one["text"],

@@ -230,7 +230,8 @@ def list_alarms(
             Column("severity", 2),
             Column("station"),
             Column("object", 1),
-            Column("tenant", 5),
+            Column("tenants", 5),
+            Column("cells", 7),
             Column("cause"),
             Column("count", 8),
             Column("raised", 6),
@@ -244,7 +245,8 @@ def list_alarms(
                 a["severity"],
                 a["station"],
                 a["object"].rpartition("/")[2],
-                a["tenant"],
+                ", ".join(a.get("tenants", ())) or a["tenant"],
+                len(a["cells"]),
                 a["probable_cause"],
                 a.get("count", ""),
                 when(a["raised"]),
@@ -274,8 +276,9 @@ def show_alarm(
         if name == "waits_for":
             for wait in value:
                 out.print(styled(f"{'waits':<18}", "yellow"), wait_words(wait))
-        elif value not in ("", None):
+        elif value not in ("", None, []):
             known = when(value) if name in _TIMES else coloured(value) if name == "state" else value
+            known = ", ".join(value) if isinstance(value, list) else known
             out.print(styled(f"{name.replace('_', ' '):<18}", "bold"), known)
 
 

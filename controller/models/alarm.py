@@ -17,6 +17,8 @@ BREAKER = "breaker"
 TOO_MANY_REPAIRS = "too-many-repairs"
 #: Beginning of the note of an alarm whose repair does not start.
 WAITS = "waits: "
+#: Probable cause of managed nodes that differ from what was applied.
+CONFIGURATION_DRIFT = "configuration-drift"
 #: Probable cause of alerts whose own is not known; it is their specific problem.
 OTHER_ALERT = "other-alert"
 #: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
@@ -50,6 +52,20 @@ class PerceivedSeverity(StrEnum):
     CLEARED = "CLEARED"
 
 
+class ObjectClass(StrEnum):
+    """Class of the managed object that failed."""
+
+    CELL = "cell"
+    CORE_LINK = "core-link"
+    CARRIER = "carrier"
+    RADIO_UNIT = "radio-unit"
+    PORT = "port"
+    STATION = "station"
+    ROUTER = "router"
+    CONTROLLER = "controller"
+    """Minka itself: its record, its breaker."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActiveAlarm:
     """An alarm as a station lists it (o-ran-fm); it has one at most for a fault and a source.
@@ -57,12 +73,14 @@ class ActiveAlarm:
     Attributes:
         fault: Number of the kind of fault.
         source: What is at fault, as in ``EP_S1C=claro-mme-1``.
+        affected: Names of the objects that suffer, as the station gives them; empty where it names none.
     """
 
     fault: str
     source: str
     severity: PerceivedSeverity
     text: str
+    affected: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,19 +116,24 @@ class Alarm(Noun):
     specific problem (TS 28.532); while one is open, further reports only count up.
 
     Attributes:
-        object: Managed object, as a device path (``controller.nrm.tree``) or ``station``/``station/cell``.
-        tenant: Tenant whose service it concerns, empty for the host or all.
+        object: Managed object that failed: a device path (``controller.nrm.tree``), ``station/cell``, a name of the
+            device's own (``ru-1``), or ``station`` or ``router`` for the device as a whole.
+        object_class: Its class.
+        tenant: Tenant whose own object it is, empty where it is the host's or shared.
         probable_cause: Kebab-case, as in ``core-link-down`` or ``configuration-drift``.
         source: Who said it first.
         note: What became of it, or what its repair waits for.
         count: Reports received.
         run: Id of the latest repair run, empty if none.
         escalated: When people were last asked to see to it, None if never.
+        cells: Cells that suffer, as ``station/cell``, sorted.
+        tenants: Tenants that are told of it, sorted: those whose own object it is, or who share the cells.
     """
 
     id: str
     station: str
     object: str
+    object_class: ObjectClass = ObjectClass.STATION
     tenant: str
     probable_cause: str
     specific_problem: str
@@ -125,6 +148,8 @@ class Alarm(Noun):
     run: str = ""
     note: str = ""
     escalated: AwareDatetime | None = None
+    cells: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
 
 
 class Escalation(Noun):
@@ -168,10 +193,15 @@ class AlarmFilter(Noun):
 
 
 class AlarmReport(Noun):
-    """What a source says, before deduplication. ``severity`` CLEARED clears the open alarm."""
+    """What a source says, before deduplication. ``severity`` CLEARED clears the open alarm.
+
+    Attributes:
+        cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
+    """
 
     station: str
     object: str
+    object_class: ObjectClass = ObjectClass.STATION
     tenant: str = ""
     probable_cause: str
     specific_problem: str = ""
@@ -179,3 +209,4 @@ class AlarmReport(Noun):
     text: str = ""
     source: AlarmSource
     at: AwareDatetime
+    cells: tuple[str, ...] = ()

@@ -191,25 +191,30 @@ class Override(Noun):
 
 
 class NoticeKind(StrEnum):
-    """What a tenant is told of a run: that it will be, that it began, how it ended for its stations."""
+    """What a tenant is told: that a run will be, began, ended at its stations; that an alarm was raised, cleared."""
 
     PLANNED = "planned"
     STARTED = "started"
     ENDED = "ended"
+    ALARM_RAISED = "alarm-raised"
+    ALARM_CLEARED = "alarm-cleared"
 
 
 class Notice(Noun):
-    """What a tenant is told of planned work.
+    """What a tenant is told of planned work, and of alarms that concern it.
 
     Attributes:
-        stations: Stations of the run where the tenant is touched or interrupted, sorted.
+        run: Id of the run that it is about, empty where that is an alarm.
+        alarm: Id of the alarm, empty where it is about a run.
+        stations: Stations where the tenant is touched or interrupted, or has cells that suffer, sorted.
         begins: When work may begin at the earliest, where the tenant was told ahead.
         text: For people.
         sent: When a webhook took it; None while none has.
     """
 
     id: str
-    run: str
+    run: str = ""
+    alarm: str = ""
     tenant: str
     kind: NoticeKind
     at: AwareDatetime

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import AwareDatetime
 
 from controller.models.network import Noun
+
+#: What a device is, as alarms of it as a whole name it.
+Device = Literal["station", "router"]
 
 
 class ServiceState(StrEnum):
@@ -83,6 +87,7 @@ class Health(Noun):
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         drift: Number of managed nodes that differ from what was last applied.
+        device: What it is, as alarms of the device as a whole name it: ``station`` or ``router``.
     """
 
     station: str
@@ -94,3 +99,4 @@ class Health(Noun):
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     drift: int = 0
+    device: Device = "station"

@@ -30,6 +30,9 @@ def decode_alarm(element: etree._Element) -> ActiveAlarm:
         source=_text(element, "fault-source"),
         severity=PerceivedSeverity.CLEARED if cleared else _severity(_text(element, "fault-severity")),
         text=_text(element, "fault-text"),
+        affected=tuple(
+            " ".join((name.text or "").split()) for name in element.iterfind(f"{_FM}affected-objects/{_FM}name")
+        ),
     )
 
 

@@ -43,6 +43,22 @@ def _encoded(keys: tuple[str, ...]) -> str:
     return ",".join(quote(key, safe=_SAFE) for key in keys)
 
 
+def path_of(distinguished_name: str) -> Path:
+    """Path of the object of a distinguished name (TS 32.300), below its managed element; empty where it names none.
+
+    What stands above the managed element (``SubNetwork``) is in no tree.
+    """
+    names = [name.partition("=") for name in distinguished_name.split(",")]
+    known = [(kind.strip(), key.strip()) for kind, _, key in names]
+    start = next((at for at, (kind, key) in enumerate(known) if kind == "ManagedElement" and key), None)
+    if start is None or not all(kind.isidentifier() and key for kind, key in known[start:]):
+        return ""
+    path = ""
+    for kind, key in known[start:]:
+        path = child(path, kind, key)
+    return path
+
+
 def parent(path: Path) -> Path:
     """Path of the enclosing entry, an empty string at the top."""
     return path[: path.rindex("/")]

@@ -13,6 +13,7 @@ from controller.models.alarm import (
     TOO_MANY_REPAIRS,
     AlarmReport,
     AlarmSource,
+    ObjectClass,
     PerceivedSeverity,
 )
 from controller.ports.store import Store
@@ -67,6 +68,7 @@ def _report(severity: PerceivedSeverity, at: datetime, text: str = "") -> AlarmR
     return AlarmReport(
         station="",
         object=_OBJECT,
+        object_class=ObjectClass.CONTROLLER,
         probable_cause=TOO_MANY_REPAIRS,
         severity=severity,
         text=text,

@@ -10,8 +10,15 @@ from functools import partial
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.assurance.health import CONFIGURATION_DRIFT, CORE_LINK_DOWN, OWN_CAUSES, wrongs
-from controller.models.alarm import REMEDIATION_STOPPED, WAITS, Alarm, AlarmState, PerceivedSeverity
+from controller.assurance.health import CORE_LINK_DOWN, OWN_CAUSES, wrongs
+from controller.models.alarm import (
+    CONFIGURATION_DRIFT,
+    REMEDIATION_STOPPED,
+    WAITS,
+    Alarm,
+    AlarmState,
+    PerceivedSeverity,
+)
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.health import Health, ServiceState
 from controller.models.run import Holds, Run, RunState

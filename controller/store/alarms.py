@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,9 +22,11 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     Update,
     and_,
     bindparam,
+    delete,
     func,
     or_,
     select,
@@ -31,6 +34,7 @@ from sqlalchemy import (
     update,
 )
 
+from controller.intent.impact import OF_MANAGEMENT, Sharing, link_in
 from controller.models.alarm import (
     OTHER_ALERT,
     Alarm,
@@ -40,12 +44,16 @@ from controller.models.alarm import (
     Escalation,
     PerceivedSeverity,
 )
+from controller.models.approval import NoticeKind
 from controller.models.errors import NotFoundError
 from controller.ports.store import Alarms, Escalations, Page, Repairs, Sync
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.ledger import ledger_nodes
+from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
+from controller.store.terms import alarm_notice, notices
 from controller.store.transaction import Tx
 
 #: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.
@@ -60,6 +68,7 @@ alarms = Table(
     Column("identity", String, nullable=False, server_default=""),
     string("station"),
     string("object"),
+    string("object_class"),
     string("tenant"),
     string("probable_cause"),
     string("specific_problem"),
@@ -76,6 +85,9 @@ alarms = Table(
     long_text("run"),
     long_text("note"),
     Column("escalated", Instant),
+    # JSON lists: cells that suffer, tenants that are told.
+    Column("cells", Text, nullable=False, server_default="[]"),
+    Column("tenants", Text, nullable=False, server_default="[]"),
     Index("ix_alarms_identity", "identity", "number"),
     Index("ix_alarms_station", "station", "number"),
     Index(
@@ -85,6 +97,14 @@ alarms = Table(
         sqlite_where=_STANDING,
         postgresql_where=_STANDING,
     ),
+)
+
+#: Whom alarms concern: what ``alarms.tenants`` says, to be asked for by tenant.
+alarm_tenants = Table(
+    "alarm_tenants",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
 )
 
 #: Alerts that became no alarm, counted by why.
@@ -124,6 +144,8 @@ repairs = Table(
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
 #: What makes two reports speak of the same fault.
 _IDENTITY = ("station", "object", "tenant", "probable_cause", "specific_problem")
+#: What is kept as a JSON list.
+_LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
 _CHANGED = ("severity", "text", "state", "changed", "cleared", "count")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
@@ -158,6 +180,18 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         standing = select(alarms).where(_standing()).order_by(alarms.c.number)
         return [as_alarm(row) for row in tx.rows(standing, alarms.c.station, stations)]
+
+    @writes
+    def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
+        standing = select(alarms).where(_standing()).order_by(alarms.c.number)
+        found = [as_alarm(row) for row in tx.rows(standing, alarms.c.station, stations)]
+        sharing = _sharing(tx) if found else None
+        if sharing is None:
+            return
+        for alarm in found:
+            tenants = tuple(sharing.impact_now(alarm).tenants)
+            if tenants != alarm.tenants:
+                _concern_others(tx, alarm, tenants)
 
     @reads
     def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
@@ -261,15 +295,18 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     # Not a lock for each: PostgreSQL has room for a few thousand.
     tx.guards({f"alarms {key[:2]}" for key in keys})
     known = _newest(tx, set(keys))
-    taken, touched = [], dict[str, _Known]()
+    before = {one.alarm.id: one.alarm for one in known.values()}
+    taken, touched = list[Alarm](), dict[str, _Known]()
     for key, report in zip(keys, reports, strict=True):
         now, action = _folded(known.get(key), report)
         known[key] = touched[now.alarm.id] = now
         taken.append(now.alarm)
         if action:
-            tx.note(report.source, action, now.alarm.id, **_told(report, now.alarm, action))
+            tx.note(report.source, action, now.alarm.id, **_detail(report, now.alarm, action))
+    _find_impact(tx, touched)
     _write(tx, touched.values())
-    return taken
+    _notify(tx, _news(before, touched))
+    return [_concerning(touched[one.id].alarm, one) for one in taken]
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +365,7 @@ def _opened(report: AlarmReport) -> tuple[_Known, str]:
     state = AlarmState.CLEARED if over else AlarmState.RAISED
     alarm = Alarm(
         **report.model_dump(exclude={"at"}),
+        tenants=(report.tenant,) if report.tenant else (),
         id=f"a-{secrets.token_hex(5)}",
         state=state,
         raised=report.at,
@@ -341,7 +379,83 @@ def _clears(report: AlarmReport) -> bool:
     return report.severity is PerceivedSeverity.CLEARED
 
 
-def _told(report: AlarmReport, alarm: Alarm, action: str) -> dict[str, object]:
+def _sharing(tx: Tx) -> Sharing | None:
+    """Who shares which cell today; None before a network was loaded."""
+    digest = current_digest(tx)
+    if not digest:
+        return None
+    network = load_network(tx, digest)
+    return Sharing(network, network.day(tx.now))
+
+
+def _find_impact(tx: Tx, touched: dict[str, _Known]) -> None:
+    """Work out whom new alarms concern."""
+    new = {name: one for name, one in touched.items() if one.new and one.alarm.probable_cause not in OF_MANAGEMENT}
+    sharing = _sharing(tx) if new else None
+    if sharing is None:
+        return
+    owners = _owners(tx, [one.alarm for one in new.values()])
+    for name, one in new.items():
+        impact = sharing.impact_of(one.alarm, owners.get(name, ()))
+        alarm = one.alarm.model_copy(update={"cells": impact.cells, "tenants": tuple(impact.tenants)})
+        touched[name] = replace(one, alarm=alarm)
+
+
+def _concerning(known: Alarm, said: Alarm) -> Alarm:
+    """An alarm as it was after one of several reports, with whom it concerns."""
+    if said.cells == known.cells and said.tenants == known.tenants:
+        return said
+    return said.model_copy(update={"cells": known.cells, "tenants": known.tenants})
+
+
+def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
+    """Owners of the core links that alarms of no single tenant are about, by alarm."""
+    links = {one.id: (one.station, link) for one in new if not one.tenant and (link := link_in(one.object))}
+    known = ledger_nodes(tx, set(links.values())) if links else {}
+    return {alarm: known[link].owners for alarm, link in links.items() if link in known}
+
+
+def _news(before: Mapping[str, Alarm], touched: Mapping[str, _Known]) -> Iterator[tuple[Alarm, NoticeKind]]:
+    """Alarms that stand, or are over, and did not or were not before."""
+    for name, one in touched.items():
+        stood = name in before and before[name].cleared is None
+        if (one.alarm.cleared is None) is not stood:
+            yield one.alarm, NoticeKind.ALARM_CLEARED if stood else NoticeKind.ALARM_RAISED
+
+
+def _notify(tx: Tx, news: Iterable[tuple[Alarm, NoticeKind]]) -> None:
+    """Tell the tenants that alarms concern, each of its own cells."""
+    told = [(alarm, kind) for alarm, kind in news if alarm.tenants]
+    sharing = _sharing(tx) if told else None
+    if sharing is None:
+        return
+    rows = []
+    for alarm, kind in told:
+        shared = sharing.tenants_at(alarm.cells)
+        rows += [alarm_notice(tx, alarm, kind, tenant, shared.get(tenant, ())) for tenant in alarm.tenants]
+    tx.execute(notices.insert(), rows)
+
+
+def _concern(tx: Tx, found: Iterable[Alarm]) -> None:
+    if rows := [{"tenant": tenant, "alarm": alarm.id} for alarm in found for tenant in alarm.tenants]:
+        tx.execute(alarm_tenants.insert(), rows)
+
+
+def _concern_others(tx: Tx, alarm: Alarm, tenants: tuple[str, ...]) -> None:
+    """Put on record that an alarm concerns other tenants than before, and tell those who are new."""
+    tx.execute(update(alarms).where(alarms.c.id == alarm.id).values(tenants=_as_json(tenants)))
+    tx.execute(delete(alarm_tenants).where(alarm_tenants.c.alarm == alarm.id))
+    _concern(tx, [alarm.model_copy(update={"tenants": tenants})])
+    tx.note("engine", "alarm.concerns", alarm.id, tenants=", ".join(tenants))
+    gained = tuple(tenant for tenant in tenants if tenant not in alarm.tenants)
+    _notify(tx, [(alarm.model_copy(update={"tenants": gained}), NoticeKind.ALARM_RAISED)])
+
+
+def _as_json(names: tuple[str, ...]) -> str:
+    return orjson.dumps(names).decode()
+
+
+def _detail(report: AlarmReport, alarm: Alarm, action: str) -> dict[str, object]:
     if alarm.count == 1 and action in ("alarm.raised", "alarm.cleared"):
         return {"object": report.object, "cause": report.probable_cause}
     return {"severity": report.severity.value, "at": report.at.isoformat()}
@@ -353,15 +467,16 @@ def _newest(tx: Tx, keys: set[str]) -> dict[str, _Known]:
         return {}
     newest = select(func.max(alarms.c.number)).where(alarms.c.identity.in_(sorted(keys))).group_by(alarms.c.identity)
     rows = tx.execute(select(alarms).where(alarms.c.number.in_(newest)).order_by(alarms.c.number).with_for_update())
-    return {row.identity: _Known(as_noun(Alarm, row), row.reported) for row in rows}
+    return {row.identity: _Known(as_alarm(row), row.reported) for row in rows}
 
 
-def _write(tx: Tx, touched: Iterable[_Known]) -> None:
+def _write(tx: Tx, touched: Collection[_Known]) -> None:
     new, old = [], []
     for one in touched:
         if one.new:
+            lists = {name: _as_json(getattr(one.alarm, name)) for name in _LISTS}
             row = one.alarm.model_dump(mode="python") | {"identity": identity(one.alarm), "reported": one.reported}
-            new.append({name: getattr(value, "value", value) for name, value in row.items()})
+            new.append({name: getattr(value, "value", value) for name, value in (row | lists).items()})
         else:
             values = {name: getattr(one.alarm, name) for name in _CHANGED} | {"reported": one.reported}
             change = {f"new_{name}": getattr(value, "value", value) for name, value in values.items()}
@@ -371,6 +486,7 @@ def _write(tx: Tx, touched: Iterable[_Known]) -> None:
         tx.execute(_UPDATE, old)
     if new:
         tx.execute(alarms.insert(), new)
+        _concern(tx, (one.alarm for one in touched if one.new))
 
 
 def _standing() -> ColumnElement[bool]:
@@ -384,10 +500,11 @@ def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
     columns = (
         (alarms.c.state, [state.value for state in like.states]),
         (alarms.c.station, like.stations),
-        (alarms.c.tenant, like.tenants),
         (alarms.c.severity, [severity.value for severity in like.severities]),
     )
     found: list[ColumnElement[bool]] = [column.in_(values) for column, values in columns if values]
+    if like.tenants:
+        found.append(alarms.c.id.in_(select(alarm_tenants.c.alarm).where(alarm_tenants.c.tenant.in_(like.tenants))))
     if like.objects:
         ends = (alarms.c.object.endswith(f"/{name}", autoescape=True) for name in like.objects)
         found.append(or_(alarms.c.object.in_(like.objects), *ends))
@@ -420,7 +537,10 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     tx.execute(update(alarms).where(alarms.c.id == seen.id).values(new))
     run, note = values.get("run", ""), values["note"]
     tx.note(actor, f"alarm.{state}", seen.id, before=before.state.value, run=run, note=note)
-    return _load(tx, seen.id)
+    moved = _load(tx, seen.id)
+    if before.cleared is None and moved.cleared is not None:
+        _notify(tx, [(moved, NoticeKind.ALARM_CLEARED)])
+    return moved
 
 
 def _untold(seen: Escalation) -> Update:
@@ -440,4 +560,5 @@ def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
 
 def as_alarm(row: Row[Any]) -> Alarm:
     """A row as the noun."""
-    return as_noun(Alarm, row)
+    values = {name: value for name, value in row._mapping.items() if name in Alarm.model_fields}
+    return Alarm(**values | {name: tuple(orjson.loads(values[name])) for name in _LISTS})

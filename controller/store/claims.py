@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Boolean, Row, and_, bindparam, case, func, insert, or_, select, update
 
-from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import MinkaError
 from controller.models.packing import unpacked
 from controller.models.plan import Change
@@ -26,6 +26,7 @@ from controller.store.integrity import doubted
 from controller.store.journal import journal
 from controller.store.leases import check_lease, holds, leases, lock, lost
 from controller.store.ledger import LedgerChange, change_ledger
+from controller.store.networks import current_digest, load_network
 from controller.store.plans import changes
 from controller.store.processes import declared_dead, workers
 from controller.store.repository import SqlRepository, grouped, reads, writes
@@ -318,18 +319,26 @@ def _tell_diverged(tx: Tx, ends: Sequence[End]) -> None:
     told = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
     good = [end.claim.job.station for end in ends if end.result.outcome.good]
     well = {row.station for row in tx.rows(told, alarms.c.station, good)}
+    found = [
+        (claim, result, diverged)
+        for claim, result in ((end.claim, end.result) for end in ends)
+        if (diverged := result.outcome is Outcome.DIVERGED) or claim.job.station in well
+    ]
+    if not found:
+        return
+    routers = load_network(tx, digest).router_by_id if (digest := current_digest(tx)) else {}
     reports = [
         AlarmReport(
             station=claim.job.station,
-            object="station",
+            object=(device := ObjectClass.ROUTER if claim.job.station in routers else ObjectClass.STATION).value,
+            object_class=device,
             probable_cause=DIVERGED,
             severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,
             text=f"run {claim.run.id}: {result.detail}",
             source=AlarmSource.CHECK,
             at=tx.now,
         )
-        for claim, result in ((end.claim, end.result) for end in ends)
-        if (diverged := result.outcome is Outcome.DIVERGED) or claim.job.station in well
+        for claim, result, diverged in found
     ]
     take_reports(tx, reports)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import literal, select, update
 
-from controller.models.alarm import RECORD_DOUBTED, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.alarm import RECORD_DOUBTED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import ConflictError
 from controller.models.record import SURPRISING, Carried, RecordState
 from controller.models.words import RecordChoice
@@ -118,6 +118,7 @@ def _report(tx: Tx, severity: PerceivedSeverity, text: str) -> AlarmReport:
     return AlarmReport(
         station="",  # it is about none
         object="record",
+        object_class=ObjectClass.CONTROLLER,
         probable_cause=RECORD_DOUBTED,
         severity=severity,
         text=text,

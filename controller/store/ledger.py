@@ -90,9 +90,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def nodes(self, tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
-        stations, paths = {station for station, _ in nodes}, {path for _, path in nodes}
-        found = select(ledger).where(ledger.c.station.in_(sorted(stations)), ledger.c.path.in_(sorted(paths)))
-        return {(row.station, row.path): as_entry(row) for row in tx.execute(found)}
+        return ledger_nodes(tx, nodes)
 
     @reads
     def versions(self, tx: Tx, stations: Iterable[str]) -> dict[str, int]:
@@ -144,6 +142,13 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
             )
             for row in found
         ]
+
+
+def ledger_nodes(tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
+    """What ``Ledger.nodes`` does, as part of a transaction."""
+    stations, paths = {station for station, _ in nodes}, {path for _, path in nodes}
+    found = select(ledger).where(ledger.c.station.in_(sorted(stations)), ledger.c.path.in_(sorted(paths)))
+    return {(row.station, row.path): as_entry(row) for row in tx.execute(found)}
 
 
 def as_entry(row: Row[Any]) -> LedgerEntry:

@@ -1,4 +1,4 @@
-"""What tenants are told of runs."""
+"""What tenants are told of runs and of alarms."""
 
 from __future__ import annotations
 
@@ -116,4 +116,5 @@ def _over() -> Select[Any]:
 
 def _as_notice(row: Row[Any]) -> Notice:
     values = {name: value for name, value in row._mapping.items() if name in Notice.model_fields}
-    return Notice(**values | {"stations": tuple(orjson.loads(row.stations))})
+    about = {"run": row.run or "", "alarm": row.alarm or "", "stations": tuple(orjson.loads(row.stations))}
+    return Notice(**values | about)

@@ -16,9 +16,9 @@ from controller.models.errors import NotFoundError
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.models.scalars import HOST
-from controller.ports.store import EVERYTHING, AuditQuery, Concerns, Page, Sync, Tenants
+from controller.ports.store import EVERYTHING, AuditQuery, Page, Sync, Tenants
 from controller.store import audit_chain
-from controller.store.alarms import alarms, as_alarm, conditions
+from controller.store.alarms import alarm_tenants, alarms, as_alarm, conditions
 from controller.store.audit_chain import audit
 from controller.store.involvement import plan_tenants, run_tenants
 from controller.store.people import users
@@ -26,9 +26,6 @@ from controller.store.plans import load_plan
 from controller.store.repository import SqlRepository, reads
 from controller.store.run_rows import as_job, as_runs, jobs, runs
 from controller.store.transaction import Tx
-
-#: Table columns by which an alarm is told to be somebody's business.
-_ABOUT = (alarms.c.id, alarms.c.station, alarms.c.object, alarms.c.tenant, alarms.c.probable_cause)
 
 
 class SqlTenants(SqlRepository, Tenants[Sync]):
@@ -75,15 +72,20 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         return as_runs(tx, tx.execute(select(runs).where(runs.c.id == run_id)).all())[0], own
 
     @reads
-    def alarms(
-        self, tx: Tx, tenant: str, concerns: Concerns, page: Page, like: AlarmFilter | None = None
-    ) -> tuple[int, list[Alarm]]:
-        chosen = alarms.c.tenant.in_((tenant, "")), *conditions(like or AlarmFilter())
-        query = select(*_ABOUT).where(*chosen).order_by(alarms.c.number.desc())
-        own = [row.id for row in tx.execute(query) if concerns(row.station, row.object, row.tenant, row.probable_cause)]
-        asked = own[page.offset : page.offset + page.limit]
-        found = {row.id: as_alarm(row) for row in tx.rows(select(alarms), alarms.c.id, asked)}
-        return len(own), [found[alarm_id] for alarm_id in asked]
+    def alarms(self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
+        wanted = like or AlarmFilter()
+        own = _alarms_of(tenant).where(*conditions(wanted))
+        if wanted.objects:
+            own = own.where(alarms.c.object_class.in_(disclosure.OBJECTS))
+        newest = own.order_by(alarms.c.number.desc()).limit(page.limit).offset(page.offset)
+        return _count(tx, own), [as_alarm(row) for row in tx.execute(newest)]
+
+    @reads
+    def alarm(self, tx: Tx, tenant: str, alarm_id: str) -> Alarm:
+        row = tx.execute(_alarms_of(tenant).where(alarms.c.id == alarm_id)).one_or_none()
+        if row is None:
+            raise NotFoundError(f"there is no alarm {alarm_id}")
+        return as_alarm(row)
 
     @reads
     def audit(
@@ -117,6 +119,12 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
             for row in tx.execute(newest)
         ]
         return _count(tx, own), found
+
+
+def _alarms_of(tenant: str) -> Select[Any]:
+    """Alarms that concern a tenant."""
+    of = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == tenant)
+    return select(alarms).join(alarm_tenants, of)
 
 
 def _count(tx: Tx, query: Select[Any]) -> int:

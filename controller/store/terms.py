@@ -6,10 +6,12 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import orjson
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false
 
+from controller.models.alarm import Alarm
 from controller.models.approval import NoticeKind, RunTerms, VoteChoice
 from controller.models.packing import packed, unpacked
 from controller.models.sharing import Consent
@@ -18,6 +20,9 @@ from controller.store.columns import Instant, metadata
 from controller.store.involvement import note_told
 from controller.store.transaction import Tx
 from controller.store.votes import cast_vote
+
+#: Cells that the text of a notice names.
+_NAMED = 8
 
 #: What each run was accepted under.
 run_terms = Table(
@@ -35,7 +40,9 @@ notices = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
-    Column("run", String, ForeignKey("runs.id"), nullable=False),
+    # One of the two: what it is about.
+    Column("run", String, ForeignKey("runs.id")),
+    Column("alarm", String),
     Column("tenant", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("at", Instant, nullable=False),
@@ -96,3 +103,19 @@ def tell(
     row = {"id": notice_id, "run": run_id, "tenant": tenant, "kind": kind.value, "at": tx.now, "begins": begins}
     tx.execute(notices.insert().values(row | {"stations": orjson.dumps(stations).decode(), "text": text}))
     tx.note("engine", f"notice.{kind.value}", run_id, tenant=tenant, stations=len(stations))
+
+
+def alarm_notice(tx: Tx, alarm: Alarm, kind: NoticeKind, tenant: str, cells: tuple[str, ...]) -> dict[str, Any]:
+    """The row of a notice of an alarm to one tenant, of whose cells these suffer."""
+    stations = sorted({cell.partition("/")[0] for cell in cells})
+    where = f" at {', '.join(cells[:_NAMED])}{' …' if len(cells) > _NAMED else ''}" if cells else ""
+    word = "raised" if kind is NoticeKind.ALARM_RAISED else "cleared"
+    return {
+        "id": f"n-{secrets.token_hex(5)}",
+        "alarm": alarm.id,
+        "tenant": tenant,
+        "kind": kind.value,
+        "at": tx.now,
+        "stations": orjson.dumps(stations).decode(),
+        "text": f"{alarm.probable_cause} ({alarm.severity.value}) was {word}{where}",
+    }

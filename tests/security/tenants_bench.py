@@ -21,7 +21,8 @@ from fastapi import FastAPI
 from hypothesis import strategies as st
 
 from controller.api.services import Services
-from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.intent.impact import object_class_of
+from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from controller.models.people import Role
@@ -307,17 +308,25 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                     asked = Asked(plan.digest, plan.created, automatic=True, restores=True)
                     terms = plan_terms(moved, plan, asked)
                     made.ids["run_id"].add(store.runs.create(replace(prepare_plan(store, again), terms=terms)).id)
-        path = links(samples.rendered(net, "S1").tree)[0].path
+        path = next(link.path for link in links(samples.rendered(net, "S1").tree) if "716-02" in link.plmns)
         for number in range(own.alarms):
             for station, managed_object, tenant, cause in (
                 ("S1", path, "beta", f"core-link-down-{number}"),
-                ("S1", f"{path}/x", "", f"odd-{number}"),
-                ("S1", "S1/N1", "", f"cell-down-{number}"),
-                ("S1", "station", "", f"configuration-drift-{number}"),
+                ("S1", path, "", f"odd-{number}"),
+                ("S1", f"{path}/x[1]", "", f"odd-{number}"),
+                ("S1", "EP_S1C=beta-elsewhere", "", f"odd-{number}"),
+                ("S1", "S1/N1", "", f"cell-off-air-{number}"),
+                ("S1", "station", "beta", f"odd-{number}"),
                 ("S2", "station", "", "station-unreachable"),
+                ("S2", "ru-1", "", f"o-ran-fault-{number}"),
             ):
                 report = _report(clock, station, managed_object, tenant, cause)
                 made.ids["alarm_id"].add(store.alarms.report(report).id)
+            drift = _report(clock, "S1", "station", "", CONFIGURATION_DRIFT)
+            named = drift.model_copy(update={"specific_problem": f"beta's {number}"})
+            made.ids["alarm_id"].add(store.alarms.report(named).id)
+            unit = _report(clock, "S1", f"ru-of-beta-{number}", "", "o-ran-fault-30")
+            made.ids["alarm_id"].add(store.alarms.report(unit.model_copy(update={"cells": ("S1/N1",)})).id)
         for number in range(own.holds):
             store.holds.add("S1", "ana", f"beta works there {number}", None)
         for number in range(own.acts):
@@ -355,7 +364,8 @@ def _alarms_of_alfa(made: TenantsBench, net: Network) -> None:
     (own,) = (link for link in links(samples.rendered(net, "S1").tree) if "716-01" in link.plmns)
     for station, managed_object, tenant, cause in (
         ("S1", own.path, "alfa", "core-link-down"),
-        ("S1", "S1/L1", "", "cell-down"),
+        ("S1", "S1/L1", "", "cell-off-air"),
+        ("S1", "ru-beside-beta", "", "o-ran-fault-9"),
         ("S1", "station", "", "station-unreachable"),
     ):
         alarm = made.store.alarms.report(_report(made.clock, station, managed_object, tenant, cause))
@@ -367,6 +377,7 @@ def _report(clock: VirtualClock, station: str, managed_object: str, tenant: str,
     return AlarmReport(
         station=station,
         object=managed_object,
+        object_class=object_class_of(None, station, managed_object),
         tenant=tenant,
         probable_cause=cause,
         severity=PerceivedSeverity.MAJOR,

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import and_, event, update
 
 from controller.api.app import api_routes
+from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
@@ -219,7 +220,8 @@ def test_a_tenant_sees_its_plans_and_runs(usual: TenantsBench) -> None:
     assert (asked["run"], [one["side"] for one in asked["requirements"]]) == (waiting["id"], ["alfa"])
     (part,) = told(usual, f"/v1/approvals/{waiting['id']}")["parts"]
     assert {row["tenant"] for row in part["diff"]} == {"alfa"}
-    assert {(one["run"], one["tenant"]) for one in told(usual, "/v1/notices")["results"]} == {(waiting["id"], "alfa")}
+    noticed = [one for one in told(usual, "/v1/notices")["results"] if one["run"]]
+    assert {(one["run"], one["tenant"]) for one in noticed} == {(waiting["id"], "alfa")}
     assert (run["state"], run["counts"], run["plan"]) == ("succeeded", {"succeeded": 1}, head["id"])
     assert [job["station"] for job in told(usual, f"/v1/runs/{run['id']}/jobs")["results"]] == ["S1"]
     hers = told(usual, "/v1/runs", side="beta")["results"]
@@ -257,11 +259,40 @@ def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: Tenant
 
 def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench) -> None:
     alarms = told(usual, "/v1/alarms")["results"]
-    assert {(one["probable_cause"], one["text"]) for one in alarms} == {
-        ("core-link-down", "words of alfa"),
-        ("cell-down", ""),
-        ("station-unreachable", ""),
+    assert {(one["probable_cause"], one["object_class"], one["text"]) for one in alarms} == {
+        ("core-link-down", "core-link", "words of alfa"),
+        ("cell-off-air", "cell", ""),
+        ("o-ran-fault-9", "station", ""),
+        ("station-unreachable", "station", ""),
     }
+    assert {cell for one in alarms for cell in one["cells"]} == {"S1/L1"}
+    (unit,) = (one for one in alarms if one["probable_cause"] == "o-ran-fault-9")
+    assert unit["object"] == "station", "the host's words name whatever they like"
+    # Each of them was told, when it was raised and when it is cleared, and of its own cells only.
+    usual.store.alarms.report(
+        AlarmReport(
+            station="S1",
+            object="ru-beside-beta",
+            probable_cause="o-ran-fault-9",
+            severity=PerceivedSeverity.CLEARED,
+            source=AlarmSource.ALERTMANAGER,
+            at=usual.clock.now(),
+        )
+    )
+    noticed = [one for one in told(usual, "/v1/notices")["results"] if one["alarm"]]
+    assert sorted((one["kind"], one["alarm"]) for one in noticed) == sorted(
+        [("alarm-raised", one["id"]) for one in alarms] + [("alarm-cleared", unit["id"])]
+    )
+    assert {station for one in noticed for station in one["stations"]} == {"S1"}
+    assert not any("beta" in str(one) or "N1" in str(one) for one in (*alarms, *noticed))
+
+
+def test_a_tenant_finds_no_alarm_by_what_it_is_not_told(usual: TenantsBench) -> None:
+    every = told(usual, "/v1/alarms")["results"]
+    assert told(usual, "/v1/alarms", "tenant=alfa")["results"] == every
+    for asked in ("object=ru-beside-beta", "tenant=beta", "station=S2", "object=ru-of-beta-0"):
+        assert told(usual, "/v1/alarms", asked)["results"] == [], asked
+    assert len(told(usual, "/v1/alarms", "station=S1&station=S2")["results"]) == len(every)
 
 
 def test_questions_of_a_run_tell_a_tenant_nothing_of_it(usual: TenantsBench) -> None:
@@ -289,7 +320,7 @@ def test_a_stream_ends_with_its_listeners_token(usual: TenantsBench) -> None:
     with patch.object(usual.store.tokens, "bearer", once):
         answer = asyncio.run(ask(usual.app, "GET", "/v1/alarms/events", TOKENS["alfa"], until=b"never"))
     assert answer.status == 200
-    assert answer.body.count(b"event: alarm") == 3
+    assert answer.body.count(b"event: alarm") == 4
 
 
 def test_who_comes_from_another_side_brings_nothing_along(usual: TenantsBench) -> None:

@@ -14,7 +14,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
-from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
+from controller.assurance.health import OWN_CAUSES, ROUTER, STATION, tenant_of
+from controller.intent.impact import object_class_of
 from controller.models.alarm import DIVERGED, OTHER_ALERT, AlarmReport, AlarmSource, AlertRefusal, PerceivedSeverity
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Network
@@ -85,22 +86,28 @@ def _refusal(alert: AlertmanagerAlert, network: Network | None) -> AlertRefusal 
 
 
 def _report(
-    alert: AlertmanagerAlert, now: datetime, causes: frozenset[str], nodes: Mapping[tuple[str, str], LedgerEntry]
+    alert: AlertmanagerAlert,
+    now: datetime,
+    causes: frozenset[str],
+    network: Network | None,
+    nodes: Mapping[tuple[str, str], LedgerEntry],
 ) -> AlarmReport:
     """An alert about a station as a report.
 
-    Labels: ``station`` (needed), ``object`` (path; the station itself by default), ``tenant`` (of a node of ours the
+    Labels: ``station`` (needed), ``object`` (path; the device itself by default), ``tenant`` (of a node of ours the
     ledger says whose it is), ``probable_cause`` (the alert's name by default; one that is not known is the specific
     problem of ``other-alert``), ``severity`` (X.733 words; MAJOR by default).
     """
     labels = alert.labels
     resolved = alert.status == "resolved"
     at = (alert.ends_at if resolved else None) or alert.starts_at
-    node = nodes.get(_node(alert))
+    station, managed_object = _node(alert, network)
+    node = nodes.get((station, managed_object))
     cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
     return AlarmReport(
-        station=labels["station"],
-        object=_node(alert)[1],
+        station=station,
+        object=managed_object,
+        object_class=object_class_of(network, station, managed_object),
         tenant=labels.get("tenant", "") if node is None else tenant_of(node),
         probable_cause=cause if cause in causes else OTHER_ALERT,
         specific_problem="" if cause in causes else cause,
@@ -112,8 +119,10 @@ def _report(
     )
 
 
-def _node(alert: AlertmanagerAlert) -> tuple[str, str]:
-    return alert.labels["station"], alert.labels.get("object") or STATION
+def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
+    """The device of an alert and its object; one about the device as a whole names it as our own checks do."""
+    station, named = alert.labels["station"], alert.labels.get("object") or STATION
+    return station, ROUTER if named == STATION and network and station in network.router_by_id else named
 
 
 def _severity(word: str) -> PerceivedSeverity:
@@ -139,9 +148,9 @@ def alertmanager(
     refusals = [_refusal(alert, network) for alert in message.alerts]
     alerts = [alert for alert, refusal in zip(message.alerts, refusals, strict=True) if refusal is None]
     refused = Counter(refusal.value for refusal in refusals if refusal is not None)
-    nodes = store.ledger.nodes([_node(alert) for alert in alerts])
+    nodes = store.ledger.nodes([_node(alert, network) for alert in alerts])
     causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
-    taken = store.alarms.report_all([_report(alert, now, causes, nodes) for alert in alerts], refused)
+    taken = store.alarms.report_all([_report(alert, now, causes, network, nodes) for alert in alerts], refused)
     if taken:
         backend.wakeups.wake_scheduler()
     if refused:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from controller.models.alarm import ObjectClass
 from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
 from controller.models.network import PROFILE_RATS, Plmn, Rat
@@ -29,6 +30,8 @@ _NEEDED: dict[NodeRole | None, frozenset[LeafRole]] = {
     NodeRole.SHARE: frozenset(SHARE_PARTS),
 }
 _CELLS = (NodeRole.CELL, NodeRole.CELL_PART)
+#: Classes of managed objects that no profile renders and that alarms name (TS 28.541, TS 28.622).
+_CLASSES = {"NRSectorCarrier": ObjectClass.CARRIER, "SectorEquipmentFunction": ObjectClass.RADIO_UNIT}
 
 
 def register(profile: Profile) -> None:
@@ -128,10 +131,26 @@ def link_of(path: Path) -> Path:
     return path
 
 
+def rat_of(path: Path) -> Rat | None:
+    """Radio technology of the profile that declares the entry, None where it means nothing to the engine."""
+    known = _NODES.get(class_of(path))
+    return None if known is None else known[0].rat
+
+
 def is_link(path: Path) -> bool:
     """Whether an entry is a core link."""
     node = _node(path)
     return node is not None and node.link is not None
+
+
+def object_class(path: Path) -> ObjectClass:
+    """Class of the managed object that the entry is; what is no object of its own is part of the station."""
+    node = _node(path)
+    if node is None:
+        return _CLASSES.get(class_of(path), ObjectClass.STATION)
+    if node.link is not None:
+        return ObjectClass.CORE_LINK
+    return ObjectClass.CELL if node.role in _CELLS else ObjectClass.STATION
 
 
 def broadcast_plmn(path: Path) -> Plmn:

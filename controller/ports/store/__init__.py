@@ -46,7 +46,7 @@ from controller.ports.store.processes import Incarnation, Processes, Status
 from controller.ports.store.repository import Async, M_co, Method, Page, Repository, Sync, method
 from controller.ports.store.requests import NewJob, PreparedRun, RunRequest, other_request
 from controller.ports.store.runs import Decide, NewDecision, Questions, Runs, Steps, Transition
-from controller.ports.store.tenants import Concerns, Tenants
+from controller.ports.store.tenants import Tenants
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +64,6 @@ __all__ = [
     "Claim",
     "Claims",
     "Clearances",
-    "Concerns",
     "Decide",
     "Device",
     "Devices",

@@ -41,6 +41,14 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def reassess(self, stations: Iterable[str]) -> None:
+        """Work out anew whom alarms of these stations concern that stand.
+
+        Agreements begin and end, and network files change: tenants that an alarm did not concern before are told.
+        """
+        ...
+
+    @method
     def changes(self, since: int | None) -> tuple[int, list[str]]:
         """Ids of alarms that were raised, moved or cleared since a row of the audit trail, and the newest row's number.
 

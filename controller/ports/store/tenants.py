@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from controller.access.disclosure import TenantPlanHead
@@ -11,9 +11,6 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.ports.store.audit import EVERYTHING, AuditQuery
 from controller.ports.store.repository import M_co, Page, Repository, method
-
-#: Whether an alarm on this station and object, of this tenant and cause, is a tenant's business.
-Concerns = Callable[[str, str, str, str], bool]
 
 
 class Tenants(Repository[M_co], Protocol[M_co]):
@@ -45,10 +42,16 @@ class Tenants(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def alarms(
-        self, tenant: str, concerns: Concerns, page: Page, like: AlarmFilter | None = None
-    ) -> tuple[int, list[Alarm]]:
-        """Total and one page of alarms that concern a tenant, newest first."""
+    def alarms(self, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
+        """Total and one page of alarms that concern a tenant, newest first.
+
+        Objects are asked for only where tenants are told them: cells and core links.
+        """
+        ...
+
+    @method
+    def alarm(self, tenant: str, alarm_id: str) -> Alarm:
+        """An alarm that concerns a tenant. Raises NotFoundError."""
         ...
 
     @method

@@ -7,13 +7,16 @@ from itertools import permutations
 import pytest
 from sqlalchemy import event
 
-from controller.models.alarm import Alarm, AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
+from controller.models.network import Network
+from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore
 from tests.support.records import START
+from tests.unit.plan import samples
 
 MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED
 
@@ -231,7 +234,7 @@ def test_a_batch_is_the_same_as_one_report_after_the_other(store: SqlStore) -> N
 
 
 def _plain(alarm: Alarm) -> dict[str, object]:
-    return alarm.model_dump(exclude={"id", "tenant"})
+    return alarm.model_dump(exclude={"id", "tenant", "tenants"})
 
 
 def test_a_batch_takes_as_many_statements_whatever_its_size(store: SqlStore) -> None:
@@ -249,7 +252,7 @@ def test_a_batch_takes_as_many_statements_whatever_its_size(store: SqlStore) -> 
     for severity, at in ((MAJOR, 1), (CRITICAL, 2), (CLEARED, 3)):
         few = statements([report(severity, at, f"few-{n}") for n in range(2)])
         many = statements([report(severity, at, f"many-{n}") for n in range(2000)])
-        assert many == few <= 10
+        assert many == few <= 13
     assert store.status.figures()["alerts_refused"]["no-station",] == 6
 
 
@@ -301,3 +304,68 @@ def test_each_escalation_of_an_alarm_has_a_key_of_its_own(store: SqlStore) -> No
     assert store.alarms.escalate(repairing, "broken again", actor="rule") is not None
     keys = [one.key for one in store.escalations.pending()]
     assert keys == [f"escalate-{alarm.id}", f"escalate-{alarm.id}-2"]
+
+
+def _shared(store: SqlStore, *, until: str | None = None) -> None:
+    """A network of S1 and S2 that alfa, and beta until a day, share everywhere."""
+    content = samples.network(("alfa", "beta")).model_dump(mode="json")
+    content["agreements"][1]["validity"] |= {"end": until}
+    network = Network.model_validate(content)
+    store.networks.save(network, network_digest(network), "ana")
+
+
+def _of(store: SqlStore, tenant: str) -> list[str]:
+    return [alarm.id for alarm in store.tenants.alarms(tenant, Page())[1]]
+
+
+def _notices(store: SqlStore, tenant: str) -> list[tuple[str, str]]:
+    return [(one.kind.value, one.alarm) for one in reversed(store.notices.page(Page(), tenant)[1])]
+
+
+def test_tenants_are_told_of_an_alarm_that_concerns_them_when_it_is_raised_and_cleared(store: SqlStore) -> None:
+    _shared(store)
+    shared = AlarmReport(
+        station="S1", object="ru-1", probable_cause="x", severity=MAJOR, source="oran-fm", at=START, cells=("S1/L1",)
+    )
+    own = shared.model_copy(update={"object": "station", "tenant": "beta", "cells": ()})
+    first, second, third = store.alarms.report_all([shared, shared, own])
+    assert (first.id, first.cells, first.tenants) == (second.id, ("S1/L1",), ("alfa", "beta"))
+    assert (third.cells, third.tenants) == (("S1/L1", "S1/N1"), ("beta",))
+    assert store.alarms.get(first.id) == second
+    assert (_of(store, "alfa"), _of(store, "beta")) == ([first.id], [third.id, first.id])
+    with pytest.raises(NotFoundError):
+        store.tenants.alarm("alfa", third.id)
+    assert store.tenants.alarm("beta", third.id) == third
+    assert [one.id for one in store.alarms.page(Page(), None, AlarmFilter(tenants=("alfa",)))[1]] == [first.id]
+    store.alarms.report(shared.model_copy(update={"severity": CLEARED}))
+    moved = store.alarms.move(store.alarms.get(third.id), AlarmState.CLEARED, actor="remediation")
+    assert moved is not None
+    raised, cleared = ("alarm-raised", first.id), ("alarm-cleared", first.id)
+    assert _notices(store, "alfa") == [raised, cleared]
+    assert _notices(store, "beta") == [raised, ("alarm-raised", third.id), cleared, ("alarm-cleared", third.id)]
+
+
+def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_told_of_it(store: SqlStore) -> None:
+    _shared(store, until="2025-01-01")
+    fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarm = store.alarms.report(fault)
+    assert (alarm.tenants, _of(store, "beta")) == (("alfa",), [])
+    store.alarms.reassess(["S1"])
+    assert store.alarms.get(alarm.id) == alarm
+    _shared(store)
+    store.alarms.reassess(["S2"])
+    assert _of(store, "beta") == []
+    store.alarms.reassess(["S1"])
+    assert store.alarms.get(alarm.id).tenants == ("alfa", "beta")
+    assert _of(store, "beta") == [alarm.id]
+    assert (_notices(store, "alfa"), _notices(store, "beta")) == ([("alarm-raised", alarm.id)],) * 2
+
+
+def test_what_is_raised_again_while_its_repair_works_is_told_again(store: SqlStore) -> None:
+    _shared(store)
+    fault = AlarmReport(station="S1", object="S1/N1", probable_cause="x", severity=MAJOR, source="check", at=START)
+    alarm = store.alarms.report(fault)
+    assert store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run="r-1") is not None
+    for severity in (CLEARED, CLEARED, MAJOR, MAJOR):
+        store.alarms.report(fault.model_copy(update={"severity": severity}))
+    assert [kind for kind, _ in _notices(store, "alfa")] == ["alarm-raised", "alarm-cleared", "alarm-raised"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from controller.assurance.checker import _own_reports
-from controller.assurance.health import CONFIGURATION_DRIFT, STATION
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.assurance.health import STATION
+from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.assurance.health import (
-    CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
     STATION,
     UNREACHABLE,
@@ -15,7 +14,7 @@ from controller.assurance.health import (
     unread,
     wrongs,
 )
-from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed
@@ -164,6 +163,7 @@ def test_reports_carry_tenant_time_and_source() -> None:
     assert report == AlarmReport(
         station="A",
         object=LINK,
+        object_class=ObjectClass.CORE_LINK,
         tenant="claro",
         probable_cause=CORE_LINK_DOWN,
         severity=PerceivedSeverity.MAJOR,

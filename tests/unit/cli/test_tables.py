@@ -45,7 +45,8 @@ ALARM: dict[str, Any] = {
     "severity": "CRITICAL",
     "object": "/ManagedElement[1]/GNBDUFunction[1]/NRCellDU[N78-1]",
 }
-ALARM |= {"tenant": "entel", "probable_cause": "core-link-down", "count": 3, "raised": AT, "run": "r-c7cbe25074"}
+ALARM |= {"tenants": ["bitel", "entel"], "cells": ["PE-CUS-0145/N78-1"]}
+ALARM |= {"tenant": "", "probable_cause": "core-link-down", "count": 3, "raised": AT, "run": "r-c7cbe25074"}
 ALARM |= {"note": "waits for a person: the rule's repair was refused twice, as its run r-c7cbe25074 says", "text": ""}
 LISTS: dict[str, list[dict[str, Any]]] = {
     "device list": [{"station": f"PE-CUS-014{n}", **DEVICE} for n in range(2)]
@@ -72,8 +73,12 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         | {"detail": {"plan": "42327bc0ca30", "procedure": "apply", "stations": "1180", "reason": "CHG-1042"}}
     ],
     "notices": [
-        {"id": "n-9f8e7d6c", "at": AT, "tenant": "entel", "kind": "planned", "run": "r-21748f9c95", "begins": LATER}
-        | {"stations": ["PE-CUS-0145"], "text": "work on 1 station of yours, service is away for up to 40 s"}
+        {"id": "n-9f8e7d6c", "at": AT, "tenant": "entel", "kind": "planned", "run": "r-21748f9c95", "alarm": ""}
+        | {
+            "begins": LATER,
+            "stations": ["PE-CUS-0145"],
+            "text": "work on 1 station of yours, service is away for up to 40 s",
+        }
     ],
     "token list": [
         {"id": "t-5a1c77e0", "owner": "ana", "label": "prometheus of the second site", "scopes": ["metrics", "look"]}

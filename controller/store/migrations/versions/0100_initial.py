@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("identity", sa.String(), server_default="", nullable=False),
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("object", sa.String(), nullable=False),
+        sa.Column("object_class", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("probable_cause", sa.String(), nullable=False),
         sa.Column("specific_problem", sa.String(), nullable=False),
@@ -35,6 +36,8 @@ def upgrade() -> None:
         sa.Column("run", sa.Text(), server_default="", nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("escalated", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cells", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("tenants", sa.Text(), server_default="[]", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_alarms")),
         sa.UniqueConstraint("id", name=op.f("uq_alarms_id")),
     )
@@ -49,6 +52,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_alarms_state"), "alarms", ["state"], unique=False)
     op.create_index("ix_alarms_station", "alarms", ["station", "number"], unique=False)
+    op.create_table(
+        "alarm_tenants",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("alarm", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_alarm_tenants_alarm")),
+        sa.PrimaryKeyConstraint("tenant", "alarm", name=op.f("pk_alarm_tenants")),
+    )
     op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -455,7 +465,8 @@ def upgrade() -> None:
         "notices",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("run", sa.String(), nullable=True),
+        sa.Column("alarm", sa.String(), nullable=True),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -628,6 +639,7 @@ def downgrade() -> None:
     op.drop_table("behaviours")
     op.drop_table("audit_head")
     op.drop_table("audit")
+    op.drop_table("alarm_tenants")
     op.drop_index("ix_alarms_station", table_name="alarms")
     op.drop_index(op.f("ix_alarms_state"), table_name="alarms")
     op.drop_index(

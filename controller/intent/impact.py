@@ -1,0 +1,139 @@
+"""Whom an alarm concerns: cells that suffer, and tenants with an agreement in force on them (TS 32.130). Pure.
+
+Where a source names the cells that suffer (those of a radio unit), it is believed. Else they follow from the object
+that failed: of a cell it is that cell, of a core link the cells of the tenants whose link it is, of a router all cells
+of its site's stations. Whatever else fails in a station may take all of its cells with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from controller.models.alarm import (
+    CONFIGURATION_DRIFT,
+    DIVERGED,
+    RECORD_DOUBTED,
+    TOO_MANY_REPAIRS,
+    Alarm,
+    AlarmReport,
+    ObjectClass,
+)
+from controller.models.network import HOST, Agreement, Cell, Network
+from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
+from controller.nrm.tree import Path, child
+
+#: Probable causes of what is wrong with the management of a device, and with no service: they concern the host alone.
+OF_MANAGEMENT = frozenset({CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, TOO_MANY_REPAIRS})
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """Whom a fault concerns.
+
+    Attributes:
+        cells: Affected cells, as ``station/cell``, sorted.
+        tenants: Affected tenants, each with those of the cells that are shared with it.
+    """
+
+    cells: tuple[str, ...] = ()
+    tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Sharing:
+    """Who shares which cell on a day; what is asked for once is worked out once."""
+
+    def __init__(self, network: Network, day: date) -> None:
+        self._network = network
+        self._in_force: tuple[Agreement, ...] = tuple(
+            one for one in network.agreements if one.validity.holds_on(day) and one.tenant in network.tenant_by_id
+        )
+        self._known: dict[str, dict[str, frozenset[str]]] = {}
+
+    def impact_of(self, about: AlarmReport | Alarm, owners: Collection[str] = ()) -> Impact:
+        """Whom a fault concerns that was reported just now.
+
+        Args:
+            about: The fault.
+            owners: Owners of the core link that it is about, by the ledger.
+        """
+        if about.probable_cause in OF_MANAGEMENT:
+            return Impact()
+        cells = self._cells(about)
+        link = link_in(about.object)
+        if not link and not about.tenant:
+            return Impact(tuple(sorted(cells)), self.tenants_at(cells))
+        sides = {about.tenant} if about.tenant else set(owners) - {HOST}
+        shared = self.tenants_at(cells)
+        tenants = {tenant: shared.get(tenant, ()) for tenant in sorted(sides)}
+        return Impact(tuple(sorted({cell for its in tenants.values() for cell in its})), tenants)
+
+    def impact_now(self, alarm: Alarm) -> Impact:
+        """Whom an alarm concerns that stands: its cells are as they were, who shares them may have changed."""
+        if alarm.tenant or link_in(alarm.object) or alarm.probable_cause in OF_MANAGEMENT:
+            shared = self.tenants_at(alarm.cells)
+            return Impact(alarm.cells, {tenant: shared.get(tenant, ()) for tenant in alarm.tenants})
+        return Impact(alarm.cells, self.tenants_at(alarm.cells))
+
+    def tenants_at(self, cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Tenants that share any of these cells (``station/cell``), each with its own of them, sorted."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(cells):
+            for tenant in self._tenants(name):
+                found.setdefault(tenant, []).append(name)
+        return {tenant: tuple(found[tenant]) for tenant in sorted(found)}
+
+    def _tenants(self, cell: str) -> frozenset[str]:
+        station = cell.partition("/")[0]
+        if station not in self._known:
+            self._known[station] = {
+                one.name: frozenset(a.tenant for a in self._in_force if self._network.reaches(a, one))
+                for one in self._network.cells_by_station.get(station, ())
+            }
+        return self._known[station].get(cell, frozenset())
+
+    def _cells(self, about: AlarmReport | Alarm) -> set[str]:
+        """Names of the cells that suffer."""
+        network, station = self._network, about.station
+        if station in network.router_by_id:
+            behind = network.stations_at.get(network.site_of(station), ())
+            return {cell.name for one in behind for cell in network.cells_by_station[one]}
+        there = network.cells_by_station.get(station, ())
+        if named := set(about.cells) & {cell.name for cell in there}:
+            return named
+        return {cell.name for cell in there if _suffers(cell, about.object)}
+
+
+def _suffers(cell: Cell, managed_object: str) -> bool:
+    """Whether a cell suffers from what failed at its station."""
+    path = _path_of(managed_object)
+    if inside := cell_of(path):
+        return inside == cell.id
+    if link := link_of(path):
+        return rat_of(link) is cell.rat
+    return managed_object == cell.name or not managed_object.startswith(f"{cell.station}/")
+
+
+def link_in(managed_object: str) -> Path:
+    """The core link that an object is or belongs to, an empty string where it is none."""
+    return link_of(_path_of(managed_object))
+
+
+def _path_of(managed_object: str) -> Path:
+    """An object as a path; one that a station names without it (``EP_S1C=x``) by itself. Empty where it is no node."""
+    if managed_object.startswith("/"):
+        return managed_object
+    name, _, key = managed_object.partition("=")
+    return child("", name, key) if key and name.isidentifier() else ""
+
+
+def object_class_of(network: Network | None, device: str, managed_object: str) -> ObjectClass:
+    """Class of the object that an alarm of a device names."""
+    router = None if network is None else network.router_by_id.get(device)
+    if router is not None:
+        ports = (router.uplink, router.downlink, router.standby)
+        return ObjectClass.PORT if managed_object in ports else ObjectClass.ROUTER
+    if path := _path_of(managed_object):
+        return object_class(path)
+    return ObjectClass.CELL if managed_object.startswith(f"{device}/") else ObjectClass.STATION
