@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -23,6 +24,9 @@ DEFAULT_PORT = 830
 #: Port of a router that names none (RFC 4253).
 DEFAULT_ROUTER_PORT = 22
 
+#: Radio technology of each profile.
+TECHNOLOGIES: Mapping[str, str] = MappingProxyType({"lte-28658": "LTE", "nr-28541": "NR"})
+
 _BULK = ("stations", "cells", "endpoints", "sites", "backhaul", "routers")
 _KINDS = (*_BULK, "tenants", "network")
 
@@ -33,7 +37,13 @@ class NetworkFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What a tenant's core looks like from a station: its VLAN and the addresses of its nodes."""
+    """What a tenant's core looks like from a station: its VLAN and the addresses of its nodes.
+
+    Attributes:
+        sgw: Networks of its S-GWs, of which the MME names one for each session.
+        n3: By address of a UPF, the network of all that the SMF may name for it; a UPF that is absent is one address.
+        slices: By address of a UPF, the slices that it serves, as in 1-0000A1; one that is absent serves all.
+    """
 
     tenant: str
     vlan: int
@@ -41,6 +51,24 @@ class Core:
     amf: frozenset[str]
     upf: frozenset[str]
     plmns: tuple[str, ...] = ()
+    sgw: tuple[str, ...] = ()
+    n3: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    slices: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def networks(self, technologies: Collection[str]) -> tuple[str, ...]:
+        """Where packets of stations go that have cells of these technologies (``LTE``, ``NR``)."""
+        found: set[str] = set()
+        if "LTE" in technologies:
+            found |= {*self.mme, *self.sgw}
+        if "NR" in technologies:
+            found |= {*self.amf, *(self.n3.get(upf, upf) for upf in self.upf)}
+        return tuple(sorted(found))
+
+
+def ends(network: str) -> tuple[str, ...]:
+    """The first and the last address of a network: who reaches both reaches, for all we know, what lies between."""
+    known = ip_network(network)
+    return tuple(dict.fromkeys((str(known[0]), str(known[-1]))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +264,7 @@ def _router(path: Path, row: Mapping[str, Any], sites: Mapping[str, Mapping[str,
 
 def _core(path: Path, row: Mapping[str, Any]) -> Core:
     core = row.get("core") or {}
+    upfs = {_text(path, node, "address"): node for node in core.get("upf_pool") or ()}
 
     def pool(name: str) -> frozenset[str]:
         return frozenset(_text(path, node, "address") for node in core.get(name) or ())
@@ -245,9 +274,26 @@ def _core(path: Path, row: Mapping[str, Any]) -> Core:
         vlan=_number(path, core, "vlan"),
         mme=pool("mme_pool"),
         amf=pool("amf_pool"),
-        upf=pool("upf_pool"),
+        upf=frozenset(upfs),
         plmns=tuple(str(plmn) for plmn in row.get("plmns") or ()),
+        sgw=tuple(sorted({_prefix(path, node) for node in core.get("sgw_pool") or ()})),
+        n3=MappingProxyType({upf: _prefix(path, node) for upf, node in upfs.items() if node.get("prefix")}),
+        slices=MappingProxyType(
+            {upf: frozenset(map(_slice, node["slices"])) for upf, node in upfs.items() if node.get("slices")}
+        ),
     )
+
+
+def _prefix(path: Path, node: Mapping[str, Any]) -> str:
+    text = _text(path, node, "prefix")
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise NetworkFileError(f"{path}: prefix {error}") from error
+
+
+def _slice(row: Mapping[str, Any]) -> str:
+    return f"{row.get('sst')}-{str(row.get('sd') or 'FFFFFF').upper()}"
 
 
 #: Name of the network, and so the seed of its host keys.

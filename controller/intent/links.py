@@ -3,38 +3,63 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 from controller.intent.findings import Check, finding
 from controller.intent.sharing import CellSharing
 from controller.models.facts import CoreLinkFact, Finding, LinkKind
-from controller.models.network import CoreNode, Plmn, Rat, Station, Tenant
+from controller.models.network import CoreNode, Plmn, Rat, Snssai, Station, Tenant
+from controller.models.sharing import in_slice_order
 
 
 @dataclass(frozen=True, slots=True)
 class _Pool:
-    """Core nodes, as (link id, address), that every station with cells of a technology links to."""
+    """What every station with cells of a technology links to."""
 
     rat: Rat
     kind: LinkKind
     name: str
     vlan: int
-    nodes: tuple[tuple[str, str], ...]
-    missing: Check
+    ends: tuple[_FarEnd, ...]
+
+    @property
+    def missing(self) -> Check:
+        """The finding where a tenant on air has none of it."""
+        return Check.USER_PLANE_POOL_MISSING if self.kind.user_plane else Check.CORE_POOL_MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class _FarEnd:
+    """What one link leads to; none of ``slices`` means that it serves all."""
+
+    id: str
+    address: str
+    networks: tuple[str, ...]
+    slices: frozenset[Snssai] = frozenset()
 
 
 def _pools(tenant: Tenant) -> tuple[_Pool, ...]:
     core = tenant.core
 
-    def pool(rat: Rat, kind: LinkKind, name: str, nodes: Iterable[CoreNode], missing: Check) -> _Pool:
-        named = sorted((f"{tenant.id}-{node.id}", str(node.address)) for node in nodes)
-        return _Pool(rat, kind, name, core.vlan, tuple(named), missing)
+    def pool(rat: Rat, kind: LinkKind, name: str, ends: Iterable[_FarEnd]) -> _Pool:
+        return _Pool(rat, kind, name, core.vlan, tuple(sorted(ends, key=lambda end: (end.id, end.address))))
 
+    def nodes(of: Iterable[CoreNode]) -> Iterator[_FarEnd]:
+        for node in of:
+            yield _FarEnd(f"{tenant.id}-{node.id}", str(node.address), (str(ip_network(node.address)),))
+
+    gateways = tuple(sorted({str(node.prefix) for node in core.sgw_pool}))
+    functions = (
+        _FarEnd(f"{tenant.id}-{node.id}", str(node.address), (str(node.network),), frozenset(node.slices))
+        for node in core.upf_pool
+    )
     return (
-        pool(Rat.LTE, LinkKind.S1C, "MME", core.mme_pool, Check.CORE_POOL_MISSING),
-        pool(Rat.NR, LinkKind.NGC, "AMF", core.amf_pool, Check.CORE_POOL_MISSING),
-        pool(Rat.NR, LinkKind.NGU, "UPF", core.upf_pool, Check.USER_PLANE_POOL_MISSING),
+        pool(Rat.LTE, LinkKind.S1C, "MME", nodes(core.mme_pool)),
+        pool(Rat.LTE, LinkKind.S1U, "S-GW", [_FarEnd(f"{tenant.id}-s1u", "", gateways)] if gateways else ()),
+        pool(Rat.NR, LinkKind.NGC, "AMF", nodes(core.amf_pool)),
+        pool(Rat.NR, LinkKind.NGU, "UPF", functions),
     )
 
 
@@ -51,45 +76,70 @@ class CoreLinks:
         facts: list[CoreLinkFact] = []
         findings: list[Finding] = []
         address = str(station.transport_address)
-        for tenant, plmns in sorted(_served(cells).items()):
+        for tenant, by_rat in sorted(_served(cells).items()):
             for pool in self._pools[tenant]:
-                if pool.rat not in plmns:
+                served = by_rat.get(pool.rat)
+                if served is None:
                     continue
-                if not pool.nodes:
+                ends = [end for end in pool.ends if not end.slices or end.slices & served.slices]
+                if not ends:
                     findings.append(_missing(station, tenant, pool))
-                facts.extend(_links(station.id, address, tenant, pool, plmns[pool.rat]))
+                elif lacking := _slices_left_out(served, ends):
+                    findings.append(_missing(station, tenant, pool, f" for slice {lacking}"))
+                facts.extend(_links(station.id, address, tenant, pool, ends, served))
         findings.extend(_clashes(station, facts))
         return facts, findings
 
 
-def _links(station: str, address: str, tenant: str, pool: _Pool, plmns: Iterable[Plmn]) -> Iterator[CoreLinkFact]:
-    served = tuple(sorted(plmns))
-    for name, remote_address in pool.nodes:
+def _links(
+    station: str, address: str, tenant: str, pool: _Pool, ends: Iterable[_FarEnd], served: _Served
+) -> Iterator[CoreLinkFact]:
+    plmns = tuple(sorted(served.plmns))
+    for end in ends:
         yield CoreLinkFact(
             station=station,
             kind=pool.kind,
-            id=name,
-            plmns=served,
+            id=end.id,
+            plmns=plmns,
             local_address=address,
             vlan=pool.vlan,
-            remote_address=remote_address,
+            remote_address=end.address,
+            networks=end.networks,
             owners=(tenant,),
         )
 
 
-def _served(cells: Iterable[tuple[Rat, CellSharing]]) -> Mapping[str, Mapping[Rat, set[Plmn]]]:
-    """PLMNs on air at a station by tenant and technology."""
-    served: dict[str, dict[Rat, set[Plmn]]] = defaultdict(lambda: defaultdict(set))
+@dataclass(slots=True)
+class _Served:
+    """What a tenant has on air at a station in one technology."""
+
+    plmns: set[Plmn] = field(default_factory=set)
+    slices: set[Snssai] = field(default_factory=set)
+
+
+def _served(cells: Iterable[tuple[Rat, CellSharing]]) -> Mapping[str, Mapping[Rat, _Served]]:
+    """What is on air at a station by tenant and technology."""
+    served: dict[str, dict[Rat, _Served]] = defaultdict(lambda: defaultdict(_Served))
     for rat, shared in cells:
         for broadcast in shared.broadcasts:
-            served[broadcast.tenant][rat].add(broadcast.plmn)
+            found = served[broadcast.tenant][rat]
+            found.plmns.add(broadcast.plmn)
+            found.slices.update(broadcast.slices)
     return served
 
 
-def _missing(station: Station, tenant: str, pool: _Pool) -> Finding:
+def _slices_left_out(served: _Served, ends: Sequence[_FarEnd]) -> str:
+    """Slices on air that none of these serves, as people write them."""
+    if any(not end.slices for end in ends):
+        return ""
+    return ", ".join(map(str, in_slice_order(served.slices.difference(*(end.slices for end in ends)))))
+
+
+def _missing(station: Station, tenant: str, pool: _Pool, what: str = "") -> Finding:
+    field, restriction = f"{pool.name.replace('-', '').lower()}_pool", "slices" if what else "rats"
     text = (
-        f"station {station.id}: tenant {tenant} is on air on {pool.rat} cells but has no {pool.name} pool; "
-        f"give its {pool.name.lower()}_pool, or restrict its agreements by rats"
+        f"station {station.id}: tenant {tenant} is on air on {pool.rat} cells but has no {pool.name} pool{what}; "
+        f"give its {field}, or restrict its agreements by {restriction}"
     )
     return finding(pool.missing, text, station=station.id, tenant=tenant)
 

@@ -1,13 +1,16 @@
 """Routers: which tenants' ways to their cores the router of a site has to carry.
 
 A tenant needs its way where a station of the site has a core link of it, whatever the other tenants
-do: a tenant's facts depend on the site's stations, that tenant and its agreements only.
+do: a tenant's facts depend on the site's stations, that tenant and its agreements only. The way leads where these
+links go and nowhere else.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 
 from controller.intent.findings import Check, finding
 from controller.models.facts import CoreLinkFact, Fact, Finding, RouterFact, RouterFacts, TransportFact
@@ -66,30 +69,35 @@ class _Site:
         self._router = router
         names = sorted(stations_of(network, [router.id]))
         self._addresses = [network.station_by_id[name].transport_address for name in names]
-        links = (fact for name in names for fact in facts.get(name, ()) if isinstance(fact, CoreLinkFact))
-        self._tenants = sorted({fact.owners[0] for fact in links})
+        self._networks: dict[str, set[str]] = defaultdict(set)
+        for fact in (fact for name in names for fact in facts.get(name, ())):
+            if isinstance(fact, CoreLinkFact):
+                self._networks[fact.owners[0]].update(fact.networks)
         self.findings: list[Finding] = []
 
     def transports(self) -> Iterator[TransportFact]:
         """The tenants' ways, in order of tenant."""
         side = self._router.station_side or station_side(self._addresses)
-        if side is None and self._tenants:
+        if side is None and self._networks:
             self._find(
                 Check.ROUTER_NO_ADDRESS,
                 f"router {self._router.id}: no address towards its stations can be worked out; give its station_side",
             )
-        for name in self._tenants:
+        for name in sorted(self._networks):
             tenant = self._network.tenant_by_id[name]
-            core = core_network(tenant)
-            if reason := _unenforceable(self._router, tenant, core):
+            carried, left_out = _in_order(self._networks[name])
+            if left_out:
+                text = f"{name}'s {', '.join(left_out)} is IPv6, and routers carry IPv4 only"
+                self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {text}", name)
+            if reason := _unenforceable(self._router, tenant):
                 self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {reason}", name)
-            elif side is not None and core is not None:
+            elif side is not None and carried:
                 yield TransportFact(
                     router=self._router.id,
                     tenant=name,
                     vlan=tenant.core.vlan,
                     station_side=str(side),
-                    core=str(core),
+                    networks=carried,
                     owners=(name,),
                 )
 
@@ -97,9 +105,18 @@ class _Site:
         self.findings.append(finding(check, text, station=self._router.id, tenant=tenant))
 
 
-def _unenforceable(router: Router, tenant: Tenant, core: IPv4Network | None) -> str:
-    if core is None:
-        return f"{tenant.id} has no core node with an IPv4 address, and routers carry nothing else"
+def _in_order(networks: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Networks in order of address: those that routers carry, and those that they don't."""
+    known = sorted(map(_network, networks), key=lambda network: (network.version, network))
+    carried = tuple(str(network) for network in known if isinstance(network, IPv4Network))
+    return carried, tuple(str(network) for network in known if not isinstance(network, IPv4Network))
+
+
+#: Networks of a tenant's core are the same at all sites.
+_network = lru_cache(maxsize=4096)(ip_network)
+
+
+def _unenforceable(router: Router, tenant: Tenant) -> str:
     longest, longest_interface = _LONGEST.get(router.platform, _LONGEST["cisco_ios"])
     if len(tenant.id) > longest:
         return f"{tenant.id} is too long a name for a VRF, which has at most {longest} characters"
@@ -110,17 +127,6 @@ def _unenforceable(router: Router, tenant: Tenant, core: IPv4Network | None) -> 
         if len(name := f"{port}.{tenant.core.vlan}") > longest_interface:
             return f"{name} is too long a name for an interface, which has at most {longest_interface} characters"
     return ""
-
-
-def core_network(tenant: Tenant) -> IPv4Network | None:
-    """The smallest network that holds all core nodes of a tenant; none if none has an IPv4 address."""
-    core = tenant.core
-    nodes = [node.address for pool in (core.mme_pool, core.amf_pool, core.upf_pool) for node in pool]
-    numbers = [int(node) for node in nodes if isinstance(node, IPv4Address)]
-    if not numbers:
-        return None
-    length = 32 - (min(numbers) ^ max(numbers)).bit_length()
-    return IPv4Network((min(numbers), length), strict=False)
 
 
 def station_side(stations: Iterable[object]) -> IPv4Interface | None:

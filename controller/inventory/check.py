@@ -7,7 +7,7 @@ shares) is checked in ``controller.intent``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +18,6 @@ from controller.models.network import (
     Agreement,
     BackhaulNode,
     Cell,
-    Core,
     Endpoint,
     NetworkHeader,
     Noun,
@@ -26,6 +25,7 @@ from controller.models.network import (
     Region,
     Router,
     Site,
+    Snssai,
     Station,
     Tenant,
 )
@@ -223,13 +223,88 @@ def check_tenants(objects: Objects) -> None:
                 objects.report.entry(entry, ("plmns", index), message, value=plmn)
             owners.setdefault(plmn, entry)
         _doubles(objects, entry, ("slices",), [str(slice_) for slice_ in tenant.slices])
-        _check_core(objects, entry, tenant.core)
+        _check_core(objects, entry, tenant)
+    _check_user_plane(objects, tenants)
 
 
-def _check_core(objects: Objects, entry: Entry, core: Core) -> None:
+def _check_core(objects: Objects, entry: Entry, tenant: Tenant) -> None:
+    core = tenant.core
     for name, pool in (("mme_pool", core.mme_pool), ("amf_pool", core.amf_pool), ("upf_pool", core.upf_pool)):
         _doubles(objects, entry, ("core", name), [node.id for node in pool])
         _doubles(objects, entry, ("core", name), [str(node.address) for node in pool])
+    _doubles(objects, entry, ("core", "sgw_pool"), [gateways.id for gateways in core.sgw_pool])
+    for index, upf in enumerate(core.upf_pool):
+        for number, slice_ in enumerate(upf.slices):
+            if slice_ not in tenant.slices:
+                _report_slice(objects, entry, ("core", "upf_pool", index, "slices", number), tenant, slice_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Addresses from ``first`` to ``last`` that somebody names: a network of a tenant's user plane, or a station."""
+
+    version: int
+    first: int
+    last: int
+    entry: Entry
+    path: FieldPath = ()
+    text: str = ""
+    tenant: str = ""
+    shared: bool = False
+
+    def may_lie_in(self, other: _Claim) -> bool:
+        """Whether it may hold addresses of another claim: one node can be both S-GW and UPF of its tenant."""
+        if self.tenant == other.tenant:
+            return self.path[1] != other.path[1]
+        return self.shared and other.shared
+
+
+def _check_user_plane(objects: Objects, tenants: Found[Tenant]) -> None:
+    """Networks of the user plane are disjoint, or said to be shared, and hold no station of ours.
+
+    A tenant's VRF leads to its own networks on one side and to the stations on the other: what holds both is neither.
+    """
+    claims = [claim for entry, tenant in tenants for claim in _claims(entry, tenant)]
+    if not claims:
+        return
+    for entry, station in objects.all("stations", Station):
+        address = station.transport_address
+        claims.append(_Claim(address.version, int(address), int(address), entry))
+    claims.sort(key=lambda claim: (claim.version, claim.first, -claim.last, not claim.tenant))
+    around: list[_Claim] = []
+    holding: set[tuple[int, FieldPath]] = set()
+    for claim in claims:
+        while around and (around[-1].version != claim.version or around[-1].last < claim.first):
+            around.pop()
+        if claim.tenant:
+            _report_overlap(objects, claim, around)
+            around.append(claim)
+        elif around and (key := (id(around[-1].entry), around[-1].path)) not in holding:
+            holding.add(key)
+            message = f"holds the transport address of {claim.entry.label}, {at(claim.entry)}"
+            objects.report.entry(around[-1].entry, around[-1].path, message, value=around[-1].text)
+
+
+def _report_overlap(objects: Objects, claim: _Claim, around: Iterable[_Claim]) -> None:
+    other = next((other for other in around if not claim.may_lie_in(other)), None)
+    if other is not None:
+        message = f"overlaps {other.text} of {other.entry.label}, {at(other.entry)}"
+        expected = "disjoint networks" + (", or shared: true in both" if claim.tenant != other.tenant else "")
+        objects.report.entry(claim.entry, claim.path, message, value=claim.text, expected=expected)
+
+
+def _claims(entry: Entry, tenant: Tenant) -> Iterator[_Claim]:
+    named = [
+        *(("sgw_pool", index, "prefix", node.prefix, node.shared) for index, node in enumerate(tenant.core.sgw_pool)),
+        *(
+            ("upf_pool", index, "address" if node.prefix is None else "prefix", node.network, node.shared)
+            for index, node in enumerate(tenant.core.upf_pool)
+        ),
+    ]
+    for pool, index, field, network, shared in named:
+        ends = int(network.network_address), int(network.broadcast_address)
+        path = ("core", pool, index, field)
+        yield _Claim(network.version, *ends, entry, path, str(network), tenant.id, shared)
 
 
 def _doubles(objects: Objects, entry: Entry, path: tuple[str, ...], values: Iterable[Hashable]) -> None:
@@ -275,6 +350,9 @@ def _check_subset(objects: Objects, entry: Entry, agreement: Agreement, tenant: 
             objects.report.entry(entry, ("plmns", index), "not a PLMN of the tenant", value=plmn, expected=expected)
     for index, slice_ in enumerate(agreement.slices):
         if slice_ in foreign_slices:
-            slices = ", ".join(map(str, tenant.slices)) or "none"
-            message, expected = f"{slice_} is not a slice of the tenant", f"{tenant.id} has {slices}"
-            objects.report.entry(entry, ("slices", index), message, expected=expected)
+            _report_slice(objects, entry, ("slices", index), tenant, slice_)
+
+
+def _report_slice(objects: Objects, entry: Entry, path: FieldPath, tenant: Tenant, slice_: Snssai) -> None:
+    expected = f"{tenant.id} has {', '.join(map(str, tenant.slices)) or 'none'}"
+    objects.report.entry(entry, path, f"{slice_} is not a slice of the tenant", expected=expected)

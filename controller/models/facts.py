@@ -83,16 +83,27 @@ class ShareFact:
 
 
 class LinkKind(StrEnum):
-    """Kind of core link: control plane to an MME or AMF, user plane to a UPF."""
+    """Kind of core link: control plane to an MME or AMF, user plane to the S-GWs or a UPF."""
 
     S1C = "S1C"
+    S1U = "S1U"
     NGC = "NGC"
     NGU = "NGU"
+
+    @property
+    def user_plane(self) -> bool:
+        """Whether it carries users' packets and no signalling."""
+        return self in (LinkKind.S1U, LinkKind.NGU)
 
 
 @dataclass(frozen=True, slots=True)
 class CoreLinkFact:
-    """One core link of a tenant: endpoint here, core node there, in the tenant's VLAN."""
+    """One core link of a tenant: endpoint here, core node there, in the tenant's VLAN.
+
+    Attributes:
+        remote_address: The core node; empty for S1-U, where the MME names the S-GW of each session.
+        networks: Where its packets go, as in ``10.64.0.0/28`` or ``10.64.0.1/32``.
+    """
 
     station: str
     kind: LinkKind
@@ -101,6 +112,7 @@ class CoreLinkFact:
     local_address: str
     vlan: int
     remote_address: str
+    networks: tuple[str, ...]
     owners: Owners
 
 
@@ -132,14 +144,14 @@ class TransportFact:
 
     Attributes:
         station_side: The router's address towards the stations with its length, as in ``10.64.0.2/30``.
-        core: Network that holds the tenant's core nodes.
+        networks: Where packets of the stations' core links go, in order of address; nothing else is reached.
     """
 
     router: str
     tenant: str
     vlan: int
     station_side: str
-    core: str
+    networks: tuple[str, ...]
     owners: Owners
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import date, time
 from enum import StrEnum
 from functools import cache, cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -91,9 +91,36 @@ def _interface_address(value: Any) -> Any:
         raise ValueError(wrong) from error
 
 
+#: What is no node's that a station sends to: this network, loopback, link-local (a VRF's own links) and multicast.
+_NOWHERE = tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/8", "fe00::/7")))
+
+
+def _prefix(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ip_network(value)
+    except ValueError:
+        pass
+    try:
+        right = str(ip_network(value, strict=False))
+    except ValueError as error:
+        raise ValueError("not a network or an address, as in 10.64.0.0/24 or 10.64.0.1") from error
+    raise ValueError(f"has bits beyond its length; right is {right}")
+
+
+def _somewhere(value: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    for reserved in _NOWHERE:
+        if value.version == reserved.version and value.overlaps(reserved):
+            raise ValueError(f"overlaps {reserved}, where no core has its nodes")
+    return value
+
+
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 IpAddress = Annotated[IPv4Address | IPv6Address, BeforeValidator(_ip_address)]
+#: A network that holds nodes of a core, or one address.
+Prefix = Annotated[IPv4Network | IPv6Network, BeforeValidator(_prefix), AfterValidator(_somewhere)]
 #: An IPv4 address with the length of its network, as an interface has it.
 InterfaceAddress = Annotated[IPv4Interface, BeforeValidator(_interface_address)]
 #: What people call something: one line without control characters, which could play tricks on terminals.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -20,6 +21,7 @@ from controller.models.scalars import (
     Noun,
     Percent,
     Plmn,
+    Prefix,
     Rat,
     SliceDifferentiator,
     StationId,
@@ -60,19 +62,52 @@ def in_slice_order(slices: Iterable[Snssai]) -> tuple[Snssai, ...]:
 
 
 class CoreNode(Noun):
-    """One MME, AMF or UPF of a tenant."""
+    """One MME or AMF of a tenant."""
 
     id: Identifier
     address: IpAddress
 
 
+class Gateways(Noun):
+    """S-GWs of a tenant in one network: the MME names one of them for each session (TS 23.401 §5.3.2)."""
+
+    id: Identifier
+    prefix: Prefix = Field(description="Network that holds their S1-U addresses, as in 10.64.0.0/28, or one address.")
+    shared: bool = Field(False, description="Whether another tenant uses the same addresses; both then say so.")
+
+
+class UserPlaneFunction(CoreNode):
+    """One UPF of a tenant, or several in one network of which the SMF names one for each session."""
+
+    prefix: Prefix | None = Field(
+        None, description="Network that holds its N3 addresses, where it has more than `address`."
+    )
+    shared: bool = Field(False, description="Whether another tenant uses the same addresses; both then say so.")
+    slices: tuple[Snssai, ...] = Field(default=(), description="Slices of the tenant that it serves; none given: all.")
+
+    @property
+    def network(self) -> Prefix:
+        """The network that packets to it go to."""
+        return self.prefix or ip_network(self.address)
+
+    @model_validator(mode="after")
+    def _holds_its_address(self) -> UserPlaneFunction:
+        if self.prefix is not None and self.address not in self.prefix:
+            raise ValueError(f"address {self.address} lies outside of prefix {self.prefix}")
+        return self
+
+
 class Core(Noun):
-    """A tenant's core network as the shared RAN sees it."""
+    """A tenant's core network as the shared RAN sees it.
+
+    Packets find to what stands here and nowhere else: it is what a tenant's VRF has routes to.
+    """
 
     vlan: Annotated[int, Field(ge=1, le=4094)]
     mme_pool: tuple[CoreNode, ...] = ()
+    sgw_pool: tuple[Gateways, ...] = ()
     amf_pool: tuple[CoreNode, ...] = ()
-    upf_pool: tuple[CoreNode, ...] = ()
+    upf_pool: tuple[UserPlaneFunction, ...] = ()
 
 
 class Tenant(Noun):

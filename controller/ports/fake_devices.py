@@ -443,7 +443,7 @@ class FakeDevice:
                 below[len(path) + 1 :].partition("[")[0] for below in _below(tree, path)
             }
             up = complete and settled and path not in self.broken_links
-            up = up and spec.leaf(LeafRole.REMOTE_ADDRESS) in tree[path] and _unlocked(spec, tree[path])
+            up = up and {spec.leaf(LeafRole.REMOTE_ADDRESS)} - {""} <= tree[path].keys() and _unlocked(spec, tree[path])
             return {spec.leaf(LeafRole.OPERATIONAL_STATE): "ENABLED" if up else "DISABLED"}
         return {}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from simulators.datastore import Config, Instance, Path, RpcError
-from simulators.network import Core, StationRecord
+from simulators.network import Core, StationRecord, ends
 
 #: Function class → the cell classes in it, and where a cell class lists its PLMNs.
 _CELLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -26,12 +26,12 @@ _CARRIER: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _NUMBER = re.compile(r"\d+$")
-#: Function class → the end point class in it, and which nodes of a core it leads to.
-_LINKS: Mapping[str, tuple[str, str]] = MappingProxyType(
+#: Function class → the end point classes in it, and which nodes of a core they lead to.
+_LINKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "ENBFunction": ("EP_S1C", "mme"),
-        "GNBCUCPFunction": ("EP_NgC", "amf"),
-        "GNBCUUPFunction": ("EP_NgU", "upf"),
+        "ENBFunction": MappingProxyType({"EP_S1C": "mme", "EP_S1U": "sgw"}),
+        "GNBCUCPFunction": MappingProxyType({"EP_NgC": "amf"}),
+        "GNBCUUPFunction": MappingProxyType({"EP_NgU": "upf"}),
     }
 )
 
@@ -90,7 +90,7 @@ class ConfiguredLink:
     """A configured core link; ``path`` leads to its ``attributes``, ``name`` is as in ``EP_S1C=claro-mme-1``.
 
     ``tenant`` is the one whose core it leads to, empty if none; ``matches_core`` says that all of it is as that
-    core wants it.
+    core wants it. ``far`` are addresses that its packets go to, ``slices`` those that it carries, none where all.
     """
 
     path: Path
@@ -100,6 +100,22 @@ class ConfiguredLink:
     remote: str
     unlocked: bool
     matches_core: bool
+    far: tuple[str, ...] = ()
+    slices: frozenset[str] = frozenset()
+
+    @property
+    def technology(self) -> str:
+        """LTE or NR."""
+        return "LTE" if self.path[-3][0] == "ENBFunction" else "NR"
+
+    @property
+    def user_plane(self) -> bool:
+        """Whether it carries users' packets and no signalling."""
+        return self.name.startswith(("EP_S1U=", "EP_NgU="))
+
+    def carries(self, slice_: str) -> bool:
+        """Whether packets of a slice take it, as far as the configuration says."""
+        return not self.slices or slice_ in self.slices
 
     @property
     def distinguished_name(self) -> str:
@@ -155,17 +171,24 @@ def _cell(path: Path, cell_class: str, cell: Instance, plmns: str) -> Configured
 
 def links_of(config: Config, record: StationRecord, cores: tuple[Core, ...]) -> Iterator[ConfiguredLink]:
     """All configured core links."""
-    for function, (link_class, pool) in _LINKS.items():
+    for function, classes in _LINKS.items():
         for path, parent in _functions(config, function):
-            for link in parent.entries(link_class):
-                yield _link((*path, (link_class, *link.keys), "attributes"), link, pool, record, cores)
+            for link_class, pool in classes.items():
+                for link in parent.entries(link_class):
+                    yield _link((*path, (link_class, *link.keys), "attributes"), link, pool, record, cores)
 
 
 def _link(path: Path, link: Instance, pool: str, record: StationRecord, cores: tuple[Core, ...]) -> ConfiguredLink:
     attributes = _attributes(link)
     local = {(near.leaf("ipAddress"), near.leaf("vlanId")) for near in attributes.entries("localAddress")}
-    remote = attributes.leaf("remoteAddress") or ""
-    core = next((core for core in cores if remote in getattr(core, pool)), None)
+    remote = (attributes.leaf("remoteAddress") if "remoteAddress" in attributes.node.by_name else None) or ""
+    if pool == "sgw":  # of which the MME names one for each session: the VLAN says whose they are
+        vlans = {vlan for _, vlan in local}
+        core = next((core for core in cores if core.sgw and str(core.vlan) in vlans), None)
+        far = () if core is None else tuple(address for network in core.sgw for address in ends(network))
+    else:
+        core = next((core for core in cores if remote in getattr(core, pool)), None)
+        far = (remote,) if core is None or pool != "upf" else ends(core.n3.get(remote, remote))
     lockable = "administrativeState" in attributes.node.by_name
     return ConfiguredLink(
         path=path,
@@ -175,6 +198,8 @@ def _link(path: Path, link: Instance, pool: str, record: StationRecord, cores: t
         remote=remote,
         unlocked=not lockable or attributes.leaf("administrativeState") == "UNLOCKED",
         matches_core=core is not None and local == {(record.transport_address, str(core.vlan))},
+        far=far,
+        slices=frozenset() if core is None or pool != "upf" else core.slices.get(remote, frozenset()),
     )
 
 

@@ -115,9 +115,11 @@ class Equipment:
         """IDLE, ACTIVE or BUSY after the traffic of the present period."""
         return self.performance.usage(cell)
 
-    def carries(self, link: ConfiguredLink) -> bool:
-        """Whether packets reach the far end of a link."""
-        return self._carries is None or self._carries(self._record, link.tenant, link.remote)
+    def carries(self, link: ConfiguredLink) -> float:
+        """The part of the addresses at the far end of a link that packets reach, from 0 to 1."""
+        if self._carries is None or not link.far:
+            return 1.0
+        return sum(self._carries(self._record, link.tenant, address) for address in link.far) / len(link.far)
 
     def radio_changed(self) -> None:
         """Note what holds from now on."""

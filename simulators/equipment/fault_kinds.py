@@ -22,6 +22,7 @@ CORE_LINK_DOWN = 1001
 CELL_OUT_OF_SERVICE = 1002
 LICENCE_MISSING = 1003
 WRONG_SOFTWARE = 1004
+USER_PLANE_DOWN = 1005
 
 
 class Place(StrEnum):
@@ -278,4 +279,12 @@ CELL_ALARM = AlarmKind(
 )
 LINK_ALARM = AlarmKind(
     CORE_LINK_DOWN, "MAJOR", "core link is down", "lossOfSignal", "COMMUNICATIONS_ALARM", "re-create the end point"
+)
+USER_PLANE_ALARM = AlarmKind(
+    USER_PLANE_DOWN,
+    "MAJOR",
+    "user plane is down",
+    "lossOfSignal",
+    "COMMUNICATIONS_ALARM",
+    "mend the way to the core",
 )

@@ -16,7 +16,7 @@ from simulators.datastore import Config
 from simulators.equipment import traffic
 from simulators.equipment.configuration import ConfiguredCell
 from simulators.equipment.fault_kinds import Service
-from simulators.equipment.radio import CellStatus, Radio
+from simulators.equipment.radio import CellStatus, CorePaths, Radio
 from simulators.equipment.traffic import Load, Place, demand_of, load_of
 from simulators.network import StationRecord, Surroundings
 
@@ -42,7 +42,7 @@ class Epoch:
     since: float
     config: Config
     cells: tuple[CellStatus, ...]
-    tenants: frozenset[str]
+    paths: CorePaths
     powered: bool
 
 
@@ -77,7 +77,7 @@ class Timeline:
         epoch = self._epochs[-1] if self._epochs else None
         for status in () if epoch is None else epoch.cells:
             if epoch is not None and status.configured.id == cell:
-                return demand_of(epoch.config, status, place, tenants, epoch.tenants, local)
+                return demand_of(epoch.config, status, place, tenants, epoch.paths, local)
         return None
 
 
@@ -117,7 +117,7 @@ class Performance:
                 return
             self._timeline = Timeline()
         now = self._clock.monotonic()
-        self._timeline.note(Epoch(now, config, cells, self._radio.tenants_connected, self._radio.powered))
+        self._timeline.note(Epoch(now, config, cells, self._radio.paths, self._radio.powered))
 
     @property
     def _place(self) -> Place:
@@ -166,7 +166,7 @@ class Performance:
 
     def _of_cell(self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime) -> Values:
         local = begin.astimezone(self._around.timezone)
-        load = load_of(epoch.config, status, self._place, self._around.tenants, epoch.tenants, local)
+        load = load_of(epoch.config, status, self._place, self._around.tenants, epoch.paths, local)
         name = status.configured.distinguished_name
         lost = _unavailable(status, part, powered=epoch.powered)
         if status.configured.cell_class != "NRCellDU":

@@ -2,7 +2,7 @@
 
 A cell is on air when it is unlocked, able to work and broadcasts a PLMN; one that is shutting down stays
 until its users have left. A core link is up when its endpoints are those of a tenant's core and nothing
-broke it. Both take a moment to settle.
+broke it; one of the user plane when all gateways at its far end answer GTP-U echoes. Both take a moment to settle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from simulators.clock import Clock, Timer
 from simulators.datastore import Config, Path, State
 from simulators.equipment.alarms import Alarm
 from simulators.equipment.configuration import ConfiguredCell, ConfiguredLink, cells_of, links_of
-from simulators.equipment.fault_kinds import CELL_ALARM, LINK_ALARM, Service
+from simulators.equipment.fault_kinds import CELL_ALARM, LINK_ALARM, USER_PLANE_ALARM, Service
 from simulators.network import Core, StationRecord
 
 #: Tolerance of moments computed by adding seconds, in seconds.
@@ -38,11 +38,11 @@ class _Cell:
 
 @dataclass(slots=True)
 class _Link:
-    """A core link; ``carried`` says that its packets arrive."""
+    """A core link; ``carried`` is the part of the addresses at its far end that its packets reach, from 0 to 1."""
 
     configured: ConfiguredLink
     since: float
-    carried: bool
+    carried: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,40 @@ class CellStatus:
     configured: ConfiguredCell
     on_air: bool
     service: Service
+
+
+@dataclass(frozen=True, slots=True)
+class UserPath:
+    """What a core link carries of the users' packets of a tenant, from 0 to 1."""
+
+    link: ConfiguredLink
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
+class CorePaths:
+    """What leads from a station to the tenants' cores at some moment.
+
+    Attributes:
+        signalling: Technologies and tenants whose users can attach.
+        users: The links of the user plane.
+    """
+
+    signalling: frozenset[tuple[str, str]] = frozenset()
+    users: tuple[UserPath, ...] = ()
+
+    def attaches(self, technology: str, tenant: str) -> bool:
+        """Whether users of a tenant can attach."""
+        return (technology, tenant) in self.signalling
+
+    def carried(self, technology: str, tenant: str, slice_: str) -> float:
+        """The part of a tenant's user traffic that gets through: sessions are spread evenly over its links."""
+        parts = [
+            path.part
+            for path in self.users
+            if (path.link.technology, path.link.tenant) == (technology, tenant) and path.link.carries(slice_)
+        ]
+        return sum(parts) / len(parts) if parts else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +109,8 @@ class Owner(Protocol):
     def usage_of(self, cell: ConfiguredCell) -> str:
         """IDLE, ACTIVE or BUSY (X.731) for a cell on air."""
 
-    def carries(self, link: ConfiguredLink) -> bool:
-        """Whether packets reach the far end of a link."""
+    def carries(self, link: ConfiguredLink) -> float:
+        """The part of the addresses at the far end of a link that packets reach, from 0 to 1."""
 
     def radio_changed(self) -> None:
         """Cells or links may have changed their state."""
@@ -221,9 +255,9 @@ class Radio:
         changed = False
         for link in self._links.values():
             carried = self._owner.carries(link.configured)
-            if carried is not link.carried:
+            if carried != link.carried:
                 changed, link.carried = True, carried
-                link.since = self._clock.monotonic() if carried else link.since
+                link.since = self._clock.monotonic() if carried == 1 else link.since
         if changed:
             self._settle_later()
 
@@ -270,9 +304,12 @@ class Radio:
         return able and (cell.configured.should_serve or cell.closing) and self._settled(cell.since)
 
     def _link_up(self, path: Path, link: _Link) -> bool:
+        return self._link_carries(path, link) == 1
+
+    def _link_carries(self, path: Path, link: _Link) -> float:
         able = self._powered and self.connected and path not in self._broken
-        right = link.configured.unlocked and link.configured.matches_core and link.carried
-        return able and right and self._settled(link.since)
+        right = link.configured.unlocked and link.configured.matches_core
+        return link.carried if able and right and self._settled(link.since) else 0.0
 
     def _suffers(self, path: Path) -> bool:
         """Whether a link that should be up is not, or an unlocked cell can't work."""
@@ -283,10 +320,13 @@ class Radio:
         return link is not None and link.configured.unlocked and not self._link_up(path, link)
 
     def _link_overdue(self, path: Path, link: _Link) -> bool:
-        broken = path in self._broken or not self.connected or (link.configured.matches_core and not link.carried)
+        broken = path in self._broken or not self.connected or (link.configured.matches_core and link.carried < 1)
         return self._suffers(path) and (broken or self._settled(link.since))
 
     def _link_alarm(self, link: ConfiguredLink) -> Alarm:
+        if link.user_plane:
+            text = f"no answer over GTP-U from some of {', '.join(link.far) or 'nowhere'}"
+            return Alarm.of(USER_PLANE_ALARM, link.name, (link.distinguished_name,), self._clock.now(), text)
         text = f"core link to {link.remote or 'nowhere'} is down"
         return Alarm.of(LINK_ALARM, link.name, (link.distinguished_name,), self._clock.now(), text)
 
@@ -301,9 +341,13 @@ class Radio:
         return (CellStatus(cell.configured, self._on_air(cell), cell.service) for cell in self._cells.values())
 
     @property
-    def tenants_connected(self) -> frozenset[str]:
-        """Tenants to whose core a link is up."""
-        return frozenset(link.configured.tenant for path, link in self._links.items() if self._link_up(path, link))
+    def paths(self) -> CorePaths:
+        """What leads to the cores now."""
+        up = [(link.configured, self._link_carries(path, link)) for path, link in self._links.items()]
+        return CorePaths(
+            frozenset((link.technology, link.tenant) for link, part in up if part == 1 and not link.user_plane),
+            tuple(UserPath(link, part) for link, part in up if link.user_plane),
+        )
 
     @property
     def tenants_linked(self) -> frozenset[str]:

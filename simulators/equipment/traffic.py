@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 from simulators.datastore import Config, Instance
 from simulators.equipment.fault_kinds import Service
-from simulators.equipment.radio import CellStatus
+from simulators.equipment.radio import CellStatus, CorePaths
 
 #: Part of the people with a phone, and of the phones active in the busiest hour.
 PHONES, ACTIVE = 0.6, 0.04
@@ -133,7 +133,8 @@ _PRB = ("PRB", "PRB_DL")
 class Flow:
     """The users of one PLMN, on NR of one slice of it; ``slice`` is as in 1-0000A1.
 
-    ``wanted`` and ``given`` are in percent of the carrier; who has no way to its core gets nothing.
+    ``wanted`` and ``given`` are in percent of the carrier. Who is not ``connected`` to its core wants nothing of it;
+    whose user plane carries a part only wants no more than that.
     """
 
     plmn: str
@@ -174,18 +175,18 @@ class Load:
 
 
 def load_of(
-    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], up: frozenset[str], begin: datetime
+    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], paths: CorePaths, begin: datetime
 ) -> Load:
     """The load of a cell in the period that begins then, local time.
 
-    ``tenants`` says whose each PLMN is, ``up`` which of them reach their core.
+    ``tenants`` says whose each PLMN is, ``paths`` what of them reaches their cores.
     """
-    demand = demand_of(config, status, place, tenants, up, begin)
+    demand = demand_of(config, status, place, tenants, paths, begin)
     return replace(demand, flows=tuple(_served(demand.flows, dict(_shares(config, status)))))
 
 
 def demand_of(
-    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], up: frozenset[str], begin: datetime
+    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], paths: CorePaths, begin: datetime
 ) -> Load:
     """As ``load_of``, before anything is given to anybody: quicker, where only what is wanted matters."""
     attributes = config.get(status.configured.path)
@@ -200,8 +201,10 @@ def demand_of(
         siblings = tuple(other for owner, other in names if owner == plmn)
         part = parts(f"{place.seed}/{plmn}", siblings)[slice_]
         people = 0.0 if asleep else part * users(place, status.configured.id, plmn, begin)
-        connected = tenants.get(plmn, "") in up
-        flows.append(Flow(plmn, slice_, people, connected, _percent(people, carries) if connected else 0.0, 0.0))
+        tenant = tenants.get(plmn, "")
+        connected = paths.attaches(technology, tenant)
+        part = paths.carried(technology, tenant, slice_) if connected else 0.0
+        flows.append(Flow(plmn, slice_, people, connected, part * _percent(people, carries), 0.0))
     return Load(tuple(flows), carries, megahertz)
 
 

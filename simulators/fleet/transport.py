@@ -11,7 +11,7 @@ from functools import partial
 
 from simulators.clock import Clock
 from simulators.connections import Connections, Outage
-from simulators.network import Core, RouterRecord, SimulatedNetwork, StationRecord
+from simulators.network import TECHNOLOGIES, Core, RouterRecord, SimulatedNetwork, StationRecord, ends
 from simulators.routers import factory
 from simulators.routers.addresses import read_address
 from simulators.routers.config import RouterConfig
@@ -135,8 +135,10 @@ class Transport:
         management = factory.management_address(record.address)
         if provisioning is not Provisioning.PROVISIONED:
             return factory.bare(record.id, management)
-        stations = [station.transport_address for station in self._stations_of_site.get(record.site, ())]
-        return factory.provisioned(record.id, management, stations, self._cores)
+        stations = self._stations_of_site.get(record.site, [])
+        technologies = frozenset(TECHNOLOGIES[profile] for station in stations for profile in station.profiles)
+        addresses = [station.transport_address for station in stations]
+        return factory.provisioned(record.id, management, addresses, self._cores, technologies)
 
     # ------------------------------------------------------------- the backhaul
 
@@ -228,7 +230,8 @@ class Transport:
 
 
 def _addresses(core: Core) -> set[int]:
-    return _readable(core.mme | core.amf | core.upf)
+    gateways = (address for network in (*core.sgw, *core.n3.values()) for address in ends(network))
+    return _readable((*core.mme, *core.amf, *core.upf, *gateways))
 
 
 def _readable(texts: Iterable[str]) -> set[int]:

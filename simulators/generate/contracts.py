@@ -177,6 +177,10 @@ def _tenant(tenant: str, name: str, vlan: int, net: int, slices: list[tuple[int,
         ]
         for part, kind in enumerate(("mme", "amf", "upf"), 1)
     }
+    # Eight S-GWs in each city, in a network apart from the control plane's.
+    pools["sgw_pool"] = [
+        {"id": f"sgw-{city}", "prefix": f"10.{net}.{128 + part}.0/29"} for part, city in enumerate(("lima", "arequipa"))
+    ]
     return {
         "id": tenant,
         "name": name,

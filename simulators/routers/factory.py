@@ -1,7 +1,7 @@
 """What a router comes with: bare, or carrying the tenants' VLANs already.
 
 Port 0 leads to the backhaul, port 1 to the stations of the site. A tenant has a VRF of its name, a
-sub-interface of its VLAN on both ports, and one route to the nodes of its core.
+sub-interface of its VLAN on both ports, and routes to the nodes of its core that the stations of the site need.
 """
 
 from __future__ import annotations
@@ -50,39 +50,52 @@ def bare(router: str, management: int) -> RouterConfig:
     return config.with_routes((Route("", _ANYWHERE, "", gateway),))
 
 
-def provisioned(router: str, management: int, stations: Iterable[str], cores: tuple[Core, ...]) -> RouterConfig:
+#: All technologies that a site can have.
+EVERY = frozenset({"LTE", "NR"})
+
+
+def provisioned(
+    router: str,
+    management: int,
+    stations: Iterable[str],
+    cores: tuple[Core, ...],
+    technologies: frozenset[str] = EVERY,
+) -> RouterConfig:
     """Carrying every tenant of the network for the stations (transport addresses) of the site."""
     config = bare(router, management)
     local = _station_side(tuple(sorted(filter(None, map(_ipv4, stations)))))
     interfaces, vrfs, routes = dict(config.interfaces), {}, list(config.routes)
     for core in cores:
-        parts = _of_tenant(core)
+        parts = _of_tenant(core.tenant, core.vlan, core.networks(technologies))
         if parts is None:
             continue
-        vrf, uplink, downlink, route = parts
+        vrf, uplink, downlink, ways = parts
         vrfs[core.tenant] = vrf
         interfaces[f"{UPLINK}.{core.vlan}"] = uplink
         interfaces[f"{DOWNLINK}.{core.vlan}"] = replace(downlink, address=local)
-        routes.append(route)
+        routes += ways
     return replace(config, interfaces=interfaces, vrfs=vrfs).with_routes(tuple(routes))
 
 
 @lru_cache(maxsize=64)
-def _of_tenant(core: Core) -> tuple[Vrf, Interface, Interface, Route] | None:
-    """The parts that all routers share; none for a tenant whose core has no IPv4 address."""
-    nodes = [address for node in core.mme | core.amf | core.upf if (address := _ipv4(node)) is not None]
-    if not nodes:
+def _of_tenant(
+    tenant: str, vlan: int, networks: tuple[str, ...]
+) -> tuple[Vrf, Interface, Interface, tuple[Route, ...]] | None:
+    """The parts that routers share; none for a tenant whose core has no IPv4 address."""
+    known = [prefix for network in networks if (prefix := _network(network)) is not None]
+    if not known:
         return None
-    vrf = Vrf(rd=f"65000:{core.vlan}", ipv4=True)
-    downlink = Interface(description=core.tenant, vlan=core.vlan, vrf=core.tenant)
+    vrf = Vrf(rd=f"65000:{vlan}", ipv4=True)
+    downlink = Interface(description=tenant, vlan=vlan, vrf=tenant)
     uplink = replace(downlink, address=_UPLINK_ADDRESS)
-    return vrf, uplink, downlink, Route(core.tenant, _around(nodes), "", _UPSTREAM)
+    return vrf, uplink, downlink, tuple(Route(tenant, prefix, "", _UPSTREAM) for prefix in sorted(set(known)))
 
 
-def _around(addresses: list[int]) -> Prefix:
-    """The smallest network that holds all of them."""
-    length = 32 - (min(addresses) ^ max(addresses)).bit_length()
-    return Prefix(min(addresses), length).network
+def _network(text: str) -> Prefix | None:
+    """The IPv4 network or address that a text means."""
+    address, _, length = text.partition("/")
+    number = _ipv4(address)
+    return None if number is None else Prefix(number, int(length or 32))
 
 
 def _station_side(stations: tuple[int, ...]) -> Prefix | None:

@@ -33,10 +33,14 @@ _VALIDITIES = [
 
 
 def _tenant(number: int, plmns: int, slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    core = {
+    core: dict[str, Any] = {
         f"{kind}_pool": [{"id": f"{kind}-{n}", "address": f"10.{number}.{part}.{n}"} for n in (1, 2)]
         for part, kind in enumerate(("mme", "amf", "upf"), 1)
     }
+    core["sgw_pool"] = [{"id": f"sgw-{n}", "prefix": f"10.{number}.9.{16 * n}/28"} for n in (1, 2)]
+    core["upf_pool"][1]["prefix"] = f"10.{number}.3.0/28"
+    if slices:  # the first serves one of the slices only, the second all
+        core["upf_pool"][0]["slices"] = [slices[0]]
     return {
         "id": f"tenant-{number}",
         "name": f"Tenant {number}",

@@ -5,6 +5,8 @@ Decisions:
       be written as one pot: the guarantees go to the first PLMN of the share (the cell's primary, else
       the lowest), the others get the same ceiling without guarantee, and a finding says so.
     - Shares of PRB_UL, PRB_DL, RRC and DRB are findings ``unenforceable``.
+    - The MME names the S-GW of each session, so that EP_S1U has a near end only, one for each tenant; its state is that
+      of the GTP-U paths (TS 29.281 §7.2, echo).
     - TDD cells are those in bands 33 to 53 (TS 36.101 §5.5); their frame configuration starts as
       2/7 and is then left as it is.
 """
@@ -169,6 +171,14 @@ _S1C = NodeSpec(
     link=LinkKind.S1C,
     label="S1 link",
 )
+_S1U = NodeSpec(
+    "EP_S1U",
+    ns.EUTRAN,
+    leaves=(USER_LABEL, state("farEndEntity"), operational_state()),
+    children=(_LOCAL,),
+    link=LinkKind.S1U,
+    label="S1-U end point",
+)
 _ENB = NodeSpec(
     "ENBFunction",
     ns.EUTRAN,
@@ -179,7 +189,7 @@ _ENB = NodeSpec(
         number("eNBIdLength", default="20", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.NODE_ID_LENGTH,)),
         LeafSpec("eNBName", label="name"),
     ),
-    children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C),
+    children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C, _S1U),
     label="eNB",
 )
 
@@ -205,6 +215,9 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
     for link in facts.links:
         if link.kind is LinkKind.S1C:
             _render_link(link, enb, out)
+        elif link.kind is LinkKind.S1U:
+            end = out.add(_S1U, enb, (link.id,), owners=link.owners)
+            out.add(_LOCAL, end, (address(link.local_address), str(link.vlan)), owners=link.owners)
 
 
 def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) -> None:
@@ -292,7 +305,7 @@ PROFILE = Profile(
     name="lte-28658",
     rat=Rat.LTE,
     functions=(_ENB,),
-    links=(LinkKind.S1C,),
+    links=(LinkKind.S1C, LinkKind.S1U),
     render=_render,
     cell_path=_cell_path,
 )

@@ -120,8 +120,9 @@ def _render_transport(
     sides = [(own.uplink, *UPLINK_SIDE, PREFERRED)]
     if own.standby:
         sides.append((own.standby, *STANDBY_SIDE, WAITING))
-    for _, _, way, distance in sides:
-        out.add(_ROUTE, vrf, (transport.core, way), {"distance": distance}, owners)
+    for network in transport.networks:
+        for _, _, way, distance in sides:
+            out.add(_ROUTE, vrf, (network, way), {"distance": distance}, owners)
     ends = [(port, address) for port, address, _, _ in sides]
     for port, address in (*ends, (own.downlink, transport.station_side)):
         leaves = {"description": tenant, "address": address}

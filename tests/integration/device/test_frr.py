@@ -24,8 +24,8 @@ pytestmark = [
 
 NAME = "FRR-1"
 OWN = RouterFact(NAME, "up0", "up1", "down0")
-ANDES = TransportFact(NAME, "andes", 101, "10.99.0.2/30", "10.41.0.0/22", ("andes",))
-CONDOR = TransportFact(NAME, "condor", 102, "10.99.0.2/30", "10.42.0.0/22", ("condor",))
+ANDES = TransportFact(NAME, "andes", 101, "10.99.0.2/30", ("10.41.0.0/22",), ("andes",))
+CONDOR = TransportFact(NAME, "condor", 102, "10.99.0.2/30", ("10.42.0.0/22",), ("condor",))
 ROOT: Tree = {f"/Router[{NAME}]": {}}
 
 

@@ -33,8 +33,8 @@ from tests.support.secrets import LocalSecrets
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 NAME = "R-OLLANTA"
 OWN = RouterFact(NAME, "GigabitEthernet0/0/0", "", "GigabitEthernet0/0/1")
-ANDES = TransportFact(NAME, "andes", 101, "10.99.0.2/30", "10.41.0.0/22", ("andes",))
-CONDOR = TransportFact(NAME, "condor", 102, "10.99.0.2/30", "10.42.0.0/22", ("condor",))
+ANDES = TransportFact(NAME, "andes", 101, "10.99.0.2/30", ("10.41.0.0/22",), ("andes",))
+CONDOR = TransportFact(NAME, "condor", 102, "10.99.0.2/30", ("10.42.0.0/22",), ("condor",))
 DEFAULT = f"/Router[{NAME}]/Route[0.0.0.0%2F0,10.98.0.2]"
 
 

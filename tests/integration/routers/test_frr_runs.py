@@ -29,7 +29,8 @@ LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="condor")
 EVA = Person(name="eva", role=Role.TENANT_APPROVER, tenant="andes")
 #: What a tenant is on the router, as it writes it itself.
 CONDOR = (
-    *("vrf condor", " ip route 10.42.0.0/22 169.254.0.1", " ip route 10.42.0.0/22 169.254.0.5 250", "exit-vrf"),
+    *("vrf condor", " ip route 10.42.0.1/32 169.254.0.1", " ip route 10.42.0.1/32 169.254.0.5 250"),
+    *(" ip route 10.42.8.0/30 169.254.0.1", " ip route 10.42.8.0/30 169.254.0.5 250", "exit-vrf"),
     *("interface down0.102", " description condor", " ip address 10.99.0.2/30", "exit"),
     *("interface up0.102", " description condor", " ip address 169.254.0.2/30", "exit"),
     *("interface up1.102", " description condor", " ip address 169.254.0.6/30", "exit"),

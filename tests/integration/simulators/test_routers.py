@@ -73,7 +73,7 @@ SHOWS = {
     "show interfaces": "line protocol is up",
     "show ip interface brief": "GigabitEthernet0/0/0   10.98.0.1       YES manual up                    up",
     "show ip route": "S*       0.0.0.0/0 [1/0] via 10.98.0.2",
-    "show ip route vrf andes": "S        10.41.0.0/22 [1/0] via 169.254.0.1",
+    "show ip route vrf andes": "S        10.41.8.0/30 [1/0] via 169.254.0.1",
     "show vrf": "65000:101",
     "show vlans": "GigabitEthernet0/0/1.101",
     "ping vrf andes 10.41.0.1": "Success rate is 100 percent (5/5)",

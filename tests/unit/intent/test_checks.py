@@ -27,7 +27,7 @@ def _tenant(number: int) -> Draft:
         "name": "Somebody",
         "plmns": [f"999-0{number}"],
         "slices": [{"sst": 1, "sd": f"00000{number}"}],
-        "core": {"vlan": 100 + number, **pools},
+        "core": {"vlan": 100 + number, **pools, "sgw_pool": [{"id": "sgw", "prefix": f"10.{number}.9.0/28"}]},
     }
 
 
@@ -182,10 +182,18 @@ def _two_routers(draft: Draft) -> None:
     _router(draft, "R2")
 
 
+def _upf(draft: Draft, also: list[Any] = [], **changes: Any) -> None:  # noqa: B006
+    """Change the UPF of tenant b, which serves other slices ``also``."""
+    tenant = draft["tenants"][1]
+    tenant["slices"] += also
+    tenant["core"]["upf_pool"][0].update(changes)
+
+
 def _without_ipv4(draft: Draft) -> None:
     _router(draft)
     for pool in ("mme_pool", "amf_pool", "upf_pool"):
         draft["tenants"][1]["core"][pool] = [{"id": pool[:3], "address": "2001:db8::1"}]
+    draft["tenants"][1]["core"]["sgw_pool"][0]["prefix"] = "2001:db8:1::/64"
 
 
 def _stations_on_ipv6(draft: Draft) -> None:
@@ -210,6 +218,12 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.CORE_POOL_MISSING, STATIONS, lambda d: d["tenants"][1]["core"].update(mme_pool=[])),
     (Check.CORE_POOL_MISSING, STATIONS, lambda d: d["tenants"][1]["core"].update(amf_pool=[])),
     (Check.USER_PLANE_POOL_MISSING, STATIONS, lambda d: d["tenants"][1]["core"].update(upf_pool=[])),
+    (Check.USER_PLANE_POOL_MISSING, STATIONS, lambda d: d["tenants"][1]["core"].update(sgw_pool=[])),
+    (
+        Check.USER_PLANE_POOL_MISSING,
+        STATIONS,
+        lambda d: _upf(d, slices=[{"sst": 1, "sd": "000002"}], also=[{"sst": 3}]),
+    ),
     (Check.PLMN_LIMIT, LTE, lambda d: _many_plmns(d, "LTE", 7)),
     (Check.PLMN_LIMIT, NR, lambda d: _many_plmns(d, "NR", 13)),
     (Check.PRIMARY_WITHOUT_AGREEMENT, FIRST, lambda d: _lte(d, primary_plmn="999-03")),
@@ -350,14 +364,16 @@ def test_facts_stand_in_order_with_the_primary_first() -> None:
     assert [type(fact).__name__ for fact in facts] == [
         "StationFact",
         *(["CellFact"] + ["BroadcastFact"] * 2 + ["ShareFact"] * 2) * 2,
-        *["CoreLinkFact"] * 6,
+        *["CoreLinkFact"] * 8,
     ]
     assert [f.plmn for f in facts if isinstance(f, BroadcastFact) and f.cell == "lte"] == ["999-02", "999-01"]
     assert [f.id for f in facts if isinstance(f, CoreLinkFact)] == [
         "a-mme",
+        "a-s1u",
         "a-amf",
         "a-upf",
         "b-mme",
+        "b-s1u",
         "b-amf",
         "b-upf",
     ]
@@ -378,11 +394,38 @@ def test_global_ids_carry_what_the_files_say_whatever_cells_are_called() -> None
     assert said == [("999-01", "999-01"), ("999-01", "999-02")]
 
 
+def test_a_upf_is_linked_to_where_its_slices_are_served_and_named_where_a_slice_has_none() -> None:
+    draft = sound()
+    one, other = ({"sst": 1, "sd": "000002"}, {"sst": 3, "sd": "000002"})
+    draft["tenants"][1]["slices"] = [one, other]
+    draft["tenants"][1]["core"]["upf_pool"] = [
+        {"id": "one", "address": "10.2.3.1", "slices": [one]},
+        {"id": "other", "address": "10.2.3.2", "prefix": "10.2.3.0/30", "slices": [other]},
+    ]
+    _agreement_of(draft, "b", slices=[one])
+    intent = compile_intent(Network.model_validate(draft), TODAY)
+    links = {f.id: f.networks for f in intent.facts["S1"] if isinstance(f, CoreLinkFact) and f.owners == ("b",)}
+    assert links == {
+        "b-mme": ("10.2.0.1/32",),
+        "b-s1u": ("10.2.9.0/28",),
+        "b-amf": ("10.2.0.1/32",),
+        "b-one": ("10.2.3.1/32",),
+    }
+    assert intent.findings == ()
+    _agreement_of(draft, "b", slices=[])
+    del draft["tenants"][1]["core"]["upf_pool"][1]
+    told = compile_intent(Network.model_validate(draft), TODAY).findings[0]
+    assert told.message == (
+        "station S1: tenant b is on air on NR cells but has no UPF pool for slice 3-000002; "
+        "give its upf_pool, or restrict its agreements by slices"
+    )
+
+
 def test_slices_and_pools_go_with_the_radio_technology() -> None:
     draft = sound()
     _agreement_of(draft, "b", scope={"everywhere": True, "rats": ["LTE"]})
     facts = compile_intent(Network.model_validate(draft), TODAY).facts["S1"]
-    assert [f.id for f in facts if isinstance(f, CoreLinkFact) and f.owners == ("b",)] == ["b-mme"]
+    assert [f.id for f in facts if isinstance(f, CoreLinkFact) and f.owners == ("b",)] == ["b-mme", "b-s1u"]
     assert {(f.rat.value, len(f.slices)) for f in facts if isinstance(f, (BroadcastFact, ShareFact))} == {
         ("LTE", 0),
         ("NR", 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from ipaddress import IPv4Address, IPv4Interface, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent import compile_intent
-from controller.intent.routers import core_network, station_side
+from controller.intent.routers import station_side
 from controller.inventory.load import load_network
 from controller.models.facts import RouterFact, TransportFact
 from controller.models.network import Network, Router, Tenant
@@ -38,8 +38,10 @@ def test_a_router_carries_the_tenants_that_its_stations_link_to() -> None:
     own, transports = compile_intent(tiny(), TODAY).routers[ROUTER]
     assert own == RouterFact(ROUTER, "GigabitEthernet0/0/0", "", "GigabitEthernet0/0/1")
     assert transports == (
-        TransportFact(ROUTER, "andes", 101, "10.99.0.2/30", "10.41.0.0/22", ("andes",)),
-        TransportFact(ROUTER, "condor", 102, "10.99.0.2/30", "10.42.0.0/22", ("condor",)),
+        TransportFact(
+            ROUTER, "andes", 101, "10.99.0.2/30", ("10.41.0.1/32", "10.41.0.2/32", "10.41.8.0/30"), ("andes",)
+        ),
+        TransportFact(ROUTER, "condor", 102, "10.99.0.2/30", ("10.42.0.1/32", "10.42.8.0/30"), ("condor",)),
     )
 
 
@@ -84,9 +86,45 @@ def test_a_given_address_is_taken_and_ipv6_has_none() -> None:
     assert station_side([ip_address("2001:db8::1")]) is None
 
 
-def test_the_core_network_is_the_smallest_that_holds_all_nodes() -> None:
-    tenant = load_network(NETWORKS / "tiny").tenant_by_id["andes"]
-    assert str(core_network(tenant)) == "10.41.0.0/22"
+PREFIX = st.builds(
+    lambda number, length: IPv4Network(((10 << 24) + (100 << 16) + number, length), strict=False),
+    st.integers(0, 2**16 - 1),
+    st.integers(18, 32),
+)
+
+
+@given(st.lists(PREFIX, max_size=4), st.lists(st.integers(1, 2**16 - 2), min_size=1, max_size=4), st.integers(0, 2**16))
+def test_routes_hold_what_the_tenant_names_and_no_other_address(
+    gateways: list[IPv4Network], mmes: list[int], somewhere: int
+) -> None:
+    """The oracle asks address by address."""
+    start, network = int(IPv4Address("10.100.0.0")), tiny()
+    core = {
+        "vlan": 7,
+        "mme_pool": [{"id": f"mme-{n}", "address": IPv4Address(start + mme)} for n, mme in enumerate(mmes)],
+        "sgw_pool": [{"id": f"sgw-{n}", "prefix": prefix} for n, prefix in enumerate(gateways)],
+        "amf_pool": [{"id": "amf", "address": "10.100.255.1"}],  # the site has LTE only
+    }
+    andes = network.tenant_by_id["andes"].model_dump() | {"core": core}
+    changed = network.model_copy(update={"tenants": (Tenant.model_validate(andes), *network.tenants[1:])})
+    (_, (way, *_)) = compile_intent(changed, TODAY).routers[ROUTER]
+    routes = [IPv4Network(text) for text in way.networks]
+    ends = [
+        end for prefix in gateways for end in (int(prefix[0]) - 1, int(prefix[0]), int(prefix[-1]), int(prefix[-1]) + 1)
+    ]
+    for number in (*ends, *(start + mme for mme in mmes), *(start + mme + 1 for mme in mmes), start + somewhere):
+        address = IPv4Address(number)
+        named = number - start in mmes or any(address in prefix for prefix in gateways)
+        assert named is any(address in route for route in routes)
+
+
+def test_a_site_that_gets_nr_gets_the_ways_to_amf_and_upf() -> None:
+    network = tiny()
+    stations = tuple(
+        one.model_copy(update={"site": "ollanta"}) if one.id == "T-NR-1" else one for one in network.stations
+    )
+    (_, (andes, *_)) = compile_intent(network.model_copy(update={"stations": stations}), TODAY).routers[ROUTER]
+    assert {"10.41.1.1/32", "10.41.2.1/32"} <= set(andes.networks)
 
 
 def renamed(network: Network, tenant: str) -> Network:

@@ -47,7 +47,8 @@ def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
         (PLMNS[tenant],),
         "10.64.4.76",
         1000 + number,
-        f"10.{number}.1.11",
+        "" if kind is LinkKind.S1U else f"10.{number}.1.11",
+        (f"10.{number}.9.0/28",) if kind is LinkKind.S1U else (f"10.{number}.1.11/32",),
         (tenant,),
     )
 
@@ -59,7 +60,7 @@ def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS) -
         facts += [fact for tenant in tenants for fact in (broadcast(each, tenant), share(each, tenant))]
     for tenant in tenants:
         if any(each.rat is Rat.LTE for each in cells):
-            facts.append(link(LinkKind.S1C, tenant))
+            facts += [link(LinkKind.S1C, tenant), link(LinkKind.S1U, tenant)]
         if any(each.rat is Rat.NR for each in cells):
             facts += [link(LinkKind.NGC, tenant), link(LinkKind.NGU, tenant)]
     return facts

@@ -21,7 +21,7 @@ SPARE = replace(OWN, standby="GigabitEthernet0/0/2", gateways=("10.0.0.1", "10.0
 
 
 def way(tenant: str, vlan: int, side: str = "10.64.0.2/30") -> TransportFact:
-    return TransportFact(NAME, tenant, vlan, side, f"10.{vlan % 200}.0.0/22", (tenant,))
+    return TransportFact(NAME, tenant, vlan, side, (f"10.{vlan % 200}.0.0/22",), (tenant,))
 
 
 def wanted(platform: str, *ways: TransportFact, own: RouterFact = OWN) -> Tree:

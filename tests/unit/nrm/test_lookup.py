@@ -41,6 +41,7 @@ def test_links_of_a_tree() -> None:
     found = {(link.kind, link.id, link.plmns) for link in links(tree)}
     assert found == {
         (LinkKind.S1C, "claro-s1c-lima", ("716-10",)),
+        (LinkKind.S1U, "claro-s1u-lima", ()),
         (LinkKind.NGC, "claro-ngc-lima", ()),
         (LinkKind.NGU, "claro-ngu-lima", ()),
     }

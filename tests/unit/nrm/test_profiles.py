@@ -59,6 +59,14 @@ def test_lte_core_link() -> None:
     assert children(tree, path, "servedPlmnList") == ["[716,10]"]
 
 
+def test_the_user_plane_of_lte_has_a_near_end_only() -> None:
+    rendered = render(("lte-28658",), samples.station_facts(LTE_CELLS))
+    path = f"/ManagedElement[{STATION}]/ENBFunction[1]/EP_S1U[claro-s1u-lima]"
+    assert rendered.tree[path] == {}
+    assert children(rendered.tree, path, "localAddress") == ["[10.64.4.76,1002]"]
+    assert rendered.owners[path] == ("claro",)
+
+
 def test_nr_cell_in_both_units() -> None:
     rendered = render(("nr-28541",), samples.station_facts(NR_CELLS, ("movistar", "bitel")))
     assert rendered.tree[DU] == {

@@ -115,7 +115,7 @@ PORT, ROUTE = f"/Router[{NAME}]/Port[GigabitEthernet0%2F0%2F0]", f"/Router[{NAME
         (PORT, "accessIn", True),
         (PORT, "accessOut", True),
         (ROUTE, "distance", True),
-        (f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.0%2F22,169.254.0.1]", "distance", False),
+        (f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.1%2F32,169.254.0.1]", "distance", False),
         (f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.101]", "address", False),
     ],
 )
@@ -245,7 +245,7 @@ def test_a_switch_raises_the_standby_and_lowers_the_uplink_and_back() -> None:
     assert cuts_the_way(ROUTER, there.phases)
     assert {edit.op for edit in there.phases[0].edits} == {Op.MERGE}
     switched = after(network, here, there)
-    vrf = f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.0%2F22,169.254.0."
+    vrf = f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.1%2F32,169.254.0."
     assert switched[f"{vrf}1]"] == {"distance": "250"}
     assert switched[f"{vrf}5]"] == {}
     assert switched[f"/Router[{NAME}]/Route[0.0.0.0%2F0,10.98.0.2]"] == {"distance": "250"}

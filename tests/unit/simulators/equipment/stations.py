@@ -9,12 +9,13 @@ from lxml import etree
 from simulators.clock import VirtualClock
 from simulators.network import Surroundings, read_network
 from simulators.station import Station, StationSettings
-from tests.unit.simulators.netconf.bench import TINY, cell, enb, link, within_enb
+from tests.unit.simulators.netconf.bench import TINY, cell, enb, link, s1u, within_enb
 
 NR_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcelldu"
 NR_CU_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcellcu"
 GNBDU = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbdufunction"
 GNBCUCP = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbcucpfunction"
+GNBCUUP = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbcuupfunction"
 EP = "urn:3gpp:sa5:_3gpp-nr-nrm-ep"
 RRM = "urn:3gpp:sa5:_3gpp-nr-nrm-rrmpolicy"
 ME = "urn:3gpp:sa5:_3gpp-common-managed-element"
@@ -37,13 +38,14 @@ def configure(station: Station, *configs: str) -> None:
 
 
 def lively(clock: VirtualClock, settings: StationSettings | None = None, seed: str | None = None) -> Station:
-    """An LTE station with one cell for two tenants, and a link to the core of each."""
+    """An LTE station with one cell for two tenants, and for each a link to its MME and one of its user plane."""
     station = bare(clock, settings=settings, seed=seed)
     both = cell().replace("</plmnIdList>", "</plmnIdList><plmnIdList><mcc>999</mcc><mnc>02</mnc></plmnIdList>", 1)
-    configure(station, enb(both + link() + link("condor-mme-1", "10.42.0.1", 102)))
+    user_plane = s1u() + s1u("condor-s1u", 102)
+    configure(station, enb(both + link() + link("condor-mme-1", "10.42.0.1", 102) + user_plane))
     clock.advance(SETTLED)
     assert station.summary()["cells_on_air"] == 1
-    assert station.summary()["links_up"] == 2
+    assert station.summary()["links_up"] == 4
     return station
 
 
@@ -89,11 +91,7 @@ def nr_station(clock: VirtualClock, policies: str = "") -> Station:
         "nRSectorCarrierRef": "ManagedElement=T-NR-1,GNBDUFunction=1,NRSectorCarrier=1",
     }
     attributes = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
-    links = "".join(
-        f'<EP_NgC xmlns="{EP}"><id>{tenant}-amf-1</id><attributes><localAddress><ipAddress>10.99.0.3</ipAddress>'
-        f"<vlanId>{vlan}</vlanId></localAddress><remoteAddress>{remote}</remoteAddress></attributes></EP_NgC>"
-        for tenant, vlan, remote in (("andes", 101, "10.41.1.1"), ("condor", 102, "10.42.1.1"))
-    )
+    links, user_plane = _ng("EP_NgC", "amf", 1), _ng("EP_NgU", "upf", 2)
     configure(
         station,
         f'<ManagedElement xmlns="{ME}"><id>T-NR-1</id>'
@@ -101,6 +99,8 @@ def nr_station(clock: VirtualClock, policies: str = "") -> Station:
         "<gNBCUName>cu</gNBCUName><gNBId>5003</gNBId><gNBIdLength>24</gNBIdLength><pLMNId><mcc>999</mcc><mnc>01</mnc></pLMNId></attributes>"
         f'<NRCellCU xmlns="{NR_CU_CELL}"><id>n78-1</id><attributes><priorityLabel>1</priorityLabel>'
         f"<cellLocalId>1</cellLocalId>{slices}</attributes></NRCellCU>{links}</GNBCUCPFunction>"
+        f'<GNBCUUPFunction xmlns="{GNBCUUP}"><id>1</id><attributes><priorityLabel>1</priorityLabel><gNBId>5003</gNBId>'
+        f"<gNBIdLength>24</gNBIdLength></attributes>{user_plane}</GNBCUUPFunction>"
         f'<GNBDUFunction xmlns="{GNBDU}"><id>1</id><attributes><priorityLabel>1</priorityLabel><gNBId>5003</gNBId>'
         "<gNBIdLength>24</gNBIdLength><gNBDUId>1</gNBDUId></attributes>"
         f'<NRCellDU xmlns="{NR_CELL}"><id>n78-1</id><attributes>{attributes}{slices}</attributes>{policies}</NRCellDU>'
@@ -108,6 +108,15 @@ def nr_station(clock: VirtualClock, policies: str = "") -> Station:
     )
     clock.advance(SETTLED)
     return station
+
+
+def _ng(name: str, node: str, part: int) -> str:
+    return "".join(
+        f'<{name} xmlns="{EP}"><id>{tenant}-{node}-1</id><attributes><localAddress><ipAddress>10.99.0.3</ipAddress>'
+        f"<vlanId>{60 + net}</vlanId></localAddress><remoteAddress>10.{net}.{part}.1</remoteAddress>"
+        f"</attributes></{name}>"
+        for tenant, net in (("andes", 41), ("condor", 42))
+    )
 
 
 def policy(name: str, mnc: str, sd: str, minimum: int, maximum: int) -> str:

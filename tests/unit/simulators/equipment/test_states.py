@@ -127,6 +127,6 @@ async def test_restart_takes_a_while(clock: VirtualClock) -> None:
     clock.advance(1)
     assert (station.summary()["up"], station.summary()["cells_on_air"]) == (True, 0)
     clock.advance(SETTLED)
-    assert (station.summary()["cells_on_air"], station.summary()["links_up"]) == (1, 2)
+    assert (station.summary()["cells_on_air"], station.summary()["links_up"]) == (1, 4)
     assert alarm_ids(station) == []
     assert station.history.counts[EventKind.UP_AGAIN] == 1

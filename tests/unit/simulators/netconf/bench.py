@@ -191,5 +191,12 @@ def link(
     )
 
 
+def s1u(name: str = "andes-s1u", vlan: int = 101, local: str = "10.99.0.1") -> str:
+    return (
+        f"<EP_S1U><id>{name}</id><attributes>"
+        f"<localAddress><ipAddress>{local}</ipAddress><vlanId>{vlan}</vlanId></localAddress></attributes></EP_S1U>"
+    )
+
+
 DELETE = ' nc:operation="delete"'
 CREATE = ' nc:operation="create"'

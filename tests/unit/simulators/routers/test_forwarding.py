@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulators.network import Core
+from simulators.network import Core, ends
 from simulators.routers import forwarding
 from simulators.routers.addresses import read_address
 from simulators.routers.factory import Provisioning, provisioned
@@ -16,8 +16,17 @@ VLAN, STATION, NODE = 101, read_address("10.99.0.1"), read_address("10.41.0.1")
 def test_a_provisioned_router_carries_every_tenant() -> None:
     router = make_router()
     for core in tiny().cores:
-        for node in core.mme | core.amf | core.upf:
+        for node in (*core.mme, *(end for network in core.sgw for end in ends(network))):
             assert router.carries(core.vlan, STATION, read_address(node))
+
+
+def test_a_provisioned_router_leads_where_its_stations_need_it_and_nowhere_else() -> None:
+    """The site of this router has LTE only."""
+    router = make_router()
+    (andes,) = (core for core in tiny().cores if core.tenant == "andes")
+    beyond = ("10.41.0.3", "10.41.7.255", "10.41.8.4")
+    for node in (*andes.amf, *andes.upf, *beyond):
+        assert not router.carries(VLAN, STATION, read_address(node))
 
 
 def test_tenants_stay_apart() -> None:
@@ -40,9 +49,9 @@ def test_a_bare_router_carries_nobody() -> None:
         ("no interface gi0/0/1.101",),
         ("no vrf definition andes",),
         ("vrf definition andes", "no address-family ipv4"),
-        ("no ip route vrf andes 10.41.0.0 255.255.252.0",),
-        ("ip route vrf andes 10.41.0.1 255.255.255.255 null0",),
-        ("ip route vrf andes 10.41.0.1 255.255.255.255 gi0/0/1.101",),
+        ("no ip route vrf andes 10.41.0.1 255.255.255.255 169.254.0.1",),
+        ("no ip route vrf andes 10.41.0.1 255.255.255.255", "ip route vrf andes 10.41.0.1 255.255.255.255 null0"),
+        ("no ip route vrf andes 10.41.0.1 255.255.255.255", "ip route vrf andes 10.41.0.1 255.255.255.255 gi0/0/1.101"),
     ],
 )
 def test_what_breaks_the_way(lines: tuple[str, ...]) -> None:
@@ -56,7 +65,7 @@ def test_a_longer_prefix_and_a_shorter_distance_win() -> None:
     type_lines(
         router,
         "ip route vrf andes 10.41.0.0 255.255.0.0 null0",
-        "ip route vrf andes 10.41.0.0 255.255.252.0 null0 200",
+        "ip route vrf andes 10.41.0.1 255.255.255.255 null0 200",
     )
     assert router.carries(VLAN, STATION, NODE)
     table = forwarding.table(router.running, "andes")
@@ -67,7 +76,7 @@ def test_routes_are_resolved_over_routes() -> None:
     router = make_router()
     type_lines(
         router,
-        *("no ip route vrf andes 10.41.0.0 255.255.252.0", "ip route vrf andes 10.41.0.1 255.255.255.255 172.16.0.1"),
+        *("no ip route vrf andes 10.41.0.1 255.255.255.255", "ip route vrf andes 10.41.0.1 255.255.255.255 172.16.0.1"),
         *(
             "ip route vrf andes 172.16.0.0 255.240.0.0 169.254.0.1",
             "ip route vrf andes 10.50.0.0 255.255.0.0 10.50.0.1",

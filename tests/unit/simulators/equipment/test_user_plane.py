@@ -1,0 +1,119 @@
+"""Users' packets take the route to the S-GWs or the UPF: who attaches and has none carries nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from simulators.clock import VirtualClock
+from simulators.equipment.measurements import EVERYTHING
+from simulators.equipment.performance import PERIOD
+from simulators.fleet.transport import Transport
+from simulators.network import Surroundings
+from simulators.routers.factory import Provisioning
+from simulators.station import Station, StationSettings
+from tests.unit.simulators.equipment.stations import ANDES, CONDOR, SETTLED, alarm_ids, configure, nr_station
+from tests.unit.simulators.netconf.bench import DELETE, cell, enb, link, s1u, within_enb
+from tests.unit.simulators.routers.bench import ROUTER, tiny, type_lines
+
+BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
+TWO = cell().replace("</plmnIdList>", "</plmnIdList><plmnIdList><mcc>999</mcc><mnc>02</mnc></plmnIdList>", 1)
+
+
+class Site:
+    """The LTE station of the tiny network's first site behind its router, with links of two tenants."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        network = tiny()
+        self.clock = clock
+        self.transport = Transport(network, clock, seed="tiny", routers=Provisioning.PROVISIONED)
+        record = next(record for record in network.stations if record.id == "T-LTE-1")
+        around = Surroundings.of(network, None, self.transport)
+        self.station = Station(record, network.cores, clock, StationSettings(), around)
+        self.transport.attach({record.id: self.station})
+        links = link() + link("condor-mme-1", "10.42.0.1", 102) + s1u() + s1u("condor-s1u", 102)
+        configure(self.station, enb(TWO + links))
+        clock.advance(SETTLED)
+
+    def type(self, *lines: str) -> None:
+        assert not [line for line in type_lines(self.transport.routers[ROUTER], *lines) if line.startswith("%")]
+        self.clock.advance(SETTLED)
+
+
+@pytest.fixture
+def site(clock: VirtualClock) -> Site:
+    return Site(clock)
+
+
+def measured(station: Station, clock: VirtualClock) -> dict[str, float]:
+    """Counters of all objects in a full period from now on."""
+    clock.advance(2 * PERIOD - clock.monotonic() % PERIOD)
+    found: dict[str, float] = {}
+    for counters in EVERYTHING.selected(station.equipment.performance.measure().values).values():
+        for name, value in counters.items():
+            found[name] = found.get(name, 0.0) + value
+    return found
+
+
+def volume(counters: dict[str, float], plmn: str) -> float:
+    return sum(value for name, value in counters.items() if "Volume" in name and f".{plmn}." in f"{name}.")
+
+
+def test_a_tenant_that_attaches_and_has_no_route_to_its_s_gws_carries_nothing(site: Site, clock: VirtualClock) -> None:
+    site.type("no ip route vrf condor 10.42.8.0 255.255.255.252")
+    assert site.station.summary()["links_up"] == 3
+    assert alarm_ids(site.station) == [1005]
+    counters = measured(site.station, clock)
+    assert volume(counters, CONDOR) == 0
+    assert volume(counters, ANDES) > 0
+    # Its users attach all the same: that is what made it go unseen.
+    attempts, successes = counters["S1SIG.ConnEstabAtt"], counters["S1SIG.ConnEstabSucc"]
+    assert successes == pytest.approx(attempts, rel=0.02)
+    site.type("ip route vrf condor 10.42.8.0 255.255.255.252 169.254.0.1")
+    assert alarm_ids(site.station) == []
+    assert volume(measured(site.station, clock), CONDOR) > 0
+
+
+def test_a_route_to_the_mme_alone_was_the_smallest_network_around_the_control_plane(
+    site: Site, clock: VirtualClock
+) -> None:
+    """The route of before: the smallest network over MME, AMF and UPF, in which no S-GW lies."""
+    site.type(
+        *("no ip route vrf andes 10.41.8.0 255.255.255.252", "no ip route vrf andes 10.41.0.1 255.255.255.255"),
+        "ip route vrf andes 10.41.0.0 255.255.252.0 169.254.0.1",
+    )
+    assert volume(measured(site.station, clock), ANDES) == 0
+
+
+def test_a_route_to_half_of_the_gateways_carries_half(site: Site, clock: VirtualClock) -> None:
+    whole = volume(measured(site.station, clock), ANDES)
+    site.type(
+        *("no ip route vrf andes 10.41.8.0 255.255.255.252", "ip route vrf andes 10.41.8.0 255.255.255.254 169.254.0.1")
+    )
+    assert alarm_ids(site.station) == [1005]
+    clock.advance(24 * 3600 - 4 * PERIOD)
+    assert volume(measured(site.station, clock), ANDES) == pytest.approx(whole / 2, rel=0.6)
+
+
+def test_without_an_end_point_there_is_no_user_plane(site: Site, clock: VirtualClock) -> None:
+    gone = within_enb(f"<EP_S1U{DELETE}><id>condor-s1u</id></EP_S1U>")
+    configure(site.station, gone.replace("<ManagedElement", f'<ManagedElement xmlns:nc="{BASE}"', 1))
+    clock.advance(SETTLED)
+    counters = measured(site.station, clock)
+    assert (volume(counters, CONDOR), volume(counters, ANDES) > 0) == (0, True)
+
+
+def test_a_slice_is_carried_by_the_upfs_that_serve_it(clock: VirtualClock) -> None:
+    station = nr_station(clock)
+    assert volume(measured(station, clock), ANDES) > 0
+    andes = next(core for core in tiny().cores if core.tenant == "andes")
+    other = replace(andes, slices=MappingProxyType({"10.41.2.1": frozenset({"1-0000FF"})}))
+    cores = tuple(other if core is andes else core for core in tiny().cores)
+    record = next(record for record in tiny().stations if record.id == station.id)
+    elsewhere = Station(record, cores, clock, StationSettings(), Surroundings(cores))
+    elsewhere.overwrite(station.datastores.running)
+    clock.advance(SETTLED)
+    counters = measured(elsewhere, clock)
+    assert (volume(counters, ANDES), volume(counters, CONDOR) > 0) == (0, True)
