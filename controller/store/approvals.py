@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,7 @@ from controller.store.holds import holds_in_force
 from controller.store.involvement import run_tenants
 from controller.store.networks import current_digest, load_network
 from controller.store.precedence import waiting_for_others
-from controller.store.queries import chunks
+from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
 from controller.store.runs import cancel_run
@@ -66,6 +66,32 @@ freezes = Table(
     Column("lifted", Instant),
 )
 
+_WITH_TERMS = select(
+    runs.c.id, runs.c.requested_by, runs.c.strategy, runs.c.wave, run_terms.c.subject, run_terms.c.content
+).join(run_terms, run_terms.c.run == runs.c.id)
+_ACTIVE = _WITH_TERMS.where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
+_IN_FORCE = (
+    select(freezes)
+    .where(freezes.c.lifted.is_(None), freezes.c.ends > bindparam("at", type_=Instant()))
+    .order_by(freezes.c.begins, freezes.c.number)
+)
+_OVERRIDE = select(overrides).where(overrides.c.run == bindparam("run"))
+_PLANNED = select(notices.c.tenant, notices.c.at).where(
+    notices.c.run == bindparam("run"), notices.c.kind == NoticeKind.PLANNED.value
+)
+_OPEN_JOBS = select(jobs.c.id, jobs.c.station, jobs.c.blocked, jobs.c.closes).where(
+    jobs.c.run == bindparam("run"), jobs.c.state != JobState.DONE.value
+)
+_AWAY = select(jobs.c.station, jobs.c.rests).where(
+    jobs.c.run == bindparam("run"),
+    jobs.c.deferred.is_not(None),
+    jobs.c.started.is_(None),
+    jobs.c.rests.is_not(None),
+)
+_OPENED = select(jobs.c.station, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.started).where(
+    jobs.c.run == bindparam("run"), jobs.c.wave.between(bindparam("first"), bindparam("last"))
+)
+
 log = structlog.get_logger()
 
 
@@ -75,8 +101,7 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
     @writes
     def reassess(self, tx: Tx, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
         tx.guard("clearance")
-        active = _with_terms().where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
-        rows = tx.execute(active).all()
+        rows = tx.execute(_ACTIVE).all()
         if not rows:
             return {}
         bounds = _bounds(tx)
@@ -97,13 +122,12 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
 
     @reads
     def standing(self, tx: Tx, run_id: str, tenant: str = "") -> Standing | None:
-        row = tx.execute(_of_side(_with_terms(), tenant).where(runs.c.id == run_id)).one_or_none()
+        row = tx.execute(_of_side(_WITH_TERMS, tenant).where(runs.c.id == run_id)).one_or_none()
         return None if row is None else _standing(tx, row, _bounds(tx))
 
     @reads
     def standings(self, tx: Tx, tenant: str = "") -> list[tuple[Run, Standing]]:
-        active = _of_side(_with_terms(), tenant).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
-        rows, bounds = tx.execute(active).all(), _bounds(tx)
+        rows, bounds = tx.execute(_of_side(_ACTIVE, tenant)).all(), _bounds(tx)
         found = {run.id: run for run in load_runs(tx, [row.id for row in rows])}
         return [(found[row.id], _standing(tx, row, bounds)) for row in rows]
 
@@ -185,22 +209,14 @@ def _bounds(tx: Tx) -> _Bounds:
 
 
 def _freezes(tx: Tx, at: datetime) -> list[Freeze]:
-    in_force = and_(freezes.c.lifted.is_(None), freezes.c.ends > at)
-    rows = tx.execute(select(freezes).where(in_force).order_by(freezes.c.begins, freezes.c.number))
-    names = tuple(Freeze.model_fields)
-    return [Freeze(**{name: row._mapping[name] for name in names}) for row in rows]
+    return [as_noun(Freeze, row) for row in tx.execute(_IN_FORCE, {"at": at})]
 
 
 def _override(tx: Tx, run_id: str) -> Override | None:
     """Who overrides a run, if that person may do so now."""
-    row = tx.execute(select(overrides).where(overrides.c.run == run_id)).one_or_none()
+    row = tx.execute(_OVERRIDE, {"run": run_id}).one_or_none()
     counts = row is not None and allowed(tx, [row.by], Permission.OVERRIDE)
     return Override(**row._mapping) if row is not None and counts else None
-
-
-def _with_terms() -> Select[Any]:
-    columns = (runs.c.id, runs.c.requested_by, runs.c.strategy, runs.c.wave, run_terms.c.subject, run_terms.c.content)
-    return select(*columns).join(run_terms, run_terms.c.run == runs.c.id)
 
 
 def _of_side(query: Select[Any], tenant: str) -> Select[Any]:
@@ -211,8 +227,7 @@ def _of_side(query: Select[Any], tenant: str) -> Select[Any]:
 
 def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
     terms, strategy = terms_from(row.content), Strategy.model_validate_json(row.strategy)
-    planned = and_(notices.c.run == row.id, notices.c.kind == NoticeKind.PLANNED.value)
-    told = tx.execute(select(notices.c.tenant, notices.c.at).where(planned)) if terms.tenants else ()
+    told = tx.execute(_PLANNED, {"run": row.id}) if terms.tenants else ()
     said = tuple(votes_on(tx, row.subject))
     if said and (digest := current_digest(tx)):
         terms = terms.with_approvers_of(load_network(tx, digest))
@@ -232,19 +247,16 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
 
 def _away(tx: Tx, run_id: str) -> dict[str, datetime]:
     """When stations that were away are tried again, where they were not begun since."""
-    unbegun = and_(jobs.c.run == run_id, jobs.c.deferred.is_not(None), jobs.c.started.is_(None))
-    rows = tx.execute(select(jobs.c.station, jobs.c.rests).where(unbegun, jobs.c.rests.is_not(None)))
-    return {row.station: row.rests for row in rows}
+    return {row.station: row.rests for row in tx.execute(_AWAY, {"run": run_id})}
 
 
 def _begun(tx: Tx, run: Row[Any], strategy: Strategy) -> frozenset[str]:
     """Stations whose unit or wave was begun, where that is decided as a whole."""
     if strategy.policy is Policy.STATION:
         return frozenset()
-    columns = (jobs.c.station, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.started)
     # What was away is tried again although a later wave is open.
-    opened = jobs.c.wave <= run.wave if strategy.patience else jobs.c.wave == run.wave
-    rows = tx.execute(select(*columns).where(jobs.c.run == run.id, opened)).all()
+    first = 0 if strategy.patience else run.wave
+    rows = tx.execute(_OPENED, {"run": run.id, "first": first, "last": run.wave}).all()
     units = strategy.policy is Policy.UNIT
     group = {row.station: (row.wave, row.unit if units else "", row.round) for row in rows}
     begun = {group[row.station] for row in rows if row.started is not None}
@@ -263,10 +275,7 @@ def _assessed(assess: Assess, standing: Standing) -> Clearances:
 
 def _keep(tx: Tx, run_id: str, said: Clearances) -> None:
     """Write what jobs may do where it is not on record already."""
-    open_jobs = and_(jobs.c.run == run_id, jobs.c.state != JobState.DONE.value)
-    rows: Sequence[Row[Any]] = tx.execute(
-        select(jobs.c.id, jobs.c.station, jobs.c.blocked, jobs.c.closes).where(open_jobs)
-    ).all()
+    rows = tx.execute(_OPEN_JOBS, {"run": run_id}).all()
     changed = [
         {"changed": row.id, "blocked": now.blocked, "closes": now.closes}
         for row in rows

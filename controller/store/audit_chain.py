@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from controller.models.run import AuditRow
 from controller.ports.store import AuditQuery
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.evidence import AuditKeys
-from controller.store.queries import chunks
+from controller.store.queries import INSERTS, chunks
 
 #: Rows are chained: each holds the hash of the one before, so that none can be changed or removed unseen.
 audit = Table(
@@ -54,6 +54,14 @@ GENESIS = "0" * 64
 #: Action of the row that holds a person's decision which of two records is right.
 DECIDED = "record.decided"
 _CHAIN = "audit"
+_HEAD = select(audit_head.c.last, audit_head.c.hash)
+_NEW = audit.insert()
+_NEW_HEAD = {
+    dialect: (row := insert(audit_head)).on_conflict_do_update(
+        index_elements=["chain"], set_={"last": row.excluded.last, "hash": row.excluded.hash}
+    )
+    for dialect, insert in INSERTS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +77,11 @@ class Note:
 
 def newest(connection: Connection) -> tuple[int, str]:
     """Number and hash of the newest row."""
-    head = connection.execute(select(audit_head.c.last, audit_head.c.hash)).one_or_none()
+    head = connection.execute(_HEAD).one_or_none()
     return (head.last, head.hash) if head else (0, GENESIS)
 
 
-def append(
-    connection: Connection, insert: Callable[..., Any], notes: Sequence[Note], keys: AuditKeys
-) -> tuple[int, str]:
+def append(connection: Connection, notes: Sequence[Note], keys: AuditKeys) -> tuple[int, str]:
     """Write rows at the end of the chain; the caller sees to it that nobody else does.
 
     Returns:
@@ -90,10 +96,9 @@ def append(
         row |= {"previous": previous, "key": key}
         last, previous = number, _digest(row, keys)
         rows.append({**row, "hash": previous})
-    connection.execute(audit.insert(), rows)
-    statement = insert(audit_head).values(chain=_CHAIN, last=last, hash=previous)
-    update = {"last": statement.excluded.last, "hash": statement.excluded.hash}
-    connection.execute(statement.on_conflict_do_update(index_elements=["chain"], set_=update))
+    connection.execute(_NEW, rows)
+    head = {"chain": _CHAIN, "last": last, "hash": previous}
+    connection.execute(_NEW_HEAD[connection.dialect.name], head)
     return last, previous
 
 

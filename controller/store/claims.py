@@ -6,10 +6,11 @@ import math
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Boolean, Row, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Boolean, Integer, Row, Select, and_, bindparam, case, func, insert, or_, select, update
 
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import MinkaError
@@ -30,7 +31,7 @@ from controller.store.networks import current_digest, load_network
 from controller.store.plans import changes
 from controller.store.processes import declared_dead, workers
 from controller.store.repository import SqlRepository, grouped, reads, writes
-from controller.store.run_rows import as_job, jobs, load_run, runs
+from controller.store.run_rows import as_job, jobs, load_run, load_runs, runs
 from controller.store.transaction import Tx
 
 log = structlog.get_logger()
@@ -47,11 +48,40 @@ CLAIMABLE = and_(
     _RESTED,
     or_(_RECOVERS, and_(leases.c.transaction.is_(None), runs.c.state.in_(_BEGINNING), _CLEARED)),
 )
+_TAKE_LEASE = (
+    update(leases)
+    .where(leases.c.station == bindparam("device"))
+    .values(
+        {
+            "fence": leases.c.fence + 1,
+            "recovers": leases.c.transaction.is_not(None),
+            "locked": and_(leases.c.locked, leases.c.transaction.is_not(None)),
+            "transaction": func.coalesce(leases.c.transaction, bindparam("fresh")),
+            "job": bindparam("taken"),
+            "incarnation": bindparam("incarnation"),
+        }
+    )
+)
+_TAKE_JOB = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("taken"))
+    .values(
+        {
+            "state": JobState.CLAIMED.value,
+            "attempts": jobs.c.attempts + 1,
+            "started": func.coalesce(jobs.c.started, bindparam("now", type_=Instant())),
+            "incarnation": bindparam("incarnation"),
+            "rests": None,
+        }
+    )
+)
 _END = (
     update(jobs)
     .where(jobs.c.id == bindparam("ended"))
     .values({"incarnation": None, **{name: bindparam(name) for name in ("state", "outcome", "finished", "detail")}})
 )
+_LEAVE = update(leases).where(leases.c.station == bindparam("device")).values(incarnation=None)
+_GIVE_BACK = _LEAVE.values(transaction=None, job=None)
 _FREE = (
     update(leases)
     .where(leases.c.station == bindparam("device"))
@@ -64,6 +94,45 @@ _FREE = (
         }
     )
 )
+#: Whether a worker lives. A shared lock: whoever declares it dead waits until its claim is on record, and then gives
+#: that away too.
+_ALIVE = select(workers.c.alive).where(workers.c.id == bindparam("worker")).with_for_update(read=True)
+_CREW = select(func.count()).select_from(workers).where(workers.c.alive, workers.c.role == ProcessRole.WORKER.value)
+#: What stands at a gate only waits; were it counted, a wave larger than this could never stand there whole.
+_UNDER_WAY = and_(jobs.c.state == JobState.CLAIMED.value, jobs.c.gate.is_(None))
+#: How many jobs are worked on, and how many of them by a worker.
+_PORTIONS = select(
+    func.count().label("all"), func.count().filter(jobs.c.incarnation == bindparam("worker")).label("mine")
+).where(_UNDER_WAY)
+_BY_RUN = (
+    select(jobs.c.run, func.count().label("number"))
+    .where(jobs.c.run.in_(bindparam("runs", expanding=True)), _UNDER_WAY)
+    .group_by(jobs.c.run)
+)
+_OPEN_RUNS = (
+    select(runs.c.id)
+    .where(
+        runs.c.state.in_([*_BEGINNING, RunState.CANCELLING.value]),
+        runs.c.id.in_(select(jobs.c.run).where(jobs.c.state == JobState.READY.value)),
+    )
+    .order_by(runs.c.number)
+    .with_for_update(key_share=True)
+)
+_LEASES = select(leases.c.station, leases.c.transaction, leases.c.job).with_for_update(skip_locked=True)
+_OF_CLAIMS = (
+    select(jobs, leases.c.transaction, leases.c.fence, leases.c.recovers, runs.c.network_digest, runs.c.plan)
+    .join(leases, leases.c.job == jobs.c.id)
+    .join(runs, runs.c.id == jobs.c.run)
+)
+_FINISHED = (
+    select(jobs.c.outcome, jobs.c.round, leases.c.fence)
+    .join(leases, leases.c.station == jobs.c.station)
+    .where(jobs.c.id == bindparam("job"))
+)
+_OF_WORKER = select(leases.c.job).where(leases.c.incarnation == bindparam("worker"))
+_BUSY = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), leases.c.transaction.is_not(None)))
+_DIVERGED = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
+_CHANGES = select(changes.c.station, changes.c.content).where(changes.c.plan == bindparam("plan"))
 _LAST = select(func.coalesce(func.max(journal.c.seq) + 1, 0)).where(journal.c.transaction == bindparam("of"))
 _CLOSE = insert(journal).values(
     {
@@ -78,14 +147,11 @@ class SqlClaims(SqlRepository, Claims[Sync]):
 
     @writes
     def take(self, tx: Tx, incarnation: str, limit: int) -> list[Claim]:
-        # A shared lock: whoever declares a worker dead waits until this claim is on record, and then gives it away too.
-        alive = select(workers.c.alive).where(workers.c.id == incarnation).with_for_update(read=True)
-        if not tx.execute(alive).scalar():
+        if not tx.execute(_ALIVE, {"worker": incarnation}).scalar():
             raise declared_dead(incarnation)
         if doubted(tx):
             return []
-        living = and_(workers.c.alive, workers.c.role == ProcessRole.WORKER.value)
-        crew = max(1, tx.execute(select(func.count()).select_from(workers).where(living)).scalar_one())
+        crew = max(1, tx.execute(_CREW).scalar_one())
         chosen = _choose(tx, limit * crew)
         chosen = chosen[: min(limit, _portion(tx, len(chosen), crew, incarnation))]
         if not chosen:
@@ -96,13 +162,11 @@ class SqlClaims(SqlRepository, Claims[Sync]):
     @reads
     def busy(self, tx: Tx, stations: Iterable[str]) -> frozenset[str]:
         wanted = frozenset(stations)
-        busy = select(leases.c.station).where(or_(leases.c.incarnation.is_not(None), leases.c.transaction.is_not(None)))
-        return wanted & frozenset(tx.execute(busy).scalars())
+        return wanted & frozenset(tx.execute(_BUSY).scalars())
 
     @reads
     def find(self, tx: Tx, incarnation: str) -> list[Claim]:
-        query = select(leases.c.job).where(leases.c.incarnation == incarnation)
-        return _claims(tx, tx.execute(query).scalars().all())
+        return _claims(tx, tx.execute(_OF_WORKER, {"worker": incarnation}).scalars().all())
 
     @writes
     def release(
@@ -136,16 +200,15 @@ class SqlClaims(SqlRepository, Claims[Sync]):
 
 def _portion(tx: Tx, chosen: int, crew: int, incarnation: str) -> int:
     """How many of so many jobs are a worker's part, by what it and the others of the crew work on already."""
-    counted = and_(jobs.c.state == JobState.CLAIMED.value, jobs.c.gate.is_(None))
-    mine = func.count().filter(jobs.c.incarnation == incarnation)
-    row = tx.execute(select(func.count().label("all"), mine.label("mine")).select_from(jobs).where(counted)).one()
+    row = tx.execute(_PORTIONS, {"worker": incarnation}).one()
     return max(0, math.ceil((chosen + int(row.all)) / crew) - int(row.mine))
 
 
 def _choose(tx: Tx, limit: int) -> list[Row[Any]]:
     """Claimable jobs in turns of sides and of their runs, one per device, leases locked."""
     open_runs = _lock_runs(tx)
-    room = {run_id: strategy.strategy.parallel - _claimed(tx, run_id) for run_id, strategy in open_runs.items()}
+    claimed = {row.run: row.number for row in tx.execute(_BY_RUN, {"runs": list(open_runs)})} if open_runs else {}
+    room = {run_id: run.strategy.parallel - claimed.get(run_id, 0) for run_id, run in open_runs.items()}
     chosen: list[Row[Any]] = []
     candidates = _candidates(tx, [run_id for run_id in open_runs if room[run_id] > 0], limit)
     free = _lock_leases(tx, candidates)
@@ -159,11 +222,7 @@ def _choose(tx: Tx, limit: int) -> list[Row[Any]]:
 
 
 def _lock_runs(tx: Tx) -> dict[str, Run]:
-    has_ready = select(jobs.c.run).where(jobs.c.state == JobState.READY.value)
-    query = select(runs.c.id).where(
-        runs.c.state.in_([*_BEGINNING, RunState.CANCELLING.value]), runs.c.id.in_(has_ready)
-    )
-    locked = tx.execute(query.order_by(runs.c.number).with_for_update(key_share=True)).scalars().all()
+    locked = tx.execute(_OPEN_RUNS).scalars().all()
     found: dict[str, Run] = {}
     for run_id in locked:
         try:
@@ -174,16 +233,14 @@ def _lock_runs(tx: Tx) -> dict[str, Run]:
     return found
 
 
-def _claimed(tx: Tx, run_id: str) -> int:
-    claimed = and_(jobs.c.run == run_id, jobs.c.state == JobState.CLAIMED.value)
-    # What stands at a gate only waits; were it counted, a wave larger than this could never stand there whole.
-    query = select(func.count()).where(claimed, jobs.c.gate.is_(None))
-    return int(tx.execute(query).scalar_one())
-
-
 def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]]:
     if not run_ids:
         return []
+    return tx.execute(_candidates_query(), {"runs": list(run_ids), "limit": limit, "now": tx.now}).all()
+
+
+@cache
+def _candidates_query() -> Select[Any]:
     # Units one after the other: the sooner one stands at its gate whole, the shorter it waits there.
     order = [_RECOVERS.desc(), jobs.c.wave, jobs.c.unit, jobs.c.rank, jobs.c.station]
     turn = func.row_number().over(partition_by=jobs.c.run, order_by=order)
@@ -191,53 +248,33 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
         select(jobs.c.id, jobs.c.run, jobs.c.station, jobs.c.attempts, runs.c.number, runs.c.side, turn.label("turn"))
         .join(runs, runs.c.id == jobs.c.run)
         .join(leases, leases.c.station == jobs.c.station)
-        .where(jobs.c.run.in_(run_ids), CLAIMABLE)
+        .where(jobs.c.run.in_(bindparam("runs", expanding=True)), CLAIMABLE)
         .subquery()
     )
     # Sides take turns, and within a side its runs: who asks for much makes nobody else wait.
     place = func.row_number().over(partition_by=ready.c.side, order_by=[ready.c.turn, ready.c.number])
+    limit = bindparam("limit", type_=Integer())
     placed = select(ready, place.label("place")).where(ready.c.turn <= limit).subquery()
-    query = select(placed).where(placed.c.place <= limit).order_by(placed.c.place, placed.c.number)
-    return tx.execute(query, {"now": tx.now}).all()
+    return select(placed).where(placed.c.place <= limit).order_by(placed.c.place, placed.c.number)
 
 
 def _lock_leases(tx: Tx, candidates: Sequence[Row[Any]]) -> dict[str, tuple[str | None, str | None]]:
     """Transaction and job that hold each device, as of now; devices that someone is at are absent."""
-    query = select(leases.c.station, leases.c.transaction, leases.c.job).with_for_update(skip_locked=True)
-    rows = tx.rows(query, leases.c.station, [row.station for row in candidates])
+    rows = tx.rows(_LEASES, leases.c.station, [row.station for row in candidates])
     return {row.station: (row.transaction, row.job) for row in rows}
 
 
 def _take(tx: Tx, chosen: Sequence[Row[Any]], incarnation: str) -> None:
-    values = {
-        "fence": leases.c.fence + 1,
-        "recovers": leases.c.transaction.is_not(None),
-        "locked": and_(leases.c.locked, leases.c.transaction.is_not(None)),
-        "transaction": func.coalesce(leases.c.transaction, bindparam("fresh")),
-        "job": bindparam("taken"),
-        "incarnation": incarnation,
-    }
-    tx.execute(
-        update(leases).where(leases.c.station == bindparam("device")).values(values),
-        [{"device": row.station, "fresh": f"t-{secrets.token_hex(8)}", "taken": row.id} for row in chosen],
-    )
-    claimed = {
-        "state": JobState.CLAIMED.value,
-        "attempts": jobs.c.attempts + 1,
-        "started": func.coalesce(jobs.c.started, tx.now),
-        "incarnation": incarnation,
-        "rests": None,
-    }
-    taken = [{"taken": row.id} for row in chosen]
-    tx.execute(update(jobs).where(jobs.c.id == bindparam("taken")).values(claimed), taken)
+    taken = [{"taken": row.id, "incarnation": incarnation} for row in chosen]
+    fresh = [{"device": row.station, "fresh": f"t-{secrets.token_hex(8)}"} for row in chosen]
+    tx.execute(_TAKE_LEASE, [one | lease for one, lease in zip(taken, fresh, strict=True)])
+    tx.execute(_TAKE_JOB, [one | {"now": tx.now} for one in taken])
 
 
 def _claims(tx: Tx, job_ids: Sequence[str]) -> list[Claim]:
     """Claims of jobs as they are on record, in the order of ``job_ids``."""
-    query = select(jobs, leases.c.transaction, leases.c.fence, leases.c.recovers, runs.c.network_digest, runs.c.plan)
-    query = query.join(leases, leases.c.job == jobs.c.id).join(runs, runs.c.id == jobs.c.run)
-    rows = {row.id: row for row in tx.rows(query, jobs.c.id, job_ids)}
-    run_of = {run_id: load_run(tx, run_id) for run_id in {row.run for row in rows.values()}}
+    rows = {row.id: row for row in tx.rows(_OF_CLAIMS, jobs.c.id, job_ids)}
+    run_of = {run.id: run for run in load_runs(tx, {row.run for row in rows.values()})}
     contents = _changes(tx, rows.values())
     return [
         Claim(
@@ -264,17 +301,13 @@ def _changes(tx: Tx, rows: Iterable[Row[Any]]) -> dict[tuple[str, str], bytes]:
         stations.setdefault(row.plan, []).append(row.station)
     contents = {}
     for plan, wanted in stations.items():
-        query = select(changes.c.station, changes.c.content).where(changes.c.plan == plan)
-        for row in tx.rows(query, changes.c.station, wanted):
+        for row in tx.rows(_CHANGES, changes.c.station, wanted, plan=plan):
             contents[plan, row.station] = row.content
     return contents
 
 
 def _free(tx: Tx, claim: Claim, *, keep_transaction: bool) -> None:
-    values: dict[str, str | None] = {"incarnation": None}
-    if not keep_transaction:
-        values |= {"transaction": None, "job": None}
-    tx.execute(update(leases).where(leases.c.station == claim.job.station).values(values))
+    tx.execute(_LEAVE if keep_transaction else _GIVE_BACK, {"device": claim.job.station})
 
 
 def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
@@ -316,9 +349,8 @@ def _left_nothing(result: JobResult) -> bool:
 
 def _tell_diverged(tx: Tx, ends: Sequence[End]) -> None:
     """Raise an alarm for each station that is not as it should be; clear it where a later job ended well."""
-    told = select(alarms.c.station).where(alarms.c.probable_cause == DIVERGED, alarms.c.cleared.is_(None))
     good = [end.claim.job.station for end in ends if end.result.outcome.good]
-    well = {row.station for row in tx.rows(told, alarms.c.station, good)}
+    well = {row.station for row in tx.rows(_DIVERGED, alarms.c.station, good)}
     found = [
         (claim, result, diverged)
         for claim, result in ((end.claim, end.result) for end in ends)
@@ -399,8 +431,7 @@ def _keep_applied(tx: Tx, claims: Sequence[Claim]) -> None:
 
 def _is_finished(tx: Tx, end: End) -> bool:
     """Whether this very call was carried out before, and only its answer was lost."""
-    query = select(jobs.c.outcome, jobs.c.round, leases.c.fence).join(leases, leases.c.station == jobs.c.station)
-    row = tx.execute(query.where(jobs.c.id == end.claim.job.id)).one_or_none()
+    row = tx.execute(_FINISHED, {"job": end.claim.job.id}).one_or_none()
     if row is None or row.fence != end.claim.fence:
         return False
     return bool(row.outcome == end.result.outcome.value or row.round > end.claim.job.round)

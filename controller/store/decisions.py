@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, ForeignKey, Integer, Row, String, Table, and_, delete, select, true, tuple_, update
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    Row,
+    String,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
 from controller.models.equipment import OperationKind
 from controller.models.run import Decision, GateChoice, JobState, Outcome, Run
@@ -39,6 +53,14 @@ decisions = Table(
 _BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
 #: Why a job may not begin that is tried again; when it may is said by whoever looks next (``Standing.away``).
 _AWAY = "was away or busy"
+_OF_WAVES = (
+    select(decisions)
+    .where(tuple_(decisions.c.run, decisions.c.wave).in_(bindparam("waves", expanding=True)))
+    .order_by(*(decisions.c[name] for name in ("run", "wave", "unit", "round", "gate")))
+)
+_OPERATED = select(steps.c.job, steps.c.operations).where(
+    steps.c.operations != "", steps.c.state == StepState.DONE.value
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +74,7 @@ class End:
 def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
     """What was decided in waves, each a run and a number; of a unit in the order of time."""
     chosen = sorted(set(waves))
-    order = [decisions.c[name] for name in ("run", "wave", "unit", "round", "gate")]
-    query = select(decisions).where(tuple_(decisions.c.run, decisions.c.wave).in_(chosen)).order_by(*order)
-    return [Decision(**row._mapping) for row in tx.execute(query)] if chosen else []
+    return [Decision(**row._mapping) for row in tx.execute(_OF_WAVES, {"waves": chosen})] if chosen else []
 
 
 def choice_of(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateChoice | None:
@@ -120,10 +140,7 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
             found[job.id] = anew(end.result.detail) | away
         elif decision is not None and decision.choice is GateChoice.POSTPONE:
             found[job.id] = anew(end.result.detail)
-    operated = select(steps.c.job, steps.c.operations).where(
-        steps.c.operations != "", steps.c.state == StepState.DONE.value
-    )
-    for row in tx.rows(operated, steps.c.job, found):
+    for row in tx.rows(_OPERATED, steps.c.job, found):
         if any(one["kind"] not in _BRINGING for one in orjson.loads(row.operations)):
             found.pop(row.job, None)
     return found

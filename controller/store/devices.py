@@ -34,13 +34,16 @@ healths = Table(
     Column("content", Text, nullable=False),
 )
 
+_DEVICES = select(devices)
+_HEALTHS = select(healths)
+
 
 class SqlDevices(SqlRepository, Devices[Sync]):
     """What we know of devices."""
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
-        rows = tx.rows(select(devices), devices.c.station, stations)
+        rows = tx.rows(_DEVICES, devices.c.station, stations)
         return {
             row.station: Device(row.station, row.adopted, row.network_digest, row.applied, row.retired) for row in rows
         }
@@ -99,7 +102,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
-        rows = tx.rows(select(healths), healths.c.station, stations)
+        rows = tx.rows(_HEALTHS, healths.c.station, stations)
         return {row.station: health for row in rows if (health := _as_health(row.content)) is not None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Integer, String, Table, and_, or_, select, update
+from sqlalchemy import Boolean, Column, Integer, String, Table, and_, bindparam, or_, select, update
 
 from controller.models.alarm import SwitchState
 from controller.models.errors import NotFoundError
@@ -38,6 +38,8 @@ switches = Table(
     long_text("by"),
     long_text("reason"),
 )
+_LASTS = or_(holds.c.until.is_(None), holds.c.until > bindparam("at", type_=Instant()))
+_IN_FORCE = select(holds).where(holds.c.ended.is_(None), _LASTS).order_by(holds.c.number.desc())
 
 
 class SqlHolds(SqlRepository, Holds[Sync]):
@@ -86,7 +88,4 @@ class SqlSwitches(SqlRepository, Switches[Sync]):
 
 def holds_in_force(tx: Tx, at: datetime) -> list[Hold]:
     """Holds in force, newest first."""
-    in_force = and_(holds.c.ended.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
-    rows = tx.execute(select(holds).where(in_force).order_by(holds.c.number.desc()))
-    names = tuple(Hold.model_fields)
-    return [Hold(**{name: row._mapping[name] for name in names}) for row in rows]
+    return [as_noun(Hold, row) for row in tx.execute(_IN_FORCE, {"at": at})]

@@ -16,9 +16,10 @@ from controller.ports.store import Claim, Journal, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.integrity import doubted
 from controller.store.leases import Holders, holds, leases, lock, lost
+from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, grouped, reads
 from controller.store.run_rows import jobs
-from controller.store.transaction import INSERTS, Tx
+from controller.store.transaction import Tx
 
 journal = Table(
     "journal",
@@ -45,7 +46,9 @@ _ROWS = {
     for dialect, insert in INSERTS.items()
 }
 _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
+_CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
+_LOCKERS_OF = select(leases.c.lockers).where(leases.c.station == bindparam("device"))
 #: What becomes of ``lockers`` before a session asks for the lock, and when it has it: then nobody else of ours does.
 _LOCKERS = {
     JournalStep.OPENED: _OF_DEVICE.values({"lockers": leases.c.lockers + " " + bindparam("session_id")}),
@@ -80,7 +83,7 @@ class SqlJournal(SqlRepository, Journal[Sync]):
 
     @reads
     def lock_sessions(self, tx: Tx, station: str) -> frozenset[str]:
-        known = tx.execute(select(leases.c.lockers).where(leases.c.station == station)).scalar()
+        known = tx.execute(_LOCKERS_OF, {"device": station}).scalar()
         return frozenset((known or "").split())
 
 
@@ -126,8 +129,7 @@ def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:
     """Jobs that may not begin now (see ``Approvals.reassess`` and ``Integrity``), and why."""
     if claims and (doubt := doubted(tx)):
         return {claim.job.id: f"the record is in doubt: {doubt}" for claim in claims}
-    query = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
-    rows = tx.rows(query, jobs.c.id, [claim.job.id for claim in claims])
+    rows = tx.rows(_CLEARED, jobs.c.id, [claim.job.id for claim in claims])
     return {
         row.id: row.blocked or "its window closed"
         for row in rows

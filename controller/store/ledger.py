@@ -70,7 +70,13 @@ _SET = set(LedgerEntry.model_fields)
 #: Changes of the ledger that are kept of each station, the newest.
 KEPT = 100
 _SUCCEEDED = Outcome.SUCCEEDED.value
+_LEDGER = select(ledger)
+_NODES = _LEDGER.where(tuple_(ledger.c.station, ledger.c.path).in_(bindparam("nodes", expanding=True)))
 _LEAVE = ledger.delete().where(ledger.c.station == bindparam("device"), ledger.c.path == bindparam("node"))
+_HISTORY = select(ledger_history).order_by(ledger_history.c.station, ledger_history.c.number.desc())
+_VERSIONS = select(ledger_history.c.station, func.max(ledger_history.c.number).label("number")).group_by(
+    ledger_history.c.station
+)
 _OF_DEVICE = ledger_history.c.station == bindparam("device")
 _NEWEST = select(ledger_history.c.number).where(_OF_DEVICE).order_by(ledger_history.c.number.desc())
 _SPARE = ledger_history.delete().where(
@@ -84,7 +90,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
         entries: dict[str, dict[str, LedgerEntry]] = {}
-        for row in tx.rows(select(ledger), ledger.c.station, stations):
+        for row in tx.rows(_LEDGER, ledger.c.station, stations):
             entries.setdefault(row.station, {})[row.path] = as_entry(row)
         return entries
 
@@ -94,8 +100,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
     @reads
     def versions(self, tx: Tx, stations: Iterable[str]) -> dict[str, int]:
-        newest = select(ledger_history.c.station, func.max(ledger_history.c.number).label("number"))
-        rows = tx.rows(newest.group_by(ledger_history.c.station), ledger_history.c.station, stations)
+        rows = tx.rows(_VERSIONS, ledger_history.c.station, stations)
         return {row.station: row.number for row in rows}
 
     @reads
@@ -104,11 +109,10 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
     ) -> dict[str, Recorded]:
         wanted = sorted(set(stations))
         now: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in wanted}
-        for row in tx.rows(select(ledger), ledger.c.station, wanted):
+        for row in tx.rows(_LEDGER, ledger.c.station, wanted):
             now[row.station][row.path] = as_entry(row)
         history: dict[str, list[Row[Any]]] = {station: [] for station in wanted}
-        query = select(ledger_history).order_by(ledger_history.c.station, ledger_history.c.number.desc())
-        for row in tx.rows(query, ledger_history.c.station, wanted):
+        for row in tx.rows(_HISTORY, ledger_history.c.station, wanted):
             history[row.station].append(row)
         return {station: _back(now[station], history[station], run, at) for station in wanted}
 
@@ -219,7 +223,7 @@ def _entries(tx: Tx, made: Sequence[LedgerChange]) -> dict[str, dict[Path, Ledge
     """What the ledger says just now of the nodes of changes; of a station's whole ledger they are a small part."""
     there: dict[str, dict[Path, LedgerEntry]] = {change.station: {} for change in made}
     for nodes in chunks(sorted({(change.station, path) for change in made for path in _paths(change)})):
-        for row in tx.execute(select(ledger).where(tuple_(ledger.c.station, ledger.c.path).in_(nodes))):
+        for row in tx.execute(_NODES, {"nodes": nodes}):
             there[row.station][row.path] = as_entry(row)
     return there
 

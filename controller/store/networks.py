@@ -33,6 +33,7 @@ networks = Table(
 
 #: Network versions kept in memory by each process: the current one and those that running plans were made of.
 _CACHED = 4
+_CURRENT = select(networks.c.digest).where(networks.c.current)
 _known: dict[str, Network] = {}
 
 
@@ -67,7 +68,7 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
 
 def current_digest(tx: Tx) -> str:
     """Digest of the current network; empty where none was loaded yet."""
-    return tx.execute(select(networks.c.digest).where(networks.c.current)).scalar() or ""
+    return tx.execute(_CURRENT).scalar() or ""
 
 
 def load_network(tx: Tx, digest: str) -> Network:

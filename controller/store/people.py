@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     ForeignKey,
@@ -257,7 +258,7 @@ class SqlSignIns(SqlRepository, SignIns[Sync]):
             tx.note(known.name, "user.signed_out", known.name, issuer=sign_in.issuer)
 
 
-def tokens_in_force(at: datetime) -> ColumnElement[bool]:
+def tokens_in_force(at: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Whether a token opens anything, as far as that is up to the token."""
     return and_(tokens.c.revoked.is_(None), or_(tokens.c.expires.is_(None), tokens.c.expires > at))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, and_, false, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, and_, bindparam, false, select, update
 
 from controller.models.errors import LeaseLostError
 from controller.models.process import Process, ProcessRole
@@ -37,7 +37,14 @@ workers = Table(
 )
 
 #: Silence after which a process counts as down (ten heartbeats), and after which one that nobody replaced is forgotten.
+_BEATEN = ("sessions", "seen", "late")
 _SILENT, _FORGOTTEN = timedelta(seconds=15), timedelta(days=1)
+_LIVING = select(workers).where(workers.c.alive).order_by(workers.c.number)
+_BEAT = (
+    update(workers)
+    .where(workers.c.id == bindparam("incarnation"), workers.c.alive)
+    .values({"counter": workers.c.counter + 1, "listed": True} | {name: bindparam(name) for name in _BEATEN})
+)
 
 
 class SqlProcesses(SqlRepository, Processes[Sync]):
@@ -56,10 +63,8 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
     @writes_first
     def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0, late: str = "") -> None:
-        living = and_(workers.c.id == incarnation, workers.c.alive)
-        beat = {"counter": workers.c.counter + 1, "sessions": sessions}
-        beat |= {"seen": tx.now, "late": late, "listed": True}
-        if tx.execute(update(workers).where(living).values(beat)).rowcount != 1:
+        beat = {"incarnation": incarnation, "sessions": sessions, "seen": tx.now, "late": late}
+        if tx.execute(_BEAT, beat).rowcount != 1:
             raise declared_dead(incarnation)
 
     @writes
@@ -74,7 +79,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
     @reads
     def alive(self, tx: Tx) -> list[Incarnation]:
-        rows = tx.execute(select(workers).where(workers.c.alive).order_by(workers.c.number))
+        rows = tx.execute(_LIVING)
         return [Incarnation(row.id, row.name, row.counter, row.alive) for row in rows]
 
     @writes

@@ -1,16 +1,21 @@
-"""Queries about many keys at once."""
+"""What statements are made of on both databases, and queries about many keys at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Row
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import Table
 
 from controller.models.network import Noun
 
 K = TypeVar("K")
 N = TypeVar("N", bound=Noun)
+Insert = sqlite.Insert | postgresql.Insert
+#: INSERT by dialect, each with its ``on_conflict_do_…``.
+INSERTS: dict[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 #: Parameters of one IN list; SQLite takes 32,766 in a statement.
 _AT_ONCE = 1000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     case,
     exists,
     func,
@@ -121,6 +122,13 @@ _JOB = (
 )
 #: The same for all: by itself each noun would keep a set of its own, as large as its values together.
 _SET = set(_JOB)
+_RUNS = select(runs)
+_RUN = _RUNS.where(runs.c.id == bindparam("run"))
+_RUN_LOCKED = _RUN.with_for_update(key_share=True)
+_PLAYBOOKS = select(run_playbooks)
+_UNBEGUN = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
+_GROUPS = (jobs.c.run, jobs.c.outcome, case((_UNBEGUN, jobs.c.blocked), else_="").label("blocked"))
+_COUNTS = select(*_GROUPS, func.count().label("number")).group_by(*_GROUPS)
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
 #: Act on record when a person pauses a run.
@@ -129,16 +137,15 @@ PAUSE = "run.pause-requested"
 
 def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
     """A run with its counts, its row locked if asked (without keeping jobs from referring to it)."""
-    query = select(runs).where(runs.c.id == run_id)
-    row = tx.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
+    row = tx.execute(_RUN_LOCKED if lock else _RUN, {"run": run_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no run {run_id}")
     return as_runs(tx, [row])[0]
 
 
-def load_runs(tx: Tx, run_ids: Sequence[str]) -> list[Run]:
+def load_runs(tx: Tx, run_ids: Iterable[str]) -> list[Run]:
     """Runs with their counts, in the order of their acceptance."""
-    rows = tx.rows(select(runs), runs.c.id, run_ids)
+    rows = tx.rows(_RUNS, runs.c.id, run_ids)
     return as_runs(tx, sorted(rows, key=lambda row: row.number))
 
 
@@ -179,15 +186,12 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
     """Rows as nouns, with their counts."""
     counts: dict[str, dict[str, int]] = {row.id: {} for row in rows}
     waits: dict[str, dict[str, int]] = {row.id: {} for row in rows}
-    unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
-    groups = (jobs.c.run, jobs.c.outcome, case((unbegun, jobs.c.blocked), else_="").label("blocked"))
-    query = select(*groups, func.count().label("number")).group_by(*groups)
-    for row in tx.rows(query, jobs.c.run, counts):
+    for row in tx.rows(_COUNTS, jobs.c.run, counts):
         outcome = row.outcome or "pending"
         counts[row.run][outcome] = counts[row.run].get(outcome, 0) + row.number
         if row.blocked:
             waits[row.run][row.blocked] = row.number
-    used = {row.run: row for row in tx.rows(select(run_playbooks), run_playbooks.c.run, counts)}
+    used = {row.run: row for row in tx.rows(_PLAYBOOKS, run_playbooks.c.run, counts)}
     return [
         Run(
             id=row.id,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
 
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.plan import Plan
@@ -55,6 +55,9 @@ from controller.store.transaction import Tx
 
 _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
 _CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
+_ACTIVE = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
+_CANCELLING = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
+_JOBS = select(jobs).where(jobs.c.run == bindparam("run")).order_by(jobs.c.wave, jobs.c.station)
 
 
 class SqlRuns(SqlRepository, Runs[Sync]):
@@ -141,8 +144,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @reads
     def active(self, tx: Tx) -> list[str]:
-        query = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
-        return list(tx.execute(query).scalars())
+        return list(tx.execute(_ACTIVE).scalars())
 
     @writes
     def cancel(self, tx: Tx, run_id: str, actor: str) -> Run:
@@ -150,8 +152,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
     @reads
     def cancelling(self, tx: Tx, run_ids: Iterable[str]) -> frozenset[str]:
-        query = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
-        return frozenset(row.id for row in tx.rows(query, runs.c.id, run_ids))
+        return frozenset(row.id for row in tx.rows(_CANCELLING, runs.c.id, run_ids))
 
     @writes
     def pause(self, tx: Tx, run_id: str, actor: str) -> Run:
@@ -194,7 +195,7 @@ def _begins(transition: Transition) -> bool:
 
 
 def _jobs(tx: Tx, run: Run) -> list[Job]:
-    rows = tx.execute(select(jobs).where(jobs.c.run == run.id).order_by(jobs.c.wave, jobs.c.station))
+    rows = tx.execute(_JOBS, {"run": run.id})
     if run.strategy.policy is Policy.STATION:
         return [as_job(row) for row in rows]
     decided: dict[tuple[int, str], list[Decision]] = {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, Row, String, Table, Text, select
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, Row, String, Table, Text, bindparam, select
 
 from controller.models.equipment import Operation
 from controller.models.packing import packed, unpacked
@@ -43,6 +43,8 @@ steps = Table(
 _OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _KEY = ("job", "position", "undo")
 
+_OF_JOB = select(steps).where(steps.c.job == bindparam("of")).order_by(steps.c.position, steps.c.undo)
+
 
 class SqlSteps(SqlRepository, Steps[Sync]):
     """Steps."""
@@ -70,7 +72,7 @@ class SqlSteps(SqlRepository, Steps[Sync]):
 
     @reads
     def find(self, tx: Tx, job: str) -> list[StepRecord]:
-        rows = tx.execute(select(steps).where(steps.c.job == job).order_by(steps.c.position, steps.c.undo))
+        rows = tx.execute(_OF_JOB, {"of": job})
         return [_as_step(row) for row in rows]
 
 

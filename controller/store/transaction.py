@@ -7,10 +7,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Executable, Row, Select, func, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    Row,
+    Select,
+    String,
+    bindparam,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.schema import Table
 
@@ -20,19 +33,18 @@ from controller.store import audit_chain, epochs
 from controller.store.engine import BEGIN
 from controller.store.evidence import Evidence, Head
 from controller.store.failures import is_away, is_passing, is_silent
-from controller.store.queries import chunks
+from controller.store.queries import INSERTS, Insert, chunks
 
 R = TypeVar("R")
-Insert = sqlite.Insert | postgresql.Insert
-#: INSERT by dialect, each with its ``on_conflict_do_…``.
-INSERTS: dict[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Mode = Literal["IMMEDIATE", "DEFERRED"]
+_GUARD = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=String), 0)))
 _GUARDS = text(
     "SELECT pg_advisory_xact_lock(guard) FROM (SELECT DISTINCT hashtextextended(name, 0) AS guard"
     " FROM unnest(CAST(:names AS text[])) AS name ORDER BY guard) AS guards"
 )
 #: Attempts of a transaction that meets locks, serialization failures or a lost connection.
 ATTEMPTS = 4
+_WANTED = "wanted"
 #: Seconds of pause after the first attempt; doubles each time.
 PAUSE = 0.05
 
@@ -65,13 +77,23 @@ class Tx:
         """Execute one statement, many times if ``parameters`` is a list (an empty one must not come here)."""
         return self.connection.execute(statement, parameters)
 
-    def rows(self, query: Select[Any], column: ColumnElement[str], wanted: Iterable[str] | None) -> Iterator[Row[Any]]:
-        """Rows of ``query`` whose ``column`` is in ``wanted``, however many that are; all if it is None."""
+    def rows(
+        self, query: Select[Any], column: ColumnElement[str], wanted: Iterable[str] | None, **parameters: object
+    ) -> Iterator[Row[Any]]:
+        """Rows of ``query`` whose ``column`` is in ``wanted``, however many that are; all if it is None.
+
+        Args:
+            query: Quicker where it is a constant of its module.
+            column: Of it.
+            wanted: Values of the column.
+            parameters: Of the query.
+        """
         if wanted is None:
-            yield from self.execute(query)
+            yield from self.execute(query, parameters)
             return
+        among = _among(query, column)
         for keys in chunks(sorted(set(wanted))):
-            yield from self.execute(query.where(column.in_(keys)))
+            yield from self.execute(among, {**parameters, _WANTED: keys})
 
     def insert(self, table: Table) -> Insert:
         """An INSERT of the dialect, which both know ``on_conflict_do_…``."""
@@ -80,7 +102,7 @@ class Tx:
     def guard(self, name: str) -> None:
         """Let only one transaction at a time pass for ``name``, until it ends (SQLite has one writer anyway)."""
         if self.dialect == "postgresql":
-            self.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+            self.execute(_GUARD, {"name": name})
 
     def guards(self, names: Collection[str]) -> None:
         """``guard`` for several names, with one statement and in one order for all transactions."""
@@ -98,8 +120,14 @@ class Tx:
             self.guard("audit")
             # What stands behind an older record than is known must never pass for its continuation.
             epoch = epochs.epoch_of(self.connection, self.evidence)
-            number, digest = audit_chain.append(self.connection, self.insert, self.notes, self.evidence.keys)
+            number, digest = audit_chain.append(self.connection, self.notes, self.evidence.keys)
             self.head = Head(epoch, number, digest)
+
+
+@lru_cache(maxsize=1 << 8)
+def _among(query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
+    """Made once of each query of a module: to build a statement takes longer than to execute it."""
+    return query.where(column.in_(bindparam(_WANTED, expanding=True)))
 
 
 class Database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     exists,
     literal,
     or_,
@@ -58,6 +60,20 @@ _SAID = ("role", "choice", "reason", "contracts", "token", "maker", "issuer")
 #: How often a person may say something else than before about one subject.
 MOST = 20
 _COLUMNS = [column.name for column in votes.c if column.name != "times"]
+_ON_PART = exists().where(
+    votes.c.subject == plan_tenants.c.handle,
+    votes.c.side == plan_tenants.c.tenant,
+    plan_tenants.c.plan == plans.c.id,
+    plans.c.id == bindparam("plan_id"),
+    plans.c.digest == bindparam("digest"),
+)
+_REVOKED = select(tokens.c.revoked).where(tokens.c.id == votes.c.token).scalar_subquery().label("revoked")
+#: Votes on the digest of a plan, and on its name for a tenant; or on another subject.
+_VOTES = (
+    select(votes, _REVOKED)
+    .where(or_(votes.c.subject == bindparam("digest"), _ON_PART))
+    .order_by(votes.c.at, votes.c.person)
+)
 
 
 def cast_vote(
@@ -132,12 +148,7 @@ def plans_of(handle: str) -> Select[tuple[str]]:
 
 def votes_on(tx: Tx, subject: str) -> list[Vote]:
     """What people said to a subject, the last of each person, in order of time, and whether they may say so now."""
-    part = and_(votes.c.subject == plan_tenants.c.handle, votes.c.side == plan_tenants.c.tenant)
-    of_plan = and_(plan_tenants.c.plan == plans.c.id, plans.c.id == subject[:12], plans.c.digest == subject)
-    on_part = exists().where(part, of_plan)
-    used = select(tokens.c.revoked).where(tokens.c.id == votes.c.token).scalar_subquery()
-    said = select(votes, used.label("revoked")).where(or_(votes.c.subject == subject, on_part))
-    rows = _last_of_each(tx.execute(said.order_by(votes.c.at, votes.c.person)))
+    rows = _last_of_each(tx.execute(_VOTES, {"digest": subject, "plan_id": subject[:12]}))
     people = allowed(tx, {row.person for row in rows}, Permission.APPROVE)
     return [_as_vote(row, people) for row in rows]
 
@@ -158,6 +169,15 @@ def _as_vote(row: Row[Any], people: Mapping[str, Person]) -> Vote:
     return Vote(**said, gone=not speaks)
 
 
+@cache
+def _admitted(permission: Permission) -> Select[Any]:
+    """Users whom something that is in force ``now`` lets do something."""
+    opens = or_(tokens.c.scopes.is_(None), (" " + tokens.c.scopes + " ").contains(f" {permission.value} "))
+    in_force = tokens_in_force(bindparam("now", type_=Instant()))
+    admitted = exists().where(tokens.c.owner == users.c.name, in_force, opens)
+    return select(users).where(users.c.disabled.is_(None), or_(users.c.issuer != "", admitted))
+
+
 def allowed(tx: Tx, names: Collection[str], permission: Permission) -> dict[str, Person]:
     """Of these people those whom something in force lets do something now, by name.
 
@@ -165,12 +185,8 @@ def allowed(tx: Tx, names: Collection[str], permission: Permission) -> dict[str,
     """
     if not names:
         return {}
-    opens = or_(tokens.c.scopes.is_(None), (" " + tokens.c.scopes + " ").contains(f" {permission.value} "))
-    admitted = exists().where(tokens.c.owner == users.c.name, tokens_in_force(tx.now), opens)
-    active = select(users).where(users.c.disabled.is_(None), or_(users.c.issuer != "", admitted))
-    found = [
-        Person(name=row.name, role=Role(row.role), tenant=row.tenant) for row in tx.rows(active, users.c.name, names)
-    ]
+    active = tx.rows(_admitted(permission), users.c.name, names, now=tx.now)
+    found = [Person(name=row.name, role=Role(row.role), tenant=row.tenant) for row in active]
     digest = current_digest(tx) if any(person.tenant for person in found) else ""
     left = {one.tenant for one in found} - {"", *load_network(tx, digest).tenant_by_id} if digest else set()
     return {one.name: one for one in found if may(one, permission) and one.tenant not in left}
