@@ -7,6 +7,7 @@ of its site's stations. Whatever else fails in a station may take all of its cel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -26,6 +27,10 @@ from controller.nrm.tree import Path, child
 
 #: Probable causes of what is wrong with the management of a device, and with no service: they concern the host alone.
 OF_MANAGEMENT = frozenset({CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, TOO_MANY_REPAIRS})
+
+
+#: Form of a path of the device tree; alarm sources say whatever they like.
+_PATH = re.compile(r"(?:/[^/\[\],]+\[[^/\[\]]*\])+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def link_in(managed_object: str) -> Path:
 def _path_of(managed_object: str) -> Path:
     """An object as a path; one that a station names without it (``EP_S1C=x``) by itself. Empty where it is no node."""
     if managed_object.startswith("/"):
-        return managed_object
+        return managed_object if _PATH.fullmatch(managed_object) else ""
     name, _, key = managed_object.partition("=")
     return child("", name, key) if key and name.isidentifier() else ""
 

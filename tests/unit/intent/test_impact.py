@@ -54,6 +54,13 @@ BOTH_HALVES = {"alfa": ("S1/L1",), "beta": ("S1/L1", "S1/N1")}
         ("station", BOTH_HALVES),
         ("ru-1", BOTH_HALVES),
         ("fan/1", BOTH_HALVES),
+        ("/x", BOTH_HALVES),
+        ("/x[", BOTH_HALVES),
+        ("/", BOTH_HALVES),
+        ("//[1]", BOTH_HALVES),
+        ("/x[1]/", BOTH_HALVES),
+        ("a b=c", BOTH_HALVES),
+        ("=", BOTH_HALVES),
         ("", BOTH_HALVES),
     ],
 )
