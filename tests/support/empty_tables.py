@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from functools import cache
+from threading import Lock
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from controller.ports.clock import Clock, VirtualClock
 from controller.store.engine import make_engine
-from controller.store.transaction import Database, Tx
 from controller.store.upgrade import upgrade_engine
+
+_one_at_a_time = Lock()
 
 
 def upgrade_from_copy(engine: Engine, clock: Clock) -> None:
     """What ``upgrade_engine`` does; an SQLite database without tables gets those of one that it upgraded before."""
-    if engine.dialect.name != "sqlite" or not Database(engine, clock).run(_fill):
+    if engine.dialect.name != "sqlite" or not _fill(engine):
         upgrade_engine(engine, clock)
 
 
-def _fill(tx: Tx) -> bool:
-    if tx.connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+def _fill(engine: Engine) -> bool:
+    """Copy the empty tables, unless the database has tables, or can't be written, which the real upgrade will tell."""
+    try:
+        with _one_at_a_time, closing(engine.raw_connection()) as connection:
+            own = connection.driver_connection
+            assert isinstance(own, sqlite3.Connection)
+            if own.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+                return False
+            _tables().backup(own)
+            return True
+    except (sqlite3.Error, DBAPIError):
         return False
-    for statement in _statements():
-        tx.connection.exec_driver_sql(statement)
-    return True
 
 
 @cache
-def _statements() -> tuple[str, ...]:
+def _tables() -> sqlite3.Connection:
+    tables = sqlite3.connect(":memory:", check_same_thread=False)
     engine = make_engine("sqlite://", 5.0)
     upgrade_engine(engine, VirtualClock())
     with closing(engine.raw_connection()) as connection:
-        found = tuple(connection.driver_connection.iterdump())  # type: ignore[union-attr]
+        connection.driver_connection.backup(tables)  # type: ignore[union-attr]
     engine.dispose()
-    return tuple(statement for statement in found if statement not in ("BEGIN TRANSACTION;", "COMMIT;"))
+    return tables

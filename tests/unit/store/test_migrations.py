@@ -33,7 +33,7 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, 
         yield f"sqlite:///{tmp_path / 'one.sqlite3'}", f"sqlite:///{tmp_path / 'two.sqlite3'}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        with server.database() as one, server.database() as two:
+        with server.database(tables=False) as one, server.database(tables=False) as two:
             yield one, two
 
 
