@@ -138,7 +138,7 @@ class Parts:
         try:
             _, network = await self.loop_store.networks.get()
         except NotFoundError:
-            log.info("device.no_calls_expected", reason="no network was loaded yet")
+            log.info("device.no_calls_expected", reason="no network is loaded yet: minka network load")
         else:
             calling = [endpoint.station for endpoint in network.endpoints if endpoint.call_home]
             self.devices.expect(target_of(network, station) for station in calling)

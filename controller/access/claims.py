@@ -30,7 +30,7 @@ def private(address: str) -> str:
     """
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
-        raise InputError(f"{address!r} is no https address")
+        raise InputError(f"{address!r} is not an https address")
     return address
 
 
@@ -48,7 +48,7 @@ def parse_grants(text: str) -> tuple[Grant, ...]:
             grant = Grant(group, Role(role), tenant)
             Person(name="x", role=grant.role, tenant=tenant)
         except ValueError as error:  # pydantic's is one too
-            raise InputError(f"{word!r} is no group=role or group=role:tenant") from error
+            raise InputError(f"{word!r} is not group=role or group=role:tenant") from error
         found.append(grant)
     return tuple(found)
 
@@ -72,4 +72,4 @@ def person_of(claims: Mapping[str, Any], grants: Sequence[Grant], name_claim: st
     try:
         return Person(name=name, role=grant.role, tenant=grant.tenant)
     except ValidationError as error:
-        raise SignInError(f"{name_claim} of the identity provider is no name that people can have here") from error
+        raise SignInError(f"{name_claim} of the identity provider is not a valid name here") from error

@@ -94,7 +94,7 @@ def ensure_token(path: Path, store: Store) -> str:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(token + "\n")
     if is_provider_token(token):
-        raise InputError(f"{path} holds a token of an identity provider: remove it, and minka login keeps its own")
+        raise InputError(f"{path} holds a token of an identity provider: remove the file, and use minka login")
     store.tokens.ensure(NewToken(digest(token), FIRST.name, "first token"), FIRST)
     return token
 
@@ -125,7 +125,7 @@ async def caller(request: Request) -> Person | None:
     if not scheme and services.provider is not None:
         token = provider_token(request)
         if token and request.method not in _SAFE and not _from_here(request):
-            raise SignInError("a signed-in browser changes things from Minka's own pages only")
+            raise SignInError("a signed-in browser can change things from Minka's own pages only")
     elif scheme.lower() != "bearer":
         return None
     if services.provider is not None and is_provider_token(token):
@@ -265,7 +265,7 @@ class _Shallow(Request):
         else:
             deep = is_deeper(value, DEEPEST)
         if deep:
-            raise HTTPException(422, f"the body is nested deeper than {DEEPEST} levels")
+            raise HTTPException(422, f"the JSON of the body is nested deeper than {DEEPEST} levels")
         return value
 
 

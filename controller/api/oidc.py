@@ -154,16 +154,18 @@ class Provider:
             now = self._clock.monotonic()
             if self._known is None or now - self._known.at >= fresh:
                 if now - self._away < _AWAY:
-                    raise ProviderError("the identity provider could not be asked just now")
+                    raise ProviderError("the identity provider could not be reached a moment ago: try again")
                 try:
                     async with httpx.AsyncClient(timeout=5) as http:
                         said = await _json(http, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
                         if said.get("issuer") != self.issuer:
-                            raise ProviderError("the identity provider names itself otherwise than the settings")
+                            raise ProviderError(
+                                "the identity provider gives another name for itself than MINKA_OIDC_ISSUER"
+                            )
                         keys = KeySet.import_key_set(await _json(http, private(str(said.get("jwks_uri")))))  # type: ignore[arg-type]
                 except (httpx.HTTPError, httpx.InvalidURL, InputError, JoseError, *_ODD) as error:
                     self._away = self._clock.monotonic()
-                    raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
+                    raise ProviderError(f"the identity provider can't be reached: {type(error).__name__}") from error
                 self._known = _Known({name: str(value) for name, value in said.items()}, keys, now)
             return self._known
 
@@ -200,7 +202,7 @@ class Provider:
         """
         begun, nonce, verifier = brought.split(".") if brought.count(".") == 2 else ("", "", "")
         if not begun or not hmac.compare_digest(begun.encode(), state.encode()) or not code:
-            raise SignInError("this sign-in was not begun here, or too long ago: begin again at /v1/login")
+            raise SignInError("this sign-in did not begin here, or began too long ago: begin again at /v1/login")
         known = await self._ask(_FRESH)
         form = {
             "grant_type": "authorization_code",
@@ -215,9 +217,9 @@ class Provider:
                 answer = await http.post(private(known.endpoints["token_endpoint"]), data=form, auth=auth)
             token = answer.json().get("id_token") if answer.is_success else None
         except (httpx.HTTPError, httpx.InvalidURL, InputError, *_ODD) as error:
-            raise ProviderError(f"the identity provider can't be asked: {type(error).__name__}") from error
+            raise ProviderError(f"the identity provider can't be reached: {type(error).__name__}") from error
         if answer.is_server_error:
-            raise ProviderError("the identity provider has an error of its own")
+            raise ProviderError("the identity provider answers with an error of its own")
         if not isinstance(token, str):
             raise SignInError("the identity provider gave no token for the code")
         return token, await self.identity(token, nonce)
@@ -227,7 +229,7 @@ def _sign_in(token: str, claims: Mapping[str, Any]) -> SignIn:
     try:
         issued, ends = (datetime.fromtimestamp(int(claims[name]), UTC) for name in ("iat", "exp"))
     except (ValueError, OverflowError, OSError) as error:
-        raise SignInError("the identity provider's token tells times that there are not") from error
+        raise SignInError("the identity provider's token has invalid times") from error
     if not isinstance(claims["sub"], str):
         raise SignInError("the identity provider's token names nobody")
     return SignIn(claims["iss"], claims["sub"], issued, ends, hashlib.sha256(token.encode()).hexdigest())

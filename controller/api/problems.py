@@ -92,7 +92,7 @@ def problem_of(error: MinkaError) -> JSONResponse:
     if isinstance(error, StoreError):
         # Its words name the database's address; probes are told of it without a token.
         log.warning("api.store_unavailable", reason=error.message)
-        return problem(status, error.code, "the database is away or refuses; the log of the api process tells more")
+        return problem(status, error.code, "the database can't be reached, or refuses; see the log of the API process")
     if isinstance(error, NetworkFilesError):
         extra["problems"] = [
             {name: getattr(one, name) for name in ("file", "line", "field", "value", "message", "expected")}
@@ -122,7 +122,7 @@ def _wrong(one: ErrorDetails) -> dict[str, str]:
 def bug(request: Request, error: Exception) -> JSONResponse:
     """An error that nobody foresaw: the log has it, the answer only says so."""
     log.error("api.bug", path=request.url.path, error=type(error).__name__, exc_info=error)
-    return problem(500, "bug", "an error in Minka itself; the log of the api process tells more")
+    return problem(500, "bug", "an error in Minka itself; see the log of the API process")
 
 
 def install(app: FastAPI) -> None:

@@ -39,9 +39,11 @@ def check_playbooks(path: Path) -> tuple[list[str], list[str]]:
     if path.is_dir():
         names = [loaded.playbook.name for loaded in library.all(report)]
         if not names and not report.problems:
-            raise InputError(f"there is no playbook in {path}: they are files NAME.yaml right in a folder")
+            raise InputError(f"there is no playbook in {path}: playbooks are files NAME.yaml directly in the folder")
     elif path.suffix != ".yaml" or path.stem not in library.names():
-        raise InputError(f"{path} is no playbook: that is a file NAME.yaml, of lower-case words joined by hyphens")
+        raise InputError(
+            f"{path} is not a playbook: a playbook is a file NAME.yaml, with lower-case words joined by hyphens in NAME"
+        )
     else:
         loaded = library.read(path.stem, report)
         names = [loaded.playbook.name] if loaded else []

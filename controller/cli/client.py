@@ -82,7 +82,7 @@ class Client:
                 raise _refused(httpx.Response(data["status"], json=data), self._source)
             else:
                 return data
-        raise CliError(f"{self._url} ended the answer before it was whole: ask again", UNREACHABLE)
+        raise CliError(f"{self._url} closed the connection before the answer was complete: try again", UNREACHABLE)
 
     def _events(self, method: str, path: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         try:
@@ -103,7 +103,7 @@ class Client:
         try:
             answer = self._http.request(method, path, **arguments)
         except httpx.InvalidURL as error:
-            raise CliError(f"{path!r} can't be asked for: an id has no such characters", WRONG_INPUT) from error
+            raise CliError(f"{path!r} is not an id: it has characters that no id has", WRONG_INPUT) from error
         except httpx.HTTPError as error:
             raise self._silent(error) from error
         if answer.is_error:
@@ -130,7 +130,9 @@ def _address(url: str) -> str:
     except httpx.InvalidURL:
         found = httpx.URL("")
     if found.scheme not in ("http", "https") or not found.host:
-        raise CliError(f"{url!r} is no address of an API: MINKA_API_URL is such as http://127.0.0.1:8470", WRONG_INPUT)
+        raise CliError(
+            f"{url!r} is not the address of an API: set MINKA_API_URL as in http://127.0.0.1:8470", WRONG_INPUT
+        )
     return url
 
 
@@ -144,7 +146,7 @@ def _token(settings: Settings, source: str) -> tuple[str, str]:
         source = f"the file {settings.token_file}"
         token = settings.token_file.read_text(encoding="utf-8", errors="replace").strip()
     if not all("!" <= character <= "~" for character in token):
-        raise CliError(f"{source} holds no token: blanks, or characters that none has", WRONG_INPUT)
+        raise CliError(f"{source} holds no token: it has blanks, or characters that no token has", WRONG_INPUT)
     return (token, source) if token else ("", "")
 
 

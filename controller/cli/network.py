@@ -181,7 +181,9 @@ def import_(
     body = {"files": files, "endpoints": _text(endpoints), "places": _text(sites) if sites else None}
     said = client().post("/v1/network/import", body)
     if strange := [name for name in said["files"] if Path(name).name != name or name.startswith(".")]:
-        raise CliError(f"the API answered with {strange[0]!r}, which is no name of a file in {to}: nothing is written")
+        raise CliError(
+            f"the API answered with {strange[0]!r}, which is not the name of a file in {to}: nothing is written"
+        )
     to.mkdir(parents=True, exist_ok=True)
     for name, text in said["files"].items():
         (to / name).write_text(text, encoding="utf-8", newline="\n")

@@ -225,7 +225,7 @@ def _need_simulators() -> None:
         CliError: It is not.
     """
     if find_spec("pyang") is None:
-        raise CliError("simulated stations need what production does not install: pip install 'minka[sim]'", FAILED)
+        raise CliError("packages for simulated stations are missing: pip install 'minka[sim]'", FAILED)
 
 
 def _pass_on(command: str, context: typer.Context) -> None:

@@ -43,16 +43,19 @@ def device_token(issuer: str, client_id: str, clock: Clock, tell: Callable[[str,
         try:
             said = _json(http.get(f"{private(issuer).rstrip('/')}/.well-known/openid-configuration"))
             if said.get("issuer") != issuer:
-                raise CliError(f"{issuer} names itself otherwise", UNREACHABLE)
+                raise CliError(f"{issuer} gives another name for itself than MINKA_OIDC_ISSUER", UNREACHABLE)
             if "device_authorization_endpoint" not in said:
-                raise CliError(f"{issuer} lets nobody sign in on the command line: paste a token", WRONG_INPUT)
+                raise CliError(
+                    f"{issuer} does not offer sign-in on the command line (device flow): use minka login --paste",
+                    WRONG_INPUT,
+                )
             form = {"client_id": client_id, "scope": _SCOPE}
             begun = _json(http.post(private(said["device_authorization_endpoint"]), data=form))
             tell(str(begun.get("verification_uri_complete") or begun["verification_uri"]), str(begun["user_code"]))
             return _waited(http, private(said["token_endpoint"]), client_id, begun, clock)
         except (httpx.HTTPError, httpx.InvalidURL, *_ODD) as error:
             raise CliError(
-                f"the identity provider {issuer} can't be asked: {type(error).__name__}", UNREACHABLE
+                f"the identity provider {issuer} can't be reached: {type(error).__name__}", UNREACHABLE
             ) from error
 
 
@@ -82,7 +85,7 @@ def _waited(http: httpx.Client, endpoint: str, client_id: str, begun: dict[str, 
                 break
             case other:
                 raise CliError(f"the identity provider refuses: {said.get('error_description', other)}", FAILED)
-    raise CliError("nobody signed in before the code ended: minka login again", FAILED)
+    raise CliError("nobody signed in before the code expired: run minka login again", FAILED)
 
 
 def _token(said: dict[str, Any]) -> str:
@@ -91,7 +94,7 @@ def _token(said: dict[str, Any]) -> str:
         token = said.get(name)
         if isinstance(token, str) and token.count(".") == 2:
             return token
-    raise CliError("the identity provider gave no token that Minka could read", FAILED)
+    raise CliError("the identity provider gave no token that Minka can read", FAILED)
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

@@ -252,14 +252,14 @@ class Endpoint(Noun):
             raise ValueError("address is missing, and the station does not call home")
         if self.transport == "ssh":
             if self.host_key is None:
-                raise ValueError("host_key is missing: a station reached over SSH is known by it")
+                raise ValueError("host_key is missing: it identifies a station reached over SSH")
             if self.certificate or self.authority or self.client_certificate:
                 raise ValueError("certificate, authority and client_certificate belong to transport tls")
         else:
             if self.host_key is not None:
                 raise ValueError("host_key belongs to transport ssh")
             if self.certificate is None and self.authority is None:
-                raise ValueError("certificate or authority is missing: a station reached over TLS is known by one")
+                raise ValueError("certificate or authority is missing: it identifies a station reached over TLS")
             if self.call_home:
                 raise ValueError("call_home is for transport ssh")
         return self

@@ -212,7 +212,7 @@ class Remediator:
         store.repairs.record(rule.name, _key(alarm), alarm.id, run.id)
         moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
         if moved is None:
-            raise ConflictError(f"alarm {alarm.id} moved on meanwhile")
+            raise ConflictError(f"alarm {alarm.id} changed in the meantime")
         return run
 
     def _obstacle(self, store: Store, alarm: Alarm) -> str:

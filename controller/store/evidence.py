@@ -71,10 +71,10 @@ class AuditKeys:
         found = []
         for number, line in enumerate(text.splitlines(), start=1):
             if not (match := _KEY.fullmatch(line.strip())):
-                raise InputError(f"{name}:{number}: no key of the audit trail; ID SINCE SECRET would be right")
+                raise InputError(f"{name}:{number}: not a key of the audit trail; a line is ID SINCE SECRET")
             found.append(AuditKey(match["id"], int(match["since"]), bytes.fromhex(match["secret"])))
         if not found:
-            raise InputError(f"{name}: it holds no key of the audit trail")
+            raise InputError(f"{name}: no key of the audit trail in it")
         return cls(tuple(found))
 
     @classmethod

@@ -86,7 +86,7 @@ def load_network(tx: Tx, digest: str) -> Network:
 
 def _version(tx: Tx, digest: str) -> tuple[str, Network] | MinkaError:
     if not digest:
-        return NotFoundError("no network was loaded yet")
+        return NotFoundError("no network is loaded yet: minka network load")
     try:
         return digest, load_network(tx, digest)
     except NotFoundError as error:

@@ -104,7 +104,7 @@ class SqlUsers(SqlRepository, Users[Sync]):
     @writes
     def add(self, tx: Tx, person: Person, actor: str) -> User:
         if not added(tx, person, actor):
-            raise ConflictError(f"there is a user {person.name} already")
+            raise ConflictError(f"there is already a user {person.name}")
         return _user(tx, person.name)
 
     @writes
@@ -115,7 +115,7 @@ class SqlUsers(SqlRepository, Users[Sync]):
         become(tx, person, person.name, disabled=since)
         working = and_(users.c.role == Role.ADMINISTRATOR.value, users.c.disabled.is_(None))
         if not tx.execute(select(func.count()).select_from(users).where(working)).scalar_one():
-            raise ConflictError(f"{person.name} is the last administrator: make somebody else one first")
+            raise ConflictError(f"{person.name} is the last administrator: make another user administrator first")
         after = _user(tx, person.name)
         if after != before:
             state = "disabled" if after.disabled else "enabled"
@@ -188,7 +188,7 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
         found = [_token(tx, token_id), *(_made_with(tx, token_id) if with_made else ())]
         going = [token for token in found if token.revoked is None]
         if foreign := [token.id for token in going if not may_manage(by, token.owner)]:
-            raise ConflictError(f"{token_id} made tokens of others, as {foreign[0]}: that takes the permission people")
+            raise ConflictError(f"{token_id} made tokens of others, as {foreign[0]}: that needs the permission people")
         for token in going:
             check_end(by, _user(tx, token.owner).role, token)
         for token in going:
@@ -231,7 +231,7 @@ class SqlSignIns(SqlRepository, SignIns[Sync]):
         if known is None or known.vouched is None or known.vouched < sign_in.issued or not _same(known, person):
             known = self._database.run(lambda tx: _sign_in(tx, person, sign_in))
         if known.turned is not None and sign_in.issued < known.turned:
-            raise SignInError("the identity provider told another role since it gave this token: sign in again")
+            raise SignInError("the identity provider gave another role since it issued this token: sign in again")
         if known.disabled is not None:
             raise SignInError(f"{known.name} is disabled")
         # Whoever changes their name at the provider would be two people here, with a vote each.
@@ -285,7 +285,7 @@ def become(tx: Tx, person: Person, name: str, **more: datetime | None) -> None:
 def _keep(tx: Tx, new: NewToken, actor: str, action: str, **detail: str) -> Token:
     lately = and_(tokens.c.owner == new.owner, tokens.c.created > tx.now - _DAY)
     if tx.execute(select(func.count()).select_from(tokens).where(lately)).scalar_one() >= MOST:
-        raise ConflictError(f"{new.owner} got {MOST} tokens within a day, which is the most: use one of them")
+        raise ConflictError(f"{new.owner} got {MOST} tokens within a day, which is the limit: use one of them")
     if new.made_with and _token(tx, new.made_with).revoked is not None:
         raise ConflictError(f"the token {new.made_with} was revoked")
     token_id = f"t-{secrets.token_hex(4)}"
@@ -413,7 +413,7 @@ def _sign_in(tx: Tx, person: Person, sign_in: SignIn) -> Row[Any]:
             told = {"role": person.role.value, "tenant": person.tenant, "issuer": sign_in.issuer}
             tx.note(known.name, "user.changed", known.name, **told)
     elif not _same(known, person):
-        raise SignInError("the identity provider told another role since it gave this token: sign in again")
+        raise SignInError("the identity provider gave another role since it issued this token: sign in again")
     found = _of(tx, sign_in)
     assert found is not None
     return found

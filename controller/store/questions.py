@@ -59,7 +59,7 @@ class SqlQuestions(SqlRepository, Questions[Sync]):
         if not found:
             raise NotFoundError(f"run {run} has no open question {question}".rstrip())
         if len(found) > 1:
-            raise ConflictError(f"run {run} has several open questions, name one: {', '.join(found)}")
+            raise ConflictError(f"run {run} has several open questions; name one: {', '.join(found)}")
         asked = _load(tx, found[0])
         if not answer or (asked.choices and answer not in asked.choices):
             raise InputError(

@@ -76,7 +76,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
                     raise other_request(known)
                 return known
         if doubt := doubted(tx):
-            raise ConflictError(f"nothing is begun while the record is in doubt (minka record show): {doubt}")
+            raise ConflictError(f"nothing starts while the record is in doubt (minka record show): {doubt}")
         _check_plan(tx, plan, [] if new.playbook else new.jobs)
         run_id = f"r-{secrets.token_hex(5)}"
         tx.execute(
@@ -266,7 +266,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
         values["finished"] = tx.now
     seen = and_(runs.c.id == run.id, runs.c.state == run.state.value, runs.c.wave == run.wave)
     if tx.execute(update(runs).where(seen).values(values)).rowcount != 1:
-        raise ConflictError(f"run {run.id} moved on meanwhile")
+        raise ConflictError(f"run {run.id} changed in the meantime")
     moved = _move_jobs(tx, run, transition) + sum(decide_on(tx, run, choice, by) for choice in transition.decisions)
     if transition.state.terminal:
         left = tx.execute(

@@ -95,7 +95,7 @@ def test_a_provider_that_does_not_answer_is_asked_again_later(flow: Flow, idp: I
     ("error", "words", "status"),
     [
         ("access_denied", "refused at the identity provider", FAILED),
-        ("expired_token", "before the code ended: minka login again", FAILED),
+        ("expired_token", "before the code expired: run minka login again", FAILED),
         ("invalid_client", "the identity provider refuses: invalid_client", FAILED),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_no_ends_it(flow: Flow, idp: IdentityProvider, error: str, words: str,
 
 def test_a_code_that_nobody_uses_ends(flow: Flow, idp: IdentityProvider) -> None:
     idp.pending = ["authorization_pending"] * 100
-    with pytest.raises(CliError, match="before the code ended"):
+    with pytest.raises(CliError, match="before the code expired"):
         flow.token(expires_in=31, interval=10)
     assert (flow.asked(), flow.clock.monotonic()) == (3, 30)
 
@@ -116,21 +116,21 @@ def test_a_code_that_nobody_uses_ends(flow: Flow, idp: IdentityProvider) -> None
 def test_a_provider_that_can_not_is_said_to(flow: Flow, idp: IdentityProvider) -> None:
     with pytest.raises(CliError, match="answers 400 at"):
         device_token(idp.url, "unknown", flow.clock, lambda *_: None)
-    with pytest.raises(CliError, match="can't be asked: ValueError"):
+    with pytest.raises(CliError, match="can't be reached: ValueError"):
         flow.token(expires_in="soon")
     described = idp.discovery()
     idp.discovery = lambda: described | {"issuer": "http://elsewhere"}  # type: ignore[method-assign]
-    with pytest.raises(CliError, match="names itself otherwise"):
+    with pytest.raises(CliError, match="gives another name for itself"):
         flow.token()
     idp.discovery = lambda: described | {"token_endpoint": "http://id.example.net/token"}  # type: ignore[method-assign]
-    with pytest.raises(InputError, match="no https address"):
+    with pytest.raises(InputError, match="not an https address"):
         flow.token(expires_in=600)
     del described["device_authorization_endpoint"]
     idp.discovery = lambda: described  # type: ignore[method-assign]
-    with pytest.raises(CliError, match="paste a token") as refused:
+    with pytest.raises(CliError, match="minka login --paste") as refused:
         flow.token()
     assert refused.value.status == WRONG_INPUT
-    with pytest.raises(CliError, match="can't be asked") as refused:
+    with pytest.raises(CliError, match="can't be reached") as refused:
         device_token("http://127.0.0.1:9", DEVICE_CLIENT, flow.clock, lambda *_: None)
     assert refused.value.status == UNREACHABLE
 

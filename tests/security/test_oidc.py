@@ -320,7 +320,7 @@ async def test_nobody_is_two_people(bench: ApiBench, idp: IdentityProvider) -> N
 
 def test_a_provider_that_others_can_answer_for_is_none() -> None:
     for issuer in ("http://id.example.net", "ftp://127.0.0.1", "id.example.net"):
-        with pytest.raises(InputError, match="no https address"):
+        with pytest.raises(InputError, match="not an https address"):
             Provider(Settings(oidc_issuer=issuer, oidc_client_id=CLIENT), SystemClock())
     Provider(Settings(oidc_issuer="https://id.example.net", oidc_client_id=CLIENT), SystemClock())
 

@@ -191,7 +191,7 @@ def _vote_on_plan(
     if not _concerned(who, terms):
         raise NotFoundError(f"there is no plan {plan_id}")
     if choice is VoteChoice.REJECT and who.tenant and _is_done(backend, who.tenant, plan_id):
-        raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to say no to")
+        raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to reject")
     subject = plan_id if who.tenant else terms.subject
     return _vote(backend, who, terms, subject, choice, reason, plan_id, contracts)
 
@@ -251,10 +251,12 @@ def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, choice:
     if not asked:
         raise ConflictError(f"{about} needs no approval of {who.tenant}")
     if who.tenant not in backend.store.networks.get()[1].tenant_by_id:
-        raise ConflictError(f"{who.tenant} left the network files: its people approve nothing any more")
+        raise ConflictError(f"{who.tenant} left the network files: its people can't approve any more")
     if choice is VoteChoice.APPROVE and not who.issuer and all(one.sign_in for one in asked):
         names = ", ".join(sorted({one.agreement for one in asked}))
-        raise ConflictError(f"under {names} a yes counts only from who signed in at the identity provider: minka login")
+        raise ConflictError(
+            f"under {names} a yes counts only from a person who signed in at the identity provider: use minka login"
+        )
 
 
 def _terms(backend: Services, plan: Plan) -> RunTerms:

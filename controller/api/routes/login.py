@@ -48,7 +48,7 @@ async def callback(
     token, identity = await _provider(backend).finish(code, state, kept)
     await run_in_threadpool(signed_in, backend.store, identity)
     if len(token) > _LONGEST:
-        raise SignInError("the identity provider's token is too long for a cookie: have it name fewer groups")
+        raise SignInError("the identity provider's token is too long for a cookie: let it name fewer groups")
     answer = RedirectResponse("/docs", 303)
     left = max(0, int((identity.sign_in.ends - backend.clock.now()).total_seconds()))
     answer.set_cookie(SESSION, token, max_age=left, httponly=True, samesite="strict", secure=_secure(backend))
@@ -68,7 +68,7 @@ def device(backend: Backend) -> DeviceSignIn:
     """Where people sign in on the command line; what they get there is a bearer token."""
     provider = _provider(backend)
     if not provider.device_client:
-        raise NotFoundError("nobody signs in here on the command line: see MINKA_OIDC_DEVICE_CLIENT_ID")
+        raise NotFoundError("sign-in on the command line is not set up: set MINKA_OIDC_DEVICE_CLIENT_ID")
     return DeviceSignIn(issuer=provider.issuer, client_id=provider.device_client)
 
 
@@ -88,7 +88,7 @@ async def end(request: Request, backend: Backend) -> Response:
 
 def _provider(backend: Services) -> Provider:
     if backend.provider is None:
-        raise NotFoundError("no identity provider is configured: see MINKA_OIDC_ISSUER")
+        raise NotFoundError("no identity provider is configured: set MINKA_OIDC_ISSUER")
     return backend.provider
 
 

@@ -133,13 +133,13 @@ def _write(folder: Path, files: Mapping[str, str]) -> Path:
     for name, text in files.items():
         path = PurePosixPath(name)
         if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in name:
-            raise InputError(f"{name!r} is no file name within a network directory")
+            raise InputError(f"{name!r} is not a file name within a network directory")
         target = root.joinpath(*path.parts)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(text.encode())
         except (FileExistsError, NotADirectoryError, IsADirectoryError, UnicodeError) as error:
-            raise InputError(f"the file {name!r} can't be taken: {type(error).__name__}") from error
+            raise InputError(f"the file {name!r} can't be accepted: {type(error).__name__}") from error
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise

@@ -271,7 +271,7 @@ class StationContext:
         """Tell the webhook, or another channel."""
         channel = self.services.webhook if via == WEBHOOK else self.services.channels.get(via)
         if channel is None:
-            raise ConflictError(f"nothing is sent by {via} here")
+            raise ConflictError(f"the channel {via} is not set up here")
         await channel.post(content, self.key)
 
 

@@ -117,7 +117,7 @@ def _removals(text: str) -> Iterator[tuple[str, int]]:
     for word in text.split():
         owner, _, count = word.partition("=")
         if not owner or not (count.isdecimal() or count == "?"):
-            raise InputError(f"{word!r} names no owner and number of nodes, as in bitel=102")
+            raise InputError(f"{word!r} does not name owner and number of nodes, as in bitel=102")
         yield owner, _ASKED if count == "?" else int(count)
 
 
@@ -129,7 +129,7 @@ def _limit(limit: PlanLimit, values: Mapping[str, Plain]) -> Limit:
     try:
         return Limit(tenant, Snssai.model_validate({"sst": sst, **({"sd": sd} if sd else {})}))
     except ValidationError as error:
-        raise InputError(f"{text!r} is no slice: SST and SD, as in 1-0000D1") from error
+        raise InputError(f"{text!r} is not a slice: give SST and SD, as in 1-0000D1") from error
 
 
 def _known_slice(network: Network, limit: Limit) -> None:

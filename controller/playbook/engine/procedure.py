@@ -38,7 +38,7 @@ class PlaybookProcedure:
         playbook = self._parsed(text)
         _, network = await tools.store.networks.get()
         if not network.manages(claim.job.station):
-            raise NotFoundError(f"station {claim.job.station} is not in the network files any more")
+            raise NotFoundError(f"station {claim.job.station} is no longer in the network files")
         context = StationContext(self._services, network, claim.job.station, claim.change, claim.job.id)
         return await StationJob(claim, playbook, self._registry, context, tools, alive).work()
 

@@ -228,9 +228,9 @@ def _check(node: nodes.Node) -> None:
     if isinstance(node, nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
         raise InputError("unpacked arguments are not allowed in expressions")
     if isinstance(node, nodes.Name) and node.name in _MACHINERY:
-        raise InputError(f"{node.name} is a word of the template engine")
+        raise InputError(f"{node.name} is reserved by the template engine")
     if isinstance(node, nodes.Const) and not _can_be_written(node.value):
-        raise InputError("a constant is no finite number or no text that can be written")
+        raise InputError("a constant is not a finite number, or not a text that can be written")
     name = getattr(node, "attr", getattr(node, "name", ""))
     if isinstance(name, str) and name.startswith("_"):
         raise InputError(f"names may not begin with an underscore: {name}")

@@ -144,7 +144,7 @@ def _text(given: Any) -> str:
     if len(given) > _LONGEST:
         raise InputError(f"longer than {_LONGEST} characters")
     if any(unicodedata.category(character) in _UNSEEN for character in given):
-        raise InputError("holds control characters, or others that nobody sees")
+        raise InputError("has control characters, or other invisible ones")
     return given
 
 
@@ -165,7 +165,7 @@ def _bool(given: Any) -> bool:
     if isinstance(given, bool):
         return given
     if not isinstance(given, str) or given.lower() not in known:
-        raise InputError("not a truth value: true or false")
+        raise InputError("not true or false")
     return known[given.lower()]
 
 

@@ -295,5 +295,5 @@ class Playbook(Noun):
         """
         seconds = evaluate(self.strategy.soak, parameters)
         if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= LONGEST_SOAK:
-            raise InputError(f"strategy.soak is {seconds!r}, and no number of seconds from 0 to {LONGEST_SOAK}")
+            raise InputError(f"strategy.soak is {seconds!r}, which is not a number of seconds from 0 to {LONGEST_SOAK}")
         return seconds

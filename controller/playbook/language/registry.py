@@ -357,7 +357,7 @@ def with_third_parties(shipped: Mapping[str, Action]) -> Registry:
         except Exception as error:
             raise InputError(f"{entry.value} ({GROUP}) can't be loaded: {error}") from error
         if not isinstance(offered, Action):
-            raise InputError(f"{entry.value} ({GROUP}) is no action")
+            raise InputError(f"{entry.value} ({GROUP}) is not an action")
         if offered.name in found:
             raise InputError(f"{entry.value} ({GROUP}): there is an action {offered.name} already")
         found[offered.name] = offered

@@ -214,7 +214,7 @@ def site_of(network: Network, device: str) -> str:
         return network.site_of(device)
     found = next((router.site for router in network.routers if router.id == device), None)
     if found is None:
-        raise NotFoundError(f"{device} is not in the network files any more")
+        raise NotFoundError(f"{device} is no longer in the network files")
     return found
 
 
@@ -326,13 +326,15 @@ def check_contracts(terms: RunTerms, contracts: Sequence[Contract], person: Pers
         InputError: Who gives them is no approver of the host, or what one names gives no right to what the run does.
     """
     if contracts and (person is None or person.tenant):
-        raise InputError("contracts: only an approver of the host gives contractual reasons: let one approve with them")
+        raise InputError(
+            "contracts: only an approver of the host may give contractual reasons: let one approve with them"
+        )
     asked = {one.contract: one for one in terms.requirements if one.action is ActionClass.REDUCE}
     for contract in contracts:
         found = asked.get(contract.agreement)
         if found is None:
             known = f"what it asks for is {', '.join(sorted(asked))}" if asked else "nothing is taken away"
-            raise InputError(f"contracts: no service is taken away under {contract.agreement} here; {known}")
+            raise InputError(f"contracts: no service is reduced under {contract.agreement} here; {known}")
         if not _gives_right(contract, found):
             known = (
                 f"its reduce_clauses are {', '.join(found.clauses)}" if found.clauses else "it has no reduce_clauses"

@@ -138,9 +138,11 @@ def _time(network: Network, text: str, now: datetime) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"{text!r} is no run, as in r-21748f9c95, and no time, as in 2026-11-24T18:00") from error
+        raise InputError(
+            f"{text!r} is neither a run, as in r-21748f9c95, nor a time, as in 2026-11-24T18:00"
+        ) from error
     zone = network.zone
     at = at if at.tzinfo else at.replace(tzinfo=zone)
     if at > now:
-        raise InputError(f"{text!r} is still to come: it is {now.astimezone(zone):%Y-%m-%dT%H:%M} in {zone.key}")
+        raise InputError(f"{text!r} lies in the future: it is {now.astimezone(zone):%Y-%m-%dT%H:%M} in {zone.key}")
     return at

@@ -95,7 +95,7 @@ def undo_station(
         profiles: The station's profiles.
         ended: What the job left there.
         later: What later jobs left there, oldest first.
-        view: The station as it is; None if it is not in the network files any more.
+        view: The station as it is; None if it is no longer in the network files.
     """
     if ended.outcome is Outcome.DIVERGED:
         return StationPlan(reason="the run diverged here: nobody knows what is to be undone")

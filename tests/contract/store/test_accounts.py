@@ -108,7 +108,7 @@ def test_what_was_made_with_a_token_ends_with_it_where_that_is_asked_for(store: 
     child = store.tokens.rotate(other.id, THREE, START + DAY, thief)
     grandchild = store.tokens.add(NewToken("4" * 64, "rosa", made_with=child.id), "ana")
     store.tokens.add(NewToken("5" * 64, "ana", made_with=other.id), "ana")
-    with pytest.raises(ConflictError, match="takes the permission people"):
+    with pytest.raises(ConflictError, match="needs the permission people"):
         store.tokens.revoke(lost.id, Person(name="ana", role=Role.NOC_ENGINEER), with_made=True)
     assert not any(token.revoked for token in store.tokens.find())
     store.tokens.revoke(lost.id, ANA)

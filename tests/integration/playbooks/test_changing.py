@@ -81,7 +81,7 @@ async def test_the_canary_changes_something(system: PlaybookSystem) -> None:
 
 
 async def test_a_slice_that_is_none_and_one_without_a_place(system: PlaybookSystem) -> None:
-    with pytest.raises(InputError, match="'x' is no slice: SST and SD, as in 1-0000D1"):
+    with pytest.raises(InputError, match="'x' is not a slice: give SST and SD, as in 1-0000D1"):
         await system.run("add-slice", tenant="condor", slice="x")
     with pytest.raises(
         InputError, match="condor has no slice 2-0000B2 in the network files that are loaded; it has 1-0000B1"
@@ -189,14 +189,14 @@ async def test_any_recorded_state_comes_back(system: PlaybookSystem) -> None:
 
 
 async def test_states_that_are_not_on_record(system: PlaybookSystem) -> None:
-    with pytest.raises(InputError, match="is no run, as in r-21748f9c95, and no time"):
+    with pytest.raises(InputError, match="is neither a run, as in r-21748f9c95, nor a time"):
         await system.run("restore-config", where="*", state="yesterday")
     seen = await system.dry_run("restore-config", where=STATION, state="2020-01-01T00:00")
     assert seen.left_out == {STATION: "nothing was ours here then"}
     assert seen.refused
     with pytest.raises(NotFoundError, match="r-0000000000"):
         await system.dry_run("restore-config", where=STATION, state="r-0000000000")
-    with pytest.raises(InputError, match="'2199-01-01T00:00' is still to come: it is 20"):
+    with pytest.raises(InputError, match="'2199-01-01T00:00' lies in the future: it is 20"):
         await system.dry_run("restore-config", where=STATION, state="2199-01-01T00:00")
     run = await system.succeeds("audit-drift", where=STATION)
     seen = await system.dry_run("restore-config", where=STATION, state=run.id)

@@ -155,8 +155,8 @@ def test_another_program_on_the_port_is_told_from_the_api(
             "rumours",
             "MINKA_ALARM_SOURCES = 'rumours': 'rumours' is not a source of alarms; the sources are check",
         ),
-        ("MINKA_API_URL", "nonsense", "'nonsense' is no address of an API: MINKA_API_URL is such as http://127"),
-        ("MINKA_API_URL", "http://h:port", "is no address of an API"),
+        ("MINKA_API_URL", "nonsense", "'nonsense' is not the address of an API: set MINKA_API_URL as in http://127"),
+        ("MINKA_API_URL", "http://h:port", "is not the address of an API"),
         ("MINKA_TOKEN", "mïnka", "MINKA_TOKEN holds no token"),
     ],
 )

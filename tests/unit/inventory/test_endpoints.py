@@ -21,7 +21,7 @@ PRINT = f"sha256:{'0a' * 32}"
     ("fields", "says"),
     [
         ({"host_key": KEY}, "address is missing, and the station does not call home"),
-        ({"address": "a"}, "host_key is missing: a station reached over SSH is known by it"),
+        ({"address": "a"}, "host_key is missing: it identifies a station reached over SSH"),
         ({"address": "a", "host_key": KEY, "certificate": PRINT}, "belong to transport tls"),
         ({"address": "a", "host_key": KEY, "client_certificate": "c"}, "belong to transport tls"),
         ({"address": "a", "transport": "tls"}, "certificate or authority is missing"),

@@ -63,7 +63,7 @@ def test_an_action_of_a_package_is_known_like_the_shipped_ones(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Whom", "is no action"),
+        ("Whom", "is not an action"),
         ("taken", "there is an action read-state already"),
         ("nobody", "can't be loaded"),
         ("no.such.package:greet", "can't be loaded: No module named"),
