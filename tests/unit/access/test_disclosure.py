@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from controller.access.disclosure import visible_config, visible_rows
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.access.disclosure import (
+    TenantAlarm,
+    TenantChange,
+    TenantHealth,
+    TenantJob,
+    TenantPlan,
+    TenantRun,
+    TenantStation,
+    concerns,
+    involved,
+    visible_act,
+    visible_config,
+    visible_rows,
+)
 from controller.access.sight import Sight, sight
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST
-from controller.models.plan import Change, DiffRow, Fingerprint
-from controller.models.run import LedgerEntry
-from controller.plan import network_digest
+from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
+from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState, Strategy
+from controller.plan import network_digest, seal
 from tests.unit.plan import samples
 
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NETWORK = samples.network(("alfa", "beta"))
 OWN, THEIRS, BOTH, HOSTS = ("/ManagedElement[S1]/" + name for name in ("A[1]", "B[1]", "AB[1]", "H[1]"))
 
@@ -43,3 +64,204 @@ def test_a_line_about_several_tenants_names_no_other_one() -> None:
         ("alfa", "of alfa"),
         (HOST, f"of {HOST}"),
     ]
+
+
+def partial(tenant: str = "beta") -> Sight:
+    """What beta sees where it is on the LTE cell of the first station only, and alfa is everywhere."""
+    agreements = [one.model_dump() for one in NETWORK.agreements]
+    agreements[1]["scope"] = {"cells": ["S1/L1"]}
+    network = samples.network(("alfa", "beta"), agreements=agreements)
+    return sight(network_digest(network), network, tenant)
+
+
+def test_of_a_shared_cell_its_state_is_told_and_nothing_else() -> None:
+    """Of the cell's configuration only the administrative state, and of cells that are not shared nothing."""
+    cell = {"administrativeState": "UNLOCKED", "pci": "1", "userLabel": "secret"}
+    state = {"operationalState": "ENABLED", "cellState": "ACTIVE", "load": "7"}
+    tree = {samples.LTE_CELL: cell, samples.NR_CELL: cell}
+    nodes, states = visible_config(
+        partial(), "S1", tree, {samples.LTE_CELL: state, samples.NR_CELL: state, "/elsewhere": state}, {}
+    )
+    assert nodes == {}
+    assert list(states) == [samples.LTE_CELL]
+    assert states[samples.LTE_CELL].items() >= {"operationalState": "ENABLED"}.items()
+    assert not {"pci", "userLabel", "load"} & states[samples.LTE_CELL].keys()
+
+
+def test_a_stations_health_is_told_of_shared_cells_and_own_links() -> None:
+    links = tuple(
+        LinkHealth(path=f"/{name}", tenant=name, kind="s1", state=ServiceState.UP) for name in ("alfa", "beta", HOST)
+    )
+    health = Health(
+        station="S1", at=NOW, reachable=False, cells={"L1": ServiceState.UP, "N1": ServiceState.DOWN},
+        locked=("L1", "N1"), links=links,
+    )  # fmt: skip
+    told = TenantHealth.of(partial(), health)
+    assert told == TenantHealth(
+        at=NOW, reachable=False, cells={"L1": ServiceState.UP}, locked=("L1",), links=(links[1],)
+    )  # fmt: skip
+    station = TenantStation.of(partial(), "S1", health)
+    assert (station.station, station.site, station.region, station.health) == ("S1", "site-1", "r", told)
+    assert station.profiles == samples.PROFILES
+    assert TenantStation.of(partial(), "S1", None).health is None
+
+
+def change(kind: PhaseKind = PhaseKind.EDIT, path: str = samples.LTE_CELL, **more: Any) -> Change:
+    edit = Edit(op=Op.MERGE, path=path, before={"pci": "1"}, after={"pci": "2"}, owners=(HOST,))
+    given: dict[str, Any] = {
+        "station": "S1", "phases": (Phase(kind=kind, edits=(edit,), inverse=()),), "diff": (), "touched": (),
+        "fingerprint": Fingerprint(paths=(), digest=""), "outage_seconds": 30, "removes": {"alfa": 2, "beta": 3},
+    }  # fmt: skip
+    return Change(**given | more)
+
+
+@pytest.mark.parametrize(
+    ("made", "interrupts"),
+    [
+        (change(), False),
+        (change(PhaseKind.UNLOCK), False),
+        (change(PhaseKind.LOCK), True),
+        (change(PhaseKind.LOCK, samples.NR_CELL), False),
+        (change(interrupted=("beta",)), True),
+        (change(interrupted=("alfa",)), False),
+    ],
+)
+def test_an_outage_is_told_to_those_whom_it_is_about(made: Change, interrupts: bool) -> None:
+    told = TenantChange.of(partial(), made)
+    assert (told.station, told.interrupts, told.outage_seconds) == ("S1", interrupts, 30 if interrupts else 0)
+    assert told.removes == 3
+    assert TenantChange.of(partial(), made.model_copy(update={"removes": {"alfa": 2}})).removes == 0
+
+
+def test_of_a_plan_a_tenant_sees_the_stations_that_concern_it() -> None:
+    others = change(station="S2", touched=("alfa", HOST))
+    touching = change(touched=("beta", HOST), diff=(row("beta"), row("alfa")))
+    assert involved(others) == {"alfa"}
+    assert involved(change(touched=(HOST,), interrupted=("beta",))) == {"beta"}
+    plan = seal(created=NOW, network="n", network_digest="d", selector="*", changes=(touching, others))
+    told = TenantPlan.of(partial(), "handle", plan)
+    assert (told.id, told.created, [one.station for one in told.changes]) == ("handle", NOW, ["S1"])
+    assert [one.tenant for one in told.changes[0].diff] == ["beta"]
+
+
+# -------------------------------------------------------------------------- runs
+
+RUN = Run(
+    id="r", procedure="apply", plan="p", state=RunState.STOPPED, strategy=Strategy(), cause="person",
+    requested_by="ana", created=NOW, waves=9,
+)  # fmt: skip
+
+
+def job(
+    outcome: Outcome | None = None, state: JobState = JobState.DONE, begun: int | None = 1, ended: int | None = 2
+) -> Job:
+    started, finished = (None if minutes is None else NOW + timedelta(minutes=minutes) for minutes in (begun, ended))
+    return Job(
+        id="r.3.S1", run="r", wave=3, station="S1", state=state, outcome=outcome, started=started, finished=finished
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (JobState.WAITING, JobState.WAITING),
+        (JobState.READY, JobState.WAITING),
+        (JobState.CLAIMED, JobState.CLAIMED),
+        (JobState.DONE, JobState.DONE),
+    ],
+)
+def test_a_job_does_not_tell_which_wave_is_open(state: JobState, told: JobState) -> None:
+    shown = TenantJob.of(job(Outcome.SUCCEEDED, state))
+    assert shown.state is told
+    assert shown.model_dump(exclude={"state"}) == {
+        "run": "r", "station": "S1", "outcome": Outcome.SUCCEEDED, "started": NOW + timedelta(minutes=1),
+        "finished": NOW + timedelta(minutes=2),
+    }  # fmt: skip
+
+
+WAITING = job(None, JobState.WAITING, None, None)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "state"),
+    [
+        ([WAITING, WAITING], RunState.QUEUED),
+        ([job(None, JobState.CLAIMED, 1, None), WAITING], RunState.RUNNING),
+        ([job(Outcome.SUCCEEDED), WAITING], RunState.RUNNING),
+        ([job(Outcome.SUCCEEDED), job(Outcome.UNCHANGED)], RunState.SUCCEEDED),
+        ([job(Outcome.SUCCEEDED), job(Outcome.ROLLED_BACK)], RunState.PARTIAL),
+        ([job(Outcome.REFUSED), job(Outcome.ROLLED_BACK)], RunState.FAILED),
+        ([job(Outcome.CANCELLED), job(Outcome.SUCCEEDED)], RunState.CANCELLED),
+        ([job(Outcome.CANCELLED), job(Outcome.DIVERGED), job(Outcome.SUCCEEDED)], RunState.DIVERGED),
+    ],
+)
+def test_a_run_is_told_as_if_it_were_about_the_tenants_stations_only(jobs: list[Job], state: RunState) -> None:
+    assert TenantRun.of(RUN, "", jobs).state is state
+
+
+def test_a_run_began_with_its_first_job_and_ended_with_its_last() -> None:
+    first, second = job(Outcome.SUCCEEDED, begun=3, ended=4), job(Outcome.UNCHANGED, begun=1, ended=9)
+    ended = TenantRun.of(RUN, "handle", [first, second])
+    assert (ended.started, ended.finished) == (second.started, second.finished)
+    assert ended.counts == {"succeeded": 1, "unchanged": 1}
+    assert (ended.id, ended.procedure, ended.plan, ended.created) == ("r", "apply", "handle", NOW)
+    going_on = TenantRun.of(RUN, "handle", [first, WAITING, WAITING])
+    assert (going_on.started, going_on.finished) == (first.started, None)
+    assert going_on.counts == {"pending": 2, "succeeded": 1}
+    assert TenantRun.of(RUN, "", [WAITING]).started is None
+
+
+# ------------------------------------------------------------------------ alarms
+
+
+@pytest.mark.parametrize(("tenant", "text"), [("beta", "MME 10.2.0.1 is away"), ("", "")])
+def test_the_words_of_a_shared_alarm_are_not_told(tenant: str, text: str) -> None:
+    alarm = Alarm(
+        id="a", station="S1", object="S1/L1", tenant=tenant, probable_cause="cell-down", specific_problem="x",
+        severity=PerceivedSeverity.MAJOR, text="MME 10.2.0.1 is away", source=AlarmSource.CHECK,
+        state=AlarmState.RAISED, raised=NOW, changed=NOW, note="ana sees to it", run="r", count=3,
+    )  # fmt: skip
+    told = TenantAlarm.of(alarm)
+    assert told.text == text
+    assert told.model_dump(exclude={"text"}) == alarm.model_dump(
+        exclude={"text", "specific_problem", "count", "run", "note", "escalated"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("station", "managed_object", "tenant", "cause", "concerned"),
+    [
+        ("S2", "/anything", "beta", "core-link-down", True),
+        ("S1", "S1/L1", "alfa", "cell-down", False),
+        ("S1", "S1/L1", "", "cell-down", True),
+        ("S1", samples.LTE_CELL, "", "cell-down", True),
+        ("S1", "S1/N1", "", "cell-down", False),
+        ("S1", "station", "", "station-unreachable", True),
+        ("S1", "station", "", "host-key-changed", True),
+        ("S1", "station", "", "authentication-failed", True),
+        ("S1", "station", "", "configuration-drift", False),
+        ("S1", "S1/N1", "", "station-unreachable", False),
+        ("S2", "station", "", "station-unreachable", False),
+    ],
+)
+def test_an_alarm_concerns_whose_service_it_is_about(
+    station: str, managed_object: str, tenant: str, cause: str, concerned: bool
+) -> None:
+    assert concerns(partial(), station, managed_object, tenant, cause) is concerned
+
+
+# ------------------------------------------------------------------- audit trail
+
+
+def test_of_the_hosts_acts_only_what_was_done_is_told() -> None:
+    detail = {"reason": "maintenance", "stations": "62"}
+    act = AuditRow(id=900, at=NOW, actor="ana", action="run.created", object="r", detail=detail)
+    assert visible_act(act, 4, False) == AuditRow(id=4, at=NOW, actor=HOST, action="run.created", object="r")
+    own = visible_act(act, 4, True)
+    assert (own.id, own.actor, own.detail) == (4, "ana", {"reason": "maintenance"})
+
+
+def test_a_jobs_end_does_not_tell_its_wave() -> None:
+    act = AuditRow(id=900, at=NOW, actor="ana", action="job.finished", object="r.12.S1.x")
+    assert visible_act(act, 4, False).object == "r S1.x"
+    assert visible_act(act.model_copy(update={"action": "run.created"}), 4, False).object == "r.12.S1.x"

@@ -1,0 +1,31 @@
+"""What each role may do, written down a second time: a change of the table is a change of two."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.access.roles import ROLES, may, permissions, words
+from controller.models.people import Permission, Person, Role
+
+MAY = {
+    Role.HOST_VIEWER: "look, oversee, tokens, metrics",
+    Role.NOC_ENGINEER: "look, oversee, plan, run, stop, tokens, metrics, webhook",
+    Role.APPROVER: "look, oversee, stop, approve, override, tokens, metrics",
+    Role.ADMINISTRATOR: "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook",
+    Role.TENANT_VIEWER: "look, tokens",
+    Role.TENANT_APPROVER: "look, approve, tokens",
+}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_may_do_this_and_nothing_else(role: Role) -> None:
+    assert words(ROLES[role]) == MAY[role]
+
+
+def test_a_token_cuts_a_role_down_and_adds_nothing() -> None:
+    viewer = Person(name="ana", role=Role.HOST_VIEWER)
+    assert permissions(viewer) == ROLES[Role.HOST_VIEWER]
+    narrow = viewer.model_copy(update={"scopes": (Permission.LOOK, Permission.RUN)})
+    assert permissions(narrow) == {Permission.LOOK}
+    assert (may(narrow, Permission.LOOK), may(narrow, Permission.RUN)) == (True, False)
+    assert not permissions(viewer.model_copy(update={"scopes": ()}))
