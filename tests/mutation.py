@@ -23,7 +23,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -41,8 +41,9 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     "controller/plan": ("tests/unit/plan", "tests/unit/intent", "tests/conformance/plan", "tests/unit/runs"),
     "controller/runs": ("tests/unit/runs", "tests/unit/playbook", "tests/unit/remediation", "tests/integration/engine"),
 }
-#: ``A | B`` mostly stands in annotations, which nothing evaluates; without a decorator most code can't be imported.
-_POINTLESS = r"core/(ReplaceBinaryOperator_BitOr_|RemoveDecorator)"
+#: ``A | B`` mostly stands in annotations, which nothing evaluates; without a decorator most code can't be imported;
+#: what is compared by identity, None and members of enumerations, is equal to nothing else either.
+_POINTLESS = r"core/(ReplaceBinaryOperator_BitOr_|RemoveDecorator|ReplaceComparisonOperator_(Is_Eq|IsNot_NotEq)$)"
 #: Seconds for the tests of one mutant.
 _PATIENCE = 900.0
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header")
@@ -143,7 +144,23 @@ def _sample(root: Path, package: str, sample: int, seed: int) -> list[MutationSp
     _run(root, str(programs / "cr-filter-operators"), session.name, settings.name)
     with use_db(str(session), WorkDB.Mode.open) as found:
         every = sorted((item.mutations[0] for item in found.pending_work_items), key=str)
-    return random.Random(seed).sample(every, min(sample, len(every)))
+    random.Random(seed).shuffle(every)
+    return list(islice((mutation for mutation in every if _is_code(root, mutation)), sample))
+
+
+def _is_code(root: Path, mutation: MutationSpec) -> bool:
+    """Whether a mutant can be compiled (``*`` before arguments is taken for a product) and is in no decorator."""
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator
+
+    operator = get_operator(mutation.operator_name)(**mutation.operator_args)
+    code = (root / mutation.module_path).read_text()
+    mutant = mutate_code(code, operator, mutation.occurrence)
+    try:
+        ast.parse(mutant or "")
+    except SyntaxError:
+        return False
+    return mutant is not None and not code.splitlines()[mutation.start_pos[0] - 1].lstrip().startswith("@")
 
 
 def _play(root: Path, mutation: MutationSpec, judges: Sequence[str]) -> str:

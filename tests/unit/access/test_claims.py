@@ -77,4 +77,5 @@ def test_an_address_that_was_not_verified_is_nobodys(verified: Any) -> None:
     with pytest.raises(SignInError, match="did not verify the e-mail address"):
         person(claims, "email")
     assert person(claims | {"email_verified": True}, "email").name == "eva@host.example"
-    assert person(claims | {"name": "eva"}).name == "eva"  # it is not asked for its address
+    for other in ("name", "cn"):  # names by which it is not asked for its address
+        assert person(claims | {other: "eva"}, other).name == "eva"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.access.sight import sight
+from controller.access.sight import Sight, sight
 from controller.plan import network_digest
 from tests.unit.plan import samples
 
@@ -15,12 +15,15 @@ NETWORK = samples.network(
         BASE.agreements[1].model_dump() | {"scope": {"cells": ["S2/L1"]}},
     ],
 )  # fmt: skip
-BETAS = sight(network_digest(NETWORK), NETWORK, "beta")
+
+
+def betas() -> Sight:
+    return sight(network_digest(NETWORK), NETWORK, "beta")
 
 
 def test_a_tenant_sees_what_its_agreements_reach() -> None:
-    assert dict(BETAS.cells) == {"S2": frozenset({"L1"})}
-    network = BETAS.network
+    assert dict(betas().cells) == {"S2": frozenset({"L1"})}
+    network = betas().network
     assert [one.name for one in network.cells] == ["S2/L1"]
     assert [one.id for one in network.stations] == ["S2"]
     assert [one.id for one in network.sites] == ["site-2"]
@@ -28,8 +31,8 @@ def test_a_tenant_sees_what_its_agreements_reach() -> None:
     assert [one.id for one in network.tenants] == ["beta"]
     assert [one.id for one in network.agreements] == ["beta-all"]
     assert not network.endpoints
-    assert BETAS.digest == network_digest(network) != network_digest(NETWORK)
-    assert BETAS.tenant == "beta"
+    assert betas().digest == network_digest(network) != network_digest(NETWORK)
+    assert betas().tenant == "beta"
 
 
 def test_a_tenant_without_agreements_sees_nothing() -> None:
@@ -40,29 +43,29 @@ def test_a_tenant_without_agreements_sees_nothing() -> None:
 
 
 def test_shared_objects_are_told_without_what_is_the_hosts_alone() -> None:
-    (cell,), (whole,) = BETAS.network.cells, [one for one in NETWORK.cells if one.name == "S2/L1"]
+    (cell,), (whole,) = betas().network.cells, [one for one in NETWORK.cells if one.name == "S2/L1"]
     for field in ("station", "id", "rat", "local_id", "band", "arfcn_dl", "arfcn_ul", "bandwidth_mhz", "pci", "tac"):
         assert getattr(cell, field) == getattr(whole, field)
     assert cell.primary_plmn == whole.primary_plmn
 
 
 def test_a_cell_is_known_by_name_and_by_path() -> None:
-    assert BETAS.at_cell("S2", "L1")
-    assert not BETAS.at_cell("S2", "N1")
-    assert not BETAS.at_cell("S1", "L1")
+    assert betas().at_cell("S2", "L1")
+    assert not betas().at_cell("S2", "N1")
+    assert not betas().at_cell("S1", "L1")
     path = samples.LTE_CELL.replace("S1", "S2")
     for shared in ("S2/L1", path):
-        assert BETAS.is_cell("S2", shared)
+        assert betas().is_cell("S2", shared)
     # A station, an object of the cell, other cells and what only begins like one are no shared cells.
     others = ("S2", "S2/N1", "S2/L1/x", "S22/L1", "station", f"{path}/plmnIdList[716,02]", samples.NR_CELL, "/")
     for other in others:
-        assert not BETAS.is_cell("S2", other), other
-    assert not BETAS.is_cell("S1", samples.LTE_CELL)
-    assert not BETAS.is_cell("S1", "S2/L1")
+        assert not betas().is_cell("S2", other), other
+    assert not betas().is_cell("S1", samples.LTE_CELL)
+    assert not betas().is_cell("S1", "S2/L1")
 
 
 def test_each_network_is_told_from_others_by_its_digest() -> None:
     both = sight(network_digest(BASE), BASE, "beta")
     assert set(both.cells) == {"S1", "S2"}
-    assert sight(network_digest(NETWORK), NETWORK, "beta") is BETAS
-    assert sight(network_digest(NETWORK), NETWORK, "alfa") is not BETAS
+    assert sight(network_digest(NETWORK), NETWORK, "beta") is betas()
+    assert sight(network_digest(NETWORK), NETWORK, "alfa") is not betas()

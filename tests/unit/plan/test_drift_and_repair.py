@@ -11,7 +11,15 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, parent
-from controller.plan import adopted_nodes, applied, drift, drifted_nodes, recreate_endpoint_change
+from controller.plan import (
+    adopted_nodes,
+    applied,
+    carried_nodes,
+    drift,
+    drifted_nodes,
+    ledger_nodes,
+    recreate_endpoint_change,
+)
 from controller.plan.edits import first_entries
 from controller.runs.transaction.effects import effects
 from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network, rendered, view
@@ -68,6 +76,30 @@ def test_adoption_leaves_out_what_differs() -> None:
     ours = {node.path: node for node in adopted_nodes(ROOT, wanted, seen)}
     assert ours.keys() == set(wanted.tree) - {LTE_CELL}
     assert drifted_nodes(ROOT, applied(ours), seen) == ()
+
+
+@pytest.mark.parametrize("changed", [{"owners": ("beta",)}, {"leaves": {"tac": "9"}}, {"first": True}, None])
+def test_the_ledger_is_told_only_what_it_does_not_say_already(changed: dict[str, object] | None) -> None:
+    """Where it differs in owners, leaves or place, or says nothing of the node."""
+    wanted, seen = rendered(TWO), carrying(TWO)
+    known = {node.path: node for node in carried_nodes(ROOT, wanted, {}, seen)[0]}
+    assert known.keys() == ledger(TWO).keys()
+    assert carried_nodes(ROOT, wanted, known, seen) == ((), ())
+    assert not list(ledger_nodes(ROOT, wanted, ledger(TWO)))
+    for mine in (known, {path: entry.node for path, entry in ledger(TWO).items()}):
+        other = {path: node for path, node in mine.items() if path != LTE_CELL}
+        if changed:
+            other[LTE_CELL] = mine[LTE_CELL].model_copy(update=changed)
+        (node,) = carried_nodes(ROOT, wanted, other, seen)[0] if mine is known else ledger_nodes(ROOT, wanted, other)
+        cell = mine[LTE_CELL]
+        assert (node.path, node.owners, node.leaves, node.first) == (LTE_CELL, cell.owners, cell.leaves, cell.first)
+
+
+def test_what_the_station_lost_leaves_the_ledger_and_what_nobody_asked_for_stays_nobodys() -> None:
+    known = {node.path: node for node in carried_nodes(ROOT, rendered(TWO), {}, carrying(TWO))[0]}
+    seen = carrying(TWO, edit={LINK: None, f"{LTE_CELL}/plmnIdList[999,99]": {}})
+    lost = tuple(path for path in known if path.startswith(LINK))
+    assert carried_nodes(ROOT, rendered(TWO), known, seen) == ((), lost)
 
 
 def test_what_was_applied_is_the_ledger_with_parents_and_primaries_first() -> None:

@@ -153,7 +153,22 @@ def test_stations_without_a_place_get_one(shipped: Network) -> None:
     made = import_network(bare, {STATION: Observed(carried(shipped)[STATION])}, DAY)
     assert [(site.id, site.region) for site in made.network.sites] == [("pe-cus-0145", UNPLACED)]
     assert made.network.region_of(STATION) == UNPLACED
+    assert sorted(region.id for region in made.network.regions) == sorted(
+        [*(region.id for region in shipped.regions), UNPLACED]
+    )
     assert any("has no site given" in note for note in made.notes)
+
+
+def test_all_stations_without_a_place_share_one_region(shipped: Network) -> None:
+    """It is made once, and never where the files have it already, as from an earlier import."""
+    two = {name: Observed(tree) for name, tree in list(carried(shipped).items())[:2]}
+    places = {"sites": (), "routers": ()}
+    bare = frame(shipped).network.model_copy(update=places)
+    made = import_network(Frame(bare, shipped.endpoints), two, DAY).network
+    again = made.model_copy(update={"stations": (), "cells": (), "endpoints": (), "agreements": (), **places})
+    for network in (made, import_network(Frame(again, shipped.endpoints), two, DAY).network):
+        assert [region.id for region in network.regions].count(UNPLACED) == 1
+        assert {network.region_of(station) for station in two} == {UNPLACED}
 
 
 def test_one_region_takes_stations_without_a_place(shipped: Network) -> None:
