@@ -15,14 +15,13 @@ from controller.access.disclosure import (
     TenantPlan,
     TenantRun,
     TenantStation,
-    concerns,
     involved,
     visible_act,
     visible_config,
     visible_rows,
 )
 from controller.access.sight import Sight, sight
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
@@ -214,40 +213,43 @@ def test_a_run_began_with_its_first_job_and_ended_with_its_last() -> None:
 # ------------------------------------------------------------------------ alarms
 
 
+def alarm(**changed: Any) -> Alarm:
+    given: dict[str, Any] = {
+        "id": "a", "station": "S1", "object": "S1/L1", "object_class": ObjectClass.CELL, "tenant": "",
+        "probable_cause": "cell-down", "specific_problem": "x", "severity": PerceivedSeverity.MAJOR,
+        "text": "MME 10.2.0.1 is away", "source": AlarmSource.CHECK, "state": AlarmState.RAISED, "raised": NOW,
+        "changed": NOW, "note": "ana sees to it", "run": "r", "count": 3, "cells": ("S1/L1", "S1/N1", "S2/L1"),
+    }  # fmt: skip
+    return Alarm(**given | changed)
+
+
 @pytest.mark.parametrize(("tenant", "text"), [("beta", "MME 10.2.0.1 is away"), ("", "")])
 def test_the_words_of_a_shared_alarm_are_not_told(tenant: str, text: str) -> None:
-    alarm = Alarm(
-        id="a", station="S1", object="S1/L1", tenant=tenant, probable_cause="cell-down", specific_problem="x",
-        severity=PerceivedSeverity.MAJOR, text="MME 10.2.0.1 is away", source=AlarmSource.CHECK,
-        state=AlarmState.RAISED, raised=NOW, changed=NOW, note="ana sees to it", run="r", count=3,
-    )  # fmt: skip
-    told = TenantAlarm.of(alarm)
+    made = alarm(tenant=tenant)
+    told = TenantAlarm.of(partial(), made)
     assert told.text == text
-    assert told.model_dump(exclude={"text"}) == alarm.model_dump(
-        exclude={"text", "specific_problem", "count", "run", "note", "escalated"}
-    )
+    assert told.cells == ("S1/L1",)
+    kept = made.model_dump(include=set(TenantAlarm.model_fields) - {"text", "cells"})
+    assert told.model_dump(exclude={"text", "cells"}) == kept
 
 
 @pytest.mark.parametrize(
-    ("station", "managed_object", "tenant", "cause", "concerned"),
+    ("changed", "station", "named"),
     [
-        ("S2", "/anything", "beta", "core-link-down", True),
-        ("S1", "S1/L1", "alfa", "cell-down", False),
-        ("S1", "S1/L1", "", "cell-down", True),
-        ("S1", samples.LTE_CELL, "", "cell-down", True),
-        ("S1", "S1/N1", "", "cell-down", False),
-        ("S1", "station", "", "station-unreachable", True),
-        ("S1", "station", "", "host-key-changed", True),
-        ("S1", "station", "", "authentication-failed", True),
-        ("S1", "station", "", "configuration-drift", False),
-        ("S1", "S1/N1", "", "station-unreachable", False),
-        ("S2", "station", "", "station-unreachable", False),
+        ({}, "S1", True),
+        ({"object": samples.LTE_CELL}, "S1", True),
+        ({"object": "S1/N1"}, "S1", False),
+        ({"object": "S1/N1", "tenant": "beta"}, "S1", True),
+        ({"object": "/link", "object_class": ObjectClass.CORE_LINK}, "S1", True),
+        ({"object": "station", "object_class": ObjectClass.STATION}, "S1", False),
+        ({"station": "S2", "object": "S2/L1"}, "", False),
     ],
 )
-def test_an_alarm_concerns_whose_service_it_is_about(
-    station: str, managed_object: str, tenant: str, cause: str, concerned: bool
-) -> None:
-    assert concerns(partial(), station, managed_object, tenant, cause) is concerned
+def test_only_what_is_shared_is_named(changed: dict[str, Any], station: str, named: bool) -> None:
+    made = alarm(**changed)
+    told = TenantAlarm.of(partial(), made)
+    assert told.station == station
+    assert told.object == (made.object if named else made.object_class.value)
 
 
 # ------------------------------------------------------------------- audit trail
