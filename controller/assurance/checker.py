@@ -11,9 +11,12 @@ import structlog
 
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
 from controller.assurance.oran_fm import Listed, listed, unheard
+from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
-from controller.models.health import Device, Health
+from controller.models.facts import LinkKind
+from controller.models.health import Device, Health, ServiceState
+from controller.models.measurement import Period
 from controller.models.network import Network
 from controller.models.run import LedgerEntry
 from controller.nrm.generation import generation_of
@@ -37,12 +40,14 @@ class Look:
     Attributes:
         at: When it was begun: what happened later it may not have seen.
         reason: Code of the error that kept us from reading it, empty where it was read.
+        measured: What it counted last, where it does not tell the state of its user plane.
     """
 
     station: str
     at: datetime
     observed: Observed | None
     reason: str = ""
+    measured: tuple[Period, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,13 @@ class _Basis:
     observed: Observed
     ledger: int
     network: str
+    measured: tuple[Period, ...]
 
     def is_as(self, other: _Basis) -> bool:
         """Whether nothing changed. Alarms are judged each time."""
         mine, others = self.observed, other.observed
         same = mine.tree is others.tree and mine.state is others.state and not (mine.alarms or others.alarms)
-        return same and (self.ledger, self.network) == (other.ledger, other.network)
+        return same and (self.ledger, self.network, self.measured) == (other.ledger, other.network, other.measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +120,11 @@ class Checker:
         at = self._clock.now()
         try:
             observed = await self._planner.read(network, station)
+            measured = await self._planner.measurements(network, station) if untold_user_plane(observed) else ()
         except (DeviceError, NotFoundError) as error:
             log.info("station.unreadable", station=station, code=error.code, reason=error.message)
             return Look(station, at, None, error.code)
-        return Look(station, at, observed)
+        return Look(station, at, observed, measured=measured)
 
     async def health(self, station: str) -> Health:
         """What one station says of itself just now; nothing is kept.
@@ -191,7 +198,7 @@ class Checker:
         versions = await self._store.ledger.versions(stations)
         ours = [look for look in looks if look.station in devices and devices[look.station].adopted is not None]
         bases = {
-            look.station: _Basis(look.observed, versions.get(look.station, 0), digest)
+            look.station: _Basis(look.observed, versions.get(look.station, 0), digest, look.measured)
             for look in ours
             if look.observed is not None
         }
@@ -224,7 +231,12 @@ def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None
     known = network.profiles_of(look.station) if network.manages(look.station) else ()
     drifted = drifted_nodes(root_spec(known), applied(ledger), look.observed) if known else ()
     generation = generation_of(root_spec(known), look.observed, look.station) if known else 0
-    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device)
+
+    def traffic(name: str, kind: LinkKind) -> ServiceState:
+        tenant = network.tenant_by_id.get(name)
+        return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, look.measured)
+
+    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic)
     altered = any(path in look.observed.tree for path in drifted)
     return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger), generation, altered, basis)
 

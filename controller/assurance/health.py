@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import AuthenticationError, HostKeyError
+from controller.models.facts import LinkKind
 from controller.models.health import Device, Health, LinkHealth, ServiceState
 from controller.models.network import HOST
 from controller.models.run import LedgerEntry
@@ -25,17 +26,22 @@ from controller.ports.devices import Observed
 
 #: Probable causes of alarms raised here.
 CORE_LINK_DOWN = "core-link-down"
+USER_PLANE_DOWN = "user-plane-down"
+#: Causes of core links, of which a station may not tell the state.
+LINK_CAUSES = frozenset((CORE_LINK_DOWN, USER_PLANE_DOWN))
 UNREACHABLE = "station-unreachable"
 #: Why a station can't be read, where that is not just a matter of the way to it.
 _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
-OWN_CAUSES = _WITHOUT_READING | {CORE_LINK_DOWN, CONFIGURATION_DRIFT}
+OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {CONFIGURATION_DRIFT}
 #: Why nothing is known of a station that was adopted and not looked at yet.
 NOT_LOOKED_AT = "not-looked-at"
 #: What drift and unreachability are about: the device as a whole (``Health.device``).
 STATION, ROUTER = ObjectClass.STATION.value, ObjectClass.ROUTER.value
 
+#: Whether links of a kind carry users' packets of a tenant, as far as was counted (``controller.assurance.traffic``).
+Traffic = Callable[[str, LinkKind], ServiceState]
 #: Object and probable cause: what is wrong where, on one station.
 Wrong = tuple[str, str]
 
@@ -54,11 +60,14 @@ def health_of(
     drift: int,
     at: datetime,
     device: Device = "station",
+    traffic: Traffic | None = None,
 ) -> Health:
     """Cells on air, core links up and drift, as the station says it itself.
 
     Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
+    Where a station does not tell the state of its user plane, ``traffic`` says whether it carries something.
     """
+    carries = traffic or _nothing_known
     entries = cells(observed.tree)
     locked = (e.cell for e in entries if e.path in ledger and administrative_state(observed.tree, e.path) != "UNLOCKED")
     return Health(
@@ -70,13 +79,26 @@ def health_of(
         locked=tuple(sorted(locked)),
         links=tuple(
             link.model_copy(
-                update={"state": link_state(observed, link.path), "locked": link_locked(observed.tree, link.path)}
+                update={
+                    "state": state_or_traffic(observed, link.path, LinkKind(link.kind), link.tenant, carries),
+                    "locked": link_locked(observed.tree, link.path),
+                }
             )
             for link in _links(ledger)
         ),
         drift=drift,
         device=device,
     )
+
+
+def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:
+    """Whether a core link works: as its station tells, else, on the user plane, by what it carried."""
+    state = link_state(observed, path)
+    return traffic(tenant, kind) if state is ServiceState.UNKNOWN and kind.user_plane else state
+
+
+def _nothing_known(_tenant: str, _kind: LinkKind) -> ServiceState:
+    return ServiceState.UNKNOWN
 
 
 def unread(
@@ -120,6 +142,11 @@ def tenant_of(entry: LedgerEntry) -> str:
     return "" if owner == HOST else owner
 
 
+def link_cause(kind: LinkKind) -> str:
+    """What is wrong where a core link is down: nobody attaches, or nothing is carried for those who did."""
+    return USER_PLANE_DOWN if kind.user_plane else CORE_LINK_DOWN
+
+
 def wrongs(health: Health) -> dict[Wrong, _Fault]:
     """What is wrong on a station, by object and probable cause. A locked link is no fault, nor is an unknown one."""
     if not health.reachable:
@@ -132,7 +159,7 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, f"the {health.device} can't be reached")}
     found = {
-        (link.path, CORE_LINK_DOWN): _Fault(
+        (link.path, link_cause(LinkKind(link.kind))): _Fault(
             PerceivedSeverity.MAJOR, f"{link.kind} link of {link.tenant or 'the host'} is down", link.tenant
         )
         for link in health.links
@@ -165,7 +192,7 @@ def reports_of(before: Health | None, now: Health, standing: Collection[Wrong]) 
 def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
     what, cause = wrong
     unknown = {link.path for link in now.links if link.state is ServiceState.UNKNOWN}
-    if wrong in found or (cause == CORE_LINK_DOWN and what in unknown):
+    if wrong in found or (cause in LINK_CAUSES and what in unknown):
         return False
     return cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from controller.assurance.health import CORE_LINK_DOWN, STATION, tenant_of
+from controller.assurance.health import LINK_CAUSES, STATION, link_cause, tenant_of
 from controller.intent.impact import object_class_of
 from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.run import LedgerEntry
-from controller.nrm.profiles import cell_of, is_link, object_class
+from controller.nrm.profiles import cell_of, link_kind, object_class
 from controller.nrm.tree import Path, path_of, step
 
 #: What a station listed: reports by probable cause and specific problem.
@@ -33,13 +33,13 @@ def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: Mapping[Pa
     name, _, key = alarm.source.partition("=")
     found = (path for path in ledger if step(path) == (name, (key,))) if key else iter(())
     path = next(found, None)
-    link = path is not None and is_link(path)
+    link = None if path is None else link_kind(path)
     return AlarmReport(
         station=station,
         object=path or alarm.source or STATION,
         object_class=object_class(path) if path else _class_of(alarm),
         tenant="" if path is None else tenant_of(ledger[path]),
-        probable_cause=CORE_LINK_DOWN if link else f"o-ran-fault-{alarm.fault}",
+        probable_cause=link_cause(link) if link else f"o-ran-fault-{alarm.fault}",
         specific_problem="" if link else alarm.source,
         severity=alarm.severity,
         text=alarm.text,
@@ -62,7 +62,7 @@ def listed(
 ) -> dict[tuple[str, str], AlarmReport]:
     """What a station lists, without its core links: those are looked at themselves."""
     reports = (report_of(station, alarm, at, ledger) for alarm in alarms)
-    return {_problem(report): report for report in reports if report.probable_cause != CORE_LINK_DOWN}
+    return {_problem(report): report for report in reports if report.probable_cause not in LINK_CAUSES}
 
 
 def unheard(
@@ -80,7 +80,7 @@ def unheard(
         at: When the second was.
         standing: Alarms of the station that were not cleared.
     """
-    known = {_problem(alarm): alarm for alarm in standing if alarm.probable_cause != CORE_LINK_DOWN}
+    known = {_problem(alarm): alarm for alarm in standing if alarm.probable_cause not in LINK_CAUSES}
     raised = [
         report
         for problem, report in now.items()

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.assurance.health import CORE_LINK_DOWN, OWN_CAUSES, wrongs
+from controller.assurance.health import LINK_CAUSES, OWN_CAUSES, wrongs
 from controller.models.alarm import (
     CONFIGURATION_DRIFT,
     REMEDIATION_STOPPED,
@@ -237,7 +237,7 @@ class Remediator:
         It need not where people were asked to see to the drift, and no longer than a repair takes.
         """
         patient = self._clock.now() - alarm.raised <= timedelta(seconds=rule.verify_seconds)
-        if alarm.probable_cause != CORE_LINK_DOWN or not health.drift or not patient:
+        if alarm.probable_cause not in LINK_CAUSES or not health.drift or not patient:
             return ""
         standing = await self._store.alarms.standing([alarm.station])
         drifts = {one.state for one in standing if one.probable_cause == CONFIGURATION_DRIFT}

@@ -139,8 +139,13 @@ def rat_of(path: Path) -> Rat | None:
 
 def is_link(path: Path) -> bool:
     """Whether an entry is a core link."""
+    return link_kind(path) is not None
+
+
+def link_kind(path: Path) -> LinkKind | None:
+    """What kind of core link an entry is, None for all others."""
     node = _node(path)
-    return node is not None and node.link is not None
+    return None if node is None else node.link
 
 
 def object_class(path: Path) -> ObjectClass:

@@ -8,9 +8,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from controller.assurance.health import state_or_traffic, tenant_of
+from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
+from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
+from controller.models.measurement import Period
 from controller.models.network import CellId, Noun
 from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
 from controller.nrm.tree import Observed, Path
@@ -208,6 +212,52 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
     return CheckedLinks(endpoints=tuple(map(endpoint_name, counted)), remark=remark)
 
 
+@action("check-user-plane", Touches.READS)
+async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
+    """Fail if the user plane carries nothing: links to S-GWs and UPFs are down, or sessions have no volume.
+
+    A station that tells the state of these links (GTP-U echo) is believed. Of one that does not, volume and sessions of
+    its latest full period are compared, if that began after the run was accepted: put it into `soak_checks`, too. What
+    neither of them tells, and a tenant without any such link, is not checked, and the job says so.
+
+    Routers have none, and pass.
+    """
+    observed, ledger = await context.read(), await context.ledger()
+    chosen = [
+        link
+        for link in links({path: {} for path in ledger})
+        if link.kind.user_plane and (not given.tenant or given.tenant in ledger[link.path].owners)
+    ]
+    counted = [link for link in chosen if endpoint_name(link.path) not in given.excused]
+    periods = await _periods_since(context) if untold_user_plane(observed) else ()
+
+    def traffic(name: str, kind: LinkKind) -> ServiceState:
+        tenant = context.network.tenant_by_id.get(name)
+        return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, periods)
+
+    states = {
+        link.path: state_or_traffic(observed, link.path, link.kind, tenant_of(ledger[link.path]), traffic)
+        for link in counted
+    }
+    if down := _those(states, ServiceState.DOWN):
+        return Unmet(f"nothing is carried: {', '.join(map(endpoint_name, down))}")
+    remark = _not_reported(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
+    if not chosen and router_profile(context.profiles) is None:
+        remark = (
+            f"not checked: {given.tenant or 'nobody'} has no user plane here; network files give no sgw_pool, upf_pool"
+        )
+    return CheckedLinks(endpoints=tuple(endpoint_name(link.path) for link in counted), remark=remark)
+
+
+async def _periods_since(context: Context) -> tuple[Period, ...]:
+    """Full periods that began after the run was accepted, by the age of both: clocks of stations differ."""
+    periods, there = await context.measurements(), (await context.equipment()).now
+    if there is None or context.since is None:
+        return ()
+    age = context.clock.now() - context.since
+    return tuple(period for period in periods if there - period.begin <= age)
+
+
 @action("check-alarms", Touches.NONE)
 async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet:
     """Fail while alarms of the station stand on record, by default critical and major ones.
@@ -334,6 +384,7 @@ STATE = (
     read_state,
     check_cells_on_air,
     check_core_links,
+    check_user_plane,
     check_alarms,
     check_drift,
     wait_until,

@@ -91,7 +91,7 @@ async def test_a_tenant_comes_and_goes(tmp_path: Path, router: Frr) -> None:
         assert set(CONDOR) <= set(router.saved.read_text().splitlines())
         assert await system.planner.drift([ROUTER, STATION]) == {ROUTER: (), STATION: ()}
         assert (await system.plan()).is_empty
-        assert system.fleet.stations[STATION].summary()["links_up"] == 3
+        assert system.fleet.stations[STATION].summary()["links_up"] == 5
 
         run, jobs = await system.apply(await leaving(system))
         assert run.state is RunState.SUCCEEDED, jobs

@@ -33,7 +33,7 @@ async def test_router_and_station_change_together_and_drift_is_found_and_repaire
     assert [change.station for change in plan.changes] == [ROUTER, STATION]
     run, jobs = await system.apply(plan)
     assert run.state is RunState.SUCCEEDED, jobs
-    assert system.fleet.stations[STATION].summary()["links_up"] == 3
+    assert system.fleet.stations[STATION].summary()["links_up"] == 5
     assert same(system.router.running, system.router.startup)
     assert (await system.plan()).is_empty
     assert await system.planner.drift([ROUTER]) == {ROUTER: ()}

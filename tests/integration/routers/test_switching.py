@@ -57,19 +57,19 @@ async def test_the_way_is_switched_there_and_back(spare: RouterSystem) -> None:
     assert not preview.refused
     assert preview.reach.tenants == ("andes", "condor")
     assert preview.reach.cells == len(spare.network().cells_by_station[STATION]) > 0
-    assert len(preview.stations[0].steps[0].diff) == 6
+    assert len(preview.stations[0].steps[0].diff) == 12
     assert distances(spare) == {0: {1}, 2: {250}}
     run = await spare.succeeds("switch-backhaul", router=ROUTER)
-    assert spare.steps(run, ROUTER)[0].output["links"] == 3
+    assert spare.steps(run, ROUTER)[0].output["links"] == 5
     assert distances(spare) == {0: {250}, 2: {1}}
     assert same(spare.router.running, spare.router.startup)
     assert spare.router.reload is None
     assert spare.router.history.events(EventKind.RELOAD_PLANNED)
     assert not spare.router.history.events(EventKind.RESTARTED)
-    await links_up(spare, 3)
+    await links_up(spare, 5)
     # The uplink may fail now.
     spare.router.foreign_edit(["interface gi0/0/0.101", "shutdown", "interface gi0/0/0.102", "shutdown"])
-    await links_up(spare, 3)
+    await links_up(spare, 5)
     spare.router.foreign_edit(["interface gi0/0/0.101", "no shutdown", "interface gi0/0/0.102", "no shutdown"])
     spare.router.save(spare.router_origin)
     assert (await spare.plan()).is_empty
@@ -122,8 +122,8 @@ async def test_links_that_stay_down_bring_the_old_way_back(
 async def test_a_link_that_was_down_before_keeps_nobody_from_switching(spare: RouterSystem) -> None:
     spare.fleet.stations[STATION].equipment.break_link("andes")
     run = await spare.succeeds("switch-backhaul", router=ROUTER)
-    assert spare.steps(run, ROUTER)[0].output["links"] == 1
-    assert f"2 of 3 core links behind it are down, as before: {STATION}/" in spare.job(run, ROUTER).detail
+    assert spare.steps(run, ROUTER)[0].output["links"] == 2
+    assert f"3 of 5 core links behind it are down, as before: {STATION}/" in spare.job(run, ROUTER).detail
     assert distances(spare)[2] == {1}
     undone, _ = await spare.apply(await undo_plan(spare.planner, run.id, {}, "ana"))
     assert undone.state is RunState.SUCCEEDED
@@ -144,8 +144,8 @@ async def test_where_all_links_are_down_one_has_to_come_up(spare: RouterSystem) 
     run = await running
     assert run.state is RunState.SUCCEEDED, spare.steps(run, ROUTER)
     assert spare.steps(run, ROUTER)[0].output["links"] == 0
-    assert "2 of 3 core links" in spare.job(run, ROUTER).detail
-    await links_up(spare, 1)
+    assert "3 of 5 core links" in spare.job(run, ROUTER).detail
+    await links_up(spare, 2)
     assert distances(spare)[2] == {1}
 
 
@@ -168,7 +168,7 @@ async def test_an_undo_goes_back_although_nothing_is_up(spare: RouterSystem) -> 
         spare.fleet.stations[STATION].equipment.break_link(tenant)
     undone, jobs = await spare.apply(await undo_plan(spare.planner, run.id, {}, "ana"))
     assert undone.state is RunState.SUCCEEDED
-    assert "3 of 3 core links behind it are down, as before" in jobs[ROUTER].detail
+    assert "5 of 5 core links behind it are down, as before" in jobs[ROUTER].detail
     assert distances(spare) == {0: {1}, 2: {250}}
 
 
@@ -187,7 +187,7 @@ async def test_an_undo_that_keeps_links_down_is_taken_back(
     station.equipment.break_link("andes")
     run = await spare.succeeds("switch-backhaul", impatient(spare), router=ROUTER)
     station.equipment.restore_link("andes")
-    await links_up(spare, 3)
+    await links_up(spare, 5)
     after = spare.router.running
     monkeypatch.setattr("controller.runs.transaction.remote_links.STEADY", 3.0)
     undoing = spare.begin(await undo_plan(spare.planner, run.id, {}, "ana"), check_timeout=4)

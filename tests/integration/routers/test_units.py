@@ -56,7 +56,7 @@ async def test_the_router_goes_first_where_a_tenant_comes_and_last_where_it_goes
     run, jobs = await system.apply(plan, policy=policy)
     assert run.state is RunState.SUCCEEDED, jobs
     assert since(system, before) == [ROUTER, STATION]
-    assert system.fleet.stations[STATION].summary()["links_up"] == 3
+    assert system.fleet.stations[STATION].summary()["links_up"] == 5
 
     system.load_without("condor-all")
     count = sum("condor" in entry.owners for name in (ROUTER, STATION) for entry in ledger(system, name))
@@ -109,7 +109,7 @@ async def test_onboarding_by_the_playbook_spans_both(system: RouterSystem) -> No
     run = await system.succeeds("onboard-tenant", tenant="condor", where=STATION)
     assert since(system, before) == [ROUTER, STATION]
     assert {job.station for job in system.store.runs.jobs(run.id)} == {ROUTER, STATION}
-    assert system.fleet.stations[STATION].summary()["links_up"] == 3
+    assert system.fleet.stations[STATION].summary()["links_up"] == 5
 
 
 async def test_a_new_station_is_provisioned_with_its_router(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_a_new_station_is_provisioned_with_its_router(tmp_path: Path) -> N
         await system.succeeds("provision-station", station=STATION)
         assert since(system, before) == [ROUTER, STATION]
         assert {name for name, one in system.store.devices.find().items() if one.adopted} == {ROUTER, STATION}
-        assert system.fleet.stations[STATION].summary()["links_up"] == 3
+        assert system.fleet.stations[STATION].summary()["links_up"] == 5
 
 
 async def test_a_recorded_state_comes_back_on_both(system: RouterSystem, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ async def test_a_router_alone_is_not_brought_back_from_under_links_that_are_up(
     # Whoever is off the air anyway does not mind.
     system.fleet.stations[STATION].equipment.break_link("condor")
     gone = await system.succeeds("restore-config", launcher, **given)
-    assert "1 of 3 core links behind it are down, as before" in system.job(gone, ROUTER).detail
+    assert "2 of 5 core links behind it are down, as before" in system.job(gone, ROUTER).detail
     assert system.router.running.vrfs.keys() == {"andes"}
 
 
@@ -216,7 +216,7 @@ async def test_a_core_that_moves_to_another_network_has_both_ways_for_a_while(sy
     await system.succeeds("rehome-core", **given, nodes=4)
     assert since(system, before) == [STATION, ROUTER]
     assert ways() == {"10.41.0.2 255.255.255.255"}
-    assert system.fleet.stations[STATION].summary()["links_up"] == 2
+    assert system.fleet.stations[STATION].summary()["links_up"] == 3
 
 
 async def test_a_recorded_state_that_needs_both_orders_is_refused(system: RouterSystem) -> None:
@@ -245,7 +245,7 @@ async def test_a_router_that_soaks_keeps_no_station_behind_it_waiting(system: Ro
     await arrival(system)
     before = system.router.running
     check = {"name": "all well", "action": "read-state", "when": "{{ not target.router }}"}
-    wanted = "{{ output.links_up == 3 }}" if healthy else "{{ output.links_up > 90 }}"
+    wanted = "{{ output.links_up == 5 }}" if healthy else "{{ output.links_up > 90 }}"
     launcher = system.own(
         targets=STATION,
         plan={},

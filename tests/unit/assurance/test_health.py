@@ -8,6 +8,7 @@ from controller.assurance.health import (
     CORE_LINK_DOWN,
     STATION,
     UNREACHABLE,
+    USER_PLANE_DOWN,
     health_of,
     reports_of,
     tenant_of,
@@ -15,6 +16,7 @@ from controller.assurance.health import (
     wrongs,
 )
 from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, ObjectClass, PerceivedSeverity
+from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed
@@ -55,6 +57,32 @@ def test_health_is_what_the_station_says_of_what_is_ours() -> None:
     assert health.locked == ("2",)
     assert health.links == (LinkHealth(path=LINK, tenant="claro", kind="S1C", state=ServiceState.UP),)
     assert health.drift == 2
+
+
+def test_a_user_plane_that_carries_nothing_is_a_cause_of_its_own() -> None:
+    end = f"{ME}/EP_S1U[claro-s1u]"
+    observed = Observed(
+        {LINK: {}, end: {}}, {LINK: {"operationalState": "ENABLED"}, end: {"operationalState": "DISABLED"}}
+    )
+    health = health_of("A", observed, {path: entry(path, "claro") for path in (LINK, end)}, 0, AT)
+    assert said(reports_of(health, health, ())) == [(end, USER_PLANE_DOWN, "MAJOR")]
+    well = health_of("A", Observed({LINK: {}, end: {}}, {}), {end: entry(end, "claro")}, 0, AT)
+    assert reports_of(health, well, [(end, USER_PLANE_DOWN)]) == ()  # unknown clears nothing
+
+
+@pytest.mark.parametrize("told", list(ServiceState))
+def test_what_was_counted_counts_where_the_state_of_a_user_plane_is_not_told(told: ServiceState) -> None:
+    end = "/ManagedElement[A]/GNBCUUPFunction[1]/EP_NgU[claro-upf]"
+    ledger = {path: entry(path, "claro") for path in (LINK, end)}
+    asked: list[tuple[str, str]] = []
+
+    def traffic(tenant: str, kind: LinkKind) -> ServiceState:
+        asked.append((tenant, kind))
+        return told
+
+    health = health_of("A", Observed({LINK: {}, end: {}}), ledger, 0, AT, traffic=traffic)
+    assert {link.path: link.state for link in health.links} == {LINK: ServiceState.UNKNOWN, end: told}
+    assert asked == [("claro", "NGU")]
 
 
 def test_a_link_of_ours_that_vanished_is_down() -> None:

@@ -1,0 +1,56 @@
+"""Whether a tenant's user plane carries traffic, by what its station counted in a full period. Pure.
+
+It is asked where a station does not tell the state of its user plane: the official EP_NgU has none. Volume in a
+period proves that it carries. None does not prove the contrary, since a tenant may have nobody there; only where the
+tenant's users set up sessions meanwhile, something is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from controller.models.facts import LinkKind
+from controller.models.health import ServiceState
+from controller.models.measurement import Period
+from controller.models.network import Snssai, Tenant
+from controller.nrm.profiles import link_state, links
+from controller.nrm.tree import Observed
+
+#: Volume for users, by PLMN (TS 28.552, TS 32.130), and sessions that were set up, by slice.
+_VOLUME, _SESSIONS = "drb.pdcpsduvolumedl", "sm.pdusessionsetupsucc"
+#: What the distinguished name of a measured object of LTE has, and of NR has not.
+_LTE = "ENBFunction="
+
+
+def untold_user_plane(observed: Observed) -> bool:
+    """Whether a station has links of the user plane of which it does not tell the state."""
+    return any(
+        link.kind.user_plane and link_state(observed, link.path) is ServiceState.UNKNOWN
+        for link in links(observed.tree)
+    )
+
+
+def carried(tenant: Tenant, kind: LinkKind, periods: Sequence[Period]) -> ServiceState:
+    """Whether links of a kind carried users' packets of a tenant in its station's longest full period."""
+    whole = [period for period in periods if not period.suspect]
+    if not whole:
+        return ServiceState.UNKNOWN
+    period = max(whole, key=lambda one: one.end - one.begin)
+    objects = [counters for name, counters in period.values.items() if (_LTE in name) is (kind is LinkKind.S1U)]
+    volume = [value for counters in objects for value in _values(counters, _VOLUME, tenant.plmns)]
+    if sum(volume) > 0:
+        return ServiceState.UP
+    sessions = sum(value for counters in objects for value in _values(counters, _SESSIONS, map(_name, tenant.slices)))
+    return ServiceState.DOWN if volume and sessions > 0 else ServiceState.UNKNOWN
+
+
+def _values(counters: Mapping[str, float], measurement: str, of: Iterator[str] | Sequence[str]) -> Iterator[float]:
+    """Subcounters of a measurement of some PLMNs or slices."""
+    wanted = frozenset(of)
+    for counter, value in counters.items():
+        if counter.lower().startswith(f"{measurement}.") and not wanted.isdisjoint(counter.split(".")):
+            yield value
+
+
+def _name(slice_: Snssai) -> str:
+    return f"{slice_.sst}-{slice_.sd}"

@@ -1,0 +1,50 @@
+"""What counters say of a tenant's user plane: volume proves it, sessions without volume disprove it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.assurance.traffic import carried
+from controller.models.facts import LinkKind
+from controller.models.measurement import Period
+from tests.unit.plan import samples
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ALFA = samples.network().tenant_by_id["alfa"]
+LTE, NR = "ManagedElement=S1,ENBFunction=1,EUtranCellFDD=L1", "ManagedElement=S1,GNBDUFunction=1,NRCellDU=N1"
+CU = "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1"
+SLICE, SESSIONS = "1-000001", {CU: {"SM.PDUSessionSetupSucc.1-000001": 12.0}}
+
+
+def period(values: dict[str, dict[str, float]], *, suspect: bool = False, minutes: int = 15) -> Period:
+    return Period(job="1", begin=AT, end=AT + timedelta(minutes=minutes), suspect=suspect, values=values)
+
+
+def nr(volume: float, plmn: str = "716-01") -> dict[str, dict[str, float]]:
+    return {NR: {f"DRB.PdcpSduVolumeDl.{plmn}.{SLICE}": volume}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "state"),
+    [
+        (LinkKind.NGU, nr(3.5), "up"),
+        (LinkKind.NGU, nr(0.0) | SESSIONS, "down"),
+        (LinkKind.NGU, nr(0.0), "unknown"),  # perhaps nobody was there
+        (LinkKind.NGU, SESSIONS, "unknown"),  # volume is not counted
+        (LinkKind.NGU, nr(3.5, "716-02"), "unknown"),  # another tenant's
+        (LinkKind.NGU, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 7.0}}, "unknown"),  # another technology's
+        (LinkKind.S1U, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 7.0}}, "up"),
+        (LinkKind.S1U, {LTE: {"DRB.PdcpSduVolumeDl.716-01.9": 0.0}} | SESSIONS, "unknown"),
+        (LinkKind.NGU, {}, "unknown"),
+    ],
+)
+def test_what_a_period_says(kind: LinkKind, values: dict[str, dict[str, float]], state: str) -> None:
+    assert carried(ALFA, kind, [period(values)]) == state
+
+
+def test_the_longest_period_of_a_station_that_ran_all_the_time_counts() -> None:
+    assert carried(ALFA, LinkKind.NGU, []) == "unknown"
+    assert carried(ALFA, LinkKind.NGU, [period(nr(1.0), suspect=True)]) == "unknown"
+    assert carried(ALFA, LinkKind.NGU, [period(nr(0.0) | SESSIONS, minutes=1), period(nr(1.0))]) == "up"
