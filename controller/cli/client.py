@@ -73,11 +73,11 @@ class Client:
         """Server-sent events as (name, data), until the stream ends."""
         yield from self._events("GET", path)
 
-    def progress(self, path: str, body: Any, told: Callable[[int, int], None]) -> Any:
-        """POST a JSON body; ``told`` hears how much is done, of how much, until the answer is there."""
+    def progress(self, path: str, body: Any, report: Callable[[int, int], None]) -> Any:
+        """POST a JSON body; ``report`` is called with how much is done, of how much, until the answer is there."""
         for name, data in self._events("POST", path, params={"progress": True}, json=body):
             if name == "progress":
-                told(data["done"], data["total"])
+                report(data["done"], data["total"])
             elif name == "problem":
                 raise _refused(httpx.Response(data["status"], json=data), self._source)
             else:

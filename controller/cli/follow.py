@@ -100,9 +100,9 @@ def reading() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total or None, refresh=True)
 
 
-def _wave(told: dict[str, Any]) -> int:
+def _wave(seen: dict[str, Any]) -> int:
     """The wave of a run or job; a tenant's people are not told of waves, so theirs is one."""
-    return int(told.get("wave", 0))
+    return int(seen.get("wave", 0))
 
 
 def follow(run_id: str, *, as_json: bool = False) -> None:
@@ -112,15 +112,15 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     api = client()
     bars = _Bars(api.all(f"/v1/runs/{run_id}/jobs"), silent=as_json)
     last: dict[str, Any] = {}
-    told: set[str] = set()
+    shown: set[str] = set()
     try:
         with bars.progress:
             for name, data in _events(api, run_id, SystemClock()):
                 if name == "run":
                     last = data
                     bars.run(data)
-                elif data["station"] not in told:
-                    told.add(data["station"])
+                elif data["station"] not in shown:
+                    shown.add(data["station"])
                     bars.job(data)
     except KeyboardInterrupt:
         err.print(f"no longer watching; run {run_id} goes on: minka watch {run_id}, or stop it: minka cancel {run_id}")

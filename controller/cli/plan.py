@@ -97,8 +97,8 @@ def _made(path: str, body: dict[str, Any], *, shown: bool = False) -> dict[str, 
     api = client()
     try:
         if shown and err.is_terminal:
-            with reading() as told:
-                return dict(api.progress(path, body, told))
+            with reading() as report:
+                return dict(api.progress(path, body, report))
         made: dict[str, Any] = api.post(path, body)
     except CliError as error:
         raise CliError(f"{error}{allow_words(str(error))}", error.status, error.problem) from error

@@ -41,10 +41,10 @@ def wait_cells(run: Mapping[str, Any]) -> tuple[str, str, str]:
     return what, since, "; ".join(dict.fromkeys(wait["who"] for wait in waits if wait["who"]))
 
 
-def show_waits(run: Mapping[str, Any], told: Collection[str] = ()) -> set[str]:
+def show_waits(run: Mapping[str, Any], shown: Collection[str] = ()) -> set[str]:
     """Print what a run waits for and was not told before; what it waits for."""
     found = {wait["what"]: wait for wait in run.get("waits_for", ())}
     for what, wait in found.items():
-        if what not in told:
+        if what not in shown:
             out.print(styled("waits", "yellow"), wait_words(wait))
     return set(found)

@@ -46,9 +46,9 @@ def load_frame(
         InputError: The files hold what the stations shall tell.
     """
     network = load_network(directory)
-    told = [kind for kind in ("stations", "cells", "endpoints", "agreements") if getattr(network, kind)]
-    if told:
-        raise InputError(f"the files hold {', '.join(told)} already: an import finds these on the stations")
+    given = [kind for kind in ("stations", "cells", "endpoints", "agreements") if getattr(network, kind)]
+    if given:
+        raise InputError(f"the files hold {', '.join(given)} already: an import finds these on the stations")
     report = Report()
     found = _endpoints(endpoints, report)
     if credentials is not None:

@@ -71,7 +71,7 @@ class Vote(Noun):
     """What one person said to a subject; of several only the last counts.
 
     Attributes:
-        subject: SHA-256, hex: digest of a plan, or ``RunTerms.subject``.
+        subject: SHA-256, hex: digest of a plan, or ``RunConstraints.subject``.
         contracts: Contractual reasons; only an approver of the host gives any.
         token: Id of the token that it was said with; empty for whoever signed in at an identity provider.
         maker: Who made that token, and so could have said it in the person's place.
@@ -94,7 +94,7 @@ class Vote(Noun):
     gone: bool = False
 
 
-class StationTerms(Noun):
+class StationConstraints(Noun):
     """What binds stations that have the same of it.
 
     Attributes:
@@ -110,7 +110,7 @@ class StationTerms(Noun):
     calendars: tuple[tuple[MaintenanceWindow, ...], ...] = ()
 
 
-class RunTerms(Noun):
+class RunConstraints(Noun):
     """What a run was accepted under. It never changes; votes, freezes, holds and overrides come and go.
 
     Attributes:
@@ -126,14 +126,14 @@ class RunTerms(Noun):
     side: str = HOST
     requirements: tuple[Requirement, ...] = ()
     tenants: tuple[str, ...] = ()
-    groups: tuple[StationTerms, ...] = ()
+    groups: tuple[StationConstraints, ...] = ()
     stations: dict[str, tuple[str, int]] = {}
 
     def concerning(self, tenant: str) -> list[str]:
         """Stations where a tenant is concerned, sorted."""
         return sorted(name for name, (_, group) in self.stations.items() if tenant in self.groups[group].tenants)
 
-    def with_approvers_of(self, network: Network) -> RunTerms:
+    def with_approvers_of(self, network: Network) -> RunConstraints:
         """The same, where those may approve whom the agreements of this network name."""
         named = {agreement.id: agreement.approvers for agreement in network.agreements}
         asked = [
@@ -141,7 +141,7 @@ class RunTerms(Noun):
         ]
         return self.model_copy(update={"requirements": tuple(asked)})
 
-    def of(self, station: str) -> StationTerms | None:
+    def of(self, station: str) -> StationConstraints | None:
         """What binds one station."""
         site_and_group = self.stations.get(station)
         return None if site_and_group is None else self.groups[site_and_group[1]]

@@ -29,11 +29,11 @@ def describe(root: NodeSpec, edits: Sequence[Edit], replaced: Mapping[Path, Path
     for edit in edits:
         if edit.op is Op.CREATE and _is_detail(root, edit.path, made):
             details.setdefault(parent(edit.path), []).append(edit)
-    told = {edit.path for below in details.values() for edit in below}
+    detailed = {edit.path for below in details.values() for edit in below}
     gone = set(replaced.values())
     rows: list[DiffRow] = []
     for edit in edits:
-        if edit.path in told or edit.path in gone:
+        if edit.path in detailed or edit.path in gone:
             continue
         if edit.op is Op.MERGE:
             rows.extend(_leaf_rows(root, edit))

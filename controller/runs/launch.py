@@ -1,7 +1,7 @@
 """The one way to a run, whatever the door: CLI and API, undo, playbooks, rules.
 
 A door hands over a ``RunRequest``: what is to be run, who asks, why, and under which key. Its procedure prepares it
-(``Preparation``): plan, jobs in waves, strategy, and the terms under which it may work. What would refuse the run
+(``Preparation``): plan, jobs in waves, strategy, and the constraints under which it may work. What would refuse the run
 refuses it here, in one place for all doors: guards, a plan that was made on older network files or rejected, a paused
 run that would be overtaken, contractual reasons that are none. A prepared run is accepted in one transaction, to which
 a door may add its own record (as remediation does); one message after its commit wakes a worker, which begins the run.
@@ -138,12 +138,12 @@ def check(store: Store, new: PreparedRun) -> None:
         raise ConflictError(f"plan {new.plan.id} was made on an older version of the network files: plan again")
     if not (request.automatic or request.overtake):
         check_overtaking(store, {job.station for job in new.jobs})
-    if new.terms is None:
+    if new.constraints is None:
         return
-    if no := rejection(store.approvals.votes(new.terms.subject)):
+    if no := rejection(store.approvals.votes(new.constraints.subject)):
         others = f"; as {no.person} is gone, the yes of another approver of {no.side} takes it back" if no.gone else ""
         raise PlanRefusedError(f"plan {new.plan.id} was rejected by {no.person} ({no.side}): {no.reason}{others}")
-    check_contracts(new.terms, request.contracts, request.approver)
+    check_contracts(new.constraints, request.contracts, request.approver)
 
 
 def check_overtaking(store: Store, stations: Set[str]) -> None:

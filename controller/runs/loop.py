@@ -267,8 +267,8 @@ class WorkerLoop:
                 self._tell_beat(True)
 
     def _tell_beat(self, beaten: bool) -> None:
-        told, self._next_beat = self._next_beat, asyncio.get_running_loop().create_future()
-        told.set_result(beaten)
+        awaited, self._next_beat = self._next_beat, asyncio.get_running_loop().create_future()
+        awaited.set_result(beaten)
 
     async def _beat_once(self) -> None:
         begun = self._tools.clock.monotonic()

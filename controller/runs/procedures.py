@@ -14,7 +14,7 @@ from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store
-from controller.runs.approval.consent import Asked, plan_terms
+from controller.runs.approval.consent import Asked, plan_constraints
 from controller.runs.poller import Poller
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, cut_waves, ranks_in, units_of
@@ -108,10 +108,15 @@ class Apply:
             raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
         _, network = store.networks.get()
         strategy, jobs = self._cut(store, plan, network, request.strategy)
-        terms = plan_terms(network, plan, Asked(plan.digest, plan.created))
-        strategy = fitted(strategy, jobs, terms, plan.created)
+        constraints = plan_constraints(network, plan, Asked(plan.digest, plan.created))
+        strategy = fitted(strategy, jobs, constraints, plan.created)
         return PreparedRun(
-            request=request, procedure=self.name, plan=plan, jobs=tuple(jobs), strategy=strategy, terms=terms
+            request=request,
+            procedure=self.name,
+            plan=plan,
+            jobs=tuple(jobs),
+            strategy=strategy,
+            constraints=constraints,
         )
 
     def _cut(

@@ -53,7 +53,7 @@ from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.terms import alarm_notice, notices
+from controller.store.run_constraints import alarm_notice, notices
 from controller.store.transaction import Tx
 
 #: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.
@@ -125,8 +125,10 @@ escalations = Table(
     Column("at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("claimed", Boolean, nullable=False),
-    Column("told", Instant),
-    Index("ix_escalations_untold", "at", sqlite_where=text("told IS NULL"), postgresql_where=text("told IS NULL")),
+    Column("notified", Instant),
+    Index(
+        "ix_escalations_pending", "at", sqlite_where=text("notified IS NULL"), postgresql_where=text("notified IS NULL")
+    ),
 )
 
 repairs = Table(
@@ -200,8 +202,8 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         if since is None or since > head:
             found = select(alarms.c.id).where(_standing()).order_by(alarms.c.number)
         else:
-            told = and_(audit.c.id > since, audit.c.action.startswith("alarm."))
-            found = select(audit.c.object).where(told).distinct()
+            changed = and_(audit.c.id > since, audit.c.action.startswith("alarm."))
+            found = select(audit.c.object).where(changed).distinct()
         return head, list(tx.execute(found).scalars())
 
     @reads
@@ -235,25 +237,25 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
 
     @reads
     def pending(self, tx: Tx) -> list[Escalation]:
-        waiting = select(escalations).where(escalations.c.told.is_(None))
+        waiting = select(escalations).where(escalations.c.notified.is_(None))
         return [as_noun(Escalation, row) for row in tx.execute(waiting.order_by(escalations.c.at, escalations.c.alarm))]
 
     @writes
     def claim(self, tx: Tx, seen: Escalation) -> Escalation | None:
         claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
         values = {"attempts": claimed.attempts, "claimed": True}
-        return claimed if tx.execute(_untold(seen).values(values)).rowcount else None
+        return claimed if tx.execute(_pending(seen).values(values)).rowcount else None
 
     @writes
     def release(self, tx: Tx, claimed: Escalation) -> None:
-        tx.execute(_untold(claimed).values(claimed=False))
+        tx.execute(_pending(claimed).values(claimed=False))
 
     @writes
     def delivered(self, tx: Tx, claimed: Escalation) -> None:
         same = and_(escalations.c.alarm == claimed.alarm, escalations.c.number == claimed.number)
-        told = update(escalations).where(same, escalations.c.told.is_(None)).values(told=tx.now, claimed=False)
-        if tx.execute(told).rowcount:
-            tx.note("remediation", "alarm.people-told", claimed.alarm, key=claimed.key, attempts=claimed.attempts)
+        sent = update(escalations).where(same, escalations.c.notified.is_(None)).values(notified=tx.now, claimed=False)
+        if tx.execute(sent).rowcount:
+            tx.note("remediation", "alarm.people-notified", claimed.alarm, key=claimed.key, attempts=claimed.attempts)
 
 
 class SqlRepairs(SqlRepository, Repairs[Sync]):
@@ -425,12 +427,12 @@ def _news(before: Mapping[str, Alarm], touched: Mapping[str, _Known]) -> Iterato
 
 def _notify(tx: Tx, news: Iterable[tuple[Alarm, NoticeKind]]) -> None:
     """Tell the tenants that alarms concern, each of its own cells."""
-    told = [(alarm, kind) for alarm, kind in news if alarm.tenants]
-    sharing = _sharing(tx) if told else None
+    wanted = [(alarm, kind) for alarm, kind in news if alarm.tenants]
+    sharing = _sharing(tx) if wanted else None
     if sharing is None:
         return
     rows = []
-    for alarm, kind in told:
+    for alarm, kind in wanted:
         shared = sharing.tenants_at(alarm.cells)
         rows += [alarm_notice(tx, alarm, kind, tenant, shared.get(tenant, ())) for tenant in alarm.tenants]
     tx.execute(notices.insert(), rows)
@@ -491,8 +493,8 @@ def _write(tx: Tx, touched: Collection[_Known]) -> None:
 
 def _standing() -> ColumnElement[bool]:
     """Whether an alarm takes in reports."""
-    told = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
-    return or_(alarms.c.state.in_([state.value for state in OPEN]), told)
+    escalated = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
+    return or_(alarms.c.state.in_([state.value for state in OPEN]), escalated)
 
 
 def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
@@ -543,11 +545,11 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     return moved
 
 
-def _untold(seen: Escalation) -> Update:
+def _pending(seen: Escalation) -> Update:
     """An update of an escalation that is still as it was seen."""
     names = ("alarm", "number", "attempts", "claimed")
     same = and_(*(escalations.c[name] == getattr(seen, name) for name in names))
-    return update(escalations).where(same, escalations.c.told.is_(None))
+    return update(escalations).where(same, escalations.c.notified.is_(None))
 
 
 def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:

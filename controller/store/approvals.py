@@ -37,9 +37,9 @@ from controller.store.networks import current_digest, load_network
 from controller.store.precedence import waiting_for_others
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_constraints import constraints_from, notices, run_constraints
 from controller.store.run_rows import ACTIVE, jobs, load_run, load_runs, runs
 from controller.store.runs import cancel_run
-from controller.store.terms import notices, run_terms, terms_from
 from controller.store.transaction import Tx
 from controller.store.votes import allowed, cast_vote, plans_of, votes_on
 
@@ -67,8 +67,8 @@ freezes = Table(
 )
 
 _WITH_TERMS = select(
-    runs.c.id, runs.c.requested_by, runs.c.strategy, runs.c.wave, run_terms.c.subject, run_terms.c.content
-).join(run_terms, run_terms.c.run == runs.c.id)
+    runs.c.id, runs.c.requested_by, runs.c.strategy, runs.c.wave, run_constraints.c.subject, run_constraints.c.content
+).join(run_constraints, run_constraints.c.run == runs.c.id)
 _ACTIVE = _WITH_TERMS.where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
 _IN_FORCE = (
     select(freezes)
@@ -144,8 +144,8 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
     ) -> Vote:
         vote = cast_vote(tx, subject, person, choice, reason, about, contracts)
         if choice is VoteChoice.REJECT:
-            meant = or_(run_terms.c.subject == subject, run_terms.c.subject.in_(plans_of(subject)))
-            of_subject = select(run_terms.c.run).where(meant)
+            meant = or_(run_constraints.c.subject == subject, run_constraints.c.subject.in_(plans_of(subject)))
+            of_subject = select(run_constraints.c.run).where(meant)
             going = and_(runs.c.id.in_(of_subject), runs.c.state.in_(ACTIVE))
             for run_id in tx.execute(select(runs.c.id).where(going).order_by(runs.c.number)).scalars().all():
                 cancel_run(tx, run_id, person.name)
@@ -226,21 +226,21 @@ def _of_side(query: Select[Any], tenant: str) -> Select[Any]:
 
 
 def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
-    terms, strategy = terms_from(row.content), Strategy.model_validate_json(row.strategy)
-    told = tx.execute(_PLANNED, {"run": row.id}) if terms.tenants else ()
+    constraints, strategy = constraints_from(row.content), Strategy.model_validate_json(row.strategy)
+    sent = tx.execute(_PLANNED, {"run": row.id}) if constraints.tenants else ()
     said = tuple(votes_on(tx, row.subject))
     if said and (digest := current_digest(tx)):
-        terms = terms.with_approvers_of(load_network(tx, digest))
+        constraints = constraints.with_approvers_of(load_network(tx, digest))
     return Standing(
         requester=row.requested_by,
         seconds=strategy.timer(),
-        terms=terms.model_copy(update={"subject": row.subject}),
+        constraints=constraints.model_copy(update={"subject": row.subject}),
         votes=said,
-        told={row.tenant: row.at for row in told},
+        notified={row.tenant: row.at for row in sent},
         override=_override(tx, row.id),
         holds=bounds[0],
         freezes=bounds[1],
-        begun=_begun(tx, row, strategy) if any(group.calendars for group in terms.groups) else frozenset(),
+        begun=_begun(tx, row, strategy) if any(group.calendars for group in constraints.groups) else frozenset(),
         away=_away(tx, row.id) if strategy.patience else {},
     )
 
@@ -268,9 +268,9 @@ def _assessed(assess: Assess, standing: Standing) -> Clearances:
     try:
         return assess(standing)
     except Exception as error:
-        log.exception("clearance.bug", subject=standing.terms.subject)
+        log.exception("clearance.bug", subject=standing.constraints.subject)
         unclear = Clearance(f"an error in Minka itself: {type(error).__name__}")
-        return dict.fromkeys(standing.terms.stations, unclear)
+        return dict.fromkeys(standing.constraints.stations, unclear)
 
 
 def _keep(tx: Tx, run_id: str, said: Clearances) -> None:

@@ -26,7 +26,7 @@ denials = Table(
     Column("side", String, primary_key=True),
     Column("permission", String, primary_key=True),
     Column("since", Instant, nullable=False),
-    Column("told", Integer, nullable=False),
+    Column("audited", Integer, nullable=False),
     Column("more", BigInteger, nullable=False),
     Column("asked", Text, nullable=False),
     Column("at", Instant, nullable=False),
@@ -79,14 +79,14 @@ class SqlAudit(SqlRepository, Audit[Sync]):
         same = and_(*(column == values[column.name] for column in _KEY))
         for row in tx.execute(delete(denials).where(same, denials.c.since <= tx.now - PERIOD).returning(denials)):
             _sum_up(tx, row)
-        room = denials.c.told < EACH
+        room = denials.c.audited < EACH
         counted = {
-            "told": case((room, denials.c.told + 1), else_=denials.c.told),
+            "audited": case((room, denials.c.audited + 1), else_=denials.c.audited),
             "more": case((room, 0), else_=denials.c.more + times),
             "asked": asked,
             "at": tx.now,
         }
-        first = values | {"since": tx.now, "told": 1, "more": 0, "asked": asked, "at": tx.now}
+        first = values | {"since": tx.now, "audited": 1, "more": 0, "asked": asked, "at": tx.now}
         made = tx.insert(denials).values(first).on_conflict_do_update(index_elements=_KEY, set_=counted)
         if not tx.execute(made.returning(denials.c.more)).scalar_one():
             tx.note(actor, _ACTION, asked, permission=permission, count=times if times > 1 else "")

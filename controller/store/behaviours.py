@@ -46,8 +46,8 @@ class SqlBehaviours(SqlRepository, Behaviours[Sync]):
             software=software, station=claim.job.station, learned=tx.now, **behaviour.model_dump()
         )
         if tx.execute(row.on_conflict_do_nothing(index_elements=["software"])).rowcount:
-            told = behaviour.model_dump(exclude_defaults=False)
-            tx.note(claim.incarnation, "behaviour.learned", software, station=claim.job.station, **told)
+            detail = behaviour.model_dump(exclude_defaults=False)
+            tx.note(claim.incarnation, "behaviour.learned", software, station=claim.job.station, **detail)
 
 
 def _load(tx: Tx, software: str) -> Behaviour | None:

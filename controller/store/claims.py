@@ -90,7 +90,9 @@ _FREE = (
             "incarnation": None,
             "transaction": None,
             "job": None,
-            "lockers": case((and_(leases.c.locked, bindparam("well", type_=Boolean)), ""), else_=leases.c.lockers),
+            "lock_sessions": case(
+                (and_(leases.c.locked, bindparam("well", type_=Boolean)), ""), else_=leases.c.lock_sessions
+            ),
         }
     )
 )

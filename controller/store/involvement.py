@@ -71,8 +71,8 @@ def parts(plan: Plan, network: Network | None) -> dict[str, Part]:
         for tenant in involved(change):
             stations[tenant] += 1
             seen = sight(plan.network_digest, network, tenant) if network is not None else None
-            told = hashes.setdefault(tenant, hashlib.sha256((seen.digest if seen else plan.digest).encode()))
-            told.update(TenantChange.of(seen, change).model_dump_json().encode() if seen else b"")
+            shown = hashes.setdefault(tenant, hashlib.sha256((seen.digest if seen else plan.digest).encode()))
+            shown.update(TenantChange.of(seen, change).model_dump_json().encode() if seen else b"")
     return {tenant: Part(number, hashes[tenant].hexdigest()) for tenant, number in sorted(stations.items())}
 
 
@@ -95,7 +95,7 @@ def note_run(tx: Tx, run_id: str, changes: Iterable[Change]) -> None:
     _note(tx, run_id, ((tenant, change.station) for change in changes for tenant in sorted(involved(change))))
 
 
-def note_told(tx: Tx, run_id: str, tenant: str, stations: Iterable[str]) -> None:
+def note_notified(tx: Tx, run_id: str, tenant: str, stations: Iterable[str]) -> None:
     """Note that a tenant is told of a run before it is known what it changes: who gets notice may look."""
     working = set(tx.execute(select(jobs.c.station).where(jobs.c.run == run_id)).scalars())
     _note(tx, run_id, ((tenant, station) for station in stations if station in working))

@@ -48,11 +48,12 @@ _ROWS = {
 _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
 _CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
-_LOCKERS_OF = select(leases.c.lockers).where(leases.c.station == bindparam("device"))
-#: What becomes of ``lockers`` before a session asks for the lock, and when it has it: then nobody else of ours does.
-_LOCKERS = {
-    JournalStep.OPENED: _OF_DEVICE.values({"lockers": leases.c.lockers + " " + bindparam("session_id")}),
-    JournalStep.LOCKED: _OF_DEVICE.values({"lockers": bindparam("session_id"), "locked": True}),
+_LOCKERS_OF = select(leases.c.lock_sessions).where(leases.c.station == bindparam("device"))
+#: What becomes of ``lock_sessions`` before a session asks for the lock, and once it has it: then no other of ours
+#: has it.
+_LOCK_SESSIONS = {
+    JournalStep.OPENED: _OF_DEVICE.values({"lock_sessions": leases.c.lock_sessions + " " + bindparam("session_id")}),
+    JournalStep.LOCKED: _OF_DEVICE.values({"lock_sessions": bindparam("session_id"), "locked": True}),
 }
 
 
@@ -101,15 +102,15 @@ def _write(tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
     blocked = _blocked(tx, [row.claim for row in ours if row.begins])
     new = [_as_row(row.entry) for row in ours if not (row.begins and row.claim.job.id in blocked)]
     written = tx.execute(_ROWS[tx.dialect], new).rowcount if new else 0
-    _note_lockers(tx, [row.entry for row in ours])
+    _note_lock_sessions(tx, [row.entry for row in ours])
     if written == len(ours):
         return errors
     kept = _entries(tx, {row.entry.transaction for row in ours})
     return [error or _unwritten(row, kept, blocked) for row, error in zip(rows, errors, strict=True)]
 
 
-def _note_lockers(tx: Tx, entries: Sequence[JournalEntry]) -> None:
-    for step, statement in _LOCKERS.items():
+def _note_lock_sessions(tx: Tx, entries: Sequence[JournalEntry]) -> None:
+    for step, statement in _LOCK_SESSIONS.items():
         noted = [
             {"device": one.station, "session_id": one.session} for one in entries if one.step is step and one.session
         ]

@@ -24,7 +24,7 @@ leases = Table(
     Column("recovers", Boolean, nullable=False, default=False),
     # NETCONF sessions of ours that may still hold the device's lock, apart by spaces: of whatever came since a
     # transaction that got the lock itself ended well. ``locked`` is whether the newest one got it.
-    long_text("lockers"),
+    long_text("lock_sessions"),
     Column("locked", Boolean, nullable=False, default=False, server_default=false()),
 )
 

@@ -13,8 +13,8 @@ from controller.models.run import JobState, RunState
 from controller.ports.store import Notices, Page, Sync, method
 from controller.store.involvement import run_tenants
 from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_constraints import constraints_from, notices, run_constraints, tell
 from controller.store.run_rows import jobs, runs
-from controller.store.terms import notices, run_terms, tell, terms_from
 from controller.store.transaction import Tx
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
@@ -62,17 +62,19 @@ def _write(tx: Tx) -> None:
     for row in tx.execute(_news()).all():
         _write_about(tx, row, row.tenant, ended=bool(row.done))
     for row in tx.execute(_over()).all():
-        told = and_(notices.c.run == row.run, notices.c.kind == NoticeKind.ENDED.value)
-        known = set(tx.execute(select(notices.c.tenant).where(told)).scalars())
-        for tenant in terms_from(row.content).tenants:
+        sent = and_(notices.c.run == row.run, notices.c.kind == NoticeKind.ENDED.value)
+        known = set(tx.execute(select(notices.c.tenant).where(sent)).scalars())
+        for tenant in constraints_from(row.content).tenants:
             if tenant not in known:
                 _write_about(tx, row, tenant, ended=True)
-        tx.execute(update(run_terms).where(run_terms.c.run == row.run).values(told=NoticeKind.ENDED.value))
+        tx.execute(
+            update(run_constraints).where(run_constraints.c.run == row.run).values(notified=NoticeKind.ENDED.value)
+        )
 
 
 def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
     """Tell a tenant what it was not told yet: a run may begin and end between two looks."""
-    mine = terms_from(row.content).concerning(tenant)
+    mine = constraints_from(row.content).concerning(tenant)
     about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
     work = [
@@ -93,25 +95,27 @@ def _news() -> Select[Any]:
     begun = func.max(case((jobs.c.started.is_not(None), 1), else_=0))
     done = func.min(case((jobs.c.state == JobState.DONE.value, 1), else_=0))
     there = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
-    query = select(run_terms.c.run, run_terms.c.content, run_tenants.c.tenant, done.label("done"))
-    query = query.join(run_tenants, run_tenants.c.run == run_terms.c.run).join(jobs, there)
-    query = query.where(run_terms.c.told.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value]))
-    query = query.where(_told(NoticeKind.PLANNED)).group_by(run_terms.c.run, run_terms.c.content, run_tenants.c.tenant)
-    unsaid = [and_(known == 1, ~_told(kind)) for known, kind in ((begun, NoticeKind.STARTED), (done, NoticeKind.ENDED))]
-    return query.having(or_(*unsaid)).order_by(run_terms.c.run, run_tenants.c.tenant)
+    query = select(run_constraints.c.run, run_constraints.c.content, run_tenants.c.tenant, done.label("done"))
+    query = query.join(run_tenants, run_tenants.c.run == run_constraints.c.run).join(jobs, there)
+    query = query.where(run_constraints.c.notified.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value]))
+    query = query.where(_sent(NoticeKind.PLANNED)).group_by(
+        run_constraints.c.run, run_constraints.c.content, run_tenants.c.tenant
+    )
+    unsaid = [and_(known == 1, ~_sent(kind)) for known, kind in ((begun, NoticeKind.STARTED), (done, NoticeKind.ENDED))]
+    return query.having(or_(*unsaid)).order_by(run_constraints.c.run, run_tenants.c.tenant)
 
 
-def _told(kind: NoticeKind) -> ColumnElement[bool]:
+def _sent(kind: NoticeKind) -> ColumnElement[bool]:
     """Whether a tenant was told this of a run."""
-    same = and_(notices.c.run == run_terms.c.run, notices.c.tenant == run_tenants.c.tenant)
+    same = and_(notices.c.run == run_constraints.c.run, notices.c.tenant == run_tenants.c.tenant)
     return exists().where(same, notices.c.kind == kind.value)
 
 
 def _over() -> Select[Any]:
     """Runs that ended, of which not everybody may have been told so."""
-    query = select(run_terms.c.run, run_terms.c.content).join(runs, runs.c.id == run_terms.c.run)
-    untold = run_terms.c.told.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value])
-    return query.where(runs.c.state.in_(_TERMINAL), untold).order_by(runs.c.number)
+    query = select(run_constraints.c.run, run_constraints.c.content).join(runs, runs.c.id == run_constraints.c.run)
+    unfinished = run_constraints.c.notified.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value])
+    return query.where(runs.c.state.in_(_TERMINAL), unfinished).order_by(runs.c.number)
 
 
 def _as_notice(row: Row[Any]) -> Notice:

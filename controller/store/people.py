@@ -359,8 +359,8 @@ def _theirs(sign_in: SignIn) -> Any:
 
 
 def _note(tx: Tx, sign_in: SignIn, *, turned: bool) -> None:
-    told = {"vouched": sign_in.issued} | ({"turned": sign_in.issued} if turned else {})
-    tx.execute(update(users).where(_theirs(sign_in)).values(told))
+    changed = {"vouched": sign_in.issued} | ({"turned": sign_in.issued} if turned else {})
+    tx.execute(update(users).where(_theirs(sign_in)).values(changed))
 
 
 def _of(tx: Tx, sign_in: SignIn) -> Row[Any] | None:
@@ -410,8 +410,8 @@ def _sign_in(tx: Tx, person: Person, sign_in: SignIn) -> Row[Any]:
         _note(tx, sign_in, turned=not same)
         if not same:
             become(tx, person, known.name)
-            told = {"role": person.role.value, "tenant": person.tenant, "issuer": sign_in.issuer}
-            tx.note(known.name, "user.changed", known.name, **told)
+            detail = {"role": person.role.value, "tenant": person.tenant, "issuer": sign_in.issuer}
+            tx.note(known.name, "user.changed", known.name, **detail)
     elif not _same(known, person):
         raise SignInError("the identity provider gave another role since it issued this token: sign in again")
     found = _of(tx, sign_in)

@@ -37,6 +37,7 @@ from controller.store.plans import changes, plans
 from controller.store.queries import chunks
 from controller.store.questions import as_question, is_open, questions
 from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_constraints import keep_constraints
 from controller.store.run_rows import (
     ACTIVE,
     PAUSE,
@@ -50,7 +51,6 @@ from controller.store.run_rows import (
     runs,
     whose_key,
 )
-from controller.store.terms import keep_terms
 from controller.store.transaction import Tx
 
 _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
@@ -89,7 +89,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
                 strategy=new.strategy.model_dump_json(),
                 cause=request.cause,
                 requested_by=request.actor,
-                side=HOST if new.terms is None else new.terms.side,
+                side=HOST if new.constraints is None else new.constraints.side,
                 reason=request.reason,
                 created=tx.now,
                 wave=0,
@@ -102,8 +102,8 @@ class SqlRuns(SqlRepository, Runs[Sync]):
         _insert_jobs(tx, run_id, new.jobs)
         stations = {job.station for job in new.jobs}
         note_run(tx, run_id, (change for change in plan.changes if change.station in stations))
-        if new.terms is not None:
-            keep_terms(tx, run_id, new.terms, request, once=new.playbook is not None)
+        if new.constraints is not None:
+            keep_constraints(tx, run_id, new.constraints, request, once=new.playbook is not None)
         tx.note(
             request.actor,
             "run.created",

@@ -36,7 +36,7 @@ from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, RunRequest, Transition
-from controller.runs.approval.consent import Asked, plan_terms
+from controller.runs.approval.consent import Asked, plan_constraints
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
@@ -278,8 +278,10 @@ def _waiting(made: TenantsBench, plan: Plan, own: Private) -> Run:
     placed = dict(zip(STATIONS, waves, strict=True)) if len(there) > 1 else {}
     jobs = [NewJob(placed.get(station, 0), station) for station in there]
     _, found = store.networks.get(plan.network_digest)
-    terms = plan_terms(found, plan, Asked(plan.digest, plan.created))
-    run = store.runs.create(prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta", terms=terms))
+    constraints = plan_constraints(found, plan, Asked(plan.digest, plan.created))
+    run = store.runs.create(
+        prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta", constraints=constraints)
+    )
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     if placed and own.order in ("begun", "done"):
         (claim,) = store.claims.take(store.processes.register("w"), 10)
@@ -306,8 +308,10 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                     # As a rule would restore it; a door refuses it, since its network files are older ones by now.
                     again = RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
                     asked = Asked(plan.digest, plan.created, automatic=True, restores=True)
-                    terms = plan_terms(moved, plan, asked)
-                    made.ids["run_id"].add(store.runs.create(replace(prepare_plan(store, again), terms=terms)).id)
+                    constraints = plan_constraints(moved, plan, asked)
+                    made.ids["run_id"].add(
+                        store.runs.create(replace(prepare_plan(store, again), constraints=constraints)).id
+                    )
         path = next(link.path for link in links(samples.rendered(net, "S1").tree) if "716-02" in link.plmns)
         for number in range(own.alarms):
             for station, managed_object, tenant, cause in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.models.approval import Contract, RunTerms
+from controller.models.approval import Contract, RunConstraints
 from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import PERSON, Run, Strategy
@@ -25,7 +25,7 @@ def prepared(
     reason: str = "",
     key: str | None = None,
     playbook: RunPlaybook | None = None,
-    terms: RunTerms | None = None,
+    constraints: RunConstraints | None = None,
     asker: Person | None = None,
     contracts: tuple[Contract, ...] = (),
 ) -> PreparedRun:
@@ -37,7 +37,7 @@ def prepared(
         plan=plan,
         jobs=tuple(jobs),
         strategy=strategy,
-        terms=terms,
+        constraints=constraints,
         playbook=playbook,
     )
 

@@ -95,17 +95,17 @@ async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permis
 
 
 async def _follow(seen: View) -> AsyncIterator[str]:
-    told: dict[str, str] = {}
+    sent: dict[str, str] = {}
     silent = 0.0
     while True:
-        found = told
+        found = sent
         try:
             found = await seen.shared("alarms", partial(_events, seen))
         except StoreError as error:
             log.warning("alarms.follow_waits", reason=error.message)
         # Each by itself or 1000 at once, one piece: every piece is a turn of the loop, which all callers share.
-        news = "" if found is told else "".join(text for alarm, text in found.items() if told.get(alarm) != text)
-        told = found
+        news = "" if found is sent else "".join(text for alarm, text in found.items() if sent.get(alarm) != text)
+        sent = found
         if news:
             yield news
         silent = 0.0 if news else silent + LOOK_SECONDS

@@ -13,7 +13,16 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
 from controller.api.views import Seen
 from controller.inventory.source import Report
-from controller.models.approval import Contract, Notice, Outlook, Override, Requirement, RunTerms, Vote, VoteChoice
+from controller.models.approval import (
+    Contract,
+    Notice,
+    Outlook,
+    Override,
+    Requirement,
+    RunConstraints,
+    Vote,
+    VoteChoice,
+)
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import HOST
 from controller.models.people import Permission, Person
@@ -23,7 +32,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
-from controller.runs.approval.consent import Asked, check_contracts, is_approved, plan_terms
+from controller.runs.approval.consent import Asked, check_contracts, is_approved, plan_constraints
 from controller.runs.approval.outlook import outlook, outlook_of
 
 router = Router(prefix="/v1", tags=["approvals"])
@@ -90,9 +99,9 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]
     found = []
     for run, standing in backend.store.approvals.standings(who.tenant):
         # Whether another side still has to agree is not told to a tenant.
-        own = [one for one in standing.terms.requirements if who.side in (HOST, one.side)]
+        own = [one for one in standing.constraints.requirements if who.side in (HOST, one.side)]
         if not all(is_approved(one, standing.votes, standing.requester) for one in own):
-            found.append(_awaited(backend, who, run, standing.terms, standing.votes, whole=False))
+            found.append(_awaited(backend, who, run, standing.constraints, standing.votes, whole=False))
     return cut(found, paging)
 
 
@@ -100,9 +109,9 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]
 def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
     """What is asked of the caller's side for a run, with that side's own part of each change."""
     standing = backend.store.approvals.standing(run_id, who.tenant)
-    if standing is None or (who.tenant and not _asked_of(who.tenant, standing.terms)):
+    if standing is None or (who.tenant and not _asked_of(who.tenant, standing.constraints)):
         raise NotFoundError(f"no run {run_id} asks for approval")
-    return _awaited(backend, who, backend.store.runs.get(run_id), standing.terms, standing.votes, whole=True)
+    return _awaited(backend, who, backend.store.runs.get(run_id), standing.constraints, standing.votes, whole=True)
 
 
 @router.post("/runs/{run_id}/approve")
@@ -133,7 +142,7 @@ def reject_plan(plan_id: str, said: Reasoned, backend: Backend, who: Approver) -
 def plan_outlook(plan_id: str, backend: Backend, _: Overseer) -> Outlook:
     """Who has to agree to a plan, and what it would wait for if it were applied now."""
     plan = backend.store.plans.get(plan_id)
-    return outlook(backend.store, _terms(backend, plan), Strategy(), backend.clock.now())
+    return outlook(backend.store, _constraints(backend, plan), Strategy(), backend.clock.now())
 
 
 @router.get("/runs/{run_id}/outlook")
@@ -174,12 +183,12 @@ def _vote_on_run(
     standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None:
         raise NotFoundError(f"there is no run {run_id} that could be approved")
-    if _is_over(backend, who, run_id, standing.terms):
+    if _is_over(backend, who, run_id, standing.constraints):
         raise ConflictError(f"run {run_id} has ended")
     run = backend.store.runs.get(run_id)
     handles = backend.store.tenants.handles(who.tenant, [run.plan]) if who.tenant and not run.playbook else {}
-    subject = handles.get(run.plan, standing.terms.subject)
-    return _vote(backend, who, standing.terms, subject, choice, reason, run_id, contracts)
+    subject = handles.get(run.plan, standing.constraints.subject)
+    return _vote(backend, who, standing.constraints, subject, choice, reason, run_id, contracts)
 
 
 def _vote_on_plan(
@@ -187,19 +196,19 @@ def _vote_on_plan(
 ) -> Vote:
     # A tenant knows a plan by a name of its own.
     plan = backend.store.tenants.plan(who.tenant, plan_id) if who.tenant else backend.store.plans.get(plan_id)
-    terms = _terms(backend, plan)
-    if not _concerned(who, terms):
+    constraints = _constraints(backend, plan)
+    if not _concerned(who, constraints):
         raise NotFoundError(f"there is no plan {plan_id}")
     if choice is VoteChoice.REJECT and who.tenant and _is_done(backend, who.tenant, plan_id):
         raise ConflictError(f"plan {plan_id} was carried out: there is nothing left to reject")
-    subject = plan_id if who.tenant else terms.subject
-    return _vote(backend, who, terms, subject, choice, reason, plan_id, contracts)
+    subject = plan_id if who.tenant else constraints.subject
+    return _vote(backend, who, constraints, subject, choice, reason, plan_id, contracts)
 
 
 def _vote(
     backend: Services,
     who: Person,
-    terms: RunTerms,
+    constraints: RunConstraints,
     subject: str,
     choice: VoteChoice,
     reason: str,
@@ -207,8 +216,8 @@ def _vote(
     contracts: Reasons,
 ) -> Vote:
     if who.tenant:
-        _check_tenants_word(backend, who, terms, choice, about)
-    check_contracts(terms, contracts, who)
+        _check_tenants_word(backend, who, constraints, choice, about)
+    check_contracts(constraints, contracts, who)
     asked = backend.clock.now()
     vote = backend.store.approvals.vote(subject, who, choice, reason, about, contracts)
     if vote.at >= asked:  # else it was said before, and nobody needs to look again
@@ -216,14 +225,14 @@ def _vote(
     return _told(who, vote)
 
 
-def _is_over(backend: Services, who: Person, run_id: str, terms: RunTerms) -> bool:
+def _is_over(backend: Services, who: Person, run_id: str, constraints: RunConstraints) -> bool:
     """Whether a run has ended; for a tenant's people, whether it has where it concerns that tenant.
 
     After that a tenant can't stop what goes on elsewhere, nor learn that something does.
     """
     if backend.store.runs.get(run_id).state.terminal:
         return True
-    own = {name for name, (_, group) in terms.stations.items() if who.tenant in terms.groups[group].tenants}
+    own = {name for name, (_, group) in constraints.stations.items() if who.tenant in constraints.groups[group].tenants}
     jobs = [job for job in backend.store.runs.jobs(run_id) if job.station in own]
     return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 
@@ -236,18 +245,20 @@ def _is_done(backend: Services, tenant: str, handle: str) -> bool:
     return latest is not None and TenantRun.of(latest[0], "", latest[1]).state is RunState.SUCCEEDED
 
 
-def _concerned(who: Person, terms: RunTerms) -> bool:
-    return not who.tenant or who.tenant in terms.tenants
+def _concerned(who: Person, constraints: RunConstraints) -> bool:
+    return not who.tenant or who.tenant in constraints.tenants
 
 
-def _asked_of(tenant: str, terms: RunTerms) -> list[Requirement]:
+def _asked_of(tenant: str, constraints: RunConstraints) -> list[Requirement]:
     """What a tenant's approval is needed for."""
-    return [one for one in terms.requirements if one.side == tenant and one.consent is Consent.APPROVAL]
+    return [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.APPROVAL]
 
 
-def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, choice: VoteChoice, about: str) -> None:
+def _check_tenants_word(
+    backend: Services, who: Person, constraints: RunConstraints, choice: VoteChoice, about: str
+) -> None:
     """See to it that what a tenant's person says can count. Raises ConflictError."""
-    asked = _asked_of(who.tenant, terms)
+    asked = _asked_of(who.tenant, constraints)
     if not asked:
         raise ConflictError(f"{about} needs no approval of {who.tenant}")
     if who.tenant not in backend.store.networks.get()[1].tenant_by_id:
@@ -259,24 +270,24 @@ def _check_tenants_word(backend: Services, who: Person, terms: RunTerms, choice:
         )
 
 
-def _terms(backend: Services, plan: Plan) -> RunTerms:
+def _constraints(backend: Services, plan: Plan) -> RunConstraints:
     _, network = backend.store.networks.get(plan.network_digest)
-    return plan_terms(network, plan, Asked(plan.digest, plan.created))
+    return plan_constraints(network, plan, Asked(plan.digest, plan.created))
 
 
 # ------------------------------------------------------------------- as one side sees it
 
 
 def _awaited(
-    backend: Services, who: Person, run: Run, terms: RunTerms, votes: Iterable[Vote], *, whole: bool
+    backend: Services, who: Person, run: Run, constraints: RunConstraints, votes: Iterable[Vote], *, whole: bool
 ) -> Awaited:
-    mine = [one for one in terms.requirements if who.side in (HOST, one.side)]
+    mine = [one for one in constraints.requirements if who.side in (HOST, one.side)]
     said = [_told(who, vote) for vote in votes if who.side in (HOST, vote.side)]
     made = Awaited(
         run=run.id,
         created=run.created,
         procedure=run.procedure,
-        stations=terms.concerning(who.tenant) if who.tenant else sorted(terms.stations),
+        stations=constraints.concerning(who.tenant) if who.tenant else sorted(constraints.stations),
         requirements=mine,
         votes=said,
     )

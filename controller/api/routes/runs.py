@@ -170,13 +170,13 @@ async def events(
 
 async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
     """What is on record, as it changes."""
-    told: set[str] = set()
+    sent: set[str] = set()
     last: RunView | TenantRun | None = None
     silent = 0.0
     while True:
         run = await seen.shared(f"run {run_id}", lambda: seen.run(run_id))
         if run != last:
-            yield await run_in_threadpool(_news, seen, run, told)
+            yield await run_in_threadpool(_news, seen, run, sent)
             last, silent = run, 0.0
         if run.state.terminal:
             return
@@ -187,8 +187,8 @@ async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
         await seen.clock.sleep(LOOK_SECONDS)
 
 
-def _news(seen: View, run: RunView | TenantRun, told: set[str]) -> str:
-    """The jobs that ended since the last time, which are noted in ``told``, and the run."""
-    ended = [job for job in seen.jobs(run.id) if job.outcome is not None and job.station not in told]
-    told.update(job.station for job in ended)
+def _news(seen: View, run: RunView | TenantRun, sent: set[str]) -> str:
+    """The jobs that ended since the last time, which are noted in ``sent``, and the run."""
+    ended = [job for job in seen.jobs(run.id) if job.outcome is not None and job.station not in sent]
+    sent.update(job.station for job in ended)
     return "".join(event("job", job) for job in ended) + event("run", run)

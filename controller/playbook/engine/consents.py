@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from controller.models.approval import RunTerms
+from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
 from controller.models.plan import Plan
@@ -17,13 +17,13 @@ from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Step, target_names
 from controller.playbook.language.registry import Registry
-from controller.runs.approval.consent import Asked, Effect, effect_of, effect_on, run_terms, subject_of, together
+from controller.runs.approval.consent import Asked, Effect, effect_of, effect_on, run_constraints, subject_of, together
 
 #: What needs no more than the ones before it.
 _GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)
 
 
-def playbook_terms(
+def playbook_constraints(
     loaded: Loaded,
     registry: Registry,
     parameters: Mapping[str, Any],
@@ -33,7 +33,7 @@ def playbook_terms(
     ledger: Mapping[str, Mapping[Path, LedgerEntry]],
     *,
     automatic: bool = False,
-) -> RunTerms:
+) -> RunConstraints:
     """What a run of a playbook is accepted under.
 
     Args:
@@ -68,7 +68,7 @@ def playbook_terms(
         approvals=playbook.guards.approvals,
         windows=playbook.guards.windows,
     )
-    return run_terms(network, effects, asked)
+    return run_constraints(network, effects, asked)
 
 
 def _cells(step: Step, names: Mapping[str, Any]) -> frozenset[str]:

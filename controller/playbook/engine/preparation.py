@@ -15,7 +15,7 @@ from controller.models.plan import Plan
 from controller.models.run import Held, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.playbook.engine.consents import playbook_terms
+from controller.playbook.engine.consents import playbook_constraints
 from controller.playbook.engine.context import ActionServices, hold_at
 from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
@@ -125,8 +125,8 @@ class PlaybookPreparation:
         )
 
     def _outlook(self, store: Store, new: PreparedRun) -> Outlook:
-        assert new.terms is not None
-        return outlook(store, new.terms, new.strategy, self._services.clock.now())
+        assert new.constraints is not None
+        return outlook(store, new.constraints, new.strategy, self._services.clock.now())
 
     # ----------------------------------------------------------------- prepare
 
@@ -168,7 +168,7 @@ class PlaybookPreparation:
         ledger = await store.ledger.find(stations)
         reached = reach(network, stations, plan if bound else None, ledger)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
-        terms = playbook_terms(
+        constraints = playbook_constraints(
             loaded, self._library.registry, values, network, plan, stations, ledger, automatic=request.automatic
         )
         new = PreparedRun(
@@ -176,8 +176,8 @@ class PlaybookPreparation:
             procedure=playbook.name,
             plan=plan,
             jobs=jobs,
-            strategy=fitted(strategy, jobs, terms, self._services.clock.now()),
-            terms=terms,
+            strategy=fitted(strategy, jobs, constraints, self._services.clock.now()),
+            constraints=constraints,
             playbook=RunPlaybook(name=playbook.name, digest=loaded.digest, text=loaded.text, parameters=values),
             refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
             adopts=await self._observed_only(playbook, jobs),

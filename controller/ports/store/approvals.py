@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunTerms, Vote, VoteChoice
+from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunConstraints, Vote, VoteChoice
 from controller.models.people import Person
 from controller.models.run import Hold, Run
 from controller.ports.store.repository import M_co, Page, Repository, method
@@ -20,9 +20,9 @@ class Standing:
     Attributes:
         requester: Who asked for the run.
         seconds: What a station needs of a window: the run's confirm time-out.
-        terms: What it was accepted under.
+        constraints: What it was accepted under.
         votes: What people said to its subject.
-        told: When each tenant was told of it.
+        notified: When each tenant was notified of it.
         override: Who lets it work in spite of windows and freezes, if anybody.
         holds: In force.
         freezes: In force or to come.
@@ -32,9 +32,9 @@ class Standing:
 
     requester: str
     seconds: float
-    terms: RunTerms
+    constraints: RunConstraints
     votes: tuple[Vote, ...] = ()
-    told: Mapping[str, datetime] = field(default_factory=dict)
+    notified: Mapping[str, datetime] = field(default_factory=dict)
     override: Override | None = None
     holds: tuple[Hold, ...] = ()
     freezes: tuple[Freeze, ...] = ()
@@ -54,7 +54,7 @@ class Approvals(Repository[M_co], Protocol[M_co]):
 
     @method
     def reassess(self, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
-        """Let ``assess`` look at each active run that has terms, and keep on its jobs what it says.
+        """Let ``assess`` look at each active run that has constraints, and keep on its jobs what it says.
 
         One at a time, whatever the number of processes, so that what a job says is never older than what it follows
         from. ``assess`` must be pure; where it fails, the run's jobs are blocked.
@@ -70,12 +70,12 @@ class Approvals(Repository[M_co], Protocol[M_co]):
 
     @method
     def standing(self, run_id: str, tenant: str = "") -> Standing | None:
-        """What the clearance of a run follows from; None without terms, or where it does not concern the tenant."""
+        """What the clearance of a run follows from; None without constraints, or where the tenant has no part."""
         ...
 
     @method
     def standings(self, tenant: str = "") -> list[tuple[Run, Standing]]:
-        """Active runs that have terms, those that concern a tenant if one is named, oldest first."""
+        """Active runs that have constraints, those that concern a tenant if one is named, oldest first."""
         ...
 
     @method
@@ -93,7 +93,7 @@ class Approvals(Repository[M_co], Protocol[M_co]):
         A rejection turns active runs of the subject into ``cancelling``.
 
         Args:
-            subject: What people approve: ``RunTerms.subject``; of a plan a tenant's people its name for them.
+            subject: What people approve: ``RunConstraints.subject``; of a plan a tenant's people its name for them.
             person: Who says it.
             choice: What is said.
             reason: Why.

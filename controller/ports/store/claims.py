@@ -61,7 +61,7 @@ class Claims(Repository[M_co], Protocol[M_co]):
 
         A device under another lease is passed over; one with an unresolved transaction is given only
         to the job of that transaction; a run's ``strategy.parallel`` is never exceeded; sides
-        (``RunTerms.side``) take turns, and so do the runs of a side, so that none starves another.
+        (``RunConstraints.side``) take turns, and so do the runs of a side, so that none starves another.
         A job that may not begin (``Approvals.reassess``) is passed over; a ``cancelling`` run gives only jobs
         that recover a transaction. None is given while the record is in doubt. Raises LeaseLostError if the
         incarnation was declared dead.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.access.roles import may
-from controller.models.approval import Contract, RunTerms
+from controller.models.approval import Contract, RunConstraints
 from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
@@ -81,7 +81,7 @@ class PreparedRun:
         procedure: What its jobs execute: ``apply``, ``undo``, or the name of the playbook.
         plan: The plan that it is bound to; an empty one where its playbook makes none.
         strategy: How it goes through its stations, with the timer that its groups need.
-        terms: Under which approvals, windows and notices; None where there are none.
+        constraints: Under which approvals, windows and notices; None where there are none.
         playbook: The playbook's text and parameters, where it runs one.
         refused: Why it is refused; empty if it is not.
         adopts: Stations that are observe-only, and are adopted when the run is accepted.
@@ -93,7 +93,7 @@ class PreparedRun:
     plan: Plan
     jobs: tuple[NewJob, ...]
     strategy: Strategy
-    terms: RunTerms | None = None
+    constraints: RunConstraints | None = None
     playbook: RunPlaybook | None = None
     refused: tuple[str, ...] = ()
     adopts: tuple[str, ...] = ()

@@ -61,7 +61,7 @@ class Runs(Repository[M_co], Protocol[M_co]):
 
     @method
     def create(self, new: PreparedRun) -> Run:
-        """Accept a run (state ``queued``) with its jobs (``waiting``) under terms that are kept with it.
+        """Accept a run (state ``queued``) with its jobs (``waiting``) under constraints that are kept with it.
 
         With a key that the same person (or alarm, where that is the cause) used before, returns that run if the same
         was asked for: plan, procedure and strategy (or playbook and parameters), and the person's reason.

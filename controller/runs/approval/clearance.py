@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from controller.models.approval import Clearance, Freeze, Requirement, StationTerms
+from controller.models.approval import Clearance, Freeze, Requirement, StationConstraints
 from controller.models.run import Holds
 from controller.models.sharing import Consent
 from controller.ports.clock import Clock
@@ -26,20 +26,22 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
     Approvals and lead times bind the run as a whole, windows, freezes and holds each station. An override outdoes
     windows and freezes; nothing outdoes a hold.
     """
-    general = (*_unapproved(standing), *_untold(standing, now))
+    general = (*_unapproved(standing), *_without_notice(standing, now))
     said = {
-        begun: [_joined((*general, *_closed(group, standing, now, begun=begun))) for group in standing.terms.groups]
+        begun: [
+            _joined((*general, *_closed(group, standing, now, begun=begun))) for group in standing.constraints.groups
+        ]
         for begun in ({False, True} if standing.begun else {False})
     }
     holds = Holds(standing.holds)
     found: dict[str, Clearance] = {}
-    for station, (site, group) in standing.terms.stations.items():
+    for station, (site, group) in standing.constraints.stations.items():
         hold = holds.on(station, site)
         again = standing.away.get(station, now)
         found[station] = plain = said[station in standing.begun][group]
         if hold is not None or again > now:
             own = [Clearance(hold.words, until=hold.until)] if hold is not None else []
-            own += [_away(again, ZoneInfo(standing.terms.groups[group].timezone))] if again > now else []
+            own += [_away(again, ZoneInfo(standing.constraints.groups[group].timezone))] if again > now else []
             found[station] = _joined((*own, plain))
     return found
 
@@ -73,7 +75,7 @@ def missing(requirement: Requirement) -> str:
 def unmet(standing: Standing) -> list[str]:
     """Approvals that are missing, in words."""
     voted = (standing.votes, standing.requester)
-    return [missing(one) for one in standing.terms.requirements if not is_approved(one, *voted)]
+    return [missing(one) for one in standing.constraints.requirements if not is_approved(one, *voted)]
 
 
 #: Beginnings of the words that a job's clearance says, and who can end it, how.
@@ -100,18 +102,18 @@ def _unapproved(standing: Standing) -> Iterator[Clearance]:
     yield from map(Clearance, unmet(standing))
 
 
-def _untold(standing: Standing, now: datetime) -> Iterator[Clearance]:
+def _without_notice(standing: Standing, now: datetime) -> Iterator[Clearance]:
     """Tenants whose notice is too young."""
-    for requirement in standing.terms.requirements:
+    for requirement in standing.constraints.requirements:
         if requirement.consent is Consent.NOTICE:
-            begins = standing.told.get(requirement.side, now) + timedelta(hours=requirement.lead_hours)
+            begins = standing.notified.get(requirement.side, now) + timedelta(hours=requirement.lead_hours)
             # Without a lead nobody's wrong clock may make it wait.
             if requirement.lead_hours and now < begins:
                 words = f"{requirement.lead_hours} h notice to {requirement.side} until {begins:%Y-%m-%d %H:%M} UTC"
                 yield Clearance(words, until=begins)
 
 
-def _closed(terms: StationTerms, standing: Standing, now: datetime, *, begun: bool) -> Iterator[Clearance]:
+def _closed(constraints: StationConstraints, standing: Standing, now: datetime, *, begun: bool) -> Iterator[Clearance]:
     """Freeze and window of stations; a window that is open says when it closes.
 
     To begin, there has to be time for a whole confirm time-out; what was begun (``Standing.begun``) goes on until the
@@ -119,15 +121,15 @@ def _closed(terms: StationTerms, standing: Standing, now: datetime, *, begun: bo
     """
     if standing.override is not None:
         return
-    zone = ZoneInfo(terms.timezone)
-    freeze = freeze_on(terms.region, terms.tenants, standing.freezes, now)
+    zone = ZoneInfo(constraints.timezone)
+    freeze = freeze_on(constraints.region, constraints.tenants, standing.freezes, now)
     if freeze is not None:
         words = f"freeze of {freeze.target} until {_local(freeze.ends, zone)}: {freeze.reason}"
         yield Clearance(words, until=freeze.ends)
-    if not terms.calendars:
+    if not constraints.calendars:
         return
     needed = 0.0 if begun else standing.seconds
-    found = _opening(terms.calendars, zone, now, needed)
+    found = _opening(constraints.calendars, zone, now, needed)
     over = now if begun else None
     if found is None:
         yield Clearance(f"no window of all concerned is longer than {needed:g} s within two weeks", closes=over)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 import orjson
 
-from controller.models.approval import Contract, Requirement, RunTerms, StationTerms, Vote, VoteChoice
+from controller.models.approval import Contract, Requirement, RunConstraints, StationConstraints, Vote, VoteChoice
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Cell, Network
 from controller.models.people import Person
@@ -113,7 +113,7 @@ def _lower(edit: Edit, part: LeafSpec) -> bool:
     return after < before
 
 
-# --------------------------------------------------------------------------- terms
+# --------------------------------------------------------------------------- constraints
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +137,24 @@ class Asked:
     windows: Calendar = ()
 
 
-def run_terms(network: Network, effects: Iterable[Effect], asked: Asked) -> RunTerms:
+def run_constraints(network: Network, effects: Iterable[Effect], asked: Asked) -> RunConstraints:
     """What a run that has these effects is accepted under."""
     effects = tuple(effects)
     known = _Agreements(network, network.day(asked.now))
     stations: dict[Requirement, set[str]] = defaultdict(set)
-    groups: dict[StationTerms, int] = {}
+    groups: dict[StationConstraints, int] = {}
     placed: dict[str, tuple[str, int]] = {}
     for effect in effects:
         site = site_of(network, effect.station)
         for requirement in _requirements(known, effect, site, automatic=asked.automatic):
             stations[requirement].add(effect.station)
-        terms = _station_terms(network, known, effect, site, asked)
-        placed[effect.station] = (site, groups.setdefault(terms, len(groups)))
+        constraints = _station_constraints(network, known, effect, site, asked)
+        placed[effect.station] = (site, groups.setdefault(constraints, len(groups)))
     found = [key.model_copy(update={"stations": len(names)}) for key, names in stations.items()]
     if asked.approvals:
         found.append(Requirement(side=HOST, needed=asked.approvals, stations=len(effects)))
     tenants = sorted({tenant for effect in effects for tenant in effect.tenants})
-    return RunTerms(
+    return RunConstraints(
         subject=asked.subject,
         side=tenants[0] if len(tenants) == 1 else HOST,
         requirements=tuple(sorted(found, key=lambda one: (one.side, one.action or "", one.consent, one.agreement))),
@@ -164,9 +164,9 @@ def run_terms(network: Network, effects: Iterable[Effect], asked: Asked) -> RunT
     )
 
 
-def plan_terms(network: Network, plan: Plan, asked: Asked) -> RunTerms:
+def plan_constraints(network: Network, plan: Plan, asked: Asked) -> RunConstraints:
     """What a run of a plan's changes is accepted under."""
-    return run_terms(network, (effect_of(change, restores=asked.restores) for change in plan.changes), asked)
+    return run_constraints(network, (effect_of(change, restores=asked.restores) for change in plan.changes), asked)
 
 
 def together(one: Effect, other: Effect) -> Effect:
@@ -241,7 +241,9 @@ def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: b
             )
 
 
-def _station_terms(network: Network, known: _Agreements, effect: Effect, site: str, asked: Asked) -> StationTerms:
+def _station_constraints(
+    network: Network, known: _Agreements, effect: Effect, site: str, asked: Asked
+) -> StationConstraints:
     """What binds one station; windows of others only where service is interrupted."""
     place = network.site_by_id[site]
     region = network.region_by_id[place.region]
@@ -250,7 +252,7 @@ def _station_terms(network: Network, known: _Agreements, effect: Effect, site: s
         calendars |= {region.windows, place.windows}
         for tenant in effect.interrupted:
             calendars |= {agreement.windows for agreement in known.of(tenant, effect, site)}
-    return StationTerms(
+    return StationConstraints(
         region=region.id,
         timezone=region.timezone or network.header.timezone,
         tenants=tuple(sorted(effect.tenants)),
@@ -314,11 +316,11 @@ def _gives_right(contract: Contract, requirement: Requirement) -> bool:
     return named and (not requirement.agreement or contract.clause in requirement.clauses)
 
 
-def check_contracts(terms: RunTerms, contracts: Sequence[Contract], person: Person | None) -> None:
+def check_contracts(constraints: RunConstraints, contracts: Sequence[Contract], person: Person | None) -> None:
     """See to it that contractual reasons are some.
 
     Args:
-        terms: What the run is accepted under, or would be.
+        constraints: What the run is accepted under, or would be.
         contracts: What is given.
         person: Who gives them, if that is a person who may approve.
 
@@ -329,7 +331,7 @@ def check_contracts(terms: RunTerms, contracts: Sequence[Contract], person: Pers
         raise InputError(
             "contracts: only an approver of the host may give contractual reasons: let one approve with them"
         )
-    asked = {one.contract: one for one in terms.requirements if one.action is ActionClass.REDUCE}
+    asked = {one.contract: one for one in constraints.requirements if one.action is ActionClass.REDUCE}
     for contract in contracts:
         found = asked.get(contract.agreement)
         if found is None:

@@ -13,17 +13,17 @@ from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from controller.models.approval import RunTerms, StationTerms
+from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import InputError
 from controller.models.run import LONGEST_TIMER, Policy, Strategy
 from controller.ports.store import NewJob
 from controller.runs.approval.windows import common_opening
 
 
-def fitted(strategy: Strategy, jobs: Sequence[NewJob], terms: RunTerms, now: datetime) -> Strategy:
+def fitted(strategy: Strategy, jobs: Sequence[NewJob], constraints: RunConstraints, now: datetime) -> Strategy:
     """The strategy with its timer, for which there are windows. Raises as ``timed`` and ``check_windows`` do."""
     strategy = timed(strategy, jobs)
-    check_windows(strategy, jobs, terms, now)
+    check_windows(strategy, jobs, constraints, now)
     return strategy
 
 
@@ -46,7 +46,7 @@ def timed(strategy: Strategy, jobs: Iterable[NewJob]) -> Strategy:
     return strategy.model_copy(update={"confirm_timeout": chosen})
 
 
-def check_windows(strategy: Strategy, jobs: Iterable[NewJob], terms: RunTerms, now: datetime) -> None:
+def check_windows(strategy: Strategy, jobs: Iterable[NewJob], constraints: RunConstraints, now: datetime) -> None:
     """See that all who are decided together may work at the same time.
 
     Where one station alone has no window that is long enough, that is what its run says it waits for.
@@ -59,12 +59,12 @@ def check_windows(strategy: Strategy, jobs: Iterable[NewJob], terms: RunTerms, n
     seconds = strategy.timer()
 
     @cache
-    def fits(bound: frozenset[StationTerms]) -> bool:
+    def fits(bound: frozenset[StationConstraints]) -> bool:
         calendars = {(calendar, ZoneInfo(one.timezone)) for one in bound for calendar in one.calendars}
         return common_opening(calendars, now, seconds) is not None
 
     for (wave, unit), group in _groups(strategy, jobs).items():
-        bound = frozenset(one for job in group if (one := terms.of(job.station)) is not None)
+        bound = frozenset(one for job in group if (one := constraints.of(job.station)) is not None)
         if not fits(bound) and all(fits(frozenset({one})) for one in bound):
             raise InputError(
                 f"the windows of {f'unit {unit}' if unit else f'wave {wave}'} are never open together for {seconds} s "

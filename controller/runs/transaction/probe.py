@@ -37,9 +37,9 @@ def software_of(capabilities: Capabilities, seen: Observed) -> str:
     """The name of a server's software; empty where there is nothing to be learned about it."""
     if not (capabilities.software and capabilities.safe_commit):
         return ""
-    # The ManagedElement, on top of the tree, tells its release.
-    told = (str(leaves.get("swVersion", "")) for path, leaves in seen.state.items() if path.rfind("/") == 0)
-    return ":".join(filter(None, (capabilities.software, next(told, ""))))
+    # The ManagedElement, on top of the tree, says its release.
+    releases = (str(leaves.get("swVersion", "")) for path, leaves in seen.state.items() if path.rfind("/") == 0)
+    return ":".join(filter(None, (capabilities.software, next(releases, ""))))
 
 
 async def cancel_probe(session: DeviceSession, record: Record) -> None:

@@ -97,8 +97,8 @@ class _Watching:
         now = self._clock.monotonic()
         up = [path for path, state in states.items() if state is ServiceState.UP]
         self._since = {path: self._since.get(path, now) for path in up}
-        told = (path for path in self._links if states.get(path) is not ServiceState.UNKNOWN)
-        leaves = {path: {leaf_of(path, LeafRole.OPERATIONAL_STATE): self._word(path, now)} for path in told}
+        reported = (path for path in self._links if states.get(path) is not ServiceState.UNKNOWN)
+        leaves = {path: {leaf_of(path, LeafRole.OPERATIONAL_STATE): self._word(path, now)} for path in reported}
         return {path: leaves.get(path, {}) for path in self._links}
 
     def _word(self, path: Path, now: float) -> str:

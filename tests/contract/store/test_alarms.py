@@ -291,7 +291,7 @@ def test_an_escalation_is_claimed_once_and_told_once(store: SqlStore) -> None:
     store.escalations.delivered(again)
     assert store.escalations.pending() == []
     assert store.escalations.claim(taken_over) is None
-    told = [row for row in store.audit.page(Page())[1] if row.action == "alarm.people-told"]
+    told = [row for row in store.audit.page(Page())[1] if row.action == "alarm.people-notified"]
     assert [row.detail["attempts"] for row in told] == ["3"]
 
 

@@ -13,8 +13,8 @@ from controller.models.approval import (
     Clearance,
     NoticeKind,
     Requirement,
-    RunTerms,
-    StationTerms,
+    RunConstraints,
+    StationConstraints,
     VoteChoice,
 )
 from controller.models.errors import NotClearedError, NotFoundError
@@ -39,9 +39,11 @@ LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")
 FREE, WAITS = Clearance(), Clearance("waits for approval by 1 of entel")
 
 
-def terms(*stations: str, subject: str = "s", side: str = "entel", requirement: Requirement | None = None) -> RunTerms:
-    group = StationTerms(region="cusco", timezone="America/Lima", tenants=("entel",))
-    return RunTerms(
+def constraints(
+    *stations: str, subject: str = "s", side: str = "entel", requirement: Requirement | None = None
+) -> RunConstraints:
+    group = StationConstraints(region="cusco", timezone="America/Lima", tenants=("entel",))
+    return RunConstraints(
         subject=subject,
         side=side,
         requirements=(requirement,) if requirement else (),
@@ -52,7 +54,7 @@ def terms(*stations: str, subject: str = "s", side: str = "entel", requirement: 
 
 
 def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | None = None, **more: object) -> Run:
-    """A run under terms; its wave is open if ``begin``."""
+    """A run under constraints; its wave is open if ``begin``."""
     plan = make_plan(stations, repr(more))
     store.plans.save(plan, "ana")
     run = store.runs.create(
@@ -63,7 +65,7 @@ def start(store: SqlStore, *stations: str, begin: bool = True, asker: Person | N
             [NewJob(0, station) for station in stations],
             actor="ana",
             reason="CHG-1",
-            terms=terms(*stations, **more),  # type: ignore[arg-type]
+            constraints=constraints(*stations, **more),  # type: ignore[arg-type]
             asker=asker,
         )
     )
@@ -95,7 +97,7 @@ def make_network(tenant: str, **agreement: object) -> Network:
 
 
 def say(store: SqlStore, said: Clearance, seen: dict[str, Clearances] | None = None) -> dict[str, Clearances]:
-    return store.approvals.reassess(lambda standing: dict.fromkeys(standing.terms.stations, said), seen or {})
+    return store.approvals.reassess(lambda standing: dict.fromkeys(standing.constraints.stations, said), seen or {})
 
 
 def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock: VirtualClock) -> None:
@@ -106,11 +108,11 @@ def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock:
     override = store.approvals.override(run.id, "eva", "INC-7")
     found = store.approvals.standing(run.id)
     assert found is not None
-    assert (found.requester, found.seconds, found.terms) == ("ana", 120, terms("A"))
+    assert (found.requester, found.seconds, found.constraints) == ("ana", 120, constraints("A"))
     assert [(vote.person, vote.side, vote.choice, vote.reason) for vote in found.votes] == [
         ("eva", "host", VoteChoice.APPROVE, "CHG-1")
     ]
-    assert found.told == {"entel": clock.now()}
+    assert found.notified == {"entel": clock.now()}
     assert (found.holds, found.freezes, found.override) == ((hold,), (freeze,), override)
     assert found == _seen(store)
     with pytest.raises(NotFoundError):
@@ -205,7 +207,7 @@ def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> 
     bad, good = start(store, "A", subject="bad"), start(store, "B", subject="good")
 
     def assess(standing: Standing) -> Clearances:
-        if standing.terms.subject == "bad":
+        if standing.constraints.subject == "bad":
             raise ZeroDivisionError
         return {"B": FREE}
 
@@ -318,7 +320,7 @@ def test_named_approvers_are_those_of_the_agreement_of_today(store: SqlStore) ->
         store.networks.save(network, network_digest(network), "ana")
         found = store.approvals.standing(run.id)
         assert found is not None
-        return found.terms.requirements[0].approvers
+        return found.constraints.requirements[0].approvers
 
     assert named("leo", "sol") == ("leo", "sol")
     assert named("sol") == ("sol",)
@@ -356,14 +358,14 @@ def test_runs_of_playbooks_are_approved_one_by_one(store: SqlStore) -> None:
                 [NewJob(0, "A")],
                 actor="ana",
                 playbook=playbook,
-                terms=terms("A"),
+                constraints=constraints("A"),
                 asker=EVA,
             )
         )
         for _ in range(2)
     ]
     standings = [store.approvals.standing(run.id) for run in runs]
-    subjects = {standing.terms.subject for standing in standings if standing}
+    subjects = {standing.constraints.subject for standing in standings if standing}
     assert len(subjects | {"s"}) == 3
     assert all(standing and len(standing.votes) == 1 for standing in standings)
 
@@ -419,12 +421,14 @@ def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: Virt
 def test_a_tenant_is_told_of_work_on_its_own_stations_only(store: SqlStore) -> None:
     plan = make_plan(["A", "B"])
     store.plans.save(plan, "ana")
-    groups = [StationTerms(region="cusco", timezone="America/Lima", tenants=(name,)) for name in ("claro", "entel")]
-    both = RunTerms(
+    groups = [
+        StationConstraints(region="cusco", timezone="America/Lima", tenants=(name,)) for name in ("claro", "entel")
+    ]
+    both = RunConstraints(
         subject="s", tenants=("claro", "entel"), groups=tuple(groups), stations={"A": ("a", 0), "B": ("b", 1)}
     )
     jobs = [NewJob(0, "A"), NewJob(1, "B")]
-    run = store.runs.create(prepared(plan, "apply", Strategy(), jobs, actor="ana", terms=both))
+    run = store.runs.create(prepared(plan, "apply", Strategy(), jobs, actor="ana", constraints=both))
     worker = store.processes.register("w")
 
     def kinds(tenant: str) -> list[NoticeKind]:
@@ -451,8 +455,8 @@ def test_tenants_are_told_that_work_began_though_it_ended_before_anybody_looked(
         store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
     store.notices.write()
-    told = [notice.kind for notice in store.notices.page(Page())[1]]
-    assert told == [NoticeKind.ENDED, NoticeKind.STARTED, NoticeKind.PLANNED]
+    kinds = [notice.kind for notice in store.notices.page(Page())[1]]
+    assert kinds == [NoticeKind.ENDED, NoticeKind.STARTED, NoticeKind.PLANNED]
 
 
 def test_of_a_run_that_never_began_only_the_end_is_told(store: SqlStore) -> None:
@@ -478,10 +482,12 @@ def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(stor
     plan = make_plan([])
     store.plans.save(plan, "ana")
     jobs = [NewJob(0, "A"), NewJob(0, "B")]
-    told = terms("A").model_copy(update={"stations": {**terms("A").stations, "B": ("site-B", 1)}})
-    told = told.model_copy(update={"groups": (*told.groups, StationTerms(region="cusco", timezone="America/Lima"))})
+    bound = constraints("A").model_copy(update={"stations": {**constraints("A").stations, "B": ("site-B", 1)}})
+    bound = bound.model_copy(
+        update={"groups": (*bound.groups, StationConstraints(region="cusco", timezone="America/Lima"))}
+    )
     how = RunPlaybook(name="own", digest="d", text="t")
-    run = store.runs.create(prepared(plan, "own", Strategy(), jobs, actor="ana", terms=told, playbook=how))
+    run = store.runs.create(prepared(plan, "own", Strategy(), jobs, actor="ana", constraints=bound, playbook=how))
     (notice,) = store.notices.page(Page(10), "entel")[1]
     assert (notice.run, notice.stations) == (run.id, ("A",))
     mine, parts = store.tenants.run("entel", run.id)

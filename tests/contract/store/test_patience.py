@@ -15,7 +15,7 @@ from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewDecision, NewJob, Page, Soak, Transition
 from controller.runs.approval.clearance import clearances
 from controller.store import SqlStore
-from tests.contract.store.test_approvals import FREE, say, terms
+from tests.contract.store.test_approvals import FREE, constraints, say
 from tests.contract.store.test_gates import decide, stand
 from tests.support.launch import prepared
 from tests.support.records import START, make_entry, make_plan
@@ -29,11 +29,11 @@ def begin(store: SqlStore, policy: Policy = Policy.STATION, *, unit: bool = Fals
     store.plans.save(plan, "ana")
     jobs = [NewJob(0, "A", "U" if unit else ""), NewJob(0, "B", "U" if unit else ""), NewJob(1, "C")]
     strategy = Strategy(policy=policy, patience=120)
-    bound = terms("A", "B", "C")
+    bound = constraints("A", "B", "C")
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "00:59"}),)
     group = bound.groups[0].model_copy(update={"calendars": (window,)})
     run = store.runs.create(prepared(
-        plan, "apply", strategy, jobs, actor="ana", terms=bound.model_copy(update={"groups": (group,)})
+        plan, "apply", strategy, jobs, actor="ana", constraints=bound.model_copy(update={"groups": (group,)})
     ))  # fmt: skip
     say(store, FREE)
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))

@@ -11,7 +11,7 @@ from controller.models.sharing import MaintenanceWindow
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewDecision, NewJob, Transition
 from controller.store import SqlStore
-from tests.contract.store.test_approvals import FREE, WAITS, say, start, terms
+from tests.contract.store.test_approvals import FREE, WAITS, constraints, say, start
 from tests.support.launch import prepared
 from tests.support.records import make_plan
 
@@ -52,7 +52,7 @@ def together(
             Strategy(policy=policy),
             [NewJob(n * waves // len(stations), one, "" if units else stations[0]) for n, one in enumerate(stations)],
             actor="ana",
-            terms=terms(*stations, subject=subject),
+            constraints=constraints(*stations, subject=subject),
         )
     )
 
@@ -99,7 +99,7 @@ def test_who_was_postponed_keeps_nobody(store: SqlStore) -> None:
     say(store, FREE)
     assert [waits(store, run) for run in (one, other)] == [False, True]  # its turn is the first still
     store.approvals.reassess(
-        lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE, "C": FREE}, {}
+        lambda standing: {"A": WAITS if standing.constraints.subject == "one" else FREE, "B": FREE, "C": FREE}, {}
     )
     assert [waits(store, run) for run in (one, other)] == [False, False]
 
@@ -118,7 +118,7 @@ def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None
     said = {"A": WAITS, "B": FREE}
     for _ in range(2):
         store.approvals.reassess(
-            lambda standing: said if standing.terms.subject == "one" else dict.fromkeys("ABCD", FREE), {}
+            lambda standing: said if standing.constraints.subject == "one" else dict.fromkeys("ABCD", FREE), {}
         )
         assert [waits(store, run) for run in (one, *others)] == [False, True, False]
         store.runs.advance(one.id, lambda run, jobs: Transition(run.state, ready=(jobs[1].id,)))
@@ -129,13 +129,13 @@ def test_units_that_begin_anew_wait_each_for_themselves(store: SqlStore) -> None
 def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Policy) -> None:
     plan = make_plan(["A", "B", "C"])
     store.plans.save(plan, "ana")
-    bound = terms("A", "B", "C")
+    bound = constraints("A", "B", "C")
     window = (MaintenanceWindow.model_validate({"start": "01:00", "end": "05:00"}),)
     group = bound.groups[0].model_copy(update={"calendars": (window,)})
     jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U"), NewJob(0, "C", "C")]
     run = store.runs.create(prepared(
         plan, "apply", Strategy(policy=policy), jobs, actor="ana",
-        terms=bound.model_copy(update={"groups": (group,)}),
+        constraints=bound.model_copy(update={"groups": (group,)}),
     ))  # fmt: skip
 
     def begun() -> frozenset[str]:
@@ -155,7 +155,9 @@ def test_what_is_decided_together_is_begun_together(store: SqlStore, policy: Pol
 
 def test_who_may_not_begin_keeps_nobody(store: SqlStore) -> None:
     one, other = together(store, "A", "B", subject="one"), together(store, "B", "A", subject="other")
-    store.approvals.reassess(lambda standing: {"A": WAITS if standing.terms.subject == "one" else FREE, "B": FREE}, {})
+    store.approvals.reassess(
+        lambda standing: {"A": WAITS if standing.constraints.subject == "one" else FREE, "B": FREE}, {}
+    )
     assert [waits(store, run) for run in (one, other)] == [False, False]
     open_wave(store, other)
     assert len(store.claims.take(store.processes.register("w"), 1)) == 1
@@ -169,7 +171,9 @@ def test_the_next_wave_waits_before_it_is_opened(store: SqlStore) -> None:
     open_wave(store, one)
     open_wave(store, other)
     worker = store.processes.register("w")
-    store.approvals.reassess(lambda standing: {"A": FREE, "B": WAITS if standing.terms.subject == "one" else FREE}, {})
+    store.approvals.reassess(
+        lambda standing: {"A": FREE, "B": WAITS if standing.constraints.subject == "one" else FREE}, {}
+    )
     assert {claim.job.station for claim in store.claims.take(worker, 10)} == {"A", "B"}
     say(store, FREE)
     assert {job.station: bool(job.blocked) for job in store.runs.jobs(one.id)} == {"A": False, "B": True}

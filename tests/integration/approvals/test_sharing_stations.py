@@ -86,7 +86,7 @@ async def test_what_a_rule_starts_waits_where_consent_is_not_standing(system: Pl
         return set(system.store.runs.get(run.id).waits) == {"waits for approval by 1 of host to restore"}
 
     await until("the repair waits for a person", waits)
-    subject = standing.terms.subject if (standing := system.store.approvals.standing(run.id)) else ""
+    subject = standing.constraints.subject if (standing := system.store.approvals.standing(run.id)) else ""
     system.store.approvals.vote(subject, ADMINISTRATOR, VoteChoice.APPROVE, "go on", run.id)
 
     async def ended() -> bool:

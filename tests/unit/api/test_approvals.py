@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.models.approval import Requirement, RunTerms, StationTerms
+from controller.models.approval import Requirement, RunConstraints, StationConstraints
 from controller.models.people import Person, Role
 from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
@@ -108,8 +108,8 @@ async def test_another_of_their_side_takes_back_the_no_of_whoever_is_gone(bench:
 async def asking(bench: ApiBench, *requirements: Requirement) -> str:
     """A run of a plan on all stations, all of them condor's, that asks this of people."""
     made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
-    group = StationTerms(region="puno", timezone="America/Lima", tenants=("condor",))
-    terms = RunTerms(
+    group = StationConstraints(region="puno", timezone="America/Lima", tenants=("condor",))
+    constraints = RunConstraints(
         subject=made.digest,
         requirements=requirements,
         tenants=("condor",),
@@ -117,7 +117,7 @@ async def asking(bench: ApiBench, *requirements: Requirement) -> str:
         stations={change.station: ("site", 0) for change in made.changes},
     )
     jobs = [NewJob(0, change.station) for change in made.changes]
-    run = bench.store.runs.create(prepared(made, "apply", Strategy(), jobs, actor="ana", terms=terms))
+    run = bench.store.runs.create(prepared(made, "apply", Strategy(), jobs, actor="ana", constraints=constraints))
     return run.id
 
 
@@ -158,17 +158,19 @@ async def test_an_approver_sees_what_would_be_done_where(bench: ApiBench) -> Non
     made = bench.store.plans.get((await plan(bench, expect_stations=4))["id"])
     text = (Path("playbooks") / "lock-cell.yaml").read_text(encoding="utf-8")
     used = RunPlaybook(name="lock-cell", digest="d", text=text, parameters={"station": "T-LTE-1", "cell": "1"})
-    groups = [StationTerms(region="puno", timezone="America/Lima", tenants=(name,)) for name in ("andes", "condor")]
-    terms = RunTerms(
+    groups = [
+        StationConstraints(region="puno", timezone="America/Lima", tenants=(name,)) for name in ("andes", "condor")
+    ]
+    constraints = RunConstraints(
         subject="s",
         requirements=(Requirement(side="condor", action=ActionClass.INTERRUPT),),
         tenants=("andes", "condor"),
         groups=tuple(groups),
         stations={"T-LTE-1": ("a", 1), "T-LTE-2": ("b", 0)},
     )
-    jobs = [NewJob(0, station) for station in terms.stations]
+    jobs = [NewJob(0, station) for station in constraints.stations]
     run = bench.store.runs.create(
-        prepared(made, "lock-cell", Strategy(), jobs, actor="ana", terms=terms, playbook=used)
+        prepared(made, "lock-cell", Strategy(), jobs, actor="ana", constraints=constraints, playbook=used)
     )
     seen = (await bench.client.get(f"/v1/approvals/{run.id}")).json()
     assert (seen["procedure"], seen["stations"]) == ("lock-cell", ["T-LTE-1", "T-LTE-2"])

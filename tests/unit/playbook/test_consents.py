@@ -9,19 +9,19 @@ import pytest
 import yaml
 
 from controller.inventory.source import Report
-from controller.models.approval import RunTerms
+from controller.models.approval import RunConstraints
 from controller.models.network import Network
 from controller.models.sharing import ActionClass
 from controller.plan import network_digest, seal
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.consents import playbook_terms
+from controller.playbook.engine.consents import playbook_constraints
 from controller.playbook.language.library import parse
 from tests.unit.plan import samples
 
 NET = samples.network(("alfa", "beta"))
 
 
-def terms(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> RunTerms:
+def constraints(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> RunConstraints:
     """What a playbook of these steps runs under on S1."""
     content = {"name": "own", "description": "Of a test.", "targets": "S1", "steps": list(steps), **more}
     content["parameters"] = {"cell": {"type": "string", "description": "A cell."}}
@@ -30,12 +30,12 @@ def terms(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> R
     assert loaded is not None, report.problems
     plan = seal(created=samples.NOW, network="test", network_digest=network_digest(net), selector="S1", changes=())
     ledger = {"S1": samples.ledger(net)}
-    return playbook_terms(loaded, registry(), {"cell": "N1"}, net, plan, ["S1"], ledger)
+    return playbook_constraints(loaded, registry(), {"cell": "N1"}, net, plan, ["S1"], ledger)
 
 
 def asked(steps: Iterable[dict[str, Any]], net: Network = NET, **more: Any) -> set[tuple[str, ActionClass | None]]:
     """Sides and classes of action that a playbook of these steps asks for on S1."""
-    return {(one.side, one.action) for one in terms(steps, net, **more).requirements}
+    return {(one.side, one.action) for one in constraints(steps, net, **more).requirements}
 
 
 def step(action: str, **given: Any) -> dict[str, Any]:
@@ -62,10 +62,10 @@ def test_windows_of_its_own_bind_whatever_it_does_beside_those_of_others() -> No
     agreements[0]["windows"] = [{"start": "23:00", "end": "03:00"}]
     net = samples.network(("alfa", "beta"), agreements=agreements)
     for action, calendars in (("read-state", 1), ("unlock-cell", 1), ("lock-cell", 2)):
-        (group,) = terms([step(action)], net, guards=NIGHTS).groups
+        (group,) = constraints([step(action)], net, guards=NIGHTS).groups
         assert len(group.calendars) == calendars, action
         assert [str(one.days[0]) for own in group.calendars for one in own if len(one.days) == 2] == ["tue"]
-        assert len(terms([step(action)], net).groups[0].calendars) == calendars - 1
+        assert len(constraints([step(action)], net).groups[0].calendars) == calendars - 1
 
 
 @pytest.mark.parametrize(

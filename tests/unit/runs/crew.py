@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from controller.models.approval import RunTerms, StationTerms
+from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.network import Network
 from controller.models.plan import Changes
 from controller.models.run import Job, JobState, JournalStep, Outcome, RunState, Strategy
@@ -90,8 +90,10 @@ class Crew:
     def again(self) -> None:
         """Accept a run of the plan."""
         name = "own" if self.playbook else "apply"
-        group = StationTerms(region="r", timezone="America/Lima")
-        terms = RunTerms(subject="s", groups=(group,), stations={job.station: ("s", 0) for job in self.jobs})
+        group = StationConstraints(region="r", timezone="America/Lima")
+        constraints = RunConstraints(
+            subject="s", groups=(group,), stations={job.station: ("s", 0) for job in self.jobs}
+        )
         run = self.store.runs.create(
             prepared(
                 self._plan,
@@ -100,7 +102,7 @@ class Crew:
                 self.jobs,
                 actor="ana",
                 playbook=self.playbook,
-                terms=terms if self.bound else None,
+                constraints=constraints if self.bound else None,
             )
         )
         self.run = run.id

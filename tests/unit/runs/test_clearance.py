@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.approval import Freeze, Override, Requirement, RunTerms, StationTerms, Vote, VoteChoice
+from controller.models.approval import (
+    Freeze,
+    Override,
+    Requirement,
+    RunConstraints,
+    StationConstraints,
+    Vote,
+    VoteChoice,
+)
 from controller.models.people import Role
 from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
@@ -20,10 +28,12 @@ from controller.runs.approval.clearance import clearances
 #: A Saturday, 22:00 in Lima.
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
 SAT_NIGHT = (MaintenanceWindow.model_validate({"days": ["sat"], "start": "23:00", "end": "05:00"}),)
-OPEN = StationTerms(region="cusco", timezone="America/Lima", tenants=("alfa",))
-NIGHT = StationTerms(region="puno", timezone="America/Lima", tenants=("beta",), calendars=(SAT_NIGHT,))
-TERMS = RunTerms(subject="s", tenants=("alfa", "beta"), groups=(OPEN, NIGHT), stations={"A": ("a", 0), "B": ("b", 1)})
-FREE = Standing(requester="ana", seconds=120, terms=TERMS, told={"alfa": NOW, "beta": NOW})
+OPEN = StationConstraints(region="cusco", timezone="America/Lima", tenants=("alfa",))
+NIGHT = StationConstraints(region="puno", timezone="America/Lima", tenants=("beta",), calendars=(SAT_NIGHT,))
+CONSTRAINTS = RunConstraints(
+    subject="s", tenants=("alfa", "beta"), groups=(OPEN, NIGHT), stations={"A": ("a", 0), "B": ("b", 1)}
+)
+FREE = Standing(requester="ana", seconds=120, constraints=CONSTRAINTS, notified={"alfa": NOW, "beta": NOW})
 
 
 def hold(target: str, until: datetime | None = None) -> Hold:
@@ -40,7 +50,7 @@ def vote(person: str, side: str, choice: VoteChoice = VoteChoice.APPROVE) -> Vot
 
 
 def asking(*requirements: Requirement) -> Standing:
-    return replace(FREE, terms=TERMS.model_copy(update={"requirements": requirements}))
+    return replace(FREE, constraints=CONSTRAINTS.model_copy(update={"requirements": requirements}))
 
 
 def blocked(standing: Standing, now: datetime = NOW) -> dict[str, str]:
@@ -81,7 +91,7 @@ def test_what_is_left_of_a_window_must_be_enough() -> None:
 def test_windows_that_never_meet_are_told() -> None:
     tuesday = (MaintenanceWindow.model_validate({"days": ["tue"], "start": "01:00", "end": "02:00"}),)
     never = NIGHT.model_copy(update={"calendars": (SAT_NIGHT, tuesday)})
-    standing = replace(FREE, terms=TERMS.model_copy(update={"groups": (OPEN, never)}))
+    standing = replace(FREE, constraints=CONSTRAINTS.model_copy(update={"groups": (OPEN, never)}))
     assert blocked(standing)["B"].startswith("no window of all concerned is longer than 120 s")
     assert clearances(standing, NOW)["B"].until is None
 
@@ -125,15 +135,15 @@ def test_missing_approvals_block_everything() -> None:
 
 def test_a_notice_without_a_lead_waits_for_nobody_whose_clock_is_ahead() -> None:
     asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT, consent=Consent.NOTICE))
-    assert blocked(replace(asked, told={"beta": NOW + timedelta(hours=1)})) == blocked(asked)
+    assert blocked(replace(asked, notified={"beta": NOW + timedelta(hours=1)})) == blocked(asked)
 
 
 def test_a_notice_has_to_be_old_enough() -> None:
     asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24))
     assert "24 h notice to beta until 2026-11-30 03:00 UTC" in blocked(asked)["A"]
     assert blocked(asked, NOW + timedelta(hours=24))["A"] == ""
-    untold = replace(asked, told={})
-    assert "24 h notice" in blocked(untold, NOW + timedelta(days=9))["A"]
+    unnotified = replace(asked, notified={})
+    assert "24 h notice" in blocked(unnotified, NOW + timedelta(days=9))["A"]
 
 
 switches = st.fixed_dictionaries(
@@ -155,7 +165,7 @@ def test_a_job_begins_only_if_nothing_forbids_it(on: dict[str, bool]) -> None:
         "override": Override(run="r", by="eva", reason="x", at=NOW) if on["override"] else None,
     }
     now = NOW if on["window"] else NOW + timedelta(minutes=59, seconds=3)
-    standing = replace(asking(*needs), **more, told={"alfa": now, "beta": now})
+    standing = replace(asking(*needs), **more, notified={"alfa": now, "beta": now})
     closed = (on["freeze"] or now < NOW + timedelta(hours=1)) and not on["override"]
     expected = on["approval"] or on["notice"] or on["hold"] or closed
     found = clearances(standing, now)["B"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.approval import Contract, Requirement, RunTerms, Vote, VoteChoice
+from controller.models.approval import Contract, Requirement, RunConstraints, Vote, VoteChoice
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
 from controller.models.people import Person, Role
@@ -28,7 +28,7 @@ from controller.runs.approval.consent import (
     effect_on,
     is_approved,
     rejection,
-    run_terms,
+    run_constraints,
     subject_of,
 )
 from tests.unit.plan import samples
@@ -50,9 +50,9 @@ def change(before: Network, after: Network, remove: dict[str, int] | None = None
     return samples.only_change(samples.plan(after, {"S1": samples.view(before)}, options))
 
 
-def terms(network: Network, *changes: Change, **asked: Any) -> RunTerms:
+def constraints(network: Network, *changes: Change, **asked: Any) -> RunConstraints:
     effects = [effect_of(one, restores=asked.get("restores", False)) for one in changes]
-    return run_terms(network, effects, Asked("subject", samples.NOW, **asked))
+    return run_constraints(network, effects, Asked("subject", samples.NOW, **asked))
 
 
 def retuned(network: Network) -> Network:
@@ -73,7 +73,7 @@ def shares(network: Network, tenant: str, share: dict[str, Any]) -> Network:
     )
 
 
-def who(found: RunTerms) -> set[tuple[str, ActionClass | None, Consent]]:
+def who(found: RunConstraints) -> set[tuple[str, ActionClass | None, Consent]]:
     return {(one.side, one.action, one.consent) for one in found.requirements}
 
 
@@ -112,7 +112,7 @@ def test_unlocking_cells_brings_service_back_and_waits_for_no_window() -> None:
 
 
 def test_a_tenants_own_nodes_need_nobody_but_who_asks() -> None:
-    made = terms(THREE, change(TWO, THREE))
+    made = constraints(THREE, change(TWO, THREE))
     assert made.requirements == ()
     assert made.tenants == ("gamma",)
     assert made.side == "gamma"
@@ -124,7 +124,7 @@ def test_who_is_interrupted_is_told_or_asked() -> None:
         alfa={"consents": {"interrupt": "standing"}},
         beta={"consents": {"interrupt": "approval"}, "approvals_needed": 2, "approvers": ["eva", "leo", "sol"]},
     )
-    made = terms(asks, change(THREE, retuned(THREE)))
+    made = constraints(asks, change(THREE, retuned(THREE)))
     assert who(made) == {
         ("beta", ActionClass.INTERRUPT, Consent.APPROVAL),
         ("gamma", ActionClass.INTERRUPT, Consent.NOTICE),
@@ -137,14 +137,14 @@ def test_who_is_interrupted_is_told_or_asked() -> None:
 
 def test_only_agreements_that_cover_the_cells_are_asked() -> None:
     far = {"scope": {"everywhere": True, "bands": ["n78"]}, "consents": {"interrupt": "approval"}}
-    made = terms(agreements(beta=far), change(THREE, retuned(THREE)))
+    made = constraints(agreements(beta=far), change(THREE, retuned(THREE)))
     # Its agreement is about NR, and an LTE cell is locked: what stands on the cell is ruled by what is usual.
     assert ("beta", ActionClass.INTERRUPT, Consent.APPROVAL) not in who(made)
 
 
 def test_agreements_that_are_not_in_force_say_nothing() -> None:
     old = {"validity": {"start": "2020-01-01", "end": "2025-12-31"}, "consents": {"interrupt": "approval"}}
-    made = terms(agreements(beta=old), change(THREE, retuned(THREE)))
+    made = constraints(agreements(beta=old), change(THREE, retuned(THREE)))
     assert ("beta", ActionClass.INTERRUPT, Consent.NOTICE) in who(made)
 
 
@@ -166,17 +166,19 @@ def test_an_agreement_holds_on_its_first_and_its_last_day_of_local_time(
     validity = {"start": start.format(**days), "end": end and end.format(**days)}
     asks = agreements(beta={"validity": validity, "consents": {"interrupt": "approval"}})
     effects = [effect_on("S1", ("beta",), ActionClass.INTERRUPT)]
-    found = run_terms(asks, effects, Asked("s", now))
+    found = run_constraints(asks, effects, Asked("s", now))
     assert who(found) == {("beta", ActionClass.INTERRUPT, Consent.APPROVAL if holds else Consent.NOTICE)}
 
 
 def test_an_agreement_says_nothing_of_stations_that_are_another_tenants_own() -> None:
     asks = agreements(beta={"consents": {"interrupt": "approval"}})
     effects = [effect_on("S1", ("beta",), ActionClass.INTERRUPT)]
-    assert who(run_terms(asks, effects, Asked("s", samples.NOW))) == {("beta", ActionClass.INTERRUPT, Consent.APPROVAL)}
+    assert who(run_constraints(asks, effects, Asked("s", samples.NOW))) == {
+        ("beta", ActionClass.INTERRUPT, Consent.APPROVAL)
+    }
     stations = [one.model_dump(mode="json") | {"owner": "alfa"} for one in asks.stations]
     owned = Network.model_validate(asks.model_dump(mode="json") | {"stations": stations})
-    assert {one.agreement for one in run_terms(owned, effects, Asked("s", samples.NOW)).requirements} == {""}
+    assert {one.agreement for one in run_constraints(owned, effects, Asked("s", samples.NOW)).requirements} == {""}
 
 
 def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_and_plan() -> None:
@@ -196,16 +198,16 @@ def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_and_plan
 
 def test_bringing_back_what_was_applied_is_another_class() -> None:
     asks = agreements(beta={"consents": {"interrupt": "approval"}})
-    assert terms(asks, change(THREE, retuned(THREE)), restores=True).requirements == ()
+    assert constraints(asks, change(THREE, retuned(THREE)), restores=True).requirements == ()
     asks = agreements(beta={"consents": {"restore": "approval"}})
-    assert who(terms(asks, change(THREE, retuned(THREE)), restores=True)) == {
+    assert who(constraints(asks, change(THREE, retuned(THREE)), restores=True)) == {
         ("beta", ActionClass.RESTORE, Consent.APPROVAL)
     }
 
 
 def test_a_rule_needs_standing_consent_or_a_person() -> None:
     asks = agreements(beta={"consents": {"restore": "notice"}})
-    made = terms(asks, change(THREE, retuned(THREE)), restores=True, automatic=True)
+    made = constraints(asks, change(THREE, retuned(THREE)), restores=True, automatic=True)
     assert who(made) == {
         (HOST, ActionClass.RESTORE, Consent.APPROVAL),
         ("beta", ActionClass.RESTORE, Consent.NOTICE),
@@ -214,7 +216,7 @@ def test_a_rule_needs_standing_consent_or_a_person() -> None:
 
 def test_taking_service_away_needs_its_side() -> None:
     removed = change(THREE, TWO, {"gamma": 13})
-    assert ("gamma", ActionClass.REDUCE, Consent.APPROVAL) in who(terms(TWO, removed))
+    assert ("gamma", ActionClass.REDUCE, Consent.APPROVAL) in who(constraints(TWO, removed))
 
 
 @pytest.mark.parametrize(
@@ -232,21 +234,21 @@ def test_a_smaller_share_is_a_reduction(share: dict[str, int], reduces: bool | N
     if reduces is None:
         assert not samples.plan(after, {"S1": samples.view(THREE)}).changes
         return
-    made = terms(after, change(THREE, after))
+    made = constraints(after, change(THREE, after))
     assert (("beta", ActionClass.REDUCE, Consent.APPROVAL) in who(made)) is reduces
 
 
 def test_windows_bind_what_interrupts() -> None:
     nightly = [{"start": "01:00", "end": "04:00"}]
     asks = agreements(beta={"windows": nightly})
-    (group,) = terms(asks, change(THREE, retuned(THREE))).groups
+    (group,) = constraints(asks, change(THREE, retuned(THREE))).groups
     assert [len(calendar) for calendar in group.calendars] == [1]
-    assert terms(asks, change(TWO, THREE)).groups[0].calendars == ()
-    assert terms(asks, change(THREE, retuned(THREE)), restores=True).groups[0].calendars == ()
+    assert constraints(asks, change(TWO, THREE)).groups[0].calendars == ()
+    assert constraints(asks, change(THREE, retuned(THREE)), restores=True).groups[0].calendars == ()
     region = asks.regions[0].model_copy(update={"windows": asks.agreements[1].windows, "timezone": "America/Tijuana"})
     site = asks.sites[0].model_copy(update={"windows": asks.agreements[1].windows[:1]})
     placed = asks.model_copy(update={"regions": (region,), "sites": (site, *asks.sites[1:])})
-    (group,) = terms(placed, change(THREE, retuned(THREE))).groups
+    (group,) = constraints(placed, change(THREE, retuned(THREE))).groups
     assert (len(group.calendars), group.timezone) == (1, "America/Tijuana")
 
 
@@ -256,7 +258,7 @@ def test_actions_whose_changes_are_not_known_ask_all_who_are_there() -> None:
         effect_on("S1", ("alfa", "beta"), ActionClass.INTERRUPT),
         effect_on("S2", ("beta",), ActionClass.RESTORE),
     ]
-    made = run_terms(asks, effects, Asked("s", samples.NOW, approvals=2))
+    made = run_constraints(asks, effects, Asked("s", samples.NOW, approvals=2))
     assert who(made) == {
         ("alfa", ActionClass.INTERRUPT, Consent.NOTICE),
         ("beta", ActionClass.INTERRUPT, Consent.APPROVAL),
@@ -347,7 +349,9 @@ def test_an_agreement_may_want_who_says_yes_to_have_signed_in() -> None:
 def test_terms_say_by_which_clauses_and_whether_signed_in() -> None:
     more = {"reduce_clauses": ["7.3", "8"], "sign_in_to_approve": True}
     effects = [effect_on("S1", ("beta",), ActionClass.REDUCE), effect_on("S2", ("alfa",), ActionClass.REDUCE)]
-    found = {one.side: one for one in run_terms(agreements(beta=more), effects, Asked("s", samples.NOW)).requirements}
+    found = {
+        one.side: one for one in run_constraints(agreements(beta=more), effects, Asked("s", samples.NOW)).requirements
+    }
     assert (found["beta"].clauses, found["beta"].sign_in) == (("7.3", "8"), True)
     assert (found["alfa"].clauses, found["alfa"].sign_in) == ((), False)
 
@@ -369,7 +373,7 @@ def test_a_contractual_reason_is_one_of_what_is_asked_for(agreement: str, clause
         Requirement(side="beta", action=reduce, agreement="beta-all", clauses=("7.3", "8")),
         Requirement(side="gamma", action=reduce),
     )
-    found = RunTerms(subject="s", requirements=asked)
+    found = RunConstraints(subject="s", requirements=asked)
     eva, given = Person(name="eva", role=Role.APPROVER), [Contract(agreement=agreement, clause=clause)]
     if wrong:
         with pytest.raises(InputError, match=re.escape(wrong)):

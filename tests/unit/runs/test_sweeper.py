@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.models.approval import RunTerms, StationTerms
+from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import ConflictError, StoreError
 from controller.models.run import RunState, Strategy
 from controller.ports.queue import FakeWakeups
@@ -150,10 +150,10 @@ async def test_a_database_that_is_down_ends_a_round_and_no_more(bench: WorkerBen
 
 
 async def test_what_another_process_said_of_a_job_before_it_died_is_put_right(bench: WorkerBench) -> None:
-    group = StationTerms(region="r", timezone="America/Lima")
-    terms = RunTerms(subject="s", groups=(group,), stations={STATION: ("s", 0)})
+    group = StationConstraints(region="r", timezone="America/Lima")
+    constraints = RunConstraints(subject="s", groups=(group,), stations={STATION: ("s", 0)})
     run = bench.store.runs.create(
-        prepared(bench.scenario.plan, "apply", Strategy(), [NewJob(0, STATION)], actor="ana", terms=terms)
+        prepared(bench.scenario.plan, "apply", Strategy(), [NewJob(0, STATION)], actor="ana", constraints=constraints)
     )
     sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     await sweeper.sweep()

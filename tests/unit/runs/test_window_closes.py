@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from controller.models.approval import RunTerms, StationTerms
+from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
@@ -61,9 +61,9 @@ class TwoStations(WorkerBench):
         jobs: Sequence[NewJob] = (NewJob(0, "S1"), NewJob(1, "S2")),
         windows: Calendar = WINDOWS,
     ) -> str:
-        group = StationTerms(region="r", timezone="America/Lima", tenants=("gamma",), calendars=(windows,))
-        terms = RunTerms(subject="s", groups=(group,), stations={"S1": ("site-1", 0), "S2": ("site-2", 0)})
-        run = self.store.runs.create(prepared(self.made, "apply", strategy, jobs, actor="ana", terms=terms))
+        group = StationConstraints(region="r", timezone="America/Lima", tenants=("gamma",), calendars=(windows,))
+        constraints = RunConstraints(subject="s", groups=(group,), stations={"S1": ("site-1", 0), "S2": ("site-2", 0)})
+        run = self.store.runs.create(prepared(self.made, "apply", strategy, jobs, actor="ana", constraints=constraints))
         return run.id
 
     def worker(self, store: FlakyStore | None = None, name: str = "w") -> WorkerLoop:

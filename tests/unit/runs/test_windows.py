@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.approval import RunTerms, StationTerms
+from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import InputError
 from controller.models.run import Policy, Strategy
 from controller.models.sharing import MaintenanceWindow, Weekday
@@ -143,8 +143,8 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def _bound(zone: str, *windows: MaintenanceWindow) -> StationTerms:
-    return StationTerms(region="r", timezone=zone, calendars=(windows,) if windows else ())
+def _bound(zone: str, *windows: MaintenanceWindow) -> StationConstraints:
+    return StationConstraints(region="r", timezone=zone, calendars=(windows,) if windows else ())
 
 
 @pytest.mark.parametrize("policy", [Policy.UNIT, Policy.WAVE])
@@ -154,14 +154,14 @@ def test_windows_that_are_never_open_together_are_told_up_front(policy: Policy) 
     now, strategy = _utc("2026-11-23T12:00"), Strategy(policy=policy, confirm_timeout=1700)
     jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U"), NewJob(0, "C", "C")]
 
-    def check(one: StationTerms, other: StationTerms, seconds: int = 1700, of: Policy = policy) -> None:
-        terms = RunTerms(
+    def check(one: StationConstraints, other: StationConstraints, seconds: int = 1700, of: Policy = policy) -> None:
+        constraints = RunConstraints(
             subject="s",
             groups=(one, other, _bound("America/Lima")),
             stations={"A": ("a", 0), "B": ("b", 1), "C": ("c", 2)},
         )
         chosen = strategy.model_copy(update={"confirm_timeout": seconds, "policy": of})
-        check_windows(chosen, jobs, terms, now)
+        check_windows(chosen, jobs, constraints, now)
 
     late, early = (_bound("America/Lima", window) for window in (night, morning))
     check(late, early)  # half an hour together

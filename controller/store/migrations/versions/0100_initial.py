@@ -95,7 +95,7 @@ def upgrade() -> None:
         sa.Column("side", sa.String(), nullable=False),
         sa.Column("permission", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("told", sa.Integer(), nullable=False),
+        sa.Column("audited", sa.Integer(), nullable=False),
         sa.Column("more", sa.BigInteger(), nullable=False),
         sa.Column("asked", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -177,7 +177,7 @@ def upgrade() -> None:
         sa.Column("job", sa.String(), nullable=True),
         sa.Column("incarnation", sa.String(), nullable=True),
         sa.Column("recovers", sa.Boolean(), nullable=False),
-        sa.Column("lockers", sa.Text(), server_default="", nullable=False),
+        sa.Column("lock_sessions", sa.Text(), server_default="", nullable=False),
         sa.Column("locked", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("station", name=op.f("pk_leases")),
         sa.UniqueConstraint("transaction", name=op.f("uq_leases_transaction")),
@@ -338,17 +338,17 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("claimed", sa.Boolean(), nullable=False),
-        sa.Column("told", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("notified", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_escalations_alarm")),
         sa.PrimaryKeyConstraint("alarm", "number", name=op.f("pk_escalations")),
     )
     op.create_index(
-        "ix_escalations_untold",
+        "ix_escalations_pending",
         "escalations",
         ["at"],
         unique=False,
-        sqlite_where=sa.text("told IS NULL"),
-        postgresql_where=sa.text("told IS NULL"),
+        sqlite_where=sa.text("notified IS NULL"),
+        postgresql_where=sa.text("notified IS NULL"),
     )
     op.create_table(
         "plan_tenants",
@@ -528,15 +528,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_run_tenants_tenant_run", "run_tenants", ["tenant", "run"], unique=False)
     op.create_table(
-        "run_terms",
+        "run_constraints",
         sa.Column("run", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.Column("told", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_run_terms_run")),
-        sa.PrimaryKeyConstraint("run", name=op.f("pk_run_terms")),
+        sa.Column("notified", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_run_constraints_run")),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_run_constraints")),
     )
-    op.create_index(op.f("ix_run_terms_subject"), "run_terms", ["subject"], unique=False)
+    op.create_index(op.f("ix_run_constraints_subject"), "run_constraints", ["subject"], unique=False)
     op.create_table(
         "steps",
         sa.Column("job", sa.String(), nullable=False),
@@ -561,8 +561,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("steps")
-    op.drop_index(op.f("ix_run_terms_subject"), table_name="run_terms")
-    op.drop_table("run_terms")
+    op.drop_index(op.f("ix_run_constraints_subject"), table_name="run_constraints")
+    op.drop_table("run_constraints")
     op.drop_index("ix_run_tenants_tenant_run", table_name="run_tenants")
     op.drop_table("run_tenants")
     op.drop_table("run_playbooks")
@@ -593,10 +593,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_plan_tenants_handle"), table_name="plan_tenants")
     op.drop_table("plan_tenants")
     op.drop_index(
-        "ix_escalations_untold",
+        "ix_escalations_pending",
         table_name="escalations",
-        sqlite_where=sa.text("told IS NULL"),
-        postgresql_where=sa.text("told IS NULL"),
+        sqlite_where=sa.text("notified IS NULL"),
+        postgresql_where=sa.text("notified IS NULL"),
     )
     op.drop_table("escalations")
     op.drop_table("changes")

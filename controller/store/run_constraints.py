@@ -1,4 +1,4 @@
-"""What runs are accepted under, on record: terms, votes and notices are rows that others read."""
+"""What runs are accepted under, on record: constraints, votes and notices are rows that others read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import orjson
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false
 
 from controller.models.alarm import Alarm
-from controller.models.approval import NoticeKind, RunTerms, VoteChoice
+from controller.models.approval import NoticeKind, RunConstraints, VoteChoice
 from controller.models.packing import packed, unpacked
 from controller.models.sharing import Consent
 from controller.ports.store import RunRequest
 from controller.store.columns import Instant, metadata
-from controller.store.involvement import note_told
+from controller.store.involvement import note_notified
 from controller.store.transaction import Tx
 from controller.store.votes import cast_vote
 
@@ -25,14 +25,14 @@ from controller.store.votes import cast_vote
 _NAMED = 8
 
 #: What each run was accepted under.
-run_terms = Table(
-    "run_terms",
+run_constraints = Table(
+    "run_constraints",
     metadata,
     Column("run", String, ForeignKey("runs.id"), primary_key=True),
     Column("subject", String, nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
     # ``ended`` once all tenants were told that it did, ``planned`` before; empty where none is concerned.
-    Column("told", String, nullable=False),
+    Column("notified", String, nullable=False),
 )
 
 notices = Table(
@@ -57,10 +57,10 @@ notices = Table(
 )
 
 
-def keep_terms(
+def keep_constraints(
     tx: Tx,
     run_id: str,
-    terms: RunTerms,
+    constraints: RunConstraints,
     request: RunRequest,
     *,
     once: bool,
@@ -70,29 +70,29 @@ def keep_terms(
     Args:
         tx: The transaction.
         run_id: The run.
-        terms: What it is accepted under.
+        constraints: What it is accepted under.
         request: Who asks, and why.
         once: Whether what people approve is this one run, and not each run of the same content.
     """
-    subject = hashlib.sha256(f"{terms.subject} {run_id}".encode()).hexdigest() if once else terms.subject
-    told = NoticeKind.PLANNED.value if terms.tenants else ""
-    row = {"run": run_id, "subject": subject, "content": packed(terms), "told": told}
-    tx.execute(run_terms.insert().values(row))
-    for tenant in terms.tenants:
-        mine = terms.concerning(tenant)
-        asked = [one for one in terms.requirements if one.side == tenant and one.consent is Consent.NOTICE]
+    subject = hashlib.sha256(f"{constraints.subject} {run_id}".encode()).hexdigest() if once else constraints.subject
+    notified = NoticeKind.PLANNED.value if constraints.tenants else ""
+    row = {"run": run_id, "subject": subject, "content": packed(constraints), "notified": notified}
+    tx.execute(run_constraints.insert().values(row))
+    for tenant in constraints.tenants:
+        mine = constraints.concerning(tenant)
+        asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]
         lead = max((one.lead_hours for one in asked), default=0)
         text = f"work is planned on {len(mine)} of your stations"
         tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, text, begins=tx.now + timedelta(hours=lead))
-        note_told(tx, run_id, tenant, mine)
+        note_notified(tx, run_id, tenant, mine)
     if request.approver is not None:
         cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
 
 
 @lru_cache(maxsize=256)
-def terms_from(content: bytes) -> RunTerms:
+def constraints_from(content: bytes) -> RunConstraints:
     """Terms as they were kept; they never change, and are looked at again and again."""
-    return unpacked(RunTerms, content)
+    return unpacked(RunConstraints, content)
 
 
 def tell(
