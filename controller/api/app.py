@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -89,7 +90,7 @@ def make_app(lifespan: Lifespan | None = None) -> FastAPI:
     app.add_middleware(Guard)
     for part in PARTS:
         app.include_router(part.router)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]
     return app
 
 
@@ -113,28 +114,28 @@ def api_routes() -> list[Route]:
     return found
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with problem details in place of its own error shape."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schemas = document["components"]["schemas"]
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-        for name, example in EXAMPLES.items():
-            schemas[name]["examples"] = [example]
-        schemas["Problem"] = problems.Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
-        refused = {
-            "description": "Problem details (RFC 9457)",
-            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
-        }
-        needed = {
-            (route.path, method.lower()): route.permission for route in api_routes() for method in route.methods or ()
-        }
-        for path, operations in document["paths"].items():
-            for method, operation in operations.items():
-                permission = needed[path, method]
-                operation["description"] += f"\n\nNeeds the permission `{permission}`." if permission else ""
-                operation["responses"].pop("422", None)
-                operation["responses"]["default"] = refused
-        app.openapi_schema = document
-    return app.openapi_schema
+@cache
+def openapi() -> dict[str, Any]:
+    """FastAPI's document, with problem details in place of its own error shape; the same for all apps of a process."""
+    app = make_app()
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for name, example in EXAMPLES.items():
+        schemas[name]["examples"] = [example]
+    schemas["Problem"] = problems.Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    refused = {
+        "description": "Problem details (RFC 9457)",
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
+    }
+    needed = {
+        (route.path, method.lower()): route.permission for route in api_routes() for method in route.methods or ()
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            permission = needed[path, method]
+            operation["description"] += f"\n\nNeeds the permission `{permission}`." if permission else ""
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = refused
+    return document
