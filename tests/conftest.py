@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from controller.store import store
@@ -23,6 +24,9 @@ sys.dont_write_bytecode = False
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 if os.environ.get("CI") != "true":
     settings.load_profile("busy")
+
+# Tracebacks with all local variables, as rich shows them, take seconds where those are networks or stores.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 #: The official 3GPP modules: they have no open licence and stand beside a checkout, if at all.
 OFFICIAL_MODULES = Path(__file__).parents[2] / "shared" / "yang"
