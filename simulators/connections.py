@@ -1,8 +1,8 @@
-"""The connections of a device, and what becomes of them when the way to it is cut.
+"""The connections of a device, and their state when the path to it is cut.
 
-A real network falls silent: packets vanish, and neither side learns that the other has gone. So here:
-a device that is cut off drops its sessions at once, while their clients see connections on which nothing
-comes any more. When the way is restored, those connections are reset, as by a device that does not know them.
+In a real outage packets are lost, and neither side learns that the other can't be reached. So here: a device that is
+cut off drops its sessions at once, while clients see open connections on which nothing comes. When the path is
+restored, those connections are reset, as by a device that does not know them.
 """
 
 from __future__ import annotations

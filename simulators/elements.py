@@ -1,4 +1,4 @@
-"""Small XML elements, each child in the namespace of its parent, and what stands in them."""
+"""Small XML elements, each child in the namespace of its parent, and their content."""
 
 from __future__ import annotations
 

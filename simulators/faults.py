@@ -1,4 +1,4 @@
-"""Faults that are injected on request: how often and when they strike, the same again for the same seed."""
+"""Injected faults: how often and when they strike; equal for an equal seed."""
 
 from __future__ import annotations
 

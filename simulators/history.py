@@ -1,4 +1,4 @@
-"""What happened on a device, in order and by whom, so that tests and people can look it up."""
+"""The history of a device: events in order, with who caused them, for tests and people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network around the simulators: their own reader of network files, networks made up by number, surroundings."""
+"""The simulated network: its own reader of network files, networks of N stations, surroundings."""
 
 from __future__ import annotations
 

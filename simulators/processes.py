@@ -1,7 +1,6 @@
 """Running a fleet until SIGTERM, in this process or in several that share the stations and the schemas.
 
-The processes are forked when everything that they share is there. Each ends when the one that started
-them does, however that comes about.
+The processes are forked once everything that they share exists. Each ends when its parent ends, for whatever reason.
 """
 
 from __future__ import annotations

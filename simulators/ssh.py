@@ -1,4 +1,4 @@
-"""What SSH servers of stations and routers have in common: who may log in, host keys, the channel of a session."""
+"""Common parts of the SSH servers of stations and routers: log-in, host keys, the channel of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One simulated base station: its equipment, the NETCONF server that manages it, and what happened to it."""
+"""One simulated base station: its equipment, its NETCONF server, and its history."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who may do what, and what a tenant is told. Pure."""
+"""Who may do what, and what a tenant may see. Pure."""

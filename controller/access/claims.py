@@ -1,4 +1,4 @@
-"""From what an identity provider says of somebody to a person with a role."""
+"""Makes a person with a role of the claims of an identity provider."""
 
 from __future__ import annotations
 

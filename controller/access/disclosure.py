@@ -1,7 +1,7 @@
-"""What a tenant is told of what is on record, object by object: what is named here, and nothing else.
+"""What a tenant sees of the record, object by object: only what is named here.
 
-Numbers are those of the tenant's own stations, states follow from its own jobs, and identities that are made of
-content (a plan's hash) or of a position (an audit row's number) are replaced, since both would tell of others.
+Numbers count the tenant's own stations, and states follow from its own jobs. Identities that derive from content (a
+plan's hash) or position (an audit row's number) are replaced, since both would reveal something about others.
 """
 
 from __future__ import annotations

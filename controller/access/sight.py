@@ -1,4 +1,4 @@
-"""What of a network a tenant sees: a network of its own, made of what is listed here and of nothing else."""
+"""What a tenant sees of the network: a network of its own, with only what is listed here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a token may be given: nothing that the one that makes it does not open, for no longer than that one lives."""
+"""What a new token may open: at most what the token that makes it opens, until that one ends at the latest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP connections that say nothing, or say it slowly, are closed, and there is room for others."""
+"""Closes HTTP connections on which a request comes slowly or not at all, so that others find room."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""In front of all routes: who calls, how much they may send, and how much at once.
+"""Checks before all routes: who calls, how much they may send, and how many requests at once.
 
-All is settled before a body is read.
+All of it is decided before a body is read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Headers of every answer that say what a browser may make of it: nothing, but for our own page."""
+"""Security headers of every answer: a browser may run, load and frame only the parts of Minka's own page."""
 
 from __future__ import annotations
 

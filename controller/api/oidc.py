@@ -1,7 +1,7 @@
 """Signing in at an identity provider (OpenID Connect Core 1.0), with the code flow and PKCE (RFC 7636).
 
-Whatever can't be verified does not get in: an unreachable provider, an unknown key, another algorithm than a signature
-with a public key, another issuer or audience, a token that ended.
+Whatever can't be verified is refused: an unreachable provider, an unknown key, an algorithm other than a signature with
+a public key, another issuer or audience, an expired token.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page ``/docs``, which browses the API; a browser loads all of it from here, and nothing from elsewhere."""
+"""The page ``/docs``, to browse the API; a browser loads all of it from here, and nothing from other hosts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Requests without a token that is in force. They are counted, and the numbers go on record now and then.
+"""Requests without a valid token. They are counted, and the counts go on record now and then.
 
-Whoever finds the port may send as many as they like, so none of them waits for the database or has it write.
+Whoever finds the port may send as many as they like, so none of them waits for the database or makes it write.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a caller sees of the record: people of the host all, people of a tenant what is told of their tenant.
+"""What a caller sees of the record: people of the host everything, people of a tenant their tenant's part.
 
 A route that a tenant's people may call has no other way to the record than ``Seen``.
 """

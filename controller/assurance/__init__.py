@@ -1,1 +1,1 @@
-"""Assurance: is what was promised on air? Health, and alarms from our own checks."""
+"""Assurance: whether stations carry and serve what was applied. Health, and alarms from Minka's own checks."""

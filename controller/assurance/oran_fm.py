@@ -1,4 +1,4 @@
-"""Alarms that stations name themselves (o-ran-fm) as reports: each one, and what two reads of their list say. Pure."""
+"""Reports from o-ran-fm: from single notifications, and from two reads of a station's alarm list. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The health of all that is ours, as it is on record."""
+"""The health on record of all managed nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion of ids by the shell: what the API knows just now, or nothing at all, quickly and silently."""
+"""Completion of ids in the shell: from the API, within a second and without errors, or none."""
 
 from __future__ import annotations
 

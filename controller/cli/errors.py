@@ -1,4 +1,4 @@
-"""What a command has to say before it leaves, and the status that it leaves with."""
+"""Errors of commands, and their exit statuses."""
 
 from __future__ import annotations
 

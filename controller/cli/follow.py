@@ -1,4 +1,4 @@
-"""Following a run to its end: a bar a wave, failures as they come."""
+"""Following a run to its end: a bar for each wave, failures as they occur."""
 
 from __future__ import annotations
 

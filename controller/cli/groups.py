@@ -1,4 +1,4 @@
-"""What is wrong with network files, once for all objects of which the same is said."""
+"""Findings on network files, with one line for all objects that share it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of people who signed in on the command line: in the user's own folder, by the API that they are for."""
+"""Tokens that ``minka login`` keeps: in the user's own folder, one for each API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that are built when they are asked for: building all of them takes longer than most of them do."""
+"""Builds commands when they are needed: to build all takes longer than most commands run."""
 
 from __future__ import annotations
 

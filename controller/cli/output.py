@@ -1,7 +1,7 @@
-"""How commands speak: JSON for programs, text for people.
+"""Output of commands: JSON for programs, text for people.
 
-Every text is printed as it is, whoever said it: a string is never markup, and what would act on the terminal is shown
-instead (``visible``). Colours come from ``styled`` and ``coloured`` only; nothing else in ``cli`` makes Rich's texts.
+Text is printed as it is, whoever wrote it: a string is never markup, and characters that would control the terminal are
+escaped (``visible``). Colours come from ``styled`` and ``coloured`` only; nothing else in ``cli`` makes Rich's texts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Output that is longer than the terminal goes to a pager, as that of git does."""
+"""Sends output that is longer than the terminal to a pager, as git does."""
 
 from __future__ import annotations
 

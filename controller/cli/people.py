@@ -1,4 +1,4 @@
-"""``minka hold``, ``minka audit``, ``minka alarms``: what people and alarms say."""
+"""``minka hold``, ``minka audit``, ``minka alarms``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``minka record``: whether the database is the newest record that there is."""
+"""``minka record``: whether the database is the newest record that is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the command line; what is wrong with one is said with its variable."""
+"""Settings of the command line; an error names the environment variable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in at the identity provider without a browser here: the device flow (RFC 8628)."""
+"""Signing in at the identity provider without a local browser: the device flow (RFC 8628)."""
 
 from __future__ import annotations
 

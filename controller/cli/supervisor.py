@@ -1,4 +1,4 @@
-"""``minka up``: supervises the very processes of the real shape, all on this machine."""
+"""``minka up``: supervises the same processes as the other shapes, all on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables for people: what says which object it is stays whole, and what matters less goes where there is no room."""
+"""Tables for people: ids are never cut, and the least important columns give way on a narrow terminal."""
 
 from __future__ import annotations
 

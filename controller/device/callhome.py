@@ -1,8 +1,8 @@
 """Call home (RFC 8071): stations connect to us, and are then NETCONF servers as any other.
 
-A caller is known by its host key alone, never by an address; one outside of the networks of its credential gets none.
-Thousands may call at once, as after a power cut: all are accepted, those that say nothing wait at no cost, and so few
-are let in at a time that sessions at work go on.
+A caller is identified by its host key alone, never by its address; a caller outside of the networks of its credential
+gets no credential. Thousands may call at once, as after a power cut: all connections are accepted, silent ones cost
+nothing, and few handshakes run at a time, so that working sessions continue.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How many sessions are opened at once: as many as this machine and the stations bear.
+"""How many sessions are opened at once: as many as this machine and the stations can handle.
 
-A handshake takes CPU time on both sides. Of too many at once all take long, and end in the time-out together.
+A handshake takes CPU time on both sides. If too many run at once, all are slow and time out together.
 """
 
 from __future__ import annotations

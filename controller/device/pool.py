@@ -1,6 +1,6 @@
 """Warm sessions: one per device, handed to one caller at a time, bounded in number.
 
-A device that calls home is no different, but that its session comes by itself.
+A device that calls home is treated the same; it opens the session by itself.
 """
 
 from __future__ import annotations

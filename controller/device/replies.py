@@ -1,4 +1,4 @@
-"""What devices answer: messages parsed with care, rpc-errors classified by ourselves.
+"""Replies of devices: messages parsed safely, rpc-errors classified here.
 
 ncclient judges a reply by its first error only, so a warning listed first hides an error; and some
 devices prefix or misplace ``rpc-error``. Here every one of them counts, wherever it stands.

@@ -1,4 +1,4 @@
-"""TLS connections (RFC 7589): the station's certificate pinned or vouched for, ours shown to it.
+"""TLS connections (RFC 7589): the station's certificate is pinned or signed by a known authority; ours is shown to it.
 
 TLS runs through memory BIOs, since asyncio's own keeps 256 kB for every connection. As in ``connect``,
 nothing that is raised carries a cause or a context.

@@ -1,1 +1,1 @@
-"""The listener: always-on sessions to stations, whose notifications become alarms."""
+"""The listener: permanent sessions to stations, whose notifications become alarms."""

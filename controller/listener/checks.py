@@ -1,4 +1,4 @@
-"""When which station is looked at: spread over time, and at once where there is a reason."""
+"""When each station is read: spread over time, and at once where there is a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The listener process: hears what stations notify, looks at each of them, and reports alarms."""
+"""The listener process: receives notifications of stations, reads each station, and reports alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Always-on sessions: one subscription a station, taken up again whenever it is lost."""
+"""Permanent sessions: one subscription for each station, renewed whenever it is lost."""
 
 from __future__ import annotations
 

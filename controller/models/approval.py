@@ -1,4 +1,4 @@
-"""Who has to agree to a run, when it may work, and what tenants are told of it."""
+"""Who has to agree to a run, when it may work, and notices to tenants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What proves the audit trail: anchors, which are told outside of the database, and where it breaks."""
+"""What proves the audit trail: anchors outside of the database, and the first break."""
 
 from __future__ import annotations
 

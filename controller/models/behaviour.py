@@ -1,4 +1,4 @@
-"""How servers behave where standards leave room, or where they get them wrong: learned once a software version."""
+"""How servers behave where standards leave room or are violated: learned once for each software version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a station is made of, and operations on it that are no edits of its configuration."""
+"""Parts of a station, and operations on it that do not edit its configuration."""
 
 from __future__ import annotations
 

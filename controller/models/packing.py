@@ -1,4 +1,4 @@
-"""How long nouns are kept, in memory and on record: canonical JSON, compressed."""
+"""How objects are stored, in memory and on record: as compressed canonical JSON."""
 
 from __future__ import annotations
 

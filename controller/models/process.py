@@ -1,4 +1,4 @@
-"""The processes of a controller, as they show on record that they live."""
+"""The processes of a controller, with their heartbeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the database is the newest record that there is, and what a person decides where it is not."""
+"""Whether the database is the newest record that is known, and what a person decides if it is not."""
 
 from __future__ import annotations
 

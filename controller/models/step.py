@@ -1,4 +1,4 @@
-"""Steps of playbook runs on record: what was meant, what came of it."""
+"""Steps of playbook runs on record: intent and outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes from outside and may be hostile: text for terminals, and JSON that is nested too deep."""
+"""Input from outside that may be hostile: text for terminals, and deeply nested JSON."""
 
 from __future__ import annotations
 

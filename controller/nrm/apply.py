@@ -1,4 +1,4 @@
-"""What edits do to a device tree, in memory: the meaning of an edit-config, for plans, checks and fakes."""
+"""Applies edits to a device tree in memory: the meaning of an edit-config, for plans, checks and fakes."""
 
 from __future__ import annotations
 

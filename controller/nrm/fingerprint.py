@@ -1,4 +1,4 @@
-"""Fingerprints: has anything changed that a change edits or that its checks read?
+"""Fingerprints: whether anything changed that a change edits or its checks read.
 
 What a fingerprint covers is named by paths: the path of an entry covers it with all below it
 (an absent entry is covered too: it must stay absent), ``<entry>/<leaf>`` covers one leaf. Only

@@ -1,7 +1,7 @@
 """The generation of a station: the fence under which it was changed last, kept on the station itself.
 
-A leaf that profiles declare as carrier tells a record that was restored from a backup that there was a newer one. It
-is written in the same edit as a change, and stands beside the tree: no plan, diff or fingerprint knows of it.
+Profiles declare the leaf that carries it. It reveals that a newer record existed than one restored from a backup. It is
+written in the same edit as a change, and is no part of the tree: plans, differences and fingerprints ignore it.
 """
 
 from __future__ import annotations

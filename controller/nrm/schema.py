@@ -1,4 +1,4 @@
-"""What a profile knows of a device's nodes: names, namespaces, keys, leaves and how each may change."""
+"""What a profile declares about a device's nodes: names, namespaces, keys, leaves, and how each may change."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What goes out beside the API: figures, logs, heartbeats, and messages to people and other programs."""
+"""Metrics, logs, heartbeats, and messages to people and other programs."""

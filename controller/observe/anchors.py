@@ -1,4 +1,4 @@
-"""Anchors of the audit trail: its newest row, told where whoever writes to the database can't take it back."""
+"""Anchors of the audit trail: its newest row, written outside of the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process shows on record that it lives and does its work, whatever its role."""
+"""Heartbeats: each process shows on record that it runs and that its rounds succeed."""
 
 from __future__ import annotations
 

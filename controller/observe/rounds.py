@@ -1,4 +1,4 @@
-"""Loops that go on, whatever one of their rounds meets, and say when they no longer come through."""
+"""Loops that continue after a failed round, and report when rounds no longer succeed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process whose loop hangs is ended, for its supervisor to start it again."""
+"""Ends a process whose loop hangs, so that its supervisor restarts it."""
 
 from __future__ import annotations
 

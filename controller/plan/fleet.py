@@ -1,4 +1,4 @@
-"""The whole network: views of many stations → one Plan, or a refusal that says how to allow it."""
+"""Views of many stations → one Plan, or a refusal that says how to allow it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of a station that come from no network file: lock its cells, renew a core link, remove all that is ours."""
+"""Changes that follow from no network file: lock cells, re-create a core link, remove all of our nodes."""
 
 from __future__ import annotations
 

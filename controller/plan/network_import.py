@@ -1,8 +1,8 @@
 """Network files from live stations: what they carry becomes inventory and agreements.
 
-The reverse of intent and profiles. What stations can't say (sites, tenants, cores) is given; what the
-models can't say of a station is a note. The last word has the difference between what the new files ask
-for and what the stations carry: every line of it is a note too, so nothing is passed over in silence.
+The reverse of intent and profiles. What stations don't know (sites, tenants, cores) is given. What network files can't
+express becomes a note. At the end the new files are compared with what the stations carry; each row of that difference
+becomes a note too, so nothing is left out silently.
 """
 
 from __future__ import annotations

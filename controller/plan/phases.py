@@ -1,4 +1,4 @@
-"""Phases: which cells have to be locked for the edits, and in what order everything is sent."""
+"""Phases: which cells must be locked for the edits, and the order of all edits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Routers in plans: which of them go before their stations, which behind, and the way that a switch takes.
+"""Routers in plans: which change before their stations, which after, and the path that a switch selects.
 
-Where a tenant comes, its way stands before a station's links need it; where one goes, its links go first.
+Where a tenant comes, its path exists before a station's links need it; where a tenant goes, its links go first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One station: what it is and what it should be → one Change, or the reason why there is none."""
+"""One station: observed and desired tree → one Change, or the reason why there is none."""
 
 from __future__ import annotations
 

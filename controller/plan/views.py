@@ -1,4 +1,4 @@
-"""What a plan is made from besides network and intent: what is known of each station, and what was asked for."""
+"""Inputs of a plan beside network and intent: the view of each station, and the request."""
 
 from __future__ import annotations
 

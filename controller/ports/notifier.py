@@ -1,4 +1,4 @@
-"""Notifier: tells people what automation could not do."""
+"""Notifier: escalates to people what automation could not repair."""
 
 from __future__ import annotations
 

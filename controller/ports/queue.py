@@ -1,4 +1,4 @@
-"""The queue only wakes: it carries ids, and a lost or doubled message changes nothing but latency."""
+"""The queue only wakes: it carries ids, and a lost or duplicated message changes only latency."""
 
 from __future__ import annotations
 

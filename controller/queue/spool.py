@@ -1,9 +1,9 @@
 """kombu's filesystem transport, made safe: a message appears whole, goes to one reader, and can't harm it.
 
-kombu writes a message file in place, and a reader that finds it empty stops its worker; it moves what it
-reads to the system's temporary folder, which may be another file system, where two readers can both have
-it; and what is no message ends the worker. Ours is written beside the spool and renamed into it, taken by
-renaming, and set aside if it is no message.
+kombu writes a message file in place, and a reader that finds it empty stops its worker. It moves what it reads to the
+system's temporary folder; if that is on another file system, two readers can both get it. A file that is no message
+ends the worker. Here a message is written beside the spool and renamed into it, taken by renaming, and set aside if it
+is no message.
 """
 
 from __future__ import annotations

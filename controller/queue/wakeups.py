@@ -1,4 +1,4 @@
-"""Wake-ups over Celery, sent from a thread of their own, so that a broker that is away delays nobody."""
+"""Wake-ups over Celery, sent from a thread of their own, so that an unreachable broker delays nobody."""
 
 from __future__ import annotations
 

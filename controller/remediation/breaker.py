@@ -1,4 +1,4 @@
-"""The breaker: many repairs at once are no repair any more, so they stop until a person has looked."""
+"""The breaker: too many repairs at once stop all automatic repair until a person resumes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling people: each escalation on record is claimed, posted, and noted as told."""
+"""Sends escalations: each one on record is claimed, posted, and marked as sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The remediation loop: from a standing alarm over guards and a repair run to repaired or escalated."""
+"""The remediation loop: takes a standing alarm through guards and a repair run to repaired or escalated."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """The one way to a run, whatever the door: CLI and API, undo, playbooks, rules.
 
 A door hands over a ``RunRequest``: what is to be run, who asks, why, and under which key. Its procedure prepares it
-(``Preparation``): plan, jobs in waves, strategy, and the constraints under which it may work. What would refuse the run
-refuses it here, in one place for all doors: guards, a plan that was made on older network files or rejected, a paused
-run that would be overtaken, contractual reasons that are none. A prepared run is accepted in one transaction, to which
+(``Preparation``): plan, jobs in waves, strategy, and the constraints under which it may work. Refusals happen here, in
+one place for all doors: guards, a plan that was rejected or made on older network files, a paused run that would be
+overtaken, invalid contractual reasons. A prepared run is accepted in one transaction, to which
 a door may add its own record (as remediation does); one message after its commit wakes a worker, which begins the run.
 
 ``apply`` and ``undo`` (``controller.runs.procedures``) are prepared from a plan that people have looked at; a playbook
-(``controller.playbook.preparation``) from its parameters, and from stations as they are.
+(``controller.playbook.engine.preparation``) from its parameters, and from stations as they are.
 """
 
 from __future__ import annotations

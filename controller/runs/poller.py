@@ -1,4 +1,4 @@
-"""Waiting for what others put on record: one query asks for all who wait in a process, however many they are."""
+"""Waits for changes on record: one query serves all waiters in a process."""
 
 from __future__ import annotations
 

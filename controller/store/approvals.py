@@ -1,4 +1,4 @@
-"""What people say to runs, and when nothing may be changed; what follows from it for jobs."""
+"""Votes on runs, freezes and overrides, and their effect on jobs."""
 
 from __future__ import annotations
 

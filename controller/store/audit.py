@@ -1,4 +1,4 @@
-"""The audit trail. Of requests that were denied, the first of a kind stand there one by one, a flood as a number."""
+"""The audit trail. The first denied requests of a kind get a row each, a flood of them one row with a count."""
 
 from __future__ import annotations
 

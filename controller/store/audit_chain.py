@@ -1,7 +1,7 @@
-"""The audit chain: each row holds the hash of the one before, so that none changes or vanishes unseen.
+"""The audit chain: each row holds the hash of the one before, so that changed or removed rows are found.
 
-Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key that is not in the database: who can only write there can't make a
-row, nor another hash for one. Rows from before there were keys have plain hashes.
+Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key outside of the database: whoever can only write to the database
+can't make a valid row or hash. Rows from before there were keys have plain hashes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was learned of servers' behaviour, by software version."""
+"""The behaviour of servers as learned, by software version."""
 
 from __future__ import annotations
 

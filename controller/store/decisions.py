@@ -1,4 +1,4 @@
-"""What is decided for devices that stand at a gate together, and who of them begins anew."""
+"""Decisions for devices at a gate, and which of them begin again."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Whether the database is the newest record that there is: compared with the newest audit row known outside of it.
+"""Whether the database is the newest record that is known: compares it with the newest audit row known elsewhere.
 
-A backup that was restored and a standby that lost commits hold less than what stations already carry. Whatever they
-say of stations would be taken for the truth, and what was changed since for drift. So nothing is begun until a person
-has decided which is right; each decision begins a new epoch of the record.
+A restored backup, or a standby that lost commits, is older than what stations already carry. What changed since would
+look like drift. So nothing begins until a person decides which is right; each decision begins a new epoch of the
+record.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is kept outside of the database, so that whoever changes or restores it is found out.
+"""Evidence outside of the database that reveals changes and restores of it.
 
-Two things: the keys that audit rows are signed with, and the newest audit row that was ever committed.
+Two things: the keys that sign audit rows, and the newest audit row that was ever committed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Failures of databases: which may pass, and which tell that there is nobody to speak to."""
+"""Failures of databases: which are transient, and which mean that the database can't be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom plans and runs concern, noted when they come on record."""
+"""Which tenants plans and runs concern, recorded when they are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases of devices: who may write what is done there."""
+"""Leases of devices: which worker may change a device and write its journal."""
 
 from __future__ import annotations
 

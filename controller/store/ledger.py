@@ -1,4 +1,4 @@
-"""How the ledger changes, what it said before, and what ended jobs left on their stations."""
+"""The ledger: its changes, its earlier contents, and what ended jobs left on their stations."""
 
 from __future__ import annotations
 

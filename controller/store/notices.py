@@ -1,4 +1,4 @@
-"""What tenants are told of runs and of alarms."""
+"""Notices to tenants about runs, and tenants' alarms."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Whose turn it is among runs whose stations are decided together.
+"""Precedence among runs whose stations are decided together.
 
-Such a station is held while others of its group are prepared. So no two groups that share a station may be under way at
-once, or each could hold what the other waits for until their timers run out. The first that may begin goes first.
+Such a station stays reserved while others of its group are prepared. So two groups that share a station may not be
+under way at once: each could hold what the other waits for, until their timers run out. The first that may begin goes
+first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Processes of Minka: their lives, and what happens to the work of one that died."""
+"""Processes of Minka: their heartbeats, and what happens to the work of one that died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What statements are made of on both databases, and queries about many keys at once."""
+"""Parts of statements for both databases, and queries about many keys at once."""
 
 from __future__ import annotations
 

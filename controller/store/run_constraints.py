@@ -1,4 +1,4 @@
-"""What runs are accepted under, on record: constraints, votes and notices are rows that others read."""
+"""The constraints under which runs are accepted, on record, with votes and notices as rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures for the metrics door, and whether the record takes any more."""
+"""Figures for metrics, and whether the database accepts writes."""
 
 from __future__ import annotations
 

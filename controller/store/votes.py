@@ -1,4 +1,4 @@
-"""What people say to plans and runs, and whose word counts now."""
+"""Votes on plans and runs, and which of them count now."""
 
 from __future__ import annotations
 

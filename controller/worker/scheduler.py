@@ -1,6 +1,6 @@
-"""The scheduler process: moves runs on, wakes workers again, drives remediation, tells tenants of planned work.
+"""The scheduler process: moves runs on, wakes workers again, drives remediation, sends notices to tenants.
 
-It also sums up what people were denied, and anchors the audit trail.
+It also sums up denied requests, and anchors the audit trail.
 """
 
 from __future__ import annotations

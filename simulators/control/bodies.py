@@ -1,4 +1,4 @@
-"""What the requests of the control interface have in common."""
+"""Common parts of the requests of the control interface."""
 
 from __future__ import annotations
 

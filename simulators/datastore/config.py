@@ -1,4 +1,4 @@
-"""A configuration: immutable, compact, sharing with others what it has in common with them."""
+"""A configuration: immutable, compact, and sharing equal parts with others."""
 
 from __future__ import annotations
 

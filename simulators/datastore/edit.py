@@ -1,4 +1,4 @@
-"""edit-config on values: a new tree that shares all it did not change (RFC 6241 §7.2)."""
+"""edit-config on values: a new tree that shares all unchanged parts (RFC 6241 §7.2)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A fleet: stations, routers and backhaul of a network, and what happens to them."""
+"""A fleet: stations, routers and backhaul of a network."""

@@ -1,4 +1,4 @@
-"""A fleet: thousands of stations in one process on one asyncio loop, each at an endpoint of its own."""
+"""A fleet: thousands of stations in one process on one asyncio loop, each with its own endpoint."""
 
 from __future__ import annotations
 

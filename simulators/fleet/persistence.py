@@ -1,4 +1,4 @@
-"""What outlives a fleet: the configuration of each device as a power cut leaves it, in a file each."""
+"""What survives a stop of a fleet: each device's configuration as after a power cut, in a file of its own."""
 
 from __future__ import annotations
 

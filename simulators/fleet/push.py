@@ -1,7 +1,7 @@
 """Alarms pushed to others: as VES events (ONAP VES 7.2, domain fault), or as Alertmanager webhook calls (version 4).
 
-One sender per receiver, with a bounded queue: while the receiver is away it tries again, and when the
-queue is full the oldest alarm makes room.
+One sender per receiver, with a bounded queue: it tries again while the receiver can't be reached, and when the queue is
+full the oldest alarm makes room.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The way from stations to cores: routers, backhaul, and who can be reached at all.
+"""The path from stations to cores: routers, backhaul, and which devices can be reached.
 
-A station hangs on the router of its site, if the fleet runs with routers; a site hangs on a backhaul
-node. Whatever changes there shows at once: connections fall silent, core links go down and come up.
+A station depends on the router of its site, if the fleet runs with routers; a site depends on a backhaul node. Changes
+there take effect at once: connections fall silent, core links go down and come up.
 """
 
 from __future__ import annotations

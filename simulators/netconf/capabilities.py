@@ -1,4 +1,4 @@
-"""What a station says it can do (RFC 6241 §8, RFC 6243 §4, RFC 7950 §5.6.4)."""
+"""The capabilities that a station announces (RFC 6241 §8, RFC 6243 §4, RFC 7950 §5.6.4)."""
 
 from __future__ import annotations
 

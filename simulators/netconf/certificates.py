@@ -1,7 +1,7 @@
 """Certificates for NETCONF over TLS (RFC 7589), all made from the seed of a fleet.
 
 Ed25519 signatures and fixed dates make every certificate the same in every run, so that endpoints can
-pin fingerprints before a fleet has started. They guard nothing: everyone can derive the keys.
+pin fingerprints before a fleet has started. They protect nothing: anybody can derive the keys.
 """
 
 from __future__ import annotations

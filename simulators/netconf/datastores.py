@@ -1,7 +1,7 @@
 """The datastores of one station: locks, edits, commits and the confirmed commit (RFC 6241 §7, §8.2 to §8.7).
 
-Knows sessions only by their id. What follows from a changed running configuration is the business
-of the owner, who is given each accepted change once, after it took effect.
+Knows sessions only by their id. The owner is given each accepted change of running once, after it took effect, and acts
+on it.
 """
 
 from __future__ import annotations

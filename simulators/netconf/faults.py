@@ -1,4 +1,4 @@
-"""Faults of a NETCONF server on request: their kinds, and how they turn a well-behaved answer into a bad one."""
+"""Injected faults of a NETCONF server: their kinds, and how each spoils a correct answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds of what all connections of a process take together, so that a flood costs the flood only."""
+"""Limits of what all connections of a process use together, so that a flood harms only itself."""
 
 from __future__ import annotations
 

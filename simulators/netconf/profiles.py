@@ -1,4 +1,4 @@
-"""Which NETCONF a station speaks: named sets of capabilities and of habits, after servers found in the field."""
+"""NETCONF profiles of stations: named sets of capabilities and habits, after servers found in the field."""
 
 from __future__ import annotations
 

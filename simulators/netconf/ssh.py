@@ -1,7 +1,7 @@
 """SSH under NETCONF (RFC 6242): one asyncssh connection per client, subsystem ``netconf``.
 
-All stations of a fleet share one set of options; a station's own host key is derived when its first
-client comes, so that a listener that nobody visits costs next to nothing.
+All stations of a fleet share one set of options. A station's own host key is derived when its first client comes, so an
+unused listener costs almost nothing.
 """
 
 from __future__ import annotations

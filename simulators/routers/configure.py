@@ -1,4 +1,4 @@
-"""Configuration mode: where a session stands, and what a line typed there makes of the configuration."""
+"""Configuration mode: the session's context, and the effect of a line on the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a router comes with: bare, or carrying the tenants' VLANs already.
+"""Factory configuration of a router: bare, or with the tenants' VLANs.
 
 Port 0 leads to the backhaul, port 1 to the stations of the site. A tenant has a VRF of its name, a
 sub-interface of its VLAN on both ports, and routes to the nodes of its core that the stations of the site need.

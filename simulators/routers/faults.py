@@ -1,4 +1,4 @@
-"""Faults on request: what a router does wrong, at which line and how often; the same again for the same seed."""
+"""Injected faults of a router: kind, line and count; equal for an equal seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client types: keys become lines, echoed the way a terminal server does, one after the other."""
+"""Input of a client: keys become lines, echoed as by a terminal server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Approvals: what waits for whom, what people say to it, what tenants are told; overrides of windows and freezes."""
+"""Approvals: what waits for whom, votes, notices to tenants; overrides of windows and freezes."""
 
 from __future__ import annotations
 

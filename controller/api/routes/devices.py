@@ -1,4 +1,4 @@
-"""Devices: what the record and the stations say; adopt, drift, live read, import."""
+"""Devices: list them, adopt them, find drift, read one now."""
 
 from __future__ import annotations
 

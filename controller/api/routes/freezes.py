@@ -1,4 +1,4 @@
-"""Freezes: times in which nothing is changed, for everybody, for a tenant or in a region."""
+"""Freezes: times in which nothing may start, in the whole network, for a tenant or in a region."""
 
 from __future__ import annotations
 

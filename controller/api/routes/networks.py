@@ -1,4 +1,4 @@
-"""The network: load a version, look at the current one, import live stations."""
+"""The network: load a version, show the current one, import live stations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shipped actions on a station's equipment: restarts and repairs from afar.
+"""Shipped actions on a station's equipment: restarts and remote repairs.
 
 Each proposes operations, which the engine puts on record, sends once, and proves by reading back. They leave no
 configuration behind; there is nothing to undo.

@@ -1,7 +1,7 @@
 """Shipped actions on key performance indicators: full granularity periods before and after a change, compared.
 
-Performance data comes once a period, by default every 15 minutes, so it can't gate a commit: it is looked at in
-``soak_checks``. What is based on too few samples is not judged, and said so; a playbook may say that it fails.
+Performance data comes once a period, by default every 15 minutes, so it can't gate a commit; ``soak_checks`` use
+it. Indicators with too few samples are not judged, which is reported; a playbook may let the check fail instead.
 """
 
 from __future__ import annotations

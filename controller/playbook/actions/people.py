@@ -1,4 +1,4 @@
-"""Shipped actions that turn to people: ask them, tell them."""
+"""Shipped actions that ask or notify people."""
 
 from __future__ import annotations
 

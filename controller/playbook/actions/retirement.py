@@ -1,4 +1,4 @@
-"""Shipped actions about stations as parts of the network: taking them out of service, moving a tenant onto others."""
+"""Shipped actions that take stations out of service, and move a tenant onto others."""
 
 from __future__ import annotations
 

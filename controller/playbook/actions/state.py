@@ -1,4 +1,4 @@
-"""Shipped actions that look at a device or wait for a state of it; none of them changes it."""
+"""Shipped actions that read a device or wait for a state of it; none of them changes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under what a playbook's run is accepted: from its plan, and from actions whose changes are not known yet. Pure."""
+"""Consents of a playbook's run: from its plan, and from actions whose changes are not known yet. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the steps of a playbook would do on a station, from reading it; nothing is sent, and nothing waited for."""
+"""What the steps of a playbook would do on a station, from one read of it; nothing is sent or waited for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One playbook on one device: its steps in order, the gates it shares with its group, the soak of its wave.
 
-Where any of these fails, what was done is undone, the last step first.
+If any of these fails, what was done is undone, the last step first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a run reaches, and what would refuse it. Pure."""
+"""The reach of a run (its blast radius), and what would refuse the run. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a playbook without running it: names, expressions, actions and their inputs."""
+"""Checks a playbook without running it: names, expressions, actions and their inputs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The registry of actions: typed functions that steps name.
 
-An action either looks (it reads, waits, tells) and returns what it saw, or it proposes: it returns a Change or
+An action either reads (or waits, or notifies) and returns what it saw, or it proposes: it returns a Change or
 operations, which the engine puts on record and carries out as a device transaction. No action has a way of its own
 to change a device.
 Third parties add theirs by entry points of the group ``minka.actions``, each naming what ``action`` made.

@@ -1,4 +1,4 @@
-"""Alarms, whom people are told of them, and the repairs that rules started for them."""
+"""Alarms, their escalations, and the repairs that rules started for them."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Freezes(Repository[M_co], Protocol[M_co]):
 
 
 class Notices(Repository[M_co], Protocol[M_co]):
-    """What tenants are told of runs and of alarms."""
+    """Notices to tenants about runs, and tenants' alarms."""
 
     @method
     def page(self, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:

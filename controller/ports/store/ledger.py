@@ -1,4 +1,4 @@
-"""The ledger: what is ours, what was, and what ended jobs left on their stations."""
+"""The ledger: which nodes are ours, which were, and what ended jobs left on their stations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs on record: acceptance, progress, what people ask of them and they of people."""
+"""Runs on record: acceptance, progress, requests of people, and questions to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who must say yes: from what a run does to whom, and from what agreements say of it. Pure."""
+"""Who must approve: from what a run does to whom, and from the consents in agreements. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Weekly windows in local time, as instants. Pure.
 
-Where the clock is set and a local time comes twice, or not at all, the window is the shorter one: it is never open
-while the clock on the wall shows a time outside of it.
+Where clocks are set and a local time comes twice or not at all, the window is the shorter one: it is never open at a
+local time outside of it.
 """
 
 from __future__ import annotations

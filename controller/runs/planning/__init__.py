@@ -1,1 +1,1 @@
-"""Plans from stations as they are, and network files from them; stations are only read."""
+"""Makes plans and network files from live stations; stations are only read."""

@@ -1,4 +1,4 @@
-"""Importing live stations: read them all, and let ``controller.plan.network_import`` write down what they carry."""
+"""Imports live stations: reads them all, and lets ``controller.plan.network_import`` make network files."""
 
 from __future__ import annotations
 

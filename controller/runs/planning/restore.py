@@ -1,4 +1,4 @@
-"""Plans that bring stations back: to what was last applied, to what was before, or a core link by making it anew."""
+"""Plans that restore: what was last applied, an earlier state, or a core link that is re-created."""
 
 from __future__ import annotations
 

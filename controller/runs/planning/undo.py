@@ -1,4 +1,4 @@
-"""Undoing an ended run: a plan of the recorded inverses, refused where something of it was changed since."""
+"""Undoes an ended run: a plan of the recorded inverses, refused where something changed since."""
 
 from __future__ import annotations
 

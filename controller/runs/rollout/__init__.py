@@ -1,1 +1,1 @@
-"""In what order a run's jobs begin, and what is decided for groups of them. Pure."""
+"""The order in which a run's jobs begin, and the decisions for groups. Pure."""

@@ -1,10 +1,11 @@
-"""What becomes of devices that stand at a gate together, from the run and its jobs alone. Pure.
+"""The decision for devices at a gate, from the run and its jobs alone. Pure.
 
-A group is a unit of a wave, or a whole wave, as the run's policy says. All its devices are prepared and verified
-first; then one decision confirms them or takes them all back. No decision means cancel: should nobody decide,
-the devices revert by themselves. A group that is taken back only because it may not go on (its window closed, a hold
-came upon a member that was not begun, one of a unit was away and is tried again) is postponed: it waits, and is begun
-anew in another round. What is of a later round than others of its group waits until these have ended or joined it.
+A group is a unit of a wave, or a whole wave, as the run's policy says. All its devices are prepared and verified first;
+then one decision confirms them or takes them all back. No decision means cancel: should nobody decide, the devices
+revert by themselves. A group that is taken back only because it may not continue (its window closed, a member that had
+not begun is under a hold, a member of a unit could not be reached and is tried again) is postponed: it waits, and
+begins again in another round. What is of a later round than others of its group waits until these have ended or joined
+it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run does next, from its jobs alone. Pure; the store carries it out by compare-and-set."""
+"""The next transition of a run, from its jobs alone. Pure; the store applies it by compare-and-set."""
 
 from __future__ import annotations
 

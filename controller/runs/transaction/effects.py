@@ -1,4 +1,4 @@
-"""What a change does to a device's tree: its net effect, what is left of it to do, and what vanished besides. Pure."""
+"""Effects of a change on a device's tree: the net effect, what remains to do, what was lost besides. Pure."""
 
 from __future__ import annotations
 

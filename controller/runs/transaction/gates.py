@@ -1,4 +1,4 @@
-"""Gates as a worker sees them: a device stands at one, prepared, until somebody has decided for its group."""
+"""Gates as a worker sees them: a prepared device waits at one until the decision for its group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A device's lock for one session of ours: taken, done without where the token is enough, and given back."""
+"""A device's lock for one of our sessions: taken, not needed where the token is enough, and released."""
 
 from __future__ import annotations
 

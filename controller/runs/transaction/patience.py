@@ -1,4 +1,4 @@
-"""How long and how often a device is tried, and what is said where trying on is of no use."""
+"""How long and how often a device is tried, and the outcome when further tries are of no use."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How a server behaves: known from the record, or learned from it by a commit of nothing.
+"""How a server behaves: known from the record, or learned by an empty commit.
 
-An empty confirmed commit, one that follows it up, and a cancel change nothing on a server that does them right. So
-what a change relies on is tried out under the lock before the first change that would rely on it, once for each
-software version. Servers that are known to do harm with it are not asked (``Capabilities.trustworthy``). Of the
-transactions of a process that begin together, one finds it out and the others wait for that (``Findings``).
+An empty confirmed commit, one that follows it up, and a cancel change nothing on a correct server. So a probe tries
+them under the lock before the first change that relies on them, once for each software version. Servers that are known
+to misbehave are not probed (``Capabilities.trustworthy``). Of the transactions of a process that begin together, one
+probes and the others wait for the result (``Findings``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Core links of the stations behind a device, watched while its change is not confirmed yet.
 
-A router has no core links: whether a tenant's packets find their way shows on the stations of its site. A check of
-such a link names the station before the path; sessions to the router then see these links as states of its own, so
-that the device transaction waits for them like for any other, and takes the change back where they stay down. Since
-the checks belong to the change, whatever carries it out watches: a step, its undoing, and the undoing of its run.
+A router has no core links; the stations of its site show whether a tenant's packets arrive. A check of such a link
+names the station before the path. Sessions to the router show these links as states of the router, so the device
+transaction waits for them like for any other, and takes the change back if they stay down. The checks belong to the
+change, so they apply to a step, to its undo, and to the undo of its run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One change on one device, as a transaction that survives lost replies, dead workers and lying devices.
+"""One change on one device, as a transaction that survives lost replies, dead workers and false answers.
 
 The steps are those of ARCHITECTURE.md ("One job, step by step"). The journal row that names an act is on
 record before the act. Whoever continues (this process after a lost session, another one after a take-over)
